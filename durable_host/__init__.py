@@ -1,0 +1,3 @@
+"""durable_host: run Azure Functions apps written in Python, Durable Functions included, on one machine."""
+
+__version__ = "0.1.0"

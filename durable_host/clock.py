@@ -1,0 +1,42 @@
+"""The clock port: real time here, virtual time in `durable_host.testing`."""
+
+import asyncio
+import time
+from typing import Protocol
+
+from durable_host.durable.model import timestamp
+
+
+class Clock(Protocol):
+    """Where the runtime gets the time from, and how it waits."""
+
+    def now(self) -> int:
+        """Current UTC time in ticks (100 ns since 0001-01-01)."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; not at all when `seconds` is zero or negative."""
+        ...
+
+    async def sleep_until(self, ticks: int) -> None:
+        """Wait until `now()` is at least `ticks`."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock. `now` never returns the same tick twice, so that event times are ordered."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def now(self) -> int:
+        ticks = timestamp.UNIX_EPOCH_TICKS + time.time_ns() // 100
+        self._last = ticks if ticks > self._last else self._last + 1
+        return self._last
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+    async def sleep_until(self, ticks: int) -> None:
+        while (remaining := ticks - self.now()) > 0:
+            await asyncio.sleep(min(remaining / timestamp.TICKS_PER_SECOND, 3600))

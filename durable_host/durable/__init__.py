@@ -1,0 +1,1 @@
+"""Durable Functions: model, engine, task hub, SDK codecs, runtime and client API."""

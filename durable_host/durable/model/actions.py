@@ -1,0 +1,86 @@
+"""What orchestrator code asks for, in neutral form.
+
+Inputs are JSON text as the SDK sent it. Source: spec/durable-protocol.md, section 3.3.
+"""
+
+import msgspec
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """Intervals in ticks; `timeout` None means no limit. `max_attempts` below 1 counts as 1."""
+
+    first_interval: int
+    max_attempts: int
+    backoff_coefficient: float = 1.0
+    max_interval: int | None = None
+    timeout: int | None = None
+
+
+class Action(msgspec.Struct, frozen=True):
+    """Base of all actions."""
+
+
+class CallActivity(Action, frozen=True):
+    name: str
+    input: str | None
+    retry: RetryPolicy | None = None
+
+
+class CallSubOrchestrator(Action, frozen=True):
+    name: str
+    input: str | None
+    instance_id: str | None = None
+    version: str | None = None
+    retry: RetryPolicy | None = None
+
+
+class ContinueAsNewAction(Action, frozen=True):
+    input: str | None
+
+
+class CreateTimer(Action, frozen=True):
+    """`fire_at` in ticks."""
+
+    fire_at: int
+    is_canceled: bool = False
+
+
+class WaitForExternalEvent(Action, frozen=True):
+    name: str
+
+
+class CallEntity(Action, frozen=True):
+    """`instance_id` is `@name@key`."""
+
+    instance_id: str
+    operation: str
+    input: str | None
+
+
+class SignalEntity(Action, frozen=True):
+    """`due` in ticks for a delayed signal."""
+
+    instance_id: str
+    operation: str
+    input: str | None
+    due: int | None = None
+
+
+class CallHttp(Action, frozen=True):
+    """`request` is the JSON text of the durable HTTP request."""
+
+    request: str
+
+
+class WhenAny(Action, frozen=True):
+    children: tuple[Action, ...]
+
+
+class WhenAll(Action, frozen=True):
+    children: tuple[Action, ...]
+
+
+class UnknownAction(Action, frozen=True):
+    """An action of a kind this host does not know; the orchestration fails with the spec's text."""
+
+    kind: str

@@ -1,0 +1,66 @@
+"""The state of an instance as clients see it, and what an episode changes in it.
+
+Source: spec/task-hub-storage.md, section 7.
+"""
+
+import msgspec
+
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.status import OrchestrationStatus
+
+
+class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the Instances table. Times are ticks; input, output and custom status are raw stored text."""
+
+    instance_id: str
+    execution_id: str | None
+    name: str
+    version: str | None = ""
+    runtime_status: OrchestrationStatus = OrchestrationStatus.Pending
+    created_time: int = 0
+    last_updated_time: int = 0
+    completed_time: int | None = None
+    scheduled_start_time: int | None = None
+    input: str | None = None
+    output: str | None = None
+    custom_status: str | None = None
+    generation: int | None = None
+    tags: dict[str, str] | None = None
+
+
+class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """What one committed episode merges into the Instances row; None leaves a column as it is.
+
+    `custom_status` is JSON text, "null" when there is none. `started` is the episode's new ExecutionStarted, if it
+    brought one: name, version, created time (its timestamp), tags, generation, scheduled start and input come from
+    it, and the status becomes Running unless `runtime_status` says otherwise. Source: section 7.2.
+    """
+
+    execution_id: str
+    last_updated_time: int
+    custom_status: str | None = None
+    started: ExecutionStarted | None = None
+    runtime_status: OrchestrationStatus | None = None
+    output: str | None = None
+    completed_time: int | None = None
+
+
+class InstanceQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Filter of a listing. Times are ticks; empty `statuses` means all; `top` is the page size."""
+
+    created_from: int | None = None
+    created_to: int | None = None
+    statuses: frozenset[OrchestrationStatus] = frozenset()
+    instance_id_prefix: str | None = None
+    exclude_entities: bool = False
+    fetch_input: bool = True
+    fetch_output: bool = True
+    top: int = 100
+    continuation_token: str | None = None
+
+
+class InstancePage(msgspec.Struct, frozen=True):
+    """One page of a listing; `continuation_token` is None at the end. A page may be empty and not the last."""
+
+    instances: list[InstanceState]
+    continuation_token: str | None = None

@@ -1,0 +1,58 @@
+"""Task messages: what travels between clients, orchestrations, activities and entities.
+
+Source: spec/task-hub-storage.md, sections 3.2 and 3.3. `TaskMessage` is neutral: how it is put into a queue
+message or a database row is the business of a task hub adapter.
+"""
+
+import msgspec
+
+from durable_host.durable.model import timestamp
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionStarted,
+    HistoryEvent,
+    OrchestrationInstance,
+    TaskScheduled,
+    TimerFired,
+)
+
+NO_SENDER = OrchestrationInstance("", "")
+
+
+class TaskMessage(msgspec.Struct, frozen=True):
+    """One event addressed to one instance.
+
+    `target` is the orchestration the message is for; for activity requests and results it is the orchestration that
+    scheduled the activity. `sender` is `NO_SENDER` for clients. `episode` is the sender's episode number, None for
+    clients. `tags` is set (maybe empty) on activity requests and sub-orchestration starts only.
+    """
+
+    event: HistoryEvent
+    target: OrchestrationInstance
+    sender: OrchestrationInstance = NO_SENDER
+    episode: int | None = None
+    tags: dict[str, str] | None = None
+
+    @property
+    def is_activity(self) -> bool:
+        """True for requests that go to the work-item queue."""
+        return isinstance(self.event, TaskScheduled)
+
+    @property
+    def due(self) -> int | None:
+        """Ticks before which the message must not be delivered, or None."""
+        event = self.event
+        if isinstance(event, TimerFired):
+            return event.fire_at
+        return _due_of(event, self.target)
+
+
+def _due_of(event: HistoryEvent, target: OrchestrationInstance) -> int | None:
+    if isinstance(event, ExecutionStarted):
+        return event.scheduled_start_time
+    if isinstance(event, EventRaised) and target.instance_id.startswith("@") and event.name[2:3] == "@":
+        try:
+            return timestamp.parse(event.name[3:])
+        except ValueError:
+            return None
+    return None

@@ -1,0 +1,92 @@
+"""Points in time as integer ticks.
+
+A tick is 100 ns; tick 0 is 0001-01-01T00:00:00 UTC. Ticks are kept end to end because entity messages are
+ordered, and GUIDs seeded, by differences of one tick (spec/task-hub-storage.md, sections 3.1 and 11).
+"""
+
+from datetime import UTC, datetime, timedelta
+
+TICKS_PER_SECOND = 10_000_000
+TICKS_PER_MINUTE = 60 * TICKS_PER_SECOND
+MIN_TICKS = 0
+MAX_TICKS = 3155378975999999999
+UNIX_EPOCH_TICKS = 621355968000000000
+
+_ORIGIN = datetime(1, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def from_datetime(moment: datetime) -> int:
+    """Ticks of `moment`; a naive datetime is taken as UTC."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return ((moment - _ORIGIN) // _MICROSECOND) * 10
+
+
+def to_datetime(ticks: int) -> datetime:
+    """Aware UTC datetime; the tenth of a microsecond is cut off."""
+    return _ORIGIN + timedelta(microseconds=ticks // 10)
+
+
+def from_unix(seconds: float) -> int:
+    """Ticks of a Unix time in seconds."""
+    return UNIX_EPOCH_TICKS + round(seconds * TICKS_PER_SECOND)
+
+
+def to_unix(ticks: int) -> float:
+    """Unix time in seconds."""
+    return (ticks - UNIX_EPOCH_TICKS) / TICKS_PER_SECOND
+
+
+def parse(text: str) -> int:
+    """Ticks of an ISO 8601 text with up to 7 fraction digits and `Z`, an offset, or nothing (taken as UTC).
+
+    Raises ValueError when the text is no such timestamp.
+    """
+    head, fraction = text, 0
+    dot = text.find(".", 10)
+    if dot != -1:
+        end = dot + 1
+        while end < len(text) and text[end].isdigit():
+            end += 1
+        digits = text[dot + 1 : end]
+        if not digits:
+            raise ValueError(f"'{text}' is not a timestamp")
+        fraction = int(digits[:7].ljust(7, "0"))
+        head = text[:dot] + text[end:]
+    return from_datetime(datetime.fromisoformat(head).astimezone(UTC) if _has_zone(head) else
+                         datetime.fromisoformat(head)) + fraction
+
+
+def _has_zone(text: str) -> bool:
+    return text.endswith(("Z", "z")) or "+" in text[10:] or "-" in text[10:]
+
+
+def to_text(ticks: int) -> str:
+    """ISO 8601 with `Z`, trailing zeros of the fraction trimmed, no fraction when it is zero (Json.NET)."""
+    seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
+    head = _seconds_text(seconds)
+    return f"{head}.{fraction:07d}".rstrip("0") + "Z" if fraction else head + "Z"
+
+
+def to_unspecified_text(ticks: int) -> str:
+    """As `to_text` without the `Z`: how a .NET DateTime of unspecified kind is written."""
+    return to_text(ticks)[:-1]
+
+
+def to_round_trip(ticks: int) -> str:
+    """ISO 8601 with exactly 7 fraction digits and `Z` (.NET format "o", and Edm.DateTime)."""
+    seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
+    return f"{_seconds_text(seconds)}.{fraction:07d}Z"
+
+
+_last_second = (-1, "")
+
+
+def _seconds_text(seconds: int) -> str:
+    global _last_second
+    known, text = _last_second
+    if known != seconds:
+        text = (_ORIGIN + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+        _last_second = (seconds, text)
+    return text

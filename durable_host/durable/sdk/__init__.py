@@ -1,0 +1,1 @@
+"""Codecs between the neutral form of orchestrations and what an SDK generation speaks."""

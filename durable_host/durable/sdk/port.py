@@ -1,0 +1,139 @@
+"""How the runtime has orchestrator and entity code run, whatever SDK generation the app uses.
+
+`sdk.v1` implements it for azure-functions-durable 1.x on top of the invocation layer.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from durable_host.durable.model.actions import Action
+from durable_host.durable.model.events import HistoryEvent
+
+
+class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
+    """One episode to run.
+
+    `history` is the whole history of the current execution with this episode's OrchestratorStarted and messages at
+    the end (their `is_played` false, the earlier messages' true). `new_from` is the index of that
+    OrchestratorStarted. An executor that still holds the live session of this execution feeds it only what it has
+    not seen; otherwise it replays all of `history`.
+    """
+
+    instance_id: str
+    execution_id: str
+    name: str
+    history: Sequence[HistoryEvent]
+    new_from: int
+    trace_parent: str | None = None
+    trace_state: str | None = None
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A top-level action and the index in `history` of the event during which user code produced it."""
+
+    event_index: int
+    action: Action
+
+
+class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the orchestrator code did.
+
+    `steps` are the top-level actions number `first_action` and following, in order; a full replay has
+    `first_action` 0 and reports all of them. `canceled_timers` names all timers that user code has cancelled by
+    (top-level action number, index of the timer among the leaves of that action, depth first); the same timer may be
+    reported again. `ended_at` is the index of the event during which the code returned, raised or continued as new.
+    `output` and `custom_status` are JSON text (None: absent). `error` is the user's error text; with
+    `is_plain_failure` the code failed outside the protocol and nothing of this answer's actions is known.
+    """
+
+    steps: Sequence[Step]
+    first_action: int = 0
+    canceled_timers: Sequence[tuple[int, int]] = ()
+    is_done: bool = False
+    ended_at: int | None = None
+    output: str | None = None
+    error: str | None = None
+    error_details: str | None = None
+    is_plain_failure: bool = False
+    custom_status: str | None = None
+    warnings: Sequence[str] = ()
+
+
+class EntityOperation(msgspec.Struct, frozen=True):
+    name: str
+    input: str | None
+    is_signal: bool
+
+
+class EntityBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One entity invocation. `state` is JSON text or None."""
+
+    name: str
+    key: str
+    exists: bool
+    state: str | None
+    operations: Sequence[EntityOperation]
+
+
+class EntityResult(msgspec.Struct, frozen=True):
+    """`result` is JSON text (for errors: of the message), or bare text after a time-out."""
+
+    is_error: bool
+    result: str | None
+
+
+class EntityAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """State after the batch and one result an operation, in order."""
+
+    exists: bool
+    state: str | None
+    results: Sequence[EntityResult]
+    signals: Sequence[tuple[str, str, str | None]] = ()
+
+
+class ActivityOutcome(msgspec.Struct, frozen=True):
+    """`result` is JSON text or None; a failure has `error` (`Type: message`) and `details` (traceback) instead."""
+
+    result: str | None = None
+    error: str | None = None
+    details: str | None = None
+
+
+class WorkItemAborted(Exception):
+    """The code could not run to an end for a reason of the host (worker lost, host stopping, function timeout of an
+    orchestrator): the work item is given back and run again later.
+    """
+
+
+class UserCode(Protocol):
+    """Runs the app's durable functions. Names are durable names, matched without regard to case."""
+
+    def has_orchestrator(self, name: str) -> bool: ...
+
+    def has_activity(self, name: str) -> bool: ...
+
+    def has_entity(self, name: str) -> bool: ...
+
+    def orchestrator_names(self) -> Sequence[str]: ...
+
+    def activity_names(self) -> Sequence[str]: ...
+
+    def entity_names(self) -> Sequence[str]: ...
+
+    async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
+        """Raises `WorkItemAborted`."""
+        ...
+
+    def forget(self, instance_id: str, execution_id: str) -> None:
+        """Drop the live session of an execution, if there is one."""
+        ...
+
+    async def run_activity(self, name: str, input: str | None, *, instance_id: str, task_id: int) -> ActivityOutcome:
+        """`input` is the trigger string (spec/durable-protocol.md, section 6). Raises `WorkItemAborted`."""
+        ...
+
+    async def run_entity(self, batch: EntityBatch) -> EntityAnswer:
+        """Raises `WorkItemAborted`."""
+        ...

@@ -1,0 +1,205 @@
+"""The port every task hub implements: what the runtime and the client API need from storage.
+
+Two adapters implement it (`azure`, `sqlite`); one conformance suite (`tests/taskhub`) holds them to it.
+
+Roles. A *client* creates instances, sends messages, queries. A *worker* additionally receives messages: it pulls
+control messages and activity requests, loads histories and commits episodes. `start` begins the worker role.
+
+Delivery. At least once. A received message belongs to the receiver until it is consumed by a commit or a
+completion, or given back by `abandon`; the hub keeps it invisible for others meanwhile (renewing what has to be
+renewed) and never delivers the same message twice to a live receiver. After a crash it is delivered again.
+
+Wake-up. A message sent by this process to an instance (or activity queue) that this process serves reaches the
+receiver without any polling delay.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+
+
+class ReceivedMessage:
+    """A message in the hands of this process.
+
+    `id` is unique among the messages of the hub and equal on redelivery. `dequeue_count` starts at 1.
+    `received_time` is in ticks. `receipt` belongs to the adapter: nobody else looks inside or replaces it.
+    """
+
+    __slots__ = ("dequeue_count", "id", "message", "receipt", "received_time")
+
+    def __init__(self, id: str, message: TaskMessage, dequeue_count: int, received_time: int, receipt: Any) -> None:
+        self.id = id
+        self.message = message
+        self.dequeue_count = dequeue_count
+        self.received_time = received_time
+        self.receipt = receipt
+
+
+class LoadedHistory(msgspec.Struct, frozen=True):
+    """History of the current execution, in order; empty when there is none.
+
+    `execution_id` is None when the instance has no history. `etag` guards the next commit; None means that no
+    commit was ever made.
+    """
+
+    events: list[HistoryEvent]
+    execution_id: str | None
+    etag: str | None
+
+
+class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything one episode changes. The order of effects is fixed: outbound, history, instance, consumed.
+
+    `events` are the new history events and `first_ordinal` the position of the first of them in the execution
+    `execution_id`. After a continue-as-new `events` is the whole history of the new execution, `first_ordinal` is 0
+    and `replaced_execution_id` names the old one. `etag` is that of the load or of the previous commit.
+    `update` is None when nothing in the instance row changed that must be visible now.
+    """
+
+    instance_id: str
+    execution_id: str
+    etag: str | None
+    first_ordinal: int
+    events: Sequence[HistoryEvent]
+    outbound: Sequence[TaskMessage]
+    update: InstanceUpdate | None
+    consumed: Sequence[ReceivedMessage]
+    replaced_execution_id: str | None = None
+
+
+class CommitConflict(Exception):
+    """Another host committed this instance's history since it was loaded. The messages of the episode were given
+    back; drop the session and let the next delivery load the history again.
+    """
+
+
+class InstanceExists(Exception):
+    """An instance with this ID exists in a state that must not be replaced; `status` tells which."""
+
+    def __init__(self, instance_id: str, status: OrchestrationStatus) -> None:
+        super().__init__(f"An Orchestration instance with the status {status.name} already exists.")
+        self.instance_id = instance_id
+        self.status = status
+
+
+class TaskHub(Protocol):
+    """One task hub. Every method may raise `TaskHubUnavailable` when the storage behind it does not answer."""
+
+    @property
+    def name(self) -> str:
+        """The hub's name as configured."""
+        ...
+
+    # Life cycle
+
+    async def create(self) -> None:
+        """Create what is missing of the hub's resources. Idempotent."""
+        ...
+
+    async def delete(self) -> None:
+        """Delete the hub with all it holds."""
+        ...
+
+    async def start(self) -> None:
+        """Begin the worker role: acquire partitions, poll, keep received messages invisible. Calls `create`."""
+        ...
+
+    async def stop(self) -> None:
+        """End the worker role: stop receiving, finish background deletes, release partitions. Messages received
+        and not consumed become visible again at once.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections. `stop` has been called before if `start` was."""
+        ...
+
+    # Client role
+
+    async def create_instance(
+        self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
+    ) -> InstanceState:
+        """Create, or replace, the instance that the ExecutionStarted in `start` describes.
+
+        `event.generation` is filled in here (0, or the replaced instance's + 1). Raises `InstanceExists` when the
+        existing instance's status is in `dedupe_statuses`. When this returns, the start survives any crash.
+        """
+        ...
+
+    async def send(self, message: TaskMessage) -> None:
+        """Send one control message. When this returns, the message survives any crash."""
+        ...
+
+    async def get_instance(
+        self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
+    ) -> InstanceState | None:
+        """Committed state of one instance, or None."""
+        ...
+
+    async def query_instances(self, query: InstanceQuery) -> InstancePage:
+        """One page of instances, ordered by instance ID."""
+        ...
+
+    async def get_history(self, instance_id: str) -> list[HistoryEvent]:
+        """Committed history of the current execution; empty when there is none."""
+        ...
+
+    async def purge_instance(self, instance_id: str) -> bool:
+        """Delete rows, history and blobs of one instance, whatever its status; False when it does not exist."""
+        ...
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        """Rewind a failed instance in place and wake it (spec/task-hub-storage.md, section 9.6). The caller has
+        checked that its status is Failed.
+        """
+        ...
+
+    # Worker role
+
+    async def next_control_messages(self) -> list[ReceivedMessage]:
+        """Wait for control messages and return what is there now (at least one), in arrival order."""
+        ...
+
+    async def next_activity(self) -> ReceivedMessage:
+        """Wait for one activity request. Called only when a slot to run it is free."""
+        ...
+
+    async def load_history(self, instance_id: str) -> LoadedHistory:
+        """History of the instance's current execution, as needed to run an episode."""
+        ...
+
+    async def commit(self, episode: EpisodeCommit) -> str:
+        """Make an episode durable and return the new etag. Raises `CommitConflict`.
+
+        Returns when outbound messages, history and instance row are durable; the consumed messages are deleted in
+        the background, soon and reliably (also during `stop`).
+        """
+        ...
+
+    async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
+        """Write a LastUpdatedTime that commits held back (`update=None`). Best effort."""
+        ...
+
+    async def complete_activity(self, request: ReceivedMessage, result: TaskMessage) -> None:
+        """Send the result, then delete the request."""
+        ...
+
+    async def discard(self, messages: Sequence[ReceivedMessage]) -> None:
+        """Delete messages that nobody can use any more."""
+        ...
+
+    async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
+        """Give messages back: delivered again after `delay` seconds, by default after a back-off that grows with
+        their dequeue count (spec section 5.4).
+        """
+        ...
+
+
+class TaskHubUnavailable(Exception):
+    """The storage behind the task hub does not answer, or refuses; the text says which service and why."""
