@@ -1,0 +1,72 @@
+"""The errors that end in one clear message for the user instead of a traceback.
+
+Exit codes of `func`:
+
+| code | what happened                                                      |
+| ---- | ------------------------------------------------------------------ |
+| 0    | stopped on request (Ctrl-C, SIGTERM), or the command did its work   |
+| 1    | any other failure                                                  |
+| 2    | command line that cannot be understood                             |
+| 3    | configuration: host.json, local.settings.json, settings, connections |
+| 4    | storage: Azurite or the storage account                            |
+| 5    | port: the address cannot be listened on                            |
+| 6    | app: it does not import, or its worker does not start              |
+
+Error codes: DH1xxx configuration, DH2xxx storage and Azurite, DH3xxx port and web, DH4xxx app import and worker,
+DH5xxx triggers and bindings, DH6xxx Durable Functions.
+"""
+
+from typing import ClassVar
+
+EXIT_STOPPED = 0
+EXIT_FAILURE = 1
+EXIT_USAGE = 2
+EXIT_CONFIGURATION = 3
+EXIT_STORAGE = 4
+EXIT_PORT = 5
+EXIT_APP = 6
+
+
+class HostError(Exception):
+    """Something went wrong that the user can understand and mend.
+
+    `message` is one sentence saying what happened, `cause` why (one or more lines), `remedy` what to do. `code` is
+    that of the class unless one is given.
+    """
+
+    code: str = "DH1000"
+    exit_code: ClassVar[int] = EXIT_FAILURE
+
+    def __init__(
+        self, message: str, *, cause: str | None = None, remedy: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.cause = cause
+        self.remedy = remedy
+        if code is not None:
+            self.code = code
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class UsageError(HostError):
+    """The command line asks for something that cannot be done as asked."""
+
+    code = "DH1010"
+    exit_code = EXIT_USAGE
+
+
+class ConfigurationError(HostError):
+    """host.json, local.settings.json, an app setting or a connection is missing or wrong."""
+
+    code = "DH1001"
+    exit_code = EXIT_CONFIGURATION
+
+
+class PortError(HostError):
+    """The address cannot be listened on; most often another process already does."""
+
+    code = "DH3001"
+    exit_code = EXIT_PORT
