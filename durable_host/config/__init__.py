@@ -1,1 +1,39 @@
-"""Everything that configures the host, resolved once into frozen records: host.json, settings, connections."""
+"""Everything that configures the host, resolved once into frozen records: host.json, settings, connections.
+
+`load` builds the one HostConfig that is passed down; nothing below reads the environment or a file by itself.
+"""
+
+from durable_host.config.connection import Connection
+from durable_host.config.connections import ConnectionInvalid, ConnectionMissing
+from durable_host.config.durable import DurableOptions
+from durable_host.config.extensions import BlobOptions, HttpOptions, QueueOptions
+from durable_host.config.host_config import HostConfig, load
+from durable_host.config.host_json import HostJson
+from durable_host.config.log_levels import LogLevels
+from durable_host.config.overrides import Overrides
+from durable_host.config.retry import RetryOptions
+from durable_host.config.settings import AppSettings, SettingMissing, resolve_percent
+from durable_host.config.start import FunctionLine, Presenter, StartOptions, StartSummary
+
+__all__ = [
+    "AppSettings",
+    "BlobOptions",
+    "Connection",
+    "ConnectionInvalid",
+    "ConnectionMissing",
+    "DurableOptions",
+    "FunctionLine",
+    "HostConfig",
+    "HostJson",
+    "HttpOptions",
+    "LogLevels",
+    "Overrides",
+    "Presenter",
+    "QueueOptions",
+    "RetryOptions",
+    "SettingMissing",
+    "StartOptions",
+    "StartSummary",
+    "load",
+    "resolve_percent",
+]

@@ -1,0 +1,222 @@
+"""From the `connection` of a binding to an account: connection strings and identity-based settings.
+
+Source: spec/functions-host.md, section 1.8.
+"""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from durable_host.config.connection import Connection
+from durable_host.config.settings import AppSettings
+from durable_host.errors import ConfigurationError
+
+DEFAULT: Final = "Storage"
+DEVELOPMENT_ACCOUNT: Final = "devstoreaccount1"
+DEVELOPMENT_KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+_SERVICES: Final = ("blob", "queue", "table")
+_DEVELOPMENT_PORTS: Final = {"blob": 10000, "queue": 10001, "table": 10002}
+_CREDENTIAL_KEYS: Final = (
+    "credential",
+    "tenantId",
+    "clientId",
+    "clientSecret",
+    "certificate",
+    "username",
+    "password",
+    "managedIdentityResourceId",
+    "managedIdentityObjectId",
+    "managedIdentityClientId",
+    "additionallyAllowedTenants",
+)
+
+
+class ConnectionMissing(ConfigurationError):
+    """A binding's connection has no app setting: add it to local.settings.json or the environment."""
+
+    code = "DH1101"
+
+
+class ConnectionInvalid(ConfigurationError):
+    """An app setting that should hold a storage connection cannot be understood. The value is never shown."""
+
+    code = "DH1102"
+
+
+def resolve(settings: AppSettings, name: str | None = None) -> Connection:
+    """The account that the connection `name` (None or empty: AzureWebJobsStorage) means.
+
+    Raises ConnectionMissing when no setting of that name exists and ConnectionInvalid when it makes no sense.
+    """
+    name = name or DEFAULT
+    for section in (f"AzureWebJobs{name}", name):
+        for setting in (f"ConnectionStrings:{section}", section):
+            if value := settings.get(setting, "").strip():
+                return parse_connection_string(value, setting)
+            if children := settings.section(setting):
+                return _from_identity(children, setting)
+    written = name if name.casefold().startswith("azurewebjobs") else f"AzureWebJobs{name}"
+    remedy = f"Add '{written}' to Values in local.settings.json (\"UseDevelopmentStorage=true\" means Azurite)."
+    raise ConnectionMissing(
+        f"Storage account connection string '{_prefixed(name)}' does not exist. "
+        "Make sure that it is a defined App Setting.",
+        remedy=remedy,
+    )
+
+
+def _prefixed(name: str) -> str:
+    return name if name.casefold() == "azurewebjobsstorage" else f"AzureWebJobs{name}"
+
+
+def parse_connection_string(text: str, setting: str = "AzureWebJobsStorage") -> Connection:
+    """The account of a storage connection string. Raises ConnectionInvalid, naming `setting` but never the secret."""
+
+    def invalid(problem: str) -> ConnectionInvalid:
+        return ConnectionInvalid(
+            f"The app setting '{setting}' is no storage connection string: {problem}.",
+            remedy='Expected "UseDevelopmentStorage=true" or '
+            '"DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net".',
+        )
+
+    parts = _parts(text, invalid)
+    if parts.get("usedevelopmentstorage", "").casefold() == "true":
+        return _development(parts.get("developmentstorageproxyuri"), setting, invalid)
+    account = parts.get("accountname", "")
+    key, sas = parts.get("accountkey"), parts.get("sharedaccesssignature")
+    endpoints = {service: _explicit(parts.get(f"{service}endpoint"), invalid) for service in _SERVICES}
+    if not any(endpoints.values()) and not account:
+        raise invalid("it has neither an AccountName nor endpoints")
+    if account:
+        protocol = parts.get("defaultendpointsprotocol", "https").casefold()
+        if protocol not in {"http", "https"}:
+            raise invalid("DefaultEndpointsProtocol is neither http nor https")
+        suffix = parts.get("endpointsuffix", "core.windows.net").strip("/")
+        for service in _SERVICES:
+            endpoints[service] = endpoints[service] or f"{protocol}://{account}.{service}.{suffix}"
+    else:
+        account = _account_of(next(endpoint for endpoint in endpoints.values() if endpoint))
+    if key is not None and not _is_base64(key):
+        raise invalid("its AccountKey is not base64")
+    if key is None and sas is None and account == DEVELOPMENT_ACCOUNT:
+        key = DEVELOPMENT_KEY
+    if key is None and sas is None:
+        raise invalid("it has neither an AccountKey nor a SharedAccessSignature")
+    return Connection(
+        account_name=account,
+        blob_endpoint=endpoints["blob"],
+        queue_endpoint=endpoints["queue"],
+        table_endpoint=endpoints["table"],
+        account_key=key,
+        sas=None if key is not None or sas is None else sas.lstrip("?"),
+        setting=setting,
+    )
+
+
+def development(setting: str = "AzureWebJobsStorage", origin: str = "http://127.0.0.1") -> Connection:
+    """The development account on its customary ports of `origin` (scheme and host)."""
+    endpoint = {service: f"{origin}:{port}/{DEVELOPMENT_ACCOUNT}" for service, port in _DEVELOPMENT_PORTS.items()}
+    return Connection(
+        account_name=DEVELOPMENT_ACCOUNT,
+        blob_endpoint=endpoint["blob"],
+        queue_endpoint=endpoint["queue"],
+        table_endpoint=endpoint["table"],
+        account_key=DEVELOPMENT_KEY,
+        setting=setting,
+    )
+
+
+def _development(proxy: str | None, setting: str, invalid: Callable[[str], ConnectionInvalid]) -> Connection:
+    if not proxy:
+        return development(setting)
+    parts = urlsplit(proxy)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise invalid("DevelopmentStorageProxyUri is no http address")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return development(setting, f"{parts.scheme}://{host}")
+
+
+def _parts(text: str, invalid: Callable[[str], ConnectionInvalid]) -> dict[str, str]:
+    parts: dict[str, str] = {}
+    for piece in text.strip().strip("\"'").split(";"):
+        if not piece.strip():
+            continue
+        key, equals, value = piece.partition("=")
+        if not equals:
+            raise invalid("a part of it is not of the form Name=Value")
+        parts[key.strip().casefold()] = value.strip()
+    return parts
+
+
+def _explicit(endpoint: str | None, invalid: Callable[[str], ConnectionInvalid]) -> str | None:
+    if not endpoint:
+        return None
+    parts = urlsplit(endpoint)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise invalid("one of its endpoints is no http address")
+    return endpoint.rstrip("/")
+
+
+def _account_of(endpoint: str) -> str:
+    """The account in an endpoint: the first path segment of an emulator's, else the first label of the host."""
+    parts = urlsplit(endpoint)
+    segments = [segment for segment in parts.path.split("/") if segment]
+    return segments[0] if segments else (parts.hostname or "").split(".")[0]
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def _from_identity(children: Mapping[str, str], setting: str) -> Connection:
+    """Endpoints and credential of a section such as `AzureWebJobsStorage__accountName`."""
+    account = children.get("accountname")
+    endpoints: dict[str, str | None] = {}
+    for service in _SERVICES:
+        if account:
+            endpoints[service] = f"https://{account}.{service}.core.windows.net"
+        else:
+            uri = children.get(f"{service}serviceuri") or children.get("serviceuri") or children.get("endpoint")
+            endpoints[service] = _service_uri(uri, service, setting) if uri else None
+    known = [endpoint for endpoint in endpoints.values() if endpoint]
+    if not known:
+        raise ConnectionInvalid(
+            f"The app settings '{setting}__…' name no storage account.",
+            remedy=f"Set '{setting}__accountName', or '{setting}__blobServiceUri', '{setting}__queueServiceUri' and "
+            f"'{setting}__tableServiceUri'.",
+        )
+    credential = tuple((key, children[key.casefold()]) for key in _CREDENTIAL_KEYS if key.casefold() in children)
+    return Connection(
+        account_name=account or _account_of(known[0]),
+        blob_endpoint=endpoints["blob"],
+        queue_endpoint=endpoints["queue"],
+        table_endpoint=endpoints["table"],
+        credential_settings=credential,
+        setting=setting,
+    )
+
+
+def _service_uri(uri: str, service: str, setting: str) -> str:
+    parts = urlsplit(uri)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ConnectionInvalid(
+            f"The app setting '{setting}__{service}ServiceUri' is '{uri}', expected an http address such as "
+            f"https://<account>.{service}.core.windows.net."
+        )
+    return uri.rstrip("/")
+
+
+def require_service(connection: Connection, service: str) -> str:
+    """The endpoint of `service` (blob, queue or table). Raises ConnectionInvalid where the connection has none."""
+    endpoint: str | None = getattr(connection, f"{service}_endpoint")
+    if endpoint is None:
+        raise ConnectionInvalid(
+            f"The connection '{connection.setting}' has no {service} endpoint.",
+            remedy=f"Set '{connection.setting}__{service}ServiceUri' or '{connection.setting}__accountName'.",
+        )
+    return endpoint

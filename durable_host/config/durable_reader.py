@@ -1,0 +1,210 @@
+"""Reads `extensions.durableTask` into DurableOptions; says in the reference's words what is wrong.
+
+Source: spec/durable-protocol.md, section 9.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, cast
+
+from durable_host.config import hub_name
+from durable_host.config.durable import DurableOptions, NotificationOptions, StorageProviderOptions, TracingOptions
+from durable_host.config.section import Section
+from durable_host.errors import ConfigurationError
+
+_OTHER_PROVIDERS = {"mssql": "SQL Server", "netherite": "Netherite", "azuremanaged": "Durable Task Scheduler"}
+
+
+def read(section: Section, lookup: Callable[[str, str], str]) -> DurableOptions:
+    """All options. `lookup(text, where)` replaces `%NAME%` by app settings; `where` is for its error."""
+    concurrency = 10 * (os.cpu_count() or 1)
+    given, name = _hub_name(section, lookup)
+    http = section.section("httpSettings")
+    options = DurableOptions(
+        hub_name=name,
+        hub_name_is_default=not given,
+        storage=_storage(section.section("storageProvider"), lookup),
+        tracing=_tracing(section.section("tracing")),
+        notifications=_notifications(section.section("notifications")),
+        max_concurrent_activity_functions=_positive(section, "maxConcurrentActivityFunctions", concurrency),
+        max_concurrent_orchestrator_functions=_positive(section, "maxConcurrentOrchestratorFunctions", concurrency),
+        max_concurrent_entity_functions=_positive(section, "maxConcurrentEntityFunctions", concurrency),
+        max_entity_operation_batch_size=_positive(section, "maxEntityOperationBatchSize", 5000),
+        max_orchestration_actions=_positive(section, "maxOrchestrationActions", 100_000),
+        extended_sessions_enabled=section.boolean("extendedSessionsEnabled", False),
+        extended_session_idle_timeout=float(section.integer("extendedSessionIdleTimeoutInSeconds", 30, minimum=0)),
+        overridable_existing_instance_states=section.choice(
+            "overridableExistingInstanceStates", ("NonRunningStates", "AnyState"), "NonRunningStates"
+        ),
+        entity_message_reorder_window=60.0 * section.integer("entityMessageReorderWindowInMinutes", 30, minimum=0),
+        rollback_entity_operations_on_exceptions=section.boolean("rollbackEntityOperationsOnExceptions", True),
+        use_graceful_shutdown=section.boolean("useGracefulShutdown", False),
+        use_app_lease=section.boolean("useAppLease", True),
+        store_inputs_in_orchestration_history=section.boolean("storeInputsInOrchestrationHistory", False),
+        throw_status_exceptions_on_raise_event=section.optional_boolean("throwStatusExceptionsOnRaiseEvent"),
+        local_rpc_endpoint_enabled=section.boolean("localRpcEndpointEnabled", True),
+        default_async_request_sleep_time=http.integer("defaultAsyncRequestSleepTimeMilliseconds", 30_000, minimum=0)
+        / 1000,
+        use_forwarded_host=http.boolean("useForwardedHost", False),
+        default_version=_version(section, lookup),
+        version_match_strategy=section.choice(
+            "versionMatchStrategy", ("None", "Strict", "CurrentOrOlder"), "CurrentOrOlder"
+        ),
+        version_failure_strategy=section.choice("versionFailureStrategy", ("Reject", "Fail"), "Reject"),
+        max_grpc_message_size=_positive(section, "maxGrpcMessageSizeInBytes", 4_194_304),
+        grpc_http_client_timeout=section.span("grpcHttpClientTimeout", 100.0),
+        grpc_listener_mode=section.optional_text("grpcListenerMode"),
+    )
+    section.section("appLeaseOptions")
+    section.accept("eventGridTopicEndpoint", "eventGridKeySettingName")
+    http.close()
+    section.close()
+    if options.extended_sessions_enabled:
+        section.warnings.append(
+            f"'{section.path('extendedSessionsEnabled')}' has no effect for Python apps in Azure (extension 3.x "
+            "refuses to start with it); this host keeps sessions of active instances anyway."
+        )
+    return options
+
+
+def _hub_name(section: Section, lookup: Callable[[str, str], str]) -> tuple[bool, str]:
+    written = section.optional_text("hubName")
+    if written is None:
+        try:
+            site = lookup("%WEBSITE_SITE_NAME%", "")
+        except ConfigurationError:
+            return False, "TestHubName"
+        return False, hub_name.repaired(site)
+    name = lookup(written, section.path("hubName"))
+    if (problem := hub_name.problem(name)) is not None:
+        raise section.error("hubName", "", problem)
+    return True, name
+
+
+def _version(section: Section, lookup: Callable[[str, str], str]) -> str | None:
+    text = section.optional_text("defaultVersion")
+    return None if text is None else lookup(text, section.path("defaultVersion"))
+
+
+def _storage(section: Section, lookup: Callable[[str, str], str]) -> StorageProviderOptions:
+    provider = _provider_type(section)
+
+    def name(*keys: str) -> str | None:
+        texts = [section.optional_text(key) for key in keys]
+        found = next((text for text in texts if text), None)
+        return None if found is None else lookup(found, section.path(keys[0]))
+
+    defaults = StorageProviderOptions()
+    options = StorageProviderOptions(
+        type=provider,
+        connection_name=name("connectionName", "connectionStringName") or defaults.connection_name,
+        partition_count=section.integer(
+            "partitionCount",
+            defaults.partition_count,
+            minimum=1,
+            maximum=16,
+            message="PartitionCount must be an integer value between 1 and 16.",
+        ),
+        control_queue_batch_size=section.integer(
+            "controlQueueBatchSize",
+            defaults.control_queue_batch_size,
+            minimum=0,
+            message="ControlQueueBatchSize must be a non-negative integer.",
+        ),
+        control_queue_buffer_threshold=section.integer(
+            "controlQueueBufferThreshold",
+            defaults.control_queue_buffer_threshold,
+            minimum=1,
+            maximum=1000,
+            message="ControlQueueBufferThreshold must be between 1 and 1000.",
+        ),
+        control_queue_visibility_timeout=section.span(
+            "controlQueueVisibilityTimeout",
+            defaults.control_queue_visibility_timeout,
+            minimum=60.0,
+            maximum=3600.0,
+            message="ControlQueueVisibilityTimeout must be between 1 and 60 minutes.",
+        ),
+        work_item_queue_visibility_timeout=section.span(
+            "workItemQueueVisibilityTimeout", defaults.work_item_queue_visibility_timeout, minimum=1.0
+        ),
+        max_queue_polling_interval=section.span(
+            "maxQueuePollingInterval",
+            defaults.max_queue_polling_interval,
+            message="MaxQueuePollingInterval must be non-negative.",
+        ),
+        tracking_store_connection_name=name("trackingStoreConnectionName", "trackingStoreConnectionStringName"),
+        tracking_store_name_prefix=section.text("trackingStoreNamePrefix", defaults.tracking_store_name_prefix),
+        fetch_large_messages_automatically=section.boolean("fetchLargeMessagesAutomatically", True),
+        use_legacy_partition_management=section.boolean("useLegacyPartitionManagement", False),
+        use_table_partition_management=section.boolean("useTablePartitionManagement", True),
+        allow_replaying_terminal_instances=section.boolean("allowReplayingTerminalInstances", False),
+        queue_client_message_encoding=section.choice("queueClientMessageEncoding", ("UTF8", "Base64"), "UTF8"),
+        path=section.optional_text("path"),
+    )
+    section.close()
+    return options
+
+
+def _provider_type(section: Section) -> str:
+    written = section.text("type", "AzureStorage")
+    for known in ("AzureStorage", "sqlite"):
+        if written.casefold() == known.casefold():
+            return known
+    remedy = (
+        'Set extensions.durableTask.storageProvider to { "type": "AzureStorage" } (Azurite locally) or '
+        '{ "type": "sqlite" } for running here, for example with the environment variable '
+        "AzureFunctionsJobHost__extensions__durableTask__storageProvider__type=AzureStorage; "
+        "host.json can keep what the deployed app needs."
+    )
+    service = _OTHER_PROVIDERS.get(written.casefold())
+    if service is not None:
+        problem = f"the storage provider {service} is not served by this host."
+    else:
+        problem = f"Storage provider type ({written}) was not found. Available storage providers: AzureStorage, sqlite."
+    error = section.error("type", "", problem)
+    raise ConfigurationError(error.message, remedy=remedy, code="DH1005")
+
+
+def _positive(section: Section, key: str, default: int) -> int:
+    name = key[0].upper() + key[1:]
+    return section.integer(key, default, minimum=1, message=f"{name} must be a positive integer value.")
+
+
+def _tracing(section: Section) -> TracingOptions:
+    options = TracingOptions(
+        trace_inputs_and_outputs=section.boolean("traceInputsAndOutputs", False),
+        trace_replay_events=section.boolean("traceReplayEvents", False),
+        allow_verbose_linux_telemetry=section.boolean("allowVerboseLinuxTelemetry", False),
+        distributed_tracing_enabled=section.boolean("distributedTracingEnabled", False),
+        distributed_tracing_protocol=section.choice(
+            "distributedTracingProtocol", ("HttpCorrelationProtocol", "W3CTraceContext"), "HttpCorrelationProtocol"
+        ),
+        version=section.choice("version", ("None", "V1", "V2"), "V1"),
+    )
+    section.close()
+    return options
+
+
+def _notifications(section: Section) -> NotificationOptions:
+    grid = section.section("eventGrid")
+    statuses = grid.raw("publishRetryHttpStatus")
+    if statuses is not None and not _is_list_of_integers(statuses):
+        raise grid.error("publishRetryHttpStatus", "an array of status codes")
+    options = NotificationOptions(
+        topic_endpoint=grid.optional_text("topicEndpoint"),
+        key_setting_name=grid.optional_text("keySettingName"),
+        publish_retry_count=grid.integer("publishRetryCount", 0, minimum=0),
+        publish_retry_interval=grid.span("publishRetryInterval", 300.0),
+        publish_retry_http_status=tuple(int(status) for status in statuses or ()),
+        publish_event_types=grid.texts("publishEventTypes") or (),
+    )
+    grid.close()
+    section.close()
+    if options.topic_endpoint:
+        section.warnings.append(f"'{grid.path('topicEndpoint')}': life-cycle events are not sent by this host.")
+    return options
+
+
+def _is_list_of_integers(value: Any) -> bool:
+    return isinstance(value, list) and all(str(item).isdigit() for item in cast("list[Any]", value))

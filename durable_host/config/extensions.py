@@ -1,0 +1,92 @@
+"""Settings of `extensions.http`, `extensions.queues` and `extensions.blobs` in host.json.
+
+Source: spec/functions-host.md, sections 1.6 and 3.8.
+"""
+
+import os
+
+import msgspec
+
+from durable_host.config.section import Section
+
+
+class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`route_prefix` has no slashes at its ends; empty means functions live at the root. -1 means unbounded."""
+
+    route_prefix: str = "api"
+    max_outstanding_requests: int = -1
+    max_concurrent_requests: int = -1
+    dynamic_throttles_enabled: bool = False
+    enable_chunked_request_binding: bool = False
+    custom_headers: tuple[tuple[str, str], ...] = ()
+    """Added to every response of a function."""
+    hsts: str | None = None
+    """Value of the Strict-Transport-Security header; None for no header."""
+
+
+class QueueOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How queue triggers poll. Times in seconds."""
+
+    batch_size: int = 16
+    new_batch_threshold: int = 8
+    max_polling_interval: float = 2.0
+    visibility_timeout: float = 0.0
+    max_dequeue_count: int = 5
+    message_encoding: str = "base64"
+    """`base64` or `none`."""
+
+
+class BlobOptions(msgspec.Struct, frozen=True, kw_only=True):
+    max_degree_of_parallelism: int = 8
+    poison_blob_threshold: int = 5
+
+
+def read_http(section: Section) -> HttpOptions:
+    headers = section.section("customHeaders")
+    options = HttpOptions(
+        route_prefix=section.text("routePrefix", "api").strip().strip("/"),
+        max_outstanding_requests=section.integer("maxOutstandingRequests", -1, minimum=-1),
+        max_concurrent_requests=section.integer("maxConcurrentRequests", -1, minimum=-1),
+        dynamic_throttles_enabled=section.boolean("dynamicThrottlesEnabled", False),
+        enable_chunked_request_binding=section.boolean("enableChunkedRequestBinding", False),
+        custom_headers=tuple((name, headers.text(name, "")) for name, _ in headers.items()),
+        hsts=_hsts(section.section("hsts")),
+    )
+    section.close()
+    return options
+
+
+def _hsts(section: Section) -> str | None:
+    enabled = section.boolean("isEnabled", False)
+    seconds = section.span("maxAge", 30 * 86_400.0)
+    parts = [f"max-age={int(seconds)}"]
+    if section.boolean("includeSubDomains", False):
+        parts.append("includeSubDomains")
+    if section.boolean("preload", False):
+        parts.append("preload")
+    section.accept("excludedHosts")
+    section.close()
+    return "; ".join(parts) if enabled else None
+
+
+def read_queues(section: Section) -> QueueOptions:
+    batch_size = section.integer("batchSize", 16, minimum=1, maximum=32)
+    options = QueueOptions(
+        batch_size=batch_size,
+        new_batch_threshold=section.integer("newBatchThreshold", batch_size // 2 * (os.cpu_count() or 1), minimum=0),
+        max_polling_interval=section.span("maxPollingInterval", 2.0, minimum=0.1),
+        visibility_timeout=section.span("visibilityTimeout", 0.0, maximum=7 * 86_400.0),
+        max_dequeue_count=section.integer("maxDequeueCount", 5, minimum=1),
+        message_encoding=section.choice("messageEncoding", ("base64", "none"), "base64"),
+    )
+    section.close()
+    return options
+
+
+def read_blobs(section: Section) -> BlobOptions:
+    options = BlobOptions(
+        max_degree_of_parallelism=section.integer("maxDegreeOfParallelism", 8 * (os.cpu_count() or 1), minimum=1),
+        poison_blob_threshold=section.integer("poisonBlobThreshold", 5, minimum=1),
+    )
+    section.close()
+    return options

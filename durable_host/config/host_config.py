@@ -1,0 +1,193 @@
+"""The whole configuration, resolved once at start-up, and how it comes about.
+
+Source: spec/functions-host.md, sections 1.6 to 1.8.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+from durable_host.config import host_json, json_text, local_settings, log_levels
+from durable_host.config.host_json import HostJson
+from durable_host.config.local_settings import LocalSettings
+from durable_host.config.overrides import Overrides, apply, environment_overrides
+from durable_host.config.settings import AppSettings, SettingMissing, resolve_percent
+from durable_host.errors import ConfigurationError, UsageError
+
+HOST_JSON: Final = "host.json"
+DEFAULT_PORT: Final = 7071
+DEFAULT_ADDRESS: Final = "127.0.0.1"
+
+_DEFAULT_DOCUMENT: Final = """{
+  "version": "2.0",
+  "extensionBundle": {
+    "id": "Microsoft.Azure.Functions.ExtensionBundle",
+    "version": "[4.*, 5.0.0)"
+  }
+}
+"""
+_KEY_VAULT = re.compile(r"\s*@Microsoft\.KeyVault\(.*\)\s*", re.IGNORECASE | re.DOTALL)
+_USER_LEVEL: Final = "AzureFunctionsJobHost__logging__logLevel__Function"
+_FORCED: Final = {
+    "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+    "FUNCTIONS_CORETOOLS_ENVIRONMENT": "true",
+    "AzureFunctionsJobHost__SequentialRestart": "true",
+    "FUNCTIONS_WORKER_RUNTIME_VERSION": "3.x",
+}
+
+
+class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that configures one host."""
+
+    root: Path
+    settings: AppSettings
+    host: HostJson
+    port: int = DEFAULT_PORT
+    address: str = DEFAULT_ADDRESS
+    cors: tuple[str, ...] = ()
+    cors_credentials: bool = False
+    host_json_created: bool = False
+    """True when there was no host.json (or an empty one) and a default one was written."""
+    warnings: tuple[str, ...] = ()
+    """What is odd but does not stop the host; the composition root logs it."""
+
+
+def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overrides()) -> HostConfig:
+    """Read host.json and local.settings.json of `root`. `environ` wins over both files, `overrides` over all.
+
+    Writes a default host.json when there is none. Raises ConfigurationError (one line that says what to mend).
+    """
+    root = root.resolve()
+    warnings: list[str] = []
+    local = local_settings.read(root / local_settings.FILE_NAME, warnings)
+    port = local.port or DEFAULT_PORT if overrides.port is None else overrides.port
+    settings = _settings(root, local, environ, port, warnings)
+    document, created = _document(root, warnings)
+    content = apply(document, environment_overrides(settings.items()))
+
+    def lookup(text: str, where: str) -> str:
+        try:
+            return resolve_percent(text, settings)
+        except SettingMissing as error:
+            raise SettingMissing(f"{HOST_JSON}: '{where}': {error.message}", remedy=error.remedy) from None
+
+    user_log_level = _user_log_level(settings, overrides)
+    host = host_json.read(content, HOST_JSON, lookup, warnings, user_log_level)
+    if overrides.functions:
+        host = msgspec.structs.replace(host, functions=overrides.functions)
+    cors = overrides.cors if overrides.cors is not None else local.cors or ""
+    origins = tuple(origin.strip().rstrip("/") for origin in cors.split(",") if origin.strip())
+    credentials = local.cors_credentials if overrides.cors_credentials is None else overrides.cors_credentials
+    if credentials and "*" in origins:
+        raise UsageError(
+            "CORS credentials cannot be allowed for every origin ('*').",
+            remedy="Name the origins: --cors http://localhost:3000 --cors-credentials",
+        )
+    return HostConfig(
+        root=root,
+        settings=settings.with_default(
+            "AzureFunctionsJobHost__logging__logLevel__Function", user_log_level or "Information"
+        ),
+        host=host,
+        port=port,
+        address=overrides.address or local.address or DEFAULT_ADDRESS,
+        cors=origins,
+        cors_credentials=credentials,
+        host_json_created=created,
+        warnings=tuple(warnings),
+    )
+
+
+def _settings(
+    root: Path, local: LocalSettings, environ: Mapping[str, str], port: int, warnings: list[str]
+) -> AppSettings:
+    present = AppSettings({name: value for name, value in environ.items() if value})
+    values = dict(environ)
+    taken: list[str] = []
+    kept: list[str] = []
+    for name, value in local.values.items():
+        if name in present:
+            if present[name] != value:
+                kept.append(name)
+            continue
+        for empty in [other for other in values if other.casefold() == name.casefold()]:
+            del values[empty]
+        values[name] = value
+        taken.append(name)
+    if kept:
+        warnings.append(
+            f"Skipping {_quoted(kept)} from local settings as already defined in current environment variables."
+        )
+    forced = {**_FORCED, "WEBSITE_HOSTNAME": f"localhost:{port}", "AzureWebJobsScriptRoot": str(root)}
+    for name, value in forced.items():
+        given = values.get(name)
+        if given is not None and given != value and name == "AZURE_FUNCTIONS_ENVIRONMENT":
+            warnings.append(f"'{name}' is always '{value}' here; the value '{given}' is not used.")
+        values[name] = value
+    values.setdefault("PYTHON_ENABLE_DEBUG_LOGGING", "1")
+    vaulted = [name for name, value in local.values.items() if _KEY_VAULT.fullmatch(value) and name not in present]
+    warnings.extend(
+        f"Unable to resolve the Key Vault reference for setting: {name} (this host does not ask Key Vault; put the "
+        "value into the environment or local.settings.json)."
+        for name in vaulted
+    )
+    return AppSettings(values, frozenset(taken))
+
+
+def _document(root: Path, warnings: list[str]) -> tuple[dict[str, Any], bool]:
+    """The parsed host.json, and whether the default one was written because there was none."""
+    path = root / HOST_JSON
+    if content := read_document(path):
+        return content, False
+    try:
+        path.write_text(_DEFAULT_DOCUMENT, "utf-8")
+    except OSError as error:
+        warnings.append(f"The default {HOST_JSON} could not be written: {error}")
+    return cast("dict[str, Any]", json_text.parse(_DEFAULT_DOCUMENT)), True
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The parsed file; empty when it is missing. Raises ConfigurationError when it is no JSON object."""
+    try:
+        content: Any = json_text.parse(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except json_text.JsonSyntaxError as error:
+        raise ConfigurationError(
+            f"Unable to parse host configuration file '{path}'.",
+            cause=f"{path.name}, line {error.line}, column {error.column}: {error.problem}",
+            remedy="Mend the JSON at that place (comments and trailing commas are fine).",
+            code="DH1002",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"Unable to parse host configuration file '{path}'.", cause=str(error), code="DH1002"
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"Unable to parse host configuration file '{path}'.",
+            cause=f"{path.name} holds no object {{ … }} but something else.",
+            code="DH1002",
+        )
+    return cast("dict[str, Any]", content)
+
+
+def _user_log_level(settings: AppSettings, overrides: Overrides) -> str | None:
+    source = "--user-log-level"
+    level = overrides.user_log_level
+    if level is None:
+        source, level = "FUNCTIONS_USER_LOG_LEVEL", settings.get("FUNCTIONS_USER_LOG_LEVEL") or None
+    if level is None:
+        return None
+    try:
+        log_levels.level_of(level)
+    except ValueError:
+        raise UsageError(f"{source} is '{level}', expected one of {', '.join(log_levels.NAMES)}.") from None
+    return level
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

@@ -1,0 +1,35 @@
+"""The name of the task hub.
+
+Source: spec/durable-protocol.md, section 9.
+"""
+
+import re
+
+_VALID = re.compile(r"[A-Za-z][A-Za-z0-9]{2,49}")
+
+
+def is_valid(name: str) -> bool:
+    return _VALID.fullmatch(name) is not None
+
+
+def problem(name: str) -> str | None:
+    """What is wrong with a name that was given explicitly, in the reference's words; None when it is right."""
+    if is_valid(name):
+        return None
+    if not name.strip():
+        return "A non-empty HubName configuration is required."
+    return (
+        f"Task hub name '{name}' should contain only alphanumeric characters, start with a letter, "
+        "and have length between 3 and 45."
+    )
+
+
+def repaired(name: str) -> str:
+    """A default name (of the site) made fit to be a hub name: other characters removed, length and start mended."""
+    text = re.sub(r"[^A-Za-z0-9]", "", name)
+    if not text:
+        return "DefaultTaskHub"
+    if text[0].isdigit():
+        text = f"t{text}"
+    text = text[:45]
+    return text if len(text) >= 3 else f"{text}Hub"

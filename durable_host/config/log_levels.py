@@ -1,0 +1,84 @@
+"""Which log records are shown: the levels of host.json by category.
+
+Source: spec/functions-host.md, section 8.6.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+NAMES: Final = ("Trace", "Debug", "Information", "Warning", "Error", "Critical", "None")
+NEVER: Final = 1000
+TRACE: Final = 5
+
+_LEVELS: Final[Mapping[str, int]] = {
+    "trace": TRACE,
+    "debug": logging.DEBUG,
+    "information": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+    "none": NEVER,
+}
+_ALIASES: Final = {"info": "information", "warn": "warning"}
+_SYSTEM: Final = ("microsoft.azure.webjobs.", "function.", "worker.", "host.")
+
+
+def level_of(name: str) -> int:
+    """The stdlib level of a .NET level name (case does not count). Raises ValueError for anything else."""
+    folded = name.strip().casefold()
+    if folded not in _LEVELS:
+        raise ValueError(f"'{name}' is no log level")
+    return _LEVELS[folded]
+
+
+def meant(name: str) -> str:
+    """A level name in its standard spelling where `name` is a customary short form of it, else `name`."""
+    return _ALIASES.get(name.strip().casefold(), name)
+
+
+class LogLevels(msgspec.Struct, frozen=True):
+    """The rules of `logging.logLevel`, and the defaults for what they do not mention. Levels are stdlib numbers.
+
+    `rules` are (category in lower case, level), without `default`.
+    """
+
+    rules: tuple[tuple[str, int], ...] = ()
+    default: int | None = None
+    user: int | None = None
+    """Level of user code asked for by `--user-log-level` or `FUNCTIONS_USER_LOG_LEVEL`."""
+
+    def level_for(self, category: str, *, verbose: bool = False) -> int:
+        """The least level of a record of `category` that is shown. `verbose` shows system records at Information."""
+        folded = category.casefold()
+        matching = [rule for rule in self.rules if _covers(rule[0], folded)]
+        if matching:
+            return max(matching, key=lambda rule: len(rule[0]))[1]
+        if not is_system(category):
+            if self.user is not None:
+                return self.user
+            return logging.INFO if self.default is None else self.default
+        if self.default is not None:
+            return self.default
+        return logging.INFO if verbose else logging.WARNING
+
+
+def is_system(category: str) -> bool:
+    """True for the host's own categories, False for those of functions and their code."""
+    folded = category.casefold()
+    if folded == "host.function.console":
+        return False
+    if folded.startswith("function."):
+        parts = folded.split(".")
+        return not (len(parts) == 2 or (len(parts) == 3 and parts[2] == "user"))
+    return folded.startswith(_SYSTEM)
+
+
+def _covers(rule: str, category: str) -> bool:
+    """Prefix match as .NET does it: one `*` stands for any text, the rest is a plain prefix."""
+    if "*" in rule:
+        prefix, _, suffix = rule.partition("*")
+        return category.startswith(prefix) and category.endswith(suffix) and len(category) >= len(rule) - 1
+    return category.startswith(rule)

@@ -1,0 +1,46 @@
+"""The app-wide retry policy of host.json (same shape as in function.json).
+
+Source: spec/functions-host.md, sections 1.6 and 6.7.
+"""
+
+import msgspec
+
+from durable_host.config.section import Section
+
+_LONGEST = 2_147_483_647.0
+
+
+class RetryOptions(msgspec.Struct, frozen=True):
+    """How a failed invocation is run again. Times in seconds.
+
+    `strategy` is `fixedDelay` (waits `delay_interval`) or `exponentialBackoff` (from `minimum_interval` up to
+    `maximum_interval`). `max_retry_count` -1 means for ever.
+    """
+
+    strategy: str
+    max_retry_count: int
+    delay_interval: float = 0.0
+    minimum_interval: float = 0.0
+    maximum_interval: float = _LONGEST
+
+
+def read(section: Section) -> RetryOptions:
+    """A retry object; complains about what is missing for its strategy."""
+    strategy = section.choice("strategy", ("fixedDelay", "exponentialBackoff"), "")
+    if not strategy:
+        raise section.error("strategy", '"fixedDelay" or "exponentialBackoff"')
+    if "maxRetryCount" not in section:
+        raise section.error("maxRetryCount", "a whole number (-1 for ever); it is mandatory")
+    needed = ("delayInterval",) if strategy == "fixedDelay" else ("minimumInterval", "maximumInterval")
+    for key in needed:
+        if key not in section:
+            raise section.error(key, f'a time span "hh:mm:ss"; {strategy} needs it')
+    options = RetryOptions(
+        strategy=strategy,
+        max_retry_count=section.integer("maxRetryCount", 0, minimum=-1),
+        delay_interval=section.span("delayInterval", 0.0),
+        minimum_interval=section.span("minimumInterval", 0.0),
+        maximum_interval=section.span("maximumInterval", _LONGEST),
+    )
+    section.close()
+    return options

@@ -1,0 +1,97 @@
+"""App settings: the process environment over local.settings.json, and `%NAME%` in binding properties.
+
+Source: spec/functions-host.md, sections 1.7 and 1.9.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from durable_host.errors import ConfigurationError
+
+
+class SettingMissing(ConfigurationError):
+    """A `%NAME%` names an app setting that is not there: add it to local.settings.json or the environment."""
+
+    code = "DH1110"
+
+
+class AppSettings(Mapping[str, str]):
+    """Name → value; lookup ignores case (the exact spelling wins) and takes `__` and `:` as the same separator.
+
+    `local_names` are the names that came from local.settings.json. Not changed after it is built.
+    """
+
+    def __init__(self, values: Mapping[str, str], local_names: frozenset[str] = frozenset()) -> None:
+        self._values = dict(values)
+        self._by_key = {_key(name): name for name in self._values}
+        self.local_names = local_names
+
+    def __getitem__(self, name: str) -> str:
+        value = self._values.get(name)
+        return self._values[self._by_key[_key(name)]] if value is None else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _key(name) in self._by_key
+
+    def __repr__(self) -> str:
+        return f"AppSettings({len(self)} names)"
+
+    def section(self, name: str) -> dict[str, str]:
+        """The settings below `name` (`name__child` or `name:child`): child in lower case → value."""
+        prefix = f"{_key(name)}:"
+        return {
+            key[len(prefix) :]: self._values[written]
+            for key, written in self._by_key.items()
+            if key.startswith(prefix) and self._values[written]
+        }
+
+    def with_default(self, name: str, value: str) -> "AppSettings":
+        """The same settings, and `name` if it is not among them."""
+        return self if name in self else AppSettings({**self._values, name: value}, self.local_names)
+
+    def environment(self) -> dict[str, str]:
+        """All of them, as the environment for a child process."""
+        return dict(self._values)
+
+
+def is_true(settings: Mapping[str, str], name: str) -> bool:
+    """True when the setting is `1` or `true` (case does not count)."""
+    return settings.get(name, "").strip().casefold() in {"1", "true"}
+
+
+def resolve_percent(text: str, settings: Mapping[str, str]) -> str:
+    """`text` with every `%NAME%` replaced by the app setting of that name.
+
+    Raises SettingMissing in the reference's words, with the position of a `%` that has no partner.
+    """
+    if "%" not in text:
+        return text
+    pieces: list[str] = []
+    position = 0
+    while (start := text.find("%", position)) >= 0:
+        end = text.find("%", start + 1)
+        if end < 0:
+            raise SettingMissing(
+                f"The '%' at position {start} does not have a closing '%'",
+                cause=f"in '{text}'",
+                remedy="Write %NAME% for the value of the app setting NAME.",
+            )
+        name = text[start + 1 : end]
+        value = settings.get(name) if name else None
+        if value is None:
+            raise SettingMissing(
+                f"'%{name}%' does not resolve to a value.",
+                remedy=f"Add '{name}' to Values in local.settings.json, or set it in the environment.",
+            )
+        pieces += [text[position:start], value]
+        position = end + 1
+    return "".join([*pieces, text[position:]])
+
+
+def _key(name: str) -> str:
+    return name.replace("__", ":").casefold()
