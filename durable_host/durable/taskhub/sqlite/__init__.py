@@ -1,0 +1,8 @@
+"""The embedded task hub: one SQLite file (or `:memory:`) instead of a storage account.
+
+For tests, virtual time, and for those who want no Azurite. Limits: see `hub.SqliteTaskHub`.
+"""
+
+from durable_host.durable.taskhub.sqlite.hub import SqliteTaskHub
+
+__all__ = ["SqliteTaskHub"]

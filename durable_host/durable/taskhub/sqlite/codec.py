@@ -1,0 +1,96 @@
+"""JSON form of events and messages in the embedded hub: the fields of the records as they are, times in ticks.
+
+The kind of an event (its DurableTask.Core name) stands beside the JSON, in a column.
+"""
+
+from typing import Any, cast, overload
+
+import msgspec
+
+from durable_host.durable.model.events import EVENT_CLASS_BY_NAME, HistoryEvent, OrchestrationInstance
+from durable_host.durable.model.messages import TaskMessage
+
+_encoder = msgspec.json.Encoder()
+_event_decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_CLASS_BY_NAME.items()}
+
+
+class Unreadable(ValueError):
+    """Stored text is no event or message that this version knows."""
+
+
+class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
+    event: msgspec.Raw
+    target: OrchestrationInstance
+    sender: OrchestrationInstance
+    episode: int | None = None
+    tags: dict[str, str] | None = None
+
+
+_body_decoder = msgspec.json.Decoder(_Body)
+
+
+def encode_event(event: HistoryEvent) -> bytes:
+    return _encode(event)
+
+
+def decode_event(kind: str, data: bytes) -> HistoryEvent:
+    """Raises `Unreadable`."""
+    decoder = _event_decoders.get(kind)
+    if decoder is None:
+        raise Unreadable(f"unknown event type '{kind}'")
+    try:
+        return decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise Unreadable(str(error)) from error
+
+
+def encode_message(message: TaskMessage) -> bytes:
+    body = _Body(
+        msgspec.Raw(encode_event(message.event)), message.target, message.sender, message.episode, message.tags
+    )
+    return _encode(body)
+
+
+def decode_message(kind: str, data: bytes) -> TaskMessage:
+    """Raises `Unreadable`."""
+    try:
+        body = _body_decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise Unreadable(str(error)) from error
+    return TaskMessage(decode_event(kind, bytes(body.event)), body.target, body.sender, body.episode, body.tags)
+
+
+@overload
+def storable(text: str) -> str: ...
+
+
+@overload
+def storable(text: str | None) -> str | None: ...
+
+
+def storable(text: str | None) -> str | None:
+    """`text` as a column can hold it."""
+    return text if text is None or text.isascii() else well_formed(text)
+
+
+def well_formed(text: str) -> str:
+    """`text` with unpaired surrogates replaced by U+FFFD, as .NET does when it writes UTF-8."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _encode(record: msgspec.Struct) -> bytes:
+    try:
+        return _encoder.encode(record)
+    except UnicodeEncodeError:
+        return _encoder.encode(_well_formed_tree(msgspec.to_builtins(record)))
+
+
+def _well_formed_tree(value: Any) -> Any:
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, list):
+        return [_well_formed_tree(item) for item in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        items = cast("dict[str, Any]", value).items()
+        return {well_formed(key): _well_formed_tree(item) for key, item in items}
+    return value

@@ -1,0 +1,174 @@
+"""One SQLite connection, used by one thread, with group commit.
+
+Pieces of work that are waiting while a transaction runs share the next one; each has its own savepoint, so that a
+failing piece undoes only itself. WAL with synchronous=NORMAL: what was committed survives the end of the process in
+any way (kill -9 included) and never corrupts; the last transactions before a power failure of the machine may be lost.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from durable_host.durable.taskhub.port import TaskHubUnavailable
+
+T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], T]
+
+_BATCH = 256
+_BUSY_SECONDS = 30.0
+
+
+class _Job:
+    __slots__ = ("error", "future", "loop", "result", "work", "writes")
+
+    def __init__(self, work: Work[Any], writes: bool) -> None:
+        self.work = work
+        self.writes = writes
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def resolve(self) -> None:
+        if self.future.done():
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Database:
+    """Runs work on the connection: in the event loop's own thread when `inline`, else in a thread of its own.
+
+    Inline is deterministic and what virtual time needs; `:memory:` is always inline.
+    """
+
+    def __init__(self, path: Path | str, *, inline: bool) -> None:
+        self.path = path
+        self._inline = inline
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    async def run(self, work: Work[T], *, writes: bool = True) -> T:
+        """Do `work` in a transaction and return its result when that is committed."""
+        if self._inline:
+            await asyncio.sleep(0)
+        return await self.submit(work, writes=writes)
+
+    def submit(self, work: Work[T], *, writes: bool = True) -> "asyncio.Future[T]":
+        """As `run`, for callers that have to see the result even when they are cancelled meanwhile."""
+        if self._closed:
+            raise TaskHubUnavailable(f"The task hub file {self.path} was closed.")
+        job = _Job(work, writes)
+        if self._inline:
+            self._execute([job])
+            job.resolve()
+        else:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name=f"taskhub {self.path}", daemon=True)
+                self._thread.start()
+            self._jobs.put(job)
+        return job.future
+
+    async def close(self) -> None:
+        """Finish what was submitted and close the file."""
+        self._closed = True
+        if self._thread is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+        elif self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _serve(self) -> None:
+        try:
+            while (first := self._jobs.get()) is not None:
+                jobs, last = self._waiting_with(first)
+                self._execute(jobs)
+                _resolve_in_their_loops(jobs)
+                if last:
+                    return
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+
+    def _waiting_with(self, first: _Job) -> tuple[list[_Job], bool]:
+        jobs = [first]
+        while len(jobs) < _BATCH:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                break
+            if job is None:
+                return jobs, True
+            jobs.append(job)
+        return jobs, False
+
+    def _execute(self, jobs: list[_Job]) -> None:
+        try:
+            connection = self._connection or self._open()
+            connection.execute("BEGIN IMMEDIATE" if any(job.writes for job in jobs) else "BEGIN")
+            try:
+                for job in jobs:
+                    _execute_one(connection, job)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except Exception as error:
+            for job in jobs:
+                job.error = job.error or _unavailable(self.path, error)
+
+    def _open(self) -> sqlite3.Connection:
+        if self.path != ":memory:":
+            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection = connection
+        return connection
+
+
+def _execute_one(connection: sqlite3.Connection, job: _Job) -> None:
+    connection.execute("SAVEPOINT job")
+    try:
+        job.result = job.work(connection)
+    except sqlite3.Error:
+        raise
+    except Exception as error:
+        job.error = error
+        connection.execute("ROLLBACK TO job")
+    connection.execute("RELEASE job")
+
+
+def _unavailable(path: Path | str, error: Exception) -> Exception:
+    if not isinstance(error, sqlite3.Error | OSError):
+        return error
+    return TaskHubUnavailable(f"The task hub file {path} cannot be used: {error}")
+
+
+def _resolve_in_their_loops(jobs: list[_Job]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, its_jobs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_resolve_all, its_jobs)
+        except RuntimeError:
+            continue
+
+
+def _resolve_all(jobs: list[_Job]) -> None:
+    for job in jobs:
+        job.resolve()

@@ -1,0 +1,91 @@
+"""Histories of the embedded hub, and the etag that guards them. Works inside the caller's transaction.
+
+As on Azure Storage, a re-created instance keeps the history of its previous execution until the first commit of the
+new one (spec/task-hub-storage.md, section 6.7).
+"""
+
+from collections.abc import Sequence
+from sqlite3 import Connection
+
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.taskhub.port import CommitConflict, LoadedHistory, TaskHubUnavailable
+from durable_host.durable.taskhub.sqlite import codec
+
+
+def load(connection: Connection, instance_id: str) -> LoadedHistory:
+    """Raises `TaskHubUnavailable` when a row cannot be read."""
+    key = codec.storable(instance_id)
+    sentinel = connection.execute("SELECT execution_id, etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
+    if sentinel is None:
+        return LoadedHistory([], None, None)
+    return LoadedHistory([event for _, event in rows(connection, instance_id)], sentinel[0], str(sentinel[1]))
+
+
+def rows(connection: Connection, instance_id: str) -> list[tuple[int, HistoryEvent]]:
+    """Ordinals and events. Raises `TaskHubUnavailable` when a row cannot be read."""
+    found: list[tuple[int, HistoryEvent]] = []
+    for ordinal, kind, data in connection.execute(
+        "SELECT ordinal, kind, event FROM history WHERE instance_id = ? ORDER BY ordinal",
+        (codec.storable(instance_id),),
+    ):
+        try:
+            found.append((ordinal, codec.decode_event(kind, data)))
+        except codec.Unreadable as error:
+            raise TaskHubUnavailable(
+                f"History row {ordinal} ({kind}) of instance '{instance_id}' cannot be read: {error}"
+            ) from error
+    return found
+
+
+def append(
+    connection: Connection,
+    instance_id: str,
+    execution_id: str,
+    etag: str | None,
+    first_ordinal: int,
+    events: Sequence[HistoryEvent],
+) -> str:
+    """Add an episode's events and return the new etag; ordinal 0 starts over. Raises `CommitConflict`."""
+    key = codec.storable(instance_id)
+    sentinel = connection.execute("SELECT etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
+    stored = None if sentinel is None else str(sentinel[0])
+    if stored != etag:
+        raise CommitConflict(f"The history of instance '{instance_id}' was changed since it was loaded.")
+    if first_ordinal == 0:
+        connection.execute("DELETE FROM history WHERE instance_id = ?", (key,))
+    connection.executemany(
+        "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?)",
+        [
+            (key, first_ordinal + index, event.event_name, codec.encode_event(event))
+            for index, event in enumerate(events)
+        ],
+    )
+    # Etags never repeat, not even after a purge and a new start of the same instance.
+    new_etag = _next_etag(connection)
+    connection.execute("INSERT OR REPLACE INTO sentinels VALUES (?, ?, ?)", (key, execution_id, new_etag))
+    return str(new_etag)
+
+
+def replace_row(connection: Connection, instance_id: str, ordinal: int, event: HistoryEvent) -> None:
+    connection.execute(
+        "UPDATE history SET kind = ?, event = ? WHERE instance_id = ? AND ordinal = ?",
+        (event.event_name, codec.encode_event(event), codec.storable(instance_id), ordinal),
+    )
+
+
+def invalidate(connection: Connection, instance_id: str) -> None:
+    """Make commits fail that are based on the history as it was."""
+    connection.execute(
+        "UPDATE sentinels SET etag = ? WHERE instance_id = ?", (_next_etag(connection), codec.storable(instance_id))
+    )
+
+
+def delete(connection: Connection, instance_id: str) -> None:
+    key = codec.storable(instance_id)
+    connection.execute("DELETE FROM history WHERE instance_id = ?", (key,))
+    connection.execute("DELETE FROM sentinels WHERE instance_id = ?", (key,))
+
+
+def _next_etag(connection: Connection) -> int:
+    connection.execute("UPDATE hub SET etag = etag + 1")
+    return connection.execute("SELECT etag FROM hub").fetchone()[0]

@@ -1,0 +1,291 @@
+"""`SqliteTaskHub`: the port `TaskHub` on one SQLite file."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from sqlite3 import Connection
+from typing import Literal
+
+import msgspec
+
+from durable_host.clock import Clock, SystemClock
+from durable_host.durable.model.events import ExecutionStarted, HistoryEvent
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub.port import (
+    CommitConflict,
+    EpisodeCommit,
+    InstanceExists,
+    LoadedHistory,
+    ReceivedMessage,
+    TaskHubUnavailable,
+)
+from durable_host.durable.taskhub.sqlite import history, instances, messages, schema
+from durable_host.durable.taskhub.sqlite.database import Database
+from durable_host.durable.taskhub.sqlite.rewind import rewind
+from durable_host.durable.taskhub.sqlite.wakeup import Signal
+from durable_host.durable.taskhub.sqlite.worker_lock import WorkerLock
+
+_CONTROL_BATCH = 256
+_FOREIGN_POLL_SECONDS = 0.5
+_WORKER_PATIENCE_SECONDS = 5.0
+
+
+class SqliteTaskHub:
+    """One hub in one file, or in memory.
+
+    An episode commits atomically, so the crash windows between its steps that Azure Storage has do not exist here.
+    What a method did when it returns survives the end of the process (see `database` for power failures).
+
+    Limits: one process works on a hub at a time (`start` fails in a second one); other processes may open the same
+    file as clients, and what they send is noticed within half a second. No network file systems.
+
+    `inline` runs SQLite in the event loop's thread: always for `:memory:`, and for files when time is virtual.
+    """
+
+    def __init__(
+        self, path: Path | Literal[":memory:"], name: str, clock: Clock | None = None, *, inline: bool = False
+    ) -> None:
+        in_memory = path == ":memory:"
+        self._name = name
+        self._clock = clock or SystemClock()
+        self._database = Database(path, inline=inline or in_memory)
+        self._lock = None if isinstance(path, str) else WorkerLock(path)
+        self._poll_seconds = None if inline or in_memory else _FOREIGN_POLL_SECONDS
+        self._serving = False
+        self._signals = {schema.CONTROL: Signal(), schema.ACTIVITY: Signal()}
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    # Life cycle
+
+    async def create(self) -> None:
+        try:
+            await self._database.run(partial(schema.create, name=self._name))
+        except schema.WrongHub as error:
+            raise TaskHubUnavailable(f"The task hub file {self._database.path} is not usable: {error}.") from error
+
+    async def delete(self) -> None:
+        await self._database.run(schema.drop)
+
+    async def start(self) -> None:
+        await self.create()
+        if self._lock is not None:
+            await asyncio.to_thread(self._lock.acquire, _WORKER_PATIENCE_SECONDS)
+        await self._database.run(messages.give_back_all)
+        self._serving = True
+        self._notify_all()
+
+    async def stop(self) -> None:
+        if not self._serving:
+            return
+        self._serving = False
+        await self._database.run(messages.give_back_all)
+        if self._lock is not None:
+            self._lock.release()
+
+    async def close(self) -> None:
+        self._serving = False
+        await self._database.close()
+        if self._lock is not None:
+            self._lock.release()
+
+    # Client role
+
+    async def create_instance(
+        self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
+    ) -> InstanceState:
+        now = self._clock.now()
+        state = await self._database.run(partial(_create_instance, start=start, dedupe=dedupe_statuses, now=now))
+        self._signals[schema.CONTROL].notify()
+        return state
+
+    async def send(self, message: TaskMessage) -> None:
+        await self._database.run(partial(messages.insert, messages=[message], now=self._clock.now()))
+        self._notify_of([message])
+
+    async def get_instance(
+        self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
+    ) -> InstanceState | None:
+        work = partial(instances.read, instance_id=instance_id, fetch_input=fetch_input, fetch_output=fetch_output)
+        return await self._database.run(work, writes=False)
+
+    async def query_instances(self, query: InstanceQuery) -> InstancePage:
+        """Raises ValueError for a continuation token that this hub did not give out."""
+        return await self._database.run(partial(instances.query, wanted=query), writes=False)
+
+    async def get_history(self, instance_id: str) -> list[HistoryEvent]:
+        return (await self.load_history(instance_id)).events
+
+    async def purge_instance(self, instance_id: str) -> bool:
+        return await self._database.run(partial(_purge_instance, instance_id=instance_id))
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        await self._database.run(partial(rewind, instance_id=instance_id, reason=reason, now=self._clock.now()))
+        self._signals[schema.CONTROL].notify()
+
+    # Worker role
+
+    async def next_control_messages(self) -> list[ReceivedMessage]:
+        return await self._next(schema.CONTROL, _CONTROL_BATCH)
+
+    async def next_activity(self) -> ReceivedMessage:
+        return (await self._next(schema.ACTIVITY, 1))[0]
+
+    async def load_history(self, instance_id: str) -> LoadedHistory:
+        return await self._database.run(partial(history.load, instance_id=instance_id), writes=False)
+
+    async def commit(self, episode: EpisodeCommit) -> str:
+        try:
+            etag = await self._database.run(partial(_commit, episode=episode, now=self._clock.now()))
+        except CommitConflict:
+            await self.abandon(episode.consumed)
+            raise
+        self._notify_of(episode.outbound)
+        return etag
+
+    async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
+        await self._database.run(partial(instances.touch, instance_id=instance_id, last_updated_time=last_updated_time))
+
+    async def complete_activity(self, request: ReceivedMessage, result: TaskMessage) -> None:
+        now = self._clock.now()
+
+        def work(connection: Connection) -> None:
+            messages.insert(connection, [result], now)
+            messages.delete(connection, [request])
+
+        await self._database.run(work)
+        self._notify_of([result])
+
+    async def discard(self, messages_: Sequence[ReceivedMessage]) -> None:
+        await self._database.run(partial(messages.delete, messages=list(messages_)))
+
+    async def abandon(self, messages_: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
+        now = self._clock.now()
+        due_times = [
+            now + round(_abandon_seconds(message.dequeue_count, delay) * TICKS_PER_SECOND) for message in messages_
+        ]
+        await self._database.run(partial(messages.give_back, messages=list(messages_), due_times=due_times, now=now))
+        self._notify_all()
+
+    # Waiting
+
+    async def _next(self, queue: int, limit: int) -> list[ReceivedMessage]:
+        signal = self._signals[queue]
+        while True:
+            seen = signal.version
+            if not self._serving:
+                await signal.wait_beyond(seen)
+                continue
+            taken = await self._take(queue, limit)
+            if taken.messages:
+                return taken.messages
+            await self._wait(signal, seen, taken.next_due)
+
+    async def _take(self, queue: int, limit: int) -> messages.Taken:
+        await asyncio.sleep(0)
+        work = partial(messages.take, queue=queue, now=self._clock.now(), limit=limit)
+        future = self._database.submit(work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(self._return_unseen)
+            raise
+
+    def _return_unseen(self, future: "asyncio.Future[messages.Taken]") -> None:
+        if future.cancelled() or future.exception() is not None or not future.result().messages or not self._serving:
+            return
+        returned = self._database.submit(partial(messages.untake, messages=future.result().messages))
+        returned.add_done_callback(lambda _: self._notify_all())
+
+    async def _wait(self, signal: Signal, seen: int, due: int | None) -> None:
+        """Until something was sent, the next message is due, or it is time to look for messages from outside."""
+        if self._poll_seconds is not None:
+            poll = self._clock.now() + round(self._poll_seconds * TICKS_PER_SECOND)
+            due = poll if due is None else min(due, poll)
+        if due is None:
+            await signal.wait_beyond(seen)
+            return
+        waits = [
+            asyncio.ensure_future(signal.wait_beyond(seen)),
+            asyncio.ensure_future(self._clock.sleep_until(due)),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def _notify_of(self, sent: Sequence[TaskMessage]) -> None:
+        for queue in {schema.ACTIVITY if message.is_activity else schema.CONTROL for message in sent}:
+            self._signals[queue].notify()
+
+    def _notify_all(self) -> None:
+        for signal in self._signals.values():
+            signal.notify()
+
+
+def _abandon_seconds(dequeue_count: int, delay: float | None) -> float:
+    if delay is not None:
+        return max(0.0, delay)
+    return float(min(2 ** min(dequeue_count, 30), 600))
+
+
+def _create_instance(
+    connection: Connection, start: TaskMessage, dedupe: frozenset[OrchestrationStatus], now: int
+) -> InstanceState:
+    event = start.event
+    if not isinstance(event, ExecutionStarted):
+        raise TypeError(f"an instance starts with ExecutionStarted, not with {event.event_name}")
+    instance_id = start.target.instance_id
+    existing = instances.read(connection, instance_id, fetch_input=False, fetch_output=False)
+    if existing is not None:
+        if existing.runtime_status in dedupe:
+            raise InstanceExists(instance_id, existing.runtime_status)
+        messages.delete_of_execution(connection, existing.instance_id, existing.execution_id)
+    generation = 0 if existing is None else (existing.generation or 0) + 1
+    event = msgspec.structs.replace(event, generation=generation)
+    state = InstanceState(
+        instance_id=instance_id,
+        execution_id=event.orchestration_instance.execution_id,
+        name=event.name,
+        version=event.version,
+        runtime_status=OrchestrationStatus.Pending,
+        created_time=event.timestamp,
+        last_updated_time=now,
+        scheduled_start_time=event.scheduled_start_time,
+        input=event.input,
+        generation=generation,
+        tags=event.tags,
+    )
+    messages.insert(connection, [msgspec.structs.replace(start, event=event)], now)
+    instances.replace(connection, state)
+    return state
+
+
+def _purge_instance(connection: Connection, instance_id: str) -> bool:
+    existing = instances.read(connection, instance_id, fetch_input=False, fetch_output=False)
+    if existing is None:
+        return False
+    messages.delete_of_execution(connection, existing.instance_id, existing.execution_id)
+    history.delete(connection, instance_id)
+    return instances.delete(connection, instance_id)
+
+
+def _commit(connection: Connection, episode: EpisodeCommit, now: int) -> str:
+    etag = episode.etag or ""
+    if episode.events:
+        etag = history.append(
+            connection, episode.instance_id, episode.execution_id, episode.etag, episode.first_ordinal, episode.events
+        )
+    messages.insert(connection, episode.outbound, now)
+    if episode.update is not None:
+        instances.merge(connection, episode.instance_id, episode.update)
+    messages.delete(connection, episode.consumed)
+    return etag

@@ -1,0 +1,162 @@
+"""Instance rows of the embedded hub. Every function works inside the caller's transaction.
+
+Source: spec/task-hub-storage.md, section 7.
+"""
+
+import base64
+import binascii
+from sqlite3 import Connection
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.sqlite.codec import storable
+
+_COLUMNS = (
+    "instance_id, execution_id, name, version, runtime_status, created_time, last_updated_time, completed_time, "
+    "scheduled_start_time, generation, tags, custom_status"
+)
+_tags_decoder = msgspec.json.Decoder(dict[str, str])
+
+
+def read(
+    connection: Connection, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
+) -> InstanceState | None:
+    row = connection.execute(
+        f"{_select(fetch_input, fetch_output)} WHERE instance_id = ?", (storable(instance_id),)
+    ).fetchone()
+    return None if row is None else _state(row)
+
+
+def query(connection: Connection, wanted: InstanceQuery) -> InstancePage:
+    """One page, ordered by instance ID. Raises ValueError when the continuation token is none of ours."""
+    conditions: list[str] = []
+    values: list[Any] = []
+
+    def require(condition: str, *its_values: Any) -> None:
+        conditions.append(condition)
+        values.extend(its_values)
+
+    if wanted.created_from is not None:
+        require("created_time >= ?", wanted.created_from)
+    if wanted.created_to is not None:
+        require("created_time <= ?", wanted.created_to)
+    if wanted.statuses:
+        require(f"runtime_status IN ({', '.join('?' * len(wanted.statuses))})", *map(int, wanted.statuses))
+    if wanted.instance_id_prefix:
+        prefix = storable(wanted.instance_id_prefix)
+        require("instance_id >= ? AND substr(instance_id, 1, ?) = ?", prefix, len(prefix), prefix)
+    elif wanted.exclude_entities:
+        require("substr(instance_id, 1, 1) <> '@'")
+    if wanted.continuation_token:
+        require("instance_id > ?", _last_of(wanted.continuation_token))
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    top = max(1, wanted.top)
+    rows = connection.execute(
+        f"{_select(wanted.fetch_input, wanted.fetch_output)}{where} ORDER BY instance_id LIMIT ?", (*values, top + 1)
+    ).fetchall()
+    states = [_state(row) for row in rows[:top]]
+    return InstancePage(states, _token_after(states[-1].instance_id) if len(rows) > top else None)
+
+
+def replace(connection: Connection, state: InstanceState) -> None:
+    """Write a new instance; whatever the row held before is gone."""
+    connection.execute(
+        f"INSERT OR REPLACE INTO instances ({_COLUMNS}, input, output) VALUES ({', '.join('?' * 14)})",
+        (
+            storable(state.instance_id), state.execution_id, storable(state.name), state.version,
+            int(state.runtime_status), state.created_time, state.last_updated_time, state.completed_time,
+            state.scheduled_start_time, state.generation, _tags_text(state.tags), storable(state.custom_status),
+            storable(state.input), storable(state.output),
+        ),
+    )  # fmt: skip
+
+
+def merge(connection: Connection, instance_id: str, update: InstanceUpdate) -> None:
+    """Apply an episode's changes; None leaves a column as it is. A missing row is created by a start only."""
+    columns: dict[str, Any] = {"execution_id": update.execution_id, "last_updated_time": update.last_updated_time}
+    if update.started is not None:
+        started = update.started
+        columns |= {
+            "name": storable(started.name),
+            "version": started.version,
+            "created_time": started.timestamp,
+            "tags": _tags_text(started.tags),
+            "runtime_status": int(OrchestrationStatus.Running),
+        }
+        optional = {
+            "generation": started.generation,
+            "scheduled_start_time": started.scheduled_start_time,
+            "input": storable(started.input),
+        }
+        columns |= {name: value for name, value in optional.items() if value is not None}
+    changes = {
+        "runtime_status": None if update.runtime_status is None else int(update.runtime_status),
+        "custom_status": storable(update.custom_status),
+        "output": storable(update.output),
+        "completed_time": update.completed_time,
+    }
+    columns |= {name: value for name, value in changes.items() if value is not None}
+    key = storable(instance_id)
+    assignments = ", ".join(f"{name} = ?" for name in columns)
+    done = connection.execute(f"UPDATE instances SET {assignments} WHERE instance_id = ?", (*columns.values(), key))
+    if done.rowcount == 0 and update.started is not None:
+        columns["instance_id"] = key
+        connection.execute(
+            f"INSERT INTO instances ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
+            tuple(columns.values()),
+        )
+
+
+def touch(connection: Connection, instance_id: str, last_updated_time: int) -> None:
+    connection.execute(
+        "UPDATE instances SET last_updated_time = MAX(last_updated_time, ?) WHERE instance_id = ?",
+        (last_updated_time, storable(instance_id)),
+    )
+
+
+def delete(connection: Connection, instance_id: str) -> bool:
+    return connection.execute("DELETE FROM instances WHERE instance_id = ?", (storable(instance_id),)).rowcount > 0
+
+
+def _select(fetch_input: bool, fetch_output: bool) -> str:
+    return (
+        f"SELECT {_COLUMNS}, {'input' if fetch_input else 'NULL'}, {'output' if fetch_output else 'NULL'} "
+        "FROM instances"
+    )
+
+
+def _state(row: tuple[Any, ...]) -> InstanceState:
+    return InstanceState(
+        instance_id=row[0],
+        execution_id=row[1],
+        name=row[2],
+        version=row[3],
+        runtime_status=OrchestrationStatus(row[4]),
+        created_time=row[5],
+        last_updated_time=row[6],
+        completed_time=row[7],
+        scheduled_start_time=row[8],
+        generation=row[9],
+        tags=None if row[10] is None else _tags_decoder.decode(row[10]),
+        custom_status=row[11],
+        input=row[12],
+        output=row[13],
+    )
+
+
+def _tags_text(tags: dict[str, str] | None) -> str | None:
+    return None if tags is None else msgspec.json.encode(tags).decode()
+
+
+def _token_after(instance_id: str) -> str:
+    return base64.urlsafe_b64encode(instance_id.encode()).decode()
+
+
+def _last_of(token: str) -> str:
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"'{token}' is no continuation token of this task hub") from error

@@ -1,0 +1,130 @@
+"""Messages of the embedded hub: the two queues (control, activity) in one table, ordered by arrival.
+
+Every function works inside the caller's transaction.
+"""
+
+import logging
+from collections.abc import Iterable
+from sqlite3 import Connection
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.durable.taskhub.sqlite import codec
+from durable_host.durable.taskhub.sqlite.schema import ACTIVITY, CONTROL, DELAYED, READY, TAKEN, UNREADABLE
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What one look into a queue brought; `next_due` is when the earliest delayed message becomes ready."""
+
+    messages: list[ReceivedMessage]
+    next_due: int | None
+
+
+def insert(connection: Connection, messages: Iterable[TaskMessage], now: int) -> None:
+    """Send: visible now, or at the due time of the message."""
+    rows: list[tuple[Any, ...]] = []
+    for message in messages:
+        due = message.due or 0
+        rows.append(
+            (
+                ACTIVITY if message.is_activity else CONTROL,
+                DELAYED if due > now else READY,
+                due,
+                codec.storable(message.target.instance_id),
+                message.target.execution_id,
+                message.event.event_name,
+                codec.encode_message(message),
+            )
+        )
+    connection.executemany(
+        "INSERT INTO messages (queue, state, due, instance_id, execution_id, kind, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
+    """Hand out what is ready, oldest first."""
+    connection.execute("UPDATE messages SET state = ? WHERE queue = ? AND state = 2 AND due <= ?", (READY, queue, now))
+    rows = connection.execute(
+        "SELECT seq, kind, body, dequeue_count FROM messages WHERE queue = ? AND state = ? ORDER BY seq LIMIT ?",
+        (queue, READY, limit),
+    ).fetchall()
+    received: list[ReceivedMessage] = []
+    for seq, kind, body, dequeue_count in rows:
+        try:
+            message = codec.decode_message(kind, body)
+        except codec.Unreadable as error:
+            _log.warning("Message %s (%s) of the task hub cannot be read and is set aside: %s", seq, kind, error)
+            connection.execute("UPDATE messages SET state = ? WHERE seq = ?", (UNREADABLE, seq))
+            continue
+        if _is_outdated_start(connection, message):
+            connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))
+            continue
+        received.append(ReceivedMessage(str(seq), message, dequeue_count + 1, now, seq))
+    connection.executemany(
+        "UPDATE messages SET state = ?, dequeue_count = dequeue_count + 1 WHERE seq = ?",
+        [(TAKEN, message.receipt) for message in received],
+    )
+    next_due = connection.execute("SELECT MIN(due) FROM messages WHERE queue = ? AND state = 2", (queue,)).fetchone()[0]
+    more = len(rows) == limit and not received
+    return Taken(received, now if more else next_due)
+
+
+def _is_outdated_start(connection: Connection, message: TaskMessage) -> bool:
+    """A start whose instance was replaced, purged, or terminated before it began (section 8.2, gotcha 16)."""
+    event = message.event
+    if not isinstance(event, ExecutionStarted) or event.parent_instance is not None:
+        return False
+    instance_id = codec.storable(message.target.instance_id)
+    row = connection.execute(
+        "SELECT execution_id, runtime_status FROM instances WHERE instance_id = ?", (instance_id,)
+    ).fetchone()
+    if row is None or row[0] != message.target.execution_id:
+        return True
+    if row[1] != OrchestrationStatus.Terminated:
+        return False
+    sentinel = connection.execute("SELECT execution_id FROM sentinels WHERE instance_id = ?", (instance_id,)).fetchone()
+    return sentinel is None or sentinel[0] != row[0]
+
+
+def delete(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
+    connection.executemany("DELETE FROM messages WHERE seq = ?", [(message.receipt,) for message in messages])
+
+
+def give_back(connection: Connection, messages: Iterable[ReceivedMessage], due_times: Iterable[int], now: int) -> None:
+    """Make taken messages ready again, each at its due time."""
+    connection.executemany(
+        "UPDATE messages SET state = ?, due = ? WHERE seq = ? AND state = ?",
+        [
+            (DELAYED if due > now else READY, due, message.receipt, TAKEN)
+            for message, due in zip(messages, due_times, strict=True)
+        ],
+    )
+
+
+def untake(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
+    """Undo a `take` whose caller went away before it saw the messages."""
+    connection.executemany(
+        "UPDATE messages SET state = ?, dequeue_count = dequeue_count - 1 WHERE seq = ? AND state = ?",
+        [(READY, message.receipt, TAKEN) for message in messages],
+    )
+
+
+def give_back_all(connection: Connection) -> None:
+    """Make everything ready that the worker (this one, or one that crashed) still holds."""
+    connection.execute("UPDATE messages SET state = ? WHERE state = ?", (READY, TAKEN))
+
+
+def delete_of_execution(connection: Connection, instance_id: str, execution_id: str | None) -> None:
+    """Delete waiting control messages that only this execution could have processed."""
+    connection.execute(
+        "DELETE FROM messages WHERE instance_id = ? AND execution_id = ? AND queue = ? AND state IN (?, ?)",
+        (instance_id, execution_id, CONTROL, READY, DELAYED),
+    )

@@ -1,0 +1,68 @@
+"""Rewind of failed instances in place. Source: spec/task-hub-storage.md, section 9.6."""
+
+from collections.abc import Sequence
+from sqlite3 import Connection
+
+from durable_host.durable.model.events import (
+    ExecutionCompleted,
+    GenericEvent,
+    HistoryEvent,
+    OrchestrationInstance,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskFailed,
+    TaskScheduled,
+)
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.sqlite import codec, history, messages
+
+
+def rewind(connection: Connection, instance_id: str, reason: str | None, now: int) -> None:
+    """Take failures out of the history, of failed children too, and wake the deepest ones."""
+    rows = history.rows(connection, instance_id)
+    scheduled = {event.event_id: (at, event) for at, event in rows if isinstance(event, TaskScheduled)}
+    created = {event.event_id: (at, event) for at, event in rows if isinstance(event, SubOrchestrationInstanceCreated)}
+    rewound: list[tuple[int, HistoryEvent]] = []
+    failed_children: list[str] = []
+    for ordinal, event in rows:
+        if isinstance(event, TaskFailed):
+            rewound += [(ordinal, event), *_known(scheduled.get(event.task_scheduled_id))]
+        elif isinstance(event, SubOrchestrationInstanceFailed):
+            rewound.append((ordinal, event))
+            start = created.get(event.task_scheduled_id)
+            if start is not None and _has_history(connection, start[1].instance_id):
+                failed_children.append(start[1].instance_id)
+            else:
+                rewound += _known(start)
+        elif isinstance(event, ExecutionCompleted) and event.orchestration_status == OrchestrationStatus.Failed:
+            rewound.append((ordinal, event))
+    for ordinal, event in rewound:
+        history.replace_row(connection, instance_id, ordinal, _without_effect(event))
+    history.invalidate(connection, instance_id)
+    connection.execute(
+        "UPDATE instances SET runtime_status = ?, last_updated_time = ? WHERE instance_id = ?",
+        (int(OrchestrationStatus.Pending), now, codec.storable(instance_id)),
+    )
+    for child in failed_children:
+        rewind(connection, child, reason, now)
+    if not failed_children:
+        wake_up = TaskMessage(GenericEvent(data=reason, timestamp=now), OrchestrationInstance(instance_id))
+        messages.insert(connection, [wake_up], now)
+
+
+def _known(row: tuple[int, HistoryEvent] | None) -> Sequence[tuple[int, HistoryEvent]]:
+    return [] if row is None else [row]
+
+
+def _has_history(connection: Connection, instance_id: str) -> bool:
+    return history.load(connection, instance_id).execution_id is not None
+
+
+def _without_effect(event: HistoryEvent) -> GenericEvent:
+    return GenericEvent(
+        event_id=event.event_id,
+        is_played=event.is_played,
+        timestamp=event.timestamp,
+        reason=f"Rewound: {event.event_name}",
+    )

@@ -1,0 +1,82 @@
+"""Tables of an embedded task hub.
+
+`messages.state`: a message is READY, TAKEN by the one worker process, DELAYED until `due`, or UNREADABLE (set aside,
+kept for the curious). `seq` is the order of arrival. `hub.etag` is the last etag given to a commit.
+"""
+
+from sqlite3 import Connection
+
+READY, TAKEN, DELAYED, UNREADABLE = 0, 1, 2, 3
+CONTROL, ACTIVITY = 0, 1
+
+VERSION = 1
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS hub (name TEXT NOT NULL, version INTEGER NOT NULL, etag INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS messages (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    dequeue_count INTEGER NOT NULL DEFAULT 0,
+    instance_id TEXT NOT NULL,
+    execution_id TEXT,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS messages_by_state ON messages (queue, state, seq);
+CREATE INDEX IF NOT EXISTS messages_by_due ON messages (queue, due) WHERE state = 2;
+CREATE INDEX IF NOT EXISTS messages_by_instance ON messages (instance_id);
+CREATE TABLE IF NOT EXISTS sentinels (
+    instance_id TEXT PRIMARY KEY,
+    execution_id TEXT NOT NULL,
+    etag INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS history (
+    instance_id TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    event BLOB NOT NULL,
+    PRIMARY KEY (instance_id, ordinal)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS instances (
+    instance_id TEXT PRIMARY KEY,
+    execution_id TEXT,
+    name TEXT NOT NULL,
+    version TEXT,
+    runtime_status INTEGER NOT NULL,
+    created_time INTEGER NOT NULL,
+    last_updated_time INTEGER NOT NULL,
+    completed_time INTEGER,
+    scheduled_start_time INTEGER,
+    generation INTEGER,
+    tags TEXT,
+    custom_status TEXT,
+    input TEXT,
+    output TEXT
+) WITHOUT ROWID;
+"""
+
+
+class WrongHub(Exception):
+    """The file holds another hub, or was written by a newer version."""
+
+
+def create(connection: Connection, name: str) -> None:
+    """Create what is missing. Raises `WrongHub` when the file belongs to another hub."""
+    for statement in _TABLES.split(";\n"):
+        connection.execute(statement)
+    row = connection.execute("SELECT name, version FROM hub").fetchone()
+    if row is None:
+        connection.execute("INSERT INTO hub VALUES (?, ?, 0)", (name, VERSION))
+        return
+    if row[0].lower() != name.lower():
+        raise WrongHub(f"it holds the task hub '{row[0]}', not '{name}'")
+    if row[1] > VERSION:
+        raise WrongHub(f"it was written by a newer version (format {row[1]}, this version reads up to {VERSION})")
+
+
+def drop(connection: Connection) -> None:
+    """Delete the hub with all it holds."""
+    for table in ("hub", "messages", "sentinels", "history", "instances"):
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
