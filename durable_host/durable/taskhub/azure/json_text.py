@@ -1,0 +1,68 @@
+"""JSON text as Json.NET writes it: no whitespace, non-ASCII as it is, few escapes.
+
+Characters that XML cannot carry (unpaired surrogates, U+FFFE, U+FFFF) are escaped too, so that every message can
+be sent as plain text. Source: spec/task-hub-storage.md, sections 3.1 and 3.5.
+"""
+
+import json
+import re
+from json.encoder import encode_basestring as _quote_ascii_controls  # pyright: ignore[reportUnknownVariableType]
+from typing import Any, cast
+
+import msgspec
+
+from durable_host.durable.model import timestamp
+
+_SPECIAL = re.compile("[\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+_base = cast("Any", _quote_ascii_controls)
+_decode = msgspec.json.Decoder().decode
+
+DICTIONARY_TYPE = (
+    "System.Collections.Generic.Dictionary`2[[System.String, System.Private.CoreLib],"
+    "[System.String, System.Private.CoreLib]]"
+)
+
+
+def quote(text: str) -> str:
+    """A JSON string literal."""
+    literal: str = _base(text)
+    if literal.isascii():
+        return literal
+    return _SPECIAL.sub(_escape, literal)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match.group()):04x}"
+
+
+def nullable(text: str | None) -> str:
+    """A JSON string literal, or null."""
+    return "null" if text is None else quote(text)
+
+
+def boolean(value: bool) -> str:
+    return "true" if value else "false"
+
+
+def number(value: int | None) -> str:
+    return "null" if value is None else str(value)
+
+
+def moment(ticks: int | None) -> str:
+    """A quoted UTC timestamp with trimmed fraction, or null; the minimum date has no zone."""
+    if ticks is None:
+        return "null"
+    return f'"{timestamp.to_text(ticks)}"' if ticks else '"0001-01-01T00:00:00"'
+
+
+def value(anything: Any) -> str:
+    """Any JSON value, compact."""
+    return json.dumps(anything, ensure_ascii=False, separators=(",", ":"))
+
+
+def parse(text: str | bytes) -> Any:
+    """JSON value of `text`; raises ValueError. Tolerates unpaired surrogate escapes, as .NET does."""
+    try:
+        return _decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return json.loads(text)
