@@ -1,0 +1,11 @@
+"""Client operations of Durable Functions and their HTTP face.
+
+`DurableClient` does the work; `DurableHttpApi` answers requests of users and of the 1.x SDK with it.
+"""
+
+from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.http import DurableHttpApi, raw_tail
+from durable_host.durable.api.payload import ManagementUrls, client_payload
+from durable_host.durable.api.rpc_server import RpcServer
+
+__all__ = ["DurableClient", "DurableHttpApi", "ManagementUrls", "RpcServer", "client_payload", "raw_tail"]

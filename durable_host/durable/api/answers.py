@@ -1,0 +1,31 @@
+"""Answers of the management API. Bodies are empty or JSON, because the SDK parses every body.
+
+Source: spec/durable-protocol.md, section 8.1.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from durable_host.durable.api.json_text import encoded
+
+ARGUMENT_ERROR = "One or more of the arguments submitted is incorrect"
+INTERNAL_ERROR = "Something went wrong while processing your request"
+_CONTENT_TYPE = "application/json; charset=utf-8"
+
+
+def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(body=encoded(body), status=status, headers={"Content-Type": _CONTENT_TYPE, **(headers or {})})
+
+
+def empty(status: int) -> web.Response:
+    return web.Response(status=status)
+
+
+def error(status: int, message: str, exception: str | None = None, kind: str = "System.Exception") -> web.Response:
+    """An error body; with `exception` the long form that the SDK looks into."""
+    body = {"Message": message}
+    if exception is not None:
+        body |= {"ExceptionMessage": exception, "ExceptionType": kind, "StackTrace": ""}
+    return json_answer(body, status)

@@ -1,0 +1,251 @@
+"""The client operations of Durable Functions on one task hub.
+
+Source: spec/durable-protocol.md, section 8; spec/task-hub-storage.md, section 9.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.api.entities import EntityClient
+from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound, InvalidArgument, NotTerminal, WrongState
+from durable_host.durable.api.identifiers import can_exist, check_instance_id, unknown_function
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    HistoryEvent,
+    OrchestrationInstance,
+    TraceContext,
+)
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.waiting import wait_for_event
+from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.taskhub.port import InstanceExists, TaskHub
+
+_PURGED_AT_ONCE = 4
+RUNNING_STATUSES = frozenset(OrchestrationStatus) - TERMINAL_STATUSES
+
+
+class DurableClient:
+    """Starts, queries and controls instances. Inputs, outputs and event data are JSON text.
+
+    `user_code` None: a hub of another app, whose functions are not known; names are not checked then. `live` is that
+    of the runtime that serves the hub in this process, if one does.
+    """
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        user_code: UserCode | None,
+        options: DurableOptions,
+        clock: Clock,
+        live: LiveInstances | None = None,
+    ) -> None:
+        self.hub = hub
+        self._code = user_code
+        self._options = options
+        self._clock = clock
+        self._live = live or LiveInstances()
+        self.entities = EntityClient(hub, user_code, options, clock)
+
+    async def start(
+        self,
+        name: str,
+        *,
+        instance_id: str | None = None,
+        input: str | None = None,
+        version: str | None = None,
+        scheduled_start: int | None = None,
+        trace: TraceContext | None = None,
+    ) -> str:
+        """Start an instance and return its ID. Raises `InvalidArgument`, `UnknownFunction`, `InstanceExists`."""
+        if self._code is not None and not self._code.has_orchestrator(name):
+            raise unknown_function(name, "orchestrator", self._code.orchestrator_names())
+        instance_id = instance_id or uuid.uuid4().hex
+        check_instance_id(instance_id)
+        target = OrchestrationInstance(instance_id, uuid.uuid4().hex)
+        event = ExecutionStarted(
+            timestamp=self._clock.now(),
+            orchestration_instance=target,
+            name=name,
+            version=version if version is not None else self._options.default_version or "",
+            input=input,
+            parent_trace_context=trace,
+            scheduled_start_time=scheduled_start,
+            generation=0,
+        )
+        any_state = self._options.overridable_existing_instance_states.lower() == "anystate"
+        dedupe = frozenset[OrchestrationStatus]() if any_state else RUNNING_STATUSES
+        await self.hub.create_instance(TaskMessage(event, target), dedupe_statuses=dedupe)
+        self._live.closed(instance_id)
+        return instance_id
+
+    async def get(
+        self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
+    ) -> InstanceState | None:
+        """Committed state, with the time of the last episode also where its row was not written yet."""
+        if not can_exist(instance_id):
+            return None
+        state = await self.hub.get_instance(instance_id, fetch_input=fetch_input, fetch_output=fetch_output)
+        return self._with_live_time(state) if state is not None else None
+
+    async def history(self, instance_id: str) -> list[HistoryEvent]:
+        """Committed history of the current execution."""
+        return await self.hub.get_history(instance_id)
+
+    async def query(self, query: InstanceQuery) -> InstancePage:
+        """One page; raises `InvalidArgument` for a page size below 1."""
+        if query.top < 1:
+            raise InvalidArgument(f"The page size must be at least 1, not {query.top}. (Parameter 'top')")
+        page = await self.hub.query_instances(query)
+        return InstancePage([self._with_live_time(state) for state in page.instances], page.continuation_token)
+
+    async def query_all(self, query: InstanceQuery) -> AsyncIterator[InstanceState]:
+        """All instances of the query, page by page."""
+        while True:
+            page = await self.query(query)
+            for state in page.instances:
+                yield state
+            if page.continuation_token is None:
+                return
+            query = msgspec.structs.replace(query, continuation_token=page.continuation_token)
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:
+        """Raises `InstanceNotFound`, `InstanceEnded`. `data` is JSON text; absent data is the text `null`."""
+        if not self._live.is_open(instance_id):
+            await self._running(instance_id)
+        await self._send(instance_id, EventRaised(timestamp=self._clock.now(), name=name, input=data or "null"))
+
+    async def terminate(self, instance_id: str, reason: str | None) -> None:
+        """Raises `InstanceNotFound`, `InstanceEnded`."""
+        await self._running(instance_id)
+        await self._send(instance_id, ExecutionTerminated(timestamp=self._clock.now(), input=reason))
+
+    async def suspend(self, instance_id: str, reason: str | None) -> None:
+        """Raises `InstanceNotFound`, `InstanceEnded`, `WrongState` (suspended already)."""
+        state = await self._running(instance_id)
+        if state.runtime_status is OrchestrationStatus.Suspended:
+            raise _cannot("suspend", state)
+        await self._send(instance_id, ExecutionSuspended(timestamp=self._clock.now(), reason=reason))
+
+    async def resume(self, instance_id: str, reason: str | None) -> None:
+        """Raises `InstanceNotFound`, `InstanceEnded`, `WrongState` (not suspended)."""
+        state = await self._running(instance_id)
+        if state.runtime_status is not OrchestrationStatus.Suspended:
+            raise _cannot("resume", state)
+        await self._send(instance_id, ExecutionResumed(timestamp=self._clock.now(), reason=reason))
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        """Raises `InstanceNotFound`, `InstanceEnded`, `WrongState` (running)."""
+        state = await self._existing(instance_id)
+        if state.runtime_status is not OrchestrationStatus.Failed:
+            if state.runtime_status.is_terminal:
+                raise InstanceEnded(instance_id, state.runtime_status)
+            raise WrongState("The rewind operation is only supported on failed orchestration instances.")
+        await self.hub.rewind(instance_id, reason)
+
+    async def restart(self, instance_id: str, *, with_new_id: bool = True) -> str:
+        """Start the same orchestrator with the same input; returns the ID of the new instance.
+
+        Raises `InvalidArgument` (unknown ID), `InstanceExists` (same ID, still running), and what `start` raises.
+        """
+        state = await self.get(instance_id)
+        if state is None:
+            raise InvalidArgument("InstanceId does not match a valid orchestration instance.")
+        if with_new_id:
+            return await self.start(state.name, input=state.input)
+        if not state.runtime_status.is_terminal:
+            raise InstanceExists(instance_id, state.runtime_status)
+        return await self.start(state.name, instance_id=instance_id, input=state.input)
+
+    async def purge(self, instance_id: str) -> bool:
+        """Delete an instance that has ended, or an entity. False: there is none. Raises `NotTerminal`."""
+        state = await self.get(instance_id, fetch_input=False, fetch_output=False)
+        if state is None:
+            return False
+        if not state.runtime_status.is_terminal and not instance_id.startswith("@"):
+            raise NotTerminal(instance_id, state.runtime_status)
+        self._live.closed(instance_id)
+        return await self.hub.purge_instance(instance_id)
+
+    async def purge_by(
+        self,
+        created_from: int,
+        created_to: int | None = None,
+        statuses: frozenset[OrchestrationStatus] = frozenset(),
+    ) -> int:
+        """Delete the ended instances of a time range and return their number.
+
+        Statuses that are not terminal select nothing; none at all means every terminal status.
+        """
+        wanted = statuses & TERMINAL_STATUSES if statuses else TERMINAL_STATUSES
+        if not wanted:
+            return 0
+        query = InstanceQuery(
+            created_from=created_from,
+            created_to=created_to if created_to is not None else self._clock.now(),
+            statuses=wanted,
+            fetch_input=False,
+            fetch_output=False,
+        )
+        found = [state.instance_id async for state in self.query_all(query)]
+        purged = 0
+        for start in range(0, len(found), _PURGED_AT_ONCE):
+            batch = found[start : start + _PURGED_AT_ONCE]
+            purged += sum(await asyncio.gather(*(self.hub.purge_instance(one) for one in batch)))
+        return purged
+
+    async def wait_for_completion(self, instance_id: str, timeout: float, interval: float) -> InstanceState | None:
+        """State when the instance has ended, or at the end of `timeout` seconds; None when there is no instance.
+
+        An instance that ends in this process is seen at once, one that ends elsewhere at the next look, one every
+        `interval` seconds.
+        """
+        deadline = self._clock.now() + round(timeout * TICKS_PER_SECOND)
+        with self._live.watch(instance_id) as ended:
+            while True:
+                state = await self.get(instance_id)
+                remaining = (deadline - self._clock.now()) / TICKS_PER_SECOND
+                if remaining <= 0 or (state is not None and state.runtime_status.is_terminal):
+                    return state
+                if await wait_for_event(ended, self._clock, min(max(interval, 0.01), remaining)):
+                    ended.clear()
+
+    def _with_live_time(self, state: InstanceState) -> InstanceState:
+        updated = self._live.last_updated(state.instance_id)
+        if updated is None or updated <= state.last_updated_time:
+            return state
+        return msgspec.structs.replace(state, last_updated_time=updated)
+
+    async def _existing(self, instance_id: str) -> InstanceState:
+        state = await self.get(instance_id, fetch_input=False, fetch_output=False)
+        if state is None:
+            raise InstanceNotFound(instance_id)
+        return state
+
+    async def _running(self, instance_id: str) -> InstanceState:
+        state = await self._existing(instance_id)
+        if state.runtime_status.is_terminal:
+            raise InstanceEnded(instance_id, state.runtime_status)
+        return state
+
+    async def _send(self, instance_id: str, event: HistoryEvent) -> None:
+        await self.hub.send(TaskMessage(event, OrchestrationInstance(instance_id)))
+
+
+def _cannot(operation: str, state: InstanceState) -> WrongState:
+    return WrongState(
+        f"Cannot {operation} the orchestration instance {state.instance_id} because instance is in the "
+        f"{state.runtime_status.name} state."
+    )

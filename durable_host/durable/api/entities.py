@@ -1,0 +1,176 @@
+"""Client operations on entities: signal, read, list, clean.
+
+Source: spec/durable-protocol.md, sections 5 and 8.7; spec/task-hub-storage.md, sections 10.3, 10.6 and 10.7.
+"""
+
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.api.identifiers import can_exist, entity_instance_id, unknown_function
+from durable_host.durable.model import timestamp
+from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TraceContext
+from durable_host.durable.model.instance import InstanceQuery, InstanceState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.taskhub.port import TaskHub
+
+_MINIMUM_DATE = "0001-01-01T00:00:00"
+_LOCK_HOLDING_STATUSES = frozenset({OrchestrationStatus.Running, OrchestrationStatus.Suspended})
+
+
+class EntityState(msgspec.Struct, frozen=True):
+    """Committed state of an existing entity; `state` is JSON text or None, `last_operation_time` in ticks."""
+
+    name: str
+    key: str
+    last_operation_time: int
+    state: str | None
+
+
+class EntityQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Filter of a listing; `name` None means every entity name. Times in ticks."""
+
+    name: str | None = None
+    last_operation_from: int | None = None
+    last_operation_to: int | None = None
+    fetch_state: bool = False
+    top: int = 100
+    continuation_token: str | None = None
+
+
+class EntityPage(msgspec.Struct, frozen=True):
+    entities: list[EntityState]
+    continuation_token: str | None = None
+
+
+class CleanedEntityStorage(msgspec.Struct, frozen=True):
+    """Numbers of what was mended."""
+
+    empty_entities_removed: int
+    orphaned_locks_released: int
+
+
+class EntityClient:
+    """Signals, reads, lists and cleans the entities of one task hub; see `DurableClient` for the arguments."""
+
+    def __init__(self, hub: TaskHub, user_code: UserCode | None, options: DurableOptions, clock: Clock) -> None:
+        self._hub = hub
+        self._code = user_code
+        self._options = options
+        self._clock = clock
+
+    async def signal(
+        self,
+        name: str,
+        key: str,
+        operation: str,
+        input: str | None = None,
+        *,
+        due: int | None = None,
+        trace: TraceContext | None = None,
+    ) -> None:
+        """Send an operation without waiting for its result. Raises `InvalidArgument`, `UnknownFunction`."""
+        instance_id = entity_instance_id(name, key)
+        if self._code is not None and not self._code.has_entity(name):
+            raise unknown_function(name, "entity", self._code.entity_names())
+        request: dict[str, Any] = {"op": operation, "signal": True}
+        if input is not None:
+            request["input"] = input
+        request["id"] = str(uuid.uuid4())
+        event_name = "op"
+        if due is not None:
+            request["due"] = timestamp.to_text(due)
+            event_name = f"op@{timestamp.to_round_trip(due)}"
+        request |= {"Timestamp": _MINIMUM_DATE, "Predecessor": _MINIMUM_DATE}
+        await self._send(instance_id, event_name, request, trace)
+
+    async def get(self, name: str, key: str) -> EntityState | None:
+        """Committed state, or None when the entity does not exist. Raises `InvalidArgument`."""
+        instance_id = entity_instance_id(name, key)
+        if not can_exist(instance_id):
+            return None
+        row = await self._hub.get_instance(instance_id, fetch_output=False)
+        return _entity_of(row) if row is not None else None
+
+    async def query(self, query: EntityQuery) -> EntityPage:
+        """One page of existing entities; a page may be empty and not the last. Raises `InvalidArgument`."""
+        if query.top < 1:
+            raise InvalidArgument(f"The page size must be at least 1, not {query.top}. (Parameter 'top')")
+        rows = InstanceQuery(
+            created_from=query.last_operation_from,
+            created_to=query.last_operation_to,
+            instance_id_prefix=f"@{query.name.lower()}@" if query.name else "@",
+            fetch_output=False,
+            top=query.top,
+            continuation_token=query.continuation_token,
+        )
+        page = await self._hub.query_instances(rows)
+        found = [entity for row in page.instances if (entity := _entity_of(row)) is not None]
+        if not query.fetch_state:
+            found = [msgspec.structs.replace(entity, state=None) for entity in found]
+        return EntityPage(found, page.continuation_token)
+
+    async def clean(self, *, remove_empty: bool = True, release_locks: bool = True) -> CleanedEntityStorage:
+        """Purge entities that are empty and idle beyond the reorder window; release locks of ended orchestrations."""
+        horizon = self._clock.now() - round(self._options.entity_message_reorder_window * timestamp.TICKS_PER_SECOND)
+        removed = released = 0
+        async for row in self._rows():
+            status = _object(row.custom_status)
+            owner = status.get("lockedBy")
+            is_empty = not (status.get("entityExists") or owner or status.get("queueSize"))
+            if remove_empty and is_empty and row.last_updated_time < horizon:
+                removed += await self._hub.purge_instance(row.instance_id)
+            elif release_locks and isinstance(owner, str) and not await self._holds_locks(owner):
+                await self._send(row.instance_id, "release", {"parent": owner, "id": "fix-orphaned-lock"}, None)
+                released += 1
+        return CleanedEntityStorage(removed, released)
+
+    async def _rows(self) -> AsyncIterator[InstanceState]:
+        token = None
+        while True:
+            query = InstanceQuery(
+                instance_id_prefix="@", fetch_input=False, fetch_output=False, continuation_token=token
+            )
+            page = await self._hub.query_instances(query)
+            for row in page.instances:
+                yield row
+            if (token := page.continuation_token) is None:
+                return
+
+    async def _holds_locks(self, owner: str) -> bool:
+        row = await self._hub.get_instance(owner, fetch_input=False, fetch_output=False)
+        return row is not None and row.runtime_status in _LOCK_HOLDING_STATUSES
+
+    async def _send(self, instance_id: str, name: str, request: dict[str, Any], trace: TraceContext | None) -> None:
+        event = EventRaised(
+            timestamp=self._clock.now(),
+            name=name,
+            input=msgspec.json.encode(request).decode(),
+            parent_trace_context=trace,
+        )
+        await self._hub.send(TaskMessage(event, OrchestrationInstance(instance_id)))
+
+
+def _entity_of(row: InstanceState) -> EntityState | None:
+    """The entity in a row, or None when it was deleted or never had a state."""
+    scheduler = _object(row.input)
+    state = scheduler.get("state")
+    if not scheduler.get("exists", state is not None):
+        return None
+    name, _, key = row.instance_id[1:].partition("@")
+    return EntityState(name, key, row.created_time, state if isinstance(state, str) else None)
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        value: Any = msgspec.json.decode(text) if text else None
+    except ValueError:
+        value = None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,0 +1,69 @@
+"""Entities over HTTP. Source: spec/durable-protocol.md, section 8.7."""
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from durable_host.durable.api import answers
+from durable_host.durable.api.call import Call
+from durable_host.durable.api.entities import EntityQuery, EntityState
+from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.api.json_text import InvalidJson, compact, embedded
+from durable_host.durable.api.status_route import CONTINUATION_HEADER, continuation
+from durable_host.durable.model import timestamp
+
+_EMPTY_KEY = "$"
+
+
+async def get_entity(call: Call, name: str, key: str) -> web.Response:
+    entity = await call.client.entities.get(name, "" if key == _EMPTY_KEY else key)
+    if entity is None:
+        return answers.empty(404)
+    return answers.json_answer(embedded(entity.state))
+
+
+async def list_entities(call: Call, name: str | None) -> web.Response:
+    fetch_state = call.query.flag("fetchState", False)
+    query = EntityQuery(
+        name=name,
+        last_operation_from=call.query.time("lastOperationTimeFrom"),
+        last_operation_to=call.query.time("lastOperationTimeTo"),
+        fetch_state=fetch_state,
+        top=call.query.page_size("top", 100),
+        continuation_token=call.request.headers.get(CONTINUATION_HEADER) or None,
+    )
+    page = await call.client.entities.query(query)
+    return answers.json_answer([_shown(one) for one in page.entities], headers=continuation(page.continuation_token))
+
+
+async def signal(call: Call, name: str, key: str, operation: str | None = None) -> web.Response:
+    """`operation` None: the one of the query."""
+    body = await call.body()
+    try:
+        text = _input_of(call.request.content_type.lower(), body)
+    except InvalidJson as error:
+        return answers.error(400, f"Could not parse JSON content: {error}")
+    if operation is None:
+        operation = call.query.text("op") or ""
+    try:
+        await call.client.entities.signal(name, key, operation, text, trace=call.trace())
+    except InvalidArgument as error:
+        return answers.error(400, str(error))
+    return answers.empty(202)
+
+
+def _input_of(content_type: str, body: bytes) -> str | None:
+    if not body:
+        return None
+    if content_type == "application/json":
+        return compact(body)
+    return json.dumps(body.decode("utf-8", "replace"), ensure_ascii=False)
+
+
+def _shown(entity: EntityState) -> dict[str, Any]:
+    return {
+        "entityId": {"name": entity.name, "key": entity.key},
+        "lastOperationTime": timestamp.to_text(entity.last_operation_time),
+        "state": embedded(entity.state),
+    }

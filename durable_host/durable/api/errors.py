@@ -1,0 +1,55 @@
+"""What a client operation may answer instead of doing its work.
+
+`name` is the .NET exception type that stands in error bodies. Source: spec/durable-protocol.md, sections 8 and 10.
+"""
+
+from typing import ClassVar
+
+from durable_host.durable.model.status import OrchestrationStatus
+
+
+class ClientError(Exception):
+    """Base of all."""
+
+    name: ClassVar[str] = "System.InvalidOperationException"
+
+
+class InvalidArgument(ClientError):
+    """An argument is wrong; the text says which and why."""
+
+    name: ClassVar[str] = "System.ArgumentException"
+
+
+class UnknownFunction(InvalidArgument):
+    """The app has no orchestrator, activity or entity of this name; the text lists those it has."""
+
+
+class InstanceNotFound(ClientError):
+    """There is no such instance, and never was, or it was purged."""
+
+    def __init__(self, instance_id: str) -> None:
+        super().__init__(f"No instance with ID '{instance_id}' was found.")
+        self.instance_id = instance_id
+
+
+class InstanceEnded(ClientError):
+    """The instance has ended, so nothing can be done to it any more."""
+
+    def __init__(self, instance_id: str, status: OrchestrationStatus) -> None:
+        super().__init__(f"The instance '{instance_id}' has ended: its status is {status.name}.")
+        self.instance_id = instance_id
+        self.status = status
+
+
+class WrongState(ClientError):
+    """The instance is not in a state that allows the operation; the text says which."""
+
+
+class NotTerminal(ClientError):
+    """A running instance is not purged."""
+
+    def __init__(self, instance_id: str, status: OrchestrationStatus) -> None:
+        super().__init__(
+            "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID "
+            f"{instance_id} has status {status.name}"
+        )

@@ -1,0 +1,192 @@
+"""The HTTP management API on both of its faces, the public webhook and the SDK's RPC endpoint.
+
+Source: spec/durable-protocol.md, section 8.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from urllib.parse import unquote
+
+import msgspec
+from aiohttp import web
+
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.api import answers, entity_route, operation_route, start_route, status_route
+from durable_host.durable.api.call import BodyTooLarge, Call, Face
+from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.errors import ClientError, InvalidArgument
+from durable_host.durable.api.payload import RPC_PATH, WEBHOOK_PATH, ManagementUrls
+from durable_host.durable.api.query import QueryParameters
+from durable_host.durable.taskhub.port import InstanceExists, TaskHubUnavailable
+from durable_host.errors import HostError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+HubFactory = Callable[[str, str], DurableClient]
+"""Client of another hub, by task hub name and connection name. Raises HostError when there is no such connection."""
+
+_DEFAULT_CONNECTION_NAMES = frozenset({"storage", "azurewebjobsstorage"})
+
+
+def raw_tail(request: web.Request, base: str) -> str:
+    """The path of `request` after `base`, still percent-encoded: what `DurableHttpApi.handle` wants."""
+    return request.rel_url.raw_path[len(base) :]
+
+
+class DurableHttpApi:
+    """Answers management requests; never raises, except for cancellation.
+
+    `admit` decides whether a caller may use the API at all (see `web.local_only`), on both faces. `hub_for` makes
+    clients for the `taskHub` and `connection` parameters when they name another hub; they are kept. `max_body` limits
+    bodies on the webhook, in bytes. `key` is the system key that generated webhook URLs carry.
+    """
+
+    def __init__(
+        self,
+        client: DurableClient,
+        options: DurableOptions,
+        *,
+        admit: Callable[[web.Request], bool],
+        hub_for: HubFactory | None = None,
+        max_body: int | None = 104_857_600,
+        key: str | None = None,
+    ) -> None:
+        self._client = client
+        self._options = options
+        self._admit = admit
+        self._hub_for = hub_for
+        self._max_body = max_body
+        self._key = key
+        self._others: dict[tuple[str, str], DurableClient] = {}
+
+    async def handle(self, request: web.Request, tail: str, face: Face) -> web.Response:
+        """Answer one request; `tail` is the still percent-encoded path after the base of the face."""
+        if not self._admit(request):
+            return answers.error(403, "Only local callers may use the management API.")
+        try:
+            call = self._call(request, face)
+            segments = [unquote(part) for part in tail.strip("/").split("/")]
+            return await _route(call, request.method, segments)
+        except BodyTooLarge:
+            return answers.error(413, f"The body is longer than {self._max_body} bytes.")
+        except InstanceExists as exists:
+            return answers.error(409, str(exists))
+        except InvalidArgument as error:
+            return answers.error(400, answers.ARGUMENT_ERROR, str(error), error.name)
+        except ClientError as error:
+            return answers.error(500, answers.INTERNAL_ERROR, str(error), error.name)
+        except TaskHubUnavailable as error:
+            return answers.error(503, answers.INTERNAL_ERROR, str(error), "TaskHubUnavailable")
+        except (ConnectionResetError, web.HTTPException):
+            raise
+        except Exception as error:
+            _log.exception("The management request %s %s failed: %s", request.method, request.path, error)
+            return answers.error(500, answers.INTERNAL_ERROR, str(error), type(error).__name__)
+
+    def _call(self, request: web.Request, face: Face) -> Call:
+        query = QueryParameters(request.query.items())
+        hub = query.text("taskHub") or self._options.hub_name
+        connection = query.text("connection") or self._options.storage.connection_name
+        origin = self._origin(request)
+        urls = ManagementUrls(
+            base_url=origin + (WEBHOOK_PATH if face == "webhook" else RPC_PATH),
+            task_hub=hub,
+            connection=connection,
+            key=self._key if face == "webhook" else None,
+        )
+        return Call(
+            request=request,
+            client=self._client_of(hub, connection),
+            query=query,
+            urls=urls,
+            url=origin + str(request.rel_url),
+            max_body=self._max_body if face == "webhook" else None,
+        )
+
+    def _client_of(self, hub: str, connection: str) -> DurableClient:
+        own_connection = _connection_key(self._options.storage.connection_name)
+        key = (hub.lower(), _connection_key(connection))
+        if key == (self._options.hub_name.lower(), own_connection):
+            return self._client
+        if key not in self._others:
+            if self._hub_for is None:
+                raise InvalidArgument(f"This host serves the task hub '{self._options.hub_name}' only.")
+            try:
+                self._others[key] = self._hub_for(hub, connection)
+            except HostError as error:
+                raise InvalidArgument(str(error)) from error
+        return self._others[key]
+
+    def _origin(self, request: web.Request) -> str:
+        scheme, host = request.scheme, request.host
+        if self._options.use_forwarded_host:
+            host = request.headers.get("X-Forwarded-Host") or host
+            scheme = request.headers.get("X-Forwarded-Proto") or scheme
+        return f"{scheme}://{host}"
+
+    @property
+    def foreign_clients(self) -> list[DurableClient]:
+        """Clients that `hub_for` made, for whoever closes their hubs."""
+        return list(self._others.values())
+
+
+def _connection_key(name: str) -> str:
+    name = name.lower()
+    return "storage" if name in _DEFAULT_CONNECTION_NAMES else name
+
+
+class _Pattern(msgspec.Struct, frozen=True):
+    method: str
+    words: tuple[str | None, ...]
+    answer: Callable[..., Awaitable[web.Response]]
+
+
+async def _start(call: Call, name: str, instance_id: str | None = None) -> web.Response:
+    return await start_route.start(call, name, instance_id or None)
+
+
+async def _list_entities(call: Call, name: str | None = None) -> web.Response:
+    return await entity_route.list_entities(call, name)
+
+
+async def _signal(call: Call, name: str, key: str = "") -> web.Response:
+    return await entity_route.signal(call, name, key)
+
+
+async def _delete_entity(call: Call, name: str, key: str) -> web.Response:
+    return await entity_route.signal(call, name, key, "delete")
+
+
+_PATTERNS = (
+    _Pattern("GET", ("instances", None), status_route.get_status),
+    _Pattern("POST", ("instances", None, "raiseevent", None), operation_route.raise_event),
+    _Pattern("POST", ("orchestrators", None), _start),
+    _Pattern("POST", ("orchestrators", None, None), _start),
+    _Pattern("GET", ("instances",), status_route.list_instances),
+    _Pattern("DELETE", ("instances",), status_route.purge_by_filter),
+    _Pattern("DELETE", ("instances", None), status_route.purge_one),
+    _Pattern("POST", ("instances", None, "restart"), operation_route.restart),
+    _Pattern("GET", ("entities",), _list_entities),
+    _Pattern("GET", ("entities", None), _list_entities),
+    _Pattern("GET", ("entities", None, None), entity_route.get_entity),
+    _Pattern("POST", ("entities", None), _signal),
+    _Pattern("POST", ("entities", None, None), _signal),
+    _Pattern("DELETE", ("entities", None, None), _delete_entity),
+)
+
+
+async def _route(call: Call, method: str, segments: list[str]) -> web.Response:
+    for pattern in _PATTERNS:
+        if pattern.method == method and len(pattern.words) == len(segments):
+            pairs = list(zip(pattern.words, segments, strict=True))
+            if all(word is None or word == segment.lower() for word, segment in pairs):
+                return await pattern.answer(call, *(segment for word, segment in pairs if word is None))
+    match [segments[0].lower(), *segments[1:]]:
+        case ["instances", instance_id, operation] if (
+            method == "POST" and operation.lower() in operation_route.REASON_OPERATIONS
+        ):
+            return await operation_route.with_reason(call, instance_id, operation.lower())
+        case ["makeprimary"]:
+            return answers.empty(200)
+        case _:
+            return answers.empty(404)

@@ -1,0 +1,53 @@
+"""Rules for instance IDs and entity keys given by clients, and for function names.
+
+Source: spec/task-hub-storage.md, section 2.3; texts: spec/durable-protocol.md, sections 8.3 and 5.3.
+"""
+
+import re
+from collections.abc import Sequence
+
+from durable_host.durable.api.errors import InvalidArgument, UnknownFunction
+
+MAX_INSTANCE_ID_LENGTH = 256
+_MAX_KEY_BYTES = 1024
+_FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+
+
+def check_instance_id(instance_id: str) -> None:
+    """Raises `InvalidArgument` with the texts of the reference (message and parameter name swapped, as there)."""
+    if instance_id.startswith("@"):
+        raise InvalidArgument("instanceId (Parameter 'Orchestration instance ids must not start with @.')")
+    if _FORBIDDEN.search(instance_id):
+        raise InvalidArgument(
+            "instanceId (Parameter 'Orchestration instance ids must not contain /, \\, #, ?, or control characters.')"
+        )
+    if len(instance_id.encode("utf-16-le", "surrogatepass")) // 2 > MAX_INSTANCE_ID_LENGTH:
+        raise InvalidArgument(f"Instance ID lengths must not exceed {MAX_INSTANCE_ID_LENGTH} characters.")
+
+
+def can_exist(instance_id: str) -> bool:
+    """False for an ID that no table key can hold, so that storage need not be asked."""
+    return 0 < len(instance_id.encode("utf-8", "replace")) <= _MAX_KEY_BYTES
+
+
+def entity_instance_id(name: str, key: str) -> str:
+    """`@name@key`; raises `InvalidArgument` for a key or a name that cannot be."""
+    if not name or "@" in name or _FORBIDDEN.search(name):
+        raise InvalidArgument("Entity names must not be empty or contain @, /, \\, #, ?, or control characters.")
+    if _FORBIDDEN.search(key):
+        raise InvalidArgument("Entity keys must not contain /, \\, #, ?, or control characters.")
+    return f"@{name.lower()}@{key}"
+
+
+def unknown_function(name: str, kind: str, known: Sequence[str]) -> UnknownFunction:
+    """The error for a function that the app does not have; `kind` is orchestrator, activity or entity."""
+    article = "a" if kind[0] not in "aeiou" else "an"
+    if known:
+        names = ", ".join(f"'{one}'" for one in sorted(known, key=str.lower))
+        info = f"The following are the known {kind} functions: {names}."
+    else:
+        info = f"No {kind} functions are currently registered!"
+    return UnknownFunction(
+        f"The function '{name}' doesn't exist, is disabled, or is not {article} {kind} function. "
+        f"Additional info: {info}"
+    )

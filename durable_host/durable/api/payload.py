@@ -1,0 +1,85 @@
+"""URLs of the management API, and the JSON that the durableClient binding hands to user code.
+
+Source: spec/durable-protocol.md, sections 7 and 8.3.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+WEBHOOK_PATH = "/runtime/webhooks/durabletask"
+RPC_PATH = "/durabletask"
+INSTANCE_PLACEHOLDER = "INSTANCEID"
+
+
+class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
+    """What the URLs of one task hub have in common. `base_url` has no trailing slash; `key` is a system key."""
+
+    base_url: str
+    task_hub: str
+    connection: str = "Storage"
+    key: str | None = None
+
+    def status(self, instance_id: str) -> str:
+        return self._of(instance_id, "")
+
+    def all_of(self, instance_id: str, *, with_rewind: bool) -> dict[str, str]:
+        """The management URLs with `id` first, for an ID that is put in as it is."""
+        urls = {
+            "id": instance_id,
+            "statusQueryGetUri": self.status(instance_id),
+            "sendEventPostUri": self._of(instance_id, "/raiseEvent/{eventName}"),
+            "terminatePostUri": self._of(instance_id, "/terminate", "reason={text}"),
+            "rewindPostUri": self._of(instance_id, "/rewind", "reason={text}"),
+            "purgeHistoryDeleteUri": self._of(instance_id, ""),
+            "restartPostUri": self._of(instance_id, "/restart"),
+            "suspendPostUri": self._of(instance_id, "/suspend", "reason={text}"),
+            "resumePostUri": self._of(instance_id, "/resume", "reason={text}"),
+        }
+        if not with_rewind:
+            del urls["rewindPostUri"]
+        return urls
+
+    def creation(self) -> dict[str, str]:
+        start = f"{self.base_url}/orchestrators/{{functionName}}[/{{instanceId}}]?"
+        key = self._key()
+        return {
+            "createNewInstancePostUri": start + key,
+            "createAndWaitOnNewInstancePostUri": (
+                f"{start}timeout={{timeoutInSeconds}}&pollingInterval={{intervalInSeconds}}&{key}"
+            ),
+        }
+
+    def required_query(self) -> str:
+        return self._key()
+
+    def _of(self, instance_id: str, operation: str, query: str = "") -> str:
+        common = f"taskHub={quote(self.task_hub, safe='')}&connection={quote(self.connection, safe='')}"
+        parts = [part for part in (query, common, self._key()) if part]
+        return f"{self.base_url}/instances/{instance_id}{operation}?{'&'.join(parts)}"
+
+    def _key(self) -> str:
+        return f"code={quote(self.key, safe='')}" if self.key else ""
+
+
+def client_payload(
+    urls: ManagementUrls, *, rpc_base_url: str | None, connection_name: str | None = None
+) -> dict[str, Any]:
+    """The durableClient binding's JSON object.
+
+    `rpc_base_url` ends in `/`; None when the RPC endpoint is switched off. `connection_name` is the binding's own.
+    """
+    payload: dict[str, Any] = {
+        "taskHubName": urls.task_hub,
+        "connectionName": connection_name,
+        "creationUrls": urls.creation(),
+        "managementUrls": urls.all_of(INSTANCE_PLACEHOLDER, with_rewind=True),
+        "baseUrl": urls.base_url,
+        "requiredQueryStringParameters": urls.required_query(),
+        "rpcBaseUrl": rpc_base_url,
+        "httpBaseUrl": None,
+    }
+    if rpc_base_url is None:
+        del payload["rpcBaseUrl"]
+    return payload

@@ -1,0 +1,79 @@
+"""The SDK's own door to the management API: a listener on loopback, with no key and no limit on bodies.
+
+Source: spec/durable-protocol.md, section 8.1.
+"""
+
+import logging
+import random
+
+from aiohttp import web
+
+from durable_host.durable.api.http import DurableHttpApi, raw_tail
+from durable_host.durable.api.payload import RPC_PATH
+from durable_host.errors import PortError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+ADDRESS = "127.0.0.1"
+FIRST_PORT = 17071
+_OTHER_PORTS = range(30000, 31000)
+_TRIES = 10
+
+
+class RpcServer:
+    """Listens from `start` to `stop`; `base_url` ends in `/`, as the SDK needs it."""
+
+    def __init__(self, api: DurableHttpApi) -> None:
+        self._api = api
+        self._runner: web.AppRunner | None = None
+        self._port: int | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Raises RuntimeError before `start`."""
+        if self._port is None:
+            raise RuntimeError("the RPC endpoint is not listening")
+        return f"http://{ADDRESS}:{self._port}{RPC_PATH}/"
+
+    async def start(self) -> str:
+        """Listen and return the base URL. Raises `PortError` when no port can be had."""
+        application = web.Application()
+        application.router.add_route("*", RPC_PATH + "{tail:(/.*)?}", self._answer)
+        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        await runner.setup()
+        try:
+            self._port = await _listen(runner)
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        _log.info("Opened local http RPC endpoint: %s", self.base_url)
+        return self.base_url
+
+    async def stop(self) -> None:
+        """Close the listener and its connections. Idempotent."""
+        runner, self._runner, self._port = self._runner, None, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        return await self._api.handle(request, raw_tail(request, RPC_PATH), "rpc")
+
+
+async def _listen(runner: web.AppRunner) -> int:
+    ports = [FIRST_PORT, *random.sample(_OTHER_PORTS, _TRIES)]
+    last: OSError | None = None
+    for port in ports:
+        site = web.TCPSite(runner, ADDRESS, port)
+        try:
+            await site.start()
+        except OSError as error:
+            last = error
+            continue
+        return port
+    raise PortError(
+        f"Failed to open local port for the RPC endpoint: {ports[0]} and {_TRIES} others are taken.",
+        cause=str(last),
+        remedy='Free one of them, or set "localRpcEndpointEnabled": false if no Python client is used.',
+        code="DH3002",
+    )

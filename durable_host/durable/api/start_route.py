@@ -1,0 +1,41 @@
+"""Starting an instance, and waiting for its end. Source: spec/durable-protocol.md, section 8.3."""
+
+from aiohttp import web
+
+from durable_host.durable.api import answers
+from durable_host.durable.api.call import Call
+from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.api.json_text import InvalidJson, checked, embedded
+from durable_host.durable.api.status_route import status_answer
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.port import InstanceExists
+
+
+async def start(call: Call, name: str, instance_id: str | None) -> web.Response:
+    timeout, interval = call.query.seconds("timeout"), call.query.seconds("pollingInterval")
+    body = await call.body()
+    try:
+        text = checked(body) if body.strip() else None
+    except InvalidJson:
+        return answers.error(400, answers.ARGUMENT_ERROR, "Invalid JSON content", InvalidArgument.name)
+    try:
+        started = await call.client.start(
+            name, instance_id=instance_id, input=text, version=call.query.text("version"), trace=call.trace()
+        )
+    except InstanceExists as exists:
+        return answers.error(409, str(exists))
+    return await started_answer(call, started, timeout, interval)
+
+
+async def started_answer(call: Call, instance_id: str, timeout: float | None, interval: float | None) -> web.Response:
+    """The check-status answer, or the outcome when both times are given and it comes in time."""
+    if timeout is not None and interval is not None:
+        if interval > timeout:
+            raise InvalidArgument(f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}")
+        state = await call.client.wait_for_completion(instance_id, timeout, interval)
+        if state is not None and state.runtime_status is OrchestrationStatus.Completed:
+            return answers.json_answer(embedded(state.output))
+        if state is not None and state.runtime_status.is_terminal:
+            return status_answer(call, state, call.urls.status(instance_id))
+    urls = call.urls.all_of(instance_id, with_rewind=False)
+    return answers.json_answer(urls, 202, {"Location": urls["statusQueryGetUri"], "Retry-After": "10"})

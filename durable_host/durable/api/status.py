@@ -1,0 +1,37 @@
+"""The status of an instance as answers show it. Source: spec/durable-protocol.md, section 8.4."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from durable_host.durable.api.history import project
+from durable_host.durable.api.json_text import embedded
+from durable_host.durable.model import timestamp
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.instance import InstanceState
+
+
+def status_of(
+    state: InstanceState,
+    *,
+    show_input: bool = True,
+    history: Iterable[HistoryEvent] | None = None,
+    show_history_output: bool = False,
+) -> dict[str, Any]:
+    """The JSON object, in the reference's field order; `historyEvents` only when `history` is given."""
+    answer = {
+        "name": state.name,
+        "instanceId": state.instance_id,
+        "runtimeStatus": state.runtime_status.name,
+        "input": embedded(state.input) if show_input else None,
+        "customStatus": embedded(state.custom_status),
+        "output": embedded(state.output),
+        "createdTime": _seconds(state.created_time),
+        "lastUpdatedTime": _seconds(state.last_updated_time),
+    }
+    if history is not None:
+        answer["historyEvents"] = project(history, show_input=show_input, show_output=show_history_output)
+    return answer
+
+
+def _seconds(ticks: int) -> str:
+    return timestamp.to_text(ticks - ticks % timestamp.TICKS_PER_SECOND)

@@ -1,0 +1,84 @@
+"""Status, listing and purging of instances. Source: spec/durable-protocol.md, sections 8.4 and 8.5."""
+
+from typing import Any
+
+from aiohttp import web
+
+from durable_host.durable.api import answers
+from durable_host.durable.api.call import Call
+from durable_host.durable.api.errors import InvalidArgument, NotTerminal
+from durable_host.durable.api.query import known_statuses
+from durable_host.durable.api.status import status_of
+from durable_host.durable.model.instance import InstanceQuery, InstanceState
+from durable_host.durable.model.status import OrchestrationStatus
+
+CONTINUATION_HEADER = "x-ms-continuation-token"
+
+
+async def get_status(call: Call, instance_id: str) -> web.Response:
+    show_input = call.query.flag("showInput", True)
+    state = await call.client.get(instance_id, fetch_input=show_input)
+    if state is None:
+        return answers.empty(404)
+    shown: dict[str, Any] = {"show_input": show_input}
+    if call.query.flag("showHistory", False):
+        is_pending = state.runtime_status is OrchestrationStatus.Pending
+        shown["history"] = () if is_pending else await call.client.history(instance_id)
+        shown["show_history_output"] = call.query.flag("showHistoryOutput", False)
+    return status_answer(call, state, call.url, **shown)
+
+
+def status_answer(call: Call, state: InstanceState, location: str, **shown: Any) -> web.Response:
+    """The answer for one instance; `location` is where to look again while it runs."""
+    body = status_of(state, **shown)
+    if not state.runtime_status.is_terminal:
+        return answers.json_answer(body, 202, {"Location": location, "Retry-After": "5"})
+    is_error = state.runtime_status is OrchestrationStatus.Failed and call.query.flag(
+        "returnInternalServerErrorOnFailure", False
+    )
+    return answers.json_answer(body, 500 if is_error else 200)
+
+
+async def list_instances(call: Call) -> web.Response:
+    show_input = call.query.flag("showInput", True)
+    query = InstanceQuery(
+        created_from=call.query.time("createdTimeFrom"),
+        created_to=call.query.time("createdTimeTo"),
+        statuses=known_statuses(call.query.statuses("runtimeStatus")),
+        instance_id_prefix=call.query.text("instanceIdPrefix") or None,
+        fetch_input=show_input,
+        top=call.query.page_size("top", 100),
+        continuation_token=call.request.headers.get(CONTINUATION_HEADER) or None,
+    )
+    page = await call.client.query(query)
+    body = [status_of(state, show_input=show_input) for state in page.instances]
+    return answers.json_answer(body, headers=continuation(page.continuation_token))
+
+
+def continuation(token: str | None) -> dict[str, str]:
+    """The header that says where the next page begins; none at the end."""
+    return {CONTINUATION_HEADER: token} if token else {}
+
+
+async def purge_one(call: Call, instance_id: str) -> web.Response:
+    try:
+        found = await call.client.purge(instance_id)
+    except NotTerminal as error:
+        return answers.json_answer(str(error), 412)
+    return answers.json_answer({"instancesDeleted": 1}) if found else answers.empty(404)
+
+
+async def purge_by_filter(call: Call) -> web.Response:
+    try:
+        created_from = call.query.time("createdTimeFrom")
+    except InvalidArgument:
+        created_from = None
+    if created_from is None:
+        return answers.json_answer("Please provide value for 'createdTimeFrom' parameter.", 400)
+    words = call.query.statuses("runtimeStatus")
+    statuses = known_statuses(words)
+    created_to = call.query.time("createdTimeTo")
+    if words and not statuses:
+        return answers.empty(404)
+    deleted = await call.client.purge_by(created_from, created_to, statuses)
+    return answers.json_answer({"instancesDeleted": deleted}) if deleted else answers.empty(404)

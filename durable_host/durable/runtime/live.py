@@ -1,0 +1,51 @@
+"""What this process knows at first hand about instances: which it runs now, and when one of them ends.
+
+The client API asks here before it asks storage. Owner of the contents: the session cache of the runtime.
+"""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+class LiveInstances:
+    """Instances whose committed, unfinished state is in this process's memory, and who waits for their end."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    def is_open(self, instance_id: str) -> bool:
+        """True when the instance is known to exist and not to have ended; False says nothing."""
+        return instance_id in self._open
+
+    def last_updated(self, instance_id: str) -> int | None:
+        """Ticks of the last committed episode of an open instance; its row in storage may be older."""
+        return self._open.get(instance_id)
+
+    def opened(self, instance_id: str, last_updated: int) -> None:
+        """A state that has not ended was loaded or committed."""
+        self._open[instance_id] = last_updated
+
+    def closed(self, instance_id: str) -> None:
+        """Nothing is known about the instance any more."""
+        self._open.pop(instance_id, None)
+
+    def ended(self, instance_id: str) -> None:
+        """The end of the instance was committed."""
+        self._open.pop(instance_id, None)
+        for event in self._waiting.get(instance_id, ()):
+            event.set()
+
+    @contextmanager
+    def watch(self, instance_id: str) -> Generator[asyncio.Event]:
+        """An event that is set when the instance ends in this process while the context is open."""
+        event = asyncio.Event()
+        watchers = self._waiting.setdefault(instance_id, set())
+        watchers.add(event)
+        try:
+            yield event
+        finally:
+            watchers.discard(event)
+            if not watchers:
+                self._waiting.pop(instance_id, None)
