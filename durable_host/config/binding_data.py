@@ -1,0 +1,49 @@
+"""Binding data that comes from a payload: the properties of a JSON object in the trigger's text.
+
+Source: spec/functions-host.md, section 1.9 (table of binding data).
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any, Final, cast
+
+from durable_host.config.expressions import json_primitive
+
+_DATE: Final = re.compile(
+    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?(Z|[+-]\d\d:\d\d)?",
+)
+
+
+def from_json_text(text: str) -> dict[str, Any]:
+    """The top-level properties when `text` holds a JSON object, else nothing.
+
+    Strings, numbers and booleans become text (`True`, ISO dates as `MM/dd/yyyy HH:mm:ss`), objects stay for dotted
+    access, arrays and nulls are left out.
+    """
+    if not text.lstrip().startswith("{"):
+        return {}
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    data: dict[str, Any] = {}
+    for name, value in cast("dict[str, Any]", content).items():
+        if isinstance(value, str):
+            data[name] = _date_text(value) or value
+        elif isinstance(value, bool | int | float):
+            data[name] = json_primitive(value)
+        elif isinstance(value, dict):
+            data[name] = value
+    return data
+
+
+def _date_text(text: str) -> str | None:
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(match[1] + (match[3] or ""))
+    except ValueError:
+        return None
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%m/%d/%Y %H:%M:%S")

@@ -1,0 +1,130 @@
+"""Is a port free, and if not, who holds it.
+
+`holder` reads /proc on Linux and asks `lsof` (macOS) or `netstat` (Windows) elsewhere; where they do not tell, the
+error names the port only.
+"""
+
+import contextlib
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+
+from durable_host.errors import PortError
+
+_LISTENING = "0A"
+
+
+class PortHolder(msgspec.Struct, frozen=True):
+    """A process that listens on a port. `command` is its command line, as far as it is known."""
+
+    pid: int
+    command: str
+
+
+def check(address: str, port: int) -> None:
+    """Raise PortError, naming the process that holds the port, when `address`:`port` cannot be listened on."""
+    problem = unavailable(address, port)
+    if problem is not None:
+        raise port_error(address, port, problem)
+
+
+def unavailable(address: str, port: int) -> OSError | None:
+    """Why `address`:`port` cannot be listened on; None when it can. Port 0 (any free one) always can."""
+    try:
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        return error
+    for family, kind, protocol, _, target in found:
+        with socket.socket(family, kind, protocol) as probe:
+            if sys.platform != "win32":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                probe.bind(target)
+                probe.listen(1)
+            except OSError as error:
+                return error
+    return None
+
+
+def port_error(address: str, port: int, problem: OSError) -> PortError:
+    """The error for an address that cannot be listened on because of `problem`."""
+    if isinstance(problem, socket.gaierror):
+        return PortError(f"Cannot listen on {address}: it is no address of this machine.", code="DH3002")
+    owner = holder(port)
+    if owner is None and isinstance(problem, PermissionError):
+        return PortError(
+            f"Port {port} is unavailable: this user may not listen on it.",
+            cause=str(problem),
+            remedy="Use a port above 1023: --port 7071",
+            code="DH3002",
+        )
+    cause = str(problem)
+    if owner is not None:
+        cause = f"Process {owner.pid} listens on it: {owner.command}"
+    return PortError(
+        f"Port {port} is unavailable. Close the process using that port, or specify another port using --port [-p].",
+        cause=cause,
+        remedy=f"func start --port {port + 1 if port < 65535 else 7071}" + (f", or: kill {owner.pid}" if owner else ""),
+    )
+
+
+def holder(port: int) -> PortHolder | None:
+    """The process that listens on TCP `port`; None when that cannot be found out."""
+    try:
+        if sys.platform == "linux":
+            return _linux(port)
+        if sys.platform == "darwin":
+            return _lsof(port)
+        if sys.platform == "win32":
+            return _netstat(port)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        pass
+    return None
+
+
+def _linux(port: int, proc: Path = Path("/proc")) -> PortHolder | None:
+    inodes: set[str] = set()
+    for table in ("net/tcp", "net/tcp6"):
+        with contextlib.suppress(OSError):
+            for line in (proc / table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == _LISTENING and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                    inodes.add(f"socket:[{fields[9]}]")
+    if not inodes:
+        return None
+    for process in proc.iterdir():
+        if not process.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            for descriptor in (process / "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if str(descriptor.readlink()) in inodes:
+                        words = (process / "cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+                        return PortHolder(int(process.name), b" ".join(words).decode(errors="replace"))
+    return None
+
+
+def _lsof(port: int) -> PortHolder | None:
+    listing = _output("lsof", "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fp")
+    pid = next((int(line[1:]) for line in listing.splitlines() if line.startswith("p")), None)
+    if pid is None:
+        return None
+    return PortHolder(pid, _output("ps", "-o", "command=", "-p", str(pid)).strip())
+
+
+def _netstat(port: int) -> PortHolder | None:
+    for line in _output("netstat", "-ano", "-p", "TCP").splitlines():
+        fields = line.split()
+        if len(fields) >= 5 and fields[0] == "TCP" and fields[1].endswith(f":{port}") and fields[2].endswith(":0"):
+            listing = _output("tasklist", "/FI", f"PID eq {fields[4]}", "/FO", "CSV", "/NH")
+            return PortHolder(int(fields[4]), listing.split(",")[0].strip().strip('"'))
+    return None
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout
