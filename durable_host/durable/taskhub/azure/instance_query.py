@@ -1,0 +1,71 @@
+"""Filters and paging tokens of a listing of instances.
+
+Source: spec/task-hub-storage.md, section 7.4.
+"""
+
+from durable_host.durable.model import timestamp
+from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.taskhub.azure.instance_rows import selection
+from durable_host.durable.taskhub.azure.names import escape_key
+from durable_host.storage.errors import odata_literal
+
+MAX_PAGE = 1000
+
+
+def partition_filter(instance_id: str) -> str:
+    """All rows of one instance."""
+    return f"PartitionKey eq {odata_literal(escape_key(instance_id))}"
+
+
+def query_filter(query: InstanceQuery) -> str | None:
+    """The OData filter; None when the query has no condition."""
+    conditions: list[str] = []
+    if query.created_from is not None:
+        conditions.append(f"CreatedTime ge datetime'{timestamp.to_round_trip(query.created_from)}'")
+    if query.created_to is not None:
+        conditions.append(f"CreatedTime le datetime'{timestamp.to_round_trip(query.created_to)}'")
+    if query.statuses:
+        conditions.append(" or ".join(f"RuntimeStatus eq '{status.name}'" for status in sorted(query.statuses)))
+    if query.instance_id_prefix:
+        prefix = escape_key(query.instance_id_prefix)
+        conditions.append(f"PartitionKey ge {odata_literal(prefix)}")
+        after = _after(prefix)
+        if after is not None:
+            conditions.append(f"PartitionKey lt {odata_literal(after)}")
+    if query.exclude_entities and not (query.instance_id_prefix or "").startswith("@"):
+        conditions.append("PartitionKey lt '@' or PartitionKey ge 'A'")
+    if not conditions:
+        return None
+    return conditions[0] if len(conditions) == 1 else " and ".join(f"({condition})" for condition in conditions)
+
+
+def query_selection(query: InstanceQuery) -> tuple[str, ...] | None:
+    """The select list; None for whole rows."""
+    return selection(fetch_input=query.fetch_input, fetch_output=query.fetch_output)
+
+
+def page_size(query: InstanceQuery) -> int:
+    """Rows to ask for: what the query wants, within what the service allows."""
+    return max(1, min(query.top, MAX_PAGE))
+
+
+def write_token(continuation: tuple[str, str] | None) -> str | None:
+    """The token callers get: `<NextPartitionKey> <NextRowKey>`."""
+    return None if continuation is None else f"{continuation[0]} {continuation[1]}"
+
+
+def read_token(token: str | None) -> tuple[str, str] | None:
+    """Where the next page begins; a token without a space names the partition only."""
+    if not token:
+        return None
+    partition, space, row = token.rpartition(" ")
+    return (partition, row) if space else (row, "")
+
+
+def _after(prefix: str) -> str | None:
+    """The least text greater than all texts that begin with `prefix`; None when there is none."""
+    last = ord(prefix[-1])
+    if last >= 0xFFFF:
+        return None
+    following = last + 1
+    return prefix[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
