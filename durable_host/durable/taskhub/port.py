@@ -13,7 +13,7 @@ Wake-up. A message sent by this process to an instance (or activity queue) that 
 receiver without any polling delay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -199,6 +199,29 @@ class TaskHub(Protocol):
         their dequeue count (spec section 5.4).
         """
         ...
+
+
+    async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
+        """Forget timers of this execution that nobody waits for any more. Best effort: one may fire all the same.
+
+        Call it after the commit that cancelled them.
+        """
+        ...
+
+    async def restore_timer(self, message: TaskMessage) -> None:
+        """Tell of an open timer found in a history at start; `message` is the TimerFired it waits for.
+
+        The hub delivers it soon after it is due unless the timer's own message was delivered meanwhile. For storage
+        that may lose or withhold delayed messages.
+        """
+        ...
+
+
+class UnreadableHistory(Exception):
+    """The stored history of an instance cannot be read; the text names instance, row and reason.
+
+    Raised by `load_history` and `get_history`. Give the messages back and warn; other instances are not affected.
+    """
 
 
 class TaskHubUnavailable(Exception):
