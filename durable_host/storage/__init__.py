@@ -1,0 +1,48 @@
+"""Azure Storage: our own lean clients for queues, tables and blobs, the official SDK clients beside them, and the
+launcher of Azurite. Nothing outside this folder knows which client does the work.
+"""
+
+from durable_host.storage.account import StorageAccount
+from durable_host.storage.blobs import Blob, BlobProperties, BlobService
+from durable_host.storage.errors import (
+    AccessDenied,
+    Conflict,
+    InvalidRequest,
+    NotFound,
+    PreconditionFailed,
+    StorageError,
+    StorageUnavailable,
+    TransactionFailed,
+    odata_literal,
+)
+from durable_host.storage.queue_xml import PutMessage, QueueMessage
+from durable_host.storage.queues import QueueService
+from durable_host.storage.table_codec import EdmDateTime, EdmGuid, Entity, Int64
+from durable_host.storage.tables import Page, TableService
+from durable_host.storage.transactions import Operation
+
+__all__ = [
+    "AccessDenied",
+    "Blob",
+    "BlobProperties",
+    "BlobService",
+    "Conflict",
+    "EdmDateTime",
+    "EdmGuid",
+    "Entity",
+    "Int64",
+    "InvalidRequest",
+    "NotFound",
+    "Operation",
+    "Page",
+    "PreconditionFailed",
+    "PutMessage",
+    "QueueMessage",
+    "QueueService",
+    "StorageAccount",
+    "StorageError",
+    "StorageUnavailable",
+    "TableService",
+    "TransactionFailed",
+    "odata_literal",
+]

@@ -1,0 +1,115 @@
+"""One storage account: its three services behind one session."""
+
+from typing import Any
+
+from durable_host.config.connection import Connection
+from durable_host.storage.auth import Token, authorization, create_credential
+from durable_host.storage.blobs import BlobService
+from durable_host.storage.errors import StorageError
+from durable_host.storage.queues import QueueService
+from durable_host.storage.sdk import SdkClients
+from durable_host.storage.tables import TableService
+from durable_host.storage.transport import Channel, Session
+
+_EMULATOR_KEEPALIVE = 600.0
+_KEEPALIVE = 60.0
+
+
+class StorageAccount:
+    """Clients of the account that `connection` describes; one per account, closed by its owner.
+
+    `max_connections` is a limit per service. A service that the connection has no endpoint for raises StorageError
+    `NoEndpoint` when it is asked for. `credential` (an async token credential) replaces the one that the
+    connection's identity settings describe.
+    """
+
+    def __init__(self, connection: Connection, *, max_connections: int = 16, credential: Any = None) -> None:
+        self.connection = connection
+        keepalive = _EMULATOR_KEEPALIVE if connection.is_development else _KEEPALIVE
+        self._session = Session(max_connections, keepalive)
+        self._credential = credential
+        self._owns_credential = False
+        self._token: Token | None = None
+        self._queues: QueueService | None = None
+        self._tables: TableService | None = None
+        self._blobs: BlobService | None = None
+        self._sdk: SdkClients | None = None
+
+    @property
+    def queues(self) -> QueueService:
+        """The queue service."""
+        if self._queues is None:
+            self._queues = QueueService(self._channel("queue", self.connection.queue_endpoint))
+        return self._queues
+
+    @property
+    def tables(self) -> TableService:
+        """The table service."""
+        if self._tables is None:
+            self._tables = TableService(self._channel("table", self.connection.table_endpoint))
+        return self._tables
+
+    @property
+    def blobs(self) -> BlobService:
+        """The blob service."""
+        if self._blobs is None:
+            self._blobs = BlobService(self._channel("blob", self.connection.blob_endpoint))
+        return self._blobs
+
+    def sdk_queue_service(self) -> Any:
+        """The official `azure.storage.queue.aio.QueueServiceClient`; belongs to the account, do not close it."""
+        return self._sdk_clients().queue_service(self._endpoint("queue", self.connection.queue_endpoint))
+
+    def sdk_blob_service(self) -> Any:
+        """The official `azure.storage.blob.aio.BlobServiceClient`; belongs to the account, do not close it."""
+        return self._sdk_clients().blob_service(self._endpoint("blob", self.connection.blob_endpoint))
+
+    def sdk_table_service(self) -> Any:
+        """The official `azure.data.tables.aio.TableServiceClient`; belongs to the account, do not close it."""
+        return self._sdk_clients().table_service(self._endpoint("table", self.connection.table_endpoint))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+        if self._owns_credential:
+            await self._credential.close()
+            self._owns_credential = False
+
+    async def __aenter__(self) -> "StorageAccount":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def _channel(self, service: str, endpoint: str | None) -> Channel:
+        endpoint = self._endpoint(service, endpoint)
+        if self._token is None and self._uses_token():
+            self._token = Token(self._token_credential())
+        return Channel(
+            service,
+            endpoint,
+            self._session,
+            authorization(self.connection, tables=service == "table", token=self._token),
+        )
+
+    def _sdk_clients(self) -> SdkClients:
+        if self._sdk is None:
+            credential = self._token_credential() if self._uses_token() else None
+            self._sdk = SdkClients(self.connection, self._session, credential)
+        return self._sdk
+
+    def _uses_token(self) -> bool:
+        return not self.connection.account_key and not self.connection.sas
+
+    def _token_credential(self) -> Any:
+        if self._credential is None:
+            self._credential = create_credential(self.connection.credential_settings)
+            self._owns_credential = True
+        return self._credential
+
+    def _endpoint(self, service: str, endpoint: str | None) -> str:
+        if not endpoint:
+            raise StorageError(
+                0, "NoEndpoint", f"Connection '{self.connection.setting}' has no endpoint for the {service} service"
+            )
+        return endpoint

@@ -1,0 +1,126 @@
+"""The XML bodies of the queue service, written and read by hand.
+
+They are few, small and on the hot path; whatever looks unusual goes through a real parser.
+"""
+
+import re
+from functools import lru_cache
+from typing import Any
+from xml.etree import ElementTree
+
+import msgspec
+
+from durable_host.durable.model import timestamp
+from durable_host.storage.errors import InvalidRequest
+
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_FIELD = re.compile(
+    r"<(MessageId|InsertionTime|ExpirationTime|PopReceipt|TimeNextVisible|DequeueCount|MessageText)(?:\s*/>|>([^<]*)</)"
+)
+_REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]+)|#([0-9]+)|([a-z]+));")
+_NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class PutMessage(msgspec.Struct, frozen=True):
+    """A message that was put. The pop receipt allows delete and update at once. Times in ticks."""
+
+    id: str
+    pop_receipt: str
+    insertion_time: int
+    next_visible: int
+
+
+class QueueMessage(msgspec.Struct, frozen=True):
+    """A message that was received, or peeked at (then `pop_receipt` is empty and `next_visible` 0). Times in ticks."""
+
+    id: str
+    text: str
+    pop_receipt: str
+    dequeue_count: int
+    insertion_time: int
+    expiration_time: int
+    next_visible: int
+
+
+def write_message(text: str) -> bytes:
+    """The body of a put or update. Raises InvalidRequest for characters that XML cannot hold."""
+    bad = _FORBIDDEN.search(text)
+    if bad is not None:
+        raise InvalidRequest(
+            400,
+            "InvalidCharacter",
+            f"A queue message cannot hold the character U+{ord(bad.group()):04X} (at position {bad.start()}); "
+            "send it base64-encoded",
+        )
+    if "&" in text:
+        text = text.replace("&", "&amp;")
+    if "<" in text:
+        text = text.replace("<", "&lt;")
+    if ">" in text:
+        text = text.replace(">", "&gt;")
+    if "\r" in text:
+        text = text.replace("\r", "&#xD;")
+    return f"<QueueMessage><MessageText>{text}</MessageText></QueueMessage>".encode()
+
+
+def read_put(body: bytes) -> PutMessage:
+    """The answer to a put."""
+    fields = _messages(body)[0]
+    return PutMessage(
+        fields["MessageId"],
+        fields["PopReceipt"],
+        http_ticks(fields["InsertionTime"]),
+        http_ticks(fields["TimeNextVisible"]),
+    )
+
+
+def read_messages(body: bytes) -> list[QueueMessage]:
+    """The answer to a get or peek."""
+    return [
+        QueueMessage(
+            fields["MessageId"],
+            fields.get("MessageText", ""),
+            fields.get("PopReceipt", ""),
+            int(fields["DequeueCount"]),
+            http_ticks(fields["InsertionTime"]),
+            http_ticks(fields["ExpirationTime"]),
+            http_ticks(fields["TimeNextVisible"]) if "TimeNextVisible" in fields else 0,
+        )
+        for fields in _messages(body)
+    ]
+
+
+@lru_cache(maxsize=1024)
+def http_ticks(text: str) -> int:
+    """Ticks of an HTTP date (`Fri, 03 May 2024 12:30:45 GMT`)."""
+    _, day, month, year, clock, _ = text.split(" ")
+    return timestamp.parse(f"{year}-{_MONTHS.index(month) + 1:02d}-{day}T{clock}Z")
+
+
+def _messages(body: bytes) -> list[dict[str, str]]:
+    if b"<![CDATA[" in body or b"<!--" in body:
+        return _parse_slowly(body)
+    found: list[dict[str, str]] = []
+    for block in body.decode("utf-8-sig").split("<QueueMessage>")[1:]:
+        fields: dict[str, str] = dict(_FIELD.findall(block))
+        if "&" in block:
+            fields = {name: _unescape(value) for name, value in fields.items()}
+        found.append(fields)
+    return found
+
+
+def _parse_slowly(body: bytes) -> list[dict[str, str]]:
+    root: Any = ElementTree.fromstring(body)
+    return [{field.tag: field.text or "" for field in message} for message in root.iter("QueueMessage")]
+
+
+def _unescape(text: str) -> str:
+    return _REFERENCE.sub(_resolve, text) if "&" in text else text
+
+
+def _resolve(match: re.Match[str]) -> str:
+    hexadecimal, decimal, name = match.groups()
+    if name is not None:
+        return _NAMED.get(name, match.group())
+    return chr(int(hexadecimal, 16) if hexadecimal else int(decimal))

@@ -1,0 +1,118 @@
+"""The queue service: the requests that the task hub and the queue triggers make."""
+
+import math
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from durable_host.storage import queue_xml
+from durable_host.storage.errors import Conflict, InvalidRequest
+from durable_host.storage.queue_xml import PutMessage, QueueMessage
+from durable_host.storage.transport import Channel
+
+MAX_MESSAGE_BYTES = 65_536
+
+
+class QueueService:
+    """Queues of one account. Message text is what lies in the queue: base64 or not is the caller's choice.
+
+    Visibilities are seconds from now (fractions are rounded up, the service knows whole seconds). Errors are those
+    of `storage.errors`; a queue that does not exist is NotFound with code `QueueNotFound`.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def create(self, queue: str) -> bool:
+        """Create a queue; False when it exists already. Conflict `QueueBeingDeleted`: try again a little later."""
+        try:
+            reply = await self._channel.send("PUT", _path(queue))
+        except Conflict as error:
+            if error.code != "QueueAlreadyExists":
+                raise
+            return False
+        return reply.status == 201
+
+    async def delete_queue(self, queue: str) -> bool:
+        """Delete a queue with its messages; False when there is none."""
+        reply = await self._channel.send("DELETE", _path(queue), expect=(404,))
+        return reply.status != 404
+
+    async def exists(self, queue: str) -> bool:
+        """Whether there is such a queue."""
+        reply = await self._channel.send("GET", _path(queue), (("comp", "metadata"),), expect=(404,))
+        return reply.status != 404
+
+    async def list(self, prefix: str = "") -> "list[str]":
+        """Names of all queues that begin with `prefix`, in order."""
+        names: list[str] = []
+        marker = ""
+        while True:
+            query = [("comp", "list")]
+            if marker:
+                query.append(("marker", marker))
+            if prefix:
+                query.append(("prefix", prefix))
+            reply = await self._channel.send("GET", "/", query)
+            root = ElementTree.fromstring(reply.body)
+            names += [name for queue in root.iter("Queue") if (name := queue.findtext("Name"))]
+            marker = root.findtext("NextMarker") or ""
+            if not marker:
+                return names
+
+    async def clear(self, queue: str) -> None:
+        """Delete all messages of a queue."""
+        await self._channel.send("DELETE", _path(queue) + "/messages")
+
+    async def message_count(self, queue: str) -> int:
+        """About how many messages lie in the queue, invisible ones included."""
+        reply = await self._channel.send("GET", _path(queue), (("comp", "metadata"),))
+        return int(reply.headers.get("x-ms-approximate-messages-count", "0"))
+
+    async def put(self, queue: str, text: str, *, visibility: float = 0.0, ttl: float | None = None) -> PutMessage:
+        """Put a message, visible after `visibility` seconds; `ttl` None is the service's default, -1 is for ever."""
+        body = queue_xml.write_message(text)
+        if len(body) > MAX_MESSAGE_BYTES and len(text.encode()) > MAX_MESSAGE_BYTES:
+            raise InvalidRequest(
+                413, "MessageTooLarge", f"A message for queue '{queue}' is larger than {MAX_MESSAGE_BYTES} bytes"
+            )
+        if ttl is None and not visibility:
+            query = ()
+        else:
+            query = [("messagettl", str(math.ceil(ttl)))] if ttl is not None else []
+            if visibility:
+                query.append(("visibilitytimeout", str(math.ceil(visibility))))
+        reply = await self._channel.send("POST", f"/{queue}/messages", query, body=body)
+        return queue_xml.read_put(reply.body)
+
+    async def get(self, queue: str, count: int = 32, visibility: float = 30.0) -> "list[QueueMessage]":
+        """Receive up to `count` (1 to 32) messages and hide them for `visibility` (1 second to 7 days)."""
+        query = (("numofmessages", str(count)), ("visibilitytimeout", str(max(1, math.ceil(visibility)))))
+        reply = await self._channel.send("GET", f"/{queue}/messages", query)
+        return queue_xml.read_messages(reply.body)
+
+    async def peek(self, queue: str, count: int = 32) -> "list[QueueMessage]":
+        """Look at up to `count` visible messages without receiving them."""
+        reply = await self._channel.send(
+            "GET", f"/{queue}/messages", (("numofmessages", str(count)), ("peekonly", "true"))
+        )
+        return queue_xml.read_messages(reply.body)
+
+    async def delete(self, queue: str, id: str, pop_receipt: str) -> None:
+        """Delete a message. NotFound `MessageNotFound` or InvalidRequest `PopReceiptMismatch`: it is not ours."""
+        await self._channel.send("DELETE", f"/{queue}/messages/{id}", (("popreceipt", pop_receipt),))
+
+    async def update(
+        self, queue: str, id: str, pop_receipt: str, visibility: float, text: str | None = None
+    ) -> tuple[str, int]:
+        """Hide a message for `visibility` seconds from now (0: visible at once), replace its text when one is given.
+
+        Gives the new pop receipt and when it becomes visible (ticks).
+        """
+        body = b"" if text is None else queue_xml.write_message(text)
+        query = (("popreceipt", pop_receipt), ("visibilitytimeout", str(math.ceil(visibility))))
+        reply = await self._channel.send("PUT", f"/{queue}/messages/{id}", query, body=body)
+        return reply.headers["x-ms-popreceipt"], queue_xml.http_ticks(reply.headers["x-ms-time-next-visible"])
+
+
+def _path(queue: str) -> str:
+    return "/" + quote(queue, safe="")

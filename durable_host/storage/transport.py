@@ -1,0 +1,176 @@
+"""HTTP to the three services of one storage account: one session, short retries, errors without secrets."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from aiohttp.hdrs import ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT
+from multidict import CIMultiDictProxy
+from yarl import URL
+
+from durable_host.storage.auth import Authorization
+from durable_host.storage.errors import StorageError, StorageUnavailable, storage_error
+
+Query = Sequence[tuple[str, str]]
+
+RETRY_DELAYS = (0.0, 0.1, 0.3, 0.8, 1.5)
+CONNECT_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 30.0
+_BYTES_PER_SECOND = 500_000
+_PIECEMEAL = 512 * 1024
+_RETRIED_STATUSES = frozenset((408, 500, 502, 503, 504))
+_XML_CODE = re.compile(rb"<Code>([^<]*)</Code>")
+_XML_MESSAGE = re.compile(rb"<Message>([^<]*)")
+_JSON_CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
+_JSON_MESSAGE = re.compile(rb'"value"\s*:\s*"((?:[^"\\]|\\.)*)"')
+
+
+class Session:
+    """The aiohttp session of one account; opened by the first request, in the loop that makes it."""
+
+    def __init__(self, max_connections: int, keepalive: float) -> None:
+        self._max_connections = max_connections
+        self._keepalive = keepalive
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    def get(self) -> aiohttp.ClientSession:
+        """The open session."""
+        if self._session is None:
+            if self._closed:
+                raise StorageUnavailable(0, "Closed", "The storage account's connections were closed already")
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0, limit_per_host=self._max_connections, keepalive_timeout=self._keepalive
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                skip_auto_headers=(ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT),
+                timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+            )
+        return self._session
+
+    async def close(self) -> None:
+        """Close all connections; further requests fail."""
+        self._closed = True
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+
+class Reply:
+    """Status, headers and whole body of an answer below 300, or of one the caller said it expects."""
+
+    __slots__ = ("after_retry", "body", "headers", "status")
+
+    def __init__(self, status: int, headers: CIMultiDictProxy[str], body: bytes, after_retry: bool) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.after_retry = after_retry
+
+
+class Channel:
+    """Requests to one service of an account.
+
+    `send` tries again for a few seconds when the service cannot be reached, breaks the connection or answers with a
+    passing failure. A request whose answer was lost may therefore take effect twice: a message may be put twice, an
+    insert may find its own row (`after_retry` on the error tells).
+    """
+
+    def __init__(self, service: str, endpoint: str, session: Session, authorization: Authorization) -> None:
+        url = URL(endpoint, encoded=True)
+        self.service = service
+        self.endpoint = endpoint
+        self.base_path = url.raw_path.rstrip("/")
+        self._origin = endpoint.rstrip("/")[: len(endpoint.rstrip("/")) - len(self.base_path)]
+        self._session = session
+        self._authorization = authorization
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: Query = (),
+        headers: dict[str, str] | None = None,
+        body: bytes = b"",
+        expect: tuple[int, ...] = (),
+    ) -> Reply:
+        """Send one request below the endpoint; `path` is percent-encoded, `query` sorted by name, values plain.
+
+        Raises the StorageError that belongs to the answer's status, unless it is below 300 or in `expect`.
+        """
+        path = self.base_path + path
+        authorization = self._authorization
+        tail = authorization.query_tail
+        if query:
+            text = "&".join([f"{name}={quote(value, safe='')}" for name, value in query])
+            url = URL(f"{self._origin}{path}?{text}&{tail}" if tail else f"{self._origin}{path}?{text}", encoded=True)
+        else:
+            url = URL(f"{self._origin}{path}?{tail}" if tail else f"{self._origin}{path}", encoded=True)
+        options: dict[str, Any] = {}
+        if len(body) > _BYTES_PER_SECOND:
+            total = ANSWER_TIMEOUT + len(body) / _BYTES_PER_SECOND
+            options["timeout"] = aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_TIMEOUT)
+        attempt = 0
+        after_retry = False
+        while True:
+            signed = dict(headers) if headers else {}
+            if not authorization.is_ready():
+                await authorization.prepare()
+            authorization.authorize(method, path, query, signed, len(body))
+            try:
+                async with self._session.get().request(
+                    method, url, data=_payload(body), headers=signed, allow_redirects=False, **options
+                ) as response:
+                    content = await response.read()
+                status = response.status
+                if status < 300 or status in expect:
+                    return Reply(status, response.headers, content, after_retry)
+                if status not in _RETRIED_STATUSES or attempt >= len(RETRY_DELAYS):
+                    raise self.error(Reply(status, response.headers, content, after_retry), path)
+            except aiohttp.ClientConnectorError as failure:
+                if attempt >= len(RETRY_DELAYS):
+                    raise self._unavailable(failure, after_retry) from None
+            except (aiohttp.ClientError, TimeoutError, OSError) as failure:
+                after_retry = True
+                if attempt >= len(RETRY_DELAYS) or isinstance(failure, TimeoutError):
+                    raise self._unavailable(failure, after_retry) from None
+            else:
+                after_retry = True
+            await asyncio.sleep(RETRY_DELAYS[attempt])
+            attempt += 1
+
+    def error(self, reply: Reply, path: str) -> StorageError:
+        """The error an answer stands for. The path is named without the query string."""
+        code = reply.headers.get("x-ms-error-code") or _first(_XML_CODE, reply.body) or _first(_JSON_CODE, reply.body)
+        text = _first(_XML_MESSAGE, reply.body) or _first(_JSON_MESSAGE, reply.body).replace("\\n", "\n")
+        text = text.split("\n", 1)[0].strip() or "no message"
+        message = f"{self.service} {path}: {text}"
+        return storage_error(reply.status, code or f"Http{reply.status}", message, after_retry=reply.after_retry)
+
+    def _unavailable(self, failure: BaseException, after_retry: bool) -> StorageUnavailable:
+        if isinstance(failure, aiohttp.ClientConnectorError):
+            reason = failure.os_error.strerror or type(failure.os_error).__name__
+        elif isinstance(failure, TimeoutError):
+            reason = "no answer in time"
+        else:
+            reason = type(failure).__name__
+        message = f"The {self.service} service at {self._origin}{self.base_path} does not answer: {reason}"
+        return StorageUnavailable(0, "Unavailable", message, after_retry=after_retry)
+
+
+def _payload(body: bytes) -> Any:
+    """Large bodies go out in pieces, so that one upload does not hold up the loop."""
+    if len(body) > _PIECEMEAL:
+        return BytesIO(body)
+    return body or None
+
+
+def _first(pattern: re.Pattern[bytes], body: bytes) -> str:
+    found = pattern.search(body[:4096])
+    return found.group(1).decode("utf-8", "replace") if found else ""
