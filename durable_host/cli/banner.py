@@ -1,0 +1,112 @@
+"""What `func start` shows when the host is ready: functions with their URLs, storage, task hub. Pure functions.
+
+Source: spec/functions-host.md, section 8.3.
+"""
+
+import msgspec
+
+import durable_host
+from durable_host.cli.colour import BOLD, CYAN, DIM, GREEN, YELLOW, painted
+from durable_host.cli.lines import OutputMode
+from durable_host.config.start import FunctionLine, StartSummary
+
+
+def render(summary: StartSummary, mode: OutputMode, *, coloured: bool = False, verbose: bool = False) -> str:
+    """The announcement in the given output mode."""
+    if mode == "json":
+        members = msgspec.to_builtins(summary) | {"event": "started"}
+        return msgspec.json.encode(members).decode() + "\n"
+    listing = compact_listing if mode == "compact" else plain_listing
+    parts = [head(summary, coloured), listing(summary.functions, coloured), facts(summary, coloured)]
+    if not verbose:
+        parts.append(painted("For detailed output, run func with --verbose flag.", CYAN, coloured) + "\n")
+    return "\n".join(part for part in parts if part)
+
+
+def head(summary: StartSummary, coloured: bool = False) -> str:
+    """Versions of the host, the interpreter and the SDKs."""
+    found = ""
+    if summary.python_version:
+        where = f" ({summary.python_path})" if summary.python_path else ""
+        found = f"Found Python version {summary.python_version}{where}.\n"
+    versions = [f"durable-host {durable_host.__version__}", *(f"{name} {v}" for name, v in summary.sdk_versions)]
+    return painted(found, DIM, coloured) + painted(", ".join(versions), DIM, coloured) + "\n"
+
+
+def plain_listing(functions: tuple[FunctionLine, ...], coloured: bool = False) -> str:
+    """The listing of Core Tools: HTTP functions first, an empty line after each, disabled ones last."""
+    served, unserved, disabled = _groups(functions)
+    if not functions:
+        return painted("No functions were found.", YELLOW, coloured) + "\n"
+    text = painted("Functions:", YELLOW, coloured) + "\n"
+    for function in served:
+        name = painted(f"{function.name}:", YELLOW, coloured)
+        text += f"\n\t{name} {painted(_address(function), GREEN if function.url else '', coloured)}\n"
+    for function in unserved:
+        text += (
+            f"\n\t{painted(f'{function.name}:', YELLOW, coloured)} {function.kind} {_not_served(function, coloured)}\n"
+        )
+    for function in disabled:
+        text += "\n" + painted(f"Function {function.name} is disabled.", YELLOW, coloured) + "\n"
+    return text
+
+
+def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False) -> str:
+    """One line a function, in columns."""
+    served, unserved, disabled = _groups(functions)
+    if not functions:
+        return painted("No functions were found.", YELLOW, coloured) + "\n"
+    names = max(len(function.name) for function in functions)
+    kinds = max(len(_kind(function)) for function in functions)
+    lines = [painted("Functions", BOLD, coloured)]
+    for function in (*served, *unserved, *disabled):
+        name = painted(f"{function.name:{names}}", CYAN, coloured)
+        if function.disabled:
+            tail = painted("disabled", YELLOW, coloured)
+        elif function.reason is not None:
+            tail = _not_served(function, coloured)
+        else:
+            tail = painted(function.url or "", GREEN, coloured)
+        lines.append(f"  {name}  {_kind(function):{kinds}}  {tail}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def facts(summary: StartSummary, coloured: bool = False) -> str:
+    """Storage, task hub, addresses and the time it took."""
+    entries: list[tuple[str, str]] = []
+    if summary.storage:
+        entries.append(("Storage", summary.storage + (" (started by this host)" if summary.azurite_started else "")))
+    if summary.task_hub:
+        flight = summary.instances_in_flight
+        note = "" if flight is None else f", {flight} instance{'' if flight == 1 else 's'} in flight"
+        entries.append(("Task hub", summary.task_hub + note))
+    if summary.dashboard_url:
+        entries.append(("Dashboard", summary.dashboard_url))
+    ready = "" if summary.seconds_to_ready is None else f" (ready in {summary.seconds_to_ready:.1f} s)"
+    entries.append(("Listening", f"{summary.base_url}{ready}, Ctrl+C stops"))
+    return "".join(f"{painted(f'{label + ":":11}', DIM, coloured)}{text}\n" for label, text in entries)
+
+
+def _groups(functions: tuple[FunctionLine, ...]) -> tuple[list[FunctionLine], list[FunctionLine], list[FunctionLine]]:
+    """Served functions (HTTP first), those without a listener here, and disabled ones."""
+    served = [function for function in functions if not function.disabled and function.reason is None]
+    unserved = [function for function in functions if not function.disabled and function.reason is not None]
+    disabled = [function for function in functions if function.disabled]
+    return sorted(served, key=lambda function: function.url is None), unserved, disabled
+
+
+def _address(function: FunctionLine) -> str:
+    if function.url is None:
+        return function.kind
+    methods = f"[{','.join(function.methods)}]" if function.methods else ""
+    return f"{methods} {function.url}"
+
+
+def _kind(function: FunctionLine) -> str:
+    if function.url is None:
+        return function.kind
+    return ",".join(function.methods) or "any method"
+
+
+def _not_served(function: FunctionLine, coloured: bool) -> str:
+    return painted(f"(not served: {function.reason})", YELLOW, coloured)

@@ -1,0 +1,161 @@
+"""The console: takes log records off the event loop's hands and writes them to stdout.
+
+Records are filtered and turned into text where they arise, and written by one thread of its own. The queue is
+bounded: when nobody reads stdout, lines are dropped and counted, and the host goes on.
+
+Source: spec/functions-host.md, sections 8.5 and 8.6.
+"""
+
+import atexit
+import logging
+import queue
+import threading
+import traceback
+from typing import Final, TextIO
+
+from durable_host.cli.lines import Event, OutputMode, render
+from durable_host.cli.sanitiser import sanitise
+from durable_host.config.log_levels import TRACE, LogLevels
+
+_CAPACITY: Final = 20_000
+_ALWAYS_SHOWN: Final = ("Worker process started and initialized.", "Host lock lease acquired by instance ID")
+_NOISY: Final = ("azure", "aiohttp", "asyncio", "docker", "urllib3", "watchfiles", "msal", "grpc")
+
+
+class Console(logging.Handler):
+    """Writes what the log levels let through to `stream`. Use as a context manager: leaving writes what is left."""
+
+    def __init__(
+        self, stream: TextIO, levels: LogLevels, *, mode: OutputMode, coloured: bool, verbose: bool, debug: bool = False
+    ) -> None:
+        super().__init__(TRACE)
+        self.mode: Final[OutputMode] = mode
+        self.coloured: Final = coloured
+        self._stream = stream
+        self._levels = levels
+        self._verbose = verbose
+        self._debug = debug
+        self._thresholds: dict[str, int] = {}
+        self._queue: queue.Queue[Event | str | None] = queue.Queue(_CAPACITY)
+        self._dropped = 0
+        self._broken = False
+        self._writer: threading.Thread | None = None
+
+    def __enter__(self) -> "Console":
+        """Become the handler of the root logger and start writing."""
+        root = logging.getLogger()
+        root.addHandler(self)
+        root.setLevel(self._least())
+        for name in _NOISY:
+            logging.getLogger(name).setLevel(max(logging.WARNING, self._threshold(name)))
+        self._writer = threading.Thread(target=self._write_all, name="console", daemon=True)
+        self._writer.start()
+        atexit.register(self.close)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+            if record.levelno < self._threshold(record.name) and not message.startswith(_ALWAYS_SHOWN):
+                return
+            if record.exc_info and record.exc_info[1] is not None:
+                message = f"{message}\n{self._exception(record.exc_info[1])}"
+            self._put(
+                Event(
+                    record.created,
+                    record.levelno,
+                    record.name,
+                    sanitise(message),
+                    getattr(record, "function", None) or _function_of(record.name),
+                    getattr(record, "invocation_id", None),
+                    getattr(record, "instance_id", None),
+                )
+            )
+        except Exception:
+            self.handleError(record)
+
+    def write(self, text: str) -> None:
+        """Put ready-made text among the log lines."""
+        self._put(text)
+
+    def close(self) -> None:
+        """Write what is queued and stop; later records are written at once. Safe to call twice."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            try:
+                self._queue.put(None, timeout=2.0)
+                writer.join(timeout=5.0)
+            except queue.Full:
+                pass
+            atexit.unregister(self.close)
+            logging.getLogger().removeHandler(self)
+        super().close()
+
+    def _put(self, item: Event | str) -> None:
+        if self._writer is None:
+            self._write([item])
+            return
+        try:
+            self._queue.put_nowait(item)
+        except queue.Full:
+            self._dropped += 1
+
+    def _write_all(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while batch[-1] is not None and len(batch) < 500:
+                try:
+                    batch.append(self._queue.get_nowait())
+                except queue.Empty:
+                    break
+            self._write([item for item in batch if item is not None])
+            if batch[-1] is None:
+                return
+
+    def _write(self, items: list[Event | str]) -> None:
+        if self._broken:
+            return
+        text = "".join(item if isinstance(item, str) else render(item, self.mode, self.coloured) for item in items)
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            text += f"({dropped} log lines were dropped: nobody read the console.)\n" if self.mode != "json" else ""
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except UnicodeEncodeError:
+            encoding = self._stream.encoding or "ascii"
+            self._stream.write(text.encode(encoding, "replace").decode(encoding))
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._broken = True
+
+    def _threshold(self, category: str) -> int:
+        level = self._thresholds.get(category)
+        if level is None:
+            level = self._thresholds[category] = self._levels.level_for(category, verbose=self._verbose)
+        return level
+
+    def _least(self) -> int:
+        given = [level for _, level in self._levels.rules]
+        given += [level for level in (self._levels.default, self._levels.user) if level is not None]
+        return max(TRACE, min([logging.INFO, *given]))
+
+    def _exception(self, error: BaseException) -> str:
+        if self._debug:
+            return "".join(traceback.format_exception(error)).rstrip()
+        parts: list[str] = []
+        current: BaseException | None = error
+        while current is not None and len(parts) < 8:
+            parts.append(f"{type(current).__name__}: {str(current).rstrip('.')}.")
+            current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+        return " ".join(parts)
+
+
+def _function_of(category: str) -> str | None:
+    """`hello` of `Function.hello` and `Function.hello.User`."""
+    if not category.startswith("Function."):
+        return None
+    return category.removeprefix("Function.").removesuffix(".User") or None

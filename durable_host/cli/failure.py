@@ -1,0 +1,62 @@
+"""How a failed command ends: code, one sentence, cause and remedy on stderr, and the exit code."""
+
+import sys
+import traceback
+from typing import TextIO
+
+import click
+
+from durable_host.cli.colour import BOLD, DIM, RED, is_coloured, painted
+from durable_host.errors import EXIT_FAILURE, EXIT_USAGE, HostError
+
+
+def report(error: HostError, *, debug: bool = False, stream: TextIO | None = None) -> int:
+    """Show `error` on `stream` (default stderr) and return its exit code."""
+    stream = stream or sys.stderr
+    _write(stream, render(error, coloured=is_coloured(stream)))
+    if debug:
+        _write(stream, "".join(traceback.format_exception(error)))
+    return error.exit_code
+
+
+def report_usage(error: click.ClickException) -> int:
+    """Show a mistake in the command line."""
+    coloured = is_coloured(sys.stderr)
+    text = painted(f"Error: {error.format_message()}", RED, coloured)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        text += f"\n{painted(f"'{context.command_path} --help' shows what is understood.", DIM, coloured)}"
+    _write(sys.stderr, f"{text}\n")
+    return EXIT_USAGE
+
+
+def report_unexpected(error: Exception, *, debug: bool) -> int:
+    """Show a failure of the program itself."""
+    wrapped = HostError(
+        "durable-host failed in a way it does not know.",
+        cause=f"{type(error).__name__}: {error}",
+        remedy="Run the command again with CLI_DEBUG=1 for the traceback.",
+    )
+    _write(sys.stderr, render(wrapped, coloured=is_coloured(sys.stderr)))
+    if debug:
+        _write(sys.stderr, "".join(traceback.format_exception(error)))
+    return EXIT_FAILURE
+
+
+def render(error: HostError, *, coloured: bool = False) -> str:
+    """`error DH1002: sentence`, and below it cause and remedy where there are any."""
+    lines = [f"{painted(f'error {error.code}:', RED + BOLD, coloured)} {error.message}"]
+    for label, text in (("cause", error.cause), ("remedy", error.remedy)):
+        if text:
+            first, *rest = text.splitlines()
+            lines.append(f"  {painted(f'{label + ":":8}', DIM, coloured)}{first}")
+            lines.extend(f"          {line}" for line in rest)
+    return "\n".join(lines) + "\n"
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):
+        return

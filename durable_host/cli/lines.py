@@ -1,0 +1,94 @@
+"""From one event to the text on the console: plain, compact and JSON lines. Pure functions.
+
+Source: spec/functions-host.md, section 8.5.
+"""
+
+import time
+from datetime import UTC, datetime
+from typing import Final, Literal
+
+import msgspec
+
+from durable_host.cli.colour import BOLD, CYAN, DIM, GREEN, GREY, RED, YELLOW, painted
+from durable_host.config.log_levels import TRACE
+
+OutputMode = Literal["compact", "plain", "json"]
+
+_NAMES: Final = ((50, "Critical"), (40, "Error"), (30, "Warning"), (20, "Information"), (10, "Debug"), (TRACE, "Trace"))
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One log record, ready for rendering. `created` is in seconds since 1970."""
+
+    created: float
+    level: int
+    category: str
+    message: str
+    function: str | None = None
+    invocation_id: str | None = None
+    instance_id: str | None = None
+
+
+def level_name(level: int) -> str:
+    """The .NET name of a stdlib level."""
+    return next((name for least, name in _NAMES if level >= least), "Trace")
+
+
+def render(event: Event, mode: OutputMode, coloured: bool) -> str:
+    """The lines for `event`, each ended by a line feed; nothing for an empty message."""
+    if not event.message.strip():
+        return ""
+    if mode == "json":
+        return json_line(event)
+    return compact(event, coloured) if mode == "compact" else plain(event, coloured)
+
+
+def plain(event: Event, coloured: bool = False) -> str:
+    """`[2024-05-01T10:20:29.001Z] message`, the prefix before every physical line."""
+    prefix = painted(f"[{timestamp(event.created)}]", GREY, coloured)
+    codes = _codes(event.level)
+    return "".join(f"{prefix} {painted(line, codes, coloured)}\n" for line in event.message.rstrip().splitlines())
+
+
+def compact(event: Event, coloured: bool = True) -> str:
+    """Local time of day, function and message; further lines are indented below the message."""
+    head = painted(time.strftime("%H:%M:%S", time.localtime(event.created)), DIM, coloured)
+    label = event.function or ""
+    mark = ""
+    if event.level >= 30:
+        mark = painted(f"{'error' if event.level >= 40 else 'warn'} ", _codes(event.level) + BOLD, coloured)
+    named = f"{painted(label, CYAN, coloured)} " if label else ""
+    first, *rest = event.message.rstrip().splitlines()
+    codes = _codes(event.level) if event.level >= 30 or event.level < 20 else ""
+    text = f"{head} {mark}{named}{painted(first, codes, coloured)}\n"
+    return text + "".join(f"{' ' * 9}{painted(line, codes, coloured)}\n" for line in rest)
+
+
+def json_line(event: Event) -> str:
+    """One JSON object a line; members that are not known are left out."""
+    members = {
+        "time": timestamp(event.created),
+        "level": level_name(event.level),
+        "category": event.category,
+        "function": event.function,
+        "invocationId": event.invocation_id,
+        "instanceId": event.instance_id,
+        "message": event.message,
+    }
+    known = {name: value for name, value in members.items() if value is not None}
+    return msgspec.json.encode(known).decode() + "\n"
+
+
+def timestamp(created: float) -> str:
+    moment = datetime.fromtimestamp(created, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def _codes(level: int) -> str:
+    if level >= 50:
+        return ""
+    if level >= 40:
+        return RED
+    if level >= 30:
+        return YELLOW
+    return CYAN if level >= 20 else GREEN

@@ -1,0 +1,24 @@
+"""Shows the host's progress on the console."""
+
+import time
+
+from durable_host.cli import banner
+from durable_host.cli.console import Console
+from durable_host.cli.lines import Event, render
+from durable_host.config.start import StartSummary
+
+
+class ConsolePresenter:
+    """The Presenter of `func start`: everything goes through the console, in order with the log lines."""
+
+    def __init__(self, console: Console, *, verbose: bool) -> None:
+        self._console = console
+        self._verbose = verbose
+
+    def progress(self, text: str) -> None:
+        event = Event(time.time(), 20, "Host.Startup", text)
+        self._console.write(render(event, self._console.mode, self._console.coloured))
+
+    def started(self, summary: StartSummary) -> None:
+        text = banner.render(summary, self._console.mode, coloured=self._console.coloured, verbose=self._verbose)
+        self._console.write(text if self._console.mode == "json" else f"\n{text}\n")

@@ -1,0 +1,176 @@
+"""`func start`, also as `func host start`.
+
+Source: spec/functions-host.md, section 8.2.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, cast
+
+import click
+
+from durable_host.cli.colour import is_coloured
+from durable_host.cli.lines import OutputMode
+from durable_host.config import log_levels
+from durable_host.config.overrides import Overrides
+from durable_host.config.start import AzuriteMode, StartOptions
+
+_IGNORED_FLAGS: Final = {
+    "--no-build": "there is nothing to build",
+    "--dotnet-isolated-debug": "it is for .NET apps",
+    "--enable-json-output": "use --output json",
+    "--usehttps": "the host serves plain http",
+    "--offline": "the host never needs the network",
+    "--pause-on-error": "it is for Visual Studio",
+    "--enableauth": "every caller is authorised here",
+}
+_IGNORED_VALUES: Final = {
+    "--timeout": "the host has no time-out of its start",
+    "-t": "the host has no time-out of its start",
+    "--language-worker": "the app runs on its own interpreter, see --python",
+    "--json-output-file": "use --output json",
+    "--cert": "the host serves plain http",
+    "--password": "the host serves plain http",
+    "--runtime": "it is for .NET apps",
+}
+
+
+class StartCommand(click.Command):
+    """Takes `--functions a b c` as Core Tools does, and sets options aside that mean nothing here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        kept, ignored = _set_aside(args)
+        ctx.meta["ignored"] = ignored
+        return super().parse_args(ctx, _spread_names(kept))
+
+
+def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
+    """The options that are understood, and one sentence for each that is not needed here."""
+    kept: list[str] = []
+    ignored: list[str] = []
+    rest = iter(args)
+    for argument in rest:
+        name = argument.partition("=")[0]
+        key = name.lower()
+        if key in _IGNORED_FLAGS:
+            ignored.append(f"{name} is ignored: {_IGNORED_FLAGS[key]}.")
+        elif key in _IGNORED_VALUES:
+            ignored.append(f"{name} is ignored: {_IGNORED_VALUES[key]}.")
+            if "=" not in argument:
+                next(rest, None)
+        else:
+            kept.append(argument)
+    return kept, ignored
+
+
+def _spread_names(args: list[str]) -> list[str]:
+    """`--functions a b` as `--functions a --functions b`."""
+    spread: list[str] = []
+    collecting = False
+    for argument in args:
+        if argument.startswith("-"):
+            collecting = argument.lower() == "--functions"
+            if not collecting:
+                spread.append(argument)
+        else:
+            spread += ["--functions", argument] if collecting else [argument]
+    return spread
+
+
+def _names(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for value in values for name in value.replace(",", " ").split())
+
+
+@click.command(cls=StartCommand)
+@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port to listen on (7071); 0 takes a free one.")
+@click.option("--address", metavar="HOST", help="Address to listen on (127.0.0.1).")
+@click.option("--functions", metavar="NAMES", multiple=True, callback=_names, help="Load only these functions.")
+@click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
+@click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
+@click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
+@click.option(
+    "--script-root", "--prefix", metavar="PATH", help="Folder of the app; default: here or the nearest above."
+)
+@click.option("--cors", metavar="ORIGINS", help="Origins that browsers may call from, separated by commas.")
+@click.option("--cors-credentials", is_flag=True, default=None, help="Let browsers send credentials.")
+@click.option("--user-log-level", metavar="LEVEL", help=f"Level of the app's logs: {', '.join(log_levels.NAMES)}.")
+@click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Form of the output.")
+@click.option("--verbose", is_flag=True, help="Show what the host itself does.")
+@click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
+@click.pass_context
+def start(ctx: click.Context, **options: Any) -> int:
+    """Run the function app of this folder until Ctrl+C.
+
+    Azurite is started when the app uses the development account and none is listening.
+    """
+    given = cast("dict[str, Any]", ctx.find_root().obj or {})
+    script_root: str | None = options["script_root"] or given.get("script_root")
+    verbose = bool(options["verbose"] or given.get("verbose"))
+    debug = bool(options["debug_traceback"] or given.get("debug_traceback") or os.environ.get("CLI_DEBUG"))
+    azurite = cast("AzuriteMode", "off" if options["no_azurite"] else options["azurite"] or "auto")
+    python: str | None = options["python"]
+    overrides = Overrides(
+        port=options["port"],
+        address=options["address"],
+        cors=options["cors"],
+        cors_credentials=options["cors_credentials"],
+        functions=options["functions"],
+        user_log_level=options["user_log_level"],
+    )
+    return _run(
+        Path(script_root) if script_root else Path.cwd(),
+        overrides,
+        StartOptions(azurite=azurite, python=Path(python).absolute() if python else None, verbose=verbose),
+        mode=options["output"],
+        debug=debug,
+        ignored=ctx.meta.get("ignored", []),
+    )
+
+
+def _run(
+    folder: Path, overrides: Overrides, options: StartOptions, *, mode: str | None, debug: bool, ignored: list[str]
+) -> int:
+    import msgspec
+
+    from durable_host.cli.console import Console
+    from durable_host.cli.presenter import ConsolePresenter
+    from durable_host.config import load, ports, project
+
+    if not folder.is_dir():
+        raise click.UsageError(f"--script-root '{folder}' is no folder.")
+    config = load(project.find_root(folder), environ=os.environ, overrides=overrides)
+    ports.check(config.address, config.port)
+    coloured = is_coloured(sys.stdout)
+    console = Console(
+        sys.stdout,
+        config.host.logging,
+        mode=cast("OutputMode", mode or ("compact" if sys.stdout.isatty() else "plain")),
+        coloured=coloured,
+        verbose=options.verbose or _is_ci(),
+        debug=debug,
+    )
+    with console:
+        logger = logging.getLogger("Host.Startup")
+        for sentence in (*ignored, *config.warnings):
+            logger.warning("%s", sentence)
+        run: Callable[..., int] = _host_run()
+        presenter = ConsolePresenter(console, verbose=options.verbose)
+        return run(config, msgspec.structs.replace(options, presenter=presenter))
+
+
+def _host_run() -> Callable[..., int]:
+    from durable_host.host import run
+
+    return run
+
+
+def _is_ci() -> bool:
+    return any(os.environ.get(name) for name in ("CI", "CONTINUOUS_INTEGRATION", "BUILD_NUMBER", "RUN_ID"))
+
+
+@click.group(commands={"start": start})
+def host() -> None:
+    """Commands of the host."""
