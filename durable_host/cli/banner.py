@@ -84,7 +84,7 @@ def facts(summary: StartSummary, coloured: bool = False) -> str:
         entries.append(("Dashboard", summary.dashboard_url))
     ready = "" if summary.seconds_to_ready is None else f" (ready in {summary.seconds_to_ready:.1f} s)"
     entries.append(("Listening", f"{summary.base_url}{ready}, Ctrl+C stops"))
-    return "".join(f"{painted(f'{label + ":":11}', DIM, coloured)}{text}\n" for label, text in entries)
+    return "".join(f"{painted(f'{label}:'.ljust(11), DIM, coloured)}{text}\n" for label, text in entries)
 
 
 def _groups(functions: tuple[FunctionLine, ...]) -> tuple[list[FunctionLine], list[FunctionLine], list[FunctionLine]]:

@@ -12,10 +12,10 @@ from durable_host.errors import EXIT_FAILURE, EXIT_USAGE, HostError
 
 def report(error: HostError, *, debug: bool = False, stream: TextIO | None = None) -> int:
     """Show `error` on `stream` (default stderr) and return its exit code."""
-    stream = stream or sys.stderr
-    _write(stream, render(error, coloured=is_coloured(stream)))
+    target = stream or sys.stderr
+    _write(target, render(error, coloured=is_coloured(target)))
     if debug:
-        _write(stream, "".join(traceback.format_exception(error)))
+        _write(target, "".join(traceback.format_exception(error)))
     return error.exit_code
 
 
@@ -25,7 +25,8 @@ def report_usage(error: click.ClickException) -> int:
     text = painted(f"Error: {error.format_message()}", RED, coloured)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
-        text += f"\n{painted(f"'{context.command_path} --help' shows what is understood.", DIM, coloured)}"
+        hint = f"'{context.command_path} --help' shows what is understood."
+        text += f"\n{painted(hint, DIM, coloured)}"
     _write(sys.stderr, f"{text}\n")
     return EXIT_USAGE
 
@@ -49,7 +50,7 @@ def render(error: HostError, *, coloured: bool = False) -> str:
     for label, text in (("cause", error.cause), ("remedy", error.remedy)):
         if text:
             first, *rest = text.splitlines()
-            lines.append(f"  {painted(f'{label + ":":8}', DIM, coloured)}{first}")
+            lines.append(f"  {painted(f'{label}:'.ljust(8), DIM, coloured)}{first}")
             lines.extend(f"          {line}" for line in rest)
     return "\n".join(lines) + "\n"
 

@@ -61,9 +61,7 @@ class Program(click.Group):
 
 
 @click.group(cls=Program, context_settings=SETTINGS, invoke_without_command=True)
-@click.option(
-    "--script-root", "--prefix", metavar="PATH", help="Folder of the app; default: here or the nearest above."
-)
+@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
 @click.version_option(durable_host.__version__, "-v", "--version", message="%(version)s")

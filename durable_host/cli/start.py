@@ -6,7 +6,6 @@ Source: spec/functions-host.md, section 8.2.
 import logging
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -91,9 +90,7 @@ def _names(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
-@click.option(
-    "--script-root", "--prefix", metavar="PATH", help="Folder of the app; default: here or the nearest above."
-)
+@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
 @click.option("--cors", metavar="ORIGINS", help="Origins that browsers may call from, separated by commas.")
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let browsers send credentials.")
 @click.option("--user-log-level", metavar="LEVEL", help=f"Level of the app's logs: {', '.join(log_levels.NAMES)}.")
@@ -156,15 +153,10 @@ def _run(
         logger = logging.getLogger("Host.Startup")
         for sentence in (*ignored, *config.warnings):
             logger.warning("%s", sentence)
-        run: Callable[..., int] = _host_run()
+        from durable_host.host import run
+
         presenter = ConsolePresenter(console, verbose=options.verbose)
         return run(config, msgspec.structs.replace(options, presenter=presenter))
-
-
-def _host_run() -> Callable[..., int]:
-    from durable_host.host import run
-
-    return run
 
 
 def _is_ci() -> bool:
