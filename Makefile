@@ -1,0 +1,40 @@
+# make start   run the function app of this folder        make test   run all tests
+# make check   lint and types                             make bench  measure
+# PYTHON=/path/to/python3.11+ chooses the interpreter of the virtual environment.
+
+CANDIDATES := python3.13 python3.12 python3.11 python3 python
+PYTHON ?= $(shell for name in $(CANDIDATES); do \
+	command -v $$name >/dev/null 2>&1 \
+	&& $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo $$name; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install start test check bench clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (make PYTHON=/path/to/python)." >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $(STAMP)
+
+start: install
+	$(BIN)/func start
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: install
+	$(BIN)/python -m bench
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
