@@ -11,7 +11,12 @@ from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 
 
 @pytest.fixture(params=["sqlite", "sqlite-inline"])
-async def open_hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[HubOpener]:
+def adapter(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def open_hub(adapter: str, tmp_path: Path) -> AsyncIterator[HubOpener]:
     """Opens hub objects on one and the same hub; closes what the test left open.
 
     `short_visibility`: a message that is lost with a crashed receiver comes back within seconds.
@@ -19,7 +24,7 @@ async def open_hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     opened: list[TaskHub] = []
 
     async def open_one(*, worker: bool = True, short_visibility: bool = False) -> TaskHub:
-        hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub", inline=request.param == "sqlite-inline")
+        hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub", inline=adapter == "sqlite-inline")
         opened.append(hub)
         if worker:
             await hub.start()

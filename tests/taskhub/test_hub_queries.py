@@ -1,0 +1,109 @@
+"""Listing instances."""
+
+import pytest
+from hub_samples import clock, complete, create, raised, receive, run_first_episode
+
+from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.port import TaskHub
+
+
+async def _all(hub: TaskHub, **wanted) -> list[str]:
+    found: list[str] = []
+    token = None
+    while True:
+        page = await hub.query_instances(InstanceQuery(continuation_token=token, **wanted))
+        assert len(page.instances) <= wanted.get("top", 100)
+        found += [state.instance_id for state in page.instances]
+        token = page.continuation_token
+        if token is None:
+            return found
+
+
+async def test_an_empty_hub_lists_nothing(hub: TaskHub):
+    page = await hub.query_instances(InstanceQuery())
+    assert page.instances == []
+    assert page.continuation_token is None
+
+
+async def test_instances_come_in_the_order_of_their_ids(hub: TaskHub):
+    for name in ["b", "a", "C", "a1", "10", "9"]:
+        await create(hub, name)
+    assert await _all(hub) == ["10", "9", "C", "a", "a1", "b"]
+
+
+@pytest.mark.parametrize("top", [1, 2, 3, 7, 100])
+async def test_pages_together_hold_everything_once(hub: TaskHub, top: int):
+    ids = sorted(f"i{number}" for number in range(7))
+    for name in ids:
+        await create(hub, name)
+    assert await _all(hub, top=top) == ids
+
+
+async def test_statuses_filter(hub: TaskHub):
+    await create(hub, "pending")
+    await receive(hub, 1)
+    await complete(hub, "completed")
+    await complete(hub, "failed", OrchestrationStatus.Failed)
+    await run_first_episode(hub, "running")
+    assert await _all(hub, statuses=frozenset({OrchestrationStatus.Running})) == ["running"]
+    ended = frozenset({OrchestrationStatus.Completed, OrchestrationStatus.Failed})
+    assert await _all(hub, statuses=ended) == ["completed", "failed"]
+    assert await _all(hub, statuses=frozenset({OrchestrationStatus.Canceled})) == []
+
+
+async def test_created_times_filter_both_ends_included(hub: TaskHub):
+    times = [(await create(hub, name)).created_time for name in ("a", "b", "c")]
+    assert await _all(hub, created_from=times[1]) == ["b", "c"]
+    assert await _all(hub, created_to=times[1]) == ["a", "b"]
+    assert await _all(hub, created_from=times[1], created_to=times[1]) == ["b"]
+    assert await _all(hub, created_from=clock.now()) == []
+
+
+async def test_prefixes_filter_case_sensitively(hub: TaskHub):
+    for name in ["order-1", "order-2", "Order-3", "orde", "order", "ordez", "x%y", "x_y", "x'y"]:
+        await create(hub, name)
+    assert await _all(hub, instance_id_prefix="order") == ["order", "order-1", "order-2"]
+    assert await _all(hub, instance_id_prefix="x%") == ["x%y"]
+    assert await _all(hub, instance_id_prefix="x_") == ["x_y"]
+    assert await _all(hub, instance_id_prefix="x'") == ["x'y"]
+    assert await _all(hub, instance_id_prefix="nothing") == []
+
+
+async def test_entities_are_left_out_on_request(hub: TaskHub):
+    for name in ["@counter@a", "@counter@", "A", "1", "~"]:
+        await create(hub, name)
+    assert await _all(hub, exclude_entities=True) == ["1", "A", "~"]
+    assert await _all(hub, instance_id_prefix="@counter@") == ["@counter@", "@counter@a"]
+    assert len(await _all(hub)) == 5
+
+
+async def test_filters_combine_and_page(hub: TaskHub):
+    for number in range(6):
+        await complete(hub, f"done-{number}")
+    await create(hub, "done-pending")
+    start = (await hub.get_instance("done-2")).created_time
+    found = await _all(
+        hub,
+        instance_id_prefix="done-",
+        statuses=frozenset({OrchestrationStatus.Completed}),
+        created_from=start,
+        top=2,
+    )
+    assert found == ["done-2", "done-3", "done-4", "done-5"]
+
+
+async def test_input_and_output_are_left_out_on_request(hub: TaskHub):
+    await complete(hub, "a")
+    wanted = InstanceQuery(fetch_input=False, fetch_output=False, instance_id_prefix="a")
+    (bare,) = (await hub.query_instances(wanted)).instances
+    assert (bare.input, bare.output) == (None, None)
+    (full,) = (await hub.query_instances(InstanceQuery(instance_id_prefix="a"))).instances
+    assert (full.input, full.output) == ('"Tokyo"', '"done"')
+    assert full == await hub.get_instance("a")
+
+
+async def test_a_token_that_is_none_is_refused_as_bad_input(hub: TaskHub):
+    await hub.send(raised("a"))
+    with pytest.raises(ValueError, match="token"):
+        await hub.query_instances(InstanceQuery(continuation_token="\u00fc!"))
