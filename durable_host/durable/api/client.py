@@ -14,6 +14,7 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api.entities import EntityClient
 from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound, InvalidArgument, NotTerminal, WrongState
 from durable_host.durable.api.identifiers import can_exist, check_instance_id, unknown_function
+from durable_host.durable.api.paging import query_page
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionResumed,
@@ -105,10 +106,8 @@ class DurableClient:
         return await self.hub.get_history(instance_id)
 
     async def query(self, query: InstanceQuery) -> InstancePage:
-        """One page; raises `InvalidArgument` for a page size below 1."""
-        if query.top < 1:
-            raise InvalidArgument(f"The page size must be at least 1, not {query.top}. (Parameter 'top')")
-        page = await self.hub.query_instances(query)
+        """One page; raises `InvalidArgument` for a page size below 1 or a token of elsewhere."""
+        page = await query_page(self.hub, query)
         return InstancePage([self._with_live_time(state) for state in page.instances], page.continuation_token)
 
     async def query_all(self, query: InstanceQuery) -> AsyncIterator[InstanceState]:

@@ -3,6 +3,7 @@
 Source: spec/durable-protocol.md, sections 5 and 8.7; spec/task-hub-storage.md, sections 10.3, 10.6 and 10.7.
 """
 
+import json
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any, cast
@@ -11,8 +12,9 @@ import msgspec
 
 from durable_host.clock import Clock
 from durable_host.config.durable import DurableOptions
-from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.identifiers import can_exist, entity_instance_id, unknown_function
+from durable_host.durable.api.paging import query_page
+from durable_host.durable.engine.entity_messages import request_event_name, request_json
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TraceContext
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
@@ -21,7 +23,6 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import TaskHub
 
-_MINIMUM_DATE = "0001-01-01T00:00:00"
 _LOCK_HOLDING_STATUSES = frozenset({OrchestrationStatus.Running, OrchestrationStatus.Suspended})
 
 
@@ -80,16 +81,15 @@ class EntityClient:
         instance_id = entity_instance_id(name, key)
         if self._code is not None and not self._code.has_entity(name):
             raise unknown_function(name, "entity", self._code.entity_names())
-        request: dict[str, Any] = {"op": operation, "signal": True}
-        if input is not None:
-            request["input"] = input
-        request["id"] = str(uuid.uuid4())
-        event_name = "op"
-        if due is not None:
-            request["due"] = timestamp.to_text(due)
-            event_name = f"op@{timestamp.to_round_trip(due)}"
-        request |= {"Timestamp": _MINIMUM_DATE, "Predecessor": _MINIMUM_DATE}
-        await self._send(instance_id, event_name, request, trace)
+        request = request_json(
+            operation=operation,
+            request_id=str(uuid.uuid4()),
+            input=input,
+            is_signal=True,
+            due=due,
+            with_type=False,
+        )
+        await self._send(instance_id, request_event_name(due, self._clock.now()), request, trace)
 
     async def get(self, name: str, key: str) -> EntityState | None:
         """Committed state, or None when the entity does not exist. Raises `InvalidArgument`."""
@@ -101,8 +101,6 @@ class EntityClient:
 
     async def query(self, query: EntityQuery) -> EntityPage:
         """One page of existing entities; a page may be empty and not the last. Raises `InvalidArgument`."""
-        if query.top < 1:
-            raise InvalidArgument(f"The page size must be at least 1, not {query.top}. (Parameter 'top')")
         rows = InstanceQuery(
             created_from=query.last_operation_from,
             created_to=query.last_operation_to,
@@ -111,7 +109,7 @@ class EntityClient:
             top=query.top,
             continuation_token=query.continuation_token,
         )
-        page = await self._hub.query_instances(rows)
+        page = await query_page(self._hub, rows)
         found = [entity for row in page.instances if (entity := _entity_of(row)) is not None]
         if not query.fetch_state:
             found = [msgspec.structs.replace(entity, state=None) for entity in found]
@@ -128,7 +126,8 @@ class EntityClient:
             if remove_empty and is_empty and row.last_updated_time < horizon:
                 removed += await self._hub.purge_instance(row.instance_id)
             elif release_locks and isinstance(owner, str) and not await self._holds_locks(owner):
-                await self._send(row.instance_id, "release", {"parent": owner, "id": "fix-orphaned-lock"}, None)
+                release = json.dumps({"parent": owner, "id": "fix-orphaned-lock"}, separators=(",", ":"))
+                await self._send(row.instance_id, "release", release, None)
                 released += 1
         return CleanedEntityStorage(removed, released)
 
@@ -148,11 +147,11 @@ class EntityClient:
         row = await self._hub.get_instance(owner, fetch_input=False, fetch_output=False)
         return row is not None and row.runtime_status in _LOCK_HOLDING_STATUSES
 
-    async def _send(self, instance_id: str, name: str, request: dict[str, Any], trace: TraceContext | None) -> None:
+    async def _send(self, instance_id: str, name: str, request: str, trace: TraceContext | None) -> None:
         event = EventRaised(
             timestamp=self._clock.now(),
             name=name,
-            input=msgspec.json.encode(request).decode(),
+            input=request,
             parent_trace_context=trace,
         )
         await self._hub.send(TaskMessage(event, OrchestrationInstance(instance_id)))

@@ -1,0 +1,17 @@
+"""One page of a listing, with the caller's mistakes as `InvalidArgument`."""
+
+from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.model.instance import InstancePage, InstanceQuery
+from durable_host.durable.taskhub.port import TaskHub
+
+
+async def query_page(hub: TaskHub, query: InstanceQuery) -> InstancePage:
+    """Raises `InvalidArgument` for a page size below 1 and for a continuation token that the hub did not give out."""
+    if query.top < 1:
+        raise InvalidArgument(f"The page size must be at least 1, not {query.top}. (Parameter 'top')")
+    try:
+        return await hub.query_instances(query)
+    except ValueError as error:
+        if query.continuation_token is None:
+            raise
+        raise InvalidArgument(f"{error} (Parameter 'x-ms-continuation-token')") from error

@@ -1,0 +1,236 @@
+"""Starting instances over HTTP. Source: spec/durable-protocol.md, section 8.3."""
+
+import asyncio
+import json
+
+import pytest
+import yarl
+from api_world import MAX_BODY, World, api_options, running_world
+
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.status import OrchestrationStatus
+
+
+async def test_start_answers_202_with_the_check_status_body(world: World) -> None:
+    async with world.http.post(f"{world.webhook}/orchestrators/Orch/abc123", json={"a": 1}) as answer:
+        body = await answer.json()
+        assert answer.status == 202
+        assert answer.headers["Retry-After"] == "10"
+        assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
+        assert answer.headers["Location"] == body["statusQueryGetUri"]
+    assert list(body) == [
+        "id", "statusQueryGetUri", "sendEventPostUri", "terminatePostUri", "purgeHistoryDeleteUri",
+        "restartPostUri", "suspendPostUri", "resumePostUri",
+    ]  # fmt: skip
+    assert body["id"] == "abc123"
+    assert body["statusQueryGetUri"] == f"{world.webhook}/instances/abc123?taskHub=TestHub&connection=Storage"
+
+
+async def test_urls_of_an_rpc_start_name_the_rpc_origin(world: World) -> None:
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/abc123") as answer:
+        assert (await answer.json())["statusQueryGetUri"].startswith(f"{world.rpc}/instances/abc123?")
+
+
+async def test_system_key_stands_in_webhook_urls() -> None:
+    async with running_world(key="k e/y") as world:
+        async with world.http.post(f"{world.webhook}/orchestrators/Orch/abc") as answer:
+            assert (await answer.json())["statusQueryGetUri"].endswith("&code=k%20e%2Fy")
+        async with world.http.post(f"{world.rpc}/orchestrators/Orch/abd") as answer:
+            assert "code=" not in (await answer.json())["statusQueryGetUri"]
+
+
+async def test_input_is_stored_as_it_came(world: World) -> None:
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/i", data=b'{"a" : 1.50}') as answer:
+        assert answer.status == 202
+    state = await world.client.get("i")
+    assert state is not None
+    assert state.input == '{"a" : 1.50}'
+    assert state.runtime_status is OrchestrationStatus.Pending
+
+
+async def test_no_body_means_no_input(world: World) -> None:
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/i") as answer:
+        assert answer.status == 202
+    (event,) = await world.messages("i")
+    assert isinstance(event, ExecutionStarted)
+    assert (event.name, event.input, event.version, event.generation) == ("Orch", None, "", 0)
+
+
+async def test_missing_id_becomes_32_hex_digits(world: World) -> None:
+    for path in ("orchestrators/Orch", "orchestrators/Orch/"):
+        async with world.http.post(f"{world.rpc}/{path}") as answer:
+            instance_id = (await answer.json())["id"]
+        assert len(instance_id) == 32
+        assert int(instance_id, 16) >= 0
+
+
+@pytest.mark.parametrize("body", [b"{", b"a=1", b"\xff\xfe", b"[1,]", b"[" * 100_00])
+async def test_body_that_is_no_json_is_refused(world: World, body: bytes) -> None:
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch", data=body) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["ExceptionMessage"] == "Invalid JSON content"
+
+
+@pytest.mark.parametrize(
+    ("instance_id", "text"),
+    [
+        ("@x", "instanceId (Parameter 'Orchestration instance ids must not start with @.')"),
+        ("a%2Fb", "must not contain /, \\, #, ?, or control characters.')"),
+        ("a%23b", "must not contain /, \\, #, ?, or control characters.')"),
+        ("a%00b", "must not contain /, \\, #, ?, or control characters.')"),
+        ("a%C2%85", "must not contain /, \\, #, ?, or control characters.')"),
+        ("a" * 257, "Instance ID lengths must not exceed 256 characters."),
+    ],
+)
+async def test_bad_instance_id_is_refused(world: World, instance_id: str, text: str) -> None:
+    url = yarl.URL(f"{world.rpc}/orchestrators/Orch/{instance_id}", encoded=True)
+    async with world.http.post(url) as answer:
+        body = await answer.json()
+        assert answer.status == 400
+        assert body["Message"] == "One or more of the arguments submitted is incorrect"
+        assert text in body["ExceptionMessage"]
+
+
+async def test_blanks_and_other_letters_are_good_in_ids(world: World) -> None:
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/a b ä;%") as answer:
+        assert (await answer.json())["id"] == "a b ä;%"
+    assert await world.client.get("a b ä;%") is not None
+
+
+async def test_unknown_orchestrator_lists_the_known_ones(world: World) -> None:
+    with pytest.raises(Exception, match="doesn't exist") as caught:
+        await world.sdk().start_new("Nope")
+    assert str(caught.value) == (
+        "The function 'Nope' doesn't exist, is disabled, or is not an orchestrator function. Additional info: "
+        "The following are the known orchestrator functions: 'Orch', 'Other'."
+    )
+    world.code.orchestrators.clear()
+    with pytest.raises(Exception, match="No orchestrator functions are currently registered!"):
+        await world.sdk().start_new("Nope")
+
+
+async def test_sdk_starts_with_input_and_version(world: World) -> None:
+    started = await world.sdk().start_new("Orch", "sdk1", {"a": 1}, "1.0 b")
+    assert started == "sdk1"
+    (event,) = await world.messages("sdk1")
+    assert isinstance(event, ExecutionStarted)
+    assert event.input == '"{\\"a\\": 1}"'
+    assert event.version == "1.0 b"
+
+
+async def test_default_version_is_used_when_none_is_given() -> None:
+    async with running_world(options=api_options(default_version="2.1")) as world:
+        await world.sdk().start_new("Orch", "v")
+        state = await world.client.get("v")
+        assert state is not None
+        assert state.version == "2.1"
+
+
+async def test_trace_context_of_the_caller_goes_into_the_start(world: World) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    headers = {"traceparent": trace, "tracestate": "x=1"}
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/t", headers=headers) as answer:
+        assert answer.status == 202
+    (event,) = await world.messages("t")
+    assert isinstance(event, ExecutionStarted)
+    assert event.parent_trace_context is not None
+    assert (event.parent_trace_context.trace_parent, event.parent_trace_context.trace_state) == (trace, "x=1")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (OrchestrationStatus.Running, 409),
+        (OrchestrationStatus.Pending, 409),
+        (OrchestrationStatus.Suspended, 409),
+        (OrchestrationStatus.ContinuedAsNew, 409),
+        (OrchestrationStatus.Completed, 202),
+        (OrchestrationStatus.Failed, 202),
+        (OrchestrationStatus.Terminated, 202),
+    ],
+)
+async def test_id_in_use_is_refused_while_the_instance_runs(
+    world: World, status: OrchestrationStatus, code: int
+) -> None:
+    await world.put("dup", status)
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/dup") as answer:
+        assert answer.status == code
+        if code == 409:
+            expected = f"An Orchestration instance with the status {status.name} already exists."
+            assert await answer.json() == {"Message": expected}
+
+
+async def test_any_state_may_be_replaced_when_host_json_says_so() -> None:
+    async with running_world(options=api_options(overridable_existing_instance_states="AnyState")) as world:
+        await world.put("dup", OrchestrationStatus.Running)
+        assert await world.sdk().start_new("Orch", "dup") == "dup"
+
+
+async def test_waiting_start_answers_the_output(world: World) -> None:
+    async with world.http.post(f"{world.webhook}/orchestrators/Orch/w?timeout=0&pollingInterval=0") as answer:
+        assert answer.status == 202
+    await world.put("w", OrchestrationStatus.Completed, output='"done"')
+    state = await world.client.wait_for_completion("w", 5, 1)
+    assert state is not None
+    assert state.output == '"done"'
+
+
+async def test_waiting_start_sees_an_end_in_this_process_at_once(world: World) -> None:
+    url = f"{world.webhook}/orchestrators/Orch/w?timeout=60&pollingInterval=60"
+    request = asyncio.ensure_future(world.http.post(url))
+    await world.exists("w")
+    await world.put("w", OrchestrationStatus.Completed, output='{"x": 1}')
+    world.live.ended("w")
+    answer = await request
+    assert answer.status == 200
+    assert await answer.json() == {"x": 1}
+    answer.release()
+
+
+@pytest.mark.parametrize(("flag", "code"), [("", 200), ("&returnInternalServerErrorOnFailure=true", 500)])
+async def test_waiting_start_of_a_failing_instance_answers_its_status(world: World, flag: str, code: int) -> None:
+    url = f"{world.webhook}/orchestrators/Orch/w?timeout=60&pollingInterval=60{flag}"
+    request = asyncio.ensure_future(world.http.post(url))
+    await world.exists("w")
+    await world.put("w", OrchestrationStatus.Failed, output="Orchestrator function 'Orch' failed: x")
+    world.live.ended("w")
+    answer = await request
+    assert answer.status == code
+    assert (await answer.json())["runtimeStatus"] == "Failed"
+    answer.release()
+
+
+async def test_polling_interval_above_the_timeout_is_refused_after_the_start(world: World) -> None:
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/w?timeout=5&pollingInterval=10") as answer:
+        assert answer.status == 400
+        text = (await answer.json())["ExceptionMessage"]
+        assert text == "Total timeout 5 should be bigger than retry timeout 10"
+    assert await world.client.get("w") is not None
+
+
+@pytest.mark.parametrize("query", ["timeout=x&pollingInterval=1", "timeout=-1&pollingInterval=1", "timeout=nan"])
+async def test_times_that_are_no_numbers_are_refused(world: World, query: str) -> None:
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/w?{query}") as answer:
+        assert answer.status == 400
+        assert "is not a number of seconds" in (await answer.json())["ExceptionMessage"]
+    assert await world.client.get("w") is None
+
+
+async def test_webhook_limits_bodies_and_rpc_does_not(world: World) -> None:
+    body = json.dumps("x" * (MAX_BODY + 1))
+    async with world.http.post(f"{world.webhook}/orchestrators/Orch", data=body) as answer:
+        assert answer.status == 413
+        assert "Message" in await answer.json()
+
+    async def chunks():
+        for start in range(0, len(body), 1000):
+            yield body[start : start + 1000].encode()
+
+    async with world.http.post(f"{world.webhook}/orchestrators/Orch", data=chunks()) as answer:
+        assert answer.status == 413
+    big = json.dumps("x" * 3_000_000)
+    async with world.http.post(f"{world.rpc}/orchestrators/Orch/big", data=big) as answer:
+        assert answer.status == 202
+    state = await world.client.get("big")
+    assert state is not None
+    assert state.input == big
