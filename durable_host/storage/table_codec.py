@@ -57,17 +57,16 @@ _encode_json = msgspec.json.Encoder().encode
 
 def write_entity(entity: Mapping[str, Any]) -> bytes:
     """JSON of an entity, every type annotated that JSON alone would lose. Raises InvalidRequest for other types."""
-    row: dict[str, Any] = {}
+    row = dict(entity)
     for name, value in entity.items():
-        if value is None:
-            continue
         kind = cast(type[Any], type(value))
         if kind is str or kind is bool:
-            row[name] = value
-        elif kind is int:
+            continue
+        if kind is int:
             if not INT32_MIN <= value <= INT32_MAX:
                 raise InvalidRequest(400, "OutOfRange", f"Property '{name}' is no Int32: {value}; wrap it in Int64")
-            row[name] = value
+        elif value is None:
+            del row[name]
         else:
             writer = _WRITERS.get(kind)
             if writer is None:
@@ -108,10 +107,13 @@ def read_entity(row: dict[str, Any]) -> Entity:
 
 def entity_path(table: str, partition_key: str, row_key: str) -> str:
     """Address of an entity below the endpoint. Raises InvalidRequest for keys that tables do not allow."""
-    return f"/{table}(PartitionKey='{_key(partition_key, 'PartitionKey')}',RowKey='{_key(row_key, 'RowKey')}')"
+    return (
+        f"/{table}(PartitionKey='{quote_key(partition_key, 'PartitionKey')}',RowKey='{quote_key(row_key, 'RowKey')}')"
+    )
 
 
-def _key(key: str, name: str) -> str:
+def quote_key(key: str, name: str) -> str:
+    """A key as it stands between the quotes of an address. Raises InvalidRequest as `check_key`."""
     if key.isascii() and key.isalnum():
         return key
     check_key(key, name)

@@ -10,14 +10,14 @@ from typing import Any, Literal
 import msgspec
 
 from durable_host.storage.errors import InvalidRequest, StorageUnavailable, TransactionFailed
-from durable_host.storage.table_codec import check_key, entity_path, write_entity
+from durable_host.storage.table_codec import check_key, quote_key, write_entity
 from durable_host.storage.transport import Reply
 
 Kind = Literal["insert", "merge", "replace", "upsert_merge", "upsert_replace", "delete"]
 
 MAX_OPERATIONS = 100
 MAX_BYTES = 4 * 1024 * 1024
-MAX_ENTITY_BYTES = 1024 * 1024
+_MAX_ENTITY_JSON = 3 * 512 * 1024
 
 _METHODS: dict[str, str] = {
     "insert": "POST",
@@ -27,6 +27,7 @@ _METHODS: dict[str, str] = {
     "upsert_replace": "PUT",
     "delete": "DELETE",
 }
+_CONDITIONAL = frozenset(("merge", "replace", "delete"))
 _HEAD = b"--batch_b\r\nContent-Type: multipart/mixed; boundary=changeset_c\r\n\r\n"
 _PART = "--changeset_c\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
 _JSON = (
@@ -35,8 +36,8 @@ _JSON = (
 )
 _TAIL = b"--changeset_c--\r\n--batch_b--\r\n"
 
-_STATUS = re.compile(rb"HTTP/1\.1 (\d{3})[^\r\n]*\r?\n((?:[^\r\n]+\r?\n)*)")
-_ETAG = re.compile(rb"^ETag:\s*(.*?)\s*$", re.IGNORECASE | re.MULTILINE)
+_STATUS = b"HTTP/1.1 "
+_ETAG = re.compile(rb"\n[Ee][Tt][Aa][Gg]:[ \t]*([^\r\n]*)")
 _CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"|<code[^>]*>([^<]*)<', re.IGNORECASE)
 _MESSAGE = re.compile(rb'"value"\s*:\s*"((?:[^"\\]|\\.)*)"|<message[^>]*>([^<]*)<', re.IGNORECASE)
 _INDEX = re.compile(r"^(\d+):")
@@ -57,19 +58,33 @@ def write_transaction(endpoint: str, table: str, operations: Sequence[Operation]
             400, "InvalidInput", f"A transaction holds 1 to {MAX_OPERATIONS} rows, not {len(operations)}"
         )
     partition: str = operations[0].entity["PartitionKey"]
+    target = f"{endpoint}/{table}(PartitionKey='{quote_key(partition, 'PartitionKey')}',RowKey='"
     rows: set[str] = set()
-    parts = [_HEAD]
+    parts: list[bytes] = [_HEAD]
     for operation in operations:
         entity = operation.entity
-        key: str = entity["RowKey"]
+        row: str = entity["RowKey"]
         if entity["PartitionKey"] != partition:
             raise InvalidRequest(
                 400, "CommandsInBatchActOnDifferentPartitions", f"A transaction on '{table}' spans two partitions"
             )
-        if key in rows:
-            raise InvalidRequest(400, "InvalidDuplicateRow", f"A transaction on '{table}' holds row '{key}' twice")
-        rows.add(key)
-        parts.append(_part(endpoint, table, operation, partition, key))
+        rows.add(row)
+        kind = operation.kind
+        address = f"{endpoint}/{table}" if kind == "insert" else f"{target}{quote_key(row, 'RowKey')}')"
+        if kind == "insert":
+            check_key(row, "RowKey")
+        condition = f"If-Match: {operation.etag or '*'}\r\n" if kind in _CONDITIONAL else ""
+        if kind == "delete":
+            parts.append(f"{_PART}DELETE {address} HTTP/1.1\r\n{condition}\r\n\r\n".encode())
+            continue
+        parts.append(f"{_PART}{_METHODS[kind]} {address}{_JSON}{condition}\r\n".encode())
+        content = write_entity(entity)
+        if len(content) > _MAX_ENTITY_JSON:
+            raise InvalidRequest(413, "EntityTooLarge", f"Row '{row}' of table '{table}' is larger than 1 MiB")
+        parts.append(content)
+        parts.append(b"\r\n")
+    if len(rows) != len(operations):
+        raise InvalidRequest(400, "InvalidDuplicateRow", f"A transaction on '{table}' holds a row twice")
     parts.append(_TAIL)
     body = b"".join(parts)
     if len(body) > MAX_BYTES:
@@ -80,11 +95,11 @@ def write_transaction(endpoint: str, table: str, operations: Sequence[Operation]
 def read_transaction(reply: Reply, count: int, table: str) -> list[str]:
     """The etags of `count` operations, in order. Raises TransactionFailed."""
     etags: list[str] = []
-    for match in _STATUS.finditer(reply.body):
-        status = int(match.group(1))
+    for part in reply.body.split(_STATUS)[1:]:
+        status = int(part[:3])
         if status >= 300:
-            raise _failure(reply, status, match.end(), table)
-        etag = _ETAG.search(match.group(2))
+            raise _failure(reply, status, part, table)
+        etag = _ETAG.search(part)
         etags.append(etag.group(1).decode() if etag else "")
     if len(etags) != count:
         raise StorageUnavailable(
@@ -93,27 +108,7 @@ def read_transaction(reply: Reply, count: int, table: str) -> list[str]:
     return etags
 
 
-def _part(endpoint: str, table: str, operation: Operation, partition: str, key: str) -> bytes:
-    kind = operation.kind
-    method = _METHODS[kind]
-    if kind == "insert":
-        check_key(partition, "PartitionKey")
-        check_key(key, "RowKey")
-        head = f"{_PART}POST {endpoint}/{table}{_JSON}\r\n"
-    else:
-        path = entity_path(table, partition, key)
-        if kind == "delete":
-            return f"{_PART}DELETE {endpoint}{path} HTTP/1.1\r\nIf-Match: {operation.etag or '*'}\r\n\r\n\r\n".encode()
-        condition = "" if kind in ("upsert_merge", "upsert_replace") else f"If-Match: {operation.etag or '*'}\r\n"
-        head = f"{_PART}{method} {endpoint}{path}{_JSON}{condition}\r\n"
-    content = write_entity(operation.entity)
-    if len(content) > MAX_ENTITY_BYTES * 3 // 2:
-        raise InvalidRequest(413, "EntityTooLarge", f"A row of table '{table}' is larger than 1 MiB: '{key}'")
-    return b"%b%b\r\n" % (head.encode(), content)
-
-
-def _failure(reply: Reply, status: int, position: int, table: str) -> TransactionFailed:
-    rest = reply.body[position:]
+def _failure(reply: Reply, status: int, rest: bytes, table: str) -> TransactionFailed:
     code = _either(_CODE, rest) or f"Http{status}"
     text = _either(_MESSAGE, rest).replace("\\n", "\n").split("\n", 1)[0].strip()
     number = _INDEX.match(text)
