@@ -1,0 +1,1 @@
+"""What an invocation reads and writes: one module a binding type."""

@@ -1,0 +1,34 @@
+"""The storage accounts that triggers and bindings use, by connection name."""
+
+from durable_host.config.connections import resolve
+from durable_host.config.settings import AppSettings
+from durable_host.storage.account import StorageAccount
+
+
+class Accounts:
+    """Opens each account once, whatever names it goes by, and closes all of them."""
+
+    def __init__(self, settings: AppSettings, *, max_connections: int = 16) -> None:
+        self._settings = settings
+        self._max_connections = max_connections
+        self._by_name: dict[str, StorageAccount] = {}
+
+    def account(self, name: str | None) -> StorageAccount:
+        """Raises ConnectionMissing and ConnectionInvalid."""
+        key = (name or "").lower()
+        if key not in self._by_name:
+            connection = resolve(self._settings, name)
+            known = next((one for one in self._by_name.values() if one.connection == connection), None)
+            self._by_name[key] = known or StorageAccount(connection, max_connections=self._max_connections)
+        return self._by_name[key]
+
+    async def close(self) -> None:
+        accounts = {id(account): account for account in self._by_name.values()}
+        self._by_name.clear()
+        for account in accounts.values():
+            await account.close()
+
+
+def account_key(account: StorageAccount) -> str:
+    """What `QueueSignals` knows an account by."""
+    return account.connection.queue_endpoint or account.connection.account_name

@@ -1,0 +1,53 @@
+"""The blob input binding.
+
+Source: spec/functions-host.md, sections 2.3 and 6.5.
+"""
+
+import codecs
+from collections.abc import Mapping
+from typing import Any
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_path import container_and_blob
+from durable_host.bindings.properties import BindingFailed, required
+from durable_host.invocation.datum import NONE, Datum, binary, string
+from durable_host.invocation.metadata import Binding
+from durable_host.storage.errors import StorageError
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class BlobInput:
+    """Reads the whole blob; none when blob or container does not exist."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def read(self, binding: Binding, data: Mapping[str, Any], function_name: str) -> Datum:
+        """Raises BindingFailed."""
+        account = self._accounts.account(binding.text("connection"))
+        container, name = container_and_blob(required(binding, "path", data, function_name), account.connection)
+        try:
+            blob = await account.blobs.get(container, name)
+        except StorageError as error:
+            raise BindingFailed(f"The blob '{container}/{name}' could not be read: {error}") from error
+        if blob is None:
+            return NONE
+        return binary(blob.data) if binding.data_type == "binary" else text_or_bytes(blob.data)
+
+
+def text_or_bytes(content: bytes) -> Datum:
+    """Text as a mark-sniffing reader of UTF-8 gives it; bytes where text would lose something."""
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return string(content[len(mark) :].decode(encoding, "replace"))
+    try:
+        return string(content.decode())
+    except UnicodeDecodeError:
+        return binary(content)

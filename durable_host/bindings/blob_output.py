@@ -1,0 +1,57 @@
+"""The blob output binding.
+
+Source: spec/functions-host.md, sections 2.4 and 6.5.
+"""
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_path import container_and_blob
+from durable_host.bindings.properties import BindingFailed, required
+from durable_host.invocation.datum import Datum
+from durable_host.invocation.metadata import Binding
+from durable_host.storage.blobs import BlobService
+from durable_host.storage.errors import NotFound, StorageError
+
+
+class BlobOutput:
+    """Overwrites a block blob, whose metadata stay; creates the container when it is missing."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def write(
+        self, binding: Binding, value: Datum, data: Mapping[str, Any], function_name: str, invocation_id: str
+    ) -> None:
+        """Raises BindingFailed."""
+        if value.is_none:
+            return
+        account = self._accounts.account(binding.text("connection"))
+        container, name = container_and_blob(required(binding, "path", data, function_name), account.connection)
+        try:
+            await _write(account.blobs, container, name, blob_content(value), invocation_id)
+        except StorageError as error:
+            raise BindingFailed(f"The blob '{container}/{name}' could not be written: {error}") from error
+
+
+async def _write(service: BlobService, container: str, name: str, content: bytes, invocation_id: str) -> None:
+    existing = await service.head(container, name)
+    metadata = {**(existing.metadata if existing else {}), "AzureWebJobsParentId": invocation_id}
+    try:
+        await service.put(container, name, content, metadata=metadata)
+    except NotFound:
+        await service.create_container(container)
+        await service.put(container, name, content, metadata=metadata)
+
+
+def blob_content(value: Datum) -> bytes:
+    """Text as UTF-8, bytes as they are, whole numbers as 4 and others as 8 bytes, little endian."""
+    if value.kind == "bytes":
+        return value.value
+    if value.kind == "int":
+        return struct.pack("<I", value.value & 0xFFFFFFFF)
+    if value.kind == "double":
+        return struct.pack("<d", value.value)
+    return (value.as_text() or "").encode("utf-8", "replace")

@@ -1,0 +1,46 @@
+"""Binding properties evaluated for one invocation.
+
+Source: spec/functions-host.md, section 1.9.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from durable_host.config.expressions import SystemValues, Template, parse
+from durable_host.errors import HostError
+from durable_host.invocation.metadata import Binding
+
+
+class BindingFailed(HostError):
+    """A value could not be read or written through a binding; the invocation fails with this text."""
+
+    code = "DH5020"
+
+
+@lru_cache(maxsize=1024)
+def template(text: str) -> Template:
+    """The parsed text. Raises TemplateInvalid."""
+    return parse(text)
+
+
+def evaluate(
+    binding: Binding,
+    property_name: str,
+    data: Mapping[str, Any],
+    function_name: str,
+    quote: Callable[[str], str] | None = None,
+) -> str | None:
+    """The property with its `{…}` filled in; None when the binding does not have it. Raises ExpressionFailed."""
+    text = binding.text(property_name)
+    if text is None or ("{" not in text and "}" not in text):
+        return text
+    return template(text).render(data, SystemValues(function_name), quote)
+
+
+def required(binding: Binding, property_name: str, data: Mapping[str, Any], function_name: str) -> str:
+    """As `evaluate`, for a property that must be there. Raises BindingFailed."""
+    value = evaluate(binding, property_name, data, function_name)
+    if not value:
+        raise BindingFailed(f"The binding '{binding.name}' of type '{binding.type}' has no '{property_name}'.")
+    return value

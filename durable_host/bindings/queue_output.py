@@ -1,0 +1,69 @@
+"""The queue output binding.
+
+Source: spec/functions-host.md, sections 2.4 and 4.5.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from durable_host.bindings.accounts import Accounts, account_key
+from durable_host.bindings.properties import BindingFailed, required
+from durable_host.bindings.queue_items import split_json, split_text
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.bindings.queue_text import InvalidQueueName, encode, queue_name
+from durable_host.invocation.datum import Datum
+from durable_host.invocation.metadata import Binding
+from durable_host.storage.errors import NotFound, StorageError
+from durable_host.storage.queues import QueueService
+
+
+class QueueOutput:
+    """Puts one message an item; creates the queue when it is missing; wakes a listener of this host."""
+
+    def __init__(self, accounts: Accounts, signals: QueueSignals, encoding: str) -> None:
+        self._accounts = accounts
+        self._signals = signals
+        self._encoding = encoding
+
+    async def write(self, binding: Binding, value: Datum, data: Mapping[str, Any], function_name: str) -> None:
+        """Raises BindingFailed; messages put before the failure stay."""
+        try:
+            queue = queue_name(required(binding, "queueName", data, function_name))
+            texts = [encode(message, self._encoding) for message in messages_of(value)]
+        except InvalidQueueName as error:
+            raise BindingFailed(str(error)) from error
+        except UnicodeDecodeError as error:
+            raise BindingFailed(
+                f"The message for the binding '{binding.name}' is no UTF-8 text.",
+                cause="host.json says that queue messages are plain text.",
+                remedy='Set "extensions": {"queues": {"messageEncoding": "base64"}} in host.json, or send text.',
+            ) from error
+        account = self._accounts.account(binding.text("connection"))
+        try:
+            for text in texts:
+                await _put(account.queues, queue, text)
+        except StorageError as error:
+            raise BindingFailed(f"The message could not be put on the queue '{queue}': {error}") from error
+        finally:
+            self._signals.notify(account_key(account), queue)
+
+
+def messages_of(value: Datum) -> list[bytes]:
+    """The contents of the messages that an output value makes."""
+    if value.kind == "bytes":
+        return [value.value]
+    if value.kind in ("collection_bytes", "collection_string"):
+        return [item if isinstance(item, bytes) else str(item).encode() for item in value.value]
+    text = value.as_text()
+    if text is None:
+        return []
+    items = split_json(text) if value.kind == "json" else split_text(text)
+    return [item.encode("utf-8", "replace") for item in items]
+
+
+async def _put(service: QueueService, queue: str, text: str) -> None:
+    try:
+        await service.put(queue, text)
+    except NotFound:
+        await service.create(queue)
+        await service.put(queue, text)

@@ -1,0 +1,58 @@
+"""The table input binding.
+
+Source: spec/functions-host.md, section 6.6.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.properties import BindingFailed, evaluate, required
+from durable_host.bindings.table_name import table_name
+from durable_host.durable.model import timestamp
+from durable_host.invocation.datum import Datum, json_text
+from durable_host.invocation.metadata import Binding
+from durable_host.storage.errors import StorageError, odata_literal
+from durable_host.storage.table_codec import EdmDateTime, Entity
+
+
+class TableInput:
+    """A JSON array of the entities that partition key, row key and filter select, at most `take`."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def read(self, binding: Binding, data: Mapping[str, Any], function_name: str) -> Datum:
+        """Raises BindingFailed, also when the table does not exist."""
+        table = table_name(required(binding, "tableName", data, function_name))
+        filters: list[str] = []
+        for column, property_name in (("PartitionKey", "partitionKey"), ("RowKey", "rowKey")):
+            key = evaluate(binding, property_name, data, function_name)
+            if key:
+                filters.append(f"{column} eq {odata_literal(key)}")
+        if extra := evaluate(binding, "filter", data, function_name, lambda text: text.replace("'", "''")):
+            filters.append(extra)
+        take = int(binding.properties.get("take") or 0)
+        found: list[dict[str, Any]] = []
+        tables = self._accounts.account(binding.text("connection")).tables
+        try:
+            async for entity in tables.query_all(table, " and ".join(filters) or None):
+                found.append(plain(entity))
+                if len(found) == take:
+                    break
+        except StorageError as error:
+            raise BindingFailed(f"The table '{table}' could not be read: {error}") from error
+        return json_text(json.dumps(found, ensure_ascii=False))
+
+
+def plain(entity: Entity) -> dict[str, Any]:
+    """An entity as JSON values, without `Timestamp` and etag."""
+    return {name: _value(value) for name, value in entity.items() if name not in ("Timestamp", "odata.etag")}
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, EdmDateTime):
+        return timestamp.to_text(value)
+    return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value

@@ -1,0 +1,94 @@
+"""The table output binding.
+
+Source: spec/functions-host.md, section 6.6.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.properties import BindingFailed, evaluate, required
+from durable_host.bindings.table_name import table_name
+from durable_host.invocation.datum import Datum
+from durable_host.invocation.metadata import Binding
+from durable_host.storage.errors import NotFound, StorageError
+from durable_host.storage.table_codec import Int64
+from durable_host.storage.tables import TableService
+from durable_host.storage.transactions import MAX_OPERATIONS, Operation
+
+_KEYS = {"partitionkey": "PartitionKey", "rowkey": "RowKey", "etag": "ETag"}
+
+
+class TableOutput:
+    """Writes one entity an object; inserts unless the entity has an ETag. Creates the table when it is missing."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def write(self, binding: Binding, value: Datum, data: Mapping[str, Any], function_name: str) -> None:
+        """Raises BindingFailed; partitions written before the failure stay."""
+        table = table_name(required(binding, "tableName", data, function_name))
+        defaults = {
+            column: key
+            for column, name in (("PartitionKey", "partitionKey"), ("RowKey", "rowKey"))
+            if (key := evaluate(binding, name, data, function_name)) is not None
+        }
+        partitions: dict[str, list[Operation]] = {}
+        for operation in operations_of(value, defaults, binding.name):
+            partitions.setdefault(operation.entity["PartitionKey"], []).append(operation)
+        tables = self._accounts.account(binding.text("connection")).tables
+        try:
+            for operations in partitions.values():
+                for start in range(0, len(operations), MAX_OPERATIONS):
+                    await _commit(tables, table, operations[start : start + MAX_OPERATIONS])
+        except StorageError as error:
+            raise BindingFailed(f"The table '{table}' could not be written: {error}") from error
+
+
+def operations_of(value: Datum, defaults: Mapping[str, str], binding_name: str) -> list[Operation]:
+    """The rows that an output value makes. Raises BindingFailed for anything but objects with both keys."""
+    text = value.as_text()
+    if text is None:
+        return []
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        content = text
+    items = cast("list[Any]", content) if isinstance(content, list) else [content]
+    return [_operation(item, defaults, binding_name) for item in items]
+
+
+def _operation(item: Any, defaults: Mapping[str, str], binding_name: str) -> Operation:
+    if not isinstance(item, dict):
+        raise BindingFailed(f"The output '{binding_name}' must be a JSON object (or a list of them), not {item!r:.80}.")
+    entity: dict[str, Any] = dict(defaults)
+    for name, value in cast("dict[str, Any]", item).items():
+        column = _KEYS.get(name.lower(), name)
+        if column in ("PartitionKey", "RowKey") and value is not None:
+            entity[column] = value if isinstance(value, str) else json.dumps(value)
+        elif column not in ("PartitionKey", "RowKey"):
+            entity[column] = _typed(value)
+    etag = entity.pop("ETag", None)
+    for column in ("PartitionKey", "RowKey"):
+        if column not in entity:
+            raise BindingFailed(f"The entity for the output '{binding_name}' has no {column}.")
+    if not etag:
+        return Operation("insert", entity)
+    return Operation("upsert_replace", entity) if etag == "*" else Operation("replace", entity, str(etag))
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, bool) or value is None or isinstance(value, str | float):
+        return value
+    return Int64(value) if isinstance(value, int) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+async def _commit(tables: TableService, table: str, operations: list[Operation]) -> None:
+    try:
+        await tables.transaction(table, operations)
+    except StorageError as error:
+        if not isinstance(error, NotFound) and error.code != "TableNotFound":
+            raise
+        await tables.create_table(table)
+        await tables.transaction(table, operations)

@@ -1,0 +1,38 @@
+"""What a developer sees in the browser or in curl when a function fails: still a 500, but one that explains.
+
+Source: spec/functions-host.md, section 10, number 19. In Azure the body is empty.
+"""
+
+import html
+import json
+
+from durable_host.triggers.http.reply import JSON, Reply
+
+
+def failure_reply(
+    *, function: str, invocation_id: str, error: str, stack: str, accept: str, explain: bool, hint: str | None = None
+) -> Reply:
+    """500; with `explain` a page for browsers and JSON for everybody else. `accept` is the request's header."""
+    if not explain:
+        return Reply(500)
+    fields = {"error": error, "function": function, "invocationId": invocation_id, "stack": stack.rstrip()}
+    if hint:
+        fields["hint"] = hint
+    if "text/html" not in accept:
+        return Reply(500, (("Content-Type", JSON),), (json.dumps(fields, indent=2) + "\n").encode())
+    return Reply(500, (("Content-Type", "text/html; charset=utf-8"),), _page(fields).encode())
+
+
+def _page(fields: dict[str, str]) -> str:
+    text = {name: html.escape(value) for name, value in fields.items()}
+    hint = f"<p>{text['hint']}</p>" if "hint" in text else ""
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{text["function"]} failed</title>
+<style>body{{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}}
+h1{{font-size:1.1rem}}pre{{background:#f4f4f4;color:#222;padding:1rem;overflow:auto}}
+p{{color:#555}}b{{color:#b00020}}</style></head>
+<body><h1>The function {text["function"]} failed: <b>{text["error"]}</b></h1>{hint}
+<pre>{text["stack"]}</pre>
+<p>Invocation {text["invocationId"]}. Shown on this machine only; in Azure the response is an empty 500.</p>
+</body></html>
+"""

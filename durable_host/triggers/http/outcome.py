@@ -1,0 +1,40 @@
+"""The response that a function's outputs make.
+
+Source: spec/functions-host.md, sections 3.4 and 3.5.
+"""
+
+from collections.abc import Mapping
+
+from durable_host.invocation.datum import Datum, HttpReply
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.triggers.http.reply import TEXT, Reply, bytes_reply, checked_status, text_reply
+
+_SET_BY_HOST = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"})
+
+
+def function_reply(function: FunctionMetadata, returned: Datum | None, outputs: Mapping[str, Datum]) -> Reply:
+    """Raises `InvalidReply` for something that cannot be sent."""
+    http_output = next((binding for binding in function.outputs if binding.type.lower() == "http"), None)
+    if http_output is None:
+        return Reply(204)
+    value = returned if http_output.is_return else outputs.get(http_output.name)
+    if value is not None and not value.is_none:
+        return datum_reply(value)
+    if not http_output.is_return and returned is not None and not returned.is_none:
+        return datum_reply(returned)
+    return Reply(204)
+
+
+def datum_reply(value: Datum) -> Reply:
+    if value.kind == "http":
+        return _of_response(value.value)
+    if value.kind == "bytes":
+        return bytes_reply(value.value)
+    return text_reply(value.as_text() or "")
+
+
+def _of_response(response: HttpReply) -> Reply:
+    headers = tuple((name, value) for name, value in response.headers.items() if name.lower() not in _SET_BY_HOST)
+    if response.body and not any(name.lower() == "content-type" for name, _ in headers):
+        headers = (*headers, ("Content-Type", TEXT))
+    return Reply(checked_status(response.status), headers, response.body, tuple(response.cookies))

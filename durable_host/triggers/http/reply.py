@@ -1,0 +1,90 @@
+"""A response before it is sent, and how the text that a function returned becomes one.
+
+Source: spec/functions-host.md, section 3.5.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn, cast
+
+import msgspec
+
+from durable_host.config.expressions import json_primitive
+
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json; charset=utf-8"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """`headers` in order, names as given; `cookies` are whole Set-Cookie values."""
+
+    status: int = 200
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    cookies: tuple[str, ...] = ()
+
+
+class InvalidReply(ValueError):
+    """What the function returned cannot be sent as an HTTP response."""
+
+
+def text_reply(text: str) -> Reply:
+    """A returned `str`: plain text, a response object in JSON, or another JSON value printed again."""
+    try:
+        value: Any = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return _plain(text)
+    if isinstance(value, dict):
+        members = {name.lower(): member for name, member in cast("dict[str, Any]", value).items()}
+        return _response_object(members) if "body" in members else _plain(text)
+    return _plain(text if isinstance(value, list) else _printed(value))
+
+
+def bytes_reply(content: bytes) -> Reply:
+    return Reply(200, (("Content-Type", "application/octet-stream"),), content)
+
+
+def _response_object(members: Mapping[str, Any]) -> Reply:
+    body = members["body"]
+    content = json.dumps(body, separators=(",", ":"), ensure_ascii=False) if isinstance(body, dict | list) else None
+    content = _printed(body) if content is None else content
+    headers: Any = members.get("headers")
+    members_of_headers = cast("dict[str, Any]", headers) if isinstance(headers, dict) else {}
+    pairs = [(name, _printed(value)) for name, value in members_of_headers.items()]
+    if not any(name.lower() == "content-type" for name, _ in pairs):
+        pairs.append(("Content-Type", TEXT))
+    return Reply(_status(members.get("statuscode", members.get("status"))), tuple(pairs), content.encode())
+
+
+def _status(value: Any) -> int:
+    if value is None:
+        return 200
+    try:
+        status = int(value)
+    except (TypeError, ValueError):
+        raise InvalidReply(f"The response object's status {value!r} is no number.") from None
+    return checked_status(status)
+
+
+def checked_status(status: int) -> int:
+    if not 200 <= status <= 999:
+        raise InvalidReply(f"{status} cannot be the status of a response; it takes 200 to 999.")
+    return status
+
+
+def _printed(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return json_primitive(value)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _plain(text: str) -> Reply:
+    return Reply(200, (("Content-Type", TEXT),), text.encode("utf-8", "replace"))
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(name)

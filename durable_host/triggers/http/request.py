@@ -1,0 +1,48 @@
+"""The request as a function sees it.
+
+Source: spec/functions-host.md, sections 1.9 and 3.2.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from durable_host.config import binding_data
+from durable_host.invocation.datum import HttpData
+
+
+async def read_request(request: web.Request, route_values: Mapping[str, str]) -> HttpData:
+    """Reads the whole body, chunked ones too. Raises aiohttp's 413 when it is over the application's limit."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]},{value}" if key in headers else value
+    return HttpData(
+        method=request.method,
+        url=f"{request.scheme}://{request.host}{request.rel_url}",
+        headers=headers,
+        query=_query(request),
+        params=dict(route_values),
+        body=await request.read() if request.body_exists else b"",
+    )
+
+
+def http_binding_data(data: HttpData, request: web.Request, trigger_name: str) -> dict[str, Any]:
+    """What `{…}` in other bindings can name: JSON body below query below route values; `Query`, `Headers`."""
+    values = binding_data.from_json_text(data.body.decode("utf-8", "replace")) if data.body else {}
+    values.update((name, value) for name, value in request.query.items() if name.lower() != "code")
+    values.update(data.params)
+    values.setdefault("Query", dict(request.query.items()))
+    values.setdefault("Headers", data.headers)
+    values.setdefault(trigger_name, data.url)
+    return values
+
+
+def _query(request: web.Request) -> dict[str, str]:
+    if not request.query_string:
+        return {}
+    joined: dict[str, str] = {}
+    for name, value in request.query.items():
+        joined[name] = f"{joined[name]},{value}" if name in joined else value
+    return {name: value for name, value in joined.items() if value}

@@ -1,0 +1,98 @@
+"""The route table: which function answers a request. Alphabetical order of function names, first match wins.
+
+Source: spec/functions-host.md, section 3.1.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from urllib.parse import unquote
+
+from durable_host.triggers.http.template import InvalidTemplate, RouteTemplate, parse_template
+
+T = TypeVar("T")
+
+_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRoute(Generic[T]):
+    """One function's route. Empty `methods` means all; `target` is whatever the caller wants back from a match."""
+
+    function_name: str
+    template: RouteTemplate
+    methods: frozenset[str]
+    target: T
+
+    def allows(self, method: str) -> bool:
+        return not self.methods or method in self.methods
+
+
+@dataclass(frozen=True, slots=True)
+class RouteMatch(Generic[T]):
+    route: HttpRoute[T]
+    values: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDeclaration(Generic[T]):
+    """What a function's httpTrigger says. `route` None or empty means the function's name."""
+
+    function_name: str
+    route: str | None
+    methods: Iterable[str]
+    target: T
+
+
+class RouteTable(Generic[T]):
+    """Compiled once. `errors` maps functions that got no route to the reason; `hidden` names functions that no
+    request can reach, with the function that answers first.
+    """
+
+    def __init__(self, declarations: Iterable[RouteDeclaration[T]], prefix: str) -> None:
+        self.routes: list[HttpRoute[T]] = []
+        self.errors: dict[str, str] = {}
+        self.hidden: dict[str, str] = {}
+        for declaration in sorted(declarations, key=lambda one: one.function_name.lower()):
+            self._add(declaration, prefix)
+
+    def match(self, method: str, raw_path: str) -> RouteMatch[T] | None:
+        """`method` in upper case, `raw_path` percent-encoded as it came, without the query."""
+        if "%" in raw_path:
+            raw_path = unquote(_ENCODED_SLASH.sub("%252F", raw_path))
+        path = raw_path[1:].removesuffix("/")
+        for route in self.routes:
+            if not route.methods or method in route.methods:
+                values = route.template.match(path)
+                if values is not None:
+                    return RouteMatch(route, values)
+        return None
+
+    def _add(self, declaration: RouteDeclaration[T], prefix: str) -> None:
+        own = declaration.route or declaration.function_name
+        if own.strip("/").lower().startswith(("admin", "runtime")):
+            self.errors[declaration.function_name] = "The specified route conflicts with one or more built in routes."
+            return
+        try:
+            template = parse_template(f"{prefix.strip('/')}/{own}")
+        except InvalidTemplate as error:
+            self.errors[declaration.function_name] = str(error)
+            return
+        methods = frozenset(method.upper() for method in declaration.methods)
+        route = HttpRoute(declaration.function_name, template, methods, declaration.target)
+        for other in self.routes:
+            if other.template.text.lower() == template.text.lower() and _share_a_method(route, other):
+                self.errors[declaration.function_name] = (
+                    f"The route specified conflicts with the route defined by function '{other.function_name}'."
+                )
+                return
+        for other in self.routes:
+            if (not other.methods or (methods and methods <= other.methods)) and other.template.covers(template):
+                self.hidden[declaration.function_name] = other.function_name
+                break
+        self.routes.append(route)
+
+
+def _share_a_method(one: HttpRoute[T], other: HttpRoute[T]) -> bool:
+    return not one.methods or not other.methods or bool(one.methods & other.methods)

@@ -1,0 +1,202 @@
+"""Receives the messages of one queue and has each of them run.
+
+Source: spec/functions-host.md, sections 4.2 and 4.3.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.bindings.queue_text import UndecodableMessage, decode
+from durable_host.config.extensions import QueueOptions
+from durable_host.storage.errors import NotFound, StorageError
+from durable_host.storage.queue_xml import QueueMessage
+from durable_host.storage.queues import QueueService
+from durable_host.triggers.queue.backoff import PollBackoff
+from durable_host.triggers.queue.outcome import Fate, after_failure, before_running, poison_queue_of
+from durable_host.triggers.queue.renewal import HeldMessage, VisibilityRenewal
+from durable_host.triggers.queue.settlement import Settlement
+
+_log = logging.getLogger("Host.Triggers.Queue")
+
+MOST_UNSETTLED = 64
+LONGEST_OUTAGE_PAUSE = 1.0
+
+RunMessage = Callable[[QueueMessage, bytes], Awaitable[None]]
+"""Runs the function for one message; an exception means that it failed (and was logged)."""
+
+
+class QueueListener:
+    """One queue-triggered function. `hold` is the invisibility of messages in hand, in seconds.
+
+    At most `batch_size + new_batch_threshold` messages run at a time; deletes go on beside them.
+    """
+
+    def __init__(
+        self,
+        *,
+        queue: str,
+        account: str,
+        service: QueueService,
+        options: QueueOptions,
+        signals: QueueSignals,
+        run: RunMessage,
+        hold: float,
+    ) -> None:
+        self.queue = queue
+        self._account = account
+        self._service = service
+        self._options = options
+        self._signals = signals
+        self._run_function = run
+        self._hold = hold
+        self._renewal = VisibilityRenewal(service, queue, hold)
+        self._settlement = Settlement(
+            service,
+            queue,
+            self._renewal,
+            options.visibility_timeout,
+            lambda poison: signals.notify(account, poison),
+        )
+        self._wake = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._stopping = False
+        self._running = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_trouble = False
+
+    @property
+    def outstanding(self) -> int:
+        """Messages that run now."""
+        return self._running
+
+    async def listen(self) -> None:
+        """Receive until `stop`."""
+        self._wake = self._signals.subscribe(self._account, self.queue)
+        renewing = asyncio.create_task(self._renewal.run())
+        try:
+            backoff = PollBackoff(self._options.max_polling_interval)
+            while not self._stopping:
+                await self._room()
+                self._wake.clear()
+                pause = await self._receive(backoff)
+                if pause and not self._stopping:
+                    await self._wait(pause)
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
+            self._signals.unsubscribe(self._account, self.queue, self._wake)
+
+    def stop(self) -> None:
+        """Receive no more; `listen` returns when the running messages are settled, or is cancelled earlier."""
+        self._stopping = True
+        self._wake.set()
+        self._progress.set()
+
+    async def _room(self) -> None:
+        while not self._stopping and (
+            self._running > self._options.new_batch_threshold or len(self._tasks) - self._running >= MOST_UNSETTLED
+        ):
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _receive(self, backoff: PollBackoff) -> float:
+        """Receive once; seconds to pause before the next time."""
+        count = min(32, self._options.batch_size + self._options.new_batch_threshold - self._running)
+        try:
+            messages = await self._service.get(self.queue, max(1, count), self._hold)
+        except NotFound:
+            messages = []
+        except StorageError as error:
+            return self._trouble(error, backoff)
+        if self._in_trouble:
+            self._in_trouble = False
+            _log.info("The queue '%s' answers again.", self.queue)
+        if not messages:
+            return backoff.after_empty_poll()
+        backoff.reset()
+        for message in messages:
+            held = self._renewal.watch(message)
+            self._running += 1
+            task = asyncio.create_task(self._process(held))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return 0.0
+
+    def _trouble(self, error: StorageError, backoff: PollBackoff) -> float:
+        if not self._in_trouble:
+            self._in_trouble = True
+            _log.warning("The queue '%s' cannot be read and is tried again and again: %s", self.queue, error)
+        return min(LONGEST_OUTAGE_PAUSE, backoff.after_empty_poll())
+
+    async def _process(self, held: HeldMessage) -> None:
+        try:
+            try:
+                fate = await self._run(held)
+            finally:
+                self._running -= 1
+                self._progress.set()
+            await self._settlement.settle(held, fate)
+            if fate is Fate.RELEASE and self._options.visibility_timeout == 0:
+                self._wake.set()
+        except asyncio.CancelledError:
+            await self._settlement.give_back(held)
+            raise
+        finally:
+            await self._renewal.let_go(held)
+            self._progress.set()
+
+    async def _run(self, held: HeldMessage) -> Fate:
+        message, options = held.message, self._options
+        if self._settlement.is_finished(message.id):
+            return Fate.DELETE
+        if self._stopping:
+            return Fate.RELEASE
+        if before_running(self.queue, message.dequeue_count, options.max_dequeue_count) is Fate.POISON:
+            self._warn_of_poison(options.max_dequeue_count)
+            return Fate.POISON
+        try:
+            content = decode(message.text, options.message_encoding)
+        except UndecodableMessage:
+            return self._undecodable(message)
+        try:
+            await self._run_function(message, content)
+        except Exception:
+            fate = after_failure(self.queue, message.dequeue_count, options.max_dequeue_count)
+            if fate is Fate.POISON:
+                self._warn_of_poison(options.max_dequeue_count)
+            return fate
+        return Fate.DELETE
+
+    def _undecodable(self, message: QueueMessage) -> Fate:
+        _log.warning(
+            "Message decoding has failed! Check MessageEncoding settings. MessageId=%s. The text of this message of "
+            "queue '%s' is not base64, which host.json asks for; to receive plain text, set "
+            '"extensions": {"queues": {"messageEncoding": "none"}} there.',
+            message.id,
+            self.queue,
+        )
+        if poison_queue_of(self.queue) is None:
+            return Fate.HOLD
+        _log.warning("Moving message to queue '%s'.", poison_queue_of(self.queue))
+        return Fate.POISON
+
+    def _warn_of_poison(self, max_dequeue_count: int) -> None:
+        _log.warning(
+            "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
+            max_dequeue_count,
+            poison_queue_of(self.queue),
+        )

@@ -1,0 +1,34 @@
+"""What a queue-triggered function gets to know about its message besides the content.
+
+Source: spec/functions-host.md, section 4.4.
+"""
+
+from typing import Any
+
+from durable_host.durable.model import timestamp
+from durable_host.storage.queues import QueueMessage
+
+
+def trigger_metadata(message: QueueMessage, content: str) -> dict[str, Any]:
+    """Id, DequeueCount, times (as .NET writes a DateTimeOffset), PopReceipt, QueueTrigger (the text)."""
+    return {
+        "Id": message.id,
+        "DequeueCount": message.dequeue_count,
+        "InsertionTime": offset_text(message.insertion_time),
+        "ExpirationTime": offset_text(message.expiration_time),
+        "NextVisibleTime": offset_text(message.next_visible),
+        "PopReceipt": message.pop_receipt,
+        "QueueTrigger": content,
+    }
+
+
+def offset_text(ticks: int) -> str:
+    """`2024-05-01T10:20:30+00:00`."""
+    return timestamp.to_text(ticks)[:-1] + "+00:00"
+
+
+def details(message: QueueMessage) -> str:
+    """The line of the log that tells which message started the invocation."""
+    seconds, fraction = divmod(message.insertion_time, timestamp.TICKS_PER_SECOND)
+    inserted = timestamp.to_text(seconds * timestamp.TICKS_PER_SECOND)[:-1] + f".{fraction // 10_000:03d}+00:00"
+    return f"MessageId: {message.id}, DequeueCount: {message.dequeue_count}, InsertedOn: {inserted}"

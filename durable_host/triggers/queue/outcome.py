@@ -1,0 +1,39 @@
+"""What becomes of a message: pure rules.
+
+Source: spec/functions-host.md, section 4.3.
+"""
+
+from enum import Enum
+
+POISON_SUFFIX = "-poison"
+
+
+class Fate(Enum):
+    """`POISON`: move to the poison queue. `RELEASE`: visible again after `visibilityTimeout`. `HOLD`: there can be no
+    poison queue, so the message stays invisible for the rest of its hold.
+    """
+
+    RUN = "run"
+    DELETE = "delete"
+    POISON = "poison"
+    RELEASE = "release"
+    HOLD = "hold"
+
+
+def poison_queue_of(queue: str) -> str | None:
+    """Name of the poison queue, or None where there is none."""
+    name = queue + POISON_SUFFIX
+    return None if queue.endswith(POISON_SUFFIX) or len(name) > 63 else name
+
+
+def before_running(queue: str, dequeue_count: int, max_dequeue_count: int) -> Fate:
+    """A message that was received too often does not run again."""
+    if dequeue_count <= max_dequeue_count:
+        return Fate.RUN
+    return Fate.POISON if poison_queue_of(queue) else Fate.RUN
+
+
+def after_failure(queue: str, dequeue_count: int, max_dequeue_count: int) -> Fate:
+    if poison_queue_of(queue) is None:
+        return Fate.HOLD
+    return Fate.POISON if dequeue_count >= max_dequeue_count else Fate.RELEASE

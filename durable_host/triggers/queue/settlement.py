@@ -1,0 +1,111 @@
+"""Carries out what becomes of a message, whatever storage does meanwhile.
+
+Source: spec/functions-host.md, section 4.3.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+
+from durable_host.storage.errors import InvalidRequest, NotFound, StorageError
+from durable_host.storage.queues import QueueService
+from durable_host.triggers.queue.outcome import Fate, poison_queue_of
+from durable_host.triggers.queue.renewal import HeldMessage, VisibilityRenewal
+
+_log = logging.getLogger("Host.Triggers.Queue")
+
+HOLD_WITHOUT_POISON_QUEUE = 600.0
+_REMEMBERED = 10_000
+_TRIES = 5
+
+
+class Settlement:
+    """Deletes, releases and moves messages of one queue.
+
+    A message whose delete could not be made is remembered: when it is delivered again, it is deleted instead of run.
+    """
+
+    def __init__(
+        self,
+        service: QueueService,
+        queue: str,
+        renewal: VisibilityRenewal,
+        visibility_timeout: float,
+        put_elsewhere: Callable[[str], None],
+    ) -> None:
+        self._service = service
+        self._queue = queue
+        self._renewal = renewal
+        self._visibility_timeout = visibility_timeout
+        self._put_elsewhere = put_elsewhere
+        self._finished: OrderedDict[str, None] = OrderedDict()
+
+    def is_finished(self, message_id: str) -> bool:
+        """True for a message that ran to its end before and only could not be deleted."""
+        return message_id in self._finished
+
+    async def settle(self, held: HeldMessage, fate: Fate) -> None:
+        match fate:
+            case Fate.DELETE:
+                await self._delete(held)
+            case Fate.POISON:
+                await self._move_to_poison(held)
+            case Fate.HOLD:
+                await self._hide(held, HOLD_WITHOUT_POISON_QUEUE)
+            case Fate.RELEASE | Fate.RUN:
+                await self._hide(held, self._visibility_timeout)
+
+    async def give_back(self, held: HeldMessage) -> None:
+        """Visible again at once; for messages that did not run because the host stops."""
+        await self._hide(held, 0)
+
+    async def _delete(self, held: HeldMessage) -> None:
+        self._finished[held.message.id] = None
+        await self._renewal.let_go(held)
+        pause = 0.2
+        for _ in range(_TRIES):
+            try:
+                await self._service.delete(self._queue, held.message.id, held.pop_receipt)
+            except (NotFound, InvalidRequest) as error:
+                _log.debug("Message '%s' of queue '%s' is gone already: %s", held.message.id, self._queue, error)
+                if not isinstance(error, NotFound):
+                    break
+            except StorageError:
+                await asyncio.sleep(pause)
+                pause *= 2
+                continue
+            self._finished.pop(held.message.id, None)
+            return
+        while len(self._finished) > _REMEMBERED:
+            self._finished.popitem(last=False)
+
+    async def _move_to_poison(self, held: HeldMessage) -> None:
+        poison = poison_queue_of(self._queue) or self._queue
+        pause = 0.2
+        while True:
+            try:
+                await self._put(poison, held.message.text)
+                break
+            except StorageError as error:
+                if held.is_lost:
+                    return
+                _log.debug("Message '%s' could not be put on queue '%s': %s", held.message.id, poison, error)
+                await asyncio.sleep(pause)
+                pause = min(2.0, pause * 2)
+        self._put_elsewhere(poison)
+        await self._delete(held)
+
+    async def _put(self, queue: str, text: str) -> None:
+        try:
+            await self._service.put(queue, text)
+        except NotFound:
+            await self._service.create(queue)
+            await self._service.put(queue, text)
+
+    async def _hide(self, held: HeldMessage, seconds: float) -> None:
+        await self._renewal.let_go(held)
+        try:
+            await self._service.update(self._queue, held.message.id, held.pop_receipt, seconds)
+        except StorageError as error:
+            _log.debug("Message '%s' of queue '%s' was not released: %s", held.message.id, self._queue, error)
