@@ -18,7 +18,9 @@ class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
     `history` is the whole history of the current execution with this episode's OrchestratorStarted and messages at
     the end (their `is_played` false, the earlier messages' true). `new_from` is the index of that
     OrchestratorStarted. An executor that still holds the live session of this execution feeds it only what it has
-    not seen; otherwise it replays all of `history`.
+    not seen; otherwise it replays all of `history`. After a suspension `new_from` lies before the last episode: all
+    episodes that user code has not seen are new. `session` names the in-memory state the history belongs to: a live
+    session of another state must not be reused.
     """
 
     instance_id: str
@@ -28,6 +30,7 @@ class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
     new_from: int
     trace_parent: str | None = None
     trace_state: str | None = None
+    session: object | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -45,7 +48,8 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     (top-level action number, index of the timer among the leaves of that action, depth first); the same timer may be
     reported again. `ended_at` is the index of the event during which the code returned, raised or continued as new.
     `output` and `custom_status` are JSON text (None: absent). `error` is the user's error text; with
-    `is_plain_failure` the code failed outside the protocol and nothing of this answer's actions is known.
+    `is_plain_failure` the code failed outside the protocol and nothing of this answer's actions is known. `position`
+    tells where the code stands now, as `file:line in function`.
     """
 
     steps: Sequence[Step]
@@ -59,6 +63,7 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     is_plain_failure: bool = False
     custom_status: str | None = None
     warnings: Sequence[str] = ()
+    position: str | None = None
 
 
 class EntityOperation(msgspec.Struct, frozen=True):

@@ -1,0 +1,42 @@
+"""The answer of an activity as a message to its orchestration. Source: spec/durable-protocol.md, section 4.2."""
+
+from durable_host.durable.model.events import TaskCompleted, TaskFailed, TaskScheduled
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.sdk.port import ActivityOutcome
+
+
+def activity_result(request: TaskMessage, outcome: ActivityOutcome, *, now: int) -> TaskMessage:
+    """TaskCompleted or TaskFailed for the request, from what the activity's code did. `now` in ticks."""
+    scheduled = request.event
+    if not isinstance(scheduled, TaskScheduled):
+        raise TypeError(f"not an activity request: {scheduled.event_name}")
+    if outcome.error is None:
+        result = None if outcome.result in {None, "null"} else outcome.result
+        event = TaskCompleted(timestamp=now, task_scheduled_id=scheduled.event_id, result=result)
+    else:
+        event = TaskFailed(
+            timestamp=now,
+            task_scheduled_id=scheduled.event_id,
+            reason=failure_reason(scheduled.name, outcome.error),
+            details=outcome.details,
+        )
+    return TaskMessage(event=event, target=request.target, sender=request.target, episode=request.episode)
+
+
+def failure_reason(name: str, error: str) -> str:
+    """`error` is `Type: message`. The two blanks are the reference's."""
+    return f"Activity function '{name}' failed:  {error}"
+
+
+def missing_activity_result(request: TaskMessage, *, now: int) -> TaskMessage:
+    """The answer to a request for an activity that the app no longer has."""
+    scheduled = request.event
+    if not isinstance(scheduled, TaskScheduled):
+        raise TypeError(f"not an activity request: {scheduled.event_name}")
+    name = scheduled.name
+    event = TaskFailed(
+        timestamp=now,
+        task_scheduled_id=scheduled.event_id,
+        reason=f"Activity function '{name}' failed: Activity function '{name}' does not exist.",
+    )
+    return TaskMessage(event=event, target=request.target, sender=request.target, episode=request.episode)

@@ -1,0 +1,91 @@
+"""How an execution ends: the completion event and the message to the parent.
+
+Source: spec/durable-protocol.md, sections 3.6 and 4; spec/task-hub-storage.md, section 8.5.
+"""
+
+from durable_host.durable.engine.faults import OrchestrationFault
+from durable_host.durable.engine.state import Ending
+from durable_host.durable.model.events import (
+    ExecutionCompleted,
+    FailureDetails,
+    HistoryEvent,
+    OrchestrationInstance,
+    ParentInstance,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceFailed,
+)
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+
+
+class Completion:
+    """One way to end. `details` go to the parent only."""
+
+    __slots__ = ("details", "failure_details", "result", "status")
+
+    def __init__(
+        self,
+        status: OrchestrationStatus,
+        result: str | None,
+        details: str | None = None,
+        failure_details: FailureDetails | None = None,
+    ) -> None:
+        self.status = status
+        self.result = result
+        self.details = details
+        self.failure_details = failure_details
+
+    def event(self, event_id: int, now: int) -> ExecutionCompleted:
+        return ExecutionCompleted(
+            event_id=event_id,
+            timestamp=now,
+            orchestration_status=self.status,
+            result=self.result,
+            failure_details=self.failure_details,
+        )
+
+    @property
+    def output(self) -> str | None:
+        """The instance row's output: `Type: Message` of structured failures, else the result."""
+        details = self.failure_details
+        return self.result if details is None else f"{details.error_type}: {details.error_message}"
+
+    def message_to(self, parent: ParentInstance, sender: OrchestrationInstance, episode: int, now: int) -> TaskMessage:
+        """What the parent hears, addressed to the execution that made the call."""
+        number = parent.task_schedule_id
+        event: HistoryEvent
+        if self.status is OrchestrationStatus.Completed:
+            event = SubOrchestrationInstanceCompleted(timestamp=now, task_scheduled_id=number, result=self.result)
+        else:
+            event = SubOrchestrationInstanceFailed(
+                timestamp=now,
+                task_scheduled_id=number,
+                reason=self.output,
+                details=self.details,
+                failure_details=self.failure_details,
+            )
+        return TaskMessage(event=event, target=parent.orchestration_instance, sender=sender, episode=episode)
+
+
+def failure_text(name: str, error: str) -> str:
+    return f"Orchestrator function '{name}' failed: {error}"
+
+
+def ended_by_code(name: str, ending: Ending) -> Completion:
+    """User code returned or raised."""
+    if ending.error is None:
+        return Completion(OrchestrationStatus.Completed, ending.output)
+    details = f"Message: {ending.error}, StackTrace: {ending.error_details or ''}"
+    return Completion(OrchestrationStatus.Failed, failure_text(name, ending.error), details)
+
+
+def ended_by_fault(name: str, fault: OrchestrationFault) -> Completion:
+    """The engine failed the orchestration."""
+    result = fault.text
+    if result is not None and not fault.is_whole_text:
+        result = failure_text(name, result)
+    return Completion(OrchestrationStatus.Failed, result, fault.details, fault.failure_details)
+
+
+def ended_by_termination(reason: str | None) -> Completion:
+    return Completion(OrchestrationStatus.Terminated, reason)

@@ -1,0 +1,48 @@
+"""The first events of the next generation. Source: spec/task-hub-storage.md, section 8.6."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_host.durable.engine.inputs import json_string
+from durable_host.durable.model.actions import ContinueAsNewAction
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionStarted,
+    HistoryEvent,
+    OrchestrationInstance,
+    OrchestratorCompleted,
+    OrchestratorStarted,
+)
+
+
+def next_generation(
+    history: Sequence[HistoryEvent],
+    started: ExecutionStarted,
+    action: ContinueAsNewAction,
+    *,
+    ended_at: int,
+    now: int,
+    execution_id: str,
+    shim_inputs: bool,
+) -> list[HistoryEvent]:
+    """History with which the new execution begins.
+
+    External events behind `ended_at`, the event during which the code continued as new, are carried over; early
+    events that the old generation never awaited are lost, as the 1.x protocol has it.
+    """
+    restarted = msgspec.structs.replace(
+        started,
+        orchestration_instance=OrchestrationInstance(started.orchestration_instance.instance_id, execution_id),
+        input=json_string(action.input) if shim_inputs else action.input,
+        timestamp=now,
+        is_played=False,
+        generation=None,
+        scheduled_start_time=None,
+    )
+    carried = [
+        msgspec.structs.replace(event, is_played=False)
+        for event in history[ended_at + 1 :]
+        if isinstance(event, EventRaised)
+    ]
+    return [OrchestratorStarted(timestamp=now), restarted, *carried, OrchestratorCompleted(timestamp=now)]

@@ -1,0 +1,57 @@
+"""Decisions: what an orchestration has decided to do, each under its number.
+
+A decision becomes a history event (its number is the event's id) and an outgoing message; in a replay it is matched
+with the event that it became. Source: spec/durable-protocol.md, sections 3.4 and 3.5.
+"""
+
+import msgspec
+
+from durable_host.durable.model.actions import CallActivity, CallHttp, CallSubOrchestrator
+
+HTTP_ACTIVITY = "BuiltIn::HttpActivity"
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """Base of all decisions. `made_at` is the orchestration's time (ticks) when it was made."""
+
+    id: int
+    made_at: int
+
+
+class TaskDecision(Decision, frozen=True):
+    action: CallActivity | CallHttp
+
+    @property
+    def name(self) -> str:
+        return self.action.name if isinstance(self.action, CallActivity) else HTTP_ACTIVITY
+
+
+class TimerDecision(Decision, frozen=True):
+    fire_at: int
+
+
+class SubOrchestrationDecision(Decision, frozen=True):
+    action: CallSubOrchestrator
+    instance_id: str
+
+
+class SendDecision(Decision, frozen=True):
+    """A message to an entity. `request_id` names the answer; `timestamp` and `predecessor` are its labels."""
+
+    instance_id: str
+    event_name: str
+    operation: str
+    input: str | None
+    is_signal: bool
+    request_id: str
+    timestamp: str
+    predecessor: str
+    due: int | None = None
+
+
+ACTION_CLASS_NAMES: dict[type[Decision], str] = {
+    TaskDecision: "ScheduleTaskOrchestratorAction",
+    TimerDecision: "CreateTimerOrchestratorAction",
+    SubOrchestrationDecision: "CreateSubOrchestrationAction",
+    SendDecision: "SendEventOrchestratorAction",
+}

@@ -1,0 +1,36 @@
+"""What the engine noticed that a user should know: one record a finding, collected by the runtime in one place."""
+
+from typing import Literal
+
+import msgspec
+
+Severity = Literal["warning", "error"]
+
+NON_DETERMINISM = "DH6101"
+EARLY_EVENT_LOST = "DH6110"
+EARLY_EVENT_DOUBLED = "DH6111"
+EVENT_CASE_DIFFERS = "DH6112"
+EVENT_NEVER_CONSUMED = "DH6113"
+MISSING_FUNCTION = "DH6120"
+BAD_CHILD_INSTANCE_ID = "DH6121"
+VERSION_MISMATCH = "DH6130"
+CUSTOM_STATUS_TOO_LARGE = "DH6131"
+CODE_WARNING = "DH6140"
+
+
+class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding about one instance.
+
+    `timestamp` is in ticks; `position` is `file:line in function` where the orchestrator stands; `history_index` is
+    the position of the history event meant.
+    """
+
+    code: str
+    instance_id: str
+    severity: Severity
+    text: str
+    timestamp: int
+    function: str = ""
+    event_name: str | None = None
+    position: str | None = None
+    history_index: int | None = None

@@ -1,0 +1,351 @@
+"""One episode of an orchestration as a pure function: state and answer in, decisions out.
+
+`start_episode` puts messages into the history, the runtime has the code run, `finish_episode` turns its answer into
+history events and messages. Source: spec/durable-protocol.md, section 3; spec/task-hub-storage.md, section 8.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.completion import (
+    Completion,
+    ended_by_code,
+    ended_by_fault,
+    ended_by_termination,
+)
+from durable_host.durable.engine.continue_as_new import next_generation
+from durable_host.durable.engine.custom_status import too_large
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.external_events import Finding
+from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFault
+from durable_host.durable.engine.instance_row import committed_form, row_update
+from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.outbound import Refusal, Sender, carry_out
+from durable_host.durable.engine.start import EpisodeStart, start_episode, turn_of
+from durable_host.durable.engine.state import Ending, OrchestrationState
+from durable_host.durable.engine.versioning import mismatch_fault
+from durable_host.durable.engine.walker import NonDeterminism, Walker
+from durable_host.durable.model.events import HistoryEvent, OrchestratorCompleted
+from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
+
+__all__ = ["EpisodeOutcome", "EpisodeStart", "finish_episode", "start_episode"]
+
+
+class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What an episode changes.
+
+    With `next_turn` the orchestration continued as new: run that turn at once and call `finish_episode` again; the
+    other fields are complete only in the outcome without one. `row_changed` tells that something besides
+    LastUpdatedTime changed in the instance row. `held_back` counts activities that wait for room in the window.
+    `canceled_timers` are ids of timers that nobody waits for any more.
+    """
+
+    next_turn: OrchestratorTurn | None
+    execution_id: str
+    replaced_execution_id: str | None
+    first_ordinal: int
+    new_events: Sequence[HistoryEvent]
+    outbound: Sequence[TaskMessage]
+    update: InstanceUpdate
+    row_changed: bool
+    held_back: int
+    is_terminal: bool
+    canceled_timers: set[int]
+    diagnostics: Sequence[Diagnostic]
+
+
+def finish_episode(
+    state: OrchestrationState,
+    answer: OrchestratorAnswer | None,
+    *,
+    now: int,
+    new_id: Callable[[], str],
+    code: UserCode,
+    options: EngineOptions,
+) -> EpisodeOutcome:
+    """Turn the answer to `start_episode`'s turn (None when there was none) into decisions.
+
+    `new_id` makes execution ids (32 hex digits). Raises AnswerMismatch when the answer does not continue where the
+    state stands; like after every other error between start and finish, the state must then be dropped.
+    """
+    return _Episode(state, now, new_id, code, options).finish(answer)
+
+
+class _Episode:
+    """The second half of an episode while it runs."""
+
+    def __init__(
+        self,
+        state: OrchestrationState,
+        now: int,
+        new_id: Callable[[], str],
+        code: UserCode,
+        options: EngineOptions,
+    ) -> None:
+        self.state = state
+        self.item = state.work_item
+        self.now = max(now, state.now)
+        self.new_id = new_id
+        self.code = code
+        self.options = options
+        self.position: str | None = None
+
+    def finish(self, answer: OrchestratorAnswer | None) -> EpisodeOutcome:
+        state = self.state
+        if len(state.history) == self.item.first_ordinal:
+            return self._outcome(None)
+        next_turn = None
+        try:
+            if state.termination is not None:
+                self._complete(ended_by_termination(state.termination.input))
+            elif self.item.is_version_refused:
+                raise mismatch_fault()
+            elif not state.is_suspended:
+                self._run(answer)
+                next_turn = self._end()
+        except NonDeterminism as found:
+            self._non_deterministic(found)
+        except OrchestrationFault as fault:
+            self._fail(fault)
+        if next_turn is None and not isinstance(state.history[-1], OrchestratorCompleted):
+            state.append(OrchestratorCompleted(timestamp=self.now))
+        return self._outcome(next_turn)
+
+    def _run(self, answer: OrchestratorAnswer | None) -> None:
+        """Walk what is new and carry out what was decided."""
+        state = self.state
+        if answer is not None:
+            self._take(answer)
+        walker = self._walker(answer)
+        first_new = state.unfed_from if state.unfed_from is not None else len(state.history)
+        ended_at = state.ending.index if state.ending is not None else None
+        walker.walk(state.history, answer.steps if answer is not None else (), ended_at=ended_at)
+        if state.ending is not None:
+            walker.has_ended = True
+        if answer is not None:
+            self._cancel_timers(walker, answer)
+        for index, finding in walker.take_findings():
+            if index >= first_new:
+                self._report(finding)
+        state.mark_played(first_new)
+        state.unfed_from = None
+        self._carry_out(walker)
+        walker.cursor = len(state.history)
+
+    def _take(self, answer: OrchestratorAnswer) -> None:
+        """What the answer says besides its actions."""
+        state = self.state
+        self.position = answer.position
+        for warning in answer.warnings:
+            self._diagnose(codes.CODE_WARNING, "warning", warning)
+        if answer.is_plain_failure:
+            raise OrchestrationFault(
+                answer.error or "", details=f"Message: {answer.error}, StackTrace: {answer.error_details or ''}"
+            )
+        self._set_custom_status(answer.custom_status)
+        if answer.is_done or answer.error is not None:
+            ended_at = answer.ended_at if answer.ended_at is not None else len(state.history) - 1
+            state.ending = Ending(
+                index=ended_at, output=answer.output, error=answer.error, error_details=answer.error_details
+            )
+
+    def _set_custom_status(self, text: str | None) -> None:
+        state = self.state
+        keeps, state.keeps_custom_status = state.keeps_custom_status, False
+        if text is None and keeps:
+            return
+        complaint = too_large(text) if text is not None else None
+        if complaint is not None:
+            self._diagnose(codes.CUSTOM_STATUS_TOO_LARGE, "error", complaint)
+            raise OrchestrationFault(complaint)
+        value = text if text is not None else "null"
+        if value != state.custom_status:
+            state.custom_status = value
+            self.item.custom_status_changed = True
+
+    def _walker(self, answer: OrchestratorAnswer | None) -> Walker:
+        """The walker to go on with; a new one when the answer tells everything from the beginning."""
+        state = self.state
+        walker = state.walker
+        if answer is None:
+            if walker is None:
+                raise AnswerMismatch("the code has not run since this state was loaded")
+            return walker
+        if walker is not None and 0 < answer.first_action == walker.actions_started:
+            return walker
+        if answer.first_action != 0:
+            raise AnswerMismatch(
+                f"the answer begins at action {answer.first_action}, "
+                f"{walker.actions_started if walker is not None else 0} are known"
+            )
+        walker = Walker(
+            state.instance_id,
+            state.execution_id or "",
+            max_actions=self.options.max_orchestration_actions,
+            reorder_window=self.options.entity_reorder_window,
+        )
+        state.walker = walker
+        state.held_activities.clear()
+        return walker
+
+    def _cancel_timers(self, walker: Walker, answer: OrchestratorAnswer) -> None:
+        for action_number, leaf in answer.canceled_timers:
+            timer_id = walker.cancel_timer(action_number, leaf)
+            if timer_id is not None:
+                self.item.canceled_timers.add(timer_id)
+
+    def _carry_out(self, walker: Walker) -> None:
+        """Decisions not in the history become events and messages; activities beyond the window wait."""
+        state, sender = self.state, self._sender()
+        held = state.held_activities
+        window = self.options.activity_window
+        for number in (*self._released(walker), *walker.take_fresh()):
+            if number not in walker.pending:
+                continue
+            if window is not None and walker.outstanding_activities >= window and walker.is_activity(number):
+                held.append(number)
+                continue
+            decision = walker.schedule(number)
+            assert decision is not None
+            scheduled = carry_out(decision, sender)
+            state.append(scheduled.event)
+            self.item.outbound.extend(scheduled.messages)
+            if scheduled.refusal is not None:
+                self._refused(scheduled.refusal)
+
+    def _released(self, walker: Walker) -> list[int]:
+        """Held activities for which there is room now."""
+        held, window = self.state.held_activities, self.options.activity_window
+        room = len(held) if window is None else min(len(held), max(0, window - walker.outstanding_activities))
+        return [held.popleft() for _ in range(room)]
+
+    def _end(self) -> OrchestratorTurn | None:
+        """Complete or continue as new when the code has ended and nothing is open any more."""
+        state, walker = self.state, self.state.walker
+        ending = state.ending
+        if ending is None or walker is None or walker.open:
+            return None
+        if ending.error is None and walker.continue_as_new is not None:
+            return self._continue_as_new(walker, ending)
+        for finding in walker.events.never_consumed():
+            self._report(finding)
+        self._complete(ended_by_code(state.name, ending))
+        return None
+
+    def _continue_as_new(self, walker: Walker, ending: Ending) -> OrchestratorTurn:
+        state = self.state
+        assert state.started is not None
+        assert walker.continue_as_new is not None
+        for finding in walker.events.never_consumed(before_index=ending.index):
+            self._report(finding)
+        if self.item.first_ordinal > 0:
+            self.item.replaced_execution_id = self.item.execution_id
+        self.item.first_ordinal = 0
+        self.item.canceled_timers.clear()
+        state.restart(
+            next_generation(
+                state.history,
+                state.started,
+                walker.continue_as_new,
+                ended_at=ending.index,
+                now=self.now,
+                execution_id=self.new_id(),
+                shim_inputs=self.options.shim_inputs,
+            )
+        )
+        state.keeps_custom_status = True
+        return turn_of(state)
+
+    def _complete(self, completion: Completion) -> None:
+        state = self.state
+        number = state.max_event_id + 1
+        if state.walker is not None:
+            number = max(number, state.walker.next_id)
+        state.append(completion.event(number, self.now))
+        if state.parent is not None and "FireAndForget" not in (state.tags or {}):
+            message = completion.message_to(state.parent, state.instance, state.episodes, self.now)
+            self.item.outbound.append(message)
+
+    def _fail(self, fault: OrchestrationFault) -> None:
+        if fault.failure_details is not None:
+            self._diagnose(codes.VERSION_MISMATCH, "error", f"{fault.failure_details.error_message}.")
+        self._complete(ended_by_fault(self.state.name, fault))
+
+    def _non_deterministic(self, found: NonDeterminism) -> None:
+        event = found.event
+        text = (
+            f"{found} Expected by history row {found.history_index}: {event.event_name} {event.event_id}. Likely "
+            "causes: the code was changed since the instance started; or the orchestrator reads the clock, random numbers, the "
+            "environment or other outside state instead of its context."
+        )
+        self.item.diagnostics.append(
+            Diagnostic(
+                code=codes.NON_DETERMINISM,
+                instance_id=self.state.instance_id,
+                severity="error",
+                text=text,
+                timestamp=self.now,
+                function=self.state.name,
+                position=self.position,
+                history_index=found.history_index,
+            )
+        )
+        self._complete(ended_by_fault(self.state.name, OrchestrationFault(str(found), is_whole_text=True)))
+
+    def _refused(self, refusal: Refusal) -> None:
+        self._diagnose(refusal.code, "warning", refusal.text)
+
+    def _report(self, finding: Finding) -> None:
+        self._diagnose(finding.code, "warning", finding.text, event_name=finding.event_name, at=finding.timestamp)
+
+    def _diagnose(
+        self, code: str, severity: codes.Severity, text: str, *, event_name: str | None = None, at: int | None = None
+    ) -> None:
+        self.item.diagnostics.append(
+            Diagnostic(
+                code=code,
+                instance_id=self.state.instance_id,
+                severity=severity,
+                text=text,
+                timestamp=self.now if at is None else at,
+                function=self.state.name,
+                event_name=event_name,
+                position=self.position,
+            )
+        )
+
+    def _sender(self) -> Sender:
+        state = self.state
+        assert state.started is not None
+        return Sender(
+            instance=state.instance,
+            started=state.started,
+            episode=state.episodes,
+            now=self.now,
+            new_id=self.new_id,
+            code=self.code,
+            options=self.options,
+        )
+
+    def _outcome(self, next_turn: OrchestratorTurn | None) -> EpisodeOutcome:
+        state, item = self.state, self.item
+        new_events = [] if next_turn is not None else committed_form(state.history[item.first_ordinal :])
+        update, row_changed = row_update(state.execution_id or "", new_events, state.custom_status, now=self.now)
+        return EpisodeOutcome(
+            next_turn=next_turn,
+            execution_id=state.execution_id or "",
+            replaced_execution_id=item.replaced_execution_id,
+            first_ordinal=item.first_ordinal,
+            new_events=new_events,
+            outbound=[] if next_turn is not None else item.outbound,
+            update=update,
+            row_changed=row_changed or item.custom_status_changed,
+            held_back=len(state.held_activities),
+            is_terminal=state.is_terminal,
+            canceled_timers=set(item.canceled_timers),
+            diagnostics=[] if next_turn is not None else item.diagnostics,
+        )

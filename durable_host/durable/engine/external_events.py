@@ -1,0 +1,97 @@
+"""Follows external events and the waits for them, to warn where the 1.x SDK loses or doubles one.
+
+The SDK matches names exactly, serves the newest wait first, keeps only the last early event of a name, and gives that
+one to every later wait. Source: spec/durable-protocol.md, section 3.7.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from durable_host.durable.engine import diagnostics as codes
+
+
+class Finding(msgspec.Struct, frozen=True):
+    code: str
+    event_name: str
+    text: str
+    timestamp: int
+
+
+class _Early:
+    __slots__ = ("index", "is_consumed", "timestamp")
+
+    def __init__(self, timestamp: int, index: int) -> None:
+        self.timestamp = timestamp
+        self.index = index
+        self.is_consumed = False
+
+
+class ExternalEvents:
+    """Waits and early events of one execution, as the SDK sees them; owned by its walker. Times are ticks."""
+
+    __slots__ = ("_early", "_waits")
+
+    def __init__(self) -> None:
+        self._waits: dict[str, int] = {}
+        self._early: dict[str, _Early] = {}
+
+    def waits_for(self, name: str, now: int) -> Iterator[Finding]:
+        """User code began to wait for `name`."""
+        early = self._early.get(name)
+        if early is None:
+            self._waits[name] = self._waits.get(name, 0) + 1
+            for other, event in self._early.items():
+                if not event.is_consumed and other.casefold() == name.casefold():
+                    yield _case_differs(other, name, event.timestamp)
+            return
+        if early.is_consumed:
+            yield Finding(
+                codes.EARLY_EVENT_DOUBLED,
+                name,
+                f"The event '{name}' arrived before the orchestrator waited for it, so the 1.x SDK gives the same "
+                "event to every later wait for that name. Wait for it once, or start waiting before it is raised.",
+                now,
+            )
+        early.is_consumed = True
+
+    def raised(self, name: str, timestamp: int, index: int) -> Iterator[Finding]:
+        """An event arrived at `index` of the history."""
+        waiting = self._waits.get(name, 0)
+        if waiting:
+            self._waits[name] = waiting - 1
+            return
+        earlier = self._early.get(name)
+        if earlier is not None and not earlier.is_consumed:
+            yield Finding(
+                codes.EARLY_EVENT_LOST,
+                name,
+                f"Two events '{name}' arrived before the orchestrator waited for them; the 1.x SDK keeps only the "
+                "last, the earlier one is lost. Start waiting before raising, or use a different name for each.",
+                earlier.timestamp,
+            )
+        self._early[name] = _Early(timestamp, index)
+        for other, count in self._waits.items():
+            if count and other.casefold() == name.casefold():
+                yield _case_differs(name, other, timestamp)
+
+    def never_consumed(self, *, before_index: int | None = None) -> Iterator[Finding]:
+        """Events that no wait took, at the end of the execution; those from `before_index` on are carried over."""
+        for name, early in self._early.items():
+            if not early.is_consumed and (before_index is None or early.index <= before_index):
+                yield Finding(
+                    codes.EVENT_NEVER_CONSUMED,
+                    name,
+                    f"The event '{name}' was never consumed: the orchestration ended without waiting for it.",
+                    early.timestamp,
+                )
+
+
+def _case_differs(raised: str, awaited: str, timestamp: int) -> Finding:
+    return Finding(
+        codes.EVENT_CASE_DIFFERS,
+        raised,
+        f"The event '{raised}' was raised while the orchestrator waits for '{awaited}': the names differ in case, and "
+        "the SDK matches them exactly, so the event is not delivered. Raise it with the name that the code waits for.",
+        timestamp,
+    )

@@ -1,0 +1,31 @@
+"""Reasons for which the engine itself fails an orchestration, and answers it cannot use."""
+
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.model.events import FailureDetails
+
+
+class OrchestrationFault(Exception):
+    """The orchestration fails at once, open tasks or not.
+
+    The text becomes its result, put behind `Orchestrator function 'X' failed: ` unless `is_whole_text`.
+    """
+
+    def __init__(
+        self,
+        text: str | None,
+        *,
+        is_whole_text: bool = False,
+        details: str | None = None,
+        failure_details: FailureDetails | None = None,
+        diagnostic: Diagnostic | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.text = text
+        self.is_whole_text = is_whole_text
+        self.details = details
+        self.failure_details = failure_details
+        self.diagnostic = diagnostic
+
+
+class AnswerMismatch(Exception):
+    """An answer does not continue where the engine stands: the work item has to be dropped and begun anew."""

@@ -1,0 +1,64 @@
+"""How inputs are stored under the 1.x protocol: activity inputs in one-element arrays, other inputs double-encoded.
+
+Source: spec/durable-protocol.md, sections 2.3, 3.7 and 6.
+"""
+
+import json
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.model.actions import CallActivity, CallHttp
+
+
+def json_string(text: str | None) -> str | None:
+    """`text` as the text of a JSON string; None stays None."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.encode(text).decode()
+    except UnicodeEncodeError:
+        return json.dumps(text)
+
+
+def stored_activity_input(action: CallActivity | CallHttp, *, shim_inputs: bool) -> str | None:
+    """The Input of the activity's TaskScheduled message."""
+    if isinstance(action, CallHttp):
+        return f"[{action.request}]"
+    if not shim_inputs:
+        return action.input
+    return f"[{json_string(action.input) or 'null'}]"
+
+
+def activity_trigger_text(stored: str | None) -> str:
+    """The trigger string of an activity whose request stores `stored` (its TaskScheduled.Input).
+
+    The content of the array's element when it is a string, else its compact JSON text. Text that is no array is
+    passed on as it is, so that hubs written by others can be read.
+    """
+    if stored is None:
+        return "null"
+    if not stored.startswith("["):
+        return stored
+    try:
+        elements = msgspec.json.decode(stored, type=list[msgspec.Raw])
+        if len(elements) != 1:
+            return stored
+        element = bytes(elements[0])
+        if element.startswith(b'"'):
+            return msgspec.json.decode(element, type=str)
+        return msgspec.json.format(element, indent=-1).decode()
+    except msgspec.MsgspecError:
+        return _lenient_trigger_text(stored)
+
+
+def _lenient_trigger_text(stored: str) -> str:
+    """For JSON with `NaN` or lone surrogates in it."""
+    try:
+        elements: Any = json.loads(stored)
+    except ValueError:
+        return stored
+    if len(elements) != 1:
+        return stored
+    element = elements[0]
+    return element if isinstance(element, str) else json.dumps(element, separators=(",", ":"))

@@ -1,0 +1,30 @@
+"""What host.json decides about episodes. Source: spec/durable-protocol.md, section 9."""
+
+from typing import Literal
+
+import msgspec
+
+from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
+
+VersionMatch = Literal["None", "Strict", "CurrentOrOlder"]
+VersionFailure = Literal["Reject", "Fail"]
+
+
+class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the engine.
+
+    `activity_window` limits the outstanding activities of one instance (None: no limit). `max_timer` is the longest
+    delay, in ticks, that the storage behind the hub can carry; `entity_reorder_window` is in ticks, 0 disables
+    labelling. `shim_inputs` stores activity inputs as one-element arrays and child inputs as JSON strings, as the
+    1.x protocol does; without it inputs are stored as the SDK sent them.
+    """
+
+    max_orchestration_actions: int = 100_000
+    store_inputs: bool = False
+    default_version: str | None = None
+    version_match: VersionMatch = "CurrentOrOlder"
+    version_failure: VersionFailure = "Reject"
+    activity_window: int | None = None
+    entity_reorder_window: int = 30 * TICKS_PER_MINUTE
+    max_timer: int | None = 6 * 24 * 60 * TICKS_PER_MINUTE
+    shim_inputs: bool = True

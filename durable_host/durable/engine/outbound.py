@@ -1,0 +1,245 @@
+"""From a decision to its history event and its messages.
+
+A call that cannot be made (function that does not exist, bad child instance id) still becomes its history event, so
+that every host finds its number taken; its failure is a message from the would-be callee, and the replay on any host
+sees an ordinary failed task. Source: spec/task-hub-storage.md, section 8.5; spec/durable-protocol.md, section 10.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.decisions import (
+    HTTP_ACTIVITY,
+    Decision,
+    SendDecision,
+    SubOrchestrationDecision,
+    TaskDecision,
+    TimerDecision,
+)
+from durable_host.durable.engine.entity_messages import entity_name_of, request_json, response_json
+from durable_host.durable.engine.faults import OrchestrationFault
+from durable_host.durable.engine.inputs import json_string, stored_activity_input
+from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.model.actions import CallActivity, CallHttp, CallSubOrchestrator
+from durable_host.durable.model.events import (
+    EventRaised,
+    EventSent,
+    ExecutionStarted,
+    HistoryEvent,
+    OrchestrationInstance,
+    ParentInstance,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.sdk.port import UserCode
+
+TIMER_TOO_LONG = "The Azure Storage provider supports a maximum of {days} days for time-based delays"
+SAME_AS_PARENT = (
+    "The instance ID of a sub-orchestration must be different than the instance ID of a parent orchestration."
+)
+ENTITY_LIKE_ID = "Orchestration instance ids must not start with @."
+_TIMER_SLACK = 36_000_000_000
+_FIRE_AND_FORGET = "FireAndForget"
+
+
+class Refusal(NamedTuple):
+    """A decision that was answered with a failure instead of being carried out."""
+
+    code: str
+    text: str
+
+
+class Scheduled(NamedTuple):
+    """What a decision became."""
+
+    event: HistoryEvent
+    messages: list[TaskMessage]
+    refusal: Refusal | None = None
+
+
+class Sender(NamedTuple):
+    """The orchestration whose decisions are carried out, and what it takes to do so. `now` in ticks."""
+
+    instance: OrchestrationInstance
+    started: ExecutionStarted
+    episode: int
+    now: int
+    new_id: Callable[[], str]
+    code: UserCode
+    options: EngineOptions
+
+    def message(self, event: HistoryEvent, target: OrchestrationInstance | None = None) -> TaskMessage:
+        return TaskMessage(event=event, target=target or self.instance, sender=self.instance, episode=self.episode)
+
+
+def carry_out(decision: Decision, sender: Sender) -> Scheduled:
+    """The history event and the messages of one new decision. Raises OrchestrationFault."""
+    match decision:
+        case TaskDecision():
+            return _activity(decision, sender)
+        case TimerDecision():
+            return _timer(decision, sender)
+        case SubOrchestrationDecision():
+            return _sub_orchestration(decision, sender)
+        case SendDecision():
+            return _entity_message(decision, sender)
+        case _:
+            raise TypeError(f"not a decision: {decision!r}")
+
+
+def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
+    _check_retry_interval(decision.action, sender)
+    name = decision.name
+    stored = stored_activity_input(decision.action, shim_inputs=sender.options.shim_inputs)
+    event = TaskScheduled(
+        event_id=decision.id,
+        timestamp=sender.now,
+        name=name,
+        version="",
+        input=stored if sender.options.store_inputs else None,
+        parent_trace_context=sender.started.parent_trace_context,
+    )
+    if name != HTTP_ACTIVITY and not sender.code.has_activity(name):
+        text = missing_function_text("activity", name, sender.code.activity_names())
+        failed = TaskFailed(timestamp=sender.now, task_scheduled_id=decision.id, reason=text)
+        return Scheduled(event, [sender.message(failed)], Refusal(codes.MISSING_FUNCTION, text))
+    request = TaskScheduled(
+        event_id=decision.id,
+        timestamp=sender.now,
+        name=name,
+        version="",
+        input=stored,
+        parent_trace_context=sender.started.parent_trace_context,
+    )
+    message = TaskMessage(
+        event=request,
+        target=sender.instance,
+        sender=sender.instance,
+        episode=sender.episode,
+        tags=dict(sender.started.tags or {}),
+    )
+    return Scheduled(event, [message])
+
+
+def _timer(decision: TimerDecision, sender: Sender) -> Scheduled:
+    _check_delay(decision.fire_at - decision.made_at, sender)
+    event = TimerCreated(event_id=decision.id, timestamp=sender.now, fire_at=decision.fire_at)
+    fired = TimerFired(timestamp=sender.now, timer_id=decision.id, fire_at=decision.fire_at)
+    return Scheduled(event, [sender.message(fired)])
+
+
+def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Scheduled:
+    action = decision.action
+    _check_retry_interval(action, sender)
+    version = action.version if action.version is not None else sender.options.default_version or ""
+    stored = json_string(action.input) if sender.options.shim_inputs else action.input
+    event = SubOrchestrationInstanceCreated(
+        event_id=decision.id,
+        timestamp=sender.now,
+        name=action.name,
+        version=version,
+        instance_id=decision.instance_id,
+        input=stored if sender.options.store_inputs else None,
+    )
+    refusal = _refuse_child(decision, sender)
+    if refusal is not None:
+        failed = SubOrchestrationInstanceFailed(
+            timestamp=sender.now, task_scheduled_id=decision.id, reason=refusal.text
+        )
+        return Scheduled(event, [sender.message(failed)], refusal)
+    tags = {key: value for key, value in (sender.started.tags or {}).items() if key != _FIRE_AND_FORGET}
+    child = OrchestrationInstance(decision.instance_id, sender.new_id())
+    started = ExecutionStarted(
+        timestamp=sender.now,
+        orchestration_instance=child,
+        parent_instance=ParentInstance(
+            name=sender.started.name,
+            orchestration_instance=sender.instance,
+            task_schedule_id=decision.id,
+            version=sender.started.version,
+        ),
+        name=action.name,
+        version=version,
+        input=stored,
+        tags=tags or None,
+        parent_trace_context=sender.started.parent_trace_context,
+    )
+    message = TaskMessage(
+        event=started,
+        target=child,
+        sender=sender.instance,
+        episode=sender.episode,
+        tags=dict(sender.started.tags or {}),
+    )
+    return Scheduled(event, [message])
+
+
+def _refuse_child(decision: SubOrchestrationDecision, sender: Sender) -> Refusal | None:
+    name, child = decision.action.name, decision.instance_id
+    if not sender.code.has_orchestrator(name):
+        text = missing_function_text("orchestrator", name, sender.code.orchestrator_names())
+        return Refusal(codes.MISSING_FUNCTION, text)
+    if child.startswith("@"):
+        return Refusal(codes.BAD_CHILD_INSTANCE_ID, ENTITY_LIKE_ID)
+    ancestors = [sender.instance.instance_id]
+    if sender.started.parent_instance is not None:
+        ancestors.append(sender.started.parent_instance.orchestration_instance.instance_id)
+    if child.casefold() in (each.casefold() for each in ancestors):
+        return Refusal(codes.BAD_CHILD_INSTANCE_ID, SAME_AS_PARENT)
+    return None
+
+
+def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
+    text = request_json(
+        operation=decision.operation,
+        request_id=decision.request_id,
+        input=json_string(decision.input) if sender.options.shim_inputs else decision.input,
+        is_signal=decision.is_signal,
+        parent=sender.instance.instance_id,
+        parent_execution=sender.instance.execution_id,
+        due=decision.due,
+        timestamp_label=decision.timestamp,
+        predecessor=decision.predecessor,
+    )
+    entity = OrchestrationInstance(decision.instance_id)
+    event = EventSent(
+        event_id=decision.id,
+        timestamp=sender.now,
+        instance_id=decision.instance_id,
+        name=decision.event_name,
+        input=text,
+    )
+    name = entity_name_of(decision.instance_id)
+    if not sender.code.has_entity(name):
+        reason = missing_function_text("entity", name, sender.code.entity_names())
+        if decision.is_signal:
+            raise OrchestrationFault(reason)
+        answer = EventRaised(
+            timestamp=sender.now,
+            name=decision.request_id,
+            input=response_json(json_string(reason), is_error=True),
+        )
+        reply = TaskMessage(event=answer, target=sender.instance, sender=entity)
+        return Scheduled(event, [reply], Refusal(codes.MISSING_FUNCTION, reason))
+    raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text)
+    return Scheduled(event, [sender.message(raised, entity)])
+
+
+def _check_retry_interval(action: CallActivity | CallSubOrchestrator | CallHttp, sender: Sender) -> None:
+    retry = None if isinstance(action, CallHttp) else action.retry
+    if retry is not None:
+        _check_delay(max(retry.first_interval, retry.max_interval or 0), sender)
+
+
+def _check_delay(ticks: int, sender: Sender) -> None:
+    """Timers beyond the storage's limit fail the instance, as in the reference; the SDK splits longer ones itself."""
+    limit = sender.options.max_timer
+    if limit is not None and ticks > limit + _TIMER_SLACK:
+        raise OrchestrationFault(TIMER_TOO_LONG.format(days=limit // 864_000_000_000))

@@ -1,0 +1,50 @@
+"""The retry loop of one call: attempts, timers between them, and the timer after the last attempt.
+
+The 1.x SDK counts along: it gives a number to the timer when an attempt fails and to the next attempt when the timer
+fires, and raises the user's exception only after one more timer behind the last attempt. Source:
+spec/durable-protocol.md, sections 3.4 and 3.7.
+"""
+
+from durable_host.durable.model.actions import CallActivity, CallSubOrchestrator, RetryPolicy
+from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
+
+DEFAULT_MAX_INTERVAL = 6 * 24 * 60 * TICKS_PER_MINUTE
+
+
+class RetryLoop:
+    """State of one retried call, owned by the walker that started it. Times are ticks."""
+
+    __slots__ = ("_attempt", "_first_started", "_is_last_timer", "action", "policy")
+
+    def __init__(self, action: CallActivity | CallSubOrchestrator, policy: RetryPolicy, now: int) -> None:
+        self.action = action
+        self.policy = policy
+        self._first_started = now
+        self._attempt = 0
+        self._is_last_timer = False
+
+    def attempt_failed(self, now: int, *, is_retriable: bool = True) -> int | None:
+        """When the timer after this failure fires, or None when the call gives up without a timer."""
+        policy = self.policy
+        if not is_retriable:
+            return None
+        if policy.timeout is not None and now >= self._first_started + policy.timeout:
+            return None
+        if self._attempt + 1 >= max(policy.max_attempts, 1):
+            self._is_last_timer = True
+            return now
+        delay = self._delay()
+        self._attempt += 1
+        return now + delay
+
+    def timer_fired(self) -> bool:
+        """True when another attempt follows, False after the timer behind the last attempt."""
+        return not self._is_last_timer
+
+    def _delay(self) -> int:
+        limit = self.policy.max_interval if self.policy.max_interval is not None else DEFAULT_MAX_INTERVAL
+        try:
+            delay = self.policy.first_interval * self.policy.backoff_coefficient**self._attempt
+        except OverflowError:
+            return limit
+        return min(round(delay), limit) if delay < limit else limit

@@ -1,0 +1,105 @@
+"""The first half of an episode: messages enter the history. Source: spec/task-hub-storage.md, section 8.5."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.versioning import rejection_text, version_matches
+from durable_host.durable.engine.work_item import WorkItem
+from durable_host.durable.model.events import ExecutionStarted, OrchestratorStarted
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.sdk.port import OrchestratorTurn
+
+
+class EpisodeStart(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do next.
+
+    `turn` is the code to run, None when none has to run; `finish_episode` follows in both cases, unless `rejected`
+    says why this host must not run the instance (give the messages back, drop the state). `dropped` are the indices
+    of messages that were not accepted; they are consumed with the rest. `accepted` may be 0: then `finish_episode`
+    yields no events and there is nothing to commit.
+    """
+
+    turn: OrchestratorTurn | None
+    dropped: list[int]
+    accepted: int
+    rejected: str | None = None
+
+
+def start_episode(
+    state: OrchestrationState, messages: Sequence[TaskMessage], *, now: int, options: EngineOptions | None = None
+) -> EpisodeStart:
+    """Append OrchestratorStarted and the accepted messages. With `options`, the instance's version is checked."""
+    state.work_item = WorkItem(first_ordinal=len(state.history), execution_id=state.execution_id)
+    dropped: list[int] = []
+    accepted: list[int] = []
+    execution_id, is_started = state.execution_id, state.is_started
+    for index in _in_order(messages):
+        message = messages[index]
+        if isinstance(message.event, ExecutionStarted):
+            if is_started:
+                dropped.append(index)
+                continue
+            is_started, execution_id = True, message.event.orchestration_instance.execution_id
+        elif not is_started or state.is_terminal or not _is_meant(message, execution_id or ""):
+            dropped.append(index)
+            continue
+        accepted.append(index)
+    if not accepted:
+        return EpisodeStart(turn=None, dropped=dropped, accepted=0)
+    first = len(state.history)
+    state.append(OrchestratorStarted(timestamp=max(now, state.now)))
+    for index in accepted:
+        event = messages[index].event
+        state.append(msgspec.structs.replace(event, is_played=False) if event.is_played else event)
+    if state.unfed_from is None:
+        state.unfed_from = first
+    turn, rejected = _next_turn(state, options)
+    return EpisodeStart(turn=turn, dropped=sorted(dropped), accepted=len(accepted), rejected=rejected)
+
+
+def turn_of(state: OrchestrationState) -> OrchestratorTurn:
+    """The code run that feeds what user code has not seen."""
+    started = state.started
+    assert started is not None
+    trace = started.parent_trace_context
+    return OrchestratorTurn(
+        instance_id=state.instance_id,
+        execution_id=state.execution_id or "",
+        name=started.name,
+        history=state.history,
+        new_from=state.unfed_from if state.unfed_from is not None else len(state.history),
+        trace_parent=trace.trace_parent if trace is not None else None,
+        trace_state=trace.trace_state if trace is not None else None,
+        session=state.token,
+    )
+
+
+def _next_turn(state: OrchestrationState, options: EngineOptions | None) -> tuple[OrchestratorTurn | None, str | None]:
+    if state.termination is not None:
+        return None, None
+    if options is not None and not version_matches(state.version, options):
+        if options.version_failure == "Reject":
+            return None, rejection_text(state.name, state.version, options)
+        state.work_item.is_version_refused = True
+        return None, None
+    if state.is_suspended or state.ending is not None:
+        return None, None
+    return turn_of(state), None
+
+
+def _in_order(messages: Sequence[TaskMessage]) -> list[int]:
+    """Arrival order with the start message, if there is one, in front."""
+    order = list(range(len(messages)))
+    first_start = next((i for i in order if isinstance(messages[i].event, ExecutionStarted)), None)
+    if first_start:
+        order.remove(first_start)
+        order.insert(0, first_start)
+    return order
+
+
+def _is_meant(message: TaskMessage, execution_id: str) -> bool:
+    meant = message.target.execution_id
+    return not meant or meant == execution_id or meant.casefold() == execution_id.casefold()

@@ -1,0 +1,172 @@
+"""The runtime state of one orchestration instance, rebuilt from its history or kept while a session lives."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_host.durable.engine.entity_messages import request_id_of
+from durable_host.durable.engine.walker import TaskKind, Walker
+from durable_host.durable.engine.work_item import WorkItem
+from durable_host.durable.model.events import (
+    EventSent,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    HistoryEvent,
+    OrchestrationInstance,
+    OrchestratorStarted,
+    ParentInstance,
+)
+from durable_host.durable.model.status import OrchestrationStatus
+
+
+class Ending(msgspec.Struct, frozen=True, kw_only=True):
+    """How user code ended: by return, error or continue-as-new; `index` is the event during which it did."""
+
+    index: int
+    output: str | None = None
+    error: str | None = None
+    error_details: str | None = None
+
+
+class OrchestrationState:
+    """One execution's history and what follows from it; mutable, owned by the session (or a test).
+
+    `unfed_from` is the index of the OrchestratorStarted of the first episode that user code has not seen, None when
+    it has seen all. `token` names this state in memory: live sessions of the code belong to exactly one state.
+    """
+
+    def __init__(self, instance_id: str, custom_status: str | None = None) -> None:
+        self.instance_id = instance_id
+        self.custom_status = custom_status
+        self.keeps_custom_status = False
+        self.token = object()
+        self.work_item = WorkItem()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.history: list[HistoryEvent] = []
+        self.started: ExecutionStarted | None = None
+        self.termination: ExecutionTerminated | None = None
+        self.status = OrchestrationStatus.Pending
+        self.is_suspended = False
+        self.episodes = 0
+        self.now = 0
+        self.max_event_id = -1
+        self.scheduled_ids: set[int] = set()
+        self.request_ids: set[str] = set()
+        self.unfed_from: int | None = None
+        self.ending: Ending | None = None
+        self.walker: Walker | None = None
+        self.held_activities: deque[int] = deque()
+        self._last_started_index = 0
+        self._suspended_from: int | None = None
+
+    @classmethod
+    def from_history(
+        cls, instance_id: str, events: Sequence[HistoryEvent], custom_status: str | None = None
+    ) -> "OrchestrationState":
+        """State after `events`. `custom_status` is the stored text; None when it is not known."""
+        state = cls(instance_id, custom_status)
+        for event in events:
+            state.append(event)
+        state.unfed_from = state._suspended_from
+        if state.unfed_from is not None:
+            state.mark_played(state.unfed_from, is_played=False)
+        return state
+
+    @property
+    def execution_id(self) -> str | None:
+        return self.started.orchestration_instance.execution_id if self.started is not None else None
+
+    @property
+    def name(self) -> str:
+        return self.started.name if self.started is not None else ""
+
+    @property
+    def version(self) -> str | None:
+        return self.started.version if self.started is not None else None
+
+    @property
+    def parent(self) -> ParentInstance | None:
+        return self.started.parent_instance if self.started is not None else None
+
+    @property
+    def tags(self) -> dict[str, str] | None:
+        return self.started.tags if self.started is not None else None
+
+    @property
+    def instance(self) -> OrchestrationInstance:
+        return OrchestrationInstance(self.instance_id, self.execution_id)
+
+    @property
+    def is_started(self) -> bool:
+        return self.started is not None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status.is_terminal
+
+    @property
+    def open_timers(self) -> dict[int, int]:
+        """Timers waited for: id -> ticks at which it fires. Known once user code has run in this state."""
+        if self.walker is None:
+            return {}
+        return {number: task.fire_at for number, task in self.walker.open.items() if task.kind is TaskKind.Timer}
+
+    def append(self, event: HistoryEvent) -> None:
+        """Add an event to the history and note what follows from it."""
+        index = len(self.history)
+        self.history.append(event)
+        if event.event_id >= 0:
+            self.scheduled_ids.add(event.event_id)
+            self.max_event_id = max(self.max_event_id, event.event_id)
+        match event:
+            case OrchestratorStarted():
+                self.now = event.timestamp
+                self.episodes += 1
+                self._last_started_index = index
+            case ExecutionStarted():
+                self.started = event
+                self.status = OrchestrationStatus.Running
+            case ExecutionCompleted():
+                self.status = event.orchestration_status
+            case ExecutionTerminated():
+                self.termination = event
+            case ExecutionSuspended():
+                self._suspend()
+            case ExecutionResumed():
+                self.is_suspended = False
+                self._suspended_from = None
+                if not self.is_terminal:
+                    self.status = OrchestrationStatus.Running
+            case EventSent():
+                request_id = request_id_of(event.input)
+                if request_id is not None:
+                    self.request_ids.add(request_id.casefold())
+            case _:
+                pass
+
+    def mark_played(self, start: int, *, end: int | None = None, is_played: bool = True) -> None:
+        """Set the played flag of what was fed to user code from `start` on: not of decisions, not of episode starts."""
+        for index in range(start, len(self.history) if end is None else end):
+            event = self.history[index]
+            if event.event_id < 0 and event.is_played is not is_played and not isinstance(event, OrchestratorStarted):
+                self.history[index] = msgspec.structs.replace(event, is_played=is_played)
+
+    def restart(self, events: Sequence[HistoryEvent]) -> None:
+        """Become a new execution that begins with `events`."""
+        self._reset()
+        for event in events:
+            self.append(event)
+        self.unfed_from = 0
+
+    def _suspend(self) -> None:
+        if not self.is_suspended:
+            self.is_suspended = True
+            self._suspended_from = self._last_started_index
+        if not self.is_terminal:
+            self.status = OrchestrationStatus.Suspended

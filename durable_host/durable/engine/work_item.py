@@ -1,0 +1,33 @@
+"""What piles up during one work item, over all its generations, until it is committed."""
+
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.model.messages import TaskMessage
+
+
+class WorkItem:
+    """Scratch of the work item under way; owned by the OrchestrationState.
+
+    `first_ordinal` is the position of the first event to commit, `execution_id` the execution that was current when
+    the work item began (None for a new instance).
+    """
+
+    __slots__ = (
+        "canceled_timers",
+        "custom_status_changed",
+        "diagnostics",
+        "execution_id",
+        "first_ordinal",
+        "is_version_refused",
+        "outbound",
+        "replaced_execution_id",
+    )
+
+    def __init__(self, first_ordinal: int = 0, execution_id: str | None = None) -> None:
+        self.first_ordinal = first_ordinal
+        self.execution_id = execution_id
+        self.replaced_execution_id: str | None = None
+        self.outbound: list[TaskMessage] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.canceled_timers: set[int] = set()
+        self.custom_status_changed = False
+        self.is_version_refused = False
