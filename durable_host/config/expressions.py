@@ -212,6 +212,8 @@ def _builtin(parameter: Parameter, system: SystemValues) -> str:
 def render_value(value: Any, pattern: str | None = None, *, is_json: bool = False) -> str:
     """A value as text: objects, arrays, booleans and floats come out empty, as in the reference.
 
+    A naive datetime stands for .NET's DateTime in UTC, an aware one for DateTimeOffset, which comes out empty too.
+
     `is_json`: the value was found inside a JSON object, where every primitive has a text form.
     """
     if isinstance(value, str):
@@ -222,8 +224,8 @@ def render_value(value: Any, pattern: str | None = None, *, is_json: bool = Fals
         return str(value)
     if isinstance(value, UUID):
         return format_guid(value, pattern)
-    if isinstance(value, datetime) and value.tzinfo is UTC:
-        return format_datetime(value, pattern or _DEFAULT_DATE)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return format_datetime(value.replace(tzinfo=UTC), pattern or _DEFAULT_DATE)
     return ""
 
 

@@ -1,0 +1,42 @@
+"""Ports in use, and who uses them."""
+
+import os
+import socket
+import sys
+
+import pytest
+
+from durable_host.config import ports
+from durable_host.errors import EXIT_PORT, PortError
+
+
+def test_free_port_is_available():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert ports.unavailable("127.0.0.1", port) is None
+
+
+def test_any_free_port_is_always_available():
+    ports.check("127.0.0.1", 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems are asked through their own programs")
+def test_process_that_holds_the_port_is_named():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(PortError) as caught:
+            ports.check("127.0.0.1", port)
+    assert caught.value.message == (
+        f"Port {port} is unavailable. Close the process using that port, or specify another port using --port [-p]."
+    )
+    assert f"Process {os.getpid()} listens on it: " in (caught.value.cause or "")
+    assert f"--port {port + 1}" in (caught.value.remedy or "")
+    assert caught.value.exit_code == EXIT_PORT
+
+
+def test_address_of_another_machine_is_refused():
+    with pytest.raises(PortError):
+        ports.check("192.0.2.1", 7071)
