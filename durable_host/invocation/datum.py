@@ -1,0 +1,65 @@
+"""Values as they travel between host and worker (spec/functions-host.md, section 2.3)."""
+
+from typing import Any, Literal
+
+import msgspec
+
+Kind = Literal["string", "bytes", "json", "http", "int", "double", "collection_string", "collection_bytes", "none"]
+
+
+class HttpData(msgspec.Struct, frozen=True):
+    """An HTTP request as user code sees it: `query` keys have no empty values, repeated ones are joined with `,`."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = {}
+    query: dict[str, str] = {}
+    params: dict[str, str] = {}
+    body: bytes = b""
+
+
+class HttpReply(msgspec.Struct, frozen=True):
+    """An `HttpResponse` of user code. `cookies` are whole Set-Cookie values, `headers` have none."""
+
+    status: int
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    body: bytes = b""
+
+
+class Datum(msgspec.Struct, frozen=True):
+    """`value` by kind: string, json: str; bytes: bytes; http: HttpData in, HttpReply out; int, double: number;
+    collection_string, collection_bytes: list; none: None.
+    """
+
+    kind: Kind
+    value: Any = None
+
+    @property
+    def is_none(self) -> bool:
+        return self.kind == "none"
+
+    def as_text(self) -> str | None:
+        """Strings and JSON as they are, numbers as JSON prints them, bytes as UTF-8; None for none and http."""
+        if self.kind in ("string", "json"):
+            return self.value
+        if self.kind == "bytes":
+            return self.value.decode("utf-8", "replace")
+        if self.kind in ("none", "http"):
+            return None
+        return msgspec.json.encode(self.value).decode()
+
+
+NONE = Datum("none")
+
+
+def string(value: str) -> Datum:
+    return Datum("string", value)
+
+
+def json_text(value: str) -> Datum:
+    return Datum("json", value)
+
+
+def binary(value: bytes) -> Datum:
+    return Datum("bytes", value)

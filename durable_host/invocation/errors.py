@@ -1,0 +1,56 @@
+"""What can go wrong with a call, with the app, and with the process that runs it."""
+
+from typing import ClassVar
+
+from durable_host.errors import EXIT_APP, HostError
+
+
+class FunctionFailed(Exception):
+    """User code, or a binding around it, failed. `type` is the Python type's name, `stack` the traceback text."""
+
+    def __init__(self, type: str, message: str, stack: str = "") -> None:
+        super().__init__(f"{type}: {message}")
+        self.type = type
+        self.message = message
+        self.stack = stack
+
+
+class FunctionTimedOut(FunctionFailed):
+    """The invocation ran longer than `functionTimeout` of host.json."""
+
+
+class AppError(HostError):
+    """The app cannot be run as it is."""
+
+    code = "DH4001"
+    exit_code: ClassVar[int] = EXIT_APP
+
+
+class AppImportFailed(AppError):
+    """The app's code does not import; the cause begins with the place in the user's file."""
+
+    code = "DH4002"
+
+
+class SdkMissing(AppError):
+    """The app's interpreter has no azure-functions package: install the app's requirements into it."""
+
+    code = "DH4003"
+
+
+class InterpreterUnusable(AppError):
+    """The Python interpreter for the app is missing, too old or cannot be started."""
+
+    code = "DH4004"
+
+
+class WorkerStartFailed(AppError):
+    """The worker process ended or hung before it had loaded the app."""
+
+    code = "DH4005"
+
+
+class WorkerLost(HostError):
+    """The worker process ended while it ran the call, or none could be had. The host starts a new one by itself."""
+
+    code = "DH4010"

@@ -1,0 +1,78 @@
+"""Reads what a worker reports after it has loaded the app (spec/functions-host.md, sections 1.1 to 1.4)."""
+
+from typing import Any
+
+from durable_host.invocation import retry_options
+from durable_host.invocation.errors import AppError, AppImportFailed, SdkMissing
+from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
+
+_BINDING_FIELDS = ("name", "type", "direction")
+
+
+def read_index(frame: dict[str, Any]) -> IndexResult:
+    """The `indexed` frame as records; a function whose retry policy cannot be read becomes an error."""
+    functions: list[FunctionMetadata] = []
+    errors = [_problem(error) for error in frame["errors"]]
+    for entry in frame["functions"]:
+        try:
+            functions.append(_function(entry))
+        except ValueError as error:
+            errors.append(FunctionProblem(function=entry["name"], message=f"{type(error).__name__}: {error}"))
+    failure = frame["failure"]
+    return IndexResult(
+        functions=tuple(functions),
+        errors=tuple(errors),
+        failure=_failure(failure, frame) if failure is not None else None,
+        warnings=tuple(frame["warnings"]),
+        model=frame["model"],
+        python_version=frame["python"],
+        executable=frame["executable"],
+        sdk_versions=frame["sdk"],
+    )
+
+
+def _function(entry: dict[str, Any]) -> FunctionMetadata:
+    fields = {name: entry[name] for name in entry if name not in ("bindings", "retry")}
+    return FunctionMetadata(
+        bindings=tuple(_binding(binding) for binding in entry["bindings"]),
+        retry=retry_options.from_worker(entry["retry"]),
+        **fields,
+    )
+
+
+def _binding(entry: dict[str, Any]) -> Binding:
+    properties = {name: value for name, value in entry.items() if name not in _BINDING_FIELDS}
+    return Binding(name=entry["name"], type=entry["type"], direction=entry["direction"], properties=properties)
+
+
+def _problem(error: dict[str, Any]) -> FunctionProblem:
+    message = error["message"] if error["type"] == "FunctionLoadError" else f"{error['type']}: {error['message']}"
+    return FunctionProblem(
+        function=error.get("function"),
+        message=message,
+        stack=error["stack"],
+        file=error.get("file"),
+        line=error.get("line"),
+    )
+
+
+def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
+    """The app as a whole does not load. The place in the user's code comes first, then the reference's text."""
+    if failure["kind"] == "sdk_missing":
+        return SdkMissing(
+            "The app's Python has no azure-functions package.",
+            cause=f"{frame['executable']} (Python {frame['python']}) cannot import azure.functions.",
+            remedy=f'Install the app\'s requirements into it: "{frame["executable"]}" -m pip install -r requirements.txt',
+        )
+    text = f"{failure['type']}: {failure['message']}"
+    file, line = failure.get("file"), failure.get("line")
+    place = f"{file}:{line}: " if file else ""
+    remedy = None
+    if (module := failure.get("module")) is not None:
+        package = str(module).split(".", maxsplit=1)[0]
+        remedy = (
+            f"If '{package}' is a package, add it to requirements.txt and install it: "
+            f'"{frame["executable"]}" -m pip install -r requirements.txt. If it is a file of the app, check its name.'
+        )
+    stack = failure["stack"].rstrip() or None
+    return AppImportFailed(f"The function app does not load: {place}{text}", cause=stack, remedy=remedy)

@@ -1,0 +1,56 @@
+"""Records and printed lines of the worker become records of the host's loggers.
+
+Source: spec/functions-host.md, section 2.6.
+"""
+
+import logging
+import re
+from typing import Any
+
+CONSOLE = logging.getLogger("Host.Function.Console")
+WORKER = logging.getLogger("Host.Worker")
+
+_SYSTEM_LOGGERS = ("azure_functions_worker", "azure.functions")
+_ERROR_WORDS = re.compile(r"error|fail|severe|unhandled exception", re.IGNORECASE)
+_WARNING_WORDS = re.compile(r"warn", re.IGNORECASE)
+
+
+def relay(frame: dict[str, Any], instance_id: str | None) -> None:
+    """Log what a `log`, `console` or `worker` frame holds; `instance_id` is the durable instance it belongs to."""
+    kind, text = frame["k"], frame["t"]
+    if kind == "console":
+        level = stderr_level(text) if frame["s"] == "stderr" else logging.INFO
+        _log(CONSOLE, level, text, frame, instance_id)
+    elif kind == "worker":
+        _log(WORKER, frame["l"], text, frame, instance_id)
+    else:
+        _log(_user_logger(frame), frame["l"], text, frame, instance_id)
+
+
+def stderr_level(line: str) -> int:
+    """Level of a line on stderr, by the words in it."""
+    if _WARNING_WORDS.search(line):
+        return logging.WARNING
+    return logging.ERROR if _ERROR_WORDS.search(line) else logging.INFO
+
+
+def _user_logger(frame: dict[str, Any]) -> logging.Logger:
+    """Records without an invocation (import time, background threads) are shown, as console lines are."""
+    category: str = frame["c"]
+    if category.startswith(_SYSTEM_LOGGERS):
+        return WORKER
+    function = frame.get("f")
+    return logging.getLogger(f"Function.{function}.User") if function else CONSOLE
+
+
+def _log(logger: logging.Logger, level: int, text: str, frame: dict[str, Any], instance_id: str | None) -> None:
+    if not logger.isEnabledFor(level) or not text:
+        return
+    extra: dict[str, Any] = {"category": frame.get("c")}
+    if (function := frame.get("f")) is not None:
+        extra["function"] = function
+        extra["invocation_id"] = frame.get("i")
+    if instance_id is not None:
+        extra["instance_id"] = instance_id
+    # No arguments: a percent sign in the text is only a percent sign.
+    logger.log(level, text, extra=extra)

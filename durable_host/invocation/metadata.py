@@ -1,0 +1,125 @@
+"""What the host knows of a function (spec/functions-host.md, sections 1.2 to 1.5)."""
+
+import uuid
+from typing import Any, Literal
+
+import msgspec
+
+from durable_host.config.retry import RetryOptions
+
+Direction = Literal["in", "out", "inout"]
+
+
+class Binding(msgspec.Struct, frozen=True):
+    """One binding. `properties` has everything but name, type and direction, with the names of function.json."""
+
+    name: str
+    type: str
+    direction: Direction
+    properties: dict[str, Any] = {}
+
+    @property
+    def is_trigger(self) -> bool:
+        return self.type.lower().endswith("trigger")
+
+    @property
+    def is_return(self) -> bool:
+        return self.name == "$return"
+
+    @property
+    def data_type(self) -> str | None:
+        """`string`, `binary`, `stream` or None."""
+        value = self.properties.get("dataType")
+        return str(value).lower() if value is not None else None
+
+    @property
+    def requires_grpc(self) -> bool:
+        """A binding of the 2.x durable SDK (spec/durable-protocol.md, section 1.4)."""
+        return self.properties.get("durableRequiresGrpc") is True
+
+    def text(self, property_name: str) -> str | None:
+        """A property as text; None when it is missing or null."""
+        value = self.properties.get(property_name)
+        return None if value is None else str(value)
+
+
+class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that the worker has loaded. `disabled` is what function.json says: a flag or a setting's name.
+
+    `directory`, `script_file` and `entry_point` are those of function.json; `source_file` and `source_line` tell where
+    the user's code begins.
+    """
+
+    name: str
+    bindings: tuple[Binding, ...]
+    directory: str = ""
+    script_file: str = "function_app.py"
+    entry_point: str = ""
+    retry: RetryOptions | None = None
+    is_async: bool = False
+    http_type: str = "function"
+    disabled: bool | str | None = None
+    source_file: str | None = None
+    source_line: int | None = None
+
+    @property
+    def function_id(self) -> str:
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
+
+    @property
+    def trigger(self) -> Binding:
+        """Raises ValueError for a function without one; the catalog lets none through."""
+        for binding in self.bindings:
+            if binding.is_trigger:
+                return binding
+        raise ValueError(f"function {self.name} has no trigger")
+
+    @property
+    def inputs(self) -> tuple[Binding, ...]:
+        """Input bindings but for the trigger."""
+        return tuple(binding for binding in self.bindings if binding.direction == "in" and not binding.is_trigger)
+
+    @property
+    def outputs(self) -> tuple[Binding, ...]:
+        """Output bindings, `$return` among them."""
+        return tuple(binding for binding in self.bindings if binding.direction == "out")
+
+    @property
+    def return_binding(self) -> Binding | None:
+        return next((binding for binding in self.outputs if binding.is_return), None)
+
+    @property
+    def requires_grpc(self) -> bool:
+        return any(binding.requires_grpc for binding in self.bindings)
+
+
+class FunctionProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one function (or the whole app: `function` None) does not run. `file` and `line` are in the app."""
+
+    function: str | None
+    message: str
+    stack: str = ""
+    file: str | None = None
+    line: int | None = None
+
+
+class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What indexing the app gave. `failure` is set when the app as a whole did not load; then there are no functions.
+
+    `model` is v1, v2 or none (the folder holds no functions); `sdk_versions` has the distributions that the app
+    has imported.
+    """
+
+    functions: tuple[FunctionMetadata, ...] = ()
+    errors: tuple[FunctionProblem, ...] = ()
+    failure: Exception | None = None
+    warnings: tuple[str, ...] = ()
+    model: str = "none"
+    python_version: str = ""
+    executable: str = ""
+    sdk_versions: dict[str, str] = {}
+
+    @property
+    def requires_grpc(self) -> bool:
+        """One function of the 2.x durable SDK switches the whole app to its protocol."""
+        return any(function.requires_grpc for function in self.functions)

@@ -1,0 +1,69 @@
+"""What the pool is asked to run and what it answers."""
+
+from typing import Any
+
+import msgspec
+
+from durable_host.invocation.datum import Datum
+from durable_host.invocation.frames import BlobWriter, read_datum, write_datum
+
+
+class InvocationRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One call. `inputs` has a value for every input parameter, the trigger's among them; missing ones are None.
+
+    `trigger_metadata` is JSON-able; an `instanceId` in it is put on the call's log records.
+    """
+
+    function: str
+    invocation_id: str
+    inputs: dict[str, Datum]
+    trigger_metadata: dict[str, Any] = {}
+    trace_parent: str | None = None
+    trace_state: str | None = None
+    retry_count: int = 0
+    max_retry_count: int = 0
+    last_error: tuple[str, str] | None = None
+    """Message and stack of the attempt before this one."""
+
+    @property
+    def instance_id(self) -> str | None:
+        value = self.trigger_metadata.get("instanceId")
+        return value if isinstance(value, str) else None
+
+
+class InvocationResponse(msgspec.Struct, frozen=True):
+    """`return_value` is None when the function has no way to return one (see spec/functions-host.md, 1.4)."""
+
+    return_value: Datum | None = None
+    outputs: dict[str, Datum] = {}
+
+
+def encode_request(request: InvocationRequest) -> tuple[dict[str, Any], BlobWriter]:
+    blob = BlobWriter()
+    header: dict[str, Any] = {
+        "k": "invoke",
+        "i": request.invocation_id,
+        "f": request.function,
+        "in": {name: write_datum(datum, blob) for name, datum in request.inputs.items()},
+    }
+    if request.trigger_metadata:
+        header["m"] = request.trigger_metadata
+    if request.trace_parent:
+        header["tp"] = request.trace_parent
+    if request.trace_state:
+        header["ts"] = request.trace_state
+    if request.max_retry_count:
+        header["rc"] = request.retry_count
+        header["mrc"] = request.max_retry_count
+    if request.last_error is not None:
+        message, stack = request.last_error
+        header["re"] = {"message": message, "stack_trace": stack}
+    return header, blob
+
+
+def decode_response(header: dict[str, Any], blob: bytes) -> InvocationResponse:
+    returned = header.get("r")
+    return InvocationResponse(
+        read_datum(returned, blob) if returned is not None else None,
+        {name: read_datum(value, blob) for name, value in header.get("o", {}).items()},
+    )

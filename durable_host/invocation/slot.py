@@ -1,0 +1,170 @@
+"""Keeps one worker process alive: starts it, and starts it again with back-off when it dies.
+
+Source: spec/functions-host.md, section 2.9.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+from durable_host.invocation.errors import InterpreterUnusable, WorkerStartFailed
+from durable_host.invocation.index import read_index
+from durable_host.invocation.metadata import IndexResult
+from durable_host.invocation.worker_process import WorkerOptions, WorkerProcess, describe_exit
+from durable_host.worker.__main__ import TOO_OLD
+
+LOG = logging.getLogger("Host.Worker")
+START_SECONDS = 120.0
+STILL_LOADING_AFTER = 10.0
+SHORTEST_WAIT = 0.25
+LONGEST_WAIT = 30.0
+FORGIVEN_AFTER = 1800.0
+CRASHES_BEFORE_ALARM = 3
+
+
+class CrashBudget:
+    """Waits before restarts: doubling with every crash of the last half hour. Shared by the slots of a pool."""
+
+    def __init__(self, process_count: int) -> None:
+        self._allowed = CRASHES_BEFORE_ALARM * process_count
+        self._crashes: deque[float] = deque()
+
+    def crashed(self) -> tuple[float, bool]:
+        """Seconds to wait before the restart, and whether the budget has just been used up."""
+        now = time.monotonic()
+        while self._crashes and now - self._crashes[0] > FORGIVEN_AFTER:
+            self._crashes.popleft()
+        self._crashes.append(now)
+        count = len(self._crashes)
+        return min(LONGEST_WAIT, SHORTEST_WAIT * 2.0 ** min(count - 1, 20)), count == self._allowed + 1
+
+
+class WorkerSlot:
+    """One place in the pool. `process` is the one that takes calls, None while there is none."""
+
+    def __init__(self, options: WorkerOptions, budget: CrashBudget, changed: Callable[[], None]) -> None:
+        self._options = options
+        self._budget = budget
+        self._changed = changed
+        self._is_stopping = False
+        self._keeper: asyncio.Task[None] | None = None
+        self.process: WorkerProcess | None = None
+
+    async def start(self) -> IndexResult:
+        """Start the process and load the app in it. Raises InterpreterUnusable, WorkerStartFailed.
+
+        An app that does not load is told by `failure` of the result; the slot is empty then.
+        """
+        process, index = await launch(self._options)
+        if index.failure is not None:
+            await process.stop(0)
+            return index
+        self._take(process)
+        self._keeper = asyncio.create_task(self._keep(process), name=f"worker-{process.pid}")
+        return index
+
+    async def retire(self) -> None:
+        """Take no new calls, let the running ones finish, then end the process."""
+        process, self.process = self.process, None
+        if process is not None:
+            await process.wait_idle()
+        await self._end(process, 2.0)
+
+    async def stop(self, grace: float) -> None:
+        process, self.process = self.process, None
+        await self._end(process, grace)
+
+    async def _end(self, process: WorkerProcess | None, grace: float) -> None:
+        self._is_stopping = True
+        try:
+            if process is not None:
+                await process.stop(grace)
+        finally:
+            if self._keeper is not None:
+                self._keeper.cancel()
+                await asyncio.gather(self._keeper, return_exceptions=True)
+
+    def _take(self, process: WorkerProcess) -> None:
+        self.process = process
+        self._changed()
+
+    async def _keep(self, process: WorkerProcess) -> None:
+        while True:
+            code = await asyncio.shield(process.exited)
+            if self._is_stopping:
+                return
+            self.process = None
+            self._report(process, code)
+            process = await self._restart()
+            self._take(process)
+
+    def _report(self, process: WorkerProcess, code: int) -> None:
+        lines = "".join(f"\n  {line}" for line in process.last_stderr[-3:])
+        LOG.error("%s exited with %s%s", self._options.python, describe_exit(code), lines)
+
+    async def _restart(self) -> WorkerProcess:
+        while True:
+            wait, is_used_up = self._budget.crashed()
+            if is_used_up:
+                LOG.critical(
+                    "The worker process keeps dying. Calls fail until it stays up; it is started again after longer "
+                    "and longer waits (at most %.0f s). Look at the lines above for what ends it.",
+                    LONGEST_WAIT,
+                )
+            await asyncio.sleep(wait)
+            try:
+                process, index = await launch(self._options)
+            except (InterpreterUnusable, WorkerStartFailed) as error:
+                LOG.error("%s %s", error.message, error.cause or "")
+                continue
+            if index.failure is None:
+                LOG.info("Worker process %s started and initialized.", process.pid)
+                return process
+            await process.stop(0)
+            LOG.error("The worker process could not be started again: %s", index.failure)
+
+
+async def launch(options: WorkerOptions) -> tuple[WorkerProcess, IndexResult]:
+    """A started process and what it loaded. Raises InterpreterUnusable, WorkerStartFailed."""
+    process = await WorkerProcess.start(options)
+    try:
+        async with asyncio.timeout(STILL_LOADING_AFTER):
+            await asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        LOG.info("The app is still loading after %.0f s ...", STILL_LOADING_AFTER)
+    except BaseException:
+        process.kill()
+        raise
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            await asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED)
+    except TimeoutError:
+        process.kill()
+        raise WorkerStartFailed(
+            f"The app has not loaded within {START_SECONDS + STILL_LOADING_AFTER:.0f} s.",
+            cause="Its top-level code is still running.",
+            remedy="Move slow work (network calls, large models) out of the modules into the functions.",
+        ) from None
+    except BaseException:
+        process.kill()
+        raise
+    if process.indexed.done() and not process.indexed.cancelled():
+        return process, read_index(process.indexed.result())
+    raise _start_error(options, process, process.exited.result())
+
+
+def _start_error(options: WorkerOptions, process: WorkerProcess, code: int) -> Exception:
+    lines = "\n".join(process.last_stderr)
+    if code == TOO_OLD:
+        return InterpreterUnusable(
+            f"'{options.python}' is too old to run the app.",
+            cause=lines or None,
+            remedy="Use Python 3.10 or later: make the app's virtual environment with it, or give it with --python.",
+        )
+    return WorkerStartFailed(
+        f"The worker process ended with {describe_exit(code)} while it loaded the app.",
+        cause=f"Its last lines on stderr:\n{lines}" if lines else None,
+        remedy=f'See what happens without the host: "{options.python}" -c "import function_app"',
+    )

@@ -1,0 +1,278 @@
+"""One worker process: started, spoken to in frames, watched to its end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+import durable_host.worker
+from durable_host.invocation import log_relay
+from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
+from durable_host.invocation.frames import BlobWriter, FrameParser, encode
+
+ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
+STDERR_LINES_KEPT = 20
+PIPES_CLOSE_WITHIN = 0.5
+DEFAULT_SCRIPT = "function_app.py"
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How worker processes are started. `environment` is the whole environment of the child.
+
+    `minimum_level`: log records below this level stay in the worker. `arguments` are options of the interpreter, put
+    before the worker's own file (a debugger's, say).
+    """
+
+    root: Path
+    python: Path
+    environment: Mapping[str, str]
+    script: str = DEFAULT_SCRIPT
+    process_count: int = 1
+    minimum_level: int = 10
+    arguments: tuple[str, ...] = ()
+
+
+class WorkerProcess(asyncio.SubprocessProtocol):
+    """Owns a child process and the calls that run in it.
+
+    `exited` is done with the exit code when the process has ended and all that it wrote has been read.
+    """
+
+    def __init__(self, options: WorkerOptions) -> None:
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._pending: dict[str, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
+        self._watched: dict[str, asyncio.Event] = {}
+        self._instances: dict[str, str] = {}
+        self._outgoing: list[bytes] = []
+        self._parser = FrameParser()
+        self._stderr = bytearray()
+        self._last_stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._transport: asyncio.SubprocessTransport | None = None
+        self._stdin: asyncio.WriteTransport | None = None
+        self.indexed: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self.exited: asyncio.Future[int] = self._loop.create_future()
+
+    @classmethod
+    async def start(cls, options: WorkerOptions) -> "WorkerProcess":
+        """Start the process and send it the first request; `indexed` tells when it has loaded the app.
+
+        Raises InterpreterUnusable.
+        """
+        environment = {name: value for name, value in options.environment.items() if name != "__PYVENV_LAUNCHER__"}
+        detached: dict[str, Any] = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+            if sys.platform == "win32"
+            else {"start_new_session": True}
+        )
+        try:
+            _, worker = await asyncio.get_running_loop().subprocess_exec(
+                lambda: cls(options),
+                str(options.python),
+                *options.arguments,
+                str(ENTRY),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=str(options.root),
+                env=environment,
+                **detached,
+            )
+        except OSError as error:
+            raise InterpreterUnusable(
+                f"The Python interpreter '{options.python}' cannot be started.",
+                cause=str(error),
+                remedy="Give a Python 3.10 or later with --python, or make the app's virtual environment anew.",
+            ) from error
+        start: dict[str, Any] = {"k": "start", "root": str(options.root), "script": options.script}
+        worker.send({**start, "level": options.minimum_level})
+        return worker
+
+    @property
+    def pid(self) -> int | None:
+        return self._transport.get_pid() if self._transport is not None else None
+
+    @property
+    def running_calls(self) -> int:
+        return len(self._pending)
+
+    @property
+    def last_stderr(self) -> tuple[str, ...]:
+        return tuple(self._last_stderr)
+
+    def send(self, header: dict[str, Any], blob: BlobWriter | None = None) -> None:
+        """Write a frame; frames of one turn of the loop go out together."""
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(encode(header, blob.parts if blob is not None else None))
+
+    async def request(
+        self, header: dict[str, Any], blob: BlobWriter | None = None, instance_id: str | None = None
+    ) -> tuple[dict[str, Any], bytes]:
+        """Run the call that `header` describes; `i` in it is its invocation ID. Raises FunctionFailed, WorkerLost.
+
+        A caller that is cancelled leaves the call running in the worker.
+        """
+        if self.exited.done():
+            raise self.lost()
+        invocation_id: str = header["i"]
+        answer = self._pending[invocation_id] = self._loop.create_future()
+        self._idle.clear()
+        if instance_id is not None:
+            self._instances[invocation_id] = instance_id
+        try:
+            self.send(header, blob)
+            if not self._writable.is_set():
+                await self._writable.wait()
+            reply, data = await answer
+        finally:
+            if instance_id is not None:
+                self._instances.pop(invocation_id, None)
+        if reply["k"] == "failed":
+            raise FunctionFailed(reply["type"], reply["message"], reply["stack"])
+        return reply, data
+
+    async def wait_ended(self, invocation_id: str, timeout: float) -> bool:
+        """Whether the call has ended in the worker, or ends within `timeout` seconds."""
+        if invocation_id not in self._pending:
+            return True
+        ended = self._watched.setdefault(invocation_id, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await ended.wait()
+        return ended.is_set()
+
+    async def wait_idle(self) -> None:
+        """Until no call is running, or the process has ended."""
+        await self._idle.wait()
+
+    async def stop(self, grace: float) -> None:
+        """Ask the process to finish its calls and to end; kill it when it has not after `grace` and a little more."""
+        if not self.exited.done():
+            self.send({"k": "stop", "grace": grace})
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace + 4):
+                    await asyncio.shield(self.exited)
+                return
+            self.kill()
+        await asyncio.shield(self.exited)
+
+    def kill(self) -> None:
+        """End the process and what user code has started in its group, at once."""
+        pid = self.pid
+        if pid is None or self.exited.done():
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                os.kill(pid, signal.SIGTERM)
+            else:
+                os.killpg(pid, signal.SIGKILL)
+
+    def lost(self) -> WorkerLost:
+        """The error of a call whose process has ended."""
+        code = self.exited.result() if self.exited.done() else None
+        lines = "\n".join(self.last_stderr)
+        return WorkerLost(
+            "The worker process ended while it ran the function"
+            if code is None
+            else f"The worker process ended with {describe_exit(code)} while it ran the function.",
+            cause=f"Its last lines on stderr:\n{lines}" if lines else None,
+        )
+
+    # asyncio.SubprocessProtocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.SubprocessTransport", transport)
+        self._stdin = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 1:
+            for header, blob in self._parser.feed(data):
+                self._received(header, blob)
+        else:
+            self._stderr += data
+            *lines, rest = self._stderr.split(b"\n")
+            self._stderr = rest
+            for line in lines:
+                self._stderr_line(line)
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def process_exited(self) -> None:
+        # A program that user code started may keep the pipes open for ever.
+        self._loop.call_later(PIPES_CLOSE_WITHIN, self._ended)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ended()
+
+    def _flush(self) -> None:
+        frames, self._outgoing = self._outgoing, []
+        if self._stdin is not None and not self._stdin.is_closing():
+            self._stdin.write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def _received(self, header: dict[str, Any], blob: bytes) -> None:
+        kind = header["k"]
+        if kind in ("result", "failed", "orchestrated"):
+            answer = self._pending.pop(header["i"], None)
+            if (watched := self._watched.pop(header["i"], None)) is not None:
+                watched.set()
+            if not self._pending:
+                self._idle.set()
+            if answer is not None and not answer.done():
+                answer.set_result((header, blob))
+        elif kind == "indexed":
+            if not self.indexed.done():
+                self.indexed.set_result(header)
+        else:
+            if kind == "console" and header["s"] == "stderr":
+                self._last_stderr.append(header["t"])
+            log_relay.relay(header, self._instances.get(header.get("i", "")))
+
+    def _stderr_line(self, line: bytes | bytearray) -> None:
+        text = line.decode("utf-8", "replace").rstrip("\r")
+        self._last_stderr.append(text)
+        log_relay.relay({"k": "console", "s": "stderr", "t": text}, None)
+
+    def _ended(self) -> None:
+        if self.exited.done() or self._transport is None:
+            return
+        if self._stderr:
+            self._stderr_line(self._stderr)
+            self._stderr = bytearray()
+        code = self._transport.get_returncode()
+        self.exited.set_result(-1 if code is None else code)
+        self._transport.close()
+        if not self.indexed.done():
+            self.indexed.cancel()
+        for answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(self.lost())
+        self._pending.clear()
+        for watched in self._watched.values():
+            watched.set()
+        self._idle.set()
+        self._writable.set()
+
+
+def describe_exit(code: int) -> str:
+    """`code 3 (0x3)`, or the signal that ended the process."""
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"signal {-code} ({signal.Signals(-code).name})"
+    return f"code {code} (0x{code & 0xFFFFFFFF:X})"

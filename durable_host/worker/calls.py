@@ -1,0 +1,93 @@
+"""One call of a user function: arguments in, answer frame out.
+
+Source: spec/functions-host.md, sections 2.1 to 2.5.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from . import failures, scope, wire
+from .frames import Blob
+from .loaded import LoadedFunction
+from .sdk import Sdk
+
+# An answer: header and blob of its frame.
+Answer = tuple[dict[str, Any], "Blob | None"]
+
+
+class Call:
+    """A requested invocation: prepares the arguments, encodes what the function gave."""
+
+    __slots__ = ("_blob", "_header", "_outs", "function", "scope", "sdk")
+
+    def __init__(self, sdk: Sdk, function: LoadedFunction, header: dict[str, Any], blob: bytes) -> None:
+        self.sdk = sdk
+        self.function = function
+        self.scope: scope.Scope = (header["i"], function.name)
+        self._header = header
+        self._blob = blob
+        self._outs: dict[str, Any] = {}
+
+    def arguments(self) -> dict[str, Any]:
+        header, signature, datum = self._header, self.function.signature, self.sdk.datum
+        values: dict[str, Any] = header["in"]
+        metadata: dict[str, Any] | None = None
+        arguments: dict[str, Any] = {}
+        for name, parameter in signature.inputs.items():
+            value = values.get(name) or wire.EMPTY
+            if parameter.wants_metadata and metadata is None:
+                metadata = wire.read_metadata(datum, header.get("m") or {})
+            decoded = wire.read(datum, value, self._blob)
+            try:
+                arguments[name] = parameter.converter.decode(decoded, trigger_metadata=metadata or {})
+            except NotImplementedError:
+                raise TypeError(
+                    "unable to decode incoming TypedData: unsupported combination of TypedData field "
+                    f"{decoded.type!r} and expected binding type {parameter.converter}"
+                ) from None
+        if signature.wants_context:
+            arguments["context"] = self.sdk.context(header, self.function.directory)
+        for name in signature.outputs:
+            arguments[name] = self._outs[name] = self.sdk.out()
+        return arguments
+
+    def answer(self, result: Any) -> Answer:
+        signature = self.function.signature
+        if signature.returns is None and result is not None:
+            if inspect.iscoroutine(result):
+                result.close()
+            raise RuntimeError(f"function '{self.function.name}' without a $return binding returned a non-None value")
+        blob = Blob()
+        answer: dict[str, Any] = {"k": "result", "i": self._header["i"]}
+        outputs: dict[str, Any] = {}
+        for name, out in self._outs.items():
+            if (value := out.get()) is not None:
+                outputs[name] = _encode(signature.outputs[name], value, blob)
+        if outputs:
+            answer["o"] = outputs
+        if signature.returns is not None:
+            answer["r"] = _encode(signature.returns, result, blob)
+        return answer, blob
+
+    def failure(self, error: BaseException) -> Answer:
+        return {"k": "failed", "i": self._header["i"], **failures.describe(error)}, None
+
+
+def _encode(parameter: Any, value: Any, blob: Blob) -> list[Any]:
+    raw_cookies = _raw_cookies(value) if parameter.binding_type == "http" else []
+    try:
+        datum = parameter.converter.encode(value, expected_type=parameter.python_type)
+    except NotImplementedError:
+        raise TypeError(
+            f'unable to encode outgoing TypedData: unsupported type "{parameter.binding_type}" for Python type '
+            f'"{type(value).__name__}"'
+        ) from None
+    return wire.write(datum, blob, raw_cookies)
+
+
+def _raw_cookies(response: Any) -> list[str]:
+    """Set-Cookie headers before the converter parses and drops them."""
+    get_all = getattr(getattr(response, "headers", None), "getlist", None)
+    return [str(cookie) for cookie in get_all("Set-Cookie")] if get_all is not None else []

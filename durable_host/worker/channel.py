@@ -1,0 +1,72 @@
+"""The worker's end of the pipe to the host: whole frames, from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from typing import Any
+
+from .frames import Blob, encode
+
+
+class Channel:
+    """Writes frames to `descriptor`.
+
+    Answers of the event loop's thread are gathered and written together once per turn of the loop; everything else
+    is written at once and in order, so that the last log line before a crash reaches the host.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.RLock()
+        self._gathered = bytearray()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def send(self, header: dict[str, Any], blob: Blob | None = None) -> None:
+        frame = encode(header, blob)
+        with self._lock:
+            if self._gathered:
+                self._gathered += frame
+                self._write_gathered()
+            else:
+                self._write(frame)
+
+    def gather(self, header: dict[str, Any], blob: Blob | None = None) -> None:
+        """Only from the event loop's thread."""
+        frame = encode(header, blob)
+        with self._lock:
+            is_first = not self._gathered
+            self._gathered += frame
+        if is_first and self._loop is not None:
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        with self._lock:
+            if self._gathered:
+                self._write_gathered()
+
+    def after_fork(self) -> None:
+        """A forked child of user code must not write on the host's pipe."""
+        self._lock = threading.RLock()
+        self._gathered.clear()
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _write_gathered(self) -> None:
+        data = bytes(self._gathered)
+        self._gathered.clear()
+        self._write(data)
+
+    def _write(self, data: bytes) -> None:
+        if self._descriptor < 0:
+            return
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError:
+            self._descriptor = -1

@@ -1,0 +1,133 @@
+"""Standard streams of the worker: the pipes carry frames, what user code prints becomes console records.
+
+Source: spec/functions-host.md, section 2.6.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from . import scope
+from .channel import Channel
+
+LONGEST_LINE = 64 * 1024
+
+
+def take_pipes() -> tuple[int, int]:
+    """Private descriptors of the host's pipes (requests, answers); 0 then reads nothing, 1 is free for capture."""
+    requests, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+    return requests, answers
+
+
+class Lines:
+    """Cuts written bytes into lines; each writer thread has its own unfinished line."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self._emit = emit
+        self._lock = threading.RLock()
+        self._unfinished: dict[int, bytes] = {}
+
+    def write(self, data: bytes) -> None:
+        writer = threading.get_ident()
+        with self._lock:
+            *lines, rest = (self._unfinished.pop(writer, b"") + data).split(b"\n")
+            if len(rest) > LONGEST_LINE:
+                lines.append(rest)
+                rest = b""
+            if rest:
+                self._unfinished[writer] = rest
+        for line in lines:
+            self._emit(_text(line))
+
+    def finish(self) -> None:
+        with self._lock:
+            rests = list(self._unfinished.values())
+            self._unfinished.clear()
+        for rest in rests:
+            self._emit(_text(rest))
+
+
+def _text(line: bytes) -> str:
+    return line.rstrip(b"\r").decode("utf-8", "replace")
+
+
+class CapturedStream(io.RawIOBase):
+    """What is behind `sys.stdout` and `sys.stderr`."""
+
+    def __init__(self, descriptor: int, lines: Lines) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self.lines = lines
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: Any, /) -> int:
+        written = bytes(data)
+        self.lines.write(written)
+        return len(written)
+
+
+class Capture:
+    """Turns prints, and writes to descriptor 1, into `console` frames. Descriptor 2 goes to the host as it is."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._streams: list[Lines] = []
+        sys.stdout = sys.__stdout__ = self._stream(1, "stdout")
+        sys.stderr = sys.__stderr__ = self._stream(2, "stderr")
+        self._pump_descriptor(1, "stdout")
+
+    def finish(self) -> None:
+        """Send unfinished lines."""
+        for lines in self._streams:
+            lines.finish()
+
+    def _stream(self, descriptor: int, name: str) -> io.TextIOWrapper:
+        lines = self._lines(name)
+        raw = cast("Any", CapturedStream(descriptor, lines))
+        return io.TextIOWrapper(
+            raw, encoding="utf-8", errors="backslashreplace", newline="\n", line_buffering=True, write_through=True
+        )
+
+    def _lines(self, name: str) -> Lines:
+        def emit(text: str) -> None:
+            frame: dict[str, Any] = {"k": "console", "s": name, "t": text}
+            if (owner := scope.resolve()) is not None:
+                frame["i"], frame["f"] = owner
+            self._channel.send(frame)
+
+        lines = Lines(emit)
+        self._streams.append(lines)
+        return lines
+
+    def _pump_descriptor(self, descriptor: int, name: str) -> None:
+        """C libraries and child processes write past `sys.stdout`."""
+        source, target = os.pipe()
+        os.dup2(target, descriptor)
+        os.close(target)
+        lines = self._lines(name)
+
+        def pump() -> None:
+            while data := os.read(source, 65536):
+                lines.write(data)
+
+        threading.Thread(target=pump, name="durable-host-console", daemon=True).start()
+
+
+def after_fork() -> None:
+    """A forked child of user code prints on the plain descriptors again."""
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)

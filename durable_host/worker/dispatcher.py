@@ -1,0 +1,191 @@
+"""Takes request frames and has the functions run: async ones on the loop, sync ones on the thread pool."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from . import failures, logs, scope
+from .calls import Answer, Call
+from .channel import Channel
+from .loaded import LoadedApp, LoadedFunction
+from .watchdog import Watchdog
+
+ORCHESTRATOR_THREADS = 4
+
+
+class Dispatcher:
+    """Owns the running calls. `handle` is called on the thread that reads the pipe."""
+
+    def __init__(self, app: LoadedApp, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
+        self._app = app
+        self._channel = channel
+        self._loop = loop
+        self._watchdog = Watchdog(loop, channel)
+        self._threads = ThreadPoolExecutor(_thread_count(channel), thread_name_prefix="durable-host-sync")
+        self._orchestrator_threads = ThreadPoolExecutor(ORCHESTRATOR_THREADS, "durable-host-orchestrator")
+        self._sessions: Any = None
+        self._sessions_lock = threading.Lock()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._running = 0
+        self._idle = threading.Condition()
+        self._asgi_startup = asyncio.Lock()
+
+    def handle(self, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
+        """Begin what a request asks for. A returned callable has to be run on the event loop."""
+        kind = header["k"]
+        if kind == "invoke":
+            return self._invoke(header, blob)
+        if kind == "orchestrate":
+            self._begin()
+            self._orchestrator_threads.submit(self._orchestrate, header)
+        elif kind == "forget":
+            if self._sessions is not None:
+                self._orchestrator_threads.submit(self._sessions.forget, header["key"])
+        elif kind == "cancel":
+            return lambda: self._cancel(header["i"])
+        return None
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Until no call is running; false after `timeout` seconds."""
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._running, timeout)
+
+    async def shut_down_asgi(self) -> None:
+        """Tell ASGI apps that have been started to shut down."""
+        for app in {id(app): app for app in (f.asgi_app for f in self._app.functions.values()) if app}.values():
+            if app.startup_task_done:
+                app.startup_task_done = False
+                await app.middleware.notify_shutdown()
+
+    def _invoke(self, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
+        function = self._app.functions.get(header["f"])
+        if function is None:
+            self._channel.send(_unknown(header))
+            return None
+        call = Call(self._app.sdk, function, header, blob)
+        self._begin()
+        if function.signature.is_async:
+            return lambda: self._start_task(call)
+        self._threads.submit(self._run_sync, call)
+        return None
+
+    def _start_task(self, call: Call) -> None:
+        task = self._loop.create_task(self._run_async(call))
+        self._tasks[call.scope[0]] = task
+        self._watchdog.begin(task, call.scope)
+
+    async def _run_async(self, call: Call) -> None:
+        scope.current.set(call.scope)
+        scope.enter(call.scope)
+        try:
+            answer = call.answer(await self._await(call.function, call.arguments()))
+        except BaseException as error:
+            answer = call.failure(error)
+        finally:
+            scope.leave(call.scope)
+            self._watchdog.end(self._tasks.pop(call.scope[0], None))
+        self._answer(answer, self._channel.gather)
+
+    async def _await(self, function: LoadedFunction, arguments: dict[str, Any]) -> Any:
+        """The lifespan start-up of an ASGI app runs once, however many first requests there are."""
+        app = function.asgi_app
+        if app is not None and not app.startup_task_done:
+            async with self._asgi_startup:
+                if not app.startup_task_done:
+                    if not await app.middleware.notify_startup():
+                        raise RuntimeError("ASGI middleware startup failed.")
+                    app.startup_task_done = True
+        return await function.function(**arguments)
+
+    def _run_sync(self, call: Call) -> None:
+        def run() -> Answer:
+            try:
+                return call.answer(call.function.function(**call.arguments()))
+            except BaseException as error:
+                return call.failure(error)
+
+        self._answer(self._in_scope(call.scope, run), self._channel.send)
+
+    def _orchestrate(self, header: dict[str, Any]) -> None:
+        def run() -> Answer:
+            try:
+                function = self._app.functions.get(header["f"])
+                if function is None:
+                    return _unknown(header), None
+                return {"k": "orchestrated", "i": header["i"], "p": self._handle_turn(header["p"], function)}, None
+            except BaseException as error:
+                return {"k": "failed", "i": header["i"], **failures.describe(error)}, None
+
+        self._answer(self._in_scope((header["i"], header["f"]), run), self._channel.send)
+
+    def _handle_turn(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
+        with self._sessions_lock:
+            if self._sessions is None:
+                from .orchestrations import OrchestrationSessions
+
+                self._sessions = OrchestrationSessions()
+        return self._sessions.handle(request, function.function)
+
+    def _in_scope(self, owner: scope.Scope, run: Callable[[], Answer]) -> Answer:
+        scope.enter(owner)
+        scope.thread_local_storage.invocation_id = owner[0]
+        context = contextvars.copy_context()
+        context.run(scope.current.set, owner)
+        try:
+            return context.run(run)
+        finally:
+            scope.leave(owner)
+            scope.thread_local_storage.invocation_id = None
+
+    def _answer(self, answer: Answer, write: Callable[..., None]) -> None:
+        try:
+            write(*answer)
+        except Exception as error:
+            write({"k": "failed", "i": answer[0]["i"], **failures.describe(error)})
+        self._end()
+
+    def _cancel(self, invocation_id: str) -> None:
+        if (task := self._tasks.get(invocation_id)) is not None:
+            task.cancel("the host gave the invocation up")
+
+    def _begin(self) -> None:
+        with self._idle:
+            self._running += 1
+
+    def _end(self) -> None:
+        with self._idle:
+            self._running -= 1
+            if not self._running:
+                self._idle.notify_all()
+
+
+def _unknown(header: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "k": "failed",
+        "i": header["i"],
+        "type": "RuntimeError",
+        "message": f"the app has no function {header['f']!r}",
+        "stack": "",
+    }
+
+
+def _thread_count(channel: Channel) -> int | None:
+    """PYTHON_THREADPOOL_THREAD_COUNT; None means Python's default."""
+    setting = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
+    if setting is None:
+        return None
+    if setting.strip().isdecimal() and int(setting) >= 1:
+        return int(setting)
+    logs.report(
+        channel,
+        logging.WARNING,
+        f"PYTHON_THREADPOOL_THREAD_COUNT must be a number from 1, not {setting!r}; the default is used",
+    )
+    return None

@@ -1,0 +1,71 @@
+"""How an exception of user code is told: `Type: text`, and a traceback that begins in the user's code.
+
+Source: spec/functions-host.md, section 2.5.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any
+
+_WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_IMPORT_MACHINERY = ("<frozen importlib", "<frozen runpy")
+MODULE_HINT = (
+    "Cannot find module. Please check the requirements.txt file for the missing module. For more info, please refer "
+    "the troubleshooting guide: https://aka.ms/functions-modulenotfound."
+)
+
+
+def text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as broken:
+        return f"<str() of the exception failed: {type(broken).__name__}>"
+
+
+def describe(error: BaseException, app_root: str | None = None) -> dict[str, Any]:
+    """Fields of a `failed` frame: type, message (without the type), stack; file and line in the app if known."""
+    told: dict[str, Any] = {"type": type(error).__name__, "message": text_of(error), "stack": stack_of(error)}
+    if app_root is not None and (place := _place_in_app(error, app_root)) is not None:
+        told["file"], told["line"] = place
+    return told
+
+
+def stack_of(error: BaseException) -> str:
+    """The traceback with its chained causes, without frames of the worker and the import machinery."""
+    try:
+        told = traceback.TracebackException.from_exception(error, compact=True)
+        _prune(told, set())
+        return "".join(told.format()).rstrip("\n")
+    except Exception:
+        return f"{type(error).__name__}: {text_of(error)}"
+
+
+def _prune(told: traceback.TracebackException, seen: set[int]) -> None:
+    if id(told) in seen:
+        return
+    seen.add(id(told))
+    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if not _is_ours(frame.filename)])
+    for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
+        if other is not None:
+            _prune(other, seen)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_WORKER_FOLDER, *_IMPORT_MACHINERY)) or filename.endswith(
+        (os.path.join("importlib", "__init__.py"), os.path.join("concurrent", "futures", "thread.py"))
+    )
+
+
+def _place_in_app(error: BaseException, app_root: str) -> tuple[str, int] | None:
+    """Where in the app it happened: the innermost frame there, or the place of a syntax error."""
+    if isinstance(error, SyntaxError) and error.filename and _is_inside(error.filename, app_root):
+        return error.filename, error.lineno or 1
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_inside(frame.filename, app_root)]
+    return (frames[-1].filename, frames[-1].lineno or 1) if frames else None
+
+
+def _is_inside(filename: str, app_root: str) -> bool:
+    path = os.path.abspath(filename)
+    return path.startswith(app_root + os.sep) and f"{os.sep}site-packages{os.sep}" not in path

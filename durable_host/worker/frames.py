@@ -1,0 +1,65 @@
+"""Frames on the pipes between host and worker.
+
+A frame is two big-endian 32-bit lengths, a JSON header of the first length and a blob of the second. Bytes and long
+texts travel in the blob; the header names them by offset and length.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+LENGTHS = struct.Struct(">II")
+INLINE_TEXT = 2048
+
+_encode_header = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+def encode(header: dict[str, Any], blob: Blob | None = None) -> bytes:
+    text = _encode_header(header).encode("ascii")
+    if blob is None or not blob.parts:
+        return LENGTHS.pack(len(text), 0) + text
+    return b"".join((LENGTHS.pack(len(text), blob.size), text, *blob.parts))
+
+
+class Blob:
+    """The raw part of one outgoing frame while it is put together."""
+
+    __slots__ = ("parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+
+    def add(self, data: bytes) -> tuple[int, int]:
+        """Offset and length under which the header refers to `data`."""
+        place = (self.size, len(data))
+        self.parts.append(data)
+        self.size += len(data)
+        return place
+
+
+class FrameParser:
+    """Cuts a byte stream into frames."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[tuple[dict[str, Any], bytes]]:
+        buffer = self._buffer
+        buffer += data
+        frames: list[tuple[dict[str, Any], bytes]] = []
+        start, available = 0, len(buffer)
+        while available - start >= LENGTHS.size:
+            header_size, blob_size = LENGTHS.unpack_from(buffer, start)
+            header_start = start + LENGTHS.size
+            blob_start = header_start + header_size
+            end = blob_start + blob_size
+            if end > available:
+                break
+            frames.append((json.loads(buffer[header_start:blob_start]), bytes(buffer[blob_start:end])))
+            start = end
+        if start:
+            del buffer[:start]
+        return frames

@@ -1,0 +1,92 @@
+"""A function of the app as the worker holds it, and what the host is told about it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import failures
+from .signature import Signature
+
+
+@dataclass(frozen=True)
+class LoadedFunction:
+    """A function that can be run. `directory` is what `context.function_directory` shows."""
+
+    name: str
+    function: Callable[..., Any]
+    signature: Signature
+    bindings: list[dict[str, Any]]
+    directory: str
+    script_file: str
+    entry_point: str
+    retry: dict[str, Any] | None = None
+    http_type: str = "function"
+    disabled: bool | str | None = None
+    asgi_app: Any = None
+
+    def describe(self) -> dict[str, Any]:
+        file, line = source_of(self.function)
+        return {
+            "name": self.name,
+            "bindings": self.bindings,
+            "directory": self.directory,
+            "script_file": self.script_file,
+            "entry_point": self.entry_point,
+            "retry": self.retry,
+            "is_async": self.signature.is_async,
+            "http_type": self.http_type,
+            "disabled": self.disabled,
+            "source_file": file,
+            "source_line": line,
+        }
+
+
+@dataclass
+class LoadedApp:
+    """What indexing found: functions by name, errors of single functions, an error of the app as a whole."""
+
+    functions: dict[str, LoadedFunction] = field(default_factory=dict[str, LoadedFunction])
+    errors: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    failure: dict[str, Any] | None = None
+    warnings: list[str] = field(default_factory=list[str])
+    model: str = "none"
+    sdk: Any = None
+
+    def add_error(self, function: str, error: BaseException, root: str) -> None:
+        self.errors.append({"function": function, **failures.describe(error, root)})
+
+
+def user_code(function: Any) -> Any:
+    """The function that the user wrote, behind what the SDKs put around it."""
+    for _ in range(20):
+        for marker in ("client_function", "orchestrator_function", "entity_function", "__wrapped__"):
+            inner = getattr(function, marker, None)
+            if callable(inner):
+                function = inner
+                break
+        else:
+            break
+    return function
+
+
+def source_of(function: Any) -> tuple[str | None, int | None]:
+    """File and line where the user's code of a function begins."""
+    code = getattr(user_code(function), "__code__", None)
+    if code is None:
+        return None, None
+    return os.path.abspath(code.co_filename), code.co_firstlineno
+
+
+def directory_of(function: Any, root: str) -> str:
+    """Folder of the file that defines the function; the app root for code of the SDK itself."""
+    try:
+        file = inspect.getfile(user_code(function))
+    except TypeError:
+        return root
+    folder = os.path.dirname(os.path.abspath(file))
+    is_inside = folder == root or folder.startswith(root + os.sep)
+    return folder if is_inside and f"{os.sep}site-packages" not in folder else root

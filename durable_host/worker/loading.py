@@ -1,0 +1,149 @@
+"""Loads the function app: the decorator model, else function.json.
+
+Source: spec/functions-host.md, sections 1.1 and 1.3.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import sys
+from datetime import datetime
+from typing import Any, cast
+
+from . import failures, loading_v1
+from .loaded import LoadedApp, LoadedFunction, directory_of
+from .sdk import Sdk, SdkMissing
+from .signature import inspect_function
+
+SCRIPT_NAME = re.compile(r"^[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py$")
+
+
+class InvalidFileNameError(Exception):
+    """PYTHON_SCRIPT_FILE_NAME is no file name of a Python module."""
+
+
+def load_app(root: str, script_name: str) -> LoadedApp:
+    """Import and index the app in `root`, once in a process: indexing an app object twice is an error of the SDK."""
+    app = LoadedApp()
+    try:
+        if not SCRIPT_NAME.match(script_name):
+            raise InvalidFileNameError(f"Invalid file name: {script_name}")
+        has_script = os.path.isfile(os.path.join(root, script_name))
+        if not has_script and not loading_v1.find_folders(root):
+            return app
+        app.sdk = Sdk()
+        if has_script:
+            _load_decorated(app, root, script_name)
+        if not app.functions and not app.errors:
+            loading_v1.load(app, root)
+        elif left_out := loading_v1.find_folders(root):
+            app.warnings.append(
+                f"Detected mixed function app. Some functions may not be indexed - {', '.join(left_out)}: their "
+                f"function.json is ignored because {script_name} defines functions"
+            )
+    except SdkMissing:
+        app.failure = _sdk_missing()
+    except BaseException as error:
+        app.failure = _failure(error, root)
+    return app
+
+
+def _load_decorated(app: LoadedApp, root: str, script_name: str) -> None:
+    app.model = "v2"
+    register = _find_app_object(app.sdk, _import_script(root, script_name), script_name)
+    is_asgi = isinstance(register, getattr(app.sdk.functions, "AsgiFunctionApp", ()))
+    for function in register.get_functions():
+        name: str = function.get_function_name()
+        try:
+            app.functions[name] = _loaded(app.sdk, function, name, root, register if is_asgi else None)
+        except Exception as error:
+            app.add_error(name, error, root)
+
+
+def _import_script(root: str, script_name: str) -> Any:
+    """Import the script as the module of its stem, from the app root even if another module has that name."""
+    name = script_name[: -len(".py")]
+    spec = importlib.util.spec_from_file_location(name, os.path.join(root, script_name))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+def _find_app_object(sdk: Sdk, module: Any, script_name: str) -> Any:
+    """The one top-level FunctionApp. A second name of the same object counts as a second app, as in Azure."""
+    values = cast("list[Any]", list(vars(module).values()))
+    found: list[Any] = [value for value in values if isinstance(value, sdk.functions.FunctionRegister)]
+    if not found:
+        raise ValueError(f"Could not find top level function app instances in {script_name}.")
+    if len(found) > 1:
+        raise ValueError("More than one FunctionApp or other top level function app instances are defined.")
+    return found[0]
+
+
+def _loaded(sdk: Sdk, function: Any, name: str, root: str, asgi_app: Any) -> LoadedFunction:
+    bindings = [_normalised(json.loads(text)) for text in function.get_raw_bindings()]
+    user_function = function.get_user_function()
+    http_type: str = getattr(function, "http_type", "function")
+    return LoadedFunction(
+        name=name,
+        function=user_function,
+        signature=inspect_function(sdk, name, user_function, bindings),
+        bindings=bindings,
+        directory=directory_of(user_function, root),
+        script_file=getattr(function, "function_script_file", "function_app.py"),
+        entry_point=getattr(user_function, "__name__", name),
+        retry=_retry(function.get_settings_dict("retry_policy")),
+        http_type=http_type,
+        asgi_app=asgi_app if http_type == "asgi" else None,
+    )
+
+
+def _normalised(binding: dict[str, Any]) -> dict[str, Any]:
+    """Enums of the decorators are upper-case names, those of function.json lower-case: directions become lower."""
+    return {**binding, "direction": str(binding.get("direction", "in")).lower()}
+
+
+def _retry(settings: dict[str, str] | None) -> dict[str, Any] | None:
+    """Retry policy of `@app.retry` with intervals in seconds. Raises ValueError as Azure's worker does."""
+    if not settings or not settings.get("strategy"):
+        return None
+    return {
+        "strategy": settings["strategy"],
+        "max_retry_count": int(settings["max_retry_count"]),
+        "delay_interval": _seconds(settings.get("delay_interval")),
+        "minimum_interval": _seconds(settings.get("minimum_interval")),
+        "maximum_interval": _seconds(settings.get("maximum_interval")),
+    }
+
+
+def _seconds(interval: str | None) -> float | None:
+    if not interval:
+        return None
+    parsed = datetime.strptime(interval, "%H:%M:%S")
+    return parsed.hour * 3600.0 + parsed.minute * 60.0 + parsed.second
+
+
+def _failure(error: BaseException, root: str) -> dict[str, Any]:
+    if isinstance(error, ModuleNotFoundError):
+        if error.name == "azure" or (error.name or "").startswith("azure.functions"):
+            return {**failures.describe(error, root), **_sdk_missing()}
+        told = failures.describe(error, root)
+        told["message"] += f". {failures.MODULE_HINT} Current sys.path: {' '.join(sys.path)}"
+        return {"kind": "import", "module": error.name, **told}
+    kind = "import" if isinstance(error, (ImportError, SyntaxError)) else "load"
+    return {"kind": kind, **failures.describe(error, root)}
+
+
+def _sdk_missing() -> dict[str, Any]:
+    return {
+        "kind": "sdk_missing",
+        "type": "ModuleNotFoundError",
+        "message": "No module named 'azure.functions'",
+        "stack": "",
+    }

@@ -1,0 +1,134 @@
+"""Loads functions that are described by function.json files.
+
+Source: spec/functions-host.md, section 1.3.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import types
+from typing import Any
+
+from .loaded import LoadedApp, LoadedFunction
+from .signature import FunctionLoadError, inspect_function
+
+PACKAGE = "__app__"
+DEFAULT_ENTRY_POINT = "main"
+
+
+def find_folders(root: str) -> list[str]:
+    """Immediate sub-folders of the app with a function.json; their names are the function names."""
+    with os.scandir(root) as entries:
+        folders = [entry.name for entry in entries if entry.is_dir()]
+    return sorted(name for name in folders if os.path.isfile(os.path.join(root, name, "function.json")))
+
+
+def load(app: LoadedApp, root: str) -> None:
+    """Add the functions of `root` to `app`; one that does not load becomes an error and the others still work."""
+    folders = find_folders(root)
+    if not folders:
+        return
+    app.model = "v1"
+    package = types.ModuleType(PACKAGE)
+    package.__path__ = [root]
+    sys.modules[PACKAGE] = package
+    for name in folders:
+        try:
+            app.functions[name] = _load_function(app.sdk, root, name)
+        except Exception as error:
+            app.add_error(name, error, root)
+
+
+def _load_function(sdk: Any, root: str, name: str) -> LoadedFunction:
+    folder = os.path.join(root, name)
+    config = _read_config(os.path.join(folder, "function.json"))
+    bindings = [_binding(entry) for entry in config.get("bindings") or []]
+    script = _script_of(folder, config.get("scriptFile"))
+    entry_point = config.get("entryPoint") or DEFAULT_ENTRY_POINT
+    module = importlib.import_module(_module_name(root, name, script))
+    function = getattr(module, entry_point, None)
+    if not callable(function):
+        raise RuntimeError(f"function {name}: {entry_point}() is not present in {script}")
+    return LoadedFunction(
+        name=name,
+        function=function,
+        signature=inspect_function(sdk, name, function, bindings),
+        bindings=bindings,
+        directory=folder,
+        script_file=os.path.relpath(script, root),
+        entry_point=entry_point,
+        retry=_retry(config.get("retry")),
+        disabled=config.get("disabled"),
+    )
+
+
+def _read_config(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8-sig") as file:
+        try:
+            config = json.load(file)
+        except ValueError as error:
+            raise ValueError(f"Unable to parse function.json: {error} ({path})") from None
+    if not isinstance(config, dict):
+        raise ValueError(f"function.json must hold a JSON object ({path})")
+    return config
+
+
+def _binding(entry: Any) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise ValueError("every entry of 'bindings' must be a JSON object")
+    return {**entry, "name": entry.get("name") or "", "type": entry.get("type") or "", "direction": _direction(entry)}
+
+
+def _direction(entry: dict[str, Any]) -> str:
+    direction = str(entry.get("direction") or "in").lower()
+    if direction not in ("in", "out", "inout"):
+        raise ValueError(f"'{entry['direction']}' is not a valid binding direction.")
+    return direction
+
+
+def _script_of(folder: str, configured: str | None) -> str:
+    if configured:
+        script = os.path.normpath(os.path.join(folder, configured))
+        if not os.path.isfile(script):
+            raise FileNotFoundError(
+                "Invalid script file name configuration. The 'scriptFile' property is set to a file that does not exist."
+            )
+        return script
+    files = [
+        name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)) and name != "function.json"
+    ]
+    candidates = files if len(files) == 1 else [name for name in ("run.py", "__init__.py") if name in files]
+    if not candidates:
+        raise FileNotFoundError(
+            "Unable to determine the primary function script. Make sure at least one script file is present. Try "
+            "renaming your entry point script to 'run' or alternatively you can specify the name of the entry point "
+            "script explicitly by adding a 'scriptFile' property to your function metadata."
+        )
+    return os.path.join(folder, candidates[0])
+
+
+def _module_name(root: str, name: str, script: str) -> str:
+    relative = os.path.relpath(script, root)
+    if relative.startswith(os.pardir):
+        raise FunctionLoadError(
+            name, f"script path {script} is not relative to the specified function directory {os.path.join(root, name)}"
+        )
+    stem, extension = os.path.splitext(relative)
+    if extension != ".py":
+        raise FunctionLoadError(name, f"invalid Python filename {script}")
+    parts = stem.split(os.sep)
+    if parts[-1] == "__init__":
+        parts.pop()
+    return ".".join([PACKAGE, *parts])
+
+
+def _retry(config: Any) -> dict[str, Any] | None:
+    """The `retry` object as it is written; the host reads the intervals."""
+    if not config:
+        return None
+    if not isinstance(config, dict):
+        raise ValueError("'retry' must be a JSON object")
+    return {"raw": config}

@@ -1,0 +1,66 @@
+"""Log records of user code on their way to the host.
+
+Source: spec/functions-host.md, section 2.6.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from . import scope
+from .channel import Channel
+
+SYSTEM_PREFIXES = ("azure_functions_worker", "azure.functions")
+
+
+class HostHandler(logging.Handler):
+    """Root handler: level, text, logger name and the invocation that the record belongs to."""
+
+    def __init__(self, channel: Channel, level: int) -> None:
+        super().__init__(level)
+        self._channel = channel
+
+    def createLock(self) -> None:  # noqa: N802
+        """No lock: the channel has one, and a fork in the middle of a record must not block the child."""
+        self.lock = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            frame: dict[str, Any] = {
+                "k": "log",
+                "l": _level(record.levelno),
+                "c": record.name,
+                "t": self.format(record),
+            }
+            if (owner := scope.resolve()) is not None:
+                frame["i"], frame["f"] = owner
+            self._channel.send(frame)
+        except Exception:
+            self.handleError(record)
+
+
+def _level(number: int) -> int:
+    for level in (logging.CRITICAL, logging.ERROR, logging.WARNING, logging.INFO):
+        if number >= level:
+            return level
+    return logging.DEBUG
+
+
+def install(channel: Channel, minimum_level: int) -> None:
+    """Levels as the real worker has them, but for the Azure SDK's: its request logs would drown everything else."""
+    root = logging.getLogger()
+    root.addHandler(HostHandler(channel, minimum_level))
+    root.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("azure.functions").setLevel(logging.INFO)
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+
+
+def report(channel: Channel, level: int, text: str, owner: scope.Scope | None = None) -> None:
+    """A record of the worker itself."""
+    frame: dict[str, Any] = {"k": "worker", "l": level, "t": text}
+    if owner is not None:
+        frame["i"], frame["f"] = owner
+    channel.send(frame)

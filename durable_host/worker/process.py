@@ -1,0 +1,187 @@
+"""The worker process from its first frame to its exit."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import gc
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from . import console, failures, logs, scope, sdk
+from .channel import Channel
+from .dispatcher import Dispatcher
+from .frames import FrameParser
+from .loaded import LoadedApp
+from .loading import load_app
+
+READ_SIZE = 256 * 1024
+GRACE_WITHOUT_HOST = 2.0
+ASGI_SHUTDOWN_SECONDS = 2.0
+
+
+def run() -> None:
+    """Serve the host on descriptors 0 and 1 until it says stop or goes away."""
+    requests, answers = console.take_pipes()
+    channel = Channel(answers)
+    capture = console.Capture(channel)
+    faulthandler.enable(file=2)
+    _ignore_signals()
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lambda: _after_fork(channel, requests))
+    reader = _Reader(requests)
+    frames = reader.read()
+    if not frames:
+        return
+    (start, _), *early = frames
+    Worker(channel, capture, reader, start).serve(early)
+
+
+class Worker:
+    """Loads the app, then hands request frames to the dispatcher."""
+
+    def __init__(self, channel: Channel, capture: console.Capture, reader: _Reader, start: dict[str, Any]) -> None:
+        self._channel = channel
+        self._capture = capture
+        self._reader = reader
+        self._start = start
+        self._loop = asyncio.new_event_loop()
+        self._is_stopping = False
+
+    def serve(self, early: list[tuple[dict[str, Any], bytes]]) -> None:
+        logs.install(self._channel, self._start["level"])
+        scope.inherit_into_threads()
+        asyncio.set_event_loop(self._loop)
+        self._channel.attach(self._loop)
+        app = self._load()
+        dispatcher = Dispatcher(app, self._channel, self._loop)
+        threading.Thread(target=self._read, args=(dispatcher, early), name="durable-host-requests", daemon=True).start()
+        while not self._is_stopping:
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                logs.report(
+                    self._channel, logging.ERROR, f"A background task of the app raised {type(error).__name__}; ignored"
+                )
+        self._capture.finish()
+
+    def _load(self) -> LoadedApp:
+        root: str = self._start["root"]
+        os.chdir(root)
+        packages = os.path.join(root, ".python_packages", "lib", "site-packages")
+        sys.path.extend(path for path in (packages, root) if path not in sys.path and os.path.isdir(path))
+        app = load_app(root, self._start["script"])
+        gc.collect()
+        gc.freeze()
+        self._channel.send(
+            {
+                "k": "indexed",
+                "functions": [function.describe() for function in app.functions.values()],
+                "errors": app.errors,
+                "failure": app.failure,
+                "warnings": app.warnings,
+                "model": app.model,
+                "python": platform.python_version(),
+                "executable": sys.executable,
+                "sdk": sdk.versions(),
+            }
+        )
+        return app
+
+    def _read(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
+        """The request thread. It goes on while user code blocks the loop, so the end of the host is never missed."""
+        grace = GRACE_WITHOUT_HOST
+        while True:
+            on_loop: list[Callable[[], None]] = []
+            stop: dict[str, Any] | None = None
+            for header, blob in frames:
+                if header["k"] == "stop":
+                    stop = header
+                elif (action := self._handle(dispatcher, header, blob)) is not None:
+                    on_loop.append(action)
+            if on_loop:
+                self._loop.call_soon_threadsafe(_run_all, on_loop)
+            if stop is not None:
+                grace = float(stop["grace"])
+                break
+            frames = self._reader.read()
+            if not frames:
+                break
+        self._stop(dispatcher, grace)
+
+    def _handle(self, dispatcher: Dispatcher, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
+        try:
+            return dispatcher.handle(header, blob)
+        except Exception as error:
+            self._channel.send({"k": "failed", "i": header.get("i"), **failures.describe(error)})
+            return None
+
+    def _stop(self, dispatcher: Dispatcher, grace: float) -> None:
+        """Let calls finish, then end the process even if user code never does."""
+        dispatcher.wait_idle(grace)
+        self._is_stopping = True
+        deadline = threading.Timer(ASGI_SHUTDOWN_SECONDS + 1, self._exit)
+        deadline.daemon = True
+        deadline.start()
+        try:
+            goodbye = asyncio.run_coroutine_threadsafe(dispatcher.shut_down_asgi(), self._loop)
+            goodbye.result(ASGI_SHUTDOWN_SECONDS)
+        except Exception as error:
+            logs.report(
+                self._channel, logging.WARNING, f"The shutdown of the ASGI app failed: {type(error).__name__}: {error}"
+            )
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _exit(self) -> None:
+        self._capture.finish()
+        self._channel.flush()
+        os._exit(0)
+
+
+class _Reader:
+    """Blocking reads of whole frames; an empty list is the end of the host."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._parser = FrameParser()
+
+    def read(self) -> list[tuple[dict[str, Any], bytes]]:
+        while True:
+            try:
+                data = os.read(self._descriptor, READ_SIZE)
+            except OSError:
+                return []
+            if not data:
+                return []
+            if frames := self._parser.feed(data):
+                return frames
+
+
+def _run_all(actions: list[Callable[[], None]]) -> None:
+    for action in actions:
+        action()
+
+
+def _ignore_signals() -> None:
+    """Ctrl-C and a service manager's SIGTERM are the host's business; it ends the worker through the pipe.
+
+    Handlers instead of SIG_IGN, because programs that user code starts would inherit that.
+    """
+    for name in ("SIGINT", "SIGTERM"):
+        signal.signal(getattr(signal, name), lambda *_: None)
+
+
+def _after_fork(channel: Channel, requests: int) -> None:
+    console.after_fork()
+    channel.after_fork()
+    os.close(requests)
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, logs.HostHandler)]:
+        root.removeHandler(handler)
+        root.addHandler(logging.StreamHandler())

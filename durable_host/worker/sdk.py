@@ -1,0 +1,137 @@
+"""What the worker takes from the app's own `azure.functions`: converters, `Datum`, base classes.
+
+Imported late, because the app's interpreter may not have the package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+from . import scope
+
+
+class SdkMissing(Exception):
+    """The app's interpreter has no azure-functions package."""
+
+
+class Sdk:
+    """The SDK in use. `generic` stands for every binding type without a converter of its own."""
+
+    def __init__(self) -> None:
+        try:
+            self.functions: Any = importlib.import_module("azure.functions")
+            meta: Any = importlib.import_module("azure.functions.meta")
+        except ModuleNotFoundError as error:
+            if error.name not in ("azure", "azure.functions"):
+                raise
+            raise SdkMissing from error
+        self.datum: Any = meta.Datum
+        self._registry: Any = meta.get_binding_registry()
+        self.out: Any = _out_class(self.functions)
+        self.context: Any = _context_class(self.functions)
+
+    def converter(self, binding_type: str) -> Any | None:
+        """The SDK's converter of a binding type; None means the generic one."""
+        return self._registry.get(binding_type)
+
+
+def versions() -> dict[str, str]:
+    """Versions of the SDK packages that the app has imported, from their dist-info folders."""
+    found: dict[str, str] = {}
+    for module, distribution in (
+        ("azure.functions", "azure_functions"),
+        ("azure.durable_functions", "azure_functions_durable"),
+        ("durabletask", "durabletask"),
+    ):
+        file = getattr(sys.modules.get(module), "__file__", None)
+        if not file:
+            continue
+        folder = os.path.dirname(file)
+        site_packages = folder if not module.startswith("azure.") else os.path.dirname(folder)
+        prefix = distribution + "-"
+        try:
+            entries = os.listdir(os.path.dirname(site_packages))
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.endswith(".dist-info") and entry.startswith(prefix):
+                found[distribution.replace("_", "-")] = entry[len(prefix) : -len(".dist-info")]
+    return found
+
+
+def _out_class(functions: Any) -> Any:
+    class Out(functions.Out):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._value: Any = None
+
+        def set(self, val: Any) -> None:
+            self._value = val
+
+        def get(self) -> Any:
+            return self._value
+
+    return Out
+
+
+class TraceContext:
+    """`context.trace_context`, with the old CamelCase names beside the new ones."""
+
+    def __init__(self, trace_parent: str, trace_state: str, attributes: dict[str, str]) -> None:
+        self.trace_parent = self.Traceparent = trace_parent
+        self.trace_state = self.Tracestate = trace_state
+        self.attributes = self.Attributes = attributes
+
+
+class RpcException:
+    def __init__(self, source: str = "", stack_trace: str = "", message: str = "") -> None:
+        self.source = source
+        self.stack_trace = stack_trace
+        self.message = message
+
+
+class RetryContext:
+    """`context.retry_context`: documented is `exception`, the real object has `rpc_exception`; both are here."""
+
+    def __init__(self, retry_count: int, max_retry_count: int, exception: RpcException) -> None:
+        self.retry_count = retry_count
+        self.max_retry_count = max_retry_count
+        self.exception = self.rpc_exception = exception
+
+
+def _context_class(functions: Any) -> Any:
+    class Context(functions.Context):  # type: ignore[misc]
+        def __init__(self, request: dict[str, Any], directory: str) -> None:
+            self._request = request
+            self._directory = directory
+
+        @property
+        def invocation_id(self) -> str:
+            return self._request["i"]
+
+        @property
+        def thread_local_storage(self) -> Any:
+            return scope.thread_local_storage
+
+        @property
+        def function_name(self) -> str:
+            return self._request["f"]
+
+        @property
+        def function_directory(self) -> str:
+            return self._directory
+
+        @property
+        def trace_context(self) -> TraceContext:
+            request = self._request
+            return TraceContext(request.get("tp") or "", request.get("ts") or "", request.get("ta") or {})
+
+        @property
+        def retry_context(self) -> RetryContext:
+            request = self._request
+            told = RpcException(**(request.get("re") or {}))
+            return RetryContext(request.get("rc") or 0, request.get("mrc") or 0, told)
+
+    return Context

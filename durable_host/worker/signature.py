@@ -1,0 +1,223 @@
+"""Checks a user function against its bindings and finds the converter of every parameter.
+
+Source: spec/functions-host.md, section 1.4.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .generic import GenericBinding
+from .sdk import Sdk
+
+DURABLE_TRIGGERS = frozenset({"activityTrigger", "orchestrationTrigger", "entityTrigger"})
+
+
+class FunctionLoadError(Exception):
+    """The function does not fit its bindings."""
+
+    def __init__(self, function: str, detail: str) -> None:
+        super().__init__(f"cannot load the {function} function: {detail}")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """How one binding is converted. `wants_metadata` is false for converters that never look at it."""
+
+    binding_type: str
+    converter: Any
+    python_type: Any
+    wants_metadata: bool
+
+
+@dataclass(frozen=True)
+class Signature:
+    inputs: dict[str, Parameter]
+    outputs: dict[str, Parameter]
+    returns: Parameter | None
+    wants_context: bool
+    is_async: bool = False
+    hints: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def inspect_function(sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]]) -> Signature:
+    """Raises FunctionLoadError with the texts of Azure's worker, but for the ones that it garbles."""
+    return _Inspection(sdk, name, function, bindings).run()
+
+
+class _Inspection:
+    def __init__(self, sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]]) -> None:
+        self.sdk = sdk
+        self.name = name
+        self.function = function
+        self.generic = GenericBinding(sdk.datum)
+        self.bindings = bindings
+
+    def error(self, detail: str) -> FunctionLoadError:
+        return FunctionLoadError(self.name, detail)
+
+    def run(self) -> Signature:
+        bound, returns = self._sort_bindings()
+        hints = self._hints()
+        parameters = list(inspect.signature(self.function).parameters)
+        wants_context = "context" in parameters and "context" not in bound
+        if wants_context:
+            parameters.remove("context")
+            self._check_context(hints)
+        if extra := set(parameters) - set(bound):
+            raise self.error(
+                "the following parameters are declared in Python but not in the function definition "
+                f"(function.json or function decorators): {_names(extra)}"
+            )
+        if missing := set(bound) - set(parameters):
+            raise self.error(
+                "Extra parameters in binding definition — the following parameters are declared as bindings but are "
+                f"not present in Python: {_names(missing)}"
+            )
+        inputs: dict[str, Parameter] = {}
+        outputs: dict[str, Parameter] = {}
+        for name, binding in bound.items():
+            is_out = binding["direction"] == "out"
+            (outputs if is_out else inputs)[name] = self._parameter(
+                name, binding, is_out, name in hints, hints.get(name)
+            )
+        return Signature(
+            inputs=inputs,
+            outputs=outputs,
+            returns=self._returns(returns, hints),
+            wants_context=wants_context,
+            is_async=inspect.iscoroutinefunction(self.function),
+        )
+
+    def _sort_bindings(self) -> tuple[dict[str, dict[str, Any]], tuple[str, bool] | None]:
+        """Bindings by parameter name, and (type, explicit) of the return value."""
+        bound: dict[str, dict[str, Any]] = {}
+        returns: tuple[str, bool] | None = None
+        for binding in self.bindings:
+            name, kind, direction = binding["name"], binding["type"], binding["direction"]
+            if direction == "inout":
+                raise self.error('"inout" bindings are not supported')
+            if name == "$return":
+                if direction != "out":
+                    raise self.error('"$return" binding must have direction set to "out"')
+                returns = (kind, True)
+                continue
+            bound[name] = binding
+            if self._has_implicit_return(kind) and (returns is None or not returns[1]):
+                returns = (kind, False)
+        return bound, returns
+
+    def _has_implicit_return(self, kind: str) -> bool:
+        converter = self.sdk.converter(kind)
+        if converter is None:
+            return True
+        return bool(getattr(converter, "has_implicit_output", lambda: False)())
+
+    def _hints(self) -> dict[str, Any]:
+        try:
+            return {name: _without_none(hint) for name, hint in typing.get_type_hints(self.function).items()}
+        except Exception as error:
+            raise self.error(
+                f"its annotations cannot be resolved: {type(error).__name__}: {error}. Names that are imported under "
+                "TYPE_CHECKING only do not exist when the function is loaded"
+            ) from error
+
+    def _check_context(self, hints: dict[str, Any]) -> None:
+        hint = hints.get("context")
+        if hint is None or (isinstance(hint, type) and issubclass(hint, self.sdk.functions.Context)):
+            return
+        raise self.error(f'the "context" parameter is expected to be of type azure.functions.Context, got {hint!r}')
+
+    def _parameter(self, name: str, binding: dict[str, Any], is_out: bool, has_hint: bool, hint: Any) -> Parameter:
+        kind: str = binding["type"]
+        python_type = hint
+        if has_hint:
+            annotated_out = _is_out(hint, self.sdk.functions.Out)
+            if annotated_out:
+                arguments = typing.get_args(hint)
+                if len(arguments) != 1:
+                    raise self.error(f"binding {name} has invalid Out annotation {hint!r}")
+                python_type = _without_none(arguments[0])
+            if not isinstance(python_type, type) and typing.get_origin(python_type) is None:
+                raise self.error(f"binding {name} has invalid non-type annotation {hint!r}")
+            if typing.get_origin(python_type) in (typing.Union, types.UnionType):
+                raise self.error(f"binding {name} has invalid non-type annotation {hint!r}")
+            if is_out and not annotated_out:
+                raise self.error(
+                    f'binding {name} is declared to have the "out" direction, but its annotation in Python is not a '
+                    "subclass of azure.functions.Out"
+                )
+            if not is_out and annotated_out:
+                raise self.error(
+                    f'binding {name} is declared to have the "in" direction in the binding definition, but its '
+                    "annotation in Python is azure.functions.Out"
+                )
+        converter = self.sdk.converter(kind)
+        if converter is None or (python_type in (str, bytes) and kind not in DURABLE_TRIGGERS):
+            converter = self.generic
+        if has_hint and not _accepts(converter, python_type, is_out):
+            raise self.error(
+                f"binding type \"{kind}\" of '{name}' in the binding decorator does not match the corresponding function "
+                f"parameter's Python type annotation {_type_name(python_type)}{_extension_hint(python_type)}"
+            )
+        wants_metadata = converter is not self.generic and kind not in DURABLE_TRIGGERS and kind != "httpTrigger"
+        return Parameter(kind, converter, python_type, wants_metadata)
+
+    def _returns(self, binding: tuple[str, bool] | None, hints: dict[str, Any]) -> Parameter | None:
+        if binding is None:
+            return None
+        kind, is_explicit = binding
+        converter = self.sdk.converter(kind) or self.generic
+        hint = hints.get("return")
+        if is_explicit and "return" in hints:
+            if _is_out(hint, self.sdk.functions.Out):
+                raise self.error("return annotation should not be azure.functions.Out")
+            if not isinstance(hint, type):
+                raise self.error(f"has invalid non-type return annotation {hint!r}")
+            if not _accepts(converter, hint, True):
+                raise self.error(f'Python return annotation "{hint.__name__}" does not match binding type "{kind}"')
+        return Parameter(kind, converter, hint, False)
+
+
+def _without_none(hint: Any) -> Any:
+    """`Optional[X]` and `X | None` count as `X`; Azure's worker refuses them."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        arguments = [argument for argument in typing.get_args(hint) if argument is not type(None)]
+        if len(arguments) == 1:
+            return arguments[0]
+    return hint
+
+
+def _is_out(hint: Any, out: Any) -> bool:
+    origin = typing.get_origin(hint) or hint
+    return isinstance(origin, type) and issubclass(origin, out)
+
+
+def _accepts(converter: Any, python_type: Any, is_out: bool) -> bool:
+    check = getattr(converter, "check_output_type_annotation" if is_out else "check_input_type_annotation", None)
+    if check is None:
+        return False
+    try:
+        return bool(check(python_type))
+    except TypeError:
+        return False
+
+
+def _type_name(python_type: Any) -> str:
+    return python_type.__name__ if isinstance(python_type, type) else repr(python_type)
+
+
+def _extension_hint(python_type: Any) -> str:
+    module = getattr(python_type, "__module__", "") or ""
+    if module.startswith(("azurefunctions.extensions", "azure.storage", "fastapi", "starlette")):
+        return f" (parameters of {module.split('.')[0]} types need a binding extension that this host does not serve)"
+    return ""
+
+
+def _names(names: set[str]) -> str:
+    return "{" + ", ".join(repr(name) for name in sorted(names)) + "}"
