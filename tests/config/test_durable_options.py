@@ -106,12 +106,11 @@ def test_every_setting_is_read(tmp_path: Path):
     assert durable.grpc_http_client_timeout == 8
 
 
-PASCAL = "MaxConcurrent"
 MESSAGES = [
     ({"maxConcurrentActivityFunctions": 0}, "MaxConcurrentActivityFunctions must be a positive integer value."),
     (
         {"maxConcurrentOrchestratorFunctions": -1},
-        f"{PASCAL}OrchestratorFunctions must be a positive integer value.",
+        "OrchestratorFunctions must be a positive integer value.",
     ),
     ({"maxConcurrentEntityFunctions": 0}, "MaxConcurrentEntityFunctions must be a positive integer value."),
     ({"maxEntityOperationBatchSize": 0}, "MaxEntityOperationBatchSize must be a positive integer value."),

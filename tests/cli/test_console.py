@@ -1,0 +1,172 @@
+"""The log handler: filtering, order, flushing, and what it does when nobody reads."""
+
+import io
+import json
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from durable_host.cli.console import Console
+from durable_host.config.log_levels import NEVER, LogLevels
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    root = logging.getLogger()
+    level = root.level
+    yield
+    root.setLevel(level)
+
+
+def console(stream: io.TextIOBase, levels: LogLevels | None = None, **options: object) -> Console:
+    settings: dict = {"mode": "plain", "coloured": False, "verbose": False, **options}
+    return Console(stream, levels or LogLevels(), **settings)
+
+
+def messages(stream: io.StringIO) -> list[str]:
+    return [line.partition("] ")[2] for line in stream.getvalue().splitlines()]
+
+
+def test_leaving_writes_everything_in_order():
+    stream = io.StringIO()
+    with console(stream):
+        for number in range(2000):
+            logging.getLogger("Function.f.User").info("%d", number)
+    assert messages(stream) == [str(number) for number in range(2000)]
+
+
+def test_user_records_are_shown_from_information_and_system_records_from_warning():
+    stream = io.StringIO()
+    with console(stream):
+        logging.getLogger("Function.f.User").info("user information")
+        logging.getLogger("Function.f.User").debug("user debug")
+        logging.getLogger("Host.Startup").info("system information")
+        logging.getLogger("Host.Startup").warning("system warning")
+    assert messages(stream) == ["user information", "system warning"]
+
+
+def test_verbose_shows_system_information():
+    stream = io.StringIO()
+    with console(stream, verbose=True):
+        logging.getLogger("Host.Startup").info("shown")
+    assert messages(stream) == ["shown"]
+
+
+def test_lines_that_editors_look_for_pass_every_filter():
+    stream = io.StringIO()
+    with console(stream, LogLevels(default=NEVER)):
+        logging.getLogger("Host.Worker").info("Worker process started and initialized.")
+        logging.getLogger("Host.Lock").info("Host lock lease acquired by instance ID '%s'.", "00AB")
+        logging.getLogger("Host.Lock").error("not shown")
+    assert messages(stream) == [
+        "Worker process started and initialized.",
+        "Host lock lease acquired by instance ID '00AB'.",
+    ]
+
+
+def test_debug_rule_lets_debug_records_through():
+    stream = io.StringIO()
+    with console(stream, LogLevels(rules=(("host.triggers", logging.DEBUG),))):
+        logging.getLogger("Host.Triggers.Queue").debug("shown")
+        logging.getLogger("Host.Storage").debug("hidden")
+    assert messages(stream) == ["shown"]
+
+
+def test_libraries_of_the_host_are_quiet():
+    stream = io.StringIO()
+    with console(stream):
+        logging.getLogger("azure.core.pipeline.policies.http_logging_policy").info("Request URL")
+        logging.getLogger("azure.identity").warning("no credential")
+    assert messages(stream) == ["no credential"]
+
+
+def test_exception_is_shown_as_a_chain_of_causes():
+    stream = io.StringIO()
+    with console(stream):
+        try:
+            try:
+                raise ValueError("inner")
+            except ValueError as error:
+                raise RuntimeError("outer.") from error
+        except RuntimeError:
+            logging.getLogger("Host.Startup").exception("It failed.")
+    assert messages(stream) == ["It failed.", "RuntimeError: outer. ValueError: inner."]
+
+
+def test_traceback_is_shown_when_asked_for():
+    stream = io.StringIO()
+    with console(stream, debug=True):
+        try:
+            raise ValueError("inner")
+        except ValueError:
+            logging.getLogger("Host.Startup").exception("It failed.")
+    assert "Traceback (most recent call last):" in stream.getvalue()
+
+
+def test_json_records_carry_function_invocation_and_instance():
+    stream = io.StringIO()
+    with console(stream, mode="json"):
+        logging.getLogger("Function.f.User").info("a", extra={"invocation_id": "1", "instance_id": "2"})
+        logging.getLogger("Host.Startup").error("b", extra={"function": "g"})
+    first, second = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (first["function"], first["invocationId"], first["instanceId"]) == ("f", "1", "2")
+    assert (second["function"], second["level"], second["category"]) == ("g", "Error", "Host.Startup")
+
+
+def test_secrets_are_hidden():
+    stream = io.StringIO()
+    with console(stream):
+        logging.getLogger("Function.f.User").info("key is AccountKey=%s", "SECRET")
+    assert messages(stream) == ["key is [Hidden Credential]"]
+
+
+class Stalled(io.StringIO):
+    """A stream whose reader does not read until told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entered = threading.Event()
+        self.go_on = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.entered.set()
+        self.go_on.wait()
+        return super().write(text)
+
+
+def test_stalled_reader_costs_lines_but_never_stops_the_host(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("durable_host.cli.console._CAPACITY", 10)
+    stream = Stalled()
+    with console(stream):
+        logger = logging.getLogger("Function.f.User")
+        logger.info("first")
+        stream.entered.wait()
+        for number in range(100):
+            logger.info("%d", number)
+        stream.go_on.set()
+    shown = stream.getvalue()
+    assert "first" in shown
+    assert "(90 log lines were dropped: nobody read the console.)" in shown
+
+
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def test_closed_stream_is_survived():
+    with console(Closed()):
+        logging.getLogger("Function.f.User").info("nobody hears this")
+
+
+def test_records_after_the_end_do_not_reach_the_stream_twice():
+    stream = io.StringIO()
+    handler = console(stream)
+    with handler:
+        pass
+    handler.close()
+    handler.write("late\n")
+    logging.getLogger("Function.f.User").warning("unheard")
+    assert stream.getvalue() == "late\n"

@@ -1,0 +1,64 @@
+"""How an event looks on the console. Spec: functions-host.md, section 8.5."""
+
+import json
+import logging
+
+import pytest
+
+from durable_host.cli.lines import Event, compact, json_line, level_name, plain, render
+
+MOMENT = 1714558829.0017
+
+
+def event(message: str, level: int = logging.INFO, **extra: str) -> Event:
+    return Event(MOMENT, level, "Function.hello.User", message, **extra)
+
+
+def test_plain_line_has_the_time_in_utc_with_milliseconds():
+    assert plain(event("hello")) == "[2024-05-01T10:20:29.001Z] hello\n"
+
+
+def test_every_physical_line_gets_the_prefix():
+    assert plain(event("one\ntwo\r\nthree\n")) == (
+        "[2024-05-01T10:20:29.001Z] one\n[2024-05-01T10:20:29.001Z] two\n[2024-05-01T10:20:29.001Z] three\n"
+    )
+
+
+@pytest.mark.parametrize("mode", ["plain", "compact", "json"])
+@pytest.mark.parametrize("message", ["", "  ", "\n"])
+def test_empty_messages_are_dropped(mode: str, message: str):
+    assert render(event(message), mode, False) == ""
+
+
+@pytest.mark.parametrize(
+    ("level", "colour"), [(10, "32"), (20, "36"), (30, "33"), (40, "31")], ids=["debug", "info", "warning", "error"]
+)
+def test_levels_have_colours(level: int, colour: str):
+    line = plain(event("text", level), coloured=True)
+    assert line == f"\x1b[0;90m[2024-05-01T10:20:29.001Z]\x1b[0m \x1b[0;{colour}mtext\x1b[0m\n"
+
+
+def test_compact_line_names_function_and_severity():
+    line = compact(event("first\nsecond", logging.WARNING, function="hello"), coloured=False)
+    first, second = line.splitlines()
+    assert first[8:] == " warn hello first"
+    assert second == "         second"
+
+
+def test_json_line_has_the_members_that_are_known():
+    line = json_line(event('say "hi"\nagain', function="hello", instance_id="abc"))
+    assert line.endswith("}\n")
+    assert line.count("\n") == 1
+    assert json.loads(line) == {
+        "time": "2024-05-01T10:20:29.001Z",
+        "level": "Information",
+        "category": "Function.hello.User",
+        "function": "hello",
+        "instanceId": "abc",
+        "message": 'say "hi"\nagain',
+    }
+
+
+def test_levels_have_dotnet_names():
+    names = [level_name(level) for level in (1, 5, 10, 20, 25, 30, 40, 50)]
+    assert names == ["Trace", "Trace", "Debug", "Information", "Information", "Warning", "Error", "Critical"]

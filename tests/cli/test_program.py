@@ -1,0 +1,229 @@
+"""Commands, options, mistakes and exit codes. Spec: functions-host.md, sections 8.1 and 8.2."""
+
+import json
+import logging
+import socket
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import durable_host
+from durable_host.cli import main
+from durable_host.config import HostConfig, StartOptions
+from durable_host.errors import HostError
+
+
+class Recorded:
+    """Stands in for the host: remembers what it was asked to run."""
+
+    config: HostConfig
+    options: StartOptions
+    error: Exception | None = None
+
+    def run(self, config: HostConfig, options: StartOptions) -> int:
+        self.config, self.options = config, options
+        if self.error is not None:
+            raise self.error
+        return 0
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorded]:
+    recorded = Recorded()
+    module: Any = types.ModuleType("durable_host.host")
+    module.run = recorded.run
+    monkeypatch.setitem(sys.modules, "durable_host.host", module)
+    monkeypatch.setattr(durable_host, "host", module, raising=False)
+    for name in ("CI", "CONTINUOUS_INTEGRATION", "BUILD_NUMBER", "RUN_ID", "CLI_DEBUG", "FUNCTIONS_USER_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "host.json").write_text('{"version": "2.0"}', "utf-8")
+    monkeypatch.chdir(tmp_path)
+    level = logging.getLogger().level
+    yield recorded
+    logging.getLogger().setLevel(level)
+
+
+@pytest.mark.parametrize("arguments", [["start"], ["host", "start"], ["START"], ["--verbose", "start"]])
+def test_start_runs_the_app_of_the_folder(host: Recorded, arguments: list[str], tmp_path: Path):
+    assert main([*arguments, "--port", "0"]) == 0
+    assert host.config.root == tmp_path.resolve()
+    assert host.options.azurite == "auto"
+    assert host.options.verbose is ("--verbose" in arguments)
+
+
+def test_options_reach_configuration_and_host(host: Recorded, tmp_path: Path):
+    arguments = ["start", "-p", "0", "--address", "localhost", "--cors", "http://a,http://b", "--cors-credentials"]
+    arguments += ["--functions", "a", "b", "--azurite", "docker", "--python", "bin/python", "--verbose"]
+    assert main([*arguments, "--user-log-level", "Debug"]) == 0
+    assert (host.config.port, host.config.address) == (0, "localhost")
+    assert (host.config.cors, host.config.cors_credentials) == (("http://a", "http://b"), True)
+    assert host.config.host.functions == ("a", "b")
+    assert host.config.host.logging.level_for("Function.a.User") == logging.DEBUG
+    assert host.options.azurite == "docker"
+    assert host.options.python == tmp_path.resolve() / "bin" / "python"
+    assert host.options.verbose
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--functions", "a", "b"], ["--functions", "a,b"], ["--functions=a", "--functions=b"], ["--functions", "a b"]],
+)
+def test_functions_are_listed_with_spaces_or_commas(host: Recorded, arguments: list[str]):
+    assert main(["start", *arguments, "--port", "0"]) == 0
+    assert host.config.host.functions == ("a", "b")
+
+
+@pytest.mark.parametrize("arguments", [["--no-azurite"], ["--azurite", "off"]])
+def test_azurite_can_be_left_alone(host: Recorded, arguments: list[str]):
+    assert main(["start", "--port", "0", *arguments]) == 0
+    assert host.options.azurite == "off"
+
+
+@pytest.mark.parametrize("option", ["--script-root", "--prefix"])
+def test_script_root_names_the_folder(
+    host: Recorded, option: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any
+):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert main(["start", "--port", "0", option, str(tmp_path)]) == 0
+    assert host.config.root == tmp_path.resolve()
+    assert main([option, str(tmp_path), "start", "--port", "0"]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--no-build"],
+        ["--dotnet-isolated-debug"],
+        ["--useHttps"],
+        ["--timeout", "30"],
+        ["-t", "30"],
+        ["--timeout=30"],
+        ["--language-worker", "-m debugpy --listen 127.0.0.1:5678"],
+        ["--enable-json-output"],
+    ],
+)
+def test_options_without_a_meaning_here_are_warned_about(
+    host: Recorded, arguments: list[str], capsys: pytest.CaptureFixture[str]
+):
+    assert main(["start", *arguments, "--port", "0"]) == 0
+    assert host.config.port == 0
+    name = arguments[0].partition("=")[0]
+    assert f"{name} is ignored: " in capsys.readouterr().out
+
+
+def test_without_a_terminal_the_output_is_plain(host: Recorded, capsys: pytest.CaptureFixture[str]):
+    main(["start", "--port", "0", "--no-build"])
+    assert capsys.readouterr().out.startswith("[")
+
+
+def test_json_output_is_one_record_a_line(host: Recorded, capsys: pytest.CaptureFixture[str]):
+    main(["start", "--port", "0", "--no-build", "--output", "json"])
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["level"] == "Warning"
+
+
+def test_folder_without_an_app_ends_with_code_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(["start"]) == 3
+    assert "Unable to find project root." in capsys.readouterr().err
+
+
+def test_script_root_that_is_no_folder_ends_with_code_2(capsys: pytest.CaptureFixture[str]):
+    assert main(["start", "--script-root", "/no/such/folder"]) == 2
+    assert "'/no/such/folder' is no folder" in capsys.readouterr().err
+
+
+def test_mistake_in_host_json_ends_with_code_3_and_no_traceback(
+    host: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "host.json").write_text('{"version": "2.0", "extensions": {"queues": {"batchSize": "x"}}}', "utf-8")
+    assert main(["start"]) == 3
+    captured = capsys.readouterr().err
+    assert captured == (
+        "error DH1002: host.json: 'extensions.queues.batchSize' is \"x\", expected a whole number from 1 to 32.\n"
+    )
+
+
+def test_port_in_use_ends_with_code_5_and_names_the_process(host: Recorded, capsys: pytest.CaptureFixture[str]):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert main(["start", "--port", str(port)]) == 5
+    error = capsys.readouterr().err
+    assert f"Port {port} is unavailable." in error
+    if sys.platform == "linux":
+        assert "listens on it: " in error
+
+
+def test_error_of_the_host_is_shown_with_cause_and_remedy(host: Recorded, capsys: pytest.CaptureFixture[str]):
+    class AppFailed(HostError):
+        code = "DH4001"
+        exit_code = 6
+
+    host.error = AppFailed("The app does not import.", cause="line one\nline two", remedy="Mend it.")
+    assert main(["start", "--port", "0"]) == 6
+    assert capsys.readouterr().err == (
+        "error DH4001: The app does not import.\n  cause:  line one\n          line two\n  remedy: Mend it.\n"
+    )
+
+
+def test_unexpected_failure_ends_with_code_1_and_no_traceback(host: Recorded, capsys: pytest.CaptureFixture[str]):
+    host.error = ZeroDivisionError("division by zero")
+    assert main(["start", "--port", "0"]) == 1
+    error = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_traceback_is_shown_when_asked_for(
+    host: Recorded, how: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    host.error = ZeroDivisionError("division by zero")
+    if how == "environment":
+        monkeypatch.setenv("CLI_DEBUG", "1")
+    assert main(["start", "--port", "0", *(["--debug-traceback"] if how == "option" else [])]) == 1
+    assert "Traceback (most recent call last):" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["-v"], ["version"]])
+def test_version_is_just_the_version(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"{durable_host.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]):
+    assert main(arguments) == 0
+    assert "start" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["stat"], "unknown command 'stat'. Did you mean 'start'?"),
+        (["zzz"], "unknown command 'zzz'. 'func --help' lists the commands."),
+        (["start", "--prot", "1"], "--port"),
+        (["start", "--port", "x"], "'x' is not a valid integer"),
+        (["start", "--port", "70000"], "70000 is not in the range"),
+        (["start", "--azurite", "maybe"], "'maybe' is not one of"),
+        (["start", "stray"], "unexpected extra argument (stray)"),
+    ],
+)
+def test_mistake_in_the_command_line_ends_with_code_2(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(arguments) == 2
+    assert text in capsys.readouterr().err
+
+
+def test_unknown_log_level_ends_with_code_2(host: Recorded, capsys: pytest.CaptureFixture[str]):
+    assert main(["start", "--user-log-level", "loud"]) == 2
+    assert "--user-log-level is 'loud', expected one of Trace, Debug" in capsys.readouterr().err
