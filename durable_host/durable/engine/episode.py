@@ -279,8 +279,8 @@ class _Episode:
         event = found.event
         text = (
             f"{found} Expected by history row {found.history_index}: {event.event_name} {event.event_id}. Likely "
-            "causes: the code was changed since the instance started; or the orchestrator reads the clock, random numbers, the "
-            "environment or other outside state instead of its context."
+            "causes: the code was changed since the instance started; or the orchestrator reads the clock, random "
+            "numbers, the environment or other outside state instead of its context."
         )
         self.item.diagnostics.append(
             Diagnostic(

@@ -1,0 +1,181 @@
+"""The app's durable functions under the 1.x SDK: implements `UserCode` over calls into the worker."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS, invocation_failed, unknown_entity
+from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.sdk.port import (
+    ActivityOutcome,
+    EntityAnswer,
+    EntityBatch,
+    OrchestratorAnswer,
+    OrchestratorTurn,
+    WorkItemAborted,
+)
+from durable_host.durable.sdk.v1_activities import stored_result
+from durable_host.durable.sdk.v1_answer import decode_answer, plain_failure
+from durable_host.durable.sdk.v1_entities import BadEntityAnswer, decode_entity_answer, entity_payload, timed_out
+from durable_host.durable.sdk.v1_payload import new_events, payload_text
+from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
+
+SESSION_LIMIT = 20_000
+
+
+class Calls(Protocol):
+    """What the invocation layer does for durable functions. `function` is the function's own name.
+
+    Raises FunctionFailed, FunctionTimedOut, WorkerLost.
+    """
+
+    async def orchestrate(
+        self, function: str, payload: dict[str, Any], *, key: str, instance_id: str | None
+    ) -> dict[str, Any]:
+        """Run a turn in the worker that holds session `key` (`WorkerPool.orchestrate`)."""
+        ...
+
+    def forget_session(self, key: str) -> None:
+        """Drop a live session in the worker."""
+        ...
+
+    async def run_activity(self, function: str, trigger: str, *, instance_id: str, task_id: int) -> str | None:
+        """Invoke an activity function with its trigger string; the returned JSON text, None for no value."""
+        ...
+
+    async def run_entity(self, function: str, trigger: str, *, instance_id: str) -> str | None:
+        """Invoke an entity function with its trigger payload; the text that the SDK returned."""
+        ...
+
+
+class DurableNames:
+    """Functions of one kind by durable name, without regard to case; the function's own name will do as well."""
+
+    def __init__(self, functions: Mapping[str, str]) -> None:
+        self._names = tuple(functions)
+        self._by_name = {function.casefold(): function for function in functions.values()}
+        self._by_name |= {name.casefold(): function for name, function in functions.items()}
+
+    def find(self, name: str) -> str | None:
+        return self._by_name.get(name.casefold())
+
+    def names(self) -> Sequence[str]:
+        return self._names
+
+
+class V1UserCode:
+    """`UserCode` for the 1.x SDK. The three mappings give the function of each durable name."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        *,
+        orchestrators: Mapping[str, str],
+        activities: Mapping[str, str],
+        entities: Mapping[str, str],
+        async_request_sleep_ms: int = 30_000,
+    ) -> None:
+        self._calls = calls
+        self._orchestrators = DurableNames(orchestrators)
+        self._activities = DurableNames(activities)
+        self._entities = DurableNames(entities)
+        self._sleep_ms = async_request_sleep_ms
+        self._seen: OrderedDict[str, tuple[object, int]] = OrderedDict()
+
+    def has_orchestrator(self, name: str) -> bool:
+        return self._orchestrators.find(name) is not None
+
+    def has_activity(self, name: str) -> bool:
+        return self._activities.find(name) is not None
+
+    def has_entity(self, name: str) -> bool:
+        return self._entities.find(name) is not None
+
+    def orchestrator_names(self) -> Sequence[str]:
+        return self._orchestrators.names()
+
+    def activity_names(self) -> Sequence[str]:
+        return self._activities.names()
+
+    def entity_names(self) -> Sequence[str]:
+        return self._entities.names()
+
+    async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
+        """Raises WorkItemAborted."""
+        function = self._orchestrators.find(turn.name)
+        if function is None:
+            return plain_failure(missing_function_text("orchestrator", turn.name, self._orchestrators.names()), None)
+        key = session_key(turn.instance_id, turn.execution_id)
+        token, seen = self._seen.pop(key, (None, 0))
+        try:
+            told: dict[str, Any] = {"need": "history"}
+            if token is not None and token is turn.session and seen <= len(turn.history):
+                news = {"from": seen, "events": new_events(turn.history, seen)}
+                told = await self._orchestrate(function, key, turn, news)
+            if told.get("need") == "history":
+                payload = payload_text(turn, async_request_sleep_ms=self._sleep_ms)
+                told = await self._orchestrate(function, key, turn, {"payload": payload})
+        except (FunctionTimedOut, WorkerLost) as lost:
+            raise WorkItemAborted(str(lost)) from lost
+        except FunctionFailed as failed:
+            return plain_failure(f"{failed.type}: {failed.message}", failed.stack)
+        answer = decode_answer(told)
+        if answer.ended_at is None and not answer.is_plain_failure and turn.session is not None:
+            self._remember(key, turn.session, len(turn.history))
+        return answer
+
+    def forget(self, instance_id: str, execution_id: str) -> None:
+        """Drop the live session of an execution, if there is one."""
+        key = session_key(instance_id, execution_id)
+        if self._seen.pop(key, None) is not None:
+            self._calls.forget_session(key)
+
+    async def run_activity(self, name: str, input: str | None, *, instance_id: str, task_id: int) -> ActivityOutcome:
+        """`input` is the trigger string. Raises WorkItemAborted."""
+        function = self._activities.find(name)
+        if function is None:
+            return ActivityOutcome(error=f"Activity function '{name}' does not exist.")
+        try:
+            returned = await self._calls.run_activity(
+                function, "null" if input is None else input, instance_id=instance_id, task_id=task_id
+            )
+        except WorkerLost as lost:
+            raise WorkItemAborted(str(lost)) from lost
+        except FunctionFailed as failed:
+            return ActivityOutcome(error=f"{failed.type}: {failed.message}", details=failed.stack or None)
+        return ActivityOutcome(result=stored_result(returned))
+
+    async def run_entity(self, batch: EntityBatch) -> EntityAnswer:
+        """Raises WorkItemAborted. A batch that fails as a whole time after time fails each of its operations."""
+        function = self._entities.find(batch.name)
+        if function is None:
+            return unknown_entity(batch, self._entities.names())
+        payload, instance_id, error = entity_payload(batch), f"@{batch.name}@{batch.key}", ""
+        for _ in range(MAX_BATCH_ATTEMPTS):
+            try:
+                returned = await self._calls.run_entity(function, payload, instance_id=instance_id)
+                return decode_entity_answer(returned or "", len(batch.operations))
+            except WorkerLost as lost:
+                raise WorkItemAborted(str(lost)) from lost
+            except FunctionTimedOut as late:
+                return timed_out(batch, late.message)
+            except FunctionFailed as failed:
+                error = f"{failed.type}: {failed.message}"
+            except BadEntityAnswer as bad:
+                error = str(bad)
+        return invocation_failed(batch, error)
+
+    async def _orchestrate(
+        self, function: str, key: str, turn: OrchestratorTurn, part: dict[str, Any]
+    ) -> dict[str, Any]:
+        request = {"key": key, "until": len(turn.history), "newFrom": turn.new_from, **part}
+        return await self._calls.orchestrate(function, request, key=key, instance_id=turn.instance_id)
+
+    def _remember(self, key: str, token: object, seen: int) -> None:
+        self._seen[key] = (token, seen)
+        while len(self._seen) > SESSION_LIMIT:
+            self._seen.popitem(last=False)
+
+
+def session_key(instance_id: str, execution_id: str) -> str:
+    return f"{instance_id}|{execution_id}"

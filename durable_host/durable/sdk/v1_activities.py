@@ -1,0 +1,15 @@
+"""Results of activities under the 1.x protocol. Source: spec/durable-protocol.md, section 6."""
+
+from contextlib import suppress
+
+import msgspec
+
+
+def stored_result(returned: str | None) -> str | None:
+    """What TaskCompleted stores of the JSON text that an activity returned: compact, None for `null`."""
+    if returned is None:
+        return None
+    text = returned.strip()
+    with suppress(msgspec.MsgspecError, UnicodeEncodeError):
+        text = msgspec.json.format(text, indent=-1)
+    return None if text in {"", "null"} else text

@@ -1,0 +1,95 @@
+"""What a worker tells about an orchestrator's turn, in neutral form. Source: spec/durable-protocol.md, section 3.1."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.sdk.port import OrchestratorAnswer, Step
+from durable_host.durable.sdk.v1_actions import BadAnswer, decode_actions
+
+NOT_JSON = "Out of proc orchestrators must return a valid JSON schema"
+
+
+class _State(msgspec.Struct, rename="camel"):
+    """The SDK's answer; what is stored as text stays text."""
+
+    is_done: bool = False
+    schema_version: int = 0
+    actions: Any = None
+    output: msgspec.Raw | None = None
+    error: str | None = None
+    custom_status: msgspec.Raw | None = None
+
+
+_decoder = msgspec.json.Decoder(_State)
+
+
+def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
+    """`told` is the worker's answer (see `worker/orchestrations.py`)."""
+    failed: dict[str, str] | None = told.get("failed")
+    if failed is not None:
+        return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"))
+    try:
+        state = _decode_state(told.get("state") or "")
+        actions = decode_actions(state.actions, state.schema_version)
+    except BadAnswer as bad:
+        return plain_failure(str(bad), None)
+    return OrchestratorAnswer(
+        steps=[Step(index, action) for index, action in zip(told["at"], actions, strict=True)],
+        first_action=told["first"],
+        canceled_timers=[(number, leaf) for number, leaf in told.get("canceled", ())],
+        is_done=state.is_done,
+        ended_at=told.get("ended"),
+        output=_compact(state.output),
+        error=state.error or None,
+        error_details=told.get("stack"),
+        custom_status=_compact(state.custom_status),
+        warnings=tuple(told.get("warnings", ())),
+        position=told.get("position"),
+    )
+
+
+def plain_failure(error: str, stack: str | None) -> OrchestratorAnswer:
+    """The code failed outside the protocol. `error` is `Type: message`."""
+    return OrchestratorAnswer(steps=(), error=error, error_details=stack, is_plain_failure=True)
+
+
+def _decode_state(text: str) -> _State:
+    try:
+        return _decoder.decode(text)
+    except msgspec.MsgspecError:
+        return _decode_leniently(text)
+
+
+def _decode_leniently(text: str) -> _State:
+    """For `NaN`, `Infinity` and lone surrogates, which Python writes and JSON does not know."""
+    try:
+        told: Any = json.loads(text)
+        fields: dict[str, Any] = dict(told)
+    except (ValueError, TypeError):
+        raise BadAnswer(NOT_JSON) from None
+    return _State(
+        is_done=bool(fields.get("isDone")),
+        schema_version=fields.get("schemaVersion") or 0,
+        actions=fields.get("actions"),
+        output=_raw(fields.get("output")),
+        error=fields.get("error"),
+        custom_status=_raw(fields.get("customStatus")),
+    )
+
+
+def _raw(value: Any) -> msgspec.Raw | None:
+    return None if value is None else msgspec.Raw(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _compact(raw: msgspec.Raw | None) -> str | None:
+    """JSON text without blanks between tokens; None for an absent value or `null`."""
+    if raw is None:
+        return None
+    data = bytes(raw)
+    with suppress(msgspec.MsgspecError):
+        data = msgspec.json.format(data, indent=-1)
+    text = data.decode()
+    return None if text == "null" else text

@@ -1,0 +1,55 @@
+"""Payload and answer of an entity batch under the 1.x protocol. Source: spec/durable-protocol.md, sections 5.1, 5.2."""
+
+import json
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, EntityResult
+
+
+class BadEntityAnswer(Exception):
+    """The entity function's answer is not what the protocol has."""
+
+
+def entity_payload(batch: EntityBatch) -> str:
+    """The trigger payload: exactly the four keys that the SDK takes."""
+    payload: dict[str, Any] = {
+        "self": {"name": batch.name, "key": batch.key},
+        "exists": batch.exists,
+        "state": batch.state,
+        "batch": [
+            {"name": operation.name, "input": operation.input, "isSignal": operation.is_signal}
+            for operation in batch.operations
+        ],
+    }
+    try:
+        return msgspec.json.encode(payload).decode()
+    except UnicodeEncodeError:
+        return json.dumps(payload)
+
+
+def decode_entity_answer(text: str, operation_count: int) -> EntityAnswer:
+    """State after the batch and one result an operation. Raises BadEntityAnswer."""
+    try:
+        told: Any = json.loads(text)
+        exists = bool(told["entityExists"])
+        state: str | None = told["entityState"]
+        results = [EntityResult(bool(result["isError"]), result.get("result")) for result in told["results"]]
+        signals = [_signal(signal) for signal in told.get("signals") or ()]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise BadEntityAnswer("Out of proc orchestrators must return a valid JSON schema.") from None
+    if len(results) != operation_count:
+        raise BadEntityAnswer(f"The entity function answered {len(results)} results to {operation_count} operations.")
+    return EntityAnswer(exists=exists, state=state if exists else None, results=results, signals=signals)
+
+
+def timed_out(batch: EntityBatch, text: str) -> EntityAnswer:
+    """Every operation fails with the bare text `Timeout value of …`; the state stays (section 5.3)."""
+    failed = EntityResult(is_error=True, result=text)
+    return EntityAnswer(exists=batch.exists, state=batch.state, results=[failed] * len(batch.operations))
+
+
+def _signal(signal: Any) -> tuple[str, str, str | None]:
+    target = signal["target"]
+    return f"@{target['name'].lower()}@{target['key']}", signal["name"], signal.get("input")

@@ -1,0 +1,216 @@
+"""One live orchestrator: the 1.x SDK's executor, context and generator, driven event by event.
+
+Does what `TaskOrchestrationExecutor.execute` does, spread over time. `CannotDrive` says that this SDK lacks one of
+the parts; the caller then uses the SDK's public way.
+"""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from types import GeneratorType
+from typing import Any
+
+from . import failures
+
+EXECUTION_STARTED, TIMER_FIRED, ORCHESTRATOR_STARTED = 0, 11, 12
+CREATE_TIMER = 5
+LABEL = "\n\n$OutOfProcData$:"
+_EXECUTOR_PARTS = (
+    "current_task",
+    "exception",
+    "get_orchestrator_state_str",
+    "has_execution_completed",
+    "orchestrator_returned",
+    "output",
+    "process_event",
+)
+_CONTEXT_PARTS = (
+    "_action_payload_v2",
+    "_actions",
+    "_histories",
+    "_replay_schema",
+    "open_tasks",
+    "will_continue_as_new",
+)
+
+
+class CannotDrive(Exception):
+    """The installed SDK has not the parts that driving needs."""
+
+
+class UserBodyFailed(Exception):
+    """The orchestrator raised before it became a generator: an ordinary exception outside the protocol."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class LiveOrchestration:
+    """The session of one execution. `seen` is the length of the history that was fed, decisions included."""
+
+    def __init__(self, function: Any, payload: str) -> None:
+        self.function = function
+        self.seen = 0
+        self.has_ended = False
+        self._reported = 0
+        self._at: list[int] = []
+        self._ended: int | None = None
+        self._timers: dict[int, tuple[Any, int, int]] = {}
+        self._warnings: list[str] = []
+        self._generator: Any = None
+        self._abandoned: Any = None
+        try:
+            self._prepare(payload)
+        except (ImportError, AttributeError) as error:
+            raise CannotDrive(str(error)) from error
+
+    def _prepare(self, payload: str) -> None:
+        models: Any = import_module("azure.durable_functions.models")
+        executors: Any = import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
+        self._user_code: Any = self.function.orchestrator_function
+        self._event_type: Any = executors.HistoryEvent
+        self._context: Any = models.DurableOrchestrationContext.from_json(payload)
+        self._context._input_expected_type = getattr(self.function, "_df_input_type", None)
+        self._executor: Any = executors.TaskOrchestrationExecutor()
+        for owner, parts in ((self._executor, _EXECUTOR_PARTS), (self._context, _CONTEXT_PARTS)):
+            for part in parts:
+                getattr(owner, part)
+        if self._context._replay_schema.value < 1:
+            raise CannotDrive("the SDK speaks replay schema V1 only")
+        self._executor.context = self._context
+
+    def begin(self, new_from: int) -> dict[str, Any]:
+        """Run the code over the history of the payload. Raises UserBodyFailed and what the SDK raises."""
+        history: list[Any] = self._context._histories
+        executor = self._executor
+        try:
+            body = self._user_code(self._context)
+        except BaseException as error:
+            raise UserBodyFailed(error) from error
+        if isinstance(body, GeneratorType):
+            self._generator = body
+            executor.generator = body
+            is_played = bool(history[1].is_played) or new_from > 0
+            executor.current_task.is_played = is_played
+            executor._new_events_start_index = new_from
+            self._feed(list(enumerate(history)), new_from)
+        else:
+            self._end_without_generator(body)
+        return self._answer()
+
+    def advance(self, events: list[list[Any]], new_from: int) -> dict[str, Any]:
+        """Feed events that were not seen yet, as `[index, event]`."""
+        decoded = [(int(index), self._event_type(**event)) for index, event in events]
+        self._context._histories.extend(event for _, event in decoded)
+        self._feed(decoded, new_from)
+        return self._answer()
+
+    def _feed(self, events: list[tuple[int, Any]], new_from: int) -> None:
+        executor, actions, at = self._executor, self._context._action_payload_v2, self._at
+        known = len(actions)
+        for index, event in events:
+            executor._is_processing_new_events = index >= new_from
+            if event.event_type == TIMER_FIRED:
+                self._unwatch(event)
+            executor.process_event(event)
+            if len(actions) > known:
+                at.extend([index] * (len(actions) - known))
+                known = len(actions)
+            if executor.has_execution_completed:
+                self._ended = index
+                return
+
+    def _end_without_generator(self, body: Any) -> None:
+        """A plain function: what it asked for and returned belongs to the ExecutionStarted event."""
+        if inspect.iscoroutine(body) or inspect.isasyncgen(body):
+            self._abandoned = body
+            name = getattr(self._user_code, "__name__", "orchestrator")
+            self._warnings.append(
+                f"The orchestrator '{name}' is 'async def'. Orchestrators must be plain generator functions: write "
+                "'def' and 'yield' instead of 'async def' and 'await'."
+            )
+        if not self._context.will_continue_as_new:
+            self._executor.orchestrator_returned = True
+            self._executor.output = body
+        self._ended = 1
+        self._at.extend([1] * len(self._context._action_payload_v2))
+
+    def _answer(self) -> dict[str, Any]:
+        first = self._reported
+        actions: list[Any] = self._context._action_payload_v2
+        fresh = actions[first:]
+        canceled = self._canceled()
+        state, stack = self._state(actions, fresh)
+        for offset, action in enumerate(fresh):
+            self._watch(action, first + offset)
+        self._reported = len(actions)
+        at, self._at = self._at, []
+        self.has_ended = self._ended is not None
+        answer: dict[str, Any] = {"state": state, "at": at, "first": first}
+        if canceled:
+            answer["canceled"] = canceled
+        if self._ended is not None:
+            answer["ended"] = self._ended
+        position = position_of(self._generator)
+        if position is not None:
+            answer["position"] = position
+        if stack is not None:
+            answer["stack"] = stack
+        if self._warnings:
+            answer["warnings"], self._warnings = self._warnings, []
+        if inspect.iscoroutine(self._abandoned):
+            self._abandoned.close()
+        return answer
+
+    def _state(self, actions: list[Any], fresh: list[Any]) -> tuple[str, str | None]:
+        """The SDK's answer with the new actions only, and the traceback when user code raised."""
+        context = self._context
+        context._action_payload_v2 = fresh
+        try:
+            return self._executor.get_orchestrator_state_str(), None
+        except Exception as error:
+            text = str(error)
+            label = text.find(LABEL)
+            if label < 0 or self._executor.exception is None:
+                raise
+            return text[label + len(LABEL) :], failures.stack_of(self._executor.exception)
+        finally:
+            context._action_payload_v2 = actions
+
+    def _watch(self, action: Any, number: int) -> None:
+        for leaf, child in enumerate(leaves(action)):
+            if getattr(child, "action_type", None) == CREATE_TIMER and not child.is_cancelled:
+                self._timers[id(child)] = (child, number, leaf)
+
+    def _unwatch(self, event: Any) -> None:
+        """A timer that fired cannot be cancelled any more."""
+        task = self._context.open_tasks.get(event.TimerId)
+        self._timers.pop(id(getattr(task, "action_repr", None)), None)
+
+    def _canceled(self) -> list[list[int]]:
+        """Timers that user code has cancelled since they were reported."""
+        found = [(key, number, leaf) for key, (timer, number, leaf) in self._timers.items() if timer.is_cancelled]
+        for key, _, _ in found:
+            del self._timers[key]
+        return [[number, leaf] for _, number, leaf in found]
+
+
+def leaves(action: Any) -> list[Any]:
+    """The actions inside compound actions, depth first."""
+    children = getattr(action, "compound_tasks", None)
+    if children is None:
+        return [action]
+    return [leaf for child in children for leaf in leaves(child)]
+
+
+def position_of(generator: Any) -> str | None:
+    """Where a suspended generator stands, as `file:line in function`."""
+    place: str | None = None
+    while generator is not None:
+        frame = getattr(generator, "gi_frame", None)
+        if frame is not None:
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        generator = getattr(generator, "gi_yieldfrom", None)
+    return place

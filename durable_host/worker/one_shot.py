@@ -1,0 +1,120 @@
+"""Orchestrators run by the SDK's public `handle`: a full replay each time.
+
+`handle` tells what was asked for, not when. The moment of each action is found by running it on shorter histories,
+cut behind the events that can resume user code; the number of actions grows with the history, so a search by halves
+does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from . import failures
+
+RESUMING_EVENTS = frozenset({0, 5, 6, 8, 9, 11, 15})
+LABEL = "\n\n$OutOfProcData$:"
+
+
+class _Trigger:
+    """What the Functions worker hands to an orchestrator: the payload text as `body`."""
+
+    def __init__(self, body: str) -> None:
+        self.body = body
+
+
+class _Run:
+    """One run of `handle`: the SDK's answer, or the exception outside the protocol."""
+
+    def __init__(self, function: Callable[..., Any], payload: str) -> None:
+        self.state: str | None = None
+        self.error: BaseException | None = None
+        self.stack: str | None = None
+        try:
+            self.state = function(_Trigger(payload))
+        except BaseException as error:
+            text = failures.text_of(error)
+            label = text.find(LABEL)
+            if label < 0:
+                self.error = error
+                return
+            self.state = text[label + len(LABEL) :]
+            self.stack = failures.stack_of(error.__cause__ or error)
+        try:
+            told: Any = json.loads(self.state or "")
+            actions = told["actions"]
+            self.action_count = len(actions[0]) if told.get("schemaVersion") else len(actions)
+            self.has_ended = bool(told["isDone"]) or bool(told.get("error"))
+        except (ValueError, TypeError, LookupError):
+            self.state, self.error = None, ValueError("Out of proc orchestrators must return a valid JSON schema")
+
+
+def replay(function: Callable[..., Any], payload: str) -> dict[str, Any]:
+    """The answer to a request with all of history, as `OrchestrationSessions.handle` gives it."""
+    run = _Run(function, payload)
+    if run.error is not None:
+        return failure(run.error)
+    cuts = _Cuts(function, payload, run)
+    answer: dict[str, Any] = {
+        "state": run.state,
+        "at": [cuts.first_with(number + 1) for number in range(run.action_count)],
+        "first": 0,
+    }
+    if run.has_ended:
+        answer["ended"] = cuts.first_ended()
+    if run.stack is not None:
+        answer["stack"] = run.stack
+    return answer
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """The answer for an exception outside the protocol."""
+    return {
+        "failed": {
+            "type": type(error).__name__,
+            "message": failures.text_of(error),
+            "stack": failures.stack_of(error),
+        }
+    }
+
+
+class _Cuts:
+    """Runs on histories cut short, remembered by their length."""
+
+    def __init__(self, function: Callable[..., Any], payload: str, whole: _Run) -> None:
+        self._function = function
+        self._payload: dict[str, Any] = json.loads(payload)
+        self._history: list[dict[str, Any]] = self._payload["history"]
+        self._points = [index for index, event in enumerate(self._history) if event["EventType"] in RESUMING_EVENTS]
+        self._runs: dict[int, _Run] = {len(self._points) - 1: whole}
+
+    def first_with(self, action_count: int) -> int:
+        """Index of the event during which that many actions had been asked for."""
+        return self._first(lambda run: run.error is None and run.action_count >= action_count)
+
+    def first_ended(self) -> int:
+        return self._first(lambda run: run.error is None and run.has_ended)
+
+    def _first(self, holds: Callable[[_Run], bool]) -> int:
+        low, high = 0, len(self._points) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if holds(self._run(middle)):
+                high = middle
+            else:
+                low = middle + 1
+        return self._points[low]
+
+    def _run(self, point: int) -> _Run:
+        run = self._runs.get(point)
+        if run is None:
+            run = self._runs[point] = _Run(self._function, self._cut_behind(self._points[point]))
+        return run
+
+    def _cut_behind(self, index: int) -> str:
+        """The history up to `index` as a replay: all played, and a further episode begun, so that code that asks
+        `is_replaying` keeps quiet."""
+        events = [{**event, "IsPlayed": True} for event in self._history[: index + 1]]
+        begun = next(event for event in reversed(events) if event["EventType"] == 12)
+        return json.dumps({**self._payload, "isReplaying": True, "history": [*events, {**begun, "IsPlayed": False}]})
