@@ -62,7 +62,7 @@ def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         return SdkMissing(
             "The app's Python has no azure-functions package.",
             cause=f"{frame['executable']} (Python {frame['python']}) cannot import azure.functions.",
-            remedy=f'Install the app\'s requirements into it: "{frame["executable"]}" -m pip install -r requirements.txt',
+            remedy=f"Install the app's requirements into it: {_install(frame)}",
         )
     text = f"{failure['type']}: {failure['message']}"
     file, line = failure.get("file"), failure.get("line")
@@ -72,7 +72,11 @@ def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         package = str(module).split(".", maxsplit=1)[0]
         remedy = (
             f"If '{package}' is a package, add it to requirements.txt and install it: "
-            f'"{frame["executable"]}" -m pip install -r requirements.txt. If it is a file of the app, check its name.'
+            f"{_install(frame)}. If it is a file of the app, check its name."
         )
     stack = failure["stack"].rstrip() or None
     return AppImportFailed(f"The function app does not load: {place}{text}", cause=stack, remedy=remedy)
+
+
+def _install(frame: dict[str, Any]) -> str:
+    return f'"{frame["executable"]}" -m pip install -r requirements.txt'

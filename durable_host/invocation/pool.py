@@ -86,11 +86,12 @@ class WorkerPool:
         invocation_id: str | None = None,
         timeout: float | None = None,
     ) -> dict[str, Any]:
-        """Run one turn of an orchestration session; `key` names the session, `payload` and answer are the executor's.
+        """Run one turn of an orchestration session. `payload` and answer are `worker.orchestrations`'; the session's
+        key is `key`, else `payload["key"]`.
 
         Raises FunctionFailed, FunctionTimedOut, WorkerLost.
         """
-        process = await self._pick(key)
+        process = await self._pick(key or str(payload.get("key", "")))
         call_id = invocation_id or str(uuid.uuid4())
         header = {"k": "orchestrate", "i": call_id, "f": function, "p": payload}
         running = process.request(header, None, instance_id)

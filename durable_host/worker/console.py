@@ -24,7 +24,7 @@ def take_pipes() -> tuple[int, int]:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     return requests, answers
 
 
@@ -129,5 +129,9 @@ class Capture:
 
 def after_fork() -> None:
     """A forked child of user code prints on the plain descriptors again."""
-    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
-    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
+    sys.stdout = sys.__stdout__ = _plain(1)
+    sys.stderr = sys.__stderr__ = _plain(2)
+
+
+def _plain(descriptor: int) -> io.TextIOWrapper:
+    return open(descriptor, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)

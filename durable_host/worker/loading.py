@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from . import failures, loading_v1
 from .loaded import LoadedApp, LoadedFunction, directory_of
@@ -77,8 +77,8 @@ def _import_script(root: str, script_name: str) -> Any:
 
 def _find_app_object(sdk: Sdk, module: Any, script_name: str) -> Any:
     """The one top-level FunctionApp. A second name of the same object counts as a second app, as in Azure."""
-    values = cast("list[Any]", list(vars(module).values()))
-    found: list[Any] = [value for value in values if isinstance(value, sdk.functions.FunctionRegister)]
+    members: dict[str, Any] = module.__dict__
+    found: list[Any] = [value for value in members.values() if isinstance(value, sdk.functions.FunctionRegister)]
     if not found:
         raise ValueError(f"Could not find top level function app instances in {script_name}.")
     if len(found) > 1:

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import types
-from typing import Any
+from typing import Any, cast
 
 from .loaded import LoadedApp, LoadedFunction
 from .signature import FunctionLoadError, inspect_function
@@ -45,7 +45,8 @@ def load(app: LoadedApp, root: str) -> None:
 def _load_function(sdk: Any, root: str, name: str) -> LoadedFunction:
     folder = os.path.join(root, name)
     config = _read_config(os.path.join(folder, "function.json"))
-    bindings = [_binding(entry) for entry in config.get("bindings") or []]
+    entries: list[object] = config.get("bindings") or []
+    bindings = [_binding(entry) for entry in entries]
     script = _script_of(folder, config.get("scriptFile"))
     entry_point = config.get("entryPoint") or DEFAULT_ENTRY_POINT
     module = importlib.import_module(_module_name(root, name, script))
@@ -73,12 +74,13 @@ def _read_config(path: str) -> dict[str, Any]:
             raise ValueError(f"Unable to parse function.json: {error} ({path})") from None
     if not isinstance(config, dict):
         raise ValueError(f"function.json must hold a JSON object ({path})")
-    return config
+    return cast("dict[str, Any]", config)
 
 
-def _binding(entry: Any) -> dict[str, Any]:
+def _binding(entry: object) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise ValueError("every entry of 'bindings' must be a JSON object")
+    entry = cast("dict[str, Any]", entry)
     return {**entry, "name": entry.get("name") or "", "type": entry.get("type") or "", "direction": _direction(entry)}
 
 
@@ -94,12 +96,12 @@ def _script_of(folder: str, configured: str | None) -> str:
         script = os.path.normpath(os.path.join(folder, configured))
         if not os.path.isfile(script):
             raise FileNotFoundError(
-                "Invalid script file name configuration. The 'scriptFile' property is set to a file that does not exist."
+                "Invalid script file name configuration. The 'scriptFile' property is set to a file that does not "
+                "exist."
             )
         return script
-    files = [
-        name for name in os.listdir(folder) if os.path.isfile(os.path.join(folder, name)) and name != "function.json"
-    ]
+    with os.scandir(folder) as entries:
+        files = [entry.name for entry in entries if entry.is_file() and entry.name != "function.json"]
     candidates = files if len(files) == 1 else [name for name in ("run.py", "__init__.py") if name in files]
     if not candidates:
         raise FileNotFoundError(

@@ -28,12 +28,8 @@ class HostHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            frame: dict[str, Any] = {
-                "k": "log",
-                "l": _level(record.levelno),
-                "c": record.name,
-                "t": self.format(record),
-            }
+            text = self.format(record)
+            frame: dict[str, Any] = {"k": "log", "l": _level(record.levelno), "c": record.name, "t": text}
             if (owner := scope.resolve()) is not None:
                 frame["i"], frame["f"] = owner
             self._channel.send(frame)

@@ -66,9 +66,8 @@ class Worker:
             try:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:
-                logs.report(
-                    self._channel, logging.ERROR, f"A background task of the app raised {type(error).__name__}; ignored"
-                )
+                text = f"A background task of the app raised {type(error).__name__}; the worker goes on"
+                logs.report(self._channel, logging.ERROR, text)
         self._capture.finish()
 
     def _load(self) -> LoadedApp:
@@ -133,9 +132,8 @@ class Worker:
             goodbye = asyncio.run_coroutine_threadsafe(dispatcher.shut_down_asgi(), self._loop)
             goodbye.result(ASGI_SHUTDOWN_SECONDS)
         except Exception as error:
-            logs.report(
-                self._channel, logging.WARNING, f"The shutdown of the ASGI app failed: {type(error).__name__}: {error}"
-            )
+            text = f"The shutdown of the ASGI app failed: {type(error).__name__}: {error}"
+            logs.report(self._channel, logging.WARNING, text)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _exit(self) -> None:
@@ -168,13 +166,17 @@ def _run_all(actions: list[Callable[[], None]]) -> None:
         action()
 
 
+def _ignore(number: int, frame: Any) -> None:
+    pass
+
+
 def _ignore_signals() -> None:
     """Ctrl-C and a service manager's SIGTERM are the host's business; it ends the worker through the pipe.
 
     Handlers instead of SIG_IGN, because programs that user code starts would inherit that.
     """
     for name in ("SIGINT", "SIGTERM"):
-        signal.signal(getattr(signal, name), lambda *_: None)
+        signal.signal(getattr(signal, name), _ignore)
 
 
 def _after_fork(channel: Channel, requests: int) -> None:

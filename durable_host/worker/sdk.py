@@ -131,7 +131,8 @@ def _context_class(functions: Any) -> Any:
         @property
         def retry_context(self) -> RetryContext:
             request = self._request
-            told = RpcException(**(request.get("re") or {}))
+            last_error: dict[str, str] = request.get("re") or {}
+            told = RpcException(**last_error)
             return RetryContext(request.get("rc") or 0, request.get("mrc") or 0, told)
 
     return Context

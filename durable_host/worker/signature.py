@@ -162,8 +162,8 @@ class _Inspection:
             converter = self.generic
         if has_hint and not _accepts(converter, python_type, is_out):
             raise self.error(
-                f"binding type \"{kind}\" of '{name}' in the binding decorator does not match the corresponding function "
-                f"parameter's Python type annotation {_type_name(python_type)}{_extension_hint(python_type)}"
+                f"binding type \"{kind}\" of '{name}' in the binding decorator does not match the corresponding "
+                f"function parameter's Python type annotation {_type_name(python_type)}{_extension_hint(python_type)}"
             )
         wants_metadata = converter is not self.generic and kind not in DURABLE_TRIGGERS and kind != "httpTrigger"
         return Parameter(kind, converter, python_type, wants_metadata)

@@ -64,7 +64,7 @@ class Watchdog:
             turned.wait()
 
     def _report(self) -> None:
-        frame = sys._current_frames().get(self._loop_thread)
+        frame = sys._current_frames().get(self._loop_thread)  # pyright: ignore[reportPrivateUsage]
         task = asyncio.current_task(self._loop)
         owner = self._scopes.get(task)
         what = f"async function '{owner[1]}'" if owner else "asynchronous code"

@@ -44,7 +44,7 @@ def read_metadata(datum: Any, metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def write(value: Any, blob: Blob, raw_cookies: list[str]) -> list[Any]:
-    """Wire value of a datum that a converter returned. `raw_cookies` are the Set-Cookie headers as user code set them."""
+    """Wire value of a datum that a converter returned. `raw_cookies`: Set-Cookie headers as user code set them."""
     kind, content = value.type, value.value
     if kind is None:
         return EMPTY

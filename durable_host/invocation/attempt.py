@@ -1,0 +1,104 @@
+"""One attempt at an invocation: input bindings, the call in the worker, output bindings."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from durable_host.errors import HostError
+from durable_host.invocation.bindings import RESPONSE_TYPES, BindingContext, BindingRegistry
+from durable_host.invocation.datum import Datum
+from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.requests import InvocationRequest, InvocationResponse
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """W3C trace context."""
+
+    parent: str | None = None
+    state: str | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What is run: everything that the trigger gave, and which try it is."""
+
+    function: FunctionMetadata
+    invocation_id: str
+    trigger_value: Datum
+    trigger_metadata: dict[str, Any]
+    binding_data: Mapping[str, Any]
+    trace: Trace = Trace()
+    retry_count: int = 0
+    max_retry_count: int = 0
+    last_error: FunctionFailed | None = None
+
+    @property
+    def instance_id(self) -> str | None:
+        value = self.trigger_metadata.get("instanceId")
+        return value if isinstance(value, str) else None
+
+
+async def run_attempt(
+    attempt: Attempt, pool: WorkerPool, bindings: BindingRegistry, timeout: float | None
+) -> InvocationResponse:
+    """Raises FunctionFailed for errors of user code and of bindings, FunctionTimedOut, WorkerLost."""
+    context = BindingContext(attempt.function, attempt.invocation_id, attempt.trigger_metadata)
+    inputs = await _read_inputs(attempt, bindings, context)
+    last_error = attempt.last_error
+    request = InvocationRequest(
+        function=attempt.function.name,
+        invocation_id=attempt.invocation_id,
+        inputs=inputs,
+        trigger_metadata=attempt.trigger_metadata,
+        trace_parent=attempt.trace.parent,
+        trace_state=attempt.trace.state,
+        retry_count=attempt.retry_count,
+        max_retry_count=attempt.max_retry_count,
+        last_error=(str(last_error), last_error.stack) if last_error is not None else None,
+    )
+    response = await pool.invoke(request, timeout=timeout)
+    await _write_outputs(attempt, response, bindings, context)
+    return response
+
+
+async def _read_inputs(attempt: Attempt, bindings: BindingRegistry, context: BindingContext) -> dict[str, Datum]:
+    inputs = {attempt.function.trigger.name: attempt.trigger_value}
+    for binding in attempt.function.inputs:
+        reader = bindings.input(binding.type)
+        if reader is None:
+            raise FunctionFailed("BindingError", f"no input binding of type '{binding.type}' is served by this host")
+        try:
+            inputs[binding.name] = await reader.read(binding, attempt.binding_data, context)
+        except FunctionFailed:
+            raise
+        except Exception as error:
+            raise _failed(f"while reading the input binding '{binding.name}' ({binding.type})", error) from error
+    return inputs
+
+
+async def _write_outputs(
+    attempt: Attempt, response: InvocationResponse, bindings: BindingRegistry, context: BindingContext
+) -> None:
+    for binding in attempt.function.outputs:
+        datum = response.return_value if binding.is_return else response.outputs.get(binding.name)
+        if datum is None or datum.is_none or binding.type.lower() in RESPONSE_TYPES:
+            continue
+        writer = bindings.output(binding.type)
+        if writer is None:
+            raise FunctionFailed("BindingError", f"no output binding of type '{binding.type}' is served by this host")
+        try:
+            await writer.write(binding, datum, attempt.binding_data, context)
+        except FunctionFailed:
+            raise
+        except Exception as error:
+            raise _failed(f"while writing the output binding '{binding.name}' ({binding.type})", error) from error
+
+
+def _failed(when: str, error: Exception) -> FunctionFailed:
+    """The user's own code is all right here: cause and remedy of the binding's error stand in for a stack."""
+    told = [f"  {when}"]
+    if isinstance(error, HostError):
+        told += [f"  {line}" for line in (error.cause, error.remedy) if line]
+    return FunctionFailed(type(error).__name__, str(error), "\n".join(told))

@@ -1,0 +1,78 @@
+"""The lines about an invocation: Executing, Executed, and what went wrong.
+
+Source: spec/functions-host.md, sections 2.5 and 8.4.
+"""
+
+import logging
+import re
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from durable_host.invocation.attempt import Attempt
+from durable_host.invocation.errors import FunctionFailed, WorkerLost
+
+_HIDDEN = "[Hidden Credential]"
+_SECRETS = ("DefaultEndpointsProtocol=http", "AccountKey=", "SharedAccessKey=", "&sig=", "?sig=", "&code=", "?code=")
+_ASSIGNMENTS = ("Token=", "Data Source=", "Server=", "Password=", "pwd=", "key=")
+
+
+def _pattern(tokens: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("(?:" + "|".join(map(re.escape, tokens)) + r")[^\"'<\r\n]*", re.IGNORECASE)
+
+
+_IN_TEXT = _pattern(_SECRETS + _ASSIGNMENTS)
+_IN_SOURCE = _pattern(_SECRETS)
+
+
+@asynccontextmanager
+async def logged(attempt: Attempt, reason: str, details: str | None) -> AsyncGenerator[None]:
+    """Log the begin, the end and the failure of what runs inside."""
+    function, invocation_id = attempt.function.name, attempt.invocation_id
+    log = logging.getLogger(f"Function.{function}")
+    extra = {"function": function, "invocation_id": invocation_id}
+    if attempt.instance_id is not None:
+        extra["instance_id"] = attempt.instance_id
+    if log.isEnabledFor(logging.INFO):
+        log.info("Executing 'Functions.%s' (Reason='%s', Id=%s)", function, reason, invocation_id, extra=extra)
+        if details:
+            log.info("Trigger Details: %s", details, extra=extra)
+    started = time.perf_counter()
+    try:
+        yield
+    except (FunctionFailed, WorkerLost) as error:
+        duration = round((time.perf_counter() - started) * 1000)
+        log.error(
+            "Executed 'Functions.%s' (Failed, Id=%s, Duration=%dms)", function, invocation_id, duration, extra=extra
+        )
+        log.error("%s", failure_block(function, error), extra=extra)
+        raise
+    duration = round((time.perf_counter() - started) * 1000)
+    if log.isEnabledFor(logging.INFO):
+        log.info(
+            "Executed 'Functions.%s' (Succeeded, Id=%s, Duration=%dms)", function, invocation_id, duration, extra=extra
+        )
+
+
+def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:
+    """What failed, `Exception: <Type>: <text>` and the user's frames, without the frames of the host and its worker."""
+    lines = [f"Exception while executing function: Functions.{function}."]
+    if isinstance(error, WorkerLost):
+        lines.append(f"Exception: WorkerLost: {error.message}")
+        if error.cause:
+            lines.append(error.cause)
+    else:
+        lines.append(f"Exception: {error}")
+        if error.stack:
+            lines.append(f"Stack: {error.stack}")
+    return hide_credentials("\n".join(lines))
+
+
+def hide_credentials(text: str) -> str:
+    """Replace what looks like a key, token or connection string, up to the next quote, `<` or end of line.
+
+    Lines of source code in a traceback keep their keyword arguments (`sorted(items, key=...)`).
+    """
+    return "\n".join(
+        (_IN_SOURCE if line.startswith("    ") else _IN_TEXT).sub(_HIDDEN, line) for line in text.split("\n")
+    )
