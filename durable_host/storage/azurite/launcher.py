@@ -1,0 +1,191 @@
+"""Makes sure that the development storage account answers: uses what runs, else starts an Azurite of our own."""
+
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from durable_host.config.connection import Connection
+from durable_host.storage.azurite.docker import AzuriteContainer, start_container
+from durable_host.storage.azurite.errors import AzuriteError, AzuriteStartFailed
+from durable_host.storage.azurite.install import AzuriteProgram, Node, find_azurite, find_node, install_azurite
+from durable_host.storage.azurite.lock import exclusive
+from durable_host.storage.azurite.note import is_alive, is_azurite, read_note
+from durable_host.storage.azurite.probe import StorageHealth, address_of, probe
+from durable_host.storage.azurite.process import (
+    DEVELOPMENT_KEY,
+    READY_TIMEOUT,
+    AzuriteProcess,
+    spawn,
+    wait_until_ready,
+)
+
+ACCOUNT = "devstoreaccount1"
+LOCK = "azurite.lock"
+Mode = Literal["auto", "off", "docker"]
+
+_SETTLE_TIMEOUT = 5.0
+_RELEASE_TIMEOUT = 40.0
+_LOCK_TIMEOUT = 120.0
+_POLL_SECONDS = 0.05
+
+
+def ensure_azurite(
+    connection: Connection,
+    *,
+    data_dir: Path | None,
+    mode: Mode,
+    report: Callable[[str], None],
+    app_dir: Path | None = None,
+    cancelled: threading.Event | None = None,
+) -> AzuriteProcess | AzuriteContainer | None:
+    """Make the development account of `connection` answer. Blocking: call it in a thread.
+
+    None when the connection is no development account on this machine, or when an Azurite answers already (it is
+    left alone and never stopped). Otherwise the Azurite that was started; the caller stops it. `data_dir` None keeps
+    data in memory; `app_dir` (default: the folder that holds `data_dir`) is searched for an installed Azurite.
+    Raises an AzuriteError that names what is wrong.
+    """
+    if not is_local_development(connection):
+        return None
+    if data_dir is not None:
+        data_dir = data_dir.absolute()
+        _await_release(data_dir, report)
+    health = _settled_health(connection)
+    if health.is_ready:
+        return None
+    problem = health.problem(connection.setting)
+    if problem is not None and (mode == "off" or not health.is_silent):
+        raise problem
+    if mode == "docker":
+        return start_container(connection, data_dir, report, cancelled=cancelled)
+    _require_three_services(connection)
+    node = find_node()
+    if app_dir is None and data_dir is not None:
+        app_dir = data_dir.parent
+    program = find_azurite(app_dir) or install_azurite(node, report)
+    if data_dir is None:
+        return _start(connection, None, node, program, report, cancelled)
+    with exclusive(
+        data_dir / LOCK,
+        timeout=_LOCK_TIMEOUT,
+        waiting=lambda: report("Another host is starting Azurite on this folder; waiting for it"),
+    ):
+        if probe(connection).is_ready:
+            return None
+        return _start(connection, data_dir, node, program, report, cancelled)
+
+
+def start_azurite(
+    connection: Connection,
+    *,
+    data_dir: Path | None = None,
+    app_dir: Path | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> AzuriteProcess:
+    """Start an Azurite for `connection` (in memory when there is no `data_dir`) and wait until it is ready.
+
+    For tests and tools that want one of their own: an Azurite that answers already is an error.
+    """
+    _require_three_services(connection)
+    node = find_node()
+    program = find_azurite(app_dir) or install_azurite(node, report)
+    azurite = _start(connection, data_dir, node, program, report, None)
+    if azurite is None:
+        raise AzuriteStartFailed("Another Azurite listens on the ports already.", remedy="Take other ports.")
+    return azurite
+
+
+def free_connection(setting: str = "AzureWebJobsStorage") -> Connection:
+    """A development account on three free ports of 127.0.0.1."""
+    sockets = [socket.socket() for _ in range(3)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        blob, queue, table = (f"http://127.0.0.1:{each.getsockname()[1]}/{ACCOUNT}" for each in sockets)
+    finally:
+        for each in sockets:
+            each.close()
+    return Connection(ACCOUNT, blob, queue, table, account_key=DEVELOPMENT_KEY, setting=setting)
+
+
+def connection_string(connection: Connection) -> str:
+    """The connection string of an account with a key, as SDKs and app settings take it."""
+    return (
+        f"DefaultEndpointsProtocol=http;AccountName={connection.account_name};AccountKey={connection.account_key};"
+        f"BlobEndpoint={connection.blob_endpoint};QueueEndpoint={connection.queue_endpoint};"
+        f"TableEndpoint={connection.table_endpoint};"
+    )
+
+
+def is_local_development(connection: Connection) -> bool:
+    """Whether a connection means Azurite on this machine."""
+    if not connection.is_development:
+        return False
+    endpoints = (connection.blob_endpoint, connection.queue_endpoint, connection.table_endpoint)
+    return all(_is_loopback(address_of(endpoint)[0]) for endpoint in endpoints if endpoint)
+
+
+def _start(
+    connection: Connection,
+    data_dir: Path | None,
+    node: Node,
+    program: AzuriteProgram,
+    report: Callable[[str], None],
+    cancelled: threading.Event | None,
+) -> AzuriteProcess | None:
+    azurite = spawn(connection, data_dir, node, program)
+    started = time.monotonic()
+    if not wait_until_ready(azurite, connection, timeout=READY_TIMEOUT, cancelled=cancelled):
+        return None
+    where = "in memory" if data_dir is None else f"data in {data_dir}"
+    report(f"Azurite is ready after {time.monotonic() - started:.1f} s ({where})")
+    return azurite
+
+
+def _settled_health(connection: Connection) -> StorageHealth:
+    """The health once it is not in between: an Azurite that is just starting opens one port after the other."""
+    deadline = time.monotonic() + _SETTLE_TIMEOUT
+    while True:
+        health = probe(connection)
+        states = {service.state for service in health.services}
+        if states != {"ready", "silent"} or time.monotonic() > deadline:
+            return health
+        time.sleep(_POLL_SECONDS)
+
+
+def _await_release(data_dir: Path, report: Callable[[str], None]) -> None:
+    """Wait for an Azurite whose host died: it is saving its data, and nobody else may open them meanwhile."""
+    note = read_note(data_dir)
+    if note is None or not is_azurite(note.pid) or is_alive(note.host):
+        return
+    report("Waiting for the Azurite of a host that was killed to save its data")
+    deadline = time.monotonic() + _RELEASE_TIMEOUT
+    while is_azurite(note.pid):
+        if time.monotonic() > deadline:
+            raise AzuriteStartFailed(
+                f"The Azurite with process ID {note.pid} still uses '{data_dir}', though its host is gone.",
+                remedy=f"End process {note.pid} and start again.",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _require_three_services(connection: Connection) -> None:
+    for service in ("blob", "queue", "table"):
+        if not getattr(connection, f"{service}_endpoint"):
+            raise AzuriteError(
+                f"'{connection.setting}' has no {service} endpoint, so Azurite cannot be started for it.",
+                remedy=f"Set '{connection.setting}' to 'UseDevelopmentStorage=true'.",
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

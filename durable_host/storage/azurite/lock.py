@@ -1,0 +1,57 @@
+"""A lock between processes: one installs or starts Azurite, the others wait."""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+from durable_host.storage.azurite.errors import AzuriteStartFailed
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, *, timeout: float, waiting: Callable[[], None]) -> Generator[None]:
+    """Hold the lock file `path`; calls `waiting` once when another process has it. The system frees it on a crash.
+
+    Raises AzuriteStartFailed when it is not free within `timeout` seconds.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + timeout
+        told = False
+        while not _try_lock(descriptor):
+            if not told:
+                waiting()
+                told = True
+            if time.monotonic() > deadline:
+                raise AzuriteStartFailed(
+                    f"Another process has held '{path}' for {timeout:.0f} s.",
+                    remedy="Wait for the other 'func start' to become ready, or end it.",
+                )
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

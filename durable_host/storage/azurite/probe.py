@@ -1,0 +1,184 @@
+"""What listens on the three ports of a development storage account."""
+
+import http.client
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from durable_host.config.connection import Connection
+from durable_host.storage.auth import authorization
+from durable_host.storage.azurite.errors import (
+    AccountKeyRefused,
+    AzuriteError,
+    AzuriteIncomplete,
+    AzuriteNotRunning,
+    PortHeld,
+)
+
+State = Literal["ready", "silent", "foreign", "refused"]
+
+_QUERIES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
+    "blob": ("/", (("comp", "list"), ("maxresults", "1"))),
+    "queue": ("/", (("comp", "list"), ("maxresults", "1"))),
+    "table": ("/Tables", (("$top", "1"),)),
+}
+_ANSWER_TIMEOUT = 5.0
+_CONNECT_TIMEOUT = 1.0
+
+
+class ServiceHealth(msgspec.Struct, frozen=True):
+    """One service: `ready` answers as it should, `silent` nobody listens, `foreign` something else does, `refused`
+    the account name or key is not accepted. `detail` is what was heard.
+    """
+
+    service: str
+    host: str
+    port: int
+    state: State
+    detail: str = ""
+
+    @property
+    def address(self) -> str:
+        """`host:port`."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class StorageHealth(msgspec.Struct, frozen=True):
+    """The services that the connection has endpoints for."""
+
+    services: tuple[ServiceHealth, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """All services answer."""
+        return all(service.state == "ready" for service in self.services)
+
+    @property
+    def is_silent(self) -> bool:
+        """Nobody listens on any port."""
+        return all(service.state == "silent" for service in self.services)
+
+    def problem(self, setting: str) -> AzuriteError | None:
+        """The error to show the user; None when all is well. `setting` is the connection's name."""
+        for service in self.services:
+            if service.state == "foreign":
+                return PortHeld(
+                    f"Port {service.port} of the {service.service} service is held by something that is not Azurite.",
+                    cause=f"{service.address} {service.detail}.",
+                    remedy=f"End the program that listens on port {service.port}, or give '{setting}' other ports.",
+                )
+        for service in self.services:
+            if service.state == "refused":
+                return AccountKeyRefused(
+                    f"The storage service at {service.address} refuses the account of '{setting}'.",
+                    cause=service.detail,
+                    remedy=f"Set '{setting}' to 'UseDevelopmentStorage=true', or to the name and key that the running "
+                    "Azurite was given (AZURITE_ACCOUNTS).",
+                )
+        if self.is_ready:
+            return None
+        silent = [f"{service.service} ({service.address})" for service in self.services if service.state == "silent"]
+        if self.is_silent:
+            return AzuriteNotRunning(
+                f"The development storage account of '{setting}' is not running.",
+                cause="Nothing listens on " + ", ".join(silent) + ".",
+                remedy="Start Azurite, or let the host start it (leave out --no-azurite).",
+            )
+        ready = [service.service for service in self.services if service.state == "ready"]
+        return AzuriteIncomplete(
+            f"Only the {' and '.join(ready)} service of the development storage account answers.",
+            cause="Nothing listens on " + ", ".join(silent) + ".",
+            remedy="Stop that Azurite and start it with all three services (the command 'azurite'), or stop it and "
+            "let the host start its own.",
+        )
+
+
+def probe(connection: Connection) -> StorageHealth:
+    """Ask each service of a connection once. Blocking; takes milliseconds unless a service hangs."""
+    endpoints = (
+        ("blob", connection.blob_endpoint),
+        ("queue", connection.queue_endpoint),
+        ("table", connection.table_endpoint),
+    )
+    return StorageHealth(tuple(_ask(connection, service, url) for service, url in endpoints if url))
+
+
+def address_of(endpoint: str) -> tuple[str, int]:
+    """Host and port of an endpoint URL."""
+    url = urlsplit(endpoint)
+    return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+
+
+def _ask(connection: Connection, service: str, endpoint: str) -> ServiceHealth:
+    host, port = address_of(endpoint)
+
+    def health(state: State, detail: str = "") -> ServiceHealth:
+        return ServiceHealth(service, host, port, state, detail)
+
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_TIMEOUT).close()
+    except OSError as error:
+        return health("silent", error.strerror or str(error))
+    try:
+        status, headers, body = _request(connection, service, endpoint)
+    except ConnectionError as error:
+        # Azurite closes the connections of its clients when it stops: ask once more whether anybody listens.
+        try:
+            socket.create_connection((host, port), timeout=_CONNECT_TIMEOUT).close()
+        except OSError:
+            return health("silent", error.strerror or str(error))
+        return health("foreign", "accepts connections and closes them")
+    except http.client.HTTPException:
+        return health("foreign", "does not speak HTTP")
+    except TimeoutError:
+        return health("foreign", "accepts connections and does not answer")
+    except OSError as error:
+        return health("foreign", f"cannot be asked ({error})")
+    return _judge(health, status, headers, body)
+
+
+def _request(connection: Connection, service: str, endpoint: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    url = urlsplit(endpoint)
+    host, port = address_of(endpoint)
+    path, query = _QUERIES[service]
+    path = url.path.rstrip("/") + path
+    text = "&".join(f"{name}={value}" for name, value in query)
+    headers = {"Accept": "application/json"} if service == "table" else {}
+    if connection.account_key or connection.sas:
+        authority = authorization(connection, tables=service == "table", token=None)
+        authority.authorize("GET", path, query, headers, 0)
+        if authority.query_tail:
+            text += "&" + authority.query_tail
+    if url.scheme == "https":
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        client = http.client.HTTPSConnection(host, port, timeout=_ANSWER_TIMEOUT, context=context)
+    else:
+        client = http.client.HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT)
+    try:
+        client.request("GET", f"{path}?{text}", headers=headers)
+        response = client.getresponse()
+        return response.status, response.headers, response.read(4096)
+    finally:
+        client.close()
+
+
+def _judge(
+    health: Callable[[State, str], ServiceHealth], status: int, headers: http.client.HTTPMessage, body: bytes
+) -> ServiceHealth:
+    server = headers.get("Server", "")
+    if "azurite" not in server.lower() and "x-ms-request-id" not in headers:
+        return health("foreign", f"answers as '{server or 'an unnamed server'}'")
+    if status < 300:
+        return health("ready", server)
+    code = headers.get("x-ms-error-code", "")
+    if status in (401, 403, 404) or "Auth" in code or b"Authentication" in body:
+        return health("refused", f"{server} answers HTTP {status} {code}".rstrip())
+    if code == "InvalidHeaderValue" or b"API version" in body:
+        return health("foreign", "is an Azurite that is too old for this host")
+    return health("ready", server)
