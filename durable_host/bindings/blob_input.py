@@ -10,6 +10,7 @@ from typing import Any
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_path import container_and_blob
 from durable_host.bindings.properties import BindingFailed, required
+from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import NONE, Datum, binary, string
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import StorageError
@@ -29,10 +30,11 @@ class BlobInput:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    async def read(self, binding: Binding, data: Mapping[str, Any], function_name: str) -> Datum:
+    async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
         """Raises BindingFailed."""
         account = self._accounts.account(binding.text("connection"))
-        container, name = container_and_blob(required(binding, "path", data, function_name), account.connection)
+        path = required(binding, "path", binding_data, context.function.name)
+        container, name = container_and_blob(path, account.connection)
         try:
             blob = await account.blobs.get(container, name)
         except StorageError as error:

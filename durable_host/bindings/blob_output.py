@@ -10,6 +10,7 @@ from typing import Any
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_path import container_and_blob
 from durable_host.bindings.properties import BindingFailed, required
+from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.blobs import BlobService
@@ -23,15 +24,16 @@ class BlobOutput:
         self._accounts = accounts
 
     async def write(
-        self, binding: Binding, value: Datum, data: Mapping[str, Any], function_name: str, invocation_id: str
+        self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
     ) -> None:
         """Raises BindingFailed."""
-        if value.is_none:
+        if datum.is_none:
             return
         account = self._accounts.account(binding.text("connection"))
-        container, name = container_and_blob(required(binding, "path", data, function_name), account.connection)
+        path = required(binding, "path", binding_data, context.function.name)
+        container, name = container_and_blob(path, account.connection)
         try:
-            await _write(account.blobs, container, name, blob_content(value), invocation_id)
+            await _write(account.blobs, container, name, blob_content(datum), context.invocation_id)
         except StorageError as error:
             raise BindingFailed(f"The blob '{container}/{name}' could not be written: {error}") from error
 

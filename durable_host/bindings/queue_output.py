@@ -11,6 +11,7 @@ from durable_host.bindings.properties import BindingFailed, required
 from durable_host.bindings.queue_items import split_json, split_text
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.queue_text import InvalidQueueName, encode, queue_name
+from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import NotFound, StorageError
@@ -25,11 +26,13 @@ class QueueOutput:
         self._signals = signals
         self._encoding = encoding
 
-    async def write(self, binding: Binding, value: Datum, data: Mapping[str, Any], function_name: str) -> None:
+    async def write(
+        self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
+    ) -> None:
         """Raises BindingFailed; messages put before the failure stay."""
         try:
-            queue = queue_name(required(binding, "queueName", data, function_name))
-            texts = [encode(message, self._encoding) for message in messages_of(value)]
+            queue = queue_name(required(binding, "queueName", binding_data, context.function.name))
+            texts = [encode(message, self._encoding) for message in messages_of(datum)]
         except InvalidQueueName as error:
             raise BindingFailed(str(error)) from error
         except UnicodeDecodeError as error:

@@ -12,6 +12,7 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.properties import BindingFailed, evaluate, required
 from durable_host.bindings.table_name import table_name
 from durable_host.durable.model import timestamp
+from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import Datum, json_text
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import StorageError, odata_literal
@@ -24,15 +25,17 @@ class TableInput:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    async def read(self, binding: Binding, data: Mapping[str, Any], function_name: str) -> Datum:
+    async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
         """Raises BindingFailed, also when the table does not exist."""
-        table = table_name(required(binding, "tableName", data, function_name))
+        table = table_name(required(binding, "tableName", binding_data, context.function.name))
         filters: list[str] = []
         for column, property_name in (("PartitionKey", "partitionKey"), ("RowKey", "rowKey")):
-            key = evaluate(binding, property_name, data, function_name)
+            key = evaluate(binding, property_name, binding_data, context.function.name)
             if key:
                 filters.append(f"{column} eq {odata_literal(key)}")
-        if extra := evaluate(binding, "filter", data, function_name, lambda text: text.replace("'", "''")):
+        if extra := evaluate(
+            binding, "filter", binding_data, context.function.name, lambda text: text.replace("'", "''")
+        ):
             filters.append(extra)
         take = int(binding.properties.get("take") or 0)
         found: list[dict[str, Any]] = []

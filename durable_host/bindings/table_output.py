@@ -10,6 +10,7 @@ from typing import Any, cast
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.properties import BindingFailed, evaluate, required
 from durable_host.bindings.table_name import table_name
+from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import NotFound, StorageError
@@ -26,16 +27,18 @@ class TableOutput:
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
-    async def write(self, binding: Binding, value: Datum, data: Mapping[str, Any], function_name: str) -> None:
+    async def write(
+        self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
+    ) -> None:
         """Raises BindingFailed; partitions written before the failure stay."""
-        table = table_name(required(binding, "tableName", data, function_name))
+        table = table_name(required(binding, "tableName", binding_data, context.function.name))
         defaults = {
             column: key
             for column, name in (("PartitionKey", "partitionKey"), ("RowKey", "rowKey"))
-            if (key := evaluate(binding, name, data, function_name)) is not None
+            if (key := evaluate(binding, name, binding_data, context.function.name)) is not None
         }
         partitions: dict[str, list[Operation]] = {}
-        for operation in operations_of(value, defaults, binding.name):
+        for operation in operations_of(datum, defaults, binding.name):
             partitions.setdefault(operation.entity["PartitionKey"], []).append(operation)
         tables = self._accounts.account(binding.text("connection")).tables
         try:

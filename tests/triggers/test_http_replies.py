@@ -73,7 +73,7 @@ def test_credentials_are_allowed_for_named_origins_only() -> None:
 
 
 def test_a_failure_explains_itself_to_the_developer() -> None:
-    told = {"function": "f", "invocation_id": "1", "error": "ValueError: <boom>", "stack": "line\n"}
+    told = {"function": "f", "error": "ValueError: <boom>", "stack": "line\n"}
     reply = failure_reply(**told, accept="*/*", explain=True)
     assert reply.status == 500
     assert json.loads(reply.body)["error"] == "ValueError: <boom>"

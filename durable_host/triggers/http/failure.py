@@ -10,12 +10,12 @@ from durable_host.triggers.http.reply import JSON, Reply
 
 
 def failure_reply(
-    *, function: str, invocation_id: str, error: str, stack: str, accept: str, explain: bool, hint: str | None = None
+    *, function: str, error: str, stack: str, accept: str, explain: bool, hint: str | None = None
 ) -> Reply:
     """500; with `explain` a page for browsers and JSON for everybody else. `accept` is the request's header."""
     if not explain:
         return Reply(500)
-    fields = {"error": error, "function": function, "invocationId": invocation_id, "stack": stack.rstrip()}
+    fields = {"error": error, "function": function, "stack": stack.rstrip()}
     if hint:
         fields["hint"] = hint
     if "text/html" not in accept:
@@ -33,6 +33,6 @@ h1{{font-size:1.1rem}}pre{{background:#f4f4f4;color:#222;padding:1rem;overflow:a
 p{{color:#555}}b{{color:#b00020}}</style></head>
 <body><h1>The function {text["function"]} failed: <b>{text["error"]}</b></h1>{hint}
 <pre>{text["stack"]}</pre>
-<p>Invocation {text["invocationId"]}. Shown on this machine only; in Azure the response is an empty 500.</p>
+<p>Shown by the local host only; in Azure the response is an empty 500.</p>
 </body></html>
 """

@@ -1,0 +1,28 @@
+"""The durable client input binding: where the SDK's client finds the management API.
+
+Source: spec/durable-protocol.md, section 7.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from durable_host.invocation.bindings import BindingContext
+from durable_host.invocation.datum import Datum, string
+from durable_host.invocation.metadata import Binding
+
+Payload = Callable[[str | None, str | None], str]
+"""JSON text of the payload for a binding's `taskHub` and `connectionName`."""
+
+
+class DurableClientInput:
+    """Gives the payload as text, made once for each hub that the app's bindings name."""
+
+    def __init__(self, payload: Payload) -> None:
+        self._payload = payload
+        self._made: dict[tuple[str | None, str | None], Datum] = {}
+
+    async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
+        key = (binding.text("taskHub") or None, binding.text("connectionName") or None)
+        if key not in self._made:
+            self._made[key] = string(self._payload(*key))
+        return self._made[key]

@@ -1,0 +1,169 @@
+"""Answers requests by running HTTP functions.
+
+Source: spec/functions-host.md, sections 3.2 to 3.5 and 3.8.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from aiohttp import web
+
+from durable_host.config.extensions import HttpOptions
+from durable_host.errors import HostError
+from durable_host.invocation.datum import Datum
+from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.invoker import Invoker, Outcome
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.triggers.http.failure import failure_reply
+from durable_host.triggers.http.outcome import function_reply
+from durable_host.triggers.http.reply import InvalidReply, Reply
+from durable_host.triggers.http.request import http_binding_data, read_request
+from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable
+
+_log = logging.getLogger("Host.Triggers.Http")
+
+REASON = "This function was programmatically called via the host APIs."
+_NONE_RETURNED = 'unsupported type "http" for Python type "NoneType"'
+_PLAIN_BINDINGS = frozenset({"http", "durableclient", "orchestrationclient"})
+
+
+class HttpTrigger:
+    """The HTTP functions of an app behind their routes. `explain` puts the error into the body of a 500."""
+
+    def __init__(
+        self, functions: Iterable[FunctionMetadata], invoker: Invoker, options: HttpOptions, *, explain: bool
+    ) -> None:
+        self._invoker = invoker
+        self._explain = explain
+        self._extra_headers = (*options.custom_headers, *_hsts(options))
+        self._throttle = Throttle(options.max_concurrent_requests, options.max_outstanding_requests)
+        self.routes = RouteTable((_declaration(function) for function in functions), options.route_prefix)
+        for hidden, other in self.routes.hidden.items():
+            _log.warning(
+                "No request can reach the function '%s': '%s' comes first in the alphabet and takes all of its "
+                "requests. Rename one of them, or narrow the route of '%s'.",
+                hidden,
+                other,
+                other,
+            )
+
+    def match(self, method: str, raw_path: str) -> RouteMatch[FunctionMetadata] | None:
+        return self.routes.match(method, raw_path)
+
+    async def handle(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.Response:
+        """Run the function and make its response; 413 for a body over the limit, 429 when there is too much to do."""
+        if not self._throttle.is_limited:
+            return await self._run(request, match)
+        if not self._throttle.admits():
+            return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
+        async with self._throttle:
+            return await self._run(request, match)
+
+    async def _run(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.Response:
+        function = match.route.target
+        try:
+            data = await read_request(request, match.values)
+        except web.HTTPRequestEntityTooLarge:
+            return web.Response(status=413)
+        needs_data = any(
+            not binding.is_trigger and binding.type.lower() not in _PLAIN_BINDINGS for binding in function.bindings
+        )
+        try:
+            outcome: Outcome = await self._invoker.invoke(
+                function,
+                trigger_value=Datum("http", data),
+                trigger_metadata={},
+                binding_data=http_binding_data(data, request, function.trigger.name) if needs_data else {},
+                reason=REASON,
+                trace_parent=data.headers.get("traceparent"),
+                trace_state=data.headers.get("tracestate"),
+            )
+            return self._response(function_reply(function, outcome.return_value, outcome.outputs))
+        except FunctionFailed as error:
+            hint = None
+            if _NONE_RETURNED in error.message:
+                hint = "The function returned None; return a func.HttpResponse or a str."
+            return self._failed(request, function, str(error), error.stack, hint)
+        except (HostError, InvalidReply) as error:
+            if isinstance(error, InvalidReply):
+                _log.error("The response of the function '%s' cannot be sent: %s", function.name, error)
+            return self._failed(request, function, str(error), "", getattr(error, "remedy", None))
+
+    def _failed(
+        self, request: web.Request, function: FunctionMetadata, error: str, stack: str, hint: str | None
+    ) -> web.Response:
+        reply = failure_reply(
+            function=function.name,
+            error=error,
+            stack=stack,
+            accept=request.headers.get("Accept", ""),
+            explain=self._explain,
+            hint=hint,
+        )
+        return self._response(reply)
+
+    def _response(self, reply: Reply) -> web.Response:
+        response = web.Response(status=reply.status, body=reply.body or None)
+        headers = response.headers
+        for name, value in (*reply.headers, *self._extra_headers):
+            _check(name, value)
+            headers[name] = value
+        for cookie in reply.cookies:
+            _check("Set-Cookie", cookie)
+            headers.add("Set-Cookie", cookie)
+        return response
+
+
+class Throttle:
+    """At most `concurrent` requests run and `outstanding` wait or run; -1 is no limit."""
+
+    def __init__(self, concurrent: int, outstanding: int) -> None:
+        self.is_limited = concurrent > 0 or outstanding > 0
+        self._outstanding = outstanding
+        self._present = 0
+        self._slots = asyncio.Semaphore(concurrent) if concurrent > 0 else None
+
+    def admits(self) -> bool:
+        return self._outstanding <= 0 or self._present < self._outstanding
+
+    async def __aenter__(self) -> None:
+        self._present += 1
+        if self._slots is not None:
+            try:
+                await self._slots.acquire()
+            except BaseException:
+                self._present -= 1
+                raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._present -= 1
+        if self._slots is not None:
+            self._slots.release()
+
+
+def methods_of(function: FunctionMetadata) -> tuple[str, ...]:
+    """The methods of a function's httpTrigger in upper case; empty for all."""
+    methods: Any = function.trigger.properties.get("methods")
+    names = cast("list[Any]", methods) if isinstance(methods, list) else []
+    return tuple(str(method).upper() for method in names)
+
+
+def url_maker(base_url: str, prefix: str) -> Callable[[FunctionMetadata], str]:
+    """Gives the URL of an HTTP function as the start-up listing shows it, with its route unexpanded."""
+    base = f"{base_url}/{prefix}" if prefix else base_url
+    return lambda function: f"{base}/{(function.trigger.text('route') or function.name).lstrip('/')}"
+
+
+def _declaration(function: FunctionMetadata) -> RouteDeclaration[FunctionMetadata]:
+    return RouteDeclaration(function.name, function.trigger.text("route"), methods_of(function), function)
+
+
+def _hsts(options: HttpOptions) -> tuple[tuple[str, str], ...]:
+    return (("Strict-Transport-Security", options.hsts),) if options.hsts else ()
+
+
+def _check(name: str, value: str) -> None:
+    if not name or any(character in name + value for character in "\r\n\0"):
+        raise InvalidReply(f"The header '{name!r:.60}' has characters that a header cannot have.")

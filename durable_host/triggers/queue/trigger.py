@@ -1,0 +1,91 @@
+"""Runs a queue-triggered function for a message.
+
+Source: spec/functions-host.md, section 4.4.
+"""
+
+import logging
+
+from durable_host.bindings.accounts import Accounts, account_key
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.bindings.queue_text import queue_name
+from durable_host.config import binding_data
+from durable_host.config.extensions import QueueOptions
+from durable_host.errors import HostError
+from durable_host.invocation.datum import binary, string
+from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.invoker import Invoker
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.storage.queue_xml import QueueMessage
+from durable_host.triggers.queue.listener import QueueListener
+from durable_host.triggers.queue.metadata import details, trigger_metadata
+
+_log = logging.getLogger("Host.Triggers.Queue")
+
+HOLD = 600.0
+HOLD_ON_DEVELOPMENT_ACCOUNT = 30.0
+"""Short, because on one machine a crash should not hide messages for ten minutes."""
+
+
+class QueueTrigger:
+    """One function; `listener` receives for it."""
+
+    def __init__(
+        self,
+        function: FunctionMetadata,
+        invoker: Invoker,
+        accounts: Accounts,
+        options: QueueOptions,
+        signals: QueueSignals,
+    ) -> None:
+        trigger = function.trigger
+        account = accounts.account(trigger.text("connection"))
+        self.function = function
+        self._invoker = invoker
+        self._encoding = options.message_encoding
+        self._queue = queue_name(trigger.text("queueName") or "")
+        self._is_binary = trigger.data_type == "binary"
+        self.listener = QueueListener(
+            queue=self._queue,
+            account=account_key(account),
+            service=account.queues,
+            options=options,
+            signals=signals,
+            run=self.run,
+            hold=HOLD_ON_DEVELOPMENT_ACCOUNT if account.connection.is_development else HOLD,
+        )
+
+    async def run(self, message: QueueMessage, content: bytes) -> None:
+        """Run the function. Raises when it fails; the invoker has logged that."""
+        text = self._text(message, content)
+        metadata = trigger_metadata(message, text)
+        try:
+            await self._invoker.invoke(
+                self.function,
+                trigger_value=binary(content) if self._is_binary else string(text),
+                trigger_metadata=metadata,
+                binding_data={
+                    **metadata,
+                    self.function.trigger.name: text,
+                    **binding_data.from_json_text(text),
+                },
+                reason=f"New queue message detected on '{self._queue}'.",
+                details=details(message),
+            )
+        except (FunctionFailed, HostError):
+            raise
+        except Exception:
+            _log.exception("The message '%s' of queue '%s' could not be run.", message.id, self._queue)
+            raise
+
+    def _text(self, message: QueueMessage, content: bytes) -> str:
+        try:
+            return content.decode()
+        except UnicodeDecodeError:
+            if not self._is_binary and self._encoding == "base64":
+                _log.warning(
+                    "The message '%s' of queue '%s' is no text once it is decoded from base64. If it was sent as plain "
+                    'text, set "extensions": {"queues": {"messageEncoding": "none"}} in host.json.',
+                    message.id,
+                    self._queue,
+                )
+            return content.decode("utf-8", "replace")
