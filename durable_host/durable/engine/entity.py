@@ -1,0 +1,231 @@
+"""One cycle of an entity's scheduler, as pure functions: messages in, one batch of operations, outcome out.
+
+To storage an entity is an orchestration that continues as new after every batch, its scheduler state being the
+input. The caller loops::
+
+    execution = EntityExecution.from_history(instance_id, events)
+    while True:
+        turn = start_batch(execution, messages, now=..., options=...)
+        answer = await user_code.run_entity(turn.batch) if turn.batch else None
+        outcome = finish_batch(turn, answer, now=..., new_id=...)
+        commit outcome
+        if not outcome.more: break
+        execution, messages = outcome.execution, []
+
+When anything goes wrong in between, throw everything away and load the history again.
+
+Source: spec/task-hub-storage.md, section 10.6; spec/durable-protocol.md, section 5.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.entity_execution import EntityExecution, EntityOptions, EntityOutcome, EntityTurn
+from durable_host.durable.engine.entity_messages import request_json
+from durable_host.durable.engine.entity_outbox import Outbox
+from durable_host.durable.engine.entity_request import EntityRequest, Unreadable, read_release, read_request
+from durable_host.durable.engine.scheduler_state import SchedulerState
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionStarted,
+    OrchestrationInstance,
+    OrchestratorCompleted,
+    OrchestratorStarted,
+)
+from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, EntityOperation, EntityResult
+
+__all__ = ["EntityExecution", "EntityOptions", "EntityOutcome", "EntityTurn", "finish_batch", "start_batch"]
+
+UNREADABLE_MESSAGE = "DH6150"
+FAILED_SIGNAL = "DH6151"
+LOCK_ACQUIRED = "Lock Acquisition Completed"
+
+_TOO_EARLY = TICKS_PER_SECOND // 10
+_LONGEST_SUSPENSION = 10 * TICKS_PER_SECOND
+
+
+def start_batch(
+    execution: EntityExecution, messages: Sequence[EventRaised], *, now: int, options: EntityOptions
+) -> EntityTurn:
+    """Take the messages in and decide what runs. `now` in ticks."""
+    scheduler = execution.scheduler
+    diagnostics: list[Diagnostic] = []
+    rescheduled: list[EntityRequest] = []
+    from_lock_holder: list[EntityRequest] = []
+    for event in (*execution.pending, *messages):
+        try:
+            if event.name.startswith("op"):
+                request = read_request(event.input)
+                if request.due is not None and request.due.ticks - now > _TOO_EARLY:
+                    rescheduled.append(request)
+                    continue
+                for delivered in scheduler.sorter.receive(request, options.reorder_window):
+                    is_from_holder = scheduler.locked_by is not None and scheduler.locked_by == delivered.parent
+                    (from_lock_holder if is_from_holder else scheduler.queue).append(delivered)
+            elif event.name == "release":
+                if read_release(event.input) == scheduler.locked_by:
+                    scheduler.locked_by = None
+            else:
+                scheduler.suspended = False
+        except Unreadable as error:
+            diagnostics.append(_unreadable(execution.instance_id, event, error, now))
+    scheduler.queue.extendleft(reversed(from_lock_holder))
+    if scheduler.suspended and (execution.started is None or _age(execution, now) > _LONGEST_SUSPENSION):
+        scheduler.suspended = False
+    operations, lock, is_cut_short = _dequeue(scheduler, options.max_batch_size)
+    return EntityTurn(
+        execution=execution,
+        options=options,
+        batch=_batch(execution, operations) if operations else None,
+        operations=operations,
+        lock=lock,
+        rescheduled=rescheduled,
+        is_cut_short=is_cut_short,
+        diagnostics=diagnostics,
+    )
+
+
+def finish_batch(
+    turn: EntityTurn, answer: EntityAnswer | None, *, now: int, new_id: Callable[[], str]
+) -> EntityOutcome:
+    """Apply the answer (None when `turn.batch` was None). `new_id` gives random 32-digit hex ids."""
+    execution = turn.execution
+    scheduler = execution.scheduler
+    outbox = Outbox(execution, now)
+    for request in turn.rescheduled:
+        outbox.reschedule(request)
+    if answer is not None:
+        scheduler.exists = answer.exists
+        scheduler.state = answer.state if answer.exists else None
+        _respond(turn, answer, outbox)
+        for target, operation, input in answer.signals:
+            label, predecessor = scheduler.labels.label(target, now, turn.options.reorder_window)
+            text = request_json(
+                operation=operation,
+                request_id=str(uuid.UUID(new_id())),
+                input=input,
+                is_signal=True,
+                parent=execution.instance_id,
+                timestamp_label=label,
+                predecessor=predecessor,
+            )
+            outbox.send(target, "op", text)
+    if turn.lock is not None:
+        _grant(scheduler, turn.lock, outbox)
+    if turn.is_cut_short:
+        scheduler.suspended = True
+        outbox.send(execution.instance_id, "continue", None)
+    return _continue_as_new(turn, outbox.sent, now, new_id())
+
+
+def _age(execution: EntityExecution, now: int) -> int:
+    return now - execution.started.timestamp if execution.started else 0
+
+
+def _dequeue(
+    scheduler: SchedulerState, max_batch_size: int | None
+) -> tuple[list[EntityRequest], EntityRequest | None, bool]:
+    operations: list[EntityRequest] = []
+    while scheduler.has_work:
+        if scheduler.queue[0].is_lock:
+            return operations, scheduler.queue.popleft(), False
+        if max_batch_size is not None and len(operations) >= max_batch_size:
+            return operations, None, True
+        operations.append(scheduler.queue.popleft())
+    return operations, None, False
+
+
+def _batch(execution: EntityExecution, operations: Sequence[EntityRequest]) -> EntityBatch:
+    name, _, key = execution.instance_id[1:].partition("@")
+    return EntityBatch(
+        name=name,
+        key=key,
+        exists=execution.scheduler.exists,
+        state=execution.scheduler.state,
+        operations=[EntityOperation(each.operation or "", each.input, each.is_signal) for each in operations],
+    )
+
+
+def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox) -> None:
+    missing = EntityResult(True, '"The entity function gave no result for this operation."')
+    for index, request in enumerate(turn.operations):
+        result = answer.results[index] if index < len(answer.results) else missing
+        text = "null" if result.result is None else result.result
+        if not request.is_signal:
+            outbox.respond(request, text, is_error=result.is_error)
+        elif result.is_error:
+            turn.diagnostics.append(_failed_signal(outbox, request, text))
+
+
+def _grant(scheduler: SchedulerState, lock: EntityRequest, outbox: Outbox) -> None:
+    """This entity is locked; pass the request on to the next one of its set, or tell the requester."""
+    scheduler.locked_by = lock.parent
+    position = lock.position + 1
+    if position < len(lock.lock_set):
+        outbox.forward(lock, position)
+    else:
+        outbox.respond(lock, LOCK_ACQUIRED)
+
+
+def _continue_as_new(turn: EntityTurn, sent: list[TaskMessage], now: int, execution_id: str) -> EntityOutcome:
+    execution, scheduler = turn.execution, turn.execution.scheduler
+    old = execution.started or ExecutionStarted(
+        orchestration_instance=OrchestrationInstance(execution.instance_id), name=execution.instance_id
+    )
+    started = msgspec.structs.replace(
+        old,
+        orchestration_instance=OrchestrationInstance(execution.instance_id, execution_id),
+        input=scheduler.to_json(),
+        timestamp=now,
+        is_played=True,
+        generation=None,
+        scheduled_start_time=None,
+    )
+    return EntityOutcome(
+        execution=EntityExecution(execution.instance_id, scheduler, started, episode=2),
+        execution_id=execution_id,
+        replaced_execution_id=execution.execution_id,
+        new_events=[
+            OrchestratorStarted(timestamp=now),
+            started,
+            OrchestratorCompleted(timestamp=now, is_played=True),
+        ],
+        outbound=sent,
+        update=InstanceUpdate(
+            execution_id=execution_id,
+            last_updated_time=now,
+            custom_status=scheduler.custom_status(),
+            started=started,
+        ),
+        more=scheduler.has_work,
+        diagnostics=turn.diagnostics,
+    )
+
+
+def _unreadable(instance_id: str, event: EventRaised, error: Unreadable, now: int) -> Diagnostic:
+    return Diagnostic(
+        code=UNREADABLE_MESSAGE,
+        instance_id=instance_id,
+        severity="warning",
+        text=f"Message '{event.name}' to entity {instance_id} cannot be read and is dropped: {error}.",
+        timestamp=now,
+        event_name=event.name,
+    )
+
+
+def _failed_signal(outbox: Outbox, request: EntityRequest, result: str) -> Diagnostic:
+    sender = f" from {request.parent}" if request.parent else ""
+    return Diagnostic(
+        code=FAILED_SIGNAL,
+        instance_id=outbox.instance_id,
+        severity="warning",
+        text=f"Signal '{request.operation}'{sender} to entity {outbox.instance_id} failed: {result}",
+        timestamp=outbox.now,
+        event_name=request.operation,
+    )

@@ -1,0 +1,91 @@
+"""What one batch of an entity starts from, and what it changes.
+
+Source: spec/task-hub-storage.md, section 10.6.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.entity_request import EntityRequest
+from durable_host.durable.engine.scheduler_state import SchedulerState
+from durable_host.durable.model.events import EventRaised, ExecutionStarted, HistoryEvent, OrchestratorStarted
+from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
+from durable_host.durable.sdk.port import EntityBatch
+
+
+class EntityOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`reorder_window` in ticks (0: no sorting); `max_batch_size` None: no limit."""
+
+    reorder_window: int = 30 * TICKS_PER_MINUTE
+    max_batch_size: int | None = 5000
+
+
+class EntityExecution:
+    """One execution of an entity as loaded; its scheduler state is changed by the batch that runs on it.
+
+    `execution_id` and `started` are None before the first batch. `episode` is the number its messages carry.
+    `pending` are events of the history that another host accepted but did not work on.
+    """
+
+    __slots__ = ("episode", "execution_id", "instance_id", "pending", "scheduler", "started")
+
+    def __init__(
+        self,
+        instance_id: str,
+        scheduler: SchedulerState,
+        started: ExecutionStarted | None = None,
+        episode: int = 1,
+        pending: Sequence[EventRaised] = (),
+    ) -> None:
+        self.instance_id = instance_id
+        self.scheduler = scheduler
+        self.started = started
+        self.execution_id = started.orchestration_instance.execution_id if started else None
+        self.episode = episode
+        self.pending = pending
+
+    @classmethod
+    def from_history(cls, instance_id: str, events: Sequence[HistoryEvent]) -> "EntityExecution":
+        """Raises `Unreadable` when the scheduler state is none."""
+        started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
+        return cls(
+            instance_id,
+            SchedulerState.from_json(started.input if started else None),
+            started,
+            sum(isinstance(event, OrchestratorStarted) for event in events) + 1,
+            [event for event in events if isinstance(event, EventRaised)],
+        )
+
+
+class EntityTurn(msgspec.Struct, kw_only=True):
+    """A batch under way. `batch` is None when no user code has to run; `finish_batch` is called all the same."""
+
+    execution: EntityExecution
+    options: EntityOptions
+    batch: EntityBatch | None
+    operations: list[EntityRequest]
+    lock: EntityRequest | None
+    rescheduled: list[EntityRequest]
+    is_cut_short: bool
+    diagnostics: list[Diagnostic]
+
+
+class EntityOutcome(msgspec.Struct, kw_only=True):
+    """What a batch changes: `new_events` is the whole history of the new execution (first ordinal 0).
+
+    `replaced_execution_id` is None for the first batch of an entity. With `more`, the next batch can run at once on
+    `execution`.
+    """
+
+    execution: EntityExecution
+    execution_id: str
+    replaced_execution_id: str | None
+    new_events: list[HistoryEvent]
+    outbound: list[TaskMessage]
+    update: InstanceUpdate
+    more: bool
+    diagnostics: list[Diagnostic]

@@ -1,0 +1,42 @@
+"""Answers in place of an entity function that gave none.
+
+They leave the entity's state as it was and fail every operation of the batch. Source: spec/durable-protocol.md,
+section 5, and its list of errors (section 10).
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, EntityResult
+
+MAX_BATCH_ATTEMPTS = 3
+"""How often a batch runs whose invocation fails as a whole (state or result not serialisable, say) before its
+operations are answered with `invocation_failed`. The reference retries for ever."""
+
+
+def invocation_failed(batch: EntityBatch, error: str) -> EntityAnswer:
+    """The invocation failed outside the operations; `error` is the worker's text, `Type: message`."""
+    return _all_failed(batch, _json(f"Entity function '{batch.name}' failed: {error}"))
+
+
+def unknown_entity(batch: EntityBatch, known: Sequence[str]) -> EntityAnswer:
+    """The app has no entity function of this name."""
+    return _all_failed(batch, _json(missing_function_text("entity", batch.name, known)))
+
+
+def timed_out(batch: EntityBatch, seconds: float) -> EntityAnswer:
+    """The function ran longer than functionTimeout. The text is bare, not JSON: the SDK knows its beginning."""
+    whole = int(seconds)
+    span = f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+    return _all_failed(batch, f"Timeout value of {span} was exceeded by function: {batch.name}")
+
+
+def _all_failed(batch: EntityBatch, result: str) -> EntityAnswer:
+    failed = [EntityResult(True, result) for _ in batch.operations]
+    return EntityAnswer(exists=batch.exists, state=batch.state, results=failed)
+
+
+def _json(text: str) -> str:
+    return msgspec.json.encode(text).decode()

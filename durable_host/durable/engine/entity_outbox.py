@@ -1,0 +1,44 @@
+"""Messages that one batch of an entity sends. Source: spec/task-hub-storage.md, sections 10.3 and 10.6."""
+
+import msgspec
+
+from durable_host.durable.engine.entity_execution import EntityExecution
+from durable_host.durable.engine.entity_messages import request_event_name, response_json
+from durable_host.durable.engine.entity_request import EntityRequest, request_record
+from durable_host.durable.model.events import EventRaised, OrchestrationInstance
+from durable_host.durable.model.messages import TaskMessage
+
+
+class Outbox:
+    """Messages of one batch, in order."""
+
+    def __init__(self, execution: EntityExecution, now: int) -> None:
+        self.sent: list[TaskMessage] = []
+        self.instance_id = execution.instance_id
+        self._sender = OrchestrationInstance(execution.instance_id, execution.execution_id)
+        self._episode = execution.episode
+        self.now = now
+
+    def send(self, target: str, name: str, input: str | None, execution_id: str | None = None) -> None:
+        event = EventRaised(name=name, input=input, timestamp=self.now)
+        instance = OrchestrationInstance(target, execution_id)
+        self.sent.append(TaskMessage(event, instance, self._sender, self._episode))
+
+    def respond(self, request: EntityRequest, result: str, *, is_error: bool = False) -> None:
+        if request.parent is not None:
+            text = response_json(result, is_error=is_error)
+            self.send(request.parent, request.id, text, request.parent_execution)
+
+    def forward(self, request: EntityRequest, position: int) -> None:
+        """Pass a lock request on to the entity at `position` of its set."""
+        name, key = request.lock_set[position]
+        self.send(f"@{name}@{key}", "op", _request_text(msgspec.structs.replace(request, position=position)))
+
+    def reschedule(self, request: EntityRequest) -> None:
+        """Send a request that came too early to the own instance again."""
+        due = None if request.due is None else request.due.ticks
+        self.send(self.instance_id, request_event_name(due, self.now), _request_text(request))
+
+
+def _request_text(request: EntityRequest) -> str:
+    return msgspec.json.encode(request_record(request, with_type=True)).decode()

@@ -1,0 +1,133 @@
+"""A request to an entity as the receiver sees it: operation call, signal, or lock.
+
+Source: spec/task-hub-storage.md, sections 10.3 and 10.8.
+"""
+
+from typing import Any, cast
+
+import msgspec
+
+from durable_host.durable.engine.entity_messages import Moment
+from durable_host.durable.model import timestamp
+
+NEVER = Moment(0, is_utc=False)
+_TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJobs.Extensions.DurableTask"
+
+
+class Unreadable(ValueError):
+    """The text is no entity message; the exception's text says why."""
+
+
+class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """`operation` is None for a lock request; `input` is JSON text; `lock_set` holds (name, key) pairs."""
+
+    operation: str | None
+    id: str
+    input: str | None = None
+    is_signal: bool = False
+    parent: str | None = None
+    parent_execution: str | None = None
+    due: Moment | None = None
+    timestamp: Moment = NEVER
+    predecessor: Moment = NEVER
+    lock_set: tuple[tuple[str, str], ...] = ()
+    position: int = 0
+
+    @property
+    def is_lock(self) -> bool:
+        return self.operation is None
+
+
+def read_request(text: str | None) -> EntityRequest:
+    """The request in the input of an `op` event. Raises `Unreadable`."""
+    return request_of(_object(text))
+
+
+def request_of(record: Any) -> EntityRequest:
+    """The request in decoded JSON. Raises `Unreadable`."""
+    if not isinstance(record, dict):
+        raise Unreadable("it is no JSON object")
+    fields = cast("dict[str, Any]", record)
+    request_id = fields.get("id")
+    if not isinstance(request_id, str):
+        raise Unreadable("it has no id")
+    operation = fields.get("op")
+    position = fields.get("pos") or 0
+    return EntityRequest(
+        operation=None if operation is None or fields.get("IsLockRequest") is True else str(operation),
+        id=request_id,
+        input=_json_text(fields.get("input")),
+        is_signal=bool(fields.get("signal")),
+        parent=_text(fields.get("parent")),
+        parent_execution=_text(fields.get("parentExecution")),
+        due=None if fields.get("due") is None else read_moment(fields["due"]),
+        timestamp=read_moment(fields.get("Timestamp")),
+        predecessor=read_moment(fields.get("Predecessor")),
+        lock_set=tuple(_entity(each) for each in cast("list[Any]", fields.get("lockset") or [])),
+        position=position if isinstance(position, int) else 0,
+    )
+
+
+def request_record(request: EntityRequest, *, with_type: bool) -> dict[str, Any]:
+    """The request as an object to be encoded: members in order, defaults left out."""
+    record: dict[str, Any] = {"$type": _TYPE.format("RequestMessage")} if with_type else {}
+    record["op"] = request.operation
+    if request.is_signal:
+        record["signal"] = True
+    optional: dict[str, Any] = {"input": request.input}
+    record |= {name: value for name, value in optional.items() if value is not None}
+    record["id"] = request.id
+    optional = {
+        "parent": request.parent,
+        "parentExecution": request.parent_execution,
+        "due": None if request.due is None else str(request.due),
+    }
+    record |= {name: value for name, value in optional.items() if value is not None}
+    record["Timestamp"] = str(request.timestamp)
+    record["Predecessor"] = str(request.predecessor)
+    if request.lock_set:
+        entity_type = {"$type": _TYPE.format("EntityId")} if with_type else {}
+        record["lockset"] = [{**entity_type, "name": name, "key": key} for name, key in request.lock_set]
+    if request.position:
+        record["pos"] = request.position
+    return record
+
+
+def read_release(text: str | None) -> str | None:
+    """Who releases the lock, by the input of a `release` event. Raises `Unreadable`."""
+    return _text(_object(text).get("parent"))
+
+
+def read_moment(value: Any) -> Moment:
+    """A label; absent means never. Raises `Unreadable`."""
+    if value is None:
+        return NEVER
+    try:
+        return Moment(timestamp.parse(value), is_utc=value[-1:] in "Zz" or "+" in value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise Unreadable(f"{value!r} is no time") from error
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        record = msgspec.json.decode(text or "null")
+    except msgspec.MsgspecError as error:
+        raise Unreadable(f"it is no JSON ({error})") from error
+    if not isinstance(record, dict):
+        raise Unreadable("it is no JSON object")
+    return cast("dict[str, Any]", record)
+
+
+def _entity(value: Any) -> tuple[str, str]:
+    if not isinstance(value, dict):
+        raise Unreadable("an element of its lock set is no entity id")
+    fields = cast("dict[str, Any]", value)
+    return str(fields.get("name", "")), str(fields.get("key", ""))
+
+
+def _json_text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

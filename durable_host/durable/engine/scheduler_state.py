@@ -1,0 +1,134 @@
+"""State of an entity's scheduler: what the Input of the entity's ExecutionStarted holds.
+
+Member order and omission of defaults are those of the reference. Source: spec/task-hub-storage.md, sections 10.6
+and 10.8.
+"""
+
+from collections import deque
+from typing import Any, cast
+
+import msgspec
+
+from durable_host.durable.engine.entity_messages import Moment, SendLabels
+from durable_host.durable.engine.entity_request import (
+    EntityRequest,
+    Unreadable,
+    read_moment,
+    request_of,
+    request_record,
+)
+from durable_host.durable.engine.sorter import MessageSorter, Source
+from durable_host.durable.model import timestamp
+
+
+class SchedulerState:
+    """Mutable; owned by the entity's work item. `state` is JSON text."""
+
+    __slots__ = ("exists", "labels", "locked_by", "queue", "sorter", "state", "suspended")
+
+    def __init__(self) -> None:
+        self.exists = False
+        self.state: str | None = None
+        self.queue: deque[EntityRequest] = deque()
+        self.locked_by: str | None = None
+        self.suspended = False
+        self.sorter = MessageSorter()
+        self.labels = SendLabels()
+
+    @classmethod
+    def from_json(cls, text: str | None) -> "SchedulerState":
+        """Fresh for None. Raises `Unreadable`."""
+        scheduler = cls()
+        if text is None:
+            return scheduler
+        try:
+            fields = msgspec.json.decode(text, type=dict[str, Any])
+        except msgspec.MsgspecError as error:
+            raise Unreadable(f"the entity's scheduler state is no JSON object ({error})") from error
+        state = fields.get("state")
+        scheduler.state = state if isinstance(state, str) else None
+        # The other dialect has no `exists`: there an entity exists when it has a state.
+        scheduler.exists = bool(fields.get("exists", scheduler.state is not None))
+        scheduler.queue = deque(request_of(each) for each in cast("list[Any]", fields.get("queue") or []))
+        scheduler.locked_by = fields.get("lockedBy")
+        scheduler.suspended = bool(fields.get("suspended"))
+        sorter = _members(fields.get("sorter"))
+        scheduler.sorter = MessageSorter(
+            {name: _source(each) for name, each in _members(sorter.get("ReceivedFromInstance")).items()},
+            read_moment(sorter.get("ReceiveHorizon")).ticks,
+        )
+        scheduler.labels = SendLabels(
+            {target: read_moment(last) for target, last in _members(sorter.get("LastSentToInstance")).items()},
+            read_moment(sorter.get("SendHorizon")).ticks,
+        )
+        return scheduler
+
+    def to_json(self) -> str:
+        members: dict[str, Any] = {
+            "exists": self.exists,
+            "state": self.state,
+            "queue": [request_record(request, with_type=False) for request in self.queue],
+            "lockedBy": self.locked_by,
+            "suspended": self.suspended,
+        }
+        return _encode(_without_defaults(members) | {"sorter": self._sorter_members()})
+
+    def custom_status(self) -> str:
+        """JSON text of the instance's custom status (section 10.7)."""
+        members = {"entityExists": self.exists, "queueSize": len(self.queue), "lockedBy": self.locked_by}
+        return _encode(_without_defaults(members))
+
+    def may_run(self, request: EntityRequest) -> bool:
+        return self.locked_by is None or request.parent == self.locked_by
+
+    @property
+    def has_work(self) -> bool:
+        """The head of the queue may run now."""
+        return bool(self.queue) and not self.suspended and self.may_run(self.queue[0])
+
+    def _sorter_members(self) -> dict[str, Any]:
+        return _without_defaults(
+            {
+                "LastSentToInstance": {target: str(last) for target, last in self.labels.last_sent.items()},
+                "ReceivedFromInstance": {name: _source_members(each) for name, each in self.sorter.sources.items()},
+                "ReceiveHorizon": _horizon_text(self.sorter.horizon),
+                "SendHorizon": _horizon_text(self.labels.horizon),
+            }
+        )
+
+
+def _source(value: Any) -> Source:
+    fields = _members(value)
+    buffered = [request_of(each) for each in _members(fields.get("Buffered")).values()]
+    return Source(
+        fields.get("ExecutionId"),
+        read_moment(fields.get("Last")),
+        {request.timestamp.ticks: request for request in buffered},
+    )
+
+
+def _source_members(source: Source) -> dict[str, Any]:
+    optional = {
+        "ExecutionId": source.execution_id,
+        "Buffered": {
+            str(source.buffered[label].timestamp): request_record(source.buffered[label], with_type=False)
+            for label in sorted(source.buffered)
+        },
+    }
+    return {"Last": str(source.last)} | _without_defaults(optional)
+
+
+def _horizon_text(ticks: int) -> str | None:
+    return str(Moment(ticks)) if ticks != timestamp.MIN_TICKS else None
+
+
+def _without_defaults(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value or value == ""}
+
+
+def _members(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _encode(value: dict[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()
