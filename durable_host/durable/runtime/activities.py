@@ -1,0 +1,153 @@
+"""Activities: fetched one at a time while a slot is free, run, answered.
+
+Source: spec/task-hub-storage.md, sections 5.2 and 8.7; spec/durable-protocol.md, sections 4.2, 6 and 10.
+"""
+
+import asyncio
+import logging
+
+from durable_host.clock import Clock
+from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.activities import activity_result, missing_activity_result
+from durable_host.durable.engine.decisions import HTTP_ACTIVITY
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.inputs import activity_trigger_text
+from durable_host.durable.model.events import TaskScheduled
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.runtime.diagnostics import Diagnostics
+from durable_host.durable.runtime.http_activity import HttpActivity
+from durable_host.durable.runtime.storage_faults import StorageFaults
+from durable_host.durable.sdk.port import UserCode, WorkItemAborted
+from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubUnavailable
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+ABORT_DELAY = 0.5
+
+
+class ActivityRunner:
+    """Fetches and runs activity requests, at most `slots` at once."""
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        code: UserCode,
+        clock: Clock,
+        diagnostics: Diagnostics,
+        faults: StorageFaults,
+        *,
+        slots: int,
+    ) -> None:
+        self._hub = hub
+        self._code = code
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._faults = faults
+        self._http = HttpActivity()
+        self._free = asyncio.Semaphore(slots)
+        self._running = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    @property
+    def running(self) -> int:
+        """Number of activities that run now."""
+        return self._running
+
+    async def serve(self, group: asyncio.TaskGroup) -> None:
+        """Fetch until cancelled; the activities themselves are tasks of `group`."""
+        failures = 0
+        while True:
+            await self._free.acquire()
+            try:
+                request = await self._hub.next_activity()
+            except asyncio.CancelledError:
+                self._free.release()
+                raise
+            except Exception as error:
+                self._free.release()
+                failures += 1
+                if not isinstance(error, TaskHubUnavailable):
+                    _log.exception("The next activity could not be received: %s", error)
+                await self._faults.wait(failures, error)
+                continue
+            if failures:
+                failures = 0
+                self._faults.worked()
+            self._running += 1
+            self._quiet.clear()
+            group.create_task(self._run(request))
+
+    async def drain(self) -> None:
+        """Wait until what runs has ended."""
+        await self._quiet.wait()
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _run(self, request: ReceivedMessage) -> None:
+        try:
+            result = await self._result_of(request.message)
+            await self._complete(request, result)
+        except WorkItemAborted as aborted:
+            _log.info("An activity of '%s' runs again: %s", request.message.target.instance_id, aborted)
+            await self._give_back(request, ABORT_DELAY)
+        except Exception as error:
+            _log.exception(
+                "The activity request %s of instance '%s' failed in the host and is tried again later: %s",
+                request.id,
+                request.message.target.instance_id,
+                error,
+            )
+            await self._give_back(request, None)
+        finally:
+            self._free.release()
+            self._running -= 1
+            if not self._running:
+                self._quiet.set()
+
+    async def _result_of(self, message: TaskMessage) -> TaskMessage:
+        """The one place where activity code runs."""
+        scheduled = message.event
+        assert isinstance(scheduled, TaskScheduled)
+        name, instance_id = scheduled.name, message.target.instance_id
+        if name == HTTP_ACTIVITY:
+            outcome = await self._http.run(scheduled.input)
+            if outcome.error is not None:
+                return self._http.failure(message, outcome, now=self._clock.now())
+        elif not self._code.has_activity(name):
+            self._diagnostics.report(
+                Diagnostic(
+                    code=codes.MISSING_FUNCTION,
+                    instance_id=instance_id,
+                    severity="warning",
+                    text=f"Activity function '{name}' does not exist; the task fails.",
+                    timestamp=self._clock.now(),
+                    function=name,
+                )
+            )
+            return missing_activity_result(message, now=self._clock.now())
+        else:
+            text = activity_trigger_text(scheduled.input)
+            outcome = await self._code.run_activity(name, text, instance_id=instance_id, task_id=scheduled.event_id)
+        return activity_result(message, outcome, now=self._clock.now())
+
+    async def _complete(self, request: ReceivedMessage, result: TaskMessage) -> None:
+        """Send the result, for as long as it takes: the activity has run and should not run again."""
+        failures = 0
+        while True:
+            try:
+                await self._hub.complete_activity(request, result)
+            except TaskHubUnavailable as error:
+                failures += 1
+                await self._faults.wait(failures, error)
+            else:
+                if failures:
+                    self._faults.worked()
+                return
+
+    async def _give_back(self, request: ReceivedMessage, delay: float | None) -> None:
+        try:
+            await self._hub.abandon([request], delay=delay)
+        except TaskHubUnavailable as error:
+            self._faults.failed(error)

@@ -1,0 +1,87 @@
+"""Mailboxes and slots: at most so many work items at once, one per instance, all that has arrived in one batch."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from durable_host.clock import Clock
+from durable_host.durable.runtime.session import Session
+from durable_host.durable.taskhub.port import ReceivedMessage
+
+WorkItem = Callable[[Session, list[ReceivedMessage]], Awaitable[float | None]]
+"""Works on a batch of one instance. Returns None when it is dealt with (consumed or given back), or the seconds after
+which the same batch must be tried again. Never raises except for cancellation.
+"""
+
+
+class Dispatcher:
+    """Feeds one kind of work item (orchestrations or entities) to its slots."""
+
+    def __init__(self, name: str, slots: int, work: WorkItem, release: Callable[[Session], None], clock: Clock) -> None:
+        self.name = name
+        self._clock = clock
+        self._slots = slots
+        self._work = work
+        self._release = release
+        self._ready: asyncio.Queue[Session] = asyncio.Queue()
+        self._running: set[Session] = set()
+        self._stopping = False
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+
+    def deliver(self, session: Session, message: ReceivedMessage) -> None:
+        """Put a message into the mailbox of an instance; a slot will take it."""
+        session.mailbox.append(message)
+        if not session.is_scheduled:
+            self._schedule(session)
+
+    @property
+    def running(self) -> list[Session]:
+        """Sessions that a slot works on now."""
+        return list(self._running)
+
+    def serve(self, group: asyncio.TaskGroup) -> None:
+        """Start the slots as tasks of `group`."""
+        for number in range(self._slots):
+            group.create_task(self._slot(group), name=f"{self.name} slot {number}")
+
+    async def drain(self) -> None:
+        """Begin nothing new, and wait until what runs has ended."""
+        self._stopping = True
+        await self._quiet.wait()
+
+    async def _slot(self, group: asyncio.TaskGroup) -> None:
+        while True:
+            session = await self._ready.get()
+            if self._stopping:
+                continue
+            self._running.add(session)
+            self._quiet.clear()
+            try:
+                await self._turn(session, group)
+            finally:
+                self._running.discard(session)
+                if not self._running:
+                    self._quiet.set()
+
+    async def _turn(self, session: Session, group: asyncio.TaskGroup) -> None:
+        batch, session.mailbox = session.mailbox, []
+        session.is_running, session.since = True, time.monotonic()
+        retry_after = await self._work(session, batch)
+        session.is_running = False
+        if retry_after is not None:
+            session.mailbox[:0] = batch
+            group.create_task(self._later(session, retry_after))
+        elif session.mailbox:
+            self._schedule(session)
+        else:
+            session.is_scheduled = False
+            self._release(session)
+
+    async def _later(self, session: Session, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._schedule(session)
+
+    def _schedule(self, session: Session) -> None:
+        session.is_scheduled, session.since = True, time.monotonic()
+        self._ready.put_nowait(session)

@@ -1,0 +1,116 @@
+"""One work item of an entity: messages in, batches of operations until it is idle, a commit after each.
+
+Source: spec/task-hub-storage.md, sections 8.4 and 10.6; spec/durable-protocol.md, section 5.3.
+"""
+
+import logging
+import uuid
+
+from durable_host.clock import Clock
+from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, start_batch
+from durable_host.durable.engine.entity_failures import unknown_entity
+from durable_host.durable.model.events import EventRaised
+from durable_host.durable.runtime.diagnostics import Diagnostics
+from durable_host.durable.runtime.session import Session
+from durable_host.durable.runtime.sessions import SessionCache
+from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, UserCode
+from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+
+class EntityRunner:
+    """Runs work items. Errors leave `run` as they are; the caller gives the messages back and drops the state."""
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        code: UserCode,
+        options: EntityOptions,
+        clock: Clock,
+        sessions: SessionCache,
+        diagnostics: Diagnostics,
+    ) -> None:
+        self._hub = hub
+        self._code = code
+        self._options = options
+        self._clock = clock
+        self._sessions = sessions
+        self._diagnostics = diagnostics
+
+    async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
+        """Deal with every message of the batch; consumed ones are taken out of it as they are committed."""
+        execution = session.entity
+        if execution is None:
+            execution = await self._load(session)
+        work = [one for one in batch if isinstance(one.message.event, EventRaised)]
+        if len(work) < len(batch):
+            await self._discard_foreign(session, batch)
+        if not work:
+            return
+        events = [received.message.event for received in work]
+        messages = [event for event in events if isinstance(event, EventRaised)]
+        while True:
+            turn = start_batch(execution, messages, now=self._clock.now(), options=self._options)
+            answer = await self._run_code(session.instance_id, turn.batch) if turn.batch is not None else None
+            outcome = finish_batch(turn, answer, now=self._clock.now(), new_id=_new_id)
+            session.etag = await self._hub.commit(
+                EpisodeCommit(
+                    instance_id=session.instance_id,
+                    execution_id=outcome.execution_id,
+                    etag=session.etag,
+                    first_ordinal=0,
+                    events=outcome.new_events,
+                    outbound=outcome.outbound,
+                    update=outcome.update,
+                    consumed=work,
+                    replaced_execution_id=outcome.replaced_execution_id,
+                )
+            )
+            batch.clear()
+            session.entity = execution = outcome.execution
+            self._diagnostics.report_all(outcome.diagnostics)
+            self._sessions.committed(session, outcome.update.last_updated_time, is_written=True)
+            if not outcome.more:
+                return
+            work, messages = [], []
+
+    async def _load(self, session: Session) -> EntityExecution:
+        loaded = await self._hub.load_history(session.instance_id)
+        session.entity = EntityExecution.from_history(session.instance_id, loaded.events)
+        session.etag = loaded.etag
+        return session.entity
+
+    async def _discard_foreign(self, session: Session, batch: list[ReceivedMessage]) -> None:
+        foreign = [one for one in batch if not isinstance(one.message.event, EventRaised)]
+        await self._hub.discard(foreign)
+        batch[:] = [one for one in batch if one not in foreign]
+        for one in foreign:
+            _log.warning(
+                "The entity '%s' cannot be told to do what %s asks; the message is discarded.",
+                session.instance_id,
+                one.message.event.event_name,
+                extra={"instance_id": session.instance_id},
+            )
+
+    async def _run_code(self, instance_id: str, batch: EntityBatch) -> EntityAnswer:
+        """The one place where entity code runs."""
+        if not self._code.has_entity(batch.name):
+            self._diagnostics.report(
+                Diagnostic(
+                    code=codes.MISSING_FUNCTION,
+                    instance_id=instance_id,
+                    severity="error",
+                    text=f"There is no entity function '{batch.name}'; the operations of this batch fail.",
+                    timestamp=self._clock.now(),
+                    function=batch.name,
+                )
+            )
+            return unknown_entity(batch, self._code.entity_names())
+        return await self._code.run_entity(batch)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

@@ -1,0 +1,282 @@
+"""One work item of an orchestration: from a batch of messages to a commit.
+
+Source: spec/task-hub-storage.md, sections 8.2 to 8.8.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Sequence
+
+from durable_host.clock import Clock
+from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.delivery import classify, conflict_reply, judge_start
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
+from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.model.events import ExecutionStarted, ExecutionTerminated, TimerFired
+from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
+from durable_host.durable.runtime.row_repair import repaired_row, terminated_row
+from durable_host.durable.runtime.session import Session, follow_timers, open_timers
+from durable_host.durable.runtime.sessions import SessionCache
+from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
+from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+
+class OrchestrationRunner:
+    """Runs work items. Errors leave `run` as they are; the caller gives the messages back and drops the state."""
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        code: UserCode,
+        options: EngineOptions,
+        clock: Clock,
+        sessions: SessionCache,
+        diagnostics: Diagnostics,
+    ) -> None:
+        self._hub = hub
+        self._code = code
+        self._options = options
+        self._clock = clock
+        self._sessions = sessions
+        self._diagnostics = diagnostics
+
+    async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
+        """Deal with every message of the batch: consumed, discarded or given back when this returns.
+
+        What is given back before the end is taken out of `batch`, so that after an error the rest can be tried again.
+        """
+        state = session.state
+        was_loaded = state is None
+        if state is None:
+            state = await self._load(session)
+        work, useless = await self._sort(session, state, batch)
+        state = session.state
+        assert state is not None
+        if not work:
+            if useless:
+                await self._discard(session, state, useless, was_loaded=was_loaded)
+            return
+        start = start_episode(
+            state, [received.message for received in work], now=self._clock.now(), options=self._options
+        )
+        if start.rejected is not None:
+            self._reject(session, state, start.rejected)
+            await self._hub.abandon(work)
+            return
+        if start.accepted == 0:
+            await self._hub.discard([*work, *useless])
+            return
+        outcome = await self._episode(state, start.turn)
+        await self._commit(session, state, outcome, [*work, *useless])
+
+    async def _load(self, session: Session) -> OrchestrationState:
+        loaded = await self._hub.load_history(session.instance_id)
+        state = OrchestrationState.from_history(session.instance_id, loaded.events)
+        session.state, session.etag = state, loaded.etag
+        session.timers = open_timers(loaded.events)
+        if state.is_started and not state.is_terminal:
+            self._sessions.loaded(session, loaded.events[-1].timestamp)
+        return state
+
+    async def _sort(
+        self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]
+    ) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
+        """The messages to process and those that are of no use any more; early ones are given back here."""
+        started: ReceivedMessage | None = None
+        work: list[ReceivedMessage] = []
+        useless: list[ReceivedMessage] = []
+        early: list[ReceivedMessage] = []
+        for received in batch:
+            if isinstance(received.message.event, ExecutionStarted):
+                if started is None and await self._accepts_start(state, received):
+                    started = received
+                else:
+                    useless.append(received)
+        if started is not None and state.is_started:
+            state = self._replace(session, state)
+        for received in batch:
+            if received is started:
+                work.append(received)
+            if isinstance(received.message.event, ExecutionStarted):
+                continue
+            starts = started is not None and _same_execution(started, received)
+            match classify(state, received, starts=starts):
+                case "process":
+                    work.append(received)
+                case "defer":
+                    early.append(received)
+                case "discard":
+                    useless.append(received)
+        if early:
+            await self._hub.abandon(early)
+            batch[:] = [received for received in batch if received not in early]
+        return work, useless
+
+    async def _accepts_start(self, state: OrchestrationState, received: ReceivedMessage) -> bool:
+        """Whether a start begins a new execution; a parent whose child cannot start is told."""
+        event = received.message.event
+        assert isinstance(event, ExecutionStarted)
+        match judge_start(state, received.message):
+            case "start":
+                return True
+            case "duplicate":
+                return False
+            case "conflict":
+                if event.parent_instance is None:
+                    return True
+                reply = conflict_reply(state, received.message, now=self._clock.now())
+                if reply is not None:
+                    await self._hub.send(reply)
+                return False
+
+    def _replace(self, session: Session, state: OrchestrationState) -> OrchestrationState:
+        """Begin anew: a client has replaced the execution that `state` describes."""
+        if state.execution_id is not None:
+            self._code.forget(session.instance_id, state.execution_id)
+        session.state = OrchestrationState(session.instance_id)
+        session.timers = set()
+        return session.state
+
+    async def _episode(self, state: OrchestrationState, turn: OrchestratorTurn | None) -> EpisodeOutcome:
+        """Run the code, and go on with the next generation as long as it continues as new."""
+        while True:
+            answer = await self._run_code(turn) if turn is not None else None
+            outcome = finish_episode(
+                state, answer, now=self._clock.now(), new_id=_new_id, code=self._code, options=self._options
+            )
+            if outcome.next_turn is None:
+                return outcome
+            if turn is not None:
+                self._code.forget(turn.instance_id, turn.execution_id)
+            turn = outcome.next_turn
+            await asyncio.sleep(0)
+
+    async def _run_code(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
+        """The one place where orchestrator code runs."""
+        if not self._code.has_orchestrator(turn.name):
+            text = missing_function_text("orchestrator", turn.name, self._code.orchestrator_names())
+            self._diagnostics.report(
+                Diagnostic(
+                    code=codes.MISSING_FUNCTION,
+                    instance_id=turn.instance_id,
+                    severity="error",
+                    text=text,
+                    timestamp=self._clock.now(),
+                    function=turn.name,
+                )
+            )
+            return OrchestratorAnswer(steps=(), is_plain_failure=True, error=text)
+        return await self._code.run_orchestrator(turn)
+
+    async def _commit(
+        self,
+        session: Session,
+        state: OrchestrationState,
+        outcome: EpisodeOutcome,
+        consumed: Sequence[ReceivedMessage],
+    ) -> None:
+        session.etag = await self._hub.commit(
+            EpisodeCommit(
+                instance_id=session.instance_id,
+                execution_id=outcome.execution_id,
+                etag=session.etag,
+                first_ordinal=outcome.first_ordinal,
+                events=outcome.new_events,
+                outbound=outcome.outbound,
+                update=outcome.update if outcome.row_changed else None,
+                consumed=consumed,
+                replaced_execution_id=outcome.replaced_execution_id,
+            )
+        )
+        self._diagnostics.report_all(outcome.diagnostics)
+        replaced, replaced_timers = outcome.replaced_execution_id, session.timers
+        if outcome.first_ordinal == 0:
+            session.timers = set()
+        follow_timers(session.timers, list(outcome.new_events))
+        canceled = outcome.canceled_timers & session.timers
+        if outcome.is_terminal:
+            canceled = session.timers
+            self._sessions.ended(session)
+        else:
+            self._sessions.committed(session, outcome.update.last_updated_time, is_written=outcome.row_changed)
+        if canceled:
+            session.timers = session.timers - canceled
+            await self._hub.withdraw_timers(session.instance_id, outcome.execution_id, canceled)
+        if replaced is not None and replaced_timers:
+            await self._hub.withdraw_timers(session.instance_id, replaced, replaced_timers)
+        await self._withdraw_of_generations(session.instance_id, outcome)
+
+    async def _withdraw_of_generations(self, instance_id: str, outcome: EpisodeOutcome) -> None:
+        """Timers of executions that began and ended within this work item."""
+        stale: dict[str, set[int]] = {}
+        for message in outcome.outbound:
+            event, target = message.event, message.target
+            if isinstance(event, TimerFired) and target.execution_id not in (None, outcome.execution_id):
+                stale.setdefault(str(target.execution_id), set()).add(event.timer_id)
+        for execution_id, timers in stale.items():
+            await self._hub.withdraw_timers(instance_id, execution_id, timers)
+
+    async def _discard(
+        self,
+        session: Session,
+        state: OrchestrationState,
+        useless: Sequence[ReceivedMessage],
+        *,
+        was_loaded: bool,
+    ) -> None:
+        """Messages that no execution can use. What they say about the instance's row is written first (8.4)."""
+        update: InstanceUpdate | None = None
+        events = [received.message.event for received in useless]
+        if not state.is_started and (ends := [one for one in events if isinstance(one, ExecutionTerminated)]):
+            row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
+            update = terminated_row(row, ends[-1], now=self._clock.now())
+        elif state.is_terminal and was_loaded:
+            row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
+            update = repaired_row(row, state)
+        if update is not None:
+            await self._hub.commit(
+                EpisodeCommit(
+                    instance_id=session.instance_id,
+                    execution_id=update.execution_id,
+                    etag=session.etag,
+                    first_ordinal=len(state.history),
+                    events=(),
+                    outbound=(),
+                    update=update,
+                    consumed=useless,
+                )
+            )
+        else:
+            await self._hub.discard(useless)
+        _log.debug("%d message(s) for instance '%s' were discarded.", len(useless), session.instance_id)
+        if state.is_terminal or not state.is_started:
+            self._sessions.ended(session)
+
+    def _reject(self, session: Session, state: OrchestrationState, text: str) -> None:
+        finding = Diagnostic(
+            code=VERSION_REJECTED,
+            instance_id=session.instance_id,
+            severity="warning",
+            text=text,
+            timestamp=self._clock.now(),
+            function=state.name,
+        )
+        self._sessions.drop_state(session)
+        self._diagnostics.report_once(finding)
+
+
+def _same_execution(start: ReceivedMessage, received: ReceivedMessage) -> bool:
+    meant = received.message.target.execution_id
+    own = start.message.target.execution_id
+    return not meant or own is None or meant.casefold() == own.casefold()
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

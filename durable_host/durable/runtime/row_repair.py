@@ -1,0 +1,40 @@
+"""Instance rows that an earlier crash, or the lack of a history, left behind the truth.
+
+Source: spec/task-hub-storage.md, sections 7.2 and 8.4.
+"""
+
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.model.events import ExecutionCompleted, ExecutionTerminated
+from durable_host.durable.model.instance import InstanceState, InstanceUpdate
+from durable_host.durable.model.status import OrchestrationStatus
+
+
+def terminated_row(row: InstanceState | None, event: ExecutionTerminated, *, now: int) -> InstanceUpdate | None:
+    """The row of an instance that was terminated before it began; None when there is nothing to write."""
+    if row is None or row.runtime_status.is_terminal:
+        return None
+    return InstanceUpdate(
+        execution_id=row.execution_id or "",
+        last_updated_time=event.timestamp,
+        runtime_status=OrchestrationStatus.Terminated,
+        output=event.input,
+        completed_time=now,
+    )
+
+
+def repaired_row(row: InstanceState | None, state: OrchestrationState) -> InstanceUpdate | None:
+    """The end of an instance whose row does not know of it; None when the row is right."""
+    if row is not None and (row.execution_id != state.execution_id or row.runtime_status is state.status):
+        return None
+    end = next((one for one in reversed(state.history) if isinstance(one, ExecutionCompleted)), None)
+    if end is None or state.started is None:
+        return None
+    details = end.failure_details
+    return InstanceUpdate(
+        execution_id=state.execution_id or "",
+        last_updated_time=state.history[-1].timestamp,
+        started=state.started,
+        runtime_status=state.status,
+        output=end.result if details is None else f"{details.error_type}: {details.error_message}",
+        completed_time=end.timestamp,
+    )

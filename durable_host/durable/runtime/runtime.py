@@ -1,0 +1,179 @@
+"""The worker role of one task hub: receives messages, runs orchestrations, activities and entities, commits."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Literal, cast
+
+from durable_host.clock import Clock
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.engine.entity import EntityOptions
+from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.runtime.activities import ActivityRunner
+from durable_host.durable.runtime.diagnostics import Diagnostics
+from durable_host.durable.runtime.dispatcher import Dispatcher
+from durable_host.durable.runtime.entities import EntityRunner
+from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.orchestrations import OrchestrationRunner
+from durable_host.durable.runtime.recovery import Recovery
+from durable_host.durable.runtime.sessions import DEFAULT_CAPACITY, SessionCache
+from durable_host.durable.runtime.storage_faults import StorageFaults
+from durable_host.durable.runtime.watchdog import Watchdog
+from durable_host.durable.runtime.work_items import GuardedWorkItem
+from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+DEFAULT_GRACE = 8.0
+
+
+class DurableRuntime:
+    """Serves a task hub from `start` to `stop`. Give `live` to the DurableClient of the same hub.
+
+    `activity_window` limits the outstanding activities of one instance (see EngineOptions); `session_capacity` is the
+    number of instances whose state is kept in memory.
+    """
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        user_code: UserCode,
+        options: DurableOptions,
+        clock: Clock,
+        *,
+        activity_window: int | None = None,
+        session_capacity: int = DEFAULT_CAPACITY,
+    ) -> None:
+        self.live = LiveInstances()
+        self.diagnostics = Diagnostics()
+        self._hub = hub
+        self._faults = StorageFaults(clock, hub.name)
+        self._sessions = SessionCache(hub, user_code, self.live, session_capacity)
+        orchestrations = OrchestrationRunner(
+            hub, user_code, engine_options(options, activity_window), clock, self._sessions, self.diagnostics
+        )
+        entities = EntityRunner(hub, user_code, entity_options(options), clock, self._sessions, self.diagnostics)
+
+        def guarded(run: OrchestrationRunner | EntityRunner) -> GuardedWorkItem:
+            return GuardedWorkItem(run.run, hub, clock, self._sessions, self.diagnostics, self._faults)
+
+        release = self._sessions.release
+        slots = options.max_concurrent_orchestrator_functions
+        self._orchestrations = Dispatcher("orchestration", slots, guarded(orchestrations), release, clock)
+        slots = options.max_concurrent_entity_functions
+        self._entities = Dispatcher("entity", slots, guarded(entities), release, clock)
+        self._activities = ActivityRunner(
+            hub, user_code, clock, self.diagnostics, self._faults, slots=options.max_concurrent_activity_functions
+        )
+        self._watchdog = Watchdog(self._sessions.all, clock, self.diagnostics)
+        self._recovery = Recovery(hub, self._faults)
+        self._receivers: list[asyncio.Task[None]] = []
+        self._main: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin the worker role. Returns when the hub is served. Raises `TaskHubUnavailable`."""
+        await self._hub.start()
+        serving = asyncio.Event()
+        self._main = asyncio.create_task(self._serve(serving), name="durable runtime")
+        await serving.wait()
+
+    async def stop(self, grace: float = DEFAULT_GRACE) -> None:
+        """Finish what runs, for at most `grace` seconds, and give the rest back to the hub. Idempotent."""
+        main, self._main = self._main, None
+        if main is None:
+            return
+        for receiver in self._receivers:
+            receiver.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._orchestrations.drain()
+                await self._entities.drain()
+                await self._activities.drain()
+        main.cancel()
+        with suppress(asyncio.CancelledError):
+            await main
+        await self._sessions.flush()
+        await self._activities.close()
+        await self._hub.stop()
+
+    async def in_flight(self) -> int:
+        """Number of orchestrations that had not ended when the runtime started; waits until they are counted."""
+        return await self._recovery.in_flight()
+
+    @property
+    def running_activities(self) -> int:
+        return self._activities.running
+
+    @property
+    def running_work_items(self) -> list[str]:
+        """Instances whose orchestrator or entity runs now."""
+        return [one.instance_id for one in (*self._orchestrations.running, *self._entities.running)]
+
+    async def _serve(self, serving: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._orchestrations.serve(group)
+            self._entities.serve(group)
+            self._receivers = [
+                group.create_task(self._receive(), name="control messages"),
+                group.create_task(self._activities.serve(group), name="activity requests"),
+            ]
+            for name, loop in (
+                ("housekeeping", self._sessions.housekeeping),
+                ("watchdog", self._watchdog.run),
+                ("recovery", self._recovery.run),
+            ):
+                group.create_task(_logged(name, loop), name=name)
+            serving.set()
+
+    async def _receive(self) -> None:
+        failures = 0
+        while True:
+            try:
+                messages = await self._hub.next_control_messages()
+            except Exception as error:
+                failures += 1
+                if not isinstance(error, TaskHubUnavailable):
+                    _log.exception("Control messages could not be received: %s", error)
+                await self._faults.wait(failures, error)
+                continue
+            if failures:
+                failures = 0
+                self._faults.worked()
+            for received in messages:
+                session = self._sessions.get(received.message.target.instance_id)
+                (self._entities if session.is_entity else self._orchestrations).deliver(session, received)
+
+
+def engine_options(options: DurableOptions, activity_window: int | None = None) -> EngineOptions:
+    """The engine's part of host.json."""
+    return EngineOptions(
+        max_orchestration_actions=options.max_orchestration_actions,
+        store_inputs=options.store_inputs_in_orchestration_history,
+        default_version=options.default_version,
+        version_match=cast('Literal["None", "Strict", "CurrentOrOlder"]', options.version_match_strategy),
+        version_failure=cast('Literal["Reject", "Fail"]', options.version_failure_strategy),
+        activity_window=activity_window,
+        entity_reorder_window=round(options.entity_message_reorder_window * TICKS_PER_SECOND),
+    )
+
+
+def entity_options(options: DurableOptions) -> EntityOptions:
+    """The entities' part of host.json."""
+    return EntityOptions(
+        reorder_window=round(options.entity_message_reorder_window * TICKS_PER_SECOND),
+        max_batch_size=options.max_entity_operation_batch_size,
+    )
+
+
+async def _logged(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Keep an error in a background loop from ending everything else: say it and begin again."""
+    while True:
+        try:
+            await loop()
+            return
+        except Exception:
+            _log.exception("The runtime's %s failed and begins again", name)
+            await asyncio.sleep(1.0)

@@ -1,0 +1,74 @@
+"""One instance in this process: its mailbox, and its state while that is kept."""
+
+import time
+
+from durable_host.durable.engine.entity_execution import EntityExecution
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.model.events import HistoryEvent, TimerCreated, TimerFired
+from durable_host.durable.taskhub.port import ReceivedMessage
+
+
+class Session:
+    """Owned by the session cache; worked on by one work item at a time.
+
+    `state` (of an orchestration) or `entity`, and `etag`, belong together; None when the history has to be loaded.
+    `timers` are the timers of the current execution that have not fired. `pending_touch` is the LastUpdatedTime that
+    the row does not have yet. `since` and `last_used` are readings of the monotonic clock, in seconds.
+    """
+
+    __slots__ = (
+        "entity",
+        "etag",
+        "failures",
+        "instance_id",
+        "is_running",
+        "is_scheduled",
+        "last_used",
+        "mailbox",
+        "pending_touch",
+        "since",
+        "state",
+        "timers",
+    )
+
+    def __init__(self, instance_id: str) -> None:
+        self.instance_id = instance_id
+        self.mailbox: list[ReceivedMessage] = []
+        self.state: OrchestrationState | None = None
+        self.entity: EntityExecution | None = None
+        self.etag: str | None = None
+        self.timers: set[int] = set()
+        self.pending_touch: int | None = None
+        self.failures = 0
+        self.is_scheduled = False
+        self.is_running = False
+        self.since = 0.0
+        self.last_used = time.monotonic()
+
+    @property
+    def is_entity(self) -> bool:
+        return self.instance_id.startswith("@")
+
+    @property
+    def has_state(self) -> bool:
+        return self.state is not None or self.entity is not None
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.is_scheduled and not self.mailbox
+
+
+def open_timers(events: list[HistoryEvent]) -> set[int]:
+    """Ids of the timers of a history that have not fired."""
+    timers: set[int] = set()
+    follow_timers(timers, events)
+    return timers
+
+
+def follow_timers(timers: set[int], events: list[HistoryEvent]) -> None:
+    """Bring `timers` up to date with events added to the history."""
+    for event in events:
+        if isinstance(event, TimerCreated):
+            timers.add(event.event_id)
+        elif isinstance(event, TimerFired):
+            timers.discard(event.timer_id)

@@ -1,0 +1,135 @@
+"""The sessions of a runtime: found by instance, dropped when unused for long or too many.
+
+A session outlives an episode, so that the next one needs neither the history from storage nor a replay. The etag of
+the last commit guards it: when another host has committed meanwhile, the session is dropped and loaded again.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from itertools import islice
+
+from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.session import Session
+from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.taskhub.port import TaskHub
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+DEFAULT_CAPACITY = 500
+IDLE_SECONDS = 900.0
+TOUCH_AFTER_SECONDS = 1.0
+_LOOKED_AT = 16
+
+
+class SessionCache:
+    """Least recently used first. Also writes the LastUpdatedTime that commits held back, once a session is quiet."""
+
+    def __init__(self, hub: TaskHub, code: UserCode, live: LiveInstances, capacity: int = DEFAULT_CAPACITY) -> None:
+        self._hub = hub
+        self._code = code
+        self._live = live
+        self._capacity = capacity
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._untouched: set[Session] = set()
+        self._has_work = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def get(self, instance_id: str) -> Session:
+        """The session of an instance, a new one without state when there is none."""
+        session = self._sessions.get(instance_id)
+        if session is None:
+            session = self._sessions[instance_id] = Session(instance_id)
+            if len(self._sessions) > self._capacity:
+                self._make_room()
+        else:
+            self._sessions.move_to_end(instance_id)
+        return session
+
+    def all(self) -> list[Session]:
+        return list(self._sessions.values())
+
+    def loaded(self, session: Session, last_updated: int) -> None:
+        """The history of an instance that has not ended was loaded."""
+        self._live.opened(session.instance_id, last_updated)
+
+    def committed(self, session: Session, last_updated: int, *, is_written: bool) -> None:
+        """An episode that did not end the instance was committed; `is_written` with its instance row."""
+        self._live.opened(session.instance_id, last_updated)
+        if is_written:
+            session.pending_touch = None
+            return
+        session.pending_touch = last_updated
+        self._untouched.add(session)
+        self._has_work.set()
+
+    def drop_state(self, session: Session) -> None:
+        """Forget what is in memory: the next work item loads the history again."""
+        state, session.state, session.entity, session.etag = session.state, None, None, None
+        session.timers = set()
+        self._live.closed(session.instance_id)
+        if state is not None and state.execution_id is not None:
+            self._code.forget(session.instance_id, state.execution_id)
+
+    def ended(self, session: Session) -> None:
+        """The end of the instance was committed."""
+        session.pending_touch = None
+        self._untouched.discard(session)
+        self.drop_state(session)
+        self._live.ended(session.instance_id)
+
+    def release(self, session: Session) -> None:
+        """A work item is over; a session that keeps nothing is not kept either."""
+        session.last_used = time.monotonic()
+        keeps_nothing = not session.has_state and session.is_idle and session.pending_touch is None
+        if keeps_nothing and self._sessions.get(session.instance_id) is session:
+            del self._sessions[session.instance_id]
+
+    async def housekeeping(self) -> None:
+        """Runs as long as the runtime: writes held back times, drops what was idle for long."""
+        next_sweep = time.monotonic() + IDLE_SECONDS / 10
+        while True:
+            try:
+                async with asyncio.timeout(max(0.1, next_sweep - time.monotonic())):
+                    await self._has_work.wait()
+                await asyncio.sleep(TOUCH_AFTER_SECONDS)
+            except TimeoutError:
+                self._drop_idle(time.monotonic() - IDLE_SECONDS)
+                next_sweep = time.monotonic() + IDLE_SECONDS / 10
+            await self.flush(quiet_for=TOUCH_AFTER_SECONDS)
+
+    async def flush(self, *, quiet_for: float = 0.0) -> None:
+        """Write the held back times of sessions that are idle for so many seconds."""
+        limit = time.monotonic() - quiet_for
+        for session in [one for one in self._untouched if one.is_idle and one.last_used <= limit]:
+            self._untouched.discard(session)
+            pending, session.pending_touch = session.pending_touch, None
+            if pending is None:
+                continue
+            try:
+                await self._hub.touch_instance(session.instance_id, pending)
+            except Exception as error:
+                _log.debug("LastUpdatedTime of '%s' was not written: %s", session.instance_id, error)
+            self.release(session)
+        if not self._untouched:
+            self._has_work.clear()
+
+    def _make_room(self) -> None:
+        excess = len(self._sessions) - self._capacity
+        oldest = islice(self._sessions.values(), excess + _LOOKED_AT)
+        for session in [one for one in oldest if self._may_go(one)][:excess]:
+            self._evict(session)
+
+    def _drop_idle(self, limit: float) -> None:
+        for session in [one for one in self._sessions.values() if one.last_used < limit and self._may_go(one)]:
+            self._evict(session)
+
+    def _may_go(self, session: Session) -> bool:
+        return session.is_idle and session.pending_touch is None
+
+    def _evict(self, session: Session) -> None:
+        self.drop_state(session)
+        del self._sessions[session.instance_id]

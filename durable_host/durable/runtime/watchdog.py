@@ -1,0 +1,61 @@
+"""Says so when an instance waits abnormally long for its work item to begin or to end."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+
+from durable_host.clock import Clock
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.runtime.diagnostics import ABNORMALLY_LONG, Diagnostics
+from durable_host.durable.runtime.session import Session
+
+LIMIT_SECONDS = 60.0
+_LOOKS_EVERY = 15.0
+
+
+class Watchdog:
+    """Looks at all sessions every few seconds of real time; each trouble is reported once while it lasts."""
+
+    def __init__(
+        self,
+        sessions: Callable[[], Iterable[Session]],
+        clock: Clock,
+        diagnostics: Diagnostics,
+        *,
+        limit: float = LIMIT_SECONDS,
+    ) -> None:
+        self._sessions = sessions
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._limit = limit
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOKS_EVERY)
+            self.look(time.monotonic())
+
+    def look(self, now: float) -> None:
+        """One look; `now` is a reading of the monotonic clock."""
+        late = {one.instance_id: one for one in self._sessions() if one.is_scheduled and now - one.since > self._limit}
+        for instance_id in self._told - late.keys():
+            self._diagnostics.forget(ABNORMALLY_LONG, instance_id)
+        self._told = set(late)
+        for session in late.values():
+            self._diagnostics.report_once(self._finding(session, now))
+
+    def _finding(self, session: Session, now: float) -> Diagnostic:
+        seconds = now - session.since
+        text = (
+            f"its work item has been running for {seconds:.0f} s; an orchestrator must not block or compute for long."
+            if session.is_running
+            else f"{len(session.mailbox)} message(s) have waited for a free slot, or for storage, for {seconds:.0f} s."
+        )
+        return Diagnostic(
+            code=ABNORMALLY_LONG,
+            instance_id=session.instance_id,
+            severity="warning",
+            text=text,
+            timestamp=self._clock.now(),
+            function=session.state.name if session.state is not None else "",
+        )

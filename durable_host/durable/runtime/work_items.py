@@ -1,0 +1,110 @@
+"""What happens to a batch when its work item does not come to an end."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from durable_host.clock import Clock
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.faults import AnswerMismatch
+from durable_host.durable.runtime.diagnostics import UNREADABLE_HISTORY, WORK_ITEM_FAILED, Diagnostics
+from durable_host.durable.runtime.session import Session
+from durable_host.durable.runtime.sessions import SessionCache
+from durable_host.durable.runtime.storage_faults import StorageFaults
+from durable_host.durable.sdk.port import WorkItemAborted
+from durable_host.durable.taskhub.port import (
+    CommitConflict,
+    ReceivedMessage,
+    TaskHub,
+    TaskHubUnavailable,
+    UnreadableHistory,
+)
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+ABORT_DELAY = 0.5
+Run = Callable[[Session, list[ReceivedMessage]], Awaitable[None]]
+
+
+class GuardedWorkItem:
+    """A `dispatcher.WorkItem`: drops the session's state after any failure and gives the messages back.
+
+    Aborted: soon again. Storage not available: kept, and tried again with back-off. Unreadable or broken by an error
+    of the host: given back with the back-off that grows with each delivery, said loudly, others unharmed.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        hub: TaskHub,
+        clock: Clock,
+        sessions: SessionCache,
+        diagnostics: Diagnostics,
+        faults: StorageFaults,
+    ) -> None:
+        self._run = run
+        self._hub = hub
+        self._clock = clock
+        self._sessions = sessions
+        self._diagnostics = diagnostics
+        self._faults = faults
+
+    async def __call__(self, session: Session, batch: list[ReceivedMessage]) -> float | None:
+        try:
+            await self._run(session, batch)
+        except WorkItemAborted as aborted:
+            _log.info("The work item of '%s' runs again: %s", session.instance_id, aborted)
+            self._sessions.drop_state(session)
+            return await self._give_back(batch, ABORT_DELAY)
+        except CommitConflict as conflict:
+            _log.info("The instance '%s' was committed by another host: %s", session.instance_id, conflict)
+            self._sessions.drop_state(session)
+            return None
+        except TaskHubUnavailable as error:
+            self._sessions.drop_state(session)
+            session.failures += 1
+            self._faults.failed(error)
+            return self._faults.delay(session.failures)
+        except AnswerMismatch as mismatch:
+            self._sessions.drop_state(session)
+            session.failures += 1
+            if session.failures == 1:
+                _log.info("The orchestrator of '%s' is replayed from its history: %s", session.instance_id, mismatch)
+                return 0.0
+            return await self._broken(session, batch, WORK_ITEM_FAILED, mismatch)
+        except UnreadableHistory as error:
+            return await self._broken(session, batch, UNREADABLE_HISTORY, error)
+        except Exception as error:
+            _log.exception("The work item of '%s' failed in the host", session.instance_id)
+            return await self._broken(session, batch, WORK_ITEM_FAILED, error)
+        if session.failures:
+            session.failures = 0
+        self._faults.worked()
+        return None
+
+    async def _broken(
+        self, session: Session, batch: list[ReceivedMessage], code: str, error: Exception
+    ) -> float | None:
+        state = session.state
+        self._sessions.drop_state(session)
+        session.failures = 0
+        self._diagnostics.report(
+            Diagnostic(
+                code=code,
+                instance_id=session.instance_id,
+                severity="error",
+                text=f"{type(error).__name__}: {error} The instance is tried again later.",
+                timestamp=self._clock.now(),
+                function=state.name if state is not None else "",
+            )
+        )
+        return await self._give_back(batch, None)
+
+    async def _give_back(self, batch: list[ReceivedMessage], delay: float | None) -> float | None:
+        if not batch:
+            return None
+        try:
+            await self._hub.abandon(batch, delay=delay)
+        except TaskHubUnavailable as error:
+            self._faults.failed(error)
+            return self._faults.delay(3)
+        return None
