@@ -33,6 +33,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.timestamp import TICKS_PER_MINUTE, TICKS_PER_SECOND, to_round_trip, to_text
 from durable_host.durable.sdk.port import EntityAnswer, EntityResult
+from durable_host.durable.sdk.v1_entities import timed_out
 
 DAY = 24 * 60 * TICKS_PER_MINUTE
 RESPONSE_TYPE = (
@@ -361,10 +362,11 @@ def test_an_unknown_entity_name_fails_every_operation_with_the_known_names():
 
 
 def test_a_timeout_is_answered_with_bare_text():
+    text = "Timeout value of 00:05:00 was exceeded by function: counter"
     turn = start_batch(fresh(), [request("x")], now=NOW, options=OPTIONS)
-    outcome = finish_batch(turn, entity_failures.timed_out(turn.batch, 300), now=NOW, new_id=ids())
+    outcome = finish_batch(turn, timed_out(turn.batch, text), now=NOW, new_id=ids())
     response = json.loads(outcome.outbound[0].event.input)
-    assert response["result"] == "Timeout value of 00:05:00 was exceeded by function: counter"
+    assert response["result"] == text
     assert response["exceptionType"] == "Error"
 
 

@@ -6,6 +6,7 @@ import contextlib
 from hub_samples import (
     activity_result,
     clock,
+    commit_of,
     later,
     new_id,
     nothing_more,
@@ -23,6 +24,8 @@ from durable_host.durable.model.events import (
     ExecutionSuspended,
     ExecutionTerminated,
     OrchestrationInstance,
+    OrchestratorCompleted,
+    OrchestratorStarted,
     ParentInstance,
     SubOrchestrationInstanceFailed,
     TaskFailed,
@@ -185,3 +188,29 @@ async def test_large_messages_arrive_whole(hub: TaskHub):
     await hub.discard([message])
     start, _ = await run_first_episode(hub, "b", input=text)
     assert start.event.input == text
+
+
+async def test_a_withdrawn_timer_does_not_fire_and_others_do(hub: TaskHub):
+    start, etag = await run_first_episode(hub, "a")
+    other = OrchestrationInstance("a", new_id())
+    due = later(1.2)
+    timers = [timer(start.target, 1, due), timer(start.target, 2, due), timer(other, 1, due)]
+    episode = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
+    await hub.commit(commit_of(start, episode, etag=etag, first_ordinal=3, outbound=timers))
+    await hub.withdraw_timers("a", start.target.execution_id, [1])
+    fired = {(item.message.target.execution_id, item.message.event.timer_id) for item in await receive(hub, 2)}
+    assert fired == {(start.target.execution_id, 2), (other.execution_id, 1)}
+    await nothing_more(hub, "a")
+
+
+async def test_withdrawing_unknown_timers_changes_nothing(hub: TaskHub):
+    await hub.withdraw_timers("nobody", "e", [1, 2])
+
+
+async def test_a_restored_timer_whose_message_is_there_fires_once(hub: TaskHub):
+    start, _ = await run_first_episode(hub, "a")
+    message = timer(start.target, 1, later(1.2))
+    await hub.send(message)
+    await hub.restore_timer(message)
+    (fired,) = await receive(hub, 1)
+    assert fired.message.event.timer_id == 1

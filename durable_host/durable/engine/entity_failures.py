@@ -26,13 +26,6 @@ def unknown_entity(batch: EntityBatch, known: Sequence[str]) -> EntityAnswer:
     return _all_failed(batch, _json(missing_function_text("entity", batch.name, known)))
 
 
-def timed_out(batch: EntityBatch, seconds: float) -> EntityAnswer:
-    """The function ran longer than functionTimeout. The text is bare, not JSON: the SDK knows its beginning."""
-    whole = int(seconds)
-    span = f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return _all_failed(batch, f"Timeout value of {span} was exceeded by function: {batch.name}")
-
-
 def _all_failed(batch: EntityBatch, result: str) -> EntityAnswer:
     failed = [EntityResult(True, result) for _ in batch.operations]
     return EntityAnswer(exists=batch.exists, state=batch.state, results=failed)

@@ -30,7 +30,10 @@ _body_decoder = msgspec.json.Decoder(_Body)
 
 
 def encode_event(event: HistoryEvent) -> bytes:
-    return _encode(event)
+    try:
+        return _encoder.encode(event)
+    except UnicodeEncodeError:
+        return _encoder.encode(_well_formed_tree(msgspec.to_builtins(event)))
 
 
 def decode_event(kind: str, data: bytes) -> HistoryEvent:
@@ -76,13 +79,6 @@ def storable(text: str | None) -> str | None:
 def well_formed(text: str) -> str:
     """`text` with unpaired surrogates replaced by U+FFFD, as .NET does when it writes UTF-8."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def _encode(record: msgspec.Struct) -> bytes:
-    try:
-        return _encoder.encode(record)
-    except UnicodeEncodeError:
-        return _encoder.encode(_well_formed_tree(msgspec.to_builtins(record)))
 
 
 def _well_formed_tree(value: Any) -> Any:

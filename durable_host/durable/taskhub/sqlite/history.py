@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.taskhub.port import CommitConflict, LoadedHistory, TaskHubUnavailable
+from durable_host.durable.taskhub.port import CommitConflict, LoadedHistory, UnreadableHistory
 from durable_host.durable.taskhub.sqlite import codec
 
 
 def load(connection: Connection, instance_id: str) -> LoadedHistory:
-    """Raises `TaskHubUnavailable` when a row cannot be read."""
+    """Raises `UnreadableHistory` when a row cannot be read."""
     key = codec.storable(instance_id)
     sentinel = connection.execute("SELECT execution_id, etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
     if sentinel is None:
@@ -22,7 +22,7 @@ def load(connection: Connection, instance_id: str) -> LoadedHistory:
 
 
 def rows(connection: Connection, instance_id: str) -> list[tuple[int, HistoryEvent]]:
-    """Ordinals and events. Raises `TaskHubUnavailable` when a row cannot be read."""
+    """Ordinals and events. Raises `UnreadableHistory` when a row cannot be read."""
     found: list[tuple[int, HistoryEvent]] = []
     for ordinal, kind, data in connection.execute(
         "SELECT ordinal, kind, event FROM history WHERE instance_id = ? ORDER BY ordinal",
@@ -31,7 +31,7 @@ def rows(connection: Connection, instance_id: str) -> list[tuple[int, HistoryEve
         try:
             found.append((ordinal, codec.decode_event(kind, data)))
         except codec.Unreadable as error:
-            raise TaskHubUnavailable(
+            raise UnreadableHistory(
                 f"History row {ordinal} ({kind}) of instance '{instance_id}' cannot be read: {error}"
             ) from error
     return found

@@ -1,7 +1,7 @@
 """`SqliteTaskHub`: the port `TaskHub` on one SQLite file."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
@@ -172,6 +172,15 @@ class SqliteTaskHub:
         ]
         await self._database.run(partial(messages.give_back, messages=list(messages_), due_times=due_times, now=now))
         self._notify_all()
+
+    async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
+        work = partial(
+            messages.delete_timers, instance_id=instance_id, execution_id=execution_id, timer_ids=frozenset(timer_ids)
+        )
+        await self._database.run(work)
+
+    async def restore_timer(self, message: TaskMessage) -> None:
+        """Nothing to do: this storage loses no delayed message."""
 
     # Waiting
 

@@ -4,13 +4,13 @@ Every function works inside the caller's transaction.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from sqlite3 import Connection
 from typing import Any
 
 import msgspec
 
-from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.events import ExecutionStarted, TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import ReceivedMessage
@@ -128,3 +128,18 @@ def delete_of_execution(connection: Connection, instance_id: str, execution_id: 
         "DELETE FROM messages WHERE instance_id = ? AND execution_id = ? AND queue = ? AND state IN (?, ?)",
         (instance_id, execution_id, CONTROL, READY, DELAYED),
     )
+
+
+def delete_timers(connection: Connection, instance_id: str, execution_id: str, timer_ids: Collection[int]) -> None:
+    """Delete timers of this execution that wait for their time."""
+    rows = connection.execute(
+        "SELECT seq, kind, body FROM messages WHERE instance_id = ? AND execution_id = ? AND kind = ? AND state = ?",
+        (codec.storable(instance_id), execution_id, TimerFired.event_name, DELAYED),
+    ).fetchall()
+    for seq, kind, body in rows:
+        try:
+            event = codec.decode_message(kind, body).event
+        except codec.Unreadable:
+            continue
+        if isinstance(event, TimerFired) and event.timer_id in timer_ids:
+            connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))

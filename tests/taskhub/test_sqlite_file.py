@@ -1,0 +1,162 @@
+"""The file of the embedded task hub: kill -9, several processes, foreign and damaged contents."""
+
+import asyncio
+import logging
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hub_samples import create, raised, receive, receive_activity, run_first_episode, time_limit
+
+from durable_host.durable.model.events import OrchestrationInstance
+from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.taskhub.port import TaskHubUnavailable, UnreadableHistory
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+
+_KILLED = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, {samples!r})
+from hub_samples import activity, create, raised, receive, receive_activity, run_first_episode
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+
+async def main():
+    hub = SqliteTaskHub(Path({path!r}), "TestHub")
+    await hub.start()
+    start, _ = await run_first_episode(hub, "committed")
+    await run_first_episode(hub, "asking", outbound=[activity(start.target, number) for number in range(3)])
+    await create(hub, "received")
+    await receive(hub, 1)
+    await receive_activity(hub)
+    await asyncio.gather(*(create(hub, f"i{{number}}") for number in range(50)))
+    print("ready", flush=True)
+    number = 0
+    while True:
+        await hub.send(raised("flood", str(number)))
+        print(number, flush=True)
+        number += 1
+
+asyncio.run(main())
+"""
+
+
+def _run_and_kill(script: str) -> int:
+    """How many sends the process reported before it was killed."""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        for _ in range(20):
+            process.stdout.readline()
+        process.kill()
+        return 20 + process.stdout.read().count("\n")
+
+
+async def test_a_killed_process_loses_nothing_that_it_was_told_is_done(tmp_path: Path):
+    path = tmp_path / "hub.db"
+    script = _KILLED.format(samples=str(Path(__file__).parent), path=str(path))
+    told = await asyncio.to_thread(_run_and_kill, script)
+    hub = SqliteTaskHub(path, "TestHub")
+    await hub.start()
+    received = []
+    async with time_limit():
+        while len(received) < 51 + told:
+            received += await hub.next_control_messages()
+    names = [item.message.event.name for item in received if item.message.target.instance_id == "flood"]
+    assert names[:told] == [str(number) for number in range(told)]
+    assert next(item for item in received if item.message.target.instance_id == "received").dequeue_count == 2
+    assert sum(item.message.target.instance_id.startswith("i") for item in received) == 50
+    assert [(await receive_activity(hub)).message.event.event_id for _ in range(3)] == [0, 1, 2]
+    assert len(await hub.get_history("committed")) == 3
+    await hub.stop()
+    await hub.close()
+
+
+async def test_a_second_worker_on_one_file_is_refused_until_the_first_is_gone(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("durable_host.durable.taskhub.sqlite.hub._WORKER_PATIENCE_SECONDS", 0)
+    first, second = (SqliteTaskHub(tmp_path / "hub.db", "TestHub") for _ in range(2))
+    await first.start()
+    with pytest.raises(TaskHubUnavailable, match="another host"):
+        await second.start()
+    await create(second, "a")
+    await first.stop()
+    await second.start()
+    assert (await receive(second, 1))[0].message.target.instance_id == "a"
+    await second.stop()
+    await first.close()
+    await second.close()
+
+
+async def test_a_file_of_another_hub_is_refused(tmp_path: Path):
+    first = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    await first.create()
+    await first.close()
+    other = SqliteTaskHub(tmp_path / "hub.db", "OtherHub")
+    with pytest.raises(TaskHubUnavailable, match="TestHub"):
+        await other.create()
+    await other.close()
+    same = SqliteTaskHub(tmp_path / "hub.db", "testhub")
+    await same.create()
+    await same.close()
+
+
+async def test_a_file_that_is_no_database_is_refused(tmp_path: Path):
+    (tmp_path / "hub.db").write_text("hello " * 1000)
+    hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    with pytest.raises(TaskHubUnavailable, match=r"hub\.db"):
+        await hub.start()
+    await hub.close()
+
+
+async def test_a_closed_hub_says_so(tmp_path: Path):
+    hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    await hub.create()
+    await hub.close()
+    with pytest.raises(TaskHubUnavailable, match="closed"):
+        await hub.get_instance("a")
+
+
+async def test_a_message_that_cannot_be_read_is_set_aside_and_the_rest_goes_on(tmp_path: Path, caplog):
+    hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    await hub.create()
+    await hub.send(raised("a", "bad"))
+    await hub.send(raised("a", "good"))
+    with sqlite3.connect(tmp_path / "hub.db") as connection:
+        connection.execute("UPDATE messages SET body = ? WHERE seq = 1", (b"{broken",))
+    with caplog.at_level(logging.WARNING):
+        await hub.start()
+        (message,) = await receive(hub, 1)
+    assert message.message.event.name == "good"
+    assert "Message 1 (EventRaised)" in caplog.text
+    await hub.stop()
+    await hub.close()
+
+
+async def test_a_history_that_cannot_be_read_is_named(tmp_path: Path):
+    hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    await hub.start()
+    await run_first_episode(hub, "a")
+    await run_first_episode(hub, "b")
+    with sqlite3.connect(tmp_path / "hub.db") as connection:
+        connection.execute("UPDATE history SET kind = 'Strange' WHERE instance_id = 'a' AND ordinal = 1")
+    for read in (hub.load_history, hub.get_history):
+        with pytest.raises(UnreadableHistory, match=r"row 1 .*Strange.* 'a'"):
+            await read("a")
+    assert len(await hub.get_history("b")) == 3
+    await hub.stop()
+    await hub.close()
+
+
+async def test_unpaired_surrogates_become_replacement_characters():
+    hub = SqliteTaskHub(":memory:", "TestHub")
+    await hub.start()
+    await hub.send(raised("a\ud800", "E\udc00", '"\ud83d"'))
+    (message,) = await receive(hub, 1)
+    assert message.message.target == OrchestrationInstance("a\ufffd")
+    assert (message.message.event.name, message.message.event.input) == ("E\ufffd", '"\ufffd"')
+    await run_first_episode(hub, "x\ud800", input='"\ud800"')
+    assert (await hub.get_instance("x\ud800")).input == '"\ufffd"'
+    assert [each.instance_id for each in (await hub.query_instances(InstanceQuery())).instances] == ["x\ufffd"]
+    await hub.stop()
+    await hub.close()
