@@ -74,12 +74,12 @@ class LiveOrchestration:
         self._context: Any = models.DurableOrchestrationContext.from_json(payload)
         self._context._input_expected_type = getattr(self.function, "_df_input_type", None)
         self._executor: Any = executors.TaskOrchestrationExecutor()
+        self._executor.context = self._context
         for owner, parts in ((self._executor, _EXECUTOR_PARTS), (self._context, _CONTEXT_PARTS)):
             for part in parts:
                 getattr(owner, part)
         if self._context._replay_schema.value < 1:
             raise CannotDrive("the SDK speaks replay schema V1 only")
-        self._executor.context = self._context
 
     def begin(self, new_from: int) -> dict[str, Any]:
         """Run the code over the history of the payload. Raises UserBodyFailed and what the SDK raises."""

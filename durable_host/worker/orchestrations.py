@@ -52,9 +52,8 @@ class OrchestrationSessions:
         try:
             session = LiveOrchestration(function, payload)
             answer = session.begin(request["newFrom"])
-        except CannotDrive:
-            self._undrivable.add(id(function))
-            return replay(function, payload)
+        except CannotDrive as reason:
+            return self._replay_from_now_on(function, payload, reason)
         except BaseException as error:
             return self._second_opinion(error, function, payload)
         self._keep(key, session, request)
@@ -81,8 +80,17 @@ class OrchestrationSessions:
         if isinstance(error, UserBodyFailed):
             return failure(error.error)
         answer = replay(function, payload)
+        return answer if "failed" in answer else self._replay_from_now_on(function, payload, error)
+
+    def _replay_from_now_on(self, function: Function, payload: str, reason: BaseException) -> dict[str, Any]:
+        self._undrivable.add(id(function))
+        answer = replay(function, payload)
         if "failed" not in answer:
-            self._undrivable.add(id(function))
+            name = getattr(function, "__name__", "orchestrator")
+            answer.setdefault("warnings", []).append(
+                f"The installed azure-functions-durable does not let '{name}' be kept alive between episodes, so each "
+                f"episode replays its whole history ({type(reason).__name__}: {reason})."
+            )
         return answer
 
     def _take(self, key: str) -> LiveOrchestration | None:
