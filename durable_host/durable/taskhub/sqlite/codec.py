@@ -51,7 +51,13 @@ def encode_message(message: TaskMessage) -> bytes:
     body = _Body(
         msgspec.Raw(encode_event(message.event)), message.target, message.sender, message.episode, message.tags
     )
-    return _encode(body)
+    try:
+        return _encoder.encode(body)
+    except UnicodeEncodeError:
+        target, sender = (
+            OrchestrationInstance(storable(each.instance_id), each.execution_id) for each in (body.target, body.sender)
+        )
+        return _encoder.encode(_Body(body.event, target, sender, body.episode, _well_formed_tree(body.tags)))
 
 
 def decode_message(kind: str, data: bytes) -> TaskMessage:
