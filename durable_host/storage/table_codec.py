@@ -114,7 +114,7 @@ def entity_path(table: str, partition_key: str, row_key: str) -> str:
 
 def quote_key(key: str, name: str) -> str:
     """A key as it stands between the quotes of an address. Raises InvalidRequest as `check_key`."""
-    if key.isascii() and key.isalnum():
+    if key.isalnum() and key.isascii() and len(key) <= 1024:
         return key
     check_key(key, name)
     return quote(key.replace("'", "''"), safe="")

@@ -1,0 +1,140 @@
+"""Services that do not answer, break off, or fail for a while."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from durable_host.config.connection import Connection
+from durable_host.storage import Conflict, Operation, StorageAccount, StorageUnavailable, transport
+from durable_host.storage.errors import explain
+
+
+@pytest.fixture(autouse=True)
+def _short_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "RETRY_DELAYS", (0.0, 0.001, 0.001))
+
+
+class Script:
+    """A server that answers the n-th request with the n-th of its answers; None closes the connection."""
+
+    def __init__(self) -> None:
+        self.answers: list[bytes | None] = []
+        self.requests = 0
+        self.port = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                for line in head.split(b"\r\n"):
+                    if line.lower().startswith(b"content-length:"):
+                        await reader.readexactly(int(line.split(b":")[1]))
+                answer = self.answers[min(self.requests, len(self.answers) - 1)]
+                self.requests += 1
+                if answer is None:
+                    break
+                writer.write(answer)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def account(self) -> StorageAccount:
+        endpoint = f"http://127.0.0.1:{self.port}/devstoreaccount1"
+        return StorageAccount(Connection("devstoreaccount1", endpoint, endpoint, endpoint, account_key="a2V5"))
+
+
+@pytest.fixture
+async def script() -> AsyncIterator[Script]:
+    script = Script()
+    server = await asyncio.start_server(script.serve, "127.0.0.1", 0)
+    script.port = server.sockets[0].getsockname()[1]
+    yield script
+    server.close()
+
+
+def answer(status: str, *headers: str, body: str = "") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+BUSY = answer("503 Server Busy", "x-ms-error-code: ServerBusy")
+
+
+@pytest.mark.parametrize("first", [BUSY, answer("500 Internal"), None])
+async def test_a_passing_failure_is_tried_again(script: Script, first: bytes | None) -> None:
+    script.answers = [first, first, answer("201 Created")]
+    async with script.account() as account:
+        assert await account.queues.create("later")
+    assert script.requests == 3
+
+
+async def test_a_lasting_failure_is_unavailable_and_keeps_its_code(script: Script) -> None:
+    script.answers = [BUSY]
+    async with script.account() as account:
+        with pytest.raises(StorageUnavailable) as caught:
+            await account.queues.create("never")
+    assert (caught.value.status, caught.value.code) == (503, "ServerBusy")
+    assert script.requests == 4
+
+
+async def test_broken_connections_end_in_unavailable_naming_the_endpoint(script: Script) -> None:
+    script.answers = [None]
+    async with script.account() as account:
+        with pytest.raises(StorageUnavailable, match=f"table service at http://127.0.0.1:{script.port}/devstore"):
+            await account.tables.insert("Any", {"PartitionKey": "", "RowKey": ""})
+
+
+async def test_a_conflict_after_a_lost_answer_is_marked(script: Script) -> None:
+    exists = answer("409 Conflict", body='{"odata.error":{"code":"EntityAlreadyExists","message":{"value":"there"}}}')
+    script.answers = [exists]
+    async with script.account() as account:
+        with pytest.raises(Conflict) as sure:
+            await account.tables.insert("Any", {"PartitionKey": "", "RowKey": ""})
+        script.answers, script.requests = [None, exists], 0
+        with pytest.raises(Conflict) as unsure:
+            await account.tables.insert("Any", {"PartitionKey": "", "RowKey": ""})
+    assert (sure.value.after_retry, unsure.value.after_retry) == (False, True)
+    assert unsure.value.code == "EntityAlreadyExists"
+
+
+async def test_a_refusal_is_not_tried_again(script: Script) -> None:
+    script.answers = [answer("409 Conflict", "x-ms-error-code: QueueBeingDeleted")]
+    async with script.account() as account:
+        with pytest.raises(Conflict) as caught:
+            await account.queues.create("deleted")
+    assert caught.value.code == "QueueBeingDeleted"
+    assert script.requests == 1
+
+
+CALLS: list[Callable[[StorageAccount], object]] = [
+    lambda account: account.queues.put("q", "x"),
+    lambda account: account.tables.transaction("T", [Operation("insert", {"PartitionKey": "", "RowKey": ""})]),
+    lambda account: account.blobs.get("c", "b"),
+]
+
+
+@pytest.mark.parametrize(("call", "service"), list(zip(CALLS, ("queue", "table", "blob"), strict=True)))
+async def test_a_service_nobody_offers_is_named(call: Callable[[StorageAccount], object], service: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}/devstoreaccount1"
+        connection = Connection("devstoreaccount1", endpoint, endpoint, endpoint, account_key="a2V5")
+        async with StorageAccount(connection) as account:
+            with pytest.raises(StorageUnavailable) as caught:
+                await call(account)  # type: ignore[misc]
+    assert f"The {service} service at {endpoint} does not answer" in str(caught.value)
+    failure = explain(caught.value, "Mine")
+    assert failure.code == "DH2001"
+    assert "'Mine'" in failure.message
+
+
+async def test_requests_survive_a_server_that_closes_idle_connections(script: Script) -> None:
+    script.answers = [answer("201 Created", "Connection: close"), answer("201 Created")]
+    async with script.account() as account:
+        for name in ("one", "two", "three"):
+            assert await account.queues.create(name)
+    assert script.requests == 3
