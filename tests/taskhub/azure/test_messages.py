@@ -1,7 +1,7 @@
 """The golden messages of the spec (section 12.3), byte for byte, and tolerant reading."""
 
 import base64
-import gzip
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -179,11 +179,7 @@ def test_random_bytes_never_raise_anything_but_unreadable() -> None:
         base = bytearray(MESSAGES[source.randrange(15)].encode())
         for _ in range(source.randrange(1, 6)):
             base[source.randrange(len(base))] = source.randrange(256)
-        try:
+        with contextlib.suppress(UnreadableMessage):
             envelope.from_text(base.decode("utf-8", "replace"))
-        except UnreadableMessage:
-            pass
-        try:
-            envelope.from_json(gzip.decompress(gzip.compress(bytes(base))))
-        except UnreadableMessage:
-            pass
+        with contextlib.suppress(UnreadableMessage):
+            envelope.from_json(bytes(base))

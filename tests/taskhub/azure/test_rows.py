@@ -130,13 +130,11 @@ OTHER_ROWS: list[e.HistoryEvent] = [
     e.TimerFired(timer_id=1, fire_at=parse("2024-05-01T12:35:46Z"), is_played=True),
     e.SubOrchestrationInstanceCreated(event_id=2, name="Child", version="", instance_id=f"{EXECUTION}:2"),
     e.EventSent(event_id=3, instance_id="@counter@a", name="op", input="<request JSON of 10.3>"),
-    e.EventRaised(
-        name="4702cb47-3da5-5c85-bb9e-138a3635692a", input="<response JSON of 10.3>", is_played=True
-    ),
+    e.EventRaised(name="4702cb47-3da5-5c85-bb9e-138a3635692a", input="<response JSON of 10.3>", is_played=True),
 ]
 
 
-@pytest.mark.parametrize(("golden", "event"), zip(GOLDEN["R6"], OTHER_ROWS, strict=False), ids=str)
+@pytest.mark.parametrize(("golden", "event"), list(zip(GOLDEN["R6"], OTHER_ROWS, strict=False)), ids=str)
 def test_other_history_rows_are_those_of_the_spec(golden: str, event: e.HistoryEvent) -> None:
     expected = columns(golden)
     row = history_rows.event_row("abc123", expected["RowKey"], EXECUTION, event)
@@ -233,7 +231,8 @@ FROM, TO = parse("2024-05-01T12:00:00Z"), parse("2024-05-02T12:00:00.5Z")
             ),
             "(CreatedTime ge datetime'2024-05-01T12:00:00.0000000Z') and "
             "(CreatedTime le datetime'2024-05-02T12:00:00.5000000Z') and "
-            "(RuntimeStatus eq 'Running' or RuntimeStatus eq 'Failed') and (PartitionKey lt '@' or PartitionKey ge 'A')",
+            "(RuntimeStatus eq 'Running' or RuntimeStatus eq 'Failed') and "
+            "(PartitionKey lt '@' or PartitionKey ge 'A')",
         ),
         (InstanceQuery(instance_id_prefix="@co"), "(PartitionKey ge '@co') and (PartitionKey lt '@cp')"),
         (InstanceQuery(instance_id_prefix="it's"), "(PartitionKey ge 'it''s') and (PartitionKey lt 'it''t')"),

@@ -1,0 +1,99 @@
+"""The app lease: only one app works on a hub at a time; all workers of that app share the lease.
+
+Source: spec/task-hub-storage.md, section 4.6. A refused host asks again every 30 s instead of every 300 s.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from durable_host.durable.taskhub.azure.names import HubNames, app_lease_id
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.storage import BlobService, Conflict, NotFound, PreconditionFailed, StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_LEASE_SECONDS = 60
+_RENEW_SECONDS = 25.0
+_ASK_AGAIN_SECONDS = 30.0
+_RETRY_SECONDS = 2.0
+
+
+class AppLease:
+    """Acquires and renews the lease on the app lease container."""
+
+    def __init__(self, blobs: BlobService, names: HubNames, app_name: str, outage: Outage) -> None:
+        self._blobs = blobs
+        self._names = names
+        self._app_name = app_name
+        self._outage = outage
+        self.id = app_lease_id(app_name)
+        self.held = False
+
+    async def create(self) -> None:
+        """Create container and blob."""
+        await self._blobs.create_container(self._names.app_lease)
+        with contextlib.suppress(StorageError):
+            await self._blobs.put(self._names.app_lease, self._names.app_lease_blob, b"{}", if_none_match="*")
+
+    async def drop(self) -> None:
+        """Delete the container, under the lease if it is held here; failures are ignored."""
+        with contextlib.suppress(StorageError):
+            await self._blobs.delete_container(self._names.app_lease, lease_id=self.id if self.held else None)
+
+    async def run(self, acquired: Callable[[], Awaitable[None]], lost: Callable[[], Awaitable[None]]) -> None:
+        """Call `acquired` whenever the lease becomes ours and `lost` whenever it no longer is, for ever."""
+        while True:
+            await self._acquire()
+            await acquired()
+            while await self._renewed():
+                pass
+            self.held = False
+            _log.warning("Another app took over task hub '%s'; this host waits.", self._names.hub)
+            await lost()
+
+    async def _acquire(self) -> None:
+        refused = False
+        while True:
+            try:
+                await self._blobs.acquire_lease(self._names.app_lease, None, _LEASE_SECONDS, self.id)
+                self.held = True
+                self._outage.recovered()
+                if refused:
+                    _log.info("Task hub '%s' is free again; this host serves it now.", self._names.hub)
+                return
+            except (Conflict, PreconditionFailed):
+                if not refused:
+                    self._warn()
+                refused = True
+                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+            except NotFound:
+                with contextlib.suppress(StorageError):
+                    await self.create()
+                await asyncio.sleep(_RETRY_SECONDS)
+            except StorageError as error:
+                self._outage.failed(error)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _renewed(self) -> bool:
+        await asyncio.sleep(_RENEW_SECONDS)
+        try:
+            await self._blobs.renew_lease(self._names.app_lease, None, self.id)
+        except (Conflict, PreconditionFailed):
+            return False
+        except StorageError as error:
+            self._outage.failed(error)
+        return True
+
+    def _warn(self) -> None:
+        own = f"'{self._app_name}'" if self._app_name else "without a name"
+        _log.warning(
+            "Task hub '%s' is served by another app at the moment (it holds the lease on container '%s'); this app "
+            "(%s) starts instances and answers queries but runs nothing until the lease is free. Give one of the "
+            "two another hubName in host.json, or the same WEBSITE_SITE_NAME, or stop the other host and wait a "
+            "minute. Asking again every %d seconds.",
+            self._names.hub,
+            self._names.app_lease,
+            own,
+            _ASK_AGAIN_SECONDS,
+        )

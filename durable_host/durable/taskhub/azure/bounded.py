@@ -1,0 +1,40 @@
+"""Run one coroutine an item, a few at a time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+async def for_each(items: Iterable[Item], action: Callable[[Item], Awaitable[object]], limit: int) -> None:
+    """Run `action` for every item in order, at most `limit` at the same time.
+
+    The first exception stops further items from being begun, lets the running ones end and is then raised.
+    """
+    waiting = iter(items)
+    failures: list[Exception] = []
+
+    async def work() -> None:
+        for item in waiting:
+            try:
+                await action(item)
+            except Exception as failure:
+                failures.append(failure)
+            if failures:
+                return
+
+    first = next(waiting, None)
+    if first is None:
+        return
+    second = next(waiting, None)
+    if second is None:
+        await action(first)
+        return
+    rest = waiting
+    waiting = iter([first, second, *rest])
+    async with asyncio.TaskGroup() as group:
+        for _ in range(limit):
+            group.create_task(work())
+    if failures:
+        raise failures[0]

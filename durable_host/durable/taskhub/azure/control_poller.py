@@ -1,0 +1,153 @@
+"""Receiving from one control queue that this process owns.
+
+Source: spec/task-hub-storage.md, sections 5.1, 5.3, 5.4 and 8.2.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.envelope import Envelope
+from durable_host.durable.taskhub.azure.held import Held, HeldMessages, Stage
+from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff, abandon_delay
+from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.azure.start_filter import judge_start
+from durable_host.storage import NotFound, QueueMessage, QueueService, StorageError
+
+RowReader = Callable[[str], Awaitable[InstanceState | None]]
+_FULL_WAIT = 0.25
+
+
+class ControlPoller:
+    """Polls one queue until it is stopped. `read_row` gives the state of an instance without input and output;
+    `recreate` makes the hub's resources anew when the queue has vanished.
+    """
+
+    def __init__(
+        self,
+        queue: str,
+        queues: QueueService,
+        options: AzureTaskHubOptions,
+        deliveries: Deliveries,
+        held: HeldMessages,
+        reader: MessageReader,
+        outage: Outage,
+        read_row: RowReader,
+        recreate: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.queue = queue
+        self._queues = queues
+        self._options = options
+        self._deliveries = deliveries
+        self._held = held
+        self._reader = reader
+        self._outage = outage
+        self._read_row = read_row
+        self._recreate = recreate
+        self._stopped = asyncio.Event()
+        self._backoff = PollBackoff(options.max_polling_interval)
+
+    def stop(self) -> None:
+        """Let `run` end after the request that is under way."""
+        self._stopped.set()
+
+    async def run(self) -> None:
+        """Poll until `stop`."""
+        while not self._stopped.is_set():
+            if len(self._held.in_stage(Stage.HELD)) >= self._options.control_queue_buffer_threshold:
+                await self._pause(_FULL_WAIT)
+                continue
+            try:
+                got = await self._queues.get(
+                    self.queue, self._options.control_queue_batch_size, self._options.control_hold
+                )
+                self._outage.recovered()
+                if got:
+                    self._backoff.reset()
+                    await self._handle(got)
+                    continue
+            except NotFound:
+                await self._recreate()
+            except StorageError as error:
+                self._outage.failed(error)
+            await self._pause(self._backoff.after_empty_poll())
+
+    async def filter_start(self, held: Held, message: TaskMessage, dequeued_at: int) -> bool:
+        """True when a start message may be delivered; otherwise it has been dropped or put off."""
+        event = message.event
+        if not isinstance(event, ExecutionStarted) or event.parent_instance is not None:
+            return True
+        row = await self._read_row(message.target.instance_id)
+        verdict = judge_start(event, row, held.dequeue_count, dequeued_at)
+        if verdict == "process":
+            return True
+        if verdict == "delete":
+            self._held.delete_later(held)
+        else:
+            await self._held.give_back([held], abandon_delay(held.dequeue_count))
+        return False
+
+    async def _handle(self, got: list[QueueMessage]) -> None:
+        hold = self._options.control_hold
+        new: list[tuple[QueueMessage, Held]] = []
+        for message in got:
+            known = self._deliveries.refreshed(self.queue, message, hold)
+            if known is None:
+                new.append((message, self._deliveries.receive(self.queue, message, hold)))
+            elif known[1] is not None:
+                await self._hide(known[0], known[1])
+        read = await asyncio.gather(*[self._read(message, held) for message, held in new])
+        arrived = [
+            (message, held, envelope)
+            for (message, held), envelope in zip(new, read, strict=True)
+            if envelope is not None
+        ]
+        arrived.sort(key=lambda item: (item[0].insertion_time, item[2].sequence_number))
+        for message, held, envelope in arrived:
+            await self._deliver(message, held, envelope)
+
+    async def _read(self, got: QueueMessage, held: Held) -> Envelope | None:
+        try:
+            read = await self._reader.read(self.queue, got)
+        except StorageError as error:
+            self._outage.failed(error)
+            read = None
+        if read is None:
+            await self._held.give_back([held], abandon_delay(got.dequeue_count))
+        return read
+
+    async def _deliver(self, got: QueueMessage, held: Held, envelope: Envelope) -> None:
+        message = envelope.message
+        assert message is not None
+        dequeued_at = got.next_visible - int(self._options.control_hold * TICKS_PER_SECOND)
+        try:
+            if not await self.filter_start(held, message, dequeued_at):
+                return
+        except StorageError as error:
+            self._outage.failed(error)
+            await self._held.give_back([held], abandon_delay(got.dequeue_count))
+            return
+        if self.queue not in self._deliveries.owned:
+            await self._held.give_back([held])
+            return
+        seconds = self._deliveries.deliver(held, message)
+        if seconds is not None:
+            await self._hide(held, seconds)
+
+    async def _hide(self, held: Held, seconds: float) -> None:
+        with contextlib.suppress(StorageError):
+            await self._held.hide(held, seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()

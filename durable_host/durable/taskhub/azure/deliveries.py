@@ -1,0 +1,238 @@
+"""The worker's mail: which messages this process takes itself, and how they reach the runtime.
+
+A message that this process sends to a queue it serves is put invisible and handed over at once with the receipt of
+the put: no get, no polling delay. Timers and delayed starts are handed over when they are due. Timers found open in
+a history are kept in reserve, should the queue not deliver them.
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import cast
+
+from durable_host.clock import Clock
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub.azure.held import Held, HeldMessages, Stage
+from durable_host.durable.taskhub.azure.inbox import Inbox
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+from durable_host.durable.taskhub.azure.schedule import Schedule, TimerKey, timer_key
+from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.storage import PutMessage, QueueMessage
+
+MAX_VISIBILITY = 7 * 24 * 3600.0
+_REMEMBERED_TIMERS = 50_000
+_EARLY = TICKS_PER_SECOND // 2
+
+
+def held_of(message: ReceivedMessage) -> Held:
+    """The adapter's part of a received message."""
+    return cast("Held", message.receipt)
+
+
+class Deliveries:
+    """Owner of the inboxes, the schedule and the set of control queues that this process serves.
+
+    `on_due_start` is called instead of the control inbox for a delayed start that is due: its row has to be looked
+    at first.
+    """
+
+    def __init__(
+        self,
+        names: HubNames,
+        options: AzureTaskHubOptions,
+        clock: Clock,
+        held: HeldMessages,
+        *,
+        take_all_activities: bool,
+        on_due_start: Callable[[ReceivedMessage], None],
+    ) -> None:
+        self._names = names
+        self._options = options
+        self._clock = clock
+        self._held = held
+        self.takes_all_activities = take_all_activities
+        self._on_due_start = on_due_start
+        self._coming = 0
+        self._reserve: set[str] = set()
+        self._seen_timers: OrderedDict[TimerKey, Held | None] = OrderedDict()
+        self.running = False
+        self.owned: set[str] = set()
+        self.control = Inbox()
+        self.activities = Inbox()
+        self.schedule = Schedule(clock, self._deliver_due)
+
+    # Sending
+
+    def claim(self, queue: str) -> float | None:
+        """How long to hide a message for `queue` that this process takes itself; None when others may have it.
+
+        Call `release_claim` when the put failed or its message was not accepted.
+        """
+        if not self.running:
+            return None
+        if queue in self.owned:
+            return self._options.control_hold
+        if queue != self._names.work_items:
+            return None
+        if self.takes_all_activities:
+            return self._options.work_item_hold
+        if self.activities.wanted > self._coming:
+            self._coming += 1
+            return self._options.work_item_hold
+        return None
+
+    def release_claim(self, queue: str) -> None:
+        """A claimed message was accepted, or was not put at all."""
+        if queue == self._names.work_items and self._coming:
+            self._coming -= 1
+
+    def claims_still(self, queue: str) -> bool:
+        """Whether a claimed message can be accepted now."""
+        return self.running and (queue in self.owned or queue == self._names.work_items)
+
+    def accept(self, queue: str, message: TaskMessage, put: PutMessage, hidden: float) -> None:
+        """Hand over, now or when it is due, a message that was put invisible for `hidden` seconds."""
+        held = Held(queue, put.id, put.pop_receipt, time.monotonic() + hidden, 1)
+        self._held.take(held)
+        now = self._clock.now()
+        self._remember(message)
+        self._sort_in(ReceivedMessage(put.id, message, 1, now, held), now, 0)
+
+    # Receiving
+
+    def refreshed(self, queue: str, got: QueueMessage, hidden: float) -> tuple[Held, float | None] | None:
+        """None for a message that is new. One that is in our hands already only has a new receipt; the seconds
+        given with it are how long it has to stay hidden (None: as it is).
+        """
+        held = self._held.refresh(got.id, got.pop_receipt, time.monotonic() + hidden)
+        if held is None:
+            return None
+        waiting = self.schedule.remove(got.id) if held.stage is Stage.PARKED else None
+        if waiting is None:
+            return held, None
+        waiting.dequeue_count = held.dequeue_count = max(waiting.dequeue_count, got.dequeue_count)
+        return held, self._sort_in(waiting, self._clock.now(), _EARLY)
+
+    def receive(self, queue: str, got: QueueMessage, hidden: float) -> Held:
+        """Begin to hold a message the queue delivered."""
+        held = Held(queue, got.id, got.pop_receipt, time.monotonic() + hidden, got.dequeue_count)
+        self._held.take(held)
+        return held
+
+    def deliver(self, held: Held, message: TaskMessage) -> float | None:
+        """Hand over a received message, unless it is a timer that was delivered in its place already. One that
+        came too early is parked: the result tells for how many seconds it has to be hidden.
+        """
+        now = self._clock.now()
+        received = ReceivedMessage(held.id, message, held.dequeue_count, now, held)
+        key = timer_key(message)
+        if key is not None:
+            stand_in = self._seen_timers.get(key)
+            if stand_in is not None:
+                self._meet(stand_in, received, key)
+                return None
+            self._remember(message)
+            self._drop_reserve(key)
+        return self._sort_in(received, now, _EARLY)
+
+    def restore_timer(self, message: TaskMessage) -> None:
+        """Keep a timer in reserve until shortly after it is due."""
+        key = timer_key(message)
+        if key is None or key in self._seen_timers:
+            return
+        id = f"restored-{key[0]}/{key[1]}/{key[2]}"
+        self._reserve.add(id)
+        held = Held(None, id, "", 0.0, 1)
+        held.stage = Stage.PARKED
+        due = max(message.due or 0, self._clock.now())
+        grace = int(self._options.restored_timer_grace * TICKS_PER_SECOND)
+        self.schedule.add(due + grace, ReceivedMessage(id, message, 1, self._clock.now(), held))
+
+    def withdraw(self, key: TimerKey) -> None:
+        """Forget a timer and delete its message."""
+        waiting = self.schedule.remove_timer(key)
+        if waiting is not None:
+            self._reserve.discard(waiting.id)
+            self._held.delete_later(held_of(waiting))
+
+    def park(self, message: ReceivedMessage, due: int) -> None:
+        """Deliver a message that is hidden anyway (again) at `due`."""
+        held_of(message).stage = Stage.PARKED
+        self.schedule.add(due, message)
+
+    def again(self, message: ReceivedMessage) -> None:
+        """Deliver a message (again) at once."""
+        held_of(message).stage = Stage.HELD
+        message.received_time = self._clock.now()
+        (self.activities if message.message.is_activity else self.control).put(message)
+
+    # Leaving
+
+    def drop_queue(self, queue: str) -> list[Held]:
+        """A control queue is no longer ours: what the runtime has not seen of it is taken back and returned;
+        parked messages come by themselves to the new owner.
+        """
+        self.owned.discard(queue)
+
+        def of_queue(message: ReceivedMessage) -> bool:
+            return self._names.queue_of(message.message.target.instance_id) == queue
+
+        for parked in self.schedule.remove_where(lambda m: not m.message.is_activity and of_queue(m)):
+            self._held.forget(held_of(parked))
+        return [held_of(message) for message in self.control.remove_where(of_queue)]
+
+    def _deliver_due(self, message: ReceivedMessage) -> None:
+        if message.id in self._reserve:
+            self._reserve.discard(message.id)
+            key = timer_key(message.message)
+            if key is None or not self._is_ours(message) or key in self._seen_timers:
+                return
+            self._seen_timers[key] = held_of(message)
+        event = message.message.event
+        if isinstance(event, ExecutionStarted) and event.parent_instance is None:
+            held_of(message).stage = Stage.HELD
+            self._on_due_start(message)
+        else:
+            self.again(message)
+
+    def _sort_in(self, message: ReceivedMessage, now: int, tolerance: int) -> float | None:
+        due = message.message.due
+        if due is not None and due - now > tolerance:
+            self.park(message, due)
+            return min((due - now) / TICKS_PER_SECOND, MAX_VISIBILITY)
+        self.again(message)
+        return None
+
+    def _is_ours(self, message: ReceivedMessage) -> bool:
+        return self.running and self._names.queue_of(message.message.target.instance_id) in self.owned
+
+    def _remember(self, message: TaskMessage) -> None:
+        key = timer_key(message)
+        if key is not None:
+            self._seen_timers[key] = None
+            if len(self._seen_timers) > _REMEMBERED_TIMERS:
+                self._seen_timers.popitem(last=False)
+
+    def _drop_reserve(self, key: TimerKey) -> None:
+        waiting = self.schedule.remove_timer(key)
+        if waiting is None:
+            return
+        if waiting.id in self._reserve:
+            self._reserve.discard(waiting.id)
+        else:
+            self.park(waiting, waiting.message.due or 0)
+
+    def _meet(self, stand_in: Held, received: ReceivedMessage, key: TimerKey) -> None:
+        """The queue brings a timer whose stand-in was delivered: they become one message."""
+        real = held_of(received)
+        self._seen_timers[key] = None
+        if stand_in.stage is Stage.GONE:
+            self._held.delete_later(real)
+            return
+        self._held.forget(real)
+        stand_in.queue, stand_in.id, stand_in.receipt = real.queue, real.id, real.receipt
+        stand_in.hidden_until = real.hidden_until
+        self._held.take(stand_in)

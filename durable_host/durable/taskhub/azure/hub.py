@@ -1,0 +1,235 @@
+"""`AzureTaskHub`: the port `TaskHub` on Azure Storage."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from durable_host.clock import Clock, SystemClock
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.azure.app_lease import AppLease
+from durable_host.durable.taskhub.azure.creation import Creator
+from durable_host.durable.taskhub.azure.deliveries import held_of
+from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
+from durable_host.durable.taskhub.azure.instance_store import InstanceStore
+from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
+from durable_host.durable.taskhub.azure.names import HubNames, escape_key
+from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
+from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
+from durable_host.durable.taskhub.azure.resources import Resources
+from durable_host.durable.taskhub.azure.rewind import Rewinder
+from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
+from durable_host.durable.taskhub.azure.worker import Worker
+from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
+from durable_host.storage import StorageAccount, StorageError
+
+
+class AzureTaskHub:
+    """A hub whose queues are in `account` and whose tables and blobs are in `tracking` (default: the same).
+
+    The accounts stay open after `close`; they belong to the caller.
+    """
+
+    def __init__(
+        self,
+        account: StorageAccount,
+        tracking: StorageAccount | None = None,
+        options: AzureTaskHubOptions | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        options = options or AzureTaskHubOptions()
+        tracking = tracking or account
+        clock = clock or SystemClock()
+        names = HubNames.of(options.hub_name, options.partition_count, options.table_prefix)
+        queues, tables = account.queues, tracking.tables
+        outage = Outage(options.hub_name)
+        payloads = LargePayloads(tracking.blobs, names.large_messages)
+        app_lease = AppLease(tracking.blobs, names, options.app_name, outage)
+        partitions = PartitionTable(tables, names)
+        take_all = options.take_all_activities
+        connection = account.connection
+        self._name = options.hub_name
+        self._payloads = payloads
+        self._history = HistoryStore(tables, names, payloads, clock)
+        self._instances = InstanceStore(tables, names, payloads, clock)
+        self._resources = Resources(queues, tables, names, partitions, app_lease, payloads)
+        self._rewinder = Rewinder(tables, names, self._instances, clock)
+        self._blobs = OwnedBlobs(payloads)
+        self._worker = Worker(
+            queues,
+            names,
+            options,
+            clock,
+            payloads,
+            partitions,
+            app_lease,
+            outage,
+            scope=f"{connection.queue_endpoint}|{names.lower}|{options.app_name}",
+            take_all_activities=connection.is_development if take_all is None else take_all,
+            read_row=self._read_row,
+            recreate=self._recreate,
+        )
+        self._sender = Sender(queues, names, options, clock, payloads, self._worker.deliveries, self._worker.held)
+        self._creator = Creator(self._instances, self._sender)
+        self._new_instances: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def owned_partitions(self) -> frozenset[str]:
+        """Control queues that this process serves now."""
+        return frozenset(self._worker.deliveries.owned)
+
+    # Life cycle
+
+    @storage_errors_as_unavailable
+    async def create(self) -> None:
+        await self._resources.create()
+
+    @storage_errors_as_unavailable
+    async def delete(self) -> None:
+        await self._resources.delete()
+
+    async def start(self) -> None:
+        await self.create()
+        await self._worker.start()
+
+    async def stop(self) -> None:
+        await self._worker.stop()
+        await self._blobs.drain()
+
+    async def close(self) -> None:
+        await self._worker.held.drain(2.0)
+
+    # Client role
+
+    @storage_errors_as_unavailable
+    async def create_instance(
+        self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
+    ) -> InstanceState:
+        state, is_new = await self._creator.create(start, dedupe_statuses)
+        if is_new and self._worker.deliveries.running:
+            self._new_instances.add(state.instance_id)
+        return state
+
+    @storage_errors_as_unavailable
+    async def send(self, message: TaskMessage) -> None:
+        await self._sender.send(message)
+
+    @storage_errors_as_unavailable
+    async def get_instance(
+        self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
+    ) -> InstanceState | None:
+        return await self._instances.get(instance_id, fetch_input=fetch_input, fetch_output=fetch_output)
+
+    @storage_errors_as_unavailable
+    async def query_instances(self, query: InstanceQuery) -> InstancePage:
+        return await self._instances.query(query)
+
+    @storage_errors_as_unavailable
+    async def get_history(self, instance_id: str) -> list[HistoryEvent]:
+        loaded, _ = await self._history.load(instance_id)
+        return loaded.events
+
+    @storage_errors_as_unavailable
+    async def purge_instance(self, instance_id: str) -> bool:
+        if await self._instances.get_row(instance_id, ("PartitionKey",)) is None:
+            return False
+        self._new_instances.discard(instance_id)
+        self._blobs.forget(instance_id)
+        prefixes = {f"{instance_id}/", f"{escape_key(instance_id)}/"}
+        await asyncio.gather(
+            self._history.delete(instance_id), *[self._payloads.delete_prefix(prefix) for prefix in prefixes]
+        )
+        await self._instances.delete(instance_id)
+        return True
+
+    @storage_errors_as_unavailable
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        for message in await self._rewinder.rewind(instance_id, reason):
+            await self._sender.send(message)
+
+    # Worker role
+
+    async def next_control_messages(self) -> list[ReceivedMessage]:
+        return await self._worker.deliveries.control.take_all()
+
+    async def next_activity(self) -> ReceivedMessage:
+        return await self._worker.deliveries.activities.take_one()
+
+    @storage_errors_as_unavailable
+    async def load_history(self, instance_id: str) -> LoadedHistory:
+        if instance_id in self._new_instances:
+            # Nobody else can have committed yet; if somebody has, the first commit conflicts and the next load reads.
+            self._new_instances.discard(instance_id)
+            return LoadedHistory([], None, None)
+        loaded, blobs = await self._history.load(instance_id)
+        self._blobs.loaded(instance_id, loaded.execution_id, blobs)
+        return loaded
+
+    @storage_errors_as_unavailable
+    async def commit(self, episode: EpisodeCommit) -> str:
+        instance_id = episode.instance_id
+        self._new_instances.discard(instance_id)
+        if episode.outbound:
+            await self._sender.send_all(episode.outbound)
+        try:
+            committed = await self._history.commit(
+                instance_id, episode.execution_id, episode.etag, episode.first_ordinal, episode.events
+            )
+        except HistoryConflict:
+            await self._worker.abandon(episode.consumed, None)
+            raise CommitConflict(f"Another host committed the history of instance '{instance_id}'.") from None
+        if episode.update is not None:
+            await self._instances.update(instance_id, episode.update, committed.moved)
+        keep_inputs = episode.update is None or episode.update.started is None or episode.update.started.input is None
+        self._blobs.committed(
+            instance_id,
+            episode.execution_id,
+            committed.moved.values(),
+            replaced=episode.replaced_execution_id,
+            keep_inputs=keep_inputs,
+        )
+        for message in episode.consumed:
+            self._worker.held.delete_later(held_of(message))
+        return committed.etag
+
+    async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
+        try:
+            await self._instances.touch(instance_id, last_updated_time)
+        except StorageError:
+            return
+
+    @storage_errors_as_unavailable
+    async def complete_activity(self, request: ReceivedMessage, result: TaskMessage) -> None:
+        await self._sender.send(result)
+        self._worker.held.delete_later(held_of(request))
+
+    async def discard(self, messages: Sequence[ReceivedMessage]) -> None:
+        for message in messages:
+            self._worker.held.delete_later(held_of(message))
+
+    async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
+        await self._worker.abandon(messages, delay)
+
+    async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
+        for timer_id in timer_ids:
+            self._worker.deliveries.withdraw((instance_id, execution_id, timer_id))
+
+    async def restore_timer(self, message: TaskMessage) -> None:
+        self._worker.deliveries.restore_timer(message)
+
+    async def _read_row(self, instance_id: str) -> InstanceState | None:
+        return await self._instances.get(instance_id, fetch_input=False, fetch_output=False)
+
+    async def _recreate(self) -> None:
+        try:
+            await self._resources.create()
+        except StorageError:
+            return

@@ -1,0 +1,62 @@
+"""Messages that are here and wait for the runtime to take them."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from durable_host.durable.taskhub.port import ReceivedMessage
+
+
+class Inbox:
+    """A queue in memory that tells how many callers wait at it.
+
+    `demand` is set whenever somebody begins to wait.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[ReceivedMessage] = deque()
+        self._arrived = asyncio.Event()
+        self.waiting = 0
+        self.demand = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    @property
+    def wanted(self) -> int:
+        """Callers that wait for more than what is here."""
+        return max(0, self.waiting - len(self._ready))
+
+    def put(self, message: ReceivedMessage) -> None:
+        self._ready.append(message)
+        self._arrived.set()
+
+    async def take_all(self) -> list[ReceivedMessage]:
+        """Wait for messages and take what is there, at least one."""
+        await self._wait()
+        messages = list(self._ready)
+        self._ready.clear()
+        return messages
+
+    async def take_one(self) -> ReceivedMessage:
+        """Wait for a message and take it."""
+        await self._wait()
+        return self._ready.popleft()
+
+    def remove_where(self, unwanted: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
+        """Take out messages that nobody has taken yet."""
+        removed = [message for message in self._ready if unwanted(message)]
+        self._ready = deque(message for message in self._ready if not unwanted(message))
+        return removed
+
+    async def _wait(self) -> None:
+        if self._ready:
+            return
+        self.waiting += 1
+        self.demand.set()
+        try:
+            while not self._ready:
+                self._arrived.clear()
+                await self._arrived.wait()
+        finally:
+            self.waiting -= 1

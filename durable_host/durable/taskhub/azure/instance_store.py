@@ -1,0 +1,160 @@
+"""The Instances table: one row an instance.
+
+Source: spec/task-hub-storage.md, section 7.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
+from durable_host.durable.taskhub.azure import envelope, instance_query, instance_rows
+from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
+from durable_host.durable.taskhub.azure.history_rows import Row
+from durable_host.durable.taskhub.azure.large_payloads import (
+    LargePayloads,
+    UnreadablePayload,
+    is_large,
+    property_blob_name,
+)
+from durable_host.durable.taskhub.azure.names import HubNames, escape_key
+from durable_host.storage import EdmDateTime, Entity, NotFound, TableService
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_OUTPUT_SOURCES = (
+    ("ExecutionCompleted", "Result"),
+    ("ExecutionTerminated", "Input"),
+    ("ExecutionSuspended", "Reason"),
+    ("ExecutionResumed", "Reason"),
+)
+
+
+class InstanceStore:
+    """Reads and writes instance rows, with large inputs and outputs in blobs."""
+
+    def __init__(self, tables: TableService, names: HubNames, payloads: LargePayloads, clock: Clock) -> None:
+        self._tables = tables
+        self._names = names
+        self._payloads = payloads
+        self._clock = clock
+
+    async def get_row(self, instance_id: str, select: tuple[str, ...] | None = None) -> Entity | None:
+        """The row as it is."""
+        return await self._tables.get(self._names.instances, escape_key(instance_id), "", select)
+
+    async def get(self, instance_id: str, *, fetch_input: bool, fetch_output: bool) -> InstanceState | None:
+        """State of one instance."""
+        select = instance_rows.selection(fetch_input=fetch_input, fetch_output=fetch_output)
+        row = await self.get_row(instance_id, select)
+        if row is None:
+            return None
+        return await self._state(row, fetch_input=fetch_input, fetch_output=fetch_output)
+
+    async def query(self, query: InstanceQuery) -> InstancePage:
+        """One page; rows that cannot be read are left out with a warning."""
+        page = await self._tables.query(
+            self._names.instances,
+            instance_query.query_filter(query),
+            instance_query.query_selection(query),
+            instance_query.page_size(query),
+            instance_query.read_token(query.continuation_token),
+        )
+        states: list[InstanceState] = []
+        for row in page.entities:
+            try:
+                states.append(await self._state(row, fetch_input=query.fetch_input, fetch_output=query.fetch_output))
+            except (ValueError, TypeError, KeyError) as problem:
+                _log.warning(
+                    "Row '%s' of table '%s' is left out: %s", row.get("PartitionKey"), self._names.instances, problem
+                )
+        return InstancePage(states, instance_query.write_token(page.continuation))
+
+    async def create(
+        self, instance_id: str, start: ExecutionStarted, message_blob: str | None, etag: str | None
+    ) -> Row:
+        """Insert the row, or replace the one with `etag`; the row as written.
+
+        Raises Conflict or PreconditionFailed when another client was faster.
+        """
+        key = escape_key(instance_id)
+        input = self._payloads.url(message_blob) if message_blob else start.input
+        row = instance_rows.created_row(key, self._names.hub, start, input, self._clock.now())
+        for column in ("Input", "Tags"):
+            text = row[column]
+            if text and is_large(text):
+                row[f"{column}BlobName"] = await self._move(key, column, text)
+                row[column] = ""
+        if etag is None:
+            await self._tables.insert(self._names.instances, row)
+        else:
+            await self._tables.replace(self._names.instances, row, etag)
+        return row
+
+    async def update(self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str]) -> None:
+        """Merge what an episode changed; `moved` are the blobs of large history columns."""
+        key = escape_key(instance_id)
+        row = instance_rows.update_row(key, self._names.hub, update)
+        for column, sources in (("Input", (("ExecutionStarted", "Input"),)), ("Output", _OUTPUT_SOURCES)):
+            text = row.get(column)
+            if text and is_large(text):
+                known = [moved[source] for source in sources if source in moved]
+                row[column] = self._payloads.url(known[0] if known else await self._move(key, column, text))
+        await self._tables.upsert_merge(self._names.instances, row)
+
+    async def touch(self, instance_id: str, last_updated_time: int) -> None:
+        """Write a newer LastUpdatedTime."""
+        await self.merge(instance_id, {"LastUpdatedTime": EdmDateTime(last_updated_time)})
+
+    async def merge(self, instance_id: str, columns: Row) -> bool:
+        """Change columns of an existing row; False when there is none."""
+        try:
+            row = {"PartitionKey": escape_key(instance_id), "RowKey": "", **columns}
+            await self._tables.merge(self._names.instances, row)
+        except NotFound:
+            return False
+        return True
+
+    async def delete(self, instance_id: str) -> None:
+        """Delete the row."""
+        try:
+            await self._tables.delete(self._names.instances, escape_key(instance_id), "")
+        except NotFound:
+            return
+
+    async def _move(self, key: str, column: str, text: str) -> str:
+        name = property_blob_name(key, "", column, column)
+        await self._payloads.put(name, text)
+        return name
+
+    async def _state(self, row: Mapping[str, Any], *, fetch_input: bool, fetch_output: bool) -> InstanceState:
+        state = instance_rows.read_instance(row)
+        changes: dict[str, str | None] = {}
+        input_blob = self._payloads.name_in(state.input)
+        if not fetch_input:
+            changes["input"] = None
+        elif input_blob is not None:
+            changes["input"] = await self._text_of(input_blob)
+        elif state.input == "" and row.get("InputBlobName"):
+            changes["input"] = await self._text_of(row["InputBlobName"])
+        output_blob = self._payloads.name_in(state.output)
+        if not fetch_output:
+            changes["output"] = None
+        elif output_blob is not None:
+            changes["output"] = await self._text_of(output_blob)
+        return msgspec.structs.replace(state, **changes) if changes else state
+
+    async def _text_of(self, blob: str) -> str | None:
+        """The text in a blob; for a start message, the input in it. None with a warning when it cannot be read."""
+        try:
+            text = await self._payloads.get(blob)
+            if not blob.endswith("ExecutionStarted.json.gz"):
+                return text
+            message = envelope.from_json(text).message
+            return message.event.input if message and isinstance(message.event, ExecutionStarted) else None
+        except (UnreadablePayload, UnreadableMessage) as problem:
+            _log.warning("A large input or output is not shown: %s", problem)
+            return None

@@ -1,0 +1,119 @@
+"""Texts too large for a queue message or a table column, as gzip blobs.
+
+Source: spec/task-hub-storage.md, sections 3.6, 6.6 and 7.3.
+"""
+
+import asyncio
+import gzip
+import os
+import zlib
+from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit
+
+from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.storage import BlobService, NotFound
+
+LARGE_PROPERTY_UNITS = 30_720
+_MAYBE_LARGE = LARGE_PROPERTY_UNITS // 2
+_THREAD_FROM = 256 * 1024
+_PARALLEL = 8
+
+
+def is_large(text: str) -> bool:
+    """True when the text has more than 61,440 bytes in UTF-16."""
+    length = len(text)
+    if length <= _MAYBE_LARGE:
+        return False
+    if length > LARGE_PROPERTY_UNITS:
+        return True
+    return not text.isascii() and len(text.encode("utf-16-le", "surrogatepass")) > 2 * LARGE_PROPERTY_UNITS
+
+
+def property_blob_name(partition_key: str, row_key: str, kind: str, column: str) -> str:
+    """A new blob name for a large column; `kind` is the event type, or the column for Instances rows."""
+    return f"{partition_key}/history-{row_key}-{kind}-{os.urandom(4).hex().upper()}-{column}.json.gz"
+
+
+class UnreadablePayload(Exception):
+    """A blob that holds a large text is missing or damaged; the exception's text names it."""
+
+
+class LargePayloads:
+    """The container of large texts; it is created by the first write."""
+
+    def __init__(self, blobs: BlobService, container: str) -> None:
+        self._blobs = blobs
+        self._container = container
+
+    async def put(self, name: str, text: str) -> None:
+        """Store a text."""
+        raw = text.encode("utf-8", "replace")
+        data = await asyncio.to_thread(_pack, raw) if len(raw) > _THREAD_FROM else _pack(raw)
+        try:
+            await self._blobs.put(self._container, name, data)
+        except NotFound:
+            await self._blobs.create_container(self._container)
+            await self._blobs.put(self._container, name, data)
+
+    async def get(self, name: str) -> str:
+        """A stored text. Raises `UnreadablePayload`."""
+        try:
+            blob = await self._blobs.get(self._container, name)
+        except NotFound:
+            blob = None
+        if blob is None:
+            raise UnreadablePayload(f"blob '{name}' of container '{self._container}' does not exist")
+        try:
+            raw = blob.data
+            return (await asyncio.to_thread(_unpack, raw) if len(raw) > _THREAD_FROM else _unpack(raw)).decode()
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as problem:
+            raise UnreadablePayload(f"blob '{name}' of container '{self._container}' is damaged: {problem}") from None
+
+    def url(self, name: str) -> str:
+        """The address under which the Instances table refers to a blob."""
+        return self._blobs.url(self._container, name)
+
+    def name_in(self, text: str | None) -> str | None:
+        """The blob a column refers to when its text is the address of one, else None.
+
+        Other addresses are plain text to us: an orchestration may well return one.
+        """
+        if not text or not text.startswith(("http://", "https://")) or not text.endswith(".json.gz"):
+            return None
+        try:
+            path = urlsplit(text).path
+        except ValueError:
+            return None
+        before, found, name = path.partition(f"/{self._container}/")
+        return unquote(name) if found and before.count("/") <= 1 and name else None
+
+    async def delete(self, names: Iterable[str]) -> None:
+        """Delete blobs; those that are gone already are fine."""
+        await for_each(names, self._delete_one, _PARALLEL)
+
+    async def delete_prefix(self, prefix: str) -> int:
+        """Delete all blobs whose name begins with `prefix`, and count them."""
+        try:
+            names = [blob.name async for blob in self._blobs.list(self._container, prefix)]
+        except NotFound:
+            return 0
+        await self.delete(names)
+        return len(names)
+
+    async def drop(self) -> None:
+        """Delete the container."""
+        await self._blobs.delete_container(self._container)
+
+    async def _delete_one(self, name: str) -> None:
+        try:
+            await self._blobs.delete(self._container, name)
+        except NotFound:
+            return
+
+
+def _pack(raw: bytes) -> bytes:
+    return gzip.compress(raw, 5, mtime=0)
+
+
+def _unpack(data: bytes) -> bytes:
+    return gzip.decompress(data)

@@ -1,0 +1,168 @@
+"""The table partition manager: reads the Partitions table, decides, writes, opens and closes control queues.
+
+Source: spec/task-hub-storage.md, section 4.3.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from durable_host.clock import Clock
+from durable_host.durable.taskhub.azure.background import Background
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.partitions import PartitionRow, Pass, decide
+from durable_host.storage import Conflict, PreconditionFailed, StorageError, TableService
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_PASS_TIMEOUT = 2.0
+_INTERVAL = 10.0
+_RESTLESS_INTERVAL = 1.0
+_PATIENT_FAILURES = 10
+
+
+class PartitionTable:
+    """The rows of the Partitions table."""
+
+    def __init__(self, tables: TableService, names: HubNames) -> None:
+        self._tables = tables
+        self._names = names
+
+    async def create(self) -> None:
+        """Create the table."""
+        await self._tables.create_table(self._names.partitions)
+
+    async def add(self, queue: str) -> None:
+        """Insert the row of a control queue if it is missing."""
+        with contextlib.suppress(Conflict):
+            await self._tables.insert(self._names.partitions, PartitionRow(queue).write())
+
+    async def read(self) -> list[PartitionRow]:
+        """All rows."""
+        return [PartitionRow.read(entity) async for entity in self._tables.query_all(self._names.partitions)]
+
+    async def replace(self, row: PartitionRow) -> None:
+        """Write a row back under its etag; PreconditionFailed when another worker changed it."""
+        await self._tables.replace(self._names.partitions, row.write(), row.etag)
+
+    async def drop(self) -> None:
+        """Delete the table."""
+        await self._tables.delete_table(self._names.partitions)
+
+
+class PartitionManager:
+    """Runs passes for one worker. `open_queue` starts polling, `close_queue` stops it at once, `drain_queue` stops
+    it and waits until nothing of the queue is worked on any more.
+    """
+
+    def __init__(
+        self,
+        table: PartitionTable,
+        worker_id: str,
+        clock: Clock,
+        background: Background,
+        outage: Outage,
+        *,
+        open_queue: Callable[[str], Awaitable[None]],
+        close_queue: Callable[[str], Awaitable[None]],
+        drain_queue: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._table = table
+        self._worker_id = worker_id
+        self._clock = clock
+        self._background = background
+        self._outage = outage
+        self._open_queue = open_queue
+        self._close_queue = close_queue
+        self._drain_queue = drain_queue
+        self._drains: dict[str, bool] = {}
+        self._polling: set[str] = set()
+        self._wake = asyncio.Event()
+        self.first_pass = asyncio.Event()
+
+    async def run(self) -> None:
+        """Pass after pass, for ever."""
+        failures = 0
+        while True:
+            try:
+                async with asyncio.timeout(_PASS_TIMEOUT):
+                    restless = await self._pass()
+                failures = 0
+                self._outage.recovered()
+                self.first_pass.set()
+                await self._rest(_RESTLESS_INTERVAL if restless else _INTERVAL)
+            except PreconditionFailed:
+                failures += 1
+                await self._rest(0.0 if failures < _PATIENT_FAILURES else _INTERVAL)
+            except (StorageError, TimeoutError) as error:
+                failures += 1
+                self._outage.failed(error)
+                await self._rest(0.5 if failures < _PATIENT_FAILURES else _INTERVAL)
+
+    async def close_all(self) -> None:
+        """Drop all queues: somebody else may serve this hub now."""
+        for queue in list(self._polling):
+            await self._close(queue)
+
+    async def release_all(self) -> None:
+        """Give all own partitions back; their queues are not worked on any more."""
+        for queue in list(self._polling):
+            await self._close(queue)
+        for _ in range(3):
+            rows = await self._table.read()
+            self._drains = {row.queue: True for row in rows}
+            plan = self._decide(rows, shutting_down=True)
+            done = await asyncio.gather(*[self._table.replace(row) for row in plan.replace], return_exceptions=True)
+            failures = [failure for failure in done if failure is not None]
+            if not failures:
+                return
+            if not all(isinstance(failure, PreconditionFailed) for failure in failures):
+                raise failures[0]
+
+    async def _pass(self) -> bool:
+        rows = await self._table.read()
+        plan = self._decide(rows, shutting_down=False)
+        for queue in plan.drop:
+            _log.info("Partition '%s' belongs to another worker now.", queue)
+            await self._close(queue)
+        for queue in plan.drain:
+            self._drains[queue] = False
+            self._background.run(self._drain(queue))
+        for row in plan.replace:
+            await self._table.replace(row)
+            if row.current_owner != self._worker_id and row.queue in self._drains:
+                del self._drains[row.queue]
+                _log.info("Partition '%s' was handed to worker '%s'.", row.queue, row.next_owner)
+        for queue in plan.poll:
+            self._drains.pop(queue, None)
+            if queue not in self._polling:
+                self._polling.add(queue)
+                await self._open_queue(queue)
+        return plan.restless
+
+    def _decide(self, rows: list[PartitionRow], *, shutting_down: bool) -> Pass:
+        return decide(
+            rows,
+            self._worker_id,
+            self._clock.now(),
+            polling=self._polling,
+            drains=self._drains,
+            shutting_down=shutting_down,
+        )
+
+    async def _close(self, queue: str) -> None:
+        self._polling.discard(queue)
+        await self._close_queue(queue)
+
+    async def _drain(self, queue: str) -> None:
+        self._polling.discard(queue)
+        await self._drain_queue(queue)
+        self._drains[queue] = True
+        self._wake.set()
+
+    async def _rest(self, seconds: float) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()

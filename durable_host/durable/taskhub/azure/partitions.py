@@ -1,0 +1,186 @@
+"""Who owns which control queue: one pass of the table partition manager, as a pure decision.
+
+Source: spec/task-hub-storage.md, section 4.3.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.storage import EdmDateTime, Entity
+
+LEASE_TICKS = 30 * TICKS_PER_SECOND
+
+
+class PartitionRow(msgspec.Struct, frozen=True):
+    """A row of the Partitions table. Times in ticks; None is an absent column."""
+
+    queue: str
+    etag: str = ""
+    current_owner: str | None = None
+    next_owner: str | None = None
+    owned_since: int | None = None
+    last_renewal: int | None = None
+    expires_at: int | None = None
+    is_draining: bool = False
+
+    @classmethod
+    def read(cls, entity: Entity) -> "PartitionRow":
+        return cls(
+            queue=entity["RowKey"],
+            etag=entity.etag,
+            current_owner=entity.get("CurrentOwner") or None,
+            next_owner=entity.get("NextOwner") or None,
+            owned_since=entity.get("OwnedSince"),
+            last_renewal=entity.get("LastRenewal"),
+            expires_at=entity.get("ExpiresAt"),
+            is_draining=entity.get("IsDraining") is True,
+        )
+
+    def write(self) -> dict[str, Any]:
+        """The whole row, for an insert or a replace."""
+        row: dict[str, Any] = {
+            "PartitionKey": "",
+            "RowKey": self.queue,
+            "CurrentOwner": self.current_owner,
+            "NextOwner": self.next_owner,
+        }
+        for name, ticks in (
+            ("OwnedSince", self.owned_since),
+            ("LastRenewal", self.last_renewal),
+            ("ExpiresAt", self.expires_at),
+        ):
+            if ticks is not None:
+                row[name] = EdmDateTime(ticks)
+        row["IsDraining"] = self.is_draining
+        return row
+
+
+class Pass(msgspec.Struct):
+    """What one pass wants: rows to replace, queues to poll from now on, queues to drop at once, queues to drain.
+
+    `restless`: this worker drains, or waits for a partition it asked for; the next pass should come soon.
+    """
+
+    replace: list[PartitionRow]
+    poll: list[str]
+    drop: list[str]
+    drain: list[str]
+    restless: bool = False
+
+
+def decide(
+    rows: Sequence[PartitionRow],
+    me: str,
+    now: int,
+    *,
+    polling: Set[str],
+    drains: Mapping[str, bool],
+    shutting_down: bool = False,
+) -> Pass:
+    """One pass over all rows. `polling` are the queues polled here; `drains` those being drained, True when done."""
+    plan = Pass([], [], [], [])
+    if shutting_down:
+        for row in rows:
+            if row.current_owner == me:
+                _leave(plan, row, now, drains)
+        return plan
+    after: list[PartitionRow] = []
+    counts: dict[str, int] = {}
+    mine = 0
+    for row in rows:
+        if row.current_owner != me and row.queue in polling:
+            plan.drop.append(row.queue)
+        changed = _claimed(row, me, now) if _claimable(row, me, now) else row
+        if changed.current_owner == me:
+            changed, keeps = _own(plan, changed, now, drains)
+            if keeps:
+                mine += 1
+            elif changed.next_owner:
+                counts[changed.next_owner] = counts.get(changed.next_owner, 0) + 1
+        else:
+            if changed.is_draining and changed.next_owner is None:
+                changed = msgspec.structs.replace(changed, next_owner=me)
+            if changed.next_owner == me:
+                mine += 1
+                plan.restless = True
+            else:
+                owner = changed.next_owner or changed.current_owner or ""
+                counts[owner] = counts.get(owner, 0) + 1
+        after.append(changed)
+        if changed is not row:
+            plan.replace.append(changed)
+    _balance(plan, after, me, mine, counts)
+    return plan
+
+
+def _claimable(row: PartitionRow, me: str, now: int) -> bool:
+    if row.current_owner is None and row.next_owner is None:
+        return True
+    if row.expires_at is not None and now >= row.expires_at:
+        return True
+    return row.current_owner is None and row.next_owner == me
+
+
+def _claimed(row: PartitionRow, me: str, now: int) -> PartitionRow:
+    return PartitionRow(row.queue, row.etag, me, None, now, now, now + LEASE_TICKS, is_draining=False)
+
+
+def _renewed(row: PartitionRow, now: int, *, is_draining: bool) -> PartitionRow:
+    return msgspec.structs.replace(row, last_renewal=now, expires_at=now + LEASE_TICKS, is_draining=is_draining)
+
+
+def _own(plan: Pass, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> tuple[PartitionRow, bool]:
+    """An own row after this pass, and whether it stays ours."""
+    if row.next_owner is None:
+        plan.poll.append(row.queue)
+        return _renewed(row, now, is_draining=False), True
+    if drains.get(row.queue):
+        return msgspec.structs.replace(row, current_owner=None, is_draining=False), False
+    if row.queue not in drains:
+        plan.drain.append(row.queue)
+    plan.restless = True
+    return _renewed(row, now, is_draining=True), False
+
+
+def _leave(plan: Pass, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> None:
+    if drains.get(row.queue):
+        plan.replace.append(msgspec.structs.replace(row, current_owner=None, is_draining=False))
+        return
+    if row.queue not in drains:
+        plan.drain.append(row.queue)
+    plan.restless = True
+    plan.replace.append(_renewed(row, now, is_draining=True))
+
+
+def _balance(plan: Pass, rows: Sequence[PartitionRow], me: str, mine: int, counts: Mapping[str, int]) -> None:
+    """Ask for partitions of workers that have more than their share."""
+    others = {owner: number for owner, number in counts.items() if owner != me}
+    if not others:
+        return
+    average = len(rows) // (len(others) + 1)
+    if average < mine:
+        return
+    touched = {row.queue for row in plan.replace}
+    for owner, number in others.items():
+        want = average - mine
+        if want < 0:
+            return
+        excess = number - average
+        if excess <= 0:
+            continue
+        if want == 0 and excess > 1:
+            want = 1
+        for row in rows:
+            if want <= 0 or excess <= 0:
+                break
+            free = row.current_owner == owner and row.next_owner is None and not row.is_draining
+            if not free or row.queue in touched:
+                continue
+            plan.replace.append(msgspec.structs.replace(row, next_owner=me))
+            plan.restless = True
+            mine += 1
+            want -= 1
+            excess -= 1

@@ -1,0 +1,76 @@
+"""Creating and deleting what a hub consists of.
+
+Source: spec/task-hub-storage.md, sections 1.4 to 1.6.
+"""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from durable_host.durable.taskhub.azure.app_lease import AppLease
+from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
+from durable_host.storage import QueueService, TableService
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_PARALLEL = 8
+_CONTROL = re.compile(r"-control-\d\d$")
+
+
+class Resources:
+    """Queues, tables and containers of one hub."""
+
+    def __init__(
+        self,
+        queues: QueueService,
+        tables: TableService,
+        names: HubNames,
+        partitions: PartitionTable,
+        app_lease: AppLease,
+        payloads: LargePayloads,
+    ) -> None:
+        self._queues = queues
+        self._tables = tables
+        self._names = names
+        self._partitions = partitions
+        self._app_lease = app_lease
+        self._payloads = payloads
+
+    async def create(self) -> None:
+        """Create what is missing; warns when the hub has another number of partitions than configured."""
+        queues = [self._names.work_items, *self._names.control_queues]
+        makers: list[Callable[[], Awaitable[object]]] = [
+            self._app_lease.create,
+            self._partitions.create,
+            partial(self._tables.create_table, self._names.history),
+            partial(self._tables.create_table, self._names.instances),
+            *[partial(self._queues.create, queue) for queue in queues],
+        ]
+        await for_each(makers, lambda make: make(), _PARALLEL)
+        rows = {row.queue for row in await self._partitions.read()}
+        wanted = set(self._names.control_queues)
+        await for_each(sorted(wanted - rows), self._partitions.add, 8)
+        if rows and len(rows | wanted) != len(wanted):
+            _log.warning(
+                "Task hub '%s' was created with %d partitions, but partitionCount is %d now. Messages of running "
+                "instances may go to queues that nobody expects them in: set partitionCount in host.json to %d, or "
+                "use another hub.",
+                self._names.hub,
+                len(rows),
+                len(wanted),
+                len(rows),
+            )
+
+    async def delete(self) -> None:
+        """Delete everything."""
+        names = self._names
+        queues = await self._queues.list(f"{names.lower}-control-")
+        control = [queue for queue in queues if _CONTROL.fullmatch(queue.removeprefix(names.lower))]
+        await for_each([*control, names.work_items], self._queues.delete_queue, 8)
+        await for_each([names.history, names.instances], self._tables.delete_table, 2)
+        await self._partitions.drop()
+        await self._app_lease.drop()
+        await self._payloads.drop()

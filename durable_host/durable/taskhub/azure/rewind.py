@@ -1,0 +1,91 @@
+"""Rewind of a failed orchestration: its failures are rewritten in place, so that replay schedules them anew.
+
+Source: spec/task-hub-storage.md, section 9.6.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from durable_host.clock import Clock
+from durable_host.durable.model.events import GenericEvent, OrchestrationInstance
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.azure.history_store import current_rows
+from durable_host.durable.taskhub.azure.instance_query import partition_filter
+from durable_host.durable.taskhub.azure.instance_store import InstanceStore
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.storage import EdmDateTime, Entity, PreconditionFailed, TableService
+
+_ATTEMPTS = 3
+_FAILURES = ("TaskFailed", "SubOrchestrationInstanceFailed")
+
+
+class Rewinder:
+    """Rewinds an instance and, where the failure came from there, its children."""
+
+    def __init__(self, tables: TableService, names: HubNames, instances: InstanceStore, clock: Clock) -> None:
+        self._tables = tables
+        self._names = names
+        self._instances = instances
+        self._clock = clock
+
+    async def rewind(self, instance_id: str, reason: str | None) -> list[TaskMessage]:
+        """Rewrite the rows; the wake-up messages that must be sent now, one for each deepest failed instance."""
+        wakeups: list[TaskMessage] = []
+        await self._rewind(instance_id, reason, wakeups, frozenset())
+        return wakeups
+
+    async def _rewind(
+        self, instance_id: str, reason: str | None, wakeups: list[TaskMessage], above: frozenset[str]
+    ) -> None:
+        children: list[str] = []
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._rewrite(instance_id, children)
+                break
+            except PreconditionFailed:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+        pending = {
+            "RuntimeStatus": OrchestrationStatus.Pending.name,
+            "LastUpdatedTime": EdmDateTime(self._clock.now()),
+        }
+        await self._instances.merge(instance_id, pending)
+        above |= {instance_id}
+        children = [child for child in children if child not in above]
+        for child in children:
+            await self._rewind(child, reason, wakeups, above)
+        if not children:
+            event = GenericEvent(data=reason, timestamp=self._clock.now())
+            wakeups.append(TaskMessage(event, OrchestrationInstance(instance_id)))
+
+    async def _rewrite(self, instance_id: str, children: list[str]) -> None:
+        """Rewrite the failures of the current execution; adds the children that failed."""
+        query = partition_filter(instance_id)
+        rows, _ = current_rows([row async for row in self._tables.query_all(self._names.history, query)])
+        failures = [
+            row
+            for row in rows
+            if row.get("EventType") in _FAILURES
+            or (row.get("OrchestrationStatus") == "Failed" and row.get("EventType") != "GenericEvent")
+        ]
+        for failure in failures:
+            kind = failure["EventType"]
+            task_id = failure.get("TaskScheduledId")
+            if kind == "TaskFailed":
+                for row in _created(rows, "TaskScheduled", task_id):
+                    await self._replace(row, {"Reason": "Rewound: TaskScheduled", "EventType": "GenericEvent"})
+            elif kind == "SubOrchestrationInstanceFailed":
+                for row in _created(rows, "SubOrchestrationInstanceCreated", task_id):
+                    await self._replace(row, {"Reason": "Rewound: SubOrchestrationInstanceCreated"})
+                    children.append(row.get("InstanceId") or "")
+            await self._replace(failure, {"Reason": f"Rewound: {kind}", "EventType": "GenericEvent"})
+
+    async def _replace(self, row: Entity, changes: dict[str, Any]) -> None:
+        row.update(changes)
+        row.pop("ReasonBlobName", None)
+        row.etag = await self._tables.replace(self._names.history, row, row.etag)
+
+
+def _created(rows: Iterable[Entity], kind: str, task_id: int | None) -> list[Entity]:
+    return [row for row in rows if row.get("EventType") == kind and row.get("EventId") == task_id]

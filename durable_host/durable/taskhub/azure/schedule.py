@@ -1,0 +1,116 @@
+"""What this process delivers itself at a later time: timers, delayed starts, messages given back.
+
+The queue holds the same messages, invisible until the same moment, so that they survive a crash; but it is asked
+about in intervals only, and the emulator may withhold delayed messages.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from durable_host.clock import Clock
+from durable_host.durable.model.events import TimerFired
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.port import ReceivedMessage
+
+_SLACK = 64
+
+TimerKey = tuple[str, str | None, int]
+
+
+def timer_key(message: TaskMessage) -> TimerKey | None:
+    """Identity of a timer: instance, execution, timer ID."""
+    event = message.event
+    if not isinstance(event, TimerFired):
+        return None
+    return message.target.instance_id, message.target.execution_id, event.timer_id
+
+
+class Entry:
+    """One scheduled delivery."""
+
+    __slots__ = ("canceled", "due", "message")
+
+    def __init__(self, due: int, message: ReceivedMessage) -> None:
+        self.due = due
+        self.message = message
+        self.canceled = False
+
+
+class Schedule:
+    """Calls `deliver` with each message at its due time (ticks)."""
+
+    def __init__(self, clock: Clock, deliver: Callable[[ReceivedMessage], None]) -> None:
+        self._clock = clock
+        self._deliver = deliver
+        self._heap: list[tuple[int, int, Entry]] = []
+        self._order = count()
+        self._by_id: dict[str, Entry] = {}
+        self._by_timer: dict[TimerKey, Entry] = {}
+        self._changed = asyncio.Event()
+
+    def add(self, due: int, message: ReceivedMessage) -> None:
+        """Deliver `message` at `due`; replaces an earlier entry for the same message."""
+        self.remove(message.id)
+        entry = Entry(due, message)
+        self._by_id[message.id] = entry
+        key = timer_key(message.message)
+        if key is not None:
+            self._by_timer[key] = entry
+        if len(self._heap) > 2 * len(self._by_id) + _SLACK:
+            self._heap = [item for item in self._heap if not item[2].canceled]
+            heapq.heapify(self._heap)
+        heapq.heappush(self._heap, (due, next(self._order), entry))
+        if self._heap[0][2] is entry:
+            self._changed.set()
+
+    def remove(self, id: str) -> ReceivedMessage | None:
+        """Take a message out."""
+        entry = self._by_id.get(id)
+        return self._cancel(entry) if entry is not None else None
+
+    def remove_timer(self, key: TimerKey) -> ReceivedMessage | None:
+        """Take a timer out."""
+        entry = self._by_timer.get(key)
+        return self._cancel(entry) if entry is not None else None
+
+    def remove_where(self, unwanted: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
+        """Take out all messages for which `unwanted` is true."""
+        entries = [entry for entry in self._by_id.values() if unwanted(entry.message)]
+        return [self._cancel(entry) for entry in entries]
+
+    def messages(self) -> Iterable[ReceivedMessage]:
+        """All messages that wait."""
+        return [entry.message for entry in self._by_id.values()]
+
+    async def run(self) -> None:
+        """Deliver for ever."""
+        while True:
+            self._changed.clear()
+            now = self._clock.now()
+            while self._heap and (self._heap[0][2].canceled or self._heap[0][0] <= now):
+                entry = heapq.heappop(self._heap)[2]
+                if not entry.canceled:
+                    self._deliver(self._cancel(entry))
+            if not self._heap:
+                await self._changed.wait()
+                continue
+            sleeping = asyncio.ensure_future(self._clock.sleep_until(self._heap[0][0]))
+            waking = asyncio.ensure_future(self._changed.wait())
+            try:
+                await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                sleeping.cancel()
+                waking.cancel()
+                await asyncio.gather(sleeping, waking, return_exceptions=True)
+
+    def _cancel(self, entry: Entry) -> ReceivedMessage:
+        entry.canceled = True
+        message = entry.message
+        if self._by_id.get(message.id) is entry:
+            del self._by_id[message.id]
+        key = timer_key(message.message)
+        if key is not None and self._by_timer.get(key) is entry:
+            del self._by_timer[key]
+        return message

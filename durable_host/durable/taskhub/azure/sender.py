@@ -1,0 +1,130 @@
+"""Sending messages: text, blob if it is large, put, and the way to this process's own inbox.
+
+Source: spec/task-hub-storage.md, sections 3.5 to 3.7.
+"""
+
+from collections.abc import Sequence
+from itertools import count
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub.azure import envelope
+from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.deliveries import MAX_VISIBILITY, Deliveries
+from durable_host.durable.taskhub.azure.held import Held, HeldMessages
+from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+from durable_host.storage import PutMessage, QueueService
+
+_NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """A message that lies in its queue. `hidden` is set when this process is to take it itself; `blob` when its
+    content lies in a blob.
+    """
+
+    queue: str
+    message: TaskMessage
+    put: PutMessage
+    hidden: float | None
+    blob: str | None
+
+
+class Sender:
+    """Puts messages. `sequence` numbers are given in the order in which messages are handed in."""
+
+    def __init__(
+        self,
+        queues: QueueService,
+        names: HubNames,
+        options: AzureTaskHubOptions,
+        clock: Clock,
+        payloads: LargePayloads,
+        deliveries: Deliveries,
+        held: HeldMessages,
+    ) -> None:
+        self._queues = queues
+        self._names = names
+        self._options = options
+        self._clock = clock
+        self._payloads = payloads
+        self._deliveries = deliveries
+        self._held = held
+        self._sequence = count(1)
+
+    async def send(self, message: TaskMessage) -> None:
+        """Send one message; if this process serves its queue, it is in the inbox when this returns."""
+        await self.hand_over(await self.put(message))
+
+    async def send_all(self, messages: Sequence[TaskMessage]) -> None:
+        """Send several at once. Activity requests reach the inbox one by one, control messages in the given order
+        after all were put.
+        """
+        if len(messages) == 1:
+            await self.send(messages[0])
+            return
+        numbered = [(next(self._sequence), message) for message in messages]
+        controls: dict[int, Sent] = {}
+
+        async def one(item: tuple[int, TaskMessage]) -> None:
+            number, message = item
+            sent = await self.put(message, number)
+            if message.is_activity:
+                await self.hand_over(sent)
+            else:
+                controls[number] = sent
+
+        try:
+            await for_each(numbered, one, self._options.send_concurrency)
+        finally:
+            for number in sorted(controls):
+                await self.hand_over(controls[number])
+
+    async def put(self, message: TaskMessage, number: int | None = None) -> Sent:
+        """Put a message into its queue without handing it over."""
+        activity_id = envelope.new_activity_id()
+        text = envelope.encode(message, number or next(self._sequence), activity_id)
+        blob = None
+        if len(text) > _NEVER_LARGE and len(text.encode()) > envelope.LARGE_MESSAGE_BYTES:
+            blob = envelope.blob_name(message, activity_id)
+            await self._payloads.put(blob, text)
+            text = envelope.encode_pointer(blob)
+        if self._options.writes_base64:
+            text = envelope.to_text(text, as_base64=True)
+        is_activity = message.is_activity
+        queue = self._names.work_items if is_activity else self._names.queue_of(message.target.instance_id)
+        due = message.due
+        claimed = self._deliveries.claim(queue)
+        hidden = claimed or 0.0
+        if due is not None:
+            delay = (due - self._clock.now()) / TICKS_PER_SECOND
+            if delay > 0:
+                hidden = min(delay, MAX_VISIBILITY)
+        try:
+            put = await self._queues.put(queue, text, visibility=hidden, ttl=-1)
+        except BaseException:
+            if claimed is not None:
+                self._deliveries.release_claim(queue)
+            raise
+        return Sent(queue, message, put, hidden if claimed is not None else None, blob)
+
+    async def hand_over(self, sent: Sent) -> None:
+        """Let this process have the message, if it claimed it."""
+        if sent.hidden is None:
+            return
+        self._deliveries.release_claim(sent.queue)
+        if self._deliveries.claims_still(sent.queue):
+            self._deliveries.accept(sent.queue, sent.message, sent.put, sent.hidden)
+        elif sent.message.due is None:
+            await self._held.give_back([Held(sent.queue, sent.put.id, sent.put.pop_receipt, 0.0, 1)])
+
+    async def withdraw(self, sent: Sent) -> None:
+        """Delete a message that was put and turned out to be of no use."""
+        if sent.hidden is not None:
+            self._deliveries.release_claim(sent.queue)
+        self._held.delete_later(Held(sent.queue, sent.put.id, sent.put.pop_receipt, 0.0, 1))

@@ -1,0 +1,32 @@
+"""What to do with a start message that a queue delivered: run it, drop it, or wait for the instance's row.
+
+A client sends the start before it writes the row, and clients that lose a race leave their messages behind.
+Source: spec/task-hub-storage.md, section 8.2 and gotcha 16.
+"""
+
+from typing import Literal
+
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.status import OrchestrationStatus
+
+_ATTEMPTS = 10
+Verdict = Literal["process", "delete", "wait"]
+
+
+def judge_start(event: ExecutionStarted, row: InstanceState | None, dequeue_count: int, dequeued_at: int) -> Verdict:
+    """`row` is the instance's row now, `dequeued_at` the time (ticks) when the queue handed the message out."""
+    if row is not None:
+        if not row.execution_id or _same(row.execution_id, event.orchestration_instance.execution_id):
+            terminated = row.execution_id and row.runtime_status is OrchestrationStatus.Terminated
+            return "delete" if terminated else "process"
+        if (event.generation or 0) == (row.generation or 0) and (
+            (row.created_time < event.timestamp and row.runtime_status is OrchestrationStatus.Pending)
+            or (dequeue_count > 1 and dequeued_at > row.created_time)
+        ):
+            return "delete"
+    return "delete" if dequeue_count >= _ATTEMPTS else "wait"
+
+
+def _same(one: str, other: str | None) -> bool:
+    return other is not None and one.lower() == other.lower()

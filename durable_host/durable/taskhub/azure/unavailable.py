@@ -1,0 +1,26 @@
+"""Storage errors as the port's callers know them."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from typing import ParamSpec, TypeVar
+
+from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.storage import StorageError
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+def storage_errors_as_unavailable(
+    method: Callable[Parameters, Awaitable[Result]],
+) -> Callable[Parameters, Awaitable[Result]]:
+    """Raise `TaskHubUnavailable` where `method` lets a StorageError through."""
+
+    @functools.wraps(method)
+    async def translated(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        try:
+            return await method(*args, **kwargs)
+        except StorageError as error:
+            raise TaskHubUnavailable(str(error)) from error
+
+    return translated

@@ -1,0 +1,76 @@
+"""Receiving activity requests that other processes sent, while somebody here waits for work.
+
+Source: spec/task-hub-storage.md, section 5.2.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.held import HeldMessages
+from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff, abandon_delay
+from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.storage import NotFound, QueueService, StorageError
+
+_MAX_BATCH = 32
+
+
+class WorkItemPoller:
+    """Polls the work-item queue for as many requests as callers wait for."""
+
+    def __init__(
+        self,
+        queue: str,
+        queues: QueueService,
+        options: AzureTaskHubOptions,
+        deliveries: Deliveries,
+        held: HeldMessages,
+        reader: MessageReader,
+        outage: Outage,
+        recreate: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._queue = queue
+        self._queues = queues
+        self._options = options
+        self._deliveries = deliveries
+        self._held = held
+        self._reader = reader
+        self._outage = outage
+        self._recreate = recreate
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        inbox = self._deliveries.activities
+        backoff = PollBackoff(self._options.max_polling_interval)
+        while True:
+            wanted = inbox.wanted
+            if not wanted:
+                inbox.demand.clear()
+                await inbox.demand.wait()
+                continue
+            try:
+                if await self._poll(min(wanted, _MAX_BATCH)):
+                    backoff.reset()
+                    continue
+            except NotFound:
+                await self._recreate()
+            except StorageError as error:
+                self._outage.failed(error)
+            await asyncio.sleep(backoff.after_empty_poll())
+
+    async def _poll(self, count: int) -> int:
+        hold = self._options.work_item_hold
+        got = await self._queues.get(self._queue, count, hold)
+        self._outage.recovered()
+        for message in got:
+            if self._deliveries.refreshed(self._queue, message, hold) is not None:
+                continue
+            held = self._deliveries.receive(self._queue, message, hold)
+            read = await self._reader.read(self._queue, message)
+            if read is None or read.message is None:
+                await self._held.give_back([held], abandon_delay(message.dequeue_count))
+            else:
+                self._deliveries.deliver(held, read.message)
+        return len(got)

@@ -1,0 +1,253 @@
+"""The worker role of the hub: owned partitions, pollers, held messages, and their end.
+
+Source: spec/task-hub-storage.md, sections 4 and 5.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from durable_host.clock import Clock
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub.azure.app_lease import AppLease
+from durable_host.durable.taskhub.azure.background import Background
+from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
+from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
+from durable_host.durable.taskhub.azure.held import HeldMessages, Stage
+from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.partition_manager import PartitionManager, PartitionTable
+from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
+from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.azure.work_item_poller import WorkItemPoller
+from durable_host.durable.taskhub.azure.worker_id import WorkerSlot, worker_id
+from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.storage import QueueService, StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_POISON_COUNT = 10
+_FIRST_PASS_PATIENCE = 3.0
+_DRAIN_PATIENCE = 60.0
+_STOP_PATIENCE = 2.0
+_PARALLEL_ABANDONS = 8
+
+
+class Worker:
+    """Receives messages for this process. `recreate` makes the hub's resources anew; `read_row` reads an instance."""
+
+    def __init__(
+        self,
+        queues: QueueService,
+        names: HubNames,
+        options: AzureTaskHubOptions,
+        clock: Clock,
+        payloads: LargePayloads,
+        partitions: PartitionTable,
+        app_lease: AppLease,
+        outage: Outage,
+        *,
+        scope: str,
+        take_all_activities: bool,
+        read_row: RowReader,
+        recreate: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._queues = queues
+        self._names = names
+        self._options = options
+        self._clock = clock
+        self._partition_table = partitions
+        self._app_lease = app_lease
+        self._outage = outage
+        self._read_row = read_row
+        self._recreate = recreate
+        self._reader = MessageReader(payloads)
+        self._slot = WorkerSlot(scope)
+        self._background = Background()
+        self._pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
+        self._manager: PartitionManager | None = None
+        self._manager_task: asyncio.Task[None] | None = None
+        self.held = HeldMessages(queues, options.control_hold)
+        self.deliveries = Deliveries(
+            names,
+            options,
+            clock,
+            self.held,
+            take_all_activities=take_all_activities,
+            on_due_start=self._look_at_due_start,
+        )
+
+    async def start(self) -> None:
+        """Begin to receive. Waits a moment for the partitions, not for another app's lease."""
+        options = self._options
+        me = options.worker_id or worker_id(options.app_name, self._slot.acquire())
+        background = self._background = Background()
+        self.deliveries.running = True
+        manager = self._manager = PartitionManager(
+            self._partition_table,
+            me,
+            self._clock,
+            background,
+            self._outage,
+            open_queue=self._open_queue,
+            close_queue=self._close_queue,
+            drain_queue=self._drain_queue,
+        )
+        work_items = WorkItemPoller(
+            self._names.work_items,
+            self._queues,
+            options,
+            self.deliveries,
+            self.held,
+            self._reader,
+            self._outage,
+            self._recreate,
+        )
+        background.keep_running("renewal of messages", self.held.renew_forever)
+        background.keep_running("timer schedule", self.deliveries.schedule.run)
+        background.keep_running("work item poller", work_items.run)
+        if options.use_app_lease:
+            background.keep_running("app lease", lambda: self._app_lease.run(self._serve, self._stop_serving))
+        else:
+            await self._serve()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_PASS_PATIENCE):
+                await manager.first_pass.wait()
+
+    async def stop(self) -> None:
+        """Stop receiving, finish deletes, give back what is held, release the partitions."""
+        if not self.deliveries.running:
+            return
+        self.deliveries.running = False
+        for poller, _ in self._pollers.values():
+            poller.stop()
+        tasks = [task for _, task in self._pollers.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=0.5)
+        self._pollers.clear()
+        await self._background.stop()
+        await self.held.drain(_STOP_PATIENCE)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_PATIENCE):
+                await self.held.give_back(self.held.in_stage(Stage.HELD))
+        for held in self.held.in_stage(Stage.PARKED, Stage.GONE):
+            self.held.forget(held)
+        self.deliveries.control.remove_where(lambda message: True)
+        self.deliveries.activities.remove_where(lambda message: True)
+        self.deliveries.schedule.remove_where(lambda message: True)
+        self.deliveries.owned.clear()
+        if self._manager is not None:
+            with contextlib.suppress(TimeoutError, StorageError):
+                async with asyncio.timeout(_STOP_PATIENCE):
+                    await self._manager.release_all()
+        self._slot.release()
+
+    async def abandon(self, messages: Sequence[ReceivedMessage], delay: float | None) -> None:
+        """Give messages back after `delay` seconds, or after the back-off of their dequeue counts."""
+        await for_each(messages, lambda message: self._abandon(message, delay), _PARALLEL_ABANDONS)
+
+    async def _abandon(self, message: ReceivedMessage, delay: float | None) -> None:
+        held = held_of(message)
+        if held.stage is not Stage.HELD:
+            return
+        seconds = abandon_delay(held.dequeue_count) if delay is None else delay
+        if delay is None and held.dequeue_count == _POISON_COUNT:
+            _log.warning(
+                "Poison message: %s for instance '%s' was given back %d times (message %s in queue '%s').",
+                message.message.event.event_name,
+                message.message.target.instance_id,
+                held.dequeue_count,
+                held.id,
+                held.queue,
+            )
+        if not self._keeps(message):
+            await self.held.give_back([held], seconds)
+            return
+        is_activity = message.message.is_activity
+        if seconds > 0 or is_activity:
+            try:
+                hidden = seconds + self._options.work_item_hold if is_activity else seconds
+                if not await self.held.hide(held, hidden):
+                    self.held.forget(held)
+                    return
+            except StorageError as error:
+                _log.debug("Message %s could not be hidden: %s", held.id, error)
+        again = ReceivedMessage(held.id, message.message, held.dequeue_count + 1, self._clock.now(), held)
+        held.dequeue_count += 1
+        if seconds > 0:
+            self.deliveries.park(again, self._clock.now() + int(seconds * TICKS_PER_SECOND))
+        else:
+            self.deliveries.again(again)
+
+    def _keeps(self, message: ReceivedMessage) -> bool:
+        """Whether a message given back is delivered again by this process."""
+        if not self.deliveries.running:
+            return False
+        if message.message.is_activity:
+            return self.deliveries.takes_all_activities
+        return self._names.queue_of(message.message.target.instance_id) in self.deliveries.owned
+
+    async def _serve(self) -> None:
+        assert self._manager is not None
+        self._manager_task = self._background.keep_running("partition manager", self._manager.run)
+
+    async def _stop_serving(self) -> None:
+        if self._manager_task is not None:
+            self._manager_task.cancel()
+            await asyncio.wait([self._manager_task])
+        if self._manager is not None:
+            await self._manager.close_all()
+
+    async def _open_queue(self, queue: str) -> None:
+        with contextlib.suppress(StorageError):
+            if queue not in self._names.control_queues:
+                await self._queues.create(queue)
+        self.deliveries.owned.add(queue)
+        poller = ControlPoller(
+            queue,
+            self._queues,
+            self._options,
+            self.deliveries,
+            self.held,
+            self._reader,
+            self._outage,
+            self._read_row,
+            self._recreate,
+        )
+        self._pollers[queue] = (poller, self._background.keep_running(f"poller of '{queue}'", poller.run))
+
+    async def _close_queue(self, queue: str) -> None:
+        poller, _task = self._pollers.pop(queue, (None, None))
+        if poller is not None:
+            poller.stop()
+        await self.held.give_back(self.deliveries.drop_queue(queue))
+
+    async def _drain_queue(self, queue: str) -> None:
+        _poller, task = self._pollers.get(queue, (None, None))
+        await self._close_queue(queue)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_PATIENCE):
+                if task is not None:
+                    await asyncio.wait([task])
+                await self.held.none_left_of(queue)
+
+    def _look_at_due_start(self, message: ReceivedMessage) -> None:
+        self._background.run(self._due_start(message))
+
+    async def _due_start(self, message: ReceivedMessage) -> None:
+        """A delayed start is due here: look at its row first, it may have been terminated or replaced."""
+        queue = self._names.queue_of(message.message.target.instance_id)
+        running = self._pollers.get(queue)
+        held = held_of(message)
+        if running is None:
+            self.held.forget(held)
+            return
+        try:
+            if await running[0].filter_start(held, message.message, self._clock.now()):
+                self.deliveries.again(message)
+        except StorageError as error:
+            self._outage.failed(error)
+            await self.held.give_back([held], abandon_delay(held.dequeue_count))

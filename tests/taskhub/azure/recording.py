@@ -1,0 +1,71 @@
+"""A storage account that writes down every request, and that can stop answering after the n-th one."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from durable_host.storage import StorageAccount, StorageUnavailable
+
+Request = tuple[str, str, tuple[Any, ...]]
+READING = frozenset({"list", "query_all"})
+
+
+class RecordingAccount:
+    """Stands in for a StorageAccount. `requests` are (service, method, arguments) in the order they were made."""
+
+    def __init__(self, account: StorageAccount) -> None:
+        self._account = account
+        self.connection = account.connection
+        self.requests: list[Request] = []
+        self.remaining: int | None = None
+        self.queues = Recorder("queue", account.queues, self)
+        self.tables = Recorder("table", account.tables, self)
+        self.blobs = Recorder("blob", account.blobs, self)
+
+    def as_account(self) -> StorageAccount:
+        return cast("StorageAccount", self)
+
+    def fail_after(self, requests: int | None) -> None:
+        """Every request after this many more fails as if nobody listened."""
+        self.remaining = requests
+
+    def since(self, mark: int, *, without: tuple[str, ...] = ("get", "get_row")) -> list[str]:
+        """Requests from number `mark` on, as `service.method`, polls and renewals left out."""
+        return [
+            f"{service}.{method}"
+            for service, method, _ in self.requests[mark:]
+            if not (service == "queue" and method in without)
+        ]
+
+    def note(self, service: str, method: str, arguments: tuple[Any, ...]) -> None:
+        if self.remaining is not None:
+            if self.remaining <= 0:
+                raise StorageUnavailable(0, "Unavailable", "nobody listens")
+            self.remaining -= 1
+        self.requests.append((service, method, arguments))
+
+
+class Recorder:
+    """One service of a RecordingAccount."""
+
+    def __init__(self, service: str, target: Any, account: RecordingAccount) -> None:
+        self._service = service
+        self._target = target
+        self._account = account
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._target, name)
+        if name == "url":
+            return method
+        if name in READING and self._service != "queue":
+
+            def iterate(*args: Any, **kwargs: Any) -> Any:
+                self._account.note(self._service, name, args)
+                return method(*args, **kwargs)
+
+            return iterate
+
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            self._account.note(self._service, name, args)
+            return await method(*args, **kwargs)
+
+        return call
