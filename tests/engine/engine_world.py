@@ -210,7 +210,7 @@ class World:
         chance = random.Random(seed)
         raised = [TaskMessage(event=event, target=OrchestrationInstance("inst1")) for event in raise_events]
         for _ in range(limit):
-            if raised and (seed is None or chance.random() < 0.3 or not self.messages):
+            if raised and "inst1" in self.committed and (seed is None or chance.random() < 0.3 or not self.messages):
                 self.messages.append(raised.pop(0))
             ready = [m for m in self.messages if m.due is None or m.due <= self.now]
             if not ready:
