@@ -175,8 +175,9 @@ class DurableClient:
             return False
         if not state.runtime_status.is_terminal and not instance_id.startswith("@"):
             raise NotTerminal(instance_id, state.runtime_status)
-        self._live.closed(instance_id)
-        return await self.hub.purge_instance(instance_id)
+        found = await self.hub.purge_instance(instance_id)
+        self._live.removed(instance_id)
+        return found
 
     async def purge_by(
         self,

@@ -4,7 +4,7 @@ The client API asks here before it asks storage. Owner of the contents: the sess
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 
@@ -14,6 +14,7 @@ class LiveInstances:
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._on_removed: Callable[[str], None] | None = None
 
     def is_open(self, instance_id: str) -> bool:
         """True when the instance is known to exist and not to have ended; False says nothing."""
@@ -36,6 +37,16 @@ class LiveInstances:
         self._open.pop(instance_id, None)
         for event in self._waiting.get(instance_id, ()):
             event.set()
+
+    def removed(self, instance_id: str) -> None:
+        """A client deleted the instance: what is in memory of it is of no use any more."""
+        self.closed(instance_id)
+        if self._on_removed is not None:
+            self._on_removed(instance_id)
+
+    def when_removed(self, forget: Callable[[str], None]) -> None:
+        """The session cache's part of `removed`."""
+        self._on_removed = forget
 
     @contextmanager
     def watch(self, instance_id: str) -> Generator[asyncio.Event]:

@@ -34,6 +34,7 @@ class SessionCache:
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._untouched: set[Session] = set()
         self._has_work = asyncio.Event()
+        live.when_removed(self._forget_removed)
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -125,6 +126,13 @@ class SessionCache:
 
     def _drop_idle(self, limit: float) -> None:
         for session in [one for one in self._sessions.values() if one.last_used < limit and self._may_go(one)]:
+            self._evict(session)
+
+    def _forget_removed(self, instance_id: str) -> None:
+        session = self._sessions.get(instance_id)
+        if session is not None and session.is_idle:
+            session.pending_touch = None
+            self._untouched.discard(session)
             self._evict(session)
 
     def _may_go(self, session: Session) -> bool:

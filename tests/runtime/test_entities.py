@@ -1,0 +1,97 @@
+"""Entities over an embedded hub."""
+
+import json
+
+import azure.durable_functions as df
+from runtime_world import App, Hosts, codes, runtime_options
+
+from durable_host.durable.engine import diagnostics as engine_codes
+from durable_host.durable.model.events import EventRaised, ExecutionTerminated, OrchestrationInstance
+from durable_host.durable.model.messages import TaskMessage
+
+
+def _with_counter(app: App) -> None:
+    @app.entity
+    def Counter(context):  # noqa: N802
+        state = context.get_state(lambda: 0)
+        if context.operation_name == "add":
+            state += context.get_input()
+        elif context.operation_name == "boom":
+            raise ValueError("no")
+        context.set_state(state)
+        context.set_result(state)
+
+
+async def _settled(world, key: str, value: object) -> None:
+    while True:
+        entity = await world.client.entities.get("Counter", key)
+        if entity is not None and json.loads(entity.state or "null") == value:
+            return
+        await world.until(lambda: not world.runtime.running_work_items)
+
+
+async def test_signals_change_the_state_in_order(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+    world = await hosts.start(app)
+    for number in range(50):
+        await world.client.entities.signal("Counter", "k", "add", json.dumps(str(number)))
+    await _settled(world, "k", sum(range(50)))
+
+
+async def test_orchestrator_calls_and_signals_entities(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+
+    @app.orchestrator
+    def calling(context):
+        entity = df.EntityId("Counter", "c")
+        context.signal_entity(entity, "add", 3)
+        first = yield context.call_entity(entity, "add", 4)
+        try:
+            yield context.call_entity(entity, "boom")
+        except Exception as error:
+            return [first, str(error)]
+
+    world = await hosts.start(app)
+    await world.start("calling", "o")
+    assert await world.output("o") == [7, "no"]
+
+
+async def test_batches_are_limited(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+    world = await hosts.start(app, options=runtime_options(max_entity_operation_batch_size=3))
+    for _ in range(10):
+        await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
+    await _settled(world, "k", 10)
+
+
+async def test_entity_survives_a_crash(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+    world = await hosts.start(app)
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
+    await _settled(world, "k", 1)
+    await world.crash()
+    world = await hosts.start(app)
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
+    await _settled(world, "k", 2)
+
+
+async def test_purged_entity_begins_anew(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+    world = await hosts.start(app)
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    await _settled(world, "k", 5)
+    assert await world.client.purge("@counter@k")
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
+    await _settled(world, "k", 1)
+
+
+async def test_unknown_entity_and_unusable_messages_stop_nobody(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+    world = await hosts.start(app)
+    request = EventRaised(timestamp=1, name="op", input='{"op":"x","signal":true,"id":"1"}')
+    await world.hub.send(TaskMessage(request, OrchestrationInstance("@nobody@k")))
+    terminate = ExecutionTerminated(timestamp=1, input="r")
+    await world.hub.send(TaskMessage(terminate, OrchestrationInstance("@counter@k")))
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    await _settled(world, "k", 5)
+    await world.until(lambda: engine_codes.MISSING_FUNCTION in codes(world))

@@ -1,0 +1,245 @@
+"""What goes wrong around the runtime: aborts, crashes, storage, broken instances."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+import pytest
+from runtime_world import App, Hosts, RecordingHub, codes
+
+from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TimerFired
+from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.runtime.diagnostics import UNREADABLE_HISTORY, WORK_ITEM_FAILED
+from durable_host.durable.taskhub.port import (
+    CommitConflict,
+    EpisodeCommit,
+    TaskHubUnavailable,
+    UnreadableHistory,
+)
+from durable_host.invocation.errors import WorkerLost
+
+
+async def test_aborted_episode_runs_again(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    losses = [WorkerLost("The worker ended."), WorkerLost("The worker ended.")]
+
+    async def lose(_: str) -> None:
+        if losses:
+            raise losses.pop()
+
+    app.before_episode = lose
+    await world.start("chain", "c", ["a"])
+    assert await world.output("c") == ["Hello a"]
+    assert not losses
+
+
+async def test_aborted_activity_runs_again(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    losses = [WorkerLost("The worker ended.")]
+
+    async def lose(*_: str) -> None:
+        if losses:
+            raise losses.pop()
+
+    app.before_activity = lose
+    await world.start("chain", "c", ["a"])
+    assert await world.output("c") == ["Hello a"]
+
+
+async def test_failing_activity_fails_the_orchestration(app: App, hosts: Hosts) -> None:
+    @app.activity
+    def boom(_: str) -> None:
+        raise ValueError("no luck")
+
+    @app.orchestrator
+    def doomed(context):
+        yield context.call_activity("boom", "x")
+
+    world = await hosts.start(app)
+    await world.start("doomed", "d")
+    state = await world.result("d")
+    assert state.runtime_status is OrchestrationStatus.Failed
+    assert "Activity function 'boom' failed:  ValueError: no luck" in (state.output or "")
+
+
+async def test_crash_loses_no_instance(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    names = [f"a{number}" for number in range(30)]
+    for name in names:
+        await world.start("approval", name)
+    for name in names[:10]:
+        await world.client.raise_event(name, "Approval", "1")
+    await world.start("fan_out", "f", 50)
+    await world.until(lambda: len(world.hub.commits) > 15)
+    await world.crash()
+    world = await hosts.start(app)
+    for name in names[10:]:
+        await world.client.raise_event(name, "Approval", "2")
+    assert [await world.output(name) for name in names] == [1] * 10 + [2] * 20
+    assert await world.output("f") == 50
+
+
+async def test_start_counts_instances_in_flight_and_restores_their_timers(app: App, hosts: Hosts) -> None:
+    @app.orchestrator
+    def patient(context):
+        yield context.create_timer(context.current_utc_datetime + timedelta(days=1))
+
+    world = await hosts.start(app)
+    await world.start("patient", "p")
+    await world.start("chain", "done")
+    await world.result("done")
+    await world.until(lambda: any(one.instance_id == "p" for one in world.hub.commits))
+    await world.crash()
+    world = await hosts.start(app)
+    assert await world.runtime.in_flight() == 1
+    await world.until(lambda: world.hub.restored)
+    (message,) = world.hub.restored
+    assert isinstance(message.event, TimerFired)
+    assert message.target.instance_id == "p"
+    assert message.target.execution_id
+    assert message.due == message.event.fire_at > world.clock.now()
+
+
+async def test_storage_outage_is_waited_out_and_said_once(
+    app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
+) -> None:
+    outage = [TaskHubUnavailable("The table service does not answer.") for _ in range(2)]
+
+    def prepare(hub: RecordingHub) -> None:
+        hub.faults = {
+            "commit": outage,
+            "complete_activity": [TaskHubUnavailable("The queue service does not answer.")],
+            "next_control_messages": [TaskHubUnavailable("The queue service does not answer.")],
+        }
+
+    with caplog.at_level(logging.INFO, "Host.Storage"):
+        world = await hosts.start(app, prepare=prepare)
+        await world.start("chain", "c", ["a"])
+        assert await world.output("c") == ["Hello a"]
+    warnings = [one for one in caplog.records if one.levelno == logging.WARNING and one.name == "Host.Storage"]
+    recoveries = [one for one in caplog.records if "is available again" in one.message]
+    assert 1 <= len(warnings) == len(recoveries) <= 3
+    assert not outage
+
+
+async def test_broken_instance_is_named_and_harms_no_other(app: App, hosts: Hosts) -> None:
+    def prepare(hub: RecordingHub) -> None:
+        hub.faults = {
+            "load_history bad": [ZeroDivisionError("bug")] * 5,
+            "load_history unreadable": [UnreadableHistory("Row 7 of 'unreadable' is no event.")] * 5,
+        }
+
+    world = await hosts.start(app, prepare=prepare)
+    for name in ("bad", "unreadable", "good"):
+        await world.start("chain", name, [name])
+    assert await world.output("good") == ["Hello good"]
+    await world.until(lambda: len(codes(world)) >= 2)
+    found = {(one.code, one.instance_id) for one in world.runtime.diagnostics.recent()}
+    assert found == {(WORK_ITEM_FAILED, "bad"), (UNREADABLE_HISTORY, "unreadable")}
+    assert len(world.hub.faults["load_history bad"]) >= 3
+
+
+async def test_commit_of_another_host_makes_the_session_load_again(app: App, hosts: Hosts) -> None:
+    def prepare(hub: RecordingHub) -> None:
+        hub.faults = {"commit": [CommitConflict("somebody else was faster")]}
+
+    class Conflicting(RecordingHub):
+        async def commit(self, episode: EpisodeCommit) -> str:
+            try:
+                return await super().commit(episode)
+            except CommitConflict:
+                await self.abandon(episode.consumed, delay=0.0)
+                raise
+
+    hub = Conflicting(hosts._path, "TestHub")
+    world = await hosts.start(app, prepare=prepare, hub=hub)
+    await world.start("chain", "c", ["a"])
+    assert await world.output("c") == ["Hello a"]
+    assert not hub.faults["commit"]
+
+
+async def test_row_that_missed_the_end_is_repaired_by_the_next_message(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    await world.start("chain", "c", ["a"])
+    done = await world.result("c")
+    last = world.hub.commits[-1]
+    stale = InstanceUpdate(
+        execution_id=last.execution_id, last_updated_time=1, runtime_status=OrchestrationStatus.Running, output="old"
+    )
+    await world.hub.commit(
+        EpisodeCommit(
+            instance_id="c", execution_id=last.execution_id, etag=None, first_ordinal=0, events=(), outbound=(),
+            update=stale, consumed=(),
+        )
+    )  # fmt: skip
+    event = EventRaised(timestamp=world.clock.now(), name="x", input="1")
+    await world.hub.send(TaskMessage(event, OrchestrationInstance("c")))
+    repaired = await world.result("c")
+    assert (repaired.runtime_status, repaired.output) == (OrchestrationStatus.Completed, done.output)
+
+
+async def test_messages_for_nobody_are_discarded(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    event = EventRaised(timestamp=world.clock.now(), name="x", input="1")
+    await world.hub.send(TaskMessage(event, OrchestrationInstance("nobody")))
+    await world.start("chain", "c", ["a"])
+    await world.result("c")
+    await world.runtime.stop()
+    await world.hub.start()
+    await world.hub.send(TaskMessage(event, OrchestrationInstance("marker")))
+    received = await world.hub.next_control_messages()
+    assert [one.message.target.instance_id for one in received] == ["marker"]
+
+
+async def test_stop_lets_running_activities_finish(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    gate, begun = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: str) -> None:
+        begun.set()
+        await gate.wait()
+
+    app.before_activity = wait
+    await world.start("chain", "c", ["a"])
+    await begun.wait()
+    stopping = asyncio.ensure_future(world.runtime.stop(60.0))
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    gate.set()
+    await stopping
+    app.before_activity = None
+    await world.hub.close()
+    calls_before = world.hub.outstanding
+    world = await hosts.start(app)
+    assert await world.output("c") == ["Hello a"]
+    assert calls_before == 0
+
+
+async def test_stop_gives_back_what_does_not_finish_in_time(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    begun, never = asyncio.Event(), asyncio.Event()
+
+    async def wait(*_: str) -> None:
+        begun.set()
+        await never.wait()
+
+    app.before_activity = wait
+    await world.start("chain", "c", ["a"])
+    await begun.wait()
+    await world.runtime.stop(0.0)
+    await world.runtime.stop(0.0)
+    await world.hub.close()
+    app.before_activity = None
+    world = await hosts.start(app)
+    assert await world.output("c") == ["Hello a"]
+
+
+async def test_code_that_lost_its_session_is_replayed(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    await world.start("approval", "a")
+    await world.until(lambda: world.hub.commits)
+    app.sessions = type(app.sessions)()
+    await world.client.raise_event("a", "Approval", "1")
+    assert await world.output("a") == 1
