@@ -1,6 +1,7 @@
 """Opens task hubs of both adapters for the conformance suite."""
 
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -10,36 +11,87 @@ from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 
 
-@pytest.fixture(params=["sqlite", "sqlite-inline"])
-def adapter(request: pytest.FixtureRequest) -> str:
-    return request.param
+class Bench:
+    """Opens hub objects on one and the same hub, and lets them crash."""
 
+    def __init__(self, build: Callable[..., TaskHub]) -> None:
+        self._build = build
+        self._opened: list[TaskHub] = []
 
-@pytest.fixture
-async def open_hub(adapter: str, tmp_path: Path) -> AsyncIterator[HubOpener]:
-    """Opens hub objects on one and the same hub; closes what the test left open.
-
-    `short_visibility`: a message that is lost with a crashed receiver comes back within seconds.
-    """
-    opened: list[TaskHub] = []
-
-    async def open_one(*, worker: bool = True, short_visibility: bool = False) -> TaskHub:
-        hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub", inline=adapter == "sqlite-inline")
-        opened.append(hub)
+    async def open(self, *, worker: bool = True, short_visibility: bool = False) -> TaskHub:
+        """`short_visibility`: a message that is lost with a crashed receiver comes back within seconds."""
+        hub = self._build(short_visibility=short_visibility)
+        self._opened.append(hub)
         if worker:
             await hub.start()
         else:
             await hub.create()
         return hub
 
-    yield open_one
-    for hub in opened:
-        await hub.close()
+    async def crash(self, hub: TaskHub) -> None:
+        """As if the process had ended: nothing is finished, nothing given back."""
+        self._opened.remove(hub)
+        if isinstance(hub, SqliteTaskHub):
+            await hub.close()
+            return
+        worker = hub._worker  # type: ignore[attr-defined]
+        worker.deliveries.running = False
+        await worker._background.stop()
+        worker._slot.release()
+
+    async def close(self) -> None:
+        for hub in self._opened:
+            await hub.stop()
+            await hub.close()
+
+
+@pytest.fixture(params=["sqlite", "sqlite-inline", "azure"])
+def adapter(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 @pytest.fixture
-async def hub(open_hub: HubOpener) -> AsyncIterator[TaskHub]:
+async def bench(adapter: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    if adapter != "azure":
+
+        def build_sqlite(*, short_visibility: bool) -> TaskHub:
+            return SqliteTaskHub(tmp_path / "hub.db", "TestHub", inline=adapter == "sqlite-inline")
+
+        bench = Bench(build_sqlite)
+        yield bench
+        await bench.close()
+        return
+
+    from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
+    from durable_host.storage import StorageAccount
+
+    name = f"t{uuid.uuid4().hex[:20]}"
+    async with StorageAccount(request.getfixturevalue("azurite")) as account:
+
+        def build_azure(*, short_visibility: bool) -> TaskHub:
+            hold = {"hold_time": 1.0} if short_visibility else {}
+            options = AzureTaskHubOptions(hub_name=name, max_polling_interval=0.5, **hold)
+            return AzureTaskHub(account, options=options)
+
+        bench = Bench(build_azure)
+        yield bench
+        await bench.close()
+        remover = build_azure(short_visibility=False)
+        await remover.delete()
+        await remover.close()
+
+
+@pytest.fixture
+def open_hub(bench: Bench) -> HubOpener:
+    return bench.open
+
+
+@pytest.fixture
+def crash(bench: Bench) -> Callable[[TaskHub], Awaitable[None]]:
+    return bench.crash
+
+
+@pytest.fixture
+async def hub(bench: Bench) -> TaskHub:
     """A started hub."""
-    started = await open_hub()
-    yield started
-    await started.stop()
+    return await bench.open()

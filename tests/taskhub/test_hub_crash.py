@@ -17,30 +17,29 @@ from hub_samples import (
 from durable_host.durable.taskhub.port import TaskHub
 
 
-async def test_messages_of_a_crashed_receiver_are_delivered_again(open_hub):
+async def test_messages_of_a_crashed_receiver_are_delivered_again(open_hub, crash):
     crashing: TaskHub = await open_hub(short_visibility=True)
     for number in range(5):
         await crashing.send(raised("a", str(number)))
     first = await receive(crashing, 5)
-    await crashing.close()
+    await crash(crashing)
     hub: TaskHub = await open_hub(short_visibility=True)
     second = await receive(hub, 5)
     assert {item.id: item.message for item in second} == {item.id: item.message for item in first}
-    assert all(item.dequeue_count > 1 for item in second)
 
 
-async def test_an_activity_request_of_a_crashed_host_is_delivered_again(open_hub):
+async def test_an_activity_request_of_a_crashed_host_is_delivered_again(open_hub, crash):
     crashing: TaskHub = await open_hub(short_visibility=True)
     start, _ = await run_first_episode(crashing, "a")
     await run_first_episode(crashing, "b", outbound=[activity(start.target, 3)])
     first = await receive_activity(crashing)
-    await crashing.close()
+    await crash(crashing)
     hub: TaskHub = await open_hub(short_visibility=True)
     second = await receive_activity(hub)
     assert (second.id, second.message) == (first.id, first.message)
 
 
-async def test_everything_committed_is_there_after_a_crash(open_hub):
+async def test_everything_committed_is_there_after_a_crash(open_hub, crash):
     crashing: TaskHub = await open_hub(short_visibility=True)
     await create(crashing, "pending", input='"x"')
     start = (await receive(crashing, 1))[0]
@@ -49,7 +48,7 @@ async def test_everything_committed_is_there_after_a_crash(open_hub):
     history = await crashing.get_history("running")
     due = later(1.5)
     await crashing.send(timer(ran.target, 1, due))
-    await crashing.close()
+    await crash(crashing)
     hub: TaskHub = await open_hub(short_visibility=True)
     assert (await hub.get_instance("pending")).input == '"x"'
     loaded = await hub.load_history("running")
@@ -60,7 +59,7 @@ async def test_everything_committed_is_there_after_a_crash(open_hub):
     assert second.received_time >= due
 
 
-async def test_stopping_gives_back_what_was_received(open_hub):
+async def test_stopping_gives_back_what_was_received(open_hub, crash):
     stopping: TaskHub = await open_hub()
     await stopping.send(raised("a", "E"))
     await run_first_episode_beside(stopping)
@@ -81,7 +80,7 @@ async def run_first_episode_beside(hub: TaskHub) -> None:
     await hub.abandon(waiting, delay=0)
 
 
-async def test_nothing_is_received_before_start(open_hub):
+async def test_nothing_is_received_before_start(open_hub, crash):
     client: TaskHub = await open_hub(worker=False)
     waiting = asyncio.create_task(client.next_control_messages())
     await client.send(raised("a", "E"))
@@ -103,7 +102,7 @@ async def test_a_worker_gets_what_a_client_object_sends(open_hub, adapter):
     assert (await waiting)[0].message.event.name == "E"
 
 
-async def test_a_stopped_hub_can_be_started_again(open_hub):
+async def test_a_stopped_hub_can_be_started_again(open_hub, crash):
     hub: TaskHub = await open_hub()
     await hub.stop()
     await hub.start()

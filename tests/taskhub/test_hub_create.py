@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hub_samples import ANY_STATE, NON_RUNNING, complete, create, later, receive, start_message
+from hub_samples import ANY_STATE, NON_RUNNING, complete, create, later, receive, start_message, time_limit
 
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import InstanceExists, TaskHub
@@ -59,8 +59,13 @@ async def test_a_pending_instance_is_replaced_when_any_state_may_be(hub: TaskHub
     await create(hub, "a", input="1")
     again = start_message("a", input="2")
     await hub.create_instance(again, dedupe_statuses=ANY_STATE)
-    (message,) = await receive(hub, 1)
-    assert message.message.target.execution_id == again.target.execution_id
+    state = await hub.get_instance("a")
+    assert (state.execution_id, state.input, state.generation) == (again.target.execution_id, "2", 1)
+    async with time_limit():
+        while again.target.execution_id not in {
+            item.message.target.execution_id for item in await hub.next_control_messages()
+        }:
+            pass
 
 
 async def test_of_two_creators_of_one_instance_exactly_one_starts_it(hub: TaskHub):

@@ -8,7 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from hub_samples import create, raised, receive, receive_activity, run_first_episode, time_limit
+from hub_samples import (
+    ANY_STATE,
+    create,
+    nothing_more,
+    raised,
+    receive,
+    receive_activity,
+    run_first_episode,
+    start_message,
+    time_limit,
+)
 
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.instance import InstanceQuery
@@ -159,4 +169,25 @@ async def test_unpaired_surrogates_become_replacement_characters():
     assert (await hub.get_instance("x\ud800")).input == '"\ufffd"'
     assert [each.instance_id for each in (await hub.query_instances(InstanceQuery())).instances] == ["x\ufffd"]
     await hub.stop()
+    await hub.close()
+
+
+async def test_the_start_of_a_replaced_instance_is_never_delivered():
+    hub = SqliteTaskHub(":memory:", "TestHub")
+    await hub.start()
+    await create(hub, "a", input="1")
+    again = start_message("a", input="2")
+    await hub.create_instance(again, dedupe_statuses=ANY_STATE)
+    (message,) = await receive(hub, 1)
+    assert message.message.target == again.target
+    await nothing_more(hub, "a")
+    await hub.stop()
+    await hub.close()
+
+
+async def test_a_token_that_is_none_is_refused():
+    hub = SqliteTaskHub(":memory:", "TestHub")
+    await hub.create()
+    with pytest.raises(ValueError, match="token"):
+        await hub.query_instances(InstanceQuery(continuation_token="\u00fc!"))
     await hub.close()
