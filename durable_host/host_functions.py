@@ -1,4 +1,4 @@
-"""The app's functions as this host sees them: what the catalog serves, with app settings filled in.
+"""The app's functions as this host sees them: which are served, with app settings filled in, and why others are not.
 
 Source: spec/functions-host.md, sections 1.5 and 1.9. One function in error never stops the others.
 """
@@ -14,15 +14,13 @@ from durable_host.config.connections import resolve
 from durable_host.config.expressions import parse
 from durable_host.config.settings import AppSettings, resolve_percent
 from durable_host.errors import HostError
-from durable_host.invocation.catalog import build_catalog
+from durable_host.host_catalog import find_mistake, is_disabled
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 
 DURABLE_TRIGGERS = frozenset({"orchestrationtrigger", "activitytrigger", "entitytrigger"})
 DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
 STORAGE_BINDINGS = frozenset({"queuetrigger", "queue", "blob", "table"})
 SERVED_TRIGGERS = DURABLE_TRIGGERS | {"httptrigger", "queuetrigger"}
-
-_DEFAULT_CONNECTIONS = frozenset({"", "storage", "azurewebjobsstorage"})
 
 
 class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +38,10 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
         """Served functions whose trigger is of one of these types (lower case)."""
         return tuple(function for function in self.served if function.trigger.type.lower() in kinds)
 
+    def disabled_of_trigger(self, kind: str) -> tuple[FunctionMetadata, ...]:
+        """Disabled functions of a trigger type; HTTP ones still answer, because every local caller is an admin."""
+        return tuple(function for function in self.disabled if function.trigger.type.lower() == kind)
+
     def with_errors(self, errors: Mapping[str, str]) -> "AppFunctions":
         """Functions that could not be started after all."""
         problems = tuple(FunctionProblem(function=name, message=text) for name, text in errors.items())
@@ -48,44 +50,51 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def use_durable(self) -> bool:
-        return self._use(DURABLE_TRIGGERS | DURABLE_CLIENTS)
+        kinds = DURABLE_TRIGGERS | DURABLE_CLIENTS
+        return any(binding.type.lower() in kinds for function in self.served for binding in function.bindings)
 
     @property
-    def use_host_storage(self) -> bool:
-        """True when a function needs the account of AzureWebJobsStorage."""
-        return self.use_durable or any(
-            binding.type.lower() in STORAGE_BINDINGS
-            and (binding.text("connection") or "").lower() in _DEFAULT_CONNECTIONS
+    def connection_names(self) -> frozenset[str]:
+        """Connections that the served functions' storage bindings name; empty text for the default one."""
+        return frozenset(
+            binding.text("connection") or ""
             for function in self.served
             for binding in function.bindings
+            if binding.type.lower() in STORAGE_BINDINGS
         )
-
-    def _use(self, kinds: frozenset[str]) -> bool:
-        return any(binding.type.lower() in kinds for function in self.served for binding in function.bindings)
 
 
 def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Binding], bool]) -> AppFunctions:
     """What becomes of each indexed function."""
-    catalog = build_catalog(index, serves=serves, settings=config.settings, allow_list=config.host.functions)
-    errors = [error for error in catalog.errors if error.function is not None]
-    resolved: dict[str, FunctionMetadata] = {}
-    for function in (*catalog.functions, *catalog.disabled):
-        try:
-            resolved[function.name] = _resolved(function, config.settings)
-        except (HostError, InvalidQueueName) as error:
-            remedy = f" {error.remedy}" if isinstance(error, HostError) and error.remedy else ""
-            errors.append(FunctionProblem(function=function.name, message=f"{error}{remedy}"))
-    excluded = {name.casefold() for name in catalog.excluded}
+    allowed = None if config.host.functions is None else {name.casefold() for name in config.host.functions}
+    served: list[FunctionMetadata] = []
+    disabled: list[FunctionMetadata] = []
+    seen: list[FunctionMetadata] = []
+    not_served: dict[str, str] = {}
+    errors = [error for error in index.errors if error.function is not None]
+    for function in sorted(index.functions, key=lambda function: function.name.upper()):
+        if allowed is not None and function.name.casefold() not in allowed:
+            continue
+        unknown = [binding.type for binding in function.bindings if not serves(binding)]
+        mistake = find_mistake(function)
+        if mistake is None and unknown:
+            names = ", ".join(f"'{name}'" for name in dict.fromkeys(unknown))
+            not_served[function.name] = f"The binding type(s) {names} are not served by this host."
+        elif mistake is None:
+            try:
+                function = _resolved(function, config.settings)
+                (disabled if is_disabled(function, config.settings) else served).append(function)
+            except (HostError, InvalidQueueName) as error:
+                mistake = f"{error} {getattr(error, 'remedy', None) or ''}".rstrip()
+        if mistake is not None:
+            errors.append(FunctionProblem(function=function.name, message=mistake))
+        seen.append(function)
     return AppFunctions(
-        served=tuple(resolved[one.name] for one in catalog.functions if one.name in resolved),
-        disabled=tuple(resolved[one.name] for one in catalog.disabled if one.name in resolved),
-        not_served={one.function.name: one.reason for one in catalog.not_served},
+        served=tuple(served),
+        disabled=tuple(disabled),
+        not_served=not_served,
         errors=tuple(errors),
-        all=tuple(
-            resolved.get(one.name, one)
-            for one in sorted(index.functions, key=lambda one: one.name.upper())
-            if one.name.casefold() not in excluded
-        ),
+        all=tuple(seen),
     )
 
 

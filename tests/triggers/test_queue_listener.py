@@ -57,14 +57,14 @@ async def until(condition: Callable[[], Awaitable[bool]] | Callable[[], bool]) -
 
 
 @pytest.fixture
-async def listening(account: StorageAccount) -> AsyncIterator[Listening]:
+async def listening(storage: StorageAccount) -> AsyncIterator[Listening]:
     queue = f"q{uuid.uuid4().hex[:20]}"
-    await account.queues.create(queue)
-    opened = Listening(account, queue)
+    await storage.queues.create(queue)
+    opened = Listening(storage, queue)
     yield opened
     await opened.stop()
-    await account.queues.delete_queue(queue)
-    await account.queues.delete_queue(queue + "-poison")
+    await storage.queues.delete_queue(queue)
+    await storage.queues.delete_queue(queue + "-poison")
 
 
 async def test_each_message_runs_once_and_is_deleted(listening: Listening) -> None:

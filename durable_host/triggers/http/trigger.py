@@ -5,7 +5,7 @@ Source: spec/functions-host.md, sections 3.2 to 3.5 and 3.8.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, cast
 
 from aiohttp import web
@@ -150,10 +150,10 @@ def methods_of(function: FunctionMetadata) -> tuple[str, ...]:
     return tuple(str(method).upper() for method in names)
 
 
-def url_maker(base_url: str, prefix: str) -> Callable[[FunctionMetadata], str]:
-    """Gives the URL of an HTTP function as the start-up listing shows it, with its route unexpanded."""
-    base = f"{base_url}/{prefix}" if prefix else base_url
-    return lambda function: f"{base}/{(function.trigger.text('route') or function.name).lstrip('/')}"
+def function_url(function: FunctionMetadata, base_url: str, prefix: str) -> str:
+    """The URL of an HTTP function as the start-up listing shows it, with its route unexpanded."""
+    route = (function.trigger.text("route") or function.name).lstrip("/")
+    return f"{base_url}/{prefix}/{route}" if prefix else f"{base_url}/{route}"
 
 
 def _declaration(function: FunctionMetadata) -> RouteDeclaration[FunctionMetadata]:

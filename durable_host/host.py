@@ -1,0 +1,116 @@
+"""The host from its start to its end: event loop, signals, exit code. The composition root is `host_services`.
+
+Source: spec/functions-host.md, section 8.8.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from durable_host.config import HostConfig, StartOptions
+from durable_host.errors import EXIT_STOPPED
+
+_log = logging.getLogger("Host.Startup")
+
+GRACE = 7.0
+LONGEST_STOP = 9.5
+
+
+def run(config: HostConfig, options: StartOptions) -> int:
+    """Serve the app until SIGINT or SIGTERM and return the exit code. Raises HostError when it cannot start.
+
+    The first signal drains and stops within 10 s, the second one at once.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(config, options))
+
+
+async def _serve(config: HostConfig, options: StartOptions) -> int:
+    from durable_host.host_services import Services
+
+    started_at = _program_start()
+    services = Services(config, options)
+    stop_asked = asyncio.Event()
+    restore = _on_signals(stop_asked.set, services.kill)
+    try:
+        starting = asyncio.create_task(services.start(started_at))
+        stopping = asyncio.create_task(stop_asked.wait())
+        try:
+            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                await stopping
+            _log.info("Stopping. Ctrl+C again stops at once.")
+        finally:
+            was_up = starting.done()
+            for task in (starting, stopping):
+                task.cancel()
+            await asyncio.gather(starting, stopping, return_exceptions=True)
+            await _within(LONGEST_STOP, services.stop(GRACE if was_up else 0.5))
+    finally:
+        restore()
+    return EXIT_STOPPED
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        _log.warning("The host did not stop within %.0f s; what still runs is cut off.", seconds)
+
+
+def _on_signals(first: Callable[[], None], kill: Callable[[], None]) -> Callable[[], None]:
+    """The first signal calls `first`; the second one ends the process. Returns what restores the old handlers."""
+    loop = asyncio.get_running_loop()
+    count = 0
+
+    def received() -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            first()
+            return
+        kill()
+        sys.stdout.flush()
+        os._exit(EXIT_STOPPED)
+
+    if sys.platform == "win32":
+        previous = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(received))
+        return lambda: signal.signal(signal.SIGINT, previous)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, received)
+
+    def restore() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    return restore
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _program_start() -> float:
+    """When this process began, as a reading of `time.monotonic`; now, where the system does not tell."""
+    now = time.monotonic()
+    try:
+        with open(f"/proc/{os.getpid()}/stat", encoding="ascii") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime", encoding="ascii") as file:
+            age = float(file.read().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return now
+    return now - age if 0 <= age < 60 else now

@@ -1,0 +1,33 @@
+"""Which binding types this host serves, and with what."""
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_input import BlobInput
+from durable_host.bindings.blob_output import BlobOutput
+from durable_host.bindings.durable_client import DurableClientInput
+from durable_host.bindings.queue_output import QueueOutput
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.bindings.table_input import TableInput
+from durable_host.bindings.table_output import TableOutput
+from durable_host.config.extensions import QueueOptions
+from durable_host.host_functions import SERVED_TRIGGERS
+from durable_host.invocation.bindings import BindingRegistry
+
+
+def binding_registry(
+    accounts: Accounts, signals: QueueSignals, queues: QueueOptions, client: DurableClientInput
+) -> BindingRegistry:
+    """Old and new name of the durable client mean the same."""
+    return BindingRegistry(
+        triggers=SERVED_TRIGGERS,
+        inputs={
+            "durableClient": client,
+            "orchestrationClient": client,
+            "blob": BlobInput(accounts),
+            "table": TableInput(accounts),
+        },
+        outputs={
+            "queue": QueueOutput(accounts, signals, queues.message_encoding),
+            "blob": BlobOutput(accounts),
+            "table": TableOutput(accounts),
+        },
+    )

@@ -1,0 +1,79 @@
+"""Durable functions as invocations: what the 1.x codec asks of the worker pool and the invoker."""
+
+import msgspec
+
+from durable_host.config import binding_data
+from durable_host.invocation.datum import string
+from durable_host.invocation.invoker import Invoker, Outcome
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.pool import WorkerPool
+
+_KINDS = {
+    "orchestrationtrigger": "orchestration",
+    "activitytrigger": "activity",
+    "entitytrigger": "entityName",
+}
+
+
+class DurableNames(msgspec.Struct, frozen=True):
+    """Durable name to function name, for each kind of durable function."""
+
+    orchestrators: dict[str, str]
+    activities: dict[str, str]
+    entities: dict[str, str]
+
+
+def durable_names(functions: tuple[FunctionMetadata, ...]) -> DurableNames:
+    """The attribute of the binding is the durable name, else the function's name."""
+    found: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
+    for function in functions:
+        kind = function.trigger.type.lower()
+        if kind in found:
+            found[kind][function.trigger.text(_KINDS[kind]) or function.name] = function.name
+    return DurableNames(found["orchestrationtrigger"], found["activitytrigger"], found["entitytrigger"])
+
+
+class DurableCalls:
+    """Runs durable functions by the function's own name; see `durable.sdk.v1.Calls`."""
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        invoker: Invoker,
+        functions: tuple[FunctionMetadata, ...],
+        *,
+        orchestrator_timeout: float | None,
+    ) -> None:
+        self._pool = pool
+        self._invoker = invoker
+        self._functions = {function.name: function for function in functions}
+        self._timeout = orchestrator_timeout
+
+    async def orchestrate(
+        self, function: str, payload: dict[str, object], *, key: str, instance_id: str | None
+    ) -> dict[str, object]:
+        return await self._pool.orchestrate(function, payload, key=key, instance_id=instance_id, timeout=self._timeout)
+
+    def forget_session(self, key: str) -> None:
+        self._pool.forget_session(key)
+
+    async def run_activity(self, function: str, trigger: str, *, instance_id: str, task_id: int) -> str | None:
+        outcome = await self._run(function, trigger, instance_id, f"Orchestration '{instance_id}', task {task_id}.")
+        return outcome.return_value.as_text() if outcome.return_value is not None else None
+
+    async def run_entity(self, function: str, trigger: str, *, instance_id: str) -> str | None:
+        outcome = await self._run(function, trigger, instance_id, f"Entity '{instance_id}'.")
+        return outcome.return_value.as_text() if outcome.return_value is not None else None
+
+    async def _run(self, name: str, trigger: str, instance_id: str, reason: str) -> Outcome:
+        function = self._functions[name]
+        data: dict[str, object] = {}
+        if len(function.bindings) > 1:
+            data = {"instanceId": instance_id, function.trigger.name: trigger, **binding_data.from_json_text(trigger)}
+        return await self._invoker.invoke(
+            function,
+            trigger_value=string(trigger),
+            trigger_metadata={"instanceId": instance_id},
+            binding_data=data,
+            reason=reason,
+        )

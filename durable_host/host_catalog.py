@@ -1,0 +1,51 @@
+"""Mistakes in functions, and functions that are switched off.
+
+Source: spec/functions-host.md, section 1.5.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from durable_host.config.settings import is_true
+from durable_host.invocation.metadata import FunctionMetadata
+
+_FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
+_BINDING_NAME = re.compile(r"(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127})|\$return")
+
+
+def find_mistake(function: FunctionMetadata) -> str | None:
+    """What is wrong with a function's name or bindings, in the reference's words."""
+    if not _FUNCTION_NAME.fullmatch(function.name) or function.name.lower() == "host":
+        return f"'{function.name}' is not a valid function name."
+    if not function.bindings:
+        return "At least one binding must be declared."
+    for binding in function.bindings:
+        if not _BINDING_NAME.fullmatch(binding.name):
+            reason = " It contains two underscores in a row." if "__" in binding.name else ""
+            return f"The binding name {binding.name} is invalid. Please assign a valid name to the binding.{reason}"
+        if not binding.type:
+            return f"The binding '{binding.name}' has no type."
+        if binding.direction not in ("in", "out"):
+            return f"'{binding.direction}' is not a valid binding direction."
+    name, count = Counter(binding.name.lower() for binding in function.bindings).most_common(1)[0]
+    if count > 1:
+        return f"Multiple bindings with name '{name}' discovered. Binding names must be unique."
+    triggers = sum(binding.is_trigger for binding in function.bindings)
+    if triggers == 0:
+        return "No trigger binding specified. A function must have a trigger input binding."
+    if triggers > 1:
+        return "Multiple trigger bindings defined. A function can only have a single trigger binding."
+    return None
+
+
+def is_disabled(function: FunctionMetadata, settings: Mapping[str, str]) -> bool:
+    """By `AzureWebJobs.<Fn>.Disabled`, `AzureWebJobs_<Fn>_Disabled` or `disabled` in function.json."""
+    for setting in (f"AzureWebJobs.{function.name}.Disabled", f"AzureWebJobs_{function.name}_Disabled"):
+        if setting in settings:
+            return is_true(settings, setting)
+    configured = function.disabled
+    if isinstance(configured, str):
+        name = configured.strip("%")
+        return is_true(settings, name) if name in settings else configured.casefold() in ("1", "true")
+    return bool(configured)

@@ -1,0 +1,96 @@
+"""Durable Functions of one app, put together: task hub, user code, runtime, client, management API, RPC endpoint."""
+
+import json
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.clock import SystemClock
+from durable_host.config import HostConfig
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
+from durable_host.durable.api.payload import WEBHOOK_PATH
+from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.sdk.v1 import V1UserCode
+from durable_host.durable.taskhub.port import TaskHub
+from durable_host.host_calls import DurableCalls, durable_names
+from durable_host.host_hub import open_hub, uses_sqlite
+from durable_host.invocation.invoker import Invoker
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.pool import WorkerPool
+from durable_host.web.local_only import is_local_request
+
+ACTIVITY_WINDOW_ON_EMULATOR = 128
+
+
+class DurableServices:
+    """Started after storage answers and before any listener; stopped after them."""
+
+    def __init__(
+        self,
+        config: HostConfig,
+        accounts: Accounts,
+        pool: WorkerPool,
+        invoker: Invoker,
+        functions: tuple[FunctionMetadata, ...],
+        *,
+        base_url: str,
+    ) -> None:
+        options = config.host.durable
+        clock = SystemClock()
+        names = durable_names(functions)
+        calls = DurableCalls(pool, invoker, functions, orchestrator_timeout=config.host.function_timeout)
+        code = V1UserCode(
+            calls,
+            orchestrators=names.orchestrators,
+            activities=names.activities,
+            entities=names.entities,
+            async_request_sleep_ms=round(options.default_async_request_sleep_time * 1000),
+        )
+        self._options = options
+        self._base_url = base_url
+        self._hub = open_hub(config, accounts, options.hub_name, options.storage.connection_name)
+        emulated = not uses_sqlite(config) and _is_emulated(accounts, options)
+        self.runtime = DurableRuntime(
+            self._hub, code, options, clock, activity_window=ACTIVITY_WINDOW_ON_EMULATOR if emulated else None
+        )
+        self.client = DurableClient(self._hub, code, options, clock, self.runtime.live)
+
+        def foreign_client(hub_name: str, connection: str) -> DurableClient:
+            hub = open_hub(config, accounts, hub_name, connection)
+            self._foreign.append(hub)
+            return DurableClient(hub, None, options, clock)
+
+        self._foreign: list[TaskHub] = []
+        self.api = DurableHttpApi(self.client, options, admit=is_local_request, hub_for=foreign_client)
+        self._rpc = RpcServer(self.api) if options.local_rpc_endpoint_enabled else None
+
+    async def start(self) -> None:
+        """Open the RPC endpoint and serve the task hub. Raises PortError, TaskHubUnavailable."""
+        if self._rpc is not None:
+            await self._rpc.start()
+        await self.runtime.start()
+
+    async def stop(self, grace: float) -> None:
+        """End the worker role. The RPC endpoint stays open for functions that still run."""
+        await self.runtime.stop(grace)
+
+    async def close(self) -> None:
+        """Close the RPC endpoint and the hubs."""
+        if self._rpc is not None:
+            await self._rpc.stop()
+        for hub in (self._hub, *self._foreign):
+            await hub.close()
+
+    def payload(self, task_hub: str | None, connection: str | None) -> str:
+        """The text that the durable client binding hands to user code, for the hub that the binding names."""
+        options = self._options
+        urls = ManagementUrls(
+            base_url=self._base_url + WEBHOOK_PATH,
+            task_hub=task_hub or options.hub_name,
+            connection=connection or options.storage.connection_name,
+        )
+        base = self._rpc.base_url if self._rpc is not None else None
+        return json.dumps(client_payload(urls, rpc_base_url=base, connection_name=connection))
+
+
+def _is_emulated(accounts: Accounts, options: DurableOptions) -> bool:
+    return accounts.account(options.storage.connection_name).connection.is_development

@@ -1,0 +1,49 @@
+"""From configuration to a task hub."""
+
+from pathlib import Path
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.config import HostConfig
+from durable_host.durable.taskhub.port import TaskHub
+
+SQLITE_FOLDER = ".durable-host"
+
+
+def open_hub(config: HostConfig, accounts: Accounts, hub_name: str, connection: str) -> TaskHub:
+    """The hub `hub_name` behind `connection`; nothing is touched yet. Raises ConnectionMissing."""
+    if uses_sqlite(config):
+        from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+
+        return SqliteTaskHub(_sqlite_path(config, hub_name), hub_name)
+    from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
+
+    storage = config.host.durable.storage
+    tracking_name = storage.tracking_store_connection_name
+    options = AzureTaskHubOptions(
+        hub_name=hub_name,
+        partition_count=storage.partition_count,
+        control_queue_batch_size=storage.control_queue_batch_size,
+        control_queue_buffer_threshold=storage.control_queue_buffer_threshold,
+        control_queue_visibility_timeout=storage.control_queue_visibility_timeout,
+        work_item_queue_visibility_timeout=storage.work_item_queue_visibility_timeout,
+        max_polling_interval=storage.max_queue_polling_interval,
+        message_encoding=storage.queue_client_message_encoding.lower(),
+        use_table_partition_management=storage.use_table_partition_management,
+        use_app_lease=config.host.durable.use_app_lease,
+        app_name=config.settings.get("WEBSITE_SITE_NAME", ""),
+        table_prefix=storage.tracking_store_name_prefix if tracking_name else None,
+    )
+    tracking = accounts.account(tracking_name) if tracking_name else None
+    return AzureTaskHub(accounts.account(connection), tracking, options)
+
+
+def uses_sqlite(config: HostConfig) -> bool:
+    return config.host.durable.storage.type.lower() == "sqlite"
+
+
+def _sqlite_path(config: HostConfig, hub_name: str) -> Path:
+    """One file a hub; `path` of the storage provider names that of the app's own hub."""
+    path = config.host.durable.storage.path
+    if path and hub_name == config.host.durable.hub_name:
+        return config.root / path
+    return config.root / SQLITE_FOLDER / f"{hub_name}.db"

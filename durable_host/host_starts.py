@@ -1,0 +1,55 @@
+"""How each kind of function is started by hand (`POST /admin/functions/{name}`)."""
+
+from durable_host.clock import Clock
+from durable_host.config import binding_data
+from durable_host.invocation.datum import Datum, HttpData, string
+from durable_host.invocation.invoker import Invoker, Outcome
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.triggers.queue.metadata import offset_text
+from durable_host.web.manual import Start
+
+
+def manual_starts(invoker: Invoker, clock: Clock) -> dict[str, Start]:
+    """By trigger type, lower case. Orchestrations and entities are started through their client instead."""
+
+    async def text(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        return await invoker.invoke(
+            function,
+            trigger_value=string(text),
+            binding_data={function.trigger.name: text, **binding_data.from_json_text(text)},
+            reason=reason,
+            invocation_id=invocation_id,
+        )
+
+    async def queue(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        moment = offset_text(clock.now())
+        metadata = {
+            "Id": "",
+            "DequeueCount": 0,
+            "PopReceipt": "",
+            "InsertionTime": moment,
+            "ExpirationTime": moment,
+            "NextVisibleTime": moment,
+            "QueueTrigger": text,
+        }
+        data = {**metadata, function.trigger.name: text, **binding_data.from_json_text(text)}
+        return await invoker.invoke(
+            function,
+            trigger_value=string(text),
+            trigger_metadata=metadata,
+            binding_data=data,
+            reason=reason,
+            invocation_id=invocation_id,
+        )
+
+    async def http(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        data = HttpData("POST", f"http://localhost/admin/functions/{function.name}", body=text.encode())
+        return await invoker.invoke(
+            function,
+            trigger_value=Datum("http", data),
+            binding_data=binding_data.from_json_text(text),
+            reason=reason,
+            invocation_id=invocation_id,
+        )
+
+    return {"httptrigger": http, "queuetrigger": queue, "activitytrigger": text}

@@ -1,0 +1,79 @@
+"""What the host tells about itself: the listing of functions and where its storage is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from durable_host.config.connection import Connection
+from durable_host.config.start import FunctionLine
+from durable_host.host_functions import AppFunctions
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.storage.azurite.probe import address_of
+from durable_host.triggers.http.trigger import function_url, methods_of
+from durable_host.web.function_json import DescribedFunction
+
+
+def function_lines(functions: AppFunctions, base_url: str, prefix: str) -> tuple[FunctionLine, ...]:
+    """The listing, in the host's order; functions that did not load are in it by name."""
+    problems = _problems(functions)
+    disabled = {function.name for function in functions.disabled}
+    lines = [
+        FunctionLine(
+            name=function.name,
+            kind=_kind(function),
+            methods=methods_of(function) if _is_http(function) else (),
+            url=function_url(function, base_url, prefix) if _is_http(function) else None,
+            disabled=function.name in disabled,
+            reason=problems.get(function.name),
+        )
+        for function in functions.all
+    ]
+    known = {line.name for line in lines}
+    lines += [FunctionLine(name=name, kind="", reason=text) for name, text in problems.items() if name not in known]
+    return tuple(sorted(lines, key=lambda line: line.name.upper()))
+
+
+def described(functions: AppFunctions, root: Path, base_url: str, prefix: str) -> list[DescribedFunction]:
+    """The functions as the admin routes show them."""
+    problems = _problems(functions)
+    by_name: Mapping[str, FunctionMetadata] = {function.name: function for function in functions.all}
+    return [
+        DescribedFunction(
+            name=line.name,
+            metadata=by_name.get(line.name),
+            root=root,
+            url=line.url,
+            is_disabled=line.disabled,
+            errors=(problems[line.name],) if line.name in problems else (),
+        )
+        for line in function_lines(functions, base_url, prefix)
+    ]
+
+
+def storage_text(connection: Connection) -> str:
+    """The account for people: `Azurite at 127.0.0.1:10000-10002`, or its name."""
+    if not connection.is_development:
+        return connection.account_name
+    addresses = [
+        address_of(endpoint)
+        for endpoint in (connection.blob_endpoint, connection.queue_endpoint, connection.table_endpoint)
+        if endpoint
+    ]
+    numbers = [port for _, port in addresses]
+    host = addresses[0][0]
+    if numbers == list(range(numbers[0], numbers[0] + len(numbers))) and len(numbers) > 1:
+        return f"Azurite at {host}:{numbers[0]}-{numbers[-1]}"
+    return f"Azurite at {host}:{', '.join(map(str, numbers))}"
+
+
+def _problems(functions: AppFunctions) -> dict[str, str]:
+    problems = dict(functions.not_served)
+    problems.update((error.function, error.message) for error in functions.errors if error.function is not None)
+    return problems
+
+
+def _kind(function: FunctionMetadata) -> str:
+    return next((binding.type for binding in function.bindings if binding.is_trigger), "")
+
+
+def _is_http(function: FunctionMetadata) -> bool:
+    return _kind(function).lower() == "httptrigger"

@@ -1,0 +1,42 @@
+"""The page at `/`, when no function answers there.
+
+Source: spec/functions-host.md, section 7.
+"""
+
+import html
+from collections.abc import Sequence
+
+from durable_host.config.start import FunctionLine
+
+_HEAD = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>Your Azure Function App is up and running.</title>
+<style>body{font:16px/1.6 system-ui,sans-serif;margin:3rem auto;max-width:60rem;padding:0 1rem;color:#222}
+h1{font-size:1.4rem}td{padding:.2rem 1.2rem .2rem 0;vertical-align:top}code,td{font-size:.95rem}
+.no{color:#777}</style></head><body>
+<h1>Your Azure Function App is up and running.</h1>
+"""
+
+
+_FOOT = """<p><a href="/admin/host/status">Status</a> · <a href="/admin/functions">Functions</a></p>
+</body></html>
+"""
+
+
+def home_page(functions: Sequence[FunctionLine]) -> str:
+    """Lists the functions; HTTP functions with their URL."""
+    rows = "".join(_row(function) for function in functions)
+    table = f"<table>{rows}</table>" if rows else "<p>No functions were found in this folder.</p>"
+    return _HEAD + table + _FOOT
+
+
+def _row(function: FunctionLine) -> str:
+    name = html.escape(function.name)
+    if function.disabled:
+        return f'<tr class="no"><td>{name}</td><td>disabled</td></tr>'
+    if function.reason:
+        return f'<tr class="no"><td>{name}</td><td>{html.escape(function.reason)}</td></tr>'
+    if function.url is None:
+        return f"<tr><td>{name}</td><td>{html.escape(function.kind)}</td></tr>"
+    url, methods = html.escape(function.url), html.escape(" ".join(function.methods))
+    shown = url if "{" in function.url else f'<a href="{url}">{url}</a>'
+    return f"<tr><td>{name}</td><td>{methods} {shown}</td></tr>"

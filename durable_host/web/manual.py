@@ -1,0 +1,113 @@
+"""Manual invocation: `POST /admin/functions/{name}`.
+
+Source: spec/functions-host.md, sections 7 and 10 (31): an empty body is accepted, and `?wait=true` returns the outcome.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+from aiohttp import web
+
+from durable_host.errors import HostError
+from durable_host.invocation.datum import Datum
+from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.invoker import Outcome
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.web.function_json import DescribedFunction
+
+REASON = "This function was programmatically called via the host APIs."
+
+
+class NotJson(Exception):
+    """The body is of another content type than JSON."""
+
+
+class Start(Protocol):
+    """Runs a function as its trigger would, with `text` in place of what the trigger receives."""
+
+    async def __call__(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome: ...
+
+
+class ManualInvocation:
+    """`starts` by trigger type in lower case. Owns the calls that nobody waits for."""
+
+    def __init__(self, starts: Mapping[str, Start]) -> None:
+        self._starts = starts
+        self._running: set[asyncio.Task[Outcome]] = set()
+
+    async def handle(self, request: web.Request, function: DescribedFunction) -> web.Response:
+        """202, or with `?wait=true` 200 and the outcome."""
+        try:
+            text = await _input(request)
+        except NotJson:
+            return web.Response(status=415)
+        except ValueError as error:
+            return web.json_response({"Message": str(error)}, status=400)
+        metadata = function.metadata
+        start = (
+            self._starts.get(metadata.trigger.type.lower()) if metadata is not None and not function.errors else None
+        )
+        if metadata is None or start is None:
+            return web.json_response(
+                {"Message": f"The function '{function.name}' cannot be invoked by hand."}, status=400
+            )
+        invocation_id = str(uuid.uuid4())
+        task = asyncio.create_task(start(metadata, text, reason=REASON, invocation_id=invocation_id))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        if request.query.get("wait", "").lower() not in ("true", "1"):
+            return web.Response(status=202)
+        return await _outcome(task, invocation_id)
+
+    async def drain(self, grace: float) -> None:
+        """Wait for the calls that run, at most `grace` seconds."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace)
+        for task in self._running:
+            task.cancel()
+
+    def _ended(self, task: asyncio.Task[Outcome]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+
+async def _outcome(task: asyncio.Task[Outcome], invocation_id: str) -> web.Response:
+    answer: dict[str, Any] = {"invocationId": invocation_id, "status": "Succeeded"}
+    try:
+        outcome = await asyncio.shield(task)
+    except FunctionFailed as error:
+        return web.json_response({**answer, "status": "Failed", "error": str(error), "stack": error.stack})
+    except HostError as error:
+        return web.json_response({**answer, "status": "Failed", "error": str(error)})
+    if outcome.return_value is not None:
+        answer["returnValue"] = _plain(outcome.return_value)
+    if outcome.outputs:
+        answer["outputs"] = {name: _plain(value) for name, value in outcome.outputs.items()}
+    return web.json_response(answer)
+
+
+def _plain(value: Datum) -> Any:
+    if value.kind == "http":
+        return {"status": value.value.status, "body": value.value.body.decode("utf-8", "replace")}
+    text = value.as_text()
+    if value.kind == "json" and text is not None:
+        return json.loads(text)
+    return text
+
+
+async def _input(request: web.Request) -> str:
+    """The `input` of the body, empty when there is none. Raises NotJson, and ValueError for broken JSON."""
+    body = await request.read()
+    if not body.strip():
+        return ""
+    if request.content_type != "application/json":
+        raise NotJson(request.content_type)
+    content: Any = json.loads(body)
+    if not isinstance(content, dict):
+        raise ValueError('The body must be a JSON object such as {"input": "text"}.')
+    value = cast("dict[str, Any]", content).get("input", "")
+    return value if isinstance(value, str) else ""
