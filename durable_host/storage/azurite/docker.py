@@ -14,12 +14,20 @@ from durable_host.storage.azurite.probe import address_of, probe
 
 IMAGE = "mcr.microsoft.com/azure-storage/azurite"
 READY_TIMEOUT = 60.0
+_RELEASE_TIMEOUT = 40.0
 
 _PORTS = {"blob": 10000, "queue": 10001, "table": 10002}
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10
 # The shell ends Azurite when its standard input, which the host holds, is closed: also when the host was killed.
-_SCRIPT = 'azurite "$@" & azurite=$!; (cat >/dev/null; kill -TERM $azurite) <&3 & wait $azurite; wait $azurite'
+_SCRIPT = (
+    "exec 3<&0; "
+    'azurite "$@" & azurite=$!; '
+    "trap 'kill -TERM $azurite' TERM INT; "
+    "(cat >/dev/null; kill -TERM $azurite) <&3 & "
+    "wait $azurite; wait $azurite"
+)
+_DATA_LABEL = "durable-host.data"
 
 
 class AzuriteContainer:
@@ -63,6 +71,8 @@ def start_container(
     container = None
     lifeline = None
     try:
+        if data_dir is not None:
+            _await_release(client, data_dir, report)
         container = _create(client, connection, data_dir)
         lifeline = client.api.attach_socket(container.id, params={"stdin": 1, "stream": 1})
         container.start()
@@ -120,6 +130,23 @@ def _require_image(client: Any, report: Callable[[str], None]) -> None:
         ) from error
 
 
+def _await_release(client: Any, data_dir: Path, report: Callable[[str], None]) -> None:
+    """Wait for the container of a host that was killed: it is saving the data of this folder."""
+    deadline = time.monotonic() + _RELEASE_TIMEOUT
+    told = False
+    while found := client.api.containers(filters={"label": f"{_DATA_LABEL}={data_dir}"}):
+        if not told:
+            report("Waiting for the Azurite container of a host that was killed to save its data")
+            told = True
+        if time.monotonic() > deadline:
+            raise AzuriteStartFailed(
+                f"A container of another host still uses '{data_dir}'.",
+                cause=", ".join(str(container["Names"][0]).lstrip("/") for container in found),
+                remedy="End that host, or remove the container with 'docker rm -f', and start again.",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
 def _create(client: Any, connection: Connection, data_dir: Path | None) -> Any:
     arguments = ["--skipApiVersionCheck", "--silent", "--disableTelemetry"]
     ports: dict[str, tuple[str, int]] = {}
@@ -142,7 +169,7 @@ def _create(client: Any, connection: Connection, data_dir: Path | None) -> Any:
         environment["AZURITE_ACCOUNTS"] = f"{connection.account_name}:{connection.account_key}"
     return client.containers.create(
         IMAGE,
-        entrypoint=["sh", "-c", "exec 3<&0; " + _SCRIPT, "azurite"],
+        entrypoint=["sh", "-c", _SCRIPT, "azurite"],
         command=arguments,
         ports=ports,
         volumes=volumes,
@@ -151,7 +178,7 @@ def _create(client: Any, connection: Connection, data_dir: Path | None) -> Any:
         stdin_open=True,
         detach=False,
         auto_remove=True,
-        labels={"durable-host": str(os.getpid())},
+        labels={_DATA_LABEL: str(data_dir or "")},
     )
 
 
