@@ -4,25 +4,12 @@ Source: spec/functions-host.md, sections 2.5 and 8.4.
 """
 
 import logging
-import re
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from durable_host.invocation.attempt import Attempt
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
-
-_HIDDEN = "[Hidden Credential]"
-_SECRETS = ("DefaultEndpointsProtocol=http", "AccountKey=", "SharedAccessKey=", "&sig=", "?sig=", "&code=", "?code=")
-_ASSIGNMENTS = ("Token=", "Data Source=", "Server=", "Password=", "pwd=", "key=")
-
-
-def _pattern(tokens: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("(?:" + "|".join(map(re.escape, tokens)) + r")[^\"'<\r\n]*", re.IGNORECASE)
-
-
-_IN_TEXT = _pattern(_SECRETS + _ASSIGNMENTS)
-_IN_SOURCE = _pattern(_SECRETS)
 
 
 @asynccontextmanager
@@ -55,7 +42,7 @@ async def logged(attempt: Attempt, reason: str, details: str | None) -> AsyncGen
 
 
 def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:
-    """What failed, `Exception: <Type>: <text>` and the user's frames, without the frames of the host and its worker."""
+    """What failed, `Exception: <Type>: <text>` and the user's frames. The console hides credentials in it."""
     lines = [f"Exception while executing function: Functions.{function}."]
     if isinstance(error, WorkerLost):
         lines.append(f"Exception: WorkerLost: {error.message}")
@@ -65,14 +52,4 @@ def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:
         lines.append(f"Exception: {error}")
         if error.stack:
             lines.append(f"Stack: {error.stack}")
-    return hide_credentials("\n".join(lines))
-
-
-def hide_credentials(text: str) -> str:
-    """Replace what looks like a key, token or connection string, up to the next quote, `<` or end of line.
-
-    Lines of source code in a traceback keep their keyword arguments (`sorted(items, key=...)`).
-    """
-    return "\n".join(
-        (_IN_SOURCE if line.startswith("    ") else _IN_TEXT).sub(_HIDDEN, line) for line in text.split("\n")
-    )
+    return "\n".join(lines)

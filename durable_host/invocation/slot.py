@@ -130,29 +130,31 @@ async def launch(options: WorkerOptions) -> tuple[WorkerProcess, IndexResult]:
     """A started process and what it loaded. Raises InterpreterUnusable, WorkerStartFailed."""
     process = await WorkerProcess.start(options)
     try:
-        async with asyncio.timeout(STILL_LOADING_AFTER):
-            await asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED)
-    except TimeoutError:
-        LOG.info("The app is still loading after %.0f s ...", STILL_LOADING_AFTER)
+        await _wait_loaded(process)
     except BaseException:
-        process.kill()
-        raise
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            await asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED)
-    except TimeoutError:
-        process.kill()
-        raise WorkerStartFailed(
-            f"The app has not loaded within {START_SECONDS + STILL_LOADING_AFTER:.0f} s.",
-            cause="Its top-level code is still running.",
-            remedy="Move slow work (network calls, large models) out of the modules into the functions.",
-        ) from None
-    except BaseException:
-        process.kill()
+        await process.destroy()
         raise
     if process.indexed.done() and not process.indexed.cancelled():
         return process, read_index(process.indexed.result())
     raise _start_error(options, process, process.exited.result())
+
+
+async def _wait_loaded(process: WorkerProcess) -> None:
+    """Until the process has loaded the app, or has ended. Raises WorkerStartFailed."""
+    ends = asyncio.create_task(asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED))
+    try:
+        await asyncio.wait((ends,), timeout=STILL_LOADING_AFTER)
+        if not ends.done():
+            LOG.info("The app is still loading after %.0f s ...", STILL_LOADING_AFTER)
+            await asyncio.wait((ends,), timeout=START_SECONDS - STILL_LOADING_AFTER)
+        if not ends.done():
+            raise WorkerStartFailed(
+                f"The app has not loaded within {START_SECONDS:.0f} s.",
+                cause="Its top-level code is still running.",
+                remedy="Move slow work (network calls, large models) out of the modules into the functions.",
+            )
+    finally:
+        ends.cancel()
 
 
 def _start_error(options: WorkerOptions, process: WorkerProcess, code: int) -> Exception:

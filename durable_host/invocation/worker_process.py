@@ -166,8 +166,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 async with asyncio.timeout(grace + 4):
                     await asyncio.shield(self.exited)
                 return
-            self.kill()
-        await asyncio.shield(self.exited)
+        await self.destroy()
 
     def kill(self) -> None:
         """End the process and what user code has started in its group, at once."""
@@ -179,6 +178,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 os.kill(pid, signal.SIGTERM)
             else:
                 os.killpg(pid, signal.SIGKILL)
+
+    async def destroy(self) -> None:
+        """Kill the process and wait until nothing of it is left."""
+        self.kill()
+        await asyncio.shield(self.exited)
 
     def lost(self) -> WorkerLost:
         """The error of a call whose process has ended."""

@@ -1,0 +1,261 @@
+"""Worker processes that die, hang, or are replaced. Spec: functions-host.md, sections 2.8 to 2.10."""
+
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from worker_apps import HEADER, RunningApp, messages, options, running, write_app
+
+from durable_host.invocation.datum import string
+from durable_host.invocation.errors import (
+    AppImportFailed,
+    FunctionTimedOut,
+    InterpreterUnusable,
+    WorkerLost,
+    WorkerStartFailed,
+)
+from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.slot import CrashBudget
+
+APP = """
+import asyncio, ctypes, os, sys, threading, time
+STARTED = threading.Event()
+
+@app.generic_trigger("g", type="someTrigger")
+def pid(g): return os.getpid()
+
+@app.generic_trigger("g", type="someTrigger")
+def dies(g):
+    print("last words", file=sys.stderr)
+    os._exit(3)
+
+@app.generic_trigger("g", type="someTrigger")
+def segfaults(g):
+    ctypes.string_at(0)
+
+@app.generic_trigger("g", type="someTrigger")
+def hangs(g):
+    STARTED.set()
+    threading.Event().wait()
+
+@app.generic_trigger("g", type="someTrigger")
+def wait_started(g):
+    STARTED.wait(20)
+    return "started"
+
+@app.generic_trigger("g", type="someTrigger")
+async def sleeps(g):
+    try:
+        await asyncio.sleep(600)
+    finally:
+        print("cleaned up")
+
+@app.generic_trigger("g", type="someTrigger")
+async def stubborn(g):
+    while True:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            pass
+"""
+
+
+async def new_pid(app: RunningApp, old: str | None) -> str | None:
+    pid = await app.text("pid")
+    assert pid != old
+    return pid
+
+
+async def test_crash_fails_the_running_calls_and_a_new_worker_takes_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    async with running(tmp_path, APP) as app:
+        old = await app.text("pid")
+        hanging = asyncio.create_task(app.call("hangs"))
+        assert await app.text("wait_started") == "started"
+        with pytest.raises(WorkerLost) as lost:
+            await app.call("dies")
+        assert "code 3 (0x3)" in lost.value.message
+        assert "last words" in (lost.value.cause or "")
+        with pytest.raises(WorkerLost):
+            await hanging
+        await new_pid(app, old)
+    [error] = [text for text in messages(caplog, "Host.Worker", logging.ERROR)]
+    assert f"{sys.executable} exited with code 3 (0x3)" in error
+    assert "last words" in error
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+async def test_signal_and_stack_of_a_segmentation_fault_are_told(tmp_path: Path):
+    async with running(tmp_path, APP) as app:
+        with pytest.raises(WorkerLost) as lost:
+            await app.call("segfaults")
+        assert "signal 11 (SIGSEGV)" in lost.value.message
+        assert "in segfaults" in (lost.value.cause or "")
+
+
+@pytest.mark.parametrize("signal", [2, 15])
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+async def test_signals_meant_for_the_host_do_not_end_the_worker(tmp_path: Path, signal: int):
+    async with running(tmp_path, APP) as app:
+        pid = await app.text("pid")
+        os.kill(int(pid or 0), signal)
+        assert await app.text("pid") == pid
+
+
+async def test_worker_ends_when_the_host_goes_away_even_if_user_code_hangs(tmp_path: Path):
+    pool = WorkerPool(options(write_app(tmp_path, APP)))
+    app = RunningApp(pool, await pool.start())
+    hanging = asyncio.create_task(app.call("hangs"))
+    assert await app.text("wait_started") == "started"
+    [slot] = pool._slots
+    assert slot.process is not None
+    process = slot.process
+    assert process._stdin is not None
+    process._stdin.close()
+    async with asyncio.timeout(30):
+        assert await process.exited == 0
+    with pytest.raises(WorkerLost):
+        await hanging
+    await pool.stop(0)
+
+
+async def test_stop_waits_for_running_calls(tmp_path: Path):
+    text = '@app.generic_trigger("g", type="someTrigger")\nasync def naps(g):\n    import asyncio\n    await asyncio.sleep(0.3)\n    return "done"\n'
+    pool = WorkerPool(options(write_app(tmp_path, text)))
+    app = RunningApp(pool, await pool.start())
+    call = asyncio.create_task(app.text("naps"))
+    while not pool.running_calls:
+        await asyncio.sleep(0)
+    await pool.stop(20)
+    assert await call == "done"
+    with pytest.raises(WorkerLost, match="Did not find any initialized language workers"):
+        await app.call("naps")
+
+
+async def test_async_call_that_takes_too_long_is_cancelled_and_the_worker_lives(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    async with running(tmp_path, APP) as app:
+        pid = await app.text("pid")
+        with pytest.raises(FunctionTimedOut) as failure:
+            await app.call("sleeps", timeout=0.2, invocation_id="slow")
+        assert str(failure.value) == (
+            "FunctionTimeoutException: Timeout value of 00:00:00 was exceeded by function: Functions.sleeps"
+        )
+        async with asyncio.timeout(20):
+            while "cleaned up" not in messages(caplog, "Host.Function.Console"):
+                await asyncio.sleep(0.01)
+        assert await app.text("pid") == pid
+    assert messages(caplog, "Host.Worker", logging.ERROR) == [
+        "Timeout value of 00:00:00 exceeded by function 'Functions.sleeps' (Id: 'slow'). Initiating cancellation."
+    ]
+
+
+@pytest.mark.parametrize("function", ["hangs", "stubborn"])
+async def test_call_that_cannot_be_cancelled_costs_its_worker(
+    tmp_path: Path, function: str, caplog: pytest.LogCaptureFixture
+):
+    async with running(tmp_path, APP) as app:
+        old = await app.text("pid")
+        other = asyncio.create_task(app.call("sleeps"))
+        with pytest.raises(FunctionTimedOut):
+            await app.call(function, timeout=0.2, invocation_id="slow")
+        with pytest.raises(WorkerLost):
+            await other
+        await new_pid(app, old)
+    assert "A function timeout has occurred. Restarting worker process executing invocationId 'slow'." in messages(
+        caplog, "Host.Worker"
+    )
+
+
+async def test_calls_go_round_the_processes_and_sessions_stay(tmp_path: Path):
+    async with running(tmp_path, APP, process_count=3) as app:
+        async with asyncio.timeout(60):
+            while len(app.pool.pids) < 3:
+                await asyncio.sleep(0.05)
+        assert len({await app.text("pid") for _ in range(3)}) == 3
+        for key in ("a", "b", "c"):
+            picked = {(await app.pool._pick(key)).pid for _ in range(5)}
+            assert len(picked) == 1
+        assert len({(await app.pool._pick(f"k{number}")).pid for number in range(50)}) == 3
+
+
+async def test_reload_runs_new_code_and_lets_old_calls_finish(tmp_path: Path):
+    async with running(tmp_path, RELOAD.format(answer="old")) as app:
+        waiting = asyncio.create_task(app.text("waits"))
+        while not app.pool.running_calls:
+            await asyncio.sleep(0)
+        assert await app.text("waiting") == "yes"
+        write_app(tmp_path, RELOAD.format(answer="new"))
+        assert (await app.pool.reload()).failure is None
+        assert await app.text("answer") == "new"
+        assert not waiting.done()
+        (tmp_path / "go").touch()
+        assert await waiting == "old"
+
+
+RELOAD = """
+import asyncio, os
+ENTERED = asyncio.Event()
+
+@app.generic_trigger("g", type="someTrigger")
+def answer(g): return "{answer}"
+
+@app.generic_trigger("g", type="someTrigger")
+async def waits(g):
+    ENTERED.set()
+    while not os.path.exists("go"):
+        await asyncio.sleep(0.01)
+    return "{answer}"
+
+@app.generic_trigger("g", type="someTrigger")
+async def waiting(g):
+    await ENTERED.wait()
+    return "yes"
+"""
+
+
+async def test_reload_of_an_app_that_does_not_load_keeps_the_old_code(tmp_path: Path):
+    async with running(tmp_path, RELOAD.format(answer="old")) as app:
+        pids = app.pool.pids
+        write_app(tmp_path, {"function_app.py": HEADER + "1 / 0"})
+        assert isinstance((await app.pool.reload()).failure, AppImportFailed)
+        assert app.pool.pids == pids
+        assert await app.text("answer") == "old"
+
+
+async def test_app_that_kills_the_worker_while_it_loads(tmp_path: Path):
+    text = "import os, sys\nprint('oh no', file=sys.stderr)\nos._exit(9)\n"
+    pool = WorkerPool(options(write_app(tmp_path, {"function_app.py": text})))
+    with pytest.raises(WorkerStartFailed) as failure:
+        await pool.start()
+    assert "code 9 (0x9)" in failure.value.message
+    assert "oh no" in (failure.value.cause or "")
+    await pool.stop(0)
+
+
+async def test_program_that_is_no_python_is_an_error(tmp_path: Path):
+    pool = WorkerPool(options(tmp_path, python=Path("/no/such/python")))
+    with pytest.raises(InterpreterUnusable, match="cannot be started"):
+        await pool.start()
+
+
+def test_waits_between_restarts_grow_and_the_alarm_is_given_once():
+    budget = CrashBudget(1)
+    told = [budget.crashed() for _ in range(12)]
+    assert [wait for wait, _ in told[:4]] == [0.25, 0.5, 1.0, 2.0]
+    assert told[-1][0] == 30.0
+    assert [used_up for _, used_up in told].count(True) == 1
+    assert told[3][1]
+
+
+async def test_large_values_both_ways_do_not_jam_the_pipes(tmp_path: Path):
+    text = '@app.generic_trigger("g", type="someTrigger")\ndef echo(g): return g + g\n'
+    async with running(tmp_path, text) as app:
+        parts = [str(number) * 400_000 for number in range(8)]
+        assert await asyncio.gather(*(app.text("echo", string(part)) for part in parts)) == [part * 2 for part in parts]

@@ -1,0 +1,304 @@
+"""What the host learns of an app, and the errors of apps that are wrong. Spec: functions-host.md, 1.1, 1.2, 1.4."""
+
+from pathlib import Path
+
+import pytest
+from worker_apps import HEADER, index_of, write_app
+
+from durable_host.invocation.errors import AppImportFailed, SdkMissing
+from durable_host.invocation.metadata import IndexResult
+
+ROUTE = '@app.route("f")\n'
+QUEUE = '@app.queue_trigger("m", queue_name="q", connection="")\n'
+
+
+async def failure_of(root: Path, text: str) -> str:
+    index = await index_of(root, {"function_app.py": text})
+    assert index.functions == ()
+    assert isinstance(index.failure, AppImportFailed)
+    assert index.failure.exit_code == 6
+    return index.failure.message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x = 1", "ValueError: Could not find top level function app instances in function_app.py."),
+        (
+            "import azure.functions as func\nbp = func.Blueprint()",
+            "ValueError: Could not find top level function app instances in function_app.py.",
+        ),
+        (
+            HEADER + "other = app",
+            "ValueError: More than one FunctionApp or other top level function app instances are defined.",
+        ),
+        (
+            "import missing_thing",
+            "ModuleNotFoundError: No module named 'missing_thing'. Cannot find module. Please check",
+        ),
+        ("def f(:\n", "SyntaxError: invalid syntax (function_app.py, line 1)"),
+        (
+            HEADER + ROUTE + "def f(req): pass\n" + ROUTE + "def f(req): pass\n",
+            "ValueError: Function f does not have a unique function name. Please change @app.function_name() or the "
+            "function method name to be unique.",
+        ),
+        (
+            HEADER + '@app.function_name("f")\ndef f(req): pass\n',
+            "ValueError: Function f does not have a trigger. A valid function must have one and only one trigger "
+            "registered.",
+        ),
+        (
+            HEADER + QUEUE + ROUTE + "def f(m, req): pass\n",
+            "ValueError: A trigger was already registered to this function.",
+        ),
+        (
+            HEADER + "app.register_functions(func.FunctionApp())",
+            "TypeError: functions can not be type of FunctionRegister!",
+        ),
+        (HEADER + '@app.route("f", methods=["FOO"])\ndef f(req): pass\n', "KeyError: \"Can not parse '['FOO']'"),
+        (
+            HEADER + '@app.route("f", auth_level="foo")\ndef f(req): pass\n',
+            "KeyError: \"Can not parse str 'foo' to AuthLevel.",
+        ),
+        (HEADER + "import sys\nsys.exit(3)", "SystemExit: 3"),
+        (HEADER + "1 / 0", "ZeroDivisionError: division by zero"),
+    ],
+)
+async def test_app_that_cannot_be_indexed(tmp_path: Path, text: str, expected: str):
+    assert expected in await failure_of(tmp_path, text)
+
+
+async def test_import_error_begins_with_the_place_in_the_users_file(tmp_path: Path):
+    files = {"function_app.py": "import helper\n", "helper.py": "\n\nimport missing_thing\n"}
+    index = await index_of(tmp_path, files)
+    assert isinstance(index.failure, AppImportFailed)
+    assert f"{tmp_path / 'helper.py'}:3: ModuleNotFoundError" in index.failure.message
+    assert "frozen importlib" not in (index.failure.cause or "")
+    assert "durable_host" not in (index.failure.cause or "")
+    assert "missing_thing" in (index.failure.remedy or "")
+
+
+async def test_python_without_azure_functions_is_told_how_to_get_it(tmp_path: Path):
+    bare = tmp_path / "bare" / "azure"
+    bare.mkdir(parents=True)
+    (bare / "__init__.py").touch()
+    app = write_app(tmp_path / "app", "")
+    index = await index_of(app, {"function_app.py": HEADER}, settings={"PYTHONPATH": str(bare.parent)})
+    assert isinstance(index.failure, SdkMissing)
+    assert "-m pip install -r requirements.txt" in (index.failure.remedy or "")
+
+
+async def test_script_name_comes_from_the_setting(tmp_path: Path):
+    index = await index_of(tmp_path, {"my_app.py": HEADER + ROUTE + "def f(req): pass\n"}, script="my_app.py")
+    assert [function.name for function in index.functions] == ["f"]
+    assert "Invalid file name: ../x.py" in str((await index_of(tmp_path, {}, script="../x.py")).failure)
+
+
+async def test_folder_without_functions_has_none(tmp_path: Path):
+    assert await index_of(tmp_path, {"readme.md": ""}) == IndexResult(
+        python_version=(await index_of(tmp_path, {})).python_version,
+        executable=(await index_of(tmp_path, {})).executable,
+    )
+
+
+async def test_module_of_the_app_root_is_the_app_even_if_another_has_its_name(tmp_path: Path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "function_app.py").write_text("raise RuntimeError('wrong one')")
+    app = tmp_path / "app"
+    app.mkdir()
+    index = await index_of(app, ROUTE + "def f(req): pass\n", settings={"PYTHONPATH": str(other)})
+    assert [function.name for function in index.functions] == ["f"]
+
+
+async def test_packages_of_a_deployed_app_are_found(tmp_path: Path):
+    files = {
+        "function_app.py": "import shipped\n" + HEADER + ROUTE + "def f(req): pass\n",
+        ".python_packages/lib/site-packages/shipped.py": "",
+    }
+    assert (await index_of(tmp_path, files)).failure is None
+
+
+async def test_bindings_names_and_places_are_reported(tmp_path: Path):
+    files = {
+        "function_app.py": """
+            import azure.functions as func
+            from parts.more import bp
+            app = func.FunctionApp()
+            app.register_functions(bp)
+
+            @app.function_name("Named")
+            @app.queue_trigger("m", queue_name="in-q", connection="AzureWebJobsStorage")
+            @app.queue_output("$return", queue_name="out-q", connection="AzureWebJobsStorage")
+            async def f(m: func.QueueMessage) -> str: return ""
+            """,
+        "parts/more.py": """
+            import azure.functions as func
+            bp = func.Blueprint()
+
+            @bp.route("hello/{name:alpha}", methods=["GET", "post"], auth_level="ANONYMOUS")
+            def hello(req: func.HttpRequest) -> func.HttpResponse: ...
+            """,
+    }
+    index = await index_of(tmp_path, files)
+    assert index.errors == ()
+    functions = {function.name: function for function in index.functions}
+    named, hello = functions["Named"], functions["hello"]
+    assert named.is_async
+    assert named.trigger.properties == {"queueName": "in-q", "connection": "AzureWebJobsStorage"}
+    assert [(binding.name, binding.type) for binding in named.outputs] == [("$return", "queue")]
+    assert hello.trigger.properties == {
+        "methods": ["GET", "POST"],
+        "authLevel": "ANONYMOUS",
+        "route": "hello/{name:alpha}",
+    }
+    assert (hello.directory, named.directory) == (str(tmp_path / "parts"), str(tmp_path))
+    assert (hello.source_file, hello.source_line) == (str(tmp_path / "parts" / "more.py"), 5)
+    assert index.sdk_versions.keys() == {"azure-functions"}
+    assert index.model == "v2"
+
+
+async def test_durable_sdk_of_the_grpc_generation_is_noticed(tmp_path: Path):
+    text = """
+    @app.generic_trigger("context", type="orchestrationTrigger", durableRequiresGrpc=True)
+    def o(context): ...
+    """
+    assert (await index_of(tmp_path, text)).requires_grpc
+
+
+async def test_retry_policies_are_read(tmp_path: Path):
+    text = """
+    @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:10")
+    @app.route("a")
+    def a(req): ...
+
+    @app.retry(strategy="exponential_backoff", max_retry_count="-1", minimum_interval="00:00:01", maximum_interval="00:01:00")
+    @app.route("b")
+    def b(req): ...
+
+    @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="5")
+    @app.route("c")
+    def c(req): ...
+    """
+    index = await index_of(tmp_path, text)
+    a, b = (function.retry for function in sorted(index.functions, key=lambda function: function.name))
+    assert a is not None
+    assert b is not None
+    assert (a.strategy, a.max_retry_count, a.delay_interval) == ("fixedDelay", 3, 10.0)
+    assert (b.strategy, b.max_retry_count, b.minimum_interval, b.maximum_interval) == (
+        "exponentialBackoff",
+        -1,
+        1.0,
+        60.0,
+    )
+    assert [(error.function, error.message) for error in index.errors] == [
+        ("c", "ValueError: time data '5' does not match format '%H:%M:%S'")
+    ]
+
+
+CANNOT = "cannot load the f function: "
+
+
+@pytest.mark.parametrize(
+    ("function", "detail"),
+    [
+        (
+            "def f(m, zz): ...",
+            "the following parameters are declared in Python but not in the function definition (function.json or "
+            "function decorators): {'zz'}",
+        ),
+        (
+            "def f(): ...",
+            "Extra parameters in binding definition — the following parameters are declared as bindings but are not "
+            "present in Python: {'m'}",
+        ),
+        ("def f(m: int): ...", "binding type \"queueTrigger\" of 'm' in the binding decorator does not match"),
+        ("def f(m: func.Out[str]): ...", 'declared to have the "in" direction'),
+        ("def f(m: 5): ...", "binding m has invalid non-type annotation 5"),
+        ("def f(m: 'Missing'): ...", "annotations cannot be resolved"),
+        ("def f(m, context: str): ...", 'the "context" parameter is expected to be of type azure.functions.Context'),
+        (
+            '@app.queue_output("o", queue_name="o", connection="")\n    def f(m, o: str): ...',
+            'binding o is declared to have the "out" direction, but its annotation in Python is not a subclass of '
+            "azure.functions.Out",
+        ),
+        (
+            '@app.queue_output("o", queue_name="o", connection="")\n    def f(m, o: func.Out): ...',
+            "binding o has invalid Out annotation",
+        ),
+        (
+            '@app.queue_output("o", queue_name="o", connection="")\n    def f(m, o: func.Out[list[func.QueueMessage]]): ...',
+            "binding type \"queue\" of 'o'",
+        ),
+        (
+            '@app.queue_output("$return", queue_name="o", connection="")\n    def f(m) -> dict: ...',
+            'Python return annotation "dict" does not match binding type "queue"',
+        ),
+        (
+            '@app.queue_output("$return", queue_name="o", connection="")\n    def f(m) -> func.Out[str]: ...',
+            "return annotation should not be azure.functions.Out",
+        ),
+        (
+            '@app.queue_output("$return", queue_name="o", connection="")\n    def f(m) -> str | bytes: ...',
+            "has invalid non-type return annotation str | bytes",
+        ),
+        ("def f(m: str | bytes): ...", "binding m has invalid non-type annotation str | bytes"),
+    ],
+)
+async def test_function_that_does_not_fit_its_bindings(tmp_path: Path, function: str, detail: str):
+    text = f"""
+    @app.queue_trigger("m", queue_name="q", connection="")
+    {function}
+
+    @app.route("sound")
+    def sound(req): ...
+    """
+    index = await index_of(tmp_path, text)
+    assert [function.name for function in index.functions] == ["sound"]
+    [error] = index.errors
+    assert error.function == "f"
+    assert error.message.startswith(CANNOT)
+    assert detail in error.message
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "def f(m: func.QueueMessage | None) -> str | None: ...",
+        "def f(m: 'func.QueueMessage', context: func.Context) -> str: ...",
+        "def f(m, context): ...",
+        "async def f(m: str) -> str: ...",
+        "def f(m: Optional[func.QueueMessage] = None) -> Optional[str]: ...",
+    ],
+)
+async def test_function_that_fits(tmp_path: Path, function: str):
+    text = f"""
+    from typing import Optional
+
+    @app.queue_trigger("m", queue_name="q", connection="")
+    @app.queue_output("$return", queue_name="o", connection="")
+    {function}
+    """
+    index = await index_of(tmp_path, text)
+    assert index.errors == ()
+    assert len(index.functions) == 1
+
+
+async def test_sdk_type_of_a_binding_extension_is_explained(tmp_path: Path):
+    text = """
+    from azure.storage.blob import BlobClient
+
+    @app.blob_trigger("b", path="c/x", connection="")
+    def f(b: BlobClient): ...
+    """
+    [error] = (await index_of(tmp_path, text)).errors
+    assert "binding extension that this host does not serve" in error.message
+
+
+async def test_orchestrator_context_must_be_called_context(tmp_path: Path):
+    text = """
+    @app.orchestration_trigger(context_name="ctx")
+    def o(ctx): ...
+    """
+    [error] = (await index_of(tmp_path, text)).errors
+    assert 'the "context" parameter is expected to be of type azure.functions.Context' in error.message
