@@ -181,7 +181,7 @@ async def test_timer_is_delivered_when_due_and_only_once(open_azure, account) ->
     polls = gets_of(account, hub._worker._names.queue_of("abc123"))
     async with time_limit():
         while gets_of(account, hub._worker._names.queue_of("abc123")) < polls + 8:
-            await asyncio.sleep(0.05)
+            await clock.sleep(0.05)
     assert len(hub._worker.deliveries.control) == 0
     await hub.discard([fired])
     await hub._worker.held.drain(5)
@@ -280,7 +280,7 @@ async def test_held_message_stays_hidden_while_it_is_worked_on(
     until = later(2.5)
     while clock.now() < until:
         assert await storage.queues.peek(queue) == []
-        await asyncio.sleep(0.1)
+        await clock.sleep(0.1)
     await hub.discard([message])
     await hub._worker.held.drain(5)
     assert await storage.queues.message_count(queue) == 0
@@ -320,7 +320,7 @@ async def test_on_a_shared_account_a_request_is_left_to_others_unless_somebody_w
     waiting = asyncio.create_task(receive_activity(hub))
     async with time_limit():
         while not hub._worker.deliveries.activities.waiting:
-            await asyncio.sleep(0)
+            await clock.sleep(0)
     await hub.send(activity(instance, 1))
     second = await waiting
     assert (first.message.event.event_id, second.message.event.event_id) == (0, 1)

@@ -13,6 +13,7 @@ from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.storage import BlobService, Conflict, NotFound, PreconditionFailed, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
+_SOURCE = "app lease"
 _LEASE_SECONDS = 60
 _RENEW_SECONDS = 25.0
 _ASK_AGAIN_SECONDS = 30.0
@@ -58,7 +59,7 @@ class AppLease:
             try:
                 await self._blobs.acquire_lease(self._names.app_lease, None, _LEASE_SECONDS, self.id)
                 self.held = True
-                self._outage.recovered()
+                self._outage.recovered(_SOURCE)
                 if refused:
                     _log.info("Task hub '%s' is free again; this host serves it now.", self._names.hub)
                 return
@@ -72,17 +73,18 @@ class AppLease:
                     await self.create()
                 await asyncio.sleep(_RETRY_SECONDS)
             except StorageError as error:
-                self._outage.failed(error)
+                self._outage.failed(_SOURCE, error)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _renewed(self) -> bool:
         await asyncio.sleep(_RENEW_SECONDS)
         try:
             await self._blobs.renew_lease(self._names.app_lease, None, self.id)
+            self._outage.recovered(_SOURCE)
         except (Conflict, PreconditionFailed):
             return False
         except StorageError as error:
-            self._outage.failed(error)
+            self._outage.failed(_SOURCE, error)
         return True
 
     def _warn(self) -> None:

@@ -68,7 +68,7 @@ class ControlPoller:
                 got = await self._queues.get(
                     self.queue, self._options.control_queue_batch_size, self._options.control_hold
                 )
-                self._outage.recovered()
+                self._outage.recovered(self.queue)
                 if got:
                     self._backoff.reset()
                     await self._handle(got)
@@ -76,7 +76,7 @@ class ControlPoller:
             except NotFound:
                 await self._recreate()
             except StorageError as error:
-                self._outage.failed(error)
+                self._outage.failed(self.queue, error)
             await self._pause(self._backoff.after_empty_poll())
 
     async def filter_start(self, held: Held, message: TaskMessage, dequeued_at: int) -> bool:
@@ -117,7 +117,7 @@ class ControlPoller:
         try:
             read = await self._reader.read(self.queue, got)
         except StorageError as error:
-            self._outage.failed(error)
+            self._outage.failed(self.queue, error)
             read = None
         if read is None:
             await self._held.give_back([held], abandon_delay(got.dequeue_count))
@@ -131,7 +131,7 @@ class ControlPoller:
             if not await self.filter_start(held, message, dequeued_at):
                 return
         except StorageError as error:
-            self._outage.failed(error)
+            self._outage.failed(self.queue, error)
             await self._held.give_back([held], abandon_delay(got.dequeue_count))
             return
         if self.queue not in self._deliveries.owned:

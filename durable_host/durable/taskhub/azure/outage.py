@@ -6,20 +6,25 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
 class Outage:
-    """Whether the storage behind a hub answers; shared by all that talk to it in the background."""
+    """Who of those that talk to a hub's storage in the background gets no answer; shared by all of them."""
 
     def __init__(self, hub: str) -> None:
         self._hub = hub
-        self._since_failure = False
+        self._failing: set[str] = set()
 
-    def failed(self, error: Exception) -> None:
-        """A background request failed."""
-        if not self._since_failure:
-            self._since_failure = True
+    def failed(self, source: str, error: Exception) -> None:
+        """A background request of `source` failed."""
+        if not self._failing:
             _log.warning("Task hub '%s' waits for its storage: %s", self._hub, error)
+        self._failing.add(source)
 
-    def recovered(self) -> None:
-        """A background request succeeded."""
-        if self._since_failure:
-            self._since_failure = False
-            _log.info("Task hub '%s': the storage answers again.", self._hub)
+    def recovered(self, source: str) -> None:
+        """A background request of `source` succeeded."""
+        if source in self._failing:
+            self._failing.discard(source)
+            if not self._failing:
+                _log.info("Task hub '%s': the storage answers again.", self._hub)
+
+    def forget(self, source: str) -> None:
+        """`source` asks no more."""
+        self._failing.discard(source)

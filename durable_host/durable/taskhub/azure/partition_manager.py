@@ -16,6 +16,7 @@ from durable_host.durable.taskhub.azure.partitions import PartitionRow, Pass, de
 from durable_host.storage import Conflict, PreconditionFailed, StorageError, TableService
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
+_SOURCE = "partitions"
 _PASS_TIMEOUT = 2.0
 _INTERVAL = 10.0
 _RESTLESS_INTERVAL = 1.0
@@ -89,7 +90,7 @@ class PartitionManager:
                 async with asyncio.timeout(_PASS_TIMEOUT):
                     restless = await self._pass()
                 failures = 0
-                self._outage.recovered()
+                self._outage.recovered(_SOURCE)
                 self.first_pass.set()
                 await self._rest(_RESTLESS_INTERVAL if restless else _INTERVAL)
             except PreconditionFailed:
@@ -97,7 +98,7 @@ class PartitionManager:
                 await self._rest(0.0 if failures < _PATIENT_FAILURES else _INTERVAL)
             except (StorageError, TimeoutError) as error:
                 failures += 1
-                self._outage.failed(error)
+                self._outage.failed(_SOURCE, error)
                 await self._rest(0.5 if failures < _PATIENT_FAILURES else _INTERVAL)
 
     async def close_all(self) -> None:

@@ -57,13 +57,13 @@ class WorkItemPoller:
             except NotFound:
                 await self._recreate()
             except StorageError as error:
-                self._outage.failed(error)
+                self._outage.failed(self._queue, error)
             await asyncio.sleep(backoff.after_empty_poll())
 
     async def _poll(self, count: int) -> int:
         hold = self._options.work_item_hold
         got = await self._queues.get(self._queue, count, hold)
-        self._outage.recovered()
+        self._outage.recovered(self._queue)
         for message in got:
             if self._deliveries.refreshed(self._queue, message, hold) is not None:
                 continue

@@ -223,6 +223,7 @@ class Worker:
         poller, _task = self._pollers.pop(queue, (None, None))
         if poller is not None:
             poller.stop()
+            self._outage.forget(queue)
         await self.held.give_back(self.deliveries.drop_queue(queue))
 
     async def _drain_queue(self, queue: str) -> None:
@@ -249,5 +250,5 @@ class Worker:
             if await running[0].filter_start(held, message.message, self._clock.now()):
                 self.deliveries.again(message)
         except StorageError as error:
-            self._outage.failed(error)
+            self._outage.failed(queue, error)
             await self.held.give_back([held], abandon_delay(held.dequeue_count))
