@@ -325,3 +325,27 @@ async def test_history_holds_what_happened(app: App, hosts: Hosts) -> None:
     await world.result("a")
     kinds = [type(event) for event in await world.client.history("a")]
     assert kinds.count(ExecutionStarted) == kinds.count(EventRaised) == 1
+
+
+async def test_rewound_instance_runs_the_failed_step_again(app: App, hosts: Hosts) -> None:
+    attempts: list[str] = []
+
+    @app.activity
+    def flaky(name: str) -> str:
+        attempts.append(name)
+        if len(attempts) == 1:
+            raise ValueError("first time")
+        return name
+
+    @app.orchestrator
+    def two_steps(context):
+        first = yield context.call_activity("hello", "a")
+        second = yield context.call_activity("flaky", "b")
+        return [first, second]
+
+    world = await hosts.start(app)
+    await world.start("two_steps", "r")
+    assert (await world.result("r")).runtime_status is OrchestrationStatus.Failed
+    await world.client.rewind("r", "fixed")
+    assert await world.output("r") == ["Hello a", "b"]
+    assert attempts == ["b", "b"]

@@ -83,3 +83,15 @@ async def test_retries_wait_for_their_intervals(app: App, hosts: Hosts) -> None:
     assert state is not None
     assert state.output == '"at last"'
     assert clock.now() - begun >= 120 * 10_000_000
+
+
+async def test_event_for_a_scheduled_start_is_kept(app: App, hosts: Hosts) -> None:
+    clock = VirtualClock()
+    world = await hosts.start(app, clock=clock)
+    async with clock.auto_advance():
+        start = clock.now() + 2 * 3600 * 10_000_000
+        await world.client.start("approval", instance_id="a", scheduled_start=start)
+        await world.client.raise_event("a", "Approval", '"early"')
+        state = await world.client.wait_for_completion("a", 4 * 3600.0, 600.0)
+    assert state is not None
+    assert state.output == '"early"'

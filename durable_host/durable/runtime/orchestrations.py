@@ -16,8 +16,17 @@ from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, 
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
-from durable_host.durable.model.events import ExecutionStarted, ExecutionTerminated, TimerFired
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    TimerFired,
+)
 from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.row_repair import repaired_row, terminated_row
 from durable_host.durable.runtime.session import Session, follow_timers, open_timers
@@ -25,6 +34,9 @@ from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
 
+_KEPT_FOR_START = (EventRaised, ExecutionSuspended, ExecutionResumed)
+_AFTER_START = 0.5
+_LONGEST_HOLD = 600.0
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
@@ -60,6 +72,8 @@ class OrchestrationRunner:
         state = session.state
         assert state is not None
         if not work:
+            if useless and not state.is_started:
+                useless = await self._keep_for_start(session, batch, useless)
             if useless:
                 await self._discard(session, state, useless, was_loaded=was_loaded)
             return
@@ -222,6 +236,27 @@ class OrchestrationRunner:
                 stale.setdefault(str(target.execution_id), set()).add(event.timer_id)
         for execution_id, timers in stale.items():
             await self._hub.withdraw_timers(instance_id, execution_id, timers)
+
+    async def _keep_for_start(
+        self, session: Session, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
+    ) -> list[ReceivedMessage]:
+        """Give back what came before the start of a pending instance; returns what remains useless.
+
+        The reference loses events that overtake a (scheduled) start; the API promises to keep them.
+        """
+        early = [one for one in useless if isinstance(one.message.event, _KEPT_FOR_START)]
+        if not early:
+            return useless
+        row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
+        if row is None or row.runtime_status is not OrchestrationStatus.Pending:
+            return useless
+        delay = None
+        if row.scheduled_start_time is not None and row.scheduled_start_time > self._clock.now():
+            remaining = (row.scheduled_start_time - self._clock.now()) / TICKS_PER_SECOND
+            delay = min(remaining + _AFTER_START, _LONGEST_HOLD)
+        await self._hub.abandon(early, delay=delay)
+        batch[:] = [one for one in batch if one not in early]
+        return [one for one in useless if one not in early]
 
     async def _discard(
         self,

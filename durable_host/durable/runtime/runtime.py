@@ -93,8 +93,7 @@ class DurableRuntime:
                 await self._entities.drain()
                 await self._activities.drain()
         main.cancel()
-        with suppress(asyncio.CancelledError):
-            await main
+        await asyncio.gather(main, return_exceptions=True)
         await self._sessions.flush()
         await self._activities.close()
         await self._hub.stop()
@@ -113,6 +112,15 @@ class DurableRuntime:
         return [one.instance_id for one in (*self._orchestrations.running, *self._entities.running)]
 
     async def _serve(self, serving: asyncio.Event) -> None:
+        try:
+            await self._serve_in_group(serving)
+        except Exception:
+            _log.critical("The durable runtime ended by an error of its own", exc_info=True)
+            raise
+        finally:
+            serving.set()
+
+    async def _serve_in_group(self, serving: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             self._orchestrations.serve(group)
             self._entities.serve(group)
