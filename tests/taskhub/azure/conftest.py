@@ -4,7 +4,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from recording import RecordingAccount
+from recording_account import RecordingAccount
 
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
 from durable_host.storage import StorageAccount
@@ -44,13 +44,3 @@ async def open_azure(storage: StorageAccount, account: RecordingAccount, hub_nam
         await hub.stop()
         await hub.close()
     await AzureTaskHub(storage, None, AzureTaskHubOptions(hub_name=hub_name)).delete()
-
-
-async def kill(hub: AzureTaskHub) -> None:
-    """End a hub's worker role as `kill -9` would: nothing is given back, nothing more is written."""
-    worker = hub._worker
-    worker.deliveries.running = False
-    await worker._background.stop()
-    for task in list(worker.held._deleters):
-        task.cancel()
-    worker._slot.release()

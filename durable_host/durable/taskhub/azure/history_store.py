@@ -32,7 +32,7 @@ _LARGE_COLUMNS = ("Name", "Input", "Result", "Output", "Reason", "Details", "Cor
 
 
 class HistoryConflict(Exception):
-    """The sentinel was changed, or created, by another worker since it was read."""
+    """The sentinel was changed, created or purged by another since it was read."""
 
 
 class CommittedHistory(msgspec.Struct, frozen=True):
@@ -110,7 +110,8 @@ class HistoryStore:
         try:
             return (await self._tables.transaction(self._names.history, batch))[-1]
         except TransactionFailed as failure:
-            if failure.status not in (409, 412):
+            purged = failure.status == 404 and failure.code != "TableNotFound"
+            if failure.status not in (409, 412) and not purged:
                 raise
             own = await self._own_earlier_write(key, sentinel) if failure.after_retry else None
             if own is None:

@@ -4,9 +4,8 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from conftest import kill
 from hub_samples import clock, raised, receive, time_limit
-from recording import RecordingAccount
+from recording_account import RecordingAccount, kill
 
 from durable_host.durable.taskhub.azure import AzureTaskHub
 from durable_host.durable.taskhub.azure.names import HubNames

@@ -20,8 +20,8 @@ from hub_samples import (
     time_limit,
     timer,
 )
-from recording import RecordingAccount
-from test_messages import MESSAGES
+from recording_account import RecordingAccount
+from test_azure_messages import MESSAGES
 
 from durable_host.durable.model import events as e
 from durable_host.durable.model.events import OrchestrationInstance

@@ -1,9 +1,8 @@
 """A worker that dies between any two steps of a commit loses nothing."""
 
 import pytest
-from conftest import kill
 from hub_samples import activity, clock, create, later, new_id, raised, receive, receive_activity, time_limit, timer
-from recording import RecordingAccount
+from recording_account import RecordingAccount, kill
 
 from durable_host.durable.model import events as e
 from durable_host.durable.model.events import OrchestrationInstance

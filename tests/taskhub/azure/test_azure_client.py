@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from hub_samples import ANY_STATE, NON_RUNNING, clock, create, new_id, raised, receive, start_message, time_limit
-from recording import RecordingAccount
+from recording_account import RecordingAccount
 
 from durable_host.durable.model import events as e
 from durable_host.durable.model.events import HistoryEvent, OrchestrationInstance

@@ -1,8 +1,9 @@
-"""A storage account that writes down every request, and that can stop answering after the n-th one."""
+"""A storage account that writes down every request and can stop answering after the n-th one; a sudden death."""
 
 from collections.abc import Callable
 from typing import Any, cast
 
+from durable_host.durable.taskhub.azure import AzureTaskHub
 from durable_host.storage import StorageAccount, StorageUnavailable
 
 Request = tuple[str, str, tuple[Any, ...]]
@@ -69,3 +70,13 @@ class Recorder:
             return await method(*args, **kwargs)
 
         return call
+
+
+async def kill(hub: AzureTaskHub) -> None:
+    """End a hub's worker role as `kill -9` would: nothing is given back, nothing more is written."""
+    worker = hub._worker
+    worker.deliveries.running = False
+    await worker._background.stop()
+    for task in list(worker.held._deleters):
+        task.cancel()
+    worker._slot.release()
