@@ -10,33 +10,24 @@ from collections.abc import Sequence
 
 from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostics as codes
-from durable_host.durable.engine.delivery import classify, conflict_reply, judge_start
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
-    EventRaised,
-    ExecutionResumed,
-    ExecutionStarted,
-    ExecutionSuspended,
     ExecutionTerminated,
     TimerFired,
 )
 from durable_host.durable.model.instance import InstanceUpdate
-from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
+from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.row_repair import repaired_row, terminated_row
 from durable_host.durable.runtime.session import Session, follow_timers, open_timers
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
 
-_KEPT_FOR_START = (EventRaised, ExecutionSuspended, ExecutionResumed)
-_AFTER_START = 0.5
-_LONGEST_HOLD = 600.0
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
@@ -58,6 +49,7 @@ class OrchestrationRunner:
         self._clock = clock
         self._sessions = sessions
         self._diagnostics = diagnostics
+        self._intake = Intake(hub, code, clock)
 
     async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
         """Deal with every message of the batch: consumed, discarded or given back when this returns.
@@ -68,12 +60,12 @@ class OrchestrationRunner:
         was_loaded = state is None
         if state is None:
             state = await self._load(session)
-        work, useless = await self._sort(session, state, batch)
+        work, useless = await self._intake.sort(session, state, batch)
         state = session.state
         assert state is not None
         if not work:
-            if useless and not state.is_started:
-                useless = await self._keep_for_start(session, batch, useless)
+            if useless and (state.is_terminal or not state.is_started):
+                useless = await self._intake.keep_for_start(state, batch, useless)
             if useless:
                 await self._discard(session, state, useless, was_loaded=was_loaded)
             return
@@ -98,65 +90,6 @@ class OrchestrationRunner:
         if state.is_started and not state.is_terminal:
             self._sessions.loaded(session, loaded.events[-1].timestamp)
         return state
-
-    async def _sort(
-        self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]
-    ) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
-        """The messages to process and those that are of no use any more; early ones are given back here."""
-        started: ReceivedMessage | None = None
-        work: list[ReceivedMessage] = []
-        useless: list[ReceivedMessage] = []
-        early: list[ReceivedMessage] = []
-        for received in batch:
-            if isinstance(received.message.event, ExecutionStarted):
-                if started is None and await self._accepts_start(state, received):
-                    started = received
-                else:
-                    useless.append(received)
-        if started is not None and state.is_started:
-            state = self._replace(session, state)
-        for received in batch:
-            if received is started:
-                work.append(received)
-            if isinstance(received.message.event, ExecutionStarted):
-                continue
-            starts = started is not None and _same_execution(started, received)
-            match classify(state, received, starts=starts):
-                case "process":
-                    work.append(received)
-                case "defer":
-                    early.append(received)
-                case "discard":
-                    useless.append(received)
-        if early:
-            await self._hub.abandon(early)
-            batch[:] = [received for received in batch if received not in early]
-        return work, useless
-
-    async def _accepts_start(self, state: OrchestrationState, received: ReceivedMessage) -> bool:
-        """Whether a start begins a new execution; a parent whose child cannot start is told."""
-        event = received.message.event
-        assert isinstance(event, ExecutionStarted)
-        match judge_start(state, received.message):
-            case "start":
-                return True
-            case "duplicate":
-                return False
-            case "conflict":
-                if event.parent_instance is None:
-                    return True
-                reply = conflict_reply(state, received.message, now=self._clock.now())
-                if reply is not None:
-                    await self._hub.send(reply)
-                return False
-
-    def _replace(self, session: Session, state: OrchestrationState) -> OrchestrationState:
-        """Begin anew: a client has replaced the execution that `state` describes."""
-        if state.execution_id is not None:
-            self._code.forget(session.instance_id, state.execution_id)
-        session.state = OrchestrationState(session.instance_id)
-        session.timers = set()
-        return session.state
 
     async def _episode(self, state: OrchestrationState, turn: OrchestratorTurn | None) -> EpisodeOutcome:
         """Run the code, and go on with the next generation as long as it continues as new."""
@@ -237,27 +170,6 @@ class OrchestrationRunner:
         for execution_id, timers in stale.items():
             await self._hub.withdraw_timers(instance_id, execution_id, timers)
 
-    async def _keep_for_start(
-        self, session: Session, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
-    ) -> list[ReceivedMessage]:
-        """Give back what came before the start of a pending instance; returns what remains useless.
-
-        The reference loses events that overtake a (scheduled) start; the API promises to keep them.
-        """
-        early = [one for one in useless if isinstance(one.message.event, _KEPT_FOR_START)]
-        if not early:
-            return useless
-        row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
-        if row is None or row.runtime_status is not OrchestrationStatus.Pending:
-            return useless
-        delay = None
-        if row.scheduled_start_time is not None and row.scheduled_start_time > self._clock.now():
-            remaining = (row.scheduled_start_time - self._clock.now()) / TICKS_PER_SECOND
-            delay = min(remaining + _AFTER_START, _LONGEST_HOLD)
-        await self._hub.abandon(early, delay=delay)
-        batch[:] = [one for one in batch if one not in early]
-        return [one for one in useless if one not in early]
-
     async def _discard(
         self,
         session: Session,
@@ -305,12 +217,6 @@ class OrchestrationRunner:
         )
         self._sessions.drop_state(session)
         self._diagnostics.report_once(finding)
-
-
-def _same_execution(start: ReceivedMessage, received: ReceivedMessage) -> bool:
-    meant = received.message.target.execution_id
-    own = start.message.target.execution_id
-    return not meant or own is None or meant.casefold() == own.casefold()
 
 
 def _new_id() -> str:

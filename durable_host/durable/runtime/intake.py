@@ -1,0 +1,119 @@
+"""What the messages of a batch are good for, given the instance's state.
+
+Source: spec/task-hub-storage.md, sections 8.2 to 8.4.
+"""
+
+from durable_host.clock import Clock
+from durable_host.durable.engine.delivery import classify, conflict_reply, judge_start
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+)
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.runtime.session import Session
+from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
+
+_KEPT_FOR_START = (EventRaised, ExecutionSuspended, ExecutionResumed)
+_AFTER_START = 0.5
+_LONGEST_HOLD = 600.0
+
+
+class Intake:
+    """Sorts batches. What is given back here is taken out of the batch."""
+
+    def __init__(self, hub: TaskHub, code: UserCode, clock: Clock) -> None:
+        self._hub = hub
+        self._code = code
+        self._clock = clock
+
+    async def sort(
+        self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]
+    ) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
+        """The messages to process and those that are of no use any more; early ones are given back here."""
+        started: ReceivedMessage | None = None
+        work: list[ReceivedMessage] = []
+        useless: list[ReceivedMessage] = []
+        early: list[ReceivedMessage] = []
+        for received in batch:
+            if isinstance(received.message.event, ExecutionStarted):
+                if started is None and await self._accepts_start(state, received):
+                    started = received
+                else:
+                    useless.append(received)
+        if started is not None and state.is_started:
+            state = self._replace(session, state)
+        for received in batch:
+            if received is started:
+                work.append(received)
+            if isinstance(received.message.event, ExecutionStarted):
+                continue
+            starts = started is not None and _same_execution(started, received)
+            match classify(state, received, starts=starts):
+                case "process":
+                    work.append(received)
+                case "defer":
+                    early.append(received)
+                case "discard":
+                    useless.append(received)
+        if early:
+            await self._hub.abandon(early)
+            batch[:] = [received for received in batch if received not in early]
+        return work, useless
+
+    async def _accepts_start(self, state: OrchestrationState, received: ReceivedMessage) -> bool:
+        """Whether a start begins a new execution; a parent whose child cannot start is told."""
+        event = received.message.event
+        assert isinstance(event, ExecutionStarted)
+        match judge_start(state, received.message):
+            case "start":
+                return True
+            case "duplicate":
+                return False
+            case "conflict":
+                if event.parent_instance is None:
+                    return True
+                reply = conflict_reply(state, received.message, now=self._clock.now())
+                if reply is not None:
+                    await self._hub.send(reply)
+                return False
+
+    def _replace(self, session: Session, state: OrchestrationState) -> OrchestrationState:
+        """Begin anew: a client has replaced the execution that `state` describes."""
+        if state.execution_id is not None:
+            self._code.forget(session.instance_id, state.execution_id)
+        session.state = OrchestrationState(session.instance_id)
+        session.timers = set()
+        return session.state
+
+    async def keep_for_start(
+        self, state: OrchestrationState, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
+    ) -> list[ReceivedMessage]:
+        """Give back what came before the start of a pending instance; returns what remains useless.
+
+        The reference loses events that overtake a (scheduled) start; the API promises to keep them.
+        """
+        early = [one for one in useless if isinstance(one.message.event, _KEPT_FOR_START)]
+        if not early:
+            return useless
+        row = await self._hub.get_instance(state.instance_id, fetch_input=False, fetch_output=False)
+        is_coming = row is not None and row.runtime_status is OrchestrationStatus.Pending
+        if row is None or not is_coming or row.execution_id == state.execution_id:
+            return useless
+        delay = None
+        if row.scheduled_start_time is not None and row.scheduled_start_time > self._clock.now():
+            remaining = (row.scheduled_start_time - self._clock.now()) / TICKS_PER_SECOND
+            delay = min(remaining + _AFTER_START, _LONGEST_HOLD)
+        await self._hub.abandon(early, delay=delay)
+        batch[:] = [one for one in batch if one not in early]
+        return [one for one in useless if one not in early]
+
+
+def _same_execution(start: ReceivedMessage, received: ReceivedMessage) -> bool:
+    meant = received.message.target.execution_id
+    own = start.message.target.execution_id
+    return not meant or own is None or meant.casefold() == own.casefold()
