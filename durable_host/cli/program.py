@@ -5,22 +5,46 @@ Commands are imported when they are run, so that `func start` pays for nothing b
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from importlib import import_module
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
 import durable_host
 from durable_host.cli import failure
-from durable_host.config import suggestion
+from durable_host.cli.lazy_group import Commands, LazyGroup
 from durable_host.errors import EXIT_STOPPED, HostError
 
-COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+COMMANDS: Final[Commands] = {
+    "init": ("durable_host.cli.init:init", "Make a new function app."),
+    "new": ("durable_host.cli.new:new", "Add a function to the app, from a template."),
     "start": ("durable_host.cli.start:start", "Run the function app of this folder."),
+    "exec": ("durable_host.cli.exec_command:exec_command", "Run a command (tests, say) against a host of its own."),
+    "doctor": ("durable_host.cli.doctor:doctor", "Find out what is wrong, and how to mend it."),
+    "durable": ("durable_host.cli.durable:durable", "Start, look at and control durable instances; no host needed."),
+    "settings": ("durable_host.cli.settings:settings", "List, add and delete app settings in local.settings.json."),
+    "templates": ("durable_host.cli.template_list:templates", "List the templates of 'func new'."),
+    "pack": ("durable_host.cli.pack:pack", "Make the zip file that is deployed to Azure."),
+    "completion": ("durable_host.cli.completion:completion", "Completion of commands and options for your shell."),
+    "bundles": ("durable_host.cli.bundles:bundles", "Extension bundles: this host needs none."),
+    "function": ("durable_host.cli.new:function", "Commands of functions: 'func function new' is 'func new'."),
     "host": ("durable_host.cli.start:host", "Commands of the host: 'func host start' is 'func start'."),
 }
-"""Command → (module:attribute, line of the help)."""
+
+SECTIONS: Final = (
+    ("Everyday", ("init", "new", "start", "exec", "doctor")),
+    ("Durable Functions", ("durable",)),
+    ("The app", ("settings", "templates", "pack")),
+    ("Other", ("completion", "bundles", "function", "host")),
+)
+
+_AZURE: Final = "works on Azure itself and is not part of this program; use Core Tools or the Azure CLI for it."
+ELSEWHERE: Final = {
+    "azure": f"'func azure' {_AZURE}",
+    "azurecontainerapps": f"'func azurecontainerapps' {_AZURE}",
+    "kubernetes": f"'func kubernetes' {_AZURE}",
+    "extensions": "'func extensions' installs .NET extensions; this host serves triggers and bindings without any.",
+}
 
 SETTINGS: Final[dict[str, Any]] = {
     "help_option_names": ["-h", "--help"],
@@ -28,39 +52,37 @@ SETTINGS: Final[dict[str, Any]] = {
     "max_content_width": 100,
 }
 
+EXAMPLES: Final = """\b
+Examples:
+  func init my-app --python && cd my-app
+  func new --template "HTTP trigger" --name hello
+  func start
+  func exec -- pytest
+  func durable get-instances --runtime-status running
+"""
 
-class Program(click.Group):
-    """A group whose commands are imported on first use."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
-        return getattr(import_module(module), attribute)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+class Program(LazyGroup):
+    """The top of the command line."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0].lower()
-        if name == "help":
-            return "help", click.Command("help", callback=lambda: click.echo(ctx.get_help())), []
-        if name == "version":
+        if args[0].lower() == "version":
             return "version", click.Command("version", callback=lambda: click.echo(durable_host.__version__)), []
-        if name not in COMMANDS and not name.startswith("-"):
-            meant = suggestion.closest(name, COMMANDS)
-            hint = f" Did you mean '{meant}'?" if meant else ""
-            raise click.UsageError(f"unknown command '{args[0]}'.{hint} 'func --help' lists the commands.", ctx)
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=Program, context_settings=SETTINGS, invoke_without_command=True)
+@click.group(
+    cls=Program,
+    commands_of=COMMANDS,
+    sections=SECTIONS,
+    elsewhere=ELSEWHERE,
+    aliases={"bundle": "bundles"},
+    context_settings=SETTINGS,
+    invoke_without_command=True,
+    epilog=EXAMPLES,
+)
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")

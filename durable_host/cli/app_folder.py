@@ -1,0 +1,22 @@
+"""Which folder a command works in: the one it is typed in, or `--script-root`."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from durable_host.config import project
+
+
+def working_folder(ctx: click.Context) -> Path:
+    """The folder of `--script-root`, else the current one. Raises UsageError when it is no folder."""
+    given = cast("dict[str, Any]", ctx.find_root().obj or {}).get("script_root")
+    folder = Path(given) if given else Path.cwd()
+    if not folder.is_dir():
+        raise click.UsageError(f"--script-root '{folder}' is no folder.")
+    return folder.resolve()
+
+
+def app_root(ctx: click.Context) -> Path:
+    """The app's folder, here or above. Raises ConfigurationError when there is none."""
+    return project.find_root(working_folder(ctx))

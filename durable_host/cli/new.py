@@ -1,0 +1,197 @@
+"""`func new`, also as `func function new` and `func function create`.
+
+Source: spec/functions-host.md, section 8.10.
+"""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from durable_host.cli import prompts
+from durable_host.cli.app_folder import app_root
+from durable_host.cli.colour import DIM, GREEN, YELLOW, is_coloured, painted
+from durable_host.cli.scaffold import catalog
+from durable_host.cli.scaffold.catalog import Ask, Model, Template
+from durable_host.cli.scaffold.creation import Target, create, default_of, missing_settings
+from durable_host.errors import UsageError
+
+_NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,126}[a-zA-Z0-9]")
+_VALUES: Final = {
+    "auth_level": ("-a", "--authlevel"),
+    "route": ("--route",),
+    "schedule": ("--schedule",),
+    "path": ("--path",),
+    "queue_name": ("--queue-name",),
+    "connection": ("--connection",),
+    "event_hub_name": ("--event-hub-name",),
+    "topic_name": ("--topic-name",),
+    "subscription_name": ("--subscription-name",),
+    "database_name": ("--database-name",),
+    "container_name": ("--container-name",),
+}
+_HELP: Final = {
+    "auth_level": "Who may call an HTTP trigger: function, anonymous or admin.",
+    "route": "Route of an HTTP trigger.",
+    "schedule": "When a timer fires, such as '0 */5 * * * *'.",
+    "path": "Which blobs trigger, such as 'container/{name}'.",
+    "queue_name": "Queue that triggers.",
+    "connection": "App setting with the connection.",
+}
+HELP: Final = """Add a function to the app, from a template.
+
+It goes to the end of function_app.py, into a blueprint with --file, or, in an app of the V1 model, into a folder of
+its own. What is not given is asked for, or gets its default when nobody can be asked.
+
+\b
+Examples:
+  func new
+  func new --template "HTTP trigger" --name hello --authlevel anonymous
+  func new --template "Timer Trigger" --name cleanup --schedule "0 0 3 * * *" --file jobs.py
+  func new --template "Durable Functions human interaction" --name Approval
+
+'func templates list' shows the templates.
+"""
+
+
+@click.pass_context
+def _new(ctx: click.Context, **given: Any) -> None:
+    root = app_root(ctx)
+    _check(given)
+    target = _target(root, given["file"])
+    asking = prompts.is_interactive()
+    template = _template(given["template"], given["name"], target.model, asking)
+    name = _name(given["name"], template, asking)
+    values = {key: given[key] for key in _VALUES if given.get(key)}
+    if asking:
+        for ask in template.asks:
+            if ask.key not in values:
+                values[ask.key] = prompts.ask(ask.question, default_of(ask.default, name), _check_of(ask))
+    create(target, template, name, values, click.echo)
+    coloured = is_coloured(sys.stdout)
+    shown = template.name_in(target.model)
+    text = f'The function "{name}" was created successfully from the "{shown}" template.'
+    click.echo(painted(text, GREEN, coloured))
+    for setting in missing_settings(root, {ask.key: values.get(ask.key, ask.default) for ask in template.asks}):
+        click.echo(f"It needs a connection: func settings add {setting} <connection string>")
+    if not template.is_served:
+        note = f"'{shown}' runs in Azure; here it is listed as not served, and the other functions run."
+        click.echo(painted(note, YELLOW, coloured))
+    elif template.is_durable:
+        click.echo(painted("Install its package: python -m pip install -r requirements.txt", DIM, coloured))
+
+
+def _check(given: dict[str, Any]) -> None:
+    language: str = given["language"] or "python"
+    if language.lower() != "python":
+        raise UsageError(f"Language '{language}' is not served here: this program runs apps written in Python.")
+    if given["csx"]:
+        raise UsageError("--csx is for C# scripts; this program runs apps written in Python.")
+    level: str | None = given["auth_level"]
+    if level is not None and level.lower() not in catalog.AUTH_LEVELS:
+        raise UsageError(
+            f"Unable to configure Authorization level '{level}'.",
+            remedy=f"Choose one of {', '.join(catalog.AUTH_LEVELS)}.",
+        )
+    if given["name"] is not None:
+        _checked_name(given["name"])
+
+
+def _target(root: Path, file: str | None) -> Target:
+    from durable_host.config import local_settings
+
+    settings = local_settings.read(root / local_settings.FILE_NAME, [])
+    script = settings.values.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
+    is_v1 = not (root / script).exists() and (
+        (root / "getting_started.md").exists() or any(root.glob("*/function.json"))
+    )
+    if file is None or (path := (root / file).resolve()) == (root / script).resolve():
+        return Target(root, "V1" if is_v1 else "V2", script)
+    if is_v1:
+        raise UsageError("--file is for apps of the V2 programming model; here each function is a folder.")
+    if path.suffix != ".py":
+        path = path.with_name(f"{path.name}.py")
+    if root.resolve() not in path.parents:
+        raise UsageError(f"--file '{file}' is outside the app's folder '{root}'.")
+    parts = path.relative_to(root.resolve()).with_suffix("").parts
+    if not all(part.isidentifier() for part in parts):
+        raise UsageError(f"--file '{file}' cannot be imported: names of modules are letters, digits and underscores.")
+    return Target(root.resolve(), "V2", script, path)
+
+
+def _template(text: str | None, name: str | None, model: Model, asking: bool) -> Template:
+    if text is not None:
+        return catalog.find(text, model)
+    if not asking:
+        missing = "--template" if name is not None else "--template, and --name"
+        raise UsageError(
+            f"Running with stdin\\stdout redirected. Command must specify {missing} explicitly.",
+            remedy='func new --template "HTTP trigger" --name hello',
+        )
+    known = catalog.of_model(model)
+    labels = [template.name_in(model) or "" for template in known]
+    return known[prompts.choose("Select a template for your function", labels)]
+
+
+def _name(text: str | None, template: Template, asking: bool) -> str:
+    if text is not None:
+        return text
+    if not asking:
+        raise UsageError(
+            "Running with stdin\\stdout redirected. Command must specify --template, and --name explicitly.",
+            remedy=f'func new --template "{template.name}" --name {template.default_name}',
+        )
+    return prompts.ask("Function name", template.default_name, _asked_name)
+
+
+def _checked_name(name: str) -> str:
+    import keyword
+
+    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise UsageError(
+            f'"{name}" is not a valid function name.',
+            cause="A name begins with a letter, ends with a letter or digit, has letters, digits and underscores "
+            "between, 2 to 128 characters in all, and is no keyword of Python.",
+        )
+    return name
+
+
+def _asked_name(name: str) -> str:
+    try:
+        return _checked_name(name.strip())
+    except UsageError as error:
+        raise click.BadParameter(f"{error.message} {error.cause}") from None
+
+
+def _check_of(ask: Ask) -> Any:
+    def check(text: str) -> str:
+        if ask.key == "auth_level" and text.strip().lower() not in catalog.AUTH_LEVELS:
+            raise click.BadParameter(f"choose one of {', '.join(catalog.AUTH_LEVELS)}")
+        return text.strip()
+
+    return check
+
+
+def _command(name: str) -> click.Command:
+    command = click.command(name, help=HELP)(_new)
+    options: list[click.Parameter] = [
+        click.Option(["-l", "--language"], metavar="NAME", help="Language of the app: python."),
+        click.Option(["-t", "--template"], metavar="NAME", help="Template to start from."),
+        click.Option(["-n", "--name"], metavar="NAME", help="Name of the function."),
+        click.Option(["-f", "--file"], metavar="PATH", help="Put it into a blueprint in this file (V2)."),
+        *(
+            click.Option([*names, key], metavar="TEXT", help=_HELP.get(key), hidden=key not in _HELP)
+            for key, names in _VALUES.items()
+        ),
+        click.Option(["--csx"], is_flag=True, hidden=True),
+    ]
+    command.params = options
+    return command
+
+
+new: Final = _command("new")
+function: Final = click.Group(
+    "function", commands={"new": new, "create": _command("create")}, help="Commands of functions."
+)

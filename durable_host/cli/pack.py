@@ -1,0 +1,109 @@
+"""`func pack`: the zip file of an app, honouring `.funcignore`.
+
+Source: spec/functions-host.md, section 8.11.
+"""
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from durable_host.cli.app_folder import working_folder
+from durable_host.cli.ignore_rules import IgnoreRules
+from durable_host.config import project
+from durable_host.errors import ConfigurationError, UsageError
+
+IGNORE_FILE: Final = ".funcignore"
+_NEVER: Final = (
+    ".git/", ".venv/", "/venv/", "/env/", ".azurite/", "__pycache__/", "*.pyc", ".funcignore", ".gitignore",
+    "local.settings.json", ".vscode/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "/.durable-host/",
+)  # fmt: skip
+"""What no deployment needs, whatever .funcignore says; the first lines of the rules."""
+
+
+@click.command()
+@click.argument("folder", required=False)
+@click.option("-o", "--output", metavar="PATH", help="Zip file to write, or the folder to put it into.")
+@click.option("--no-build", is_flag=True, help="Understood; nothing is built here anyway.")
+@click.option("--build-native-deps", is_flag=True, help="Not done here: needs the image of Azure.")
+@click.pass_context
+def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: bool, build_native_deps: bool) -> None:
+    """Make the zip file of the app in FOLDER (here when none is given), as it is deployed to Azure.
+
+    What .funcignore lists is left out, and virtual environments, caches and local.settings.json always are. Packages
+    are not put in: Azure installs requirements.txt when it is deployed with a remote build.
+    """
+    if build_native_deps:
+        raise UsageError(
+            "--build-native-deps is not served here.",
+            cause="It builds packages inside an image of Azure Functions.",
+            remedy="Deploy with a remote build: Azure installs requirements.txt itself.",
+        )
+    root = project.find_root(working_folder(ctx) / (folder or "."))
+    archive = _archive(root, output)
+    count = write_archive(root, archive)
+    click.echo(f"Created {archive} ({count} files).")
+    if not (root / ".python_packages").is_dir():
+        click.echo("Packages are not in it: deploy with a remote build, which installs requirements.txt.")
+
+
+def write_archive(root: Path, archive: Path) -> int:
+    """Write the zip file and return the number of files in it. Raises ConfigurationError."""
+    try:
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=archive.parent, prefix=f".{archive.name}-")
+    except OSError as error:
+        raise _unwritable(archive, error) from error
+    try:
+        files = [
+            path for path in packed_files(root) if path.resolve() not in (archive.resolve(), Path(temporary).resolve())
+        ]
+        with os.fdopen(descriptor, "wb") as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as target:
+            for path in files:
+                entry = zipfile.ZipInfo.from_file(path, path.relative_to(root).as_posix(), strict_timestamps=False)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                target.writestr(entry, path.read_bytes())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, archive)
+    except OSError as error:
+        raise _unwritable(archive, error) from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return len(files)
+
+
+def packed_files(root: Path) -> list[Path]:
+    """The files that are deployed, sorted."""
+    try:
+        own = (root / IGNORE_FILE).read_text("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        own = []
+    always, rules = IgnoreRules(_NEVER), IgnoreRules(own)
+
+    def walk(folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            name = path.relative_to(root).as_posix()
+            is_folder = path.is_dir()
+            if any(each.leaves_out(name, is_folder=is_folder) for each in (always, rules)):
+                continue
+            if is_folder and not path.is_symlink():
+                yield from walk(path)
+            elif path.is_file():
+                yield path
+
+    return list(walk(root))
+
+
+def _archive(root: Path, output: str | None) -> Path:
+    if output is None:
+        return Path.cwd() / f"{root.name}.zip"
+    path = Path(output).absolute()
+    return path if path.suffix == ".zip" and not path.is_dir() else path / f"{root.name}.zip"
+
+
+def _unwritable(archive: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"'{archive}' cannot be written.", cause=str(error), code="DH1033")

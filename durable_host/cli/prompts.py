@@ -1,0 +1,42 @@
+"""Questions to the person at the terminal."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import click
+
+from durable_host.config import suggestion
+
+
+def is_interactive() -> bool:
+    """True when both ends of the conversation are a terminal."""
+    try:
+        return sys.stdin.isatty() and sys.stdout.isatty()
+    except (ValueError, AttributeError):
+        return False
+
+
+def choose(question: str, options: Sequence[str], default: int = 1) -> int:
+    """Show numbered options and ask for one, by number or name. Returns its index."""
+    click.echo(f"{question}:")
+    width = len(str(len(options)))
+    for number, option in enumerate(options, 1):
+        click.echo(f"{number:>{width}}. {option}")
+
+    def read(text: str) -> int:
+        if text.strip().isdigit() and 1 <= int(text) <= len(options):
+            return int(text) - 1
+        for index, option in enumerate(options):
+            if option.casefold() == text.strip().casefold():
+                return index
+        meant = suggestion.closest(text, options)
+        raise click.BadParameter(
+            f"'{text}' is none of them" + (f"; did you mean '{meant}'?" if meant else f" (1 to {len(options)}).")
+        )
+
+    return click.prompt("Choose option", default=str(default), value_proc=read)
+
+
+def ask(question: str, default: str | None = None, check: Callable[[str], str] | None = None) -> str:
+    """Ask for a text; `check` returns it (maybe mended) or raises BadParameter."""
+    return click.prompt(question, default=default, value_proc=check)

@@ -1,0 +1,216 @@
+"""The templates of `func new`: names, what they ask for, and where they can be used.
+
+Source: spec/functions-host.md, section 8.10.
+"""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from durable_host.config import suggestion
+from durable_host.errors import UsageError
+
+Model = Literal["V1", "V2"]
+AUTH_LEVELS: Final = ("function", "anonymous", "admin")
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """A value that a template needs. `default` may hold `$name` for the function's name."""
+
+    key: str
+    question: str
+    default: str
+
+
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """`name` is that of the V2 model, `v1_name` of the V1 model (None: not there). `key` names the files."""
+
+    key: str
+    name: str
+    v1_name: str | None = None
+    default_name: str
+    asks: tuple[Ask, ...] = ()
+    is_durable: bool = False
+    is_served: bool = True
+    aliases: tuple[str, ...] = ()
+
+    def name_in(self, model: Model) -> str | None:
+        return self.name if model == "V2" else self.v1_name
+
+
+_AUTH: Final = Ask("auth_level", "Auth level (function, anonymous, admin)", "function")
+_ROUTE: Final = Ask("route", "Route", "$name")
+_SCHEDULE: Final = Ask("schedule", "Schedule (second minute hour day month weekday)", "0 */5 * * * *")
+_CONTAINER: Final = Ask("path", "Path of the blobs", "samples-workitems/{name}")
+
+
+def _connection(default: str) -> Ask:
+    return Ask("connection", "App setting with the connection", default)
+
+
+_FOREIGN: Final = {
+    "eventgrid_trigger": ("EventGrid trigger", "Azure Event Grid trigger", "EventGridTrigger", ()),
+    "eventhub_trigger": (
+        "EventHub trigger",
+        "Azure Event Hub trigger",
+        "EventHubTrigger",
+        (Ask("event_hub_name", "Name of the event hub", "samples-workitems"), _connection("EventHubConnection")),
+    ),
+    "servicebus_queue_trigger": (
+        "ServiceBus Queue trigger",
+        "Azure Service Bus Queue trigger",
+        "ServiceBusQueueTrigger",
+        (Ask("queue_name", "Name of the queue", "myqueue"), _connection("ServiceBusConnection")),
+    ),
+    "servicebus_topic_trigger": (
+        "ServiceBus Topic trigger",
+        "Azure Service Bus Topic trigger",
+        "ServiceBusTopicTrigger",
+        (
+            Ask("topic_name", "Name of the topic", "mytopic"),
+            Ask("subscription_name", "Name of the subscription", "mysubscription"),
+            _connection("ServiceBusConnection"),
+        ),
+    ),
+    "cosmosdb_trigger": (
+        "CosmosDB trigger",
+        "Azure Cosmos DB trigger",
+        "CosmosDBTrigger",
+        (
+            Ask("database_name", "Name of the database", "mydatabase"),
+            Ask("container_name", "Name of the container", "mycontainer"),
+            _connection("CosmosDBConnection"),
+        ),
+    ),
+}
+
+TEMPLATES: Final = (
+    Template(
+        key="http_trigger",
+        name="HTTP trigger",
+        v1_name="HTTP trigger",
+        default_name="HttpTrigger",
+        asks=(_AUTH, _ROUTE),
+    ),
+    Template(
+        key="timer_trigger",
+        name="Timer Trigger",
+        v1_name="Timer trigger",
+        default_name="TimerTrigger",
+        asks=(_SCHEDULE,),
+    ),
+    Template(
+        key="blob_trigger",
+        name="Blob trigger",
+        v1_name="Azure Blob Storage trigger",
+        default_name="BlobTrigger",
+        asks=(_CONTAINER, _connection("AzureWebJobsStorage")),
+    ),
+    Template(
+        key="queue_trigger",
+        name="Queue trigger",
+        v1_name="Azure Queue Storage trigger",
+        default_name="QueueTrigger",
+        asks=(Ask("queue_name", "Name of the queue", "myqueue-items"), _connection("AzureWebJobsStorage")),
+    ),
+    *(
+        Template(key=key, name=name, v1_name=v1_name, default_name=default, asks=asks, is_served=False)
+        for key, (name, v1_name, default, asks) in _FOREIGN.items()
+    ),
+    Template(
+        key="durable_orchestrator",
+        name="Durable Functions orchestrator",
+        v1_name="Durable Functions orchestrator",
+        default_name="Orchestrator",
+        is_durable=True,
+        aliases=("orchestrator",),
+    ),
+    Template(
+        key="durable_activity",
+        name="Durable Functions activity",
+        v1_name="Durable Functions activity",
+        default_name="Activity",
+        is_durable=True,
+        aliases=("activity",),
+    ),
+    Template(
+        key="durable_entity",
+        name="Durable Functions entity",
+        v1_name="Durable Functions entity",
+        default_name="Counter",
+        is_durable=True,
+        aliases=("entity",),
+    ),
+    Template(
+        key="durable_http_starter",
+        name="Durable Functions HTTP starter",
+        v1_name="Durable Functions HTTP starter",
+        default_name="HttpStart",
+        asks=(_AUTH, Ask("route", "Route", "orchestrators/{functionName}")),
+        is_durable=True,
+        aliases=("Durable Functions client starter", "starter"),
+    ),
+    Template(
+        key="durable_chaining",
+        name="Durable Functions function chaining",
+        default_name="Chain",
+        asks=(_AUTH, _ROUTE),
+        is_durable=True,
+        aliases=("chaining",),
+    ),
+    Template(
+        key="durable_fan_out",
+        name="Durable Functions fan-out/fan-in",
+        default_name="FanOut",
+        asks=(_AUTH, _ROUTE),
+        is_durable=True,
+        aliases=("fan-out", "fan-out/fan-in"),
+    ),
+    Template(
+        key="durable_human_interaction",
+        name="Durable Functions human interaction",
+        default_name="Approval",
+        asks=(_AUTH, _ROUTE, Ask("queue_name", "Queue of the decisions", "approval-queue")),
+        is_durable=True,
+        aliases=("Durable Functions approval", "approval", "human interaction"),
+    ),
+    Template(
+        key="durable_monitor",
+        name="Durable Functions monitor",
+        default_name="Monitor",
+        asks=(_AUTH, _ROUTE),
+        is_durable=True,
+        aliases=("monitor",),
+    ),
+    Template(
+        key="durable_aggregator",
+        name="Durable Functions aggregator",
+        default_name="Total",
+        asks=(_AUTH, Ask("route", "Route", "$name/{key}")),
+        is_durable=True,
+        aliases=("aggregator",),
+    ),
+)
+
+
+def of_model(model: Model) -> Sequence[Template]:
+    """The templates that can be used in an app of this programming model."""
+    return [template for template in TEMPLATES if template.name_in(model) is not None]
+
+
+def find(name: str, model: Model) -> Template:
+    """The template of this name in either model's spelling (case does not count). Raises UsageError."""
+    wanted = name.strip().casefold()
+    known = of_model(model)
+    for template in known:
+        names = (template.name, template.v1_name or "", *template.aliases)
+        if wanted in {candidate.casefold() for candidate in names if candidate}:
+            return template
+    names = [text for template in known if (text := template.name_in(model))]
+    meant = suggestion.closest(name, [*names, *(alias for template in known for alias in template.aliases)])
+    hint = f"Did you mean '{meant}'? " if meant else ""
+    elsewhere = " (it is there for the V2 model)" if any(wanted == t.name.casefold() for t in TEMPLATES) else ""
+    raise UsageError(
+        f'Can\'t find template "{name}" in "python"{elsewhere}.', remedy=f"{hint}'func templates list' shows them all."
+    )

@@ -1,0 +1,157 @@
+"""Puts a function from a template into an app of either programming model."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from string import Template as Text
+
+import msgspec
+
+from durable_host.cli.files import write_atomically
+from durable_host.cli.scaffold import module_edit, rendering
+from durable_host.cli.scaffold.catalog import Model, Template
+from durable_host.cli.scaffold.module_text import FUNCTIONS, Container, ModuleText
+from durable_host.cli.scaffold.source_file import SourceFile
+from durable_host.config import json_text
+from durable_host.errors import ConfigurationError, UsageError
+
+Report = Callable[[str], None]
+_NEW_APP = f"import {FUNCTIONS} as func\n\napp = func.FunctionApp()\n"
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a function goes. `script` is the V2 app's main file; `blueprint` another file below `root`, or None."""
+
+    root: Path
+    model: Model
+    script: str = "function_app.py"
+    blueprint: Path | None = None
+
+
+def create(target: Target, template: Template, name: str, values: Mapping[str, str], report: Report) -> None:
+    """Write the function. Nothing is written when anything is wrong (UsageError, ConfigurationError)."""
+    values = _complete(template, name, values)
+    if target.model == "V1":
+        _create_folder(target.root, template, name, values, report)
+    elif target.blueprint is None:
+        _append_to_app(target, template, values, report)
+    else:
+        _append_to_blueprint(target, target.blueprint, template, values, report)
+    if template.is_durable:
+        _require_durable(target.root, report)
+
+
+def default_of(default: str, name: str) -> str:
+    """A default value with the function's name in place of `$name`."""
+    return Text(default).substitute(name=name)
+
+
+def _complete(template: Template, name: str, values: Mapping[str, str]) -> dict[str, str]:
+    complete = {ask.key: values.get(ask.key) or default_of(ask.default, name) for ask in template.asks}
+    level = complete.get("auth_level", "function")
+    complete |= {"auth_level": level.upper(), "auth_level_lower": level.lower()}
+    return {**complete, "name": name, "activity_name": f"{name}_step"}
+
+
+def _append_to_app(target: Target, template: Template, values: Mapping[str, str], report: Report) -> None:
+    file = SourceFile.read(target.root / target.script)
+    text = file.text if file.text.strip() else _NEW_APP
+    module = ModuleText(text, target.script)
+    if template.is_durable:
+        app = _app_of(module)
+        if not app.is_durable:
+            module = ModuleText(module_edit.as_durable(module, app), target.script)
+    snippet = rendering.render(f"v2/{template.key}.py", {**values, "app": _app_of(module).variable})
+    edited = module_edit.with_functions(module, snippet)
+    report(f"Appending to {file.path}")
+    file.write(edited)
+
+
+def _append_to_blueprint(
+    target: Target, path: Path, template: Template, values: Mapping[str, str], report: Report
+) -> None:
+    main, file = SourceFile.read(target.root / target.script), SourceFile.read(path)
+    app_module = ModuleText(main.text if main.text.strip() else _NEW_APP, target.script)
+    app = _app_of(app_module)
+    module = ModuleText(
+        file.text if file.text.strip() else module_edit.new_blueprint(durable=template.is_durable), path.name
+    )
+    blueprint = module.container("blueprint")
+    if blueprint is None:
+        raise ConfigurationError(
+            f"{path.name} holds no Blueprint to which a function could be added.",
+            remedy=f"Add 'bp = func.Blueprint()' to {path.name} (import azure.functions as func), or name a new file.",
+            code="DH1034",
+        )
+    if template.is_durable and not blueprint.is_durable:
+        module = ModuleText(module_edit.as_durable(module, blueprint), path.name)
+    clash = _defined(template, values) & app_module.function_names
+    if clash:
+        raise UsageError(f"{target.script} has a '{min(clash)}' already.", remedy="Choose another name with --name.")
+    snippet = rendering.render(f"v2/{template.key}.py", {**values, "app": blueprint.variable})
+    edited = module_edit.with_functions(module, snippet)
+    dotted = ".".join(path.relative_to(target.root).with_suffix("").parts)
+    registered = module_edit.with_blueprint(app_module, app, dotted, blueprint.variable)
+    report(f"{'Appending to' if path.exists() else 'Writing'} {path}")
+    file.write(edited)
+    if registered != main.text:
+        report(f"Registering {blueprint.variable} of {dotted} in {main.path}")
+        main.write(registered)
+
+
+def _defined(template: Template, values: Mapping[str, str]) -> set[str]:
+    snippet = rendering.render(f"v2/{template.key}.py", {**values, "app": "app"})
+    return ModuleText(snippet, template.name).function_names
+
+
+def _app_of(module: ModuleText) -> Container:
+    app = module.container("app")
+    if app is None:
+        raise ConfigurationError(
+            f"{module.name} makes no FunctionApp, so there is nothing to add a function to.",
+            remedy="Add 'app = func.FunctionApp()' to it (import azure.functions as func).",
+            code="DH1035",
+        )
+    return app
+
+
+def _create_folder(root: Path, template: Template, name: str, values: Mapping[str, str], report: Report) -> None:
+    folder = root / name
+    if folder.exists():
+        raise UsageError(f"There is a '{name}' in '{root}' already.", remedy="Choose another name with --name.")
+    files = {file: rendering.render(f"v1/{template.key}/{file}", values) for file in ("__init__.py", "function.json")}
+    document = json.loads(files["function.json"])
+    for binding in document["bindings"]:
+        if binding.get("route") == name:
+            del binding["route"]
+    files["function.json"] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    for file, text in files.items():
+        report(f"Writing {folder / file}")
+        write_atomically(folder / file, text)
+
+
+def _require_durable(root: Path, report: Report) -> None:
+    """Durable Functions need their package, and a task hub needs its name in host.json only when one is wanted."""
+    file = SourceFile.read(root / "requirements.txt")
+    names = {line.split("#")[0].strip().lower().replace("_", "-") for line in file.text.splitlines()}
+    if any(name.startswith("azure-functions-durable") for name in names):
+        return
+    text = file.text if not file.text or file.text.endswith("\n") else file.text + "\n"
+    report("Adding azure-functions-durable to requirements.txt")
+    file.write(f"{text}azure-functions-durable\n")
+
+
+def missing_settings(root: Path, values: Mapping[str, str]) -> list[str]:
+    """Connections among the values for which local.settings.json has nothing."""
+    connection = values.get("connection")
+    try:
+        document = json_text.parse((root / "local.settings.json").read_text("utf-8-sig"))
+        known = {str(key).casefold() for key in document.get("Values", {})}
+    except (OSError, ValueError, AttributeError):
+        return []
+    if not connection or any(name.startswith(connection.casefold()) for name in known):
+        return []
+    return [connection]
+
+
+__all__ = ["Target", "create", "default_of", "missing_settings"]

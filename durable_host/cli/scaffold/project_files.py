@@ -1,0 +1,60 @@
+"""The files of a new app. Pure: name → text; the command writes them.
+
+Source: spec/functions-host.md, section 8.9.
+"""
+
+import json
+from typing import Final
+
+from durable_host.cli.scaffold import rendering
+from durable_host.cli.scaffold.catalog import Model
+
+CHANNELS: Final = {"GA": "", "Preview": ".Preview", "Experimental": ".Experimental"}
+"""Channel of the extension bundle → what it adds to the bundle's ID."""
+
+
+def project_files(model: Model, *, bundle_channel: str | None, docs: bool) -> dict[str, str]:
+    """Path → text, in the order in which they are written. `bundle_channel` None leaves the bundle out."""
+    files = {"requirements.txt": rendering.read("project/requirements.txt")}
+    if model == "V2":
+        files["function_app.py"] = rendering.read("project/function_app.py")
+    elif docs:
+        files["getting_started.md"] = rendering.read("project/getting_started.md")
+    files[".gitignore"] = rendering.read("project/gitignore")
+    files["host.json"] = _text(_host_json(bundle_channel))
+    files["local.settings.json"] = _text(_LOCAL_SETTINGS)
+    files[".vscode/extensions.json"] = rendering.read("project/extensions.json")
+    return files
+
+
+def docker_files(python_version: str) -> dict[str, str]:
+    """Dockerfile and .dockerignore for an image with this Python (`3.11`)."""
+    return {
+        "Dockerfile": rendering.render("project/Dockerfile", {"python": python_version}),
+        ".dockerignore": rendering.read("project/dockerignore"),
+    }
+
+
+_LOCAL_SETTINGS: Final = {
+    "IsEncrypted": False,
+    "Values": {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": "UseDevelopmentStorage=true"},
+}
+
+
+def _host_json(bundle_channel: str | None) -> dict[str, object]:
+    document: dict[str, object] = {
+        "version": "2.0",
+        "logging": {
+            "applicationInsights": {"samplingSettings": {"isEnabled": True, "excludedTypes": "Request"}},
+        },
+    }
+    if bundle_channel is not None:
+        document["extensionBundle"] = {
+            "id": f"Microsoft.Azure.Functions.ExtensionBundle{CHANNELS[bundle_channel]}",
+            "version": "[4.*, 5.0.0)",
+        }
+    return document
+
+
+def _text(document: object) -> str:
+    return json.dumps(document, indent=2) + "\n"

@@ -1,0 +1,43 @@
+"""A Python file of the app: read and written with its own line ends and byte order mark."""
+
+from pathlib import Path
+
+import msgspec
+
+from durable_host.cli.files import write_atomically
+from durable_host.cli.scaffold.module_text import ModuleText
+from durable_host.errors import ConfigurationError
+
+
+class SourceFile(msgspec.Struct, frozen=True):
+    """`text` has plain line feeds; `newline` and `mark` are what the file has."""
+
+    path: Path
+    text: str = ""
+    newline: str = "\n"
+    mark: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> "SourceFile":
+        """The file, empty when there is none. Raises ConfigurationError when it cannot be read as text."""
+        try:
+            content = path.read_bytes().decode("utf-8")
+        except FileNotFoundError:
+            return cls(path)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"'{path}' cannot be read.", cause=str(error), code="DH1032") from error
+        mark = "\ufeff" if content.startswith("\ufeff") else ""
+        text = content.removeprefix(mark)
+        newline = "\r\n" if "\r\n" in text else "\n"
+        return cls(path, text.replace("\r\n", "\n"), newline, mark)
+
+    @property
+    def module(self) -> ModuleText:
+        return ModuleText(self.text, self.path.name)
+
+    def write(self, text: str) -> None:
+        """Replace the content. Raises ConfigurationError when the file cannot be written."""
+        try:
+            write_atomically(self.path, self.mark + text.replace("\n", self.newline))
+        except OSError as error:
+            raise ConfigurationError(f"'{self.path}' cannot be written.", cause=str(error), code="DH1033") from error

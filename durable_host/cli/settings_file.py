@@ -1,0 +1,158 @@
+"""local.settings.json as something that is edited: order, indentation and unknown members stay.
+
+Source: spec/functions-host.md, sections 1.7 and 8.11.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any, Final, cast
+
+from durable_host.cli.files import write_atomically
+from durable_host.config import json_text, suggestion
+from durable_host.config.local_settings import FILE_NAME, text_of
+from durable_host.errors import ConfigurationError, UsageError
+
+_INDENT: Final = re.compile(r"^\{\s*?\n([ \t]+)", re.MULTILINE)
+_FALSE: Final = (None, False, "false", "False")
+
+
+class SettingsFile:
+    """The parsed file of `root`. Raises ConfigurationError when it cannot be used; a missing file is an empty one."""
+
+    def __init__(self, root: Path) -> None:
+        self.path: Final = root / FILE_NAME
+        self._text = self._read()
+        self._document = self._parse(self._text) if self._text.strip() else {"IsEncrypted": False, "Values": {}}
+        self.exists: Final = bool(self._text.strip())
+
+    @property
+    def is_encrypted(self) -> bool:
+        return self._member("IsEncrypted")[1] not in _FALSE
+
+    @property
+    def values(self) -> dict[str, str]:
+        """Name → value; nulls and what is no scalar are left out."""
+        section = self._section("Values", create=False)
+        return {name: text_of(value) for name, value in section.items() if isinstance(value, str | int | float | bool)}
+
+    @property
+    def connection_strings(self) -> dict[str, tuple[str, str | None]]:
+        """Name → (connection string, provider name)."""
+        found: dict[str, tuple[str, str | None]] = {}
+        for name, value in self._section("ConnectionStrings", create=False).items():
+            if isinstance(value, dict):
+                entry = {str(key).casefold(): text for key, text in cast("dict[str, Any]", value).items()}
+                found[name] = (str(entry.get("connectionstring", "")), entry.get("providername"))
+            else:
+                found[name] = (str(value), None)
+        return found
+
+    def set_value(self, name: str, value: str) -> None:
+        """Add or change a setting; an existing name keeps its spelling and place."""
+        section = self._section("Values")
+        section[_existing(section, name) or name] = value
+
+    def set_connection_string(self, name: str, value: str) -> None:
+        """Add or change a connection string; the provider's name is kept."""
+        section = self._section("ConnectionStrings")
+        written = _existing(section, name) or name
+        old = section.get(written)
+        if isinstance(old, dict):
+            entry = cast("dict[str, Any]", old)
+            entry[_existing(entry, "ConnectionString") or "ConnectionString"] = value
+        else:
+            section[written] = {"ConnectionString": value, "ProviderName": "System.Data.SqlClient"}
+
+    def delete(self, name: str, *, connection_string: bool) -> str:
+        """Delete a setting or connection string and return its name as it was spelled. Raises UsageError."""
+        section = self._section("ConnectionStrings" if connection_string else "Values", create=False)
+        written = _existing(section, name)
+        if written is None:
+            kind = "connection string" if connection_string else "setting"
+            meant = suggestion.closest(name, section)
+            other = self._section("Values" if connection_string else "ConnectionStrings", create=False)
+            remedy = f"Did you mean '{meant}'?" if meant else "'func settings list' shows what there is."
+            if _existing(other, name):
+                flag = "without" if connection_string else "with"
+                remedy = f"There is one among the other kind: try {flag} --connectionString."
+            raise UsageError(f"There is no {kind} '{name}' in {FILE_NAME}.", remedy=remedy)
+        del section[written]
+        return written
+
+    def save(self) -> None:
+        """Write the file as a whole. Raises ConfigurationError: comments would be lost, or it cannot be written."""
+        if json_text.without_comments(self._text) != self._text and _has_comment(self._text):
+            raise ConfigurationError(
+                f"{FILE_NAME} has comments, which this command would lose.",
+                remedy="Edit the file by hand, or take the comments out.",
+                code="DH1022",
+            )
+        match = _INDENT.search(self._text)
+        text = json.dumps(self._document, indent=match.group(1) if match else 2, ensure_ascii=False)
+        newline = "\r\n" if "\r\n" in self._text else "\n"
+        if not self._text or self._text.endswith("\n"):
+            text += "\n"
+        try:
+            write_atomically(self.path, text.replace("\n", newline))
+        except OSError as error:
+            raise ConfigurationError(f"'{self.path}' cannot be written.", cause=str(error), code="DH1033") from error
+
+    def _read(self) -> str:
+        try:
+            with self.path.open(encoding="utf-8-sig", newline="") as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return ""
+        except (OSError, ValueError) as error:
+            raise self._unusable(str(error)) from error
+
+    def _parse(self, text: str) -> dict[str, Any]:
+        def unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+            names = [name for name, _ in members]
+            for name in names:
+                if names.count(name) > 1:
+                    raise self._unusable(f"'{name}' is there twice.")
+            return dict(members)
+
+        try:
+            json_text.parse(text)
+            content: Any = json.loads(json_text.without_comments(text), object_pairs_hook=unique)
+        except ValueError as error:
+            raise self._unusable(str(error)) from error
+        if not isinstance(content, dict):
+            raise self._unusable("It is no object { … }.")
+        return cast("dict[str, Any]", content)
+
+    def _unusable(self, problem: str) -> ConfigurationError:
+        return ConfigurationError(
+            f"Failed to read app settings file at '{self.path}'. Ensure it is a valid JSON file. {problem}",
+            code="DH1020",
+        )
+
+    def _member(self, name: str) -> tuple[str, Any]:
+        written = _existing(self._document, name)
+        return (written, self._document[written]) if written is not None else (name, None)
+
+    def _section(self, name: str, *, create: bool = True) -> dict[str, Any]:
+        written, value = self._member(name)
+        if value is None:
+            value = cast("dict[str, Any]", {})
+            if create:
+                self._document[written] = value
+        if not isinstance(value, dict):
+            raise self._unusable(f"'{written}' is no object {{ … }}.")
+        return cast("dict[str, Any]", value)
+
+
+def _existing(section: dict[str, Any], name: str) -> str | None:
+    """How `name` is spelled in the section; the exact spelling wins."""
+    if name in section:
+        return name
+    return next((written for written in section if written.casefold() == name.casefold()), None)
+
+
+def _has_comment(text: str) -> bool:
+    """True when more than trailing commas would be lost."""
+    blanked = json_text.without_comments(text)
+    return any(old != new and old != "," for old, new in zip(text, blanked, strict=True))
