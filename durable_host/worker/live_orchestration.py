@@ -12,6 +12,7 @@ from types import GeneratorType
 from typing import Any
 
 from . import failures
+from .quick_parts import executor_factory, hasten_timestamps
 
 EXECUTION_STARTED, TIMER_FIRED, ORCHESTRATOR_STARTED = 0, 11, 12
 CREATE_TIMER = 5
@@ -69,11 +70,11 @@ class LiveOrchestration:
     def _prepare(self, payload: str) -> None:
         models: Any = import_module("azure.durable_functions.models")
         executors: Any = import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
-        self._user_code: Any = self.function.orchestrator_function
+        self._user_code: Any = user_code_of(self.function)
         self._event_type: Any = executors.HistoryEvent
         self._context: Any = models.DurableOrchestrationContext.from_json(payload)
         self._context._input_expected_type = getattr(self.function, "_df_input_type", None)
-        self._executor: Any = executors.TaskOrchestrationExecutor()
+        self._executor: Any = _new_executor(executors.TaskOrchestrationExecutor)
         self._executor.context = self._context
         for owner, parts in ((self._executor, _EXECUTOR_PARTS), (self._context, _CONTEXT_PARTS)):
             for part in parts:
@@ -195,6 +196,31 @@ class LiveOrchestration:
         for key, _, _ in found:
             del self._timers[key]
         return [[number, leaf] for _, number, leaf in found]
+
+
+_factories: dict[Any, Any] = {}
+
+
+def _new_executor(executor_type: Any) -> Any:
+    factory = _factories.get(executor_type)
+    if factory is None:
+        factory = _factories[executor_type] = executor_factory(executor_type)
+        hasten_timestamps()
+    return factory()
+
+
+def user_code_of(function: Any) -> Any:
+    """The user's function inside what `Orchestrator.create` made of it. Raises CannotDrive.
+
+    Newer SDKs leave a mark on it; in older ones it is a variable of the closure.
+    """
+    user_code = getattr(function, "orchestrator_function", None)
+    if user_code is None and getattr(function, "__module__", "") == "azure.durable_functions.orchestrator":
+        variables = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
+        user_code = {name: cell.cell_contents for name, cell in variables}.get("fn")
+    if user_code is None:
+        raise CannotDrive("the orchestrator is not made by Orchestrator.create")
+    return user_code
 
 
 def leaves(action: Any) -> list[Any]:

@@ -1,0 +1,79 @@
+"""Two parts of the 1.x SDK that cost more than all else in an episode, done quicker with the same results.
+
+The SDK parses each event's timestamp with dateutil's general parser (0.1 ms), and its executor makes a new class
+whenever one is created (0.4 ms). Where the SDK has not what is expected here, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from datetime import datetime
+from importlib import import_module
+from typing import Any
+
+_EXECUTOR_FIELDS = frozenset(
+    {
+        "event_to_SetTaskValuePayload",
+        "task_completion_events",
+        "current_task",
+        "output",
+        "exception",
+        "orchestrator_returned",
+        "_is_processing_new_events",
+    }
+)
+
+
+def executor_factory(executor_type: Any) -> Callable[[], Any]:
+    """Makes executors as `executor_type()` does, by copying a first one that never ran."""
+    pattern: Any = executor_type()
+    fields: set[str] = set(vars(pattern))
+    if not fields <= _EXECUTOR_FIELDS or not hasattr(pattern, "initialize"):
+        return executor_type
+
+    def make() -> Any:
+        executor = copy.copy(pattern)
+        executor.initialize()
+        return executor
+
+    return make
+
+
+def hasten_timestamps() -> None:
+    """Give the SDK's history events a parser that knows the protocol's form of timestamps."""
+    module: Any = import_module("azure.durable_functions.models.history.HistoryEvent")
+    if getattr(module.dt_parse, "is_quick", False):
+        return
+    module.dt_parse = timestamp_parser(module.dt_parse)
+
+
+def timestamp_parser(general: Callable[[str], datetime]) -> Callable[[str], datetime]:
+    """Parses `YYYY-MM-DDThh:mm:ss[.fffffff]Z` itself and leaves all else to `general`."""
+    utc = general("2000-01-01T00:00:00Z").tzinfo
+
+    def parse(text: str) -> datetime:
+        digits = text[:19]
+        if len(text) in _LENGTHS and text[-1] == "Z" and digits[4::3] == "--T::" and digits.isascii():
+            fraction = text[20:-1]
+            try:
+                if len(text) == 20 or (text[19] == "." and fraction.isdecimal()):
+                    return datetime(
+                        int(digits[:4]),
+                        int(digits[5:7]),
+                        int(digits[8:10]),
+                        int(digits[11:13]),
+                        int(digits[14:16]),
+                        int(digits[17:19]),
+                        int(fraction[:6].ljust(6, "0")) if fraction else 0,
+                        utc,
+                    )
+            except ValueError:
+                pass
+        return general(text)
+
+    parse.is_quick = True  # pyright: ignore[reportFunctionMemberAccess]
+    return parse
+
+
+_LENGTHS = frozenset(range(20, 29)) - {21}

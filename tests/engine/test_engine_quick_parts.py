@@ -1,0 +1,32 @@
+"""The quicker parts give what the SDK's own give."""
+
+from azure.durable_functions.models.TaskOrchestrationExecutor import TaskOrchestrationExecutor
+from dateutil.parser import parse as general
+from hypothesis import given
+from hypothesis import strategies as st
+
+from durable_host.durable.model import timestamp
+from durable_host.worker.quick_parts import executor_factory, timestamp_parser
+
+quick = timestamp_parser(general)
+
+
+@given(st.integers(timestamp.parse("0100-01-01T00:00:00Z"), timestamp.MAX_TICKS))
+def test_timestamps_of_the_protocol_parse_alike(ticks):
+    text = timestamp.to_text(ticks)
+    assert (quick(text), quick(text).tzinfo) == (general(text), general(text).tzinfo)
+
+
+@given(st.sampled_from(["2026-01-01T00:00:00", "2026-01-01T00:00:00.5+02:00", "2026-01-01", "1 Jan 2026 10:00Z"]))
+def test_other_forms_are_left_to_the_general_parser(text):
+    assert quick(text) == general(text)
+
+
+def test_executors_are_as_new_and_independent():
+    make = executor_factory(TaskOrchestrationExecutor)
+    first, second, new = make(), make(), TaskOrchestrationExecutor()
+    assert vars(first).keys() == vars(new).keys()
+    assert make is not TaskOrchestrationExecutor
+    assert first.current_task is not second.current_task
+    assert first.current_task.state is new.current_task.state
+    assert (first.output, first.exception, first.orchestrator_returned) == (None, None, False)
