@@ -14,7 +14,7 @@ def open_hub(config: HostConfig, accounts: Accounts, hub_name: str, connection: 
     if uses_sqlite(config):
         from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 
-        return SqliteTaskHub(_sqlite_path(config, hub_name), hub_name)
+        return SqliteTaskHub(sqlite_path(config, hub_name), hub_name)
     from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
 
     storage = config.host.durable.storage
@@ -41,7 +41,7 @@ def uses_sqlite(config: HostConfig) -> bool:
     return config.host.durable.storage.type.lower() == "sqlite"
 
 
-def _sqlite_path(config: HostConfig, hub_name: str) -> Path:
+def sqlite_path(config: HostConfig, hub_name: str) -> Path:
     """One file a hub; `path` of the storage provider names that of the app's own hub."""
     path = config.host.durable.storage.path
     if path and hub_name == config.host.durable.hub_name:
