@@ -9,9 +9,12 @@ _NOTE = (
 
 
 def _echo(what: str) -> click.Command:
+    def say(rest: tuple[str, ...]) -> None:
+        click.echo(_NOTE.format(what={"path": "locate"}.get(what, what)))
+
     return click.Command(
         what,
-        callback=lambda **_: click.echo(_NOTE.format(what={"path": "locate"}.get(what, what))),
+        callback=say,
         context_settings={"ignore_unknown_options": True},
         params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
         help=f"Nothing to {what}: this host needs no extension bundle.",

@@ -23,8 +23,8 @@ class SettingsFile:
     def __init__(self, root: Path) -> None:
         self.path: Final = root / FILE_NAME
         self._text = self._read()
-        self._document = self._parse(self._text) if self._text.strip() else {"IsEncrypted": False, "Values": {}}
-        self.exists: Final = bool(self._text.strip())
+        empty: dict[str, Any] = {"IsEncrypted": False, "Values": {}}
+        self._document: Final = self._parse(self._text) if self._text.strip() else empty
 
     @property
     def is_encrypted(self) -> bool:
@@ -155,4 +155,4 @@ def _existing(section: dict[str, Any], name: str) -> str | None:
 def _has_comment(text: str) -> bool:
     """True when more than trailing commas would be lost."""
     blanked = json_text.without_comments(text)
-    return any(old != new and old != "," for old, new in zip(text, blanked, strict=True))
+    return any(old not in (new, ",") for old, new in zip(text, blanked, strict=True))

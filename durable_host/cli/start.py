@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 
 import click
 
+from durable_host.cli import option_lists
 from durable_host.cli.colour import is_coloured
 from durable_host.cli.lines import OutputMode
 from durable_host.config import log_levels
@@ -43,7 +44,7 @@ class StartCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         kept, ignored = _set_aside(args)
         ctx.meta["ignored"] = ignored
-        return super().parse_args(ctx, _spread_names(kept))
+        return super().parse_args(ctx, option_lists.spread(kept, "--functions"))
 
 
 def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
@@ -65,28 +66,12 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
     return kept, ignored
 
 
-def _spread_names(args: list[str]) -> list[str]:
-    """`--functions a b` as `--functions a --functions b`."""
-    spread: list[str] = []
-    collecting = False
-    for argument in args:
-        if argument.startswith("-"):
-            collecting = argument.lower() == "--functions"
-            if not collecting:
-                spread.append(argument)
-        else:
-            spread += ["--functions", argument] if collecting else [argument]
-    return spread
-
-
-def _names(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for value in values for name in value.replace(",", " ").split())
-
-
 @click.command(cls=StartCommand)
 @click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port to listen on (7071); 0 takes a free one.")
 @click.option("--address", metavar="HOST", help="Address to listen on (127.0.0.1).")
-@click.option("--functions", metavar="NAMES", multiple=True, callback=_names, help="Load only these functions.")
+@click.option(
+    "--functions", metavar="NAMES", multiple=True, callback=option_lists.split, help="Load only these functions."
+)
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")

@@ -1,0 +1,45 @@
+"""`func durable`: instances of a task hub, straight on its storage; no host has to run. One module a command.
+
+Source: spec/functions-host.md, section 8.12.
+"""
+
+from typing import Final
+
+from durable_host.cli.lazy_group import Commands, LazyGroup
+
+_HERE = "durable_host.cli.durable"
+COMMANDS: Final[Commands] = {
+    "start-new": (f"{_HERE}.start_new:start_new", "Start an orchestration."),
+    "get-instances": (f"{_HERE}.get_instances:get_instances", "List instances."),
+    "get-runtime-status": (f"{_HERE}.get_runtime_status:get_runtime_status", "Show the state of one instance."),
+    "get-history": (f"{_HERE}.get_history:get_history", "Show the history of one instance."),
+    "raise-event": (f"{_HERE}.raise_event:raise_event", "Send an event to an instance."),
+    "terminate": (f"{_HERE}.terminate:terminate", "End an instance."),
+    "suspend": (f"{_HERE}.suspend_resume:suspend", "Make an instance pause."),
+    "resume": (f"{_HERE}.suspend_resume:resume", "Make a paused instance go on."),
+    "rewind": (f"{_HERE}.rewind:rewind", "Let a failed instance try its failed steps again."),
+    "restart": (f"{_HERE}.restart:restart", "Start an instance again with the same input."),
+    "purge-history": (f"{_HERE}.purge_history:purge_history", "Delete instances that have ended."),
+    "delete-task-hub": (f"{_HERE}.delete_task_hub:delete_task_hub", "Delete a task hub with all it holds."),
+}
+
+durable: Final = LazyGroup(
+    "durable",
+    commands_of=COMMANDS,
+    sections=(
+        ("Start and look", ("start-new", "get-instances", "get-runtime-status", "get-history")),
+        ("Control", ("raise-event", "terminate", "suspend", "resume", "rewind", "restart")),
+        ("Clean up", ("purge-history", "delete-task-hub")),
+    ),
+    help="""Start, look at and control durable instances, straight on the task hub's storage.
+
+    No host has to run: what is sent waits in the hub's queues until one does.
+
+    \b
+    Examples:
+      func durable start-new --function-name HelloWorld --id hello-1 --input @input.json
+      func durable get-instances --runtime-status running pending --top 50
+      func durable raise-event --id hello-1 --event-name Approval --event-data true
+      func durable get-instances --task-hub-name OtherHub --connection-string-setting OtherStorage
+    """,
+)

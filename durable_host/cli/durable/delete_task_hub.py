@@ -1,0 +1,21 @@
+"""`func durable delete-task-hub`."""
+
+from typing import Any
+
+import click
+
+from durable_host.cli.durable.options import hub_options
+from durable_host.cli.durable.session import HubSession, run
+
+
+@click.command()
+@hub_options
+@click.pass_context
+def delete_task_hub(ctx: click.Context, **given: Any) -> None:
+    """Delete a task hub with all it holds: queues, tables, blobs. Stop its hosts first. Nobody is asked."""
+
+    async def work(session: HubSession) -> None:
+        await session.hub.delete()
+        session.say(f"Task hub '{session.name}' successfully deleted.", taskHub=session.name)
+
+    run(ctx, given, work, must_exist=False)

@@ -1,0 +1,66 @@
+"""What `func durable` says when it cannot do what was asked."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from durable_host.durable.api.errors import ClientError, InstanceNotFound
+from durable_host.durable.taskhub.port import InstanceExists, TaskHubUnavailable, UnreadableHistory
+from durable_host.errors import EXIT_STORAGE, HostError
+from durable_host.storage import StorageError
+from durable_host.storage.errors import explain
+
+
+class TaskHubMissing(HostError):
+    """There is no such task hub behind the connection: give another --task-hub-name, or start an instance first."""
+
+    code = "DH6301"
+
+
+class InstanceMissing(HostError):
+    """The hub has no instance of this ID: 'func durable get-instances' lists those it has."""
+
+    code = "DH6302"
+
+
+class NotPossible(HostError):
+    """The instance, or what was given, does not allow the operation; the text says why."""
+
+    code = "DH6303"
+
+
+class HubUnavailable(HostError):
+    """The storage of the hub does not answer, or refuses."""
+
+    code = "DH6304"
+    exit_code = EXIT_STORAGE
+
+
+class InputInvalid(HostError):
+    """An input or event data cannot be read, or is no JSON where it must be."""
+
+    code = "DH6305"
+
+
+@contextmanager
+def explained(setting: str) -> Generator[None]:
+    """Errors of hub and client as the user should see them; `setting` names the connection."""
+    try:
+        yield
+    except InstanceNotFound as error:
+        raise missing(error.instance_id) from error
+    except (ClientError, InstanceExists, UnreadableHistory) as error:
+        raise NotPossible(str(error)) from error
+    except TaskHubUnavailable as error:
+        if isinstance(error.__cause__, StorageError):
+            raise explain(error.__cause__, setting) from error
+        raise HubUnavailable("The task hub cannot be used.", cause=str(error)) from error
+    except StorageError as error:
+        raise explain(error, setting) from error
+
+
+def missing(instance_id: str) -> InstanceMissing:
+    """The error for an ID that the hub does not know."""
+    return InstanceMissing(
+        f"Could not find an orchestration instance with id '{instance_id}'",
+        remedy="'func durable get-instances' lists the instances of the hub; --task-hub-name takes another hub.",
+    )

@@ -1,0 +1,70 @@
+"""`func durable get-instances`."""
+
+from typing import Any
+
+import click
+import msgspec
+
+from durable_host.cli import option_lists
+from durable_host.cli.durable import options, state_json
+from durable_host.cli.durable.session import HubSession, run
+from durable_host.durable.api.client import DurableClient
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+
+
+@click.command(cls=option_lists.StatusListCommand)
+@options.created_range
+@click.option(
+    "--runtime-status",
+    metavar="STATUS...",
+    multiple=True,
+    callback=option_lists.split,
+    help="Only instances in one of these statuses, such as 'running failed'.",
+)
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="At most so many.")
+@click.option("--continuation-token", metavar="TOKEN", help="Where the last listing ended.")
+@options.hub_options
+@click.pass_context
+def get_instances(
+    ctx: click.Context,
+    created_after: int | None,
+    created_before: int | None,
+    runtime_status: tuple[str, ...],
+    top: int,
+    continuation_token: str | None,
+    **given: Any,
+) -> None:
+    """List instances as a JSON array, and where the listing goes on.
+
+    With --output json both are in one object: "instances" and "continuationToken".
+    """
+    query = InstanceQuery(
+        created_from=created_after,
+        created_to=created_before,
+        statuses=options.statuses(runtime_status),
+        top=top,
+        continuation_token=continuation_token or None,
+    )
+
+    async def work(session: HubSession) -> None:
+        page = await _page(session.client, query)
+        listed = [state_json.state(state) for state in page.instances]
+        token = page.continuation_token or ""
+        session.say(
+            f"{state_json.indented(listed)}\nContinuation token for next set of results: '{token}'",
+            instances=listed,
+            continuationToken=page.continuation_token,
+        )
+
+    run(ctx, given, work)
+
+
+async def _page(client: DurableClient, query: InstanceQuery) -> InstancePage:
+    """One page with `top` instances, where there are so many: storage may give shorter ones, even empty ones."""
+    found: list[InstanceState] = []
+    while True:
+        page = await client.query(msgspec.structs.replace(query, top=query.top - len(found)))
+        found += page.instances
+        if len(found) >= query.top or page.continuation_token is None:
+            return InstancePage(found, page.continuation_token)
+        query = msgspec.structs.replace(query, continuation_token=page.continuation_token)

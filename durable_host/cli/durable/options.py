@@ -1,0 +1,102 @@
+"""Options that all commands of `func durable` share, and how their values are read.
+
+Source: spec/functions-host.md, section 8.12.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from durable_host.cli.durable.errors import InputInvalid
+from durable_host.config import json_text
+from durable_host.durable.model import timestamp
+from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
+from durable_host.errors import UsageError
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+DATA_HINT: Final = "@file.json sends the JSON in the file; any other text is sent as a JSON string, never parsed."
+
+
+def hub_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--task-hub-name`, `--connection-string-setting`, `--output`."""
+    for option in (
+        click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the outcome."),
+        click.option("--task-hub-name", metavar="HUB", help="Task hub (default: the one of host.json)."),
+        click.option(
+            "--connection-string-setting",
+            metavar="NAME",
+            help="App setting with the storage connection (default: host.json's, else AzureWebJobsStorage).",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+instance_id: Final[Decorator] = click.option("--id", "instance_id", metavar="ID", required=True, help="The instance.")
+reason: Final[Decorator] = click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+
+
+def created_range(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--created-after` and `--created-before`."""
+    function = click.option(
+        "--created-before", metavar="TIME", callback=_time, help="Only instances created until then (ISO 8601, UTC)."
+    )(function)
+    return click.option(
+        "--created-after", metavar="TIME", callback=_time, help="Only instances created from then on (ISO 8601, UTC)."
+    )(function)
+
+
+def statuses(values: tuple[str, ...], *, terminal_only: bool = False) -> frozenset[OrchestrationStatus]:
+    """The statuses of these names (case and underscores do not count). Raises UsageError."""
+    allowed = [status for status in OrchestrationStatus if not terminal_only or status in TERMINAL_STATUSES]
+    by_name = {status.name.casefold(): status for status in allowed}
+    found: set[OrchestrationStatus] = set()
+    for value in values:
+        status = by_name.get(value.casefold().replace("_", ""))
+        if status is None:
+            raise UsageError(
+                f"'{value}' is no runtime status{' of an instance that has ended' if terminal_only else ''}.",
+                remedy=f"Choose of {', '.join(sorted(by_name))}.",
+            )
+        found.add(status)
+    return frozenset(found)
+
+
+def json_data(text: str | None) -> str | None:
+    """JSON text of an input or of event data: `@file` is the JSON in the file, all else becomes a JSON string.
+
+    None stays None. Raises InputInvalid.
+    """
+    if text is None:
+        return None
+    if not text.startswith("@"):
+        return json.dumps(text, ensure_ascii=False)
+    path = Path(text[1:])
+    try:
+        content = path.read_text("utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputInvalid(f"Could not find input file at '{path}'") from error
+    except (OSError, ValueError) as error:
+        raise InputInvalid(f"The input file '{path}' cannot be read.", cause=str(error)) from error
+    try:
+        value = json_text.parse(content)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise InputInvalid(
+            f"The input file '{path}' holds no JSON.", cause=str(error), remedy="Mend the JSON in the file."
+        ) from error
+
+
+def _time(_ctx: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    try:
+        return timestamp.parse(value.strip())
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"'{value}' is no time; write it like 2024-05-01T12:30:00Z.",
+            param_hint=f"--{option.name}".replace("_", "-"),
+        ) from None

@@ -1,0 +1,194 @@
+"""A task hub opened for one command: from the options to a client.
+
+Source: spec/functions-host.md, section 8.12.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.cli.app_folder import working_folder
+from durable_host.cli.durable.errors import HubUnavailable, TaskHubMissing, explained
+from durable_host.clock import SystemClock
+from durable_host.config import AppSettings, HostConfig, hub_name, load, project
+from durable_host.config.connection import Connection
+from durable_host.config.connections import ConnectionMissing
+from durable_host.config.host_json import read as read_host_json
+from durable_host.config.overrides import apply, environment_overrides
+from durable_host.config.settings import resolve_percent
+from durable_host.durable.api.client import DurableClient
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.port import TaskHub
+from durable_host.errors import ConfigurationError
+from durable_host.host_hub import open_hub, sqlite_path, uses_sqlite
+from durable_host.storage import StorageAccount
+from durable_host.storage.azurite import is_local_development, probe
+
+HOST_JSON: Final = "host.json"
+
+
+class HubSession(msgspec.Struct, frozen=True):
+    """`output` is `text` or `json`."""
+
+    name: str
+    hub: TaskHub
+    client: DurableClient
+    output: str
+
+    def say(self, text: str, **members: Any) -> None:
+        """The outcome: a sentence for people, or the members as a JSON object."""
+        if self.output == "json":
+            click.echo(msgspec.json.encode(members).decode())
+        else:
+            click.echo(text)
+
+
+def run(
+    ctx: click.Context,
+    given: dict[str, Any],
+    work: Callable[[HubSession], Awaitable[None]],
+    *,
+    create: bool = False,
+    must_exist: bool = True,
+) -> None:
+    """Open the hub that the options mean, do the work, close it. `create` makes the hub when it is missing."""
+
+    async def main() -> None:
+        config = _config(ctx, given.get("task_hub_name"))
+        async with _opened(config, given, create=create, must_exist=must_exist) as session:
+            await work(session)
+
+    asyncio.run(main())
+
+
+@asynccontextmanager
+async def _opened(
+    config: HostConfig, given: dict[str, Any], *, create: bool, must_exist: bool
+) -> AsyncGenerator[HubSession]:
+    name: str = given.get("task_hub_name") or config.host.durable.hub_name
+    if (problem := hub_name.problem(name)) is not None:
+        raise ConfigurationError(problem, code="DH1002")
+    connection_name: str = given.get("connection_string_setting") or config.host.durable.storage.connection_name
+    accounts = Accounts(config.settings)
+    try:
+        with explained(connection_name):
+            if uses_sqlite(config):
+                _require_file(sqlite_path(config, name), name, create=create or not must_exist)
+            else:
+                config = await _checked_account(config, accounts, connection_name, name, create or not must_exist)
+            hub = open_hub(config, accounts, name, connection_name)
+            try:
+                if create:
+                    await hub.create()
+                client = DurableClient(hub, None, config.host.durable, SystemClock())
+                yield HubSession(name, hub, client, given.get("output") or "text")
+            finally:
+                await hub.close()
+    finally:
+        await accounts.close()
+
+
+async def _checked_account(
+    config: HostConfig, accounts: Accounts, connection_name: str, name: str, may_be_missing: bool
+) -> HostConfig:
+    """The configuration with the number of partitions that the hub really has.
+
+    Raises TaskHubMissing, and an AzuriteError at once where nobody listens.
+    """
+    storage = config.host.durable.storage
+    try:
+        account = accounts.account(connection_name)
+        tracking_name = storage.tracking_store_connection_name
+        tracking = accounts.account(tracking_name) if tracking_name else account
+    except ConnectionMissing as error:
+        raise ConnectionMissing(
+            "No storage connection string found.", cause=error.message, remedy=error.remedy
+        ) from error
+    await _require_answer(account.connection)
+    names = HubNames.of(name, 1, storage.tracking_store_name_prefix if tracking_name else None)
+    if not may_be_missing and not await tracking.tables.table_exists(names.instances):
+        raise await _missing_hub(tracking, name, account.connection.setting)
+    found = await partition_count(account, name)
+    if not found or found == storage.partition_count:
+        return config
+    storage = msgspec.structs.replace(storage, partition_count=found)
+    durable = msgspec.structs.replace(config.host.durable, storage=storage)
+    return msgspec.structs.replace(config, host=msgspec.structs.replace(config.host, durable=durable))
+
+
+async def partition_count(account: StorageAccount, hub: str) -> int:
+    """How many control queues the hub has; 0 when there is no such hub."""
+    prefix = f"{hub.lower()}-control-"
+    queues = await account.queues.list(prefix)
+    return sum(queue.removeprefix(prefix).isdigit() and len(queue) == len(prefix) + 2 for queue in queues)
+
+
+async def _require_answer(connection: Connection) -> None:
+    if is_local_development(connection):
+        health = await asyncio.to_thread(probe, connection)
+        if (problem := health.problem(connection.setting)) is not None:
+            problem.remedy = problem.remedy and problem.remedy.replace(
+                "or let the host start it (leave out --no-azurite)", "or 'func start', which starts it"
+            )
+            raise problem
+
+
+async def _missing_hub(account: StorageAccount, name: str, setting: str) -> TaskHubMissing:
+    tables = await account.tables.list_tables()
+    hubs = sorted(
+        table.removesuffix("Instances")
+        for table in tables
+        if table.endswith("Instances") and table.removesuffix("Instances") + "History" in tables
+    )
+    there = f"Hubs that are there: {', '.join(hubs)}." if hubs else "There is none at all."
+    return TaskHubMissing(
+        f"There is no task hub '{name}' in the storage account of '{setting}'.",
+        cause=there,
+        remedy="Give its name with --task-hub-name; a host makes its hub when it starts.",
+    )
+
+
+def _require_file(path: Path, name: str, *, create: bool) -> None:
+    if create:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HubUnavailable(f"The folder of '{path}' cannot be made.", cause=str(error)) from error
+    elif not path.exists():
+        raise TaskHubMissing(
+            f"There is no task hub '{name}'.",
+            cause=f"host.json says sqlite, and there is no file '{path}'.",
+            remedy="Give its name with --task-hub-name; a host makes its hub when it starts.",
+        )
+
+
+def _config(ctx: click.Context, task_hub_name: str | None) -> HostConfig:
+    """That of the app here or above; without an app, the environment's, when a hub is named."""
+    folder = working_folder(ctx)
+    try:
+        root = project.find_root(folder)
+    except ConfigurationError:
+        if task_hub_name is None:
+            raise
+        return _without_app(folder)
+    if not (root / HOST_JSON).is_file():
+        raise ConfigurationError(
+            f"Could not find local host metadata file '{HOST_JSON}'",
+            remedy=f'Write {HOST_JSON} with {{"version": "2.0"}}, or run \'func init\'.',
+            code="DH1003",
+        )
+    return load(root, environ=os.environ)
+
+
+def _without_app(folder: Path) -> HostConfig:
+    settings = AppSettings(dict(os.environ))
+    content = apply({"version": "2.0"}, environment_overrides(settings.items()))
+    host = read_host_json(content, HOST_JSON, lambda text, _: resolve_percent(text, settings), [])
+    return HostConfig(root=folder, settings=settings, host=host)
