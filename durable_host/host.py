@@ -7,13 +7,21 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from durable_host.config import HostConfig, StartOptions
+import msgspec
+
+from durable_host.config import AppSettings, HostConfig, StartOptions, ports
 from durable_host.errors import EXIT_STOPPED
+from durable_host.host_worker import worker_options
+from durable_host.invocation.pool import WorkerPool
+
+if TYPE_CHECKING:
+    from durable_host.host_services import Services
 
 _log = logging.getLogger("Host.Startup")
 
@@ -31,13 +39,17 @@ def run(config: HostConfig, options: StartOptions) -> int:
 
 
 async def _serve(config: HostConfig, options: StartOptions) -> int:
-    from durable_host.host_services import Services
-
     started_at = _program_start()
-    services = Services(config, options)
+    ports.check(config.address, config.port)
+    config = _with_port(config)
+    pool = WorkerPool(worker_options(config, options))
+    services: Services | None = None
     stop_asked = asyncio.Event()
-    restore = _on_signals(stop_asked.set, services.kill)
+    restore = _on_signals(stop_asked.set, lambda: services.kill() if services is not None else None)
     try:
+        # The worker loads the app in a process of its own, while this one imports what serves it.
+        indexing = asyncio.create_task(pool.start())
+        services = (await asyncio.to_thread(_import_services))(config, options, pool, indexing)
         starting = asyncio.create_task(services.start(started_at))
         stopping = asyncio.create_task(stop_asked.wait())
         try:
@@ -55,6 +67,23 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
     finally:
         restore()
     return EXIT_STOPPED
+
+
+def _with_port(config: HostConfig) -> HostConfig:
+    """Port 0 replaced by a free one, because the URLs that functions hand out are made before anybody listens."""
+    if config.port:
+        return config
+    with socket.socket(socket.AF_INET6 if ":" in config.address else socket.AF_INET) as probe:
+        probe.bind((config.address, 0))
+        port: int = probe.getsockname()[1]
+    values = {**config.settings.environment(), "WEBSITE_HOSTNAME": f"localhost:{port}"}
+    return msgspec.structs.replace(config, port=port, settings=AppSettings(values))
+
+
+def _import_services() -> "type[Services]":
+    from durable_host.host_services import Services
+
+    return Services
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:

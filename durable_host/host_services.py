@@ -29,7 +29,6 @@ from durable_host.host_id import host_id_of
 from durable_host.host_listeners import Listeners
 from durable_host.host_starts import manual_starts
 from durable_host.host_summary import described, function_lines, storage_text
-from durable_host.host_worker import worker_options
 from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import IndexResult
@@ -50,9 +49,14 @@ WEB_DRAIN_SECONDS = 5.0
 
 
 class Services:
-    """Everything that runs in the host. `start` once, then `stop` once, however far `start` came."""
+    """Everything that runs in the host. `start` once, then `stop` once, however far `start` came.
 
-    def __init__(self, config: HostConfig, options: StartOptions) -> None:
+    `indexing` is the start of `pool`, already under way.
+    """
+
+    def __init__(
+        self, config: HostConfig, options: StartOptions, pool: WorkerPool, indexing: asyncio.Task[IndexResult]
+    ) -> None:
         self._config = config
         self._options = options
         self._base_url = f"http://{_shown_host(config.address)}:{config.port}"
@@ -61,7 +65,8 @@ class Services:
         self._state = HostState(host_id=host_id_of(config.root, config.settings))
         self._functions = AppFunctions()
         self._index = IndexResult()
-        self._pool = WorkerPool(worker_options(config, options))
+        self._pool = pool
+        self._indexing = indexing
         self._azurite: OwnAzurite | None = None
         self._durable: DurableServices | None = None
         self._listeners = Listeners([])
@@ -74,8 +79,7 @@ class Services:
         Raises HostError with what the user has to mend.
         """
         config = self._config
-        ports.check(config.address, config.port)
-        self._index = await self._pool.start()
+        self._index = await self._indexing
         if self._index.failure is not None:
             raise self._index.failure
         registry = binding_registry(
@@ -102,6 +106,8 @@ class Services:
     async def stop(self, grace: float) -> None:
         """End everything: first what brings work, then what does it, then what it needs. Never raises."""
         self._state.state = "Stopping"
+        self._indexing.cancel()
+        await asyncio.gather(self._indexing, return_exceptions=True)
         deadline = time.monotonic() + grace
         ending = [self._listeners.stop(grace), self._manual.drain(grace)]
         if self._web is not None:

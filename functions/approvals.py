@@ -149,11 +149,15 @@ def _checked_request(body: Any) -> dict[str, Any]:
 
 
 def _says_no(decision: Any) -> bool:
-    if isinstance(decision, dict):
-        decision = decision.get("approved", True)
+    """Data of the SDK's `raise_event` arrive as JSON text, data of a POST as they are: both are understood."""
     if isinstance(decision, str):
-        return decision.strip().lower() in ("no", "false", "deny", "denied", "rejected")
-    return decision is False
+        try:
+            decision = json.loads(decision)
+        except ValueError:
+            return decision.strip().lower() in ("no", "deny", "denied", "rejected")
+    if isinstance(decision, dict):
+        return decision.get("approved") is False
+    return decision is False or (isinstance(decision, str) and _says_no(decision))
 
 
 def _json(body: dict[str, Any], status_code: int) -> func.HttpResponse:

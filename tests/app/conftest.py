@@ -1,0 +1,39 @@
+"""Hosts for the tests of this folder: real `func start` processes on the session's Azurite."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from approvals_world import QUEUE, empty_queue
+from azure.storage.queue import QueueClient
+from host_process import HostProcess, hub_settings, write_app
+
+StartHost = Callable[..., HostProcess]
+
+
+@pytest.fixture
+def start_host(tmp_path: Path, connection_string: str) -> Iterator[StartHost]:
+    """Starts a host on an app given as files or folder; ends all of them afterwards."""
+    started: list[HostProcess] = []
+
+    def start(
+        app: Mapping[str, str] | Path,
+        *arguments: str,
+        settings: Mapping[str, str] | None = None,
+        wait: bool = True,
+    ) -> HostProcess:
+        root = app if isinstance(app, Path) else write_app(tmp_path / f"app{len(started)}", app)
+        host = HostProcess(root, {**hub_settings(connection_string), **(settings or {})})
+        started.append(host)
+        return host.start(*arguments, wait=wait)
+
+    yield start
+    for host in started:
+        host.kill()
+
+
+@pytest.fixture
+def approval_queue(connection_string: str) -> Iterator[QueueClient]:
+    """The empty queue of the sample app; its poison queue is empty too."""
+    with empty_queue(connection_string, QUEUE) as queue, empty_queue(connection_string, f"{QUEUE}-poison"):
+        yield queue
