@@ -50,7 +50,7 @@ class Session:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=(ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT),
-                timeout=aiohttp.ClientTimeout(total=ANSWER_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
+                timeout=aiohttp.ClientTimeout(sock_read=ANSWER_TIMEOUT, sock_connect=CONNECT_TIMEOUT),
             )
         return self._session
 

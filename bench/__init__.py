@@ -1,0 +1,1 @@
+"""Benchmarks through the real `func start` on a real Azurite, each beside its ceiling. Run: `python -m bench`."""

@@ -1,0 +1,96 @@
+"""Run all scenarios and print one table: what the host reached, the ceiling of the same run, and their ratio."""
+
+import argparse
+import asyncio
+import tempfile
+import uuid
+from pathlib import Path
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from bench import bare, scenarios
+from bench.running_host import RunningHost
+from durable_host.config.connection import Connection
+from durable_host.storage.azurite import connection_string, free_connection, start_azurite
+
+ACTIVITIES = 1000
+INSTANCES = 200
+STEPS = 5
+EVENTS = 200
+CHAIN = 300
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=1, help="how often fan-out and sequences are run (best counts)")
+    parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk, as `func start` does")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = Path(folder) / "azurite" if options.on_disk else None
+        connection = free_connection()
+        azurite = start_azurite(connection, data_dir=data_dir)
+        try:
+            table = asyncio.run(measure(connection, Path(folder) / "went-on.txt", options.rounds))
+        finally:
+            azurite.stop()
+    Console(width=110).print(table)
+
+
+async def measure(connection: Connection, log: Path, rounds: int) -> Table:
+    table = Table("scenario", "host", "ceiling", "ratio", title="durable_host on Azurite")
+    say = Console(stderr=True).print
+    say("starting the host ...")
+    host = await asyncio.to_thread(RunningHost, connection_string(connection), f"bench{uuid.uuid4().hex[:8]}", log)
+    try:
+        await asyncio.sleep(2)  # let start-up work settle before memory is read
+        idle = host.megabytes()
+        async with aiohttp.ClientSession() as session:
+            client = scenarios.Client(host, session)
+            await scenarios.fan_out(client, 20, -1)  # warm up
+            for run in range(rounds):
+                say(f"fan-out of {ACTIVITIES} ...")
+                _, ceiling = await bare.on_bare_hub(connection, lambda hub: bare.fan_out(hub, ACTIVITIES))
+                seconds = await scenarios.fan_out(client, ACTIVITIES, run)
+                table.add_row(
+                    f"fan-out of {ACTIVITIES} activities",
+                    f"{ACTIVITIES / seconds:.0f} activities/s",
+                    f"{ACTIVITIES / ceiling:.0f} activities/s",
+                    f"{ceiling / seconds:.2f}",
+                )
+                say(f"{INSTANCES} orchestrations of {STEPS} activities ...")
+                _, ceiling = await bare.on_bare_hub(connection, lambda hub: bare.sequences(hub, INSTANCES, STEPS))
+                seconds = await scenarios.sequences(client, INSTANCES, STEPS, run)
+                table.add_row(
+                    f"{INSTANCES} orchestrations of {STEPS} activities",
+                    f"{INSTANCES / seconds:.1f} orchestrations/s",
+                    f"{INSTANCES / ceiling:.1f} orchestrations/s",
+                    f"{ceiling / seconds:.2f}",
+                )
+            say(f"{EVENTS} external events ...")
+            bare_latencies, _ = await bare.on_bare_hub(connection, lambda hub: bare.events(hub, EVENTS))
+            latencies = await scenarios.events(client, EVENTS, log)
+            for share in (0.5, 0.99):
+                reached = scenarios.percentile(latencies, share) * 1000
+                floor = scenarios.percentile(bare_latencies, share) * 1000
+                table.add_row(
+                    f"external event, 202 to code going on, p{share * 100:.0f}",
+                    f"{reached:.1f} ms",
+                    f"{floor:.1f} ms",
+                    f"{reached / floor:.2f}",
+                )
+            say(f"a chain of {CHAIN} activities ...")
+            first, last = await scenarios.chain(client, CHAIN)
+            table.add_row(f"chain of {CHAIN}: a step of the first 50", f"{first:.1f} ms", "", "")
+            table.add_row(f"chain of {CHAIN}: a step of the last 50", f"{last:.1f} ms", "", f"{last / first:.2f}")
+        table.add_row("func start to ready", f"{host.seconds_to_ready:.2f} s", "2.5 s", "")
+        table.add_row("memory of host and worker, idle", f"{idle:.0f} MB", "220 MB", "")
+        table.add_row("memory after the scenarios", f"{host.megabytes():.0f} MB", "", "")
+    finally:
+        await asyncio.to_thread(host.stop)
+    return table
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The ceilings: only the storage requests that a scenario cannot do without, as fast as Azurite takes them.
+
+No engine, no user code, no worker. Messages are put and deleted with the pop receipt that the put returned, so that
+nothing is fetched that was just sent; history rows travel in full transactions. Rows and messages have the size of
+real ones.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from durable_host.config.connection import Connection
+from durable_host.storage import StorageAccount
+from durable_host.storage.transactions import Operation
+
+T = TypeVar("T")
+
+WINDOW = 128
+ROWS_A_TRANSACTION = 98
+MESSAGE = "x" * 900
+ROW = {"EventId": 1, "IsPlayed": False, "EventType": "TaskScheduled", "Name": "echo", "Tags": "null", "Version": ""}
+
+
+class BareHub:
+    """Two queues and two tables with the requests that an engine makes."""
+
+    def __init__(self, account: StorageAccount) -> None:
+        self._account = account
+        self._suffix = uuid.uuid4().hex[:8]
+        self.work_items = f"bare{self._suffix}-workitems"
+        self.control = f"bare{self._suffix}-control-00"
+        self._history = f"bare{self._suffix}History"
+        self._instances = f"bare{self._suffix}Instances"
+
+    async def create(self) -> None:
+        for queue in (self.work_items, self.control):
+            await self._account.queues.create(queue)
+        for table in (self._history, self._instances):
+            await self._account.tables.create_table(table)
+
+    async def delete(self) -> None:
+        for queue in (self.work_items, self.control):
+            await self._account.queues.delete_queue(queue)
+        for table in (self._history, self._instances):
+            await self._account.tables.delete_table(table)
+
+    async def message(self, queue: str) -> None:
+        """One message through a queue: put, delete."""
+        put = await self._account.queues.put(queue, MESSAGE, visibility=30)
+        await self._account.queues.delete(queue, put.id, put.pop_receipt)
+
+    async def history(self, instance: str, first: int, count: int) -> None:
+        """`count` history rows and the sentinel, in one transaction."""
+        rows = [
+            Operation("upsert_replace", {"PartitionKey": instance, "RowKey": f"{first + n:016X}", **ROW})
+            for n in range(count)
+        ]
+        rows.append(Operation("upsert_merge", {"PartitionKey": instance, "RowKey": "sentinel", "ExecutionId": "x"}))
+        await self._account.tables.transaction(self._history, rows)
+
+    async def instance_row(self, instance: str) -> None:
+        row = {"PartitionKey": instance, "RowKey": "", "RuntimeStatus": "Running", "Input": "null", **ROW}
+        await self._account.tables.upsert_merge(self._instances, row)
+
+
+async def fan_out(hub: BareHub, count: int) -> None:
+    """One instance, `count` activities: request and result a message each, two history rows each."""
+    await hub.message(hub.control)
+    await hub.instance_row("fan-out")
+    window = asyncio.Semaphore(WINDOW)
+    written = 0
+
+    async def activity() -> None:
+        nonlocal written
+        async with window:
+            await hub.message(hub.work_items)
+            await hub.message(hub.control)
+        written += 2
+        if written % ROWS_A_TRANSACTION < 2:
+            await hub.history("fan-out", written, ROWS_A_TRANSACTION)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(count):
+            group.create_task(activity())
+    await hub.instance_row("fan-out")
+
+
+async def sequences(hub: BareHub, instances: int, steps: int) -> None:
+    """`instances` instances of `steps` activities, one after another in each."""
+    window = asyncio.Semaphore(WINDOW)
+
+    async def one(instance: str) -> None:
+        async with window:
+            await hub.message(hub.control)
+            await hub.instance_row(instance)
+            await hub.history(instance, 0, 4)
+            await hub.instance_row(instance)
+            for step in range(steps):
+                await hub.message(hub.work_items)
+                await hub.message(hub.control)
+                await hub.history(instance, 4 + 4 * step, 4)
+            await hub.instance_row(instance)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(instances):
+            group.create_task(one(f"sequence-{number}"))
+
+
+async def events(hub: BareHub, count: int) -> list[float]:
+    """Seconds from a put event message to its committed history, one after another."""
+    latencies: list[float] = []
+    for number in range(count):
+        begun = time.perf_counter()
+        await hub.message(hub.control)
+        await hub.history(f"event-{number}", 4, 4)
+        latencies.append(time.perf_counter() - begun)
+    return latencies
+
+
+async def on_bare_hub(connection: Connection, run: Callable[[BareHub], Awaitable[T]]) -> tuple[T, float]:
+    """Run on a hub of its own; the result and the seconds it took, creation and deletion not counted."""
+    account = StorageAccount(connection, max_connections=8)
+    hub = BareHub(account)
+    try:
+        await hub.create()
+        begun = time.perf_counter()
+        result = await run(hub)
+        seconds = time.perf_counter() - begun
+        await hub.delete()
+        return result, seconds
+    finally:
+        await account.close()

@@ -1,0 +1,88 @@
+"""A `func start` in a process of its own, measured from outside."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+APP = Path(__file__).parent / "app"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def resident_megabytes(pid: int) -> float:
+    """Resident memory of one process, in MB; 0 where /proc is not there or the process is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def process_tree(pid: int) -> list[int]:
+    """The process and all its descendants."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except OSError:
+        return [pid]
+    return [pid, *(grandchild for child in children for grandchild in process_tree(int(child)))]
+
+
+class RunningHost:
+    """Starts in the constructor; `seconds_to_ready` counts from there to the first `Running` answer."""
+
+    def __init__(self, storage: str, hub: str, log: Path) -> None:
+        self.port = free_port()
+        self.base = f"http://127.0.0.1:{self.port}"
+        self._output = log.with_suffix(".host.txt").open("wb")
+        environ = {
+            **os.environ,
+            "AzureWebJobsStorage": storage,
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "BENCH_HUB": hub,
+            "BENCH_LOG": str(log),
+        }
+        begun = time.perf_counter()
+        command = [sys.executable, "-m", "durable_host", "start", "--port", str(self.port), "--no-azurite"]
+        command += ["--python", sys.executable]
+        self._process = subprocess.Popen(
+            command, cwd=APP, env=environ, stdout=self._output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+        )
+        self._wait_until_running()
+        self.seconds_to_ready = time.perf_counter() - begun
+
+    def _wait_until_running(self) -> None:
+        limit = time.monotonic() + 60
+        while time.monotonic() < limit:
+            if self._process.poll() is not None:
+                raise RuntimeError(f"func start ended with {self._process.returncode}; see {self._output.name}")
+            try:
+                with urllib.request.urlopen(f"{self.base}/admin/host/status", timeout=2) as answer:
+                    if json.load(answer)["state"] == "Running":
+                        return
+            except OSError:
+                pass
+            time.sleep(0.01)
+        raise RuntimeError("func start was not ready within 60 s")
+
+    def megabytes(self) -> float:
+        """Host and workers together."""
+        return sum(resident_megabytes(pid) for pid in process_tree(self._process.pid))
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._output.close()
