@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import msgspec
+
 from durable_host.durable.model.events import (
     EventRaised,
     SubOrchestrationInstanceCompleted,
@@ -26,7 +28,8 @@ class Faults:
     """Probabilities of one operation or message.
 
     `refused`: the operation did not happen. `unanswered`: it happened, and the caller is told that it did not.
-    `early`: outbound messages of a commit are sent, the commit itself does not happen. `doubled`: a message that
+    `early`: outbound messages of a commit are sent, the commit itself does not happen. `slow`: they are sent, and
+    answers may come back before the commit happens. `doubled`: a message that
     receivers must recognise is sent twice. `held_back`: a received message comes later, after those behind it.
     `lost_worker`: the worker process dies while user code runs.
     """
@@ -34,6 +37,7 @@ class Faults:
     refused: float = 0.0
     unanswered: float = 0.0
     early: float = 0.0
+    slow: float = 0.0
     doubled: float = 0.0
     held_back: float = 0.0
     lost_worker: float = 0.0
@@ -88,6 +92,11 @@ class FaultyHub:
                 await self.inner.send(message)
             await self._step()
             raise TaskHubUnavailable("simulated: the history was not written")
+        if self._happens(self._faults.slow):
+            for message in episode.outbound:
+                await self.inner.send(message)
+            await self.inner._clock.sleep(self._random.uniform(0.0, 20.0))
+            return await self._guarded(self.inner.commit, msgspec.structs.replace(episode, outbound=()))
         for message in episode.outbound:
             if _can_double(message) and self._happens(self._faults.doubled):
                 await self.inner.send(message)

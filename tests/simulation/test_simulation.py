@@ -58,10 +58,11 @@ KINDS = {
     "refusals": (Faults(refused=0.1), 0),
     "lost answers": (Faults(unanswered=0.1), 0),
     "early messages": (Faults(early=0.15), 0),
+    "slow commits": (Faults(slow=0.4), 0),
     "doubles": (Faults(doubled=0.4), 0),
     "disorder": (Faults(held_back=0.3), 0),
     "lost workers": (Faults(lost_worker=0.1), 0),
-    "everything": (Faults(0.05, 0.05, 0.05, 0.2, 0.1, 0.05), 5),
+    "everything": (Faults(0.05, 0.05, 0.05, 0.1, 0.2, 0.1, 0.05), 5),
 }
 SENDS_TWICE = {"crashes", "early messages", "lost answers", "everything"}
 """An episode runs twice: what it sent to entities before is there a second time, under another label."""
