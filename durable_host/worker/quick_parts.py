@@ -28,8 +28,8 @@ _EXECUTOR_FIELDS = frozenset(
 def executor_factory(executor_type: Any) -> Callable[[], Any]:
     """Makes executors as `executor_type()` does, by copying a first one that never ran."""
     pattern: Any = executor_type()
-    fields: set[str] = set(vars(pattern))
-    if not fields <= _EXECUTOR_FIELDS or not hasattr(pattern, "initialize"):
+    fields: dict[str, Any] = pattern.__dict__
+    if not fields.keys() <= _EXECUTOR_FIELDS or not hasattr(pattern, "initialize"):
         return executor_type
 
     def make() -> Any:

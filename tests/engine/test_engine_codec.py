@@ -253,7 +253,8 @@ def test_the_entity_payload_of_the_spec():
 def test_entity_answers_are_decoded():
     text = (
         '{"entityExists": true, "entityState": "99", "results": [{"isError": true, "duration": 0, "startTime": 1, '
-        '"result": "\\"bad op\\""}], "signals": [{"target": {"name": "Other", "key": "K"}, "name": "go", "input": "1"}]}'
+        '"result": "\\"bad op\\""}], "signals": [{"target": {"name": "Other", "key": "K"}, "name": "go", '
+        '"input": "1"}]}'
     )
     answer = decode_entity_answer(text, 1)
     assert (answer.exists, answer.state, answer.results[0].result) == (True, "99", '"bad op"')

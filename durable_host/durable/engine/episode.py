@@ -4,9 +4,7 @@
 history events and messages. Source: spec/durable-protocol.md, section 3; spec/task-hub-storage.md, section 8.
 """
 
-from collections.abc import Callable, Sequence
-
-import msgspec
+from collections.abc import Callable
 
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.completion import (
@@ -17,45 +15,20 @@ from durable_host.durable.engine.completion import (
 )
 from durable_host.durable.engine.continue_as_new import next_generation
 from durable_host.durable.engine.custom_status import too_large
-from durable_host.durable.engine.diagnostics import Diagnostic
-from durable_host.durable.engine.external_events import Finding
 from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFault
 from durable_host.durable.engine.instance_row import committed_form, row_update
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.outbound import Refusal, Sender, carry_out
+from durable_host.durable.engine.outbound import Sender, carry_out
+from durable_host.durable.engine.outcome import EpisodeOutcome
+from durable_host.durable.engine.reports import Reports
 from durable_host.durable.engine.start import EpisodeStart, start_episode, turn_of
 from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.versioning import mismatch_fault
 from durable_host.durable.engine.walker import NonDeterminism, Walker
-from durable_host.durable.model.events import HistoryEvent, OrchestratorCompleted
-from durable_host.durable.model.instance import InstanceUpdate
-from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.events import OrchestratorCompleted
 from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
 
 __all__ = ["EpisodeOutcome", "EpisodeStart", "finish_episode", "start_episode"]
-
-
-class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What an episode changes.
-
-    With `next_turn` the orchestration continued as new: run that turn at once and call `finish_episode` again; the
-    other fields are complete only in the outcome without one. `row_changed` tells that something besides
-    LastUpdatedTime changed in the instance row. `held_back` counts activities that wait for room in the window.
-    `canceled_timers` are ids of timers that nobody waits for any more.
-    """
-
-    next_turn: OrchestratorTurn | None
-    execution_id: str
-    replaced_execution_id: str | None
-    first_ordinal: int
-    new_events: Sequence[HistoryEvent]
-    outbound: Sequence[TaskMessage]
-    update: InstanceUpdate
-    row_changed: bool
-    held_back: int
-    is_terminal: bool
-    canceled_timers: set[int]
-    diagnostics: Sequence[Diagnostic]
 
 
 def finish_episode(
@@ -92,7 +65,7 @@ class _Episode:
         self.new_id = new_id
         self.code = code
         self.options = options
-        self.position: str | None = None
+        self.reports = Reports(state, self.now)
 
     def finish(self, answer: OrchestratorAnswer | None) -> EpisodeOutcome:
         state = self.state
@@ -108,7 +81,8 @@ class _Episode:
                 self._run(answer)
                 next_turn = self._end()
         except NonDeterminism as found:
-            self._non_deterministic(found)
+            self.reports.non_determinism(found)
+            self._complete(ended_by_fault(state.name, OrchestrationFault(str(found), is_whole_text=True)))
         except OrchestrationFault as fault:
             self._fail(fault)
         if next_turn is None and not isinstance(state.history[-1], OrchestratorCompleted):
@@ -130,7 +104,7 @@ class _Episode:
             self._cancel_timers(walker, answer)
         for index, finding in walker.take_findings():
             if index >= first_new:
-                self._report(finding)
+                self.reports.finding(finding)
         state.mark_played(first_new)
         state.unfed_from = None
         self._carry_out(walker)
@@ -139,9 +113,9 @@ class _Episode:
     def _take(self, answer: OrchestratorAnswer) -> None:
         """What the answer says besides its actions."""
         state = self.state
-        self.position = answer.position
+        self.reports.position = answer.position
         for warning in answer.warnings:
-            self._diagnose(codes.CODE_WARNING, "warning", warning)
+            self.reports.add(codes.CODE_WARNING, "warning", warning)
         if answer.is_plain_failure:
             raise OrchestrationFault(
                 answer.error or "", details=f"Message: {answer.error}, StackTrace: {answer.error_details or ''}"
@@ -160,7 +134,7 @@ class _Episode:
             return
         complaint = too_large(text) if text is not None else None
         if complaint is not None:
-            self._diagnose(codes.CUSTOM_STATUS_TOO_LARGE, "error", complaint)
+            self.reports.add(codes.CUSTOM_STATUS_TOO_LARGE, "error", complaint)
             raise OrchestrationFault(complaint)
         value = text if text is not None else "null"
         if value != state.custom_status:
@@ -215,7 +189,7 @@ class _Episode:
             state.append(scheduled.event)
             self.item.outbound.extend(scheduled.messages)
             if scheduled.refusal is not None:
-                self._refused(scheduled.refusal)
+                self.reports.refusal(scheduled.refusal)
 
     def _released(self, walker: Walker) -> list[int]:
         """Held activities for which there is room now."""
@@ -232,7 +206,7 @@ class _Episode:
         if ending.error is None and walker.continue_as_new is not None:
             return self._continue_as_new(walker, ending)
         for finding in walker.events.never_consumed():
-            self._report(finding)
+            self.reports.finding(finding)
         self._complete(ended_by_code(state.name, ending))
         return None
 
@@ -241,7 +215,7 @@ class _Episode:
         assert state.started is not None
         assert walker.continue_as_new is not None
         for finding in walker.events.never_consumed(before_index=ending.index):
-            self._report(finding)
+            self.reports.finding(finding)
         if self.item.first_ordinal > 0:
             self.item.replaced_execution_id = self.item.execution_id
         self.item.first_ordinal = 0
@@ -272,51 +246,8 @@ class _Episode:
 
     def _fail(self, fault: OrchestrationFault) -> None:
         if fault.failure_details is not None:
-            self._diagnose(codes.VERSION_MISMATCH, "error", f"{fault.failure_details.error_message}.")
+            self.reports.add(codes.VERSION_MISMATCH, "error", f"{fault.failure_details.error_message}.")
         self._complete(ended_by_fault(self.state.name, fault))
-
-    def _non_deterministic(self, found: NonDeterminism) -> None:
-        event = found.event
-        text = (
-            f"{found} Expected by history row {found.history_index}: {event.event_name} {event.event_id}. Likely "
-            "causes: the code was changed since the instance started; or the orchestrator reads the clock, random "
-            "numbers, the environment or other outside state instead of its context."
-        )
-        self.item.diagnostics.append(
-            Diagnostic(
-                code=codes.NON_DETERMINISM,
-                instance_id=self.state.instance_id,
-                severity="error",
-                text=text,
-                timestamp=self.now,
-                function=self.state.name,
-                position=self.position,
-                history_index=found.history_index,
-            )
-        )
-        self._complete(ended_by_fault(self.state.name, OrchestrationFault(str(found), is_whole_text=True)))
-
-    def _refused(self, refusal: Refusal) -> None:
-        self._diagnose(refusal.code, "warning", refusal.text)
-
-    def _report(self, finding: Finding) -> None:
-        self._diagnose(finding.code, "warning", finding.text, event_name=finding.event_name, at=finding.timestamp)
-
-    def _diagnose(
-        self, code: str, severity: codes.Severity, text: str, *, event_name: str | None = None, at: int | None = None
-    ) -> None:
-        self.item.diagnostics.append(
-            Diagnostic(
-                code=code,
-                instance_id=self.state.instance_id,
-                severity=severity,
-                text=text,
-                timestamp=self.now if at is None else at,
-                function=self.state.name,
-                event_name=event_name,
-                position=self.position,
-            )
-        )
 
     def _sender(self) -> Sender:
         state = self.state

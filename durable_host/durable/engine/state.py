@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_host.durable.engine.entity_messages import request_id_of
-from durable_host.durable.engine.walker import TaskKind, Walker
+from durable_host.durable.engine.numbering import TaskKind
+from durable_host.durable.engine.walker import Walker
 from durable_host.durable.engine.work_item import WorkItem
 from durable_host.durable.model.events import (
     EventSent,

@@ -1,0 +1,34 @@
+"""What an episode changes."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.sdk.port import OrchestratorTurn
+
+
+class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What an episode changes.
+
+    With `next_turn` the orchestration continued as new: run that turn at once and call `finish_episode` again; the
+    other fields are complete only in the outcome without one. `row_changed` tells that something besides
+    LastUpdatedTime changed in the instance row. `held_back` counts activities that wait for room in the window.
+    `canceled_timers` are ids of timers that nobody waits for any more.
+    """
+
+    next_turn: OrchestratorTurn | None
+    execution_id: str
+    replaced_execution_id: str | None
+    first_ordinal: int
+    new_events: Sequence[HistoryEvent]
+    outbound: Sequence[TaskMessage]
+    update: InstanceUpdate
+    row_changed: bool
+    held_back: int
+    is_terminal: bool
+    canceled_timers: set[int]
+    diagnostics: Sequence[Diagnostic]
