@@ -6,6 +6,9 @@ from typing import Protocol
 
 from durable_host.durable.model import timestamp
 
+_LONGEST_NAP = 60.0
+"""Seconds. The loop's time may stand still while a machine sleeps; what is due then is at most this late."""
+
 
 class Clock(Protocol):
     """Where the runtime gets the time from, and how it waits."""
@@ -39,4 +42,4 @@ class SystemClock:
 
     async def sleep_until(self, ticks: int) -> None:
         while (remaining := ticks - self.now()) > 0:
-            await asyncio.sleep(min(remaining / timestamp.TICKS_PER_SECOND, 3600))
+            await asyncio.sleep(min(remaining / timestamp.TICKS_PER_SECOND, _LONGEST_NAP))
