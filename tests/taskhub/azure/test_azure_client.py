@@ -9,6 +9,7 @@ from recording_account import RecordingAccount
 from durable_host.durable.model import events as e
 from durable_host.durable.model.events import HistoryEvent, OrchestrationInstance
 from durable_host.durable.model.instance import InstanceQuery, InstanceUpdate
+from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import EpisodeCommit, InstanceExists, TaskHub, UnreadableHistory
@@ -203,6 +204,55 @@ async def test_re_creation_survives_a_late_update_of_the_old_row(open_azure, acc
     stored = await hub.get_instance("abc123")
     assert stored is not None
     assert stored.execution_id == state.execution_id
+
+
+async def test_a_row_whose_answer_was_lost_is_known_as_our_own(open_azure, account: RecordingAccount) -> None:
+    hub = await open_azure()
+    real_insert = account.tables.insert
+
+    async def insert_twice(*args: object) -> str:
+        await real_insert(*args)
+        return await real_insert(*args)
+
+    account.tables.__dict__["insert"] = insert_twice
+    state = await create(hub, "abc123")
+    assert state.runtime_status is OrchestrationStatus.Pending
+    (start,) = await receive(hub, 1)
+    assert start.message.target.execution_id == state.execution_id
+    await hub.discard([start])
+
+
+async def test_first_load_of_an_instance_created_here_asks_nobody(open_azure, account: RecordingAccount) -> None:
+    hub = await open_azure()
+    await create(hub, "abc123")
+    mark = len(account.requests)
+    assert (await hub.load_history("abc123")).etag is None
+    assert not any(service == "table" for service, _, _ in account.requests[mark:])
+    await hub.load_history("abc123")
+    assert [method for service, method, _ in account.requests[mark:] if service == "table"] == ["query_all"]
+
+
+async def test_first_load_of_a_child_asks_nobody(open_azure, account: RecordingAccount) -> None:
+    hub = await open_azure()
+    parent = e.ParentInstance("F", OrchestrationInstance("abc123", "p"), 0)
+    for child, reads in (("p:0", 0), ("chosen", 1)):
+        start = started(child, new_id(), parent_instance=parent)
+        message = TaskMessage(start, start.orchestration_instance, tags={})
+        await hub.commit(
+            EpisodeCommit(
+                instance_id="abc123",
+                execution_id="p",
+                etag=(await hub.load_history("abc123")).etag,
+                first_ordinal=0,
+                events=[],
+                outbound=[message],
+                update=None,
+                consumed=[],
+            )
+        )
+        mark = len(account.requests)
+        await hub.load_history(child)
+        assert sum(method == "query_all" for _, method, _ in account.requests[mark:]) == reads
 
 
 async def test_purge_removes_rows_and_blobs_of_this_instance_only(

@@ -1,7 +1,10 @@
 """`AzureTaskHub`: the port `TaskHub` on Azure Storage."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from durable_host.clock import Clock, SystemClock
 from durable_host.durable.model.events import HistoryEvent
@@ -15,6 +18,7 @@ from durable_host.durable.taskhub.azure.history_store import HistoryConflict, Hi
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames, escape_key
+from durable_host.durable.taskhub.azure.new_instances import NewInstances
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
@@ -27,10 +31,14 @@ from durable_host.durable.taskhub.azure.worker import Worker
 from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
+_log = logging.getLogger("Host.Triggers.DurableTask")
+DEVELOPMENT_POLLING_INTERVAL = 2.0
+
 
 class AzureTaskHub:
     """A hub whose queues are in `account` and whose tables and blobs are in `tracking` (default: the same).
 
+    On the development account idle queues are polled every 2 s at the latest: that costs nothing there.
     The accounts stay open after `close`; they belong to the caller.
     """
 
@@ -44,6 +52,7 @@ class AzureTaskHub:
         options = options or AzureTaskHubOptions()
         tracking = tracking or account
         clock = clock or SystemClock()
+        self._warns_of_blob_managers = not options.use_table_partition_management
         names = HubNames.of(options.hub_name, options.partition_count, options.table_prefix)
         queues, tables = account.queues, tracking.tables
         outage = Outage(options.hub_name)
@@ -52,6 +61,9 @@ class AzureTaskHub:
         partitions = PartitionTable(tables, names)
         take_all = options.take_all_activities
         connection = account.connection
+        if connection.is_development:
+            interval = min(options.max_polling_interval, DEVELOPMENT_POLLING_INTERVAL)
+            options = msgspec.structs.replace(options, max_polling_interval=interval)
         self._name = options.hub_name
         self._payloads = payloads
         self._history = HistoryStore(tables, names, payloads, clock)
@@ -74,8 +86,8 @@ class AzureTaskHub:
             recreate=self._recreate,
         )
         self._sender = Sender(queues, names, options, clock, payloads, self._worker.deliveries, self._worker.held)
-        self._creator = Creator(self._instances, self._sender)
-        self._new_instances: set[str] = set()
+        self._new_instances = NewInstances()
+        self._creator = Creator(self._instances, self._sender, self._new_instances)
 
     @property
     def name(self) -> str:
@@ -97,6 +109,12 @@ class AzureTaskHub:
         await self._resources.delete()
 
     async def start(self) -> None:
+        if self._warns_of_blob_managers:
+            _log.warning(
+                "useTablePartitionManagement is false, but this host shares task hub '%s' through the Partitions table "
+                "only: do not run hosts that use blob leases (extension 2.x) on this hub at the same time.",
+                self._name,
+            )
         await self.create()
         await self._worker.start()
 
@@ -113,10 +131,7 @@ class AzureTaskHub:
     async def create_instance(
         self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
     ) -> InstanceState:
-        state, is_new = await self._creator.create(start, dedupe_statuses)
-        if is_new and self._worker.deliveries.running:
-            self._new_instances.add(state.instance_id)
-        return state
+        return await self._creator.create(start, dedupe_statuses)
 
     @storage_errors_as_unavailable
     async def send(self, message: TaskMessage) -> None:
@@ -141,7 +156,7 @@ class AzureTaskHub:
     async def purge_instance(self, instance_id: str) -> bool:
         if await self._instances.get_row(instance_id, ("PartitionKey",)) is None:
             return False
-        self._new_instances.discard(instance_id)
+        self._new_instances.forget(instance_id)
         self._blobs.forget(instance_id)
         prefixes = {f"{instance_id}/", f"{escape_key(instance_id)}/"}
         await asyncio.gather(
@@ -165,9 +180,7 @@ class AzureTaskHub:
 
     @storage_errors_as_unavailable
     async def load_history(self, instance_id: str) -> LoadedHistory:
-        if instance_id in self._new_instances:
-            # Nobody else can have committed yet; if somebody has, the first commit conflicts and the next load reads.
-            self._new_instances.discard(instance_id)
+        if self._new_instances.take(instance_id):
             return LoadedHistory([], None, None)
         loaded, blobs = await self._history.load(instance_id)
         self._blobs.loaded(instance_id, loaded.execution_id, blobs)
@@ -176,8 +189,11 @@ class AzureTaskHub:
     @storage_errors_as_unavailable
     async def commit(self, episode: EpisodeCommit) -> str:
         instance_id = episode.instance_id
-        self._new_instances.discard(instance_id)
+        self._new_instances.take(instance_id)
         if episode.outbound:
+            if self._worker.deliveries.running:
+                for message in episode.outbound:
+                    self._new_instances.add_child(message)
             await self._sender.send_all(episode.outbound)
         try:
             committed = await self._history.commit(

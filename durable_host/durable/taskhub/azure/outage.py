@@ -12,10 +12,10 @@ class Outage:
         self._hub = hub
         self._failing: set[str] = set()
 
-    def failed(self, source: str, error: Exception) -> None:
+    def failed(self, source: str, reason: Exception | str) -> None:
         """A background request of `source` failed."""
         if not self._failing:
-            _log.warning("Task hub '%s' waits for its storage: %s", self._hub, error)
+            _log.warning("Task hub '%s' waits for its storage: %s", self._hub, reason)
         self._failing.add(source)
 
     def recovered(self, source: str) -> None:

@@ -17,7 +17,7 @@ from durable_host.storage import Conflict, PreconditionFailed, StorageError, Tab
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _SOURCE = "partitions"
-_PASS_TIMEOUT = 2.0
+_PASS_TIMEOUT = 8.0
 _INTERVAL = 10.0
 _RESTLESS_INTERVAL = 1.0
 _PATIENT_FAILURES = 10
@@ -98,7 +98,8 @@ class PartitionManager:
                 await self._rest(0.0 if failures < _PATIENT_FAILURES else _INTERVAL)
             except (StorageError, TimeoutError) as error:
                 failures += 1
-                self._outage.failed(_SOURCE, error)
+                slow = f"the Partitions table took more than {_PASS_TIMEOUT:.0f} s to answer"
+                self._outage.failed(_SOURCE, error if isinstance(error, StorageError) else slow)
                 await self._rest(0.5 if failures < _PATIENT_FAILURES else _INTERVAL)
 
     async def close_all(self) -> None:

@@ -1,0 +1,67 @@
+"""Which start messages are run (spec section 8.2), back-off and worker-side decisions without storage."""
+
+from itertools import pairwise
+
+import pytest
+
+from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
+from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.status import OrchestrationStatus as S
+from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff, abandon_delay
+from durable_host.durable.taskhub.azure.start_filter import judge_start
+
+
+def start(execution_id: str = "e", *, generation: int | None = 0, timestamp: int = 100) -> ExecutionStarted:
+    return ExecutionStarted(
+        orchestration_instance=OrchestrationInstance("a", execution_id), generation=generation, timestamp=timestamp
+    )
+
+
+def row(execution_id: str | None = "e", status: S = S.Pending, *, created: int = 100, generation: int | None = 0):
+    return InstanceState(
+        instance_id="a",
+        execution_id=execution_id,
+        name="F",
+        runtime_status=status,
+        created_time=created,
+        generation=generation,
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "dequeue_count", "dequeued_at", "verdict"),
+    [
+        (start(), row(), 1, 200, "process"),
+        (start("E"), row("e"), 1, 200, "process"),
+        (start(), row(None), 1, 200, "process"),
+        (start(), row(status=S.Running), 5, 200, "process"),
+        (start(), row(status=S.Terminated), 1, 200, "delete"),
+        (start(), row("other", created=50), 1, 200, "delete"),
+        (start(), row("other", S.Running, created=50), 1, 200, "wait"),
+        (start(), row("other", S.Running, created=50), 2, 200, "delete"),
+        (start(), row("other", S.Running, created=250), 2, 200, "wait"),
+        (start(generation=1), row("other", created=50), 1, 200, "wait"),
+        (start(generation=None), row("other", created=50), 1, 200, "delete"),
+        (start(), row("other", created=150), 10, 120, "delete"),
+        (start(), None, 1, 200, "wait"),
+        (start(), None, 9, 200, "wait"),
+        (start(), None, 10, 200, "delete"),
+    ],
+)
+def test_start_message_is_judged_by_the_row(event, state, dequeue_count, dequeued_at, verdict) -> None:
+    assert judge_start(event, state, dequeue_count, dequeued_at) == verdict
+
+
+def test_polls_back_off_to_the_longest_wait_and_start_anew_after_work() -> None:
+    backoff = PollBackoff(2.0)
+    waits = [backoff.after_empty_poll() for _ in range(20)]
+    assert waits[:2] == [0.0, 0.05]
+    assert waits[-1] == 2.0
+    assert all(earlier <= later * 1.5 for earlier, later in pairwise(waits))
+    backoff.reset()
+    assert backoff.after_empty_poll() == 0.0
+
+
+@pytest.mark.parametrize(("count", "delay"), [(1, 2), (3, 8), (9, 512), (10, 600), (31, 600), (5000, 600)])
+def test_given_back_message_stays_away_longer_each_time(count: int, delay: float) -> None:
+    assert abandon_delay(count) == delay
