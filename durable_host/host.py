@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("Host.Startup")
 
-GRACE = 7.0
-LONGEST_STOP = 9.5
+GRACE = 5.0
+LONGEST_STOP = 9.0
 
 
 def run(config: HostConfig, options: StartOptions) -> int:
@@ -57,7 +57,7 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
             if starting.done():
                 starting.result()
                 await stopping
-            _log.info("Stopping. Ctrl+C again stops at once.")
+            options.presenter.progress("Stopping; Ctrl+C again stops at once.")
         finally:
             was_up = starting.done()
             for task in (starting, stopping):

@@ -45,7 +45,8 @@ from durable_host.web.manual import ManualInvocation
 
 _log = logging.getLogger("Host.Startup")
 
-WEB_DRAIN_SECONDS = 5.0
+WORKER_GRACE = 0.5
+CLOSE_CONNECTIONS_WITHIN = 0.5
 
 
 class Services:
@@ -71,6 +72,7 @@ class Services:
         self._durable: DurableServices | None = None
         self._listeners = Listeners([])
         self._manual = ManualInvocation({})
+        self._http: HttpTrigger | None = None
         self._web: web.AppRunner | None = None
 
     async def start(self, started_at: float) -> None:
@@ -108,19 +110,27 @@ class Services:
         self._state.state = "Stopping"
         self._indexing.cancel()
         await asyncio.gather(self._indexing, return_exceptions=True)
-        deadline = time.monotonic() + grace
-        ending = [self._listeners.stop(grace), self._manual.drain(grace)]
-        if self._web is not None:
-            ending.append(self._web.cleanup())
+        ending = [self._listeners.stop(grace), self._manual.drain(grace), self._drain_web(grace)]
         if self._durable is not None:
             ending.append(self._durable.stop(grace))
         await asyncio.gather(*(_safely(one) for one in ending))
-        await _safely(self._pool.stop(max(0.1, deadline - time.monotonic())))
+        await _safely(self._pool.stop(WORKER_GRACE))
+        if self._web is not None:
+            await _safely(self._web.cleanup())
         if self._durable is not None:
             await _safely(self._durable.close())
         await _safely(self._accounts.close())
         if self._azurite is not None:
             await _safely(self._azurite.stop())
+
+    async def _drain_web(self, grace: float) -> None:
+        """Take no more connections and let running requests end."""
+        if self._web is None:
+            return
+        for site in list(self._web.sites):
+            await site.stop()
+        if self._http is not None:
+            await self._http.drain(grace)
 
     def kill(self) -> None:
         """End worker processes at once; for a user who does not want to wait. Azurite saves and ends by itself."""
@@ -159,7 +169,7 @@ class Services:
     async def _start_web(self, invoker: Invoker) -> None:
         config = self._config
         candidates = (*self._functions.of_trigger("httptrigger"), *self._functions.disabled_of_trigger("httptrigger"))
-        http = HttpTrigger(candidates, invoker, config.host.http, explain=_explains_errors(config))
+        http = self._http = HttpTrigger(candidates, invoker, config.host.http, explain=_explains_errors(config))
         self._functions = self._functions.with_errors(http.routes.errors)
         for name, problem in http.routes.errors.items():
             _log.error("The '%s' function is in error: %s", name, problem)
@@ -182,7 +192,7 @@ class Services:
             body_limit=_body_limit(config),
         )
         self._web = web.AppRunner(
-            front.application(), access_log=None, handle_signals=False, shutdown_timeout=WEB_DRAIN_SECONDS
+            front.application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_CONNECTIONS_WITHIN
         )
         await self._web.setup()
         try:

@@ -4,6 +4,7 @@ Source: spec/functions-host.md, sections 3.2 to 3.5 and 3.8.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import Any, cast
@@ -38,6 +39,8 @@ class HttpTrigger:
         self._invoker = invoker
         self._explain = explain
         self._extra_headers = (*options.custom_headers, *_hsts(options))
+        self._running = 0
+        self._idle = asyncio.Event()
         self._throttle = Throttle(options.max_concurrent_requests, options.max_outstanding_requests)
         self.routes = RouteTable((_declaration(function) for function in functions), options.route_prefix)
         for hidden, other in self.routes.hidden.items():
@@ -54,12 +57,26 @@ class HttpTrigger:
 
     async def handle(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.Response:
         """Run the function and make its response; 413 for a body over the limit, 429 when there is too much to do."""
-        if not self._throttle.is_limited:
-            return await self._run(request, match)
-        if not self._throttle.admits():
-            return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
-        async with self._throttle:
-            return await self._run(request, match)
+        self._running += 1
+        try:
+            if not self._throttle.is_limited:
+                return await self._run(request, match)
+            if not self._throttle.admits():
+                return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
+            async with self._throttle:
+                return await self._run(request, match)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def drain(self, grace: float) -> None:
+        """Wait until no request runs, at most `grace` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while self._running:
+                    self._idle.clear()
+                    await self._idle.wait()
 
     async def _run(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.Response:
         function = match.route.target

@@ -1,0 +1,317 @@
+"""How the host starts, refuses to start, and stops: exit codes, messages, processes left behind."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+from azure.storage.queue import QueueServiceClient
+from host_process import HostProcess, ends_of, until
+
+from durable_host.config.connection import Connection
+from durable_host.storage.azurite import connection_string as text_of
+from durable_host.storage.azurite import free_connection, start_azurite
+
+StartHost = Callable[..., HostProcess]
+
+HELLO = """
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.route(route="hello")
+def hello(req: func.HttpRequest) -> str:
+    return "hello"
+"""
+
+SLOW = (
+    HELLO
+    + """
+
+import asyncio
+import time
+
+
+@app.route(route="slow/{seconds}")
+async def slow(req: func.HttpRequest) -> str:
+    print("slow begins")
+    await asyncio.sleep(float(req.route_params["seconds"]))
+    return "finished"
+
+
+@app.route(route="blocked")
+def blocked(req: func.HttpRequest) -> str:
+    print("blocked begins")
+    time.sleep(600)
+    return "never"
+"""
+)
+
+DURABLE = (
+    HELLO
+    + """
+
+import azure.durable_functions as df
+
+
+@app.route(route="start")
+@app.durable_client_input(client_name="client")
+async def start(req: func.HttpRequest, client) -> func.HttpResponse:
+    return client.create_check_status_response(req, await client.start_new("chain", client_input=[1]))
+
+
+@app.orchestration_trigger(context_name="context")
+def chain(context: df.DurableOrchestrationContext):
+    value = context.get_input()
+    for _ in range(3):
+        value = yield context.call_activity("extend", value)
+    return value
+
+
+@app.activity_trigger(input_name="values")
+def extend(values: list) -> list:
+    return [*values, len(values)]
+"""
+)
+
+
+def workers_of(host: HostProcess) -> list[int]:
+    processes = host.get("/admin/host/processes").json()["processes"]
+    return [process["processId"] for process in processes]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_host_and_worker_with_exit_code_0(start_host: StartHost, number: int) -> None:
+    host = start_host({"function_app.py": HELLO})
+    assert host.get("/api/hello").text == "hello"
+    processes = workers_of(host)
+    assert len(processes) == 2
+    assert host.stop(number) == 0
+    until(lambda: ends_of(processes))
+
+
+def test_a_running_request_is_answered_before_the_host_ends(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": SLOW})
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(host.get("/api/slow/1.5").text))
+    thread.start()
+    host.wait_for("slow begins")
+    assert host.stop() == 0
+    thread.join()
+    assert answers == ["finished"]
+
+
+def test_a_second_signal_ends_everything_at_once(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": SLOW})
+    processes = workers_of(host)
+    threading.Thread(target=lambda: _ignore_errors(host, "/api/blocked"), daemon=True).start()
+    host.wait_for("blocked begins")
+    host.send_signal()
+    host.wait_for("Stopping")
+    assert host.stop() == 0
+    until(lambda: ends_of(processes))
+
+
+def test_a_blocked_function_does_not_keep_the_host_from_ending_within_10_seconds(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": SLOW})
+    processes = workers_of(host)
+    threading.Thread(target=lambda: _ignore_errors(host, "/api/blocked"), daemon=True).start()
+    host.wait_for("blocked begins")
+    host.send_signal()
+    assert host.wait_exit(10.5) == 0
+    until(lambda: ends_of(processes))
+
+
+def test_after_kill_9_of_the_host_its_worker_ends_too(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": SLOW})
+    processes = workers_of(host)
+    host.kill()
+    until(lambda: ends_of(processes))
+
+
+def _ignore_errors(host: HostProcess, path: str) -> None:
+    with contextlib.suppress(requests.RequestException):
+        host.get(path)
+
+
+def test_a_worker_that_dies_is_replaced(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": HELLO})
+    worker = next(pid for pid in workers_of(host) if pid != host.pid)
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: host.get("/api/hello").text == "hello", host=host)
+    assert worker not in workers_of(host)
+
+
+def test_an_app_that_does_not_import_is_told_with_its_own_line_and_exit_code_6(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": "import azure.functions\n\nraise_this = undefined_name\n"}, wait=False)
+    assert host.wait_exit() == 6
+    assert "function_app.py:3" in host.output
+    assert "NameError: name 'undefined_name' is not defined" in host.output
+    assert "Traceback" not in host.output.split("function_app.py:3")[0]
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "text"),
+    [
+        ({"host.json": "{"}, 3, "host.json"),
+        ({"host.json": '{"version": "2.0", "extensions": {"queues": {"batchSize": "many"}}}'}, 3, "batchSize"),
+        ({"local.settings.json": "{ not json"}, 3, "local.settings.json"),
+        ({"function_app.py": HELLO + "import not_installed_anywhere\n"}, 6, "not_installed_anywhere"),
+    ],
+)
+def test_a_mistake_in_the_app_ends_in_its_own_exit_code(
+    start_host: StartHost, files: dict[str, str], code: int, text: str
+) -> None:
+    host = start_host({"function_app.py": HELLO, **files}, wait=False)
+    assert host.wait_exit() == code
+    assert text in host.output
+    assert "Traceback (most recent call last)" not in host.output or code == 6
+
+
+def test_a_port_in_use_is_told_with_the_process_that_holds_it(start_host: StartHost) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        host = start_host({"function_app.py": HELLO}, "--port", str(port), wait=False)
+        assert host.wait_exit() == 5
+    assert f"Port {port} is unavailable" in host.output
+
+
+def test_an_app_of_the_2x_durable_sdk_is_refused_with_the_way_out(start_host: StartHost) -> None:
+    app = (
+        HELLO
+        + """
+
+@app.generic_trigger(arg_name="context", type="orchestrationTrigger", durable_requires_grpc=True)
+def grpc_orchestrator(context) -> str:
+    return ""
+"""
+    )
+    host = start_host({"function_app.py": app}, wait=False)
+    assert host.wait_exit() == 6
+    assert "azure-functions-durable<2" in host.output
+
+
+def test_functions_that_cannot_run_are_listed_with_the_reason_and_the_others_run(start_host: StartHost) -> None:
+    app = (
+        HELLO
+        + """
+
+@app.service_bus_queue_trigger(arg_name="msg", queue_name="q", connection="Bus")
+def bus(msg: func.ServiceBusMessage) -> None:
+    pass
+
+
+@app.queue_trigger(arg_name="msg", queue_name="q-q", connection="NotThere")
+def lost(msg: func.QueueMessage) -> None:
+    pass
+
+
+@app.queue_trigger(arg_name="msg", queue_name="Not_A_Name", connection="AzureWebJobsStorage")
+def misnamed(msg: func.QueueMessage) -> None:
+    pass
+
+
+@app.queue_trigger(arg_name="msg", queue_name="%NOT_SET%", connection="AzureWebJobsStorage")
+def unset(msg: func.QueueMessage) -> None:
+    pass
+
+
+@app.route(route="unknown")
+@app.generic_output_binding(arg_name="out", type="neverHeardOf")
+def unknown(req: func.HttpRequest, out: func.Out[str]) -> str:
+    return "x"
+"""
+    )
+    host = start_host({"function_app.py": app})
+    assert host.get("/api/hello").text == "hello"
+    assert "'serviceBusTrigger'" in host.output
+    for name, reason in (
+        ("lost", "AzureWebJobsNotThere"),
+        ("misnamed", "not a valid queue name"),
+        ("unset", "'%NOT_SET%' does not resolve to a value."),
+        ("unknown", "neverHeardOf"),
+    ):
+        errors = host.get(f"/admin/functions/{name}/status").json()["errors"]
+        assert reason in errors[0], (name, errors)
+
+
+def test_a_folder_without_functions_starts_and_says_so(start_host: StartHost) -> None:
+    host = start_host({})
+    assert "No functions were found" in host.output
+    assert host.get("/admin/host/status").json()["state"] == "Running"
+
+
+def test_only_the_functions_asked_for_are_loaded(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": SLOW}, "--functions", "hello")
+    assert [function["name"] for function in host.get("/admin/functions").json()] == ["hello"]
+    assert host.get("/api/slow/0").status_code == 404
+
+
+def test_durable_functions_without_a_storage_setting_are_told_what_is_missing(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": DURABLE}, settings={"AzureWebJobsStorage": ""}, wait=False)
+    assert host.wait_exit() == 3
+    assert "AzureWebJobsStorage" in host.output
+
+
+def test_no_azurite_and_none_may_be_started(start_host: StartHost) -> None:
+    nobody = text_of(free_connection())
+    host = start_host({"function_app.py": DURABLE}, settings={"AzureWebJobsStorage": nobody}, wait=False)
+    assert host.wait_exit() == 4
+    assert "Traceback" not in host.output
+
+
+def test_durable_functions_run_on_the_embedded_engine_without_any_storage(start_host: StartHost) -> None:
+    host_json = {"version": "2.0", "extensions": {"durableTask": {"storageProvider": {"type": "sqlite"}}}}
+    files = {"function_app.py": DURABLE, "host.json": json.dumps(host_json)}
+    host = start_host(files, settings={"AzureWebJobsStorage": ""})
+    instance_id = host.get("/api/start").json()["id"]
+    assert host.wait_status(instance_id, "Completed")["output"] == [1, 1, 2, 3]
+
+
+@pytest.fixture
+def own_azurite(tmp_path: Path) -> tuple[Connection, Path]:
+    return free_connection(), tmp_path / "azurite-data"
+
+
+def test_an_outage_of_azurite_is_survived(start_host: StartHost, own_azurite: tuple[Connection, Path]) -> None:
+    connection, data = own_azurite
+    app = (
+        DURABLE
+        + """
+
+@app.queue_trigger(arg_name="msg", queue_name="outage", connection="AzureWebJobsStorage")
+def received(msg: func.QueueMessage) -> None:
+    print("received " + msg.get_body().decode())
+"""
+    )
+    host_json = {"version": "2.0", "extensions": {"queues": {"messageEncoding": "none"}}}
+    azurite = start_azurite(connection, data_dir=data)
+    try:
+        queue = QueueServiceClient.from_connection_string(text_of(connection)).create_queue("outage")
+        host = start_host(
+            {"function_app.py": app, "host.json": json.dumps(host_json)},
+            settings={"AzureWebJobsStorage": text_of(connection)},
+        )
+        queue.send_message("before")
+        host.wait_for("received before")
+        azurite.stop()
+        host.wait_for("cannot be read and is tried again")
+        azurite = start_azurite(connection, data_dir=data)
+        name = uuid.uuid4().hex
+        queue.send_message(name)
+        host.wait_for(f"received {name}")
+        instance_id = host.get("/api/start").json()["id"]
+        assert host.wait_status(instance_id, "Completed")["output"] == [1, 1, 2, 3]
+        assert host.stop() == 0
+    finally:
+        azurite.stop()
