@@ -132,7 +132,7 @@ def _write(root: Path, files: Mapping[str, str]) -> None:
         try:
             write_atomically(path, text)
         except OSError as error:
-            raise ConfigurationError(f"'{path}' cannot be written.", cause=str(error), code="DH1033") from error
+            raise ConfigurationError(f"'{path}' cannot be written.", cause=str(error), code="DH1043") from error
 
 
 def _make_repository(root: Path) -> None:

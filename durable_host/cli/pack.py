@@ -106,4 +106,4 @@ def _archive(root: Path, output: str | None) -> Path:
 
 
 def _unwritable(archive: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(f"'{archive}' cannot be written.", cause=str(error), code="DH1033")
+    return ConfigurationError(f"'{archive}' cannot be written.", cause=str(error), code="DH1043")

@@ -96,7 +96,7 @@ class SettingsFile:
         try:
             write_atomically(self.path, text.replace("\n", newline))
         except OSError as error:
-            raise ConfigurationError(f"'{self.path}' cannot be written.", cause=str(error), code="DH1033") from error
+            raise ConfigurationError(f"'{self.path}' cannot be written.", cause=str(error), code="DH1043") from error
 
     def _read(self) -> str:
         try:

@@ -182,7 +182,7 @@ def _config(ctx: click.Context, task_hub_name: str | None) -> HostConfig:
         raise ConfigurationError(
             f"Could not find local host metadata file '{HOST_JSON}'",
             remedy=f'Write {HOST_JSON} with {{"version": "2.0"}}, or run \'func init\'.',
-            code="DH1003",
+            code="DH1046",
         )
     return load(root, environ=os.environ)
 

@@ -81,7 +81,7 @@ def _append_to_blueprint(
         raise ConfigurationError(
             f"{path.name} holds no Blueprint to which a function could be added.",
             remedy=f"Add 'bp = func.Blueprint()' to {path.name} (import azure.functions as func), or name a new file.",
-            code="DH1034",
+            code="DH1044",
         )
     if template.is_durable and not blueprint.is_durable:
         module = ModuleText(module_edit.as_durable(module, blueprint), path.name)
@@ -110,7 +110,7 @@ def _app_of(module: ModuleText) -> Container:
         raise ConfigurationError(
             f"{module.name} makes no FunctionApp, so there is nothing to add a function to.",
             remedy="Add 'app = func.FunctionApp()' to it (import azure.functions as func).",
-            code="DH1035",
+            code="DH1045",
         )
     return app
 

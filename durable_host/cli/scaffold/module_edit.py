@@ -60,7 +60,7 @@ def as_durable(module: ModuleText, container: Container) -> str:
             f"A {container.class_name} takes no durable functions of its own.",
             cause=f"{module.name} makes '{container.variable}' a {container.class_name}.",
             remedy="Put the function into a blueprint: --file NAME.py",
-            code="DH1031",
+            code="DH1041",
         )
     lines = module.text.split("\n")
     line = lines[container.line - 1].encode()

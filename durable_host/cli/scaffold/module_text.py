@@ -48,7 +48,7 @@ class ModuleText:
                 f"{name} is no valid Python, so nothing can be added to it.",
                 cause=f"line {line}: {error}" if line and f"line {line}" not in str(error) else str(error),
                 remedy="Mend the file, or put the function into another one with --file.",
-                code="DH1030",
+                code="DH1040",
             ) from error
         self.imports = dict(_imported(self.tree))
 

@@ -25,7 +25,7 @@ class SourceFile(msgspec.Struct, frozen=True):
         except FileNotFoundError:
             return cls(path)
         except (OSError, ValueError) as error:
-            raise ConfigurationError(f"'{path}' cannot be read.", cause=str(error), code="DH1032") from error
+            raise ConfigurationError(f"'{path}' cannot be read.", cause=str(error), code="DH1042") from error
         mark = "\ufeff" if content.startswith("\ufeff") else ""
         text = content.removeprefix(mark)
         newline = "\r\n" if "\r\n" in text else "\n"
@@ -40,4 +40,4 @@ class SourceFile(msgspec.Struct, frozen=True):
         try:
             write_atomically(self.path, self.mark + text.replace("\n", self.newline))
         except OSError as error:
-            raise ConfigurationError(f"'{self.path}' cannot be written.", cause=str(error), code="DH1033") from error
+            raise ConfigurationError(f"'{self.path}' cannot be written.", cause=str(error), code="DH1043") from error

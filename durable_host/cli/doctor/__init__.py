@@ -1,0 +1,8 @@
+"""`func doctor`: what is wrong with an app, its settings, its storage and its task hub, and how to mend it.
+
+One module a subject; each gives findings and changes nothing.
+"""
+
+from durable_host.cli.doctor.command import doctor
+
+__all__ = ["doctor"]

@@ -1,0 +1,95 @@
+"""host.json, settings and the functions themselves: what `func start` would say, without starting."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from durable_host.cli.doctor import findings
+from durable_host.cli.doctor.findings import Finding
+from durable_host.config import HostConfig, StartOptions, load, ports
+from durable_host.config.host_config import HOST_JSON, read_document
+from durable_host.config.local_settings import FILE_NAME
+from durable_host.errors import ConfigurationError, HostError
+from durable_host.host_functions import AppFunctions, app_functions
+from durable_host.host_worker import worker_options
+from durable_host.invocation.pool import WorkerPool
+
+_SETTINGS: Final = "Settings"
+_FUNCTIONS: Final = "Functions"
+
+
+def configuration(root: Path) -> tuple[HostConfig | None, list[Finding]]:
+    """The configuration, and what is to say about it. Nothing is written."""
+    try:
+        if not read_document(root / HOST_JSON):
+            remedy = 'func init --python, or write {"version": "2.0"} into it'
+            return None, [findings.problem(HOST_JSON, f"There is no {HOST_JSON}, or it is empty.", remedy)]
+        config = load(root, environ=os.environ)
+    except ConfigurationError as error:
+        return None, [findings.of_error(HOST_JSON, error)]
+    result = [findings.ok(HOST_JSON, f"{HOST_JSON} is valid; task hub '{config.host.durable.hub_name}'")]
+    result += [findings.warning(_SETTINGS, text) for text in config.warnings]
+    if not (root / FILE_NAME).exists():
+        remedy = "func init --python writes one; the environment works too"
+        result.append(findings.warning(_SETTINGS, f"There is no {FILE_NAME}.", remedy))
+    runtime = config.settings.get("FUNCTIONS_WORKER_RUNTIME")
+    if runtime is not None and runtime.lower() != "python":
+        result.append(
+            findings.problem(
+                _SETTINGS,
+                f"FUNCTIONS_WORKER_RUNTIME is '{runtime}': apps in Python are served here.",
+                "func settings add FUNCTIONS_WORKER_RUNTIME python",
+            )
+        )
+    return config, result
+
+
+def port(config: HostConfig) -> Finding:
+    """Whether the host could listen."""
+    where = f"{config.address}:{config.port}"
+    problem = ports.unavailable(config.address, config.port)
+    if problem is None:
+        return findings.ok("Port", f"{where} is free")
+    error = ports.port_error(config.address, config.port, problem)
+    return findings.warning("Port", f"{error.message} {error.cause or ''}".strip(), error.remedy)
+
+
+async def functions(config: HostConfig) -> tuple[AppFunctions, list[Finding]]:
+    """The functions as a worker loads them, each with its settings and connections."""
+    try:
+        pool = WorkerPool(worker_options(config, StartOptions()))
+        try:
+            index = await pool.start()
+        finally:
+            await pool.stop(0)
+    except HostError as error:
+        return AppFunctions(), [findings.of_error(_FUNCTIONS, error)]
+    if isinstance(index.failure, HostError):
+        return AppFunctions(), [findings.of_error(_FUNCTIONS, index.failure)]
+    app = app_functions(index, config, lambda _: True)
+    result: list[Finding] = []
+    if not index.functions:
+        remedy = 'func new --template "HTTP trigger" --name hello'
+        result.append(findings.warning(_FUNCTIONS, "The app has no functions.", remedy))
+    if app.served:
+        result.append(findings.ok(_FUNCTIONS, f"{len(app.served)} load: {', '.join(one.name for one in app.served)}"))
+    result += [findings.warning(_FUNCTIONS, f"{one.name} is disabled") for one in app.disabled]
+    result += [findings.problem(_FUNCTIONS, f"{error.function}: {error.message}") for error in app.errors]
+    result += [findings.warning(_FUNCTIONS, text) for text in index.warnings]
+    return app, result
+
+
+def connection_names(config: HostConfig, app: AppFunctions) -> list[str | None]:
+    """The storage connections that the app uses, by name as bindings write it."""
+    from durable_host.host_functions import STORAGE_BINDINGS
+
+    names: dict[str, str | None] = {}
+    if app.use_durable and config.host.durable.storage.type != "sqlite":
+        name = config.host.durable.storage.connection_name
+        names[name.lower()] = name
+    for function in app.served:
+        for binding in function.bindings:
+            if binding.type.lower() in (*STORAGE_BINDINGS, "blobtrigger"):
+                name = binding.text("connection")
+                names.setdefault((name or "storage").lower(), name)
+    return list(names.values())

@@ -1,0 +1,92 @@
+"""The command: asks all subjects, shows the findings, ends with 1 when one is an error."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+import durable_host
+from durable_host.bindings.accounts import Accounts
+from durable_host.cli.app_folder import app_root, working_folder
+from durable_host.cli.colour import BOLD, DIM, GREEN, RED, YELLOW, is_coloured, painted
+from durable_host.cli.doctor import app, findings, hub, packages, storage
+from durable_host.cli.doctor.findings import Finding
+from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, ConfigurationError
+from durable_host.storage import StorageAccount
+
+_MARKS: Final = {"ok": ("ok     ", GREEN), "warning": ("warning", YELLOW), "error": ("error  ", RED)}
+
+
+@click.command()
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the findings.")
+@click.pass_context
+def doctor(ctx: click.Context, output: str) -> int:
+    """Look at Python, packages, host.json, settings, ports, storage and the task hub of the app in this folder.
+
+    Says for each thing that is wrong how to mend it. Nothing is changed. Ends with 1 when something is wrong.
+    """
+    try:
+        working_folder(ctx)
+        found = asyncio.run(examine(app_root(ctx)))
+    except ConfigurationError as error:
+        found = [findings.of_error("App", error)]
+    if output == "json":
+        click.echo(msgspec.json.encode(found).decode())
+    else:
+        click.echo(render(found, coloured=is_coloured(sys.stdout)), nl=False)
+    return EXIT_FAILURE if any(finding.level == "error" for finding in found) else EXIT_STOPPED
+
+
+async def examine(root: Path) -> list[Finding]:
+    """All findings, in the order in which things depend on one another."""
+    result = [findings.ok("App", f"{root} (durable-host {durable_host.__version__})")]
+    result += await asyncio.to_thread(packages.check, root)
+    config, about = app.configuration(root)
+    result += about
+    if config is None:
+        return result
+    functions, about = await app.functions(config)
+    result += about
+    result.append(app.port(config))
+    accounts = Accounts(config.settings)
+    hub_connection = config.host.durable.storage.connection_name
+    hub_account: StorageAccount | None = None
+    try:
+        answering: set[str] = set()
+        for name in app.connection_names(config, functions):
+            account, about = await storage.check(root, accounts, name)
+            result += [finding for finding in about if finding not in result]
+            if account is not None:
+                answering.add((name or "storage").lower())
+                if name == hub_connection:
+                    hub_account = account
+        if functions.use_durable:
+            result += await hub.check(config, accounts, hub_account)
+        if answering:
+            result += await hub.poison_queues(accounts, functions)
+    finally:
+        await accounts.close()
+    return result
+
+
+def render(found: list[Finding], *, coloured: bool = False) -> str:
+    """One line a finding, its remedy below it, and a sentence at the end."""
+    width = max(len(finding.area) for finding in found)
+    lines: list[str] = []
+    for finding in found:
+        mark, colour = _MARKS[finding.level]
+        area = painted(finding.area.ljust(width), BOLD, coloured)
+        lines.append(f"{painted(mark, colour, coloured)}  {area}  {finding.message}")
+        if finding.remedy:
+            indent = " " * (len(mark) + width + 4)
+            lines.append(f"{indent}{painted('remedy:', DIM, coloured)} {finding.remedy}")
+    errors = sum(finding.level == "error" for finding in found)
+    warnings = sum(finding.level == "warning" for finding in found)
+    if errors or warnings:
+        lines.append(f"\n{errors} error{'' if errors == 1 else 's'}, {warnings} warning{'' if warnings == 1 else 's'}.")
+    else:
+        lines.append("\nAll is well.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,49 @@
+"""What SIGINT and SIGTERM do to a command that runs another one."""
+
+import signal
+import subprocess
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+class Signals:
+    """What SIGINT and SIGTERM do: end the command first, then the host. While cleaning up they are ignored."""
+
+    def __init__(self) -> None:
+        self.command: subprocess.Popen[bytes] | None = None
+        self.ignored = False
+        self._interrupts = 0
+
+    def received(self, number: int, _frame: FrameType | None) -> None:
+        if self.ignored:
+            return
+        if number != signal.SIGINT:
+            raise Terminated
+        if self.command is None:
+            raise KeyboardInterrupt
+        # The terminal sent it to the command as well, which ends in its own way; the second one insists.
+        self._interrupts += 1
+        if self._interrupts > 1:
+            self.command.terminate()
+
+
+@contextmanager
+def handled_signals() -> Generator[Signals]:
+    """Take the signals over, and give them back at the end."""
+    handling = Signals()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        previous = [signal.signal(number, handling.received) for number in numbers]
+    except ValueError:  # not the main thread: whoever runs this there handles signals
+        yield handling
+        return
+    try:
+        yield handling
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
