@@ -28,6 +28,7 @@ class WorkerPool:
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
         self._slots: list[WorkerSlot] = []
+        self._retiring: list[WorkerSlot] = []
         self._budget = CrashBudget(options.process_count)
         self._turns = itertools.count()
         self._changed = asyncio.Event()
@@ -52,11 +53,12 @@ class WorkerPool:
     async def stop(self, grace: float) -> None:
         """Give running calls `grace` seconds, then end the processes."""
         self._is_stopped = True
-        slots, self._slots = self._slots, []
+        slots, self._slots = [*self._slots, *self._retiring], []
         self._changed.set()
         for task in self._background:
             task.cancel()
-        await asyncio.gather(*(slot.stop(grace) for slot in slots), *self._background, return_exceptions=True)
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await asyncio.gather(*(slot.stop(grace) for slot in slots))
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -118,10 +120,20 @@ class WorkerPool:
         old, self._slots, self.index = self._slots, fresh, index
         self._changed.set()
         for slot in fresh[1:]:
-            self._spawn(slot.start())
+            self._spawn(self._start_further(slot))
+        self._retiring += old
         for slot in old:
-            self._spawn(slot.retire())
+            self._spawn(self._retire(slot))
         return index
+
+    async def _start_further(self, slot: WorkerSlot) -> None:
+        index = await slot.start()
+        if index.failure is not None:
+            LOG.error("A further worker process has not loaded the app: %s", index.failure)
+
+    async def _retire(self, slot: WorkerSlot) -> None:
+        await slot.retire()
+        self._retiring.remove(slot)
 
     def _processes(self) -> list[WorkerProcess]:
         return [slot.process for slot in self._slots if slot.process is not None and not slot.process.exited.done()]

@@ -20,6 +20,7 @@ START_SECONDS = 120.0
 STILL_LOADING_AFTER = 10.0
 SHORTEST_WAIT = 0.25
 LONGEST_WAIT = 30.0
+RETIRE_GRACE = 2.0
 FORGIVEN_AFTER = 1800.0
 CRASHES_BEFORE_ALARM = 3
 
@@ -50,6 +51,7 @@ class WorkerSlot:
         self._changed = changed
         self._is_stopping = False
         self._keeper: asyncio.Task[None] | None = None
+        self._owned: WorkerProcess | None = None
         self.process: WorkerProcess | None = None
 
     async def start(self) -> IndexResult:
@@ -66,28 +68,24 @@ class WorkerSlot:
         return index
 
     async def retire(self) -> None:
-        """Take no new calls, let the running ones finish, then end the process."""
-        process, self.process = self.process, None
-        if process is not None:
-            await process.wait_idle()
-        await self._end(process, 2.0)
+        """Take no new calls, let the running ones finish, then end the process. `stop` may cut this short."""
+        self.process = None
+        if self._owned is not None:
+            await self._owned.wait_idle()
+        await self.stop(RETIRE_GRACE)
 
     async def stop(self, grace: float) -> None:
-        process, self.process = self.process, None
-        await self._end(process, grace)
-
-    async def _end(self, process: WorkerProcess | None, grace: float) -> None:
+        """End the process, whatever it is doing after `grace` seconds."""
         self._is_stopping = True
-        try:
-            if process is not None:
-                await process.stop(grace)
-        finally:
-            if self._keeper is not None:
-                self._keeper.cancel()
-                await asyncio.gather(self._keeper, return_exceptions=True)
+        self.process = None
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._owned is not None:
+            await self._owned.stop(grace)
 
     def _take(self, process: WorkerProcess) -> None:
-        self.process = process
+        self.process = self._owned = process
         self._changed()
 
     async def _keep(self, process: WorkerProcess) -> None:

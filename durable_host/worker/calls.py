@@ -80,9 +80,10 @@ def _encode(parameter: Any, value: Any, blob: Blob) -> list[Any]:
     try:
         datum = parameter.converter.encode(value, expected_type=parameter.python_type)
     except NotImplementedError:
+        hint = " (the function returned None)" if value is None else ""
         raise TypeError(
             f'unable to encode outgoing TypedData: unsupported type "{parameter.binding_type}" for Python type '
-            f'"{type(value).__name__}"'
+            f'"{type(value).__name__}"{hint}'
         ) from None
     return wire.write(datum, blob, raw_cookies)
 

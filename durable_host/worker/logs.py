@@ -22,10 +22,6 @@ class HostHandler(logging.Handler):
         super().__init__(level)
         self._channel = channel
 
-    def createLock(self) -> None:  # noqa: N802
-        """No lock: the channel has one, and a fork in the middle of a record must not block the child."""
-        self.lock = None
-
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)

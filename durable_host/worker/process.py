@@ -31,7 +31,7 @@ def run() -> None:
     requests, answers = console.take_pipes()
     channel = Channel(answers)
     capture = console.Capture(channel)
-    faulthandler.enable(file=2)
+    faulthandler.enable(file=2, all_threads=False)
     _ignore_signals()
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=lambda: _after_fork(channel, requests))

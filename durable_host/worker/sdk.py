@@ -126,7 +126,8 @@ def _context_class(functions: Any) -> Any:
         @property
         def trace_context(self) -> TraceContext:
             request = self._request
-            return TraceContext(request.get("tp") or "", request.get("ts") or "", request.get("ta") or {})
+            attributes = {"ProcessId": str(os.getppid()), "Category": f"Function.{request['f']}"}
+            return TraceContext(request.get("tp") or "", request.get("ts") or "", attributes)
 
         @property
         def retry_context(self) -> RetryContext:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from worker_apps import HEADER, RunningApp, messages, options, running, write_app
+from worker_apps import HEADER, RunningApp, eventually, messages, options, running, write_app
 
 from durable_host.invocation.datum import string
 from durable_host.invocation.errors import (
@@ -83,7 +83,7 @@ async def test_crash_fails_the_running_calls_and_a_new_worker_takes_over(
         with pytest.raises(WorkerLost):
             await hanging
         await new_pid(app, old)
-    [error] = [text for text in messages(caplog, "Host.Worker", logging.ERROR)]
+    [error] = messages(caplog, "Host.Worker", logging.ERROR)
     assert f"{sys.executable} exited with code 3 (0x3)" in error
     assert "last words" in error
 
@@ -124,12 +124,18 @@ async def test_worker_ends_when_the_host_goes_away_even_if_user_code_hangs(tmp_p
 
 
 async def test_stop_waits_for_running_calls(tmp_path: Path):
-    text = '@app.generic_trigger("g", type="someTrigger")\nasync def naps(g):\n    import asyncio\n    await asyncio.sleep(0.3)\n    return "done"\n'
+    text = """
+    import asyncio
+
+    @app.generic_trigger("g", type="someTrigger")
+    async def naps(g):
+        await asyncio.sleep(0.3)
+        return "done"
+    """
     pool = WorkerPool(options(write_app(tmp_path, text)))
     app = RunningApp(pool, await pool.start())
     call = asyncio.create_task(app.text("naps"))
-    while not pool.running_calls:
-        await asyncio.sleep(0)
+    await eventually(lambda: pool.running_calls)
     await pool.stop(20)
     assert await call == "done"
     with pytest.raises(WorkerLost, match="Did not find any initialized language workers"):
@@ -147,9 +153,7 @@ async def test_async_call_that_takes_too_long_is_cancelled_and_the_worker_lives(
         assert str(failure.value) == (
             "FunctionTimeoutException: Timeout value of 00:00:00 was exceeded by function: Functions.sleeps"
         )
-        async with asyncio.timeout(20):
-            while "cleaned up" not in messages(caplog, "Host.Function.Console"):
-                await asyncio.sleep(0.01)
+        await eventually(lambda: "cleaned up" in messages(caplog, "Host.Function.Console"))
         assert await app.text("pid") == pid
     assert messages(caplog, "Host.Worker", logging.ERROR) == [
         "Timeout value of 00:00:00 exceeded by function 'Functions.sleeps' (Id: 'slow'). Initiating cancellation."
@@ -175,9 +179,7 @@ async def test_call_that_cannot_be_cancelled_costs_its_worker(
 
 async def test_calls_go_round_the_processes_and_sessions_stay(tmp_path: Path):
     async with running(tmp_path, APP, process_count=3) as app:
-        async with asyncio.timeout(60):
-            while len(app.pool.pids) < 3:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: len(app.pool.pids) == 3)
         assert len({await app.text("pid") for _ in range(3)}) == 3
         for key in ("a", "b", "c"):
             picked = {(await app.pool._pick(key)).pid for _ in range(5)}
@@ -188,8 +190,7 @@ async def test_calls_go_round_the_processes_and_sessions_stay(tmp_path: Path):
 async def test_reload_runs_new_code_and_lets_old_calls_finish(tmp_path: Path):
     async with running(tmp_path, RELOAD.format(answer="old")) as app:
         waiting = asyncio.create_task(app.text("waits"))
-        while not app.pool.running_calls:
-            await asyncio.sleep(0)
+        await eventually(lambda: app.pool.running_calls)
         assert await app.text("waiting") == "yes"
         write_app(tmp_path, RELOAD.format(answer="new"))
         assert (await app.pool.reload()).failure is None

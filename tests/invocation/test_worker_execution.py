@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -129,7 +130,7 @@ async def test_context_tells_of_the_invocation(app: RunningApp, function: str, i
         "name": function,
         "directory": app.function(function).directory,
         "trace": ["00-a-b-01", "s=1", "00-a-b-01", "s=1"],
-        "attributes": [{}, {}],
+        "attributes": [{"ProcessId": str(os.getpid()), "Category": f"Function.{function}"}] * 2,
         "retry": [1, 3, "ValueError: x", "stack"],
         "thread": is_main,
     }

@@ -172,7 +172,9 @@ async def test_retry_policies_are_read(tmp_path: Path):
     @app.route("a")
     def a(req): ...
 
-    @app.retry(strategy="exponential_backoff", max_retry_count="-1", minimum_interval="00:00:01", maximum_interval="00:01:00")
+    @app.retry(
+        strategy="exponential_backoff", max_retry_count="-1", minimum_interval="00:00:01", maximum_interval="00:01:00"
+    )
     @app.route("b")
     def b(req): ...
 
@@ -227,7 +229,7 @@ CANNOT = "cannot load the f function: "
             "binding o has invalid Out annotation",
         ),
         (
-            '@app.queue_output("o", queue_name="o", connection="")\n    def f(m, o: func.Out[list[func.QueueMessage]]): ...',
+            '@app.queue_output("o", queue_name="o", connection="")\n    def f(m, o: func.Out[list[int]]): ...',
             "binding type \"queue\" of 'o'",
         ),
         (

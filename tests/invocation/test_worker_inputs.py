@@ -15,7 +15,8 @@ APP = """
 import json
 
 def told(value):
-    return json.dumps([type(value).__name__, value if isinstance(value, (str, type(None))) else value.decode("latin-1")])
+    shown = value.decode("latin-1") if isinstance(value, bytes) else value
+    return json.dumps([type(value).__name__, shown])
 
 @app.queue_trigger("m", queue_name="q", connection="")
 @app.generic_output_binding("$return", type="echo")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from worker_apps import RunningApp, messages, running
+from worker_apps import RunningApp, eventually, messages, running
 
 from durable_host.invocation.datum import string
 from durable_host.invocation.log_relay import stderr_level
@@ -117,9 +117,7 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 
 async def until(caplog: pytest.LogCaptureFixture, logger: str, text: str) -> None:
     """Lines of other threads and programs may come after the answer."""
-    async with asyncio.timeout(20):
-        while not any(text in message for message in messages(caplog, logger)):
-            await asyncio.sleep(0.01)
+    await eventually(lambda: any(text in message for message in messages(caplog, logger)))
 
 
 def of(caplog: pytest.LogCaptureFixture, logger: str) -> list[tuple[str, str, Any]]:

@@ -1,11 +1,12 @@
 """Small apps in temporary folders, and a worker pool that runs them."""
 
+import asyncio
 import logging
 import os
 import sys
 import textwrap
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,10 @@ def http(method: str = "GET", path: str = "/api/f", body: bytes = b"", **fields:
 def messages(caplog: Any, logger: str, level: int = logging.DEBUG) -> list[str]:
     """Texts that one logger got."""
     return [record.getMessage() for record in caplog.records if record.name == logger and record.levelno >= level]
+
+
+async def eventually(condition: Callable[[], Any]) -> None:
+    """Wait for something that another process brings about."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
