@@ -4,9 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hub_samples import clock, raised, receive, time_limit
+from hub_samples import clock, later, raised, receive, time_limit, timer
 from recording_account import RecordingAccount, kill
 
+from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.taskhub.azure import AzureTaskHub
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.worker_id import WorkerSlot, worker_id
@@ -72,6 +73,21 @@ async def test_stopped_worker_leaves_its_partitions_at_once(open_azure, storage:
     await one.stop()
     two = await open_azure(worker_id="two", on=RecordingAccount(storage))
     assert len(two.owned_partitions) == 4
+
+
+async def test_worker_role_can_be_ended_and_begun_again(open_azure) -> None:
+    hub = await open_azure()
+    instance = OrchestrationInstance("abc123", "x")
+    await hub.send(raised("abc123", "Before"))
+    await hub.send(timer(instance, 1, later(0.5)))
+    await hub.stop()
+    await hub.start()
+    assert len(hub.owned_partitions) == 4
+    await hub.restore_timer(timer(instance, 1, later(0.5)))
+    before, fired = await receive(hub, 2)
+    assert before.message.event.name == "Before"
+    assert fired.message.event.timer_id == 1
+    await hub.discard([before, fired])
 
 
 async def test_killed_worker_resumes_its_partitions_at_once_under_its_name(open_azure, storage) -> None:

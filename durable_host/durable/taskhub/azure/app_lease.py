@@ -21,7 +21,7 @@ _RETRY_SECONDS = 2.0
 
 
 class AppLease:
-    """Acquires and renews the lease on the app lease container."""
+    """Acquires and renews the lease on the app lease container. `answered` is set once it was granted or refused."""
 
     def __init__(self, blobs: BlobService, names: HubNames, app_name: str, outage: Outage) -> None:
         self._blobs = blobs
@@ -30,6 +30,7 @@ class AppLease:
         self._outage = outage
         self.id = app_lease_id(app_name)
         self.held = False
+        self.answered = asyncio.Event()
 
     async def create(self) -> None:
         """Create container and blob."""
@@ -59,6 +60,7 @@ class AppLease:
             try:
                 await self._blobs.acquire_lease(self._names.app_lease, None, _LEASE_SECONDS, self.id)
                 self.held = True
+                self.answered.set()
                 self._outage.recovered(_SOURCE)
                 if refused:
                     _log.info("Task hub '%s' is free again; this host serves it now.", self._names.hub)
@@ -67,6 +69,7 @@ class AppLease:
                 if not refused:
                     self._warn()
                 refused = True
+                self.answered.set()
                 await asyncio.sleep(_ASK_AGAIN_SECONDS)
             except NotFound:
                 with contextlib.suppress(StorageError):

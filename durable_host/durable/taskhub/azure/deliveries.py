@@ -184,6 +184,15 @@ class Deliveries:
             self._held.forget(held_of(parked))
         return [held_of(message) for message in self.control.remove_where(of_queue)]
 
+    def clear(self) -> None:
+        """The worker role has ended: forget everything."""
+        for messages in (self.control, self.activities, self.schedule):
+            messages.remove_where(lambda message: True)
+        self.owned.clear()
+        self._reserve.clear()
+        self._seen_timers.clear()
+        self._coming = 0
+
     def _deliver_due(self, message: ReceivedMessage) -> None:
         if message.id in self._reserve:
             self._reserve.discard(message.id)

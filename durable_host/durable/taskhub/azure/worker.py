@@ -85,6 +85,7 @@ class Worker:
         options = self._options
         me = options.worker_id or worker_id(options.app_name, self._slot.acquire())
         background = self._background = Background()
+        self._app_lease.answered.clear()
         self.deliveries.running = True
         manager = self._manager = PartitionManager(
             self._partition_table,
@@ -115,7 +116,10 @@ class Worker:
             await self._serve()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_PASS_PATIENCE):
-                await manager.first_pass.wait()
+                if options.use_app_lease:
+                    await self._app_lease.answered.wait()
+                if self._app_lease.held or not options.use_app_lease:
+                    await manager.first_pass.wait()
 
     async def stop(self) -> None:
         """Stop receiving, finish deletes, give back what is held, release the partitions."""
@@ -135,10 +139,7 @@ class Worker:
                 await self.held.give_back(self.held.in_stage(Stage.HELD))
         for held in self.held.in_stage(Stage.PARKED, Stage.GONE):
             self.held.forget(held)
-        self.deliveries.control.remove_where(lambda message: True)
-        self.deliveries.activities.remove_where(lambda message: True)
-        self.deliveries.schedule.remove_where(lambda message: True)
-        self.deliveries.owned.clear()
+        self.deliveries.clear()
         if self._manager is not None:
             with contextlib.suppress(TimeoutError, StorageError):
                 async with asyncio.timeout(_STOP_PATIENCE):
