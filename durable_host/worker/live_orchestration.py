@@ -31,6 +31,7 @@ _CONTEXT_PARTS = (
     "_actions",
     "_histories",
     "_replay_schema",
+    "deferred_tasks",
     "open_tasks",
     "will_continue_as_new",
 )
@@ -46,6 +47,22 @@ class UserBodyFailed(Exception):
     def __init__(self, error: BaseException) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+class _EarlyEvents(dict[Any, Any]):
+    """The SDK's early completions; notes which external events a wait has taken.
+
+    Some SDKs report no action for a wait that an early event has ended at once.
+    """
+
+    def __init__(self, early: dict[Any, Any]) -> None:
+        super().__init__(early)
+        self.taken: list[str] = []
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            self.taken.append(key)
+        return super().__getitem__(key)
 
 
 class LiveOrchestration:
@@ -76,6 +93,7 @@ class LiveOrchestration:
         self._context._input_expected_type = getattr(self.function, "_df_input_type", None)
         self._executor: Any = _new_executor(executors.TaskOrchestrationExecutor)
         self._executor.context = self._context
+        self._context.deferred_tasks = self._early = _EarlyEvents(self._context.deferred_tasks)
         for owner, parts in ((self._executor, _EXECUTOR_PARTS), (self._context, _CONTEXT_PARTS)):
             for part in parts:
                 getattr(owner, part)
@@ -159,6 +177,8 @@ class LiveOrchestration:
             answer["position"] = position
         if stack is not None:
             answer["stack"] = stack
+        if self._early.taken:
+            answer["early"], self._early.taken = self._early.taken, []
         if self._warnings:
             answer["warnings"], self._warnings = self._warnings, []
         if inspect.iscoroutine(self._abandoned):

@@ -45,7 +45,7 @@ class _Run:
             told: Any = json.loads(self.state or "")
             actions = told["actions"]
             self.action_count = len(actions[0]) if told.get("schemaVersion") else len(actions)
-            self.has_ended = bool(told["isDone"]) or bool(told.get("error"))
+            self.has_ended = bool(told["isDone"]) or self.stack is not None
         except (ValueError, TypeError, LookupError):
             self.state, self.error = None, ValueError("Out of proc orchestrators must return a valid JSON schema")
 

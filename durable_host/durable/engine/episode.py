@@ -102,6 +102,8 @@ class _Episode:
             walker.has_ended = True
         if answer is not None:
             self._cancel_timers(walker, answer)
+            for name in answer.consumed_early_events:
+                walker.events.consumed(name)
         for index, finding in walker.take_findings():
             if index >= first_new:
                 self.reports.finding(finding)

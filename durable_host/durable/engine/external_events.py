@@ -75,6 +75,12 @@ class ExternalEvents:
             if count and other.casefold() == name.casefold():
                 yield _case_differs(name, other, timestamp)
 
+    def consumed(self, name: str) -> None:
+        """The SDK has given the early event `name` to user code."""
+        early = self._early.get(name)
+        if early is not None:
+            early.is_consumed = True
+
     def never_consumed(self, *, before_index: int | None = None) -> Iterator[Finding]:
         """Events that no wait took, at the end of the execution; those from `before_index` on are carried over."""
         for name, early in self._early.items():

@@ -49,7 +49,8 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     reported again. `ended_at` is the index of the event during which the code returned, raised or continued as new.
     `output` and `custom_status` are JSON text (None: absent). `error` is the user's error text; with
     `is_plain_failure` the code failed outside the protocol and nothing of this answer's actions is known. `position`
-    tells where the code stands now, as `file:line in function`.
+    tells where the code stands now, as `file:line in function`. `consumed_early_events` names external events that
+    had arrived before the code waited for them and were taken now, as far as the executor knows.
     """
 
     steps: Sequence[Step]
@@ -64,6 +65,7 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     custom_status: str | None = None
     warnings: Sequence[str] = ()
     position: str | None = None
+    consumed_early_events: Sequence[str] = ()
 
 
 class EntityOperation(msgspec.Struct, frozen=True):

@@ -43,12 +43,18 @@ def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
         is_done=state.is_done,
         ended_at=told.get("ended"),
         output=_compact(state.output),
-        error=state.error or None,
+        error=state.error or _raised(told.get("stack")),
         error_details=told.get("stack"),
         custom_status=_compact(state.custom_status),
         warnings=tuple(told.get("warnings", ())),
         position=told.get("position"),
+        consumed_early_events=tuple(told.get("early", ())),
     )
+
+
+def _raised(stack: str | None) -> str | None:
+    """Old SDKs leave the error out when the exception has no text: then the last line of its traceback."""
+    return None if stack is None else stack.strip().rpartition("\n")[2] or "Exception"
 
 
 def plain_failure(error: str, stack: str | None) -> OrchestratorAnswer:
