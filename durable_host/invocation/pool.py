@@ -15,7 +15,8 @@ from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
 from durable_host.invocation.slot import CrashBudget, WorkerSlot
-from durable_host.invocation.worker_process import WorkerOptions, WorkerProcess
+from durable_host.invocation.worker_options import WorkerOptions
+from durable_host.invocation.worker_process import WorkerProcess
 
 LOG = logging.getLogger("Host.Worker")
 WAIT_FOR_WORKER = 30.0

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from durable_host.invocation.errors import InterpreterUnusable, WorkerStartFailed
 from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
-from durable_host.invocation.worker_process import WorkerOptions, WorkerProcess, describe_exit
+from durable_host.invocation.worker_options import WorkerOptions
+from durable_host.invocation.worker_process import WorkerProcess, describe_exit
 from durable_host.worker.__main__ import TOO_OLD
 
 LOG = logging.getLogger("Host.Worker")

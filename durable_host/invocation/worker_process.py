@@ -7,37 +7,20 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-
-import msgspec
 
 import durable_host.worker
 from durable_host.invocation import log_relay
 from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
 from durable_host.invocation.frames import BlobWriter, FrameParser, encode
+from durable_host.invocation.worker_options import DEFAULT_SCRIPT, WorkerOptions
+
+__all__ = ["DEFAULT_SCRIPT", "WorkerOptions", "WorkerProcess", "describe_exit"]
 
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
 STDERR_LINES_KEPT = 20
 PIPES_CLOSE_WITHIN = 0.5
-DEFAULT_SCRIPT = "function_app.py"
-
-
-class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How worker processes are started. `environment` is the whole environment of the child.
-
-    `minimum_level`: log records below this level stay in the worker. `arguments` are options of the interpreter, put
-    before the worker's own file (a debugger's, say).
-    """
-
-    root: Path
-    python: Path
-    environment: Mapping[str, str]
-    script: str = DEFAULT_SCRIPT
-    process_count: int = 1
-    minimum_level: int = 10
-    arguments: tuple[str, ...] = ()
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):

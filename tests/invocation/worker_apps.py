@@ -17,7 +17,7 @@ from durable_host.invocation.datum import Datum, HttpData, HttpReply, string
 from durable_host.invocation.metadata import FunctionMetadata, IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
-from durable_host.invocation.worker_process import WorkerOptions
+from durable_host.invocation.worker_options import WorkerOptions
 
 SITE_PACKAGES = Path(azure.functions.__file__).parents[2]
 PYENV = Path("/root/.pyenv/versions")
