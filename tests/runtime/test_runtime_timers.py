@@ -24,7 +24,7 @@ async def test_days_pass_until_a_timer_fires(app: App, hosts: Hosts) -> None:
     assert float(state.output or "0") >= 172800.0
 
 
-async def test_timer_that_lost_its_race_is_withdrawn(app: App, hosts: Hosts) -> None:
+async def test_cancelled_timer_is_withdrawn_when_the_instance_ends(app: App, hosts: Hosts) -> None:
     @app.orchestrator
     def race(context):
         timer = context.create_timer(context.current_utc_datetime + timedelta(days=2))
@@ -38,12 +38,36 @@ async def test_timer_that_lost_its_race_is_withdrawn(app: App, hosts: Hosts) -> 
     await world.start("race", "r")
     await world.until(lambda: world.hub.commits)
     await world.client.raise_event("r", "Approval", "1")
+    await world.until(lambda: len(world.hub.commits) == 2)
+    assert not world.hub.withdrawn
+    await world.client.raise_event("r", "More", "1")
+    assert await world.output("r") is True
     await world.until(lambda: world.hub.withdrawn)
     (instance_id, execution_id, timers) = world.hub.withdrawn[0]
     assert (instance_id, timers) == ("r", {0})
     assert execution_id == world.hub.commits[0].execution_id
-    await world.client.raise_event("r", "More", "1")
-    assert await world.output("r") is True
+
+
+async def test_code_may_wait_for_a_timer_that_it_cancelled(app: App, hosts: Hosts) -> None:
+    @app.orchestrator
+    def patient(context):
+        timer = context.create_timer(context.current_utc_datetime + timedelta(minutes=5))
+        yield context.task_any([timer, context.call_activity("quick", None)])
+        timer.cancel()
+        yield timer
+        return "waited"
+
+    @app.activity
+    def quick(_):
+        return None
+
+    clock = VirtualClock()
+    world = await hosts.start(app, clock=clock)
+    async with clock.auto_advance():
+        await world.start("patient", "p")
+        while not (state := await world.client.get("p")) or not state.runtime_status.is_terminal:
+            await clock.sleep(60.0)
+    assert state.output == '"waited"'
 
 
 async def test_timers_of_an_ended_instance_are_withdrawn(app: App, hosts: Hosts) -> None:

@@ -170,9 +170,7 @@ class _Episode:
 
     def _cancel_timers(self, walker: Walker, answer: OrchestratorAnswer) -> None:
         for action_number, leaf in answer.canceled_timers:
-            timer_id = walker.cancel_timer(action_number, leaf)
-            if timer_id is not None:
-                self.item.canceled_timers.add(timer_id)
+            walker.cancel_timer(action_number, leaf)
 
     def _carry_out(self, walker: Walker) -> None:
         """Decisions not in the history become events and messages; activities beyond the window wait."""
@@ -221,7 +219,6 @@ class _Episode:
         if self.item.first_ordinal > 0:
             self.item.replaced_execution_id = self.item.execution_id
         self.item.first_ordinal = 0
-        self.item.canceled_timers.clear()
         state.restart(
             next_generation(
                 state.history,
@@ -279,6 +276,5 @@ class _Episode:
             row_changed=row_changed or item.custom_status_changed,
             held_back=len(state.held_activities),
             is_terminal=state.is_terminal,
-            canceled_timers=set(item.canceled_timers),
             diagnostics=[] if next_turn is not None else item.diagnostics,
         )

@@ -17,7 +17,6 @@ class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
     With `next_turn` the orchestration continued as new: run that turn at once and call `finish_episode` again; the
     other fields are complete only in the outcome without one. `row_changed` tells that something besides
     LastUpdatedTime changed in the instance row. `held_back` counts activities that wait for room in the window.
-    `canceled_timers` are ids of timers that nobody waits for any more.
     """
 
     next_turn: OrchestratorTurn | None
@@ -30,5 +29,4 @@ class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
     row_changed: bool
     held_back: int
     is_terminal: bool
-    canceled_timers: set[int]
     diagnostics: Sequence[Diagnostic]

@@ -86,12 +86,11 @@ class Walker(Numbering):
                 self.has_ended = True
         self.cursor = len(history)
 
-    def cancel_timer(self, action_number: int, leaf: int) -> int | None:
-        """User code cancelled a timer: it is not waited for any more. Its id, or None when it was not open."""
+    def cancel_timer(self, action_number: int, leaf: int) -> None:
+        """User code cancelled a timer: it does not hold up the end any more. It fires all the same."""
         timer_id = self._timer_ids.get((action_number, leaf))
-        if timer_id is None or self.open.pop(timer_id, None) is None:
-            return None
-        return timer_id
+        if timer_id is not None:
+            self.open.pop(timer_id, None)
 
     def _react(self, event: HistoryEvent, index: int) -> None:
         match event:

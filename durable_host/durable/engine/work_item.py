@@ -12,7 +12,6 @@ class WorkItem:
     """
 
     __slots__ = (
-        "canceled_timers",
         "custom_status_changed",
         "diagnostics",
         "execution_id",
@@ -28,6 +27,5 @@ class WorkItem:
         self.replaced_execution_id: str | None = None
         self.outbound: list[TaskMessage] = []
         self.diagnostics: list[Diagnostic] = []
-        self.canceled_timers: set[int] = set()
         self.custom_status_changed = False
         self.is_version_refused = False

@@ -147,15 +147,14 @@ class OrchestrationRunner:
         if outcome.first_ordinal == 0:
             session.timers = set()
         follow_timers(session.timers, list(outcome.new_events))
-        canceled = outcome.canceled_timers & session.timers
         if outcome.is_terminal:
-            canceled = session.timers
+            # Not before the end: code may still wait for a timer that it has cancelled.
+            left, session.timers = session.timers, set()
             self._sessions.ended(session)
+            if left:
+                await self._hub.withdraw_timers(session.instance_id, outcome.execution_id, left)
         else:
             self._sessions.committed(session, outcome.update.last_updated_time, is_written=outcome.row_changed)
-        if canceled:
-            session.timers = session.timers - canceled
-            await self._hub.withdraw_timers(session.instance_id, outcome.execution_id, canceled)
         if replaced is not None and replaced_timers:
             await self._hub.withdraw_timers(session.instance_id, replaced, replaced_timers)
         await self._withdraw_of_generations(session.instance_id, outcome)
