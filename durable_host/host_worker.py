@@ -6,7 +6,7 @@ Source: spec/functions-host.md, sections 2.1 and 8.2.
 from durable_host.config import HostConfig, StartOptions
 from durable_host.errors import ConfigurationError
 from durable_host.invocation.interpreter import find_interpreter
-from durable_host.invocation.worker_process import DEFAULT_SCRIPT, WorkerOptions
+from durable_host.invocation.worker_options import DEFAULT_SCRIPT, WorkerOptions
 
 MOST_PROCESSES = 10
 
