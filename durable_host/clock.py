@@ -41,5 +41,5 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
     async def sleep_until(self, ticks: int) -> None:
-        while (remaining := ticks - self.now()) > 0:
+        while (remaining := ticks - self.now()) > 0:  # noqa: ASYNC110 - it is time itself that is waited for
             await asyncio.sleep(min(remaining / timestamp.TICKS_PER_SECOND, _LONGEST_NAP))

@@ -3,6 +3,7 @@
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_input import BlobInput
 from durable_host.bindings.blob_output import BlobOutput
+from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput
 from durable_host.bindings.queue_output import QueueOutput
 from durable_host.bindings.queue_signals import QueueSignals
@@ -14,7 +15,11 @@ from durable_host.invocation.bindings import BindingRegistry
 
 
 def binding_registry(
-    accounts: Accounts, signals: QueueSignals, queues: QueueOptions, client: DurableClientInput
+    accounts: Accounts,
+    signals: QueueSignals,
+    blob_signals: BlobSignals,
+    queues: QueueOptions,
+    client: DurableClientInput,
 ) -> BindingRegistry:
     """Old and new name of the durable client mean the same."""
     return BindingRegistry(
@@ -27,7 +32,7 @@ def binding_registry(
         },
         outputs={
             "queue": QueueOutput(accounts, signals, queues.message_encoding),
-            "blob": BlobOutput(accounts),
+            "blob": BlobOutput(accounts, blob_signals),
             "table": TableOutput(accounts),
         },
     )

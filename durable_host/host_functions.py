@@ -16,11 +16,14 @@ from durable_host.config.settings import AppSettings, resolve_percent
 from durable_host.errors import HostError
 from durable_host.host_catalog import find_mistake, is_disabled
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
+from durable_host.triggers.blob.target import blob_pattern
+from durable_host.triggers.timer.trigger import schedule_of
+from durable_host.triggers.timer.zone import UTC_ZONE
 
 DURABLE_TRIGGERS = frozenset({"orchestrationtrigger", "activitytrigger", "entitytrigger"})
 DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
-STORAGE_BINDINGS = frozenset({"queuetrigger", "queue", "blob", "table"})
-SERVED_TRIGGERS = DURABLE_TRIGGERS | {"httptrigger", "queuetrigger"}
+STORAGE_BINDINGS = frozenset({"queuetrigger", "blobtrigger", "queue", "blob", "table"})
+SERVED_TRIGGERS = DURABLE_TRIGGERS | {"httptrigger", "queuetrigger", "timertrigger", "blobtrigger", "warmuptrigger"}
 
 
 class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,7 +104,8 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
 def _resolved(function: FunctionMetadata, settings: AppSettings) -> FunctionMetadata:
     """The function with app settings in place of every `%NAME%`.
 
-    Raises for a setting or connection that is missing, a queue name that cannot be, and braces that do not match.
+    Raises for a setting or connection that is missing, a queue name, schedule or path that cannot be, and braces that
+    do not match.
     """
     bindings = tuple(_with_settings(binding, settings) for binding in function.bindings)
     for binding in bindings:
@@ -111,6 +115,11 @@ def _resolved(function: FunctionMetadata, settings: AppSettings) -> FunctionMeta
         name = binding.text("queueName") or ""
         if kind == "queuetrigger" or (kind == "queue" and parse(name).is_static):
             queue_name(name)
+        if kind == "timertrigger":
+            schedule_of(binding, UTC_ZONE)
+        if kind == "blobtrigger":
+            blob_pattern(binding)
+            resolve(settings, None)
         if not binding.is_trigger:
             for value in binding.properties.values():
                 if isinstance(value, str):

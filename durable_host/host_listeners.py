@@ -1,29 +1,41 @@
-"""The queue listeners of an app: started together, drained together."""
+"""The listeners of an app: started together, drained together."""
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from typing import Protocol
 
-from durable_host.triggers.queue.trigger import QueueTrigger
-
-_log = logging.getLogger("Host.Triggers.Queue")
+_log = logging.getLogger("Host.Triggers")
 
 RESTART_SECONDS = 2.0
 
 
-class Listeners:
-    """Owns one task a queue-triggered function."""
+class Listener(Protocol):
+    """What waits for the events of a trigger."""
 
-    def __init__(self, triggers: list[QueueTrigger]) -> None:
-        self._triggers = triggers
+    async def listen(self) -> None:
+        """Until `stop`, or for as long as there is something to wait for."""
+        ...
+
+    def stop(self) -> None:
+        """Take no more; `listen` returns when what runs has ended, or is cancelled earlier."""
+        ...
+
+
+class Listeners:
+    """Owns one task a listener; `listeners` by what the log calls them."""
+
+    def __init__(self, listeners: Sequence[tuple[str, Listener]]) -> None:
+        self._listeners = listeners
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._listen(trigger)) for trigger in self._triggers]
+        self._tasks = [asyncio.create_task(self._listen(name, listener)) for name, listener in self._listeners]
 
     async def stop(self, grace: float) -> None:
-        """Receive no more, let running messages finish for `grace` seconds, give the others back."""
-        for trigger in self._triggers:
-            trigger.listener.stop()
+        """Take no more, let what runs finish for `grace` seconds, give the rest back."""
+        for _, listener in self._listeners:
+            listener.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace)
             for task in late:
@@ -31,14 +43,12 @@ class Listeners:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    async def _listen(self, trigger: QueueTrigger) -> None:
-        """A mistake in the listener itself must not leave a queue unread for the rest of the day."""
+    async def _listen(self, name: str, listener: Listener) -> None:
+        """A mistake in the listener itself must not leave it dead for the rest of the day."""
         while True:
             try:
-                await trigger.listener.listen()
+                await listener.listen()
                 return
             except Exception:
-                _log.exception(
-                    "The listener for function 'Functions.%s' failed and starts again", trigger.function.name
-                )
+                _log.exception("The listener for function '%s' failed and starts again", name)
                 await asyncio.sleep(RESTART_SECONDS)

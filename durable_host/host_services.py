@@ -15,10 +15,12 @@ from collections.abc import Awaitable, Mapping
 from aiohttp import web
 
 from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig, StartOptions, StartSummary, ports
+from durable_host.config.connection import Connection
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.host_azurite import OwnAzurite
 from durable_host.host_bindings import binding_registry
@@ -29,15 +31,15 @@ from durable_host.host_id import host_id_of
 from durable_host.host_listeners import Listeners
 from durable_host.host_starts import manual_starts
 from durable_host.host_summary import described, function_lines, storage_text
+from durable_host.host_triggers import AppTriggers, app_triggers, host_account
 from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
-from durable_host.storage.azurite import is_local_development
+from durable_host.storage.azurite import AzuriteError, is_local_development
 from durable_host.storage.errors import StorageFailed
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.trigger import HttpTrigger
-from durable_host.triggers.queue.trigger import QueueTrigger
 from durable_host.web.admin import AdminApi, HostState
 from durable_host.web.app import DEFAULT_BODY_LIMIT, Front
 from durable_host.web.home import home_page
@@ -63,6 +65,8 @@ class Services:
         self._base_url = f"http://{_shown_host(config.address)}:{config.port}"
         self._accounts = Accounts(config.settings)
         self._signals = QueueSignals()
+        self._blob_signals = BlobSignals()
+        self._triggers = AppTriggers()
         self._state = HostState(host_id=host_id_of(config.root, config.settings))
         self._functions = AppFunctions()
         self._index = IndexResult()
@@ -85,7 +89,11 @@ class Services:
         if self._index.failure is not None:
             raise self._index.failure
         registry = binding_registry(
-            self._accounts, self._signals, config.host.queues, DurableClientInput(self._client_payload)
+            self._accounts,
+            self._signals,
+            self._blob_signals,
+            config.host.queues,
+            DurableClientInput(self._client_payload),
         )
         self._functions = app_functions(self._index, config, registry.serves)
         if self._index.requires_grpc:
@@ -100,8 +108,11 @@ class Services:
         await self._ensure_storage()
         if self._functions.use_durable:
             await self._start_durable(invoker)
+        self._triggers = app_triggers(
+            self._functions, invoker, self._accounts, config, self._signals, self._blob_signals
+        )
         await self._start_web(invoker)
-        self._start_listeners(invoker)
+        self._start_listeners()
         self._state.state = "Running"
         await self._announce(started_at)
 
@@ -146,12 +157,20 @@ class Services:
         if self._functions.use_durable and not uses_sqlite(self._config):
             names.add(self._config.host.durable.storage.connection_name)
         for name in sorted(names):
-            connection = self._accounts.account(name).connection
-            if is_local_development(connection) and self._azurite is None:
-                self._azurite = OwnAzurite(
-                    connection, self._options.azurite, self._config.root, self._options.presenter.progress
-                )
-                await self._azurite.ensure()
+            await self._ensure_azurite(self._accounts.account(name).connection)
+        account = host_account(self._accounts)
+        if account is not None and self._functions.of_trigger("timertrigger"):
+            try:
+                await self._ensure_azurite(account.connection)
+            except AzuriteError as error:
+                _log.warning("Timers start without storage. %s %s", error, error.remedy or "")
+
+    async def _ensure_azurite(self, connection: Connection) -> None:
+        if is_local_development(connection) and self._azurite is None:
+            self._azurite = OwnAzurite(
+                connection, self._options.azurite, self._config.root, self._options.presenter.progress
+            )
+            await self._azurite.ensure()
 
     async def _start_durable(self, invoker: Invoker) -> None:
         self._durable = DurableServices(
@@ -173,7 +192,7 @@ class Services:
         self._functions = self._functions.with_errors(http.routes.errors)
         for name, problem in http.routes.errors.items():
             _log.error("The '%s' function is in error: %s", name, problem)
-        self._manual = ManualInvocation(manual_starts(invoker, SystemClock()))
+        self._manual = ManualInvocation(manual_starts(invoker, SystemClock(), self._accounts, config.settings))
         prefix = config.host.http.route_prefix
         admin = AdminApi(
             self._state,
@@ -187,6 +206,7 @@ class Services:
             http,
             admin,
             self._durable.api if self._durable is not None else None,
+            blobs=self._triggers.webhook,
             home=self._home,
             cors=CorsPolicy(config.cors, config.cors_credentials) if config.cors else None,
             body_limit=_body_limit(config),
@@ -200,14 +220,8 @@ class Services:
         except OSError as error:
             raise ports.port_error(config.address, config.port, error) from error
 
-    def _start_listeners(self, invoker: Invoker) -> None:
-        options = self._config.host.queues
-        self._listeners = Listeners(
-            [
-                QueueTrigger(function, invoker, self._accounts, options, self._signals)
-                for function in self._functions.of_trigger("queuetrigger")
-            ]
-        )
+    def _start_listeners(self) -> None:
+        self._listeners = Listeners(self._triggers.listeners)
         self._listeners.start()
 
     async def _announce(self, started_at: float) -> None:

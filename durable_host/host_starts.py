@@ -1,15 +1,25 @@
 """How each kind of function is started by hand (`POST /admin/functions/{name}`)."""
 
+import logging
+from collections.abc import Mapping
+
+from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock
 from durable_host.config import binding_data
 from durable_host.invocation.datum import Datum, HttpData, string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.triggers.blob.trigger import BlobNotThere, invoke_blob, named_blob, target_of
 from durable_host.triggers.queue.metadata import offset_text
+from durable_host.triggers.timer.trigger import invoke_timer, manual_info, schedule_of
+from durable_host.triggers.timer.zone import zone_of
+from durable_host.triggers.warmup import invoke_warmup
 from durable_host.web.manual import Start
 
+_log = logging.getLogger("Host.Triggers")
 
-def manual_starts(invoker: Invoker, clock: Clock) -> dict[str, Start]:
+
+def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: Mapping[str, str]) -> dict[str, Start]:
     """By trigger type, lower case. Orchestrations and entities are started through their client instead."""
 
     async def text(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
@@ -52,4 +62,28 @@ def manual_starts(invoker: Invoker, clock: Clock) -> dict[str, Start]:
             invocation_id=invocation_id,
         )
 
-    return {"httptrigger": http, "queuetrigger": queue, "activitytrigger": text}
+    async def timer(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        zone = zone_of(settings)
+        info = manual_info(schedule_of(function.trigger, zone), zone, clock.now())
+        return await invoke_timer(invoker, function, info, reason=reason, invocation_id=invocation_id)
+
+    async def blob(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        target = target_of(function, accounts)
+        try:
+            found = await named_blob(target, text)
+        except BlobNotThere as error:
+            _log.error("The function '%s' was not run: %s %s", function.name, error, error.remedy or "")
+            raise
+        return await invoke_blob(invoker, target, found, reason=reason, invocation_id=invocation_id)
+
+    async def warmup(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        return await invoke_warmup(invoker, function, reason=reason, invocation_id=invocation_id)
+
+    return {
+        "httptrigger": http,
+        "queuetrigger": queue,
+        "activitytrigger": text,
+        "timertrigger": timer,
+        "blobtrigger": blob,
+        "warmuptrigger": warmup,
+    }

@@ -32,3 +32,8 @@ class Accounts:
 def account_key(account: StorageAccount) -> str:
     """What `QueueSignals` knows an account by."""
     return account.connection.queue_endpoint or account.connection.account_name
+
+
+def blob_account_key(account: StorageAccount) -> str:
+    """What `BlobSignals` knows an account by."""
+    return account.connection.blob_endpoint or account.connection.account_name

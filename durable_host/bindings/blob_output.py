@@ -7,8 +7,9 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.accounts import Accounts, blob_account_key
 from durable_host.bindings.blob_path import container_and_blob
+from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.properties import BindingFailed, required
 from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import Datum
@@ -18,10 +19,11 @@ from durable_host.storage.errors import NotFound, StorageError
 
 
 class BlobOutput:
-    """Overwrites a block blob, whose metadata stay; creates the container when it is missing."""
+    """Overwrites a block blob, whose metadata stay; creates the container when it is missing; wakes blob triggers."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, signals: BlobSignals | None = None) -> None:
         self._accounts = accounts
+        self._signals = signals or BlobSignals()
 
     async def write(
         self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
@@ -36,6 +38,7 @@ class BlobOutput:
             await _write(account.blobs, container, name, blob_content(datum), context.invocation_id)
         except StorageError as error:
             raise BindingFailed(f"The blob '{container}/{name}' could not be written: {error}") from error
+        self._signals.notify(blob_account_key(account), container, name)
 
 
 async def _write(service: BlobService, container: str, name: str, content: bytes, invocation_id: str) -> None:

@@ -96,7 +96,7 @@ class ListenerLock:
             if not await self._take_over(wanted):
                 if not self._is_waiting:
                     self._is_waiting = True
-                    _log.info("Another host holds the lock '%s'; this one waits for it.", self._name)
+                    _log.warning("Another host of this app holds the lock '%s'; this one waits for it.", self._name)
                 self.allowed.clear()
                 return RETRY_SECONDS
         self._lease = wanted

@@ -10,6 +10,8 @@ from aiohttp import web
 
 from durable_host.durable.api import DurableHttpApi, raw_tail
 from durable_host.durable.api.payload import WEBHOOK_PATH
+from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
+from durable_host.triggers.blob.webhook import BlobWebhook
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.web.admin import AdminApi
@@ -27,6 +29,7 @@ class Front:
         admin: AdminApi,
         durable: DurableHttpApi | None,
         *,
+        blobs: BlobWebhook | None = None,
         home: Callable[[], str | None],
         cors: CorsPolicy | None,
         body_limit: int = DEFAULT_BODY_LIMIT,
@@ -34,6 +37,7 @@ class Front:
         self._http = http
         self._admin = admin
         self._durable = durable
+        self._blobs = blobs
         self._home = home
         self._cors = cors
         self._body_limit = body_limit
@@ -73,6 +77,8 @@ class Front:
             if self._durable is None:
                 return web.Response(status=404)
             return await self._durable.handle(request, raw_tail(request, WEBHOOK_PATH), "webhook")
+        if self._blobs is not None and path.rstrip("/").lower() == BLOBS_PATH:
+            return await self._blobs.handle(request)
         if path[:7].lower() == "/admin/":
             return await self._admin.handle(request, [part for part in path[7:].split("/") if part])
         return web.Response(status=404)

@@ -14,6 +14,8 @@ from durable_host.config.expressions import json_primitive
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 
+_JSON_BEGINS = frozenset('{["-0123456789tfn \t\r\n')
+
 
 class Reply(msgspec.Struct, frozen=True):
     """`headers` in order, names as given; `cookies` are whole Set-Cookie values."""
@@ -30,8 +32,10 @@ class InvalidReply(ValueError):
 
 def text_reply(text: str) -> Reply:
     """A returned `str`: plain text, a response object in JSON, or another JSON value printed again."""
+    if text[:1] not in _JSON_BEGINS:
+        return _plain(text)
     try:
-        value: Any = json.loads(text, parse_constant=_no_constant)
+        value: Any = _decoder.decode(text)
     except (ValueError, RecursionError):
         return _plain(text)
     if isinstance(value, dict):
@@ -88,3 +92,6 @@ def _plain(text: str) -> Reply:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_constant)

@@ -1,0 +1,97 @@
+"""The listeners of an app: what waits for queues, blobs and points in time, built from its functions."""
+
+import logging
+import platform
+
+import msgspec
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_signals import BlobSignals
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.clock import Clock, SystemClock
+from durable_host.config import HostConfig
+from durable_host.config.connections import ConnectionInvalid, ConnectionMissing
+from durable_host.host_functions import AppFunctions
+from durable_host.host_id import host_id_of, instance_id
+from durable_host.host_listeners import Listener
+from durable_host.invocation.invoker import Invoker
+from durable_host.storage.account import StorageAccount
+from durable_host.triggers.blob.trigger import BlobTriggers
+from durable_host.triggers.blob.webhook import BlobWebhook
+from durable_host.triggers.queue.trigger import QueueTrigger
+from durable_host.triggers.timer.trigger import TimerTrigger
+from durable_host.triggers.timer.zone import zone_of
+from durable_host.triggers.warmup import WarmupTrigger
+
+_log = logging.getLogger("Host.Triggers")
+
+
+class AppTriggers(msgspec.Struct, frozen=True):
+    """`listeners` by what the log calls them; `webhook` takes events about blobs, None without blob triggers."""
+
+    listeners: tuple[tuple[str, Listener], ...] = ()
+    webhook: BlobWebhook | None = None
+
+
+def host_account(accounts: Accounts) -> StorageAccount | None:
+    """The account that the host keeps its own things in; None when the app has none."""
+    try:
+        return accounts.account(None)
+    except (ConnectionMissing, ConnectionInvalid):
+        return None
+
+
+def app_triggers(
+    functions: AppFunctions,
+    invoker: Invoker,
+    accounts: Accounts,
+    config: HostConfig,
+    signals: QueueSignals,
+    blob_signals: BlobSignals,
+    clock: Clock | None = None,
+) -> AppTriggers:
+    """Nothing listens yet."""
+    host_id, instance = host_id_of(config.root, config.settings), instance_id(platform.node())
+    listeners: list[tuple[str, Listener]] = []
+    for function in functions.of_trigger("queuetrigger"):
+        trigger = QueueTrigger(function, invoker, accounts, config.host.queues, signals)
+        listeners.append((f"Functions.{function.name}", trigger.listener))
+    for function in functions.of_trigger("warmuptrigger"):
+        listeners.append((f"Functions.{function.name}", WarmupTrigger(function, invoker)))
+    if timers := functions.of_trigger("timertrigger"):
+        account = host_account(accounts)
+        if account is None:
+            _log.warning(
+                "There is no storage account (AzureWebJobsStorage), so timers run without a monitor: they fire on "
+                "schedule, but a run that is missed while the host is down is not made up for."
+            )
+        zone = zone_of(config.settings)
+        for function in timers:
+            timer = TimerTrigger(
+                function,
+                invoker,
+                zone=zone,
+                clock=clock or SystemClock(),
+                service=account.blobs if account is not None else None,
+                host_id=host_id,
+                instance_id=instance,
+            )
+            listeners.append((f"Functions.{function.name}", timer.listener))
+    blobs = functions.of_trigger("blobtrigger")
+    if not blobs:
+        return AppTriggers(tuple(listeners))
+    triggers = BlobTriggers(
+        blobs,
+        invoker,
+        accounts,
+        host_id=host_id,
+        options=config.host.blobs,
+        queues=config.host.queues,
+        signals=signals,
+        blob_signals=blob_signals,
+        instance_id=instance,
+    )
+    if triggers.scanner.endpoints:
+        listeners.append(("WebJobs.Internal.Blobs", triggers.scanner))
+    listeners.append(("WebJobs.Internal.Blobs.Queue", triggers.queue))
+    return AppTriggers(tuple(listeners), BlobWebhook(triggers.targets, triggers.enqueue))

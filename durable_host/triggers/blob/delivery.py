@@ -1,0 +1,121 @@
+"""From the internal message to the run of the function, and to the poison queue when it fails too often.
+
+Source: spec/functions-host.md, section 6.4. Tries follow each other at once, so they are made while the message is in
+hand; a message that a killed host left behind goes on counting where that one stopped.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from durable_host.bindings.accounts import account_key
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.storage.account import StorageAccount
+from durable_host.storage.blobs import Blob
+from durable_host.storage.errors import NotFound, StorageError, StorageUnavailable
+from durable_host.storage.queue_xml import QueueMessage
+from durable_host.triggers.blob.message import POISON_QUEUE, BlobTriggerMessage, InvalidMessage, from_text
+from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget
+
+_log = logging.getLogger("Host.Triggers.Blob")
+
+OUTAGE_SECONDS = 1.0
+
+RunBlob = Callable[[BlobTarget, Blob, QueueMessage], Awaitable[None]]
+"""Runs the function once; an exception means that it failed (and was logged)."""
+
+
+class BlobDelivery:
+    """`changed` is told of a blob that is no longer the one that was found; `host` is the host's own account."""
+
+    def __init__(
+        self,
+        targets: Mapping[str, BlobTarget],
+        run: RunBlob,
+        *,
+        host: StorageAccount,
+        signals: QueueSignals,
+        changed: Callable[[str, str, str], None],
+        most_tries: int,
+    ) -> None:
+        self._targets = targets
+        self._run = run
+        self._host = host
+        self._signals = signals
+        self._changed = changed
+        self._most_tries = most_tries
+
+    async def deliver(self, message: QueueMessage, content: bytes) -> None:
+        """Returns when the message is done with and may be deleted."""
+        try:
+            order = from_text(content)
+        except InvalidMessage as error:
+            _log.warning("The message '%s' is none of a blob trigger: %s.", message.id, error)
+            await self._poison(message, None)
+            return
+        target = self._targets.get(order.function_id)
+        if target is None:
+            _log.debug("The message '%s' is for '%s', which is not served.", message.id, order.function_id)
+            return
+        for count in range(message.dequeue_count, self._most_tries + 1):
+            if await self._try(target, order, msgspec.structs.replace(message, dequeue_count=count)):
+                return
+        await self._poison(message, target)
+
+    async def _try(self, target: BlobTarget, order: BlobTriggerMessage, message: QueueMessage) -> bool:
+        """True when there is nothing more to do."""
+        try:
+            blob = await self._read(target, order)
+        except StorageError as error:
+            _log.error("The blob '%s/%s' cannot be read: %s", order.container, order.name, error)
+            return False
+        if blob is None:
+            _log.debug("The blob '%s/%s' is gone.", order.container, order.name)
+            return True
+        if target.source != EVENT_GRID and blob.etag != order.etag:
+            self._changed(target.endpoint, order.container, order.name)
+            return True
+        try:
+            await self._run(target, blob, message)
+        except Exception as error:
+            _log.debug("The function '%s' failed: %s", target.function.name, error)
+            return False
+        return True
+
+    async def _read(self, target: BlobTarget, order: BlobTriggerMessage) -> Blob | None:
+        while True:
+            try:
+                return await target.account.blobs.get(order.container, order.name)
+            except StorageUnavailable as error:
+                _log.debug("The blob '%s/%s' cannot be read now: %s", order.container, order.name, error)
+            await asyncio.sleep(OUTAGE_SECONDS)
+
+    async def _poison(self, message: QueueMessage, target: BlobTarget | None) -> None:
+        """To the poison queue of the blob's account, or of the host's where that one has no queues."""
+        account = self._host
+        if target is not None and target.account.connection.queue_endpoint:
+            account = target.account
+        if target is not None:
+            _log.warning(
+                "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
+                self._most_tries,
+                POISON_QUEUE,
+            )
+        while True:
+            try:
+                await _put(account, POISON_QUEUE, message.text)
+                break
+            except StorageError as error:
+                _log.debug("The message '%s' cannot be put on '%s': %s", message.id, POISON_QUEUE, error)
+            await asyncio.sleep(OUTAGE_SECONDS)
+        self._signals.notify(account_key(account), POISON_QUEUE)
+
+
+async def _put(account: StorageAccount, queue: str, text: str) -> None:
+    try:
+        await account.queues.put(queue, text)
+    except NotFound:
+        await account.queues.create(queue)
+        await account.queues.put(queue, text)

@@ -1,0 +1,36 @@
+"""What is new in the listing of a container: pure.
+
+Source: spec/functions-host.md, sections 6.2 and 10 (29). Times have a resolution of one second and blobs may show up
+a little after their time, so that the last seconds are looked at again; what was seen in them is remembered.
+"""
+
+from dataclasses import dataclass, field
+
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.storage.blobs import BlobProperties
+
+OVERLAP = 30 * TICKS_PER_SECOND
+
+
+@dataclass(slots=True)
+class ContainerProgress:
+    """Owned by the scanner. `done` tells of every blob that needs no further look."""
+
+    latest: int = 0
+    _recent: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
+
+    def is_new(self, blob: BlobProperties) -> bool:
+        if blob.last_modified < self.latest - OVERLAP:
+            return False
+        return self._recent.get(blob.name, (0, ""))[1] != blob.etag
+
+    def done(self, blob: BlobProperties) -> None:
+        self._recent[blob.name] = (blob.last_modified, blob.etag)
+
+    def advance(self, latest: int) -> None:
+        """The listing has been worked through; `latest` is the youngest time in it."""
+        if latest <= self.latest:
+            return
+        self.latest = latest
+        oldest = latest - OVERLAP
+        self._recent = {name: seen for name, seen in self._recent.items() if seen[0] >= oldest}

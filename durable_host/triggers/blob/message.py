@@ -1,0 +1,64 @@
+"""The internal message that tells one function of one version of a blob.
+
+Source: spec/functions-host.md, section 6.4.
+"""
+
+import json
+from typing import Any, cast
+
+import msgspec
+
+POISON_QUEUE = "webjobs-blobtrigger-poison"
+
+
+class BlobTriggerMessage(msgspec.Struct, frozen=True):
+    """`function_id` is `Host.Functions.<fn>`; `etag` has its quotes."""
+
+    function_id: str
+    container: str
+    name: str
+    etag: str
+    blob_type: str = "BlockBlob"
+
+
+class InvalidMessage(ValueError):
+    """The text is no message of a blob trigger."""
+
+
+def internal_queue(host_id: str) -> str:
+    """Where the messages of a host's blob triggers lie."""
+    return f"azure-webjobs-blobtrigger-{host_id}"
+
+
+def to_text(message: BlobTriggerMessage) -> str:
+    content = {
+        "Type": "BlobTrigger",
+        "FunctionId": message.function_id,
+        "BlobType": message.blob_type,
+        "ContainerName": message.container,
+        "BlobName": message.name,
+        "ETag": message.etag,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False)
+
+
+def from_text(text: str | bytes) -> BlobTriggerMessage:
+    """Raises InvalidMessage."""
+    try:
+        content: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidMessage(str(error)) from None
+    if not isinstance(content, dict):
+        raise InvalidMessage("it is no JSON object")
+    members = {str(name).lower(): value for name, value in cast("dict[Any, Any]", content).items()}
+    wanted = [members.get(name) for name in ("functionid", "containername", "blobname")]
+    if not all(isinstance(value, str) and value for value in wanted):
+        raise InvalidMessage("it does not name a function, a container and a blob")
+    function_id, container, name = (str(value) for value in wanted)
+    return BlobTriggerMessage(
+        function_id,
+        container,
+        name,
+        str(members.get("etag") or ""),
+        str(members.get("blobtype") or "BlockBlob"),
+    )

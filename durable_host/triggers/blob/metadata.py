@@ -1,0 +1,63 @@
+"""What a blob-triggered function gets to know about its blob besides the content.
+
+Source: spec/functions-host.md, section 6.4.
+"""
+
+from typing import Any
+
+from durable_host.durable.model import timestamp
+from durable_host.storage.blobs import BlobProperties
+from durable_host.storage.queue_xml import QueueMessage
+from durable_host.triggers.queue.metadata import details as queue_details
+from durable_host.triggers.queue.metadata import offset_text
+
+_FROM_HEADERS = {
+    "ContentLanguage": "Content-Language",
+    "ContentDisposition": "Content-Disposition",
+    "CacheControl": "Cache-Control",
+    "LeaseStatus": "x-ms-lease-status",
+    "LeaseState": "x-ms-lease-state",
+    "LeaseDuration": "x-ms-lease-duration",
+    "AccessTier": "x-ms-access-tier",
+}
+
+
+def trigger_metadata(container: str, properties: BlobProperties, uri: str, captures: dict[str, str]) -> dict[str, Any]:
+    """BlobTrigger, Uri, Properties, Metadata and what the path captured."""
+    return {
+        "BlobTrigger": f"{container}/{properties.name}",
+        "Uri": uri,
+        "Properties": pascal_properties(properties),
+        "Metadata": properties.metadata,
+        **captures,
+    }
+
+
+def pascal_properties(properties: BlobProperties) -> dict[str, Any]:
+    """With the names of .NET's BlobProperties."""
+    headers = {name.lower(): value for name, value in properties.headers.items()}
+    return {
+        "LastModified": offset_text(properties.last_modified),
+        "CreatedOn": offset_text(properties.created),
+        "Metadata": properties.metadata,
+        "BlobType": properties.blob_type,
+        "ContentLength": properties.length,
+        "ContentType": properties.content_type,
+        "ContentEncoding": properties.content_encoding,
+        "ContentHash": properties.content_md5,
+        "ETag": properties.etag,
+        **{name: headers.get(header.lower()) for name, header in _FROM_HEADERS.items()},
+    }
+
+
+def details(message: QueueMessage, properties: BlobProperties) -> str:
+    """The line of the log that tells which message and which version of the blob started the invocation."""
+    return (
+        f"{queue_details(message)}, BlobCreated: {_shown(properties.created)}, "
+        f"BlobLastModified: {_shown(properties.last_modified)}"
+    )
+
+
+def _shown(ticks: int) -> str:
+    seconds = ticks // timestamp.TICKS_PER_SECOND * timestamp.TICKS_PER_SECOND
+    return timestamp.to_text(seconds)[:-1] + ".000+00:00"

@@ -1,0 +1,198 @@
+"""Looks for new blobs in the containers of all blob triggers.
+
+Source: spec/functions-host.md, section 6.2. One scanner for the whole host; another host of the same app waits for
+its lease.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+
+from durable_host.storage.blobs import BlobProperties
+from durable_host.storage.errors import InvalidRequest, NotFound, StorageError
+from durable_host.triggers.blob.listing import ContainerProgress
+from durable_host.triggers.blob.message import BlobTriggerMessage
+from durable_host.triggers.blob.receipts import BlobReceipts
+from durable_host.triggers.blob.target import BlobTarget
+from durable_host.triggers.listener_lock import ListenerLock
+
+_log = logging.getLogger("Host.Triggers.Blob")
+
+AT_A_TIME = 8
+_SHARE_OF_TIME = 4
+"""A scan that took long is followed by a pause this many times as long, so that storage has time for others."""
+
+Key = tuple[str, str]
+"""Blob endpoint of an account, and container."""
+
+
+class BlobScanner:
+    """`enqueue` puts the internal message; `interval` is the pause between two scans in seconds."""
+
+    def __init__(
+        self,
+        targets: Iterable[BlobTarget],
+        receipts: BlobReceipts,
+        enqueue: Callable[[BlobTriggerMessage], Awaitable[None]],
+        *,
+        lock: ListenerLock | None = None,
+        interval: float = 2.0,
+    ) -> None:
+        self._targets: dict[Key, list[BlobTarget]] = {}
+        for target in targets:
+            self._targets.setdefault((target.endpoint, target.container), []).append(target)
+        self._receipts = receipts
+        self._enqueue = enqueue
+        self._lock = lock
+        self._interval = interval
+        self._progress = {key: ContainerProgress() for key in self._targets}
+        self._known: set[str] | None = None
+        self._pending: dict[tuple[Key, str], None] = {}
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._in_trouble = False
+
+    @property
+    def endpoints(self) -> set[str]:
+        """Accounts that are looked at."""
+        return {endpoint for endpoint, _ in self._targets}
+
+    async def listen(self) -> None:
+        """Scan until `stop`."""
+        lock = self._lock
+        keeping = asyncio.create_task(lock.keep()) if lock is not None else None
+        try:
+            await self._scan_until_stop()
+        finally:
+            if lock is not None and keeping is not None:
+                keeping.cancel()
+                await asyncio.gather(keeping, return_exceptions=True)
+                await lock.release()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._wake.set()
+
+    def notify(self, endpoint: str, container: str, name: str) -> None:
+        """Look at this blob now: it was written just now, or has changed since it was found."""
+        key = (endpoint, container.lower())
+        if key in self._targets:
+            self._pending[key, name] = None
+            self._wake.set()
+
+    async def _scan_until_stop(self) -> None:
+        clock = asyncio.get_running_loop()
+        scan_at = clock.time()
+        while not self._stopping:
+            self._wake.clear()
+            began = clock.time()
+            if self._may_scan:
+                try:
+                    await self._look_at_pending()
+                    if began >= scan_at:
+                        await self._scan()
+                        scan_at = clock.time() + max(self._interval, _SHARE_OF_TIME * (clock.time() - began))
+                    self._recovered()
+                except StorageError as error:
+                    self._warn(error)
+                    scan_at = clock.time() + self._interval
+            pause = max(0.05, scan_at - clock.time()) if self._may_scan else 0.1
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    @property
+    def _may_scan(self) -> bool:
+        return self._lock is None or self._lock.allowed.is_set()
+
+    async def _look_at_pending(self) -> None:
+        pending, self._pending = self._pending, {}
+        try:
+            for key, name in list(pending):
+                if await self._look_at(key, name):
+                    del pending[key, name]
+        finally:
+            self._pending = {**pending, **self._pending}
+
+    async def _scan(self) -> None:
+        """One listing of every container. Raises StorageError when a container could not be read."""
+        if self._known is None:
+            known: set[str] = set()
+            for target in (target for targets in self._targets.values() for target in targets):
+                known |= await self._receipts.complete(target.id)
+            self._known = known
+        failure: StorageError | None = None
+        for key in self._targets:
+            try:
+                await self._scan_container(key)
+            except NotFound:
+                continue
+            except StorageError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        self._known = set()
+
+    async def _scan_container(self, key: Key) -> None:
+        progress = self._progress[key]
+        blobs = self._targets[key][0].account.blobs
+        latest, found = 0, list[BlobProperties]()
+        async for blob in blobs.list(key[1]):
+            latest = max(latest, blob.last_modified)
+            if progress.is_new(blob):
+                found.append(blob)
+        for start in range(0, len(found), AT_A_TIME):
+            if self._stopping:
+                return
+            examined = await asyncio.gather(
+                *(self._examine(key, blob) for blob in found[start : start + AT_A_TIME]), return_exceptions=True
+            )
+            for outcome in examined:
+                if outcome is not None:
+                    raise outcome
+        progress.advance(latest)
+
+    async def _examine(self, key: Key, blob: BlobProperties) -> None:
+        unknown = [
+            target
+            for target in self._matching(key, blob.name)
+            if self._receipts.name(target.id, blob.etag, key[1], blob.name) not in (self._known or ())
+        ]
+        if unknown and not await self._look_at(key, blob.name):
+            self._pending[key, blob.name] = None
+        self._progress[key].done(blob)
+
+    async def _look_at(self, key: Key, name: str) -> bool:
+        """Hand the blob over to every function that it is for; False when that has to be tried again."""
+        targets = self._matching(key, name)
+        if not targets:
+            return True
+        properties = await targets[0].account.blobs.head(key[1], name)
+        if properties is None:
+            return True
+        done = True
+        for target in targets:
+            message = BlobTriggerMessage(target.id, key[1], name, properties.etag, properties.blob_type)
+            receipt = self._receipts.name(target.id, properties.etag, key[1], name)
+            try:
+                handed_over = await self._receipts.hand_over(receipt, lambda message=message: self._enqueue(message))
+            except InvalidRequest as error:
+                _log.warning("The blob '%s/%s' cannot trigger '%s': %s", key[1], name, target.function.name, error)
+                continue
+            done = done and handed_over
+        return done
+
+    def _matching(self, key: Key, name: str) -> list[BlobTarget]:
+        return [target for target in self._targets[key] if target.pattern.match(key[1], name) is not None]
+
+    def _warn(self, error: StorageError) -> None:
+        if not self._in_trouble:
+            self._in_trouble = True
+            _log.warning("Blobs cannot be looked for, which is tried again and again: %s", error)
+
+    def _recovered(self) -> None:
+        if self._in_trouble:
+            self._in_trouble = False
+            _log.info("Blobs can be looked for again.")

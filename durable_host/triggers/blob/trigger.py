@@ -1,0 +1,182 @@
+"""All blob-triggered functions of an app: one scanner and one queue between it and the functions.
+
+Source: spec/functions-host.md, section 6.
+"""
+
+import logging
+
+from durable_host.bindings.accounts import Accounts, account_key
+from durable_host.bindings.blob_signals import BlobSignals
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.bindings.queue_text import encode
+from durable_host.config.extensions import BlobOptions, QueueOptions
+from durable_host.errors import HostError
+from durable_host.invocation.datum import binary
+from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.invoker import Invoker, Outcome
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.storage.blobs import Blob
+from durable_host.storage.errors import NotFound, StorageError
+from durable_host.storage.queue_xml import QueueMessage
+from durable_host.triggers.blob.delivery import BlobDelivery
+from durable_host.triggers.blob.message import BlobTriggerMessage, internal_queue, to_text
+from durable_host.triggers.blob.metadata import details, trigger_metadata
+from durable_host.triggers.blob.receipts import BlobReceipts
+from durable_host.triggers.blob.scanner import BlobScanner
+from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget, blob_pattern, source_of
+from durable_host.triggers.listener_lock import ListenerLock
+from durable_host.triggers.queue.listener import QueueListener
+from durable_host.triggers.queue.trigger import HOLD, HOLD_ON_DEVELOPMENT_ACCOUNT
+
+_log = logging.getLogger("Host.Triggers.Blob")
+
+DEVELOPMENT_INTERVAL = 2.0
+CLOUD_INTERVAL = 10.0
+_UNLIMITED = 2**31 - 1
+
+
+class BlobNotThere(HostError):
+    """The blob that a blob-triggered function should be run for does not exist."""
+
+    code = "DH5031"
+
+
+class BlobTriggers:
+    """`scanner` and `queue` listen; both have to run."""
+
+    def __init__(
+        self,
+        functions: tuple[FunctionMetadata, ...],
+        invoker: Invoker,
+        accounts: Accounts,
+        *,
+        host_id: str,
+        options: BlobOptions,
+        queues: QueueOptions,
+        signals: QueueSignals,
+        blob_signals: BlobSignals,
+        instance_id: str = "",
+    ) -> None:
+        self._invoker = invoker
+        self._host = accounts.account(None)
+        self._queue_name = internal_queue(host_id)
+        self._encoding = queues.message_encoding
+        self._signals = signals
+        self._blob_signals = blob_signals
+        targets = [target_of(function, accounts) for function in functions]
+        self.targets = {target.id: target for target in targets}
+        scanned = [target for target in targets if target.source != EVENT_GRID]
+        is_development = all(target.account.connection.is_development for target in scanned)
+        self.scanner = BlobScanner(
+            scanned,
+            BlobReceipts(self._host.blobs, host_id),
+            self.enqueue,
+            lock=ListenerLock(self._host.blobs, host_id, "WebJobs.Internal.Blobs.Listener", instance_id=instance_id),
+            interval=DEVELOPMENT_INTERVAL if is_development else CLOUD_INTERVAL,
+        )
+        delivery = BlobDelivery(
+            self.targets,
+            self.run,
+            host=self._host,
+            signals=signals,
+            changed=self.scanner.notify,
+            most_tries=options.poison_blob_threshold,
+        )
+        most = options.max_degree_of_parallelism
+        batch = min(32, most // 2 + 1)
+        self.queue = QueueListener(
+            queue=self._queue_name,
+            account=account_key(self._host),
+            service=self._host.queues,
+            options=QueueOptions(
+                batch_size=batch,
+                new_batch_threshold=max(0, most - batch),
+                max_polling_interval=queues.max_polling_interval,
+                max_dequeue_count=_UNLIMITED,
+                message_encoding=queues.message_encoding,
+            ),
+            signals=signals,
+            run=delivery.deliver,
+            hold=HOLD_ON_DEVELOPMENT_ACCOUNT if self._host.connection.is_development else HOLD,
+        )
+        for endpoint in self.scanner.endpoints:
+            blob_signals.subscribe(
+                endpoint, lambda container, name, endpoint=endpoint: self.scanner.notify(endpoint, container, name)
+            )
+
+    async def enqueue(self, message: BlobTriggerMessage) -> None:
+        """Put the message and wake its receiver. Raises StorageError."""
+        text = encode(to_text(message).encode(), self._encoding)
+        try:
+            await self._host.queues.put(self._queue_name, text)
+        except NotFound:
+            await self._host.queues.create(self._queue_name)
+            await self._host.queues.put(self._queue_name, text)
+        self._signals.notify(account_key(self._host), self._queue_name)
+
+    async def run(self, target: BlobTarget, blob: Blob, message: QueueMessage) -> None:
+        """Run the function. Raises when it fails; the invoker has logged that."""
+        container, name = target.container, blob.properties.name
+        try:
+            await invoke_blob(
+                self._invoker,
+                target,
+                blob,
+                reason=f"New blob detected({target.source}): {container}/{name}",
+                details=details(message, blob.properties),
+            )
+        except (FunctionFailed, HostError):
+            raise
+        except Exception:
+            _log.exception("The blob '%s/%s' could not be run.", container, name)
+            raise
+
+
+async def invoke_blob(
+    invoker: Invoker,
+    target: BlobTarget,
+    blob: Blob,
+    *,
+    reason: str,
+    details: str | None = None,
+    invocation_id: str | None = None,
+) -> Outcome:
+    """One invocation for a blob that has been read."""
+    name = blob.properties.name
+    metadata = trigger_metadata(
+        target.container,
+        blob.properties,
+        target.account.blobs.url(target.container, name),
+        target.pattern.match(target.container, name) or {},
+    )
+    path = metadata["BlobTrigger"]
+    return await invoker.invoke(
+        target.function,
+        trigger_value=binary(blob.data),
+        trigger_metadata=metadata,
+        binding_data={target.function.trigger.name: path, **metadata},
+        reason=reason,
+        details=details,
+        invocation_id=invocation_id,
+    )
+
+
+def target_of(function: FunctionMetadata, accounts: Accounts) -> BlobTarget:
+    """Raises TemplateInvalid and errors of the connection."""
+    trigger = function.trigger
+    return BlobTarget(function, accounts.account(trigger.text("connection")), blob_pattern(trigger), source_of(trigger))
+
+
+async def named_blob(target: BlobTarget, path: str) -> Blob:
+    """The blob that a caller names as `container/name`. Raises BlobNotThere."""
+    container, slash, name = path.strip().lstrip("/").partition("/")
+    try:
+        blob = await target.account.blobs.get(container.lower(), name) if slash and name else None
+    except StorageError as error:
+        raise BlobNotThere(f"The blob '{path}' could not be read: {error}") from error
+    if blob is None:
+        raise BlobNotThere(
+            f"There is no blob '{path}'.",
+            remedy="Give the input as 'container/name' of a blob that exists.",
+        )
+    return blob

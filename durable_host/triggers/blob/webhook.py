@@ -1,0 +1,98 @@
+"""Events of Event Grid about new blobs: `POST /runtime/webhooks/blobs?functionName=Host.Functions.<fn>`.
+
+Source: spec/functions-host.md, section 6.4 (`source: EventGrid`).
+"""
+
+import json
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, cast
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import web
+
+from durable_host.storage.errors import StorageError
+from durable_host.triggers.blob.message import BlobTriggerMessage
+from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget
+
+_log = logging.getLogger("Host.Triggers.Blob")
+
+WEBHOOK_PATH = "/runtime/webhooks/blobs"
+_VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
+_CREATED = "Microsoft.Storage.BlobCreated"
+
+
+class BlobWebhook:
+    """Puts a message for each event about a blob that the named function is for."""
+
+    def __init__(
+        self, targets: Mapping[str, BlobTarget], enqueue: Callable[[BlobTriggerMessage], Awaitable[None]]
+    ) -> None:
+        self._targets = {name.lower(): target for name, target in targets.items()}
+        self._enqueue = enqueue
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """202, or 200 with the answer to a validation event; 400, 404 and 503 with a message."""
+        if request.method == "OPTIONS":
+            return web.Response(headers={"WebHook-Allowed-Origin": request.headers.get("WebHook-Request-Origin", "*")})
+        if request.method != "POST":
+            return web.Response(status=405)
+        name = request.query.get("functionName", "")
+        target = self._targets.get(name.lower())
+        if target is None:
+            return _refused(404, f"There is no blob-triggered function '{name}'.")
+        if target.source != EVENT_GRID:
+            return _refused(400, f"The function '{target.function.name}' does not have the source EventGrid.")
+        try:
+            events = list(_events(json.loads(await request.read())))
+        except (ValueError, RecursionError) as error:
+            return _refused(400, f"The body holds no events: {error}.")
+        for event in events:
+            if _kind(event) == _VALIDATION:
+                return web.json_response({"validationResponse": _data(event).get("validationCode")})
+        try:
+            for event in events:
+                if (message := message_of(event, target)) is not None:
+                    await self._enqueue(message)
+        except StorageError as error:
+            _log.warning("Events about blobs cannot be taken now: %s", error)
+            return _refused(503, str(error))
+        return web.Response(status=202)
+
+
+def message_of(event: Mapping[str, Any], target: BlobTarget) -> BlobTriggerMessage | None:
+    """None for events about other things than a new blob of the target's pattern."""
+    data = _data(event)
+    url = data.get("url")
+    if _kind(event) != _CREATED or not isinstance(url, str):
+        return None
+    path = unquote(urlsplit(url).path).lstrip("/")
+    if target.account.connection.is_development:
+        path = path.removeprefix(f"{target.account.connection.account_name}/")
+    container, _, name = path.partition("/")
+    if not name or target.pattern.match(container, name) is None:
+        return None
+    etag = str(data.get("eTag") or "")
+    quoted = etag if etag.startswith('"') or not etag else f'"{etag}"'
+    return BlobTriggerMessage(target.id, container, name, quoted, str(data.get("blobType") or "BlockBlob"))
+
+
+def _events(content: Any) -> Iterator[dict[str, Any]]:
+    """One event, or a list of them."""
+    for event in cast("list[Any]", content) if isinstance(content, list) else [content]:
+        if not isinstance(event, dict):
+            raise ValueError("an event is a JSON object")
+        yield cast("dict[str, Any]", event)
+
+
+def _kind(event: Mapping[str, Any]) -> Any:
+    return event.get("eventType") or event.get("type")
+
+
+def _data(event: Mapping[str, Any]) -> dict[str, Any]:
+    data = event.get("data")
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
+
+
+def _refused(status: int, text: str) -> web.Response:
+    return web.json_response({"Message": text}, status=status)
