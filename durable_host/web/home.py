@@ -38,5 +38,6 @@ def _row(function: FunctionLine) -> str:
     if function.url is None:
         return f"<tr><td>{name}</td><td>{html.escape(function.kind)}</td></tr>"
     url, methods = html.escape(function.url), html.escape(" ".join(function.methods))
-    shown = url if "{" in function.url else f'<a href="{url}">{url}</a>'
+    can_be_followed = "{" not in function.url and (not function.methods or "GET" in function.methods)
+    shown = url if not can_be_followed else f'<a href="{url}">{url}</a>'
     return f"<tr><td>{name}</td><td>{methods} {shown}</td></tr>"
