@@ -45,7 +45,8 @@ def test_a_message_that_is_no_instance_id_is_refused(text: str) -> None:
     ("decision", "no"),
     [
         (True, False), (None, False), ({}, False), ({"approved": True}, False), ("ok", False),
-        ('{"approved": true}', False), (False, True), ({"approved": False}, True), ("denied", True), ("No", True), ('{"approved": false}', True),
+        ('{"approved": true}', False),
+        (False, True), ({"approved": False}, True), ("denied", True), ("No", True), ('{"approved": false}', True),
         ("false", True), ('"denied"', True),
     ],
 )  # fmt: skip

@@ -190,11 +190,11 @@ class TaskHub(Protocol):
         """Send the result, then delete the request."""
         ...
 
-    async def discard(self, messages: Sequence[ReceivedMessage]) -> None:
+    async def discard(self, messages: Sequence[ReceivedMessage], /) -> None:
         """Delete messages that nobody can use any more."""
         ...
 
-    async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
+    async def abandon(self, messages: Sequence[ReceivedMessage], /, *, delay: float | None = None) -> None:
         """Give messages back: delivered again after `delay` seconds, by default after a back-off that grows with
         their dequeue count (spec section 5.4).
         """

@@ -1,8 +1,8 @@
 """Storage errors as the port's callers know them."""
 
 import functools
-from collections.abc import Awaitable, Callable
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.storage import StorageError
@@ -12,8 +12,8 @@ Result = TypeVar("Result")
 
 
 def storage_errors_as_unavailable(
-    method: Callable[Parameters, Awaitable[Result]],
-) -> Callable[Parameters, Awaitable[Result]]:
+    method: Callable[Parameters, Coroutine[Any, Any, Result]],
+) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
     """Raise `TaskHubUnavailable` where `method` lets a StorageError through."""
 
     @functools.wraps(method)
