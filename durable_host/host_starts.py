@@ -70,11 +70,11 @@ def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: 
     async def blob(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         target = target_of(function, accounts)
         try:
-            found = await named_blob(target, text)
+            container, found = await named_blob(target, text)
         except BlobNotThere as error:
             _log.error("The function '%s' was not run: %s %s", function.name, error, error.remedy or "")
             raise
-        return await invoke_blob(invoker, target, found, reason=reason, invocation_id=invocation_id)
+        return await invoke_blob(invoker, target, container, found, reason=reason, invocation_id=invocation_id)
 
     async def warmup(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         return await invoke_warmup(invoker, function, reason=reason, invocation_id=invocation_id)

@@ -10,7 +10,7 @@ from azure.storage.blob import BlobServiceClient
 from conftest import StartHost
 from host_process import HostProcess, until, write_app
 
-APP = '''
+APP = """
 import json
 import azure.functions as func
 
@@ -22,7 +22,7 @@ app = func.FunctionApp()
 def yearly(timer: func.TimerRequest, out: func.Out[str]) -> None:
     out.set(json.dumps({"past_due": timer.past_due, "schedule": timer.schedule, "status": timer.schedule_status}))
     print("yearly ran, past due:", timer.past_due)
-'''
+"""
 
 
 def function_app(decorators: str, body: str, parameter: str = "timer: func.TimerRequest") -> dict[str, str]:
@@ -158,7 +158,9 @@ def test_a_failing_timer_is_tried_again_by_its_retry_policy(start_host: StartHos
 
 
 def test_a_timer_runs_by_hand(start_host: StartHost, settings: dict[str, str]) -> None:
-    app = function_app('@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")', "print('by hand', timer.past_due)")
+    app = function_app(
+        '@app.timer_trigger(arg_name="timer", schedule="0 0 0 1 1 *")', "print('by hand', timer.past_due)"
+    )
     host = start_host(app, "--verbose", settings=settings)
     answer = host.post("/admin/functions/tick?wait=true", json={})
     assert answer.json()["status"] == "Succeeded"

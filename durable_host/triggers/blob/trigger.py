@@ -121,6 +121,7 @@ class BlobTriggers:
             await invoke_blob(
                 self._invoker,
                 target,
+                container,
                 blob,
                 reason=f"New blob detected({target.source}): {container}/{name}",
                 details=details(message, blob.properties),
@@ -135,6 +136,7 @@ class BlobTriggers:
 async def invoke_blob(
     invoker: Invoker,
     target: BlobTarget,
+    container: str,
     blob: Blob,
     *,
     reason: str,
@@ -144,10 +146,10 @@ async def invoke_blob(
     """One invocation for a blob that has been read."""
     name = blob.properties.name
     metadata = trigger_metadata(
-        target.container,
+        container,
         blob.properties,
-        target.account.blobs.url(target.container, name),
-        target.pattern.match(target.container, name) or {},
+        target.account.blobs.url(container, name),
+        target.pattern.match(container, name) or {},
     )
     path = metadata["BlobTrigger"]
     return await invoker.invoke(
@@ -167,11 +169,12 @@ def target_of(function: FunctionMetadata, accounts: Accounts) -> BlobTarget:
     return BlobTarget(function, accounts.account(trigger.text("connection")), blob_pattern(trigger), source_of(trigger))
 
 
-async def named_blob(target: BlobTarget, path: str) -> Blob:
-    """The blob that a caller names as `container/name`. Raises BlobNotThere."""
+async def named_blob(target: BlobTarget, path: str) -> tuple[str, Blob]:
+    """Container and blob that a caller names as `container/name`. Raises BlobNotThere."""
     container, slash, name = path.strip().lstrip("/").partition("/")
+    container = container.lower()
     try:
-        blob = await target.account.blobs.get(container.lower(), name) if slash and name else None
+        blob = await target.account.blobs.get(container, name) if slash and name else None
     except StorageError as error:
         raise BlobNotThere(f"The blob '{path}' could not be read: {error}") from error
     if blob is None:
@@ -179,4 +182,4 @@ async def named_blob(target: BlobTarget, path: str) -> Blob:
             f"There is no blob '{path}'.",
             remedy="Give the input as 'container/name' of a blob that exists.",
         )
-    return blob
+    return container, blob
