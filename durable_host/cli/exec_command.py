@@ -102,6 +102,7 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
             arguments = ["--port", str(given["port"]), "--script-root", str(root)]
             arguments += ["--azurite", "off" if owns_azurite else mode]
             arguments += ["--python", given["python"]] if given["python"] else []
+            arguments += ["--verbose"] if verbose else []
             host = HostProcess(arguments, environ=environ, folder=Path.cwd(), log=_log(verbose))
             cleanup.callback(host.stop)
             base_url = host.wait_until_ready(given["timeout"])

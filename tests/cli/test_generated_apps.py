@@ -2,15 +2,37 @@
 
 import os
 import sys
+import uuid
 from pathlib import Path
 
 import pytest
+from cli_runs import Func
 
 from durable_host.cli.scaffold.catalog import TEMPLATES, Model, of_model
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.worker_process import WorkerOptions
-from cli_runs import Func
+
+DRIVE = """
+import json, os, urllib.request
+
+def ask(url, data=None):
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.loads(answer.read() or b"null")
+
+def output_of(urls):
+    while True:
+        status = ask(urls["statusQueryGetUri"])
+        if status["runtimeStatus"] not in ("Pending", "Running"):
+            return status["output"]
+
+base = os.environ["FUNC_BASE_URL"]
+print(output_of(ask(base + "/api/Squares?count=10", b"")))
+urls = ask(base + "/api/Budget", b'{"item": "laptop"}')
+ask(urls["sendEventPostUri"].replace("{eventName}", "Approval"), b"true")
+print(output_of(urls))
+"""
 
 
 async def loaded(root: Path) -> IndexResult:
@@ -49,3 +71,15 @@ async def test_v1_app_with_all_templates_loads(func: Func, folder: Path):
     assert index.errors == ()
     assert index.model == "v1"
     assert {function.name for function in index.functions} == {template.default_name for template in of_model("V1")}
+
+
+def test_generated_patterns_run(func: Func, folder: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch):
+    """The fan-out and the approval go through a real host to their ends."""
+    monkeypatch.setenv("AzureWebJobsStorage", connection_string)
+    assert func("init", "--python").code == 0
+    assert func("new", "-t", "fan-out", "-n", "Squares").code == 0
+    assert func("new", "-t", "approval", "-n", "Budget", "--queue-name", f"decisions-{uuid.uuid4().hex[:8]}").code == 0
+    (folder / "drive.py").write_text(DRIVE)
+    outcome = func("exec", "--", sys.executable, "drive.py")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.splitlines() == ["285", "Approved"]

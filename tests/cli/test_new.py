@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from cli_runs import Func
 
 
@@ -143,7 +142,7 @@ def test_v1_app_gets_a_folder(func: Func, folder: Path):
         ([], "Command must specify --template, and --name explicitly."),
         (["-n", "hello"], "Command must specify --template explicitly."),
         (["-t", "HTTP trigger"], "Command must specify --template, and --name explicitly."),
-        (["-t", "HTTP triger", "-n", "hello"], "Can't find template \"HTTP triger\" in \"python\"."),
+        (["-t", "HTTP triger", "-n", "hello"], 'Can\'t find template "HTTP triger" in "python".'),
         (["-t", "HTTP triger", "-n", "hello"], "Did you mean 'HTTP trigger'?"),
         (["-t", "HTTP trigger", "-n", "hello", "-a", "nobody"], "Unable to configure Authorization level 'nobody'."),
         (["-t", "HTTP trigger", "-n", "1st"], '"1st" is not a valid function name.'),
@@ -173,7 +172,7 @@ def test_mistakes_end_with_code_2_and_change_nothing(func: Func, app: Path, argu
         (
             "import azure.functions as func\napp = func.AsgiFunctionApp(app=None)\n",
             ["-t", "activity"],
-            "A AsgiFunctionApp takes no durable functions",
+            "AsgiFunctionApp takes no durable functions",
         ),
     ],
 )

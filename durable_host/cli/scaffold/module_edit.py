@@ -57,7 +57,7 @@ def as_durable(module: ModuleText, container: Container) -> str:
     replacement = _DURABLE_NAMES.get(container.class_name)
     if replacement is None:
         raise ConfigurationError(
-            f"A {container.class_name} takes no durable functions of its own.",
+            f"{container.class_name} takes no durable functions of its own.",
             cause=f"{module.name} makes '{container.variable}' a {container.class_name}.",
             remedy="Put the function into a blueprint: --file NAME.py",
             code="DH1041",

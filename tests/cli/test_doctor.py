@@ -1,0 +1,250 @@
+"""`func doctor`: each thing that can be wrong is found, with its remedy."""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_runs import Func, Outcome
+from hub_states import clock
+
+from durable_host.cli.doctor import hub as hub_checks
+from durable_host.config.connections import parse_connection_string
+from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
+from durable_host.storage import StorageAccount
+from durable_host.storage.azurite import connection_string as text_of
+from durable_host.storage.azurite import free_connection
+
+QUEUE_APP = """
+import azure.functions as func
+import azure.durable_functions as df
+
+app = df.DFApp()
+
+@app.queue_trigger(arg_name="m", queue_name="QUEUE", connection="AzureWebJobsStorage")
+def worker(m: func.QueueMessage) -> None: ...
+
+@app.orchestration_trigger(context_name="context")
+def flow(context): ...
+"""
+
+
+@pytest.fixture
+def app(func: Func, folder: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An app in which nothing is wrong, with a hub of its own."""
+    assert func("init", "--python", "--no-bundle").code == 0
+    hub = f"Doc{uuid.uuid4().hex[:10]}"
+    (folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"durableTask": {"hubName": hub}}}))
+    (folder / "function_app.py").write_text(QUEUE_APP.replace("QUEUE", f"q-{hub.lower()}"))
+    settings = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": connection_string}
+    write_settings(folder, settings)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / "local.settings.json").write_text(
+        json.dumps({"IsEncrypted": False, "Values": settings, "Host": {"LocalHttpPort": port}})
+    )
+    monkeypatch.setenv("languageWorkers__python__defaultExecutablePath", sys.executable)
+    return folder
+
+
+def write_settings(folder: Path, values: dict[str, str]) -> None:
+    (folder / "local.settings.json").write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+
+
+def hub_of(app: Path) -> str:
+    return json.loads((app / "host.json").read_text())["extensions"]["durableTask"]["hubName"]
+
+
+def problems(outcome: Outcome) -> list[str]:
+    """`level area: message | remedy` of what is not well."""
+    found: list[dict[str, Any]] = outcome.json()
+    return [
+        f"{one['level']} {one['area']}: {one['message']} | {one['remedy']}" for one in found if one["level"] != "ok"
+    ]
+
+
+def the_problem(func: Func, code: int) -> str:
+    outcome = func("doctor", "--output", "json")
+    assert outcome.code == code, outcome.out
+    (found,) = problems(outcome)
+    return found
+
+
+def test_all_is_well(func: Func, app: Path):
+    outcome = func("doctor")
+    assert outcome.code == 0
+    assert outcome.out.endswith("\nAll is well.\n")
+    for text in ("azure-functions-durable", "Azurite answers", "2 load: flow, worker", "does not exist yet", "is free"):
+        assert text in outcome.out
+
+
+def test_folder_without_an_app(func: Func, folder: Path):
+    outcome = func("doctor")
+    assert outcome.code == 1
+    assert "Unable to find project root." in outcome.out
+
+
+def test_missing_host_json_is_not_written(func: Func, app: Path):
+    (app / "host.json").unlink()
+    found = the_problem(func, 1)
+    assert found.startswith("error host.json: There is no host.json")
+    assert not (app / "host.json").exists()
+
+
+def test_broken_host_json(func: Func, app: Path):
+    (app / "host.json").write_text('{"version": "2.0", }}')
+    assert "error host.json: DH1002: Unable to parse" in the_problem(func, 1)
+
+
+def test_missing_requirements_file(func: Func, app: Path):
+    (app / "requirements.txt").unlink()
+    assert the_problem(func, 0).startswith("warning Packages: There is no requirements.txt.")
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [
+        ("no-such-package-here>=1", 1, "requirements.txt wants no-such-package-here>=1, which is not installed."),
+        ("azure-functions-worker", 0, "belongs to the platform"),
+        ("azure_functions < 1", 0, "requirements.txt wants azure_functions<1, installed is"),
+    ],
+)
+def test_requirements_that_are_not_met(func: Func, app: Path, line: str, code: int, text: str):
+    (app / "requirements.txt").write_text(f"azure-functions  # the SDK\n\n-r other.txt\n{line}\n")
+    assert text in the_problem(func, code)
+
+
+def test_requirement_of_another_system_is_no_problem(func: Func, app: Path):
+    (app / "requirements.txt").write_text("azure-functions\nnot-here; sys_platform == 'amiga'\n")
+    assert problems(func("doctor", "--output", "json")) == []
+
+
+def test_interpreter_that_is_gone(func: Func, app: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("languageWorkers__python__defaultExecutablePath", "/no/such/python")
+    found = problems(func("doctor", "--output", "json"))
+    assert found[0].startswith("error Python: DH4")
+
+
+def test_app_that_does_not_import(func: Func, app: Path):
+    (app / "function_app.py").write_text("import no_such_module_anywhere\n")
+    found = the_problem(func, 1)
+    assert found.startswith("error Functions: DH4")
+    assert "no_such_module_anywhere" in found
+
+
+def test_app_without_functions(func: Func, app: Path):
+    (app / "function_app.py").write_text("import azure.functions as func\napp = func.FunctionApp()\n")
+    assert the_problem(func, 0).startswith("warning Functions: The app has no functions.")
+
+
+def test_connection_without_a_setting_names_the_function(func: Func, app: Path):
+    path = app / "function_app.py"
+    path.write_text(path.read_text().replace('connection="AzureWebJobsStorage"', 'connection="Other"'))
+    found = the_problem(func, 1)
+    assert found.startswith("error Functions: worker: Storage account connection string 'AzureWebJobsOther'")
+
+
+def test_port_in_use_names_the_process(func: Func, app: Path):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        document = json.loads((app / "local.settings.json").read_text())
+        document["Host"]["LocalHttpPort"] = listener.getsockname()[1]
+        (app / "local.settings.json").write_text(json.dumps(document))
+        found = the_problem(func, 0)
+    assert found.startswith("warning Port: Port ")
+    assert "func start --port" in found
+
+
+def test_wrong_worker_runtime_and_missing_settings_file(func: Func, app: Path, monkeypatch: pytest.MonkeyPatch):
+    values = json.loads((app / "local.settings.json").read_text())["Values"]
+    monkeypatch.setenv("AzureWebJobsStorage", values["AzureWebJobsStorage"])
+    monkeypatch.setenv("FUNCTIONS_WORKER_RUNTIME", "node")
+    (app / "local.settings.json").unlink()
+    found = [one for one in problems(func("doctor", "--output", "json")) if " Port: " not in one]
+    assert [one.partition("|")[0] for one in found] == [
+        "warning Settings: There is no local.settings.json. ",
+        "error Settings: FUNCTIONS_WORKER_RUNTIME is 'node': apps in Python are served here. ",
+    ]
+
+
+def test_azurite_that_is_not_running_is_no_problem(func: Func, app: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AzureWebJobsStorage", text_of(free_connection()))
+    found = func("doctor", "--output", "json").json()
+    texts = [one["message"] for one in found]
+    assert any("Azurite is not running" in text and "'func start' starts it" in text for text in texts)
+    assert any(one["area"] == "Azurite" for one in found)
+
+
+def test_wrong_key_is_found(func: Func, app: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AzureWebJobsStorage", connection_string.replace("AccountKey=Eby", "AccountKey=Abc"))
+    found = [one for one in problems(func("doctor", "--output", "json")) if one.startswith("error")]
+    assert len(found) == 1
+    assert "refuses the account of 'AzureWebJobsStorage'" in found[0]
+
+
+def test_poison_messages_are_counted(func: Func, app: Path, connection_string: str):
+    queue = f"q-{hub_of(app).lower()}-poison"
+
+    async def put() -> None:
+        async with StorageAccount(parse_connection_string(connection_string)) as account:
+            await account.queues.create(queue)
+            await account.queues.put(queue, "bad")
+
+    asyncio.run(put())
+    found = the_problem(func, 0)
+    assert found.startswith(f"warning Queues: worker gave up 1 message: they are in '{queue}'.")
+
+
+def test_hub_is_counted_and_its_partitions_compared(func: Func, app: Path):
+    for name in ("one", "two"):
+        func("durable", "start-new", "--function-name", "flow", "--id", name)
+    outcome = func("doctor")
+    assert f"'{hub_of(app)}' holds 2 Pending" in outcome.out
+    document = json.loads((app / "host.json").read_text())
+    document["extensions"]["durableTask"]["storageProvider"] = {"partitionCount": 9}
+    (app / "host.json").write_text(json.dumps(document))
+    found = the_problem(func, 1)
+    assert "was made with 4 partitions, host.json says 9" in found
+    assert "partitionCount to 4" in found
+    assert func("durable", "delete-task-hub").code == 0
+
+
+def test_instances_that_nobody_starts_are_named(func: Func, app: Path, monkeypatch: pytest.MonkeyPatch):
+    func("durable", "start-new", "--function-name", "flow", "--id", "forgotten")
+
+    class LaterClock:
+        def now(self) -> int:
+            return clock.now() + 11 * TICKS_PER_MINUTE
+
+    monkeypatch.setattr(hub_checks, "SystemClock", LaterClock)
+    found = the_problem(func, 0)
+    assert "1 instance has been Pending for more than 10 minutes: forgotten" in found
+    assert func("durable", "delete-task-hub").code == 0
+
+
+def test_message_that_comes_again_and_again_is_told(
+    func: Func, app: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch
+):
+    func("durable", "start-new", "--function-name", "flow", "--id", "one")
+    monkeypatch.setattr(hub_checks, "_POISON_DEQUEUES", 0)
+    found = the_problem(func, 0)
+    assert "1 message in" in found
+    assert "never worked off" in found
+    assert func("durable", "delete-task-hub").code == 0
+
+
+def test_embedded_hub_needs_no_storage(func: Func, app: Path):
+    (app / "host.json").write_text(
+        '{"version": "2.0", "extensions": {"durableTask": {"hubName": "Mine", "storageProvider": {"type": "sqlite"}}}}'
+    )
+    assert "'Mine' is new" in func("doctor").out
+    func("durable", "start-new", "--function-name", "flow", "--id", "one")
+    assert "'Mine' holds 1 Pending" in func("doctor").out
+    assert os.listdir(app / ".durable-host")
