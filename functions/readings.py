@@ -1,0 +1,54 @@
+"""Aggregator: one entity a sensor keeps what its readings come to.
+
+`POST /api/readings/{sensor}` with `{"value": 21.5}` adds a reading, `GET` tells the sum of it, `DELETE` forgets it.
+"""
+
+# ruff: noqa: N802 - the names are those of functions as Azure shows them
+
+import azure.durable_functions as df
+import azure.functions as func
+
+from functions.json_input import answer, json_object, number, refusal
+
+readings = df.Blueprint()
+
+ENTITY = "SensorReadings"
+
+
+@readings.route(route="readings/{sensor}", methods=["GET", "POST", "DELETE"])
+@readings.durable_client_input(client_name="client")
+async def Readings(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    entity = df.EntityId(ENTITY, req.route_params["sensor"])
+    if req.method == "GET":
+        state = await client.read_entity_state(entity)
+        if not state.entity_exists:
+            return answer({"error": "There are no readings of this sensor."}, 404)
+        return answer(state.entity_state)
+    if req.method == "DELETE":
+        await client.signal_entity(entity, "forget")
+        return func.HttpResponse(status_code=202)
+    try:
+        reading = {"value": number(json_object(req), "value", float("nan"), at_least=-1e9, at_most=1e9)}
+    except ValueError as error:
+        return refusal(error)
+    await client.signal_entity(entity, "add", reading)
+    return func.HttpResponse(status_code=202)
+
+
+@readings.entity_trigger(context_name="context")
+def SensorReadings(context: df.DurableEntityContext) -> None:
+    """Operations of one entity run one after the other, so that none is lost."""
+    known = context.get_state(lambda: {"count": 0, "sum": 0})
+    if context.operation_name == "add":
+        value = context.get_input()["value"]
+        context.set_state(
+            {
+                "count": known["count"] + 1,
+                "sum": known["sum"] + value,
+                "lowest": min(known.get("lowest", value), value),
+                "highest": max(known.get("highest", value), value),
+                "mean": (known["sum"] + value) / (known["count"] + 1),
+            }
+        )
+    elif context.operation_name == "forget":
+        context.destruct_on_exit()
