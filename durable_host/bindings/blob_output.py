@@ -17,6 +17,8 @@ from durable_host.invocation.metadata import Binding
 from durable_host.storage.blobs import BlobService
 from durable_host.storage.errors import NotFound, StorageError
 
+_PARENT = "AzureWebJobsParentId"
+
 
 class BlobOutput:
     """Overwrites a block blob, whose metadata stay; creates the container when it is missing; wakes blob triggers."""
@@ -43,7 +45,9 @@ class BlobOutput:
 
 async def _write(service: BlobService, container: str, name: str, content: bytes, invocation_id: str) -> None:
     existing = await service.head(container, name)
-    metadata = {**(existing.metadata if existing else {}), "AzureWebJobsParentId": invocation_id}
+    kept = existing.metadata if existing is not None else {}
+    metadata = {name: value for name, value in kept.items() if name.lower() != _PARENT.lower()}
+    metadata[_PARENT] = invocation_id
     try:
         await service.put(container, name, content, metadata=metadata)
     except NotFound:

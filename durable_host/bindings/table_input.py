@@ -5,11 +5,13 @@ Source: spec/functions-host.md, section 6.6.
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.properties import BindingFailed, evaluate, required
+from durable_host.bindings.table_filter import filter_text
 from durable_host.bindings.table_name import table_name
 from durable_host.durable.model import timestamp
 from durable_host.invocation.bindings import BindingContext
@@ -17,6 +19,9 @@ from durable_host.invocation.datum import Datum, json_text
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import StorageError, odata_literal
 from durable_host.storage.table_codec import EdmDateTime, Entity
+from durable_host.storage.tables import TableService
+
+_PAGE = 1000
 
 
 class TableInput:
@@ -33,21 +38,35 @@ class TableInput:
             key = evaluate(binding, property_name, binding_data, context.function.name)
             if key:
                 filters.append(f"{column} eq {odata_literal(key)}")
-        if extra := evaluate(
-            binding, "filter", binding_data, context.function.name, lambda text: text.replace("'", "''")
-        ):
-            filters.append(extra)
-        take = int(binding.properties.get("take") or 0)
-        found: list[dict[str, Any]] = []
-        tables = self._accounts.account(binding.text("connection")).tables
+        if extra := binding.text("filter"):
+            filters.append(filter_text(extra, binding_data, context.function.name))
         try:
-            async for entity in tables.query_all(table, " and ".join(filters) or None):
-                found.append(plain(entity))
-                if len(found) == take:
-                    break
+            tables = self._accounts.account(binding.text("connection")).tables
+            found = await _select(tables, table, " and ".join(filters) or None, _take(binding))
         except StorageError as error:
             raise BindingFailed(f"The table '{table}' could not be read: {error}") from error
         return json_text(json.dumps(found, ensure_ascii=False))
+
+
+async def _select(tables: TableService, table: str, condition: str | None, take: int) -> list[dict[str, Any]]:
+    """`take` 0 means all."""
+    found: list[dict[str, Any]] = []
+    continuation: tuple[str, str] | None = None
+    while True:
+        top = min(_PAGE, take - len(found)) if take else None
+        page = await tables.query(table, condition, top=top, continuation=continuation)
+        found += [plain(entity) for entity in page.entities]
+        continuation = page.continuation
+        if continuation is None or (take and len(found) >= take):
+            return found
+
+
+def _take(binding: Binding) -> int:
+    value = binding.properties.get("take") or 0
+    try:
+        return max(0, int(value))
+    except (TypeError, ValueError):
+        raise BindingFailed(f"The 'take' of the binding '{binding.name}' is '{value}', not a whole number.") from None
 
 
 def plain(entity: Entity) -> dict[str, Any]:
@@ -58,4 +77,6 @@ def plain(entity: Entity) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     if isinstance(value, EdmDateTime):
         return timestamp.to_text(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value

@@ -70,7 +70,7 @@ def _operation(item: Any, defaults: Mapping[str, str], binding_name: str) -> Ope
         column = _KEYS.get(name.lower(), name)
         if column in ("PartitionKey", "RowKey") and value is not None:
             entity[column] = value if isinstance(value, str) else json.dumps(value)
-        elif column not in ("PartitionKey", "RowKey"):
+        elif column not in ("PartitionKey", "RowKey", "Timestamp") and not column.startswith("odata."):
             entity[column] = _typed(value)
     etag = entity.pop("ETag", None)
     for column in ("PartitionKey", "RowKey"):

@@ -7,7 +7,9 @@ its lease.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
+from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.storage.blobs import BlobProperties
 from durable_host.storage.errors import InvalidRequest, NotFound, StorageError
 from durable_host.triggers.blob.listing import ContainerProgress
@@ -36,6 +38,7 @@ class BlobScanner:
         enqueue: Callable[[BlobTriggerMessage], Awaitable[None]],
         *,
         lock: ListenerLock | None = None,
+        signals: BlobSignals | None = None,
         interval: float = 2.0,
     ) -> None:
         self._targets: dict[Key, list[BlobTarget]] = {}
@@ -44,6 +47,7 @@ class BlobScanner:
         self._receipts = receipts
         self._enqueue = enqueue
         self._lock = lock
+        self._signals = signals or BlobSignals()
         self._interval = interval
         self._progress = {key: ContainerProgress() for key in self._targets}
         self._known: set[str] | None = None
@@ -61,9 +65,14 @@ class BlobScanner:
         """Scan until `stop`."""
         lock = self._lock
         keeping = asyncio.create_task(lock.keep()) if lock is not None else None
+        subscribed = {endpoint: partial(self.notify, endpoint) for endpoint in self.endpoints}
+        for endpoint, notified in subscribed.items():
+            self._signals.subscribe(endpoint, notified)
         try:
             await self._scan_until_stop()
         finally:
+            for endpoint, notified in subscribed.items():
+                self._signals.unsubscribe(endpoint, notified)
             if lock is not None and keeping is not None:
                 keeping.cancel()
                 await asyncio.gather(keeping, return_exceptions=True)

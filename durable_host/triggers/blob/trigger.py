@@ -62,7 +62,6 @@ class BlobTriggers:
         self._queue_name = internal_queue(host_id)
         self._encoding = queues.message_encoding
         self._signals = signals
-        self._blob_signals = blob_signals
         targets = [target_of(function, accounts) for function in functions]
         self.targets = {target.id: target for target in targets}
         scanned = [target for target in targets if target.source != EVENT_GRID]
@@ -72,6 +71,7 @@ class BlobTriggers:
             BlobReceipts(self._host.blobs, host_id),
             self.enqueue,
             lock=ListenerLock(self._host.blobs, host_id, "WebJobs.Internal.Blobs.Listener", instance_id=instance_id),
+            signals=blob_signals,
             interval=DEVELOPMENT_INTERVAL if is_development else CLOUD_INTERVAL,
         )
         delivery = BlobDelivery(
@@ -99,10 +99,6 @@ class BlobTriggers:
             run=delivery.deliver,
             hold=HOLD_ON_DEVELOPMENT_ACCOUNT if self._host.connection.is_development else HOLD,
         )
-        for endpoint in self.scanner.endpoints:
-            blob_signals.subscribe(
-                endpoint, lambda container, name, endpoint=endpoint: self.scanner.notify(endpoint, container, name)
-            )
 
     async def enqueue(self, message: BlobTriggerMessage) -> None:
         """Put the message and wake its receiver. Raises StorageError."""

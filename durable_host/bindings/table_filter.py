@@ -1,0 +1,39 @@
+"""The `filter` of a table binding with an invocation's values in it.
+
+Source: spec/functions-host.md, sections 1.9 and 6.6. A value can neither end the text it stands in nor bring in
+conditions of its own.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from durable_host.bindings.properties import BindingFailed, template
+from durable_host.config.expressions import Literal, SystemValues, Template
+
+_NO_TEXT = re.compile(
+    r"-?\d+(\.\d+)?([eE][+-]?\d+)?L?|true|false|(datetime|guid|X|binary)'[0-9A-Za-z:.+\-]*'", re.IGNORECASE
+)
+
+
+def filter_text(text: str, data: Mapping[str, Any], function_name: str) -> str:
+    """Values between quotes are escaped, others must be literals. Raises ExpressionFailed and BindingFailed."""
+    system = SystemValues(function_name)
+    pieces: list[str] = []
+    in_quotes = False
+    for token in template(text).tokens:
+        if isinstance(token, Literal):
+            pieces.append(token.text)
+            in_quotes ^= token.text.count("'") % 2 == 1
+            continue
+        value = Template(text, (token,)).render(data, system)
+        if in_quotes:
+            value = value.replace("'", "''")
+        elif not _NO_TEXT.fullmatch(value):
+            raise BindingFailed(
+                f"An invalid parameter value was specified for filter parameter '{token.name}'.",
+                cause=f"'{value:.80}' is no number, boolean, date or GUID.",
+                remedy=f"To compare with a text, put quotes around it in the filter: '{{{token.name}}}'.",
+            )
+        pieces.append(value.lower() if value in ("True", "False") and not in_quotes else value)
+    return "".join(pieces)
