@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
@@ -13,7 +14,7 @@ Result = TypeVar("Result")
 
 def storage_errors_as_unavailable(
     method: Callable[Parameters, Coroutine[Any, Any, Result]],
-) -> Callable[Parameters, Coroutine[Any, Any, Result]]:
+) -> "Callable[Parameters, CoroutineType[Any, Any, Result]]":
     """Raise `TaskHubUnavailable` where `method` lets a StorageError through."""
 
     @functools.wraps(method)
