@@ -12,6 +12,7 @@ from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
+from durable_host.invocation.workers import Workers
 
 
 class Trace(msgspec.Struct, frozen=True):
@@ -41,9 +42,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run_attempt(
-    attempt: Attempt, pool: WorkerPool, bindings: BindingRegistry, timeout: float | None
+    attempt: Attempt, pool: WorkerPool, workers: Workers, bindings: BindingRegistry, timeout: float | None
 ) -> InvocationResponse:
-    """Raises FunctionFailed for errors of user code and of bindings, FunctionTimedOut, WorkerLost."""
+    """`workers` are held by the caller.
+
+    Raises FunctionFailed for errors of user code and of bindings, FunctionTimedOut, WorkerLost.
+    """
     context = BindingContext(attempt.function, attempt.invocation_id, attempt.trigger_metadata)
     inputs = await _read_inputs(attempt, bindings, context)
     last_error = attempt.last_error
@@ -58,7 +62,7 @@ async def run_attempt(
         max_retry_count=attempt.max_retry_count,
         last_error=(str(last_error), last_error.stack) if last_error is not None else None,
     )
-    response = await pool.invoke(request, timeout=timeout)
+    response = await pool.invoke(request, timeout=timeout, workers=workers)
     await _write_outputs(attempt, response, bindings, context)
     return response
 

@@ -50,6 +50,12 @@ class WorkerStartFailed(AppError):
     code = "DH4005"
 
 
+class DebuggerUnusable(AppError):
+    """The debugger that was asked for is not installed for the app's interpreter, or its port is taken."""
+
+    code = "DH4020"
+
+
 class WorkerLost(HostError):
     """The worker process ended while it ran the call, or none could be had. The host starts a new one by itself."""
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from durable_host.invocation import retry_options
-from durable_host.invocation.errors import AppError, AppImportFailed, SdkMissing
+from durable_host.invocation.errors import AppError, AppImportFailed, DebuggerUnusable, SdkMissing
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 
 _BINDING_FIELDS = ("name", "type", "direction")
@@ -63,6 +63,19 @@ def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
             "The app's Python has no azure-functions package.",
             cause=f"{frame['executable']} (Python {frame['python']}) cannot import azure.functions.",
             remedy=f"Install the app's requirements into it: {_install(frame)}",
+        )
+    if failure["kind"] == "debugger_missing":
+        return DebuggerUnusable(
+            "The app's Python has no debugpy, which --debug needs.",
+            cause=f"{frame['executable']}: {failure['message']}",
+            remedy=f'Install it there: "{frame["executable"]}" -m pip install debugpy',
+        )
+    if failure["kind"] == "debugger_failed":
+        return DebuggerUnusable(
+            "The debugger cannot listen.",
+            cause=failure["message"],
+            remedy="Close what holds the port, or give another one: --debug 5679",
+            code="DH4021",
         )
     text = f"{failure['type']}: {failure['message']}"
     file, line = failure.get("file"), failure.get("line")

@@ -5,7 +5,8 @@ Source: spec/functions-host.md, sections 2, 6.7 and 8.4.
 
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from durable_host.invocation.invocation_log import logged
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.retries import with_retries
+from durable_host.invocation.workers import Workers
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,10 +33,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     outputs: dict[str, Datum] = {}
 
 
+class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
+    """What an invocation goes through. `function_timeout` is in seconds, None for unlimited; `default_retry` is the
+    policy of host.json; `functions` are those of the app as the current workers have it.
+    """
+
+    bindings: BindingRegistry
+    functions: Mapping[str, FunctionMetadata] = {}
+    default_retry: RetryOptions | None = None
+    function_timeout: float | None = None
+
+
 class Invoker:
     """Runs functions for the triggers. Shared by all of them; holds no state of an invocation.
 
-    `function_timeout` is in seconds, None for unlimited; `default_retry` is the policy of host.json.
+    After a reload (`adopt`) the triggers go on with the functions that they know: what runs is the function that has
+    the name now.
     """
 
     def __init__(
@@ -42,15 +56,27 @@ class Invoker:
         pool: WorkerPool,
         bindings: BindingRegistry,
         *,
+        functions: Iterable[FunctionMetadata] = (),
         default_retry: RetryOptions | None = None,
         function_timeout: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._pool = pool
-        self._bindings = bindings
-        self._default_retry = default_retry
-        self._function_timeout = function_timeout
         self._clock = clock or SystemClock()
+        self._pipeline = Pipeline(
+            bindings=bindings,
+            functions={function.name: function for function in functions},
+            default_retry=default_retry,
+            function_timeout=function_timeout,
+        )
+
+    def adopt(self, pipeline: Pipeline) -> None:
+        """Calls that begin from now on go through `pipeline`; see `WorkerPool.adopt`."""
+        self._pipeline = pipeline
+
+    def held(self) -> AbstractContextManager[Workers]:
+        """Keep the current workers for a call of a function as they have it, while its input is still read."""
+        return self._pool.current.held()
 
     async def invoke(
         self,
@@ -64,33 +90,54 @@ class Invoker:
         invocation_id: str | None = None,
         trace_parent: str | None = None,
         trace_state: str | None = None,
+        workers: Workers | None = None,
     ) -> Outcome:
         """Run `function` until it succeeds or its retry policy is used up; every attempt has its own ID.
 
         `binding_data` is what `{expressions}` of the bindings refer to; `reason` and `details` stand in the log.
+        `workers` are those that the caller holds, and `function` is one of theirs.
         Raises FunctionFailed (user code, a binding, or the time-out; logged already) and WorkerLost.
         """
-        trace = Trace(trace_parent or new_trace_parent(), trace_state)
+        pipeline = self._pipeline
+        if workers is None:
+            function = pipeline.functions.get(function.name, function)
         attempt = Attempt(
             function=function,
             invocation_id=invocation_id or str(uuid.uuid4()),
             trigger_value=trigger_value,
             trigger_metadata=dict(trigger_metadata or {}),
             binding_data=binding_data or {},
-            trace=trace,
+            trace=Trace(trace_parent or new_trace_parent(), trace_state),
         )
 
         async def run(attempt: Attempt) -> Outcome:
-            async with logged(attempt, reason, details):
-                response = await run_attempt(attempt, self._pool, self._bindings, self._function_timeout)
-            return Outcome(
-                invocation_id=attempt.invocation_id, return_value=response.return_value, outputs=response.outputs
-            )
+            if attempt.retry_count:
+                attempt, now = self._renewed(attempt), self._pipeline
+                return await self._run(attempt, now, self._pool.current, reason, details)
+            return await self._run(attempt, pipeline, workers or self._pool.current, reason, details)
 
-        policy = function.retry or self._default_retry
+        policy = function.retry or pipeline.default_retry
         if policy is None:
             return await run(attempt)
         return await with_retries(attempt, policy, run, self._clock)
+
+    async def _run(
+        self, attempt: Attempt, pipeline: Pipeline, workers: Workers, reason: str, details: str | None
+    ) -> Outcome:
+        with workers.held():
+            async with logged(attempt, reason, details):
+                timeout = pipeline.function_timeout
+                response = await run_attempt(attempt, self._pool, workers, pipeline.bindings, timeout)
+        return Outcome(
+            invocation_id=attempt.invocation_id, return_value=response.return_value, outputs=response.outputs
+        )
+
+    def _renewed(self, attempt: Attempt) -> Attempt:
+        """The attempt with the function as it is now, if it still takes the same."""
+        known, now = attempt.function, self._pipeline.functions.get(attempt.function.name)
+        if now is None or now is known or now.trigger != known.trigger:
+            return attempt
+        return msgspec.structs.replace(attempt, function=now)
 
 
 def new_trace_parent() -> str:

@@ -4,19 +4,17 @@ Source: spec/functions-host.md, sections 2.1 and 2.8 to 2.10.
 """
 
 import asyncio
-import itertools
 import logging
 import uuid
-import zlib
 from collections.abc import Coroutine
 from typing import Any
 
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
-from durable_host.invocation.slot import CrashBudget, WorkerSlot
 from durable_host.invocation.worker_options import WorkerOptions
 from durable_host.invocation.worker_process import WorkerProcess
+from durable_host.invocation.workers import Workers
 
 LOG = logging.getLogger("Host.Worker")
 WAIT_FOR_WORKER = 30.0
@@ -24,56 +22,102 @@ TIMEOUT_GRACE = 2.0
 
 
 class WorkerPool:
-    """Owns the worker processes. Calls go round robin; those of one orchestration session always to the same slot."""
+    """Owns the worker processes. Calls go round robin; those of one orchestration session always to the same slot.
+
+    `current` are the workers of the app as it is now.
+    """
 
     def __init__(self, options: WorkerOptions) -> None:
         self._options = options
-        self._slots: list[WorkerSlot] = []
-        self._retiring: list[WorkerSlot] = []
-        self._budget = CrashBudget(options.process_count)
-        self._turns = itertools.count()
+        self._retiring: list[Workers] = []
+        self._candidate: Workers | None = None
         self._changed = asyncio.Event()
         self._background: set[asyncio.Task[Any]] = set()
         self._is_stopped = False
-        self.index = IndexResult()
+        self.current = Workers(options, self._changed.set)
+
+    @property
+    def index(self) -> IndexResult:
+        """What the current workers found in the app."""
+        return self.current.index
 
     async def start(self) -> IndexResult:
         """Start the first process and index the app; further processes come up in the background.
 
         An app that does not load is told by `failure`. Raises InterpreterUnusable, WorkerStartFailed.
         """
-        return await self._renew()
+        index = await self.current.start()
+        if index.failure is None:
+            self._begin(self.current)
+        return index
 
-    async def reload(self) -> IndexResult:
-        """Load the app anew in fresh processes. Running calls finish on the old ones.
+    async def prepare(self, options: WorkerOptions | None = None) -> Workers:
+        """Load the app anew in a fresh process, beside the current ones, for `adopt`; look at its `index` first.
 
-        If the app does not load (`failure`), the old processes go on. Raises as `start` does.
+        Raises as `start` does. One at a time.
         """
-        return await self._renew()
+        if options is not None:
+            self._options = options
+        fresh = Workers(self._options, self._changed.set, debugs_at_start=False)
+        self._candidate = fresh
+        try:
+            await fresh.start()
+        finally:
+            self._candidate = None
+        if self._is_stopped:
+            await fresh.stop(0)
+        return fresh
+
+    def adopt(self, fresh: Workers) -> None:
+        """From now on calls go to these workers. Running calls finish on the old ones, which then end."""
+        if self._is_stopped:
+            return
+        old, self.current = self.current, fresh
+        self._retiring.append(old)
+        self._begin(fresh)
+        self._spawn(self._retire(old))
+
+    async def reload(self, options: WorkerOptions | None = None) -> IndexResult:
+        """`prepare` and, when the app has loaded, `adopt`. If it has not (`failure`), the old processes go on."""
+        fresh = await self.prepare(options)
+        if fresh.index.failure is None:
+            self.adopt(fresh)
+        return fresh.index
 
     async def stop(self, grace: float) -> None:
         """Give running calls `grace` seconds, then end the processes."""
         self._is_stopped = True
-        slots, self._slots = [*self._slots, *self._retiring], []
         self._changed.set()
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await asyncio.gather(*(slot.stop(grace) for slot in slots))
+        candidates = [self._candidate] if self._candidate is not None else []
+        await asyncio.gather(*(workers.stop(grace) for workers in (self.current, *self._retiring, *candidates)))
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Process IDs of the workers that take calls."""
-        return tuple(process.pid for process in self._processes() if process.pid is not None)
+        return tuple(process.pid for process in self.current.processes() if process.pid is not None)
+
+    @property
+    def all_pids(self) -> tuple[int, ...]:
+        """Those too that finish their last calls."""
+        everyone = [process for workers in (self.current, *self._retiring) for process in workers.processes()]
+        return tuple(process.pid for process in everyone if process.pid is not None)
 
     @property
     def running_calls(self) -> int:
-        return sum(process.running_calls for process in self._processes())
+        return sum(process.running_calls for process in self.current.processes())
 
-    async def invoke(self, request: InvocationRequest, *, timeout: float | None = None) -> InvocationResponse:
-        """Run a function. Raises FunctionFailed, FunctionTimedOut after `timeout` seconds, WorkerLost."""
+    async def invoke(
+        self, request: InvocationRequest, *, timeout: float | None = None, workers: Workers | None = None
+    ) -> InvocationResponse:
+        """Run a function, in the process of `workers` that the caller holds, if any is up.
+
+        Raises FunctionFailed, FunctionTimedOut after `timeout` seconds, WorkerLost.
+        """
         header, blob = encode_request(request)
-        process = await self._pick()
+        process = (workers.pick() if workers is not None else None) or await self._pick()
         running = process.request(header, blob, request.instance_id)
         if timeout is None:
             return decode_response(*await running)
@@ -106,56 +150,37 @@ class WorkerPool:
 
     def forget_session(self, key: str) -> None:
         """Drop the live session of `key` in the worker, if there is one."""
-        process = self._slots[_slot_of(key, len(self._slots))].process if self._slots else None
-        if process is not None and not process.exited.done():
+        process = self.current.session_process(key)
+        if process is not None:
             process.send({"k": "forget", "key": key})
 
-    async def _renew(self) -> IndexResult:
-        fresh = [WorkerSlot(self._options, self._budget, self._changed.set) for _ in range(self._options.process_count)]
-        index = await fresh[0].start()
-        if index.failure is not None:
-            return index
-        if self._is_stopped:
-            await fresh[0].stop(0)
-            return index
-        old, self._slots, self.index = self._slots, fresh, index
+    def _begin(self, workers: Workers) -> None:
         self._changed.set()
-        for slot in fresh[1:]:
-            self._spawn(self._start_further(slot))
-        self._retiring += old
-        for slot in old:
-            self._spawn(self._retire(slot))
-        return index
+        if self._options.process_count > 1:
+            self._spawn(self._start_further(workers))
 
-    async def _start_further(self, slot: WorkerSlot) -> None:
-        index = await slot.start()
-        if index.failure is not None:
-            LOG.error("A further worker process has not loaded the app: %s", index.failure)
+    async def _start_further(self, workers: Workers) -> None:
+        for index in await workers.start_further():
+            if index.failure is not None:
+                LOG.error("A further worker process has not loaded the app: %s", index.failure)
 
-    async def _retire(self, slot: WorkerSlot) -> None:
-        await slot.retire()
-        self._retiring.remove(slot)
-
-    def _processes(self) -> list[WorkerProcess]:
-        return [slot.process for slot in self._slots if slot.process is not None and not slot.process.exited.done()]
+    async def _retire(self, workers: Workers) -> None:
+        await workers.retire()
+        self._retiring.remove(workers)
+        if not self._retiring:
+            self.current.open_debugger()
 
     async def _pick(self, key: str | None = None) -> WorkerProcess:
         """A process that takes calls; waits for one while workers are starting."""
-        slots = self._slots
-        count = len(slots)
-        if count:
-            first = next(self._turns) if key is None else _slot_of(key, count)
-            for offset in range(count):
-                process = slots[(first + offset) % count].process
-                if process is not None and not process.exited.done():
-                    return process
+        if (process := self.current.pick(key)) is not None:
+            return process
         try:
             async with asyncio.timeout(WAIT_FOR_WORKER):
                 while not self._is_stopped:
                     self._changed.clear()
                     await self._changed.wait()
-                    if self._processes():
-                        return await self._pick(key)
+                    if (process := self.current.pick(key)) is not None:
+                        return process
         except TimeoutError:
             pass
         raise WorkerLost(
@@ -208,10 +233,6 @@ class WorkerPool:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             LOG.error("A worker process could not be started or stopped: %s", error)
-
-
-def _slot_of(key: str, count: int) -> int:
-    return zlib.crc32(key.encode("utf-8", "surrogatepass")) % count
 
 
 def _span(seconds: float) -> str:

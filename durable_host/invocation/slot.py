@@ -9,10 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
+
 from durable_host.invocation.errors import InterpreterUnusable, WorkerStartFailed
 from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
-from durable_host.invocation.worker_options import WorkerOptions
+from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_process import WorkerProcess, describe_exit
 from durable_host.worker.__main__ import TOO_OLD
 
@@ -44,12 +46,18 @@ class CrashBudget:
 
 
 class WorkerSlot:
-    """One place in the pool. `process` is the one that takes calls, None while there is none."""
+    """One place in the pool. `process` is the one that takes calls, None while there is none.
 
-    def __init__(self, options: WorkerOptions, budget: CrashBudget, changed: Callable[[], None]) -> None:
+    A debugger can attach to the process of a slot that `is_debugged`.
+    """
+
+    def __init__(
+        self, options: WorkerOptions, budget: CrashBudget, changed: Callable[[], None], *, is_debugged: bool = False
+    ) -> None:
         self._options = options
         self._budget = budget
         self._changed = changed
+        self._debugger = options.debugger if is_debugged else None
         self._is_stopping = False
         self._keeper: asyncio.Task[None] | None = None
         self._owned: WorkerProcess | None = None
@@ -60,13 +68,19 @@ class WorkerSlot:
 
         An app that does not load is told by `failure` of the result; the slot is empty then.
         """
-        process, index = await launch(self._options)
+        process, index = await launch(self._options, self._debugger)
         if index.failure is not None:
             await process.stop(0)
             return index
         self._take(process)
         self._keeper = asyncio.create_task(self._keep(process), name=f"worker-{process.pid}")
         return index
+
+    def open_debugger(self) -> None:
+        """Have the process listen for a debugger, as far as the options have one."""
+        self._debugger = self._options.debugger
+        if self._debugger is not None and self.process is not None:
+            self.process.open_debugger(self._debugger)
 
     async def retire(self) -> None:
         """Take no new calls, let the running ones finish, then end the process. `stop` may cut this short."""
@@ -114,22 +128,26 @@ class WorkerSlot:
                 )
             await asyncio.sleep(wait)
             try:
-                process, index = await launch(self._options)
+                process, index = await launch(self._options, self._debugger_now())
             except (InterpreterUnusable, WorkerStartFailed) as error:
                 LOG.error("%s %s", error.message, error.cause or "")
                 continue
             if index.failure is None:
-                LOG.info("Worker process %s started and initialized.", process.pid)
+                LOG.info("Worker process started and initialized.")
                 return process
             await process.stop(0)
             LOG.error("The worker process could not be started again: %s", index.failure)
 
+    def _debugger_now(self) -> DebuggerAddress | None:
+        """Calls wait while a process starts again, so that one waits for no debugger."""
+        return None if self._debugger is None else msgspec.structs.replace(self._debugger, wait=False)
 
-async def launch(options: WorkerOptions) -> tuple[WorkerProcess, IndexResult]:
+
+async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None) -> tuple[WorkerProcess, IndexResult]:
     """A started process and what it loaded. Raises InterpreterUnusable, WorkerStartFailed."""
-    process = await WorkerProcess.start(options)
+    process = await WorkerProcess.start(options, debugger)
     try:
-        await _wait_loaded(process)
+        await _wait_loaded(process, waits_for_debugger=debugger is not None and debugger.wait)
     except BaseException:
         await process.destroy()
         raise
@@ -138,8 +156,11 @@ async def launch(options: WorkerOptions) -> tuple[WorkerProcess, IndexResult]:
     raise _start_error(options, process, process.exited.result())
 
 
-async def _wait_loaded(process: WorkerProcess) -> None:
+async def _wait_loaded(process: WorkerProcess, *, waits_for_debugger: bool) -> None:
     """Until the process has loaded the app, or has ended. Raises WorkerStartFailed."""
+    if waits_for_debugger:
+        await asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED)
+        return
     ends = asyncio.create_task(asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED))
     try:
         await asyncio.wait((ends,), timeout=STILL_LOADING_AFTER)

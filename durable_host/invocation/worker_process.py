@@ -14,9 +14,9 @@ import durable_host.worker
 from durable_host.invocation import log_relay
 from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
 from durable_host.invocation.frames import BlobWriter, FrameParser, encode
-from durable_host.invocation.worker_options import DEFAULT_SCRIPT, WorkerOptions
+from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 
-__all__ = ["DEFAULT_SCRIPT", "WorkerOptions", "WorkerProcess", "describe_exit"]
+__all__ = ["WorkerProcess", "describe_exit"]
 
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
 STDERR_LINES_KEPT = 20
@@ -49,7 +49,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self.exited: asyncio.Future[int] = self._loop.create_future()
 
     @classmethod
-    async def start(cls, options: WorkerOptions) -> "WorkerProcess":
+    async def start(cls, options: WorkerOptions, debugger: DebuggerAddress | None = None) -> "WorkerProcess":
         """Start the process and send it the first request; `indexed` tells when it has loaded the app.
 
         Raises InterpreterUnusable.
@@ -80,6 +80,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 remedy="Give a Python 3.10 or later with --python, or make the app's virtual environment anew.",
             ) from error
         start: dict[str, Any] = {"k": "start", "root": str(options.root), "script": options.script}
+        if debugger is not None:
+            start["debugger"] = _debugger_fields(debugger)
         worker.send({**start, "level": options.minimum_level})
         return worker
 
@@ -100,6 +102,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(encode(header, blob.parts if blob is not None else None))
+
+    def open_debugger(self, address: DebuggerAddress) -> None:
+        """Have the process listen for a debugger from now on."""
+        self.send({"k": "debug", **_debugger_fields(address)})
 
     async def request(
         self, header: dict[str, Any], blob: BlobWriter | None = None, instance_id: str | None = None
@@ -255,6 +261,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             watched.set()
         self._idle.set()
         self._writable.set()
+
+
+def _debugger_fields(address: DebuggerAddress) -> dict[str, Any]:
+    return {"host": address.host, "port": address.port, "wait": address.wait}
 
 
 def describe_exit(code: int) -> str:

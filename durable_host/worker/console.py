@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
-from . import scope
+from . import debugging, scope
 from .channel import Channel
 
 LONGEST_LINE = 64 * 1024
@@ -124,7 +124,7 @@ class Capture:
             while data := os.read(source, 65536):
                 lines.write(data)
 
-        threading.Thread(target=pump, name="durable-host-console", daemon=True).start()
+        debugging.never_paused(threading.Thread(target=pump, name="durable-host-console", daemon=True)).start()
 
 
 def after_fork() -> None:

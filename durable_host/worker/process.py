@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from . import console, failures, logs, scope, sdk
+from . import console, debugging, failures, logs, scope, sdk
 from .channel import Channel
 from .dispatcher import Dispatcher
 from .frames import FrameParser
@@ -61,7 +61,10 @@ class Worker:
         self._channel.attach(self._loop)
         app = self._load()
         dispatcher = Dispatcher(app, self._channel, self._loop)
-        threading.Thread(target=self._read, args=(dispatcher, early), name="durable-host-requests", daemon=True).start()
+        reading = threading.Thread(
+            target=self._read, args=(dispatcher, early), name="durable-host-requests", daemon=True
+        )
+        debugging.never_paused(reading).start()
         while not self._is_stopping:
             try:
                 self._loop.run_forever()
@@ -75,7 +78,7 @@ class Worker:
         os.chdir(root)
         packages = os.path.join(root, ".python_packages", "lib", "site-packages")
         sys.path.extend(path for path in (packages, root) if path not in sys.path and os.path.isdir(path))
-        app = load_app(root, self._start["script"])
+        app = self._open_debugger() or load_app(root, self._start["script"])
         gc.collect()
         gc.freeze()
         self._channel.send(
@@ -93,6 +96,23 @@ class Worker:
         )
         return app
 
+    def _open_debugger(self) -> LoadedApp | None:
+        """Listen before the app is loaded, if that is asked for; what to tell the host when it cannot be done."""
+        address = self._start.get("debugger")
+        if address is None:
+            return None
+        try:
+            debugging.listen(self._channel, address)
+        except debugging.DebuggerFailed as error:
+            return LoadedApp(failure={"kind": error.kind, **failures.describe(error)})
+        return None
+
+    def _open_debugger_late(self, address: dict[str, Any]) -> None:
+        try:
+            debugging.listen(self._channel, {**address, "wait": False})
+        except debugging.DebuggerFailed as error:
+            logs.report(self._channel, logging.WARNING, f"The debugger cannot listen: {error}")
+
     def _read(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
         """The request thread. It goes on while user code blocks the loop, so the end of the host is never missed."""
         grace = GRACE_WITHOUT_HOST
@@ -102,6 +122,9 @@ class Worker:
             for header, blob in frames:
                 if header["k"] == "stop":
                     stop = header
+                elif header["k"] == "debug":
+                    opening = threading.Thread(target=self._open_debugger_late, args=(header,), daemon=True)
+                    debugging.never_paused(opening).start()
                 elif (action := self._handle(dispatcher, header, blob)) is not None:
                     on_loop.append(action)
             if on_loop:

@@ -11,7 +11,7 @@ import traceback
 from types import FrameType
 from typing import Any
 
-from . import logs, scope
+from . import debugging, logs, scope
 from .channel import Channel
 
 BLOCKED_AFTER = 1.0
@@ -35,8 +35,9 @@ class Watchdog:
         self._scopes[task] = owner
         self._running += 1
         if self._thread is None:
-            self._thread = threading.Thread(target=self._watch, name="durable-host-watchdog", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._watch, name="durable-host-watchdog", daemon=True)
+            self._thread = debugging.never_paused(thread)
+            thread.start()
         if not self._wanted.is_set():
             self._wanted.set()
 
@@ -60,7 +61,8 @@ class Watchdog:
                 threading.Event().wait(BLOCKED_AFTER / 2)
                 continue
             self._channel.flush()
-            self._report()
+            if not debugging.is_attached():
+                self._report()
             turned.wait()
 
     def _report(self) -> None:

@@ -111,9 +111,7 @@ async def test_worker_ends_when_the_host_goes_away_even_if_user_code_hangs(tmp_p
     app = RunningApp(pool, await pool.start())
     hanging = asyncio.create_task(app.call("hangs"))
     assert await app.text("wait_started") == "started"
-    [slot] = pool._slots
-    assert slot.process is not None
-    process = slot.process
+    [process] = pool.current.processes()
     assert process._stdin is not None
     process._stdin.close()
     async with asyncio.timeout(30):

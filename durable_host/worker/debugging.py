@@ -1,0 +1,55 @@
+"""The debugger in the worker: debugpy of the app's interpreter, listening for an editor to attach."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import threading
+from typing import Any
+
+from . import logs
+from .channel import Channel
+
+
+class DebuggerFailed(Exception):
+    """The debugger is not installed, or cannot listen."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+def listen(channel: Channel, address: dict[str, Any]) -> None:
+    """Listen on `host` and `port`; with `wait` return when an editor has attached. Raises DebuggerFailed."""
+    place = f"{address['host']}:{address['port']}"
+    try:
+        debugpy: Any = importlib.import_module("debugpy")
+    except ImportError as error:
+        raise DebuggerFailed("debugger_missing", str(error)) from error
+    try:
+        debugpy.listen((address["host"], address["port"]))
+    except Exception as error:
+        raise DebuggerFailed("debugger_failed", f"{place}: {error}") from error
+    waits = "; the app is loaded when a debugger has attached." if address["wait"] else ""
+    logs.report(channel, logging.INFO, f"Debugger listening on {place}{waits}")
+    if address["wait"]:
+        debugpy.wait_for_client()
+
+
+def is_attached() -> bool:
+    """True while an editor debugs this process, so that code may stand still for as long as it likes."""
+    debugpy = sys.modules.get("debugpy")
+    if debugpy is None:
+        return False
+    try:
+        return bool(debugpy.is_client_connected())
+    except Exception:
+        return False
+
+
+def never_paused(thread: threading.Thread) -> threading.Thread:
+    """Mark a thread of the worker's own: a breakpoint does not stop it."""
+    thread.pydev_do_not_trace = True  # type: ignore[attr-defined]
+    thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
+    return thread
