@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Mapping
 
 from aiohttp import web
 
+from durable_host import telemetry
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput
@@ -63,6 +64,7 @@ class Services:
         self._config = config
         self._options = options
         self._base_url = f"http://{_shown_host(config.address)}:{config.port}"
+        telemetry.configure(config.settings)
         self._accounts = Accounts(config.settings)
         self._signals = QueueSignals()
         self._blob_signals = BlobSignals()

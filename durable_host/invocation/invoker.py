@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from durable_host import spans
 from durable_host.clock import Clock, SystemClock
 from durable_host.config.retry import RetryOptions
 from durable_host.invocation.attempt import Attempt, Trace, run_attempt
@@ -117,9 +118,13 @@ class Invoker:
             return await self._run(attempt, pipeline, workers or self._pool.current, reason, details)
 
         policy = function.retry or pipeline.default_retry
-        if policy is None:
-            return await run(attempt)
-        return await with_retries(attempt, policy, run, self._clock)
+        tags = {"faas.name": function.name, "faas.invocation_id": attempt.invocation_id}
+        with spans.span(function.name, "server", spans.Parent(trace_parent, trace_state), tags) as span:
+            if span is not None:
+                attempt = msgspec.structs.replace(attempt, trace=Trace(span.header, span.state))
+            if policy is None:
+                return await run(attempt)
+            return await with_retries(attempt, policy, run, self._clock)
 
     async def _run(
         self, attempt: Attempt, pipeline: Pipeline, workers: Workers, reason: str, details: str | None

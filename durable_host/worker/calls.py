@@ -30,6 +30,14 @@ class Call:
         self._blob = blob
         self._outs: dict[str, Any] = {}
 
+    @property
+    def trace_parent(self) -> str | None:
+        return self._header.get("tp")
+
+    @property
+    def trace_state(self) -> str | None:
+        return self._header.get("ts")
+
     def arguments(self) -> dict[str, Any]:
         header, signature, datum = self._header, self.function.signature, self.sdk.datum
         values: dict[str, Any] = header["in"]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from . import failures, logs, scope
+from . import failures, logs, scope, trace
 from .calls import Answer, Call
 from .channel import Channel
 from .loaded import LoadedApp, LoadedFunction
@@ -84,6 +84,7 @@ class Dispatcher:
     async def _run_async(self, call: Call) -> None:
         scope.current.set(call.scope)
         scope.enter(call.scope)
+        trace.enter(call.trace_parent, call.trace_state)
         try:
             answer = call.answer(await self._await(call.function, call.arguments()))
         except BaseException as error:
@@ -106,6 +107,7 @@ class Dispatcher:
 
     def _run_sync(self, call: Call) -> None:
         def run() -> Answer:
+            trace.enter(call.trace_parent, call.trace_state)
             try:
                 return call.answer(call.function.function(**call.arguments()))
             except BaseException as error:

@@ -74,13 +74,13 @@ class InProcessCalls:
     def forget_session(self, key):
         self.sessions.forget(key)
 
-    async def run_activity(self, function, trigger, *, instance_id, task_id):
+    async def run_activity(self, function, trigger, *, instance_id, task_id, trace=None):
         try:
             return json.dumps(self.world.activities[function](json.loads(trigger)))
         except Exception as error:
             raise FunctionFailed(type(error).__name__, str(error), "trace") from error
 
-    async def run_entity(self, function, trigger, *, instance_id):
+    async def run_entity(self, function, trigger, *, instance_id, trace=None):
         return self.world.entities[function](trigger)
 
 

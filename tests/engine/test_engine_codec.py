@@ -271,7 +271,7 @@ class FailingCalls:
         self.error = error
         self.count = 0
 
-    async def run_entity(self, function, trigger, *, instance_id):
+    async def run_entity(self, function, trigger, *, instance_id, trace=None):
         self.count += 1
         raise self.error
 

@@ -82,7 +82,9 @@ class App:
     def forget_session(self, key: str) -> None:
         self.sessions.forget(key)
 
-    async def run_activity(self, function: str, trigger: str, *, instance_id: str, task_id: int) -> str | None:
+    async def run_activity(
+        self, function: str, trigger: str, *, instance_id: str, task_id: int, trace: Any = None
+    ) -> str | None:
         await asyncio.sleep(0)
         if self.before_activity is not None:
             await self.before_activity(function, instance_id)
@@ -91,7 +93,7 @@ class App:
         except Exception as error:
             raise FunctionFailed(type(error).__name__, str(error), "Traceback") from error
 
-    async def run_entity(self, function: str, trigger: str, *, instance_id: str) -> str | None:
+    async def run_entity(self, function: str, trigger: str, *, instance_id: str, trace: Any = None) -> str | None:
         class Context:
             body = trigger
 

@@ -61,7 +61,9 @@ class SimulatedApp:
     def forget_session(self, key: str) -> None:
         self._sessions.forget(key)
 
-    async def run_activity(self, function: str, trigger: str, *, instance_id: str, task_id: int) -> str | None:
+    async def run_activity(
+        self, function: str, trigger: str, *, instance_id: str, task_id: int, trace: Any = None
+    ) -> str | None:
         await self._clock.sleep(self._random.choice([0.0, 0.0, 0.1, 5.0]))
         self._lose_worker()
         value = json.loads(trigger)
@@ -71,7 +73,7 @@ class SimulatedApp:
             raise FunctionFailed("ValueError", "not yet", "Traceback")
         return json.dumps(value if function == "flaky" else value * 2)
 
-    async def run_entity(self, function: str, trigger: str, *, instance_id: str) -> str | None:
+    async def run_entity(self, function: str, trigger: str, *, instance_id: str, trace: Any = None) -> str | None:
         self._lose_worker()
 
         class Context:

@@ -29,6 +29,7 @@ from durable_host.durable.model.instance import InstancePage, InstanceQuery, Ins
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.waiting import wait_for_event
 from durable_host.durable.sdk.port import UserCode
@@ -88,7 +89,7 @@ class DurableClient:
         )
         any_state = self._options.overridable_existing_instance_states.lower() == "anystate"
         dedupe = frozenset[OrchestrationStatus]() if any_state else RUNNING_STATUSES
-        await self.hub.create_instance(TaskMessage(event, target), dedupe_statuses=dedupe)
+        await self.hub.create_instance(TaskMessage(tracing.created(event), target), dedupe_statuses=dedupe)
         self._live.closed(instance_id)
         return instance_id
 

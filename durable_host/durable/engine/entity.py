@@ -61,7 +61,7 @@ def start_batch(
     for event in (*execution.pending, *messages):
         try:
             if event.name.startswith("op"):
-                request = read_request(event.input)
+                request = read_request(event.input, event.parent_trace_context)
                 if request.due is not None and request.due.ticks - now > _TOO_EARLY:
                     rescheduled.append(request)
                     continue
@@ -148,7 +148,9 @@ def _batch(execution: EntityExecution, operations: Sequence[EntityRequest]) -> E
         key=key,
         exists=execution.scheduler.exists,
         state=execution.scheduler.state,
-        operations=[EntityOperation(each.operation or "", each.input, each.is_signal) for each in operations],
+        operations=[
+            EntityOperation(each.operation or "", each.input, each.is_signal, each.trace) for each in operations
+        ],
     )
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from durable_host.durable.engine.entity_messages import Moment
 from durable_host.durable.model import timestamp
+from durable_host.durable.model.events import TraceContext
 
 NEVER = Moment(0, is_utc=False)
 _TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJobs.Extensions.DurableTask"
@@ -19,7 +20,10 @@ class Unreadable(ValueError):
 
 
 class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """`operation` is None for a lock request; `input` is JSON text; `lock_set` holds (name, key) pairs."""
+    """`operation` is None for a lock request; `input` is JSON text; `lock_set` holds (name, key) pairs.
+
+    `trace` came with the event; the queue in storage does not keep it.
+    """
 
     operation: str | None
     id: str
@@ -32,18 +36,19 @@ class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):
     predecessor: Moment = NEVER
     lock_set: tuple[tuple[str, str], ...] = ()
     position: int = 0
+    trace: TraceContext | None = None
 
     @property
     def is_lock(self) -> bool:
         return self.operation is None
 
 
-def read_request(text: str | None) -> EntityRequest:
+def read_request(text: str | None, trace: TraceContext | None = None) -> EntityRequest:
     """The request in the input of an `op` event. Raises `Unreadable`."""
-    return request_of(_object(text))
+    return request_of(_object(text), trace)
 
 
-def request_of(record: Any) -> EntityRequest:
+def request_of(record: Any, trace: TraceContext | None = None) -> EntityRequest:
     """The request in decoded JSON. Raises `Unreadable`."""
     if not isinstance(record, dict):
         raise Unreadable("it is no JSON object")
@@ -65,6 +70,7 @@ def request_of(record: Any) -> EntityRequest:
         predecessor=read_moment(fields.get("Predecessor")),
         lock_set=tuple(_entity(each) for each in cast("list[Any]", fields.get("lockset") or [])),
         position=position if isinstance(position, int) else 0,
+        trace=trace,
     )
 
 

@@ -36,6 +36,7 @@ from durable_host.durable.model.events import (
     TaskScheduled,
     TimerCreated,
     TimerFired,
+    TraceContext,
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.sdk.port import UserCode
@@ -75,6 +76,12 @@ class Sender(NamedTuple):
     code: UserCode
     options: EngineOptions
 
+    @property
+    def trace(self) -> TraceContext | None:
+        """Trace context of what the orchestration calls: its own span, where it has one."""
+        context = self.started.parent_trace_context
+        return context if context is None or context.id is None else TraceContext(context.id, context.trace_state)
+
     def message(self, event: HistoryEvent, target: OrchestrationInstance | None = None) -> TaskMessage:
         return TaskMessage(event=event, target=target or self.instance, sender=self.instance, episode=self.episode)
 
@@ -104,7 +111,7 @@ def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
         name=name,
         version="",
         input=stored if sender.options.store_inputs else None,
-        parent_trace_context=sender.started.parent_trace_context,
+        parent_trace_context=sender.trace,
     )
     if name != HTTP_ACTIVITY and not sender.code.has_activity(name):
         text = missing_function_text("activity", name, sender.code.activity_names())
@@ -116,7 +123,7 @@ def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
         name=name,
         version="",
         input=stored,
-        parent_trace_context=sender.started.parent_trace_context,
+        parent_trace_context=sender.trace,
     )
     message = TaskMessage(
         event=request,
@@ -169,7 +176,7 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Sc
         version=version,
         input=stored,
         tags=tags or None,
-        parent_trace_context=sender.started.parent_trace_context,
+        parent_trace_context=sender.trace,
     )
     message = TaskMessage(
         event=started,
@@ -228,7 +235,7 @@ def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
         )
         reply = TaskMessage(event=answer, target=sender.instance, sender=entity)
         return Scheduled(event, [reply], Refusal(codes.MISSING_FUNCTION, reason))
-    raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text)
+    raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
     return Scheduled(event, [sender.message(raised, entity)])
 
 

@@ -14,6 +14,7 @@ from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.inputs import activity_trigger_text
 from durable_host.durable.model.events import TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.runtime.storage_faults import StorageFaults
@@ -112,7 +113,8 @@ class ActivityRunner:
         assert isinstance(scheduled, TaskScheduled)
         name, instance_id = scheduled.name, message.target.instance_id
         if name == HTTP_ACTIVITY:
-            outcome = await self._http.run(scheduled.input)
+            with tracing.activity(message, scheduled) as traced:
+                outcome = traced.activity(await self._http.run(scheduled.input))
             if outcome.error is not None:
                 return self._http.failure(message, outcome, now=self._clock.now())
         elif not self._code.has_activity(name):
@@ -129,7 +131,12 @@ class ActivityRunner:
             return missing_activity_result(message, now=self._clock.now())
         else:
             text = activity_trigger_text(scheduled.input)
-            outcome = await self._code.run_activity(name, text, instance_id=instance_id, task_id=scheduled.event_id)
+            with tracing.activity(message, scheduled) as traced:
+                outcome = traced.activity(
+                    await self._code.run_activity(
+                        name, text, instance_id=instance_id, task_id=scheduled.event_id, trace=traced.context
+                    )
+                )
         return activity_result(message, outcome, now=self._clock.now())
 
     async def _complete(self, request: ReceivedMessage, result: TaskMessage) -> None:

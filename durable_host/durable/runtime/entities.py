@@ -12,6 +12,7 @@ from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, start_batch
 from durable_host.durable.engine.entity_failures import unknown_entity
 from durable_host.durable.model.events import EventRaised
+from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.session import Session
 from durable_host.durable.runtime.sessions import SessionCache
@@ -109,7 +110,8 @@ class EntityRunner:
                 )
             )
             return unknown_entity(batch, self._code.entity_names())
-        return await self._code.run_entity(batch)
+        with tracing.entity(instance_id, batch) as traced:
+            return traced.entity(await self._code.run_entity(batch, trace=traced.context))
 
 
 def _new_id() -> str:

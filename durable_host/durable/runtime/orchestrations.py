@@ -20,6 +20,7 @@ from durable_host.durable.model.events import (
     TimerFired,
 )
 from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.row_repair import repaired_row, terminated_row
@@ -70,7 +71,7 @@ class OrchestrationRunner:
                 await self._discard(session, state, useless, was_loaded=was_loaded)
             return
         start = start_episode(
-            state, [received.message for received in work], now=self._clock.now(), options=self._options
+            state, [tracing.begun(received.message) for received in work], now=self._clock.now(), options=self._options
         )
         if start.rejected is not None:
             self._reject(session, state, start.rejected)
@@ -148,6 +149,7 @@ class OrchestrationRunner:
             session.timers = set()
         follow_timers(session.timers, list(outcome.new_events))
         if outcome.is_terminal:
+            tracing.ended(state.started, outcome.new_events)
             # Not before the end: code may still wait for a timer that it has cancelled.
             left, session.timers = session.timers, set()
             self._sessions.ended(session)

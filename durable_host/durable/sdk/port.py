@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 from durable_host.durable.model.actions import Action
-from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.events import HistoryEvent, TraceContext
 
 
 class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +69,12 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntityOperation(msgspec.Struct, frozen=True):
+    """`trace` is what the sender of the request was doing."""
+
     name: str
     input: str | None
     is_signal: bool
+    trace: TraceContext | None = None
 
 
 class EntityBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,10 +140,12 @@ class UserCode(Protocol):
         """Drop the live session of an execution, if there is one."""
         ...
 
-    async def run_activity(self, name: str, input: str | None, *, instance_id: str, task_id: int) -> ActivityOutcome:
+    async def run_activity(
+        self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
+    ) -> ActivityOutcome:
         """`input` is the trigger string (spec/durable-protocol.md, section 6). Raises `WorkItemAborted`."""
         ...
 
-    async def run_entity(self, batch: EntityBatch) -> EntityAnswer:
+    async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
         """Raises `WorkItemAborted`."""
         ...

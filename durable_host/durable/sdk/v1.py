@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS, invocation_failed, unknown_entity
 from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.model.events import TraceContext
 from durable_host.durable.sdk.port import (
     ActivityOutcome,
     EntityAnswer,
@@ -39,11 +40,15 @@ class Calls(Protocol):
         """Drop a live session in the worker."""
         ...
 
-    async def run_activity(self, function: str, trigger: str, *, instance_id: str, task_id: int) -> str | None:
+    async def run_activity(
+        self, function: str, trigger: str, *, instance_id: str, task_id: int, trace: TraceContext | None
+    ) -> str | None:
         """Invoke an activity function with its trigger string; the returned JSON text, None for no value."""
         ...
 
-    async def run_entity(self, function: str, trigger: str, *, instance_id: str) -> str | None:
+    async def run_entity(
+        self, function: str, trigger: str, *, instance_id: str, trace: TraceContext | None
+    ) -> str | None:
         """Invoke an entity function with its trigger payload; the text that the SDK returned."""
         ...
 
@@ -130,14 +135,16 @@ class V1UserCode:
         if self._seen.pop(key, None) is not None:
             self._calls.forget_session(key)
 
-    async def run_activity(self, name: str, input: str | None, *, instance_id: str, task_id: int) -> ActivityOutcome:
+    async def run_activity(
+        self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
+    ) -> ActivityOutcome:
         """`input` is the trigger string. Raises WorkItemAborted."""
         function = self._activities.find(name)
         if function is None:
             return ActivityOutcome(error=f"Activity function '{name}' does not exist.")
         try:
             returned = await self._calls.run_activity(
-                function, "null" if input is None else input, instance_id=instance_id, task_id=task_id
+                function, "null" if input is None else input, instance_id=instance_id, task_id=task_id, trace=trace
             )
         except WorkerLost as lost:
             raise WorkItemAborted(str(lost)) from lost
@@ -145,7 +152,7 @@ class V1UserCode:
             return ActivityOutcome(error=f"{failed.type}: {failed.message}", details=failed.stack or None)
         return ActivityOutcome(result=stored_result(returned))
 
-    async def run_entity(self, batch: EntityBatch) -> EntityAnswer:
+    async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
         """Raises WorkItemAborted. A batch that fails as a whole time after time fails each of its operations."""
         function = self._entities.find(batch.name)
         if function is None:
@@ -153,7 +160,7 @@ class V1UserCode:
         payload, instance_id, error = entity_payload(batch), f"@{batch.name}@{batch.key}", ""
         for _ in range(MAX_BATCH_ATTEMPTS):
             try:
-                returned = await self._calls.run_entity(function, payload, instance_id=instance_id)
+                returned = await self._calls.run_entity(function, payload, instance_id=instance_id, trace=trace)
                 return decode_entity_answer(returned or "", len(batch.operations))
             except WorkerLost as lost:
                 raise WorkItemAborted(str(lost)) from lost
