@@ -3,6 +3,7 @@
 import msgspec
 
 from durable_host.config import binding_data
+from durable_host.durable.model.events import TraceContext
 from durable_host.invocation.datum import string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
@@ -57,15 +58,20 @@ class DurableCalls:
     def forget_session(self, key: str) -> None:
         self._pool.forget_session(key)
 
-    async def run_activity(self, function: str, trigger: str, *, instance_id: str, task_id: int) -> str | None:
-        outcome = await self._run(function, trigger, instance_id, f"Orchestration '{instance_id}', task {task_id}.")
+    async def run_activity(
+        self, function: str, trigger: str, *, instance_id: str, task_id: int, trace: TraceContext | None
+    ) -> str | None:
+        reason = f"Orchestration '{instance_id}', task {task_id}."
+        outcome = await self._run(function, trigger, instance_id, reason, trace)
         return outcome.return_value.as_text() if outcome.return_value is not None else None
 
-    async def run_entity(self, function: str, trigger: str, *, instance_id: str) -> str | None:
-        outcome = await self._run(function, trigger, instance_id, f"Entity '{instance_id}'.")
+    async def run_entity(
+        self, function: str, trigger: str, *, instance_id: str, trace: TraceContext | None
+    ) -> str | None:
+        outcome = await self._run(function, trigger, instance_id, f"Entity '{instance_id}'.", trace)
         return outcome.return_value.as_text() if outcome.return_value is not None else None
 
-    async def _run(self, name: str, trigger: str, instance_id: str, reason: str) -> Outcome:
+    async def _run(self, name: str, trigger: str, instance_id: str, reason: str, trace: TraceContext | None) -> Outcome:
         function = self._functions[name]
         data: dict[str, object] = {}
         if len(function.bindings) > 1:
@@ -76,4 +82,6 @@ class DurableCalls:
             trigger_metadata={"instanceId": instance_id},
             binding_data=data,
             reason=reason,
+            trace_parent=trace.trace_parent if trace is not None else None,
+            trace_state=trace.trace_state if trace is not None else None,
         )
