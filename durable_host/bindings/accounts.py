@@ -12,20 +12,29 @@ class Accounts:
         self._settings = settings
         self._max_connections = max_connections
         self._by_name: dict[str, StorageAccount] = {}
+        self._opened: list[StorageAccount] = []
+
+    def adopt(self, settings: AppSettings) -> None:
+        """From now on names mean what these settings say. Accounts that are in use stay open until `close`."""
+        self._settings = settings
+        self._by_name.clear()
 
     def account(self, name: str | None) -> StorageAccount:
         """Raises ConnectionMissing and ConnectionInvalid."""
         key = (name or "").lower()
         if key not in self._by_name:
             connection = resolve(self._settings, name)
-            known = next((one for one in self._by_name.values() if one.connection == connection), None)
-            self._by_name[key] = known or StorageAccount(connection, max_connections=self._max_connections)
+            known = next((one for one in self._opened if one.connection == connection), None)
+            if known is None:
+                known = StorageAccount(connection, max_connections=self._max_connections)
+                self._opened.append(known)
+            self._by_name[key] = known
         return self._by_name[key]
 
     async def close(self) -> None:
-        accounts = {id(account): account for account in self._by_name.values()}
+        accounts, self._opened = self._opened, []
         self._by_name.clear()
-        for account in accounts.values():
+        for account in accounts:
             await account.close()
 
 

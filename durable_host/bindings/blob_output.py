@@ -3,6 +3,7 @@
 Source: spec/functions-host.md, sections 2.4 and 6.5.
 """
 
+import json
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -56,11 +57,17 @@ async def _write(service: BlobService, container: str, name: str, content: bytes
 
 
 def blob_content(value: Datum) -> bytes:
-    """Text as UTF-8, bytes as they are, whole numbers as 4 and others as 8 bytes, little endian."""
+    """Text as UTF-8, JSON compact, bytes as they are, whole numbers as 4 and others as 8 bytes, little endian."""
     if value.kind == "bytes":
         return value.value
     if value.kind == "int":
         return struct.pack("<I", value.value & 0xFFFFFFFF)
     if value.kind == "double":
         return struct.pack("<d", value.value)
-    return (value.as_text() or "").encode("utf-8", "replace")
+    text = value.as_text() or ""
+    return (_compact(text) if value.kind == "json" else text).encode("utf-8", "replace")
+
+
+def _compact(text: str) -> str:
+    """JSON without the blanks between its parts."""
+    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)

@@ -18,6 +18,7 @@ from durable_host.storage.table_codec import Int64
 from durable_host.storage.tables import TableService
 from durable_host.storage.transactions import MAX_OPERATIONS, Operation
 
+_INT64_LIMIT = 2**63
 _KEYS = {"partitionkey": "PartitionKey", "rowkey": "RowKey", "etag": "ETag"}
 
 
@@ -71,7 +72,7 @@ def _operation(item: Any, defaults: Mapping[str, str], binding_name: str) -> Ope
         if column in ("PartitionKey", "RowKey") and value is not None:
             entity[column] = value if isinstance(value, str) else json.dumps(value)
         elif column not in ("PartitionKey", "RowKey", "Timestamp") and not column.startswith("odata."):
-            entity[column] = _typed(value)
+            entity[column] = _typed(column, value)
     etag = entity.pop("ETag", None)
     for column in ("PartitionKey", "RowKey"):
         if column not in entity:
@@ -81,10 +82,14 @@ def _operation(item: Any, defaults: Mapping[str, str], binding_name: str) -> Ope
     return Operation("upsert_replace", entity) if etag == "*" else Operation("replace", entity, str(etag))
 
 
-def _typed(value: Any) -> Any:
+def _typed(column: str, value: Any) -> Any:
     if isinstance(value, bool) or value is None or isinstance(value, str | float):
         return value
-    return Int64(value) if isinstance(value, int) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(value, int):
+        if not -_INT64_LIMIT <= value < _INT64_LIMIT:
+            raise BindingFailed(f"The number {value} of property '{column}' does not fit into a table (Int64).")
+        return Int64(value)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 async def _commit(tables: TableService, table: str, operations: list[Operation]) -> None:

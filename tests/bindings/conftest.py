@@ -1,0 +1,21 @@
+"""Settings of the apps of this folder: the session's Azurite, names of their own."""
+
+import pytest
+from bindings_world import unique
+
+
+@pytest.fixture(scope="module")
+def box() -> str:
+    """Name of a container that no other test uses."""
+    return unique("box")
+
+
+@pytest.fixture(scope="module")
+def settings(connection_string: str, box: str) -> dict[str, str]:
+    return {
+        "AzureWebJobsStorage": connection_string,
+        "AzureWebJobsSecond": connection_string,
+        "BOX": box,
+        "TABLE": unique("T"),
+        "QUEUE": unique("q"),
+    }
