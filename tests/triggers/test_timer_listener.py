@@ -248,9 +248,19 @@ def test_the_status_blob_has_local_times_with_offset() -> None:
     assert parse_status(berlin) == status
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"Last": 5, "Next": 6}', '{"Last": "x", "Next": "y"}', "nonsense"])
-def test_what_is_no_status_is_told_apart(text: str) -> None:
-    with pytest.raises(ValueError):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "Expecting value"),
+        ("nonsense", "Expecting value"),
+        ("[]", "it has no"),
+        ("{}", "it has no 'Last'"),
+        ('{"Last": 5, "Next": 6}', "it has no"),
+        ('{"Last": "x", "Next": "y"}', "isoformat"),
+    ],
+)
+def test_what_is_no_status_is_told_apart(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_status(text)
 
 
