@@ -4,14 +4,16 @@ Source: spec/functions-host.md, sections 2.3 and 6.5.
 """
 
 import codecs
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_path import container_and_blob
 from durable_host.bindings.properties import BindingFailed, required
+from durable_host.config.connection import Connection
 from durable_host.invocation.bindings import BindingContext
-from durable_host.invocation.datum import NONE, Datum, binary, string
+from durable_host.invocation.datum import NONE, Datum, binary, json_text, string
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import StorageError
 
@@ -34,6 +36,8 @@ class BlobInput:
         """Raises BindingFailed."""
         account = self._accounts.account(binding.text("connection"))
         path = required(binding, "path", binding_data, context.function.name)
+        if binding.is_deferred:
+            return deferred_blob(account.connection, *_place(path, account.connection))
         container, name = container_and_blob(path, account.connection)
         try:
             blob = await account.blobs.get(container, name)
@@ -42,6 +46,18 @@ class BlobInput:
         if blob is None:
             return NONE
         return binary(blob.data) if binding.data_type == "binary" else text_or_bytes(blob.data)
+
+
+def deferred_blob(connection: Connection, container: str, name: str) -> Datum:
+    """Where a blob is, for a parameter that is a client of the storage SDK. `setting` is what the client reads."""
+    place = {"Connection": connection.setting, "ContainerName": container, "BlobName": name}
+    return json_text(json.dumps(place, ensure_ascii=False))
+
+
+def _place(path: str, connection: Connection) -> tuple[str, str]:
+    """A client of a container needs no name of a blob."""
+    container = path.strip("/")
+    return (container.lower(), "") if "/" not in container else container_and_blob(path, connection)
 
 
 def text_or_bytes(content: bytes) -> Datum:

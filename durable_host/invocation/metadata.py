@@ -1,7 +1,7 @@
 """What the host knows of a function (spec/functions-host.md, sections 1.2 to 1.5)."""
 
 import uuid
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -31,6 +31,12 @@ class Binding(msgspec.Struct, frozen=True):
         """`string`, `binary`, `stream` or None."""
         value = self.properties.get("dataType")
         return str(value).lower() if value is not None else None
+
+    @property
+    def is_deferred(self) -> bool:
+        """The worker wants to know where the value is instead of the value: it makes an SDK client of that."""
+        extra: object = self.properties.get("properties")
+        return isinstance(extra, dict) and cast("dict[str, Any]", extra).get("SupportsDeferredBinding") is True
 
     @property
     def requires_grpc(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import failures
+from .deferred import marked
 from .signature import Signature
 
 
@@ -32,7 +33,7 @@ class LoadedFunction:
         file, line = source_of(self.function)
         return {
             "name": self.name,
-            "bindings": self.bindings,
+            "bindings": [marked(binding, self._is_deferred(binding["name"])) for binding in self.bindings],
             "directory": self.directory,
             "script_file": self.script_file,
             "entry_point": self.entry_point,
@@ -43,6 +44,10 @@ class LoadedFunction:
             "source_file": file,
             "source_line": line,
         }
+
+    def _is_deferred(self, parameter: str) -> bool:
+        known = self.signature.inputs.get(parameter)
+        return known is not None and known.is_deferred
 
 
 @dataclass

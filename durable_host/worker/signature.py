@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .deferred import DeferredBinding, deferred_converter
 from .generic import GenericBinding
 from .sdk import Sdk
 
@@ -33,6 +34,11 @@ class Parameter:
     converter: Any
     python_type: Any
     wants_metadata: bool
+
+    @property
+    def is_deferred(self) -> bool:
+        """True when the host sends where the value is instead of the value."""
+        return isinstance(self.converter, DeferredBinding)
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,8 @@ class _Inspection:
         converter = self.sdk.converter(kind)
         if converter is None or (python_type in (str, bytes) and kind not in DURABLE_TRIGGERS):
             converter = self.generic
+        if not is_out and (deferred := deferred_converter(kind, python_type)) is not None:
+            converter = deferred
         if has_hint and not _accepts(converter, python_type, is_out):
             raise self.error(
                 f"binding type \"{kind}\" of '{name}' in the binding decorator does not match the corresponding "

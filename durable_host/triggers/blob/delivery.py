@@ -87,7 +87,10 @@ class BlobDelivery:
     async def _read(self, target: BlobTarget, order: BlobTriggerMessage) -> Blob | None:
         while True:
             try:
-                return await target.account.blobs.get(order.container, order.name)
+                if not target.function.trigger.is_deferred:
+                    return await target.account.blobs.get(order.container, order.name)
+                properties = await target.account.blobs.head(order.container, order.name)
+                return None if properties is None else Blob(b"", properties)
             except StorageUnavailable as error:
                 _log.debug("The blob '%s/%s' cannot be read now: %s", order.container, order.name, error)
             await asyncio.sleep(OUTAGE_SECONDS)

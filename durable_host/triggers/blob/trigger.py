@@ -6,6 +6,7 @@ Source: spec/functions-host.md, section 6.
 import logging
 
 from durable_host.bindings.accounts import Accounts, account_key
+from durable_host.bindings.blob_input import deferred_blob
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.queue_text import encode
@@ -150,7 +151,9 @@ async def invoke_blob(
     path = metadata["BlobTrigger"]
     return await invoker.invoke(
         target.function,
-        trigger_value=binary(blob.data),
+        trigger_value=deferred_blob(target.account.connection, container, name)
+        if target.function.trigger.is_deferred
+        else binary(blob.data),
         trigger_metadata=metadata,
         binding_data={target.function.trigger.name: path, **metadata},
         reason=reason,
