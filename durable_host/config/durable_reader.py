@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from typing import Any, cast
 
-from durable_host.config import hub_name
+from durable_host.config import durable_notes, hub_name
 from durable_host.config.durable import DurableOptions, NotificationOptions, StorageProviderOptions, TracingOptions
 from durable_host.config.section import Section
 from durable_host.errors import ConfigurationError
@@ -56,6 +56,7 @@ def read(section: Section, lookup: Callable[[str, str], str]) -> DurableOptions:
         grpc_listener_mode=section.optional_text("grpcListenerMode"),
     )
     section.section("appLeaseOptions")
+    durable_notes.add(section)
     section.accept("eventGridTopicEndpoint", "eventGridKeySettingName")
     http.close()
     section.close()

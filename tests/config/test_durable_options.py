@@ -192,6 +192,21 @@ def test_extended_sessions_are_warned_about(tmp_path: Path):
     assert any("extendedSessionsEnabled" in text for text in config.warnings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"rollbackEntityOperationsOnExceptions": False}, "durableTask.rollbackEntityOperationsOnExceptions"),
+        ({"useGracefulShutdown": True}, "durableTask.useGracefulShutdown"),
+        ({"tracing": {"traceReplayEvents": True}}, "durableTask.tracing.traceReplayEvents"),
+        ({"storageProvider": {"useLegacyPartitionManagement": True}}, "storageProvider.useLegacyPartitionManagement"),
+    ],
+)
+def test_settings_without_effect_are_answered_with_one_line(tmp_path: Path, settings: dict, name: str):
+    warnings = [text for text in load_durable(tmp_path, settings).warnings if name in text]
+    assert len(warnings) == 1
+    assert "has no effect here" in warnings[0]
+
+
 @pytest.mark.parametrize("name", ["abc", "A1b", "a" * 50])
 def test_valid_hub_names(name: str):
     assert hub_names.problem(name) is None

@@ -1,0 +1,43 @@
+"""Settings of `extensions.durableTask` that this host reads and has no use for: one line each, when one is set.
+
+Source: spec/durable-protocol.md, section 9.
+"""
+
+from durable_host.config.section import Section
+
+_NO_EFFECT = "has no effect here:"
+_NOTES: dict[str, dict[str, str]] = {
+    "": {
+        "appLeaseOptions": "the app lease is renewed and taken over after the reference's default times.",
+        "extendedSessionIdleTimeoutInSeconds": "sessions of active instances stay in memory while there is room.",
+        "grpcHttpClientTimeout": "apps of the 2.x SDK, which speaks gRPC, are not served.",
+        "grpcListenerMode": "apps of the 2.x SDK, which speaks gRPC, are not served.",
+        "maxGrpcMessageSizeInBytes": "apps of the 2.x SDK, which speaks gRPC, are not served.",
+        "rollbackEntityOperationsOnExceptions": "an operation of a Python entity that fails is never rolled back.",
+        "throwStatusExceptionsOnRaiseEvent": "it is for .NET; Python's raise_event always raises.",
+        "useGracefulShutdown": "the first Ctrl-C always lets running functions finish for some seconds.",
+    },
+    "storageProvider": {
+        "allowReplayingTerminalInstances": "messages for an instance that has ended are discarded.",
+        "fetchLargeMessagesAutomatically": "status queries always load large inputs and outputs.",
+        "useLegacyPartitionManagement": "partitions are shared through the partition table.",
+    },
+    "tracing": {
+        "allowVerboseLinuxTelemetry": "there is no such telemetry.",
+        "distributedTracingEnabled": "spans are recorded when an OpenTelemetry SDK is configured "
+        "(OTEL_TRACES_EXPORTER).",
+        "distributedTracingProtocol": "trace context is W3C's.",
+        "traceInputsAndOutputs": "log lines carry no inputs and outputs; the management API shows them.",
+        "traceReplayEvents": "replays are not logged.",
+        "version": "spans are named as version V2 has it, when an OpenTelemetry SDK is configured.",
+    },
+}
+
+
+def add(section: Section) -> None:
+    """Warn of each of them that `section` (`extensions.durableTask`) sets."""
+    for name, notes in _NOTES.items():
+        part = section.section(name) if name else section
+        for key, note in notes.items():
+            if key in part:
+                section.warnings.append(f"'{part.path(key)}' {_NO_EFFECT} {note}")
