@@ -58,13 +58,17 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def connection_names(self) -> frozenset[str]:
-        """Connections that the served functions' storage bindings name; empty text for the default one."""
-        return frozenset(
+        """Connections that the served functions' storage bindings need; empty text for the default one.
+
+        Blob triggers keep their receipts and messages in the default account, wherever the blobs are.
+        """
+        found = {
             binding.text("connection") or ""
             for function in self.served
             for binding in function.bindings
             if binding.type.lower() in STORAGE_BINDINGS
-        )
+        }
+        return frozenset(found | {""} if self.of_trigger("blobtrigger") else found)
 
 
 def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Binding], bool]) -> AppFunctions:
