@@ -135,11 +135,11 @@ class Channel:
                     raise self.error(Reply(status, response.headers, content, after_retry), path)
             except aiohttp.ClientConnectorError as failure:
                 if attempt >= len(RETRY_DELAYS):
-                    raise self._unavailable(failure, after_retry) from None
+                    raise self._unavailable(failure, after_retry, f"{method} {path}") from None
             except (aiohttp.ClientError, TimeoutError, OSError) as failure:
                 after_retry = True
                 if attempt >= len(RETRY_DELAYS) or isinstance(failure, TimeoutError):
-                    raise self._unavailable(failure, after_retry) from None
+                    raise self._unavailable(failure, after_retry, f"{method} {path}") from None
             else:
                 after_retry = True
             await asyncio.sleep(RETRY_DELAYS[attempt])
@@ -153,11 +153,11 @@ class Channel:
         message = f"{self.service} {path}: {text}"
         return storage_error(reply.status, code or f"Http{reply.status}", message, after_retry=reply.after_retry)
 
-    def _unavailable(self, failure: BaseException, after_retry: bool) -> StorageUnavailable:
+    def _unavailable(self, failure: BaseException, after_retry: bool, request: str) -> StorageUnavailable:
         if isinstance(failure, aiohttp.ClientConnectorError):
             reason = failure.os_error.strerror or type(failure.os_error).__name__
         elif isinstance(failure, TimeoutError):
-            reason = "no answer in time"
+            reason = f"no answer in time to {request}"
         else:
             reason = type(failure).__name__
         message = f"The {self.service} service at {self._origin}{self.base_path} does not answer: {reason}"
