@@ -3,15 +3,16 @@
 import base64
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 from azure.storage.queue import QueueServiceClient
-from conftest import StartHost
-from host_process import until
+from host_process import HostProcess, until
+
+StartHost = Callable[..., HostProcess]
 
 HEAD = "import azure.functions as func\nimport json\n\napp = func.FunctionApp()\n\n\n"
 TELL = """

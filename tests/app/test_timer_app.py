@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from azure.storage.blob import BlobServiceClient
-from conftest import StartHost
 from host_process import HostProcess, until, write_app
+
+StartHost = Callable[..., HostProcess]
 
 APP = """
 import json
