@@ -74,6 +74,7 @@ class LiveOrchestration:
         self.has_ended = False
         self._reported = 0
         self._at: list[int] = []
+        self._places: list[str | None] = []
         self._ended: int | None = None
         self._timers: dict[int, tuple[Any, int, int]] = {}
         self._warnings: list[str] = []
@@ -114,7 +115,7 @@ class LiveOrchestration:
             is_played = bool(history[1].is_played) or new_from > 0
             executor.current_task.is_played = is_played
             executor._new_events_start_index = new_from
-            self._feed(list(enumerate(history)), new_from)
+            self._feed(list(enumerate(history)), new_from, is_replay=True)
         else:
             self._end_without_generator(body)
         return self._answer()
@@ -126,7 +127,8 @@ class LiveOrchestration:
         self._feed(decoded, new_from)
         return self._answer()
 
-    def _feed(self, events: list[tuple[int, Any]], new_from: int) -> None:
+    def _feed(self, events: list[tuple[int, Any]], new_from: int, *, is_replay: bool = False) -> None:
+        """Of a replay it is noted where the code stood when it asked for each action, in case history disagrees."""
         executor, actions, at = self._executor, self._context._action_payload_v2, self._at
         known = len(actions)
         for index, event in events:
@@ -136,6 +138,8 @@ class LiveOrchestration:
             executor.process_event(event)
             if len(actions) > known:
                 at.extend([index] * (len(actions) - known))
+                if is_replay:
+                    self._places.extend([position_of(self._generator)] * (len(actions) - known))
                 known = len(actions)
             if executor.has_execution_completed:
                 self._ended = index
@@ -175,6 +179,10 @@ class LiveOrchestration:
         position = position_of(self._generator)
         if position is not None:
             answer["position"] = position
+        if any(self._places):
+            known = {place: number for number, place in enumerate(dict.fromkeys(self._places))}
+            answer["places"] = [list(known), [known[place] for place in self._places]]
+        self._places = []
         if stack is not None:
             answer["stack"] = stack
         if self._early.taken:

@@ -6,9 +6,11 @@ its public `handle` instead (`one_shot`), which replays all of history each time
 
 Request: `{key, until, newFrom}` with either `payload` (text of the trigger payload, all of history) or `from` and
 `events` (`[[index, event], ...]`). Answer: `{need: "history"}`, or `{failed: {type, message, stack}}`, or
-`{state, at, first, canceled, ended, position, stack, early, warnings}`: the SDK's own answer with only the actions from
-number `first` on, the index of the event of each of them, timers cancelled since as `[action, leaf]`, the index of the
-event during which the code ended, the traceback if it raised, and the names of early events that waits have taken.
+`{state, at, first, canceled, ended, position, places, stack, early, warnings}`: the SDK's own answer with only the
+actions from number `first` on, the index of the event of each of them, timers cancelled since as `[action, leaf]`, the
+index of the event during which the code ended, where the code stands, after a replay also where it stood at each action
+(`[texts, [number of its text for each action]]`), the traceback if it raised, and the names of early events that waits
+have taken.
 """
 
 from __future__ import annotations

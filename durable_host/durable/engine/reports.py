@@ -53,4 +53,5 @@ class Reports:
             "causes: the code was changed since the instance started; or the orchestrator reads the clock, random "
             "numbers, the environment or other outside state instead of its context."
         )
+        self.position = found.position or self.position
         self.add(codes.NON_DETERMINISM, "error", text, history_index=found.history_index)

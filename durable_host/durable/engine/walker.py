@@ -49,10 +49,11 @@ from durable_host.durable.sdk.port import Step
 class NonDeterminism(Exception):
     """A scheduled event of the history has no matching decision in the replay."""
 
-    def __init__(self, text: str, event: ScheduledEvent, history_index: int) -> None:
+    def __init__(self, text: str, event: ScheduledEvent, history_index: int, position: str | None) -> None:
         super().__init__(text)
         self.event = event
         self.history_index = history_index
+        self.position = position
 
 
 class Walker(Numbering):
@@ -67,6 +68,7 @@ class Walker(Numbering):
         self.events = ExternalEvents()
         self._findings: list[tuple[int, Finding]] = []
         self._timer_ids: dict[tuple[int, int], int] = {}
+        self._positions: dict[int, str] = {}
 
     def take_findings(self) -> list[tuple[int, Finding]]:
         """What was noticed since the last call, each with the index of the event during which it was."""
@@ -80,7 +82,7 @@ class Walker(Numbering):
             event = history[index]
             self._react(event, index)
             while next_step < len(steps) and steps[next_step].event_index <= index:
-                self._start_top_level(steps[next_step].action, index)
+                self._start_top_level(steps[next_step], index)
                 next_step += 1
             if index == ended_at:
                 self.has_ended = True
@@ -119,7 +121,7 @@ class Walker(Numbering):
         is_completing = self.has_ended and not self.open and event.event_id == self.next_id
         text = mismatch(event, decision, is_completing=is_completing)
         if text is not None:
-            raise NonDeterminism(text, event, index)
+            raise NonDeterminism(text, event, index, self._positions.get(event.event_id))
         self.schedule(event.event_id)
         if isinstance(event, EventSent) and isinstance(decision, SendDecision) and not decision.is_signal:
             self._rename_request(decision, request_id_of(event.input))
@@ -142,14 +144,17 @@ class Walker(Numbering):
         if task is not None and task.retry is not None and task.retry.timer_fired():
             self.attempt(task.retry)
 
-    def _start_top_level(self, action: Action, index: int) -> None:
+    def _start_top_level(self, step: Step, index: int) -> None:
         """Start an action's leaves, depth first."""
+        first_id = self.next_id
         number = self.actions_started
         self.actions_started += 1
-        for leaf, child in enumerate(_leaves(action)):
+        for leaf, child in enumerate(_leaves(step.action)):
             timer_id = self._start(child, index)
             if timer_id is not None:
                 self._timer_ids[number, leaf] = timer_id
+        if step.position is not None:
+            self._positions.update(dict.fromkeys(range(first_id, self.next_id), step.position))
 
     def _start(self, action: Action, index: int) -> int | None:
         """Start one action; for a timer its id."""

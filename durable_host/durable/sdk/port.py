@@ -34,10 +34,14 @@ class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A top-level action and the index in `history` of the event during which user code produced it."""
+    """A top-level action and the index in `history` of the event during which user code produced it.
+
+    `position` is where the code stood then, known after a replay only.
+    """
 
     event_index: int
     action: Action
+    position: str | None = None
 
 
 class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):

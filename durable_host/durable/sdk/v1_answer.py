@@ -37,7 +37,10 @@ def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
     except BadAnswer as bad:
         return plain_failure(str(bad), None)
     return OrchestratorAnswer(
-        steps=[Step(index, action) for index, action in zip(told["at"], actions, strict=True)],
+        steps=[
+            Step(index, action, position)
+            for index, action, position in zip(told["at"], actions, _positions(told, len(actions)), strict=True)
+        ],
         first_action=told["first"],
         canceled_timers=[(number, leaf) for number, leaf in told.get("canceled", ())],
         is_done=state.is_done,
@@ -55,6 +58,11 @@ def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
 def _raised(stack: str | None) -> str | None:
     """Old SDKs leave the error out when the exception has no text: then the last line of its traceback."""
     return None if stack is None else stack.strip().rpartition("\n")[2] or "Exception"
+
+
+def _positions(told: dict[str, Any], count: int) -> list[str | None]:
+    texts, numbers = told.get("places") or ([None], [0] * count)
+    return [texts[number] for number in numbers]
 
 
 def plain_failure(error: str, stack: str | None) -> OrchestratorAnswer:
