@@ -1,0 +1,58 @@
+"""Virtual environments with other SDK versions, made once and kept in pytest's cache folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+PYTHONS = ("3.11", "3.13")
+SDKS = ("1.2.9", "1.7.0")
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def interpreters() -> dict[str, str]:
+    """Paths of the wanted interpreters that this machine has, by version."""
+    found: dict[str, str] = {}
+    for wanted in PYTHONS:
+        installed = sorted(Path.home().glob(f".pyenv/versions/{wanted}.*/bin/python"))
+        path = installed[-1] if installed else shutil.which(f"python{wanted}")
+        if wanted == OWN:
+            path = sys.executable
+        if path is not None:
+            found[wanted] = str(path)
+    return found
+
+
+def environment(cache: Path, python_version: str, sdk: str) -> Path:
+    """The interpreter of an environment with that SDK; made when it is not there."""
+    if python_version == OWN and sdk == version("azure-functions-durable"):
+        return Path(sys.executable)
+    folder = cache / f"python{python_version}-durable{sdk}"
+    if not folder.exists():
+        made = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
+        try:
+            _make(made, interpreters()[python_version], sdk)
+            made.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _make(folder: Path, python: str, sdk: str) -> None:
+    _run(python, "-m", "venv", "--without-pip", str(folder))
+    _run(
+        sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", "--disable-pip-version-check",
+        "azure-functions", f"azure-functions-durable=={sdk}",
+    )  # fmt: skip
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
