@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from durable_host.config import AppSettings, HostConfig, StartOptions, ports
+from durable_host.config import HostConfig, StartOptions, ports
+from durable_host.config.host_config import pinned
 from durable_host.errors import EXIT_STOPPED
 from durable_host.host_worker import worker_options
 from durable_host.invocation.pool import WorkerPool
@@ -75,9 +74,7 @@ def _with_port(config: HostConfig) -> HostConfig:
         return config
     with socket.socket(socket.AF_INET6 if ":" in config.address else socket.AF_INET) as probe:
         probe.bind((config.address, 0))
-        port: int = probe.getsockname()[1]
-    values = {**config.settings.environment(), "WEBSITE_HOSTNAME": f"localhost:{port}"}
-    return msgspec.structs.replace(config, port=port, settings=AppSettings(values))
+        return pinned(config, probe.getsockname()[1])
 
 
 def _import_services() -> "type[Services]":

@@ -13,6 +13,7 @@ from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.host_calls import DurableCalls, durable_names
 from durable_host.host_hub import open_hub, uses_sqlite
+from durable_host.host_user_code import ReplaceableUserCode
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
@@ -22,7 +23,10 @@ ACTIVITY_WINDOW_ON_EMULATOR = 128
 
 
 class DurableServices:
-    """Started after storage answers and before any listener; stopped after them."""
+    """Started after storage answers and before any listener; stopped after them.
+
+    `key` is the system key that management URLs carry, None where callers need none.
+    """
 
     def __init__(
         self,
@@ -33,19 +37,16 @@ class DurableServices:
         functions: tuple[FunctionMetadata, ...],
         *,
         base_url: str,
+        function_timeout: float | None,
+        key: str | None = None,
     ) -> None:
         options = config.host.durable
         clock = SystemClock()
-        names = durable_names(functions)
-        calls = DurableCalls(pool, invoker, functions, orchestrator_timeout=config.host.function_timeout)
-        code = V1UserCode(
-            calls,
-            orchestrators=names.orchestrators,
-            activities=names.activities,
-            entities=names.entities,
-            async_request_sleep_ms=round(options.default_async_request_sleep_time * 1000),
-        )
         self._options = options
+        self._pool = pool
+        self._invoker = invoker
+        self._key = key
+        code = self._code = ReplaceableUserCode(self._user_code(functions, function_timeout))
         self._base_url = base_url
         self._hub = open_hub(config, accounts, options.hub_name, options.storage.connection_name)
         emulated = not uses_sqlite(config) and _is_emulated(accounts, options)
@@ -60,7 +61,7 @@ class DurableServices:
             return DurableClient(hub, None, options, clock)
 
         self._foreign: list[TaskHub] = []
-        self.api = DurableHttpApi(self.client, options, admit=is_local_request, hub_for=foreign_client)
+        self.api = DurableHttpApi(self.client, options, admit=is_local_request, hub_for=foreign_client, key=key)
         self._rpc = RpcServer(self.api) if options.local_rpc_endpoint_enabled else None
 
     async def start(self) -> None:
@@ -68,6 +69,10 @@ class DurableServices:
         if self._rpc is not None:
             await self._rpc.start()
         await self.runtime.start()
+
+    def adopt(self, functions: tuple[FunctionMetadata, ...], function_timeout: float | None) -> None:
+        """Run the functions of a reloaded app; every instance is replayed in the new worker from its history."""
+        self._code.code = self._user_code(functions, function_timeout)
 
     async def stop(self, grace: float) -> None:
         """End the worker role. The RPC endpoint stays open for functions that still run."""
@@ -87,9 +92,20 @@ class DurableServices:
             base_url=self._base_url + WEBHOOK_PATH,
             task_hub=task_hub or options.hub_name,
             connection=connection or options.storage.connection_name,
+            key=self._key,
         )
         base = self._rpc.base_url if self._rpc is not None else None
         return json.dumps(client_payload(urls, rpc_base_url=base, connection_name=connection))
+
+    def _user_code(self, functions: tuple[FunctionMetadata, ...], function_timeout: float | None) -> V1UserCode:
+        names = durable_names(functions)
+        return V1UserCode(
+            DurableCalls(self._pool, self._invoker, functions, orchestrator_timeout=function_timeout),
+            orchestrators=names.orchestrators,
+            activities=names.activities,
+            entities=names.entities,
+            async_request_sleep_ms=round(self._options.default_async_request_sleep_time * 1000),
+        )
 
 
 def _is_emulated(accounts: Accounts, options: DurableOptions) -> bool:

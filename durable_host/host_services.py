@@ -1,6 +1,6 @@
 """Builds the parts of the host from one configuration, starts them in order and stops them in the reverse.
 
-Order: worker (indexing) → Azurite → task hub and RPC endpoint → web → queue listeners.
+Order: worker (indexing) → Azurite → task hub and RPC endpoint → web → listeners → file watch.
 """
 
 import asyncio
@@ -14,39 +14,38 @@ from collections.abc import Awaitable, Mapping
 
 from aiohttp import web
 
-from durable_host import telemetry
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
-from durable_host.bindings.durable_client import DurableClientInput
 from durable_host.bindings.queue_signals import QueueSignals
-from durable_host.clock import SystemClock
 from durable_host.config import HostConfig, StartOptions, StartSummary, ports
-from durable_host.config.connection import Connection
 from durable_host.durable.taskhub.port import TaskHubUnavailable
-from durable_host.host_azurite import OwnAzurite
-from durable_host.host_bindings import binding_registry
+from durable_host.host_app import AppParts, ServedApp, report_problems, served_app
+from durable_host.host_control import Control
 from durable_host.host_durable import DurableServices
-from durable_host.host_functions import AppFunctions, app_functions
 from durable_host.host_hub import uses_sqlite
 from durable_host.host_id import host_id_of
+from durable_host.host_keys import key_ring
 from durable_host.host_listeners import Listeners
-from durable_host.host_starts import manual_starts
+from durable_host.host_reload import Reloader
+from durable_host.host_storage import HostStorage
 from durable_host.host_summary import described, function_lines, storage_text
-from durable_host.host_triggers import AppTriggers, app_triggers, host_account
-from durable_host.invocation.errors import AppError
+from durable_host.host_worker import WORKER_STARTED
+from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
-from durable_host.storage.azurite import AzuriteError, is_local_development
+from durable_host.invocation.workers import Workers
 from durable_host.storage.errors import StorageFailed
 from durable_host.triggers.http.cors import CorsPolicy
-from durable_host.triggers.http.trigger import HttpTrigger
-from durable_host.web.admin import AdminApi, HostState
-from durable_host.web.app import DEFAULT_BODY_LIMIT, Front
+from durable_host.web.admin import AdminApi
+from durable_host.web.admin_host import HostRoutes, HostState
+from durable_host.web.app import DEFAULT_BODY_LIMIT, DURABLE_KEY, Front
 from durable_host.web.home import home_page
+from durable_host.web.keys import Access, KeyRing, KeyRoutes
 from durable_host.web.manual import ManualInvocation
 
 _log = logging.getLogger("Host.Startup")
+_worker_log = logging.getLogger("Host.Worker")
 
 WORKER_GRACE = 0.5
 CLOSE_CONNECTIONS_WITHIN = 0.5
@@ -55,166 +54,203 @@ CLOSE_CONNECTIONS_WITHIN = 0.5
 class Services:
     """Everything that runs in the host. `start` once, then `stop` once, however far `start` came.
 
-    `indexing` is the start of `pool`, already under way.
+    `indexing` is the start of `pool`, already under way. `app` is what is served now; `take_over` replaces it.
     """
 
     def __init__(
         self, config: HostConfig, options: StartOptions, pool: WorkerPool, indexing: asyncio.Task[IndexResult]
     ) -> None:
+        self.options = options
+        self.pool = pool
+        self.state = HostState(host_id=host_id_of(config.root, config.settings))
+        self.invoker = Invoker(pool, BindingRegistry())
         self._config = config
-        self._options = options
-        self._base_url = f"http://{_shown_host(config.address)}:{config.port}"
-        telemetry.configure(config.settings)
-        self._accounts = Accounts(config.settings)
-        self._signals = QueueSignals()
-        self._blob_signals = BlobSignals()
-        self._triggers = AppTriggers()
-        self._state = HostState(host_id=host_id_of(config.root, config.settings))
-        self._functions = AppFunctions()
-        self._index = IndexResult()
-        self._pool = pool
         self._indexing = indexing
-        self._azurite: OwnAzurite | None = None
+        self._base_url = f"http://{_shown_host(config.address)}:{config.port}"
+        self._accounts = Accounts(config.settings)
+        self._parts = AppParts(
+            invoker=self.invoker,
+            accounts=self._accounts,
+            signals=QueueSignals(),
+            blob_signals=BlobSignals(),
+            client_payload=self._client_payload,
+            has_debugger=pool.has_debugger,
+        )
+        self._app: ServedApp | None = None
+        self._storage = HostStorage(options, config.root)
         self._durable: DurableServices | None = None
-        self._listeners = Listeners([])
-        self._manual = ManualInvocation({})
-        self._http: HttpTrigger | None = None
+        self._keys: KeyRing | None = None
+        self._listeners = Listeners()
+        self._manual = ManualInvocation()
+        self._front: Front | None = None
         self._web: web.AppRunner | None = None
+        self._control = Control(self)
+        self._reloader = Reloader(self, config)
+
+    @property
+    def app(self) -> ServedApp:
+        """What is served now; there is something once `start` has indexed the app."""
+        assert self._app is not None
+        return self._app
+
+    @property
+    def front(self) -> Front:
+        assert self._front is not None
+        return self._front
+
+    @property
+    def reloader(self) -> Reloader:
+        return self._reloader
+
+    @property
+    def has_durable(self) -> bool:
+        return self._durable is not None
 
     async def start(self, started_at: float) -> None:
         """Come up and tell the presenter. `started_at`: reading of `time.monotonic` when the program began.
 
         Raises HostError with what the user has to mend.
         """
-        config = self._config
-        self._index = await self._indexing
-        if self._index.failure is not None:
-            raise self._index.failure
-        registry = binding_registry(
-            self._accounts,
-            self._signals,
-            self._blob_signals,
-            config.host.queues,
-            DurableClientInput(self._client_payload),
-        )
-        self._functions = app_functions(self._index, config, registry.serves)
-        if self._index.requires_grpc:
-            raise _needs_grpc(self._index)
-        self._report_problems()
-        invoker = Invoker(
-            self._pool,
-            registry,
-            default_retry=config.host.retry,
-            function_timeout=config.host.function_timeout,
-        )
-        await self._ensure_storage()
-        if self._functions.use_durable:
-            await self._start_durable(invoker)
-        self._triggers = app_triggers(
-            self._functions, invoker, self._accounts, config, self._signals, self._blob_signals
-        )
-        await self._start_web(invoker)
-        self._start_listeners()
-        self._state.state = "Running"
+        index = await self._indexing
+        if index.failure is not None:
+            raise index.failure
+        app = served_app(self._parts, self._config, index)
+        report_problems(app)
+        await self._storage.ensure_for(app)
+        self._keys = key_ring(self._config, self._accounts, is_storage_up=self._storage.is_ensured)
+        self._front = self._make_front(self._keys)
+        self.take_over(app)
+        await self.serve_durable()
+        await self._open_web()
+        self.state.state = "Running"
+        self._control.check_offline()
+        self.listen()
         await self._announce(started_at)
+        _worker_log.info(WORKER_STARTED)
+        self._reloader.start()
 
     async def stop(self, grace: float) -> None:
         """End everything: first what brings work, then what does it, then what it needs. Never raises."""
-        self._state.state = "Stopping"
+        self.state.state = "Stopping"
         self._indexing.cancel()
         await asyncio.gather(self._indexing, return_exceptions=True)
+        await _safely(self._reloader.stop())
+        await _safely(self._control.stop())
         ending = [self._listeners.stop(grace), self._manual.drain(grace), self._drain_web(grace)]
         if self._durable is not None:
             ending.append(self._durable.stop(grace))
         await asyncio.gather(*(_safely(one) for one in ending))
-        await _safely(self._pool.stop(WORKER_GRACE))
+        await _safely(self.pool.stop(WORKER_GRACE))
         if self._web is not None:
             await _safely(self._web.cleanup())
         if self._durable is not None:
             await _safely(self._durable.close())
         await _safely(self._accounts.close())
-        if self._azurite is not None:
-            await _safely(self._azurite.stop())
-
-    async def _drain_web(self, grace: float) -> None:
-        """Take no more connections and let running requests end."""
-        if self._web is None:
-            return
-        for site in list(self._web.sites):
-            await site.stop()
-        if self._http is not None:
-            await self._http.drain(grace)
+        await _safely(self._storage.stop())
 
     def kill(self) -> None:
-        """End worker processes at once; for a user who does not want to wait. Azurite saves and ends by itself."""
-        for pid in self._pool.pids:
+        """End worker processes at once; for a user who does not want to wait."""
+        for pid in self.pool.all_pids:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-        if self._azurite is not None:
-            self._azurite.stop_container()
+        self._storage.kill()
 
-    async def _ensure_storage(self) -> None:
-        """Have Azurite answer when a function needs a development account."""
-        names = set(self._functions.connection_names)
-        if self._functions.use_durable and not uses_sqlite(self._config):
-            names.add(self._config.host.durable.storage.connection_name)
-        for name in sorted(names):
-            await self._ensure_azurite(self._accounts.account(name).connection)
-        account = host_account(self._accounts)
-        if account is not None and self._functions.of_trigger("timertrigger"):
-            try:
-                await self._ensure_azurite(account.connection)
-            except AzuriteError as error:
-                _log.warning("Timers start without storage. %s %s", error, error.remedy or "")
+    async def prepare(self, config: HostConfig, index: IndexResult) -> ServedApp:
+        """The app as `take_over` wants it, with its storage up. Raises HostError."""
+        app = served_app(self._parts, config, index)
+        await self._storage.ensure_for(app)
+        return app
 
-    async def _ensure_azurite(self, connection: Connection) -> None:
-        if is_local_development(connection) and self._azurite is None:
-            self._azurite = OwnAzurite(
-                connection, self._options.azurite, self._config.root, self._options.presenter.progress
-            )
-            await self._azurite.ensure()
+    def take_over(self, app: ServedApp, workers: Workers | None = None) -> None:
+        """Serve `app` from now on, run by `workers` (None: by the current ones). All at once: nothing is awaited, so
+        that no request meets one part of the old app and another of the new one.
+        """
+        if workers is not None:
+            self.pool.adopt(workers)
+        self.invoker.adopt(app.pipeline)
+        self._manual.adopt(app.starts)
+        if self._durable is not None:
+            self._durable.adopt(app.functions.served, app.pipeline.function_timeout)
+        self._app = app
+        self._put_up_front()
 
-    async def _start_durable(self, invoker: Invoker) -> None:
-        self._durable = DurableServices(
-            self._config, self._accounts, self._pool, invoker, self._functions.served, base_url=self._base_url
+    async def serve_durable(self) -> None:
+        """Start or end Durable Functions as the app wants it. Raises StorageFailed."""
+        wanted = self.app.functions.use_durable and self._control.takes_events
+        if not wanted:
+            await self.end_durable()
+        if not wanted or self.has_durable:
+            return
+        durable = DurableServices(
+            self.app.config,
+            self.app.accounts,
+            self.pool,
+            self.invoker,
+            self.app.functions.served,
+            base_url=self._base_url,
+            function_timeout=self.app.pipeline.function_timeout,
+            key=await self._keys.system_key(DURABLE_KEY) if self.options.enable_auth and self._keys else None,
         )
+        self._durable = durable
         try:
-            await self._durable.start()
+            await durable.start()
         except TaskHubUnavailable as error:
             raise StorageFailed(
-                f"The task hub '{self._config.host.durable.hub_name}' cannot be used.",
+                f"The task hub '{self.app.config.host.durable.hub_name}' cannot be used.",
                 cause=str(error),
                 remedy="Check the storage account of the task hub and its connection setting.",
             ) from error
+        self._put_up_front()
 
-    async def _start_web(self, invoker: Invoker) -> None:
+    async def end_durable(self, grace: float = 5.0) -> None:
+        """Give running work back to the task hub and close it."""
+        durable, self._durable = self._durable, None
+        if durable is not None:
+            self._put_up_front()
+            await durable.stop(grace)
+            await durable.close()
+
+    async def pause_durable(self, grace: float = 5.0) -> None:
+        """Give running work back to the task hub; clients can go on sending to it."""
+        if self._durable is not None:
+            await self._durable.stop(grace)
+
+    def check_offline(self) -> None:
+        """Look whether the file is there that takes the app off line."""
+        self._control.check_offline()
+
+    def listen(self) -> None:
+        """Have exactly the listeners of the app run; none while the host takes no events."""
+        self._listeners.replace(self.app.triggers.listeners if self._control.takes_events else ())
+
+    def _make_front(self, keys: KeyRing) -> Front:
         config = self._config
-        candidates = (*self._functions.of_trigger("httptrigger"), *self._functions.disabled_of_trigger("httptrigger"))
-        http = self._http = HttpTrigger(candidates, invoker, config.host.http, explain=_explains_errors(config))
-        self._functions = self._functions.with_errors(http.routes.errors)
-        for name, problem in http.routes.errors.items():
-            _log.error("The '%s' function is in error: %s", name, problem)
-        self._manual = ManualInvocation(manual_starts(invoker, SystemClock(), self._accounts, config.settings))
-        prefix = config.host.http.route_prefix
-        admin = AdminApi(
-            self._state,
-            lambda: described(self._functions, config.root, self._base_url, prefix),
-            self._manual,
-            base_url=self._base_url,
-            host_json=config.host.raw,
+        host = HostRoutes(
+            self.state,
+            self._control,
+            root=str(config.root),
+            host_json=lambda: self.app.config.host.raw,
             processes=self._processes,
         )
-        front = Front(
-            http,
+        admin = AdminApi(
+            host,
+            lambda: described(self.app.functions, config.root, self._base_url, self._prefix),
+            self._manual,
+            KeyRoutes(keys, self._base_url),
+            base_url=self._base_url,
+        )
+        return Front(
             admin,
-            self._durable.api if self._durable is not None else None,
-            blobs=self._triggers.webhook,
             home=self._home,
             cors=CorsPolicy(config.cors, config.cors_credentials) if config.cors else None,
+            access=Access(keys) if self.options.enable_auth else None,
             body_limit=_body_limit(config),
         )
+
+    async def _open_web(self) -> None:
+        config = self._config
         self._web = web.AppRunner(
-            front.application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_CONNECTIONS_WITHIN
+            self.front.application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_CONNECTIONS_WITHIN
         )
         await self._web.setup()
         try:
@@ -222,39 +258,41 @@ class Services:
         except OSError as error:
             raise ports.port_error(config.address, config.port, error) from error
 
-    def _start_listeners(self) -> None:
-        self._listeners = Listeners(self._triggers.listeners)
-        self._listeners.start()
+    async def _drain_web(self, grace: float) -> None:
+        """Take no more connections and let running requests end."""
+        if self._web is None:
+            return
+        for site in list(self._web.sites):
+            await site.stop()
+        await self.front.drain(grace)
+
+    def _put_up_front(self) -> None:
+        api = self._durable.api if self._durable is not None else None
+        self.front.adopt(self.app.http, api, self.app.triggers.webhook)
 
     async def _announce(self, started_at: float) -> None:
-        config, durable = self._config, self._durable
+        config, durable, functions, index = self._config, self._durable, self.app.functions, self.app.index
         ready = time.monotonic() - started_at
         storage = None
-        if self._functions.connection_names or (durable is not None and not uses_sqlite(config)):
+        if functions.connection_names or (durable is not None and not uses_sqlite(config)):
             storage = storage_text(self._accounts.account(None).connection)
         summary = StartSummary(
             base_url=self._base_url,
-            functions=function_lines(self._functions, self._base_url, config.host.http.route_prefix),
+            functions=function_lines(functions, self._base_url, self._prefix),
             storage=storage,
-            azurite_started=self._azurite is not None and self._azurite.was_started,
+            azurite_started=self._storage.was_started,
             task_hub=config.host.durable.hub_name if durable is not None else None,
             instances_in_flight=await durable.runtime.in_flight() if durable is not None else None,
-            python_version=self._index.python_version,
-            python_path=self._index.executable,
-            sdk_versions=tuple(self._index.sdk_versions.items()),
+            python_version=index.python_version,
+            python_path=index.executable,
+            sdk_versions=tuple(index.sdk_versions.items()),
             seconds_to_ready=ready,
         )
-        self._options.presenter.started(summary)
+        self.options.presenter.started(summary)
 
-    def _report_problems(self) -> None:
-        for warning in self._index.warnings:
-            _log.warning("%s", warning)
-        for problem in self._functions.errors:
-            _log.error("The '%s' function is in error: %s", problem.function, problem.message)
-        for name, reason in self._functions.not_served.items():
-            _log.warning("The function '%s' does not run here: %s", name, reason)
-        if not self._functions.all and not self._functions.errors:
-            _log.warning("No functions were found in %s.", self._config.root)
+    @property
+    def _prefix(self) -> str:
+        return self.app.config.host.http.route_prefix
 
     def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         if self._durable is None:
@@ -262,12 +300,12 @@ class Services:
         return self._durable.payload(task_hub, connection)
 
     def _home(self) -> str | None:
-        if self._config.settings.get("AzureWebJobsDisableHomepage", "").lower() == "true":
+        if self.app.config.settings.get("AzureWebJobsDisableHomepage", "").lower() == "true":
             return None
-        return home_page(function_lines(self._functions, self._base_url, self._config.host.http.route_prefix))
+        return home_page(function_lines(self.app.functions, self._base_url, self._prefix))
 
     def _processes(self) -> list[Mapping[str, object]]:
-        workers = [{"processId": pid, "name": "python worker"} for pid in self._pool.pids]
+        workers = [{"processId": pid, "name": "python worker"} for pid in self.pool.pids]
         return [{"processId": os.getpid(), "name": "host"}, *workers]
 
 
@@ -285,26 +323,8 @@ def _shown_host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-def _explains_errors(config: HostConfig) -> bool:
-    """A failing function's error goes into the 500 unless it is switched off, or others can reach this host."""
-    setting = config.settings.get("DURABLE_HOST_ERROR_DETAILS", "").lower()
-    if setting:
-        return setting in ("1", "true")
-    return config.address in ("127.0.0.1", "localhost", "::1")
-
-
 def _body_limit(config: HostConfig) -> int:
     try:
         return int(config.settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", ""))
     except ValueError:
         return DEFAULT_BODY_LIMIT
-
-
-def _needs_grpc(index: IndexResult) -> AppError:
-    version = index.sdk_versions.get("azure-functions-durable", "2.x")
-    return AppError(
-        f"This app uses azure-functions-durable {version}, whose protocol this host does not speak.",
-        cause="Its functions ask for the gRPC protocol of the 2.x SDK (durableRequiresGrpc).",
-        remedy='Install the 1.x SDK into the app\'s environment: pip install "azure-functions-durable<2"',
-        code="DH6010",
-    )

@@ -10,11 +10,13 @@ from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
+from durable_host.config.connection import Connection
 from durable_host.config.connections import ConnectionInvalid, ConnectionMissing
 from durable_host.host_functions import AppFunctions
 from durable_host.host_id import host_id_of, instance_id
-from durable_host.host_listeners import Listener
+from durable_host.host_listeners import PlannedListener
 from durable_host.invocation.invoker import Invoker
+from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.account import StorageAccount
 from durable_host.triggers.blob.trigger import BlobTriggers
 from durable_host.triggers.blob.webhook import BlobWebhook
@@ -27,9 +29,9 @@ _log = logging.getLogger("Host.Triggers")
 
 
 class AppTriggers(msgspec.Struct, frozen=True):
-    """`listeners` by what the log calls them; `webhook` takes events about blobs, None without blob triggers."""
+    """`webhook` takes events about blobs, None without blob triggers."""
 
-    listeners: tuple[tuple[str, Listener], ...] = ()
+    listeners: tuple[PlannedListener, ...] = ()
     webhook: BlobWebhook | None = None
 
 
@@ -52,12 +54,14 @@ def app_triggers(
 ) -> AppTriggers:
     """Nothing listens yet."""
     host_id, instance = host_id_of(config.root, config.settings), instance_id(platform.node())
-    listeners: list[tuple[str, Listener]] = []
+    listeners: list[PlannedListener] = []
     for function in functions.of_trigger("queuetrigger"):
         trigger = QueueTrigger(function, invoker, accounts, config.host.queues, signals)
-        listeners.append((f"Functions.{function.name}", trigger.listener))
+        key = (function.trigger, _connection(function, accounts), config.host.queues)
+        listeners.append(PlannedListener(f"Functions.{function.name}", key, trigger.listener))
     for function in functions.of_trigger("warmuptrigger"):
-        listeners.append((f"Functions.{function.name}", WarmupTrigger(function, invoker)))
+        warmup = WarmupTrigger(function, invoker)
+        listeners.append(PlannedListener(f"Functions.{function.name}", function.trigger, warmup))
     if timers := functions.of_trigger("timertrigger"):
         account = host_account(accounts)
         if account is None:
@@ -76,7 +80,8 @@ def app_triggers(
                 host_id=host_id,
                 instance_id=instance,
             )
-            listeners.append((f"Functions.{function.name}", timer.listener))
+            key = (function.trigger, zone.name, host_id, account.connection if account is not None else None)
+            listeners.append(PlannedListener(f"Functions.{function.name}", key, timer.listener, exclusive=True))
     blobs = functions.of_trigger("blobtrigger")
     if not blobs:
         return AppTriggers(tuple(listeners))
@@ -91,7 +96,13 @@ def app_triggers(
         blob_signals=blob_signals,
         instance_id=instance,
     )
+    functions_key = [(function.name, function.trigger, _connection(function, accounts)) for function in blobs]
+    key = (functions_key, host_id, config.host.blobs, config.host.queues, accounts.account(None).connection)
     if triggers.scanner.endpoints:
-        listeners.append(("WebJobs.Internal.Blobs", triggers.scanner))
-    listeners.append(("WebJobs.Internal.Blobs.Queue", triggers.queue))
+        listeners.append(PlannedListener("WebJobs.Internal.Blobs", key, triggers.scanner, exclusive=True))
+    listeners.append(PlannedListener("WebJobs.Internal.Blobs.Queue", key, triggers.queue))
     return AppTriggers(tuple(listeners), BlobWebhook(triggers.targets, triggers.enqueue))
+
+
+def _connection(function: FunctionMetadata, accounts: Accounts) -> Connection:
+    return accounts.account(function.trigger.text("connection")).connection

@@ -14,10 +14,11 @@ class Accounts:
         self._by_name: dict[str, StorageAccount] = {}
         self._opened: list[StorageAccount] = []
 
-    def adopt(self, settings: AppSettings) -> None:
-        """From now on names mean what these settings say. Accounts that are in use stay open until `close`."""
-        self._settings = settings
-        self._by_name.clear()
+    def renewed(self, settings: AppSettings) -> "Accounts":
+        """The accounts as other settings name them; those that are open already are shared, and closed with these."""
+        renewed = Accounts(settings, max_connections=self._max_connections)
+        renewed._opened = self._opened
+        return renewed
 
     def account(self, name: str | None) -> StorageAccount:
         """Raises ConnectionMissing and ConnectionInvalid."""
@@ -32,10 +33,9 @@ class Accounts:
         return self._by_name[key]
 
     async def close(self) -> None:
-        accounts, self._opened = self._opened, []
         self._by_name.clear()
-        for account in accounts:
-            await account.close()
+        while self._opened:
+            await self._opened.pop().close()
 
 
 def account_key(account: StorageAccount) -> str:

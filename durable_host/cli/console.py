@@ -18,7 +18,11 @@ from durable_host.cli.sanitiser import sanitise
 from durable_host.config.log_levels import TRACE, LogLevels
 
 _CAPACITY: Final = 20_000
-_ALWAYS_SHOWN: Final = ("Worker process started and initialized.", "Host lock lease acquired by instance ID")
+_ALWAYS_SHOWN: Final = (
+    "Worker process started and initialized.",
+    "Host lock lease acquired by instance ID",
+    "Debugger listening on ",
+)
 _NOISY: Final = ("azure", "aiohttp", "asyncio", "docker", "urllib3", "watchfiles", "msal", "grpc")
 
 
@@ -55,6 +59,12 @@ class Console(logging.Handler):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def adopt(self, levels: LogLevels) -> None:
+        """Filter by other levels from now on."""
+        self._levels = levels
+        self._thresholds.clear()
+        logging.getLogger().setLevel(self._least())
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

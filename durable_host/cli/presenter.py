@@ -5,6 +5,7 @@ import time
 from durable_host.cli import banner
 from durable_host.cli.console import Console
 from durable_host.cli.lines import Event, render
+from durable_host.config.log_levels import LogLevels
 from durable_host.config.start import StartSummary
 
 
@@ -18,6 +19,9 @@ class ConsolePresenter:
     def progress(self, text: str) -> None:
         event = Event(time.time(), 20, "Host.Startup", text)
         self._console.write(render(event, self._console.mode, self._console.coloured))
+
+    def reconfigured(self, levels: LogLevels) -> None:
+        self._console.adopt(levels)
 
     def started(self, summary: StartSummary) -> None:
         text = banner.render(summary, self._console.mode, coloured=self._console.coloured, verbose=self._verbose)

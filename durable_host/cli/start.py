@@ -18,6 +18,7 @@ from durable_host.config import log_levels
 from durable_host.config.overrides import Overrides
 from durable_host.config.start import AzuriteMode, StartOptions
 
+DEBUG_PORT: Final = 5678
 _IGNORED_FLAGS: Final = {
     "--no-build": "there is nothing to build",
     "--dotnet-isolated-debug": "it is for .NET apps",
@@ -25,12 +26,10 @@ _IGNORED_FLAGS: Final = {
     "--usehttps": "the host serves plain http",
     "--offline": "the host never needs the network",
     "--pause-on-error": "it is for Visual Studio",
-    "--enableauth": "every caller is authorised here",
 }
 _IGNORED_VALUES: Final = {
     "--timeout": "the host has no time-out of its start",
     "-t": "the host has no time-out of its start",
-    "--language-worker": "the app runs on its own interpreter, see --python",
     "--json-output-file": "use --output json",
     "--cert": "the host serves plain http",
     "--password": "the host serves plain http",
@@ -80,6 +79,23 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let browsers send credentials.")
 @click.option("--user-log-level", metavar="LEVEL", help=f"Level of the app's logs: {', '.join(log_levels.NAMES)}.")
 @click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Form of the output.")
+@click.option("--no-reload", is_flag=True, help="Do not take over changes of the app's files while the host runs.")
+@click.option(
+    "--debug",
+    "debug_port",
+    type=click.IntRange(1, 65535),
+    is_flag=False,
+    flag_value=DEBUG_PORT,
+    metavar="[PORT]",
+    help=f"Let a debugger attach to the app on 127.0.0.1 ({DEBUG_PORT}); the app needs debugpy.",
+)
+@click.option("--debug-wait", is_flag=True, help="Load the app only when a debugger has attached.")
+@click.option(
+    "--language-worker",
+    metavar="ARGUMENTS",
+    help='Arguments of the app\'s interpreter, such as "-m debugpy --listen 127.0.0.1:5678".',
+)
+@click.option("--enable-auth", "--enableauth", is_flag=True, help="Ask callers for keys, as Azure does.")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
 @click.pass_context
@@ -105,7 +121,17 @@ def start(ctx: click.Context, **options: Any) -> int:
     return _run(
         Path(script_root) if script_root else Path.cwd(),
         overrides,
-        StartOptions(azurite=azurite, python=Path(python).absolute() if python else None, verbose=verbose),
+        StartOptions(
+            azurite=azurite,
+            python=Path(python).absolute() if python else None,
+            verbose=verbose,
+            reload=not options["no_reload"],
+            overrides=overrides,
+            enable_auth=options["enable_auth"],
+            debug_port=options["debug_port"] or (DEBUG_PORT if options["debug_wait"] else None),
+            debug_wait=options["debug_wait"],
+            worker_arguments=options["language_worker"],
+        ),
         mode=options["output"],
         debug=debug,
         ignored=ctx.meta.get("ignored", []),

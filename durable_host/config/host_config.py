@@ -101,6 +101,13 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
     )
 
 
+def pinned(config: HostConfig, port: int) -> HostConfig:
+    """The configuration with the port that is really listened on."""
+    values = {**config.settings.environment(), "WEBSITE_HOSTNAME": f"localhost:{port}"}
+    settings = AppSettings(values, config.settings.local_names)
+    return msgspec.structs.replace(config, port=port, settings=settings)
+
+
 def _settings(
     root: Path, local: LocalSettings, environ: Mapping[str, str], port: int, warnings: list[str]
 ) -> AppSettings:

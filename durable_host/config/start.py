@@ -8,6 +8,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from durable_host.config.log_levels import LogLevels
+from durable_host.config.overrides import Overrides
+
 AzuriteMode = Literal["auto", "docker", "off"]
 
 
@@ -57,6 +60,10 @@ class Presenter(Protocol):
         """The host is ready."""
         ...
 
+    def reconfigured(self, levels: LogLevels) -> None:
+        """host.json has changed while the host runs: these are the log levels now."""
+        ...
+
 
 class SilentPresenter:
     """Shows nothing: for embedding the host in a program or test."""
@@ -64,6 +71,8 @@ class SilentPresenter:
     def progress(self, text: str) -> None: ...
 
     def started(self, summary: StartSummary) -> None: ...
+
+    def reconfigured(self, levels: LogLevels) -> None: ...
 
 
 class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,4 +82,16 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     python: Path | None = None
     """Interpreter of the app; None: VIRTUAL_ENV, then `.venv` in the app, then the host's own."""
     verbose: bool = False
+    reload: bool = True
+    """Take over changes of the app's files while the host runs."""
+    overrides: Overrides = Overrides()
+    """What the command line says of the configuration, for reading it again."""
+    enable_auth: bool = False
+    """Callers need keys."""
+    debug_port: int | None = None
+    """A debugger can attach to the worker there."""
+    debug_wait: bool = False
+    """The app is loaded only when a debugger has attached."""
+    worker_arguments: str | None = None
+    """Further arguments of the worker's interpreter, as one text."""
     presenter: Presenter = SilentPresenter()

@@ -5,7 +5,7 @@ Source: spec/functions-host.md, sections 2, 6.7 and 8.4.
 
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -48,8 +48,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 class Invoker:
     """Runs functions for the triggers. Shared by all of them; holds no state of an invocation.
 
-    After a reload (`adopt`) the triggers go on with the functions that they know: what runs is the function that has
-    the name now.
+    `running` counts the attempts that run now. After a reload (`adopt`) the triggers go on with the functions that
+    they know: what runs is the function that has the name now.
     """
 
     def __init__(
@@ -64,6 +64,8 @@ class Invoker:
     ) -> None:
         self._pool = pool
         self._clock = clock or SystemClock()
+        self._present = 0
+        self.running = 0
         self._pipeline = Pipeline(
             bindings=bindings,
             functions={function.name: function for function in functions},
@@ -74,6 +76,11 @@ class Invoker:
     def adopt(self, pipeline: Pipeline) -> None:
         """Calls that begin from now on go through `pipeline`; see `WorkerPool.adopt`."""
         self._pipeline = pipeline
+
+    @property
+    def waiting(self) -> int:
+        """Invocations that wait for their next attempt."""
+        return self._present - self.running
 
     def held(self) -> AbstractContextManager[Workers]:
         """Keep the current workers for a call of a function as they have it, while its input is still read."""
@@ -117,9 +124,19 @@ class Invoker:
                 return await self._run(attempt, now, self._pool.current, reason, details)
             return await self._run(attempt, pipeline, workers or self._pool.current, reason, details)
 
+        self._present += 1
+        try:
+            return await self._try(attempt, pipeline, run, spans.Parent(trace_parent, trace_state))
+        finally:
+            self._present -= 1
+
+    async def _try(
+        self, attempt: Attempt, pipeline: Pipeline, run: Callable[[Attempt], Awaitable[Outcome]], parent: spans.Parent
+    ) -> Outcome:
+        function = attempt.function
         policy = function.retry or pipeline.default_retry
         tags = {"faas.name": function.name, "faas.invocation_id": attempt.invocation_id}
-        with spans.span(function.name, "server", spans.Parent(trace_parent, trace_state), tags) as span:
+        with spans.span(function.name, "server", parent, tags) as span:
             if span is not None:
                 attempt = msgspec.structs.replace(attempt, trace=Trace(span.header, span.state))
             if policy is None:
@@ -129,10 +146,14 @@ class Invoker:
     async def _run(
         self, attempt: Attempt, pipeline: Pipeline, workers: Workers, reason: str, details: str | None
     ) -> Outcome:
-        with workers.held():
-            async with logged(attempt, reason, details):
-                timeout = pipeline.function_timeout
-                response = await run_attempt(attempt, self._pool, workers, pipeline.bindings, timeout)
+        self.running += 1
+        try:
+            with workers.held():
+                async with logged(attempt, reason, details):
+                    timeout = pipeline.function_timeout
+                    response = await run_attempt(attempt, self._pool, workers, pipeline.bindings, timeout)
+        finally:
+            self.running -= 1
         return Outcome(
             invocation_id=attempt.invocation_id, return_value=response.return_value, outputs=response.outputs
         )

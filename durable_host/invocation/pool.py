@@ -41,6 +41,11 @@ class WorkerPool:
         """What the current workers found in the app."""
         return self.current.index
 
+    @property
+    def has_debugger(self) -> bool:
+        """True when a debugger may attach to a worker, so that calls take as long as they like."""
+        return self._options.debugger is not None
+
     async def start(self) -> IndexResult:
         """Start the first process and index the app; further processes come up in the background.
 

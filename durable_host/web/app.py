@@ -4,43 +4,62 @@ Source: spec/functions-host.md, sections 3.1, 3.7, 3.8 and 7. Built-in routes co
 after them.
 """
 
-from collections.abc import Callable
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from durable_host.durable.api import DurableHttpApi, raw_tail
 from durable_host.durable.api.payload import WEBHOOK_PATH
+from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
 from durable_host.triggers.blob.webhook import BlobWebhook
 from durable_host.triggers.http.cors import CorsPolicy
+from durable_host.triggers.http.routes import RouteMatch
 from durable_host.triggers.http.trigger import HttpTrigger
-from durable_host.web.admin import AdminApi
+from durable_host.web.admin import AdminApi, is_for_anybody
+from durable_host.web.keys import Access, KeysUnavailable
 from durable_host.web.local_only import is_local_request
 
+_log = logging.getLogger("Host.Triggers.Http")
+
 DEFAULT_BODY_LIMIT = 104_857_600
+DURABLE_KEY = "durabletask_extension"
+BLOBS_KEY = "blobs_extension"
 
 
 class Front:
-    """Everything behind the host's port."""
+    """Everything behind the host's port. `adopt` says what functions there are; until then there are none.
+
+    With `access` callers need keys. While `offline_page` is set, it is the answer for all functions.
+    """
 
     def __init__(
         self,
-        http: HttpTrigger,
         admin: AdminApi,
-        durable: DurableHttpApi | None,
         *,
-        blobs: BlobWebhook | None = None,
         home: Callable[[], str | None],
         cors: CorsPolicy | None,
+        access: Access | None = None,
         body_limit: int = DEFAULT_BODY_LIMIT,
     ) -> None:
-        self._http = http
+        self.offline_page: bytes | None = None
+        self._http: HttpTrigger | None = None
+        self._durable: DurableHttpApi | None = None
+        self._blobs: BlobWebhook | None = None
         self._admin = admin
-        self._durable = durable
-        self._blobs = blobs
         self._home = home
         self._cors = cors
+        self._access = access
         self._body_limit = body_limit
+        self._running = 0
+        self._idle = asyncio.Event()
+
+    def adopt(self, http: HttpTrigger, durable: DurableHttpApi | None, blobs: BlobWebhook | None) -> None:
+        """Requests that come from now on are for these; running ones end as they began."""
+        self._http, self._durable, self._blobs = http, durable, blobs
 
     def application(self) -> web.Application:
         """One route and no middleware, so that a function call pays for nothing else."""
@@ -48,18 +67,50 @@ class Front:
         application.router.add_route("*", "/{tail:.*}", self.handle if self._cors is None else self._handle_cors)
         return application
 
+    @property
+    def running_requests(self) -> int:
+        """Requests that functions work on now."""
+        return self._running
+
+    async def drain(self, grace: float) -> None:
+        """Wait until no function works on a request, at most `grace` seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while self._running:
+                    self._idle.clear()
+                    await self._idle.wait()
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
         head = path[:9].lower()
         if head.startswith(("/admin/", "/runtime/")):
             return await self._built_in(request, path)
-        match = self._http.match(request.method, path)
+        if self.offline_page is not None:
+            return web.Response(status=503, body=self.offline_page, content_type="text/html")
+        match = self._http.match(request.method, path) if self._http is not None else None
         if match is not None:
-            return await self._http.handle(request, match)
+            return await self._function(request, match)
         if path == "/" and request.method in ("GET", "HEAD"):
             page = self._home()
             return web.Response(status=204) if page is None else web.Response(text=page, content_type="text/html")
         return web.Response(status=404)
+
+    async def _function(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.StreamResponse:
+        http, access = self._http, self._access
+        assert http is not None
+        self._running += 1
+        try:
+            if access is None:
+                return await http.handle(request, match)
+            with http.held() as workers:
+                refusal = await _refusal(access.allows(request, match.route.target))
+                if refusal is None and http.is_disabled(match.route.target) and not await access.is_admin(request):
+                    return web.Response(status=404)
+                return refusal or await http.handle(request, match, workers)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
 
     async def _handle_cors(self, request: web.Request) -> web.StreamResponse:
         assert self._cors is not None
@@ -74,11 +125,32 @@ class Front:
         if not is_local_request(request):
             return web.json_response({"Message": "Only local callers may use the management API."}, status=403)
         if path[: len(WEBHOOK_PATH)].lower() == WEBHOOK_PATH and path[len(WEBHOOK_PATH) :][:1] in ("", "/"):
-            if self._durable is None:
-                return web.Response(status=404)
+            refusal = await self._refusal_of_extension(request, DURABLE_KEY)
+            if refusal is not None or self._durable is None:
+                return refusal or web.Response(status=404)
             return await self._durable.handle(request, raw_tail(request, WEBHOOK_PATH), "webhook")
         if self._blobs is not None and path.rstrip("/").lower() == BLOBS_PATH:
-            return await self._blobs.handle(request)
+            refusal = await self._refusal_of_extension(request, BLOBS_KEY)
+            return refusal or await self._blobs.handle(request)
         if path[:7].lower() == "/admin/":
-            return await self._admin.handle(request, [part for part in path[7:].split("/") if part])
+            segments = [part for part in path[7:].split("/") if part]
+            if self._access is not None and not is_for_anybody(segments):
+                refusal = await _refusal(self._access.is_admin(request))
+                if refusal is not None:
+                    return refusal
+            return await self._admin.handle(request, segments)
         return web.Response(status=404)
+
+    async def _refusal_of_extension(self, request: web.Request, system_key: str) -> web.Response | None:
+        if self._access is None:
+            return None
+        return await _refusal(self._access.allows_extension(request, system_key))
+
+
+async def _refusal(allowed: Awaitable[bool]) -> web.Response | None:
+    """What to answer a caller that may not do what it wants."""
+    try:
+        return None if await allowed else web.Response(status=401)
+    except KeysUnavailable as error:
+        _log.error("%s %s", error, error.cause or "")
+        return web.Response(status=503)

@@ -34,9 +34,13 @@ class Start(Protocol):
 class ManualInvocation:
     """`starts` by trigger type in lower case. Owns the calls that nobody waits for."""
 
-    def __init__(self, starts: Mapping[str, Start]) -> None:
-        self._starts = starts
+    def __init__(self) -> None:
+        self._starts: Mapping[str, Start] = {}
         self._running: set[asyncio.Task[Outcome]] = set()
+
+    def adopt(self, starts: Mapping[str, Start]) -> None:
+        """How functions are started from now on."""
+        self._starts = starts
 
     async def handle(self, request: web.Request, function: DescribedFunction) -> web.Response:
         """202, or with `?wait=true` 200 and the outcome."""

@@ -4,9 +4,9 @@ Source: spec/functions-host.md, sections 3.2 to 3.5 and 3.8.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
 from aiohttp import web
@@ -17,6 +17,7 @@ from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.workers import Workers
 from durable_host.triggers.http.failure import failure_reply
 from durable_host.triggers.http.outcome import function_reply
 from durable_host.triggers.http.reply import InvalidReply, Reply
@@ -31,16 +32,24 @@ _PLAIN_BINDINGS = frozenset({"http", "durableclient", "orchestrationclient"})
 
 
 class HttpTrigger:
-    """The HTTP functions of an app behind their routes. `explain` puts the error into the body of a 500."""
+    """The HTTP functions of an app behind their routes. `explain` puts the error into the body of a 500.
+
+    Functions that are `disabled` answer administrators, which all callers are where no keys are asked for.
+    """
 
     def __init__(
-        self, functions: Iterable[FunctionMetadata], invoker: Invoker, options: HttpOptions, *, explain: bool
+        self,
+        functions: Iterable[FunctionMetadata],
+        invoker: Invoker,
+        options: HttpOptions,
+        *,
+        explain: bool,
+        disabled: Iterable[str] = (),
     ) -> None:
         self._invoker = invoker
         self._explain = explain
+        self._disabled = frozenset(disabled)
         self._extra_headers = (*options.custom_headers, *_hsts(options))
-        self._running = 0
-        self._idle = asyncio.Event()
         self._throttle = Throttle(options.max_concurrent_requests, options.max_outstanding_requests)
         self.routes = RouteTable((_declaration(function) for function in functions), options.route_prefix)
         for hidden, other in self.routes.hidden.items():
@@ -55,30 +64,26 @@ class HttpTrigger:
     def match(self, method: str, raw_path: str) -> RouteMatch[FunctionMetadata] | None:
         return self.routes.match(method, raw_path)
 
-    async def handle(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.Response:
+    def held(self) -> AbstractContextManager[Workers]:
+        """The workers of these functions, for a request that is not handed to `handle` at once."""
+        return self._invoker.held()
+
+    def is_disabled(self, function: FunctionMetadata) -> bool:
+        return function.name in self._disabled
+
+    async def handle(
+        self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers | None = None
+    ) -> web.Response:
         """Run the function and make its response; 413 for a body over the limit, 429 when there is too much to do."""
-        self._running += 1
-        try:
+        with workers.held() if workers is not None else self._invoker.held() as held:
             if not self._throttle.is_limited:
-                return await self._run(request, match)
+                return await self._run(request, match, held)
             if not self._throttle.admits():
                 return web.Response(status=429, headers={"X-FUNCTION-SCALEOUT": "1"})
             async with self._throttle:
-                return await self._run(request, match)
-        finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
+                return await self._run(request, match, held)
 
-    async def drain(self, grace: float) -> None:
-        """Wait until no request runs, at most `grace` seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                while self._running:
-                    self._idle.clear()
-                    await self._idle.wait()
-
-    async def _run(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.Response:
+    async def _run(self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers) -> web.Response:
         function = match.route.target
         try:
             data = await read_request(request, match.values)
@@ -96,6 +101,7 @@ class HttpTrigger:
                 reason=REASON,
                 trace_parent=data.headers.get("traceparent"),
                 trace_state=data.headers.get("tracestate"),
+                workers=workers,
             )
             return self._response(function_reply(function, outcome.return_value, outcome.outputs))
         except FunctionFailed as error:

@@ -1,0 +1,115 @@
+"""The app as the host serves it at one time: its functions with routes, listeners and ways to start them by hand.
+
+Made from what the worker found; a reload makes another one and puts it in the place of this.
+"""
+
+import logging
+from collections.abc import Mapping
+
+import msgspec
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_signals import BlobSignals
+from durable_host.bindings.durable_client import DurableClientInput, Payload
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.clock import SystemClock
+from durable_host.config import HostConfig
+from durable_host.host_bindings import binding_registry
+from durable_host.host_functions import AppFunctions, app_functions
+from durable_host.host_starts import manual_starts
+from durable_host.host_triggers import AppTriggers, app_triggers
+from durable_host.invocation.errors import AppError
+from durable_host.invocation.invoker import Invoker, Pipeline
+from durable_host.invocation.metadata import IndexResult
+from durable_host.triggers.http.trigger import HttpTrigger
+from durable_host.web.manual import Start
+
+_log = logging.getLogger("Host.Startup")
+
+
+class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
+    """`triggers` do not listen by themselves, see `Listeners`."""
+
+    config: HostConfig
+    index: IndexResult
+    accounts: Accounts
+    functions: AppFunctions
+    pipeline: Pipeline
+    http: HttpTrigger
+    triggers: AppTriggers
+    starts: Mapping[str, Start]
+
+
+class AppParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What all states of an app have in common. `has_debugger`: calls may take as long as they like."""
+
+    invoker: Invoker
+    accounts: Accounts
+    signals: QueueSignals
+    blob_signals: BlobSignals
+    client_payload: Payload
+    has_debugger: bool = False
+
+
+def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> ServedApp:
+    """Nothing is served yet. Raises AppError for an app of an SDK that this host does not speak with."""
+    if index.requires_grpc:
+        raise _needs_grpc(index)
+    accounts = parts.accounts.renewed(config.settings)
+    client = DurableClientInput(parts.client_payload)
+    registry = binding_registry(accounts, parts.signals, parts.blob_signals, config.host.queues, client)
+    functions = app_functions(index, config, registry.serves)
+    candidates = (*functions.of_trigger("httptrigger"), *functions.disabled_of_trigger("httptrigger"))
+    http = HttpTrigger(
+        candidates,
+        parts.invoker,
+        config.host.http,
+        explain=_explains_errors(config),
+        disabled=(function.name for function in functions.disabled),
+    )
+    functions = functions.with_errors(http.routes.errors)
+    return ServedApp(
+        config=config,
+        index=index,
+        accounts=accounts,
+        functions=functions,
+        pipeline=Pipeline(
+            bindings=registry,
+            functions={function.name: function for function in (*functions.served, *functions.disabled)},
+            default_retry=config.host.retry,
+            function_timeout=None if parts.has_debugger else config.host.function_timeout,
+        ),
+        http=http,
+        triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals),
+        starts=manual_starts(parts.invoker, SystemClock(), accounts, config.settings),
+    )
+
+
+def report_problems(app: ServedApp) -> None:
+    """Log what does not run, and why."""
+    for warning in app.index.warnings:
+        _log.warning("%s", warning)
+    for problem in app.functions.errors:
+        _log.error("The '%s' function is in error: %s", problem.function, problem.message)
+    for name, reason in app.functions.not_served.items():
+        _log.warning("The function '%s' does not run here: %s", name, reason)
+    if not app.functions.all and not app.functions.errors:
+        _log.warning("No functions were found in %s.", app.config.root)
+
+
+def _explains_errors(config: HostConfig) -> bool:
+    """A failing function's error goes into the 500 unless it is switched off, or others can reach this host."""
+    setting = config.settings.get("DURABLE_HOST_ERROR_DETAILS", "").lower()
+    if setting:
+        return setting in ("1", "true")
+    return config.address in ("127.0.0.1", "localhost", "::1")
+
+
+def _needs_grpc(index: IndexResult) -> AppError:
+    version = index.sdk_versions.get("azure-functions-durable", "2.x")
+    return AppError(
+        f"This app uses azure-functions-durable {version}, whose protocol this host does not speak.",
+        cause="Its functions ask for the gRPC protocol of the 2.x SDK (durableRequiresGrpc).",
+        remedy='Install the 1.x SDK into the app\'s environment: pip install "azure-functions-durable<2"',
+        code="DH6010",
+    )

@@ -1,0 +1,138 @@
+"""Which files of an app matter to the running host, and notice of their changes.
+
+Source: spec/functions-host.md, sections 2.10 and 10 (17). Environments, caches, tests and what tools write are left
+out.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import aclosing, suppress
+from pathlib import Path, PurePath
+
+import msgspec
+
+_log = logging.getLogger("Host.Startup")
+
+SETTINGS_FILE = "local.settings.json"
+OFFLINE_FILE = "app_offline.htm"
+_EVERYWHERE = frozenset({"host.json", "function.json"})
+_AT_TOP = frozenset({SETTINGS_FILE, OFFLINE_FILE})
+_LEFT_OUT = frozenset(
+    {"venv", "env", "node_modules", "site-packages", "tests", "test", "__blobstorage__", "__queuestorage__"}
+)
+QUIET_MILLISECONDS = 60
+LONGEST_MILLISECONDS = 300
+CHECK_MILLISECONDS = 2000
+
+FileTimes = dict[Path, tuple[int, int]]
+
+
+class WatchRules(msgspec.Struct, frozen=True):
+    """`files` and `directories` are `watchFiles` and `watchDirectories` of host.json."""
+
+    root: Path
+    files: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+
+    def matters(self, path: PurePath) -> bool:
+        """Whether a change of this file has to be taken over."""
+        try:
+            relative = path.relative_to(self.root)
+        except ValueError:
+            return False
+        parts = relative.parts
+        if len(parts) > 1 and parts[0] in self.directories:
+            return True
+        if any(is_left_out(part) for part in parts[:-1]):
+            return False
+        name = relative.name
+        is_at_top = len(parts) == 1
+        return relative.suffix == ".py" or name in _EVERYWHERE or name in self.files or (is_at_top and name in _AT_TOP)
+
+    def is_watched(self, folder: Path) -> bool:
+        """Whether something in this folder can matter."""
+        return folder.is_dir() and folder in self.folders()
+
+    def file_times(self) -> FileTimes:
+        """All files that matter, with the time of their last change and their size."""
+        found: FileTimes = {}
+        for folder in self.folders():
+            with suppress(OSError):
+                for entry in os.scandir(folder):
+                    if self.matters(path := Path(entry.path)) and entry.is_file():
+                        status = entry.stat()
+                        found[path] = (status.st_mtime_ns, status.st_size)
+        return found
+
+    def folders(self) -> list[Path]:
+        """All folders in which something can matter."""
+        found: list[Path] = []
+        seen: set[str] = set()
+        for folder, below, files in os.walk(self.root, followlinks=True):
+            real = os.path.realpath(folder)
+            is_chosen = Path(folder).relative_to(self.root).parts[:1] in [(name,) for name in self.directories]
+            if real in seen or ("pyvenv.cfg" in files and folder != str(self.root)):
+                below.clear()
+                continue
+            seen.add(real)
+            found.append(Path(folder))
+            is_top = folder == str(self.root)
+            below[:] = [
+                name for name in below if is_chosen or not is_left_out(name) or (is_top and name in self.directories)
+            ]
+        return found
+
+
+def is_left_out(folder: str) -> bool:
+    """Environments, caches, tests, and everything that begins with a dot."""
+    return folder.startswith((".", "__pycache__")) or folder in _LEFT_OUT
+
+
+async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event) -> AsyncIterator[list[Path]]:
+    """Files that matter and have changed since `known`, were added or deleted; once nothing has been written for a
+    moment. Ends when `stopping` is set, and when the system cannot watch files.
+    """
+    from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
+
+    while not stopping.is_set():
+        folders = rules.folders()
+        is_fresh = True
+        try:
+            async with aclosing(
+                awatch(
+                    *folders,
+                    watch_filter=None,
+                    step=QUIET_MILLISECONDS,
+                    debounce=LONGEST_MILLISECONDS,
+                    rust_timeout=CHECK_MILLISECONDS,
+                    yield_on_timeout=True,
+                    stop_event=stopping,
+                    recursive=False,
+                    ignore_permission_denied=True,
+                )
+            ) as watching:
+                async for batch in watching:
+                    paths = {Path(path) for _, path in batch}
+                    has_new_folders = any(path not in folders and rules.is_watched(path) for path in paths)
+                    # What happened before the watch began was not noticed.
+                    if not (is_fresh or has_new_folders or any(map(rules.matters, paths))):
+                        continue
+                    is_fresh, before, known = False, known, rules.file_times()
+                    if found := differences(before, known):
+                        yield found
+                    if has_new_folders:
+                        break
+        except OSError as error:
+            _log.warning(
+                "Changes of the app's files are not noticed: %s. Restart the host to take them over, or set "
+                "WATCHFILES_FORCE_POLLING=true.",
+                error,
+            )
+            return
+
+
+def differences(before: FileTimes, after: FileTimes) -> list[Path]:
+    """Files that are new, gone or changed."""
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))

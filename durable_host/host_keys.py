@@ -1,0 +1,26 @@
+"""Where this host keeps its keys.
+
+Source: spec/functions-host.md, section 9.
+"""
+
+import platform
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.config import HostConfig
+from durable_host.host_id import host_id_of, instance_id
+from durable_host.host_triggers import host_account
+from durable_host.storage.azurite import is_local_development
+from durable_host.web.keys import BlobKeys, FileKeys, KeyRing
+from durable_host.web.keys.repository import temporary_folder
+
+
+def key_ring(config: HostConfig, accounts: Accounts, *, is_storage_up: bool) -> KeyRing:
+    """In the host's account; in files where there is none, where files are asked for, and where nothing else needs
+    the development account.
+    """
+    host_id, account = host_id_of(config.root, config.settings), host_account(accounts)
+    instance = instance_id(platform.node())
+    in_files = config.settings.get("AzureWebJobsSecretStorageType", "").lower() == "files"
+    if account is None or in_files or (is_local_development(account.connection) and not is_storage_up):
+        return KeyRing(FileKeys(temporary_folder(host_id)), instance)
+    return KeyRing(BlobKeys(account.blobs, host_id), instance)

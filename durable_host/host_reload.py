@@ -1,0 +1,190 @@
+"""Takes over changes of the app's files while the host runs.
+
+Source: spec/functions-host.md, section 2.10. The worker loads the changed app beside the running one; when that works,
+the new one takes the place of the old, and when it does not, the old one goes on.
+"""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from durable_host.config import HostConfig, load
+from durable_host.config.host_config import HOST_JSON, pinned
+from durable_host.errors import ConfigurationError, HostError
+from durable_host.host_app import ServedApp, report_problems
+from durable_host.host_files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
+from durable_host.host_worker import WORKER_STARTED, worker_options
+from durable_host.invocation.metadata import FunctionMetadata
+
+if TYPE_CHECKING:
+    from durable_host.host_services import Services
+
+_log = logging.getLogger("Host.Startup")
+_worker_log = logging.getLogger("Host.Worker")
+
+_SHOWN_NAMES = 3
+
+
+class Reloader:
+    """Watches the files of the app from `start` to `stop`, and reloads it on request; one reload at a time."""
+
+    def __init__(self, services: "Services", config: HostConfig) -> None:
+        self._services = services
+        self._stopping = threading.Event()
+        self._requests: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._known_files = _watch_rules(config).file_times() if services.options.reload else {}
+
+    def start(self) -> None:
+        self._tasks.append(asyncio.create_task(self._serve_requests()))
+        config = self._services.app.config
+        if self._services.options.reload and config.host.file_watching_enabled:
+            self._tasks.append(asyncio.create_task(self._watch(config)))
+
+    async def stop(self) -> None:
+        """A reload that is under way is given up."""
+        self._stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def request(self, reason: str, *, with_configuration: bool = True) -> None:
+        """Reload in the background; `reason` is shown."""
+        self._requests.put_nowait((reason, with_configuration))
+
+    async def _watch(self, config: HostConfig) -> None:
+        rules = _watch_rules(config)
+        async for paths in changes(rules, self._known_files, self._stopping):
+            names = [path.relative_to(config.root) for path in paths]
+            if Path(OFFLINE_FILE) in names:
+                names.remove(Path(OFFLINE_FILE))
+                self._services.check_offline()
+            if names:
+                is_configured = any(name in (Path(HOST_JSON), Path(SETTINGS_FILE)) for name in names)
+                self.request(f"{_enumerated(map(str, names))} changed", with_configuration=is_configured)
+
+    async def _serve_requests(self) -> None:
+        while True:
+            reason, with_configuration = await self._requests.get()
+            while not self._requests.empty():
+                other, also = self._requests.get_nowait()
+                reason, with_configuration = f"{reason}; {other}", with_configuration or also
+            try:
+                await self._reload(reason, with_configuration)
+            except Exception:
+                _log.exception("The app could not be reloaded; it goes on as it was")
+
+    async def _reload(self, reason: str, with_configuration: bool) -> None:
+        services, began = self._services, time.monotonic()
+        services.options.presenter.progress(f"{reason}, reloading ...")
+        try:
+            old = services.app
+            config = self._configuration(old.config) if with_configuration else old.config
+            app = await self._replace(config)
+        except HostError as error:
+            _log.error("%s", _told(error))
+            return
+        report_problems(app)
+        try:
+            await services.serve_durable()
+        except HostError as error:
+            _log.error("%s", _told(error))
+        services.listen()
+        _worker_log.info(WORKER_STARTED)
+        services.options.presenter.progress(f"Reloaded in {time.monotonic() - began:.1f} s: {_difference(old, app)}")
+        if left := needs_restart(old.config, config, has_durable=services.has_durable):
+            _log.warning("Restart the host to take over what has changed in %s.", _enumerated(left))
+
+    async def _replace(self, config: HostConfig) -> ServedApp:
+        services = self._services
+        workers = await services.pool.prepare(worker_options(config, services.options))
+        if workers.index.failure is not None:
+            raise workers.index.failure
+        try:
+            app = await services.prepare(config, workers.index)
+        except BaseException:
+            await workers.stop(0)
+            raise
+        services.take_over(app, workers)
+        services.options.presenter.reconfigured(config.host.logging)
+        return app
+
+    def _configuration(self, old: HostConfig) -> HostConfig:
+        """As it is in the files now. Raises ConfigurationError."""
+        path = old.root / HOST_JSON
+        if not path.is_file() or not path.read_text("utf-8-sig", "replace").strip():
+            raise ConfigurationError(f"{HOST_JSON} is missing or empty.", code="DH1002")
+        config = load(old.root, environ=os.environ, overrides=self._services.options.overrides)
+        for warning in set(config.warnings) - set(old.warnings):
+            _log.warning("%s", warning)
+        return config if config.port else pinned(config, old.port)
+
+
+def _watch_rules(config: HostConfig) -> WatchRules:
+    return WatchRules(config.root, config.host.watch_files, config.host.watch_directories)
+
+
+def needs_restart(old: HostConfig, new: HostConfig, *, has_durable: bool) -> list[str]:
+    """Names of changed settings that the running host goes on without."""
+    pairs: Sequence[tuple[str, object, object]] = [
+        ("Host.LocalHttpPort", old.port, new.port),
+        ("Host.LocalHttpAddress", old.address, new.address),
+        ("Host.CORS", old.cors, new.cors),
+        ("Host.CORSCredentials", old.cors_credentials, new.cors_credentials),
+        ("fileWatchingEnabled", old.host.file_watching_enabled, new.host.file_watching_enabled),
+        ("watchFiles", old.host.watch_files, new.host.watch_files),
+        ("watchDirectories", old.host.watch_directories, new.host.watch_directories),
+        ("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", _setting(old, _BODY_LIMIT), _setting(new, _BODY_LIMIT)),
+    ]
+    if has_durable:
+        hub = new.host.durable.storage.connection_name
+        names = {"AzureWebJobsStorage", hub, f"AzureWebJobs{hub}"}
+        pairs = [
+            *pairs,
+            ("extensions.durableTask", old.host.durable, new.host.durable),
+            *((name, _setting(old, name), _setting(new, name)) for name in sorted(names)),
+        ]
+    return [name for name, before, after in pairs if before != after]
+
+
+_BODY_LIMIT = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+
+
+def _setting(config: HostConfig, name: str) -> str | None:
+    return config.settings.get(name)
+
+
+def _told(error: HostError) -> str:
+    told = [error.message, error.cause, error.remedy, "The app goes on as it was before the change."]
+    return "\n".join(line for line in told if line)
+
+
+def _difference(old: ServedApp, new: ServedApp) -> str:
+    before = {function.name: function for function in old.functions.all}
+    after = {function.name: function for function in new.functions.all}
+    parts = [
+        f"{word} {_enumerated(names)}"
+        for word, names in (
+            ("new", after.keys() - before.keys()),
+            ("gone", before.keys() - after.keys()),
+            ("changed", {name for name in after.keys() & before.keys() if _differs(before[name], after[name])}),
+        )
+        if names
+    ]
+    count = len(new.functions.all)
+    return ", ".join([f"{count} function{'' if count == 1 else 's'}", *parts]) + "."
+
+
+def _differs(one: FunctionMetadata, other: FunctionMetadata) -> bool:
+    return one.bindings != other.bindings or one.retry != other.retry
+
+
+def _enumerated(names: Iterable[str]) -> str:
+    known = sorted(names)
+    shown = ", ".join(known[:_SHOWN_NAMES])
+    return shown if len(known) <= _SHOWN_NAMES else f"{shown} and {len(known) - _SHOWN_NAMES} more"

@@ -1,0 +1,72 @@
+"""Sees to it that the storage which an app needs answers: starts Azurite for development accounts."""
+
+import logging
+from pathlib import Path
+
+from durable_host.config import StartOptions
+from durable_host.config.connection import Connection
+from durable_host.host_app import ServedApp
+from durable_host.host_azurite import OwnAzurite
+from durable_host.host_hub import uses_sqlite
+from durable_host.host_triggers import host_account
+from durable_host.storage.azurite import AzuriteError, is_local_development
+
+_log = logging.getLogger("Host.Startup")
+
+
+class HostStorage:
+    """Owner of the Azurite that this host started, if it did."""
+
+    def __init__(self, options: StartOptions, root: Path) -> None:
+        self._options = options
+        self._root = root
+        self._azurite: OwnAzurite | None = None
+
+    @property
+    def was_started(self) -> bool:
+        """True when this host has started the Azurite that it uses."""
+        return self._azurite is not None and self._azurite.was_started
+
+    @property
+    def is_ensured(self) -> bool:
+        """True when the development account was needed, and answers."""
+        return self._azurite is not None
+
+    async def ensure_for(self, app: ServedApp) -> None:
+        """Raises AzuriteError, ConnectionMissing."""
+        names = set(app.functions.connection_names)
+        if app.functions.use_durable and not uses_sqlite(app.config):
+            names.add(app.config.host.durable.storage.connection_name)
+        for name in sorted(names):
+            await self._ensure(app.accounts.account(name).connection)
+        account = host_account(app.accounts)
+        if account is None:
+            return
+        if self._options.enable_auth:
+            await self._ensure(account.connection)
+        elif app.functions.of_trigger("timertrigger"):
+            try:
+                await self._ensure(account.connection)
+            except AzuriteError as error:
+                _log.warning("Timers start without storage. %s %s", error, error.remedy or "")
+
+    async def stop(self) -> None:
+        """End the Azurite of this host."""
+        if self._azurite is not None:
+            await self._azurite.stop()
+
+    def kill(self) -> None:
+        """Azurite saves and ends by itself; a container does not."""
+        if self._azurite is not None:
+            self._azurite.stop_container()
+
+    async def _ensure(self, connection: Connection) -> None:
+        if not is_local_development(connection) or self._azurite is not None:
+            return
+        azurite = OwnAzurite(connection, self._options.azurite, self._root, self._options.presenter.progress)
+        self._azurite = azurite
+        try:
+            await azurite.ensure()
+        except AzuriteError:
+            self._azurite = None
+            raise

@@ -1,0 +1,50 @@
+"""The app's durable functions behind a fixed front: a reload puts the new code in, the runtime goes on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from durable_host.durable.sdk.port import (
+    ActivityOutcome,
+    EntityAnswer,
+    EntityBatch,
+    OrchestratorAnswer,
+    OrchestratorTurn,
+    UserCode,
+)
+
+
+class ReplaceableUserCode:
+    """Implements `UserCode` by `code`. Live sessions belong to the code that made them and are not taken over."""
+
+    def __init__(self, code: UserCode) -> None:
+        self.code = code
+
+    def has_orchestrator(self, name: str) -> bool:
+        return self.code.has_orchestrator(name)
+
+    def has_activity(self, name: str) -> bool:
+        return self.code.has_activity(name)
+
+    def has_entity(self, name: str) -> bool:
+        return self.code.has_entity(name)
+
+    def orchestrator_names(self) -> Sequence[str]:
+        return self.code.orchestrator_names()
+
+    def activity_names(self) -> Sequence[str]:
+        return self.code.activity_names()
+
+    def entity_names(self) -> Sequence[str]:
+        return self.code.entity_names()
+
+    async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
+        return await self.code.run_orchestrator(turn)
+
+    def forget(self, instance_id: str, execution_id: str) -> None:
+        self.code.forget(instance_id, execution_id)
+
+    async def run_activity(self, name: str, input: str | None, **details: Any) -> ActivityOutcome:
+        return await self.code.run_activity(name, input, **details)
+
+    async def run_entity(self, batch: EntityBatch, **details: Any) -> EntityAnswer:
+        return await self.code.run_entity(batch, **details)

@@ -1,0 +1,178 @@
+"""Admin routes of the host itself: status, configuration, processes, restart, drain, on- and offline.
+
+Source: spec/functions-host.md, section 7.
+"""
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, cast
+
+import msgspec
+from aiohttp import web
+
+from durable_host import __version__
+
+HOST_VERSION = "4.1052.200.0"
+_LEVELS = {"trace": 5, "debug": 10, "information": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+class HostState(msgspec.Struct):
+    """What the status route tells; the composition root changes `state` and `errors`."""
+
+    host_id: str
+    state: str = "Starting"
+    errors: list[str] = []
+    started: float = msgspec.field(default_factory=time.monotonic)
+
+
+class HostControl(Protocol):
+    """What can be done to the running host."""
+
+    def restart(self) -> None:
+        """Load the app and its configuration anew, in the background."""
+        ...
+
+    def drain(self) -> None:
+        """Take no more events; what runs goes on. In the background."""
+        ...
+
+    def resume(self) -> None:
+        """Take events again. In the background."""
+        ...
+
+    def drain_status(self) -> tuple[str, int, int]:
+        """`Disabled`, `InProgress` or `Completed`; running invocations; those that wait for a retry."""
+        ...
+
+    def is_offline(self) -> bool: ...
+
+    def set_offline(self, offline: bool) -> None:
+        """Go off line, or on line again. Raises OSError."""
+        ...
+
+
+class HostRoutes:
+    """Answers everything below `/admin/host/` but for the keys."""
+
+    def __init__(
+        self,
+        state: HostState,
+        control: HostControl,
+        *,
+        root: str,
+        host_json: Callable[[], Mapping[str, Any]],
+        processes: Callable[[], Sequence[Mapping[str, Any]]],
+    ) -> None:
+        self._state = state
+        self._control = control
+        self._root = root
+        self._host_json = host_json
+        self._processes = processes
+
+    @property
+    def is_running(self) -> bool:
+        return self._state.state == "Running"
+
+    async def handle(self, request: web.Request, path: str) -> web.Response:
+        """`path` is below `/admin/host/`, in lower case."""
+        control = self._control
+        match request.method, path:
+            case "GET", "status":
+                return self._status()
+            case (("GET" | "POST"), "ping"):
+                return web.Response()
+            case "GET", "config":
+                return web.json_response(self._host_json())
+            case "GET", "processes":
+                return web.json_response({"processes": list(self._processes())})
+            case "POST", "synctriggers":
+                return web.json_response({"status": "success"})
+            case "POST", "restart":
+                control.restart()
+                return web.json_response(self._host_options())
+            case "POST", "drain":
+                control.drain()
+                return web.Response(status=202)
+            case "GET", "drain/status":
+                state, running, retries = control.drain_status()
+                answer = {"state": state, "outstandingInvocations": running, "outstandingRetries": retries}
+                return web.json_response(answer)
+            case "POST", "resume":
+                control.resume()
+                return web.json_response({"state": self._state.state})
+            case "PUT", "state":
+                return await self._set_state(request)
+            case "POST", "log":
+                return await self._log_entries(request)
+            case "POST", "debug":
+                return web.Response()
+            case "POST", "scale/status":
+                return web.json_response({"vote": "None", "targetWorkerCount": 1})
+            case _:
+                return web.Response(status=404)
+
+    def _status(self) -> web.Response:
+        state = self._state
+        answer: dict[str, Any] = {
+            "id": state.host_id,
+            "state": state.state,
+            "version": HOST_VERSION,
+            "versionDetails": f"{HOST_VERSION[:-2]}+durable-host-{__version__}",
+            "platformVersion": "",
+            "instanceId": "",
+            "computerName": platform.node() if platform.system() == "Windows" else "",
+            "processUptime": int((time.monotonic() - state.started) * 1000),
+            "functionAppContentEditingState": "Unknown",
+            "extensionBundle": self._host_json().get("extensionBundle"),
+        }
+        if state.errors:
+            answer["errors"] = list(state.errors)
+        return web.json_response(answer)
+
+    def _host_options(self) -> dict[str, Any]:
+        return {
+            "isSelfHost": True,
+            "scriptPath": self._root,
+            "logPath": None,
+            "secretsPath": None,
+            "testDataPath": None,
+            "isFileSystemReadOnly": False,
+            "isStandbyConfiguration": False,
+            "isDefaultHostConfig": False,
+            "hasParentScope": False,
+        }
+
+    async def _set_state(self, request: web.Request) -> web.Response:
+        wanted = await _json(request)
+        if not isinstance(wanted, str) or wanted.lower() not in ("running", "offline"):
+            return web.json_response({"Message": 'The body must be "running" or "offline".'}, status=400)
+        is_offline = wanted.lower() == "offline"
+        if is_offline == self._control.is_offline():
+            return web.Response()
+        try:
+            self._control.set_offline(is_offline)
+        except OSError as error:
+            return web.json_response({"Message": str(error)}, status=500)
+        return web.Response(status=202)
+
+    async def _log_entries(self, request: web.Request) -> web.Response:
+        entries = await _json(request)
+        if not isinstance(entries, list):
+            return web.json_response({"Message": "An array of log entry objects is expected."}, status=400)
+        for entry in cast("list[Any]", entries):
+            if isinstance(entry, dict):
+                members = {name.lower(): value for name, value in cast("dict[str, Any]", entry).items()}
+                level = _LEVELS.get(str(members.get("level", "")).lower(), logging.INFO)
+                category = str(members.get("source") or members.get("category") or "Host.General")
+                logging.getLogger(category).log(level, "%s", members.get("message") or "")
+        return web.Response()
+
+
+async def _json(request: web.Request) -> Any:
+    """None for a body that is no JSON."""
+    try:
+        return msgspec.json.decode(await request.read())
+    except msgspec.DecodeError:
+        return None

@@ -1,0 +1,123 @@
+"""Admin routes of the keys.
+
+Source: spec/functions-host.md, section 7.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from aiohttp import web
+
+from durable_host.web.keys.keyring import KeyRing
+from durable_host.web.keys.records import MASTER, HostKeys, new_key
+from durable_host.web.keys.repository import KeysUnavailable
+
+HOST_LISTS = frozenset({"keys", "functionkeys", "systemkeys"})
+_METHODS = ("GET", "PUT", "POST", "DELETE")
+
+
+Save = Callable[[dict[str, str]], Awaitable[None]]
+Answer = Callable[[web.Request, str, str | None], Awaitable[web.Response]]
+
+
+class _KeyBody(msgspec.Struct):
+    name: str | None = None
+    value: str | None = None
+
+
+class KeyRoutes:
+    """Answers `…/keys` and `…/keys/{key}`, of the host and of functions."""
+
+    def __init__(self, keys: KeyRing, base_url: str) -> None:
+        self._keys = keys
+        self._base_url = base_url
+        self._lock = asyncio.Lock()
+
+    async def of_host(self, request: web.Request, kind: str, name: str | None) -> web.Response:
+        """`kind` is one of HOST_LISTS in lower case."""
+        return await self._safely(self._of_host, request, kind, name)
+
+    async def of_function(self, request: web.Request, function: str, name: str | None) -> web.Response:
+        return await self._safely(self._of_function, request, function, name)
+
+    async def _safely(self, answer: Answer, request: web.Request, owner: str, name: str | None) -> web.Response:
+        if request.method not in (_METHODS if name else ("GET",)):
+            return web.Response(status=404)
+        try:
+            async with self._lock:
+                return await answer(request, owner, name)
+        except KeysUnavailable as error:
+            return web.json_response({"Message": f"{error} {error.cause or ''}".rstrip()}, status=503)
+
+    async def _of_host(self, request: web.Request, kind: str, name: str | None) -> web.Response:
+        keys = await self._keys.host()
+        known = keys.system_keys if kind == "systemkeys" else keys.function_keys
+        if name is None:
+            return self._listed(request, known)
+        if name.lower() == MASTER:
+            return await self._master(request, keys)
+
+        async def save(changed: dict[str, str]) -> None:
+            field = "system_keys" if kind == "systemkeys" else "function_keys"
+            await self._keys.put_host(msgspec.structs.replace(keys, **{field: changed}))
+
+        return await self._one(request, name, known, save)
+
+    async def _of_function(self, request: web.Request, function: str, name: str | None) -> web.Response:
+        known = await self._keys.function(function)
+        if name is None:
+            return self._listed(request, known)
+
+        async def save(changed: dict[str, str]) -> None:
+            await self._keys.put_function(function, changed)
+
+        return await self._one(request, name, known, save)
+
+    async def _master(self, request: web.Request, keys: HostKeys) -> web.Response:
+        if request.method == "DELETE":
+            return web.json_response({"Message": "The master key cannot be deleted."}, status=400)
+        if request.method != "GET":
+            value = await _given_value(request)
+            if isinstance(value, web.Response):
+                return value
+            keys = msgspec.structs.replace(keys, master=value)
+            await self._keys.put_host(keys)
+        return self._shown(request, MASTER, keys.master)
+
+    async def _one(self, request: web.Request, name: str, known: Mapping[str, str], save: Save) -> web.Response:
+        if request.method == "GET":
+            return self._shown(request, name, known[name]) if name in known else web.Response(status=404)
+        if request.method == "DELETE":
+            if name not in known:
+                return web.Response(status=404)
+            await save({other: value for other, value in known.items() if other != name})
+            return web.Response(status=204)
+        value = await _given_value(request)
+        if isinstance(value, web.Response):
+            return value
+        await save({**known, name: value})
+        return self._shown(request, name, value, status=200 if name in known else 201)
+
+    def _listed(self, request: web.Request, keys: Mapping[str, str]) -> web.Response:
+        entries = [{"name": name, "value": value} for name, value in keys.items()]
+        return web.json_response({"keys": entries, "links": self._links(request)})
+
+    def _shown(self, request: web.Request, name: str, value: str, *, status: int = 200) -> web.Response:
+        return web.json_response({"name": name, "value": value, "links": self._links(request)}, status=status)
+
+    def _links(self, request: web.Request) -> list[dict[str, str]]:
+        return [{"rel": "self", "href": f"{self._base_url}{request.rel_url.raw_path}"}]
+
+
+async def _given_value(request: web.Request) -> str | web.Response:
+    """The value to set: a new one for POST, that of the body for PUT; or what to answer instead."""
+    if request.method == "POST":
+        return new_key()
+    try:
+        body = msgspec.json.decode(await request.read(), type=_KeyBody)
+    except msgspec.DecodeError as error:
+        return web.json_response({"Message": f"The body is no key: {error}."}, status=400)
+    if not body.value:
+        return web.json_response({"Message": 'The body needs a value: {"name": "k", "value": "v"}.'}, status=400)
+    return body.value
