@@ -12,7 +12,7 @@ from durable_host.durable.runtime import DurableRuntime
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.host_calls import DurableCalls, durable_names
-from durable_host.host_hub import open_hub, uses_sqlite
+from durable_host.host_hub import open_foreign_hub, open_hub, uses_sqlite
 from durable_host.host_user_code import ReplaceableUserCode
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
@@ -56,7 +56,7 @@ class DurableServices:
         self.client = DurableClient(self._hub, code, options, clock, self.runtime.live)
 
         def foreign_client(hub_name: str, connection: str) -> DurableClient:
-            hub = open_hub(config, accounts, hub_name, connection)
+            hub = open_foreign_hub(config, accounts, hub_name, connection)
             self._foreign.append(hub)
             return DurableClient(hub, None, options, clock)
 

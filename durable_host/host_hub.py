@@ -4,18 +4,31 @@ from pathlib import Path
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.config import HostConfig
+from durable_host.config import hub_name as hub_names
 from durable_host.durable.taskhub.port import TaskHub
+from durable_host.errors import ConfigurationError
 
 SQLITE_FOLDER = ".durable-host"
 
 
-def open_hub(config: HostConfig, accounts: Accounts, hub_name: str, connection: str) -> TaskHub:
+def open_foreign_hub(config: HostConfig, accounts: Accounts, hub_name: str, connection: str) -> TaskHub:
+    """A hub that a request names, for clients only. Raises ConfigurationError, ConnectionMissing."""
+    problem = hub_names.problem(hub_name)
+    if problem is not None:
+        raise ConfigurationError(problem)
+    return open_hub(config, accounts, hub_name, connection, is_foreign=True)
+
+
+def open_hub(
+    config: HostConfig, accounts: Accounts, hub_name: str, connection: str, *, is_foreign: bool = False
+) -> TaskHub:
     """The hub `hub_name` behind `connection`; nothing is touched yet. Raises ConnectionMissing."""
     if uses_sqlite(config):
         from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 
         return SqliteTaskHub(sqlite_path(config, hub_name), hub_name)
     from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
+    from durable_host.durable.taskhub.azure.foreign import ForeignAzureHub
 
     storage = config.host.durable.storage
     tracking_name = storage.tracking_store_connection_name
@@ -34,7 +47,8 @@ def open_hub(config: HostConfig, accounts: Accounts, hub_name: str, connection: 
         table_prefix=storage.tracking_store_name_prefix if tracking_name else None,
     )
     tracking = accounts.account(tracking_name) if tracking_name else None
-    return AzureTaskHub(accounts.account(connection), tracking, options)
+    hub_class = ForeignAzureHub if is_foreign else AzureTaskHub
+    return hub_class(accounts.account(connection), tracking, options)
 
 
 def uses_sqlite(config: HostConfig) -> bool:
