@@ -4,15 +4,17 @@ import argparse
 import asyncio
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, scenarios
+from bench import bare, scenarios, throughput
 from bench.running_host import RunningHost
 from durable_host.config.connection import Connection
+from durable_host.storage import StorageAccount
 from durable_host.storage.azurite import connection_string, free_connection, start_azurite
 
 ACTIVITIES = 1000
@@ -20,12 +22,14 @@ INSTANCES = 200
 STEPS = 5
 EVENTS = 200
 CHAIN = 300
+MESSAGES = 2000
+HTTP_SECONDS = 8
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=1, help="how often fan-out and sequences are run (best counts)")
-    parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk, as `func start` does")
+    parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         data_dir = Path(folder) / "azurite" if options.on_disk else None
@@ -84,12 +88,31 @@ async def measure(connection: Connection, log: Path, rounds: int) -> Table:
             first, last = await scenarios.chain(client, CHAIN)
             table.add_row(f"chain of {CHAIN}: a step of the first 50", f"{first:.1f} ms", "", "")
             table.add_row(f"chain of {CHAIN}: a step of the last 50", f"{last:.1f} ms", "", f"{last / first:.2f}")
+        await measure_throughput(table, host, connection, say)
         table.add_row("func start to ready", f"{host.seconds_to_ready:.2f} s", "2.5 s", "")
         table.add_row("memory of host and worker, idle", f"{idle:.0f} MB", "220 MB", "")
         table.add_row("memory after the scenarios", f"{host.megabytes():.0f} MB", "", "")
     finally:
         await asyncio.to_thread(host.stop)
     return table
+
+
+async def measure_throughput(
+    table: Table, host: RunningHost, connection: Connection, say: Callable[[str], None]
+) -> None:
+    """HTTP beside plain aiohttp, the queue trigger beside a bare receive and delete."""
+    say(f"HTTP hello over {throughput.CONNECTIONS} connections ...")
+    async with throughput.plain_server() as url:
+        ceiling, plain = await throughput.http_load(url, HTTP_SECONDS)
+    rate, latencies = await throughput.http_load(f"{host.base}/api/hello", HTTP_SECONDS)
+    table.add_row("HTTP hello", f"{rate:.0f} requests/s", f"{ceiling:.0f} requests/s", f"{rate / ceiling:.2f}")
+    p99 = [scenarios.percentile(values, 0.99) * 1000 for values in (latencies, plain)]
+    table.add_row("HTTP hello, p99", f"{p99[0]:.0f} ms", f"{p99[1]:.0f} ms", "")
+    say(f"{MESSAGES} queue messages ...")
+    async with StorageAccount(connection, max_connections=8) as account:
+        ceiling = await throughput.bare_queue(account, f"{host.queue}-bare", MESSAGES)
+        rate = await throughput.triggered_queue(account, host.queue, MESSAGES)
+    table.add_row("queue trigger", f"{rate:.0f} messages/s", f"{ceiling:.0f} messages/s", f"{rate / ceiling:.2f}")
 
 
 if __name__ == "__main__":

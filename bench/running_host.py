@@ -43,12 +43,14 @@ class RunningHost:
     def __init__(self, storage: str, hub: str, log: Path) -> None:
         self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
+        self.queue = f"{hub}-messages"
         self._output = log.with_suffix(".host.txt").open("wb")
         environ = {
             **os.environ,
             "AzureWebJobsStorage": storage,
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "BENCH_HUB": hub,
+            "BENCH_QUEUE": self.queue,
             "BENCH_LOG": str(log),
         }
         begun = time.perf_counter()

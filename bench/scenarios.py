@@ -31,14 +31,18 @@ class Client:
                 raise RuntimeError(f"the status of {instance_id} is {answer.status}: {await answer.text()}")
             return await answer.json()
 
-    async def wait(self, instance_id: str, pause: float) -> dict[str, Any]:
-        while True:
-            status = await self.status(instance_id)
-            if status["runtimeStatus"] in TERMINAL:
-                if status["runtimeStatus"] != "Completed":
-                    raise RuntimeError(f"{instance_id} ended as {status['runtimeStatus']}: {status['output']}")
-                return status
+    async def wait_for(self, instance_id: str, states: tuple[str, ...], pause: float) -> dict[str, Any]:
+        """The status once it is one of `states`, asked for every `pause` seconds."""
+        while (status := await self.status(instance_id))["runtimeStatus"] not in states:
             await asyncio.sleep(pause)
+        return status
+
+    async def wait(self, instance_id: str, pause: float) -> dict[str, Any]:
+        """The status once it is Completed; any other end raises."""
+        status = await self.wait_for(instance_id, TERMINAL, pause)
+        if status["runtimeStatus"] != "Completed":
+            raise RuntimeError(f"{instance_id} ended as {status['runtimeStatus']}: {status['output']}")
+        return status
 
     async def raise_event(self, instance_id: str, name: str) -> None:
         async with self._session.post(f"{self._base}/instances/{instance_id}/raiseEvent/{name}", json="go") as answer:
@@ -79,14 +83,14 @@ async def events(client: Client, count: int, log: Path) -> list[float]:
     for name in names:
         await client.start("wait_for_go", {}, name)
     for name in names:
-        while (await client.status(name))["runtimeStatus"] != "Running":
-            await asyncio.sleep(0.02)
+        await client.wait_for(name, ("Running",), 0.02)
     accepted: dict[str, int] = {}
     for name in names:
         await client.raise_event(name, "Go")
         accepted[name] = time.time_ns()
         await client.wait(name, 0.005)
-    went_on = dict(line.split() for line in log.read_text(encoding="utf-8").splitlines())
+    lines = await asyncio.to_thread(log.read_text, encoding="utf-8")
+    went_on = dict(line.split() for line in lines.splitlines())
     return [max(0.0, (int(went_on[name]) - accepted[name]) / 1e9) for name in names]
 
 

@@ -41,3 +41,8 @@ def echo(value: int) -> int:
 @app.route("hello", methods=["GET"])
 async def hello(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("Hello")
+
+
+@app.queue_trigger(arg_name="message", queue_name="%BENCH_QUEUE%", connection="AzureWebJobsStorage")
+async def take(message: func.QueueMessage) -> None:
+    message.get_body()

@@ -1,0 +1,103 @@
+"""HTTP and queue throughput, each beside a bare program that does the same without a host."""
+
+import asyncio
+import base64
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+
+from bench.running_host import free_port
+from durable_host.storage import StorageAccount
+
+CONNECTIONS = 64
+
+
+async def http_load(url: str, seconds: float) -> tuple[float, list[float]]:
+    """Requests a second over 64 connections, and the seconds of each request."""
+    latencies: list[float] = []
+    end = time.perf_counter() + seconds
+
+    async def caller(session: aiohttp.ClientSession) -> None:
+        while (begun := time.perf_counter()) < end:
+            async with session.get(url) as answer:
+                if answer.status != 200 or await answer.text() != "Hello":
+                    raise RuntimeError(f"{url} answered {answer.status}")
+            latencies.append(time.perf_counter() - begun)
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONNECTIONS)) as session:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CONNECTIONS):
+                group.create_task(caller(session))
+    return len(latencies) / seconds, latencies
+
+
+async def plain_aiohttp(port: int) -> None:
+    """The same answer from plain aiohttp, until cancelled. Runs in a process of its own."""
+
+    async def hello(_: web.Request) -> web.Response:
+        return web.Response(text="Hello")
+
+    app = web.Application()
+    app.router.add_get("/api/hello", hello)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await asyncio.Event().wait()
+
+
+@contextlib.asynccontextmanager
+async def plain_server() -> AsyncIterator[str]:
+    """The URL of a plain aiohttp server in a child process."""
+    port = free_port()
+    program = f"import asyncio, uvloop; from bench.throughput import plain_aiohttp; uvloop.run(plain_aiohttp({port}))"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+    try:
+        for _ in range(500):
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                break
+            except OSError:
+                await asyncio.sleep(0.01)
+        yield f"http://127.0.0.1:{port}/api/hello"
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def fill(account: StorageAccount, queue: str, count: int, seconds: int = 15) -> None:
+    """Put `count` messages that all become visible at one moment, and wait for it."""
+    await account.queues.create(queue)
+    text = base64.b64encode(b"a message of some length, as they are").decode()
+    visible_at = time.time() + seconds
+    for begin in range(0, count, 8):
+        delay = round(visible_at - time.time())
+        await asyncio.gather(*(account.queues.put(queue, text, visibility=delay) for _ in range(min(8, count - begin))))
+    if (left := visible_at - time.time()) < 0:
+        raise RuntimeError(f"filling the queue took {-left:.0f} s too long")
+    await asyncio.sleep(left)
+
+
+async def bare_queue(account: StorageAccount, queue: str, count: int) -> float:
+    """Messages a second received and deleted with nothing in between."""
+    await fill(account, queue, count)
+    begun = time.perf_counter()
+    left = count
+    while left:
+        messages = await account.queues.get(queue, 32, 30)
+        await asyncio.gather(*(account.queues.delete(queue, each.id, each.pop_receipt) for each in messages))
+        left -= len(messages)
+    return count / (time.perf_counter() - begun)
+
+
+async def triggered_queue(account: StorageAccount, queue: str, count: int) -> float:
+    """Messages a second that a queue-triggered function of a running host takes."""
+    await fill(account, queue, count)
+    begun = time.perf_counter()
+    while await account.queues.message_count(queue):
+        await asyncio.sleep(0.1)
+    return count / (time.perf_counter() - begun)
