@@ -4,14 +4,18 @@ import base64
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.data.tables import TableClient, UpdateMode
 from azure.storage.blob import ContainerClient
+from conftest import StartHost
 from durable_world import (
     HEADER,
     MANAGEMENT,
     finished,
+    history_rows,
     hub_of,
     messages_in_hub,
     output,
@@ -21,6 +25,10 @@ from durable_world import (
     wait_custom_status,
 )
 from host_process import HostProcess, hub_settings, until, write_app
+
+from durable_host.durable.model import timestamp
+from durable_host.storage import StorageAccount
+from durable_host.storage.table_codec import EdmDateTime
 
 APP = (
     HEADER
@@ -183,3 +191,64 @@ def _captured_event(host: HostProcess, source: str, target: str) -> str:
         },
         "ActivityId": source, "SequenceNumber": 0, "Episode": 0,
     })  # fmt: skip
+
+
+OFFICIAL = Path(__file__).parents[1] / "taskhub" / "azure" / "golden"
+
+OFFICIAL_APP = (
+    HEADER
+    + """
+@app.orchestration_trigger(context_name="context")
+def HelloSequence(context):
+    return [(yield context.call_activity("Hello", "Tokyo"))]
+
+
+@app.activity_trigger(input_name="name")
+def Hello(name):
+    return f"Hello {name}!"
+"""
+)
+
+
+def official_rows(section: str) -> list[dict[str, Any]]:
+    """Rows of the spec as the official backend sends them, in the form of our own table client."""
+    rows: list[dict[str, Any]] = []
+    for line in (OFFICIAL / "rows.tsv").read_text(encoding="utf-8").splitlines():
+        name, _, text = line.partition("\t")
+        row: dict[str, Any] = json.loads(text)
+        if name == section and row.get("PartitionKey") == "abc123":
+            dates = {key for key in row if row.get(f"{key}@odata.type") == "Edm.DateTime"}
+            rows.append({
+                key: EdmDateTime(timestamp.parse(value)) if key in dates else value
+                for key, value in row.items()
+                if "@" not in key
+            })  # fmt: skip
+    return rows
+
+
+def official_message(kind: str) -> str:
+    lines = (OFFICIAL / "messages.jsonl").read_text(encoding="utf-8").splitlines()
+    return next(line for line in lines if f"History.{kind}Event" in line)
+
+
+@pytest.mark.parametrize(
+    ("queue", "kind"),
+    [("control-01", "TaskCompleted"), ("workitems", "TaskScheduled")],
+    ids=["its activity has run", "its activity has still to run"],
+)
+async def test_an_instance_that_the_official_backend_began_is_continued(
+    start_host: StartHost, storage: StorageAccount, queue: str, kind: str
+) -> None:
+    host = start_host({"function_app.py": OFFICIAL_APP})
+    hub = hub_of(host)
+    host.stop()
+    for row in official_rows("R2"):
+        await storage.tables.upsert_replace(f"{hub}History", row)
+    for row in (*official_rows("R1"), *official_rows("R3")):
+        await storage.tables.upsert_merge(f"{hub}Instances", row)
+    await storage.queues.put(f"{hub.lower()}-{queue}", official_message(kind))
+    host.start()
+    status = finished(host, "abc123")
+    assert status["output"] == ["Hello Tokyo!"]
+    kinds = [row["EventType"] for row in history_rows(host, "abc123")]
+    assert kinds[4:] == ["OrchestratorStarted", "TaskCompleted", "ExecutionCompleted", "OrchestratorCompleted"]
