@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Mapping
 
 from aiohttp import web
 
+from durable_host import telemetry
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
@@ -67,6 +68,7 @@ class Services:
         self._config = config
         self._indexing = indexing
         self._base_url = f"http://{_shown_host(config.address)}:{config.port}"
+        telemetry.configure(config.settings)
         self._accounts = Accounts(config.settings)
         self._parts = AppParts(
             invoker=self.invoker,
