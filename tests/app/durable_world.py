@@ -2,11 +2,15 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from azure.data.tables import TableClient
 from azure.storage.queue import QueueClient
 from host_process import LIMIT, HostProcess, until
+
+StartHost = Callable[..., HostProcess]
+"""What the fixture `start_host` gives."""
 
 MANAGEMENT = "/runtime/webhooks/durabletask"
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from conftest import StartHost
 from durable_world import (
     HEADER,
     MANAGEMENT,
+    StartHost,
     finished,
     history_rows,
     output,

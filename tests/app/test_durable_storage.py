@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from azure.data.tables import TableClient, UpdateMode
 from azure.storage.blob import ContainerClient
-from conftest import StartHost
 from durable_world import (
     HEADER,
     MANAGEMENT,
+    StartHost,
     finished,
     history_rows,
     hub_of,

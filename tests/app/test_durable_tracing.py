@@ -5,8 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from conftest import StartHost
-from durable_world import HEADER, finished
+from durable_world import HEADER, StartHost, finished
 from host_process import HostProcess
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
