@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import socket
 import sys
 import threading
+import time
 from typing import Any
 
 from . import logs
 from .channel import Channel
+
+PORT_FREE_WITHIN = 600.0
+PORT_CHECK_SECONDS = 0.1
 
 
 class DebuggerFailed(Exception):
@@ -35,6 +41,29 @@ def listen(channel: Channel, address: dict[str, Any]) -> None:
     logs.report(channel, logging.INFO, f"Debugger listening on {place}{waits}")
     if address["wait"]:
         debugpy.wait_for_client()
+
+
+def listen_when_free(channel: Channel, address: dict[str, Any]) -> None:
+    """Listen once the debugger of the process before this one has let the port go, and say so when it never does."""
+    deadline = time.monotonic() + PORT_FREE_WITHIN
+    while not _is_free(address) and time.monotonic() < deadline:
+        time.sleep(PORT_CHECK_SECONDS)
+    try:
+        listen(channel, {**address, "wait": False})
+    except DebuggerFailed as error:
+        logs.report(channel, logging.WARNING, f"The debugger cannot listen: {error}")
+
+
+def _is_free(address: dict[str, Any]) -> bool:
+    """Whether the port can be listened on; debugpy tries only once."""
+    with socket.socket(socket.AF_INET6 if ":" in address["host"] else socket.AF_INET) as probe:
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address["host"], address["port"]))
+        except OSError:
+            return False
+    return True
 
 
 def is_attached() -> bool:

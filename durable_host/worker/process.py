@@ -107,12 +107,6 @@ class Worker:
             return LoadedApp(failure={"kind": error.kind, **failures.describe(error)})
         return None
 
-    def _open_debugger_late(self, address: dict[str, Any]) -> None:
-        try:
-            debugging.listen(self._channel, {**address, "wait": False})
-        except debugging.DebuggerFailed as error:
-            logs.report(self._channel, logging.WARNING, f"The debugger cannot listen: {error}")
-
     def _read(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
         """The request thread. It goes on while user code blocks the loop, so the end of the host is never missed."""
         grace = GRACE_WITHOUT_HOST
@@ -123,7 +117,9 @@ class Worker:
                 if header["k"] == "stop":
                     stop = header
                 elif header["k"] == "debug":
-                    opening = threading.Thread(target=self._open_debugger_late, args=(header,), daemon=True)
+                    opening = threading.Thread(
+                        target=debugging.listen_when_free, args=(self._channel, header), daemon=True
+                    )
                     debugging.never_paused(opening).start()
                 elif (action := self._handle(dispatcher, header, blob)) is not None:
                     on_loop.append(action)
