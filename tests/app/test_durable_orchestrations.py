@@ -10,6 +10,7 @@ import pytest
 from durable_world import (
     HEADER,
     MANAGEMENT,
+    StartHost,
     finished,
     history_rows,
     memory_of,
@@ -486,3 +487,43 @@ def test_objects_of_own_classes_travel_through_to_json_and_from_json(host: HostP
 
 def test_large_values_travel_through_activities_and_children(host: HostProcess) -> None:
     assert output(host, "sizes", 60_000) == '\u00e4\U0001f600<&>"' * 60_000
+
+
+STRICT_APP = (
+    HEADER
+    + """
+from models import Point
+
+
+@app.activity_trigger(input_name="x")
+def make(x: int) -> Point:
+    return Point(x, 0)
+
+
+@app.orchestration_trigger(context_name="context")
+def typed(context):
+    start = context.get_input(expected_type=Point)
+    one = yield context.call_activity(make, 1)
+    two = yield context.call_activity("make", 2, expected_type=Point)
+    child = yield context.call_sub_orchestrator("typed_child", two)
+    return [[type(point).__name__, point.x] for point in (start, one, two)] + [child]
+
+
+@app.orchestration_trigger(context_name="context")
+def typed_child(context):
+    return (yield context.call_activity(make, context.get_input(expected_type=Point).x + 1)).x
+
+
+@app.route(route="typed", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def start_typed(req, client):
+    return func.HttpResponse(await client.start_new("typed", None, Point(0, 0)))
+"""
+)
+
+
+def test_expected_types_are_what_strict_typing_decodes(start_host: StartHost) -> None:
+    files = {"function_app.py": STRICT_APP, "models.py": MODELS}
+    host = start_host(files, settings={"AZURE_FUNCTIONS_DURABLE_STRICT_TYPING": "1"})
+    told = finished(host, host.post("/api/typed").text)["output"]
+    assert told == [["Point", 0], ["Point", 1], ["Point", 2], 3]
