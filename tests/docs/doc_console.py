@@ -1,0 +1,257 @@
+"""Plays the reader of a page: types its commands, writes its files, runs its Python, and looks at what comes out.
+
+Commands run in bash, one after the other, in one folder; `cd` and variables last until the end of the page. `func start`
+and `make start` run in the background until another start or the end of the page. What the page says of ports and of the
+development account is replaced by free ports and the session's Azurite. `<id>` is the last instance ID that was shown.
+
+A line of expected output must be found in the output, in the order of the page; `…` stands for anything. Commands that
+only look are typed again until they show it.
+"""
+
+import os
+import re
+import shlex
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from doc_pages import Block, Command
+
+LIMIT = 30.0
+DEVELOPMENT = "UseDevelopmentStorage=true"
+_START = re.compile(r"(make start|func (host )?start\b.*)")
+_ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor)")
+_INSTANCE = re.compile(r'"(?:id|instanceId)": ?"([^"]+)"')
+_PORTS = ("7071", "7072", "5678")
+_BASH = """source state
+cd "$(cat folder)"
+set -a
+{command}
+code=$?
+pwd > "{home}/folder"
+export -p > "{home}/state"
+exit $code
+"""
+
+
+class Host:
+    """A `func start` of the page, in the background."""
+
+    def __init__(self, command: str, folder: Path, environ: Mapping[str, str]) -> None:
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "durable_host", *shlex.split(command)[1:]],
+            cwd=folder,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        return "\n".join(self._lines)
+
+    def wait_for(self, pattern: str) -> None:
+        """Until a line matches; fails with the whole output when none comes."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: re.search(pattern, self.output), LIMIT):
+                raise AssertionError(f"the host does not say {pattern!r}:\n{self.output}")
+
+    def stop(self) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+            raise
+        finally:
+            self._reader.join(5)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with self._changed:
+                self._lines.append(line.rstrip("\n"))
+                self._changed.notify_all()
+
+
+class Desk:
+    """Where a page is tried out. `folder` is where its first command is typed; `settings` are in its environment.
+
+    `hub` is the real name of the task hub that the page calls `shown_hub`. With `host` the page's first start is that
+    of a host which runs already.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        folder: Path,
+        connection_string: str,
+        *,
+        hub: str,
+        shown_hub: str,
+        ports: Mapping[str, str] | None = None,
+        host: Host | None = None,
+    ) -> None:
+        self._home = home
+        self._connection_string = connection_string
+        self._hub, self._shown_hub = hub, shown_hub
+        self.ports = dict(ports or zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+        self._given = host
+        self._hosts: dict[str, Host] = {}
+        self._instance = ""
+        hidden = ("VIRTUAL_ENV", "AzureWebJobsStorage", "CI", "COLUMNS")
+        self._environ = {
+            **{name: value for name, value in os.environ.items() if name not in hidden},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONUNBUFFERED": "1",
+            "AzureWebJobsStorage": connection_string,
+            "AzureFunctionsJobHost__extensions__durableTask__hubName": hub,
+        }
+        (home / "state").write_text("", "utf-8")
+        (home / "folder").write_text(str(folder), "utf-8")
+
+    def beside(self, home: Path, host: Host) -> "Desk":
+        """Another desk in the same folder, with the same ports and task hub, for which `host` runs already."""
+        return Desk(
+            home,
+            self.folder,
+            self._connection_string,
+            hub=self._hub,
+            shown_hub=self._shown_hub,
+            ports=self.ports,
+            host=host,
+        )
+
+    @property
+    def folder(self) -> Path:
+        return Path((self._home / "folder").read_text("utf-8").strip())
+
+    def take(self, block: Block) -> None:
+        """Do what a reader does with the block."""
+        if block.reason_not_run is not None:
+            return
+        if block.file is not None:
+            path = self.folder / block.file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text + "\n", "utf-8")
+        elif block.is_run:
+            self._python(block)
+        elif block.kind == "console":
+            for command in block.commands():
+                self._type(block, command)
+
+    def close(self) -> None:
+        for host in self._hosts.values():
+            host.stop()
+        self._hosts.clear()
+
+    def start(self, command: str) -> Host:
+        """Run `func start` and wait until it is ready."""
+        port = re.search(r"--port (\d+)", command)
+        shown = port.group(1) if port else "7071"
+        if (running := self._hosts.pop(shown, None)) is not None:
+            running.stop()
+        if self._given is not None:
+            given, self._given = self._given, None
+            return given
+        arguments = command.replace("make start", "func start") + ("" if port else f" --port {shown}")
+        host = self._hosts[shown] = Host(f"{self._real(arguments)} --no-azurite", self.folder, self._with_state())
+        host.wait_for("Listening: ")
+        return host
+
+    def _type(self, block: Block, command: Command) -> None:
+        text = re.sub(r"\s+#.*$", "", command.text).replace(".venv/bin/", "")
+        if _START.fullmatch(text):
+            host = self.start(text)
+            for pattern in patterns_of(command.expected):
+                host.wait_for(pattern.replace(r"\ ", " "))
+            return
+        deadline = time.monotonic() + LIMIT
+        while True:
+            done = subprocess.run(
+                ["bash", "-c", _BASH.format(command=self._real(text), home=self._home)],
+                cwd=self._home, env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            output = self._shown(done.stdout + done.stderr)
+            missing = missing_line(output, command.expected)
+            if missing is None or not _ONLY_LOOKS.match(text) or time.monotonic() > deadline:
+                break
+            time.sleep(0.1)
+        told = f"{block.place}: $ {command.text}\n{output}\n{self._host_output()}"
+        assert missing is None, f"{missing!r} is not in the output of {told}"
+        assert done.returncode == 0 or any("error DH" in line for line in command.expected), told
+        if (found := _INSTANCE.search(output)) is not None:
+            self._instance = found[1]
+
+    def _python(self, block: Block) -> None:
+        done = subprocess.run(
+            [sys.executable, "-"], input=self._real(block.text), cwd=self.folder, env=self._with_state(),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{block.place}\n{done.stdout}{done.stderr}"
+
+    def _with_state(self) -> dict[str, str]:
+        """The environment with the variables that the page has set."""
+        command = "source state; env -0"
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=self._home, env=self._environ, capture_output=True, check=True
+        )
+        pairs = (entry.partition("=") for entry in done.stdout.decode().split("\0") if entry)
+        return {name: value for name, _, value in pairs}
+
+    def _host_output(self) -> str:
+        return "\n".join(f"--- host\n{host.output}" for host in self._hosts.values())
+
+    def _real(self, text: str) -> str:
+        for shown, port in self.ports.items():
+            text = re.sub(rf"\b{shown}\b", port, text)
+        assert "<id>" not in text or self._instance, "no instance was shown yet"
+        text = re.sub(rf"\b{self._shown_hub}\b", self._hub, text)
+        return text.replace("<id>", self._instance).replace(DEVELOPMENT, self._connection_string)
+
+    def _shown(self, text: str) -> str:
+        for shown, port in self.ports.items():
+            text = text.replace(port, shown)
+        return text.replace(self._hub, self._shown_hub)
+
+
+def patterns_of(expected: tuple[str, ...]) -> list[str]:
+    """One pattern a line of expected output; `…` stands for anything."""
+    lines = [line.strip() for line in expected if line.strip() not in ("", "…")]
+    return [".*?".join(re.escape(part) for part in line.split("…")) for line in lines]
+
+
+def missing_line(output: str, expected: tuple[str, ...]) -> str | None:
+    """The first expected line that the output does not have; None when all are there, in their order."""
+    position = 0
+    for pattern in patterns_of(expected):
+        found = re.compile(pattern).search(output, position)
+        if found is None:
+            return pattern
+        position = found.end()
+    return None
+
+
+def free_ports(count: int) -> list[str]:
+    """Ports that nobody listens on now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [str(each.getsockname()[1]) for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
