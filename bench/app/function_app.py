@@ -46,3 +46,8 @@ async def hello(req: func.HttpRequest) -> func.HttpResponse:
 @app.queue_trigger(arg_name="message", queue_name="%BENCH_QUEUE%", connection="AzureWebJobsStorage")
 async def take(message: func.QueueMessage) -> None:
     message.get_body()
+
+
+@app.timer_trigger(arg_name="timer", schedule="* * * * * *", use_monitor=False)
+def tick(timer: func.TimerRequest) -> None:
+    """Fires every second beside the other load."""
