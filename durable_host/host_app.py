@@ -26,6 +26,9 @@ from durable_host.web.manual import Start
 
 _log = logging.getLogger("Host.Startup")
 
+_RETRIED_TRIGGERS = frozenset({"timertrigger"})
+"""Of the triggers that are served here, those whose retry policies Azure supports."""
+
 
 class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
     """`triggers` do not listen by themselves, see `Listeners`."""
@@ -93,6 +96,13 @@ def report_problems(app: ServedApp) -> None:
         _log.error("The '%s' function is in error: %s", problem.function, problem.message)
     for name, reason in app.functions.not_served.items():
         _log.warning("The function '%s' does not run here: %s", name, reason)
+    for function in app.functions.served:
+        if function.retry is not None and function.trigger.type.lower() not in _RETRIED_TRIGGERS:
+            _log.warning(
+                "Soon retries will not be supported for function 'Functions.%s'. For more information, please visit "
+                "http://aka.ms/func-retry-policies.",
+                function.name,
+            )
     if not app.functions.all and not app.functions.errors:
         _log.warning("No functions were found in %s.", app.config.root)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 from collections import deque
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +19,8 @@ from durable_host.invocation.worker_options import DebuggerAddress, WorkerOption
 
 __all__ = ["WorkerProcess", "describe_exit"]
 
+HOST_INSTANCE = str(uuid.uuid4())
+"""Of this process; user code sees it in its trace context."""
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
 STDERR_LINES_KEPT = 20
 PIPES_CLOSE_WITHIN = 0.5
@@ -79,7 +82,12 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 cause=str(error),
                 remedy="Give a Python 3.10 or later with --python, or make the app's virtual environment anew.",
             ) from error
-        start: dict[str, Any] = {"k": "start", "root": str(options.root), "script": options.script}
+        start: dict[str, Any] = {
+            "k": "start",
+            "root": str(options.root),
+            "script": options.script,
+            "host": HOST_INSTANCE,
+        }
         if debugger is not None:
             start["debugger"] = _debugger_fields(debugger)
         worker.send({**start, "level": options.minimum_level})

@@ -51,6 +51,7 @@ class Worker:
         self._capture = capture
         self._reader = reader
         self._start = start
+        sdk.host_instance_id = start.get("host", "")
         self._loop = asyncio.new_event_loop()
         self._is_stopping = False
 

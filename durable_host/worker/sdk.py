@@ -12,6 +12,9 @@ from typing import Any
 
 from . import scope
 
+host_instance_id = ""
+"""Told by the host when it starts the process."""
+
 
 class SdkMissing(Exception):
     """The app's interpreter has no azure-functions package."""
@@ -126,7 +129,11 @@ def _context_class(functions: Any) -> Any:
         @property
         def trace_context(self) -> TraceContext:
             request = self._request
-            attributes = {"ProcessId": str(os.getppid()), "Category": f"Function.{request['f']}"}
+            attributes = {
+                "ProcessId": str(os.getppid()),
+                "HostInstanceId": host_instance_id,
+                "Category": f"Function.{request['f']}",
+            }
             return TraceContext(request.get("tp") or "", request.get("ts") or "", attributes)
 
         @property
