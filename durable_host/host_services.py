@@ -122,10 +122,10 @@ class Services:
         self._keys = key_ring(self._config, self._accounts, is_storage_up=self._storage.is_ensured)
         self._front = self._make_front(self._keys)
         self.take_over(app)
-        await self.serve_durable()
-        await self._open_web()
         self.state.state = "Running"
         self._control.check_offline()
+        await self.serve_durable()
+        await self._open_web()
         self.listen()
         await self._announce(started_at)
         _worker_log.info(WORKER_STARTED)
