@@ -281,3 +281,32 @@ async def test_hundred_instances_at_once(hub: TaskHub):
     await asyncio.gather(*(run(item) for item in received))
     requests = [await receive_activity(hub) for _ in range(100)]
     assert {request.message.target.instance_id for request in requests} == {f"i{number}" for number in range(100)}
+
+
+async def test_a_commit_without_events_changes_the_row_only(hub: TaskHub):
+    state = await create(hub, "a")
+    (received,) = await receive(hub, 1)
+    assert state.execution_id is not None
+    await hub.commit(
+        EpisodeCommit(
+            instance_id="a",
+            execution_id=state.execution_id,
+            etag=None,
+            first_ordinal=0,
+            events=(),
+            outbound=(),
+            update=InstanceUpdate(
+                execution_id=state.execution_id,
+                last_updated_time=clock.now(),
+                runtime_status=OrchestrationStatus.Terminated,
+                output="enough",
+            ),
+            consumed=[received],
+        )
+    )
+    terminated = await hub.get_instance("a")
+    assert terminated is not None
+    assert (terminated.runtime_status, terminated.output) == (OrchestrationStatus.Terminated, "enough")
+    loaded = await hub.load_history("a")
+    assert (loaded.events, loaded.execution_id, loaded.etag) == ([], None, None)
+    await nothing_more(hub, "a")

@@ -78,7 +78,12 @@ class HistoryStore:
         first_ordinal: int,
         events: Sequence[HistoryEvent],
     ) -> CommittedHistory:
-        """Append the events. Raises `HistoryConflict`; a prefix may have been written then."""
+        """Append the events. Raises `HistoryConflict`; a prefix may have been written then.
+
+        Without events nothing is written: the commit then concerns the instance row only.
+        """
+        if not events:
+            return CommittedHistory(etag or "", {})
         key = escape_key(instance_id)
         moved: dict[tuple[str, str], str] = {}
         batch: list[Operation] = []
