@@ -49,7 +49,7 @@ class Console(logging.Handler):
         """Become the handler of the root logger and start writing."""
         root = logging.getLogger()
         root.addHandler(self)
-        root.setLevel(self._least())
+        self._set_levels()
         for name in _NOISY:
             logging.getLogger(name).setLevel(max(logging.WARNING, self._threshold(name)))
         self._writer = threading.Thread(target=self._write_all, name="console", daemon=True)
@@ -64,7 +64,7 @@ class Console(logging.Handler):
         """Filter by other levels from now on."""
         self._levels = levels
         self._thresholds.clear()
-        logging.getLogger().setLevel(self._least())
+        self._set_levels()
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -82,6 +82,7 @@ class Console(logging.Handler):
                     getattr(record, "function", None) or _function_of(record.name),
                     getattr(record, "invocation_id", None),
                     getattr(record, "instance_id", None),
+                    _sanitised(getattr(record, "brief", None)),
                 )
             )
         except Exception:
@@ -148,6 +149,13 @@ class Console(logging.Handler):
             level = self._thresholds[category] = self._levels.level_for(category, verbose=self._verbose)
         return level
 
+    def _set_levels(self) -> None:
+        """Spare the making of records that would not be shown."""
+        logging.getLogger().setLevel(self._least())
+        shown = [level for category, level in self._levels.rules if category.startswith("function") or "*" in category]
+        shown += [self._threshold("Function.any"), self._threshold("Function.any.User")]
+        logging.getLogger("Function").setLevel(max(TRACE, min(shown)))
+
     def _least(self) -> int:
         given = [level for _, level in self._levels.rules]
         given += [level for level in (self._levels.default, self._levels.user) if level is not None]
@@ -162,6 +170,10 @@ class Console(logging.Handler):
             parts.append(f"{type(current).__name__}: {str(current).rstrip('.')}.")
             current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
         return " ".join(parts)
+
+
+def _sanitised(brief: str | None) -> str | None:
+    return brief if not brief else sanitise(brief)
 
 
 def _function_of(category: str) -> str | None:
