@@ -4,7 +4,7 @@ Made from what the worker found; a reload makes another one and puts it in the p
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -17,7 +17,7 @@ from durable_host.config import HostConfig
 from durable_host.host_bindings import binding_registry
 from durable_host.host_functions import AppFunctions, app_functions
 from durable_host.host_starts import manual_starts
-from durable_host.host_triggers import AppTriggers, app_triggers
+from durable_host.host_triggers import AppTriggers, app_triggers, host_account
 from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker, Pipeline
 from durable_host.invocation.metadata import IndexResult
@@ -88,23 +88,38 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
     )
 
 
-def report_problems(app: ServedApp) -> None:
-    """Log what does not run, and why."""
+def report_problems(app: ServedApp, before: ServedApp | None = None) -> None:
+    """Log what does not run, and why; not what has been said of the app as it was `before`."""
+    known = set(_problems(before)) if before is not None else set[tuple[int, str]]()
+    for level, text in _problems(app):
+        if (level, text) not in known:
+            _log.log(level, "%s", text)
+
+
+def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
+    """Log level and text."""
+    functions = app.functions
     for warning in app.index.warnings:
-        _log.warning("%s", warning)
-    for problem in app.functions.errors:
-        _log.error("The '%s' function is in error: %s", problem.function, problem.message)
-    for name, reason in app.functions.not_served.items():
-        _log.warning("The function '%s' does not run here: %s", name, reason)
-    for function in app.functions.served:
+        yield logging.WARNING, warning
+    for problem in functions.errors:
+        yield logging.ERROR, f"The '{problem.function}' function is in error: {problem.message}"
+    for name, reason in functions.not_served.items():
+        yield logging.WARNING, f"The function '{name}' does not run here: {reason}"
+    for function in functions.served:
         if function.retry is not None and function.trigger.type.lower() not in _RETRIED_TRIGGERS:
-            _log.warning(
-                "Soon retries will not be supported for function 'Functions.%s'. For more information, please visit "
-                "http://aka.ms/func-retry-policies.",
-                function.name,
+            yield (
+                logging.WARNING,
+                f"Soon retries will not be supported for function 'Functions.{function.name}'. For more information, "
+                "please visit http://aka.ms/func-retry-policies.",
             )
-    if not app.functions.all and not app.functions.errors:
-        _log.warning("No functions were found in %s.", app.config.root)
+    if functions.of_trigger("timertrigger") and host_account(app.accounts) is None:
+        yield (
+            logging.WARNING,
+            "There is no storage account (AzureWebJobsStorage), so timers run without a monitor: they fire on "
+            "schedule, but a run that is missed while the host is down is not made up for.",
+        )
+    if not functions.all and not functions.errors:
+        yield logging.WARNING, f"No functions were found in {app.config.root}."
 
 
 def _explains_errors(config: HostConfig) -> bool:

@@ -89,7 +89,7 @@ class Reloader:
         except HostError as error:
             _log.error("%s", _told(error))
             return
-        report_problems(app)
+        report_problems(app, old)
         try:
             await services.serve_durable()
         except HostError as error:

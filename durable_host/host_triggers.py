@@ -1,6 +1,5 @@
 """The listeners of an app: what waits for queues, blobs and points in time, built from its functions."""
 
-import logging
 import platform
 
 import msgspec
@@ -24,8 +23,6 @@ from durable_host.triggers.queue.trigger import QueueTrigger
 from durable_host.triggers.timer.trigger import TimerTrigger
 from durable_host.triggers.timer.zone import zone_of
 from durable_host.triggers.warmup import WarmupTrigger
-
-_log = logging.getLogger("Host.Triggers")
 
 
 class AppTriggers(msgspec.Struct, frozen=True):
@@ -64,11 +61,6 @@ def app_triggers(
         listeners.append(PlannedListener(f"Functions.{function.name}", function.trigger, warmup))
     if timers := functions.of_trigger("timertrigger"):
         account = host_account(accounts)
-        if account is None:
-            _log.warning(
-                "There is no storage account (AzureWebJobsStorage), so timers run without a monitor: they fire on "
-                "schedule, but a run that is missed while the host is down is not made up for."
-            )
         zone = zone_of(config.settings)
         for function in timers:
             timer = TimerTrigger(

@@ -18,7 +18,10 @@ _NAMES: Final = ((50, "Critical"), (40, "Error"), (30, "Warning"), (20, "Informa
 
 
 class Event(msgspec.Struct, frozen=True):
-    """One log record, ready for rendering. `created` is in seconds since 1970."""
+    """One log record, ready for rendering. `created` is in seconds since 1970.
+
+    `brief` stands for the message in compact output; the empty text leaves the record out there.
+    """
 
     created: float
     level: int
@@ -27,6 +30,7 @@ class Event(msgspec.Struct, frozen=True):
     function: str | None = None
     invocation_id: str | None = None
     instance_id: str | None = None
+    brief: str | None = None
 
 
 def level_name(level: int) -> str:
@@ -52,14 +56,19 @@ def plain(event: Event, coloured: bool = False) -> str:
 
 def compact(event: Event, coloured: bool = True) -> str:
     """Local time of day, function and message; further lines are indented below the message."""
+    message = event.message if event.brief is None else event.brief
+    if not message.strip():
+        return ""
     head = painted(time.strftime("%H:%M:%S", time.localtime(event.created)), DIM, coloured)
     label = event.function or ""
     mark = ""
     if event.level >= 30:
         mark = painted(f"{'error' if event.level >= 40 else 'warn'} ", _codes(event.level) + BOLD, coloured)
     named = f"{painted(label, CYAN, coloured)} " if label else ""
-    first, *rest = event.message.rstrip().splitlines()
+    first, *rest = message.rstrip().splitlines()
     codes = _codes(event.level) if event.level >= 30 or event.level < 20 else ""
+    if event.brief is not None and event.level == 20:
+        codes = DIM
     text = f"{head} {mark}{named}{painted(first, codes, coloured)}\n"
     return text + "".join(f"{' ' * 9}{painted(line, codes, coloured)}\n" for line in rest)
 

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from durable_host.invocation.attempt import Attempt
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
 
+CALLED = "This function was programmatically called via the host APIs."
+
 
 @asynccontextmanager
 async def logged(attempt: Attempt, reason: str, details: str | None) -> AsyncGenerator[None]:
@@ -21,24 +23,48 @@ async def logged(attempt: Attempt, reason: str, details: str | None) -> AsyncGen
     if attempt.instance_id is not None:
         extra["instance_id"] = attempt.instance_id
     if log.isEnabledFor(logging.INFO):
-        log.info("Executing 'Functions.%s' (Reason='%s', Id=%s)", function, reason, invocation_id, extra=extra)
+        why = "" if reason == CALLED else f": {reason}"
+        log.info(
+            "Executing 'Functions.%s' (Reason='%s', Id=%s)",
+            function,
+            reason,
+            invocation_id,
+            extra={**extra, "brief": f"started{why}"},
+        )
         if details:
-            log.info("Trigger Details: %s", details, extra=extra)
+            log.info("Trigger Details: %s", details, extra={**extra, "brief": ""})
     started = time.perf_counter()
     try:
         yield
     except (FunctionFailed, WorkerLost) as error:
         duration = round((time.perf_counter() - started) * 1000)
         log.error(
-            "Executed 'Functions.%s' (Failed, Id=%s, Duration=%dms)", function, invocation_id, duration, extra=extra
+            "Executed 'Functions.%s' (Failed, Id=%s, Duration=%dms)",
+            function,
+            invocation_id,
+            duration,
+            extra={**extra, "brief": ""},
         )
-        log.error("%s", failure_block(function, error), extra=extra)
+        brief = f"failed in {duration} ms: {failure_text(error)}"
+        log.error("%s", failure_block(function, error), extra={**extra, "brief": brief})
         raise
     duration = round((time.perf_counter() - started) * 1000)
     if log.isEnabledFor(logging.INFO):
         log.info(
-            "Executed 'Functions.%s' (Succeeded, Id=%s, Duration=%dms)", function, invocation_id, duration, extra=extra
+            "Executed 'Functions.%s' (Succeeded, Id=%s, Duration=%dms)",
+            function,
+            invocation_id,
+            duration,
+            extra={**extra, "brief": f"done in {duration} ms"},
         )
+
+
+def failure_text(error: FunctionFailed | WorkerLost) -> str:
+    """For people: the error, and below it where it happened. The error is not told twice."""
+    if isinstance(error, WorkerLost):
+        return "\n".join(filter(None, (error.message, error.cause)))
+    frames = error.stack.removesuffix(str(error)).rstrip()
+    return f"{error}\n{frames}" if frames else str(error)
 
 
 def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:

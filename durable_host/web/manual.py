@@ -14,11 +14,12 @@ from aiohttp import web
 from durable_host.errors import HostError
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.web.function_json import DescribedFunction
 
-REASON = "This function was programmatically called via the host APIs."
+REASON = CALLED
 
 
 class NotJson(Exception):

@@ -15,6 +15,7 @@ from durable_host.config.extensions import HttpOptions
 from durable_host.errors import HostError
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.workers import Workers
@@ -26,7 +27,7 @@ from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, Rout
 
 _log = logging.getLogger("Host.Triggers.Http")
 
-REASON = "This function was programmatically called via the host APIs."
+REASON = CALLED
 _NONE_RETURNED = 'unsupported type "http" for Python type "NoneType"'
 _PLAIN_BINDINGS = frozenset({"http", "durableclient", "orchestrationclient"})
 
