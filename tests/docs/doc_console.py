@@ -1,8 +1,9 @@
 """Plays the reader of a page: types its commands, writes its files, runs its Python, and looks at what comes out.
 
-Commands run in bash, one after the other, in one folder; `cd` and variables last until the end of the page. `func start`
-and `make start` run in the background until another start or the end of the page. What the page says of ports and of the
-development account is replaced by free ports and the session's Azurite. `<id>` is the last instance ID that was shown.
+Commands run in bash, one after the other, in one folder; `cd` and variables last until the end of the page. `func
+start` and `make start` run in the background until another start or the end of the page. What the page says of ports
+and of the development account is replaced by free ports and the tests' Azurite. `<id>` is the last instance ID that was
+shown.
 
 A line of expected output must be found in the output, in the order of the page; `…` stands for anything. Commands that
 only look are typed again until they show it.
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from doc_pages import Block, Command
@@ -61,11 +62,11 @@ class Host:
     def output(self) -> str:
         return "\n".join(self._lines)
 
-    def wait_for(self, pattern: str) -> None:
-        """Until a line matches; fails with the whole output when none comes."""
+    def wait_until(self, is_enough: Callable[[str], bool]) -> None:
+        """Until the output is enough; fails with it when it never is."""
         with self._changed:
-            if not self._changed.wait_for(lambda: re.search(pattern, self.output), LIMIT):
-                raise AssertionError(f"the host does not say {pattern!r}:\n{self.output}")
+            if not self._changed.wait_for(lambda: is_enough(self.output), LIMIT):
+                raise AssertionError(f"the host does not say what it should:\n{self.output}")
 
     def stop(self) -> None:
         if self._process.poll() is None:
@@ -149,6 +150,9 @@ class Desk:
             path.write_text(block.text + "\n", "utf-8")
         elif block.is_run:
             self._python(block)
+        elif block.is_of_host:
+            lines = tuple(block.text.splitlines())
+            [*self._hosts.values()][-1].wait_until(lambda output: missing_line(self._shown(output), lines) is None)
         elif block.kind == "console":
             for command in block.commands():
                 self._type(block, command)
@@ -169,23 +173,28 @@ class Desk:
             return given
         arguments = command.replace("make start", "func start") + ("" if port else f" --port {shown}")
         host = self._hosts[shown] = Host(f"{self._real(arguments)} --no-azurite", self.folder, self._with_state())
-        host.wait_for("Listening: ")
+        host.wait_until(lambda output: "Listening: " in output)
         return host
 
     def _type(self, block: Block, command: Command) -> None:
         text = re.sub(r"\s+#.*$", "", command.text).replace(".venv/bin/", "")
         if _START.fullmatch(text):
             host = self.start(text)
-            for pattern in patterns_of(command.expected):
-                host.wait_for(pattern.replace(r"\ ", " "))
+            host.wait_until(lambda output: missing_line(self._shown(output), command.expected) is None)
             return
         deadline = time.monotonic() + LIMIT
         while True:
             done = subprocess.run(
                 ["bash", "-c", _BASH.format(command=self._real(text), home=self._home)],
-                cwd=self._home, env=self._environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            output = self._shown(done.stdout + done.stderr)
+                cwd=self._home,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            output = self._shown(done.stdout)
             missing = missing_line(output, command.expected)
             if missing is None or not _ONLY_LOOKS.match(text) or time.monotonic() > deadline:
                 break

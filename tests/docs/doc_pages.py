@@ -4,6 +4,7 @@ A marker is a comment on the line above a block:
 
 * `<!-- file: NAME -->`        the reader puts the block into this file
 * `<!-- run -->`               the reader runs the Python in the block
+* `<!-- host says -->`         the host that was started last writes this
 * `<!-- not run: REASON -->`   the commands cannot run in a test
 """
 
@@ -54,6 +55,10 @@ class Block:
     @property
     def is_run(self) -> bool:
         return self.marker == "run"
+
+    @property
+    def is_of_host(self) -> bool:
+        return self.marker == "host says"
 
     def commands(self) -> list[Command]:
         """The commands of a console block; a line that ends in a backslash goes on in the next one."""

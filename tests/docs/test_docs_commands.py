@@ -1,0 +1,108 @@
+"""Every command of the documentation, typed in the order of its page."""
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+from doc_console import Desk
+from doc_pages import ROOT, Block, Page, all_pages, page
+
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32" or not (shutil.which("bash") and shutil.which("curl")), reason="needs bash and curl"
+)
+
+SAMPLE_PAGES = ("README.md", "docs/how-to/approval-workflow.md", "docs/how-to/inspect-a-hub.md")
+COPY_PAGES = ("docs/how-to/several-hosts.md", "docs/how-to/sqlite-hub.md")
+REGISTRY = "needs the package registry"
+ACCOUNT = "needs an Azure account"
+
+NOT_RUN = {
+    ("README.md", "make test"): "runs the tests that this test belongs to",
+    ("README.md", "python3 -m venv .venv"): REGISTRY,
+    ("README.md", "python3 -m pip install ."): REGISTRY,
+    ("docs/quickstart.md", "python3 -m venv ~/durable-host"): REGISTRY,
+    ("docs/quickstart.md", "python3 -m venv .venv"): REGISTRY,
+    ("docs/quickstart.md", ".venv/bin/python -m pip install -r requirements.txt"): REGISTRY,
+    ("docs/how-to/debug.md", ".venv/bin/python -m pip install debugpy"): REGISTRY,
+    ("docs/how-to/from-core-tools.md", "func doctor"): "needs an app of the reader's own",
+    ("docs/how-to/real-azure-storage.md", "az login"): ACCOUNT,
+    ("docs/how-to/real-azure-storage.md", "func doctor"): ACCOUNT,
+    ("docs/how-to/real-azure-storage.md", "func start --functions StartOrder ProcessOrder"): ACCOUNT,
+}
+
+
+def pages_with_commands() -> list[str]:
+    return [page.name for page in all_pages() if any(block.kind == "console" for block in page.blocks)]
+
+
+def take_all(desk: Desk, name: str) -> None:
+    for block in page(name).blocks:
+        desk.take(block)
+
+
+@pytest.mark.parametrize("name", SAMPLE_PAGES)
+def test_commands_about_the_sample_work(name: str, sample_desk: Desk) -> None:
+    take_all(sample_desk, name)
+
+
+@pytest.mark.parametrize("name", COPY_PAGES)
+def test_commands_about_a_copy_of_the_sample_work(name: str, copy_desk: Desk) -> None:
+    take_all(copy_desk, name)
+
+
+@pytest.mark.parametrize("name", [name for name in pages_with_commands() if name not in SAMPLE_PAGES + COPY_PAGES])
+def test_commands_that_begin_in_an_empty_folder_work(name: str, empty_desk: Desk) -> None:
+    if name == "docs/how-to/debug.md" and find_spec("debugpy") is None:
+        pytest.skip("debugpy is not installed")
+    take_all(empty_desk, name)
+
+
+def test_commands_that_are_not_run_are_these_and_have_a_reason() -> None:
+    found: dict[tuple[str, str], str] = {}
+    for block in (block for each in all_pages() for block in each.blocks):
+        if block.reason_not_run is not None:
+            found[block.page, block.commands()[0].text] = block.reason_not_run
+    assert found == NOT_RUN
+
+
+def test_the_two_commands_of_the_readme_are_targets_of_the_makefile() -> None:
+    for command, does in (("make start", "func start"), ("make test", "-m pytest")):
+        done = subprocess.run([*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout.strip().endswith(does)
+
+
+def blocks_of_kind(kind: str) -> list[Block]:
+    return [block for page in all_pages() for block in page.blocks if block.kind == kind]
+
+
+@pytest.mark.parametrize("block", blocks_of_kind("python"), ids=lambda block: block.place)
+def test_python_in_the_pages_is_valid(block: Block) -> None:
+    ast.parse(block.text)
+
+
+@pytest.mark.parametrize("block", blocks_of_kind("json"), ids=lambda block: block.place)
+def test_json_in_the_pages_is_valid(block: Block) -> None:
+    json.loads(block.text)
+
+
+def test_blocks_say_what_they_hold() -> None:
+    known = {"console", "python", "json", "text", "yaml"}
+    assert {block.kind for page in all_pages() for block in page.blocks} <= known
+
+
+def test_markers_are_understood() -> None:
+    def is_known(block: Block) -> bool:
+        has_name = block.file is not None or block.reason_not_run is not None
+        return not block.marker or block.is_run or block.is_of_host or has_name
+
+    assert [block.place for page in all_pages() for block in page.blocks if not is_known(block)] == []
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.name)
+def test_pages_name_nothing_of_their_making(page: Page) -> None:
+    words = ("issue #", "TODO", "session's", "pypi.org", "/root/", "/work/", "/tmp/", "agent")
+    assert [word for word in words if word in page.text] == []
