@@ -107,8 +107,7 @@ class WorkerPool:
     @property
     def all_pids(self) -> tuple[int, ...]:
         """Those too that finish their last calls."""
-        everyone = [process for workers in (self.current, *self._retiring) for process in workers.processes()]
-        return tuple(process.pid for process in everyone if process.pid is not None)
+        return tuple(pid for workers in (self.current, *self._retiring) for pid in workers.pids())
 
     @property
     def running_calls(self) -> int:

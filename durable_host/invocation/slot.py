@@ -76,6 +76,12 @@ class WorkerSlot:
         self._keeper = asyncio.create_task(self._keep(process), name=f"worker-{process.pid}")
         return index
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that is up, also when it takes no more calls."""
+        owned = self._owned
+        return None if owned is None or owned.exited.done() else owned.pid
+
     def open_debugger(self) -> None:
         """Have the process listen for a debugger, as far as the options have one."""
         self._debugger = self._options.debugger

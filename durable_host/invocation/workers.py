@@ -57,6 +57,10 @@ class Workers:
         """Those that take calls."""
         return [slot.process for slot in self._slots if slot.process is not None and not slot.process.exited.done()]
 
+    def pids(self) -> list[int]:
+        """Of all processes that are up, those too that finish their last calls."""
+        return [pid for slot in self._slots if (pid := slot.pid) is not None]
+
     def pick(self, key: str | None = None) -> WorkerProcess | None:
         """The next process in turn, or that of the session `key`; another one when that is not up. None without any."""
         slots, count = self._slots, len(self._slots)
