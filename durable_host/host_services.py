@@ -12,13 +12,13 @@ import sys
 import time
 from collections.abc import Awaitable, Mapping
 
-from aiohttp import web
+import msgspec
 
 from durable_host import telemetry
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
-from durable_host.config import HostConfig, StartOptions, StartSummary, ports
+from durable_host.config import HostConfig, StartOptions
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.host_app import AppParts, ServedApp, report_problems, served_app
 from durable_host.host_control import Control
@@ -29,7 +29,8 @@ from durable_host.host_keys import key_ring
 from durable_host.host_listeners import Listeners
 from durable_host.host_reload import Reloader
 from durable_host.host_storage import HostStorage
-from durable_host.host_summary import described, function_lines, storage_text
+from durable_host.host_summary import described, function_lines, start_summary, storage_text
+from durable_host.host_web import HostWeb, shown_host
 from durable_host.host_worker import WORKER_STARTED
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
@@ -37,10 +38,9 @@ from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.workers import Workers
 from durable_host.storage.errors import StorageFailed
-from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.web.admin import AdminApi
 from durable_host.web.admin_host import HostRoutes, HostState
-from durable_host.web.app import DEFAULT_BODY_LIMIT, DURABLE_KEY, Front
+from durable_host.web.app import DURABLE_KEY, Front
 from durable_host.web.home import home_page
 from durable_host.web.keys import Access, KeyRing, KeyRoutes
 from durable_host.web.manual import ManualInvocation
@@ -49,7 +49,6 @@ _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")
 
 WORKER_GRACE = 0.5
-CLOSE_CONNECTIONS_WITHIN = 0.5
 
 
 class Services:
@@ -67,7 +66,7 @@ class Services:
         self.invoker = Invoker(pool, BindingRegistry())
         self._config = config
         self._indexing = indexing
-        self._base_url = f"http://{_shown_host(config.address)}:{config.port}"
+        self._base_url = f"http://{shown_host(config.address)}:{config.port}"
         telemetry.configure(config.settings)
         self._accounts = Accounts(config.settings)
         self._parts = AppParts(
@@ -84,8 +83,7 @@ class Services:
         self._keys: KeyRing | None = None
         self._listeners = Listeners()
         self._manual = ManualInvocation()
-        self._front: Front | None = None
-        self._web: web.AppRunner | None = None
+        self._web: HostWeb | None = None
         self._control = Control(self)
         self._reloader = Reloader(self, config)
 
@@ -97,8 +95,8 @@ class Services:
 
     @property
     def front(self) -> Front:
-        assert self._front is not None
-        return self._front
+        assert self._web is not None
+        return self._web.front
 
     @property
     def reloader(self) -> Reloader:
@@ -120,12 +118,12 @@ class Services:
         report_problems(app)
         await self._storage.ensure_for(app)
         self._keys = key_ring(self._config, self._accounts, is_storage_up=self._storage.is_ensured)
-        self._front = self._make_front(self._keys)
+        self._web = self._make_web(self._keys)
         self.take_over(app)
         self.state.state = "Running"
         self._control.check_offline()
         await self.serve_durable()
-        await self._open_web()
+        await self._web.open()
         self.listen()
         await self._announce(started_at)
         _worker_log.info(WORKER_STARTED)
@@ -138,13 +136,15 @@ class Services:
         await asyncio.gather(self._indexing, return_exceptions=True)
         await _safely(self._reloader.stop())
         await _safely(self._control.stop())
-        ending = [self._listeners.stop(grace), self._manual.drain(grace), self._drain_web(grace)]
+        ending = [self._listeners.stop(grace), self._manual.drain(grace)]
+        if self._web is not None:
+            ending.append(self._web.drain(grace))
         if self._durable is not None:
             ending.append(self._durable.stop(grace))
         await asyncio.gather(*(_safely(one) for one in ending))
         await _safely(self.pool.stop(WORKER_GRACE))
         if self._web is not None:
-            await _safely(self._web.cleanup())
+            await _safely(self._web.close())
         if self._durable is not None:
             await _safely(self._durable.close())
         await _safely(self._accounts.close())
@@ -225,7 +225,7 @@ class Services:
         """Have exactly the listeners of the app run; none while the host takes no events."""
         self._listeners.replace(self.app.triggers.listeners if self._control.takes_events else ())
 
-    def _make_front(self, keys: KeyRing) -> Front:
+    def _make_web(self, keys: KeyRing) -> HostWeb:
         config = self._config
         host = HostRoutes(
             self.state,
@@ -241,56 +241,28 @@ class Services:
             KeyRoutes(keys, self._base_url),
             base_url=self._base_url,
         )
-        return Front(
-            admin,
-            home=self._home,
-            cors=CorsPolicy(config.cors, config.cors_credentials) if config.cors else None,
-            access=Access(keys) if self.options.enable_auth else None,
-            body_limit=_body_limit(config),
-        )
-
-    async def _open_web(self) -> None:
-        config = self._config
-        self._web = web.AppRunner(
-            self.front.application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_CONNECTIONS_WITHIN
-        )
-        await self._web.setup()
-        try:
-            await web.TCPSite(self._web, config.address, config.port, backlog=1024).start()
-        except OSError as error:
-            raise ports.port_error(config.address, config.port, error) from error
-
-    async def _drain_web(self, grace: float) -> None:
-        """Take no more connections and let running requests end."""
-        if self._web is None:
-            return
-        for site in list(self._web.sites):
-            await site.stop()
-        await self.front.drain(grace)
+        return HostWeb(config, admin, self._home, Access(keys) if self.options.enable_auth else None)
 
     def _put_up_front(self) -> None:
         api = self._durable.api if self._durable is not None else None
         self.front.adopt(self.app.http, api, self.app.triggers.webhook)
 
     async def _announce(self, started_at: float) -> None:
-        config, durable, functions, index = self._config, self._durable, self.app.functions, self.app.index
+        durable, is_on_storage = self._durable, bool(self.app.functions.connection_names)
         ready = time.monotonic() - started_at
-        storage = None
-        if functions.connection_names or (durable is not None and not uses_sqlite(config)):
-            storage = storage_text(self._accounts.account(None).connection)
-        summary = StartSummary(
-            base_url=self._base_url,
-            functions=function_lines(functions, self._base_url, self._prefix),
-            storage=storage,
-            azurite_started=self._storage.was_started,
-            task_hub=config.host.durable.hub_name if durable is not None else None,
-            instances_in_flight=await durable.runtime.in_flight() if durable is not None else None,
-            python_version=index.python_version,
-            python_path=index.executable,
-            sdk_versions=tuple(index.sdk_versions.items()),
-            seconds_to_ready=ready,
+        if durable is not None and not uses_sqlite(self._config):
+            is_on_storage = True
+        summary = start_summary(self.app, self._base_url)
+        self.options.presenter.started(
+            msgspec.structs.replace(
+                summary,
+                storage=storage_text(self._accounts.account(None).connection) if is_on_storage else None,
+                azurite_started=self._storage.was_started,
+                task_hub=self._config.host.durable.hub_name if durable is not None else None,
+                instances_in_flight=await durable.runtime.in_flight() if durable is not None else None,
+                seconds_to_ready=ready,
+            )
         )
-        self.options.presenter.started(summary)
 
     @property
     def _prefix(self) -> str:
@@ -317,16 +289,3 @@ async def _safely(work: Awaitable[object]) -> None:
         await work
     except Exception:
         _log.exception("A part of the host did not stop in good order")
-
-
-def _shown_host(address: str) -> str:
-    if address in ("0.0.0.0", "127.0.0.1", "::", "::1"):
-        return "localhost"
-    return f"[{address}]" if ":" in address else address
-
-
-def _body_limit(config: HostConfig) -> int:
-    try:
-        return int(config.settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", ""))
-    except ValueError:
-        return DEFAULT_BODY_LIMIT

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from durable_host.config.connection import Connection
-from durable_host.config.start import FunctionLine
+from durable_host.config.start import FunctionLine, StartSummary
+from durable_host.host_app import ServedApp
 from durable_host.host_functions import AppFunctions
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.azurite.probe import address_of
@@ -30,6 +31,18 @@ def function_lines(functions: AppFunctions, base_url: str, prefix: str) -> tuple
     known = {line.name for line in lines}
     lines += [FunctionLine(name=name, kind="", reason=text) for name, text in problems.items() if name not in known]
     return tuple(sorted(lines, key=lambda line: line.name.upper()))
+
+
+def start_summary(app: ServedApp, base_url: str) -> StartSummary:
+    """What the app itself says to the summary of the start."""
+    index = app.index
+    return StartSummary(
+        base_url=base_url,
+        functions=function_lines(app.functions, base_url, app.config.host.http.route_prefix),
+        python_version=index.python_version,
+        python_path=index.executable,
+        sdk_versions=tuple(index.sdk_versions.items()),
+    )
 
 
 def described(functions: AppFunctions, root: Path, base_url: str, prefix: str) -> list[DescribedFunction]:

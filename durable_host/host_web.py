@@ -1,0 +1,69 @@
+"""The host's web endpoint: what is behind it, and when it listens."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from durable_host.config import HostConfig, ports
+from durable_host.triggers.http.cors import CorsPolicy
+from durable_host.web.admin import AdminApi
+from durable_host.web.app import DEFAULT_BODY_LIMIT, Front
+from durable_host.web.keys import Access
+
+CLOSE_CONNECTIONS_WITHIN = 0.5
+
+
+class HostWeb:
+    """Listens from `open` to `drain`; answers running requests until `close`."""
+
+    def __init__(
+        self, config: HostConfig, admin: AdminApi, home: Callable[[], str | None], access: Access | None
+    ) -> None:
+        self._config = config
+        self.front = Front(
+            admin,
+            home=home,
+            cors=CorsPolicy(config.cors, config.cors_credentials) if config.cors else None,
+            access=access,
+            body_limit=_body_limit(config),
+        )
+        self._runner: web.AppRunner | None = None
+
+    async def open(self) -> None:
+        """Raises PortError."""
+        config = self._config
+        self._runner = web.AppRunner(
+            self.front.application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_CONNECTIONS_WITHIN
+        )
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, config.address, config.port, backlog=1024).start()
+        except OSError as error:
+            raise ports.port_error(config.address, config.port, error) from error
+
+    async def drain(self, grace: float) -> None:
+        """Take no more connections and let running requests end."""
+        if self._runner is None:
+            return
+        for site in list(self._runner.sites):
+            await site.stop()
+        await self.front.drain(grace)
+
+    async def close(self) -> None:
+        """End all connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+
+def shown_host(address: str) -> str:
+    """An address as it stands in URLs for people."""
+    if address in ("0.0.0.0", "127.0.0.1", "::", "::1"):
+        return "localhost"
+    return f"[{address}]" if ":" in address else address
+
+
+def _body_limit(config: HostConfig) -> int:
+    try:
+        return int(config.settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", ""))
+    except ValueError:
+        return DEFAULT_BODY_LIMIT
