@@ -9,6 +9,7 @@ A marker is a comment on the line above a block:
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,7 +127,14 @@ class Page:
         return {text.replace(" ", "-") for text in texts}
 
     def links(self) -> list[tuple[int, str]]:
-        return [(number, found["target"]) for number, line in self.lines for found in _LINK.finditer(line)]
+        """Targets with the line that they begin in; the text of a link may go on in the next line."""
+        text, starts, size = "\n".join(line for _, line in self.lines), list[int](), 0
+        for _, line in self.lines:
+            starts.append(size)
+            size += len(line) + 1
+        return [
+            (self.lines[bisect_right(starts, found.start()) - 1][0], found["target"]) for found in _LINK.finditer(text)
+        ]
 
     def rows(self) -> Iterator[Row]:
         """The rows of all tables, without their heads."""

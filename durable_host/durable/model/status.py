@@ -20,9 +20,11 @@ class OrchestrationStatus(IntEnum):
         return self in TERMINAL_STATUSES
 
 
-TERMINAL_STATUSES = frozenset({
-    OrchestrationStatus.Completed,
-    OrchestrationStatus.Failed,
-    OrchestrationStatus.Canceled,
-    OrchestrationStatus.Terminated,
-})
+TERMINAL_STATUSES = frozenset(
+    {
+        OrchestrationStatus.Completed,
+        OrchestrationStatus.Failed,
+        OrchestrationStatus.Canceled,
+        OrchestrationStatus.Terminated,
+    }
+)

@@ -54,8 +54,10 @@ def parse(text: str) -> int:
             raise ValueError(f"'{text}' is not a timestamp")
         fraction = int(digits[:7].ljust(7, "0"))
         head = text[:dot] + text[end:]
-    return from_datetime(datetime.fromisoformat(head).astimezone(UTC) if _has_zone(head) else
-                         datetime.fromisoformat(head)) + fraction
+    return (
+        from_datetime(datetime.fromisoformat(head).astimezone(UTC) if _has_zone(head) else datetime.fromisoformat(head))
+        + fraction
+    )
 
 
 def _has_zone(text: str) -> bool:
