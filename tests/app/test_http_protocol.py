@@ -50,16 +50,14 @@ def connected(host: HostProcess) -> socket.socket:
     return socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
 
 
-def exchange(host: HostProcess, text: bytes, *, half_close: bool = False) -> bytes:
-    """The whole answer to raw bytes."""
+def exchange(host: HostProcess, text: bytes, *, until_closed: bool = False) -> bytes:
+    """The whole answer to raw bytes; `until_closed`: all that comes until the host closes the connection."""
     with connected(host) as raw:
         raw.sendall(text)
-        if half_close:
-            raw.shutdown(socket.SHUT_WR)
         answer = b""
         while data := raw.recv(65536):
             answer += data
-            if b"\r\n\r\n" in answer and not half_close:
+            if b"\r\n\r\n" in answer and not until_closed:
                 break
         return answer
 
@@ -108,7 +106,7 @@ def test_a_body_that_breaks_off_runs_no_function(host: HostProcess) -> None:
 
 
 def test_http_1_0_and_expect_continue_are_understood(host: HostProcess) -> None:
-    assert exchange(host, b"GET /api/size HTTP/1.0\r\n\r\n", half_close=True).endswith(b"GET 0")
+    assert exchange(host, b"GET /api/size HTTP/1.0\r\n\r\n", until_closed=True).endswith(b"GET 0")
     with connected(host) as raw:
         raw.sendall(b"PUT /api/size HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
         assert b"100 Continue" in raw.recv(1000)
