@@ -102,7 +102,6 @@ def test_script_root_names_the_folder(
         ["--timeout", "30"],
         ["-t", "30"],
         ["--timeout=30"],
-        ["--language-worker", "-m debugpy --listen 127.0.0.1:5678"],
         ["--enable-json-output"],
     ],
 )
@@ -113,6 +112,28 @@ def test_options_without_a_meaning_here_are_warned_about(
     assert host.config.port == 0
     name = arguments[0].partition("=")[0]
     assert f"{name} is ignored: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "port", "wait"),
+    [
+        ([], None, False),
+        (["--debug"], 5678, False),
+        (["--debug", "9091"], 9091, False),
+        (["--debug", "--verbose"], 5678, False),
+        (["--debug-wait"], 5678, True),
+        (["--debug", "9091", "--debug-wait"], 9091, True),
+    ],
+)
+def test_the_debugger_listens_where_it_is_asked_to(host: Recorded, arguments: list[str], port: int | None, wait: bool):
+    assert main(["start", "--port", "0", *arguments]) == 0
+    assert (host.options.debug_port, host.options.debug_wait) == (port, wait)
+
+
+def test_switches_of_the_host_reach_it(host: Recorded):
+    given = ["--no-reload", "--enableAuth", "--language-worker", "-O"]
+    assert main(["start", "--port", "0", *given]) == 0
+    assert (host.options.reload, host.options.enable_auth, host.options.worker_arguments) == (False, True, "-O")
 
 
 def test_without_a_terminal_the_output_is_plain(host: Recorded, capsys: pytest.CaptureFixture[str]):

@@ -14,6 +14,7 @@ from worker_apps import RunningApp, messages, running, write_app
 from durable_host.invocation.datum import string
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.requests import InvocationRequest
+from durable_host.invocation.worker_process import HOST_INSTANCE
 
 APP = """
 import asyncio, json, sys, threading, time
@@ -130,7 +131,10 @@ async def test_context_tells_of_the_invocation(app: RunningApp, function: str, i
         "name": function,
         "directory": app.function(function).directory,
         "trace": ["00-a-b-01", "s=1", "00-a-b-01", "s=1"],
-        "attributes": [{"ProcessId": str(os.getpid()), "Category": f"Function.{function}"}] * 2,
+        "attributes": [
+            {"ProcessId": str(os.getpid()), "HostInstanceId": HOST_INSTANCE, "Category": f"Function.{function}"}
+        ]
+        * 2,
         "retry": [1, 3, "ValueError: x", "stack"],
         "thread": is_main,
     }
