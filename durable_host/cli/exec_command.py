@@ -171,7 +171,7 @@ def _storage(config: HostConfig) -> Connection | None:
 def _delete_hub(config: HostConfig, hub: str) -> None:
     from durable_host.bindings.accounts import Accounts
     from durable_host.durable.taskhub.port import TaskHubUnavailable
-    from durable_host.host_hub import open_hub, uses_sqlite
+    from durable_host.host.hub import open_hub, uses_sqlite
 
     if uses_sqlite(config) or _storage(config) is None:
         return

@@ -17,9 +17,9 @@ from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS
 from durable_host.durable.taskhub.azure import app_lease
 from durable_host.durable.taskhub.azure.hub import DEVELOPMENT_POLLING_INTERVAL
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.host_bindings import binding_registry
-from durable_host.host_durable import ACTIVITY_WINDOW_ON_EMULATOR
-from durable_host.host_functions import SERVED_TRIGGERS
+from durable_host.host.bindings import binding_registry
+from durable_host.host.durable import ACTIVITY_WINDOW_ON_EMULATOR
+from durable_host.host.functions import SERVED_TRIGGERS
 from durable_host.triggers import listener_lock
 from durable_host.triggers.blob import trigger as blob_trigger
 from durable_host.triggers.queue.trigger import HOLD, HOLD_ON_DEVELOPMENT_ACCOUNT
@@ -238,6 +238,6 @@ def test_every_folder_of_the_host_is_in_the_architecture() -> None:
     house = next(block.text for block in Page.read(ROOT / "docs/architecture.md").blocks if "├──" in block.text)
     folders = {path.name for path in SOURCE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     folders |= {path.name for path in (SOURCE / "durable").iterdir() if path.is_dir() and path.name != "__pycache__"}
-    modules = {path.name for path in SOURCE.glob("*.py") if not path.name.startswith(("host", "__"))}
+    modules = {path.name for path in SOURCE.glob("*.py") if not path.name.startswith("__")}
     assert [name for name in sorted(folders) if f"── {name}/" not in house] == []
     assert [name for name in sorted(modules) if name not in house] == []

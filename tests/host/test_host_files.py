@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_host.host_files import WatchRules, changes, differences
+from durable_host.host.files import WatchRules, changes, differences
 
 
 @pytest.mark.parametrize(

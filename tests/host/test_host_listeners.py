@@ -2,7 +2,7 @@
 
 import asyncio
 
-from durable_host.host_listeners import Listeners, PlannedListener
+from durable_host.host.listeners import Listeners, PlannedListener
 
 
 class Listening:

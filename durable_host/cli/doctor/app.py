@@ -10,8 +10,8 @@ from durable_host.config import HostConfig, StartOptions, load, ports
 from durable_host.config.host_config import HOST_JSON, read_document
 from durable_host.config.local_settings import FILE_NAME
 from durable_host.errors import ConfigurationError, HostError
-from durable_host.host_functions import AppFunctions, app_functions
-from durable_host.host_worker import worker_options
+from durable_host.host.functions import AppFunctions, app_functions
+from durable_host.host.worker import worker_options
 from durable_host.invocation.pool import WorkerPool
 
 _SETTINGS: Final = "Settings"
@@ -81,7 +81,7 @@ async def functions(config: HostConfig) -> tuple[AppFunctions, list[Finding]]:
 
 def connection_names(config: HostConfig, app: AppFunctions) -> list[str | None]:
     """The storage connections that the app uses, by name as bindings write it."""
-    from durable_host.host_functions import STORAGE_BINDINGS
+    from durable_host.host.functions import STORAGE_BINDINGS
 
     names: dict[str, str | None] = {}
     if app.use_durable and config.host.durable.storage.type != "sqlite":

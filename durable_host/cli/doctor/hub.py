@@ -15,8 +15,8 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
-from durable_host.host_functions import AppFunctions
-from durable_host.host_hub import open_hub, sqlite_path, uses_sqlite
+from durable_host.host.functions import AppFunctions
+from durable_host.host.hub import open_hub, sqlite_path, uses_sqlite
 from durable_host.storage import NotFound, StorageAccount, StorageError
 
 _HUB: Final = "Task hub"

@@ -14,10 +14,10 @@ from durable_host.bindings.durable_client import DurableClientInput, Payload
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig
-from durable_host.host_bindings import binding_registry
-from durable_host.host_functions import AppFunctions, app_functions
-from durable_host.host_starts import manual_starts
-from durable_host.host_triggers import AppTriggers, app_triggers, host_account
+from durable_host.host.bindings import binding_registry
+from durable_host.host.functions import AppFunctions, app_functions
+from durable_host.host.starts import manual_starts
+from durable_host.host.triggers import AppTriggers, app_triggers, host_account
 from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker, Pipeline
 from durable_host.invocation.metadata import IndexResult

@@ -1,4 +1,4 @@
-"""The host from its start to its end: event loop, signals, exit code. The composition root is `host_services`.
+"""The host from its start to its end: event loop, signals, exit code. The composition root is `services`.
 
 Source: spec/functions-host.md, section 8.8.
 """
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from durable_host.config import HostConfig, StartOptions, ports
 from durable_host.config.host_config import pinned
 from durable_host.errors import EXIT_STOPPED
-from durable_host.host_worker import worker_options
+from durable_host.host.worker import worker_options
 from durable_host.invocation.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from durable_host.host_services import Services
+    from durable_host.host.services import Services
 
 _log = logging.getLogger("Host.Startup")
 
@@ -78,7 +78,7 @@ def _with_port(config: HostConfig) -> HostConfig:
 
 
 def _import_services() -> "type[Services]":
-    from durable_host.host_services import Services
+    from durable_host.host.services import Services
 
     return Services
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from durable_host.config import HostConfig, load
 from durable_host.config.host_config import HOST_JSON, pinned
 from durable_host.errors import ConfigurationError, HostError
-from durable_host.host_app import ServedApp, report_problems
-from durable_host.host_files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
-from durable_host.host_worker import WORKER_STARTED, worker_options
+from durable_host.host.app import ServedApp, report_problems
+from durable_host.host.files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
+from durable_host.host.worker import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
 
 if TYPE_CHECKING:
-    from durable_host.host_services import Services
+    from durable_host.host.services import Services
 
 _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")

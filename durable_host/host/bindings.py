@@ -10,7 +10,7 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.table_input import TableInput
 from durable_host.bindings.table_output import TableOutput
 from durable_host.config.extensions import QueueOptions
-from durable_host.host_functions import SERVED_TRIGGERS
+from durable_host.host.functions import SERVED_TRIGGERS
 from durable_host.invocation.bindings import BindingRegistry
 
 

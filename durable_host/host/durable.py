@@ -11,9 +11,9 @@ from durable_host.durable.api.payload import WEBHOOK_PATH
 from durable_host.durable.runtime import DurableRuntime
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
-from durable_host.host_calls import DurableCalls, durable_names
-from durable_host.host_hub import open_foreign_hub, open_hub, uses_sqlite
-from durable_host.host_user_code import ReplaceableUserCode
+from durable_host.host.calls import DurableCalls, durable_names
+from durable_host.host.hub import open_foreign_hub, open_hub, uses_sqlite
+from durable_host.host.user_code import ReplaceableUserCode
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool

@@ -7,8 +7,8 @@ import platform
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.config import HostConfig
+from durable_host.host.triggers import host_account
 from durable_host.host_id import host_id_of, instance_id
-from durable_host.host_triggers import host_account
 from durable_host.storage.azurite import is_local_development
 from durable_host.web.keys import BlobKeys, FileKeys, KeyRing
 from durable_host.web.keys.repository import temporary_folder

@@ -20,18 +20,18 @@ from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions
 from durable_host.durable.taskhub.port import TaskHubUnavailable
-from durable_host.host_app import AppParts, ServedApp, report_problems, served_app
-from durable_host.host_control import Control
-from durable_host.host_durable import DurableServices
-from durable_host.host_hub import uses_sqlite
+from durable_host.host.app import AppParts, ServedApp, report_problems, served_app
+from durable_host.host.control import Control
+from durable_host.host.durable import DurableServices
+from durable_host.host.hub import uses_sqlite
+from durable_host.host.keys import key_ring
+from durable_host.host.listeners import Listeners
+from durable_host.host.reload import Reloader
+from durable_host.host.storage import HostStorage
+from durable_host.host.summary import described, function_lines, start_summary, storage_text
+from durable_host.host.web import HostWeb, shown_host
+from durable_host.host.worker import WORKER_STARTED
 from durable_host.host_id import host_id_of
-from durable_host.host_keys import key_ring
-from durable_host.host_listeners import Listeners
-from durable_host.host_reload import Reloader
-from durable_host.host_storage import HostStorage
-from durable_host.host_summary import described, function_lines, start_summary, storage_text
-from durable_host.host_web import HostWeb, shown_host
-from durable_host.host_worker import WORKER_STARTED
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import IndexResult

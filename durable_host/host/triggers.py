@@ -11,9 +11,9 @@ from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
 from durable_host.config.connection import Connection
 from durable_host.config.connections import ConnectionInvalid, ConnectionMissing
-from durable_host.host_functions import AppFunctions
+from durable_host.host.functions import AppFunctions
+from durable_host.host.listeners import PlannedListener
 from durable_host.host_id import host_id_of, instance_id
-from durable_host.host_listeners import PlannedListener
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.account import StorageAccount

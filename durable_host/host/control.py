@@ -9,10 +9,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from durable_host.host_files import OFFLINE_FILE
+from durable_host.host.files import OFFLINE_FILE
 
 if TYPE_CHECKING:
-    from durable_host.host_services import Services
+    from durable_host.host.services import Services
 
 _log = logging.getLogger("Host.Startup")
 

@@ -14,7 +14,7 @@ from durable_host.config.connections import resolve
 from durable_host.config.expressions import parse
 from durable_host.config.settings import AppSettings, resolve_percent
 from durable_host.errors import HostError
-from durable_host.host_catalog import find_mistake, is_disabled
+from durable_host.host.catalog import find_mistake, is_disabled
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 from durable_host.triggers.blob.target import blob_pattern
 from durable_host.triggers.timer.trigger import schedule_of

@@ -1,0 +1,5 @@
+"""The composition root: builds everything from one frozen configuration, starts it, serves and stops it."""
+
+from durable_host.host.serving import run
+
+__all__ = ["run"]
