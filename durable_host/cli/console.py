@@ -103,6 +103,7 @@ class Console(logging.Handler):
                 pass
             atexit.unregister(self.close)
             logging.getLogger().removeHandler(self)
+            logging.getLogger("Function").setLevel(logging.NOTSET)
         super().close()
 
     def _put(self, item: Event | str) -> None:

@@ -19,6 +19,7 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions
+from durable_host.config.connections import ConnectionMissing
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.host.app import AppParts, ServedApp, report_problems, served_app
 from durable_host.host.control import Control
@@ -247,6 +248,13 @@ class Services:
         api = self._durable.api if self._durable is not None else None
         self.front.adopt(self.app.http, api, self.app.triggers.webhook)
 
+    def _storage_line(self) -> str | None:
+        """The account of AzureWebJobsStorage; None for an app whose bindings all name another connection."""
+        try:
+            return storage_text(self._accounts.account(None).connection)
+        except ConnectionMissing:
+            return None
+
     async def _announce(self, started_at: float) -> None:
         durable, is_on_storage = self._durable, bool(self.app.functions.connection_names)
         ready = time.monotonic() - started_at
@@ -256,7 +264,7 @@ class Services:
         self.options.presenter.started(
             msgspec.structs.replace(
                 summary,
-                storage=storage_text(self._accounts.account(None).connection) if is_on_storage else None,
+                storage=self._storage_line() if is_on_storage else None,
                 azurite_started=self._storage.was_started,
                 task_hub=self._config.host.durable.hub_name if durable is not None else None,
                 instances_in_flight=await durable.runtime.in_flight() if durable is not None else None,

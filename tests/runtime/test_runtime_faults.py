@@ -243,3 +243,41 @@ async def test_code_that_lost_its_session_is_replayed(app: App, hosts: Hosts) ->
     app.sessions = type(app.sessions)()
     await world.client.raise_event("a", "Approval", "1")
     assert await world.output("a") == 1
+
+
+async def test_status_that_a_crash_left_behind_is_mended_by_the_next_episode(app: App, hosts: Hosts) -> None:
+    @app.orchestrator
+    def patient(context):
+        yield context.wait_for_external_event("One")
+        yield context.wait_for_external_event("Two")
+
+    world = await hosts.start(app)
+    await world.start("patient", "p")
+    await world.until(lambda: world.hub.commits)
+    running = await world.hub.get_instance("p")
+    assert running is not None
+    await world.crash()
+    stale = InstanceUpdate(
+        execution_id=str(running.execution_id),
+        last_updated_time=running.last_updated_time,
+        runtime_status=OrchestrationStatus.Pending,
+    )
+    world = await hosts.start(app)
+    await world.hub.commit(
+        EpisodeCommit(
+            instance_id="p",
+            execution_id=stale.execution_id,
+            etag=(await world.hub.load_history("p")).etag,
+            first_ordinal=0,
+            events=(),
+            outbound=(),
+            update=stale,
+            consumed=(),
+        )
+    )
+    commits = len(world.hub.commits)
+    await world.client.raise_event("p", "One", "1")
+    await world.until(lambda: len(world.hub.commits) > commits)
+    mended = await world.hub.get_instance("p")
+    assert mended is not None
+    assert mended.runtime_status is OrchestrationStatus.Running

@@ -8,6 +8,8 @@ import logging
 import uuid
 from collections.abc import Sequence
 
+import msgspec
+
 from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic
@@ -81,6 +83,8 @@ class OrchestrationRunner:
             await self._hub.discard([*work, *useless])
             return
         outcome = await self._episode(state, start.turn)
+        if was_loaded:
+            outcome = _with_status(outcome, state)
         await self._commit(session, state, outcome, [*work, *useless])
 
     async def _load(self, session: Session) -> OrchestrationState:
@@ -218,6 +222,14 @@ class OrchestrationRunner:
         )
         self._sessions.drop_state(session)
         self._diagnostics.report_once(finding)
+
+
+def _with_status(outcome: EpisodeOutcome, state: OrchestrationState) -> EpisodeOutcome:
+    """Have the row's status written with the first commit after a load: a crash may have come before the last write."""
+    if outcome.update.started is not None or outcome.update.runtime_status is not None:
+        return outcome
+    update = msgspec.structs.replace(outcome.update, runtime_status=state.status)
+    return msgspec.structs.replace(outcome, update=update, row_changed=True)
 
 
 def _new_id() -> str:
