@@ -20,7 +20,7 @@ from durable_host.invocation.requests import InvocationRequest, InvocationRespon
 from durable_host.invocation.worker_options import WorkerOptions
 
 SITE_PACKAGES = Path(azure.functions.__file__).parents[2]
-PYENV = Path("/root/.pyenv/versions")
+PYENV = Path.home() / ".pyenv" / "versions"
 HEADER = "import azure.functions as func\napp = func.FunctionApp()\n"
 
 
