@@ -235,6 +235,24 @@ def tell(blob: {annotation}) -> None:
     host.wait_for(f"TYPE {expected}")
 
 
+def test_the_parameter_may_be_a_client_of_the_storage_sdk(start_host: StartHost, world: World) -> None:
+    body = """
+import azurefunctions.extensions.bindings.blob as sdk
+
+@app.blob_trigger(arg_name="blob", path="%BOX%/{name}", connection="AzureWebJobsStorage")
+@app.blob_output(arg_name="out", path="%BOX%-copies/{name}", connection="AzureWebJobsStorage")
+def tell(blob: sdk.BlobClient, out: func.Out[bytes]) -> None:
+    out.set(blob.download_blob().readall())
+    print("CLIENT", blob.blob_name)
+"""
+    host = start_host({"function_app.py": HEAD + body}, settings=world.settings)
+    world.box.upload_blob("a", bytes(range(256)))
+    host.wait_for("CLIENT a")
+    copy = world.blobs.get_blob_client(f"{world.box_name}-copies", "a")
+    until(copy.exists, host=host)
+    assert copy.download_blob().readall() == bytes(range(256))
+
+
 def test_captures_and_properties_fill_binding_expressions(start_host: StartHost, world: World) -> None:
     body = """
 @app.generic_trigger(arg_name="blob", type="blobTrigger", path="%BOX%/in-{date}/{f}", connection="AzureWebJobsStorage")

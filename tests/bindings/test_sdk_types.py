@@ -1,128 +1,87 @@
-"""Parameters that are clients of the storage SDK, through azurefunctions-extensions-bindings-blob.
+"""Parameters that are clients of the storage SDK, through azurefunctions-extensions-bindings-blob."""
 
-A small stand-in with the interface of the extension makes the first test independent of its installation.
-"""
-
-import importlib.util
 import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
-from bindings_world import plain, running, unique
+import pytest_asyncio
+from bindings_world import BindingsWorld, plain, running
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 
-BASE = """
-class Datum:
-    def __init__(self, value, type):
-        self.value, self.type = value, type
-
-
-class SdkType:
-    pass
-
-
-class Registry:
-    converters = {}
-
-    @classmethod
-    def get(cls, binding):
-        return cls.converters.get(binding)
-
-    @classmethod
-    def check_supported_type(cls, annotation):
-        return isinstance(annotation, type) and issubclass(annotation, SdkType)
-
-
-def get_binding_registry():
-    return Registry
-"""
-BLOB = """
-import json
-from azurefunctions.extensions.base import Datum, Registry, SdkType
-
-
-class BlobClient(SdkType):
-    pass
-
-
-class Converter:
-    @classmethod
-    def check_input_type_annotation(cls, pytype):
-        return issubclass(pytype, BlobClient)
-
-    @classmethod
-    def decode(cls, data, *, trigger_metadata, pytype):
-        assert isinstance(data, Datum) and data.type == "model_binding_data" and pytype is BlobClient
-        model = data.value
-        client = BlobClient()
-        client.place = [model.version, model.source, model.content_type, json.loads(model.content)]
-        return client
-
-
-Registry.converters.update({"blob": Converter, "blobTrigger": Converter})
-"""
 CODE = """
-from azurefunctions.extensions.bindings.blob import BlobClient
-
-@telling
-@app.blob_input(arg_name="c", path="%BOX%/{n}", connection="Storage")
-def client(msg: str, c: BlobClient) -> list: return c.place
-
-@telling
-@app.blob_input(arg_name="c", path="%BOX%", connection="Second")
-def container(msg: str, c: BlobClient) -> list: return c.place
-
-@telling
-@app.blob_input(arg_name="c", path="%BOX%/{n}", connection="Storage")
-def text(msg: str, c: str) -> str: return c
-"""
-
-
-def stand_in(root: Path) -> None:
-    for folder, content in (("base", BASE), ("bindings/blob", BLOB)):
-        path = root / "azurefunctions" / "extensions" / folder
-        path.mkdir(parents=True)
-        (path / "__init__.py").write_text(content, "utf-8")
-
-
-async def test_a_client_is_made_of_the_place_of_the_blob(tmp_path: Path, settings: Mapping[str, str], box: str) -> None:
-    stand_in(tmp_path)
-    async with running(tmp_path, CODE, settings) as world:
-        version, source, content_type, place = plain(await world.run("client", '{"n": "deep/ä.txt"}'))
-        assert (version, source, content_type) == ("1.0", "AzureStorageBlobs", "application/json")
-        assert place == {"Connection": "AzureWebJobsStorage", "ContainerName": box, "BlobName": "deep/ä.txt"}
-        place = plain(await world.run("container"))[3]
-        assert place == {"Connection": "AzureWebJobsSecond", "ContainerName": box, "BlobName": ""}
-        function = next(one for one in world.functions.served if one.name == "client")
-        assert function.inputs[0].properties["properties"] == {"SupportsDeferredBinding": True}
-
-
-async def test_other_parameters_of_the_same_app_receive_the_content(
-    tmp_path: Path, settings: Mapping[str, str], box: str
-) -> None:
-    stand_in(tmp_path)
-    async with running(tmp_path, CODE, settings) as world:
-        await world.account.blobs.create_container(box)
-        await world.account.blobs.put(box, "a", b"content")
-        assert plain(await world.run("text", '{"n": "a"}')) == "content"
-
-
-@pytest.mark.skipif(importlib.util.find_spec("azurefunctions") is None, reason="the extension is not installed")
-async def test_the_extension_itself_reads_the_blob(tmp_path: Path, settings: Mapping[str, str]) -> None:
-    code = """
 import azurefunctions.extensions.bindings.blob as blob
 
+
+def blob_in(name, connection="AzureWebJobsStorage", path="%BOX%/{n}"):
+    return app.blob_input(arg_name=name, path=path, connection=connection)
+
+
 @telling
-@app.blob_input(arg_name="c", path="{box}/x", connection="AzureWebJobsStorage")
-@app.blob_input(arg_name="d", path="{box}/x", connection="AzureWebJobsStorage")
+@blob_in("c")
+@blob_in("d")
 def read(msg: str, c: blob.BlobClient, d: blob.StorageStreamDownloader) -> list:
-    return [c.blob_name, d.readall().decode()]
+    return [c.container_name, c.blob_name, c.download_blob().readall().decode(), d.readall().decode()]
+
+@telling
+@blob_in("c", path="%BOX%")
+def listed(msg: str, c: blob.ContainerClient) -> list:
+    return [c.container_name, list(c.list_blob_names())]
+
+@telling
+@blob_in("c", "Storage")
+@blob_in("s", "Second")
+def named_briefly(msg: str, c: blob.BlobClient, s: blob.BlobClient) -> list:
+    return [c.exists(), s.exists()]
+
+@telling
+@blob_in("text")
+@blob_in("c")
+def beside(msg: str, text: str, c: blob.BlobClient) -> list:
+    return [text, c.get_blob_properties().size]
+
+@telling
+@blob_in("d")
+def missing(msg: str, d: blob.StorageStreamDownloader) -> str:
+    return d.readall().decode()
 """
-    async with running(tmp_path, code, settings) as world:
-        box = unique("sdk")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(
+    tmp_path_factory: pytest.TempPathFactory, settings: Mapping[str, str], box: str
+) -> AsyncIterator[BindingsWorld]:
+    async with running(tmp_path_factory.mktemp("sdk") / "app", CODE, settings) as world:
         await world.account.blobs.create_container(box)
-        await world.account.blobs.put(box, "x", b"content")
-        assert plain(await world.run("read", json.dumps({"box": box}))) == ["x", "content"]
+        await world.account.blobs.put(box, "deep/ä b.txt", b"content")
+        yield world
         await world.account.blobs.delete_container(box)
+
+
+THE_BLOB = json.dumps({"n": "deep/ä b.txt"})
+
+
+async def test_clients_of_a_blob_read_it(world: BindingsWorld, box: str) -> None:
+    assert plain(await world.run("read", THE_BLOB)) == [box, "deep/ä b.txt", "content", "content"]
+
+
+async def test_a_client_of_a_container_needs_no_blob(world: BindingsWorld, box: str) -> None:
+    assert plain(await world.run("listed")) == [box, ["deep/ä b.txt"]]
+
+
+async def test_connections_may_go_by_their_short_names(world: BindingsWorld) -> None:
+    assert plain(await world.run("named_briefly", THE_BLOB)) == [True, True]
+
+
+async def test_other_parameters_of_the_function_receive_the_content(world: BindingsWorld) -> None:
+    assert plain(await world.run("beside", THE_BLOB)) == ["content", 7]
+
+
+async def test_a_downloader_of_a_missing_blob_fails_the_invocation(world: BindingsWorld) -> None:
+    assert "BlobNotFound" in await world.failure("missing", '{"n": "missing"}')
+
+
+async def test_the_host_is_told_which_parameters_are_clients(world: BindingsWorld) -> None:
+    function = next(one for one in world.functions.served if one.name == "beside")
+    deferred = {binding.name: binding.is_deferred for binding in function.inputs}
+    assert deferred == {"text": False, "c": True}
