@@ -5,8 +5,8 @@ Source: spec/functions-host.md, sections 2.5 and 8.4.
 
 import logging
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from durable_host.invocation.attempt import Attempt
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
@@ -14,8 +14,8 @@ from durable_host.invocation.errors import FunctionFailed, WorkerLost
 CALLED = "This function was programmatically called via the host APIs."
 
 
-@asynccontextmanager
-async def logged(attempt: Attempt, reason: str, details: str | None) -> AsyncGenerator[None]:
+@contextmanager
+def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[None]:
     """Log the begin, the end and the failure of what runs inside."""
     function, invocation_id = attempt.function.name, attempt.invocation_id
     log = logging.getLogger(f"Function.{function}")

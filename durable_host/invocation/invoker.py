@@ -148,10 +148,9 @@ class Invoker:
     ) -> Outcome:
         self.running += 1
         try:
-            with workers.held():
-                async with logged(attempt, reason, details):
-                    timeout = pipeline.function_timeout
-                    response = await run_attempt(attempt, self._pool, workers, pipeline.bindings, timeout)
+            with workers.held(), logged(attempt, reason, details):
+                timeout = pipeline.function_timeout
+                response = await run_attempt(attempt, self._pool, workers, pipeline.bindings, timeout)
         finally:
             self.running -= 1
         return Outcome(

@@ -1,6 +1,7 @@
 """What the host knows of a function (spec/functions-host.md, sections 1.2 to 1.5)."""
 
 import uuid
+from functools import cached_property
 from typing import Any, Literal, cast
 
 import msgspec
@@ -49,7 +50,7 @@ class Binding(msgspec.Struct, frozen=True):
         return None if value is None else str(value)
 
 
-class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True):
+class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A function that the worker has loaded. `disabled` is what function.json says: a flag or a setting's name.
 
     `directory`, `script_file` and `entry_point` are those of function.json; `source_file` and `source_line` tell where
@@ -72,7 +73,7 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True):
     def function_id(self) -> str:
         return str(uuid.uuid5(uuid.NAMESPACE_OID, self.name))
 
-    @property
+    @cached_property
     def trigger(self) -> Binding:
         """Raises ValueError for a function without one; the catalog lets none through."""
         for binding in self.bindings:
@@ -80,12 +81,12 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True):
                 return binding
         raise ValueError(f"function {self.name} has no trigger")
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Binding, ...]:
         """Input bindings but for the trigger."""
         return tuple(binding for binding in self.bindings if binding.direction == "in" and not binding.is_trigger)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[Binding, ...]:
         """Output bindings, `$return` among them."""
         return tuple(binding for binding in self.bindings if binding.direction == "out")
