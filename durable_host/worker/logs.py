@@ -16,11 +16,19 @@ SYSTEM_PREFIXES = ("azure_functions_worker", "azure.functions")
 
 
 class HostHandler(logging.Handler):
-    """Root handler: level, text, logger name and the invocation that the record belongs to."""
+    """Root handler: level, text, logger name and the invocation that the record belongs to.
 
-    def __init__(self, channel: Channel, level: int) -> None:
-        super().__init__(level)
+    Its own level stays 0, as in Azure: Flask asks the root's handlers for it and adds a handler of its own otherwise,
+    whose text the SDK takes for an error of the request.
+    """
+
+    def __init__(self, channel: Channel, minimum_level: int) -> None:
+        super().__init__()
         self._channel = channel
+        self._minimum_level = minimum_level
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= self._minimum_level and bool(super().handle(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:

@@ -192,6 +192,12 @@ def url(rest):
     return {"rest": rest, "path": request.path, "query": request.query_string.decode(), "method": request.method}
 
 
+@web.get("/logged")
+def logged():
+    web.logger.info("told by Flask's logger")
+    return "logged"
+
+
 @web.get("/boom")
 def boom():
     raise ValueError("boom")
@@ -321,11 +327,18 @@ def test_flask_answers_as_under_werkzeug(
     assert told(host.base_url, method, path, options) == told(own, method, path, options)
 
 
+def test_what_flask_logs_is_shown_and_fails_no_request(flask_servers: tuple[HostProcess, str]) -> None:
+    host, _ = flask_servers
+    assert [host.get(path).text for path in ("/logged", "/logged", "/page")] == ["logged", "logged", "<p>ä</p>"]
+    host.wait_for("told by Flask's logger$")
+
+
 def test_an_error_in_the_web_app_is_a_500_with_the_users_line_in_the_log(
     fastapi_servers: tuple[HostProcess, str], flask_servers: tuple[HostProcess, str]
 ) -> None:
     for host, _ in (fastapi_servers, flask_servers):
         assert host.get("/boom").status_code == 500
+        assert host.get("/page").status_code == 200
         host.wait_for("ValueError: boom")
         host.wait_for(r"webapp\.py.*, line \d+, in boom")
 
