@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from durable_host.cli.files import write_atomically
-from durable_host.config import json_text, suggestion
+from durable_host.config import suggestion
 from durable_host.config.local_settings import FILE_NAME, text_of
 from durable_host.errors import ConfigurationError, UsageError
+from durable_host.worker import json_text
 
 _INDENT: Final = re.compile(r"^\{\s*?\n([ \t]+)", re.MULTILINE)
 _FALSE: Final = (None, False, "false", "False")

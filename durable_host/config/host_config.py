@@ -10,12 +10,13 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from durable_host.config import host_json, json_text, local_settings, log_levels
+from durable_host.config import host_json, local_settings, log_levels
 from durable_host.config.host_json import HostJson
 from durable_host.config.local_settings import LocalSettings
 from durable_host.config.overrides import Overrides, apply, environment_overrides
 from durable_host.config.settings import AppSettings, SettingMissing, resolve_percent
 from durable_host.errors import ConfigurationError, UsageError
+from durable_host.worker import json_text
 
 HOST_JSON: Final = "host.json"
 DEFAULT_PORT: Final = 7071

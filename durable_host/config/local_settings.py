@@ -8,9 +8,10 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from durable_host.config import json_text, suggestion
+from durable_host.config import suggestion
 from durable_host.config.section import Section, shown
 from durable_host.errors import ConfigurationError
+from durable_host.worker import json_text
 
 FILE_NAME: Final = "local.settings.json"
 

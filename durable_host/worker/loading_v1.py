@@ -6,12 +6,12 @@ Source: spec/functions-host.md, section 1.3.
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 import types
 from typing import Any, cast
 
+from . import json_text
 from .loaded import LoadedApp, LoadedFunction
 from .signature import FunctionLoadError, inspect_function
 
@@ -67,9 +67,9 @@ def _load_function(sdk: Any, root: str, name: str) -> LoadedFunction:
 
 
 def _read_config(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8-sig") as file:
+    with open(path, encoding="utf-8") as file:
         try:
-            config = json.load(file)
+            config = json_text.parse(file.read())
         except ValueError as error:
             raise ValueError(f"Unable to parse function.json: {error} ({path})") from None
     if not isinstance(config, dict):

@@ -165,8 +165,15 @@ async def test_retry_of_function_json_is_read(tmp_path: Path):
     )
 
 
-async def test_function_json_with_a_byte_order_mark_is_read(tmp_path: Path):
-    files = {"F/function.json": "\ufeff" + function_json(ACTIVITY), "F/__init__.py": "def main(name): ...\n"}
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + function_json(ACTIVITY),
+        f'{{// scheduled\n "bindings": [{json.dumps(ACTIVITY)},], /* "disabled": true */ }}',
+    ],
+)
+async def test_function_json_with_a_byte_order_mark_comments_or_trailing_commas_is_read(tmp_path: Path, text: str):
+    files = {"F/function.json": text, "F/__init__.py": "def main(name): ...\n"}
     assert len((await index_of(tmp_path, files)).functions) == 1
 
 

@@ -11,10 +11,10 @@ from typing import Any, Final
 import click
 
 from durable_host.cli.durable.errors import InputInvalid
-from durable_host.config import json_text
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.errors import UsageError
+from durable_host.worker import json_text
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 DATA_HINT: Final = "@file.json sends the JSON in the file; any other text is sent as a JSON string, never parsed."

@@ -12,8 +12,8 @@ from durable_host.cli.scaffold import module_edit, rendering
 from durable_host.cli.scaffold.catalog import Model, Template
 from durable_host.cli.scaffold.module_text import FUNCTIONS, Container, ModuleText
 from durable_host.cli.scaffold.source_file import SourceFile
-from durable_host.config import json_text
 from durable_host.errors import ConfigurationError, UsageError
+from durable_host.worker import json_text
 
 Report = Callable[[str], None]
 _NEW_APP = f"import {FUNCTIONS} as func\n\napp = func.FunctionApp()\n"

@@ -1,7 +1,11 @@
-"""JSON as people write it in host.json: comments and trailing commas are accepted, duplicate keys too (last wins).
+"""JSON as people write it in host.json and function.json: comments, trailing commas and duplicate keys are accepted.
+
+Of duplicate keys the last wins.
 
 Source: spec/functions-host.md, section 1.6.
 """
+
+from __future__ import annotations
 
 import json
 import re
