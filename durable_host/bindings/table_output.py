@@ -4,7 +4,7 @@ Source: spec/functions-host.md, section 6.6.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from durable_host.bindings.accounts import Accounts
@@ -44,8 +44,8 @@ class TableOutput:
         tables = self._accounts.account(binding.text("connection")).tables
         try:
             for operations in partitions.values():
-                for start in range(0, len(operations), MAX_OPERATIONS):
-                    await _commit(tables, table, operations[start : start + MAX_OPERATIONS])
+                for batch in _batches(operations):
+                    await _commit(tables, table, batch)
         except StorageError as error:
             raise BindingFailed(f"The table '{table}' could not be written: {error}") from error
 
@@ -90,6 +90,19 @@ def _typed(column: str, value: Any) -> Any:
             raise BindingFailed(f"The number {value} of property '{column}' does not fit into a table (Int64).")
         return Int64(value)
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _batches(operations: list[Operation]) -> Iterator[list[Operation]]:
+    """In order, cut where a transaction is full, or would hold a row twice."""
+    batch: dict[str, Operation] = {}
+    for operation in operations:
+        row: str = operation.entity["RowKey"]
+        if row in batch or len(batch) == MAX_OPERATIONS:
+            yield list(batch.values())
+            batch = {}
+        batch[row] = operation
+    if batch:
+        yield list(batch.values())
 
 
 async def _commit(tables: TableService, table: str, operations: list[Operation]) -> None:

@@ -242,6 +242,12 @@ async def test_many_rows_go_in_one_transaction_a_partition(world: BindingsWorld,
     assert len(await stored(world, table)) == 250
 
 
+async def test_a_row_given_twice_is_written_twice_in_order(world: BindingsWorld, table: str) -> None:
+    rows = [{"PartitionKey": "p", "RowKey": key, "V": v, "ETag": "*"} for v, key in enumerate(["a", "b", "a", "a"])]
+    await world.run("add", json.dumps({"table": table, "rows": rows}))
+    assert [(row["RowKey"], row["V"]) for row in await stored(world, table)] == [("a", 3), ("b", 1)]
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
@@ -252,7 +258,7 @@ async def test_many_rows_go_in_one_transaction_a_partition(world: BindingsWorld,
         ({"PartitionKey": "a/b", "RowKey": "1"}, "U+002F, which table keys cannot hold"),
         ({"PartitionKey": "p", "RowKey": "a#"}, "U+0023, which table keys cannot hold"),
         ({"PartitionKey": "p", "RowKey": "a\u0007"}, "U+0007, which table keys cannot hold"),
-        ([{"PartitionKey": "p", "RowKey": "1"}] * 2, "InvalidDuplicateRow"),
+        ([{"PartitionKey": "p", "RowKey": "1"}] * 2, "EntityAlreadyExists"),
         ({"PartitionKey": "p", "RowKey": "1", "Huge": 2**63}, "does not fit into a table (Int64)"),
     ],
 )
