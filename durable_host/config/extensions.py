@@ -7,6 +7,7 @@ import os
 
 import msgspec
 
+from durable_host.config.headers import header_mistake
 from durable_host.config.section import Section
 
 
@@ -49,11 +50,18 @@ def read_http(section: Section) -> HttpOptions:
         max_concurrent_requests=section.integer("maxConcurrentRequests", -1, minimum=-1),
         dynamic_throttles_enabled=section.boolean("dynamicThrottlesEnabled", False),
         enable_chunked_request_binding=section.boolean("enableChunkedRequestBinding", False),
-        custom_headers=tuple((name, headers.text(name, "")) for name, _ in headers.items()),
+        custom_headers=tuple(_header(headers, name) for name, _ in headers.items()),
         hsts=_hsts(section.section("hsts")),
     )
     section.close()
     return options
+
+
+def _header(section: Section, name: str) -> tuple[str, str]:
+    value = section.text(name, "")
+    if (mistake := header_mistake(name, value)) is not None:
+        raise section.error(name, "", mistake)
+    return name, value
 
 
 def _hsts(section: Section) -> str | None:

@@ -11,6 +11,8 @@ from durable_host.web.app import DEFAULT_BODY_LIMIT, Front
 from durable_host.web.keys import Access
 
 CLOSE_CONNECTIONS_WITHIN = 0.5
+LONGEST_HEADER = 32_768
+"""Of a request: as much as Azure's web server takes for all of them."""
 
 
 class HostWeb:
@@ -33,7 +35,12 @@ class HostWeb:
         """Raises PortError."""
         config = self._config
         self._runner = web.AppRunner(
-            self.front.application(), access_log=None, handle_signals=False, shutdown_timeout=CLOSE_CONNECTIONS_WITHIN
+            self.front.application(),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=CLOSE_CONNECTIONS_WITHIN,
+            auto_decompress=False,
+            max_field_size=LONGEST_HEADER,
         )
         await self._runner.setup()
         try:

@@ -81,6 +81,14 @@ class Front:
                     await self._idle.wait()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if "Upgrade" not in request.headers:
+            return await self._answer(request)
+        response = await self._answer(request)
+        # What follows on this connection would be taken for the other protocol, which nobody speaks here.
+        response.force_close()
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
         head = path[:9].lower()
         if head.startswith(("/admin/", "/runtime/")):

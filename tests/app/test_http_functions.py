@@ -59,6 +59,8 @@ def returns(req: func.HttpRequest):
         return response
     if what == "split":
         return func.HttpResponse("x", headers={"X-Bad": "a\\r\\nX-Injected: 1"})
+    if what == "header":
+        return func.HttpResponse("sent", headers=req.get_json())
     if what == "wrong-length":
         return func.HttpResponse("four", headers={"Content-Length": "9999"})
     return req.get_json()["text"]
@@ -236,6 +238,17 @@ def test_headers_that_would_split_the_response_are_refused(host: HostProcess) ->
     response = host.get("/api/returns/split")
     assert response.status_code == 500
     assert "X-Injected" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("two words", "x"), ("co:lon", "x"), ("na\u00efve", "x"), ("X-Control", "a\x01b"), ("X-Accent", "\u00e9t\u00e9")],
+)
+def test_a_header_that_azure_would_not_send_is_a_500_that_names_it(host: HostProcess, name: str, value: str) -> None:
+    response = host.get("/api/returns/header", json={name: value})
+    assert response.status_code == 500
+    assert ascii(name).strip("'") in response.json()["error"]
+    assert host.get("/api/returns/header", json={"X-Plain": "a\tb ~"}).headers["X-Plain"] == "a\tb ~"
 
 
 def test_the_host_sets_the_length_itself(host: HostProcess) -> None:

@@ -3,6 +3,7 @@
 Spec: functions-host.md, sections 3.2, 3.7 and 3.8.
 """
 
+import gzip
 import json
 import socket
 import threading
@@ -126,6 +127,30 @@ def test_a_client_that_goes_away_does_not_harm_its_function_or_the_host(host: Ho
 def test_large_bodies_pass_whole(host: HostProcess) -> None:
     size = 20_000_000
     assert host.post("/api/size", data=b"x" * size).text == f"POST {size}"
+
+
+def test_a_body_whose_length_is_over_the_limit_is_refused_before_it_comes(host: HostProcess) -> None:
+    text = b"POST /api/size HTTP/1.1\r\nHost: x\r\nContent-Length: 104857601\r\n\r\nthe beginning"
+    assert status_of(exchange(host, text)) == 413
+
+
+def test_a_compressed_body_arrives_as_it_was_sent(host: HostProcess) -> None:
+    packed = gzip.compress(b"x" * 1000)
+    headers = {"Content-Encoding": "gzip"}
+    assert host.post("/api/size", data=packed, headers=headers).text == f"POST {len(packed)}"
+    assert host.post("/api/size", data=b"no gzip", headers=headers).text == "POST 7"
+
+
+def test_a_header_may_be_as_long_as_in_azure(host: HostProcess) -> None:
+    assert host.get("/api/size", headers={"Cookie": "x" * 30_000}).text == "GET 0"
+
+
+def test_a_connection_that_offered_another_protocol_is_closed_after_the_answer(host: HostProcess) -> None:
+    request = b"POST /api/size HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    request += b"HTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: 5\r\n\r\nhello"
+    answer = exchange(host, request, until_closed=True)
+    assert answer.endswith(b"POST 5")
+    assert b"\r\nConnection: close\r\n" in answer
 
 
 def test_over_the_limits_of_host_json_the_answer_is_429(start_host: StartHost) -> None:

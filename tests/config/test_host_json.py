@@ -125,6 +125,13 @@ WRONG = [
     (extension("queues", visibilityTimeout="30"), "extensions.queues.visibilityTimeout", '"30"', "30 days"),
     (extension("http", routePrefix=5), "extensions.http.routePrefix", "5", "text in quotes"),
     (extension("http", customHeaders={"X": 1}), "extensions.http.customHeaders.X", "1", "text in quotes"),
+    (
+        extension("http", customHeaders={"X": "a\nb"}),
+        "extensions.http.customHeaders.X",
+        '"a\\nb"',
+        "control characters",
+    ),
+    (extension("http", customHeaders={"X Y": "a"}), "extensions.http.customHeaders.X Y", '"a"', "name of a header"),
     ({"extensions": {"queues": []}}, "extensions.queues", "[]", "an object"),
     ({"extensions": 5}, "extensions", "5", "an object"),
     ({"functions": "hello"}, "functions", '"hello"', "an array of texts"),

@@ -24,7 +24,7 @@ async def read_request(request: web.Request, route_values: Mapping[str, str]) ->
         headers=headers,
         query=_query(request),
         params=dict(route_values),
-        body=await request.read() if request.body_exists else b"",
+        body=await _body(request) if request.body_exists else b"",
     )
 
 
@@ -37,6 +37,14 @@ def http_binding_data(data: HttpData, request: web.Request, trigger_name: str) -
     values.setdefault("Headers", data.headers)
     values.setdefault(trigger_name, data.url)
     return values
+
+
+async def _body(request: web.Request) -> bytes:
+    """Nothing is read when its length says already that it is too long."""
+    length, limit = request.content_length or 0, request.client_max_size
+    if length > limit > 0:
+        raise web.HTTPRequestEntityTooLarge(limit, length)
+    return await request.read()
 
 
 def _query(request: web.Request) -> dict[str, str]:

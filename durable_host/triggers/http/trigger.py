@@ -12,6 +12,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from durable_host.config.extensions import HttpOptions
+from durable_host.config.headers import header_mistake
 from durable_host.errors import HostError
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed
@@ -189,5 +190,5 @@ def _hsts(options: HttpOptions) -> tuple[tuple[str, str], ...]:
 
 
 def _check(name: str, value: str) -> None:
-    if not name or any(character in name + value for character in "\r\n\0"):
-        raise InvalidReply(f"The header '{name!r:.60}' has characters that a header cannot have.")
+    if (mistake := header_mistake(name, value)) is not None:
+        raise InvalidReply(mistake)

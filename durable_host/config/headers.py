@@ -1,0 +1,25 @@
+"""What Azure's web server takes for a header of a response: a token, and printable ASCII.
+
+Source: RFC 9110, sections 5.1 and 5.5; Kestrel refuses other characters, and the request ends in a 500.
+"""
+
+import re
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t -~]*")
+_COOKIE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
+
+
+def header_mistake(name: str, value: str) -> str | None:
+    """Why this header cannot be sent. Cookies may have more than ASCII: Azure escapes what it has to."""
+    if _NAME.fullmatch(name) is None:
+        return f"{name!a:.60} cannot be the name of a header: it takes letters, digits and !#$%&'*+-.^_`|~ only."
+    if name.lower() == "set-cookie":
+        if _COOKIE.fullmatch(value) is None:
+            return "A cookie has control characters."
+    elif _VALUE.fullmatch(value) is None:
+        return (
+            f"The value of the header {name!a} has control characters or others than ASCII, which Azure does not send "
+            "either. Percent-encode it."
+        )
+    return None
