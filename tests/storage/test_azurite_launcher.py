@@ -206,6 +206,13 @@ def test_an_azurite_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
     assert "JSON" in caught.value.cause
 
 
+def test_a_data_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "app").write_text("no folder")
+    with pytest.raises(AzuriteStartFailed, match="cannot be written") as caught:
+        ensure_azurite(free_connection(), data_dir=tmp_path / "app" / ".azurite", mode="auto", report=lambda _: None)
+    assert "Not a directory" in (caught.value.cause or "")
+
+
 def test_a_start_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> None:
     connection = free_connection()
     cancelled = threading.Event()

@@ -14,10 +14,17 @@ from durable_host.storage.azurite.errors import AzuriteStartFailed
 def exclusive(path: Path, *, timeout: float, waiting: Callable[[], None]) -> Generator[None]:
     """Hold the lock file `path`; calls `waiting` once when another process has it. The system frees it on a crash.
 
-    Raises AzuriteStartFailed when it is not free within `timeout` seconds.
+    Raises AzuriteStartFailed when it cannot be made, or is not free within `timeout` seconds.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise AzuriteStartFailed(
+            f"Azurite needs the folder '{path.parent}', and it cannot be written.",
+            cause=str(error),
+            remedy="Make it writable, or start an Azurite of your own with its data elsewhere.",
+        ) from error
     try:
         deadline = time.monotonic() + timeout
         told = False
