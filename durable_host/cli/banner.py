@@ -82,9 +82,17 @@ def facts(summary: StartSummary, coloured: bool = False) -> str:
         entries.append(("Task hub", summary.task_hub + note))
     if summary.dashboard_url:
         entries.append(("Dashboard", summary.dashboard_url))
+    return "".join(_fact(label, text, coloured) for label, text in entries) + address(summary, coloured)
+
+
+def address(summary: StartSummary, coloured: bool = False) -> str:
+    """Where the host listens, and how long it took."""
     ready = "" if summary.seconds_to_ready is None else f" (ready in {summary.seconds_to_ready:.1f} s)"
-    entries.append(("Listening", f"{summary.base_url}{ready}, Ctrl+C stops"))
-    return "".join(f"{painted(f'{label}:'.ljust(11), DIM, coloured)}{text}\n" for label, text in entries)
+    return _fact("Listening", f"{summary.base_url}{ready}, Ctrl+C stops", coloured)
+
+
+def _fact(label: str, text: str, coloured: bool) -> str:
+    return f"{painted(f'{label}:'.ljust(11), DIM, coloured)}{text}\n"
 
 
 def _groups(functions: tuple[FunctionLine, ...]) -> tuple[list[FunctionLine], list[FunctionLine], list[FunctionLine]]:

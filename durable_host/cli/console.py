@@ -15,7 +15,7 @@ from typing import Final, TextIO
 
 from durable_host.cli.lines import Event, OutputMode, render
 from durable_host.cli.sanitiser import sanitise
-from durable_host.config.log_levels import TRACE, LogLevels
+from durable_host.config.log_levels import TRACE, LogLevels, is_of_app
 
 _CAPACITY: Final = 20_000
 _ALWAYS_SHOWN: Final = (
@@ -27,10 +27,21 @@ _NOISY: Final = ("azure", "aiohttp", "asyncio", "docker", "urllib3", "watchfiles
 
 
 class Console(logging.Handler):
-    """Writes what the log levels let through to `stream`. Use as a context manager: leaving writes what is left."""
+    """Writes what the log levels let through to `stream`. Use as a context manager: leaving writes what is left.
+
+    `quiet`: of what the app itself does not say, warnings and errors only.
+    """
 
     def __init__(
-        self, stream: TextIO, levels: LogLevels, *, mode: OutputMode, coloured: bool, verbose: bool, debug: bool = False
+        self,
+        stream: TextIO,
+        levels: LogLevels,
+        *,
+        mode: OutputMode,
+        coloured: bool,
+        verbose: bool,
+        quiet: bool = False,
+        debug: bool = False,
     ) -> None:
         super().__init__(TRACE)
         self.mode: Final[OutputMode] = mode
@@ -38,6 +49,7 @@ class Console(logging.Handler):
         self._stream = stream
         self._levels = levels
         self._verbose = verbose
+        self._quiet = quiet
         self._debug = debug
         self._thresholds: dict[str, int] = {}
         self._queue: queue.Queue[Event | str | None] = queue.Queue(_CAPACITY)
@@ -147,7 +159,10 @@ class Console(logging.Handler):
     def _threshold(self, category: str) -> int:
         level = self._thresholds.get(category)
         if level is None:
-            level = self._thresholds[category] = self._levels.level_for(category, verbose=self._verbose)
+            level = self._levels.level_for(category, verbose=self._verbose)
+            if self._quiet and not is_of_app(category):
+                level = max(level, logging.WARNING)
+            self._thresholds[category] = level
         return level
 
     def _set_levels(self) -> None:

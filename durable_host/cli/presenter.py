@@ -10,13 +10,19 @@ from durable_host.config.start import StartSummary
 
 
 class ConsolePresenter:
-    """The Presenter of `func start`: everything goes through the console, in order with the log lines."""
+    """The Presenter of `func start`: everything goes through the console, in order with the log lines.
 
-    def __init__(self, console: Console, *, verbose: bool) -> None:
+    `quiet` shows nothing but the address, when the host is ready.
+    """
+
+    def __init__(self, console: Console, *, verbose: bool, quiet: bool = False) -> None:
         self._console = console
         self._verbose = verbose
+        self._quiet = quiet
 
     def progress(self, text: str) -> None:
+        if self._quiet:
+            return
         event = Event(time.time(), 20, "Host.Startup", text)
         self._console.write(render(event, self._console.mode, self._console.coloured))
 
@@ -24,5 +30,8 @@ class ConsolePresenter:
         self._console.adopt(levels)
 
     def started(self, summary: StartSummary) -> None:
+        if self._quiet and self._console.mode != "json":
+            self._console.write(banner.address(summary, self._console.coloured))
+            return
         text = banner.render(summary, self._console.mode, coloured=self._console.coloured, verbose=self._verbose)
         self._console.write(text if self._console.mode == "json" else f"\n{text}\n")

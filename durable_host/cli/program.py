@@ -12,6 +12,7 @@ import click
 
 import durable_host
 from durable_host.cli import failure
+from durable_host.cli.env_file import load_env_file
 from durable_host.cli.lazy_group import Commands, LazyGroup
 from durable_host.errors import EXIT_STOPPED, HostError
 
@@ -19,6 +20,7 @@ COMMANDS: Final[Commands] = {
     "init": ("durable_host.cli.init:init", "Make a new function app."),
     "new": ("durable_host.cli.new:new", "Add a function to the app, from a template."),
     "start": ("durable_host.cli.start:start", "Run the function app of this folder."),
+    "run": ("durable_host.cli.run:run", "Run a function of the running host now."),
     "exec": ("durable_host.cli.exec_command:exec_command", "Run a command (tests, say) against a host of its own."),
     "doctor": ("durable_host.cli.doctor:doctor", "Find out what is wrong, and how to mend it."),
     "durable": ("durable_host.cli.durable:durable", "Start, look at and control durable instances; no host needed."),
@@ -32,7 +34,7 @@ COMMANDS: Final[Commands] = {
 }
 
 SECTIONS: Final = (
-    ("Everyday", ("init", "new", "start", "exec", "doctor")),
+    ("Everyday", ("init", "new", "start", "run", "exec", "doctor")),
     ("Durable Functions", ("durable",)),
     ("The app", ("settings", "templates", "pack")),
     ("Other", ("completion", "bundles", "function", "host")),
@@ -84,12 +86,17 @@ class Program(LazyGroup):
     epilog=EXAMPLES,
 )
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
+@click.option("--env-file", metavar="PATH", help="Take settings from this file too; the environment comes first.")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
 @click.version_option(durable_host.__version__, "-v", "--version", message="%(version)s")
 @click.pass_context
-def program(ctx: click.Context, script_root: str | None, verbose: bool, debug_traceback: bool) -> None:
+def program(
+    ctx: click.Context, script_root: str | None, env_file: str | None, verbose: bool, debug_traceback: bool
+) -> None:
     """Run Azure Functions apps written in Python, Durable Functions included, on this machine."""
+    if env_file is not None:
+        load_env_file(env_file)
     ctx.obj = {"script_root": script_root, "verbose": verbose, "debug_traceback": debug_traceback}
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

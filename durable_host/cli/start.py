@@ -13,6 +13,7 @@ import click
 
 from durable_host.cli import option_lists
 from durable_host.cli.colour import is_coloured
+from durable_host.cli.env_file import load_env_file
 from durable_host.cli.lines import OutputMode
 from durable_host.config import log_levels
 from durable_host.config.overrides import Overrides
@@ -96,6 +97,8 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
     help='Arguments of the app\'s interpreter, such as "-m debugpy --listen 127.0.0.1:5678".',
 )
 @click.option("--enable-auth", "--enableauth", is_flag=True, help="Ask callers for keys, as Azure does.")
+@click.option("--env-file", metavar="PATH", help="Take settings from this file too; the environment comes first.")
+@click.option("-q", "--quiet", is_flag=True, help="Show what the app logs, warnings and errors, and nothing else.")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
 @click.pass_context
@@ -107,6 +110,10 @@ def start(ctx: click.Context, **options: Any) -> int:
     given = cast("dict[str, Any]", ctx.find_root().obj or {})
     script_root: str | None = options["script_root"] or given.get("script_root")
     verbose = bool(options["verbose"] or given.get("verbose"))
+    if verbose and options["quiet"]:
+        raise click.UsageError("--quiet and --verbose exclude each other.")
+    if options["env_file"] is not None:
+        load_env_file(options["env_file"])
     debug = bool(options["debug_traceback"] or given.get("debug_traceback") or os.environ.get("CLI_DEBUG"))
     azurite = cast("AzuriteMode", "off" if options["no_azurite"] else options["azurite"] or "auto")
     python: str | None = options["python"]
@@ -133,17 +140,26 @@ def start(ctx: click.Context, **options: Any) -> int:
             worker_arguments=options["language_worker"],
         ),
         mode=options["output"],
+        quiet=options["quiet"],
         debug=debug,
         ignored=ctx.meta.get("ignored", []),
     )
 
 
 def _run(
-    folder: Path, overrides: Overrides, options: StartOptions, *, mode: str | None, debug: bool, ignored: list[str]
+    folder: Path,
+    overrides: Overrides,
+    options: StartOptions,
+    *,
+    mode: str | None,
+    quiet: bool,
+    debug: bool,
+    ignored: list[str],
 ) -> int:
     import msgspec
 
     from durable_host.cli.console import Console
+    from durable_host.cli.container import container_note
     from durable_host.cli.presenter import ConsolePresenter
     from durable_host.config import load, ports, project
 
@@ -157,7 +173,8 @@ def _run(
         config.host.logging,
         mode=cast("OutputMode", mode or ("compact" if sys.stdout.isatty() else "plain")),
         coloured=coloured,
-        verbose=options.verbose or _is_ci(),
+        verbose=options.verbose or (_is_ci() and not quiet),
+        quiet=quiet,
         debug=debug,
     )
     with console:
@@ -166,7 +183,9 @@ def _run(
             logger.warning("%s", sentence)
         from durable_host.host import run
 
-        presenter = ConsolePresenter(console, verbose=options.verbose)
+        presenter = ConsolePresenter(console, verbose=options.verbose, quiet=quiet)
+        if (note := container_note(config.address)) is not None:
+            presenter.progress(note)
         return run(config, msgspec.structs.replace(options, presenter=presenter))
 
 

@@ -76,6 +76,12 @@ def is_system(category: str) -> bool:
     return folded.startswith(_SYSTEM)
 
 
+def is_of_app(category: str) -> bool:
+    """True for what the app's code logs and prints."""
+    folded = category.casefold()
+    return folded == "host.function.console" or not folded.startswith(_SYSTEM) or folded.endswith(".user")
+
+
 def _covers(rule: str, category: str) -> bool:
     """Prefix match as .NET does it: one `*` stands for any text, the rest is a plain prefix."""
     if "*" in rule:

@@ -251,6 +251,31 @@ def test_a_folder_without_functions_starts_and_says_so(start_host: StartHost) ->
     assert host.get("/admin/host/status").json()["state"] == "Running"
 
 
+def test_a_quiet_start_shows_the_address_and_what_the_app_says(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": SLOW}, "--quiet")
+    assert host.get("/api/slow/0").text == "finished"
+    host.wait_for("slow begins")
+    assert "Functions:" not in host.output
+    assert "Executing" not in host.output
+
+
+def test_an_env_file_comes_after_the_environment_and_before_local_settings(start_host: StartHost) -> None:
+    code = HELLO.replace('return "hello"', 'return os.environ["A"] + os.environ["B"] + os.environ["C"]')
+    files = {
+        "function_app.py": f"import os\n{code}",
+        "local.settings.json": json.dumps({"IsEncrypted": False, "Values": {"A": "a3 ", "B": "b3 ", "C": "c3"}}),
+        "dev.env": "# what this machine needs\nexport A=a2\nB='b2 '\n",
+    }
+    host = start_host(files, "--env-file", "dev.env", settings={"A": "a1 "})
+    assert host.get("/api/hello").text == "a1 b2 c3"
+
+
+def test_an_env_file_that_is_not_there_ends_the_start(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": HELLO}, "--env-file", "missing.env", wait=False)
+    assert host.wait_exit() == 2
+    assert "missing.env" in host.output
+
+
 def test_only_the_functions_asked_for_are_loaded(start_host: StartHost) -> None:
     host = start_host({"function_app.py": SLOW}, "--functions", "hello")
     assert [function["name"] for function in host.get("/admin/functions").json()] == ["hello"]

@@ -54,6 +54,17 @@ def test_verbose_shows_system_information():
     assert messages(stream) == ["shown"]
 
 
+def test_quiet_shows_what_the_app_says_and_warnings_only():
+    stream = io.StringIO()
+    with console(stream, LogLevels(rules=(("host", logging.INFO),)), quiet=True):
+        logging.getLogger("Function.f").info("Executing 'Functions.f'")
+        logging.getLogger("Host.Startup").info("system information")
+        logging.getLogger("Function.f.User").info("user information")
+        logging.getLogger("Host.Function.Console").info("printed")
+        logging.getLogger("Function.f").error("Executed 'Functions.f' (Failed)")
+    assert messages(stream) == ["user information", "printed", "Executed 'Functions.f' (Failed)"]
+
+
 def test_lines_that_editors_look_for_pass_every_filter():
     stream = io.StringIO()
     with console(stream, LogLevels(default=NEVER)):

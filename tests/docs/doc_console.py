@@ -227,6 +227,7 @@ class Desk:
     def _real(self, text: str) -> str:
         for shown, port in self.ports.items():
             text = re.sub(rf"\b{shown}\b", port, text)
+        text = re.sub(r"^func run ", f"func run --port {self.ports['7071']} ", text)
         assert "<id>" not in text or self._instance, "no instance was shown yet"
         text = re.sub(rf"\b{self._shown_hub}\b", self._hub, text)
         return text.replace("<id>", self._instance).replace(DEVELOPMENT, self._connection_string)

@@ -1,0 +1,171 @@
+"""`func run`: runs one function of a running host now, and shows what came of it.
+
+Source: spec/functions-host.md, sections 7 and 10 (30, 31). The host does the work (`POST /admin/functions/{name}`).
+"""
+
+import http.client
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+from urllib.parse import quote
+
+import click
+
+from durable_host.cli.app_folder import app_root
+from durable_host.config import load
+from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, HostError, UsageError
+
+_ANSWERS_WITHIN: Final = 5.0
+_EVERY_ADDRESS: Final = ("0.0.0.0", "::", "*", "+")
+
+
+class HostNotRunning(HostError):
+    """No host listens at the address, or another program does."""
+
+    code = "DH3021"
+
+
+class RunRefused(HostError):
+    """The host has no such function, cannot run it by hand, or asks for another key."""
+
+    code = "DH3022"
+
+
+class Address(NamedTuple):
+    """Where the host listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+@click.command("run")
+@click.argument("name")
+@click.option("-c", "--content", metavar="TEXT", help="What the function gets: a body, a message, the name of a blob.")
+@click.option("-f", "--file", "path", metavar="PATH", help="Take what the function gets from a file; - is stdin.")
+@click.option("-p", "--port", type=click.IntRange(1, 65535), help="Port of the host (default: that of the app).")
+@click.option("--key", metavar="KEY", help="The master key, for a host with --enable-auth.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the outcome.")
+@click.pass_context
+def run(
+    ctx: click.Context, name: str, content: str | None, path: str | None, port: int | None, key: str | None, output: str
+) -> int:
+    """Run the function NAME of the running host now, whatever its trigger, and show what it returned.
+
+    \b
+    Examples:
+      func run nightly_report
+      func run ApprovalQueueProcessor --content '{"instanceId": "42", "approved": true}'
+    """
+    address = _address(ctx, port)
+    began = time.monotonic()
+    outcome = _invoke(address, name, _text(content, path), key)
+    succeeded = outcome.get("status") == "Succeeded"
+    if output == "json":
+        click.echo(json.dumps(outcome, ensure_ascii=False))
+    else:
+        _show(name, outcome, time.monotonic() - began)
+    return EXIT_STOPPED if succeeded else EXIT_FAILURE
+
+
+def _address(ctx: click.Context, port: int | None) -> Address:
+    if port is not None:
+        return Address("127.0.0.1", port)
+    config = load(app_root(ctx), environ=os.environ)
+    return Address("127.0.0.1" if config.address in _EVERY_ADDRESS else config.address, config.port)
+
+
+def _text(content: str | None, path: str | None) -> str:
+    if path is None:
+        return content or ""
+    if content is not None:
+        raise UsageError("--content and --file exclude each other.", remedy="Give one of them.")
+    if path == "-":
+        return sys.stdin.read()
+    try:
+        return Path(path).read_text("utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"The file '{path}' cannot be read.", cause=str(error), code="DH1042") from error
+
+
+def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str, Any]:
+    """The outcome as the host tells it. Raises HostNotRunning, RunRefused."""
+    status, answer = _request(address, "POST", f"/admin/functions/{quote(name, safe='')}?wait=true", key, text)
+    if status == 200 and isinstance(answer, dict) and "status" in answer:
+        return cast("dict[str, Any]", answer)
+    if status in (401, 403):
+        raise RunRefused("The host asks for another key.", remedy="Give the master key with --key.")
+    if status == 404:
+        raise RunRefused(f"The host at {address} has no function '{name}'.", cause=_names(address, key))
+    told = cast("dict[str, Any]", answer).get("Message") if isinstance(answer, dict) else answer
+    raise RunRefused(
+        str(told or f"The host answered {status}."),
+        remedy="Orchestrations are started with 'func durable start-new'.",
+    )
+
+
+def _names(address: Address, key: str | None) -> str:
+    status, answer = _request(address, "GET", "/admin/functions", key)
+    if status != 200 or not isinstance(answer, list):
+        raise HostNotRunning(f"What listens at {address} is no functions host.", remedy="Start one with 'func start'.")
+    names = [str(function["name"]) for function in cast("list[dict[str, Any]]", answer)]
+    return f"It has: {', '.join(names)}" if names else "It has no functions at all."
+
+
+def _request(address: Address, method: str, path: str, key: str | None, text: str | None = None) -> tuple[int, Any]:
+    """Status, and the body: what its JSON says, or its text."""
+    headers = {"x-functions-key": key} if key else {}
+    body = None
+    if text is not None:
+        body = json.dumps({"input": text}).encode()
+        headers["Content-Type"] = "application/json"
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=_ANSWERS_WITHIN)
+    try:
+        connection.connect()
+        assert connection.sock is not None
+        connection.sock.settimeout(None)  # as long as the function takes
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        content = response.read().decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        raise HostNotRunning(
+            f"No host answers at {address}.",
+            cause=str(error),
+            remedy="Start it with 'func start', or name its port with --port.",
+        ) from error
+    finally:
+        connection.close()
+    try:
+        return response.status, json.loads(content)
+    except ValueError:
+        return response.status, content
+
+
+def _show(name: str, outcome: dict[str, Any], seconds: float) -> None:
+    """What the function returned on stdout, how it went on stderr."""
+    if outcome.get("status") != "Succeeded":
+        click.echo(f"{name} failed: {outcome.get('error', '')}", err=True)
+        if outcome.get("stack"):
+            click.echo(outcome["stack"], err=True)
+        return
+    returned = outcome.get("returnValue")
+    is_http = isinstance(returned, dict) and returned.keys() == {"status", "body"}
+    if is_http:
+        note = f", status {cast('dict[str, Any]', returned)['status']}"
+        _echo(cast("dict[str, Any]", returned)["body"])
+    else:
+        note = ""
+        if returned is not None:
+            _echo(returned)
+    for binding, value in cast("dict[str, Any]", outcome.get("outputs") or {}).items():
+        click.echo(f"{binding}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    click.echo(f"{name} succeeded in {seconds:.2f} s{note} ({outcome.get('invocationId')}).", err=True)
+
+
+def _echo(value: Any) -> None:
+    click.echo(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
