@@ -8,7 +8,7 @@ import msgspec
 from durable_host.errors import HostError
 from durable_host.invocation.bindings import RESPONSE_TYPES, BindingContext, BindingRegistry
 from durable_host.invocation.datum import Datum
-from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.errors import FunctionFailed, WorkerLost
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
@@ -33,7 +33,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     trace: Trace = Trace()
     retry_count: int = 0
     max_retry_count: int = 0
-    last_error: FunctionFailed | None = None
+    last_error: FunctionFailed | WorkerLost | None = None
 
     @property
     def instance_id(self) -> str | None:
@@ -50,7 +50,6 @@ async def run_attempt(
     """
     context = BindingContext(attempt.function, attempt.invocation_id, attempt.trigger_metadata)
     inputs = await _read_inputs(attempt, bindings, context)
-    last_error = attempt.last_error
     request = InvocationRequest(
         function=attempt.function.name,
         invocation_id=attempt.invocation_id,
@@ -60,11 +59,18 @@ async def run_attempt(
         trace_state=attempt.trace.state,
         retry_count=attempt.retry_count,
         max_retry_count=attempt.max_retry_count,
-        last_error=(str(last_error), last_error.stack) if last_error is not None else None,
+        last_error=_told(attempt.last_error),
     )
     response = await pool.invoke(request, timeout=timeout, workers=workers)
     await _write_outputs(attempt, response, bindings, context)
     return response
+
+
+def _told(error: FunctionFailed | WorkerLost | None) -> tuple[str, str] | None:
+    """Message and stack."""
+    if error is None:
+        return None
+    return str(error), error.stack if isinstance(error, FunctionFailed) else ""
 
 
 async def _read_inputs(attempt: Attempt, bindings: BindingRegistry, context: BindingContext) -> dict[str, Datum]:

@@ -15,7 +15,7 @@ from durable_host.clock import Clock
 from durable_host.config import timespan
 from durable_host.config.retry import RetryOptions
 from durable_host.invocation.attempt import Attempt
-from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.errors import FunctionFailed, WorkerLost
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ async def with_retries(
     while True:
         try:
             return await run(attempt)
-        except FunctionFailed as error:
+        except (FunctionFailed, WorkerLost) as error:
             if limit >= 0 and attempt.retry_count >= limit:
                 log.error("Function execution failed after '%d' retries.", attempt.retry_count)
                 raise

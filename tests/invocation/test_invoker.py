@@ -44,6 +44,13 @@ def fails(g):
 def dies(g): os._exit(1)
 
 @app.generic_trigger("g", type="someTrigger")
+def dies_once(g, context):
+    retry = context.retry_context
+    if retry.retry_count == 0:
+        os._exit(1)
+    return f"{retry.retry_count} {retry.exception.message}"
+
+@app.generic_trigger("g", type="someTrigger")
 async def slow(g): await asyncio.sleep(60)
 
 @app.generic_trigger("g", type="someTrigger")
@@ -221,6 +228,14 @@ async def test_used_up_policy_ends_in_the_last_error(tmp_path: Path, caplog: pyt
             await run(app, "fails", default_retry=policy)
     assert len([text for text in messages(caplog, "Function.fails") if text.startswith("Executing")]) == 3
     assert messages(caplog, "Function.fails", logging.ERROR)[-1] == "Function execution failed after '2' retries."
+
+
+async def test_a_lost_worker_counts_as_a_failure_of_the_attempt(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    policy = RetryOptions("fixedDelay", 1, delay_interval=0.0)
+    async with running(tmp_path, APP) as app:
+        outcome = await run(app, "dies_once", default_retry=policy)
+    assert outcome.return_value == string("1 The worker process ended with code 1 (0x1) while it ran the function.")
+    assert len([text for text in messages(caplog, "Function.dies_once") if text.startswith("Executing")]) == 2
 
 
 async def test_cancellation_ends_the_retries(tmp_path: Path):
