@@ -159,6 +159,8 @@ def test_the_request_arrives_as_it_was_sent(host: HostProcess) -> None:
 def test_a_chunked_body_is_read(host: HostProcess) -> None:
     told = host.post("/api/echo/x", data=iter([b"one ", b"two ", b"three"])).json()
     assert told["body"] == "one two three"
+    assert told["headers"]["content-length"] == "13"
+    assert "transfer-encoding" not in told["headers"]
 
 
 def test_repeated_headers_are_joined_with_commas(host: HostProcess) -> None:

@@ -219,6 +219,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any]]] = [
     ("DELETE", "/items", {}),
     ("PUT", "/raw", {"data": bytes(range(256))}),
     ("PUT", "/raw", {"data": b""}),
+    ("PUT", "/raw", {"data": (b"one ", b"two")}),
     ("POST", "/upload", {"files": {"file": ("n.bin", b"\x00" * 3000)}, "data": {"note": "ü"}}),
     ("GET", "/cookies", {"headers": {"Cookie": "seen=yes; other=1"}}),
     ("GET", "/headers", {"headers": {"X-One": "1", "User-Agent": "test"}}),
@@ -247,7 +248,9 @@ NOT_COMPARED = frozenset({"date", "server", "connection", "content-length", "tra
 
 
 def told(base_url: str, method: str, path: str, options: dict[str, Any]) -> dict[str, Any]:
-    """What a client sees of the answer."""
+    """What a client sees of the answer. A tuple of data goes out in chunks."""
+    if isinstance(options.get("data"), tuple):
+        options = {**options, "data": iter(options["data"])}
     response = requests.request(method, base_url + path, timeout=30, allow_redirects=False, **options)
     headers = sorted((name.lower(), value.replace(base_url, "BASE")) for name, value in response.raw.headers.items())
     if not response.content:

@@ -13,18 +13,24 @@ from durable_host.invocation.datum import HttpData
 
 
 async def read_request(request: web.Request, route_values: Mapping[str, str]) -> HttpData:
-    """Reads the whole body, chunked ones too. Raises aiohttp's 413 when it is over the application's limit."""
+    """Reads the whole body, chunked ones too. Raises aiohttp's 413 when it is over the application's limit.
+
+    A chunked body is told with its length: it is whole now, and WSGI apps read nothing without a length.
+    """
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         key = name.lower()
         headers[key] = f"{headers[key]},{value}" if key in headers else value
+    body = await _body(request) if request.body_exists else b""
+    if headers.pop("transfer-encoding", None) is not None:
+        headers["content-length"] = str(len(body))
     return HttpData(
         method=request.method,
         url=f"{request.scheme}://{request.host}{request.rel_url}",
         headers=headers,
         query=_query(request),
         params=dict(route_values),
-        body=await _body(request) if request.body_exists else b"",
+        body=body,
     )
 
 
