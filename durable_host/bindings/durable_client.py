@@ -3,15 +3,15 @@
 Source: spec/durable-protocol.md, section 7.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import Datum, string
 from durable_host.invocation.metadata import Binding
 
-Payload = Callable[[str | None, str | None], str]
-"""JSON text of the payload for a binding's `taskHub` and `connectionName`."""
+Payload = Callable[[str | None, str | None], Awaitable[str]]
+"""JSON text of the payload for a binding's `taskHub` and `connectionName`, once there is somebody to call."""
 
 
 class DurableClientInput:
@@ -24,5 +24,5 @@ class DurableClientInput:
     async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
         key = (binding.text("taskHub") or None, binding.text("connectionName") or None)
         if key not in self._made:
-            self._made[key] = string(self._payload(*key))
+            self._made[key] = string(await self._payload(*key))
         return self._made[key]

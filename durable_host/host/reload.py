@@ -9,9 +9,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from durable_host.config import HostConfig, load
 from durable_host.config.host_config import HOST_JSON, pinned
@@ -20,6 +20,7 @@ from durable_host.host.app import ServedApp, report_problems
 from durable_host.host.files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
 from durable_host.host.worker import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.workers import Workers
 
 if TYPE_CHECKING:
     from durable_host.host.services import Services
@@ -28,6 +29,12 @@ _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")
 
 _SHOWN_NAMES = 3
+PATIENCE = 2.0
+"""Seconds that an app may take to load before a newer one takes its turn."""
+
+
+class Superseded(Exception):
+    """There is a newer state of the app than the one that is being loaded."""
 
 
 class Reloader:
@@ -36,7 +43,9 @@ class Reloader:
     def __init__(self, services: "Services", config: HostConfig) -> None:
         self._services = services
         self._stopping = threading.Event()
-        self._requests: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
+        self._reasons: dict[str, None] = {}
+        self._with_configuration = False
+        self._requested = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._known_files = _watch_rules(config).file_times() if services.options.reload else {}
 
@@ -55,7 +64,9 @@ class Reloader:
 
     def request(self, reason: str, *, with_configuration: bool = True) -> None:
         """Reload in the background; `reason` is shown."""
-        self._requests.put_nowait((reason, with_configuration))
+        self._reasons[reason] = None
+        self._with_configuration |= with_configuration
+        self._requested.set()
 
     async def _watch(self, config: HostConfig) -> None:
         rules = _watch_rules(config)
@@ -70,12 +81,14 @@ class Reloader:
 
     async def _serve_requests(self) -> None:
         while True:
-            reason, with_configuration = await self._requests.get()
-            while not self._requests.empty():
-                other, also = self._requests.get_nowait()
-                reason, with_configuration = f"{reason}; {other}", with_configuration or also
+            await self._requested.wait()
+            self._requested.clear()
+            reasons, self._reasons = self._reasons, {}
+            with_configuration, self._with_configuration = self._with_configuration, False
             try:
-                await self._reload(reason, with_configuration)
+                await self._reload("; ".join(reasons), with_configuration)
+            except Superseded:
+                self._with_configuration |= with_configuration
             except Exception:
                 _log.exception("The app could not be reloaded; it goes on as it was")
 
@@ -102,7 +115,7 @@ class Reloader:
 
     async def _replace(self, config: HostConfig) -> ServedApp:
         services = self._services
-        workers = await services.pool.prepare(worker_options(config, services.options))
+        workers = await self._unless_superseded(services.pool.prepare(worker_options(config, services.options)))
         if workers.index.failure is not None:
             raise workers.index.failure
         try:
@@ -113,6 +126,23 @@ class Reloader:
         services.take_over(app, workers)
         services.options.presenter.reconfigured(config.host.logging)
         return app
+
+    async def _unless_superseded(self, loading: Coroutine[Any, Any, Workers]) -> Workers:
+        """An app that takes long to load, maybe for ever, is given up when there is a newer one.
+
+        Raises Superseded.
+        """
+        task, newer = asyncio.create_task(loading), asyncio.create_task(self._requested.wait())
+        try:
+            await asyncio.wait((task,), timeout=PATIENCE)
+            await asyncio.wait((task, newer), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise Superseded
+            return task.result()
+        finally:
+            task.cancel()
+            newer.cancel()
+            await asyncio.gather(task, newer, return_exceptions=True)
 
     def _configuration(self, old: HostConfig) -> HostConfig:
         """As it is in the files now. Raises ConfigurationError."""

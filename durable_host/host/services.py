@@ -50,6 +50,7 @@ _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")
 
 WORKER_GRACE = 0.5
+WAIT_FOR_DURABLE = 30.0
 
 
 class Services:
@@ -81,6 +82,7 @@ class Services:
         self._app: ServedApp | None = None
         self._storage = HostStorage(options, config.root)
         self._durable: DurableServices | None = None
+        self._is_durable_up = asyncio.Event()
         self._keys: KeyRing | None = None
         self._listeners = Listeners()
         self._manual = ManualInvocation()
@@ -197,17 +199,22 @@ class Services:
         self._durable = durable
         try:
             await durable.start()
-        except TaskHubUnavailable as error:
+        except Exception as error:
+            await self.end_durable(0)
+            if not isinstance(error, TaskHubUnavailable):
+                raise
             raise StorageFailed(
                 f"The task hub '{self.app.config.host.durable.hub_name}' cannot be used.",
                 cause=str(error),
                 remedy="Check the storage account of the task hub and its connection setting.",
             ) from error
+        self._is_durable_up.set()
         self._put_up_front()
 
     async def end_durable(self, grace: float = 5.0) -> None:
         """Give running work back to the task hub and close it."""
         durable, self._durable = self._durable, None
+        self._is_durable_up.clear()
         if durable is not None:
             self._put_up_front()
             await durable.stop(grace)
@@ -276,7 +283,12 @@ class Services:
     def _prefix(self) -> str:
         return self.app.config.host.http.route_prefix
 
-    def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
+    async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
+        """Functions of an app that has just been loaded may run before the task hub is served."""
+        if self._control.takes_events:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WAIT_FOR_DURABLE):
+                    await self._is_durable_up.wait()
         if self._durable is None:
             raise RuntimeError("Durable Functions do not run in this host")
         return self._durable.payload(task_hub, connection)

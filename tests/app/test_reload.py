@@ -76,6 +76,16 @@ def test_an_app_that_does_not_import_leaves_the_old_code_running_and_shows_the_l
     assert host.get("/api/hello").text == "mended"
 
 
+def test_an_app_that_never_finishes_loading_gives_way_to_the_next_one(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": HEAD + route("hello", "before")})
+    hangs = '\n\nprint("hanging")\n__import__("threading").Event().wait()\n'
+    (host.root / "function_app.py").write_text(HEAD + route("hello", "never") + hangs)
+    host.wait_for("hanging")
+    assert host.get("/api/hello").text == "before"
+    save(host, {"function_app.py": HEAD + route("hello", "mended")})
+    assert host.get("/api/hello").text == "mended"
+
+
 SLOW = """
 import threading
 
@@ -269,6 +279,25 @@ def test_durable_functions_can_come_and_go(start_host: StartHost) -> None:
     save(host, {"function_app.py": HEAD + route("hello", "hi")})
     assert host.get("/runtime/webhooks/durabletask/instances").status_code == 404
     assert host.get("/api/hello").text == "hi"
+
+
+def test_starters_of_the_first_durable_functions_wait_until_those_are_served(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": HEAD + route("hello", "hi")})
+    answers: list[str] = []
+
+    def ask() -> None:
+        with requests.Session() as session:
+            while (response := session.get(host.base_url + "/api/start")).status_code == 404:
+                pass
+            answers.append(response.text)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    save(host, {"function_app.py": HEAD + DURABLE})
+    for thread in threads:
+        thread.join()
+    assert [len(answer) for answer in answers] == [32] * 8, answers
 
 
 def queue_function(name: str, queue: str, text: str) -> str:

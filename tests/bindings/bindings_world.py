@@ -88,7 +88,11 @@ async def running(root: Path, code: str, settings: Mapping[str, str]) -> AsyncIt
     config = load(root, environ=dict(settings))
     pool = WorkerPool(WorkerOptions(root=root, environment={**os.environ, **settings}, python=Path(sys.executable)))
     accounts = Accounts(config.settings)
-    client = DurableClientInput(lambda hub, connection: "{}")
+
+    async def payload(hub: str | None, connection: str | None) -> str:
+        return "{}"
+
+    client = DurableClientInput(payload)
     registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client)
     try:
         index = await pool.start()
