@@ -159,9 +159,9 @@ def _run(
     import msgspec
 
     from durable_host.cli.console import Console
-    from durable_host.cli.container import container_note
     from durable_host.cli.presenter import ConsolePresenter
     from durable_host.config import load, ports, project
+    from durable_host.config.container import container_note
 
     if not folder.is_dir():
         raise click.UsageError(f"--script-root '{folder}' is no folder.")

@@ -1,7 +1,8 @@
 """Who may use management routes: programs and pages on this machine.
 
 A page of another site can make a browser call this host; its `Origin` gives it away, or, when it has bound a name of
-its own to this address, the `Host` it used. Source: DESIGN.md, "Nothing phones home".
+its own to this address, the `Host` it used. Another machine can write what it likes into both; its address tells.
+Source: DESIGN.md, "Nothing phones home".
 """
 
 import ipaddress
@@ -9,13 +10,28 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from durable_host.config.container import container_gateway
+
 
 def is_local_request(request: web.Request) -> bool:
-    """True when the request names this machine as its host and does not come from a page of elsewhere."""
+    """True when a program of this machine calls it by a name of this machine, and for no page of elsewhere."""
+    if request.remote is not None and not is_local_peer(request.remote, container_gateway()):
+        return False
     origin = request.headers.get("Origin")
     if origin is not None and not is_local_origin(origin):
         return False
     return is_local_host(request.host)
+
+
+def is_local_peer(address: str, gateway: str | None) -> bool:
+    """True for a loopback address, and for the machine around a container, which calls through its `gateway`."""
+    try:
+        peer = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
+        peer = peer.ipv4_mapped
+    return peer.is_loopback or str(peer) == gateway
 
 
 def is_local_origin(origin: str) -> bool:

@@ -1,10 +1,12 @@
 """The routes below `/admin/`. Spec: functions-host.md, section 7."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+import requests
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 from host_process import HostProcess, ends_of, hub_settings, until, write_app
@@ -241,6 +243,45 @@ def test_log_entries_of_tools_are_logged(host: HostProcess) -> None:
 def test_admin_routes_are_for_local_callers_only(host: HostProcess, path: str, headers: dict[str, str]) -> None:
     method = "GET" if path.endswith("status") else "POST"
     assert host.request(method, path, headers=headers).status_code == 403
+
+
+def test_a_caller_at_another_address_cannot_pass_for_a_local_one(start_host: StartHost) -> None:
+    own = own_address()
+    if own is None:
+        pytest.skip("this machine has no address but loopback")
+    host = start_host({"function_app.py": HELLO}, "--address", "0.0.0.0")
+    port = host.base_url.rpartition(":")[2]
+    for path, status in (
+        ("/admin/host/status", 403),
+        ("/runtime/webhooks/durabletask/instances", 403),
+        ("/api/h", 200),
+    ):
+        answer = requests.get(f"http://{own}:{port}{path}", headers={"Host": "localhost"}, timeout=30)
+        assert answer.status_code == status, path
+    assert host.get("/admin/host/status").status_code == 200
+
+
+def own_address() -> str | None:
+    """An address of this machine that other machines could use."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.200", 9))  # sends nothing
+        except OSError:
+            return None
+        address = str(probe.getsockname()[0])
+    return None if address.startswith("127.") else address
+
+
+HELLO = """
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+
+@app.route(route="h")
+def h(req: func.HttpRequest) -> str:
+    return "hello"
+"""
 
 
 def test_the_home_page_lists_the_functions_and_can_be_switched_off(host: HostProcess, start_host: StartHost) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_host.cli.container import container_note
+from durable_host.config.container import container_gateway, container_note
 
 
 @pytest.fixture
@@ -31,3 +31,19 @@ def test_nothing_is_told_to_those_who_listen_everywhere(mark: Path) -> None:
 @pytest.mark.parametrize("name", ["REMOTE_CONTAINERS", "CODESPACES", "CI"])
 def test_nothing_is_told_where_ports_are_forwarded_or_nobody_looks(mark: Path, name: str) -> None:
     assert container_note("localhost", marks=(mark,), environ={name: "true"}) is None
+
+
+def test_gateway_is_that_of_the_default_route(mark: Path, tmp_path: Path) -> None:
+    routes = tmp_path / "route"
+    routes.write_text(
+        "Iface\tDestination\tGateway \tFlags\neth0\t000011AC\t00000000\t0001\neth0\t00000000\t010011AC\t0003\n"
+    )
+    assert container_gateway((mark,), routes) == "172.17.0.1"
+
+
+def test_there_is_no_gateway_outside_of_a_container(tmp_path: Path) -> None:
+    assert container_gateway((tmp_path / "none",), tmp_path / "route") is None
+
+
+def test_a_container_without_a_network_has_no_gateway(mark: Path, tmp_path: Path) -> None:
+    assert container_gateway((mark,), tmp_path / "none") is None

@@ -1,11 +1,14 @@
-"""Whether the host runs in a container, where the address it listens on by default cannot be reached from outside."""
+"""Whether the host runs in a container, and what follows from it for its address and its callers."""
 
 import os
+import socket
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 _MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+_ROUTES: Final = Path("/proc/net/route")
 _FORWARDED: Final = ("REMOTE_CONTAINERS", "CODESPACES", "CI")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
@@ -25,3 +28,18 @@ def container_note(
         f"This is a container, and the host listens on {address}: a published port reaches it only with "
         "--address 0.0.0.0."
     )
+
+
+@cache
+def container_gateway(marks: tuple[Path, ...] = _MARKS, routes: Path = _ROUTES) -> str | None:
+    """The address that calls come from when a program of the machine around the container uses a published port."""
+    if not any(mark.exists() for mark in marks):
+        return None
+    try:
+        lines = routes.read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return None
+    for _, destination, gateway, *_ in map(str.split, lines):
+        if destination == "00000000" and gateway != "00000000":
+            return socket.inet_ntoa(int(gateway, 16).to_bytes(4, "little"))
+    return None
