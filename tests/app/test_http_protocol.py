@@ -103,7 +103,7 @@ def test_a_body_that_breaks_off_runs_no_function(host: HostProcess) -> None:
     assert host.get("/api/size").text == "GET 0"
     until(lambda: host.output.count("Executed 'Functions.size'") > before, host=host)
     assert host.output.count("Executing 'Functions.size'") == before + 1
-    assert "Traceback" not in host.output
+    assert "ConnectionResetError" not in host.output
 
 
 def test_http_1_0_and_expect_continue_are_understood(host: HostProcess) -> None:

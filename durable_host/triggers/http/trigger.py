@@ -91,6 +91,8 @@ class HttpTrigger:
             data = await read_request(request, match.values)
         except web.HTTPRequestEntityTooLarge:
             return web.Response(status=413)
+        except ConnectionError:
+            return web.Response(status=400)  # The client has gone away.
         needs_data = any(
             not binding.is_trigger and binding.type.lower() not in _PLAIN_BINDINGS for binding in function.bindings
         )
