@@ -9,7 +9,7 @@ import pytest
 
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config.extensions import QueueOptions
-from durable_host.storage import NotFound, QueueMessage, StorageAccount, StorageUnavailable
+from durable_host.storage import AccessDenied, NotFound, QueueMessage, StorageAccount, StorageUnavailable
 from durable_host.triggers.queue.backoff import PollBackoff
 from durable_host.triggers.queue.listener import QueueListener
 
@@ -241,6 +241,38 @@ async def test_a_finished_message_that_could_not_be_deleted_does_not_run_again(l
 
     await until(gone)
     assert runs == 1
+
+
+class Guarded(Flaky):
+    """Lets nobody put a message until `down` is false."""
+
+    async def get(self, queue: str, count: int, visibility: float) -> list[QueueMessage]:
+        return await self._queues.get(queue, count, visibility)
+
+    async def put(self, queue: str, text: str) -> object:
+        if self.down:
+            self.refused += 1
+            raise AccessDenied(403, "AuthorizationFailure", "not with this signature")
+        return await self._queues.put(queue, text)
+
+
+async def test_a_message_that_must_not_be_moved_is_warned_of_once_and_moved_later(
+    listening: Listening, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run(message: QueueMessage, content: bytes) -> None:
+        raise ValueError("no")
+
+    service = Guarded(listening.account)
+    await listening.queues.put(listening.queue, "kept")
+    listening.start(run, service=service, max_dequeue_count=1)
+    await until(lambda: service.refused >= 2)
+    warnings = [record.getMessage() for record in caplog.records if "cannot be moved to" in record.getMessage()]
+    assert len(warnings) == 1
+    assert warnings[0].endswith(": not with this signature (AuthorizationFailure, HTTP 403)")
+    assert await listening.queues.message_count(listening.queue) == 1
+    service.down = False
+    await listening.stop()
+    assert await listening.texts(listening.queue + "-poison") == ["kept"]
 
 
 async def test_a_queue_that_does_not_exist_yet_is_waited_for_in_silence(

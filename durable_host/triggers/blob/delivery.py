@@ -106,12 +106,14 @@ class BlobDelivery:
                 self._most_tries,
                 POISON_QUEUE,
             )
+        level = logging.WARNING
         while True:
             try:
                 await _put(account, POISON_QUEUE, message.text)
                 break
             except StorageError as error:
-                _log.debug("The message '%s' cannot be put on '%s': %s", message.id, POISON_QUEUE, error)
+                _log.log(level, "The message '%s' cannot be moved to '%s': %s", message.id, POISON_QUEUE, error)
+                level = logging.DEBUG
             await asyncio.sleep(OUTAGE_SECONDS)
         self._signals.notify(account_key(account), POISON_QUEUE)
 

@@ -24,6 +24,7 @@ class Settlement:
     """Deletes, releases and moves messages of one queue.
 
     A message whose delete could not be made is remembered: when it is delivered again, it is deleted instead of run.
+    What storage refuses is warned of once, until it works again.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Settlement:
         self._visibility_timeout = visibility_timeout
         self._put_elsewhere = put_elsewhere
         self._finished: OrderedDict[str, None] = OrderedDict()
+        self._refused: set[str] = set()
 
     def is_finished(self, message_id: str) -> bool:
         """True for a message that ran to its end before and only could not be deleted."""
@@ -71,10 +73,12 @@ class Settlement:
                 _log.debug("Message '%s' of queue '%s' is gone already: %s", held.message.id, self._queue, error)
                 if not isinstance(error, NotFound):
                     break
-            except StorageError:
+            except StorageError as error:
+                self._warn(held, "deleted", error)
                 await asyncio.sleep(pause)
                 pause *= 2
                 continue
+            self._refused.discard("deleted")
             self._finished.pop(held.message.id, None)
             return
         while len(self._finished) > _REMEMBERED:
@@ -90,9 +94,10 @@ class Settlement:
             except StorageError as error:
                 if held.is_lost:
                     return
-                _log.debug("Message '%s' could not be put on queue '%s': %s", held.message.id, poison, error)
+                self._warn(held, f"moved to '{poison}'", error)
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
+        self._refused.discard(f"moved to '{poison}'")
         self._put_elsewhere(poison)
         await self._delete(held)
 
@@ -107,5 +112,13 @@ class Settlement:
         await self._renewal.let_go(held)
         try:
             await self._service.update(self._queue, held.message.id, held.pop_receipt, seconds)
-        except StorageError as error:
+            self._refused.discard("released")
+        except (NotFound, InvalidRequest) as error:
             _log.debug("Message '%s' of queue '%s' was not released: %s", held.message.id, self._queue, error)
+        except StorageError as error:
+            self._warn(held, "released", error)
+
+    def _warn(self, held: HeldMessage, what: str, error: StorageError) -> None:
+        if what not in self._refused:
+            self._refused.add(what)
+            _log.warning("The message '%s' of queue '%s' cannot be %s: %s", held.message.id, self._queue, what, error)
