@@ -130,7 +130,7 @@ def start(ctx: click.Context, **options: Any) -> int:
         overrides,
         StartOptions(
             azurite=azurite,
-            python=Path(python).absolute() if python else None,
+            python=_interpreter(python) if python else None,
             verbose=verbose,
             reload=not options["no_reload"],
             overrides=overrides,
@@ -144,6 +144,12 @@ def start(ctx: click.Context, **options: Any) -> int:
         debug=debug,
         ignored=ctx.meta.get("ignored", []),
     )
+
+
+def _interpreter(text: str) -> Path:
+    """A path as seen from here; a bare name that is no file here is a command on PATH."""
+    path = Path(text)
+    return path.absolute() if path.exists() or len(path.parts) > 1 else path
 
 
 def _run(

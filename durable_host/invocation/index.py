@@ -1,9 +1,12 @@
 """Reads what a worker reports after it has loaded the app (spec/functions-host.md, sections 1.1 to 1.4)."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from durable_host.invocation import retry_options
 from durable_host.invocation.errors import AppError, AppImportFailed, DebuggerUnusable, SdkMissing
+from durable_host.invocation.interpreter import install_command
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 
 _BINDING_FIELDS = ("name", "type", "direction")
@@ -62,13 +65,13 @@ def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         return SdkMissing(
             "The app's Python has no azure-functions package.",
             cause=f"{frame['executable']} (Python {frame['python']}) cannot import azure.functions.",
-            remedy=f"Install the app's requirements into it: {_install(frame)}",
+            remedy=f"Install the app's requirements into it: {_install(frame)}{_other_python(frame)}",
         )
     if failure["kind"] == "debugger_missing":
         return DebuggerUnusable(
             "The app's Python has no debugpy, which --debug needs.",
             cause=f"{frame['executable']}: {failure['message']}",
-            remedy=f'Install it there: "{frame["executable"]}" -m pip install debugpy',
+            remedy=f"Install it there: {install_command(Path(frame['executable']), 'debugpy')}",
         )
     if failure["kind"] == "debugger_failed":
         return DebuggerUnusable(
@@ -85,11 +88,18 @@ def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         package = str(module).split(".", maxsplit=1)[0]
         remedy = (
             f"If '{package}' is a package, add it to requirements.txt and install it: "
-            f"{_install(frame)}. If it is a file of the app, check its name."
+            f"{_install(frame)}. If it is a file of the app, check its name{_other_python(frame)}"
         )
     stack = failure["stack"].rstrip() or None
     return AppImportFailed(f"The function app does not load: {place}{text}", cause=stack, remedy=remedy)
 
 
 def _install(frame: dict[str, Any]) -> str:
-    return f'"{frame["executable"]}" -m pip install -r requirements.txt'
+    return install_command(Path(frame["executable"]), "-r requirements.txt")
+
+
+def _other_python(frame: dict[str, Any]) -> str:
+    """The app may not have been meant to run on the Python of the host."""
+    if frame["executable"] != sys.executable:
+        return ""
+    return ". This is the Python of the host itself; the app may have one of its own, in .venv or named with --python."

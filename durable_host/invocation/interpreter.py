@@ -48,6 +48,16 @@ def environment_python(folder: Path) -> Path:
     return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
 
 
+def install_command(python: Path, packages: str) -> str:
+    """The command that installs into the environment of `python`; those of uv have no pip."""
+    configuration = python.parent.parent / "pyvenv.cfg"
+    try:
+        made_by_uv = "\nuv = " in configuration.read_text("utf-8", "replace")
+    except OSError:
+        made_by_uv = False
+    return f'uv pip install --python "{python}" {packages}' if made_by_uv else f'"{python}" -m pip install {packages}'
+
+
 def _app_environment(root: Path) -> Path | None:
     for name in ENVIRONMENT_FOLDERS:
         if (root / name / "pyvenv.cfg").is_file():

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 import uuid
 from collections.abc import Callable
@@ -148,6 +149,13 @@ def test_a_worker_that_dies_is_replaced(start_host: StartHost) -> None:
     os.kill(worker, signal.SIGKILL)
     until(lambda: host.get("/api/hello").text == "hello", host=host)
     assert worker not in workers_of(host)
+
+
+def test_the_apps_python_may_be_a_command_on_path(start_host: StartHost) -> None:
+    folder = Path(sys.executable).parent
+    settings = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    host = start_host({"function_app.py": HELLO}, "--python", Path(sys.executable).name, settings=settings)
+    assert f"({sys.executable})" in host.wait_for("Found Python version")
 
 
 def test_an_app_that_does_not_import_is_told_with_its_own_line_and_exit_code_6(start_host: StartHost) -> None:

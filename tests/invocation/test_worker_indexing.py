@@ -1,11 +1,14 @@
 """What the host learns of an app, and the errors of apps that are wrong. Spec: functions-host.md, 1.1, 1.2, 1.4."""
 
+import sys
+import venv
 from pathlib import Path
 
 import pytest
 from worker_apps import HEADER, index_of, write_app
 
 from durable_host.invocation.errors import AppImportFailed, SdkMissing
+from durable_host.invocation.interpreter import environment_python, install_command
 from durable_host.invocation.metadata import IndexResult
 
 ROUTE = '@app.route("f")\n'
@@ -85,7 +88,24 @@ async def test_python_without_azure_functions_is_told_how_to_get_it(tmp_path: Pa
     app = write_app(tmp_path / "app", "")
     index = await index_of(app, {"function_app.py": HEADER}, settings={"PYTHONPATH": str(bare.parent)})
     assert isinstance(index.failure, SdkMissing)
-    assert "-m pip install -r requirements.txt" in (index.failure.remedy or "")
+    assert f'"{sys.executable}" -m pip install -r requirements.txt. This is the Python of the host' in (
+        index.failure.remedy or ""
+    )
+
+
+def test_environments_of_uv_are_installed_into_with_uv(tmp_path: Path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nuv = 0.9.1\nversion_info = 3.12.1\n")
+    python = tmp_path / "bin" / "python"
+    assert install_command(python, "debugpy") == f'uv pip install --python "{python}" debugpy'
+
+
+async def test_python_of_the_app_without_azure_functions_is_not_taken_for_the_hosts(tmp_path: Path):
+    venv.create(tmp_path / "own")
+    python = environment_python(tmp_path / "own")
+    index = await index_of(tmp_path / "app", {"function_app.py": HEADER}, python=python)
+    assert isinstance(index.failure, SdkMissing)
+    assert (index.failure.remedy or "").endswith(f'"{python}" -m pip install -r requirements.txt')
 
 
 async def test_script_name_comes_from_the_setting(tmp_path: Path):

@@ -11,7 +11,7 @@ import msgspec
 from durable_host.cli.doctor import findings
 from durable_host.cli.doctor.findings import Finding
 from durable_host.errors import HostError
-from durable_host.invocation.interpreter import Interpreter, find_interpreter
+from durable_host.invocation.interpreter import Interpreter, find_interpreter, install_command
 
 _PYTHON: Final = "Python"
 _PACKAGES: Final = "Packages"
@@ -160,14 +160,15 @@ def _python(interpreter: Interpreter, environment: Environment) -> list[Finding]
 
 
 def _packages(root: Path, interpreter: Interpreter, environment: Environment) -> list[Finding]:
-    install = f'"{interpreter.path}" -m pip install'
     result: list[Finding] = []
     for name in _SDKS:
         version = environment.sdks.get(name)
         if version is not None:
             result.append(findings.ok(_PACKAGES, f"{name} {version}"))
         elif name == "azure-functions":
-            result.append(findings.problem(_PACKAGES, f"{name} is not installed.", f"{install} {name}"))
+            result.append(
+                findings.problem(_PACKAGES, f"{name} is not installed.", install_command(interpreter.path, name))
+            )
     for requirement in environment.requirements:
         if not requirement.applies or requirement.name.lower().replace("_", "-") == "azure-functions-worker":
             continue
@@ -177,7 +178,7 @@ def _packages(root: Path, interpreter: Interpreter, environment: Environment) ->
                 findings.problem(
                     _PACKAGES,
                     f"requirements.txt wants {wanted}, which is not installed.",
-                    f"{install} -r requirements.txt",
+                    install_command(interpreter.path, "-r requirements.txt"),
                 )
             )
         elif requirement.found is not None and not requirement.fits:
@@ -185,7 +186,7 @@ def _packages(root: Path, interpreter: Interpreter, environment: Environment) ->
                 findings.warning(
                     _PACKAGES,
                     f"requirements.txt wants {wanted}, installed is {requirement.found}.",
-                    f"{install} -r requirements.txt",
+                    install_command(interpreter.path, "-r requirements.txt"),
                 )
             )
     return result
