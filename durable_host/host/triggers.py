@@ -20,7 +20,7 @@ from durable_host.storage.account import StorageAccount
 from durable_host.triggers.blob.trigger import BlobTriggers
 from durable_host.triggers.blob.webhook import BlobWebhook
 from durable_host.triggers.queue.trigger import QueueTrigger
-from durable_host.triggers.timer.trigger import TimerTrigger
+from durable_host.triggers.timer.trigger import TimerTrigger, runs_on_startup
 from durable_host.triggers.timer.zone import zone_of
 from durable_host.triggers.warmup import WarmupTrigger
 
@@ -72,7 +72,8 @@ def app_triggers(
                 host_id=host_id,
                 instance_id=instance,
             )
-            key = (function.trigger, zone.name, host_id, account.connection if account is not None else None)
+            reload = object() if runs_on_startup(function.trigger) else None
+            key = (function.trigger, zone.name, host_id, account.connection if account is not None else None, reload)
             listeners.append(PlannedListener(f"Functions.{function.name}", key, timer.listener, exclusive=True))
     blobs = functions.of_trigger("blobtrigger")
     if not blobs:

@@ -57,7 +57,7 @@ class TimerTrigger:
             clock=clock,
             monitor=monitor,
             lock=lock,
-            run_on_startup=_flag(function.trigger, "runOnStartup", False),
+            run_on_startup=runs_on_startup(function.trigger),
         )
 
     async def run(self, run: TimerRun) -> None:
@@ -112,6 +112,11 @@ def schedule_of(trigger: Binding, zone: Zone) -> Schedule:
 def uses_monitor(trigger: Binding, schedule: Schedule) -> bool:
     """Unless it is switched off, or the schedule fires more than once a minute."""
     return schedule.allows_monitor and _flag(trigger, "useMonitor", True)
+
+
+def runs_on_startup(trigger: Binding) -> bool:
+    """Then every reload of the app is a startup, too."""
+    return _flag(trigger, "runOnStartup", False)
 
 
 def _flag(trigger: Binding, name: str, default: bool) -> bool:
