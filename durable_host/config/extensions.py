@@ -7,6 +7,7 @@ import os
 
 import msgspec
 
+from durable_host.config import notes
 from durable_host.config.headers import header_mistake
 from durable_host.config.section import Section
 
@@ -17,8 +18,6 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     route_prefix: str = "api"
     max_outstanding_requests: int = -1
     max_concurrent_requests: int = -1
-    dynamic_throttles_enabled: bool = False
-    enable_chunked_request_binding: bool = False
     custom_headers: tuple[tuple[str, str], ...] = ()
     """Added to every response of a function."""
     hsts: str | None = None
@@ -48,11 +47,10 @@ def read_http(section: Section) -> HttpOptions:
         route_prefix=section.text("routePrefix", "api").strip().strip("/"),
         max_outstanding_requests=section.integer("maxOutstandingRequests", -1, minimum=-1),
         max_concurrent_requests=section.integer("maxConcurrentRequests", -1, minimum=-1),
-        dynamic_throttles_enabled=section.boolean("dynamicThrottlesEnabled", False),
-        enable_chunked_request_binding=section.boolean("enableChunkedRequestBinding", False),
         custom_headers=tuple(_header(headers, name) for name, _ in headers.items()),
         hsts=_hsts(section.section("hsts")),
     )
+    notes.add(section, "extensions.http")
     section.close()
     return options
 
@@ -72,7 +70,7 @@ def _hsts(section: Section) -> str | None:
         parts.append("includeSubDomains")
     if section.boolean("preload", False):
         parts.append("preload")
-    section.accept("excludedHosts")
+    notes.add(section, "extensions.http.hsts")
     section.close()
     return "; ".join(parts) if enabled else None
 

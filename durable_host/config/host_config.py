@@ -31,6 +31,7 @@ _DEFAULT_DOCUMENT: Final = """{
 }
 """
 _KEY_VAULT = re.compile(r"\s*@Microsoft\.KeyVault\(.*\)\s*", re.IGNORECASE | re.DOTALL)
+_INSIGHTS: Final = ("APPLICATIONINSIGHTS_CONNECTION_STRING", "APPINSIGHTS_INSTRUMENTATIONKEY")
 _USER_LEVEL: Final = "AzureFunctionsJobHost__logging__logLevel__Function"
 _FORCED: Final = {
     "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
@@ -141,6 +142,10 @@ def _settings(
         f"Unable to resolve the Key Vault reference for setting: {name} (this host does not ask Key Vault; put the "
         "value into the environment or local.settings.json)."
         for name in vaulted
+    )
+    warnings.extend(
+        f"Nothing is sent to Application Insights: '{name}' and 'logging.applicationInsights' have no effect here."
+        for name in [name for name in _INSIGHTS if name in values][:1]
     )
     return AppSettings(values, frozenset(taken))
 

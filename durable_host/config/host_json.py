@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from durable_host.config import durable_reader, extensions, log_levels, retry, suggestion
+from durable_host.config import durable_reader, extensions, log_levels, notes, retry, suggestion
 from durable_host.config.durable import DurableOptions
 from durable_host.config.extensions import BlobOptions, HttpOptions, QueueOptions
 from durable_host.config.log_levels import LogLevels
@@ -18,34 +18,6 @@ from durable_host.errors import ConfigurationError
 
 _MIGRATION = "See https://aka.ms/functions-hostjson for steps to migrate the configuration file."
 _DEFAULT_TIMEOUT = 1800.0
-_IGNORED_TOP_LEVEL = (
-    "$schema",
-    "aggregator",
-    "concurrency",
-    "configurationProfile",
-    "customHandler",
-    "healthMonitor",
-    "managedDependency",
-    "metadataProviderTimeout",
-    "singleton",
-    "telemetryMode",
-)
-_IGNORED_EXTENSIONS = (
-    "cosmosDB",
-    "eventGrid",
-    "eventHubs",
-    "kafka",
-    "mysql",
-    "notificationHubs",
-    "rabbitMQ",
-    "sendGrid",
-    "serviceBus",
-    "signalR",
-    "sql",
-    "tables",
-    "timers",
-    "warmup",
-)
 
 
 class HostJson(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +36,6 @@ class HostJson(msgspec.Struct, frozen=True, kw_only=True):
     file_watching_enabled: bool = True
     watch_directories: tuple[str, ...] = ()
     watch_files: tuple[str, ...] = ()
-    send_canceled_invocations_to_worker: bool = True
     raw: dict[str, Any]
     """The whole document, overrides applied."""
 
@@ -95,15 +66,15 @@ def read(
         file_watching_enabled=top.boolean("fileWatchingEnabled", True),
         watch_directories=top.texts("watchDirectories") or (),
         watch_files=top.texts("watchFiles") or (),
-        send_canceled_invocations_to_worker=top.boolean("sendCanceledInvocationsToWorker", True),
         raw=content,
     )
     bundle = top.section("extensionBundle")
     bundle.optional_text("id")
     bundle.optional_text("version")
     bundle.close()
-    top.accept(*_IGNORED_TOP_LEVEL)
-    sections.accept(*_IGNORED_EXTENSIONS)
+    top.accept("$schema")
+    notes.add(top, "")
+    notes.add(sections, "extensions")
     if "durableTask" in top:
         warnings.append(f"{file}: 'durableTask' belongs below 'extensions'; at the top level it is ignored.")
     for section in (top, sections):
@@ -153,9 +124,8 @@ def _timeout(top: Section) -> float | None:
 
 def _logging(section: Section, user_log_level: str | None) -> LogLevels:
     section.choice("fileLoggingMode", ("debugOnly", "never", "always"), "debugOnly")
-    section.section("console")
     section.section("applicationInsights")
-    section.accept("openTelemetry", "fileLogging", "level")
+    notes.add(section, "logging")
     levels = section.section("logLevel")
     default: int | None = None
     rules: list[tuple[str, int]] = []

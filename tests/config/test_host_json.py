@@ -2,10 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from durable_host.config import HostConfig, Overrides, load
+from durable_host.config.notes import NOTES
 from durable_host.config.retry import RetryOptions
 from durable_host.errors import EXIT_CONFIGURATION, ConfigurationError
 
@@ -202,14 +204,33 @@ def test_odd_keys_are_warned_about(tmp_path: Path, document: dict, warning: str)
     "document",
     [
         {"myOwnSection": {"batchSize": "x"}},
-        {"extensions": {"serviceBus": {"prefetchCount": 100}, "acme": {}}},
+        {"extensions": {"serviceBus": {}, "acme": {"x": 1}}},
         {"logging": {"applicationInsights": {"samplingSettings": {"isEnabled": True}}}},
-        {"singleton": {"lockPeriod": "00:00:15"}, "$schema": "x", "telemetryMode": "OpenTelemetry"},
+        {"$schema": "x", "singleton": {}},
         {"extensionBundle": {"id": "Microsoft.Azure.Functions.ExtensionBundle", "version": "[4.*, 5.0.0)"}},
     ],
 )
 def test_other_sections_are_ignored_silently(tmp_path: Path, document: dict):
     assert load_document(tmp_path, document).warnings == ()
+
+
+SETTINGS_WITHOUT_EFFECT = [f"{path}.{key}".strip(".") for path in NOTES for key in NOTES[path]]
+
+
+@pytest.mark.parametrize("path", SETTINGS_WITHOUT_EFFECT)
+def test_a_setting_without_effect_is_told_in_one_line(tmp_path: Path, path: str):
+    document: Any = {"fileLoggingMode": "never"}.get(path.rpartition(".")[2], "x")
+    for key in reversed(path.split(".")):
+        document = {key: document}
+    [warning] = load_document(tmp_path, document).warnings
+    assert warning.startswith(f"'{path}' has no effect here: ")
+    assert "\n" not in warning
+
+
+@pytest.mark.parametrize("name", ["APPLICATIONINSIGHTS_CONNECTION_STRING", "APPINSIGHTS_INSTRUMENTATIONKEY"])
+def test_who_expects_application_insights_is_told_that_nothing_is_sent(tmp_path: Path, name: str):
+    [warning] = load_document(tmp_path, {}, **{name: "x"}).warnings
+    assert f"Nothing is sent to Application Insights: '{name}'" in warning
 
 
 def test_keys_ignore_case(tmp_path: Path):

@@ -118,11 +118,14 @@ def test_every_setting_of_host_json_is_listed_and_no_other(monkeypatch: pytest.M
 
 def test_settings_that_the_host_calls_without_effect_are_called_so_on_the_page() -> None:
     from durable_host.config.durable_notes import _NOTES
+    from durable_host.config.notes import NOTES
 
     prefix = "extensions.durableTask"
     silent = {f"{prefix}.{part}.{key}" if part else f"{prefix}.{key}" for part in _NOTES for key in _NOTES[part]}
+    silent |= {f"{path}.{key}".strip(".") for path in NOTES for key in NOTES[path]}
     rows = [row for row in page(HOST_JSON).rows() if "no effect" in row.cells[2]]
     told = {f"{row.heading.strip('`')}.{name}" for row in rows for name in row.code()}
+    told |= {name for row in rows if not row.heading.startswith("`") for name in row.code()}
     assert silent - told == set()
 
 

@@ -1,0 +1,65 @@
+"""Settings of host.json that are known and have no effect here: one line each, when one is set.
+
+Source: spec/functions-host.md, section 1.6. Those of `extensions.durableTask` are in `durable_notes`.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from durable_host.config.section import Section
+
+_TELEMETRY: Final = "spans go to OpenTelemetry, when an SDK is configured (OTEL_TRACES_EXPORTER)."
+_NOT_SERVED: Final = "this host does not serve its functions."
+_NOTHING_TO_SET: Final = "there is nothing to set."
+
+NOTES: Final[Mapping[str, Mapping[str, str]]] = {
+    "": {
+        "aggregator": "there are no aggregated figures.",
+        "concurrency": "the numbers of invocations that run at a time are fixed.",
+        "configurationProfile": "it is for custom handlers.",
+        "customHandler": "functions in Python run only.",
+        "healthMonitor": "there is no such monitor.",
+        "managedDependency": "it is for PowerShell.",
+        "metadataProviderTimeout": "an app may take 120 seconds to load.",
+        "sendCanceledInvocationsToWorker": "an invocation is sent to a worker as soon as there is one.",
+        "singleton": "locks are renewed and waited for after fixed times.",
+        "telemetryMode": _TELEMETRY,
+    },
+    "logging": {
+        "console": "the console shows what the levels let through.",
+        "fileLogging": "there are no log files.",
+        "fileLoggingMode": "there are no log files.",
+        "level": "levels stand below 'logging.logLevel'.",
+        "openTelemetry": _TELEMETRY,
+    },
+    "extensions": {
+        "cosmosDB": _NOT_SERVED,
+        "eventGrid": _NOT_SERVED,
+        "eventHubs": _NOT_SERVED,
+        "kafka": _NOT_SERVED,
+        "mysql": _NOT_SERVED,
+        "notificationHubs": _NOT_SERVED,
+        "rabbitMQ": _NOT_SERVED,
+        "sendGrid": _NOT_SERVED,
+        "serviceBus": _NOT_SERVED,
+        "signalR": _NOT_SERVED,
+        "sql": _NOT_SERVED,
+        "tables": _NOTHING_TO_SET,
+        "timers": _NOTHING_TO_SET,
+        "warmup": _NOTHING_TO_SET,
+    },
+    "extensions.http": {
+        "dynamicThrottlesEnabled": "requests are limited by maxConcurrentRequests and maxOutstandingRequests only.",
+        "enableChunkedRequestBinding": "chunked bodies are always read.",
+    },
+    "extensions.http.hsts": {
+        "excludedHosts": "the header goes to callers of all hosts.",
+    },
+}
+
+
+def add(section: Section, path: str) -> None:
+    """Warn of each of them that `section`, which is at `path`, sets."""
+    for key, note in NOTES[path].items():
+        if section.raw(key) not in (None, {}):
+            section.warnings.append(f"'{section.path(key)}' has no effect here: {note}")
