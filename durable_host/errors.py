@@ -11,6 +11,7 @@ Exit codes of `func`:
 | 4    | storage: Azurite or the storage account                            |
 | 5    | port: the address cannot be listened on                            |
 | 6    | app: it does not import, or its worker does not start              |
+| 130  | interrupted (Ctrl-C) before the work was done; `func start` ends with 0 |
 
 Error codes: DH1xxx configuration, DH2xxx storage and Azurite, DH3xxx port and web, DH4xxx app import and worker,
 DH5xxx triggers and bindings, DH6xxx Durable Functions.
@@ -25,6 +26,7 @@ EXIT_CONFIGURATION = 3
 EXIT_STORAGE = 4
 EXIT_PORT = 5
 EXIT_APP = 6
+EXIT_INTERRUPTED = 130
 
 
 class HostError(Exception):

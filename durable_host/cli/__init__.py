@@ -1,5 +1,8 @@
 """The command line `func` (also `durable-host`): one module a command, listed in `program`."""
 
-from durable_host.cli.program import main
+try:
+    from durable_host.cli.program import main
+except KeyboardInterrupt:  # Ctrl-C while the modules are read
+    raise SystemExit(130) from None
 
 __all__ = ["main"]

@@ -27,12 +27,11 @@ from durable_host.cli.interruption import Signals, Terminated, handled_signals
 from durable_host.config import HostConfig, load
 from durable_host.config.connection import Connection
 from durable_host.config.connections import resolve
-from durable_host.errors import ConfigurationError, HostError, UsageError
+from durable_host.errors import EXIT_INTERRUPTED, ConfigurationError, HostError, UsageError
 from durable_host.storage.azurite import AzuriteError, Mode, ensure_azurite, is_local_development
 
 _HUB: Final = "AzureFunctionsJobHost__extensions__durableTask__hubName"
 _SQLITE_FILE: Final = "AzureFunctionsJobHost__extensions__durableTask__storageProvider__path"
-_INTERRUPTED: Final = 130
 _PATIENCE: Final = 10.0
 
 
@@ -117,7 +116,7 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
             failure.report(error)
             code = error.host_code
         except (KeyboardInterrupt, Terminated) as interruption:
-            code = _INTERRUPTED if isinstance(interruption, KeyboardInterrupt) else 128 + signal.SIGTERM
+            code = EXIT_INTERRUPTED if isinstance(interruption, KeyboardInterrupt) else 128 + signal.SIGTERM
         finally:
             signals.ignored = True
     return code

@@ -53,6 +53,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0].lower()
         if name == "help":
+            if len(args) > 1:
+                meant, command, rest = self.resolve_command(ctx, args[1:])
+                return meant, command, [*rest, "--help"]
             return "help", click.Command("help", callback=lambda: click.echo(ctx.get_help())), []
         if name in self.elsewhere:
             raise click.UsageError(self.elsewhere[name], ctx)

@@ -6,18 +6,31 @@ import click
 
 
 def spread(args: Iterable[str], *names: str) -> list[str]:
-    """The arguments with every value of these options (lower case, with dashes) behind an option of its own."""
+    """The arguments with every value of these options (lower case, with dashes) behind an option of its own.
+
+    Raises UsageError for an option without any value.
+    """
     result: list[str] = []
     collecting: str | None = None
+    bare: str | None = None
     for argument in args:
         if argument.startswith("-"):
-            name = argument.lower()
-            collecting = name if name in names else None
+            _require_value(bare)
+            collecting = bare = name if (name := argument.lower()) in names else None
             if collecting is None:
                 result.append(argument)
+        elif collecting:
+            result += [collecting, argument]
+            bare = None
         else:
-            result += [collecting, argument] if collecting else [argument]
+            result.append(argument)
+    _require_value(bare)
     return result
+
+
+def _require_value(bare: str | None) -> None:
+    if bare is not None:
+        raise click.BadOptionUsage(bare, f"Option '{bare}' requires an argument.")
 
 
 def split(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:

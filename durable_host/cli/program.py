@@ -11,10 +11,10 @@ from typing import Any, Final
 import click
 
 import durable_host
-from durable_host.cli import failure
+from durable_host.cli import failure, standard_streams
 from durable_host.cli.env_file import load_env_file
 from durable_host.cli.lazy_group import Commands, LazyGroup
-from durable_host.errors import EXIT_STOPPED, HostError
+from durable_host.errors import EXIT_INTERRUPTED, EXIT_STOPPED, HostError
 
 COMMANDS: Final[Commands] = {
     "init": ("durable_host.cli.init:init", "Make a new function app."),
@@ -47,6 +47,8 @@ ELSEWHERE: Final = {
     "kubernetes": f"'func kubernetes' {_AZURE}",
     "extensions": "'func extensions' installs .NET extensions; this host serves triggers and bindings without any.",
 }
+
+_EVERYWHERE: Final = ("--script-root", "--prefix")
 
 SETTINGS: Final[dict[str, Any]] = {
     "help_option_names": ["-h", "--help"],
@@ -102,9 +104,30 @@ def program(
         click.echo(ctx.get_help())
 
 
+def in_front(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `--script-root PATH` in front of the command, as Core Tools take it anywhere.
+
+    What is behind `--`, and the command of `func exec`, stays as it is.
+    """
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    if end == len(arguments) and any(argument.lower() == "exec" for argument in arguments):
+        return list(arguments)
+    front: list[str] = []
+    rest: list[str] = []
+    own = list(arguments[:end])
+    while own:
+        name, equals, _ = own[0].lower().partition("=")
+        count = 1 if equals else 2
+        is_whole = name in _EVERYWHERE and len(own) >= count
+        (front if is_whole else rest).extend(own[: count if is_whole else 1])
+        del own[: count if is_whole else 1]
+    return [*front, *rest, *arguments[end:]]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program with `argv` (default: of this process) and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    standard_streams.complete()
+    arguments = in_front(sys.argv[1:] if argv is None else argv)
     debug = "--debug-traceback" in arguments or os.environ.get("CLI_DEBUG", "").casefold() in {"1", "true"}
     try:
         outcome: Any = program.main(arguments, prog_name="func", standalone_mode=False)
@@ -114,7 +137,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return failure.report_usage(error)
     except (KeyboardInterrupt, click.Abort):
-        return EXIT_STOPPED
+        click.echo(err=True)  # ends the line of ^C, or of the question
+        return EXIT_INTERRUPTED
     except HostError as error:
         return failure.report(error, debug=debug)
     except Exception as error:

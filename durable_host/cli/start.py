@@ -18,6 +18,7 @@ from durable_host.cli.lines import OutputMode
 from durable_host.config import log_levels
 from durable_host.config.overrides import Overrides
 from durable_host.config.start import AzuriteMode, StartOptions
+from durable_host.errors import EXIT_STOPPED
 
 DEBUG_PORT: Final = 5678
 _IGNORED_FLAGS: Final = {
@@ -25,7 +26,7 @@ _IGNORED_FLAGS: Final = {
     "--dotnet-isolated-debug": "it is for .NET apps",
     "--enable-json-output": "use --output json",
     "--usehttps": "the host serves plain http",
-    "--offline": "the host never needs the network",
+    "--offline": "the host downloads nothing but Azurite, when there is none",
     "--pause-on-error": "it is for Visual Studio",
 }
 _IGNORED_VALUES: Final = {
@@ -125,25 +126,28 @@ def start(ctx: click.Context, **options: Any) -> int:
         functions=options["functions"],
         user_log_level=options["user_log_level"],
     )
-    return _run(
-        Path(script_root) if script_root else Path.cwd(),
-        overrides,
-        StartOptions(
-            azurite=azurite,
-            python=_interpreter(python) if python else None,
-            verbose=verbose,
-            reload=not options["no_reload"],
-            overrides=overrides,
-            enable_auth=options["enable_auth"],
-            debug_port=options["debug_port"] or (DEBUG_PORT if options["debug_wait"] else None),
-            debug_wait=options["debug_wait"],
-            worker_arguments=options["language_worker"],
-        ),
-        mode=options["output"],
-        quiet=options["quiet"],
-        debug=debug,
-        ignored=ctx.meta.get("ignored", []),
-    )
+    try:
+        return _run(
+            Path(script_root) if script_root else Path.cwd(),
+            overrides,
+            StartOptions(
+                azurite=azurite,
+                python=_interpreter(python) if python else None,
+                verbose=verbose,
+                reload=not options["no_reload"],
+                overrides=overrides,
+                enable_auth=options["enable_auth"],
+                debug_port=options["debug_port"] or (DEBUG_PORT if options["debug_wait"] else None),
+                debug_wait=options["debug_wait"],
+                worker_arguments=options["language_worker"],
+            ),
+            mode=options["output"],
+            quiet=options["quiet"],
+            debug=debug,
+            ignored=ctx.meta.get("ignored", []),
+        )
+    except KeyboardInterrupt:  # before the host took the signals over
+        return EXIT_STOPPED
 
 
 def _interpreter(text: str) -> Path:

@@ -77,8 +77,8 @@ def parse_connection_string(text: str, setting: str = "AzureWebJobsStorage") -> 
     def invalid(problem: str) -> ConnectionInvalid:
         return ConnectionInvalid(
             f"The app setting '{setting}' is no storage connection string: {problem}.",
-            remedy='Expected "UseDevelopmentStorage=true" or '
-            '"DefaultEndpointsProtocol=https;AccountName=…;AccountKey=…;EndpointSuffix=core.windows.net".',
+            remedy='Write "UseDevelopmentStorage=true" for Azurite, or the connection string from the access keys of '
+            "the account in the Azure portal.",
         )
 
     parts = _parts(text, invalid)

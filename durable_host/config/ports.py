@@ -5,6 +5,7 @@ error names the port only.
 """
 
 import contextlib
+import errno
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import msgspec
 from durable_host.errors import PortError
 
 _LISTENING = "0A"
+_NOT_OF_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class PortHolder(msgspec.Struct, frozen=True):
@@ -53,8 +55,12 @@ def unavailable(address: str, port: int) -> OSError | None:
 
 def port_error(address: str, port: int, problem: OSError) -> PortError:
     """The error for an address that cannot be listened on because of `problem`."""
-    if isinstance(problem, socket.gaierror):
-        return PortError(f"Cannot listen on {address}: it is no address of this machine.", code="DH3002")
+    if isinstance(problem, socket.gaierror) or problem.errno in _NOT_OF_THIS_MACHINE:
+        return PortError(
+            f"Cannot listen on {address}: it is no address of this machine.",
+            remedy="Use --address 127.0.0.1, or 0.0.0.0 for all addresses of this machine.",
+            code="DH3002",
+        )
     owner = holder(port)
     if owner is None and isinstance(problem, PermissionError):
         return PortError(

@@ -118,8 +118,17 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
             "There is no storage account (AzureWebJobsStorage), so timers run without a monitor: they fire on "
             "schedule, but a run that is missed while the host is down is not made up for.",
         )
-    if not functions.all and not functions.errors:
+    names = [function.name for function in app.index.functions] + [error.function or "" for error in functions.errors]
+    if not names:
         yield logging.WARNING, f"No functions were found in {app.config.root}."
+    known = {name.casefold() for name in names}
+    missing = [f"'{name}'" for name in app.config.host.functions or () if name.casefold() not in known]
+    if missing and names:
+        yield (
+            logging.WARNING,
+            f"--functions, or 'functions' in host.json, names {', '.join(missing)}, which the app does not have. "
+            f"It has: {', '.join(names)}.",
+        )
 
 
 def _explains_errors(config: HostConfig) -> bool:

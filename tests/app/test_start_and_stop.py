@@ -259,6 +259,11 @@ def test_a_folder_without_functions_starts_and_says_so(start_host: StartHost) ->
     assert host.get("/admin/host/status").json()["state"] == "Running"
 
 
+def test_names_of_functions_that_the_app_does_not_have_are_told(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": HELLO}, "--functions", "helo", "world")
+    assert "names 'helo', 'world', which the app does not have. It has: hello." in host.output
+
+
 def test_a_quiet_start_shows_the_address_and_what_the_app_says(start_host: StartHost) -> None:
     host = start_host({"function_app.py": SLOW}, "--quiet")
     assert host.get("/api/slow/0").text == "finished"

@@ -250,6 +250,7 @@ def test_state_and_history_of_an_ended_instance(func: Func, app: Path):
     start(func, "one")
     serve(app, first_episodes(OrchestrationStatus.Failed))
     state = status(func, "one", "--show-output")
+    assert status(func, "one", "--show-input", "false", "--show-output", "true") == state
     assert (state["OrchestrationStatus"], state["Output"], state["Status"]) == (3, '"over"', '{"stage":1}')
     assert state["CompletedTime"] > "2020"
     assert status(func, "one")["Output"] is None

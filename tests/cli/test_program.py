@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import socket
+import subprocess
 import sys
 import types
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import pytest
 
 import durable_host
 from durable_host.cli import main
+from durable_host.cli.program import in_front
 from durable_host.config import HostConfig, StartOptions
 from durable_host.errors import HostError
 
@@ -22,7 +25,7 @@ class Recorded:
 
     config: HostConfig
     options: StartOptions
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def run(self, config: HostConfig, options: StartOptions) -> int:
         self.config, self.options = config, options
@@ -228,8 +231,69 @@ def test_help_lists_the_commands(arguments: list[str], capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(
+    ("arguments", "usage"),
+    [
+        (["help", "start"], "func start [OPTIONS]"),
+        (["HELP", "durable", "start-new"], "func durable start-new [OPTIONS]"),
+        (["durable", "help", "start-new"], "func durable start-new [OPTIONS]"),
+        (["help", "settings", "add"], "func settings add [OPTIONS] NAME [VALUE]"),
+    ],
+)
+def test_help_shows_the_command_that_is_named_behind_it(
+    arguments: list[str], usage: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith(f"Usage: {usage}\n")
+
+
+@pytest.mark.parametrize(
+    ("given", "understood"),
+    [
+        ("settings list --script-root app", "--script-root app settings list"),
+        ("durable get-instances --Prefix=app --top 3", "--Prefix=app durable get-instances --top 3"),
+        ("exec --prefix app -- make --prefix x", "--prefix app exec -- make --prefix x"),
+        ("exec make --prefix x", "exec make --prefix x"),
+        ("settings list --script-root", "settings list --script-root"),
+    ],
+)
+def test_script_root_may_stand_behind_the_command(given: str, understood: str):
+    assert in_front(given.split()) == understood.split()
+
+
+def test_interrupted_question_ends_with_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def interrupted(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("durable_host.cli.prompts.is_interactive", lambda: True)
+    monkeypatch.setattr("click.termui.visible_prompt_func", interrupted)
+    assert main(["init"]) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_host_that_is_interrupted_while_it_starts_was_stopped_on_request(host: Recorded):
+    host.error = KeyboardInterrupt()
+    assert main(["start", "--port", "0"]) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
+def test_standard_streams_that_are_closed_are_opened_on_nothing(tmp_path: Path):
+    program = (
+        "import os, sys; from durable_host.cli.program import main; main(['--version']); sys.stderr.flush();"
+        "open('result', 'w').write(str([os.fstat(number).st_rdev for number in (0, 1, 2)]))"
+    )
+    subprocess.run(["sh", "-c", '"$0" -c "$1" <&- >&- 2>&-', sys.executable, program], cwd=tmp_path, check=True)
+    assert (tmp_path / "result").read_text() == str([os.stat(os.devnull).st_rdev] * 3)
+
+
+@pytest.mark.parametrize(
     ("arguments", "text"),
     [
+        (["start", "--functions"], "Option '--functions' requires an argument."),
+        (["start", "--functions", "--port", "0"], "Option '--functions' requires an argument."),
+        (["durable", "get-instances", "--runtime-status"], "Option '--runtime-status' requires an argument."),
         (["stat"], "unknown command 'stat'. Did you mean 'start'?"),
         (["zzz"], "unknown command 'zzz'. 'func --help' lists the commands."),
         (["start", "--prot", "1"], "--port"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from durable_host.cli.sanitiser import sanitise
 from durable_host.config import AppSettings, ConnectionInvalid, ConnectionMissing
 from durable_host.config.connections import DEVELOPMENT_KEY, parse_connection_string, require_service, resolve
 
@@ -134,3 +135,10 @@ def test_identity_section_without_an_account_is_refused():
 
 def test_repr_shows_no_secret():
     assert KEY not in repr(parse_connection_string(ACCOUNT))
+
+
+def test_advice_about_a_connection_string_is_no_secret_in_the_eyes_of_the_log():
+    with pytest.raises(ConnectionInvalid) as caught:
+        parse_connection_string("nonsense")
+    remedy = caught.value.remedy or ""
+    assert sanitise(remedy) == remedy

@@ -22,7 +22,7 @@ Commands and options are read without regard to case. An option takes its value 
 Options that take a list take it with blanks or with commas: `--functions hello tick`.
 
 Every command works in the folder that it is typed in, or in the nearest folder above that holds a `host.json` or a
-`local.settings.json`. `func --script-root PATH COMMAND` works in another one.
+`local.settings.json`. `--script-root PATH`, anywhere on the line, takes another one.
 
 Errors go to standard error: a code, one sentence, the cause and the remedy. [Exit and error
 codes](exit-and-error-codes.md) lists them all. `--debug-traceback` or `CLI_DEBUG=1` adds the traceback.

@@ -10,10 +10,17 @@ from durable_host.cli.durable import options, state_json
 from durable_host.cli.durable.session import HubSession, run
 
 
+def _switch(name: str, text: str) -> options.Decorator:
+    """A switch that may have its value behind it: `--show-input` and `--show-input true`."""
+    return click.option(
+        name, type=bool, is_flag=False, flag_value="true", default=False, metavar="[true/false]", help=text
+    )
+
+
 @click.command()
 @options.instance_id
-@click.option("--show-input", is_flag=True, help="Show the input too.")
-@click.option("--show-output", is_flag=True, help="Show the output too.")
+@_switch("--show-input", "Show the input too.")
+@_switch("--show-output", "Show the output too.")
 @options.hub_options
 @click.pass_context
 def get_runtime_status(ctx: click.Context, instance_id: str, show_input: bool, show_output: bool, **given: Any) -> None:
