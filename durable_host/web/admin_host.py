@@ -174,5 +174,5 @@ async def _json(request: web.Request) -> Any:
     """None for a body that is no JSON."""
     try:
         return msgspec.json.decode(await request.read())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None

@@ -199,6 +199,7 @@ def test_what_cannot_be_run_by_hand_is_refused(host: HostProcess, name: str) -> 
         ('{"input": 5}', "application/json", 202),
         ("{", "application/json", 400),
         ("[1]", "application/json", 400),
+        ("[" * 100_000, "application/json", 400),
         ("text", "text/plain", 415),
         ("\x00\xff", "application/json", 400),
     ],
@@ -228,6 +229,12 @@ def test_the_body_of_a_manual_invocation_is_checked(
 )
 def test_routes_that_do_not_exist_are_404(host: HostProcess, method: str, path: str) -> None:
     assert host.request(method, path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/admin/host/state", "/admin/functions/tick/keys/k"])
+@pytest.mark.parametrize("body", [b"", b"[" * 100_000, b'{"value":' * 100_000, b"\xff"], ids=["", "[[", "{{", "bytes"])
+def test_a_body_that_is_no_json_is_a_400(host: HostProcess, path: str, body: bytes) -> None:
+    assert host.request("PUT", path, data=body).status_code == 400
 
 
 def test_log_entries_of_tools_are_logged(host: HostProcess) -> None:

@@ -39,9 +39,10 @@ def test_a_json_object_with_a_body_is_a_response_object() -> None:
     reply = text_reply('{"body":{"a": 1},"statusCode":"202","status":500,"headers":{"content-type":"text/x","n":1}}')
     assert (reply.status, reply.headers, reply.body) == (202, (("content-type", "text/x"), ("n", "1")), b'{"a":1}')
     assert text_reply('{"body":null}').body == b""
+    assert text_reply('{"body":"\\ud800"}').body == b"?"
 
 
-@pytest.mark.parametrize("status", ['"abc"', "42", "[]"])
+@pytest.mark.parametrize("status", ['"abc"', "42", "[]", "1e999"])
 def test_a_response_object_with_an_impossible_status_is_refused(status: str) -> None:
     with pytest.raises(InvalidReply):
         text_reply(f'{{"body":"x","status":{status}}}')

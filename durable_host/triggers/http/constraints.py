@@ -9,7 +9,7 @@ from datetime import datetime
 
 Constraint = Callable[[str], bool]
 
-_INTEGER = re.compile(r"\s*[+-]?[0-9]+\s*")
+_INTEGER = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*")
 _NUMBER = re.compile(r"\s*[+-]?(?:[0-9][0-9,]*(?:\.[0-9]*)?|\.[0-9]+)\s*")
 _FLOAT = re.compile(
     r"\s*(?:[+-]?(?:[0-9][0-9,]*(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?|NaN|-?Infinity|-?∞)\s*", re.IGNORECASE

@@ -57,7 +57,9 @@ def _response_object(members: Mapping[str, Any]) -> Reply:
     pairs = [(name, _printed(value)) for name, value in members_of_headers.items()]
     if not any(name.lower() == "content-type" for name, _ in pairs):
         pairs.append(("Content-Type", TEXT))
-    return Reply(_status(members.get("statuscode", members.get("status"))), tuple(pairs), content.encode())
+    return Reply(
+        _status(members.get("statuscode", members.get("status"))), tuple(pairs), content.encode("utf-8", "replace")
+    )
 
 
 def _status(value: Any) -> int:
@@ -65,7 +67,7 @@ def _status(value: Any) -> int:
         return 200
     try:
         status = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidReply(f"The response object's status {value!r} is no number.") from None
     return checked_status(status)
 

@@ -116,7 +116,7 @@ async def _given_value(request: web.Request) -> str | web.Response:
         return new_key()
     try:
         body = msgspec.json.decode(await request.read(), type=_KeyBody)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         return web.json_response({"Message": f"The body is no key: {error}."}, status=400)
     if not body.value:
         return web.json_response({"Message": 'The body needs a value: {"name": "k", "value": "v"}.'}, status=400)
