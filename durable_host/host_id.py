@@ -4,8 +4,14 @@ Source: spec/functions-host.md, section 9.
 """
 
 import platform
+import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from durable_host.errors import ConfigurationError
+
+_SETTING = "AzureFunctionsWebHost__hostid"
+_VALID = re.compile(r"(?=.{1,32}$)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def stable_hash(text: str) -> int:
@@ -18,17 +24,29 @@ def stable_hash(text: str) -> int:
 
 
 def host_id(machine: str, path: str) -> str:
-    """At most 32 characters of machine name and hash of the app's folder."""
+    """At most 32 characters of machine name and hash of the app's folder; a queue can have them in its name."""
     number = stable_hash(path)
     if number >= 0x80000000:
         number -= 1 << 32
-    name = "".join(character for character in machine if character.isalnum())
-    return f"{name}-{abs(number)}"[:32].lower().rstrip("-")
+    name = "".join(character for character in machine if character.isascii() and character.isalnum())
+    return f"{name}-{abs(number)}"[:32].lower().strip("-")
 
 
 def host_id_of(root: Path, settings: Mapping[str, str]) -> str:
-    """The one that `AzureFunctionsWebHost__hostid` sets, else that of this machine and folder."""
-    return settings.get("AzureFunctionsWebHost__hostid") or host_id(platform.node().split(".")[0], str(root))
+    """The one that `AzureFunctionsWebHost__hostid` sets, else that of this machine and folder.
+
+    Raises ConfigurationError for one that names in storage cannot hold.
+    """
+    given = settings.get(_SETTING)
+    if not given:
+        return host_id(platform.node().split(".")[0], str(root))
+    if not _VALID.fullmatch(given):
+        raise ConfigurationError(
+            f"The setting '{_SETTING}' is '{given}', which is no host ID.",
+            cause="Names of queues and blobs are made of it.",
+            remedy="Use 1 to 32 lower-case letters, digits and single dashes, with a letter or digit at both ends.",
+        )
+    return given
 
 
 def instance_id(machine: str) -> str:
