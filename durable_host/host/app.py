@@ -56,8 +56,7 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
 
 def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> ServedApp:
     """Nothing is served yet. Raises AppError for an app of an SDK that this host does not speak with."""
-    if index.requires_grpc:
-        raise _needs_grpc(index)
+    require_known_protocol(index)
     accounts = parts.accounts.renewed(config.settings)
     client = DurableClientInput(parts.client_payload)
     registry = binding_registry(accounts, parts.signals, parts.blob_signals, config.host.queues, client)
@@ -118,7 +117,8 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
             "There is no storage account (AzureWebJobsStorage), so timers run without a monitor: they fire on "
             "schedule, but a run that is missed while the host is down is not made up for.",
         )
-    names = [function.name for function in app.index.functions] + [error.function or "" for error in functions.errors]
+    names = {function.name: None for function in app.index.functions}
+    names |= {error.function or "": None for error in functions.errors}
     if not names:
         yield logging.WARNING, f"No functions were found in {app.config.root}."
     known = {name.casefold() for name in names}
@@ -139,9 +139,12 @@ def _explains_errors(config: HostConfig) -> bool:
     return config.address in ("127.0.0.1", "localhost", "::1")
 
 
-def _needs_grpc(index: IndexResult) -> AppError:
+def require_known_protocol(index: IndexResult) -> None:
+    """Raises AppError for an app of an SDK that this host does not speak with."""
+    if not index.requires_grpc:
+        return
     version = index.sdk_versions.get("azure-functions-durable", "2.x")
-    return AppError(
+    raise AppError(
         f"This app uses azure-functions-durable {version}, whose protocol this host does not speak.",
         cause="Its functions ask for the gRPC protocol of the 2.x SDK (durableRequiresGrpc).",
         remedy='Install the 1.x SDK into the app\'s environment: pip install "azure-functions-durable<2"',

@@ -84,6 +84,19 @@ def test_all_is_well(func: Func, app: Path):
         assert text in outcome.out
 
 
+def test_function_of_a_trigger_that_is_not_served_does_not_count_as_loading(func: Func, app: Path):
+    code = (app / "function_app.py").read_text()
+    code += """
+@app.event_grid_trigger(arg_name="event")
+def grid(event: func.EventGridEvent) -> None: ...
+"""
+    (app / "function_app.py").write_text(code)
+    found = the_problem(func, 0)
+    assert found.startswith("warning Functions: grid does not run here: ")
+    assert "'eventGridTrigger'" in found
+    assert "2 load: flow, worker" in func("doctor").out
+
+
 def test_folder_without_an_app(func: Func, folder: Path):
     outcome = func("doctor")
     assert outcome.code == 1

@@ -4,12 +4,18 @@ import os
 from pathlib import Path
 from typing import Final
 
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_signals import BlobSignals
+from durable_host.bindings.durable_client import DurableClientInput
+from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.cli.doctor import findings
 from durable_host.cli.doctor.findings import Finding
 from durable_host.config import HostConfig, StartOptions, load, ports
 from durable_host.config.host_config import HOST_JSON, read_document
 from durable_host.config.local_settings import FILE_NAME
 from durable_host.errors import ConfigurationError, HostError
+from durable_host.host.app import require_known_protocol
+from durable_host.host.bindings import binding_registry
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.worker import worker_options
 from durable_host.invocation.pool import WorkerPool
@@ -54,7 +60,7 @@ def port(config: HostConfig) -> Finding:
     return findings.warning("Port", f"{error.message} {error.cause or ''}".strip(), error.remedy)
 
 
-async def functions(config: HostConfig) -> tuple[AppFunctions, list[Finding]]:
+async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunctions, list[Finding]]:
     """The functions as a worker loads them, each with its settings and connections."""
     try:
         pool = WorkerPool(worker_options(config, StartOptions()))
@@ -66,7 +72,13 @@ async def functions(config: HostConfig) -> tuple[AppFunctions, list[Finding]]:
         return AppFunctions(), [findings.of_error(_FUNCTIONS, error)]
     if isinstance(index.failure, HostError):
         return AppFunctions(), [findings.of_error(_FUNCTIONS, index.failure)]
-    app = app_functions(index, config, lambda _: True)
+    try:
+        require_known_protocol(index)
+    except HostError as error:
+        return AppFunctions(), [findings.of_error(_FUNCTIONS, error)]
+    client = DurableClientInput(_no_payload)
+    registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client)
+    app = app_functions(index, config, registry.serves)
     result: list[Finding] = []
     if not index.functions:
         remedy = 'func new --template "HTTP trigger" --name hello'
@@ -74,9 +86,14 @@ async def functions(config: HostConfig) -> tuple[AppFunctions, list[Finding]]:
     if app.served:
         result.append(findings.ok(_FUNCTIONS, f"{len(app.served)} load: {', '.join(one.name for one in app.served)}"))
     result += [findings.warning(_FUNCTIONS, f"{one.name} is disabled") for one in app.disabled]
+    result += [findings.warning(_FUNCTIONS, f"{name} does not run here: {why}") for name, why in app.not_served.items()]
     result += [findings.problem(_FUNCTIONS, f"{error.function}: {error.message}") for error in app.errors]
     result += [findings.warning(_FUNCTIONS, text) for text in index.warnings]
     return app, result
+
+
+async def _no_payload(_hub: str | None, _connection: str | None) -> str:
+    raise AssertionError("no function is called")
 
 
 def connection_names(config: HostConfig, app: AppFunctions) -> list[str | None]:

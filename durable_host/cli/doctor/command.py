@@ -48,10 +48,10 @@ async def examine(root: Path) -> list[Finding]:
     result += about
     if config is None:
         return result
-    functions, about = await app.functions(config)
+    accounts = Accounts(config.settings)
+    functions, about = await app.functions(config, accounts)
     result += about
     result.append(app.port(config))
-    accounts = Accounts(config.settings)
     hub_connection = config.host.durable.storage.connection_name
     hub_account: StorageAccount | None = None
     try:
