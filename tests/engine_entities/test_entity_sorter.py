@@ -78,6 +78,20 @@ def test_requests_that_wait_too_long_are_delivered_in_any_case(seed: random.Rand
     assert not any(source.buffered for source in sorter.sources.values())
 
 
+@given(count=st.integers(1, 8), seed=st.randoms(use_true_random=False))
+def test_an_episode_that_ran_again_loses_no_request(count: int, seed: random.Random):
+    """The first run was not committed; what it sent before the crash mingles with what the second run sent."""
+    first = _send("s", [NOW] * count)[: seed.randint(0, count)]
+    second = _send("s", [NOW + TICKS_PER_SECOND] * count)
+    arrivals = [(each, "first") for each in first] + [(each, "second") for each in second]
+    seed.shuffle(arrivals)
+    runs = {id(each): run for each, run in arrivals}
+    sorter = MessageSorter()
+    delivered = [each for arrival, _ in arrivals for each in sorter.receive(arrival, WINDOW)]
+    assert _ids([each for each in delivered if runs[id(each)] == "second"]) == _ids(second)
+    assert not any(source.buffered for source in sorter.sources.values())
+
+
 def test_equal_times_are_told_apart_by_ticks():
     first, second = _send("s", [NOW, NOW])
     assert second.timestamp.ticks == first.timestamp.ticks + 1

@@ -84,13 +84,17 @@ class MessageSorter:
                 del self.sources[name]
 
     def _deliverable(self, source: Source) -> Iterator[EntityRequest]:
+        """What need not wait any longer. An episode that ran again after a crash has labelled its requests anew: what
+        it sent the first time is older than what was delivered then, and must not turn the clock back for the rest.
+        """
         while source.buffered:
             oldest = source.buffered[min(source.buffered)]
             predecessor = oldest.predecessor.ticks
             if predecessor > source.last.ticks and predecessor >= self.horizon:
                 return
             del source.buffered[oldest.timestamp.ticks]
-            yield self._delivered(source, oldest)
+            if oldest.timestamp.ticks > source.last.ticks:
+                yield self._delivered(source, oldest)
 
     def _delivered(self, source: Source, request: EntityRequest) -> EntityRequest:
         source.last = request.timestamp if request.timestamp.ticks >= self.horizon else NEVER
