@@ -132,7 +132,7 @@ def test_messages_that_do_not_belong_are_dropped_from_the_batch():
     late = TaskMessage(event=raised("E"), target=OrchestrationInstance("inst1"))
     state = world.state()
     begun = start_episode(state, [late, start, stale, second], now=START)
-    assert (begun.dropped, begun.accepted) == ([2, 3], 2)
+    assert (begun.dropped, begun.is_idle) == ([2, 3], False)
     assert [event.event_name for event in state.history] == ["OrchestratorStarted", "ExecutionStarted", "EventRaised"]
     assert begun.turn.new_from == 0
 

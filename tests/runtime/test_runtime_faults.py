@@ -1,9 +1,12 @@
 """What goes wrong around the runtime: aborts, crashes, storage, broken instances."""
 
 import asyncio
+import json
 import logging
 from datetime import timedelta
 
+import azure.durable_functions as df
+import msgspec
 import pytest
 from runtime_world import App, Hosts, RecordingHub, codes
 
@@ -19,6 +22,7 @@ from durable_host.durable.taskhub.port import (
     UnreadableHistory,
 )
 from durable_host.invocation.errors import WorkerLost
+from durable_host.testing import VirtualClock
 
 
 async def test_aborted_episode_runs_again(app: App, hosts: Hosts) -> None:
@@ -158,6 +162,87 @@ async def test_commit_of_another_host_makes_the_session_load_again(app: App, hos
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
     assert not hub.faults["commit"]
+
+
+class TornHub(RecordingHub):
+    """Writes the messages and the first `kept` events of one commit of `torn`, no row, and says that it failed."""
+
+    torn, kept = "", 0
+
+    async def commit(self, episode: EpisodeCommit) -> str:
+        if episode.instance_id != self.torn:
+            return await super().commit(episode)
+        self.torn = ""
+        part = msgspec.structs.replace(episode, events=episode.events[: self.kept], update=None, consumed=())
+        await super().commit(part)
+        raise TaskHubUnavailable("the connection was lost")
+
+
+async def test_episode_whose_history_was_written_in_part_is_made_up_for(app: App, hosts: Hosts) -> None:
+    @app.entity
+    def collect(context):
+        context.set_state([*context.get_state(list), context.get_input()])
+
+    @app.orchestrator
+    def signals(context):
+        for number in range(10):
+            context.signal_entity(df.EntityId("collect", "k"), "add", number)
+        return "sent"
+        yield
+
+    hub = TornHub(hosts._path, "TestHub")
+    hub.torn, hub.kept = "s", 6
+    world = await hosts.start(app, hub=hub)
+    await world.start("signals", "s")
+    assert await world.output("s") == "sent"
+    history = [event.event_name for event in await hub.get_history("s")]
+    assert history.count("EventSent") == 10
+    entity = None
+    async with asyncio.timeout(20):
+        while entity is None or len(entity.state or "") < 30:
+            entity = await world.client.entities.get("collect", "k")
+    assert json.loads(str(entity.state)) == list(range(10))
+
+
+async def test_child_whose_first_row_was_not_written_can_be_found(app: App, hosts: Hosts) -> None:
+    @app.orchestrator
+    def parent(context):
+        return (yield context.call_sub_orchestrator("approval", "input", instance_id="kid"))
+
+    hub = TornHub(hosts._path, "TestHub")
+    hub.torn, hub.kept = "kid", 1000
+    world = await hosts.start(app, hub=hub)
+    await world.start("parent", "p")
+    await world.until(lambda: world.hub.commits and not hub.torn)
+    child = None
+    async with asyncio.timeout(20):
+        while child is None:
+            child = await hub.get_instance("kid")
+    assert (child.name, child.runtime_status) == ("approval", OrchestrationStatus.Running)
+    assert child.created_time > 0
+    assert json.loads(json.loads(str(child.input))) == "input"
+
+
+async def test_row_that_missed_the_last_generation_is_repaired(app: App, hosts: Hosts) -> None:
+    @app.orchestrator
+    def twice(context):
+        if context.get_input() == "again":
+            return "over"
+        yield context.wait_for_external_event("Go")
+        context.continue_as_new("again")
+
+    clock = VirtualClock()
+    hub = TornHub(hosts._path, "TestHub", clock, inline=True)
+    world = await hosts.start(app, hub=hub, clock=clock)
+    async with clock.auto_advance():
+        await world.start("twice", "t")
+        await world.until(lambda: hub.commits)
+        hub.torn, hub.kept = "t", 1000
+        await world.client.raise_event("t", "Go", "1")
+        await world.until(lambda: not hub.torn)
+        event = EventRaised(timestamp=clock.now(), name="x", input="1")
+        await hub.send(TaskMessage(event, OrchestrationInstance("t")))
+        assert await world.output("t") == "over"
 
 
 async def test_row_that_missed_the_end_is_repaired_by_the_next_message(app: App, hosts: Hosts) -> None:

@@ -2,13 +2,17 @@
 
 import asyncio
 import json
+from typing import Any
 
-from runtime_world import App, Hosts, codes, runtime_options
+from runtime_world import App, Hosts, RecordingHub, codes, runtime_options
 
 from durable_host.durable.engine import diagnostics as engine_codes
 from durable_host.durable.model.events import EventRaised, ExecutionStarted
+from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED
+from durable_host.durable.taskhub.port import ReceivedMessage
 
 
 async def test_chain_of_activities_completes(app: App, hosts: Hosts) -> None:
@@ -233,6 +237,39 @@ async def test_running_instance_is_replaced_when_host_json_allows_it(app: App, h
     await world.until(lambda: world.hub.commits)
     await world.start("chain", "a", ["new"])
     assert await world.output("a") == ["Hello new"]
+
+
+async def test_of_starts_that_replaced_each_other_the_last_one_runs(app: App, hosts: Hosts) -> None:
+    class Outdated(RecordingHub):
+        """Delivers the first start of all in front of every later message, as a hub may that does not look first."""
+
+        first: TaskMessage | None = None
+
+        async def create_instance(self, start: TaskMessage, **more: Any) -> InstanceState:
+            state = await super().create_instance(start, **more)
+            self.first = self.first or start
+            return state
+
+        async def next_control_messages(self) -> list[ReceivedMessage]:
+            while True:
+                messages = await super().next_control_messages()
+                assert self.first is not None
+                begins = isinstance(messages[0].message.event, ExecutionStarted)
+                if not begins or messages[0].message.event.generation:
+                    return [ReceivedMessage(f"before {messages[0].id}", self.first, 1, 0, -1), *messages]
+
+    hub = Outdated(hosts._path, "TestHub")
+    options = runtime_options(overridable_existing_instance_states="AnyState")
+    world = await hosts.start(app, options=options, hub=hub)
+    await world.start("chain", "a", ["first"])
+    await world.start("approval", "a")
+    await world.until(lambda: hub.commits)
+    await world.client.raise_event("a", "Approval", '"second"')
+    assert await world.output("a") == "second"
+    await world.start("chain", "a", ["third"])
+    assert await world.output("a") == ["Hello third"]
+    names = [commit.update.started.name for commit in hub.commits if commit.update and commit.update.started]
+    assert names == ["approval", "chain"]
 
 
 async def test_sub_orchestrations_answer_their_parent(app: App, hosts: Hosts) -> None:

@@ -28,6 +28,7 @@ class Faults:
     """Probabilities of one operation or message.
 
     `refused`: the operation did not happen. `unanswered`: it happened, and the caller is told that it did not.
+    `torn`: of a commit only the messages and some of the events are written, the first two, all but one or all.
     `early`: outbound messages of a commit are sent, the commit itself does not happen. `slow`: they are sent, and
     answers may come back before the commit happens. `doubled`: a message that
     receivers must recognise is sent twice. `held_back`: a received message comes later, after those behind it.
@@ -41,6 +42,7 @@ class Faults:
     doubled: float = 0.0
     held_back: float = 0.0
     lost_worker: float = 0.0
+    torn: float = 0.0
 
 
 NO_FAULTS = Faults()
@@ -92,6 +94,11 @@ class FaultyHub:
                 await self.inner.send(message)
             await self._step()
             raise TaskHubUnavailable("simulated: the history was not written")
+        if len(episode.events) > 2 and self._happens(self._faults.torn):
+            kept = self._random.choice([2, len(episode.events) - 1, len(episode.events)])
+            part = msgspec.structs.replace(episode, events=episode.events[:kept], update=None, consumed=())
+            await self._guarded(self.inner.commit, part)
+            raise TaskHubUnavailable("simulated: the history was written in part")
         if self._happens(self._faults.slow):
             for message in episode.outbound:
                 await self.inner.send(message)

@@ -62,9 +62,10 @@ KINDS = {
     "doubles": (Faults(doubled=0.4), 0),
     "disorder": (Faults(held_back=0.3), 0),
     "lost workers": (Faults(lost_worker=0.1), 0),
-    "everything": (Faults(0.05, 0.05, 0.05, 0.1, 0.2, 0.1, 0.05), 5),
+    "torn commits": (Faults(torn=0.3), 0),
+    "everything": (Faults(0.05, 0.05, 0.05, 0.1, 0.2, 0.1, 0.05, 0.1), 5),
 }
-SENDS_TWICE = {"crashes", "early messages", "lost answers", "everything"}
+SENDS_TWICE = {"crashes", "early messages", "lost answers", "torn commits", "everything"}
 """An episode runs twice: what it sent to entities before is there a second time, under another label."""
 
 

@@ -18,20 +18,23 @@ class EpisodeStart(msgspec.Struct, frozen=True, kw_only=True):
 
     `turn` is the code to run, None when none has to run; `finish_episode` follows in both cases, unless `rejected`
     says why this host must not run the instance (give the messages back, drop the state). `dropped` are the indices
-    of messages that were not accepted; they are consumed with the rest. `accepted` may be 0: then `finish_episode`
-    yields no events and there is nothing to commit.
+    of messages that were not accepted; they are consumed with the rest. `is_idle`: none was, and there is nothing to
+    finish or to commit.
     """
 
     turn: OrchestratorTurn | None
     dropped: list[int]
-    accepted: int
+    is_idle: bool = False
     rejected: str | None = None
 
 
 def start_episode(
     state: OrchestrationState, messages: Sequence[TaskMessage], *, now: int, options: EngineOptions | None = None
 ) -> EpisodeStart:
-    """Append OrchestratorStarted and the accepted messages. With `options`, the instance's version is checked."""
+    """Append OrchestratorStarted and the accepted messages. With `options`, the instance's version is checked.
+
+    An episode that was cut short is made up for, also without messages.
+    """
     state.work_item = WorkItem(first_ordinal=len(state.history), execution_id=state.execution_id)
     dropped: list[int] = []
     accepted: list[int] = []
@@ -47,8 +50,8 @@ def start_episode(
             dropped.append(index)
             continue
         accepted.append(index)
-    if not accepted:
-        return EpisodeStart(turn=None, dropped=dropped, accepted=0)
+    if not accepted and not state.is_cut_short:
+        return EpisodeStart(turn=None, dropped=dropped, is_idle=True)
     first = len(state.history)
     state.append(OrchestratorStarted(timestamp=max(now, state.now)))
     for index in accepted:
@@ -57,7 +60,7 @@ def start_episode(
     if state.unfed_from is None:
         state.unfed_from = first
     turn, rejected = _next_turn(state, options)
-    return EpisodeStart(turn=turn, dropped=sorted(dropped), accepted=len(accepted), rejected=rejected)
+    return EpisodeStart(turn=turn, dropped=sorted(dropped), rejected=rejected)
 
 
 def turn_of(state: OrchestrationState) -> OrchestratorTurn:

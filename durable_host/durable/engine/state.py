@@ -18,6 +18,7 @@ from durable_host.durable.model.events import (
     ExecutionTerminated,
     HistoryEvent,
     OrchestrationInstance,
+    OrchestratorCompleted,
     OrchestratorStarted,
     ParentInstance,
 )
@@ -110,6 +111,11 @@ class OrchestrationState:
     @property
     def is_terminal(self) -> bool:
         return self.status.is_terminal
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether the last episode is not all here: its host died between two batches of rows (section 6.5)."""
+        return self.is_started and not self.is_terminal and not isinstance(self.history[-1], OrchestratorCompleted)
 
     @property
     def open_timers(self) -> dict[int, int]:

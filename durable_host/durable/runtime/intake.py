@@ -39,12 +39,11 @@ class Intake:
         work: list[ReceivedMessage] = []
         useless: list[ReceivedMessage] = []
         early: list[ReceivedMessage] = []
-        for received in batch:
-            if isinstance(received.message.event, ExecutionStarted):
-                if started is None and await self._accepts_start(state, received):
-                    started = received
-                else:
-                    useless.append(received)
+        for received in _newest_first(batch):
+            if started is None and await self._accepts_start(state, received):
+                started = received
+            else:
+                useless.append(received)
         if started is not None and state.is_started:
             state = self._replace(session, state)
         for received in batch:
@@ -69,18 +68,24 @@ class Intake:
         """Whether a start begins a new execution; a parent whose child cannot start is told."""
         event = received.message.event
         assert isinstance(event, ExecutionStarted)
-        match judge_start(state, received.message):
+        verdict = judge_start(state, received.message)
+        if verdict != "duplicate" and event.parent_instance is None:
+            return not state.is_started or await self._is_newest(state.instance_id, event)
+        match verdict:
             case "start":
                 return True
             case "duplicate":
                 return False
             case "conflict":
-                if event.parent_instance is None:
-                    return True
                 reply = conflict_reply(state, received.message, now=self._clock.now())
                 if reply is not None:
                     await self._hub.send(reply)
                 return False
+
+    async def _is_newest(self, instance_id: str, event: ExecutionStarted) -> bool:
+        """Whether no client has replaced the instance since the start that `event` is."""
+        row = await self._hub.get_instance(instance_id, fetch_input=False, fetch_output=False)
+        return row is None or (event.generation or 0) >= (row.generation or 0)
 
     def _replace(self, session: Session, state: OrchestrationState) -> OrchestrationState:
         """Begin anew: a client has replaced the execution that `state` describes."""
@@ -111,6 +116,16 @@ class Intake:
         await self._hub.abandon(early, delay=delay)
         batch[:] = [one for one in batch if one not in early]
         return [one for one in useless if one not in early]
+
+
+def _newest_first(batch: list[ReceivedMessage]) -> list[ReceivedMessage]:
+    """The start messages; of several of clients, who replaced each other's instance, the last comes first."""
+    starts = [
+        (event.generation or 0, received)
+        for received in batch
+        if isinstance(event := received.message.event, ExecutionStarted)
+    ]
+    return [received for _, received in sorted(starts, key=lambda start: -start[0])]
 
 
 def _same_execution(start: ReceivedMessage, received: ReceivedMessage) -> bool:

@@ -18,6 +18,7 @@ from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
+    ExecutionStarted,
     ExecutionTerminated,
     TimerFired,
 )
@@ -66,7 +67,8 @@ class OrchestrationRunner:
         work, useless = await self._intake.sort(session, state, batch)
         state = session.state
         assert state is not None
-        if not work:
+        is_young = was_loaded and state.episodes <= 1
+        if not work and not state.is_cut_short:
             if useless and (state.is_terminal or not state.is_started):
                 useless = await self._intake.keep_for_start(state, batch, useless)
             if useless:
@@ -77,14 +79,14 @@ class OrchestrationRunner:
         )
         if start.rejected is not None:
             self._reject(session, state, start.rejected)
-            await self._hub.abandon(work)
+            await self._hub.abandon([*work, *useless])
             return
-        if start.accepted == 0:
+        if start.is_idle:
             await self._hub.discard([*work, *useless])
             return
         outcome = await self._episode(state, start.turn)
         if was_loaded:
-            outcome = _with_status(outcome, state)
+            outcome = _with_status(outcome, state, has_row=not is_young)
         await self._commit(session, state, outcome, [*work, *useless])
 
     async def _load(self, session: Session) -> OrchestrationState:
@@ -189,7 +191,7 @@ class OrchestrationRunner:
         if not state.is_started and (ends := [one for one in events if isinstance(one, ExecutionTerminated)]):
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
             update = terminated_row(row, ends[-1], now=self._clock.now())
-        elif state.is_terminal and was_loaded:
+        elif was_loaded and (state.is_terminal or any(isinstance(one, ExecutionStarted) for one in events)):
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
             update = repaired_row(row, state)
         if update is not None:
@@ -224,11 +226,18 @@ class OrchestrationRunner:
         self._diagnostics.report_once(finding)
 
 
-def _with_status(outcome: EpisodeOutcome, state: OrchestrationState) -> EpisodeOutcome:
-    """Have the row's status written with the first commit after a load: a crash may have come before the last write."""
-    if outcome.update.started is not None or outcome.update.runtime_status is not None:
+def _with_status(outcome: EpisodeOutcome, state: OrchestrationState, *, has_row: bool) -> EpisodeOutcome:
+    """Have the row's status written with the first commit after a load: a crash may have come before the last write.
+
+    Without `has_row` that was perhaps the first one, so all of the row is written.
+    """
+    update = outcome.update
+    if update.started is not None or (has_row and update.runtime_status is not None):
         return outcome
-    update = msgspec.structs.replace(outcome.update, runtime_status=state.status)
+    status = state.status if update.runtime_status is None else update.runtime_status
+    update = msgspec.structs.replace(
+        update, runtime_status=status, started=update.started if has_row else state.started
+    )
     return msgspec.structs.replace(outcome, update=update, row_changed=True)
 
 

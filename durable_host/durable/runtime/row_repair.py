@@ -23,9 +23,18 @@ def terminated_row(row: InstanceState | None, event: ExecutionTerminated, *, now
 
 
 def repaired_row(row: InstanceState | None, state: OrchestrationState) -> InstanceUpdate | None:
-    """The end of an instance whose row does not know of it; None when the row is right."""
-    if row is not None and (row.execution_id != state.execution_id or row.runtime_status is state.status):
+    """What the row of an instance does not know: that it began, or that it ended. None when the row is right.
+
+    A row of another execution is behind when that was running: it has continued as new since. Otherwise a client has
+    replaced the instance.
+    """
+    if row is not None and row.execution_id == state.execution_id:
+        if row.runtime_status is state.status:
+            return None
+    elif row is not None and (row.runtime_status.is_terminal or row.runtime_status is OrchestrationStatus.Pending):
         return None
+    if not state.is_terminal:
+        return begun_row(state)
     end = next((one for one in reversed(state.history) if isinstance(one, ExecutionCompleted)), None)
     if end is None or state.started is None:
         return None
@@ -37,4 +46,14 @@ def repaired_row(row: InstanceState | None, state: OrchestrationState) -> Instan
         runtime_status=state.status,
         output=end.result if details is None else f"{details.error_type}: {details.error_message}",
         completed_time=end.timestamp,
+    )
+
+
+def begun_row(state: OrchestrationState) -> InstanceUpdate:
+    """The row of an instance that runs, as its first episode should have written it."""
+    return InstanceUpdate(
+        execution_id=state.execution_id or "",
+        last_updated_time=state.history[-1].timestamp,
+        started=state.started,
+        runtime_status=state.status,
     )
