@@ -1,5 +1,7 @@
 """A worker that dies between any two steps of a commit loses nothing."""
 
+import asyncio
+
 import pytest
 from hub_samples import activity, clock, create, later, new_id, raised, receive, receive_activity, time_limit, timer
 from recording_account import RecordingAccount, kill
@@ -16,7 +18,7 @@ from durable_host.durable.taskhub.port import (
     TaskHub,
     TaskHubUnavailable,
 )
-from durable_host.storage import StorageAccount
+from durable_host.storage import StorageAccount, StorageUnavailable
 
 STEPS = {
     0: "before the first message",
@@ -81,6 +83,13 @@ async def collect(hub: TaskHub, instance_id: str) -> dict[str, list[ReceivedMess
     return seen
 
 
+async def written(account: RecordingAccount, mark: int) -> None:
+    """Wait for a transaction on the history after request `mark`."""
+    async with time_limit():
+        while not any(one[:2] == ("table", "transaction") for one in account.requests[mark:]):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("steps", STEPS, ids=STEPS.values())
 async def test_nothing_is_lost_when_the_worker_dies(
     open_azure, storage: StorageAccount, account: RecordingAccount, steps: int
@@ -94,9 +103,13 @@ async def test_nothing_is_lost_when_the_worker_dies(
         await task
     episode = first_episode(start, loaded.etag)
     account.fail_after(steps)
-    if steps < 5:
+    if steps < 4:
         with pytest.raises(TaskHubUnavailable):
             await doomed.commit(episode)
+    elif steps == 4:
+        committing = asyncio.ensure_future(doomed.commit(episode))
+        await written(account, 0)
+        committing.cancel()
     else:
         await doomed.commit(episode)
         if steps == 6:
@@ -122,6 +135,47 @@ async def test_nothing_is_lost_when_the_worker_dies(
     assert state is not None
     if steps != 4:
         assert state.runtime_status is OrchestrationStatus.Running
+
+
+async def test_commit_whose_history_is_written_waits_for_the_row(open_azure, account: RecordingAccount) -> None:
+    """Were it to fail, the messages would be taken a second time: external events have no identity."""
+    hub = await open_azure(send_concurrency=1)
+    await create(hub, "abc123")
+    (start,) = await receive(hub, 1)
+    episode = first_episode(start, (await hub.load_history("abc123")).etag)
+    mark = len(account.requests)
+    account.fail_after(3 + 1)
+    committing = asyncio.ensure_future(hub.commit(episode))
+    await written(account, mark)
+    await asyncio.wait([committing], timeout=0.1)
+    assert not committing.done()
+    account.fail_after(None)
+    async with time_limit():
+        await committing
+    row = await hub.get_instance("abc123")
+    assert row is not None
+    assert row.runtime_status is OrchestrationStatus.Running
+
+
+async def test_commit_in_doubt_is_settled_by_the_next_answer(open_azure, account: RecordingAccount) -> None:
+    """The history is written, the answer is lost, and then nobody answers for a while."""
+    hub = await open_azure(send_concurrency=1)
+    await create(hub, "abc123")
+    (start,) = await receive(hub, 1)
+    episode = first_episode(start, (await hub.load_history("abc123")).etag)
+    transaction, answers = account.tables.transaction, [2]
+
+    async def unanswered(*arguments: object) -> object:
+        written = await transaction(*arguments)
+        if answers[0]:
+            answers[0] -= 1
+            raise StorageUnavailable(0, "Unavailable", "the connection broke", after_retry=True)
+        return written
+
+    account.tables.transaction = unanswered  # type: ignore[method-assign]
+    etag = await hub.commit(episode)
+    loaded = await hub.load_history("abc123")
+    assert (loaded.etag, len(loaded.events)) == (etag, 6)
 
 
 async def test_conflicting_commit_gives_the_messages_back(open_azure, storage: StorageAccount) -> None:

@@ -3,6 +3,7 @@
 Source: spec/task-hub-storage.md, sections 6.3 and 6.5 to 6.7.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,11 +23,12 @@ from durable_host.durable.taskhub.azure.large_payloads import (
 )
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key
 from durable_host.durable.taskhub.port import LoadedHistory, UnreadableHistory
-from durable_host.storage import Entity, NotFound, Operation, TableService, TransactionFailed
+from durable_host.storage import Entity, NotFound, Operation, StorageUnavailable, TableService, TransactionFailed
 
 MAX_EVENTS_PER_BATCH = 99
 MAX_BATCH_BYTES = 3 * 1024 * 1024
 _ROW_BYTES = 1024
+_RETRY_SECONDS = 0.5
 _DELETES_PER_TRANSACTION = 100
 _LARGE_COLUMNS = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
 
@@ -112,16 +114,25 @@ class HistoryStore:
         now = self._clock.now()
         sentinel = history_rows.sentinel_row(key, execution_id, complete=complete, now=now)
         batch.append(Operation("insert" if etag is None else "merge", sentinel, etag))
-        try:
-            return (await self._tables.transaction(self._names.history, batch))[-1]
-        except TransactionFailed as failure:
-            purged = failure.status == 404 and failure.code != "TableNotFound"
-            if failure.status not in (409, 412) and not purged:
-                raise
-            own = await self._own_earlier_write(key, sentinel) if failure.after_retry else None
-            if own is None:
-                raise HistoryConflict from failure
-            return own
+        in_doubt = False
+        while True:
+            try:
+                return (await self._tables.transaction(self._names.history, batch))[-1]
+            except StorageUnavailable as silence:
+                # Written or not? Who took it for a failure would take the same messages a second time.
+                in_doubt = in_doubt or silence.after_retry
+                if silence.status or not in_doubt:
+                    raise
+                await asyncio.sleep(_RETRY_SECONDS)
+            except TransactionFailed as failure:
+                purged = failure.status == 404 and failure.code != "TableNotFound"
+                if failure.status not in (409, 412) and not purged:
+                    raise
+                in_doubt = in_doubt or failure.after_retry
+                own = await self._own_earlier_write(key, sentinel) if in_doubt else None
+                if own is None:
+                    raise HistoryConflict from failure
+                return own
 
     async def _own_earlier_write(self, key: str, sentinel: Row) -> str | None:
         """The etag, when the conflict is with our own first attempt whose answer was lost."""

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
 from durable_host.clock import Clock, SystemClock
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.app_lease import AppLease
@@ -29,10 +29,11 @@ from durable_host.durable.taskhub.azure.sender import Sender
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.worker import Worker
 from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
-from durable_host.storage import StorageAccount, StorageError
+from durable_host.storage import StorageAccount, StorageError, StorageUnavailable
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 DEVELOPMENT_POLLING_INTERVAL = 2.0
+_RETRY_SECONDS = 0.5
 
 
 class AzureTaskHub:
@@ -203,7 +204,7 @@ class AzureTaskHub:
             await self._worker.abandon(episode.consumed, None)
             raise CommitConflict(f"Another host committed the history of instance '{instance_id}'.") from None
         if episode.update is not None:
-            await self._instances.update(instance_id, episode.update, committed.moved)
+            await self._write_row(instance_id, episode.update, committed.moved)
         keep_inputs = episode.update is None or episode.update.started is None or episode.update.started.input is None
         self._blobs.committed(
             instance_id,
@@ -240,6 +241,19 @@ class AzureTaskHub:
 
     async def restore_timer(self, message: TaskMessage) -> None:
         self._worker.deliveries.restore_timer(message)
+
+    async def _write_row(self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str]) -> None:
+        """Write the instance's row, for as long as it takes: its history is there already, and an episode that ran
+        again now would take its external events a second time.
+        """
+        while True:
+            try:
+                await self._instances.update(instance_id, update, moved)
+                return
+            except StorageUnavailable as error:
+                if error.status:
+                    raise
+                await asyncio.sleep(_RETRY_SECONDS)
 
     async def _read_row(self, instance_id: str) -> InstanceState | None:
         return await self._instances.get(instance_id, fetch_input=False, fetch_output=False)
