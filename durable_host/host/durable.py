@@ -3,7 +3,7 @@
 import json
 
 from durable_host.bindings.accounts import Accounts
-from durable_host.clock import SystemClock
+from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
@@ -25,7 +25,8 @@ ACTIVITY_WINDOW_ON_EMULATOR = 128
 class DurableServices:
     """Started after storage answers and before any listener; stopped after them.
 
-    `key` is the system key that management URLs carry, None where callers need none.
+    `key` is the system key that management URLs carry, None where callers need none. Tests give a `clock` and a `hub`
+    of their own; else the time is real, and the hub is that of the configuration.
     """
 
     def __init__(
@@ -39,17 +40,19 @@ class DurableServices:
         base_url: str,
         function_timeout: float | None,
         key: str | None = None,
+        clock: Clock | None = None,
+        hub: TaskHub | None = None,
     ) -> None:
         options = config.host.durable
-        clock = SystemClock()
+        clock = clock or SystemClock()
         self._options = options
         self._pool = pool
         self._invoker = invoker
         self._key = key
         code = self._code = ReplaceableUserCode(self._user_code(functions, function_timeout))
         self._base_url = base_url
-        self._hub = open_hub(config, accounts, options.hub_name, options.storage.connection_name)
-        emulated = not uses_sqlite(config) and _is_emulated(accounts, options)
+        self._hub = hub or open_hub(config, accounts, options.hub_name, options.storage.connection_name)
+        emulated = hub is None and not uses_sqlite(config) and _is_emulated(accounts, options)
         self.runtime = DurableRuntime(
             self._hub, code, options, clock, activity_window=ACTIVITY_WINDOW_ON_EMULATOR if emulated else None
         )

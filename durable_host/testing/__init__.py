@@ -1,5 +1,9 @@
-"""What the tests of an app use: time that moves when the test says so."""
+"""What the tests of an app use: its durable functions in virtual time, which moves when the test says so.
+
+`func exec -- pytest` gives tests a whole running host instead.
+"""
 
 from durable_host.testing.virtual_clock import VirtualClock
+from durable_host.testing.virtual_host import Instance, StillRunning, VirtualHost
 
-__all__ = ["VirtualClock"]
+__all__ = ["Instance", "StillRunning", "VirtualClock", "VirtualHost"]

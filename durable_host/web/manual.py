@@ -89,13 +89,14 @@ async def _outcome(task: asyncio.Task[Outcome], invocation_id: str) -> web.Respo
     except HostError as error:
         return web.json_response({**answer, "status": "Failed", "error": str(error)})
     if outcome.return_value is not None:
-        answer["returnValue"] = _plain(outcome.return_value)
+        answer["returnValue"] = plain_value(outcome.return_value)
     if outcome.outputs:
-        answer["outputs"] = {name: _plain(value) for name, value in outcome.outputs.items()}
+        answer["outputs"] = {name: plain_value(value) for name, value in outcome.outputs.items()}
     return web.json_response(answer)
 
 
-def _plain(value: Datum) -> Any:
+def plain_value(value: Datum) -> Any:
+    """What a function gave, as it is shown: JSON by its value, a response as status and body."""
     if value.kind == "http":
         return {"status": value.value.status, "body": value.value.body.decode("utf-8", "replace")}
     text = value.as_text()
@@ -111,7 +112,10 @@ async def _input(request: web.Request) -> str:
         return ""
     if request.content_type != "application/json":
         raise NotJson(request.content_type)
-    content: Any = json.loads(body)
+    try:
+        content: Any = json.loads(body)
+    except RecursionError:
+        raise ValueError("The body is nested too deeply.") from None
     if not isinstance(content, dict):
         raise ValueError('The body must be a JSON object such as {"input": "text"}.')
     value = cast("dict[str, Any]", content).get("input", "")

@@ -1,0 +1,139 @@
+"""An app on the embedded engine in virtual time: worker process, task hub in memory, durable runtime. No listeners."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import datetime
+from pathlib import Path
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_signals import BlobSignals
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.config import HostConfig, StartOptions, load, project
+from durable_host.durable.api import DurableClient
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+from durable_host.errors import HostError
+from durable_host.host.app import AppParts, ServedApp, served_app
+from durable_host.host.durable import DurableServices
+from durable_host.host.worker import worker_options
+from durable_host.invocation.bindings import BindingRegistry
+from durable_host.invocation.invocation_log import CALLED
+from durable_host.invocation.invoker import Invoker, Outcome
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.pool import WorkerPool
+from durable_host.testing.virtual_clock import VirtualClock
+
+_log = logging.getLogger("Host.Startup")
+
+_BASE_URL = "http://localhost:7071"
+_GRACE = 1.0
+_LOOKS_EVERY = 0.001
+
+
+class WorkerClock(VirtualClock):
+    """Virtual time that stands still while the worker process has something to do."""
+
+    def __init__(self, start: datetime, is_busy: Callable[[], bool]) -> None:
+        super().__init__(start)
+        self._is_busy = is_busy
+
+    async def settle(self) -> None:
+        await super().settle()
+        while self._is_busy():
+            await asyncio.sleep(_LOOKS_EVERY)
+            await super().settle()
+
+
+class AppInMemory:
+    """Made by `start`, ended by `stop`; both in the event loop that serves it."""
+
+    def __init__(self, config: HostConfig, python: Path | None, start: datetime) -> None:
+        self._pool = WorkerPool(worker_options(config, StartOptions(python=python)))
+        self.clock = WorkerClock(start, lambda: self._pool.running_calls > 0)
+        self._config = config
+        self._accounts = Accounts(config.settings)
+        self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
+        self._app: ServedApp | None = None
+        self._durable: DurableServices | None = None
+        self._ending = AsyncExitStack()
+        self._ending.push_async_callback(self._accounts.close)
+
+    @classmethod
+    async def start(
+        cls, root: Path, environ: Mapping[str, str], *, python: Path | None, start: datetime
+    ) -> "AppInMemory":
+        """Load the app and serve its durable functions. Raises HostError for an app that does not load."""
+        config = load(project.find_root(root), environ=environ)
+        app = cls(config, python, start)
+        try:
+            await app._start()
+        except BaseException as error:
+            await app.stop()
+            if isinstance(error, HostError):
+                for text in filter(None, (error.cause, error.remedy)):
+                    error.add_note(text)
+            raise
+        return app
+
+    async def stop(self) -> None:
+        await self._ending.aclose()
+
+    @property
+    def client(self) -> DurableClient:
+        assert self._durable is not None
+        return self._durable.client
+
+    async def run(self, name: str, content: str) -> Outcome:
+        """Run a function that is not a durable one, as if it had been started by hand. Raises LookupError."""
+        function = self._function(name)
+        assert self._app is not None
+        run = self._app.starts.get(function.trigger.type.lower())
+        if run is None:
+            raise LookupError(f"The function '{function.name}' ({function.trigger.type}) is not run by hand.")
+        return await run(function, content, reason=CALLED, invocation_id=str(uuid.uuid4()))
+
+    def _function(self, name: str) -> FunctionMetadata:
+        assert self._app is not None
+        served = {function.name.casefold(): function for function in self._app.functions.served}
+        function = served.get(name.casefold())
+        if function is None:
+            names = ", ".join(sorted(function.name for function in served.values()))
+            raise LookupError(f"The app has no function '{name}'; it has {names or 'none'}.")
+        return function
+
+    async def _start(self) -> None:
+        for warning in self._config.warnings:
+            _log.warning("%s", warning)
+        self._ending.push_async_callback(self._pool.stop, _GRACE)
+        index = await self._pool.start()
+        if index.failure is not None:
+            raise index.failure
+        parts = AppParts(
+            invoker=self._invoker,
+            accounts=self._accounts,
+            signals=QueueSignals(),
+            blob_signals=BlobSignals(),
+            client_payload=self._client_payload,
+        )
+        app = self._app = served_app(parts, self._config, index)
+        self._invoker.adopt(app.pipeline)
+        durable = self._durable = DurableServices(
+            self._config,
+            app.accounts,
+            self._pool,
+            self._invoker,
+            app.functions.served,
+            base_url=_BASE_URL,
+            function_timeout=app.pipeline.function_timeout,
+            clock=self.clock,
+            hub=SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock),
+        )
+        self._ending.push_async_callback(durable.close)
+        self._ending.push_async_callback(durable.stop, _GRACE)
+        await durable.start()
+
+    async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
+        assert self._durable is not None
+        return self._durable.payload(task_hub, connection)

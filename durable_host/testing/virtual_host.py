@@ -1,0 +1,241 @@
+"""Tests of orchestrations in virtual time: three days of waiting pass in milliseconds.
+
+    from durable_host.testing import VirtualHost
+
+    def test_a_request_expires_after_three_days():
+        with VirtualHost("path/of/the/app") as host:
+            instance_id = host.start("BudgetApproval", {"amount": 100})
+            host.advance(days=3)
+            assert host.status(instance_id).output == {"status": "expired"}
+
+The app runs in a worker process on its own interpreter, as under `func start`; its functions are the real ones. Task
+hub and time are the host's own: nothing is stored, no queue or port is listened on, timers and retries of triggers
+fire when the test lets time pass. Bindings that read or write storage need it, as ever.
+"""
+
+import json
+import os
+from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import msgspec
+
+from durable_host.durable.api.errors import InstanceNotFound
+from durable_host.durable.model import timestamp
+from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.status import TERMINAL_STATUSES
+from durable_host.testing.app_in_memory import AppInMemory
+from durable_host.testing.loop_thread import LoopThread
+from durable_host.web.manual import plain_value
+
+T = TypeVar("T")
+
+_START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+class StillRunning(AssertionError):
+    """`VirtualHost.wait`: the instance does not end by itself; the text says what it looks like."""
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """An instance as it is now. `status` is Pending, Running, Suspended, Completed, Failed, Terminated or Canceled;
+    input, output and custom status are the values behind their JSON. Times are virtual, in UTC.
+    """
+
+    instance_id: str
+    name: str
+    status: str
+    input: Any
+    output: Any
+    custom_status: Any
+    created: datetime
+    last_updated: datetime
+
+
+class VirtualHost:
+    """One app; use it as a context manager. Values that go in and come out are what `json` makes of them.
+
+    `root` is the app's folder or one below it. `settings` come before the environment and local.settings.json, `python`
+    before the app's virtual environment. Time begins at `start`. Entering raises HostError for an app that does not
+    load. Methods raise the client errors of `durable_host.durable.api.errors`, such as InstanceNotFound.
+    """
+
+    def __init__(
+        self,
+        root: str | Path = ".",
+        *,
+        settings: Mapping[str, str] | None = None,
+        python: str | Path | None = None,
+        start: datetime = _START,
+    ) -> None:
+        self._root = Path(root).resolve()
+        self._settings = dict(settings or {})
+        self._python = Path(python).absolute() if python is not None else None
+        self._begin = start
+        self._thread: LoopThread | None = None
+        self._app: AppInMemory | None = None
+
+    def __enter__(self) -> Self:
+        self._thread = LoopThread("virtual host")
+        try:
+            environ = {**os.environ, **self._settings}
+            self._app = self._run(AppInMemory.start(self._root, environ, python=self._python, start=self._begin))
+        except BaseException:
+            self._thread.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._thread is not None
+        app, self._app = self._app, None
+        try:
+            if app is not None:
+                self._run(app.stop())
+        finally:
+            self._thread.close()
+
+    @property
+    def now(self) -> datetime:
+        """The virtual time."""
+        return timestamp.to_datetime(self._served.clock.now())
+
+    def advance(self, by: timedelta | None = None, /, **units: float) -> None:
+        """Let time pass, with all that happens meanwhile: a timedelta, or `days=3, hours=1`."""
+        span = by if by is not None else timedelta(**units)
+        self._run(self._served.clock.advance(span))
+
+    def start(self, orchestrator: str, input: Any = None, *, instance_id: str | None = None) -> str:
+        """Start an orchestration, let it come to its first wait, and return its instance ID.
+
+        Raises UnknownFunction, InvalidArgument, InstanceExists.
+        """
+        client = self._served.client
+        return self._then_settle(client.start(orchestrator, instance_id=instance_id, input=_sent(input)))
+
+    def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
+        """Send an event, as a JSON body to its `sendEventPostUri` does, and let happen what follows at once."""
+        self._then_settle(self._served.client.raise_event(instance_id, name, _text(data)))
+
+    def terminate(self, instance_id: str, reason: str | None = None) -> None:
+        self._then_settle(self._served.client.terminate(instance_id, reason))
+
+    def suspend(self, instance_id: str, reason: str | None = None) -> None:
+        self._then_settle(self._served.client.suspend(instance_id, reason))
+
+    def resume(self, instance_id: str, reason: str | None = None) -> None:
+        self._then_settle(self._served.client.resume(instance_id, reason))
+
+    def status(self, instance_id: str) -> Instance:
+        """Raises InstanceNotFound."""
+        return self._run(self._status(instance_id))
+
+    def wait(self, instance_id: str, *, limit: timedelta = timedelta(days=366)) -> Instance:
+        """Let time jump from one due thing to the next until the instance has ended, and return it.
+
+        Raises StillRunning when nothing is due any more, so that only an event can help, and after `limit` of virtual
+        time.
+        """
+        return self._run(self._wait(instance_id, limit))
+
+    def signal_entity(self, entity: str, key: str, operation: str, input: Any = None) -> None:
+        """Send an operation to an entity, and let happen what follows at once."""
+        text = _sent(input) if input is not None else None
+        self._then_settle(self._served.client.entities.signal(entity, key, operation, text))
+
+    def entity_state(self, entity: str, key: str) -> Any:
+        """The state of an entity, None when there is none."""
+        found = self._run(self._served.client.entities.get(entity, key))
+        return None if found is None else _value(found.state)
+
+    def run(self, function: str, content: Any = "") -> Any:
+        """Run another function (HTTP, queue, timer, activity …) once, and return what it returned.
+
+        `content` is what it gets: a body, a message; what is no text becomes JSON. An HTTP function's response is
+        `{"status": 200, "body": "text"}`. Raises FunctionFailed when the function does.
+        """
+        text = content if isinstance(content, str) else _text(content)
+        outcome = self._then_settle(self._served.run(function, text))
+        return None if outcome.return_value is None else plain_value(outcome.return_value)
+
+    @property
+    def _served(self) -> AppInMemory:
+        if self._app is None:
+            raise RuntimeError("Use the VirtualHost in a with statement.")
+        return self._app
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        assert self._thread is not None
+        return self._thread.run(work)
+
+    def _then_settle(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._run(self._settled(work))
+
+    async def _settled(self, work: Coroutine[Any, Any, T]) -> T:
+        result = await work
+        await self._served.clock.settle()
+        return result
+
+    async def _status(self, instance_id: str) -> Instance:
+        state = await self._served.client.get(instance_id)
+        if state is None:
+            raise InstanceNotFound(instance_id)
+        return _instance(state)
+
+    async def _wait(self, instance_id: str, limit: timedelta) -> Instance:
+        clock = self._served.clock
+        end = clock.now() + round(limit.total_seconds() * timestamp.TICKS_PER_SECOND)
+        while True:
+            await clock.settle()
+            state = await self._served.client.get(instance_id)
+            if state is None:
+                raise InstanceNotFound(instance_id)
+            if state.runtime_status in TERMINAL_STATUSES:
+                return _instance(state)
+            due = clock.next_due
+            if due is None or due > end:
+                why = "nothing is due any more" if due is None else f"{limit} of virtual time have passed"
+                raise StillRunning(
+                    f"'{state.name}' ({instance_id}) is {state.runtime_status.name}, and {why}. "
+                    f"Custom status: {state.custom_status or 'none'}."
+                )
+            await clock.advance_to(due)
+
+
+def _instance(state: InstanceState) -> Instance:
+    return Instance(
+        instance_id=state.instance_id,
+        name=state.name,
+        status=state.runtime_status.name,
+        input=_received(state.input),
+        output=_value(state.output),
+        custom_status=_value(state.custom_status),
+        created=timestamp.to_datetime(state.created_time),
+        last_updated=timestamp.to_datetime(state.last_updated_time),
+    )
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _sent(value: Any) -> str:
+    """An input as the SDK's client sends it: JSON text within a JSON string (spec/durable-protocol.md, section 2.3)."""
+    return _text(_text(value))
+
+
+def _received(text: str | None) -> Any:
+    """An input as `context.get_input()` gives it."""
+    value = _value(text)
+    return _value(value) if isinstance(value, str) else value
+
+
+def _value(text: str | None) -> Any:
+    """What the JSON says; errors of failed instances are plain text."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
