@@ -60,19 +60,30 @@ class Worker:
         scope.inherit_into_threads()
         asyncio.set_event_loop(self._loop)
         self._channel.attach(self._loop)
-        app = self._load()
+        loading = self._loop.create_task(self._load_on_loop())
+        self._run(lambda: self._loop.run_until_complete(loading))
+        app = loading.result()
         dispatcher = Dispatcher(app, self._channel, self._loop)
         reading = threading.Thread(
             target=self._read, args=(dispatcher, early), name="durable-host-requests", daemon=True
         )
         debugging.never_paused(reading).start()
         while not self._is_stopping:
-            try:
-                self._loop.run_forever()
-            except (SystemExit, KeyboardInterrupt) as error:
-                text = f"A background task of the app raised {type(error).__name__}; the worker goes on"
-                logs.report(self._channel, logging.ERROR, text)
+            self._run(self._loop.run_forever)
         self._capture.finish()
+
+    def _run(self, turn_loop: Callable[[], object]) -> None:
+        try:
+            turn_loop()
+        except (SystemExit, KeyboardInterrupt) as error:
+            text = f"A background task of the app raised {type(error).__name__}; the worker goes on"
+            logs.report(self._channel, logging.ERROR, text)
+
+    async def _load_on_loop(self) -> LoadedApp:
+        """The app is imported while the loop runs, as in Azure: it may make asynchronous clients and start tasks, and
+        may not call `asyncio.run`.
+        """
+        return self._load()
 
     def _load(self) -> LoadedApp:
         root: str = self._start["root"]
@@ -148,13 +159,17 @@ class Worker:
         deadline = threading.Timer(ASGI_SHUTDOWN_SECONDS + 1, self._exit)
         deadline.daemon = True
         deadline.start()
+        if dispatcher.has_started_asgi:
+            self._shut_down_asgi(dispatcher)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _shut_down_asgi(self, dispatcher: Dispatcher) -> None:
         try:
             goodbye = asyncio.run_coroutine_threadsafe(dispatcher.shut_down_asgi(), self._loop)
             goodbye.result(ASGI_SHUTDOWN_SECONDS)
         except Exception as error:
             text = f"The shutdown of the ASGI app failed: {type(error).__name__}: {error}"
             logs.report(self._channel, logging.WARNING, text)
-        self._loop.call_soon_threadsafe(self._loop.stop)
 
     def _exit(self) -> None:
         self._capture.finish()

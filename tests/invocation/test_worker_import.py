@@ -1,0 +1,58 @@
+"""The app is imported while the worker's event loop runs, as Azure's workers do it."""
+
+from pathlib import Path
+
+from worker_apps import HEADER, index_of, running
+
+from durable_host.invocation.datum import string
+
+BACKGROUND = """
+import asyncio
+import sys
+
+import aiohttp
+
+SESSION = aiohttp.ClientSession()
+LOOP = asyncio.get_running_loop()
+QUEUE = asyncio.Queue()
+
+
+async def doubles():
+    while True:
+        number, answer = await QUEUE.get()
+        answer.set_result(2 * number)
+
+
+async def leaves():
+    sys.exit(5)
+
+
+TASKS = [asyncio.create_task(leaves()), asyncio.create_task(doubles())]
+
+
+@app.generic_trigger("g", type="someTrigger")
+async def double(g):
+    answer = LOOP.create_future()
+    await QUEUE.put((int(g), answer))
+    return str(await answer) + str(LOOP is asyncio.get_running_loop())
+
+
+@app.generic_trigger("g", type="someTrigger")
+def worker_loop_is_not_of_threads(g):
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError as error:
+        return str(error)
+"""
+
+
+async def test_async_clients_and_tasks_may_be_made_at_import(tmp_path: Path):
+    async with running(tmp_path, {"function_app.py": HEADER + BACKGROUND}) as app:
+        assert await app.text("double", string("21")) == "42True"
+        assert await app.text("worker_loop_is_not_of_threads", string("")) == "no running event loop"
+
+
+async def test_asyncio_run_at_import_fails_as_in_azure(tmp_path: Path):
+    code = "import asyncio\nasyncio.run(asyncio.sleep(0))\n"
+    index = await index_of(tmp_path, {"function_app.py": HEADER + code})
+    assert "asyncio.run() cannot be called from a running event loop" in str(index.failure)
