@@ -13,7 +13,7 @@ from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.config.path_pattern import parse_path
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.invocation.metadata import Binding, FunctionMetadata
-from durable_host.storage import StorageAccount, StorageUnavailable
+from durable_host.storage import Conflict, StorageAccount, StorageUnavailable
 from durable_host.storage.blobs import BlobProperties
 from durable_host.triggers.blob.listing import OVERLAP, ContainerProgress
 from durable_host.triggers.blob.message import BlobTriggerMessage, InvalidMessage, from_text, to_text
@@ -192,6 +192,37 @@ async def test_one_container_that_cannot_be_read_does_not_stop_the_others(scanni
     await scanning.account.blobs.put(scanning.box, "a", b"1")
     scanning.start(scanning.target("bad", "some-box", broken), scanning.target("good", scanning.box))
     await until(lambda: len(scanning.found) == 1)
+
+
+class OneRefused:
+    """The account's blobs, of which one must not be looked at."""
+
+    def __init__(self, account: StorageAccount, name: str) -> None:
+        self._blobs, self._name = account.blobs, name
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._blobs, name)
+
+    async def head(self, container: str, name: str) -> BlobProperties | None:
+        if name == self._name:
+            raise Conflict(409, "BlobUsesCustomerSpecifiedEncryption", "encrypted with a key of the customer")
+        return await self._blobs.head(container, name)
+
+
+async def test_a_blob_that_cannot_be_looked_at_does_not_stop_the_others(
+    scanning: Scanning, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = SimpleNamespace(blobs=OneRefused(scanning.account, "a"), connection=scanning.account.connection)
+    names = ["a", *(f"b{number:02}" for number in range(20))]
+    for name in names:
+        await scanning.account.blobs.put(scanning.box, name, b"1")
+    scanner = scanning.start(scanning.target("one", scanning.box, account))
+    await until(lambda: len(scanning.found) == 20)
+    scanner.notify(next(iter(scanner.endpoints)), scanning.box, "a")
+    await scanning.account.blobs.put(scanning.box, "c", b"1")
+    await until(lambda: len(scanning.found) == 21)
+    assert scanning.names == [("one", name) for name in (*names[1:], "c")]
+    assert caplog.text.count("encrypted with a key of the customer") == 1
 
 
 async def test_a_name_too_long_for_a_receipt_is_told_and_passed_over(

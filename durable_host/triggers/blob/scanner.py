@@ -11,7 +11,7 @@ from functools import partial
 
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.storage.blobs import BlobProperties
-from durable_host.storage.errors import InvalidRequest, NotFound, StorageError
+from durable_host.storage.errors import InvalidRequest, NotFound, StorageError, StorageUnavailable
 from durable_host.triggers.blob.listing import ContainerProgress
 from durable_host.triggers.blob.message import BlobTriggerMessage
 from durable_host.triggers.blob.receipts import BlobReceipts
@@ -97,10 +97,12 @@ class BlobScanner:
             began = clock.time()
             if self._may_scan:
                 try:
-                    await self._look_at_pending()
+                    failure = await self._look_at_pending()
                     if began >= scan_at:
                         await self._scan()
                         scan_at = clock.time() + max(self._interval, _SHARE_OF_TIME * (clock.time() - began))
+                    if failure is not None:
+                        raise failure
                     self._recovered()
                 except StorageError as error:
                     self._warn(error)
@@ -116,14 +118,22 @@ class BlobScanner:
     def _may_scan(self) -> bool:
         return self._lock is None or self._lock.allowed.is_set()
 
-    async def _look_at_pending(self) -> None:
+    async def _look_at_pending(self) -> StorageError | None:
+        """The error of a blob that could not be looked at; it stays pending and does not keep others waiting."""
         pending, self._pending = self._pending, {}
+        failure: StorageError | None = None
         try:
             for key, name in list(pending):
-                if await self._look_at(key, name):
-                    del pending[key, name]
+                try:
+                    if await self._look_at(key, name):
+                        del pending[key, name]
+                except StorageUnavailable as error:
+                    return error
+                except StorageError as error:
+                    failure = error
         finally:
             self._pending = {**pending, **self._pending}
+        return failure
 
     async def _scan(self) -> None:
         """One listing of every container. Raises StorageError when a container could not be read."""
@@ -148,6 +158,7 @@ class BlobScanner:
         progress = self._progress[key]
         blobs = self._targets[key][0].account.blobs
         latest, found = 0, list[BlobProperties]()
+        failure: StorageError | None = None
         async for blob in blobs.list(key[1]):
             latest = max(latest, blob.last_modified)
             if progress.is_new(blob):
@@ -159,8 +170,12 @@ class BlobScanner:
                 *(self._examine(key, blob) for blob in found[start : start + AT_A_TIME]), return_exceptions=True
             )
             for outcome in examined:
-                if outcome is not None:
+                if isinstance(outcome, StorageError) and not isinstance(outcome, StorageUnavailable):
+                    failure = outcome
+                elif outcome is not None:
                     raise outcome
+        if failure is not None:
+            raise failure
         progress.advance(latest)
 
     async def _examine(self, key: Key, blob: BlobProperties) -> None:
