@@ -206,7 +206,9 @@ class Services:
             raise StorageFailed(
                 f"The task hub '{self.app.config.host.durable.hub_name}' cannot be used.",
                 cause=str(error),
-                remedy="Check the storage account of the task hub and its connection setting.",
+                remedy="Stop the other host, or set another 'path' in extensions.durableTask.storageProvider."
+                if uses_sqlite(self.app.config)
+                else "Check the storage account of the task hub and its connection setting.",
             ) from error
         self._is_durable_up.set()
         self._put_up_front()

@@ -316,6 +316,20 @@ def test_durable_functions_run_on_the_embedded_engine_without_any_storage(start_
     assert host.wait_status(instance_id, "Completed")["output"] == [1, 1, 2, 3]
 
 
+def test_the_second_host_of_an_embedded_hub_is_told_of_the_first_and_not_of_a_storage_account(
+    start_host: StartHost, tmp_path: Path
+) -> None:
+    provider = {"type": "sqlite", "path": str(tmp_path / "shared.db")}
+    host_json = {"version": "2.0", "extensions": {"durableTask": {"storageProvider": provider}}}
+    files = {"function_app.py": DURABLE, "host.json": json.dumps(host_json)}
+    settings = {"AzureWebJobsStorage": "", "AzureFunctionsJobHost__extensions__durableTask__hubName": "Shared"}
+    start_host(files, settings=settings)
+    second = start_host(files, settings=settings, wait=False)
+    assert second.wait_exit() == 4
+    assert "is served by another host already" in second.output
+    assert "remedy: Stop the other host" in second.output
+
+
 @pytest.fixture
 def own_azurite(tmp_path: Path) -> tuple[Connection, Path]:
     return free_connection(), tmp_path / "azurite-data"

@@ -257,7 +257,7 @@ def test_embedded_hub_needs_no_storage(func: Func, app: Path):
     (app / "host.json").write_text(
         '{"version": "2.0", "extensions": {"durableTask": {"hubName": "Mine", "storageProvider": {"type": "sqlite"}}}}'
     )
-    assert "'Mine' is new" in func("doctor").out
+    assert "'Mine' does not exist yet" in func("doctor").out
     func("durable", "start-new", "--function-name", "flow", "--id", "one")
     assert "'Mine' holds 1 Pending" in func("doctor").out
     assert os.listdir(app / ".durable-host")

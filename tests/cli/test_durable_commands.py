@@ -379,6 +379,9 @@ def test_hub_is_deleted_whether_it_is_there_or_not(func: Func, app: Path):
     start(func, "one")
     for _ in range(2):
         assert func("durable", "delete-task-hub").out == f"Task hub '{hub}' successfully deleted.\n"
+    outcome = func("durable", "get-instances")
+    assert outcome.code == 1
+    assert f"error DH6301: There is no task hub '{hub}'" in outcome.err
     start(func, "two")
     answer = func("durable", "get-instances", "--output", "json").json()
     assert len(answer["instances"]) == 1

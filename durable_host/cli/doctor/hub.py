@@ -29,9 +29,11 @@ async def check(config: HostConfig, accounts: Accounts, account: StorageAccount 
     """The hub of host.json. `account` None: its storage does not answer (or the hub is a file)."""
     name = config.host.durable.hub_name
     if uses_sqlite(config):
+        from durable_host.durable.taskhub.sqlite import is_there
+
         path = sqlite_path(config, name)
-        if not path.exists():
-            return [findings.ok(_HUB, f"'{name}' is new: {path} does not exist yet")]
+        if not is_there(path):
+            return [findings.ok(_HUB, f"'{name}' does not exist yet; the first start makes it in {path}")]
     elif account is None:
         return []
     try:

@@ -161,10 +161,13 @@ def _require_file(path: Path, name: str, *, create: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise HubUnavailable(f"The folder of '{path}' cannot be made.", cause=str(error)) from error
-    elif not path.exists():
+        return
+    from durable_host.durable.taskhub.sqlite import is_there
+
+    if not is_there(path):
         raise TaskHubMissing(
             f"There is no task hub '{name}'.",
-            cause=f"host.json says sqlite, and there is no file '{path}'.",
+            cause=f"host.json says sqlite, and there is none in '{path}'.",
             remedy="Give its name with --task-hub-name; a host makes its hub when it starts.",
         )
 

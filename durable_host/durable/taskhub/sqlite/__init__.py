@@ -4,5 +4,6 @@ For tests, virtual time, and for those who want no Azurite. Limits: see `hub.Sql
 """
 
 from durable_host.durable.taskhub.sqlite.hub import SqliteTaskHub
+from durable_host.durable.taskhub.sqlite.schema import is_there
 
-__all__ = ["SqliteTaskHub"]
+__all__ = ["SqliteTaskHub", "is_there"]

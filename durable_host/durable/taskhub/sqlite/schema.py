@@ -4,6 +4,9 @@
 kept for the curious). `seq` is the order of arrival. `hub.etag` is the last etag given to a commit.
 """
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from sqlite3 import Connection
 
 READY, TAKEN, DELAYED, UNREADABLE = 0, 1, 2, 3
@@ -74,6 +77,17 @@ def create(connection: Connection, name: str) -> None:
         raise WrongHub(f"it holds the task hub '{row[0]}', not '{name}'")
     if row[1] > VERSION:
         raise WrongHub(f"it was written by a newer version (format {row[1]}, this version reads up to {VERSION})")
+
+
+def is_there(path: Path) -> bool:
+    """Whether the file holds a task hub; also when it cannot be read, which whoever opens it will say."""
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'hub'").fetchone() is not None
+    except sqlite3.Error:
+        return True
 
 
 def drop(connection: Connection) -> None:
