@@ -104,9 +104,8 @@ def _target(root: Path, file: str | None) -> Target:
 
     settings = local_settings.read(root / local_settings.FILE_NAME, [])
     script = settings.values.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
-    is_v1 = not (root / script).exists() and (
-        (root / "getting_started.md").exists() or any(root.glob("*/function.json"))
-    )
+    # 'func init' leaves a requirements.txt without a function_app.py in V1 apps only.
+    is_v1 = not (root / script).exists() and ((root / "requirements.txt").exists() or any(root.glob("*/function.json")))
     if file is None or (path := (root / file).resolve()) == (root / script).resolve():
         return Target(root, "V1" if is_v1 else "V2", script)
     if is_v1:

@@ -125,8 +125,9 @@ def test_line_ends_and_byte_order_mark_stay(func: Func, app: Path):
     assert content.count(b"\n") == content.count(b"\r\n")
 
 
-def test_v1_app_gets_a_folder(func: Func, folder: Path):
-    func("init", "--python", "--model", "V1")
+@pytest.mark.parametrize("docs", [(), ("--no-docs",)])
+def test_v1_app_gets_a_folder(func: Func, folder: Path, docs: tuple[str, ...]):
+    func("init", "--python", "--model", "V1", *docs)
     outcome = func("new", "-t", "Azure Queue Storage trigger", "-n", "work", "--queue-name", "jobs")
     assert outcome.code == 0
     assert 'created successfully from the "Azure Queue Storage trigger" template.' in outcome.out
