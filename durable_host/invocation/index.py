@@ -10,6 +10,7 @@ from durable_host.invocation.interpreter import install_command
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 
 _BINDING_FIELDS = ("name", "type", "direction")
+_PACKAGES = {"azure.durable_functions": "azure-functions-durable"}
 
 
 def read_index(frame: dict[str, Any]) -> IndexResult:
@@ -85,10 +86,10 @@ def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
     place = f"{file}:{line}: " if file else ""
     remedy = None
     if (module := failure.get("module")) is not None:
-        package = str(module).split(".", maxsplit=1)[0]
+        package = _PACKAGES.get(module, f"the package that brings '{module}'")
         remedy = (
-            f"If '{package}' is a package, add it to requirements.txt and install it: "
-            f"{_install(frame)}. If it is a file of the app, check its name{_other_python(frame)}"
+            f"Add {package} to requirements.txt and install it: {_install(frame)}. If '{module}' is a file of the "
+            f"app, check its name{_other_python(frame)}"
         )
     stack = failure["stack"].rstrip() or None
     return AppImportFailed(f"The function app does not load: {place}{text}", cause=stack, remedy=remedy)

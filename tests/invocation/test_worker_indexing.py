@@ -81,6 +81,20 @@ async def test_import_error_begins_with_the_place_in_the_users_file(tmp_path: Pa
     assert "missing_thing" in (index.failure.remedy or "")
 
 
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("azure.durable_functions", "azure-functions-durable"),
+        ("azure.not_there", "the package that brings 'azure.not_there'"),
+        ("not_there", "the package that brings 'not_there'"),
+    ],
+)
+async def test_missing_module_is_not_taken_for_the_package_of_its_first_part(tmp_path: Path, module: str, package: str):
+    hidden = f"import sys\nsys.modules[{module!r}] = None\nimport {module}\n"
+    index = await index_of(tmp_path, {"function_app.py": HEADER + hidden})
+    assert (getattr(index.failure, "remedy", None) or "").startswith(f"Add {package} to requirements.txt")
+
+
 async def test_python_without_azure_functions_is_told_how_to_get_it(tmp_path: Path):
     bare = tmp_path / "bare" / "azure"
     bare.mkdir(parents=True)
