@@ -57,6 +57,11 @@ class Dispatcher:
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout)
 
+    @property
+    def has_started_asgi(self) -> bool:
+        """True when an ASGI app waits for `shut_down_asgi`."""
+        return any(f.asgi_app is not None and f.asgi_app.startup_task_done for f in self._app.functions.values())
+
     async def shut_down_asgi(self) -> None:
         """Tell ASGI apps that have been started to shut down."""
         for app in {id(app): app for app in (f.asgi_app for f in self._app.functions.values()) if app}.values():

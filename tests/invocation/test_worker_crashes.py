@@ -42,6 +42,11 @@ def hangs(g):
     threading.Event().wait()
 
 @app.generic_trigger("g", type="someTrigger")
+async def blocks(g):
+    STARTED.set()
+    threading.Event().wait()
+
+@app.generic_trigger("g", type="someTrigger")
 def wait_started(g):
     STARTED.wait(20)
     return "started"
@@ -138,6 +143,17 @@ async def test_stop_waits_for_running_calls(tmp_path: Path):
     assert await call == "done"
     with pytest.raises(WorkerLost, match="Did not find any initialized language workers"):
         await app.call("naps")
+
+
+async def test_a_worker_whose_loop_is_blocked_is_stopped_without_ado(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    pool = WorkerPool(options(write_app(tmp_path, APP)))
+    app = RunningApp(pool, await pool.start())
+    blocking = asyncio.create_task(app.call("blocks"))
+    assert await app.text("wait_started") == "started"
+    await pool.stop(0)
+    with pytest.raises(WorkerLost):
+        await blocking
+    assert not [text for text in messages(caplog, "Host.Worker") if "ASGI" in text]
 
 
 async def test_async_call_that_takes_too_long_is_cancelled_and_the_worker_lives(
