@@ -1,5 +1,6 @@
 """The host's web endpoint: what is behind it, and when it listens."""
 
+import asyncio
 from collections.abc import Callable
 
 from aiohttp import web
@@ -8,6 +9,7 @@ from durable_host.config import HostConfig, ports
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.web.admin import AdminApi
 from durable_host.web.app import DEFAULT_BODY_LIMIT, Front
+from durable_host.web.connection import Connection
 from durable_host.web.keys import Access
 
 CLOSE_CONNECTIONS_WITHIN = 0.5
@@ -30,34 +32,37 @@ class HostWeb:
             body_limit=_body_limit(config),
         )
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
 
     async def open(self) -> None:
         """Raises PortError."""
         config = self._config
         self._runner = web.AppRunner(
-            self.front.application(),
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=CLOSE_CONNECTIONS_WITHIN,
-            auto_decompress=False,
-            max_field_size=LONGEST_HEADER,
+            self.front.application(), handle_signals=False, shutdown_timeout=CLOSE_CONNECTIONS_WITHIN
         )
         await self._runner.setup()
+        loop = asyncio.get_running_loop()
+        server = self._runner.server
+        assert server is not None
+
+        def connection() -> Connection:
+            return Connection(server, loop=loop, access_log=None, auto_decompress=False, max_field_size=LONGEST_HEADER)
+
         try:
-            await web.TCPSite(self._runner, config.address, config.port, backlog=1024).start()
+            self._listener = await loop.create_server(connection, config.address, config.port, backlog=1024)
         except OSError as error:
             raise ports.port_error(config.address, config.port, error) from error
 
     async def drain(self, grace: float) -> None:
         """Take no more connections and let running requests end."""
-        if self._runner is None:
-            return
-        for site in list(self._runner.sites):
-            await site.stop()
-        await self.front.drain(grace)
+        if self._listener is not None:
+            self._listener.close()
+            await self.front.drain(grace)
 
     async def close(self) -> None:
         """End all connections."""
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
 

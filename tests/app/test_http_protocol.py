@@ -29,6 +29,12 @@ def size(req: func.HttpRequest) -> str:
     return f"{req.method} {len(req.get_body())}"
 
 
+@app.route(route="sleep")
+async def sleep(req: func.HttpRequest) -> str:
+    await asyncio.sleep(0.2)
+    return f"{req.method} {len(req.get_body())}"
+
+
 @app.route(route="wait/{name}")
 async def wait(req: func.HttpRequest) -> str:
     name = req.route_params["name"]
@@ -122,6 +128,17 @@ def test_a_client_that_goes_away_does_not_harm_its_function_or_the_host(host: Ho
     (host.root / "go-on").touch()
     assert host.get("/api/wait/next").text == "next"
     assert "Traceback" not in host.output
+
+
+@pytest.mark.parametrize("path", ["size", "sleep"])
+def test_a_client_that_has_said_all_still_gets_the_answer(host: HostProcess, path: str) -> None:
+    with connected(host) as raw:
+        raw.sendall(f"POST /api/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc".encode())
+        raw.shutdown(socket.SHUT_WR)
+        answer = b""
+        while data := raw.recv(1000):
+            answer += data
+    assert answer.endswith(b"POST 3")
 
 
 def test_large_bodies_pass_whole(host: HostProcess) -> None:
