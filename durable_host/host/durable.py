@@ -9,6 +9,7 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
 from durable_host.durable.api.payload import WEBHOOK_PATH
 from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.host.calls import DurableCalls, durable_names
@@ -66,6 +67,11 @@ class DurableServices:
         self._foreign: list[TaskHub] = []
         self.api = DurableHttpApi(self.client, options, admit=is_local_request, hub_for=foreign_client, key=key)
         self._rpc = RpcServer(self.api) if options.local_rpc_endpoint_enabled else None
+
+    @property
+    def code(self) -> UserCode:
+        """The durable functions of the app."""
+        return self._code
 
     async def start(self) -> None:
         """Open the RPC endpoint and serve the task hub. Raises PortError, TaskHubUnavailable."""

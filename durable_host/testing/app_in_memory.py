@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions, load, project
 from durable_host.durable.api import DurableClient
+from durable_host.durable.runtime.runtime import engine_options
+from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.errors import HostError
 from durable_host.host.app import AppParts, ServedApp, served_app
@@ -23,6 +26,7 @@ from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
+from durable_host.testing import replay
 from durable_host.testing.virtual_clock import VirtualClock
 
 _log = logging.getLogger("Host.Startup")
@@ -93,6 +97,13 @@ class AppInMemory:
         if run is None:
             raise LookupError(f"The function '{function.name}' ({function.trigger.type}) is not run by hand.")
         return await run(function, content, reason=CALLED, invocation_id=str(uuid.uuid4()))
+
+    async def replay(self, document: Any) -> None:
+        """Raises ReplayFailed, ValueError for what is no history, WorkItemAborted when the worker is lost."""
+        assert self._durable is not None
+        turn = replay.turn_of(read_history(document))
+        answer = await self._durable.code.run_orchestrator(turn)
+        replay.check(turn, answer, engine_options(self._config.host.durable))
 
     def _function(self, name: str) -> FunctionMetadata:
         assert self._app is not None

@@ -26,6 +26,7 @@ from durable_host.durable.api.errors import InstanceNotFound
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import TERMINAL_STATUSES
+from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.app_in_memory import AppInMemory
 from durable_host.testing.loop_thread import LoopThread
 from durable_host.web.manual import plain_value
@@ -148,6 +149,20 @@ class VirtualHost:
         """The state of an entity, None when there is none."""
         found = self._run(self._served.client.entities.get(entity, key))
         return None if found is None else _value(found.state)
+
+    def replay(self, history: str | Path | list[dict[str, Any]]) -> None:
+        """Replay a saved history (a file of `func durable get-history --as-stored`, or what it holds) with the app's
+        orchestrator as it is now. Nothing else runs, and nothing is changed.
+
+        Raises ReplayFailed when an instance with this history would not survive on the present code.
+        """
+        document = history if isinstance(history, list) else json.loads(Path(history).read_text("utf-8-sig"))
+        self._run(self._served.replay(document))
+
+    def history(self, instance_id: str) -> list[dict[str, Any]]:
+        """The history of an instance, as `replay` takes it."""
+        events = self._run(self._served.client.history(instance_id))
+        return write_history(events)
 
     def run(self, function: str, content: Any = "") -> Any:
         """Run another function (HTTP, queue, timer, activity …) once, and return what it returned.

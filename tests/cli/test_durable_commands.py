@@ -259,6 +259,9 @@ def test_state_and_history_of_an_ended_instance(func: Func, app: Path):
         "OrchestratorStarted", "ExecutionStarted", "TaskScheduled", "TaskFailed", "ExecutionCompleted",
         "OrchestratorCompleted",
     ]  # fmt: skip
+    stored = func("durable", "get-history", "--id", "one", "--as-stored").json()
+    assert stored[0]["EventType"] == "OrchestratorStarted"
+    assert sorted(stored, key=lambda event: event["Timestamp"]) == history
     assert list(history[3]) == [
         "EventType", "TaskScheduledId", "Reason", "Details", "FailureDetails", "EventId", "IsPlayed", "Timestamp",
     ]  # fmt: skip

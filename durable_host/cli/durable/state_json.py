@@ -5,12 +5,12 @@ Source: spec/functions-host.md, section 8.12; spec/task-hub-storage.md, section 
 
 import json
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceState
-from durable_host.durable.taskhub.azure.event_json import encode_event
+from durable_host.durable.taskhub.azure.history_json import write_history
 
 _NEVER: Final = "0001-01-01T00:00:00"
 
@@ -40,24 +40,9 @@ def state(instance: InstanceState) -> dict[str, Any]:
     }
 
 
-def history(events: Iterable[HistoryEvent]) -> list[dict[str, Any]]:
-    """The events ordered by time (those of one time stay in their order), with the names of their types."""
-    return [_event(event) for event in sorted(events, key=lambda event: event.timestamp)]
-
-
-def _event(event: HistoryEvent) -> dict[str, Any]:
-    members = cast("dict[str, Any]", _without_types(json.loads(encode_event(event))))
-    members["EventType"] = event.event_name
-    return members
-
-
-def _without_types(value: Any) -> Any:
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        return {name: _without_types(member) for name, member in members.items() if name != "$type"}
-    if isinstance(value, list):
-        return [_without_types(item) for item in cast("list[Any]", value)]
-    return value
+def history(events: Iterable[HistoryEvent], *, as_stored: bool = False) -> list[dict[str, Any]]:
+    """The events ordered by time (those of one time stay in their order), or `as_stored`."""
+    return write_history(events if as_stored else sorted(events, key=lambda event: event.timestamp))
 
 
 def indented(document: Any) -> str:

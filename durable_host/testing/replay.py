@@ -1,0 +1,71 @@
+"""Replays a saved history with the orchestrator as it is now: would running instances survive this change?
+
+Source: spec/durable-protocol.md, section 3.9, for what counts as a difference.
+"""
+
+from collections.abc import Sequence
+
+from durable_host.durable.engine.faults import OrchestrationFault
+from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.walker import NonDeterminism, Walker
+from durable_host.durable.model.events import (
+    ExecutionCompleted,
+    HistoryEvent,
+    OrchestratorStarted,
+)
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn
+
+
+class ReplayFailed(AssertionError):
+    """The code does not decide any more what the history says was decided; the text says what and where."""
+
+
+def turn_of(events: Sequence[HistoryEvent]) -> OrchestratorTurn:
+    """All of the history as one episode. Raises ValueError when it is not that of an orchestration."""
+    state = OrchestrationState.from_history("", events)
+    started = [index for index, event in enumerate(events) if isinstance(event, OrchestratorStarted)]
+    if state.started is None or not started or started[0] != 0:
+        raise ValueError(
+            "This is no history in its order: it must begin with OrchestratorStarted. Save it with "
+            "'func durable get-history --as-stored'."
+        )
+    instance = state.started.orchestration_instance
+    return OrchestratorTurn(
+        instance_id=instance.instance_id,
+        execution_id=instance.execution_id or "",
+        name=state.name,
+        history=events,
+        new_from=started[-1],
+    )
+
+
+def check(turn: OrchestratorTurn, answer: OrchestratorAnswer, options: EngineOptions) -> None:
+    """Raises ReplayFailed when the answer of the code does not fit the history of the turn."""
+    head = f"The replay of '{turn.name}' ({turn.instance_id}) went another way than its history."
+    if answer.is_plain_failure:
+        raise ReplayFailed(f"{head}\n{answer.error}")
+    walker = Walker(
+        turn.instance_id,
+        turn.execution_id,
+        max_actions=options.max_orchestration_actions,
+        reorder_window=options.entity_reorder_window,
+    )
+    try:
+        walker.walk(turn.history, answer.steps, ended_at=answer.ended_at)
+    except NonDeterminism as error:
+        where = f"\nThe code stands at {error.position}." if error.position else ""
+        raise ReplayFailed(f"{head}\n{error}\nEvent {error.history_index} of the history.{where}") from None
+    except OrchestrationFault as error:
+        raise ReplayFailed(f"{head}\n{error}") from None
+    ending = next((event for event in turn.history if isinstance(event, ExecutionCompleted)), None)
+    if ending is None or ending.orchestration_status not in (OrchestrationStatus.Completed, OrchestrationStatus.Failed):
+        return
+    if answer.ended_at is None:
+        where = f" at {answer.position}" if answer.position else ""
+        raise ReplayFailed(f"{head}\nIt ended as {ending.orchestration_status.name}; the code now waits{where}.")
+    failed = OrchestrationStatus.Failed if answer.error is not None else OrchestrationStatus.Completed
+    if failed is not ending.orchestration_status:
+        told = f": {answer.error}" if answer.error else ""
+        raise ReplayFailed(f"{head}\nIt ended as {ending.orchestration_status.name}, now as {failed.name}{told}")
