@@ -67,6 +67,17 @@ def resolve(settings: AppSettings, name: str | None = None) -> Connection:
     )
 
 
+def require(connection: Connection, service: str) -> None:
+    """Raises ConnectionInvalid when the connection does not offer `service` (blob, queue or table)."""
+    if getattr(connection, f"{service}_endpoint") is None:
+        setting = connection.setting
+        raise ConnectionInvalid(
+            f"The connection '{setting}' has no address of the {service} service.",
+            remedy=f"Set '{setting}__{service}ServiceUri' or '{setting}__accountName'; in a connection string, "
+            f"AccountName or {service.capitalize()}Endpoint.",
+        )
+
+
 def _prefixed(name: str) -> str:
     return name if name.casefold() == "azurewebjobsstorage" else f"AzureWebJobs{name}"
 

@@ -10,7 +10,7 @@ import msgspec
 
 from durable_host.bindings.queue_text import InvalidQueueName, queue_name
 from durable_host.config import HostConfig
-from durable_host.config.connections import resolve
+from durable_host.config.connections import require, resolve
 from durable_host.config.expressions import parse
 from durable_host.config.settings import AppSettings, resolve_percent
 from durable_host.errors import HostError
@@ -22,7 +22,8 @@ from durable_host.triggers.timer.zone import UTC_ZONE
 
 DURABLE_TRIGGERS = frozenset({"orchestrationtrigger", "activitytrigger", "entitytrigger"})
 DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
-STORAGE_BINDINGS = frozenset({"queuetrigger", "blobtrigger", "queue", "blob", "table"})
+STORAGE_BINDINGS = {"queuetrigger": "queue", "blobtrigger": "blob", "queue": "queue", "blob": "blob", "table": "table"}
+"""And the service of the account that each needs."""
 SERVED_TRIGGERS = DURABLE_TRIGGERS | {"httptrigger", "queuetrigger", "timertrigger", "blobtrigger", "warmuptrigger"}
 
 
@@ -115,7 +116,7 @@ def _resolved(function: FunctionMetadata, settings: AppSettings) -> FunctionMeta
     for binding in bindings:
         kind = binding.type.lower()
         if kind in STORAGE_BINDINGS:
-            resolve(settings, binding.text("connection"))
+            require(resolve(settings, binding.text("connection")), STORAGE_BINDINGS[kind])
         name = binding.text("queueName") or ""
         if kind == "queuetrigger" or (kind == "queue" and parse(name).is_static):
             queue_name(name)
@@ -123,7 +124,8 @@ def _resolved(function: FunctionMetadata, settings: AppSettings) -> FunctionMeta
             schedule_of(binding, UTC_ZONE)
         if kind == "blobtrigger":
             blob_pattern(binding)
-            resolve(settings, None)
+            for service in ("blob", "queue"):
+                require(resolve(settings, None), service)
         if not binding.is_trigger:
             for value in binding.properties.values():
                 if isinstance(value, str):

@@ -33,11 +33,12 @@ class AppTriggers(msgspec.Struct, frozen=True):
 
 
 def host_account(accounts: Accounts) -> StorageAccount | None:
-    """The account that the host keeps its own things in; None when the app has none."""
+    """The account that the host keeps its own things in, as blobs; None when the app has none."""
     try:
-        return accounts.account(None)
+        account = accounts.account(None)
     except (ConnectionMissing, ConnectionInvalid):
         return None
+    return account if account.connection.blob_endpoint else None
 
 
 def app_triggers(

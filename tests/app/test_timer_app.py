@@ -116,9 +116,12 @@ def test_run_on_startup_runs_at_once_and_says_why(start_host: StartHost, setting
     host.wait_for(r"schedule \(Constant: 1.00:00:00\)")
 
 
-def test_timers_fire_without_any_storage_setting(start_host: StartHost, settings: dict[str, str]) -> None:
+@pytest.mark.parametrize("further", [{}, {"AzureWebJobsStorage__queueServiceUri": "http://127.0.0.1:9/queues"}])
+def test_timers_fire_without_storage_for_blobs(
+    start_host: StartHost, settings: dict[str, str], further: dict[str, str]
+) -> None:
     app = function_app('@app.timer_trigger(arg_name="timer", schedule="* * * * * *")', "print('fired')")
-    host = start_host(app, "--verbose", settings={**settings, "AzureWebJobsStorage": ""})
+    host = start_host(app, "--verbose", settings={**settings, "AzureWebJobsStorage": "", **further})
     host.wait_for("timers run without a monitor")
     host.wait_for("fired")
 

@@ -15,6 +15,7 @@ def settings(connection_string: str, box: str) -> dict[str, str]:
     return {
         "AzureWebJobsStorage": connection_string,
         "AzureWebJobsSecond": connection_string,
+        "BlobsOnly__blobServiceUri": "http://127.0.0.1:9/blobs",
         "BOX": box,
         "TABLE": unique("T"),
         "QUEUE": unique("q"),

@@ -77,6 +77,13 @@ def no_setting(msg: str, o: func.Out[str]) -> None: pass
 def no_connection(msg: str, o: func.Out[str]) -> None: pass
 
 @trigger
+@app.queue_output(arg_name="o", queue_name="abc", connection="BlobsOnly")
+def no_service(msg: str, o: func.Out[str]) -> None: pass
+
+@app.queue_trigger(arg_name="msg", queue_name="abc", connection="BlobsOnly")
+def no_queues_to_trigger(msg: str) -> None: pass
+
+@trigger
 @out()
 def no_return(msg: str, o: func.Out[str]): return "unexpected"
 """
@@ -197,6 +204,8 @@ async def test_a_value_without_a_return_binding_fails_the_invocation(world: Bind
         ("bad_name", "'Not_A_Queue' is not a valid queue name"),
         ("no_setting", "'%NOPE%' does not resolve to a value."),
         ("no_connection", "Storage account connection string 'AzureWebJobsNowhere' does not exist."),
+        ("no_service", "The connection 'BlobsOnly' has no address of the queue service."),
+        ("no_queues_to_trigger", "Set 'BlobsOnly__queueServiceUri' or 'BlobsOnly__accountName'"),
     ],
 )
 async def test_a_binding_that_cannot_be_is_an_error_of_its_function_only(
