@@ -6,6 +6,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from durable_host.config import HostConfig, ports
+from durable_host.errors import ConfigurationError
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.web.admin import AdminApi
 from durable_host.web.app import DEFAULT_BODY_LIMIT, Front
@@ -13,12 +14,15 @@ from durable_host.web.connection import Connection
 from durable_host.web.keys import Access
 
 CLOSE_CONNECTIONS_WITHIN = 0.5
+BODY_LIMIT_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
 LONGEST_HEADER = 32_768
 """Of a request: as much as Azure's web server takes for all of them."""
 
 
 class HostWeb:
-    """Listens from `open` to `drain`; answers running requests until `close`."""
+    """Listens from `open` to `drain`; answers running requests until `close`. Raises ConfigurationError for a limit of
+    bodies that is none.
+    """
 
     def __init__(
         self, config: HostConfig, admin: AdminApi, home: Callable[[], str | None], access: Access | None
@@ -75,7 +79,12 @@ def shown_host(address: str) -> str:
 
 
 def _body_limit(config: HostConfig) -> int:
-    try:
-        return int(config.settings.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", ""))
-    except ValueError:
+    text = config.settings.get(BODY_LIMIT_SETTING, "").strip()
+    if not text:
         return DEFAULT_BODY_LIMIT
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(
+            f"{BODY_LIMIT_SETTING} is '{text}', expected a number of bytes.",
+            remedy=f"Change it in local.settings.json or in the environment; {DEFAULT_BODY_LIMIT} is the default.",
+        )
+    return int(text)

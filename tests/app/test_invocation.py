@@ -224,6 +224,13 @@ def test_an_impossible_number_of_workers_is_refused(start_host: StartHost, count
     assert f"FUNCTIONS_WORKER_PROCESS_COUNT is '{count}'" in host.output
 
 
+@pytest.mark.parametrize("limit", ["many", "0", "-1"])
+def test_an_impossible_limit_of_bodies_is_refused(start_host: StartHost, limit: str) -> None:
+    host = start_host({"function_app.py": WORKERS}, settings={"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": limit}, wait=False)
+    assert host.wait_exit() == 3
+    assert f"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT is '{limit}', expected a number of bytes" in host.output
+
+
 def test_as_many_threads_run_functions_as_are_asked_for(start_host: StartHost) -> None:
     host = start_host({"function_app.py": WORKERS}, settings={"PYTHON_THREADPOOL_THREAD_COUNT": "2"})
     names: list[str] = []

@@ -239,6 +239,21 @@ def test_keys_ignore_case(tmp_path: Path):
     assert config.host.http.route_prefix == "v1"
 
 
+@pytest.mark.parametrize(
+    ("settings", "header"),
+    [
+        ({"maxAge": "01:00:00"}, None),
+        ({"isEnabled": True}, "max-age=2592000"),
+        (
+            {"isEnabled": True, "maxAge": "01:00:00", "includeSubDomains": True, "preload": True},
+            "max-age=3600; includeSubDomains; preload",
+        ),
+    ],
+)
+def test_strict_transport_security(tmp_path: Path, settings: dict, header: str | None):
+    assert load_document(tmp_path, extension("http", hsts=settings)).host.http.hsts == header
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("00:05:00", 300.0), ("-1", None), ("1.00:00:00", 86_400.0)])
 def test_function_timeout(tmp_path: Path, text: str, seconds: float | None):
     assert load_document(tmp_path, {"functionTimeout": text}).host.function_timeout == seconds
