@@ -366,3 +366,23 @@ async def test_status_that_a_crash_left_behind_is_mended_by_the_next_episode(app
     mended = await world.hub.get_instance("p")
     assert mended is not None
     assert mended.runtime_status is OrchestrationStatus.Running
+
+
+async def test_instance_that_cannot_be_purged_is_left_and_named(
+    app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Stubborn(RecordingHub):
+        async def purge_instance(self, instance_id: str) -> bool:
+            if instance_id in stuck:
+                raise TaskHubUnavailable(f"{instance_id} is stuck")
+            return await super().purge_instance(instance_id)
+
+    world = await hosts.start(app, hub=Stubborn(hosts._path, "TestHub"))
+    stuck = {"c2"}
+    for number in range(6):
+        await world.start("chain", f"c{number}", ["a"])
+        await world.result(f"c{number}")
+    assert await world.client.purge_by(0) == 5
+    assert "The instance 'c2' was not purged: c2 is stuck" in caplog.text
+    with pytest.raises(TaskHubUnavailable):
+        await world.client.purge_by(0)

@@ -12,6 +12,7 @@ ODD_IDS = [
     "Ünïcödé-ß",
     "日本語",
     "emoji-🎉-👩‍👩‍👧",
+    "line\u2028separator",
     "it's",
     "''",
     '"quoted"',

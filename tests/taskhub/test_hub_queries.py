@@ -70,6 +70,12 @@ async def test_prefixes_filter_case_sensitively(hub: TaskHub):
     assert await _all(hub, instance_id_prefix="nothing") == []
 
 
+async def test_prefixes_may_end_beyond_the_basic_plane(hub: TaskHub):
+    for name in ["emoji-", "emoji-😀", "emoji-😀!", "emoji-😁", "z", "日本語"]:
+        await create(hub, name)
+    assert await _all(hub, instance_id_prefix="emoji-😀") == ["emoji-😀", "emoji-😀!"]
+
+
 async def test_entities_are_left_out_on_request(hub: TaskHub):
     for name in ["@counter@a", "@counter@", "A", "1", "~"]:
         await create(hub, name)

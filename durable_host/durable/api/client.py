@@ -4,6 +4,7 @@ Source: spec/durable-protocol.md, section 8; spec/task-hub-storage.md, section 9
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncIterator
 
@@ -35,6 +36,7 @@ from durable_host.durable.runtime.waiting import wait_for_event
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import InstanceExists, TaskHub
 
+_log = logging.getLogger("Host.Triggers.DurableTask")
 _PURGED_AT_ONCE = 4
 RUNNING_STATUSES = frozenset(OrchestrationStatus) - TERMINAL_STATUSES
 
@@ -188,7 +190,8 @@ class DurableClient:
     ) -> int:
         """Delete the ended instances of a time range and return their number.
 
-        Statuses that are not terminal select nothing; none at all means every terminal status.
+        Statuses that are not terminal select nothing; none at all means every terminal status. An instance that
+        cannot be deleted is left with a warning; when none of those under way can be, the reason is raised.
         """
         wanted = statuses & TERMINAL_STATUSES if statuses else TERMINAL_STATUSES
         if not wanted:
@@ -204,7 +207,15 @@ class DurableClient:
         purged = 0
         for start in range(0, len(found), _PURGED_AT_ONCE):
             batch = found[start : start + _PURGED_AT_ONCE]
-            purged += sum(await asyncio.gather(*(self.hub.purge_instance(one) for one in batch)))
+            outcomes = await asyncio.gather(*(self.hub.purge_instance(one) for one in batch), return_exceptions=True)
+            failures = [
+                (one, told) for one, told in zip(batch, outcomes, strict=True) if isinstance(told, BaseException)
+            ]
+            if len(failures) == len(batch):
+                raise failures[0][1]
+            for instance_id, failure in failures:
+                _log.warning("The instance '%s' was not purged: %s", instance_id, failure)
+            purged += sum(outcome is True for outcome in outcomes)
         return purged
 
     async def wait_for_completion(self, instance_id: str, timeout: float, interval: float) -> InstanceState | None:

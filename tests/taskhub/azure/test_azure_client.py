@@ -13,7 +13,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import EpisodeCommit, InstanceExists, TaskHub, UnreadableHistory
-from durable_host.storage import StorageAccount
+from durable_host.storage import InvalidRequest, StorageAccount
 
 
 async def write(
@@ -397,3 +397,14 @@ async def test_output_that_looks_like_an_address_stays_text(open_azure) -> None:
     state = await hub.get_instance("abc123")
     assert state is not None
     assert state.output == text
+
+
+async def test_token_that_the_service_refuses_is_the_callers_mistake(open_azure, account: RecordingAccount) -> None:
+    hub = await open_azure(worker=False)
+
+    async def refuse(*_: object) -> None:
+        raise InvalidRequest(400, "InvalidInput", "the continuation token is not valid")
+
+    account.tables.query = refuse  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="'nonsense' is not a continuation token"):
+        await hub.query_instances(InstanceQuery(continuation_token="nonsense"))

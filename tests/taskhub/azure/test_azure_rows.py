@@ -236,6 +236,8 @@ FROM, TO = parse("2024-05-01T12:00:00Z"), parse("2024-05-02T12:00:00.5Z")
         ),
         (InstanceQuery(instance_id_prefix="@co"), "(PartitionKey ge '@co') and (PartitionKey lt '@cp')"),
         (InstanceQuery(instance_id_prefix="it's"), "(PartitionKey ge 'it''s') and (PartitionKey lt 'it''t')"),
+        (InstanceQuery(instance_id_prefix="x\uffff"), "(PartitionKey ge 'x\uffff') and (PartitionKey lt 'y')"),
+        (InstanceQuery(instance_id_prefix="\uffff"), "PartitionKey ge '\uffff'"),
         (InstanceQuery(instance_id_prefix="a/"), "(PartitionKey ge 'a^0') and (PartitionKey lt 'a^1')"),
     ],
 )

@@ -63,9 +63,11 @@ def read_token(token: str | None) -> tuple[str, str] | None:
 
 
 def _after(prefix: str) -> str | None:
-    """The least text greater than all texts that begin with `prefix`; None when there is none."""
-    last = ord(prefix[-1])
-    if last >= 0xFFFF:
+    """The least text greater than all texts that begin with `prefix`, by UTF-16 units; None when there is none."""
+    if not prefix:
         return None
-    following = last + 1
-    return prefix[:-1] + chr(0xE000 if 0xD800 <= following <= 0xDFFF else following)
+    last = ord(prefix[-1])
+    if last == 0xFFFF:
+        return _after(prefix[:-1])
+    following = 0xE000 if last == 0x10FFFF or 0xD800 <= last + 1 <= 0xDFFF else last + 1
+    return prefix[:-1] + chr(following)

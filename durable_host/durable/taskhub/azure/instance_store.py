@@ -22,7 +22,7 @@ from durable_host.durable.taskhub.azure.large_payloads import (
     property_blob_name,
 )
 from durable_host.durable.taskhub.azure.names import HubNames, escape_key
-from durable_host.storage import EdmDateTime, Entity, NotFound, TableService
+from durable_host.storage import EdmDateTime, Entity, InvalidRequest, NotFound, TableService
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _OUTPUT_SOURCES = (
@@ -55,14 +55,19 @@ class InstanceStore:
         return await self._state(row, fetch_input=fetch_input, fetch_output=fetch_output)
 
     async def query(self, query: InstanceQuery) -> InstancePage:
-        """One page; rows that cannot be read are left out with a warning."""
-        page = await self._tables.query(
-            self._names.instances,
-            instance_query.query_filter(query),
-            instance_query.query_selection(query),
-            instance_query.page_size(query),
-            instance_query.read_token(query.continuation_token),
-        )
+        """One page; rows that cannot be read are left out with a warning. Raises ValueError for a foreign token."""
+        try:
+            page = await self._tables.query(
+                self._names.instances,
+                instance_query.query_filter(query),
+                instance_query.query_selection(query),
+                instance_query.page_size(query),
+                instance_query.read_token(query.continuation_token),
+            )
+        except InvalidRequest as refused:
+            if query.continuation_token is None:
+                raise
+            raise ValueError(f"'{query.continuation_token}' is not a continuation token of this task hub.") from refused
         states: list[InstanceState] = []
         for row in page.entities:
             try:
