@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 
 import azure.durable_functions as df
@@ -18,6 +19,7 @@ from durable_host.durable.runtime.diagnostics import UNREADABLE_HISTORY, WORK_IT
 from durable_host.durable.taskhub.port import (
     CommitConflict,
     EpisodeCommit,
+    ReceivedMessage,
     TaskHubUnavailable,
     UnreadableHistory,
 )
@@ -50,6 +52,28 @@ async def test_aborted_activity_runs_again(app: App, hosts: Hosts) -> None:
     app.before_activity = lose
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
+
+
+async def test_aborted_activity_runs_again_after_an_outage(app: App, hosts: Hosts) -> None:
+    class Down(RecordingHub):
+        async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
+            self._fail("abandon")
+            await super().abandon(messages, delay=delay)
+
+    def prepare(hub: RecordingHub) -> None:
+        hub.faults = {"abandon": [TaskHubUnavailable("down"), TaskHubUnavailable("still down")]}
+
+    losses = [WorkerLost("The worker ended.")]
+
+    async def lose(*_: str) -> None:
+        if losses:
+            raise losses.pop()
+
+    app.before_activity = lose
+    world = await hosts.start(app, prepare=prepare, hub=Down(hosts._path, "TestHub"))
+    await world.start("chain", "c", ["a"])
+    assert await world.output("c") == ["Hello a"]
+    assert not world.hub.faults["abandon"]
 
 
 async def test_failing_activity_fails_the_orchestration(app: App, hosts: Hosts) -> None:

@@ -154,7 +154,13 @@ class ActivityRunner:
                 return
 
     async def _give_back(self, request: ReceivedMessage, delay: float | None) -> None:
-        try:
-            await self._hub.abandon([request], delay=delay)
-        except TaskHubUnavailable as error:
-            self._faults.failed(error)
+        """Let the hub have the request again, for as long as it takes: nobody else can run it."""
+        failures = 0
+        while True:
+            try:
+                await self._hub.abandon([request], delay=delay)
+            except TaskHubUnavailable as error:
+                failures += 1
+                await self._faults.wait(failures, error)
+            else:
+                return

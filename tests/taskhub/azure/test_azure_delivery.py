@@ -53,6 +53,17 @@ async def test_message_sent_here_is_received_without_any_poll(open_azure, accoun
     assert account.since(mark, without=()) == ["queue.put"]
 
 
+async def test_activities_that_wait_for_a_slot_hold_up_no_message(open_azure, storage: StorageAccount) -> None:
+    hub = await open_azure(control_queue_buffer_threshold=2)
+    instance = OrchestrationInstance("abc123", new_id())
+    for number in range(4):
+        await hub.send(activity(instance, number))
+    client = await open_azure(worker=False, on=RecordingAccount(storage))
+    await client.send(raised("abc123"))
+    (message,) = await receive(hub, 1)
+    assert message.message.target.instance_id == "abc123"
+
+
 async def test_activity_request_sent_here_is_taken_without_any_poll(open_azure, account) -> None:
     hub = await open_azure()
     await quiet(hub, account)

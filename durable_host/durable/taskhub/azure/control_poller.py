@@ -61,7 +61,7 @@ class ControlPoller:
     async def run(self) -> None:
         """Poll until `stop`."""
         while not self._stopped.is_set():
-            if len(self._held.in_stage(Stage.HELD)) >= self._options.control_queue_buffer_threshold:
+            if self._held_control_messages() >= self._options.control_queue_buffer_threshold:
                 await self._pause(_FULL_WAIT)
                 continue
             try:
@@ -93,6 +93,11 @@ class ControlPoller:
         else:
             await self._held.give_back([held], abandon_delay(held.dequeue_count))
         return False
+
+    def _held_control_messages(self) -> int:
+        """Activity requests do not count: however many wait for a slot, a termination has to come in."""
+        owned = self._deliveries.owned
+        return sum(held.queue in owned for held in self._held.in_stage(Stage.HELD))
 
     async def _handle(self, got: list[QueueMessage]) -> None:
         hold = self._options.control_hold
