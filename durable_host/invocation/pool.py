@@ -225,7 +225,7 @@ class WorkerPool:
         LOG.error(
             "A function timeout has occurred. Restarting worker process executing invocationId '%s'.", invocation_id
         )
-        process.kill()
+        process.give_up()
         await asyncio.shield(process.exited)
 
     def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:

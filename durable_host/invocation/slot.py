@@ -115,24 +115,22 @@ class WorkerSlot:
             if self._is_stopping:
                 return
             self.process = None
-            self._report(process, code)
-            process = await self._restart()
+            is_crash = not process.is_given_up
+            if is_crash:
+                self._report(process, code)
+            process = await self._restart(is_crash=is_crash)
             self._take(process)
 
     def _report(self, process: WorkerProcess, code: int) -> None:
         lines = "".join(f"\n  {line}" for line in process.last_stderr[-3:])
         LOG.error("%s exited with %s%s", self._options.python, describe_exit(code), lines)
 
-    async def _restart(self) -> WorkerProcess:
+    async def _restart(self, *, is_crash: bool) -> WorkerProcess:
+        """Only crashes are waited after: a process that was ended for a function's time-out says nothing of the app."""
         while True:
-            wait, is_used_up = self._budget.crashed()
-            if is_used_up:
-                LOG.critical(
-                    "The worker process keeps dying. Calls fail until it stays up; it is started again after longer "
-                    "and longer waits (at most %.0f s). Look at the lines above for what ends it.",
-                    LONGEST_WAIT,
-                )
-            await asyncio.sleep(wait)
+            if is_crash:
+                await self._wait_after_crash()
+            is_crash = True
             try:
                 process, index = await launch(self._options, self._debugger_now())
             except (InterpreterUnusable, WorkerStartFailed) as error:
@@ -143,6 +141,16 @@ class WorkerSlot:
                 return process
             await process.stop(0)
             LOG.error("The worker process could not be started again: %s", index.failure)
+
+    async def _wait_after_crash(self) -> None:
+        wait, is_used_up = self._budget.crashed()
+        if is_used_up:
+            LOG.critical(
+                "The worker process keeps dying. Calls fail until it stays up; it is started again after longer and "
+                "longer waits (at most %.0f s). Look at the lines above for what ends it.",
+                LONGEST_WAIT,
+            )
+        await asyncio.sleep(wait)
 
     def _debugger_now(self) -> DebuggerAddress | None:
         """Calls wait while a process starts again, so that one waits for no debugger."""

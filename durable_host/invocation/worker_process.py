@@ -48,6 +48,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._idle.set()
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
+        self.is_given_up = False
         self.indexed: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self.exited: asyncio.Future[int] = self._loop.create_future()
 
@@ -176,6 +177,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             else:
                 os.killpg(pid, signal.SIGKILL)
 
+    def give_up(self) -> None:
+        """Kill a process that a function does not let go of."""
+        self.is_given_up = True
+        self.kill()
+
     async def destroy(self) -> None:
         """Kill the process and wait until nothing of it is left."""
         self.kill()
@@ -183,6 +189,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     def lost(self) -> WorkerLost:
         """The error of a call whose process has ended."""
+        if self.is_given_up:
+            return WorkerLost("The worker process was ended, because another function in it did not end in time.")
         code = self.exited.result() if self.exited.done() else None
         lines = "\n".join(self.last_stderr)
         return WorkerLost(

@@ -191,6 +191,22 @@ async def test_call_that_cannot_be_cancelled_costs_its_worker(
     )
 
 
+async def test_time_outs_count_as_no_crashes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("durable_host.invocation.pool.TIMEOUT_GRACE", 0.0)
+    async with running(tmp_path, APP) as app:
+        for _ in range(4):
+            old = await app.text("pid")
+            other = asyncio.create_task(app.call("sleeps"))
+            with pytest.raises(FunctionTimedOut):
+                await app.call("hangs", timeout=0.1)
+            with pytest.raises(WorkerLost, match="another function in it did not end in time"):
+                await other
+            await new_pid(app, old)
+    assert not [text for text in messages(caplog, "Host.Worker") if "keeps dying" in text or "exited with" in text]
+
+
 async def test_calls_go_round_the_processes_and_sessions_stay(tmp_path: Path):
     async with running(tmp_path, APP, process_count=3) as app:
         await eventually(lambda: len(app.pool.pids) == 3)
