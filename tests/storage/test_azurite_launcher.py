@@ -241,21 +241,45 @@ def test_two_hosts_starting_at_once_share_one_azurite(tmp_path: Path) -> None:
     started[0].stop()
 
 
-def test_without_network_and_installation_the_message_is_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def nothing_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which Azurite would be installed; there is none on this machine."""
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + "/usr/bin" + os.pathsep + "/bin")
+    return tmp_path / "cache" / "durable-host"
+
+
+def test_without_network_and_installation_the_message_is_clear(
+    nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{taken.getsockname()[1]}/")
-        monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm"))
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
-        monkeypatch.setenv("PATH", str(tmp_path) + os.pathsep + "/usr/bin" + os.pathsep + "/bin")
         reports: list[str] = []
         with pytest.raises(AzuriteNotInstalled, match="no network") as caught:
             ensure_azurite(free_connection(), data_dir=tmp_path / "app" / "d", mode="auto", report=reports.append)
     assert "ECONNREFUSED" in str(caught.value.cause)
     assert any(VERSION in text for text in reports)
-    leftovers = [path.name for path in (tmp_path / "cache" / "durable-host").iterdir()]
-    assert leftovers == [f"azurite-{VERSION}.lock"]
+    assert [path.name for path in nothing_installed.iterdir()] == [f"azurite-{VERSION}.lock"]
+
+
+def test_an_installation_that_is_cancelled_ends_at_once_and_leaves_nothing_behind(
+    nothing_installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        with pytest.raises(AzuriteNotInstalled, match="interrupted"):
+            ensure_azurite(
+                free_connection(),
+                data_dir=tmp_path / "app" / "d",
+                mode="auto",
+                report=lambda _: cancelled.set(),
+                cancelled=cancelled,
+            )
+    assert [path.name for path in nothing_installed.iterdir()] == [f"azurite-{VERSION}.lock"]
 
 
 def test_an_azurite_in_node_modules_of_the_app_comes_first(tmp_path: Path) -> None:

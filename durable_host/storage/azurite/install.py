@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -22,6 +23,7 @@ PACKAGE = Path(__file__).parent.parent / "azurite_package"
 _MAIN = Path("azurite", "dist", "src", "azurite.js")
 _OLDEST_NODE = 22
 _INSTALL_TIMEOUT = 600.0
+_LOOK_SECONDS = 0.1
 _PROGRESS_SECONDS = 2.0
 _NETWORK_SIGNS = re.compile(
     r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET|network|ENOTCACHED"
@@ -89,13 +91,18 @@ def find_azurite(app_dir: Path | None) -> AzuriteProgram | None:
     return AzuriteProgram(installed, str(_home())) if installed.is_file() else None
 
 
-def install_azurite(node: Node, report: Callable[[str], None]) -> AzuriteProgram:
-    """Install the pinned Azurite into the cache. Raises AzuriteNotInstalled when that fails."""
+def install_azurite(
+    node: Node, report: Callable[[str], None], cancelled: threading.Event | None = None
+) -> AzuriteProgram:
+    """Install the pinned Azurite into the cache. Raises AzuriteError when that fails, or `cancelled` is set."""
     home = _home()
     installed = home / "node_modules" / _MAIN
     lock = home.parent / f"{home.name}.lock"
     with exclusive(
-        lock, timeout=_INSTALL_TIMEOUT, waiting=lambda: report("Another process is installing Azurite; waiting for it")
+        lock,
+        timeout=_INSTALL_TIMEOUT,
+        waiting=lambda: report("Another process is installing Azurite; waiting for it"),
+        cancelled=cancelled,
     ):
         if not installed.is_file():
             report(f"Installing Azurite {VERSION} into {home} (once, about 65 MB)")
@@ -103,7 +110,7 @@ def install_azurite(node: Node, report: Callable[[str], None]) -> AzuriteProgram
             work = Path(tempfile.mkdtemp(prefix=f"{home.name}-", dir=home.parent))
             try:
                 shutil.copytree(PACKAGE, work, dirs_exist_ok=True)
-                _run_npm(node, work, report)
+                _run_npm(node, work, report, cancelled or threading.Event())
                 shutil.rmtree(home, ignore_errors=True)
                 work.rename(home)
             finally:
@@ -136,7 +143,7 @@ def _script_behind(executable: Path) -> Path:
     return real
 
 
-def _run_npm(node: Node, work: Path, report: Callable[[str], None]) -> None:
+def _run_npm(node: Node, work: Path, report: Callable[[str], None], cancelled: threading.Event) -> None:
     command = [*node.npm, "ci", "--install-links", "--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
     command += ["--fetch-retry-mintimeout=1000", "--fetch-timeout=60000", "--loglevel=error", "--no-update-notifier"]
     environ = dict(os.environ)
@@ -149,16 +156,17 @@ def _run_npm(node: Node, work: Path, report: Callable[[str], None]) -> None:
             )
         except OSError as error:
             raise _not_installed(f"npm could not be started: {error}") from error
-        started = time.monotonic()
+        started = told = time.monotonic()
         try:
-            while True:
-                try:
-                    code = npm.wait(_PROGRESS_SECONDS)
-                    break
-                except subprocess.TimeoutExpired:
-                    if time.monotonic() > started + _INSTALL_TIMEOUT:
-                        raise _not_installed(f"npm did not finish within {_INSTALL_TIMEOUT:.0f} s") from None
-                    report(f"Installing Azurite ({time.monotonic() - started:.0f} s)")
+            while (code := npm.poll()) is None:
+                if cancelled.wait(_LOOK_SECONDS):
+                    raise AzuriteNotInstalled("The installation of Azurite was interrupted.")
+                now = time.monotonic()
+                if now > started + _INSTALL_TIMEOUT:
+                    raise _not_installed(f"npm did not finish within {_INSTALL_TIMEOUT:.0f} s")
+                if now > told + _PROGRESS_SECONDS:
+                    told = now
+                    report(f"Installing Azurite ({now - started:.0f} s)")
         finally:
             if npm.poll() is None:
                 npm.kill()

@@ -66,13 +66,14 @@ def ensure_azurite(
     node = find_node()
     if app_dir is None and data_dir is not None:
         app_dir = data_dir.parent
-    program = find_azurite(app_dir) or install_azurite(node, report)
+    program = find_azurite(app_dir) or install_azurite(node, report, cancelled)
     if data_dir is None:
         return _start(connection, None, node, program, report, cancelled)
     with exclusive(
         data_dir / LOCK,
         timeout=_LOCK_TIMEOUT,
         waiting=lambda: report("Another host is starting Azurite on this folder; waiting for it"),
+        cancelled=cancelled,
     ):
         if probe(connection).is_ready:
             return None

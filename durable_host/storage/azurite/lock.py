@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -11,10 +12,12 @@ from durable_host.storage.azurite.errors import AzuriteStartFailed
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, *, timeout: float, waiting: Callable[[], None]) -> Generator[None]:
+def exclusive(
+    path: Path, *, timeout: float, waiting: Callable[[], None], cancelled: threading.Event | None = None
+) -> Generator[None]:
     """Hold the lock file `path`; calls `waiting` once when another process has it. The system frees it on a crash.
 
-    Raises AzuriteStartFailed when it cannot be made, or is not free within `timeout` seconds.
+    Raises AzuriteStartFailed when it cannot be made, is not free within `timeout` seconds, or `cancelled` is set.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,6 +35,8 @@ def exclusive(path: Path, *, timeout: float, waiting: Callable[[], None]) -> Gen
             if not told:
                 waiting()
                 told = True
+            if cancelled is not None and cancelled.is_set():
+                raise AzuriteStartFailed("The start of Azurite was interrupted.")
             if time.monotonic() > deadline:
                 raise AzuriteStartFailed(
                     f"Another process has held '{path}' for {timeout:.0f} s.",
