@@ -23,6 +23,7 @@ HOST_INSTANCE = str(uuid.uuid4())
 """Of this process; user code sees it in its trace context."""
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
 STDERR_LINES_KEPT = 20
+LONGEST_LINE = 64 * 1024
 PIPES_CLOSE_WITHIN = 0.5
 
 
@@ -211,11 +212,13 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             for header, blob in self._parser.feed(data):
                 self._received(header, blob)
         else:
-            self._stderr += data
-            *lines, rest = self._stderr.split(b"\n")
-            self._stderr = rest
-            for line in lines:
-                self._stderr_line(line)
+            *ends, rest = data.split(b"\n")
+            for end in ends:
+                self._stderr += end
+                self._end_stderr_line()
+            self._stderr += rest
+            if len(self._stderr) > LONGEST_LINE:
+                self._end_stderr_line()
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -253,8 +256,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 self._last_stderr.append(header["t"])
             log_relay.relay(header, self._instances.get(header.get("i", "")))
 
-    def _stderr_line(self, line: bytes | bytearray) -> None:
-        text = line.decode("utf-8", "replace").rstrip("\r")
+    def _end_stderr_line(self) -> None:
+        text = self._stderr.decode("utf-8", "replace").rstrip("\r")
+        self._stderr.clear()
         self._last_stderr.append(text)
         log_relay.relay({"k": "console", "s": "stderr", "t": text}, None)
 
@@ -262,8 +266,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if self.exited.done() or self._transport is None:
             return
         if self._stderr:
-            self._stderr_line(self._stderr)
-            self._stderr = bytearray()
+            self._end_stderr_line()
         code = self._transport.get_returncode()
         self.exited.set_result(-1 if code is None else code)
         self._transport.close()

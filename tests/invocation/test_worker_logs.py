@@ -84,6 +84,12 @@ def native(g):
     subprocess.run([sys.executable, "-c", "print('from child')"], check=True)
 
 @app.generic_trigger("g", type="someTrigger")
+def endless(g):
+    for _ in range(100):
+        os.write(2, b"x" * 10_000)
+    os.write(2, b"\nend of the line\n")
+
+@app.generic_trigger("g", type="someTrigger")
 def azure_noise(g):
     logging.getLogger("azure.core.pipeline.policies.http_logging_policy").info("noise")
     logging.getLogger("azure.core").warning("azure warning")
@@ -193,6 +199,14 @@ async def test_output_of_native_code_and_child_programs_is_captured(app: Running
     await app.call("native")
     for text in ("from fd 1", "from fd 2", "from child"):
         await until(caplog, "Host.Function.Console", text)
+
+
+async def test_a_line_on_stderr_that_never_ends_is_shown_in_pieces(app: RunningApp, caplog: pytest.LogCaptureFixture):
+    await app.call("endless")
+    await until(caplog, "Host.Function.Console", "end of the line")
+    pieces = [text for _, text, _ in of(caplog, "Host.Function.Console") if text.startswith("xxx")]
+    assert sum(len(piece) for piece in pieces) == 1_000_000
+    assert max(len(piece) for piece in pieces) < 500_000
 
 
 async def test_azure_sdk_logs_are_warnings_and_worse(app: RunningApp, caplog: pytest.LogCaptureFixture):
