@@ -4,15 +4,13 @@ Source: spec/functions-host.md, section 2.6.
 """
 
 import logging
-import re
 from typing import Any
 
 CONSOLE = logging.getLogger("Host.Function.Console")
 WORKER = logging.getLogger("Host.Worker")
 
 _SYSTEM_LOGGERS = ("azure_functions_worker", "azure.functions")
-_ERROR_WORDS = re.compile(r"error|fail|severe|unhandled exception", re.IGNORECASE)
-_WARNING_WORDS = re.compile(r"warn", re.IGNORECASE)
+_ERROR_WORDS = ("error", "fail", "severe", "unhandled exception")
 
 
 def relay(frame: dict[str, Any], instance_id: str | None) -> None:
@@ -29,9 +27,10 @@ def relay(frame: dict[str, Any], instance_id: str | None) -> None:
 
 def stderr_level(line: str) -> int:
     """Level of a line on stderr, by the words in it."""
-    if _WARNING_WORDS.search(line):
+    line = line.lower()
+    if "warn" in line:
         return logging.WARNING
-    return logging.ERROR if _ERROR_WORDS.search(line) else logging.INFO
+    return logging.ERROR if any(word in line for word in _ERROR_WORDS) else logging.INFO
 
 
 def _user_logger(frame: dict[str, Any]) -> logging.Logger:
