@@ -1,6 +1,7 @@
 """Builds the parts of the host from one configuration, starts them in order and stops them in the reverse.
 
-Order: worker (indexing) → Azurite → task hub and RPC endpoint → web → listeners → file watch.
+Order: worker (indexing) → Azurite → task hub and RPC endpoint → web → listeners → file watch. Azurite comes first for
+an app whose code may use it while it is imported.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions
+from durable_host.config.connection import Connection
 from durable_host.config.connections import ConnectionMissing
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.host.app import AppParts, ServedApp, report_problems, served_app
@@ -56,11 +58,17 @@ WAIT_FOR_DURABLE = 30.0
 class Services:
     """Everything that runs in the host. `start` once, then `stop` once, however far `start` came.
 
-    `indexing` is the start of `pool`, already under way. `app` is what is served now; `take_over` replaces it.
+    `indexing` is the start of `pool`, already under way; None when `code_storage`, which the app's code may use while
+    it is imported, has to answer first. `app` is what is served now; `take_over` replaces it.
     """
 
     def __init__(
-        self, config: HostConfig, options: StartOptions, pool: WorkerPool, indexing: asyncio.Task[IndexResult]
+        self,
+        config: HostConfig,
+        options: StartOptions,
+        pool: WorkerPool,
+        indexing: asyncio.Task[IndexResult] | None,
+        code_storage: Connection | None = None,
     ) -> None:
         self.options = options
         self.pool = pool
@@ -68,6 +76,7 @@ class Services:
         self.invoker = Invoker(pool, BindingRegistry())
         self._config = config
         self._indexing = indexing
+        self._code_storage = code_storage
         self._base_url = f"http://{shown_host(config.address)}:{config.port}"
         telemetry.configure(config.settings)
         self._accounts = Accounts(config.settings)
@@ -114,6 +123,10 @@ class Services:
 
         Raises HostError with what the user has to mend.
         """
+        if self._code_storage is not None:
+            await self._storage.ensure_for_code(self._code_storage)
+        if self._indexing is None:
+            self._indexing = asyncio.create_task(self.pool.start())
         index = await self._indexing
         if index.failure is not None:
             raise index.failure
@@ -135,8 +148,9 @@ class Services:
     async def stop(self, grace: float) -> None:
         """End everything: first what brings work, then what does it, then what it needs. Never raises."""
         self.state.state = "Stopping"
-        self._indexing.cancel()
-        await asyncio.gather(self._indexing, return_exceptions=True)
+        if self._indexing is not None:
+            self._indexing.cancel()
+            await asyncio.gather(self._indexing, return_exceptions=True)
         await _safely(self._reloader.stop())
         await _safely(self._control.stop())
         ending = [self._listeners.stop(grace), self._manual.drain(grace)]

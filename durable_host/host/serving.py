@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from durable_host.config import HostConfig, StartOptions, ports
 from durable_host.config.host_config import pinned
 from durable_host.errors import EXIT_STOPPED
+from durable_host.host.code_storage import connection_of_code
 from durable_host.host.worker import worker_options
 from durable_host.invocation.pool import WorkerPool
 
@@ -48,8 +49,9 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
     restore = _on_signals(stop_asked.set, lambda: services.kill() if services is not None else None)
     try:
         # The worker loads the app in a process of its own, while this one imports what serves it.
-        indexing = asyncio.create_task(pool.start())
-        services = (await asyncio.to_thread(_import_services))(config, options, pool, indexing)
+        code_storage = connection_of_code(config)
+        indexing = asyncio.create_task(pool.start()) if code_storage is None else None
+        services = (await asyncio.to_thread(_import_services))(config, options, pool, indexing, code_storage)
         starting = asyncio.create_task(services.start(started_at))
         stopping = asyncio.create_task(stop_asked.wait())
         try:

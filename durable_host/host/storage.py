@@ -32,6 +32,13 @@ class HostStorage:
         """True when the development account was needed, and answers."""
         return self._azurite is not None
 
+    async def ensure_for_code(self, connection: Connection) -> None:
+        """For clients that the app's own code makes; without storage it may run all the same."""
+        try:
+            await self._ensure(connection)
+        except AzuriteError as error:
+            _log.warning("The app's code reads '%s', but: %s %s", connection.setting, error, error.remedy or "")
+
     async def ensure_for(self, app: ServedApp) -> None:
         """Raises AzuriteError, ConnectionMissing."""
         names = set(app.functions.connection_names)

@@ -36,8 +36,9 @@ class HostProcess:
             name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "AzureWebJobsStorage")
         }
         self.lines = []
+        azurite = () if "--azurite" in arguments else ("--no-azurite",)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "durable_host", "start", "--port", "0", "--no-azurite", *arguments],
+            [sys.executable, "-m", "durable_host", "start", "--port", "0", *azurite, *arguments],
             cwd=self.root,
             env={**environment, "PYTHONUNBUFFERED": "1", **self.settings},
             stdin=subprocess.DEVNULL,

@@ -1,0 +1,40 @@
+"""The development account that the app's own code uses, with clients that it makes from its environment.
+
+What bindings need is known once the app is indexed. Clients may be used before, while the app is imported.
+"""
+
+import re
+from contextlib import suppress
+
+from durable_host.config import HostConfig
+from durable_host.config.connection import Connection
+from durable_host.config.connections import parse_connection_string
+from durable_host.errors import ConfigurationError
+from durable_host.host.files import WatchRules
+
+_MARKS = ("usedevelopmentstorage=true", "devstoreaccount1")
+_LARGEST_FILE = 1_000_000
+
+
+def connection_of_code(config: HostConfig) -> Connection | None:
+    """A development account whose setting some Python file of the app reads from the environment."""
+    connections = _development_accounts(config)
+    if not connections:
+        return None
+    names = "|".join(map(re.escape, connections))
+    reads = re.compile(rf"""\b(?:environ|getenv)\b[^\n]{{0,40}}?["']({names})["']""")
+    for path, (_, size) in WatchRules(config.root).file_times().items():
+        if path.suffix == ".py" and size <= _LARGEST_FILE:
+            with suppress(OSError):
+                if found := reads.search(path.read_text("utf-8", "replace")):
+                    return connections[found[1]]
+    return None
+
+
+def _development_accounts(config: HostConfig) -> dict[str, Connection]:
+    found: dict[str, Connection] = {}
+    for name, value in config.settings.items():
+        if any(mark in value.lower() for mark in _MARKS):
+            with suppress(ConfigurationError):
+                found[name] = parse_connection_string(value, name)
+    return found
