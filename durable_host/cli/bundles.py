@@ -1,28 +1,40 @@
-"""`func bundles`: what Core Tools manage and this host does not need."""
+"""`func bundles` and `func extensions`: what Core Tools manage and this host does not need."""
+
+from typing import Final
 
 import click
 
-_NOTE = (
+_BUNDLE: Final = (
     "This host serves triggers and bindings by itself: there is no extension bundle to {what}, and nothing was "
     "downloaded. The extensionBundle section of host.json is kept for Azure."
 )
+_EXTENSION: Final = "This host serves triggers and bindings by itself: there are no extensions to {what}."
 
 
-def _echo(what: str) -> click.Command:
+def _echo(name: str, text: str) -> click.Command:
     def say(rest: tuple[str, ...]) -> None:
-        click.echo(_NOTE.format(what={"path": "locate"}.get(what, what)))
+        click.echo(text)
 
     return click.Command(
-        what,
+        name,
         callback=say,
         context_settings={"ignore_unknown_options": True},
         params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
-        help=f"Nothing to {what}: this host needs no extension bundle.",
+        help="Understood, and does nothing.",
     )
 
 
-bundles = click.Group(
+bundles: Final = click.Group(
     "bundles",
-    commands={name: _echo(name) for name in ("add", "download", "list", "path")},
+    commands={
+        name: _echo(name, _BUNDLE.format(what={"path": "locate"}.get(name, name)))
+        for name in ("add", "download", "list", "path")
+    },
     help="Extension bundles: this host needs none.",
+)
+
+extensions: Final = click.Group(
+    "extensions",
+    commands={name: _echo(name, _EXTENSION.format(what=name)) for name in ("install", "sync")},
+    help="Extensions: this host needs none.",
 )

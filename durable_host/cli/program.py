@@ -29,6 +29,7 @@ COMMANDS: Final[Commands] = {
     "pack": ("durable_host.cli.pack:pack", "Make the zip file that is deployed to Azure."),
     "completion": ("durable_host.cli.completion:completion", "Completion of commands and options for your shell."),
     "bundles": ("durable_host.cli.bundles:bundles", "Extension bundles: this host needs none."),
+    "extensions": ("durable_host.cli.bundles:extensions", "Extensions: this host needs none."),
     "function": ("durable_host.cli.new:function", "Commands of functions: 'func function new' is 'func new'."),
     "host": ("durable_host.cli.start:host", "Commands of the host: 'func host start' is 'func start'."),
 }
@@ -37,7 +38,7 @@ SECTIONS: Final = (
     ("Everyday", ("init", "new", "start", "run", "exec", "doctor")),
     ("Durable Functions", ("durable",)),
     ("The app", ("settings", "templates", "pack")),
-    ("Other", ("completion", "bundles", "function", "host")),
+    ("Other", ("completion", "bundles", "extensions", "function", "host")),
 )
 
 _AZURE: Final = "works on Azure itself and is not part of this program; use Core Tools or the Azure CLI for it."
@@ -45,7 +46,6 @@ ELSEWHERE: Final = {
     "azure": f"'func azure' {_AZURE}",
     "azurecontainerapps": f"'func azurecontainerapps' {_AZURE}",
     "kubernetes": f"'func kubernetes' {_AZURE}",
-    "extensions": "'func extensions' installs .NET extensions; this host serves triggers and bindings without any.",
 }
 
 _EVERYWHERE: Final = ("--script-root", "--prefix")

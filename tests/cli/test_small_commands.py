@@ -48,7 +48,15 @@ def test_bundles_need_nothing(func: Func, group: str, command: str):
     assert "nothing was downloaded" in outcome.out
 
 
-@pytest.mark.parametrize("name", ["azure", "kubernetes", "azurecontainerapps", "extensions"])
+@pytest.mark.parametrize("arguments", [["install"], ["install", "--package", "Some.Package"], ["sync"]])
+def test_extensions_need_no_installation(func: Func, arguments: list[str]):
+    """An existing task of an editor may run this before the host."""
+    outcome = func("extensions", *arguments)
+    assert outcome.code == 0
+    assert "there are no extensions to" in outcome.out
+
+
+@pytest.mark.parametrize("name", ["azure", "kubernetes", "azurecontainerapps"])
 def test_what_is_not_part_of_the_program_says_so(func: Func, name: str):
     outcome = func(name, "publish")
     assert outcome.code == 2

@@ -114,8 +114,10 @@ def _overview(root: click.Context) -> str:
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     path = context.command_path
     yield f"## {path}\n\n" if path.count(" ") == 1 else f"### {path}\n\n"
-    if path == "func bundles":
-        yield f"{_text(command.help).strip()} `add`, `download`, `list` and `path` are understood and do nothing.\n\n"
+    if path in ("func bundles", "func extensions"):
+        assert isinstance(command, click.Group)
+        names = " and ".join(", ".join(f"`{name}`" for name in command.list_commands(context)).rsplit(", ", 1))
+        yield f"{_text(command.help).strip()} {names} are understood and do nothing.\n\n"
         return
     if isinstance(command, click.Group):
         yield _text(command.help)
