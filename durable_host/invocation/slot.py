@@ -179,7 +179,9 @@ async def _wait_loaded(process: WorkerProcess, *, waits_for_debugger: bool) -> N
     try:
         await asyncio.wait((ends,), timeout=STILL_LOADING_AFTER)
         if not ends.done():
-            LOG.info("The app is still loading after %.0f s ...", STILL_LOADING_AFTER)
+            LOG.warning(
+                "The app is still loading after %.0f s: its top-level code is still running.", STILL_LOADING_AFTER
+            )
             await asyncio.wait((ends,), timeout=START_SECONDS - STILL_LOADING_AFTER)
         if not ends.done():
             raise WorkerStartFailed(

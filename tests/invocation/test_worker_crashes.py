@@ -270,6 +270,18 @@ async def test_app_that_kills_the_worker_while_it_loads(tmp_path: Path):
     await pool.stop(0)
 
 
+async def test_an_app_that_takes_long_to_load_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("durable_host.invocation.slot.STILL_LOADING_AFTER", 0.05)
+    monkeypatch.setattr("durable_host.invocation.slot.START_SECONDS", 0.1)
+    root = write_app(tmp_path, "import threading\nthreading.Event().wait()\n")
+    with pytest.raises(WorkerStartFailed, match="has not loaded within"):
+        await WorkerPool(options(root)).start()
+    [told] = messages(caplog, "Host.Worker", logging.WARNING)
+    assert "its top-level code is still running" in told
+
+
 async def test_program_that_is_no_python_is_an_error(tmp_path: Path):
     pool = WorkerPool(options(tmp_path, python=Path("/no/such/python")))
     with pytest.raises(InterpreterUnusable, match="cannot be started"):
