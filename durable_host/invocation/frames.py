@@ -46,7 +46,7 @@ class FrameParser:
             if end > available:
                 break
             header = bytes(buffer[header_start:blob_start])
-            frames.append((_decode(header), bytes(buffer[blob_start:end]) if blob_size else b""))
+            frames.append((_decode(header), bytes(memoryview(buffer)[blob_start:end]) if blob_size else b""))
             start = end
         if start:
             del buffer[:start]

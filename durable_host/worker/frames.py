@@ -58,7 +58,7 @@ class FrameParser:
             end = blob_start + blob_size
             if end > available:
                 break
-            frames.append((json.loads(buffer[header_start:blob_start]), bytes(buffer[blob_start:end])))
+            frames.append((json.loads(buffer[header_start:blob_start]), bytes(memoryview(buffer)[blob_start:end])))
             start = end
         if start:
             del buffer[:start]

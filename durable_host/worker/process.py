@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from . import console, debugging, failures, logs, scope, sdk
+from . import console, debugging, failures, logs, scope, sdk, slow_load
 from .channel import Channel
 from .dispatcher import Dispatcher
 from .frames import FrameParser
@@ -90,7 +90,10 @@ class Worker:
         os.chdir(root)
         packages = os.path.join(root, ".python_packages", "lib", "site-packages")
         sys.path.extend(path for path in (packages, root) if path not in sys.path and os.path.isdir(path))
-        app = self._open_debugger() or load_app(root, self._start["script"])
+        app = self._open_debugger()
+        if app is None:
+            with slow_load.telling(self._channel, root):
+                app = load_app(root, self._start["script"])
         gc.collect()
         gc.freeze()
         self._channel.send(
@@ -121,29 +124,30 @@ class Worker:
 
     def _read(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
         """The request thread. It goes on while user code blocks the loop, so the end of the host is never missed."""
-        grace = GRACE_WITHOUT_HOST
-        while True:
-            on_loop: list[Callable[[], None]] = []
-            stop: dict[str, Any] | None = None
-            for header, blob in frames:
-                if header["k"] == "stop":
-                    stop = header
-                elif header["k"] == "debug":
-                    opening = threading.Thread(
-                        target=debugging.listen_when_free, args=(self._channel, header), daemon=True
-                    )
-                    debugging.never_paused(opening).start()
-                elif (action := self._handle(dispatcher, header, blob)) is not None:
-                    on_loop.append(action)
-            if on_loop:
-                self._loop.call_soon_threadsafe(_run_all, on_loop)
-            if stop is not None:
-                grace = float(stop["grace"])
-                break
+        stop = self._begin_all(dispatcher, frames)
+        while stop is None:
             frames = self._reader.read()
             if not frames:
                 break
-        self._stop(dispatcher, grace)
+            stop = self._begin_all(dispatcher, frames)
+            frames.clear()
+        self._stop(dispatcher, GRACE_WITHOUT_HOST if stop is None else float(stop["grace"]))
+
+    def _begin_all(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> dict[str, Any] | None:
+        """The request to stop, if there is one. Keeps nothing of the others, which may be large."""
+        on_loop: list[Callable[[], None]] = []
+        stop: dict[str, Any] | None = None
+        for header, blob in frames:
+            if header["k"] == "stop":
+                stop = header
+            elif header["k"] == "debug":
+                opening = threading.Thread(target=debugging.listen_when_free, args=(self._channel, header), daemon=True)
+                debugging.never_paused(opening).start()
+            elif (action := self._handle(dispatcher, header, blob)) is not None:
+                on_loop.append(action)
+        if on_loop:
+            self._loop.call_soon_threadsafe(_run_all, on_loop)
+        return stop
 
     def _handle(self, dispatcher: Dispatcher, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
         try:

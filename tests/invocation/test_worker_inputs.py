@@ -1,12 +1,15 @@
 """What user code receives. Spec: functions-host.md, sections 2.3, 3.2 and durable-protocol.md, 6."""
 
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from worker_apps import RunningApp, http, running
+from worker_apps import RunningApp, eventually, http, running
 
 from durable_host.invocation.datum import NONE, Datum, binary, json_text, string
 from durable_host.invocation.errors import FunctionFailed
@@ -193,6 +196,29 @@ async def test_input_binding_as_annotated(
 async def test_text_longer_than_a_frame_header_holds_arrives_whole(app: RunningApp):
     text = "ä" * 3_000_000
     assert json.loads(await app.text("queue_str", string(text)) or "")[1] == text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("kind", ["def", "async def"])
+async def test_an_idle_worker_does_not_keep_the_last_large_input(tmp_path: Path, kind: str):
+    code = f"""
+        @app.blob_trigger("b", path="c/{{n}}", connection="")
+        {kind} size(b: bytes) -> None:
+            assert len(b) == {LARGE}
+    """
+    async with running(tmp_path, code) as app:
+        before = resident(app)
+        await app.call("size", binary(bytes(LARGE)))
+        await eventually(lambda: resident(app) < before + LARGE // 2)
+
+
+LARGE = 64 * 1024 * 1024
+
+
+def resident(app: RunningApp) -> int:
+    """Bytes of memory that the worker process holds."""
+    (pid,) = app.pool.pids
+    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.parametrize(
