@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import threading
 import uuid
 from collections.abc import Iterator
@@ -456,3 +457,18 @@ def test_provider_of_azure_alone_names_the_way_out(func: Func, folder: Path):
     outcome = func("durable", "get-instances")
     assert outcome.code == 3
     assert "SQL Server is not served by this host" in outcome.err
+
+
+def test_storage_that_does_not_answer_is_named_by_its_setting(
+    func: Func, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (folder / "host.json").write_text('{"version": "2.0"}')
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        services = "".join(f"{service}Endpoint={endpoint};" for service in ("Table", "Queue", "Blob"))
+        monkeypatch.setenv("AzureWebJobsStorage", f"AccountName=shop;AccountKey=c2VjcmV0;{services}")
+        outcome = func("durable", "get-instances")
+    assert outcome.code == 4
+    assert "error DH2001: The storage account of 'AzureWebJobsStorage' does not answer." in outcome.err
+    assert "Check the endpoints in 'AzureWebJobsStorage'" in outcome.err

@@ -19,7 +19,7 @@ from durable_host.cli.durable.errors import HubUnavailable, TaskHubMissing, expl
 from durable_host.clock import SystemClock
 from durable_host.config import AppSettings, HostConfig, hub_name, load, project
 from durable_host.config.connection import Connection
-from durable_host.config.connections import ConnectionMissing
+from durable_host.config.connections import ConnectionMissing, resolve
 from durable_host.config.host_json import read as read_host_json
 from durable_host.config.overrides import apply, environment_overrides
 from durable_host.config.settings import resolve_percent
@@ -78,7 +78,7 @@ async def _opened(
     connection_name: str = given.get("connection_string_setting") or config.host.durable.storage.connection_name
     accounts = Accounts(config.settings)
     try:
-        with explained(connection_name):
+        with explained(_setting_of(config, connection_name)):
             if uses_sqlite(config):
                 _require_file(sqlite_path(config, name), name, create=create or not must_exist)
             else:
@@ -93,6 +93,14 @@ async def _opened(
                 await hub.close()
     finally:
         await accounts.close()
+
+
+def _setting_of(config: HostConfig, connection_name: str) -> str:
+    """The app setting that holds the connection, as it is written: `Storage` is in `AzureWebJobsStorage`."""
+    try:
+        return resolve(config.settings, connection_name).setting
+    except ConfigurationError:
+        return connection_name
 
 
 async def _checked_account(
