@@ -212,6 +212,7 @@ class WorkerPool:
                 function,
                 invocation_id,
             )
+            process.overdue_calls += 1
             self._spawn(self._abandon(process, invocation_id))
             raise FunctionTimedOut(
                 "FunctionTimeoutException", f"Timeout value of {span} was exceeded by function: Functions.{function}"
@@ -221,6 +222,8 @@ class WorkerPool:
         """Cancel a call that took too long; a call that cannot be cancelled costs its process."""
         process.send({"k": "cancel", "i": invocation_id})
         if await process.wait_ended(invocation_id, TIMEOUT_GRACE):
+            process.overdue_calls -= 1
+            self._changed.set()
             return
         LOG.error(
             "A function timeout has occurred. Restarting worker process executing invocationId '%s'.", invocation_id

@@ -50,6 +50,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self.is_given_up = False
+        self.overdue_calls = 0
+        """Calls that took too long and may cost the process; it takes no others meanwhile."""
         self.indexed: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self.exited: asyncio.Future[int] = self._loop.create_future()
 
@@ -98,6 +100,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     @property
     def pid(self) -> int | None:
         return self._transport.get_pid() if self._transport is not None else None
+
+    @property
+    def takes_calls(self) -> bool:
+        return not self.overdue_calls and not self.exited.done()
 
     @property
     def running_calls(self) -> int:

@@ -67,7 +67,7 @@ class Workers:
         first = next(self._turns) if key is None else slot_of(key, count)
         for offset in range(count):
             process = slots[(first + offset) % count].process
-            if process is not None and not process.exited.done():
+            if process is not None and process.takes_calls:
                 return process
         return None
 

@@ -191,6 +191,14 @@ async def test_call_that_cannot_be_cancelled_costs_its_worker(
     )
 
 
+async def test_a_worker_that_is_about_to_be_ended_gets_no_more_calls(tmp_path: Path):
+    async with running(tmp_path, APP) as app:
+        old = await app.text("pid")
+        with pytest.raises(FunctionTimedOut):
+            await app.call("hangs", timeout=0.1)
+        await new_pid(app, old)
+
+
 async def test_time_outs_count_as_no_crashes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
