@@ -9,6 +9,9 @@ from durable_host.durable.model import timestamp
 _LONGEST_NAP = 60.0
 """Seconds. The loop's time may stand still while a machine sleeps; what is due then is at most this late."""
 
+_SET_BACK = timestamp.TICKS_PER_SECOND
+"""Ticks. A clock that is behind by less is only being adjusted."""
+
 
 class Clock(Protocol):
     """Where the runtime gets the time from, and how it waits."""
@@ -27,14 +30,18 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock. `now` never returns the same tick twice, so that event times are ordered."""
+    """The machine's clock. `now` never returns the same tick twice in a row, so that event times are ordered.
+
+    When the machine's clock is set back, `now` follows: were it to stand still, all that waits would wait longer.
+    """
 
     def __init__(self) -> None:
         self._last = 0
 
     def now(self) -> int:
         ticks = timestamp.UNIX_EPOCH_TICKS + time.time_ns() // 100
-        self._last = ticks if ticks > self._last else self._last + 1
+        is_set_back = self._last - ticks > _SET_BACK
+        self._last = ticks if ticks > self._last or is_set_back else self._last + 1
         return self._last
 
     async def sleep(self, seconds: float) -> None:
