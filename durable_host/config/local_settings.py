@@ -78,9 +78,23 @@ def _values(section: Section, warnings: list[str]) -> dict[str, str]:
             raise section.error(
                 name, 'text: Values is a flat object; write nested settings as "Parent__Child": "…" or as JSON in text'
             )
+        elif not _fits_the_environment(name, text := text_of(value)):
+            raise ConfigurationError(
+                f"{FILE_NAME}: the setting {name!a:.60} cannot be put into the environment of the app.",
+                cause="Its name has a '=', or name or value have a NUL or half of a surrogate pair.",
+                code="DH1002",
+            )
         else:
-            values[name] = text_of(value)
+            values[name] = text
     return values
+
+
+def _fits_the_environment(name: str, value: str) -> bool:
+    try:
+        (name + value).encode()
+    except UnicodeEncodeError:
+        return False
+    return "=" not in name and "\0" not in name + value
 
 
 def text_of(value: str | float | bool) -> str:

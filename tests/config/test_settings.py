@@ -47,6 +47,12 @@ def test_nested_value_is_refused(tmp_path: Path, nested: object):
         load_settings(tmp_path, {"Values": {"A": nested}})
 
 
+@pytest.mark.parametrize(("name", "value"), [("A=B", "x"), ("A", "x\0y"), ("A\0", "x"), ("A", "\ud800")])
+def test_what_cannot_be_in_an_environment_is_refused(tmp_path: Path, name: str, value: str):
+    with pytest.raises(ConfigurationError, match="cannot be put into the environment"):
+        load_settings(tmp_path, {"Values": {name: value}})
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"Values": {"A": }}'])
 def test_broken_file_is_refused(tmp_path: Path, text: str):
     with pytest.raises(ConfigurationError) as caught:
