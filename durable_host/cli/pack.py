@@ -19,10 +19,11 @@ from durable_host.errors import ConfigurationError, UsageError
 
 IGNORE_FILE: Final = ".funcignore"
 _NEVER: Final = (
-    ".git/", ".venv/", "/venv/", "/env/", ".azurite/", "__pycache__/", "*.pyc", ".funcignore", ".gitignore",
+    ".git/", ".venv/", "/venv/", "/env/", ".env", ".azurite/", "__pycache__/", "*.pyc", ".funcignore", ".gitignore",
     "local.settings.json", ".vscode/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "/.durable-host/",
 )  # fmt: skip
 """What no deployment needs, whatever .funcignore says; the first lines of the rules."""
+_MARK_OF_AN_ENVIRONMENT: Final = "pyvenv.cfg"
 
 
 @click.command()
@@ -34,7 +35,7 @@ _NEVER: Final = (
 def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: bool, build_native_deps: bool) -> None:
     """Make the zip file of the app in FOLDER (here when none is given), as it is deployed to Azure.
 
-    What .funcignore lists is left out, and virtual environments, caches and local.settings.json always are. Packages
+    What .funcignore lists is left out; virtual environments, caches, local.settings.json and .env always are. Packages
     are not put in: Azure installs requirements.txt when it is deployed with a remote build.
     """
     if build_native_deps:
@@ -91,7 +92,8 @@ def packed_files(root: Path) -> list[Path]:
             if any(each.leaves_out(name, is_folder=is_folder) for each in (always, rules)):
                 continue
             if is_folder and not path.is_symlink():
-                yield from walk(path)
+                if not (path / _MARK_OF_AN_ENVIRONMENT).is_file():
+                    yield from walk(path)
             elif path.is_file():
                 yield path
 

@@ -60,7 +60,8 @@ def test_rule_that_is_no_pattern_matches_nothing():
 
 def test_archive_has_the_app_and_no_secrets(func: Func, folder: Path):
     func("init", "--python")
-    for name in (".venv/bin/python", "__pycache__/x.pyc", "docs/readme.md", "part/code.py", ".python_packages/a.py"):
+    left_out = (".venv/bin/python", "tools/py311/pyvenv.cfg", "tools/py311/bin/python", "__pycache__/x.pyc", ".env")
+    for name in (*left_out, "docs/readme.md", "part/code.py", ".python_packages/a.py"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x")
     (folder / ".funcignore").write_text("docs/\n")
