@@ -60,12 +60,12 @@ def _is_ours(filename: str) -> bool:
 
 def _place_in_app(error: BaseException, app_root: str) -> tuple[str, int] | None:
     """Where in the app it happened: the innermost frame there, or the place of a syntax error."""
-    if isinstance(error, SyntaxError) and error.filename and _is_inside(error.filename, app_root):
+    if isinstance(error, SyntaxError) and error.filename and is_inside(error.filename, app_root):
         return error.filename, error.lineno or 1
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_inside(frame.filename, app_root)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_inside(frame.filename, app_root)]
     return (frames[-1].filename, frames[-1].lineno or 1) if frames else None
 
 
-def _is_inside(filename: str, app_root: str) -> bool:
+def is_inside(filename: str, app_root: str) -> bool:
     path = os.path.abspath(filename)
     return path.startswith(app_root + os.sep) and f"{os.sep}site-packages{os.sep}" not in path

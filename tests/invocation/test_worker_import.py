@@ -1,8 +1,11 @@
 """The app is imported while the worker's event loop runs, as Azure's workers do it."""
 
+import asyncio
+import logging
 from pathlib import Path
 
-from worker_apps import HEADER, index_of, running
+import pytest
+from worker_apps import HEADER, eventually, index_of, messages, running
 
 from durable_host.invocation.datum import string
 
@@ -50,6 +53,16 @@ async def test_async_clients_and_tasks_may_be_made_at_import(tmp_path: Path):
     async with running(tmp_path, {"function_app.py": HEADER + BACKGROUND}) as app:
         assert await app.text("double", string("21")) == "42True"
         assert await app.text("worker_loop_is_not_of_threads", string("")) == "no running event loop"
+
+
+async def test_app_that_takes_long_to_load_is_told_with_its_line(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    code = "import os, time\nwhile not os.path.exists('go.txt'):\n    time.sleep(0.01)\n"
+    loading = asyncio.create_task(index_of(tmp_path, {"function_app.py": code + HEADER}))
+    line = "The app is still being loaded after 5 s: function_app.py:"
+    await eventually(lambda: any(text.startswith(line) for text in messages(caplog, "Host.Worker")))
+    (tmp_path / "go.txt").touch()
+    assert (await loading).failure is None
 
 
 async def test_asyncio_run_at_import_fails_as_in_azure(tmp_path: Path):

@@ -1,0 +1,44 @@
+"""Says where the app is when loading it takes long: it may import much, or wait for a service that does not answer."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Generator
+
+from . import debugging, failures, logs
+from .channel import Channel
+
+TELL_AFTER = 5.0
+
+
+@contextlib.contextmanager
+def telling(channel: Channel, app_root: str) -> Generator[None, None, None]:
+    """Watches the thread that enters it."""
+    loading = threading.get_ident()
+
+    def tell() -> None:
+        if not debugging.is_attached():
+            place = _place(loading, app_root)
+            logs.report(channel, logging.INFO, f"The app is still being loaded after {TELL_AFTER:g} s{place}")
+
+    timer = threading.Timer(TELL_AFTER, tell)
+    timer.daemon = True
+    debugging.never_paused(timer).start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _place(thread: int, app_root: str) -> str:
+    """The innermost line of the app's own code."""
+    frame = sys._current_frames().get(thread)  # pyright: ignore[reportPrivateUsage]
+    for entry in reversed(traceback.extract_stack(frame)):
+        if failures.is_inside(entry.filename, app_root):
+            return f": {os.path.relpath(entry.filename, app_root)}:{entry.lineno}: {entry.line}"
+    return ""
