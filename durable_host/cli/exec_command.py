@@ -50,6 +50,7 @@ class CommandMissing(UsageError):
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
+@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
 @click.option("--keep-hub", is_flag=True, help="Do not delete the task hub afterwards.")
 @click.option(
     "--timeout",
@@ -83,6 +84,8 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
             cause="It is no program on PATH and no executable file.",
             remedy="func exec -- COMMAND ARGUMENTS",
         )
+    if given["script_root"]:
+        ctx.find_root().obj = {**(ctx.find_root().obj or {}), "script_root": given["script_root"]}
     root = app_root(ctx)
     mode = cast("Mode", "off" if given["no_azurite"] else given["azurite"] or "auto")
     hub = f"Exec{secrets.token_hex(6)}"

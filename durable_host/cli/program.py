@@ -107,21 +107,20 @@ def program(
 def in_front(arguments: Sequence[str]) -> list[str]:
     """The arguments with `--script-root PATH` in front of the command, as Core Tools take it anywhere.
 
-    What is behind `--`, and the command of `func exec`, stays as it is.
+    `func exec` stays as it is: most of its arguments are those of another command.
     """
-    end = arguments.index("--") if "--" in arguments else len(arguments)
-    if end == len(arguments) and any(argument.lower() == "exec" for argument in arguments):
+    if any(argument.lower() == "exec" for argument in arguments):
         return list(arguments)
     front: list[str] = []
     rest: list[str] = []
-    own = list(arguments[:end])
+    own = list(arguments)
     while own:
         name, equals, _ = own[0].lower().partition("=")
         count = 1 if equals else 2
         is_whole = name in _EVERYWHERE and len(own) >= count
         (front if is_whole else rest).extend(own[: count if is_whole else 1])
         del own[: count if is_whole else 1]
-    return [*front, *rest, *arguments[end:]]
+    return [*front, *rest]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -319,6 +319,7 @@ def test_unknown_instance_is_told_without_failing_as_in_the_reference(func: Func
     outcome = func("durable", "get-runtime-status", "--id", "none")
     assert (outcome.code, outcome.out) == (0, "")
     assert outcome.err == "Could not find an orchestration instance with id 'none'\n"
+    assert func("durable", "get-runtime-status", "--id", "none", "--output", "json").json() is None
 
 
 @pytest.mark.parametrize("command", ["get-history", "raise-event", "suspend", "resume", "rewind", "restart"])

@@ -96,6 +96,17 @@ def test_command_finds_the_host_and_its_exit_code_is_passed_on(
     assert left_of(connection_string, answer["hub"]) == []
 
 
+def test_the_app_may_be_elsewhere_and_options_of_the_command_are_its_own(
+    func: Func, app: Path, connection_string: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any
+):
+    monkeypatch.setenv("AzureWebJobsStorage", connection_string)
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    code = "import sys; print(sys.argv[1:])"
+    outcome = func("exec", "--prefix", str(app), sys.executable, "-c", code, "--prefix", "web", "--", "-x")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == "['--prefix', 'web', '--', '-x']\n"
+
+
 def test_hub_can_be_kept(func: Func, app: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AzureWebJobsStorage", connection_string)
     outcome = func("exec", "--keep-hub", "--", sys.executable, "ask.py", "0")

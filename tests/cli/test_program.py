@@ -251,8 +251,8 @@ def test_help_shows_the_command_that_is_named_behind_it(
     [
         ("settings list --script-root app", "--script-root app settings list"),
         ("durable get-instances --Prefix=app --top 3", "--Prefix=app durable get-instances --top 3"),
-        ("exec --prefix app -- make --prefix x", "--prefix app exec -- make --prefix x"),
-        ("exec make --prefix x", "exec make --prefix x"),
+        ("exec --prefix app -- make --prefix x", "exec --prefix app -- make --prefix x"),
+        ("exec npm test --prefix x -- --all", "exec npm test --prefix x -- --all"),
         ("settings list --script-root", "settings list --script-root"),
     ],
 )

@@ -31,6 +31,8 @@ def get_runtime_status(ctx: click.Context, instance_id: str, show_input: bool, s
         if state is None:
             text = f"Could not find an orchestration instance with id '{instance_id}'"
             click.echo(painted(text, RED, is_coloured(sys.stderr)), err=True)
+            if session.output == "json":
+                click.echo("null")
             return
         click.echo(state_json.indented(state_json.state(state)))
 
