@@ -85,7 +85,11 @@ def json_line(event: Event) -> str:
         "message": event.message,
     }
     known = {name: value for name, value in members.items() if value is not None}
-    return msgspec.json.encode(known).decode() + "\n"
+    try:
+        return msgspec.json.encode(known).decode() + "\n"
+    except UnicodeEncodeError:  # half a surrogate pair: the app's data, or bytes that are no UTF-8
+        whole = {name: value.encode("utf-8", "replace").decode() for name, value in known.items()}
+        return msgspec.json.encode(whole).decode() + "\n"
 
 
 def timestamp(created: float) -> str:

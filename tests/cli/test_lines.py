@@ -62,3 +62,8 @@ def test_json_line_has_the_members_that_are_known():
 def test_levels_have_dotnet_names():
     names = [level_name(level) for level in (1, 5, 10, 20, 25, 30, 40, 50)]
     assert names == ["Trace", "Trace", "Debug", "Information", "Information", "Warning", "Error", "Critical"]
+
+
+def test_half_a_surrogate_pair_costs_one_character_and_no_line():
+    line = json_line(event("half \ud800 pair", function="hello"))
+    assert json.loads(line)["message"] == "half ? pair"
