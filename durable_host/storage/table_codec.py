@@ -20,6 +20,8 @@ INT32_MAX = 2**31 - 1
 INT32_MIN = -(2**31)
 _BAD_KEY = re.compile("[/\\\\#?\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ANNOTATION = "@odata.type"
+_LONGEST_KEY = 512
+"""UTF-16 code units, of which 1 KiB has so many."""
 
 
 class Int64(int):
@@ -114,7 +116,7 @@ def entity_path(table: str, partition_key: str, row_key: str) -> str:
 
 def quote_key(key: str, name: str) -> str:
     """A key as it stands between the quotes of an address. Raises InvalidRequest as `check_key`."""
-    if key.isalnum() and key.isascii() and len(key) <= 1024:
+    if key.isalnum() and key.isascii() and len(key) <= _LONGEST_KEY:
         return key
     check_key(key, name)
     return quote(key.replace("'", "''"), safe="")
@@ -125,10 +127,10 @@ def check_key(key: str, name: str) -> None:
     bad = _BAD_KEY.search(key)
     if bad is not None:
         raise InvalidRequest(
-            400, "OutOfRangeInput", f"{name} '{key!r}' holds U+{ord(bad.group()):04X}, which table keys cannot hold"
+            400, "OutOfRangeInput", f"{name} {key!r} holds U+{ord(bad.group()):04X}, which table keys cannot hold"
         )
-    if len(key.encode("utf-16-le")) > 2048:
-        raise InvalidRequest(400, "KeyValueTooLarge", f"{name} is longer than 1024 characters")
+    if len(key.encode("utf-16-le")) > 2 * _LONGEST_KEY:
+        raise InvalidRequest(400, "KeyValueTooLarge", f"{name} is longer than {_LONGEST_KEY} characters (1 KiB)")
 
 
 def _write_double(value: float) -> tuple[str, Any]:

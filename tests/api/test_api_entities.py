@@ -6,6 +6,7 @@ import pytest
 from api_world import World, api_options, running_world
 from azure.durable_functions import EntityId
 
+from durable_host.durable.api.identifiers import can_exist
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import EventRaised
 from durable_host.durable.model.status import OrchestrationStatus
@@ -99,6 +100,9 @@ async def test_bad_signals_are_refused_with_a_message_only(world: World) -> None
         assert answer.status == 400
         text = (await answer.json())["Message"]
         assert text == "Entity keys must not contain /, \\, #, ?, or control characters."
+    async with world.http.post(f"{world.rpc}/entities/counter/{'k' * 504}?op=x") as answer:
+        assert answer.status == 400
+        assert "must not be longer than 512 characters" in (await answer.json())["Message"]
     headers = {"Content-Type": "application/json"}
     async with world.http.post(f"{world.rpc}/entities/counter/k?op=x", data=b"{", headers=headers) as answer:
         assert answer.status == 400
@@ -148,3 +152,11 @@ async def test_cleaning_removes_entities_idle_beyond_the_reorder_window() -> Non
         cleaned = await world.client.entities.clean()
         assert cleaned.empty_entities_removed == 1
         assert await world.client.get("@counter@full") is not None
+
+
+@pytest.mark.parametrize(
+    ("instance_id", "possible"),
+    [("x" * 512, True), ("x" * 513, False), ("日" * 512, True), ("😀" * 257, False), ("", False)],
+)
+def test_an_id_can_exist_that_a_table_key_can_hold(instance_id: str, possible: bool) -> None:
+    assert can_exist(instance_id) is possible

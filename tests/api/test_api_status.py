@@ -73,7 +73,7 @@ async def test_failed_is_500_only_on_request(world: World) -> None:
     assert await _json(world, "instances/abc?RETURNinternalServerErrorOnFailure=TRUE", 500)
 
 
-@pytest.mark.parametrize("instance_id", ["nope", "x" * 2000, "%00", "%2F", "a%20b"])
+@pytest.mark.parametrize("instance_id", ["nope", "x" * 600, "x" * 2000, "%00", "%2F", "a%20b"])
 async def test_unknown_instance_is_404_without_body(world: World, instance_id: str) -> None:
     assert await _json(world, f"instances/{instance_id}", 404) is None
 

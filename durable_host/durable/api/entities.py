@@ -12,6 +12,7 @@ import msgspec
 
 from durable_host.clock import Clock
 from durable_host.config.durable import DurableOptions
+from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.identifiers import can_exist, entity_instance_id, unknown_function
 from durable_host.durable.api.paging import query_page
 from durable_host.durable.engine.entity_messages import request_event_name, request_json
@@ -79,6 +80,8 @@ class EntityClient:
     ) -> None:
         """Send an operation without waiting for its result. Raises `InvalidArgument`, `UnknownFunction`."""
         instance_id = entity_instance_id(name, key)
+        if not can_exist(instance_id):
+            raise InvalidArgument("Entity IDs, '@name@key', must not be longer than 512 characters.")
         if self._code is not None and not self._code.has_entity(name):
             raise unknown_function(name, "entity", self._code.entity_names())
         request = request_json(

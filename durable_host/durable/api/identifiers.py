@@ -26,8 +26,8 @@ def check_instance_id(instance_id: str) -> None:
 
 
 def can_exist(instance_id: str) -> bool:
-    """False for an ID that no table key can hold, so that storage need not be asked."""
-    return 0 < len(instance_id.encode("utf-8", "replace")) <= _MAX_KEY_BYTES
+    """False for an ID that no table key can hold (1 KiB of UTF-16), so that storage need not be asked."""
+    return 0 < len(instance_id.encode("utf-16-le", "surrogatepass")) <= _MAX_KEY_BYTES
 
 
 def entity_instance_id(name: str, key: str) -> str:
