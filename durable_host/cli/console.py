@@ -10,6 +10,7 @@ import atexit
 import logging
 import queue
 import threading
+import time
 import traceback
 from typing import Final, TextIO
 
@@ -145,7 +146,8 @@ class Console(logging.Handler):
         text = "".join(item if isinstance(item, str) else render(item, self.mode, self.coloured) for item in items)
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            text += f"({dropped} log lines were dropped: nobody read the console.)\n" if self.mode != "json" else ""
+            told = f"{dropped} log lines were dropped: nobody read the console."
+            text += render(Event(time.time(), logging.WARNING, "Host.Console", told), self.mode, self.coloured)
         try:
             self._stream.write(text)
             self._stream.flush()

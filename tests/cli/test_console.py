@@ -147,10 +147,11 @@ class Stalled(io.StringIO):
         return super().write(text)
 
 
-def test_stalled_reader_costs_lines_but_never_stops_the_host(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("mode", ["plain", "json"])
+def test_stalled_reader_costs_lines_but_never_stops_the_host(mode: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("durable_host.cli.console._CAPACITY", 10)
     stream = Stalled()
-    with console(stream):
+    with console(stream, mode=mode):
         logger = logging.getLogger("Function.f.User")
         logger.info("first")
         stream.entered.wait()
@@ -159,7 +160,9 @@ def test_stalled_reader_costs_lines_but_never_stops_the_host(monkeypatch: pytest
         stream.go_on.set()
     shown = stream.getvalue()
     assert "first" in shown
-    assert "(90 log lines were dropped: nobody read the console.)" in shown
+    assert "90 log lines were dropped: nobody read the console." in shown
+    if mode == "json":
+        assert all(json.loads(line) for line in shown.splitlines())
 
 
 class Closed(io.StringIO):
