@@ -410,3 +410,27 @@ async def test_instance_that_cannot_be_purged_is_left_and_named(
     assert "The instance 'c2' was not purged: c2 is stuck" in caplog.text
     with pytest.raises(TaskHubUnavailable):
         await world.client.purge_by(0)
+
+
+async def test_rewind_that_a_crash_interrupted_goes_on_at_the_next_start(app: App, hosts: Hosts) -> None:
+    @app.activity
+    def flaky(name: str) -> str:
+        if not attempts:
+            attempts.append(name)
+            raise ValueError("first time")
+        return name
+
+    @app.orchestrator
+    def doomed(context):
+        return (yield context.call_activity("flaky", "x"))
+
+    attempts: list[str] = []
+    world = await hosts.start(app)
+    await world.start("doomed", "d")
+    await world.result("d")
+    await world.runtime.stop()
+    await world.hub.rewind("d", "lost")
+    await world.hub._database.run(lambda connection: connection.execute("DELETE FROM messages"))
+    await world.hub.close()
+    world = await hosts.start(app)
+    assert await world.output("d") == "x"

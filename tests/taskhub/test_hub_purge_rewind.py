@@ -144,6 +144,34 @@ async def test_rewinding_reaches_the_failed_child_and_wakes_only_that(hub: TaskH
     await nothing_more(hub, "parent")
 
 
+async def test_rewinding_calls_a_child_again_that_never_began(hub: TaskHub):
+    await _fail(
+        hub, "parent",
+        SubOrchestrationInstanceCreated(event_id=0, name="Unknown", instance_id="nobody"),
+        SubOrchestrationInstanceFailed(task_scheduled_id=0, reason="The function 'Unknown' doesn't exist"),
+    )  # fmt: skip
+    await hub.rewind("parent", None)
+    history = await hub.get_history("parent")
+    assert not any(isinstance(event, SubOrchestrationInstanceCreated) for event in history)
+    (wake_up,) = await receive(hub, 1)
+    assert wake_up.message.target.instance_id == "parent"
+
+
+async def test_rewinding_again_wakes_the_same_instance(hub: TaskHub):
+    """The first time, the host may have died before it sent the message."""
+    await _fail(hub, "child", TaskScheduled(event_id=0, name="Bad"), TaskFailed(task_scheduled_id=0, reason="boom"))
+    await _fail(
+        hub, "parent",
+        SubOrchestrationInstanceCreated(event_id=0, name="Child", instance_id="child"),
+        SubOrchestrationInstanceFailed(task_scheduled_id=0, reason="boom"),
+    )  # fmt: skip
+    await hub.rewind("parent", None)
+    (first,) = await receive(hub, 1)
+    await hub.rewind("child", None)
+    (second,) = await receive(hub, 1)
+    assert [one.message.target.instance_id for one in (first, second)] == ["child", "child"]
+
+
 async def test_a_rewound_history_takes_commits(hub: TaskHub):
     await _fail(hub, "a", TaskScheduled(event_id=0, name="Bad"), TaskFailed(task_scheduled_id=0, reason="boom"))
     await hub.rewind("a", "r")

@@ -2,12 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from durable_host.durable.model.events import OrchestrationInstance, TimerCreated, TimerFired
-from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.model.events import (
+    GenericEvent,
+    HistoryEvent,
+    OrchestrationInstance,
+    OrchestratorCompleted,
+    TimerCreated,
+    TimerFired,
+)
+from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.runtime.session import open_timers
@@ -27,7 +34,7 @@ class Recovery:
     def __init__(self, hub: TaskHub, faults: StorageFaults) -> None:
         self._hub = hub
         self._faults = faults
-        self._found: list[str] = []
+        self._found: list[InstanceState] = []
         self._listed = asyncio.Event()
 
     async def in_flight(self) -> int:
@@ -38,11 +45,11 @@ class Recovery:
     async def run(self) -> None:
         self._found = await self._patiently(self._list)
         self._listed.set()
-        for instance_id in self._found:
-            await self._patiently(partial(self._restore_timers, instance_id))
+        for instance in self._found:
+            await self._patiently(partial(self._restore, instance))
 
-    async def _list(self) -> list[str]:
-        found: list[str] = []
+    async def _list(self) -> list[InstanceState]:
+        found: list[InstanceState] = []
         token: str | None = None
         while True:
             page = await self._hub.query_instances(
@@ -55,17 +62,21 @@ class Recovery:
                     continuation_token=token,
                 )
             )
-            found.extend(one.instance_id for one in page.instances)
+            found.extend(page.instances)
             token = page.continuation_token
             if token is None:
                 return found
 
-    async def _restore_timers(self, instance_id: str) -> None:
+    async def _restore(self, found: InstanceState) -> None:
+        """Timers of an instance; and its wake-up, when the host died while it rewound the instance."""
+        instance_id = found.instance_id
         try:
             loaded = await self._hub.load_history(instance_id)
         except UnreadableHistory as error:
             _log.warning("%s", error, extra={"instance_id": instance_id})
             return
+        if found.runtime_status is OrchestrationStatus.Pending and _is_rewound(loaded.events):
+            await self._hub.rewind(instance_id, None)
         instance = OrchestrationInstance(instance_id, loaded.execution_id)
         waiting = open_timers(loaded.events)
         for event in loaded.events:
@@ -85,3 +96,9 @@ class Recovery:
                 if failures:
                     self._faults.worked()
                 return result
+
+
+def _is_rewound(events: Sequence[HistoryEvent]) -> bool:
+    """Whether the last thing that happened is a rewind: the end of the instance was taken out of its history."""
+    ends = [event for event in events[-3:] if not isinstance(event, OrchestratorCompleted)]
+    return bool(ends) and isinstance(ends[-1], GenericEvent) and ends[-1].reason == "Rewound: ExecutionCompleted"

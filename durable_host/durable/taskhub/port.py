@@ -156,7 +156,7 @@ class TaskHub(Protocol):
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         """Rewind a failed instance in place and wake it (spec/task-hub-storage.md, section 9.6). The caller has
-        checked that its status is Failed.
+        checked that its status is Failed, or that an earlier rewind of it was interrupted.
         """
         ...
 

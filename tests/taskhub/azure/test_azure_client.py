@@ -1,6 +1,7 @@
 """Client operations against the tables and blobs: large values, races, history, purge, rewind, paging."""
 
 import asyncio
+import contextlib
 
 import pytest
 from hub_samples import ANY_STATE, NON_RUNNING, clock, create, new_id, raised, receive, start_message, time_limit
@@ -12,7 +13,13 @@ from durable_host.durable.model.instance import InstanceQuery, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.names import HubNames
-from durable_host.durable.taskhub.port import EpisodeCommit, InstanceExists, TaskHub, UnreadableHistory
+from durable_host.durable.taskhub.port import (
+    EpisodeCommit,
+    InstanceExists,
+    TaskHub,
+    TaskHubUnavailable,
+    UnreadableHistory,
+)
 from durable_host.storage import InvalidRequest, StorageAccount
 
 
@@ -408,3 +415,41 @@ async def test_token_that_the_service_refuses_is_the_callers_mistake(open_azure,
     account.tables.query = refuse  # type: ignore[method-assign]
     with pytest.raises(ValueError, match="'nonsense' is not a continuation token"):
         await hub.query_instances(InstanceQuery(continuation_token="nonsense"))
+
+
+REWIND_REQUESTS = 17
+
+
+@pytest.mark.parametrize("requests", range(REWIND_REQUESTS))
+async def test_interrupted_rewind_is_finished_by_the_next(open_azure, account: RecordingAccount, requests: int) -> None:
+    hub = await open_azure(worker=False)
+    started = e.ExecutionStarted(orchestration_instance=OrchestrationInstance("x", "x"), name="Any")
+    failed = e.ExecutionCompleted(event_id=9, orchestration_status=OrchestrationStatus.Failed, result="broken")
+    created = e.SubOrchestrationInstanceCreated(event_id=0, name="Child", instance_id="child")
+    answered = e.SubOrchestrationInstanceFailed(task_scheduled_id=0, reason="broken")
+    for name, events in (("child", []), ("parent", [created, answered])):
+        update = InstanceUpdate(
+            execution_id=name, last_updated_time=1, started=started, runtime_status=OrchestrationStatus.Failed
+        )
+        history = [e.OrchestratorStarted(), started, *events, failed, e.OrchestratorCompleted()]
+        await write(hub, name, history, execution_id=name, update=update)
+    mark = len(account.requests)
+    account.fail_after(requests)
+    with contextlib.suppress(TaskHubUnavailable):
+        await hub.rewind("parent", "first")
+    assert len(account.requests) - mark <= requests
+    account.fail_after(None)
+    await hub.rewind("parent", "second")
+    assert not any(isinstance(event, e.ExecutionCompleted) for event in await hub.get_history("child"))
+    assert [type(event) for event in await hub.get_history("parent")] == [
+        e.OrchestratorStarted,
+        e.ExecutionStarted,
+        e.SubOrchestrationInstanceCreated,
+        e.GenericEvent,
+        e.GenericEvent,
+        e.OrchestratorCompleted,
+    ]
+    worker = await open_azure()
+    async with time_limit():
+        woken = [one.message.target.instance_id for one in await worker.next_control_messages()]
+    assert set(woken) == {"child"}

@@ -18,6 +18,9 @@ from durable_host.storage import EdmDateTime, Entity, PreconditionFailed, TableS
 
 _ATTEMPTS = 3
 _FAILURES = ("TaskFailed", "SubOrchestrationInstanceFailed")
+_CHILD = "SubOrchestrationInstanceCreated"
+_CHILD_REWOUND = f"Rewound: {_CHILD}"
+_INTERRUPTED = (OrchestrationStatus.Failed.name, OrchestrationStatus.Pending.name)
 
 
 class Rewinder:
@@ -30,7 +33,10 @@ class Rewinder:
         self._clock = clock
 
     async def rewind(self, instance_id: str, reason: str | None) -> list[TaskMessage]:
-        """Rewrite the rows; the wake-up messages that must be sent now, one for each deepest failed instance."""
+        """Rewrite the rows; the wake-up messages that must be sent now, one for each deepest failed instance.
+
+        One that was interrupted can be done again: it goes on where it stood.
+        """
         wakeups: list[TaskMessage] = []
         await self._rewind(instance_id, reason, wakeups, frozenset())
         return wakeups
@@ -46,13 +52,14 @@ class Rewinder:
             except PreconditionFailed:
                 if attempt == _ATTEMPTS - 1:
                     raise
-        pending = {
-            "RuntimeStatus": OrchestrationStatus.Pending.name,
-            "LastUpdatedTime": EdmDateTime(self._clock.now()),
-        }
-        await self._instances.merge(instance_id, pending)
+        if await self._status(instance_id) == OrchestrationStatus.Failed.name:
+            pending = {
+                "RuntimeStatus": OrchestrationStatus.Pending.name,
+                "LastUpdatedTime": EdmDateTime(self._clock.now()),
+            }
+            await self._instances.merge(instance_id, pending)
         above |= {instance_id}
-        children = [child for child in children if child not in above]
+        children = [child for child in dict.fromkeys(children) if child not in above]
         for child in children:
             await self._rewind(child, reason, wakeups, above)
         if not children:
@@ -63,6 +70,11 @@ class Rewinder:
         """Rewrite the failures of the current execution; adds the children that failed."""
         query = partition_filter(instance_id)
         rows, _ = current_rows([row async for row in self._tables.query_all(self._names.history, query)])
+        for row in rows:
+            if row.get("Reason") == _CHILD_REWOUND and not _answers(rows, row.get("EventId")):
+                child = row.get("InstanceId") or ""
+                if row.get("EventType") == _CHILD and await self._status(child) in _INTERRUPTED:
+                    children.append(child)
         failures = [
             row
             for row in rows
@@ -76,15 +88,32 @@ class Rewinder:
                 for row in _created(rows, "TaskScheduled", task_id):
                     await self._replace(row, {"Reason": "Rewound: TaskScheduled", "EventType": "GenericEvent"})
             elif kind == "SubOrchestrationInstanceFailed":
-                for row in _created(rows, "SubOrchestrationInstanceCreated", task_id):
-                    await self._replace(row, {"Reason": "Rewound: SubOrchestrationInstanceCreated"})
-                    children.append(row.get("InstanceId") or "")
+                for row in _created(rows, _CHILD, task_id):
+                    await self._rewrite_child(row, children)
             await self._replace(failure, {"Reason": f"Rewound: {kind}", "EventType": "GenericEvent"})
+
+    async def _rewrite_child(self, row: Entity, children: list[str]) -> None:
+        """A child that has failed is rewound. One that never began, or is not ours, is called again."""
+        child = row.get("InstanceId") or ""
+        if await self._status(child) == OrchestrationStatus.Failed.name:
+            children.append(child)
+            await self._replace(row, {"Reason": _CHILD_REWOUND})
+        else:
+            await self._replace(row, {"Reason": _CHILD_REWOUND, "EventType": "GenericEvent"})
+
+    async def _status(self, instance_id: str) -> str | None:
+        row = await self._instances.get_row(instance_id, ("RuntimeStatus",))
+        return row.get("RuntimeStatus") if row is not None else None
 
     async def _replace(self, row: Entity, changes: dict[str, Any]) -> None:
         row.update(changes)
         row.pop("ReasonBlobName", None)
         row.etag = await self._tables.replace(self._names.history, row, row.etag)
+
+
+def _answers(rows: Iterable[Entity], task_id: int | None) -> list[Entity]:
+    kinds = ("SubOrchestrationInstanceCompleted", "SubOrchestrationInstanceFailed")
+    return [row for row in rows if row.get("EventType") in kinds and row.get("TaskScheduledId") == task_id]
 
 
 def _created(rows: Iterable[Entity], kind: str, task_id: int | None) -> list[Entity]:
