@@ -98,7 +98,7 @@ def _loaded(sdk: Sdk, function: Any, name: str, root: str, asgi_app: Any) -> Loa
         directory=directory_of(user_function, root),
         script_file=getattr(function, "function_script_file", "function_app.py"),
         entry_point=getattr(user_function, "__name__", name),
-        retry=_retry(function.get_settings_dict("retry_policy")),
+        retry=_retry(function.get_settings_dict("retry_policy") if hasattr(function, "get_settings_dict") else None),
         http_type=http_type,
         asgi_app=asgi_app if http_type == "asgi" else None,
     )

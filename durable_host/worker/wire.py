@@ -59,7 +59,7 @@ def write(value: Any, blob: Blob, raw_cookies: list[str]) -> list[Any]:
     if kind in ("int", "double"):
         return [kind, content]
     if kind == "http":
-        for parsed in content["cookies"] or ():
+        for parsed in content.get("cookies") or ():
             _check_expires(parsed)
         return [
             kind,

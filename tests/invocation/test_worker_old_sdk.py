@@ -1,0 +1,33 @@
+"""Apps that pin an azure-functions from before retry policies and cookies; Azure's workers run them too."""
+
+from pathlib import Path
+
+from worker_apps import HEADER, running
+
+OLDER = """
+from azure.functions.decorators.function_app import Function
+from azure.functions.http import HttpResponseConverter
+
+del Function.get_settings_dict
+encode = HttpResponseConverter.encode
+
+
+def without_cookies(value, *, expected_type):
+    datum = encode(value, expected_type=expected_type)
+    del datum.value["cookies"]
+    return datum
+
+
+HttpResponseConverter.encode = without_cookies
+
+
+@app.route("f")
+def f(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("served")
+"""
+
+
+async def test_function_of_an_sdk_without_retry_policies_and_cookies_is_served(tmp_path: Path):
+    async with running(tmp_path, {"function_app.py": HEADER + OLDER}) as app:
+        assert (await app.get("f")).body == b"served"
+        assert app.index.functions[0].retry is None
