@@ -1,12 +1,13 @@
-"""A connection whose client may shut its side down once it has sent its request."""
+"""A client's connection, where aiohttp's own leaves a client without its answer."""
 
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's own closes the connection at once, and nobody gets the answer."""
+    """Answers clients that shut their side down once they have sent their request, and such whose body goes wrong."""
 
     __slots__ = ("_last_body",)
 
@@ -17,7 +18,10 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self._messages:
-            self._last_body = self._messages[-1][1]
+            message, body = self._messages[-1]
+            if not isinstance(message, RawRequestMessage):
+                self._break_off(self._last_body)
+            self._last_body = body
 
     def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Whether to keep the connection until a request that has come whole is answered."""
@@ -26,3 +30,9 @@ class Connection(web.RequestHandler):
         if is_whole:
             self.close()
         return is_whole
+
+    def _break_off(self, body: Any) -> None:
+        """What has come is no HTTP. Who still reads the body of the last request would wait for the rest for ever."""
+        if body is not None and not body.is_eof():
+            body.set_exception(web.HTTPBadRequest(text="The body of the request is malformed."))
+            body.feed_eof()

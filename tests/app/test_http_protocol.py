@@ -112,6 +112,17 @@ def test_a_body_that_breaks_off_runs_no_function(host: HostProcess) -> None:
     assert "ConnectionResetError" not in host.output
 
 
+@pytest.mark.parametrize("path", ["/api/size", "/admin/host/log"])
+def test_a_body_that_goes_wrong_after_its_beginning_is_a_400(host: HostProcess, path: str) -> None:
+    with connected(host) as raw:
+        raw.sendall(
+            f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n".encode()
+        )
+        assert host.get("/api/size").text == "GET 0"
+        raw.sendall(b"no chunk\r\n\r\n")
+        assert status_of(raw.recv(1000)) == 400
+
+
 def test_http_1_0_and_expect_continue_are_understood(host: HostProcess) -> None:
     assert exchange(host, b"GET /api/size HTTP/1.0\r\n\r\n", until_closed=True).endswith(b"GET 0")
     with connected(host) as raw:
