@@ -222,6 +222,9 @@ def _after_fork(channel: Channel, requests: int) -> None:
     console.after_fork()
     channel.after_fork()
     os.close(requests)
+    for number, original in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) is _ignore:
+            signal.signal(number, original)
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, logs.HostHandler)]:
         root.removeHandler(handler)

@@ -111,6 +111,35 @@ async def test_signals_meant_for_the_host_do_not_end_the_worker(tmp_path: Path, 
         assert await app.text("pid") == pid
 
 
+CHILDREN = """
+import multiprocessing, os, signal, time
+
+def works(started):
+    started.set()
+    time.sleep(600)
+
+@app.generic_trigger("g", type="someTrigger")
+def ends_child(g):
+    fork = multiprocessing.get_context("fork")
+    started = fork.Event()
+    child = fork.Process(target=works, args=(started,), daemon=True)
+    child.start()
+    started.wait()
+    os.kill(child.pid, getattr(signal, g))
+    child.join(20)
+    code = child.exitcode
+    child.kill()
+    return str(code)
+"""
+
+
+@pytest.mark.parametrize(("signal", "code"), [("SIGTERM", "-15"), ("SIGINT", "1")])
+@pytest.mark.skipif("not hasattr(__import__('os'), 'fork')")
+async def test_signals_end_processes_that_user_code_forks(tmp_path: Path, signal: str, code: str):
+    async with running(tmp_path, CHILDREN) as app:
+        assert await app.text("ends_child", string(signal)) == code
+
+
 async def test_worker_ends_when_the_host_goes_away_even_if_user_code_hangs(tmp_path: Path):
     pool = WorkerPool(options(write_app(tmp_path, APP)))
     app = RunningApp(pool, await pool.start())
