@@ -309,6 +309,28 @@ async def test_stopping_lets_running_messages_finish(listening: Listening) -> No
     assert await listening.queues.message_count(listening.queue) == 0
 
 
+async def test_a_message_that_comes_when_the_host_stops_is_visible_at_once(listening: Listening) -> None:
+    class Late(Flaky):
+        async def get(self, queue: str, count: int, visibility: float) -> list[QueueMessage]:
+            messages = await self._queues.get(queue, count, visibility)
+            if messages:
+                listener.stop()
+                received.set()
+            return messages
+
+    async def run(message: QueueMessage, content: bytes) -> None:
+        raise AssertionError("must not run")
+
+    received = asyncio.Event()
+    await listening.queues.put(listening.queue, "next time")
+    service = Late(listening.account)
+    service.down = False
+    listener = listening.start(run, service=service, visibility_timeout=600.0)
+    await received.wait()
+    await listening.stop()
+    assert await listening.texts(listening.queue) == ["next time"]
+
+
 async def test_a_hard_stop_makes_the_message_visible_at_once(listening: Listening) -> None:
     started = asyncio.Event()
 

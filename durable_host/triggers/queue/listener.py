@@ -164,7 +164,7 @@ class QueueListener:
         if self._settlement.is_finished(message.id):
             return Fate.DELETE
         if self._stopping:
-            return Fate.RELEASE
+            return Fate.RUN
         if before_running(self.queue, message.dequeue_count, options.max_dequeue_count) is Fate.POISON:
             self._warn_of_poison(options.max_dequeue_count)
             return Fate.POISON

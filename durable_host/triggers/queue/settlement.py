@@ -55,8 +55,10 @@ class Settlement:
                 await self._move_to_poison(held)
             case Fate.HOLD:
                 await self._hide(held, HOLD_WITHOUT_POISON_QUEUE)
-            case Fate.RELEASE | Fate.RUN:
+            case Fate.RELEASE:
                 await self._hide(held, self._visibility_timeout)
+            case Fate.RUN:
+                await self.give_back(held)
 
     async def give_back(self, held: HeldMessage) -> None:
         """Visible again at once; for messages that did not run because the host stops."""
