@@ -9,8 +9,8 @@ POISON_SUFFIX = "-poison"
 
 
 class Fate(Enum):
-    """`RUN`: it is still to be run, by the next one that receives it when this host stops. `POISON`: move to the poison
-    queue. `RELEASE`: visible again after `visibilityTimeout`. `HOLD`: there can be no poison queue, so the message stays
+    """`RUN`: still to be run, by the next receiver when this host stops. `POISON`: move to the poison queue.
+    `RELEASE`: visible again after `visibilityTimeout`. `HOLD`: there can be no poison queue, so the message stays
     invisible for the rest of its hold.
     """
 
