@@ -106,6 +106,10 @@ def test_members_in_any_order_and_unknown_members_are_read() -> None:
         '"OrchestrationInstance":{"InstanceId":"a"}}}',
         '{"TaskMessage":{"Event":{"$type":"DurableTask.Core.History.EventRaisedEvent","Name":"x"},'
         '"OrchestrationInstance":{"InstanceId":""}}}',
+        '{"TaskMessage":{"Event":{"$type":"DurableTask.Core.History.EventRaisedEvent","Name":"x"},'
+        '"OrchestrationInstance":{"InstanceId":5}}}',
+        '{"TaskMessage":{"Event":{"$type":"DurableTask.Core.History.EventRaisedEvent","Name":"x"},'
+        '"OrchestrationInstance":{"InstanceId":"a"}},"Sender":{"InstanceId":"b","ExecutionId":[1]}}',
         MESSAGES[0][: len(MESSAGES[0]) // 2],
     ],
 )

@@ -69,10 +69,14 @@ def execution_context(items: Mapping[str, str] | None) -> str:
 
 
 def read_instance(raw: Any) -> OrchestrationInstance | None:
+    """Raises TypeError for IDs that are no text."""
     if not isinstance(raw, dict):
         return None
     members = cast("dict[str, Any]", raw)
-    return OrchestrationInstance(members.get("InstanceId") or "", members.get("ExecutionId"))
+    instance_id, execution_id = members.get("InstanceId") or "", members.get("ExecutionId")
+    if not isinstance(instance_id, str) or not isinstance(execution_id, str | None):
+        raise TypeError("the ID of an instance or execution is no text")
+    return OrchestrationInstance(instance_id, execution_id)
 
 
 def read_parent(raw: Any) -> ParentInstance | None:
