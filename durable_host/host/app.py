@@ -103,7 +103,7 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
     for problem in functions.errors:
         yield logging.ERROR, f"The '{problem.function}' function is in error: {problem.message}"
     for name, reason in functions.not_served.items():
-        yield logging.WARNING, f"The function '{name}' does not run here: {reason}"
+        yield logging.WARNING, f"The function '{name}' does not run here: {reason}."
     for function in functions.served:
         if function.retry is not None and function.trigger.type.lower() not in _RETRIED_TRIGGERS:
             yield (

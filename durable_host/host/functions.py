@@ -86,8 +86,8 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
         unknown = [binding.type for binding in function.bindings if not serves(binding)]
         mistake = find_mistake(function)
         if mistake is None and unknown:
-            names = ", ".join(f"'{name}'" for name in dict.fromkeys(unknown))
-            not_served[function.name] = f"The binding type(s) {names} are not served by this host."
+            names = " and no ".join(f"'{name}'" for name in dict.fromkeys(unknown))
+            not_served[function.name] = f"this host has no {names}"
         elif mistake is None:
             try:
                 function = _resolved(function, config.settings)
