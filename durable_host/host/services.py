@@ -168,10 +168,13 @@ class Services:
         await _safely(self._storage.stop())
 
     def kill(self) -> None:
-        """End worker processes at once; for a user who does not want to wait."""
+        """End worker processes, and what user code has started in them, at once."""
         for pid in self.pool.all_pids:
             with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+                if sys.platform == "win32":
+                    os.kill(pid, signal.SIGTERM)
+                else:
+                    os.killpg(pid, signal.SIGKILL)
         self._storage.kill()
 
     async def prepare(self, config: HostConfig, index: IndexResult) -> ServedApp:

@@ -66,7 +66,8 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
             for task in (starting, stopping):
                 task.cancel()
             await asyncio.gather(starting, stopping, return_exceptions=True)
-            await _within(LONGEST_STOP, services.stop(GRACE if was_up else 0.5))
+            if not await _within(LONGEST_STOP, services.stop(GRACE if was_up else 0.5)):
+                services.kill()
     finally:
         restore()
     return EXIT_STOPPED
@@ -96,12 +97,14 @@ def _import_services() -> "type[Services]":
     return Services
 
 
-async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> bool:
     try:
         async with asyncio.timeout(seconds):
             await work
     except TimeoutError:
         _log.warning("The host did not stop within %.0f s; what still runs is cut off.", seconds)
+        return False
+    return True
 
 
 def _on_signals(first: Callable[[], None], kill: Callable[[], None]) -> Callable[[], None]:

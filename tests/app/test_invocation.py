@@ -3,7 +3,9 @@
 Spec: functions-host.md, sections 2 and 6.7.
 """
 
+import contextlib
 import json
+import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -183,6 +185,40 @@ def test_at_the_end_running_invocations_may_finish_and_the_rest_is_cut_off(start
     assert host.wait_exit(10.5) == 0
     thread.join(30)
     assert len(answers) == 1
+    until(lambda: ends_of([worker]))
+
+
+ENDLESS_MATCH = """
+
+import re
+
+
+@app.route(route="match")
+def match(req: func.HttpRequest) -> str:
+    return str(re.match("(a+)+$", "a" * 60 + "b"))
+
+
+@app.route(route="pid")
+def pid(req: func.HttpRequest) -> str:
+    return str(os.getpid())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="process groups")
+def test_a_worker_that_native_code_keeps_busy_does_not_outlive_its_host(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": HEAD + ENDLESS_MATCH})
+    worker = int(host.get("/api/pid").text)
+
+    def ask() -> None:
+        with contextlib.suppress(requests.RequestException):
+            host.get("/api/match")
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    host.wait_for("Executing 'Functions.match'")
+    host.send_signal()
+    assert host.wait_exit(15) == 0
+    thread.join(30)
     until(lambda: ends_of([worker]))
 
 
