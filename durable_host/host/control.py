@@ -95,13 +95,13 @@ class Control:
         async with self._turn:
             if not self.takes_events:
                 self._services.listen()
-                await self._services.pause_durable()
+                await self._services.durable.pause()
 
     async def _go_on(self) -> None:
         async with self._turn:
             if self.takes_events:
                 app = self._services.app
-                await self._services.end_durable()
+                await self._services.durable.end()
                 self._services.take_over(await self._services.prepare(app.config, app.index))
                 await self._services.serve_durable()
                 self._services.listen()

@@ -110,7 +110,7 @@ class Reloader:
         services.listen()
         _worker_log.info(WORKER_STARTED)
         services.options.presenter.progress(f"Reloaded in {time.monotonic() - began:.1f} s: {_difference(old, app)}")
-        if left := needs_restart(old.config, config, has_durable=services.has_durable):
+        if left := needs_restart(old.config, config, has_durable=services.durable.services is not None):
             _log.warning("Restart the host to take over what has changed in %s.", _enumerated(left))
 
     async def _replace(self, config: HostConfig) -> ServedApp:

@@ -5,11 +5,8 @@ an app whose code may use it while it is imported.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
-import signal
-import sys
 import time
 from collections.abc import Awaitable, Mapping
 
@@ -22,10 +19,9 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions
 from durable_host.config.connection import Connection
 from durable_host.config.connections import ConnectionMissing
-from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.host.app import AppParts, ServedApp, report_problems, served_app
 from durable_host.host.control import Control
-from durable_host.host.durable import DurableServices
+from durable_host.host.durable_part import DurablePart
 from durable_host.host.hub import uses_sqlite
 from durable_host.host.keys import key_ring
 from durable_host.host.listeners import Listeners
@@ -40,7 +36,6 @@ from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.workers import Workers
-from durable_host.storage.errors import StorageFailed
 from durable_host.web.admin import AdminApi
 from durable_host.web.admin_host import HostRoutes, HostState
 from durable_host.web.app import DURABLE_KEY, Front
@@ -52,7 +47,6 @@ _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")
 
 WORKER_GRACE = 0.5
-WAIT_FOR_DURABLE = 30.0
 
 
 class Services:
@@ -90,8 +84,7 @@ class Services:
         )
         self._app: ServedApp | None = None
         self._storage = HostStorage(options, config.root)
-        self._durable: DurableServices | None = None
-        self._is_durable_up = asyncio.Event()
+        self.durable = DurablePart(pool, self.invoker, self._base_url, self._put_up_front)
         self._keys: KeyRing | None = None
         self._listeners = Listeners()
         self._manual = ManualInvocation()
@@ -113,10 +106,6 @@ class Services:
     @property
     def reloader(self) -> Reloader:
         return self._reloader
-
-    @property
-    def has_durable(self) -> bool:
-        return self._durable is not None
 
     async def start(self, started_at: float) -> None:
         """Come up and tell the presenter. `started_at`: reading of `time.monotonic` when the program began.
@@ -153,28 +142,20 @@ class Services:
             await asyncio.gather(self._indexing, return_exceptions=True)
         await _safely(self._reloader.stop())
         await _safely(self._control.stop())
-        ending = [self._listeners.stop(grace), self._manual.drain(grace)]
+        ending = [self._listeners.stop(grace), self._manual.drain(grace), self.durable.pause(grace)]
         if self._web is not None:
             ending.append(self._web.drain(grace))
-        if self._durable is not None:
-            ending.append(self._durable.stop(grace))
         await asyncio.gather(*(_safely(one) for one in ending))
         await _safely(self.pool.stop(WORKER_GRACE))
         if self._web is not None:
             await _safely(self._web.close())
-        if self._durable is not None:
-            await _safely(self._durable.close())
+        await _safely(self.durable.close())
         await _safely(self._accounts.close())
         await _safely(self._storage.stop())
 
     def kill(self) -> None:
         """End worker processes, and what user code has started in them, at once."""
-        for pid in self.pool.all_pids:
-            with contextlib.suppress(OSError):
-                if sys.platform == "win32":
-                    os.kill(pid, signal.SIGTERM)
-                else:
-                    os.killpg(pid, signal.SIGKILL)
+        self.pool.kill()
         self._storage.kill()
 
     async def prepare(self, config: HostConfig, index: IndexResult) -> ServedApp:
@@ -191,8 +172,7 @@ class Services:
             self.pool.adopt(workers)
         self.invoker.adopt(app.pipeline)
         self._manual.adopt(app.starts)
-        if self._durable is not None:
-            self._durable.adopt(app.functions.served, app.pipeline.function_timeout)
+        self.durable.adopt(app)
         self._app = app
         self._put_up_front()
 
@@ -200,49 +180,10 @@ class Services:
         """Start or end Durable Functions as the app wants it. Raises StorageFailed."""
         wanted = self.app.functions.use_durable and self._control.takes_events
         if not wanted:
-            await self.end_durable()
-        if not wanted or self.has_durable:
+            await self.durable.end()
             return
-        durable = DurableServices(
-            self.app.config,
-            self.app.accounts,
-            self.pool,
-            self.invoker,
-            self.app.functions.served,
-            base_url=self._base_url,
-            function_timeout=self.app.pipeline.function_timeout,
-            key=await self._keys.system_key(DURABLE_KEY) if self.options.enable_auth and self._keys else None,
-        )
-        self._durable = durable
-        try:
-            await durable.start()
-        except Exception as error:
-            await self.end_durable(0)
-            if not isinstance(error, TaskHubUnavailable):
-                raise
-            raise StorageFailed(
-                f"The task hub '{self.app.config.host.durable.hub_name}' cannot be used.",
-                cause=str(error),
-                remedy="Stop the other host, or set another 'path' in extensions.durableTask.storageProvider."
-                if uses_sqlite(self.app.config)
-                else "Check the storage account of the task hub and its connection setting.",
-            ) from error
-        self._is_durable_up.set()
-        self._put_up_front()
-
-    async def end_durable(self, grace: float = 5.0) -> None:
-        """Give running work back to the task hub and close it."""
-        durable, self._durable = self._durable, None
-        self._is_durable_up.clear()
-        if durable is not None:
-            self._put_up_front()
-            await durable.stop(grace)
-            await durable.close()
-
-    async def pause_durable(self, grace: float = 5.0) -> None:
-        """Give running work back to the task hub; clients can go on sending to it."""
-        if self._durable is not None:
-            await self._durable.stop(grace)
+        key = await self._keys.system_key(DURABLE_KEY) if self.options.enable_auth and self._keys else None
+        await self.durable.serve(self.app, key)
 
     def check_offline(self) -> None:
         """Look whether the file is there that takes the app off line."""
@@ -271,8 +212,8 @@ class Services:
         return HostWeb(config, admin, self._home, Access(keys) if self.options.enable_auth else None)
 
     def _put_up_front(self) -> None:
-        api = self._durable.api if self._durable is not None else None
-        self.front.adopt(self.app.http, api, self.app.triggers.webhook)
+        durable = self.durable.services
+        self.front.adopt(self.app.http, durable.api if durable is not None else None, self.app.triggers.webhook)
 
     def _storage_line(self) -> str | None:
         """The account of AzureWebJobsStorage; None for an app whose bindings all name another connection."""
@@ -282,7 +223,7 @@ class Services:
             return None
 
     async def _announce(self, started_at: float) -> None:
-        durable, is_on_storage = self._durable, bool(self.app.functions.connection_names)
+        durable, is_on_storage = self.durable.services, bool(self.app.functions.connection_names)
         ready = time.monotonic() - started_at
         if durable is not None and not uses_sqlite(self._config):
             is_on_storage = True
@@ -303,14 +244,7 @@ class Services:
         return self.app.config.host.http.route_prefix
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
-        """Functions of an app that has just been loaded may run before the task hub is served."""
-        if self._control.takes_events:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WAIT_FOR_DURABLE):
-                    await self._is_durable_up.wait()
-        if self._durable is None:
-            raise RuntimeError("Durable Functions do not run in this host")
-        return self._durable.payload(task_hub, connection)
+        return await self.durable.payload(task_hub, connection, may_come=self._control.takes_events)
 
     def _home(self) -> str | None:
         if self.app.config.settings.get("AzureWebJobsDisableHomepage", "").lower() == "true":

@@ -4,7 +4,11 @@ Source: spec/functions-host.md, sections 2.1 and 2.8 to 2.10.
 """
 
 import asyncio
+import contextlib
 import logging
+import os
+import signal
+import sys
 import uuid
 from collections.abc import Coroutine
 from typing import Any
@@ -98,6 +102,15 @@ class WorkerPool:
         await asyncio.gather(*self._background, return_exceptions=True)
         candidates = [self._candidate] if self._candidate is not None else []
         await asyncio.gather(*(workers.stop(grace) for workers in (self.current, *self._retiring, *candidates)))
+
+    def kill(self) -> None:
+        """End all processes, and what user code has started in them, at once."""
+        for pid in self.all_pids:
+            with contextlib.suppress(OSError):
+                if sys.platform == "win32":
+                    os.kill(pid, signal.SIGTERM)
+                else:
+                    os.killpg(pid, signal.SIGKILL)
 
     @property
     def pids(self) -> tuple[int, ...]:

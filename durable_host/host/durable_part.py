@@ -1,0 +1,95 @@
+"""Durable Functions as a part that comes and goes: an app may get its first durable function, or lose its last, while
+the host runs.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.host.app import ServedApp
+from durable_host.host.durable import DurableServices
+from durable_host.host.hub import uses_sqlite
+from durable_host.invocation.invoker import Invoker
+from durable_host.invocation.pool import WorkerPool
+from durable_host.storage.errors import StorageFailed
+
+WAIT_FOR_DURABLE = 30.0
+
+
+class DurablePart:
+    """`services` is None while there are none; `changed` is called after each change of it."""
+
+    def __init__(self, pool: WorkerPool, invoker: Invoker, base_url: str, changed: Callable[[], None]) -> None:
+        self.services: DurableServices | None = None
+        self._pool = pool
+        self._invoker = invoker
+        self._base_url = base_url
+        self._changed = changed
+        self._is_up = asyncio.Event()
+
+    async def serve(self, app: ServedApp, key: str | None) -> None:
+        """Start them, if they are not there. `key`: see DurableServices. Raises StorageFailed."""
+        if self.services is not None:
+            return
+        durable = self.services = DurableServices(
+            app.config,
+            app.accounts,
+            self._pool,
+            self._invoker,
+            app.functions.served,
+            base_url=self._base_url,
+            function_timeout=app.pipeline.function_timeout,
+            key=key,
+        )
+        try:
+            await durable.start()
+        except Exception as error:
+            await self.end(0)
+            if not isinstance(error, TaskHubUnavailable):
+                raise
+            raise StorageFailed(
+                f"The task hub '{app.config.host.durable.hub_name}' cannot be used.",
+                cause=str(error),
+                remedy="Stop the other host, or set another 'path' in extensions.durableTask.storageProvider."
+                if uses_sqlite(app.config)
+                else "Check the storage account of the task hub and its connection setting.",
+            ) from error
+        self._is_up.set()
+        self._changed()
+
+    def adopt(self, app: ServedApp) -> None:
+        """Run the durable functions of a reloaded app from now on."""
+        if self.services is not None:
+            self.services.adopt(app.functions.served, app.pipeline.function_timeout)
+
+    async def pause(self, grace: float = 5.0) -> None:
+        """Give running work back to the task hub; clients can go on sending to it."""
+        if self.services is not None:
+            await self.services.stop(grace)
+
+    async def end(self, grace: float = 5.0) -> None:
+        """Give running work back to the task hub and close it."""
+        durable, self.services = self.services, None
+        self._is_up.clear()
+        if durable is not None:
+            self._changed()
+            await durable.stop(grace)
+            await durable.close()
+
+    async def close(self) -> None:
+        """Close the hub; behind `pause`, when no function runs any more that could send to it."""
+        if self.services is not None:
+            await self.services.close()
+
+    async def payload(self, task_hub: str | None, connection: str | None, *, may_come: bool) -> str:
+        """What a durable client binding hands to user code. Where Durable Functions `may_come`, they are waited for:
+        functions of an app that has just been loaded may run before its task hub is served.
+        """
+        if may_come:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WAIT_FOR_DURABLE):
+                    await self._is_up.wait()
+        if self.services is None:
+            raise RuntimeError("Durable Functions do not run in this host")
+        return self.services.payload(task_hub, connection)
