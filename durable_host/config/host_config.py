@@ -32,6 +32,8 @@ _DEFAULT_DOCUMENT: Final = """{
 """
 _KEY_VAULT = re.compile(r"\s*@Microsoft\.KeyVault\(.*\)\s*", re.IGNORECASE | re.DOTALL)
 _INSIGHTS: Final = ("APPLICATIONINSIGHTS_CONNECTION_STRING", "APPINSIGHTS_INSTRUMENTATIONKEY")
+_RUNTIME: Final = "FUNCTIONS_WORKER_RUNTIME"
+_PYTHON: Final = "python"
 _USER_LEVEL: Final = "AzureFunctionsJobHost__logging__logLevel__Function"
 _FORCED: Final = {
     "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
@@ -137,6 +139,9 @@ def _settings(
             warnings.append(f"'{name}' is always '{value}' here; the value '{given}' is not used.")
         values[name] = value
     values.setdefault("PYTHON_ENABLE_DEBUG_LOGGING", "1")
+    runtime = AppSettings(values).get(_RUNTIME) or _PYTHON
+    if runtime.casefold() != _PYTHON:
+        warnings.append(f"{_RUNTIME} is '{runtime}'. This host serves apps in Python, and takes this one for such.")
     vaulted = [name for name, value in local.values.items() if _KEY_VAULT.fullmatch(value) and name not in present]
     warnings.extend(
         f"Unable to resolve the Key Vault reference for setting: {name} (this host does not ask Key Vault; put the "

@@ -182,8 +182,9 @@ def test_wrong_worker_runtime_and_missing_settings_file(func: Func, app: Path, m
     (app / "local.settings.json").unlink()
     found = [one for one in problems(func("doctor", "--output", "json")) if " Port: " not in one]
     assert [one.partition("|")[0] for one in found] == [
+        "warning Settings: FUNCTIONS_WORKER_RUNTIME is 'node'. This host serves apps in Python, and takes this one for "
+        "such. ",
         "warning Settings: There is no local.settings.json. ",
-        "error Settings: FUNCTIONS_WORKER_RUNTIME is 'node': apps in Python are served here. ",
     ]
 
 

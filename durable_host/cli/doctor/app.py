@@ -38,15 +38,6 @@ def configuration(root: Path) -> tuple[HostConfig | None, list[Finding]]:
     if not (root / FILE_NAME).exists():
         remedy = "func init --python writes one; the environment works too"
         result.append(findings.warning(_SETTINGS, f"There is no {FILE_NAME}.", remedy))
-    runtime = config.settings.get("FUNCTIONS_WORKER_RUNTIME")
-    if runtime is not None and runtime.lower() != "python":
-        result.append(
-            findings.problem(
-                _SETTINGS,
-                f"FUNCTIONS_WORKER_RUNTIME is '{runtime}': apps in Python are served here.",
-                "func settings add FUNCTIONS_WORKER_RUNTIME python",
-            )
-        )
     return config, result
 
 
