@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from runtime_world import App, Hosts, RecordingHub, codes, runtime_options
@@ -13,6 +14,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED
 from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.testing import VirtualClock
 
 
 async def test_chain_of_activities_completes(app: App, hosts: Hosts) -> None:
@@ -297,6 +299,44 @@ async def test_child_whose_id_is_in_use_fails_the_call(app: App, hosts: Hosts) -
     await world.until(lambda: world.hub.commits)
     await world.start("parent", "p")
     assert "already exists" in await world.output("p")
+
+
+async def test_of_two_parents_that_start_one_child_at_once_one_fails(app: App, hosts: Hosts) -> None:
+    @app.orchestrator
+    def parent(context):
+        return (yield context.call_sub_orchestrator("approval", instance_id="kid"))
+
+    class Together(RecordingHub):
+        """Delivers the first two messages for the child in one piece."""
+
+        kept: Sequence[ReceivedMessage] | None = ()
+
+        async def next_control_messages(self) -> list[ReceivedMessage]:
+            while True:
+                messages = await super().next_control_messages()
+                if self.kept is not None:
+                    self.kept = [*self.kept, *(one for one in messages if one.message.target.instance_id == "kid")]
+                    messages = [one for one in messages if one not in self.kept]
+                    if len(self.kept) == 2:
+                        messages, self.kept = [*messages, *self.kept], None
+                if messages:
+                    return messages
+
+    clock = VirtualClock()
+    world = await hosts.start(app, clock=clock, hub=Together(hosts._path, "TestHub", clock, inline=True))
+    async with clock.auto_advance():
+        for name in ("p1", "p2"):
+            await world.start("parent", name)
+        await world.until(lambda: any(commit.instance_id == "kid" for commit in world.hub.commits))
+        ended = [
+            state
+            for name in ("p1", "p2")
+            if (state := await world.client.wait_for_completion(name, 60.0, 60.0)) and state.runtime_status.is_terminal
+        ]
+        assert ["already exists" in str(state.output) for state in ended] == [True]
+        await world.client.raise_event("kid", "Approval", "1")
+        (other,) = {"p1", "p2"} - {state.instance_id for state in ended}
+        assert await world.output(other) == 1
 
 
 async def test_instance_of_another_version_waits_and_is_reported_once(app: App, hosts: Hosts) -> None:

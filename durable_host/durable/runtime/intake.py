@@ -40,7 +40,9 @@ class Intake:
         useless: list[ReceivedMessage] = []
         early: list[ReceivedMessage] = []
         for received in _newest_first(batch):
-            if started is None and await self._accepts_start(state, received):
+            if started is not None:
+                (early if _is_rival(started, received) else useless).append(received)
+            elif await self._accepts_start(state, received):
                 started = received
             else:
                 useless.append(received)
@@ -83,9 +85,15 @@ class Intake:
                 return False
 
     async def _is_newest(self, instance_id: str, event: ExecutionStarted) -> bool:
-        """Whether no client has replaced the instance since the start that `event` is."""
+        """Whether no client has replaced the instance since the start that `event` is.
+
+        An episode of the execution that was replaced may have written the row last, with a generation or time of its
+        own: the start is old when both say so.
+        """
         row = await self._hub.get_instance(instance_id, fetch_input=False, fetch_output=False)
-        return row is None or (event.generation or 0) >= (row.generation or 0)
+        if row is None:
+            return True
+        return (event.generation or 0) >= (row.generation or 0) or event.timestamp >= row.created_time
 
     def _replace(self, session: Session, state: OrchestrationState) -> OrchestrationState:
         """Begin anew: a client has replaced the execution that `state` describes."""
@@ -120,12 +128,16 @@ class Intake:
 
 def _newest_first(batch: list[ReceivedMessage]) -> list[ReceivedMessage]:
     """The start messages; of several of clients, who replaced each other's instance, the last comes first."""
-    starts = [
-        (event.generation or 0, received)
-        for received in batch
-        if isinstance(event := received.message.event, ExecutionStarted)
-    ]
-    return [received for _, received in sorted(starts, key=lambda start: -start[0])]
+    starts = [received for received in batch if isinstance(received.message.event, ExecutionStarted)]
+    return sorted(starts, key=lambda received: received.message.event.timestamp, reverse=True)
+
+
+def _is_rival(start: ReceivedMessage, other: ReceivedMessage) -> bool:
+    """Whether `other` comes from another parent, who has to be told later that the ID is in use."""
+    ours, theirs = start.message.event, other.message.event
+    assert isinstance(ours, ExecutionStarted)
+    assert isinstance(theirs, ExecutionStarted)
+    return theirs.parent_instance is not None and theirs.parent_instance != ours.parent_instance
 
 
 def _same_execution(start: ReceivedMessage, received: ReceivedMessage) -> bool:

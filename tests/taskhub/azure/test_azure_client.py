@@ -182,6 +182,33 @@ async def test_of_clients_that_create_at_once_one_wins_and_one_start_is_left(
     assert state == winners[0]
 
 
+async def test_replacement_survives_an_episode_of_an_execution_replaced_before(
+    open_azure, account: RecordingAccount
+) -> None:
+    hub = await open_azure(worker=False)
+    first = start_message("abc123", input='"first"')
+    await hub.create_instance(first, dedupe_statuses=ANY_STATE)
+    await hub.create_instance(start_message("abc123", input='"second"'), dedupe_statuses=ANY_STATE)
+    replace, late = account.tables.replace, [first.event]
+
+    async def replaced_late(*arguments: object) -> object:
+        while late:
+            event = late.pop()
+            assert isinstance(event, e.ExecutionStarted)
+            execution = str(event.orchestration_instance.execution_id)
+            update = InstanceUpdate(execution_id=execution, last_updated_time=clock.now(), started=event)
+            await write(hub, "abc123", [e.OrchestratorStarted(), event], execution_id=execution, update=update)
+        return await replace(*arguments)
+
+    account.tables.replace = replaced_late  # type: ignore[method-assign]
+    third = start_message("abc123", input='"third"')
+    created = await hub.create_instance(third, dedupe_statuses=ANY_STATE)
+    assert (created.input, created.execution_id) == ('"third"', third.target.execution_id)
+    state = await hub.get_instance("abc123")
+    assert state is not None
+    assert (state.input, state.runtime_status) == ('"third"', OrchestrationStatus.Pending)
+
+
 async def test_re_creation_survives_a_late_update_of_the_old_row(open_azure, account: RecordingAccount) -> None:
     hub = await open_azure(worker=False)
     await write(

@@ -16,6 +16,7 @@ from durable_host.durable.taskhub.azure.sender import Sender
 from durable_host.durable.taskhub.port import InstanceExists
 from durable_host.storage import Conflict, Entity, PreconditionFailed
 
+_CREATED = OrchestrationStatus.Pending
 _SELECTED = instance_rows.selection(fetch_input=False, fetch_output=False)
 
 
@@ -52,6 +53,9 @@ class Creator:
                 # Our own write, whose answer was lost.
                 row = existing
                 break
+            if not dedupe_statuses and instance_rows.read_instance(existing).runtime_status is not _CREATED:
+                # No other client: an episode of an execution that is being replaced wrote the row last.
+                continue
             await self._sender.withdraw(sent)
             _refuse(instance_id, existing, dedupe_statuses)
             return instance_rows.read_instance(existing)
