@@ -5,14 +5,13 @@ Source: spec/functions-host.md, sections 2.10 and 7.
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from durable_host.host.app_server import AppServer
 from durable_host.host.files import OFFLINE_FILE
-
-if TYPE_CHECKING:
-    from durable_host.host.services import Services
+from durable_host.web.admin_host import HostState
 
 _log = logging.getLogger("Host.Startup")
 
@@ -22,36 +21,36 @@ OFFLINE_PAGE = """<!DOCTYPE html>
 
 
 class Control:
-    """Implements `web.admin_host.HostControl`. Owns what goes on in the background."""
+    """Implements `web.admin_host.HostControl`. Owns what goes on in the background. `reload` takes the reason."""
 
-    def __init__(self, services: "Services") -> None:
-        self._services = services
+    def __init__(self, server: AppServer, state: HostState, reload: Callable[[str], None]) -> None:
+        self._server = server
+        self._state = state
+        self._reload = reload
         self._is_draining = False
         self._is_offline = False
         self._work: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
-    @property
-    def takes_events(self) -> bool:
-        return not self._is_draining and not self._is_offline
-
     def restart(self) -> None:
-        self._services.reloader.request("The host was asked to restart")
+        self._reload("The host was asked to restart")
 
     def drain(self) -> None:
         if not self._is_draining:
             self._is_draining = True
-            self._services.options.presenter.progress("The host takes no more events; what runs goes on.")
+            self._decide()
+            self._server.options.presenter.progress("The host takes no more events; what runs goes on.")
             self._spawn(self._pause())
 
     def resume(self) -> None:
         if self._is_draining:
             self._is_draining = False
-            self._services.options.presenter.progress("The host takes events again.")
+            self._decide()
+            self._server.options.presenter.progress("The host takes events again.")
             self._spawn(self._go_on())
 
     def drain_status(self) -> tuple[str, int, int]:
-        running, waiting = self._services.invoker.running, self._services.invoker.waiting
+        running, waiting = self._server.invoker.running, self._server.invoker.waiting
         if not self._is_draining:
             return "Disabled", running, waiting
         return ("InProgress" if running or waiting else "Completed"), running, waiting
@@ -72,14 +71,15 @@ class Control:
             page: bytes | None = self._file.read_bytes()
         except OSError:
             page = None
-        self._services.front.offline_page = page
+        self._server.front.offline_page = page
         offline = page is not None
         if offline == self._is_offline:
             return
         self._is_offline = offline
-        self._services.state.state = "Offline" if offline else "Running"
+        self._decide()
+        self._state.state = "Offline" if offline else "Running"
         text = f"{OFFLINE_FILE} is there: the app is off line." if offline else "The app is on line again."
-        self._services.options.presenter.progress(text)
+        self._server.options.presenter.progress(text)
         self._spawn(self._pause() if offline else self._go_on())
 
     async def stop(self) -> None:
@@ -89,22 +89,25 @@ class Control:
 
     @property
     def _file(self) -> Path:
-        return self._services.app.config.root / OFFLINE_FILE
+        return self._server.app.config.root / OFFLINE_FILE
+
+    def _decide(self) -> None:
+        self._server.takes_events = not self._is_draining and not self._is_offline
 
     async def _pause(self) -> None:
         async with self._turn:
-            if not self.takes_events:
-                self._services.listen()
-                await self._services.durable.pause()
+            if not self._server.takes_events:
+                self._server.listen()
+                await self._server.durable.pause()
 
     async def _go_on(self) -> None:
         async with self._turn:
-            if self.takes_events:
-                app = self._services.app
-                await self._services.durable.end()
-                self._services.take_over(await self._services.prepare(app.config, app.index))
-                await self._services.serve_durable()
-                self._services.listen()
+            if self._server.takes_events:
+                app = self._server.app
+                await self._server.durable.end()
+                self._server.take_over(await self._server.prepare(app.config, app.index))
+                await self._server.serve_durable()
+                self._server.listen()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

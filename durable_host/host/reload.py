@@ -9,21 +9,19 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from durable_host.config import HostConfig, load
 from durable_host.config.host_config import HOST_JSON, pinned
 from durable_host.errors import ConfigurationError, HostError
-from durable_host.host.app import ServedApp, report_problems
+from durable_host.host.app import ServedApp
+from durable_host.host.app_server import AppServer
 from durable_host.host.files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
 from durable_host.host.worker import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.workers import Workers
-
-if TYPE_CHECKING:
-    from durable_host.host.services import Services
 
 _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")
@@ -40,20 +38,21 @@ class Superseded(Exception):
 class Reloader:
     """Watches the files of the app from `start` to `stop`, and reloads it on request; one reload at a time."""
 
-    def __init__(self, services: "Services", config: HostConfig) -> None:
-        self._services = services
+    def __init__(self, server: AppServer, config: HostConfig) -> None:
+        self._server = server
         self._stopping = threading.Event()
         self._reasons: dict[str, None] = {}
         self._with_configuration = False
         self._requested = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._known_files = _watch_rules(config).file_times() if services.options.reload else {}
+        self._known_files = _watch_rules(config).file_times() if server.options.reload else {}
 
-    def start(self) -> None:
+    def start(self, check_offline: Callable[[], None]) -> None:
+        """`check_offline` looks at the file that takes the app off line; it is called when that changes."""
         self._tasks.append(asyncio.create_task(self._serve_requests()))
-        config = self._services.app.config
-        if self._services.options.reload and config.host.file_watching_enabled:
-            self._tasks.append(asyncio.create_task(self._watch(config)))
+        config = self._server.app.config
+        if self._server.options.reload and config.host.file_watching_enabled:
+            self._tasks.append(asyncio.create_task(self._watch(config, check_offline)))
 
     async def stop(self) -> None:
         """A reload that is under way is given up."""
@@ -68,13 +67,13 @@ class Reloader:
         self._with_configuration |= with_configuration
         self._requested.set()
 
-    async def _watch(self, config: HostConfig) -> None:
+    async def _watch(self, config: HostConfig, check_offline: Callable[[], None]) -> None:
         rules = _watch_rules(config)
         async for paths in changes(rules, self._known_files, self._stopping):
             names = [path.relative_to(config.root) for path in paths]
             if Path(OFFLINE_FILE) in names:
                 names.remove(Path(OFFLINE_FILE))
-                self._services.check_offline()
+                check_offline()
             if names:
                 is_configured = any(name in (Path(HOST_JSON), Path(SETTINGS_FILE)) for name in names)
                 self.request(f"{_enumerated(map(str, names))} changed", with_configuration=is_configured)
@@ -93,38 +92,37 @@ class Reloader:
                 _log.exception("The app could not be reloaded; it goes on as it was")
 
     async def _reload(self, reason: str, with_configuration: bool) -> None:
-        services, began = self._services, time.monotonic()
-        services.options.presenter.progress(f"{reason}, reloading ...")
+        server, began = self._server, time.monotonic()
+        server.options.presenter.progress(f"{reason}, reloading ...")
         try:
-            old = services.app
+            old = server.app
             config = self._configuration(old.config) if with_configuration else old.config
             app = await self._replace(config)
         except HostError as error:
             _log.error("%s", _told(error))
             return
-        report_problems(app, old)
         try:
-            await services.serve_durable()
+            await server.serve_durable()
         except HostError as error:
             _log.error("%s", _told(error))
-        services.listen()
+        server.listen()
         _worker_log.info(WORKER_STARTED)
-        services.options.presenter.progress(f"Reloaded in {time.monotonic() - began:.1f} s: {_difference(old, app)}")
-        if left := needs_restart(old.config, config, has_durable=services.durable.services is not None):
+        server.options.presenter.progress(f"Reloaded in {time.monotonic() - began:.1f} s: {_difference(old, app)}")
+        if left := needs_restart(old.config, config, has_durable=server.durable.services is not None):
             _log.warning("Restart the host to take over what has changed in %s.", _enumerated(left))
 
     async def _replace(self, config: HostConfig) -> ServedApp:
-        services = self._services
-        workers = await self._unless_superseded(services.pool.prepare(worker_options(config, services.options)))
+        server = self._server
+        workers = await self._unless_superseded(server.pool.prepare(worker_options(config, server.options)))
         if workers.index.failure is not None:
             raise workers.index.failure
         try:
-            app = await services.prepare(config, workers.index)
+            app = await server.prepare(config, workers.index)
         except BaseException:
             await workers.stop(0)
             raise
-        services.take_over(app, workers)
-        services.options.presenter.reconfigured(config.host.logging)
+        server.take_over(app, workers)
+        server.options.presenter.reconfigured(config.host.logging)
         return app
 
     async def _unless_superseded(self, loading: Coroutine[Any, Any, Workers]) -> Workers:
@@ -149,7 +147,7 @@ class Reloader:
         path = old.root / HOST_JSON
         if not path.is_file() or not path.read_text("utf-8-sig", "replace").strip():
             raise ConfigurationError(f"{HOST_JSON} is missing or empty.", code="DH1002")
-        config = load(old.root, environ=os.environ, overrides=self._services.options.overrides)
+        config = load(old.root, environ=os.environ, overrides=self._server.options.overrides)
         for warning in set(config.warnings) - set(old.warnings):
             _log.warning("%s", warning)
         return config if config.port else pinned(config, old.port)

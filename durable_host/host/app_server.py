@@ -1,0 +1,97 @@
+"""Serves one state of the app: behind the web endpoint, by its listeners, by Durable Functions. A reload puts another
+state in its place.
+"""
+
+from durable_host.bindings.accounts import Accounts
+from durable_host.bindings.blob_signals import BlobSignals
+from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.config import HostConfig, StartOptions
+from durable_host.host.app import AppParts, ServedApp, report_problems, served_app
+from durable_host.host.durable_part import DurablePart
+from durable_host.host.listeners import Listeners
+from durable_host.host.storage import HostStorage
+from durable_host.host.web import shown_host
+from durable_host.invocation.bindings import BindingRegistry
+from durable_host.invocation.invoker import Invoker
+from durable_host.invocation.metadata import IndexResult
+from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.workers import Workers
+from durable_host.web.app import DURABLE_KEY, Front
+from durable_host.web.keys import KeyRing
+from durable_host.web.manual import ManualInvocation
+
+
+class AppServer:
+    """`prepare`, then `take_over`, `serve_durable` and `listen`; again for each new state of the app.
+
+    `front` and `keys` are given before the first `take_over`. While not `takes_events`, nothing but HTTP starts a
+    function.
+    """
+
+    front: Front
+    keys: KeyRing
+
+    def __init__(self, config: HostConfig, options: StartOptions, pool: WorkerPool) -> None:
+        self.options = options
+        self.pool = pool
+        self.invoker = Invoker(pool, BindingRegistry())
+        self.base_url = f"http://{shown_host(config.address)}:{config.port}"
+        self.accounts = Accounts(config.settings)
+        self.storage = HostStorage(options, config.root)
+        self.durable = DurablePart(pool, self.invoker, self.base_url, self._put_up_front)
+        self.listeners = Listeners()
+        self.manual = ManualInvocation()
+        self.takes_events = True
+        self._app: ServedApp | None = None
+        self._parts = AppParts(
+            invoker=self.invoker,
+            accounts=self.accounts,
+            signals=QueueSignals(),
+            blob_signals=BlobSignals(),
+            client_payload=self._client_payload,
+            has_debugger=pool.has_debugger,
+        )
+
+    @property
+    def app(self) -> ServedApp:
+        """What is served now; there is something from the first `take_over` on."""
+        assert self._app is not None
+        return self._app
+
+    async def prepare(self, config: HostConfig, index: IndexResult) -> ServedApp:
+        """The app as `take_over` wants it, with its storage up; tells what does not run, and why. Raises HostError."""
+        app = served_app(self._parts, config, index)
+        report_problems(app, self._app)
+        await self.storage.ensure_for(app)
+        return app
+
+    def take_over(self, app: ServedApp, workers: Workers | None = None) -> None:
+        """Serve `app` from now on, run by `workers` (None: by the current ones). All at once: nothing is awaited, so
+        that no request meets one part of the old app and another of the new one.
+        """
+        if workers is not None:
+            self.pool.adopt(workers)
+        self.invoker.adopt(app.pipeline)
+        self.manual.adopt(app.starts)
+        self.durable.adopt(app)
+        self._app = app
+        self._put_up_front()
+
+    async def serve_durable(self) -> None:
+        """Start or end Durable Functions as the app wants it. Raises StorageFailed."""
+        if not (self.app.functions.use_durable and self.takes_events):
+            await self.durable.end()
+            return
+        key = await self.keys.system_key(DURABLE_KEY) if self.options.enable_auth else None
+        await self.durable.serve(self.app, key)
+
+    def listen(self) -> None:
+        """Have exactly the listeners of the app run; none while no events are taken."""
+        self.listeners.replace(self.app.triggers.listeners if self.takes_events else ())
+
+    def _put_up_front(self) -> None:
+        durable = self.durable.services
+        self.front.adopt(self.app.http, durable.api if durable is not None else None, self.app.triggers.webhook)
+
+    async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
+        return await self.durable.payload(task_hub, connection, may_come=self.takes_events)
