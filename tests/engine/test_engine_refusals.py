@@ -60,6 +60,8 @@ def test_an_unknown_activity_with_retries_stays_in_step_with_the_sdk(mode):
         ("orch", "INST1", "The instance ID of a sub-orchestration must be different than the instance ID of a parent"),
         ("orch", "Par", "The instance ID of a sub-orchestration must be different than the instance ID of a parent"),
         ("orch", "@a@b", "Orchestration instance ids must not start with @."),
+        ("orch", "x" * 513, "Instance ID lengths must not exceed 512 characters."),
+        ("orch", "/" * 257, "Instance ID lengths must not exceed 512 characters."),
     ],
 )
 def test_a_child_that_cannot_be_started_fails_its_task(mode, name, child, text):
@@ -81,6 +83,27 @@ def test_a_call_of_an_unknown_entity_fails_its_task(mode):
     assert world.result == (
         "The function 'nope' doesn't exist, is disabled, or is not an entity function. Additional info: The following "
         "are the known entity functions: 'counter'."
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_call_of_an_entity_whose_id_no_storage_holds_fails_its_task(mode):
+    def orch(context):
+        return (yield from caught(context, context.call_entity(df.EntityId("counter", "k" * 504), "get")))
+
+    world = run(World([orch], entities={"counter": lambda context: None}, mode=mode))
+    assert world.result == "Instance ID lengths must not exceed 512 characters."
+    assert [each.code for each in world.diagnostics] == [codes.BAD_INSTANCE_ID]
+
+
+def test_a_signal_to_an_entity_whose_id_no_storage_holds_fails_the_instance():
+    def orch(context):
+        context.signal_entity(df.EntityId("counter", "k" * 504), "add", 1)
+        yield context.call_activity("A")
+
+    world = run(World([orch], entities={"counter": lambda context: None}))
+    assert failure_of(world) == (
+        "Orchestrator function 'orch' failed: Instance ID lengths must not exceed 512 characters."
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Literal, Protocol
 
-from durable_host.durable.engine.outbound import SAME_AS_PARENT
+from durable_host.durable.engine.refusals import SAME_AS_PARENT
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     EventRaised,

@@ -17,11 +17,12 @@ from durable_host.durable.engine.decisions import (
     TaskDecision,
     TimerDecision,
 )
-from durable_host.durable.engine.entity_messages import entity_name_of, request_json, response_json
+from durable_host.durable.engine.entity_messages import request_json, response_json
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.inputs import json_string, stored_activity_input
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.refusals import Refusal, refuse_child, refuse_entity
 from durable_host.durable.model.actions import CallActivity, CallHttp, CallSubOrchestrator
 from durable_host.durable.model.events import (
     EventRaised,
@@ -42,19 +43,8 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.sdk.port import UserCode
 
 TIMER_TOO_LONG = "The Azure Storage provider supports a maximum of {days} days for time-based delays"
-SAME_AS_PARENT = (
-    "The instance ID of a sub-orchestration must be different than the instance ID of a parent orchestration."
-)
-ENTITY_LIKE_ID = "Orchestration instance ids must not start with @."
 _TIMER_SLACK = 36_000_000_000
 _FIRE_AND_FORGET = "FireAndForget"
-
-
-class Refusal(NamedTuple):
-    """A decision that was answered with a failure instead of being carried out."""
-
-    code: str
-    text: str
 
 
 class Scheduled(NamedTuple):
@@ -155,7 +145,7 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Sc
         instance_id=decision.instance_id,
         input=stored if sender.options.store_inputs else None,
     )
-    refusal = _refuse_child(decision, sender)
+    refusal = refuse_child(decision, sender.started, sender.instance.instance_id, sender.code)
     if refusal is not None:
         failed = SubOrchestrationInstanceFailed(
             timestamp=sender.now, task_scheduled_id=decision.id, reason=refusal.text
@@ -188,21 +178,6 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Sc
     return Scheduled(event, [message])
 
 
-def _refuse_child(decision: SubOrchestrationDecision, sender: Sender) -> Refusal | None:
-    name, child = decision.action.name, decision.instance_id
-    if not sender.code.has_orchestrator(name):
-        text = missing_function_text("orchestrator", name, sender.code.orchestrator_names())
-        return Refusal(codes.MISSING_FUNCTION, text)
-    if child.startswith("@"):
-        return Refusal(codes.BAD_CHILD_INSTANCE_ID, ENTITY_LIKE_ID)
-    ancestors = [sender.instance.instance_id]
-    if sender.started.parent_instance is not None:
-        ancestors.append(sender.started.parent_instance.orchestration_instance.instance_id)
-    if child.casefold() in (each.casefold() for each in ancestors):
-        return Refusal(codes.BAD_CHILD_INSTANCE_ID, SAME_AS_PARENT)
-    return None
-
-
 def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
     text = request_json(
         operation=decision.operation,
@@ -223,18 +198,17 @@ def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
         name=decision.event_name,
         input=text,
     )
-    name = entity_name_of(decision.instance_id)
-    if not sender.code.has_entity(name):
-        reason = missing_function_text("entity", name, sender.code.entity_names())
+    refusal = refuse_entity(decision, sender.code)
+    if refusal is not None:
         if decision.is_signal:
-            raise OrchestrationFault(reason)
+            raise OrchestrationFault(refusal.text)
         answer = EventRaised(
             timestamp=sender.now,
             name=decision.request_id,
-            input=response_json(json_string(reason), is_error=True),
+            input=response_json(json_string(refusal.text), is_error=True),
         )
         reply = TaskMessage(event=answer, target=sender.instance, sender=entity)
-        return Scheduled(event, [reply], Refusal(codes.MISSING_FUNCTION, reason))
+        return Scheduled(event, [reply], refusal)
     raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
     return Scheduled(event, [sender.message(raised, entity)])
 

@@ -3,7 +3,7 @@
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic, Severity
 from durable_host.durable.engine.external_events import Finding
-from durable_host.durable.engine.outbound import Refusal
+from durable_host.durable.engine.refusals import Refusal
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism
 

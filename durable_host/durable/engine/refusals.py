@@ -1,0 +1,66 @@
+"""Calls that cannot be made: of functions that do not exist, and of instances whose ID cannot be.
+
+Source: spec/task-hub-storage.md, section 2.3; spec/durable-protocol.md, section 10.
+"""
+
+import re
+from typing import NamedTuple
+
+from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.decisions import SendDecision, SubOrchestrationDecision
+from durable_host.durable.engine.entity_messages import entity_name_of
+from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.sdk.port import UserCode
+
+SAME_AS_PARENT = (
+    "The instance ID of a sub-orchestration must be different than the instance ID of a parent orchestration."
+)
+ENTITY_LIKE_ID = "Orchestration instance ids must not start with @."
+ID_TOO_LONG = "Instance ID lengths must not exceed 512 characters."
+_LONGEST_KEY = 512
+_ESCAPED_IN_KEYS = re.compile(r"[/\\#?^\x00-\x1f\x7f-\x9f]")
+
+
+class Refusal(NamedTuple):
+    """A decision that was answered with a failure instead of being carried out."""
+
+    code: str
+    text: str
+
+
+def refuse_child(
+    decision: SubOrchestrationDecision, parent: ExecutionStarted, parent_id: str, code: UserCode
+) -> Refusal | None:
+    """Why a child instance cannot be started; None when it can. `parent` is the start of its parent."""
+    name, child = decision.action.name, decision.instance_id
+    if not code.has_orchestrator(name):
+        text = missing_function_text("orchestrator", name, code.orchestrator_names())
+        return Refusal(codes.MISSING_FUNCTION, text)
+    if child.startswith("@"):
+        return Refusal(codes.BAD_INSTANCE_ID, ENTITY_LIKE_ID)
+    if _is_too_long(child):
+        return Refusal(codes.BAD_INSTANCE_ID, ID_TOO_LONG)
+    ancestors = [parent_id]
+    if parent.parent_instance is not None:
+        ancestors.append(parent.parent_instance.orchestration_instance.instance_id)
+    if child.casefold() in (each.casefold() for each in ancestors):
+        return Refusal(codes.BAD_INSTANCE_ID, SAME_AS_PARENT)
+    return None
+
+
+def refuse_entity(decision: SendDecision, code: UserCode) -> Refusal | None:
+    """Why an entity cannot be called or signalled; None when it can."""
+    name = entity_name_of(decision.instance_id)
+    if not code.has_entity(name):
+        text = missing_function_text("entity", name, code.entity_names())
+        return Refusal(codes.MISSING_FUNCTION, text)
+    if _is_too_long(decision.instance_id):
+        return Refusal(codes.BAD_INSTANCE_ID, ID_TOO_LONG)
+    return None
+
+
+def _is_too_long(instance_id: str) -> bool:
+    """Whether no table key can hold it, with the characters doubled that must not stand in one."""
+    units = len(instance_id.encode("utf-16-le", "surrogatepass")) // 2
+    return units + len(_ESCAPED_IN_KEYS.findall(instance_id)) > _LONGEST_KEY
