@@ -32,25 +32,52 @@ process.stdin.on("error", stop);
 process.stdin.resume();
 process.stdin.unref();
 
-// Azurite's database removes a batch of documents by sorting every index anew, also when the batch is one document.
-// Azurite sweeps the bodies of old messages that way, one by one, once a minute: with some thousand of them it stands
-// still for half a minute and answers nobody. One document is removed here with the database's own `remove`, which
-// takes it out of the indices in place.
-function removeSingleDocumentsInPlace() {
+// Of Azurite's database two habits are mended that make it stand still; what it answers stays the same.
+function mendDatabase() {
   let collection;
   try {
     collection = require(require.resolve("lokijs", { paths: [path.dirname(path.resolve(program))] })).Collection.prototype;
   } catch {
     return; // another version of Azurite, with another database
   }
+  removeSingleDocumentsInPlace(collection);
+  findRowsByTheNarrowerKey(collection);
+}
+
+// It removes a batch of documents by sorting every index anew, also when the batch is one document. Azurite sweeps the
+// bodies of old messages that way, one by one, once a minute: with some thousand of them it answers nobody for half a
+// minute. One document is removed here with the database's own `remove`, which takes it out of the indices in place.
+function removeSingleDocumentsInPlace(collection) {
   const removeBatch = collection.removeBatchByPositions;
   collection.removeBatchByPositions = function (positions) {
     return positions.length === 1 ? this.remove(this.data[positions[0]]) : removeBatch.call(this, positions);
   };
 }
 
+// Azurite asks for a row by RowKey and PartitionKey, in this order, and the database uses the index of the first only:
+// it then looks at every row of that RowKey. All instances of a task hub have the same RowKeys, so each read and write
+// of a row takes longer with each instance there is. Here the key that fewer rows share comes first.
+function findRowsByTheNarrowerKey(collection) {
+  const findOne = collection.findOne;
+  collection.findOne = function (query) {
+    const { PartitionKey, RowKey } = query || {};
+    const indices = this.binaryIndices;
+    if (typeof PartitionKey === "string" && typeof RowKey === "string" && indices.PartitionKey && indices.RowKey) {
+      const rows = (name) => {
+        this.ensureIndex(name);
+        const [first, last] = this.calculateRange("$eq", name, query[name]);
+        return last - first;
+      };
+      if (rows("PartitionKey") < rows("RowKey")) {
+        return findOne.call(this, { PartitionKey, ...query });
+      }
+    }
+    return findOne.call(this, query);
+  };
+}
+
 if (program.endsWith(".js")) {
-  removeSingleDocumentsInPlace();
+  mendDatabase();
   process.argv.splice(1, 2, path.resolve(program));
   require(path.resolve(program));
 } else {

@@ -1,0 +1,89 @@
+"""What `run.js` mends in the database of Azurite: asked by a program that runs in Azurite's place."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from durable_host.storage.azurite.install import find_azurite, find_node
+
+RUN = Path(__file__).parents[2] / "durable_host" / "storage" / "azurite_package" / "run.js"
+
+ROWS = """
+const Loki = require("lokijs");
+const rows = new Loki("test.db").addCollection("rows", { indices: ["PartitionKey", "RowKey"], disableMeta: true });
+let reads = 0;
+function insert(partition, row) {
+  const entry = { RowKey: row };
+  Object.defineProperty(entry, "PartitionKey", { enumerable: true, get() { reads += 1; return partition; } });
+  rows.insert(entry);
+}
+function found(PartitionKey, RowKey) {
+  reads = 0;
+  const row = rows.findOne({ RowKey, PartitionKey });
+  return { row: row === null ? null : [row.PartitionKey, row.RowKey], reads };
+}
+"""
+MANY_INSTANCES = (
+    ROWS
+    + """
+for (let i = 0; i < 2000; i += 1) { insert(`instance-${i}`, ""); insert(`instance-${i}`, "sentinel"); }
+console.log(JSON.stringify([
+  found("instance-1234", ""), found("instance-1234", "sentinel"), found("instance-1234", "other"),
+  found("nobody", ""), found("", "sentinel"),
+]));
+"""
+)
+ONE_LONG_HISTORY = (
+    ROWS
+    + """
+for (let i = 0; i < 2000; i += 1) { insert("long", i.toString(16).padStart(16, "0")); }
+insert("short", "0000000000000007");
+console.log(JSON.stringify([found("long", "0000000000000007"), found("short", "0000000000000007")]));
+"""
+)
+
+
+def run(tmp_path: Path, program: str) -> Any:
+    azurite = find_azurite(None)
+    if azurite is None or azurite.path.suffix != ".js":
+        pytest.skip("the Azurite of this machine is no JavaScript program")
+    modules = next(folder for folder in azurite.path.parents if folder.name == "node_modules")
+    (tmp_path / "node_modules").symlink_to(modules)
+    (tmp_path / "program.js").write_text(program)
+    command = [find_node().program, str(RUN), str(tmp_path / "program.js")]
+    done = subprocess.run(command, input="", capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_row_is_found_without_looking_at_all_instances(tmp_path: Path) -> None:
+    answers = run(tmp_path, MANY_INSTANCES)
+    assert [answer["row"] for answer in answers] == [
+        ["instance-1234", ""], ["instance-1234", "sentinel"], None, None, None
+    ]  # fmt: skip
+    assert max(answer["reads"] for answer in answers) < 200
+
+
+def test_a_row_is_found_without_looking_at_all_of_its_partition(tmp_path: Path) -> None:
+    answers = run(tmp_path, ONE_LONG_HISTORY)
+    assert [answer["row"] for answer in answers] == [["long", "0000000000000007"], ["short", "0000000000000007"]]
+    assert max(answer["reads"] for answer in answers) < 200
+
+
+def test_one_document_is_removed_in_place(tmp_path: Path) -> None:
+    program = (
+        ROWS
+        + """
+for (let i = 0; i < 2000; i += 1) { insert(`p${i}`, ""); }
+reads = 0;
+rows.removeBatchByPositions([1000]);
+const removing = reads;
+console.log(JSON.stringify([removing, rows.count(), found("p1000", "").row, found("p1001", "").row]));
+"""
+    )
+    reads, count, gone, there = run(tmp_path, program)
+    assert (count, gone, there) == (1999, None, ["p1001", ""])
+    assert reads < 4000
