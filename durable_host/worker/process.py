@@ -96,6 +96,7 @@ class Worker:
                 app = load_app(root, self._start["script"])
         gc.collect()
         gc.freeze()
+        gc.collect()  # so that the collector does not wait for a quarter more than what is frozen
         self._channel.send(
             {
                 "k": "indexed",
