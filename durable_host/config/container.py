@@ -7,10 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from durable_host.config.ports import LOOPBACK
+
 _MARKS: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
 _ROUTES: Final = Path("/proc/net/route")
 _FORWARDED: Final = ("REMOTE_CONTAINERS", "CODESPACES", "CI")
-_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def container_note(
@@ -20,7 +21,7 @@ def container_note(
 
     Editors that work in a container (development containers, Codespaces) forward loopback ports themselves.
     """
-    if address not in _LOOPBACK or any(environ.get(name) for name in _FORWARDED):
+    if address not in LOOPBACK or any(environ.get(name) for name in _FORWARDED):
         return None
     if not any(mark.exists() for mark in marks):
         return None

@@ -15,6 +15,9 @@ import msgspec
 
 from durable_host.errors import PortError
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Addresses that only this machine can reach."""
+
 _LISTENING = "0A"
 _NOT_OF_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 

@@ -14,6 +14,7 @@ from durable_host.bindings.durable_client import DurableClientInput, Payload
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig
+from durable_host.config.ports import LOOPBACK
 from durable_host.host.bindings import binding_registry
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.starts import manual_starts
@@ -136,7 +137,7 @@ def _explains_errors(config: HostConfig) -> bool:
     setting = config.settings.get("DURABLE_HOST_ERROR_DETAILS", "").lower()
     if setting:
         return setting in ("1", "true")
-    return config.address in ("127.0.0.1", "localhost", "::1")
+    return config.address in LOOPBACK
 
 
 def require_known_protocol(index: IndexResult) -> None:
