@@ -4,6 +4,9 @@
 service and resource and never hold keys, tokens or signatures.
 """
 
+import re
+from http import HTTPStatus
+
 from durable_host.errors import EXIT_STORAGE, HostError
 
 
@@ -72,6 +75,47 @@ def storage_error(status: int, code: str, message: str, *, after_retry: bool = F
     """The error class that belongs to an HTTP status."""
     kind = _BY_STATUS.get(status) or (StorageUnavailable if status >= 500 else StorageError)
     return kind(status, code, message, after_retry=after_retry)
+
+
+_SENTENCES = {
+    "AccountIsDisabled": "The specified account is disabled.",
+    "AuthenticationFailed": "The service could not authenticate the request: the key, signature or token is wrong.",
+    "AuthorizationFailure": "This request is not authorized to perform this operation.",
+    "AuthorizationPermissionMismatch": "This request is not authorized: the role or signature lacks a permission.",
+    "BlobAlreadyExists": "The specified blob already exists.",
+    "BlobArchived": "This operation is not permitted on an archived blob.",
+    "BlobNotFound": "The specified blob does not exist.",
+    "ConditionNotMet": "The condition of the request's If- headers is not met.",
+    "ContainerAlreadyExists": "The specified container already exists.",
+    "ContainerBeingDeleted": "The specified container is being deleted.",
+    "ContainerNotFound": "The specified container does not exist.",
+    "InsufficientAccountPermissions": "The account does not have the permission for this operation.",
+    "InvalidHeaderValue": "The value of one of the HTTP headers is not in the correct format.",
+    "InvalidInput": "One of the request inputs is not valid.",
+    "InvalidQueryParameterValue": "The value of one of the query parameters is not valid.",
+    "InvalidResourceName": "The specified resource name contains invalid characters.",
+    "InvalidUri": "The requested URI does not represent any resource on the server.",
+    "LeaseIdMismatchWithBlobOperation": "The lease ID specified did not match the lease ID for the blob.",
+    "LeaseIdMissing": "There is currently a lease on the resource, and the request has no lease ID.",
+    "OutOfRangeInput": "One of the request inputs is out of range.",
+    "QueueNotFound": "The specified queue does not exist.",
+    "ResourceNotFound": "The specified resource does not exist.",
+    "ServerBusy": "The server is currently unable to receive requests.",
+    "TableNotFound": "The specified table does not exist.",
+}
+_WORD = re.compile(r"[A-Z][A-Z0-9]+(?![a-z])|[A-Z]?[a-z0-9]+|[A-Z]")
+
+
+def sentence_for(status: int, code: str) -> str:
+    """What an answer without a text means: HEAD requests, and some proxies, give only status and error code."""
+    if known := _SENTENCES.get(code):
+        return known
+    words = " ".join(word if word.isupper() else word.lower() for word in _WORD.findall(code))
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = f"HTTP {status}"
+    return f"{words[:1].upper()}{words[1:]} ({phrase})." if words else f"The service gave no reason ({phrase})."
 
 
 def odata_literal(text: str) -> str:

@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from durable_host.storage.auth import Authorization
-from durable_host.storage.errors import StorageError, StorageUnavailable, storage_error
+from durable_host.storage.errors import StorageError, StorageUnavailable, sentence_for, storage_error
 
 Query = Sequence[tuple[str, str]]
 
@@ -149,7 +149,7 @@ class Channel:
         """The error an answer stands for. The path is named without the query string."""
         code = reply.headers.get("x-ms-error-code") or _first(_XML_CODE, reply.body) or _first(_JSON_CODE, reply.body)
         text = _first(_XML_MESSAGE, reply.body) or _first(_JSON_MESSAGE, reply.body).replace("\\n", "\n")
-        text = text.split("\n", 1)[0].strip() or "no message"
+        text = text.split("\n", 1)[0].strip() or sentence_for(reply.status, code)
         message = f"{self.service} {path}: {text}"
         return storage_error(reply.status, code or f"Http{reply.status}", message, after_retry=reply.after_retry)
 

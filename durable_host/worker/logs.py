@@ -13,6 +13,8 @@ from . import scope
 from .channel import Channel
 
 SYSTEM_PREFIXES = ("azure_functions_worker", "azure.functions")
+_POINTLESS = "Auth level is not applied to non http function app."
+"""azure-functions warns so about every app without HTTP functions, whether it sets an auth level or not."""
 
 
 class HostHandler(logging.Handler):
@@ -28,7 +30,7 @@ class HostHandler(logging.Handler):
         self._minimum_level = minimum_level
 
     def handle(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= self._minimum_level and bool(super().handle(record))
+        return record.levelno >= self._minimum_level and not _is_pointless(record) and bool(super().handle(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -39,6 +41,14 @@ class HostHandler(logging.Handler):
             self._channel.send(frame)
         except Exception:
             self.handleError(record)
+
+
+def _is_pointless(record: logging.LogRecord) -> bool:
+    return (
+        isinstance(record.msg, str)
+        and record.msg.startswith(_POINTLESS)
+        and os.path.join("azure", "functions", "decorators") in record.pathname
+    )
 
 
 def _level(number: int) -> int:

@@ -303,7 +303,7 @@ def child_completed(number: int, result: Any = None) -> SubOrchestrationInstance
     return SubOrchestrationInstanceCompleted(timestamp=START, task_scheduled_id=number, result=json.dumps(result))
 
 
-def child_failed(number: int, reason: str = "boom") -> SubOrchestrationInstanceFailed:
+def child_failed(number: int, reason: str | None = "boom") -> SubOrchestrationInstanceFailed:
     return SubOrchestrationInstanceFailed(timestamp=START, task_scheduled_id=number, reason=reason)
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import azure.durable_functions as df
 import pytest
-from engine_world import World, decided
+from engine_world import World, child_failed, decided
 
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.options import EngineOptions
@@ -39,7 +39,7 @@ def test_an_unknown_activity_fails_its_task(mode):
         "The function 'Nope' doesn't exist, is disabled, or is not an activity function. Additional info: The "
         "following are the known activity functions: 'A', 'B'."
     )
-    assert world.result == [f"{text} \n None", 2]
+    assert world.result == [f"{text} \n ", 2]
     assert [each.code for each in world.diagnostics] == [codes.MISSING_FUNCTION]
 
 
@@ -196,3 +196,25 @@ def test_the_timer_of_an_old_sdk_beyond_the_limit_fails_the_instance():
     world = World([orch])
     world.deliver(world.start("orch"))
     assert failure_of(world).endswith("supports a maximum of 6 days for time-based delays")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_output_of_a_failure_made_by_the_host_ends_with_its_reason(mode):
+    def orch(context):
+        yield context.call_activity("Nope")
+
+    world = run(World([orch], {"A": lambda value: value}, mode=mode))
+    assert world.outcomes[-1].update.output == (
+        "Orchestrator function 'orch' failed: The function 'Nope' doesn't exist, is disabled, or is not an activity "
+        "function. Additional info: The following are the known activity functions: 'A'."
+    )
+
+
+def test_a_child_that_ended_without_a_reason_does_not_fail_with_none():
+    def orch(context):
+        yield context.call_sub_orchestrator("orch", instance_id="child")
+
+    world = World([orch])
+    world.deliver(world.start("orch"))
+    outcome = world.deliver(child_failed(0, None))
+    assert outcome.update.output == "Orchestrator function 'orch' failed: No reason was given."

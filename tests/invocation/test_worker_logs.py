@@ -19,6 +19,7 @@ import asyncio, concurrent.futures, ctypes, logging, os, subprocess, sys, thread
 POOL = concurrent.futures.ThreadPoolExecutor(1)
 log = logging.getLogger("my.logger")
 logging.warning("at import")
+logging.warning("Auth level is not applied to non http function app. This one is the app's own.")
 
 @app.generic_trigger("g", type="someTrigger")
 def levels(g):
@@ -279,3 +280,9 @@ async def test_forked_child_does_not_disturb_the_pipes(tmp_path: Path, caplog: p
 )
 async def test_level_of_a_line_on_stderr(line: str, level: int):
     assert stderr_level(line) == level
+
+
+async def test_of_the_auth_level_warnings_that_of_the_sdk_is_dropped(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    async with running(tmp_path, APP):
+        told = [text for text in messages(caplog, "Host.Function.Console") if text.startswith("Auth level")]
+    assert told == ["Auth level is not applied to non http function app. This one is the app's own."]

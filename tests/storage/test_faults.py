@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from durable_host.config.connection import Connection
-from durable_host.storage import Conflict, Operation, StorageAccount, StorageUnavailable, transport
+from durable_host.storage import Conflict, InvalidRequest, Operation, StorageAccount, StorageUnavailable, transport
 from durable_host.storage.errors import explain
 
 
@@ -108,6 +108,22 @@ async def test_a_refusal_is_not_tried_again(script: Script) -> None:
             await account.queues.create("deleted")
     assert caught.value.code == "QueueBeingDeleted"
     assert script.requests == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("OutOfRangeInput", "One of the request inputs is out of range. (OutOfRangeInput, HTTP 400)"),
+        ("MD5MismatchOfBlobs", "MD5 mismatch of blobs (Bad Request). (MD5MismatchOfBlobs, HTTP 400)"),
+        (None, "The service gave no reason (Bad Request). (Http400, HTTP 400)"),
+    ],
+)
+async def test_a_refusal_without_a_body_is_told_in_a_sentence(script: Script, code: str | None, sentence: str) -> None:
+    script.answers = [answer("400 Whatever", *([f"x-ms-error-code: {code}"] if code else []))]
+    async with script.account() as account:
+        with pytest.raises(InvalidRequest) as caught:
+            await account.blobs.head("c", "b")
+    assert str(caught.value) == f"blob /devstoreaccount1/c/b: {sentence}"
 
 
 CALLS: list[Callable[[StorageAccount], object]] = [

@@ -17,6 +17,8 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 
+_NO_DETAILS = " \n "
+
 
 class Completion:
     """One way to end. `details` go to the parent only."""
@@ -68,7 +70,8 @@ class Completion:
 
 
 def failure_text(name: str, error: str) -> str:
-    return f"Orchestrator function '{name}' failed: {error}"
+    """The SDK ends the text of a failed call with a line for its details; the host's own failures have none."""
+    return f"Orchestrator function '{name}' failed: {error.removesuffix(_NO_DETAILS)}"
 
 
 def ended_by_code(name: str, ending: Ending) -> Completion:

@@ -46,6 +46,9 @@ REACTED_TO: tuple[type[HistoryEvent], ...] = (
 """Events that change anything in the SDK's executor; a live session needs no others."""
 
 
+NO_REASON = "No reason was given."
+
+
 def event_json(event: HistoryEvent) -> dict[str, Any]:
     """The event as a JSON object with all keys of its type."""
     fields = _FIELDS.get(type(event))
@@ -83,10 +86,11 @@ def _completion(event: ExecutionCompleted | ContinueAsNew) -> dict[str, Any]:
 
 
 def _task_failed(event: TaskFailed | SubOrchestrationInstanceFailed) -> dict[str, Any]:
+    """The SDK prints both texts into its exception, and would print `None` for those that are missing."""
     return {
         "TaskScheduledId": event.task_scheduled_id,
-        "Reason": event.reason,
-        "Details": event.details,
+        "Reason": NO_REASON if event.reason is None else event.reason,
+        "Details": event.details or "",
         "FailureDetails": _failure(event.failure_details),
     }
 
