@@ -1,5 +1,6 @@
 # make start   run the function app of this folder        make test   run all tests
 # make check   lint and types                             make bench  measure
+# make lock    take the newest packages that pyproject.toml allows into constraints.txt
 # PYTHON=/path/to/python3.11+ chooses the interpreter of the virtual environment.
 
 CANDIDATES := python3.13 python3.12 python3.11 python3 python
@@ -12,14 +13,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install start test check bench clean
+.PHONY: install start test check bench lock clean
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed (make PYTHON=/path/to/python)." >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
 	@touch $(STAMP)
 
 start: install
@@ -35,6 +36,12 @@ check: install
 
 bench: install
 	$(BIN)/python -m bench
+
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	{ echo "# The versions that 'make install' takes. 'make lock' writes this file."; \
+	  build/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -27,6 +27,7 @@ from durable_host.cli.interruption import Signals, Terminated, handled_signals
 from durable_host.config import HostConfig, load
 from durable_host.config.connection import Connection
 from durable_host.config.connections import resolve
+from durable_host.config.hub_place import CHOICES, SETTING
 from durable_host.errors import EXIT_INTERRUPTED, ConfigurationError, HostError, UsageError
 from durable_host.storage.azurite import AzuriteError, Mode, ensure_azurite, is_local_development
 
@@ -49,6 +50,7 @@ class CommandMissing(UsageError):
 @click.option("-p", "--port", type=click.IntRange(0, 65535), default=0, help="Port of the host (default: a free one).")
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
+@click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub lives, whatever host.json says.")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
 @click.option("--keep-hub", is_flag=True, help="Do not delete the task hub afterwards.")
@@ -91,6 +93,8 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
     hub = f"Exec{secrets.token_hex(6)}"
     with ExitStack() as cleanup:
         environ = {**os.environ, _HUB: hub}
+        if given["task_hub"]:
+            environ[SETTING] = given["task_hub"]
         config = load(root, environ=environ)
         if config.host.durable.storage.type == "sqlite":
             folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="func-exec-", ignore_cleanup_errors=True))

@@ -16,6 +16,7 @@ from durable_host.cli.colour import is_coloured
 from durable_host.cli.env_file import load_env_file
 from durable_host.cli.lines import OutputMode
 from durable_host.config import log_levels
+from durable_host.config.hub_place import CHOICES
 from durable_host.config.overrides import Overrides
 from durable_host.config.start import AzuriteMode, StartOptions
 from durable_host.errors import EXIT_STOPPED
@@ -75,6 +76,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 )
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
+@click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub lives, whatever host.json says.")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
 @click.option("--cors", metavar="ORIGINS", help="Origins that browsers may call from, separated by commas.")
@@ -125,6 +127,7 @@ def start(ctx: click.Context, **options: Any) -> int:
         cors_credentials=options["cors_credentials"],
         functions=options["functions"],
         user_log_level=options["user_log_level"],
+        task_hub=options["task_hub"],
     )
     try:
         return _run(

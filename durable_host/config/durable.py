@@ -47,6 +47,10 @@ class StorageProviderOptions(msgspec.Struct, frozen=True, kw_only=True):
     queue_client_message_encoding: str = "UTF8"
     path: str | None = None
     """`sqlite` only: the database file, relative to the app; None for the default place."""
+    stands_in_for: str | None = None
+    """The type in host.json, in lower case, when it names a service that this hub replaces (see config.hub_place)."""
+    replaced_connection_name: str | None = None
+    """The connection of that service; bindings that name it mean this hub."""
 
 
 class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):

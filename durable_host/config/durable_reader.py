@@ -9,21 +9,29 @@ from typing import Any, cast
 
 from durable_host.config import durable_notes, hub_name
 from durable_host.config.durable import DurableOptions, NotificationOptions, StorageProviderOptions, TracingOptions
+from durable_host.config.hub_place import OTHER_SERVICES, HubPlace
 from durable_host.config.section import Section
 from durable_host.errors import ConfigurationError
 
-_OTHER_PROVIDERS = {"mssql": "SQL Server", "netherite": "Netherite", "azuremanaged": "Durable Task Scheduler"}
+_DEFAULT_HUB = "TestHubName"
 
 
-def read(section: Section, lookup: Callable[[str, str], str]) -> DurableOptions:
-    """All options. `lookup(text, where)` replaces `%NAME%` by app settings; `where` is for its error."""
+def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = HubPlace()) -> DurableOptions:
+    """All options. `lookup(text, where)` replaces `%NAME%` by app settings; `where` is for its error.
+
+    `place` decides where the hub lives when host.json names a service that is not here, or the user chooses.
+    """
     concurrency = 10 * (os.cpu_count() or 1)
-    given, name = _hub_name(section, lookup)
+    provider = section.section("storageProvider")
+    storage = _storage(provider, lookup, place)
+    given, name = _hub_name(section, lookup, stands_in=storage.stands_in_for is not None)
+    if storage.stands_in_for is not None:
+        section.warnings.append(_stand_in_note(section, provider, storage, name))
     http = section.section("httpSettings")
     options = DurableOptions(
         hub_name=name,
         hub_name_is_default=not given,
-        storage=_storage(section.section("storageProvider"), lookup),
+        storage=storage,
         tracing=_tracing(section.section("tracing")),
         notifications=_notifications(section.section("notifications")),
         max_concurrent_activity_functions=_positive(section, "maxConcurrentActivityFunctions", concurrency),
@@ -68,15 +76,25 @@ def read(section: Section, lookup: Callable[[str, str], str]) -> DurableOptions:
     return options
 
 
-def _hub_name(section: Section, lookup: Callable[[str, str], str]) -> tuple[bool, str]:
+def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in: bool) -> tuple[bool, str]:
+    """Whether host.json names the hub, and its name. A hub that stands in for one of another service, which has rules
+    of its own for names, takes what can be kept of the name.
+    """
     written = section.optional_text("hubName")
     if written is None:
         try:
             site = lookup("%WEBSITE_SITE_NAME%", "")
         except ConfigurationError:
-            return False, "TestHubName"
+            return False, _DEFAULT_HUB
         return False, hub_name.repaired(site)
-    name = lookup(written, section.path("hubName"))
+    try:
+        name = lookup(written, section.path("hubName"))
+    except ConfigurationError:
+        if not stands_in:
+            raise
+        return False, _DEFAULT_HUB
+    if stands_in:
+        return True, hub_name.repaired(name)
     if (problem := hub_name.problem(name)) is not None:
         raise section.error("hubName", "", problem)
     return True, name
@@ -87,8 +105,18 @@ def _version(section: Section, lookup: Callable[[str, str], str]) -> str | None:
     return None if text is None else lookup(text, section.path("defaultVersion"))
 
 
-def _storage(section: Section, lookup: Callable[[str, str], str]) -> StorageProviderOptions:
-    provider = _provider_type(section)
+def _storage(section: Section, lookup: Callable[[str, str], str], place: HubPlace) -> StorageProviderOptions:
+    written = _provider_type(section)
+    provider = place.provider(written)
+    if written in OTHER_SERVICES:
+        # Its other settings are those of a service that is not here.
+        return StorageProviderOptions(
+            type=provider,
+            path=section.optional_text("path"),
+            stands_in_for=written,
+            replaced_connection_name=section.optional_text("connectionStringName")
+            or section.optional_text("connectionName"),
+        )
 
     def name(*keys: str) -> str | None:
         texts = [section.optional_text(key) for key in keys]
@@ -148,23 +176,35 @@ def _storage(section: Section, lookup: Callable[[str, str], str]) -> StorageProv
 
 
 def _provider_type(section: Section) -> str:
+    """`AzureStorage`, `sqlite`, or the type of another service in lower case."""
     written = section.text("type", "AzureStorage")
-    for known in ("AzureStorage", "sqlite"):
+    for known in ("AzureStorage", "sqlite", *OTHER_SERVICES):
         if written.casefold() == known.casefold():
             return known
-    remedy = (
-        'Set extensions.durableTask.storageProvider to { "type": "AzureStorage" } (Azurite locally) or '
-        '{ "type": "sqlite" } for running here, for example with the environment variable '
-        "AzureFunctionsJobHost__extensions__durableTask__storageProvider__type=AzureStorage; "
-        "host.json can keep what the deployed app needs."
+    error = section.error(
+        "type",
+        "",
+        f"Storage provider type ({written}) was not found. Available storage providers: AzureStorage, sqlite.",
     )
-    service = _OTHER_PROVIDERS.get(written.casefold())
-    if service is not None:
-        problem = f"the storage provider {service} is not served by this host."
+    raise ConfigurationError(
+        error.message,
+        remedy='Set extensions.durableTask.storageProvider to { "type": "AzureStorage" } (Azurite locally) or '
+        '{ "type": "sqlite" }.',
+        code="DH1005",
+    )
+
+
+def _stand_in_note(durable: Section, provider: Section, storage: StorageProviderOptions, name: str) -> str:
+    service = OTHER_SERVICES[storage.stands_in_for or ""]
+    if storage.type == "sqlite":
+        place, other = "in a SQLite file", "--task-hub storage keeps it in the account of AzureWebJobsStorage"
     else:
-        problem = f"Storage provider type ({written}) was not found. Available storage providers: AzureStorage, sqlite."
-    error = section.error("type", "", problem)
-    raise ConfigurationError(error.message, remedy=remedy, code="DH1005")
+        place, other = "in the account of AzureWebJobsStorage", "--task-hub sqlite keeps it in a file"
+    hub = f"its task hub is '{name}'"
+    written = durable.optional_text("hubName")
+    if written is not None and written != name:
+        hub += f" (hubName is '{written}')"
+    return f"'{provider.path('type')}' is {service}, which does not run on this machine: {hub} {place} ({other})."
 
 
 def _positive(section: Section, key: str, default: int) -> int:

@@ -12,6 +12,7 @@ import msgspec
 
 from durable_host.config import host_json, local_settings, log_levels
 from durable_host.config.host_json import HostJson
+from durable_host.config.hub_place import place_of
 from durable_host.config.local_settings import LocalSettings
 from durable_host.config.overrides import Overrides, apply, environment_overrides
 from durable_host.config.settings import AppSettings, SettingMissing, resolve_percent
@@ -79,7 +80,8 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
             raise SettingMissing(f"{HOST_JSON}: '{where}': {error.message}", remedy=error.remedy) from None
 
     user_log_level = _user_log_level(settings, overrides)
-    host = host_json.read(content, HOST_JSON, lookup, warnings, user_log_level)
+    place = place_of(settings, overrides.task_hub)
+    host = host_json.read(content, HOST_JSON, lookup, warnings, user_log_level, place)
     if overrides.functions:
         host = msgspec.structs.replace(host, functions=overrides.functions)
     cors = overrides.cors if overrides.cors is not None else local.cors or ""

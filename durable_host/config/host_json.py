@@ -11,6 +11,7 @@ import msgspec
 from durable_host.config import durable_reader, extensions, log_levels, notes, retry, suggestion
 from durable_host.config.durable import DurableOptions
 from durable_host.config.extensions import BlobOptions, HttpOptions, QueueOptions
+from durable_host.config.hub_place import HubPlace
 from durable_host.config.log_levels import LogLevels
 from durable_host.config.retry import RetryOptions
 from durable_host.config.section import Section, shown
@@ -46,6 +47,7 @@ def read(
     lookup: Callable[[str, str], str],
     warnings: list[str],
     user_log_level: str | None = None,
+    hub_place: HubPlace = HubPlace(),
 ) -> HostJson:
     """Check and type a parsed host.json. `lookup(text, where)` replaces `%NAME%` by app settings.
 
@@ -60,7 +62,7 @@ def read(
         http=extensions.read_http(sections.section("http")),
         queues=extensions.read_queues(sections.section("queues")),
         blobs=extensions.read_blobs(sections.section("blobs")),
-        durable=durable_reader.read(sections.section("durableTask"), lookup),
+        durable=durable_reader.read(sections.section("durableTask"), lookup, hub_place),
         logging=_logging(top.section("logging"), user_log_level),
         retry=retry.read(top.section("retry")) if "retry" in top else None,
         file_watching_enabled=top.boolean("fileWatchingEnabled", True),

@@ -22,6 +22,8 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     functions: tuple[str, ...] = ()
     """Names to load; empty for all."""
     user_log_level: str | None = None
+    task_hub: str | None = None
+    """Where the task hub lives: `storage` or `sqlite`."""
 
 
 def environment_overrides(environment: Iterable[tuple[str, str]]) -> list[tuple[tuple[str, ...], str]]:

@@ -5,6 +5,7 @@ import json
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
+from durable_host.config import hub_name as hub_names
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
 from durable_host.durable.api.payload import WEBHOOK_PATH
@@ -97,10 +98,16 @@ class DurableServices:
     def payload(self, task_hub: str | None, connection: str | None) -> str:
         """The text that the durable client binding hands to user code, for the hub that the binding names."""
         options = self._options
+        storage = options.storage
+        if storage.stands_in_for is not None:
+            # The binding may name the hub as the other service knows it.
+            task_hub = hub_names.repaired(task_hub) if task_hub else None
+            is_replaced = (connection or "").casefold() == (storage.replaced_connection_name or "").casefold()
+            connection = None if is_replaced else connection
         urls = ManagementUrls(
             base_url=self._base_url + WEBHOOK_PATH,
             task_hub=task_hub or options.hub_name,
-            connection=connection or options.storage.connection_name,
+            connection=connection or storage.connection_name,
             key=self._key,
         )
         base = self._rpc.base_url if self._rpc is not None else None

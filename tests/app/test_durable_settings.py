@@ -161,9 +161,6 @@ def test_the_hub_in_a_file_serves_an_app_without_storage(start_host: StartHost) 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"storageProvider": {"type": "mssql"}}, "SQL Server is not served by this host"),
-        ({"storageProvider": {"type": "Netherite"}}, "Netherite is not served by this host"),
-        ({"storageProvider": {"type": "azureManaged"}}, "Durable Task Scheduler is not served by this host"),
         ({"storageProvider": {"type": "redis"}}, r"Storage provider type \(redis\) was not found"),
         ({"maxConcurrentActivityFunctions": 0}, "MaxConcurrentActivityFunctions must be a positive integer value"),
         ({"storageProvider": {"partitionCount": 17}}, "PartitionCount must be an integer value between 1 and 16"),

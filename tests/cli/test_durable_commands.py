@@ -452,12 +452,17 @@ def test_folder_without_host_json(func: Func, folder: Path):
     assert not (folder / "host.json").exists()
 
 
-def test_provider_of_azure_alone_names_the_way_out(func: Func, folder: Path):
-    provider = {"extensions": {"durableTask": {"storageProvider": {"type": "mssql"}}}}
-    (folder / "host.json").write_text(json.dumps({"version": "2.0", **provider}))
+def test_hub_of_a_service_that_is_not_here_is_looked_for_where_the_host_keeps_it(
+    func: Func, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    provider = {"type": "azureManaged", "connectionStringName": "SCHEDULER"}
+    durable = {"hubName": "my-hub", "storageProvider": provider}
+    (folder / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"durableTask": durable}}))
+    monkeypatch.setenv("AzureWebJobsStorage", "")
     outcome = func("durable", "get-instances")
-    assert outcome.code == 3
-    assert "SQL Server is not served by this host" in outcome.err
+    assert outcome.code == 1
+    assert "There is no task hub 'myhub'" in outcome.err
+    assert "myhub.db" in outcome.err
 
 
 def test_storage_that_does_not_answer_is_named_by_its_setting(

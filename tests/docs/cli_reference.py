@@ -38,6 +38,11 @@ Without it, the first of these is used: the setting `languageWorkers__python__de
 environment named `.venv`, `venv`, `env` or `.env` in the app's folder, the Python that the host itself runs on. An
 active environment that is the host's own does not count when the app has one.
 
+**Task hub.** `--task-hub sqlite` keeps orchestrations in a file, `--task-hub storage` in the account of
+`AzureWebJobsStorage`. Without it host.json decides. Where host.json names a service that is not on this machine, such as
+the Durable Task Scheduler, the hub is in the development account, or in a file when the app does not use that account.
+Set `DURABLE_HOST_TASK_HUB` instead when `func durable` should look in the same place.
+
 **Output.** On a terminal it is `compact`: time of day, function, message. Elsewhere it is `plain`: the lines of Core
 Tools, each behind its time in UTC. With `json` each line is an object. Log records have `time`, `level`, `category` and
 `message`, and where they are known `function`, `invocationId` and `instanceId`. When the host is ready it writes one

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -69,10 +70,28 @@ def test_commands_that_are_not_run_are_these_and_have_a_reason() -> None:
     assert found == NOT_RUN
 
 
-def test_the_two_commands_of_the_readme_are_targets_of_the_makefile() -> None:
-    for command, does in (("make start", "func start"), ("make test", "-m pytest")):
-        done = subprocess.run([*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
-        assert done.stdout.strip().endswith(does)
+@pytest.mark.parametrize(("command", "does"), [("make start", "func start"), ("make test", "-m pytest")])
+@pytest.mark.parametrize("around", [{}, {"MAKELEVEL": "1", "MAKEFLAGS": "w"}, {"MAKEFLAGS": "s"}])
+def test_the_two_commands_of_the_readme_are_targets_of_the_makefile(
+    command: str, does: str, around: dict[str, str]
+) -> None:
+    """Also when the tests themselves run under make, which hands its options on and prints what it enters."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        [*command.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=True, env={**environ, **around}
+    )
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    assert lines[-1].endswith(does)
+
+
+def test_ci_types_the_command_of_the_readme_and_adds_nothing() -> None:
+    readme = next(page for page in all_pages() if page.name == "README.md")
+    commands = [each.text for block in readme.blocks if block.kind == "console" for each in block.commands()]
+    assert "make test" in commands
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    calls = [line.strip() for line in script.splitlines() if "make test" in line and not line.strip().startswith("#")]
+    assert calls[0].startswith("make test 2>&1")
+    assert "export" not in script
 
 
 def blocks_of_kind(kind: str) -> list[Block]:

@@ -21,6 +21,7 @@ from durable_host.config import AppSettings, HostConfig, hub_name, load, project
 from durable_host.config.connection import Connection
 from durable_host.config.connections import ConnectionMissing, resolve
 from durable_host.config.host_json import read as read_host_json
+from durable_host.config.hub_place import place_of
 from durable_host.config.overrides import apply, environment_overrides
 from durable_host.config.settings import resolve_percent
 from durable_host.durable.api.client import DurableClient
@@ -175,7 +176,7 @@ def _require_file(path: Path, name: str, *, create: bool) -> None:
     if not is_there(path):
         raise TaskHubMissing(
             f"There is no task hub '{name}'.",
-            cause=f"host.json says sqlite, and there is none in '{path}'.",
+            cause=f"It would be in the SQLite file '{path}', which does not exist.",
             remedy="Give its name with --task-hub-name; a host makes its hub when it starts.",
         )
 
@@ -201,5 +202,11 @@ def _config(ctx: click.Context, task_hub_name: str | None) -> HostConfig:
 def _without_app(folder: Path) -> HostConfig:
     settings = AppSettings(dict(os.environ))
     content = apply({"version": "2.0"}, environment_overrides(settings.items()))
-    host = read_host_json(content, HOST_JSON, lambda text, _: resolve_percent(text, settings), [])
+    host = read_host_json(
+        content,
+        HOST_JSON,
+        lambda text, _: resolve_percent(text, settings),
+        [],
+        hub_place=place_of(settings, None),
+    )
     return HostConfig(root=folder, settings=settings, host=host)
