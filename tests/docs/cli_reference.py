@@ -39,7 +39,7 @@ environment named `.venv`, `venv`, `env` or `.env` in the app's folder, the Pyth
 active environment that is the host's own does not count when the app has one.
 
 **Task hub.** `--task-hub sqlite` keeps orchestrations in a file, `--task-hub storage` in the account of
-`AzureWebJobsStorage`. Without it host.json decides. Where host.json names a service that is not on this machine, such as
+`AzureWebJobsStorage`. Without it host.json decides. Where host.json names a service that is not here, such as
 the Durable Task Scheduler, the hub is in the development account, or in a file when the app does not use that account.
 Set `DURABLE_HOST_TASK_HUB` instead when `func durable` should look in the same place.
 
