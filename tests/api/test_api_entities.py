@@ -42,6 +42,22 @@ async def test_dollar_is_the_empty_key(world: World) -> None:
         assert await answer.json() is None
 
 
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+async def test_only_reading_takes_the_dollar_for_the_empty_key(world: World, method: str) -> None:
+    async with world.http.request(method, f"{world.rpc}/entities/Counter/$?op=add") as answer:
+        assert answer.status == 202
+    assert len(await world.messages("@counter@$")) == 1
+    await world.put("@counter@$", RUNNING, input=_scheduler("5"))
+    async with world.http.get(f"{world.rpc}/entities/Counter/$") as answer:
+        assert answer.status == 404
+
+
+async def test_a_signal_without_a_key_is_for_the_empty_key(world: World) -> None:
+    async with world.http.post(f"{world.rpc}/entities/Counter?op=add") as answer:
+        assert answer.status == 202
+    assert len(await world.messages("@counter@")) == 1
+
+
 async def test_signal_of_the_sdk_reaches_the_entity(world: World) -> None:
     await world.sdk().signal_entity(EntityId("Counter", "Key@1"), "add", 3)
     await world.sdk().signal_entity(EntityId("Counter", "Key@1"), "reset")

@@ -1,7 +1,7 @@
 """Operations on one instance. Source: spec/durable-protocol.md, section 8.6."""
 
 import pytest
-from api_world import World
+from api_world import MAX_BODY, World, api_options, running_world
 
 from durable_host.durable.model.events import (
     EventRaised,
@@ -57,6 +57,29 @@ async def test_event_for_unknown_and_ended_instances(world: World) -> None:
         await world.sdk().raise_event("done", "E", 1)
 
 
+@pytest.mark.parametrize(
+    ("instance_id", "body", "kind", "code"),
+    [
+        ("nope", b"{", "text/plain", 404),
+        ("nope", b"{", "application/json", 404),
+        ("done", b"{", "text/plain", 410),
+        ("done", b"", "application/json", 410),
+        ("running", b"1", "text/plain", 400),
+        ("running", b"{", "application/json", 400),
+        ("nope", b"x" * (MAX_BODY + 1), "application/json", 404),
+    ],
+)
+async def test_an_event_is_refused_for_its_instance_before_its_body_is_looked_at(
+    world: World, instance_id: str, body: bytes, kind: str, code: int
+) -> None:
+    await world.put("done", OrchestrationStatus.Completed)
+    await world.put("running", OrchestrationStatus.Running)
+    url = f"{world.webhook}/instances/{instance_id}/raiseEvent/E"
+    async with world.http.post(url, data=body, headers={"Content-Type": kind}) as answer:
+        assert answer.status == code
+        assert (await answer.read() == b"") == (code != 400)
+
+
 async def test_event_body_must_be_json(world: World) -> None:
     await world.put("a", OrchestrationStatus.Running)
     url = f"{world.webhook}/instances/a/raiseEvent/E"
@@ -101,39 +124,67 @@ async def test_resume_of_a_suspended_instance(world: World) -> None:
     assert event.reason == "go on"
 
 
-@pytest.mark.parametrize("operation", ["terminate", "suspend", "resume", "rewind"])
+_STATES = tuple(OrchestrationStatus)
+_GONE = {OrchestrationStatus.Completed, OrchestrationStatus.Failed, OrchestrationStatus.Terminated,
+         OrchestrationStatus.Canceled}  # fmt: skip
+
+
+def expected(operation: str, status: OrchestrationStatus) -> int:
+    if operation == "rewind":
+        return 202 if status is OrchestrationStatus.Failed else 412
+    if operation == "restart?restartWithNewInstanceId=false":
+        return 202 if status in _GONE else 409
+    return 202 if operation == "restart" or status not in _GONE else 410
+
+
+@pytest.mark.parametrize("status", _STATES, ids=lambda status: status.name)
+@pytest.mark.parametrize(
+    "operation",
+    ["suspend", "resume", "terminate", "raiseEvent/E", "rewind", "restart",
+     "restart?restartWithNewInstanceId=false"],
+)  # fmt: skip
+async def test_each_operation_has_an_answer_in_each_state(
+    world: World, operation: str, status: OrchestrationStatus
+) -> None:
+    await world.put("a", status)
+    async with world.http.post(f"{world.rpc}/instances/a/{operation}", json=1) as answer:
+        assert answer.status == expected(operation, status)
+        if answer.status == 412:
+            assert await answer.json() == (
+                f'This orchestration has status {status.name}, but only orchestrations in the "Failed" state can be '
+                "rewound."
+            )
+        elif answer.status in (202, 410) and "restart" not in operation:
+            assert await answer.read() == b""
+
+
+@pytest.mark.parametrize("operation", ["terminate", "suspend", "resume", "raiseEvent/E"])
 async def test_unknown_instance_is_404(world: World, operation: str) -> None:
-    async with world.http.post(f"{world.rpc}/instances/nope/{operation}") as answer:
+    async with world.http.post(f"{world.rpc}/instances/nope/{operation}", json=1) as answer:
         assert answer.status == 404
         assert await answer.read() == b""
 
 
-@pytest.mark.parametrize("operation", ["terminate", "suspend", "resume", "rewind"])
-async def test_ended_instance_is_410(world: World, operation: str) -> None:
-    await world.put("a", OrchestrationStatus.Completed)
-    async with world.http.post(f"{world.rpc}/instances/a/{operation}") as answer:
-        assert answer.status == 410
-        assert await answer.read() == b""
+async def test_rewind_of_an_unknown_instance_names_it(world: World) -> None:
+    async with world.http.post(f"{world.rpc}/instances/nope/rewind") as answer:
+        assert answer.status == 404
+        assert await answer.json() == 'No orchestration with instance ID "$nope" found.'
+    with pytest.raises(Exception, match="No instance with ID nope found"):
+        await world.sdk().rewind("nope", "x")
 
 
-@pytest.mark.parametrize(
-    ("operation", "status", "text"),
-    [
-        ("suspend", OrchestrationStatus.Suspended,
-         "Cannot suspend the orchestration instance a because instance is in the Suspended state."),
-        ("resume", OrchestrationStatus.Running,
-         "Cannot resume the orchestration instance a because instance is in the Running state."),
-        ("rewind", OrchestrationStatus.Running,
-         "The rewind operation is only supported on failed orchestration instances."),
-    ],
-)  # fmt: skip
-async def test_wrong_state_is_500_with_a_text(
-    world: World, operation: str, status: OrchestrationStatus, text: str
-) -> None:
-    await world.put("a", status)
-    async with world.http.post(f"{world.rpc}/instances/a/{operation}") as answer:
-        assert answer.status == 500
-        assert (await answer.json())["ExceptionMessage"] == text
+async def test_sdk_tells_why_a_running_instance_is_not_rewound(world: World) -> None:
+    await world.put("a", OrchestrationStatus.Running)
+    with pytest.raises(Exception, match='has status Running, but only orchestrations in the "Failed" state'):
+        await world.sdk().rewind("a", "x")
+
+
+async def test_resume_right_after_suspend_is_accepted_and_comes_second(world: World) -> None:
+    await world.put("a", OrchestrationStatus.Running)
+    await world.sdk().suspend("a", "wait")
+    await world.sdk().resume("a", "go on")
+    sent = [type(event) for event in await world.messages("a")]
+    assert sent[-2:] == [ExecutionSuspended, ExecutionResumed]
 
 
 async def test_rewind_of_a_failed_instance(world: World) -> None:
@@ -158,7 +209,7 @@ async def test_restart_with_the_same_id_needs_an_ended_instance(world: World) ->
     url = f"{world.rpc}/instances/a/restart?restartWithNewInstanceId=false"
     async with world.http.post(url) as answer:
         assert answer.status == 409
-        assert await answer.json() == {"Message": "A non-terminal instance with this instance ID already exists."}
+        assert (await answer.json())["Message"] == "A non-terminal instance with this instance ID already exists."
     await world.put("a", OrchestrationStatus.Failed)
     async with world.http.post(url) as answer:
         assert answer.status == 202
@@ -166,8 +217,17 @@ async def test_restart_with_the_same_id_needs_an_ended_instance(world: World) ->
     assert isinstance((await world.messages("a"))[-1], ExecutionStarted)
 
 
+async def test_restart_replaces_a_running_instance_when_host_json_says_so() -> None:
+    async with running_world(options=api_options(overridable_existing_instance_states="AnyState")) as world:
+        await world.put("a", OrchestrationStatus.Running)
+        url = f"{world.rpc}/instances/a/restart?restartWithNewInstanceId=false"
+        async with world.http.post(url) as answer:
+            assert answer.status == 202
+
+
 async def test_restart_of_an_unknown_instance_is_an_argument_error(world: World) -> None:
     async with world.http.post(f"{world.rpc}/instances/nope/restart") as answer:
         assert answer.status == 400
-        text = (await answer.json())["ExceptionMessage"]
-        assert text == "InstanceId does not match a valid orchestration instance."
+        body = await answer.json()
+    assert body["Message"] == "InstanceId does not match a valid orchestration instance."
+    assert body["ExceptionMessage"] == "No instance with ID 'nope' was found. (Parameter 'instanceId')"

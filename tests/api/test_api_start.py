@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import urllib.parse
 
 import pytest
 import yarl
 from api_world import MAX_BODY, World, api_options, running_world
 
+from durable_host.durable.api.start_route import LONGEST_WAIT
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.status import OrchestrationStatus
 
@@ -95,6 +97,53 @@ async def test_blanks_and_other_letters_are_good_in_ids(world: World) -> None:
     async with world.http.post(f"{world.rpc}/orchestrators/Orch/a b ä;%") as answer:
         assert (await answer.json())["id"] == "a b ä;%"
     assert await world.client.get("a b ä;%") is not None
+
+
+ODD_IDS = ["a b", "äöü ☃", "100%", "50%25", "a+b", "a;b=c", "a&b", "a:b'c\"<|{", "~a!*()"]
+
+
+@pytest.mark.parametrize("instance_id", ODD_IDS)
+async def test_each_url_of_an_odd_id_works_as_it_is(world: World, instance_id: str) -> None:
+    quoted = urllib.parse.quote(instance_id, safe="")
+    url = yarl.URL(f"{world.webhook}/orchestrators/Orch/{quoted}", encoded=True)
+    async with world.http.post(url) as answer:
+        told = await answer.json()
+        assert told["id"] == instance_id
+        assert answer.headers["Location"] == told["statusQueryGetUri"]
+    assert all(f"/instances/{quoted}" in uri for name, uri in told.items() if name != "id")
+
+    async def follow(method: str, name: str) -> int:
+        uri = yarl.URL(told[name].replace("{eventName}", "E").replace("{text}", "x"), encoded=True)
+        async with world.http.request(method, uri, json=1) as answer:
+            if "Location" in answer.headers:
+                assert answer.headers["Location"].isascii()
+            return answer.status
+
+    assert await follow("GET", "statusQueryGetUri") == 202
+    assert await follow("POST", "sendEventPostUri") == 202
+    assert await follow("POST", "suspendPostUri") == 202
+    assert await follow("POST", "resumePostUri") == 202
+    assert await follow("POST", "terminatePostUri") == 202
+    assert await follow("POST", "restartPostUri") == 202
+    await world.put(instance_id, OrchestrationStatus.Failed)
+    assert await follow("DELETE", "purgeHistoryDeleteUri") == 200
+
+
+async def test_urls_of_a_restart_are_encoded(world: World) -> None:
+    await world.put("ä b", OrchestrationStatus.Failed)
+    async with world.http.post(f"{world.rpc}/instances/ä b/restart?restartWithNewInstanceId=false") as answer:
+        told = await answer.json()
+        assert told["id"] == "ä b"
+        assert "/instances/%C3%A4%20b?" in told["statusQueryGetUri"]
+        assert answer.headers["Location"] == told["statusQueryGetUri"]
+
+
+@pytest.mark.parametrize("instance_id", ODD_IDS[:3] + ODD_IDS[4:])
+async def test_urls_that_the_sdk_makes_of_odd_ids_can_be_followed(world: World, instance_id: str) -> None:
+    await world.put(instance_id, OrchestrationStatus.Running)
+    told = world.sdk().create_http_management_payload(instance_id)
+    async with world.http.get(told["statusQueryGetUri"]) as answer:
+        assert (await answer.json())["instanceId"] == instance_id
 
 
 async def test_unknown_orchestrator_lists_the_known_ones(world: World) -> None:
@@ -198,6 +247,29 @@ async def test_waiting_start_of_a_failing_instance_answers_its_status(world: Wor
     assert answer.status == code
     assert (await answer.json())["runtimeStatus"] == "Failed"
     answer.release()
+
+
+async def test_a_wait_ends_with_the_connection_of_its_caller(world: World) -> None:
+    url = f"{world.webhook}/orchestrators/Orch/w?timeout=2000000000&pollingInterval=1"
+    request = asyncio.ensure_future(world.http.post(url))
+    while not world.live._waiting:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    request.cancel()
+    while world.live._waiting:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
+async def test_a_wait_has_a_longest_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, float, float]] = []
+
+    async def wait(instance_id: str, timeout: float, interval: float) -> None:
+        asked.append((instance_id, timeout, interval))
+
+    monkeypatch.setattr(world.client, "wait_for_completion", wait)
+    url = f"{world.webhook}/orchestrators/Orch/w?timeout=2000000000&pollingInterval=1000000000"
+    async with world.http.post(url) as answer:
+        assert answer.status == 202
+    assert asked == [("w", LONGEST_WAIT, LONGEST_WAIT)]
 
 
 async def test_polling_interval_above_the_timeout_is_refused_after_the_start(world: World) -> None:

@@ -193,7 +193,8 @@ async def end_of(hub: TaskHub, instance_id: str) -> None:
     )
 
 
-def test_suspend_and_resume_send_their_messages(func: Func, app: Path):
+def test_suspend_and_resume_send_their_messages(func: Func, app: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("durable_host.cli.durable.suspend_resume._PATIENCE", 0.0)
     start(func, "one", "two")
     assert func("durable", "resume", "--id", "one").code == 1
     outcome = func("durable", "suspend", "--id", "one", "--reason", "holiday")
@@ -203,7 +204,8 @@ def test_suspend_and_resume_send_their_messages(func: Func, app: Path):
     assert event.reason == "holiday"
 
 
-def test_suspended_instance_is_resumed(func: Func, app: Path):
+def test_suspended_instance_is_resumed(func: Func, app: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("durable_host.cli.durable.suspend_resume._PATIENCE", 0.0)
     start(func, "one")
     serve(app, first_episodes(OrchestrationStatus.Suspended))
     assert func("durable", "suspend", "--id", "one").code == 1

@@ -176,6 +176,18 @@ async def test_suspend_holds_events_until_resume(app: App, hosts: Hosts) -> None
     assert await world.output("a") == "yes"
 
 
+async def test_suspend_and_resume_sent_at_once_leave_the_instance_running(app: App, hosts: Hosts) -> None:
+    world = await hosts.start(app)
+    await world.start("approval", "a")
+    await world.until(lambda: world.hub.commits)
+    await world.client.resume("a", "it runs already")
+    await world.client.suspend("a", "pause")
+    await world.client.suspend("a", "pause, twice")
+    await world.client.resume("a", "go")
+    await world.client.raise_event("a", "Approval", '"yes"')
+    assert await world.output("a") == "yes"
+
+
 async def test_terminate_ends_a_running_instance(app: App, hosts: Hosts) -> None:
     world = await hosts.start(app)
     await world.start("approval", "a")

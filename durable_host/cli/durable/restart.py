@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from durable_host.cli.durable import errors, options
+from durable_host.cli.durable import options
 from durable_host.cli.durable.session import HubSession, run
 
 
@@ -17,8 +17,6 @@ def restart(ctx: click.Context, instance_id: str, same_id: bool, **given: Any) -
     """Start the orchestrator of an instance again with the same input, as a new instance."""
 
     async def work(session: HubSession) -> None:
-        if await session.client.get(instance_id, fetch_input=False, fetch_output=False) is None:
-            raise errors.missing(instance_id)
         started = await session.client.restart(instance_id, with_new_id=not same_id)
         session.say(f"Restarted '{instance_id}'. Instance ID: '{started}'.", restarted=instance_id, instanceId=started)
 

@@ -8,7 +8,7 @@ from durable_host.cli.durable import options
 from durable_host.cli.durable.errors import NotPossible
 from durable_host.cli.durable.session import HubSession, run
 from durable_host.cli.durable.waiting import until
-from durable_host.durable.api.errors import InstanceEnded, WrongState
+from durable_host.durable.api.errors import NotFailed
 from durable_host.durable.model.status import OrchestrationStatus
 
 _PATIENCE = 3.0
@@ -26,7 +26,7 @@ def rewind(ctx: click.Context, instance_id: str, reason: str | None, **given: An
         before = await session.client.get(instance_id, fetch_input=False, fetch_output=False)
         try:
             await session.client.rewind(instance_id, reason)
-        except (InstanceEnded, WrongState) as error:
+        except NotFailed as error:
             raise NotPossible(
                 "Orchestration instance not rewound. Must have a status of 'Failed', or an EventType of 'TaskFailed' "
                 "or 'SubOrchestrationInstanceFailed' to be rewound.",

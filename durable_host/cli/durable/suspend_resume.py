@@ -1,11 +1,18 @@
 """`func durable suspend` and `func durable resume`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from durable_host.cli.durable import options
+from durable_host.cli.durable.errors import NotPossible
 from durable_host.cli.durable.session import HubSession, run
+from durable_host.cli.durable.waiting import until
+from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.status import OrchestrationStatus
+
+_PATIENCE = 3.0
 
 
 @click.command()
@@ -17,6 +24,7 @@ def suspend(ctx: click.Context, instance_id: str, reason: str | None, **given: A
     """Make an instance pause: events and results are kept until it is resumed."""
 
     async def work(session: HubSession) -> None:
+        await _require(session, instance_id, "suspend", lambda state: not _is_suspended(state))
         await session.client.suspend(instance_id, reason)
         session.say(f"Sent a suspension message to instance '{instance_id}'.", instanceId=instance_id)
 
@@ -32,7 +40,28 @@ def resume(ctx: click.Context, instance_id: str, reason: str | None, **given: An
     """Make a paused instance go on."""
 
     async def work(session: HubSession) -> None:
+        await _require(session, instance_id, "resume", _is_suspended)
         await session.client.resume(instance_id, reason)
         session.say(f"Sent a resumption message to instance '{instance_id}'.", instanceId=instance_id)
 
     run(ctx, given, work)
+
+
+async def _require(
+    session: HubSession, instance_id: str, operation: str, accepts: Callable[[InstanceState], bool]
+) -> None:
+    """Give a message that was sent just before some time to reach the instance. Raises NotPossible."""
+
+    def has_settled(state: InstanceState) -> bool:
+        return accepts(state) or state.runtime_status.is_terminal
+
+    state = await until(session.client, instance_id, has_settled, _PATIENCE)
+    if state is not None and not has_settled(state):
+        raise NotPossible(
+            f"Cannot {operation} the orchestration instance {instance_id} because instance is in the "
+            f"{state.runtime_status.name} state."
+        )
+
+
+def _is_suspended(state: InstanceState) -> bool:
+    return state.runtime_status is OrchestrationStatus.Suspended

@@ -13,7 +13,7 @@ import msgspec
 from durable_host.clock import Clock
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api.entities import EntityClient
-from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound, InvalidArgument, NotTerminal, WrongState
+from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound, NotFailed, NotTerminal
 from durable_host.durable.api.identifiers import can_exist, check_instance_id, unknown_function
 from durable_host.durable.api.paging import query_page
 from durable_host.durable.model.events import (
@@ -34,7 +34,7 @@ from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.waiting import wait_for_event
 from durable_host.durable.sdk.port import UserCode
-from durable_host.durable.taskhub.port import InstanceExists, TaskHub
+from durable_host.durable.taskhub.port import TaskHub
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _PURGED_AT_ONCE = 4
@@ -125,8 +125,16 @@ class DurableClient:
 
     async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:
         """Raises `InstanceNotFound`, `InstanceEnded`. `data` is JSON text; absent data is the text `null`."""
+        await self.require_unended(instance_id)
+        await self.send_event(instance_id, name, data)
+
+    async def require_unended(self, instance_id: str) -> None:
+        """Check that the instance takes events. Raises `InstanceNotFound`, `InstanceEnded`."""
         if not self._live.is_open(instance_id):
             await self._running(instance_id)
+
+    async def send_event(self, instance_id: str, name: str, data: str | None) -> None:
+        """The second half of `raise_event`, after `require_unended`."""
         await self._send(instance_id, EventRaised(timestamp=self._clock.now(), name=name, input=data or "null"))
 
     async def terminate(self, instance_id: str, reason: str | None) -> None:
@@ -135,40 +143,34 @@ class DurableClient:
         await self._send(instance_id, ExecutionTerminated(timestamp=self._clock.now(), input=reason))
 
     async def suspend(self, instance_id: str, reason: str | None) -> None:
-        """Raises `InstanceNotFound`, `InstanceEnded`, `WrongState` (suspended already)."""
-        state = await self._running(instance_id)
-        if state.runtime_status is OrchestrationStatus.Suspended:
-            raise _cannot("suspend", state)
+        """Raises `InstanceNotFound`, `InstanceEnded`. No effect on an instance that is suspended already."""
+        await self._running(instance_id)
         await self._send(instance_id, ExecutionSuspended(timestamp=self._clock.now(), reason=reason))
 
     async def resume(self, instance_id: str, reason: str | None) -> None:
-        """Raises `InstanceNotFound`, `InstanceEnded`, `WrongState` (not suspended)."""
-        state = await self._running(instance_id)
-        if state.runtime_status is not OrchestrationStatus.Suspended:
-            raise _cannot("resume", state)
+        """Raises `InstanceNotFound`, `InstanceEnded`.
+
+        The status is not looked at: a suspension that was sent before may not have reached the instance yet, and
+        the messages are worked on in the order in which they were sent. No effect on an instance that runs.
+        """
+        await self._running(instance_id)
         await self._send(instance_id, ExecutionResumed(timestamp=self._clock.now(), reason=reason))
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
-        """Raises `InstanceNotFound`, `InstanceEnded`, `WrongState` (running)."""
+        """Raises `InstanceNotFound`, `NotFailed`."""
         state = await self._existing(instance_id)
         if state.runtime_status is not OrchestrationStatus.Failed:
-            if state.runtime_status.is_terminal:
-                raise InstanceEnded(instance_id, state.runtime_status)
-            raise WrongState("The rewind operation is only supported on failed orchestration instances.")
+            raise NotFailed(state.runtime_status)
         await self.hub.rewind(instance_id, reason)
 
     async def restart(self, instance_id: str, *, with_new_id: bool = True) -> str:
         """Start the same orchestrator with the same input; returns the ID of the new instance.
 
-        Raises `InvalidArgument` (unknown ID), `InstanceExists` (same ID, still running), and what `start` raises.
+        Raises `InstanceNotFound`, `InstanceExists` (same ID, and it must not be replaced), and what `start` raises.
         """
-        state = await self.get(instance_id)
-        if state is None:
-            raise InvalidArgument("InstanceId does not match a valid orchestration instance.")
+        state = await self._existing(instance_id, fetch_input=True)
         if with_new_id:
             return await self.start(state.name, input=state.input)
-        if not state.runtime_status.is_terminal:
-            raise InstanceExists(instance_id, state.runtime_status)
         return await self.start(state.name, instance_id=instance_id, input=state.input)
 
     async def purge(self, instance_id: str) -> bool:
@@ -240,24 +242,16 @@ class DurableClient:
             return state
         return msgspec.structs.replace(state, last_updated_time=updated)
 
-    async def _existing(self, instance_id: str) -> InstanceState:
-        state = await self.get(instance_id, fetch_input=False, fetch_output=False)
+    async def _existing(self, instance_id: str, *, fetch_input: bool = False) -> InstanceState:
+        state = await self.get(instance_id, fetch_input=fetch_input, fetch_output=False)
         if state is None:
             raise InstanceNotFound(instance_id)
         return state
 
-    async def _running(self, instance_id: str) -> InstanceState:
+    async def _running(self, instance_id: str) -> None:
         state = await self._existing(instance_id)
         if state.runtime_status.is_terminal:
             raise InstanceEnded(instance_id, state.runtime_status)
-        return state
 
     async def _send(self, instance_id: str, event: HistoryEvent) -> None:
         await self.hub.send(TaskMessage(event, OrchestrationInstance(instance_id)))
-
-
-def _cannot(operation: str, state: InstanceState) -> WrongState:
-    return WrongState(
-        f"Cannot {operation} the orchestration instance {state.instance_id} because instance is in the "
-        f"{state.runtime_status.name} state."
-    )

@@ -25,12 +25,15 @@ async def get_entity(call: Call, name: str, key: str) -> web.Response:
 
 async def list_entities(call: Call, name: str | None) -> web.Response:
     fetch_state = call.query.flag("fetchState", False)
+    top = call.query.page_size("top", 100)
+    if top == 0:
+        return answers.json_answer([])
     query = EntityQuery(
         name=name,
-        last_operation_from=call.query.time("lastOperationTimeFrom"),
-        last_operation_to=call.query.time("lastOperationTimeTo"),
+        last_operation_from=call.query.time_filter("lastOperationTimeFrom"),
+        last_operation_to=call.query.time_filter("lastOperationTimeTo"),
         fetch_state=fetch_state,
-        top=call.query.page_size("top", 100),
+        top=top,
         continuation_token=call.request.headers.get(CONTINUATION_HEADER) or None,
     )
     page = await call.client.entities.query(query)

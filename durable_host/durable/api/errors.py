@@ -41,8 +41,14 @@ class InstanceEnded(ClientError):
         self.status = status
 
 
-class WrongState(ClientError):
-    """The instance is not in a state that allows the operation; the text says which."""
+class NotFailed(ClientError):
+    """Only an instance that has failed can be rewound."""
+
+    def __init__(self, status: OrchestrationStatus) -> None:
+        super().__init__(
+            f'This orchestration has status {status.name}, but only orchestrations in the "Failed" state can be '
+            "rewound."
+        )
 
 
 class NotTerminal(ClientError):

@@ -14,7 +14,7 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import answers, entity_route, operation_route, start_route, status_route
 from durable_host.durable.api.call import BodyTooLarge, Call, Face
 from durable_host.durable.api.client import DurableClient
-from durable_host.durable.api.errors import ClientError, InvalidArgument
+from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument
 from durable_host.durable.api.payload import RPC_PATH, WEBHOOK_PATH, ManagementUrls
 from durable_host.durable.api.query import QueryParameters
 from durable_host.durable.taskhub.port import InstanceExists, TaskHubUnavailable
@@ -69,6 +69,10 @@ class DurableHttpApi:
             return await _route(call, request.method, segments)
         except BodyTooLarge:
             return answers.error(413, f"The body is longer than {self._max_body} bytes.")
+        except InstanceNotFound:
+            return answers.empty(404)
+        except InstanceEnded:
+            return answers.empty(410)
         except InstanceExists as exists:
             return answers.error(409, str(exists))
         except InvalidArgument as error:
@@ -99,7 +103,7 @@ class DurableHttpApi:
             client=self._client_of(hub, connection),
             query=query,
             urls=urls,
-            url=origin + str(request.rel_url),
+            url=origin + request.rel_url.raw_path_qs,
             max_body=self._max_body if face == "webhook" else None,
         )
 
@@ -166,6 +170,7 @@ _PATTERNS = (
     _Pattern("DELETE", ("instances",), status_route.purge_by_filter),
     _Pattern("DELETE", ("instances", None), status_route.purge_one),
     _Pattern("POST", ("instances", None, "restart"), operation_route.restart),
+    _Pattern("POST", ("instances", None, "rewind"), operation_route.rewind),
     _Pattern("GET", ("entities",), _list_entities),
     _Pattern("GET", ("entities", None), _list_entities),
     _Pattern("GET", ("entities", None, None), entity_route.get_entity),

@@ -25,7 +25,7 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
         return self._of(instance_id, "")
 
     def all_of(self, instance_id: str, *, with_rewind: bool) -> dict[str, str]:
-        """The management URLs with `id` first, for an ID that is put in as it is."""
+        """The management URLs, with the ID as it is in `id` first. In the URLs it is percent-encoded."""
         urls = {
             "id": instance_id,
             "statusQueryGetUri": self.status(instance_id),
@@ -57,7 +57,8 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
     def _of(self, instance_id: str, operation: str, query: str = "") -> str:
         common = f"taskHub={quote(self.task_hub, safe='')}&connection={quote(self.connection, safe='')}"
         parts = [part for part in (query, common, self._key()) if part]
-        return f"{self.base_url}/instances/{instance_id}{operation}?{'&'.join(parts)}"
+        encoded = quote(instance_id, safe="", errors="replace")
+        return f"{self.base_url}/instances/{encoded}{operation}?{'&'.join(parts)}"
 
     def _key(self) -> str:
         return f"code={quote(self.key, safe='')}" if self.key else ""

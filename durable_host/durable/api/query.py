@@ -3,20 +3,20 @@
 Source: spec/durable-protocol.md, sections 8.1 to 8.5.
 """
 
+import logging
 import math
-import re
 from collections.abc import Iterable, Mapping
 
 from durable_host.durable.api.errors import InvalidArgument
-from durable_host.durable.model import timestamp
+from durable_host.durable.api.query_time import read_time
 from durable_host.durable.model.status import OrchestrationStatus
 
-_SHORT_OFFSET = re.compile(r" (\d\d:?\d\d)$")
+_log = logging.getLogger("Host.Triggers.DurableTask")
 _MAX_INT32 = 2**31 - 1
 
 
 class QueryParameters:
-    """The query of one request; every getter raises `InvalidArgument` for a value it cannot read."""
+    """The query of one request. A parameter that is given twice has both values, joined with a comma."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         values: dict[str, list[str]] = {}
@@ -25,9 +25,8 @@ class QueryParameters:
         self._values: Mapping[str, list[str]] = values
 
     def text(self, name: str) -> str | None:
-        """The first value, or None."""
         values = self._values.get(name.lower())
-        return values[0] if values else None
+        return ",".join(values) if values else None
 
     def flag(self, name: str, default: bool) -> bool:
         """`true` or `false` in any case; anything else is the default, as in the reference."""
@@ -35,18 +34,23 @@ class QueryParameters:
         return value == "true" if value in ("true", "false") else default
 
     def page_size(self, name: str, default: int) -> int:
+        """0 or more. What cannot be read as a number is not obeyed. Raises `InvalidArgument` for a negative one."""
         value = self.text(name)
-        if not value:
+        if not value or not value.strip():
             return default
         try:
             number = int(value)
         except ValueError:
-            number = 0
-        if not 1 <= number <= _MAX_INT32:
-            raise InvalidArgument(f"'{value}' is not a positive number of instances. (Parameter '{name}')")
+            number = _MAX_INT32 + 1
+        if number < 0:
+            raise InvalidArgument(f"'{value}' is not a number of instances. (Parameter '{name}')")
+        if number > _MAX_INT32:
+            self._not_obeyed(name, value)
+            return default
         return number
 
     def seconds(self, name: str) -> float | None:
+        """Raises `InvalidArgument`."""
         value = self.text(name)
         if value is None:
             return None
@@ -59,14 +63,27 @@ class QueryParameters:
         return seconds
 
     def time(self, name: str) -> int | None:
-        """Ticks of a timestamp or date; None when the parameter is missing or empty."""
+        """Ticks of a date or time; None when the parameter is missing or empty. Raises `InvalidArgument`."""
         value = self.text(name)
         if not value or not value.strip():
             return None
         try:
-            return timestamp.parse(_SHORT_OFFSET.sub(r"+\1", value.strip()))
-        except (ValueError, OverflowError) as error:
+            return read_time(value)
+        except ValueError as error:
             raise InvalidArgument(f"'{value}' is not a valid date and time. (Parameter '{name}')") from error
+
+    def time_filter(self, name: str) -> int | None:
+        """As `time`, for a filter of a listing: one that cannot be read is not obeyed, as in Azure."""
+        try:
+            return self.time(name)
+        except InvalidArgument:
+            self._not_obeyed(name, self.text(name) or "")
+            return None
+
+    def _not_obeyed(self, name: str, value: str) -> None:
+        _log.warning(
+            "The parameter %s of a listing cannot be read, and is not obeyed, as in Azure: %.100r", name, value
+        )
 
     def statuses(self, name: str) -> list[str]:
         """The words of a repeated or comma separated parameter."""

@@ -1,5 +1,7 @@
 """Starting an instance, and waiting for its end. Source: spec/durable-protocol.md, section 8.3."""
 
+import asyncio
+
 from aiohttp import web
 
 from durable_host.durable.api import answers
@@ -7,8 +9,13 @@ from durable_host.durable.api.call import Call
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.json_text import InvalidJson, checked, embedded
 from durable_host.durable.api.status_route import status_answer
+from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import InstanceExists
+
+LONGEST_WAIT = 230.0
+"""Seconds: Azure's load balancer gives no answer more time than that."""
+_LOOK_FOR_CALLER = 0.5
 
 
 async def start(call: Call, name: str, instance_id: str | None) -> web.Response:
@@ -28,14 +35,28 @@ async def start(call: Call, name: str, instance_id: str | None) -> web.Response:
 
 
 async def started_answer(call: Call, instance_id: str, timeout: float | None, interval: float | None) -> web.Response:
-    """The check-status answer, or the outcome when both times are given and it comes in time."""
+    """The check-status answer, or the outcome when both times are given and it comes in time. No wait is longer than
+    `LONGEST_WAIT`.
+    """
     if timeout is not None and interval is not None:
         if interval > timeout:
             raise InvalidArgument(f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}")
-        state = await call.client.wait_for_completion(instance_id, timeout, interval)
+        state = await _wait(call, instance_id, min(timeout, LONGEST_WAIT), min(interval, LONGEST_WAIT))
         if state is not None and state.runtime_status is OrchestrationStatus.Completed:
             return answers.json_answer(embedded(state.output))
         if state is not None and state.runtime_status.is_terminal:
             return status_answer(call, state, call.urls.status(instance_id))
     urls = call.urls.all_of(instance_id, with_rewind=False)
     return answers.json_answer(urls, 202, {"Location": urls["statusQueryGetUri"], "Retry-After": "10"})
+
+
+async def _wait(call: Call, instance_id: str, timeout: float, interval: float) -> InstanceState | None:
+    """The state at the end of the wait; None when the caller has gone away, which ends it."""
+    waiting = asyncio.ensure_future(call.client.wait_for_completion(instance_id, timeout, interval))
+    try:
+        while not waiting.done() and call.is_connected:
+            await asyncio.wait((waiting,), timeout=_LOOK_FOR_CALLER)
+        return waiting.result() if waiting.done() else None
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)

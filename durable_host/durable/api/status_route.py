@@ -41,13 +41,16 @@ def status_answer(call: Call, state: InstanceState, location: str, **shown: Any)
 
 async def list_instances(call: Call) -> web.Response:
     show_input = call.query.flag("showInput", True)
+    top = call.query.page_size("top", 100)
+    if top == 0:
+        return answers.json_answer([])
     query = InstanceQuery(
-        created_from=call.query.time("createdTimeFrom"),
-        created_to=call.query.time("createdTimeTo"),
+        created_from=call.query.time_filter("createdTimeFrom"),
+        created_to=call.query.time_filter("createdTimeTo"),
         statuses=known_statuses(call.query.statuses("runtimeStatus")),
         instance_id_prefix=call.query.text("instanceIdPrefix") or None,
         fetch_input=show_input,
-        top=call.query.page_size("top", 100),
+        top=top,
         continuation_token=call.request.headers.get(CONTINUATION_HEADER) or None,
     )
     page = await call.client.query(query)

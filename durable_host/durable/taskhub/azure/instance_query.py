@@ -3,6 +3,8 @@
 Source: spec/task-hub-storage.md, section 7.4.
 """
 
+from datetime import datetime
+
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.taskhub.azure.instance_rows import selection
@@ -10,6 +12,8 @@ from durable_host.durable.taskhub.azure.names import escape_key
 from durable_host.storage.errors import odata_literal
 
 MAX_PAGE = 1000
+EARLIEST = timestamp.from_datetime(datetime(1601, 1, 1))
+"""The table service takes no earlier time, and no instance has one."""
 
 
 def partition_filter(instance_id: str) -> str:
@@ -20,10 +24,10 @@ def partition_filter(instance_id: str) -> str:
 def query_filter(query: InstanceQuery) -> str | None:
     """The OData filter; None when the query has no condition."""
     conditions: list[str] = []
-    if query.created_from is not None:
+    if query.created_from is not None and query.created_from > EARLIEST:
         conditions.append(f"CreatedTime ge datetime'{timestamp.to_round_trip(query.created_from)}'")
     if query.created_to is not None:
-        conditions.append(f"CreatedTime le datetime'{timestamp.to_round_trip(query.created_to)}'")
+        conditions.append(f"CreatedTime le datetime'{timestamp.to_round_trip(max(query.created_to, EARLIEST))}'")
     if query.statuses:
         conditions.append(" or ".join(f"RuntimeStatus eq '{status.name}'" for status in sorted(query.statuses)))
     if query.instance_id_prefix:

@@ -1,0 +1,51 @@
+"""Points in time as callers of the management API write them.
+
+Source: spec/durable-protocol.md, section 8.5. .NET reads many forms; those of the SDK and the usual ones are enough.
+"""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from durable_host.durable.model import timestamp
+
+_ISO = re.compile(r"(\d{1,4})-(\d{1,2})(?:-(\d{1,2}))?(?=[T ]|$)")
+_OFFSET_WITHOUT_SIGN = re.compile(r" (\d\d:?\d\d)$")
+_DATES = ("%m/%d/%Y", "%b %d, %Y", "%B %d, %Y", "%d %b %Y", "%d %B %Y", "%Y/%m/%d")
+_TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
+_FORMATS = tuple(date + time for date in _DATES for time in _TIMES)
+
+
+def read_time(text: str) -> int:
+    """Ticks of a date or time, in UTC where no offset says otherwise; today's, where there is no date.
+
+    The SDK prints years without leading zeros on Linux: `1-01-01T00:00:00.000000Z`. A `+` that a query turned into a
+    blank is one again. Times before year 1 and after 9999 are the first and the last there is. Raises ValueError.
+    """
+    text = _OFFSET_WITHOUT_SIGN.sub(r"+\1", text.strip()) if "T" in text else text.strip()
+    if (date := _ISO.match(text)) is not None:
+        year, month, day = date[1].zfill(4), date[2].zfill(2), (date[3] or "01").zfill(2)
+        try:
+            return timestamp.parse(f"{year}-{month}-{day}{text[date.end() :]}")
+        except OverflowError:
+            return timestamp.MIN_TICKS if year == "0001" else timestamp.MAX_TICKS
+    for form in _FORMATS:
+        try:
+            return timestamp.from_datetime(datetime.strptime(text, form))
+        except ValueError:
+            continue
+    try:
+        return timestamp.from_datetime(parsedate_to_datetime(text))
+    except (ValueError, OverflowError, TypeError, IndexError):
+        pass
+    return timestamp.from_datetime(_today_at(text))
+
+
+def _today_at(text: str) -> datetime:
+    for form in _TIMES[1:]:
+        try:
+            time = datetime.strptime(text, form.strip()).time()
+        except ValueError:
+            continue
+        return datetime.combine(datetime.now(UTC).date(), time)
+    raise ValueError(f"'{text}' is not a date and time")
