@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal, NamedTuple
 
+from durable_host.redaction import redacted
+
 Kind = Literal["server", "client", "producer", "consumer"]
 
 _INSTRUMENTATION = "durable_host"
@@ -37,7 +39,7 @@ class OpenSpan:
 
     def fail(self, text: str) -> None:
         api = sys.modules["opentelemetry.trace"]
-        self._span.set_status(api.Status(api.StatusCode.ERROR, text))
+        self._span.set_status(api.Status(api.StatusCode.ERROR, redacted(text)))
 
     def end(self) -> None:
         self._span.end()
@@ -53,7 +55,7 @@ def open_span(name: str, kind: Kind, parent: Parent, attributes: Mapping[str, An
     tracer = _tracer()
     if tracer is None:
         return None
-    return OpenSpan(tracer.start_span(name, _context_of(parent), kind=_kind(kind), attributes=dict(attributes)))
+    return OpenSpan(tracer.start_span(name, _context_of(parent), kind=_kind(kind), attributes=_attributes(attributes)))
 
 
 @contextmanager
@@ -98,7 +100,7 @@ def record(
     token = _chosen_span_id.set(int(header.split("-")[2], 16))
     try:
         made = tracer.start_span(
-            name, _context_of(parent), kind=_kind(kind), attributes=dict(attributes), start_time=start
+            name, _context_of(parent), kind=_kind(kind), attributes=_attributes(attributes), start_time=start
         )
     finally:
         _chosen_span_id.reset(token)
@@ -135,6 +137,10 @@ class _ChosenIds:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+
+def _attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: redacted(value) if isinstance(value, str) else value for name, value in attributes.items()}
 
 
 def _context_of(parent: Parent) -> Any:

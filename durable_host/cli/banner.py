@@ -8,11 +8,14 @@ import msgspec
 import durable_host
 from durable_host.cli.colour import BOLD, CYAN, DIM, GREEN, YELLOW, painted
 from durable_host.cli.lines import OutputMode
+from durable_host.cli.printable import printable_lines
 from durable_host.config.start import FunctionLine, StartSummary
+from durable_host.redaction import redacted_struct
 
 
 def render(summary: StartSummary, mode: OutputMode, *, coloured: bool = False, verbose: bool = False) -> str:
-    """The announcement in the given output mode."""
+    """The announcement in the given output mode, without the secrets that names and reasons may hold."""
+    summary = redacted_struct(summary)
     if mode == "json":
         members = msgspec.to_builtins(summary) | {"event": "started"}
         return msgspec.json.encode(members).decode() + "\n"
@@ -117,4 +120,4 @@ def _kind(function: FunctionLine) -> str:
 
 
 def _not_served(function: FunctionLine, coloured: bool) -> str:
-    return painted(f"(not served: {function.reason})", YELLOW, coloured)
+    return painted(f"(not served: {printable_lines(function.reason or '')})", YELLOW, coloured)

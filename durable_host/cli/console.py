@@ -15,8 +15,8 @@ import traceback
 from typing import Final, TextIO
 
 from durable_host.cli.lines import Event, OutputMode, render
-from durable_host.cli.sanitiser import sanitise
 from durable_host.config.log_levels import TRACE, LogLevels, is_of_app
+from durable_host.redaction import redacted
 
 _CAPACITY: Final = 20_000
 _ALWAYS_SHOWN: Final = (
@@ -91,11 +91,11 @@ class Console(logging.Handler):
                     record.created,
                     record.levelno,
                     record.name,
-                    sanitise(message),
+                    redacted(message),
                     getattr(record, "function", None) or _function_of(record.name),
                     getattr(record, "invocation_id", None),
                     getattr(record, "instance_id", None),
-                    _sanitised(getattr(record, "brief", None)),
+                    _redacted(getattr(record, "brief", None)),
                 )
             )
         except Exception:
@@ -190,8 +190,8 @@ class Console(logging.Handler):
         return " ".join(parts)
 
 
-def _sanitised(brief: str | None) -> str | None:
-    return brief if not brief else sanitise(brief)
+def _redacted(brief: str | None) -> str | None:
+    return brief if not brief else redacted(brief)
 
 
 def _function_of(category: str) -> str | None:

@@ -7,7 +7,9 @@ from typing import TextIO
 import click
 
 from durable_host.cli.colour import BOLD, DIM, RED, is_coloured, painted
+from durable_host.cli.printable import printable_lines
 from durable_host.errors import EXIT_FAILURE, EXIT_USAGE, HostError
+from durable_host.redaction import redacted
 
 
 def report(error: HostError, *, debug: bool = False, stream: TextIO | None = None) -> int:
@@ -15,14 +17,14 @@ def report(error: HostError, *, debug: bool = False, stream: TextIO | None = Non
     target = stream or sys.stderr
     _write(target, render(error, coloured=is_coloured(target)))
     if debug:
-        _write(target, "".join(traceback.format_exception(error)))
+        _write(target, _shown("".join(traceback.format_exception(error))) + "\n")
     return error.exit_code
 
 
 def report_usage(error: click.ClickException) -> int:
     """Show a mistake in the command line."""
     coloured = is_coloured(sys.stderr)
-    text = painted(f"Error: {error.format_message()}", RED, coloured)
+    text = painted(f"Error: {_shown(error.format_message())}", RED, coloured)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
         hint = f"'{context.command_path} --help' shows what is understood."
@@ -40,19 +42,23 @@ def report_unexpected(error: Exception, *, debug: bool) -> int:
     )
     _write(sys.stderr, render(wrapped, coloured=is_coloured(sys.stderr)))
     if debug:
-        _write(sys.stderr, "".join(traceback.format_exception(error)))
+        _write(sys.stderr, _shown("".join(traceback.format_exception(error))) + "\n")
     return EXIT_FAILURE
 
 
 def render(error: HostError, *, coloured: bool = False) -> str:
     """`error DH1002: sentence`, and below it cause and remedy where there are any."""
-    lines = [f"{painted(f'error {error.code}:', RED + BOLD, coloured)} {error.message}"]
+    lines = [f"{painted(f'error {error.code}:', RED + BOLD, coloured)} {_shown(error.message)}"]
     for label, text in (("cause", error.cause), ("remedy", error.remedy)):
         if text:
-            first, *rest = text.splitlines()
+            first, *rest = _shown(text).splitlines()
             lines.append(f"  {painted(f'{label}:'.ljust(8), DIM, coloured)}{first}")
             lines.extend(f"          {line}" for line in rest)
     return "\n".join(lines) + "\n"
+
+
+def _shown(text: str) -> str:
+    return printable_lines(redacted(text))
 
 
 def _write(stream: TextIO, text: str) -> None:

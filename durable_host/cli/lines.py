@@ -10,6 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from durable_host.cli.colour import BOLD, CYAN, DIM, GREEN, GREY, RED, YELLOW, painted
+from durable_host.cli.printable import printable
 from durable_host.config.log_levels import TRACE
 
 OutputMode = Literal["compact", "plain", "json"]
@@ -51,7 +52,8 @@ def plain(event: Event, coloured: bool = False) -> str:
     """`[2024-05-01T10:20:29.001Z] message`, the prefix before every physical line."""
     prefix = painted(f"[{timestamp(event.created)}]", GREY, coloured)
     codes = _codes(event.level)
-    return "".join(f"{prefix} {painted(line, codes, coloured)}\n" for line in event.message.rstrip().splitlines())
+    lines = _printable_lines(event, event.message, coloured)
+    return "".join(f"{prefix} {painted(line, codes, coloured)}\n" for line in lines)
 
 
 def compact(event: Event, coloured: bool = True) -> str:
@@ -60,12 +62,12 @@ def compact(event: Event, coloured: bool = True) -> str:
     if not message.strip():
         return ""
     head = painted(time.strftime("%H:%M:%S", time.localtime(event.created)), DIM, coloured)
-    label = event.function or ""
+    label = printable(event.function or "")
     mark = ""
     if event.level >= 30:
         mark = painted(f"{'error' if event.level >= 40 else 'warn'} ", _codes(event.level) + BOLD, coloured)
     named = f"{painted(label, CYAN, coloured)} " if label else ""
-    first, *rest = message.rstrip().splitlines()
+    first, *rest = _printable_lines(event, message, coloured)
     codes = _codes(event.level) if event.level >= 30 or event.level < 20 else ""
     if event.brief is not None and event.level == 20:
         codes = DIM
@@ -95,6 +97,12 @@ def json_line(event: Event) -> str:
 def timestamp(created: float) -> str:
     moment = datetime.fromtimestamp(created, UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def _printable_lines(event: Event, text: str, coloured: bool) -> list[str]:
+    """The colours that the app prints itself stay, where there are colours."""
+    keep_colours = coloured and (event.category == "Host.Function.Console" or event.category.endswith(".User"))
+    return [printable(line, keep_colours=keep_colours) for line in text.rstrip().splitlines()]
 
 
 def _codes(level: int) -> str:

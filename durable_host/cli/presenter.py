@@ -7,6 +7,7 @@ from durable_host.cli.console import Console
 from durable_host.cli.lines import Event, render
 from durable_host.config.log_levels import LogLevels
 from durable_host.config.start import StartSummary
+from durable_host.redaction import redacted
 
 
 class ConsolePresenter:
@@ -23,7 +24,7 @@ class ConsolePresenter:
     def progress(self, text: str) -> None:
         if self._quiet:
             return
-        event = Event(time.time(), 20, "Host.Startup", text)
+        event = Event(time.time(), 20, "Host.Startup", redacted(text))
         self._console.write(render(event, self._console.mode, self._console.coloured))
 
     def reconfigured(self, levels: LogLevels) -> None:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import click
 
 from durable_host.cli.app_folder import app_root
+from durable_host.cli.printable import printable_lines
 from durable_host.config import load
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, HostError, UsageError
 
@@ -149,9 +150,9 @@ def _request(address: Address, method: str, path: str, key: str | None, text: st
 def _show(name: str, outcome: dict[str, Any], seconds: float) -> None:
     """What the function returned on stdout, how it went on stderr."""
     if outcome.get("status") != "Succeeded":
-        click.echo(f"{name} failed: {outcome.get('error', '')}", err=True)
+        click.echo(printable_lines(f"{name} failed: {outcome.get('error', '')}"), err=True)
         if outcome.get("stack"):
-            click.echo(outcome["stack"], err=True)
+            click.echo(printable_lines(outcome["stack"]), err=True)
         return
     returned = outcome.get("returnValue")
     is_http = isinstance(returned, dict) and returned.keys() == {"status", "body"}

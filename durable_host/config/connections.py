@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from durable_host.config.connection import Connection
 from durable_host.config.settings import AppSettings
 from durable_host.errors import ConfigurationError
+from durable_host.redaction import looks_like_connection_string
 
 DEFAULT: Final = "Storage"
 DEVELOPMENT_ACCOUNT: Final = "devstoreaccount1"
@@ -52,6 +53,13 @@ def resolve(settings: AppSettings, name: str | None = None) -> Connection:
     Raises ConnectionMissing when no setting of that name exists and ConnectionInvalid when it makes no sense.
     """
     name = name or DEFAULT
+    if looks_like_connection_string(name):
+        raise ConnectionMissing(
+            "The 'connection' of a binding is a connection string, and has to be the name of an app setting.",
+            cause="Azure looks for a setting of that name and finds none; and the secret is in the code.",
+            remedy='Move the connection string to Values in local.settings.json, as "MyStorage" for example, and '
+            'write connection="MyStorage" in the code.',
+        )
     for section in (f"AzureWebJobs{name}", name):
         for setting in (f"ConnectionStrings:{section}", section):
             if value := settings.get(setting, "").strip():

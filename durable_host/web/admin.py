@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from durable_host.redaction import redacted
 from durable_host.web.admin_host import HostRoutes
 from durable_host.web.function_json import DescribedFunction, describe
 from durable_host.web.keys.routes import HOST_LISTS, KeyRoutes
@@ -59,7 +60,8 @@ class AdminApi:
             case "GET", []:
                 return web.json_response(describe(found, self._base_url))
             case "GET", ["status"]:
-                return web.json_response({"errors": list(found.errors)} if found.errors else {})
+                errors = [redacted(error) for error in found.errors]
+                return web.json_response({"errors": errors} if errors else {})
             case _, ["keys"]:
                 return await self._keys.of_function(request, found.name, None)
             case _, ["keys", key]:

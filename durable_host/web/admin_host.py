@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from durable_host import __version__
+from durable_host.redaction import redacted, redacted_json
 
 HOST_VERSION = "4.1052.200.0"
 _LEVELS = {"trace": 5, "debug": 10, "information": 20, "warning": 30, "error": 40, "critical": 50}
@@ -84,7 +85,7 @@ class HostRoutes:
             case (("GET" | "POST"), "ping"):
                 return web.Response()
             case "GET", "config":
-                return web.json_response(self._host_json())
+                return web.json_response(redacted_json(self._host_json()))
             case "GET", "processes":
                 return web.json_response({"processes": list(self._processes())})
             case "POST", "synctriggers":
@@ -128,7 +129,7 @@ class HostRoutes:
             "extensionBundle": self._host_json().get("extensionBundle"),
         }
         if state.errors:
-            answer["errors"] = list(state.errors)
+            answer["errors"] = [redacted(error) for error in state.errors]
         return web.json_response(answer)
 
     def _host_options(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.redaction import redacted_json
 
 
 class DescribedFunction(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +30,7 @@ def describe(function: DescribedFunction, base_url: str) -> dict[str, Any]:
     folder = function.root / function.name
     is_v1 = (folder / "function.json").is_file()
     script_path = f"{function.name}/{script}" if is_v1 else script
-    bindings = [_raw(binding) for binding in metadata.bindings] if metadata else []
+    bindings = [redacted_json(_raw(binding)) for binding in metadata.bindings] if metadata else []
     vfs = f"{base_url}/admin/vfs"
     return {
         "name": function.name,

@@ -7,6 +7,7 @@ import html
 from collections.abc import Sequence
 
 from durable_host.config.start import FunctionLine
+from durable_host.redaction import redacted_struct
 
 _HEAD = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Your Azure Function App is up and running.</title>
@@ -24,7 +25,7 @@ _FOOT = """<p><a href="/admin/host/status">Status</a> · <a href="/admin/functio
 
 def home_page(functions: Sequence[FunctionLine]) -> str:
     """Lists the functions; HTTP functions with their URL."""
-    rows = "".join(_row(function) for function in functions)
+    rows = "".join(_row(redacted_struct(function)) for function in functions)
     table = f"<table>{rows}</table>" if rows else "<p>No functions were found in this folder.</p>"
     return _HEAD + table + _FOOT
 

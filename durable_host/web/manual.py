@@ -17,6 +17,7 @@ from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Outcome
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.redaction import redacted
 from durable_host.web.function_json import DescribedFunction
 
 REASON = CALLED
@@ -85,14 +86,18 @@ async def _outcome(task: asyncio.Task[Outcome], invocation_id: str) -> web.Respo
     try:
         outcome = await asyncio.shield(task)
     except FunctionFailed as error:
-        return web.json_response({**answer, "status": "Failed", "error": str(error), "stack": error.stack})
+        return web.json_response({**answer, "status": "Failed", **_told(error), "stack": redacted(error.stack)})
     except HostError as error:
-        return web.json_response({**answer, "status": "Failed", "error": str(error)})
+        return web.json_response({**answer, "status": "Failed", **_told(error)})
     if outcome.return_value is not None:
         answer["returnValue"] = plain_value(outcome.return_value)
     if outcome.outputs:
         answer["outputs"] = {name: plain_value(value) for name, value in outcome.outputs.items()}
     return web.json_response(answer)
+
+
+def _told(error: Exception) -> dict[str, str]:
+    return {"error": redacted(str(error))}
 
 
 def plain_value(value: Datum) -> Any:

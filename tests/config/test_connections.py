@@ -2,9 +2,9 @@
 
 import pytest
 
-from durable_host.cli.sanitiser import sanitise
 from durable_host.config import AppSettings, ConnectionInvalid, ConnectionMissing
 from durable_host.config.connections import DEVELOPMENT_KEY, parse_connection_string, require_service, resolve
+from durable_host.redaction import redacted
 
 KEY = "c2VjcmV0"
 ACCOUNT = f"DefaultEndpointsProtocol=https;AccountName=acc;AccountKey={KEY};EndpointSuffix=core.windows.net"
@@ -141,4 +141,4 @@ def test_advice_about_a_connection_string_is_no_secret_in_the_eyes_of_the_log():
     with pytest.raises(ConnectionInvalid) as caught:
         parse_connection_string("nonsense")
     remedy = caught.value.remedy or ""
-    assert sanitise(remedy) == remedy
+    assert redacted(remedy) == remedy

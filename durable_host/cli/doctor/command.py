@@ -14,7 +14,9 @@ from durable_host.cli.app_folder import app_root, working_folder
 from durable_host.cli.colour import BOLD, DIM, GREEN, RED, YELLOW, is_coloured, painted
 from durable_host.cli.doctor import app, findings, hub, packages, storage
 from durable_host.cli.doctor.findings import Finding
+from durable_host.cli.printable import printable_lines
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, ConfigurationError
+from durable_host.redaction import redacted_struct
 from durable_host.storage import StorageAccount
 
 _MARKS: Final = {"ok": ("ok     ", GREEN), "warning": ("warning", YELLOW), "error": ("error  ", RED)}
@@ -33,6 +35,7 @@ def doctor(ctx: click.Context, output: str) -> int:
         found = asyncio.run(examine(app_root(ctx)))
     except ConfigurationError as error:
         found = [findings.of_error("App", error)]
+    found = [redacted_struct(finding) for finding in found]
     if output == "json":
         click.echo(msgspec.json.encode(found).decode())
     else:
@@ -79,7 +82,7 @@ def render(found: list[Finding], *, coloured: bool = False) -> str:
     for finding in found:
         mark, colour = _MARKS[finding.level]
         area = painted(finding.area.ljust(width), BOLD, coloured)
-        lines.append(f"{painted(mark, colour, coloured)}  {area}  {finding.message}")
+        lines.append(f"{painted(mark, colour, coloured)}  {area}  {printable_lines(finding.message)}")
         if finding.remedy:
             indent = " " * (len(mark) + width + 4)
             lines.append(f"{indent}{painted('remedy:', DIM, coloured)} {finding.remedy}")

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from durable_host.durable.api.json_text import encoded
+from durable_host.redaction import redacted
 
 ARGUMENT_ERROR = "One or more of the arguments submitted is incorrect"
 INTERNAL_ERROR = "Something went wrong while processing your request"
@@ -25,7 +26,7 @@ def empty(status: int) -> web.Response:
 
 def error(status: int, message: str, exception: str | None = None, kind: str = "System.Exception") -> web.Response:
     """An error body; with `exception` the long form that the SDK looks into."""
-    body = {"Message": message}
+    body = {"Message": redacted(message)}
     if exception is not None:
-        body |= {"ExceptionMessage": exception, "ExceptionType": kind, "StackTrace": ""}
+        body |= {"ExceptionMessage": redacted(exception), "ExceptionType": kind, "StackTrace": ""}
     return json_answer(body, status)

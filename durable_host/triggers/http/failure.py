@@ -6,6 +6,7 @@ Source: spec/functions-host.md, section 10, number 19. In Azure the body is empt
 import html
 import json
 
+from durable_host.redaction import redacted
 from durable_host.triggers.http.reply import JSON, Reply
 
 
@@ -15,7 +16,7 @@ def failure_reply(
     """500; with `explain` a page for browsers and JSON for everybody else. `accept` is the request's header."""
     if not explain:
         return Reply(500)
-    fields = {"error": error, "function": function, "stack": stack.rstrip()}
+    fields = {"error": redacted(error), "function": function, "stack": redacted(stack.rstrip())}
     if hint:
         fields["hint"] = hint
     if "text/html" not in accept:

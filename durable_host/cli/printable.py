@@ -1,0 +1,32 @@
+"""Text of others made fit for a terminal: what could move the cursor, ring, or rewrite what is shown is spelled out.
+
+Log lines and errors repeat what requests, messages and exceptions say, and a terminal obeys what is written to it.
+"""
+
+import re
+from typing import Final
+
+# C0 and C1 controls but for the tab, and the marks that change the direction of what follows.
+_CONTROLS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_COLOURS: Final = re.compile("(\x1b\\[[0-9;]{0,32}m)")
+
+
+def printable(line: str, *, keep_colours: bool = False) -> str:
+    """One line with its control characters written as `\\x1b`. `keep_colours` lets colour codes of a terminal pass."""
+    if _CONTROLS.search(line) is None:
+        return line
+    if not keep_colours:
+        return _CONTROLS.sub(_spelled, line)
+    pieces = _COLOURS.split(line)
+    text = "".join(piece if at % 2 else _CONTROLS.sub(_spelled, piece) for at, piece in enumerate(pieces))
+    return f"{text}\x1b[0m" if len(pieces) > 1 else text
+
+
+def printable_lines(text: str) -> str:
+    """Several lines, as `printable` does it for each."""
+    return "\n".join(printable(line) for line in text.splitlines())
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

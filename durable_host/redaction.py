@@ -1,0 +1,97 @@
+"""What a secret is, for everything that the host prints, answers or sends: log lines, errors, listings, admin routes,
+pages, traces.
+
+Secrets are the account keys and signatures of connection strings and URLs, function keys, passwords and tokens. They
+are recognised by the words around them, and an account key by its form. What an app's orchestrations and functions
+return is theirs and passes unchanged.
+
+Source: spec/functions-host.md, section 2.5.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar, cast
+
+import msgspec
+
+Record = TypeVar("Record", bound=msgspec.Struct)
+
+HIDDEN: Final = "[Hidden Credential]"
+
+_NAMES: Final = (
+    r"account_?key|shared_?access_?key|shared_?access_?signature|client_?secret|connection_?string|password|passwd|pwd"
+    r"|access_?token|api_?key|x-functions-key|master_?key"
+)
+_END: Final = r"""[^"'<\n]*"""
+
+_PATTERNS: Final = (
+    # As the Functions host hides them: from such a word up to a quotation mark, `<` or the end of the line.
+    re.compile(
+        r"(?:token=|defaultendpointsprotocol=http|accountkey(?:=|%3d)|data\ source=|server=|password=|pwd="
+        r"|sharedaccesskey(?:=|%3d)|sharedaccesssignature(?:=|%3d)|(?:[&?]|&amp;|(?<![a-z0-9_]))sig(?:=|%3d)|u0026sig="
+        r"|(?:[&?]|&amp;|u0026)code=|%(?:3f|26)(?:sig|code)%3d|clientsecret="
+        rf"|(?<!partition)(?<!row)key=){_END}",
+        re.IGNORECASE,
+    ),
+    # A member of an object, as JSON or Python prints it.
+    re.compile(rf"""(?P<kept>["'](?:{_NAMES})["']\s*:\s*)(?P<quote>["'])(?:\\.|(?!(?P=quote)).)*""", re.IGNORECASE),
+    # A header.
+    re.compile(
+        r"""(?P<kept>(?:authorization|x-functions-key|api-key)["']?\s*[:=]\s*["']?)[^\s"'<\[][^"'<\n]*""",
+        re.IGNORECASE,
+    ),
+    # The password in a URL.
+    re.compile(r"""(?P<kept>\b[a-z][a-z0-9+.-]*://[^\s/:@'"<>]*:)[^\s/@'"<>]+(?=@)""", re.IGNORECASE),
+    # The key of a storage account: 64 bytes in base64.
+    re.compile(r"(?<![A-Za-z0-9+/=-])[A-Za-z0-9+/]{86}==(?![A-Za-z0-9+/=])"),
+)
+_MARKS: Final = (
+    *("key", "sig=", "sig%3d", "code=", "code%3d", "secret", "passw", "pwd", "token", "server=", "data source=", "://"),
+    *("signature", "authorization", "defaultendpointsprotocol", "connectionstring", "connection_string", "=="),
+)
+"""In lower case: a text without any of them holds no secret. It spares most log lines the search."""
+_SECRET_MEMBER: Final = re.compile(_NAMES, re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """`text` with every secret in it replaced by `[Hidden Credential]`."""
+    folded = text.lower()
+    if not any(mark in folded for mark in _MARKS):
+        return text
+    for pattern in _PATTERNS:
+        text = pattern.sub(_hidden, text)
+    return text
+
+
+def redacted_json(value: Any) -> Any:
+    """A JSON value with the secrets in its texts hidden, and all of a text whose member is named for a secret."""
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, Mapping):
+        members = cast("Mapping[str, Any]", value)
+        return {redacted(name): _member(name, member) for name, member in members.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [redacted_json(item) for item in cast("Sequence[Any]", value)]
+    return value
+
+
+def redacted_struct(record: Record) -> Record:
+    """The same record with the secrets in its texts hidden."""
+    return msgspec.convert(redacted_json(msgspec.to_builtins(record)), type(record))
+
+
+def looks_like_connection_string(text: str) -> bool:
+    """True for what is meant as the value of a setting where its name is expected: it must not be repeated."""
+    folded = text.casefold()
+    return ("=" in folded and ";" in folded) or folded.startswith("usedevelopmentstorage=") or redacted(text) != text
+
+
+def _member(name: str, value: Any) -> Any:
+    if isinstance(value, str) and value and _SECRET_MEMBER.fullmatch(name):
+        return HIDDEN
+    return redacted_json(value)
+
+
+def _hidden(match: re.Match[str]) -> str:
+    groups = match.groupdict()
+    return f"{groups.get('kept') or ''}{groups.get('quote') or ''}{HIDDEN}"
