@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from . import failures, logs, scope, trace
@@ -18,6 +18,7 @@ from .loaded import LoadedApp, LoadedFunction
 from .watchdog import Watchdog
 
 ORCHESTRATOR_THREADS = 4
+GIVEN_UP = "the host gave the invocation up"
 
 
 class Dispatcher:
@@ -33,6 +34,7 @@ class Dispatcher:
         self._sessions: Any = None
         self._sessions_lock = threading.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[str, Future[None]] = {}
         self._running = 0
         self._idle = threading.Condition()
         self._asgi_startup = asyncio.Lock()
@@ -43,12 +45,11 @@ class Dispatcher:
         if kind == "invoke":
             return self._invoke(header, blob)
         if kind == "orchestrate":
-            self._begin()
-            self._orchestrator_threads.submit(self._orchestrate, header)
+            self._submit(self._orchestrator_threads, header["i"], lambda: self._orchestrate(header))
         elif kind == "forget":
             if self._sessions is not None:
                 self._orchestrator_threads.submit(self._sessions.forget, header["key"])
-        elif kind == "cancel":
+        elif kind == "cancel" and not self._take_back(header["i"]):
             return lambda: self._cancel(header["i"])
         return None
 
@@ -75,16 +76,43 @@ class Dispatcher:
             self._channel.send(_unknown(header))
             return None
         call = Call(self._app.sdk, function, header, blob)
-        self._begin()
         if function.signature.is_async:
+            self._begin()
             return lambda: self._start_task(call)
-        self._threads.submit(self._run_sync, call)
+        self._submit(self._threads, call.scope[0], lambda: self._run_sync(call))
         return None
+
+    def _submit(self, threads: ThreadPoolExecutor, invocation_id: str, run: Callable[[], None]) -> None:
+        """Run a call in one of `threads`; while it waits for a free one, `_take_back` can still end it."""
+        self._begin()
+        try:
+            waiting = threads.submit(run)
+        except BaseException:
+            self._end()
+            raise
+        self._waiting[invocation_id] = waiting
+        waiting.add_done_callback(lambda _: self._waiting.pop(invocation_id, None))
+
+    def _take_back(self, invocation_id: str) -> bool:
+        """End a call that no thread has begun with; false when there is none."""
+        waiting = self._waiting.get(invocation_id)
+        if waiting is None or not waiting.cancel():
+            return False
+        self._answer(_unbegun(invocation_id), self._channel.send)
+        return True
 
     def _start_task(self, call: Call) -> None:
         task = self._loop.create_task(self._run_async(call))
         self._tasks[call.scope[0]] = task
+        task.add_done_callback(lambda task: self._task_ended(task, call))
         self._watchdog.begin(task, call.scope)
+
+    def _task_ended(self, task: asyncio.Task[None], call: Call) -> None:
+        """A task that is cancelled before its first step never runs, so it answers nothing itself."""
+        self._tasks.pop(call.scope[0], None)
+        self._watchdog.end(task)
+        if task.cancelled():
+            self._answer(_unbegun(call.scope[0]), self._channel.gather)
 
     async def _run_async(self, call: Call) -> None:
         scope.current.set(call.scope)
@@ -96,7 +124,6 @@ class Dispatcher:
             answer = call.failure(error)
         finally:
             scope.leave(call.scope)
-            self._watchdog.end(self._tasks.pop(call.scope[0], None))
         self._answer(answer, self._channel.gather)
 
     async def _await(self, function: LoadedFunction, arguments: dict[str, Any]) -> Any:
@@ -156,11 +183,12 @@ class Dispatcher:
             write(*answer)
         except Exception as error:
             write({"k": "failed", "i": answer[0]["i"], **failures.describe(error)})
-        self._end()
+        finally:
+            self._end()
 
     def _cancel(self, invocation_id: str) -> None:
         if (task := self._tasks.get(invocation_id)) is not None:
-            task.cancel("the host gave the invocation up")
+            task.cancel(GIVEN_UP)
 
     def _begin(self) -> None:
         with self._idle:
@@ -181,6 +209,12 @@ def _unknown(header: dict[str, Any]) -> dict[str, Any]:
         "message": f"the app has no function {header['f']!r}",
         "stack": "",
     }
+
+
+def _unbegun(invocation_id: str) -> Answer:
+    """The answer of a call that was cancelled before any of its code ran; the host counts it as not tried."""
+    told = {"k": "failed", "i": invocation_id, "type": "CancelledError", "message": GIVEN_UP, "stack": ""}
+    return {**told, "unbegun": True}, None
 
 
 def _thread_count(channel: Channel) -> int | None:

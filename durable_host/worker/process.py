@@ -147,8 +147,16 @@ class Worker:
             elif (action := self._handle(dispatcher, header, blob)) is not None:
                 on_loop.append(action)
         if on_loop:
-            self._loop.call_soon_threadsafe(_run_all, on_loop)
+            self._loop.call_soon_threadsafe(self._run_all, on_loop)
         return stop
+
+    def _run_all(self, actions: list[Callable[[], None]]) -> None:
+        for action in actions:
+            try:
+                action()
+            except Exception as error:
+                text = f"A request was not carried out:\n{failures.stack_of(error)}"
+                logs.report(self._channel, logging.ERROR, text)
 
     def _handle(self, dispatcher: Dispatcher, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
         try:
@@ -199,11 +207,6 @@ class _Reader:
                 return []
             if frames := self._parser.feed(data):
                 return frames
-
-
-def _run_all(actions: list[Callable[[], None]]) -> None:
-    for action in actions:
-        action()
 
 
 def _ignore(number: int, frame: Any) -> None:

@@ -12,12 +12,14 @@ from worker_apps import HEADER, RunningApp, eventually, messages, options, runni
 from durable_host.invocation.datum import string
 from durable_host.invocation.errors import (
     AppImportFailed,
+    FunctionFailed,
     FunctionTimedOut,
     InterpreterUnusable,
     WorkerLost,
     WorkerStartFailed,
 )
 from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.requests import InvocationRequest, encode_request
 from durable_host.invocation.slot import CrashBudget
 
 APP = """
@@ -218,6 +220,41 @@ async def test_call_that_cannot_be_cancelled_costs_its_worker(
     assert "A function timeout has occurred. Restarting worker process executing invocationId 'slow'." in messages(
         caplog, "Host.Worker"
     )
+
+
+async def test_call_that_is_cancelled_before_its_first_step_is_answered(tmp_path: Path):
+    async with running(tmp_path, APP) as app:
+        [process] = app.pool.current.processes()
+        header, blob = encode_request(InvocationRequest(function="sleeps", invocation_id="c", inputs={"g": string("")}))
+
+        async def cancel() -> None:
+            process.send({"k": "cancel", "i": "c"})
+
+        answer, _ = await asyncio.gather(process.request(header, blob), cancel(), return_exceptions=True)
+        assert isinstance(answer, FunctionFailed)
+        assert str(answer) == "CancelledError: the host gave the invocation up"
+        assert await process.wait_ended("c", 20)
+        assert await app.text("pid") == str(process.pid)
+
+
+@pytest.mark.parametrize("blocks_loop", [False, True])
+async def test_call_that_takes_too_long_to_get_a_thread_does_not_cost_the_worker(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, blocks_loop: bool
+):
+    async with running(tmp_path, APP, settings={"PYTHON_THREADPOOL_THREAD_COUNT": "1"}) as app:
+        [process] = app.pool.current.processes()
+        running_calls = [asyncio.create_task(app.call("hangs"))]
+        if blocks_loop:
+            running_calls.append(asyncio.create_task(app.call("blocks")))
+        await eventually(lambda: process.running_calls == len(running_calls))
+        with pytest.raises(FunctionTimedOut):
+            await app.call("pid", timeout=0.1, invocation_id="waits")
+        await eventually(lambda: not process.overdue_calls)
+        assert process.running_calls == len(running_calls)
+        assert app.pool.current.processes() == [process]
+        process.kill()
+        await asyncio.gather(*running_calls, return_exceptions=True)
+    assert not [text for text in messages(caplog, "Host.Worker") if "Restarting worker process" in text]
 
 
 async def test_a_worker_that_is_about_to_be_ended_gets_no_more_calls(tmp_path: Path):
