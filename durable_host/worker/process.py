@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import faulthandler
 import gc
 import logging
@@ -11,10 +12,11 @@ import platform
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from . import console, debugging, failures, logs, scope, sdk, slow_load
+from . import console, debugging, failures, logs, orphan, scope, sdk, slow_load
 from .channel import Channel
 from .dispatcher import Dispatcher
 from .frames import FrameParser
@@ -22,12 +24,18 @@ from .loaded import LoadedApp
 from .loading import load_app
 
 READ_SIZE = 256 * 1024
-GRACE_WITHOUT_HOST = 2.0
+GRACE_WITHOUT_HOST = 0.8
+END_WITHOUT_HOST = 1.5
+"""Seconds from the end of the host to that of the process, whatever user code does."""
 ASGI_SHUTDOWN_SECONDS = 2.0
+UNREADABLE_REQUEST = 70
+"""Exit code."""
 
 
 def run() -> None:
     """Serve the host on descriptors 0 and 1 until it says stop or goes away."""
+    host = os.getppid()
+    orphan.end_with_parent()
     requests, answers = console.take_pipes()
     channel = Channel(answers)
     capture = console.Capture(channel)
@@ -40,20 +48,24 @@ def run() -> None:
     if not frames:
         return
     (start, _), *early = frames
-    Worker(channel, capture, reader, start).serve(early)
+    Worker(channel, capture, reader, start, host).serve(early)
 
 
 class Worker:
     """Loads the app, then hands request frames to the dispatcher."""
 
-    def __init__(self, channel: Channel, capture: console.Capture, reader: _Reader, start: dict[str, Any]) -> None:
+    def __init__(
+        self, channel: Channel, capture: console.Capture, reader: _Reader, start: dict[str, Any], host: int
+    ) -> None:
         self._channel = channel
         self._capture = capture
         self._reader = reader
         self._start = start
+        self._host = host
         sdk.host_instance_id = start.get("host", "")
         self._loop = asyncio.new_event_loop()
         self._is_stopping = False
+        self._is_orphan = False
 
     def serve(self, early: list[tuple[dict[str, Any], bytes]]) -> None:
         logs.install(self._channel, self._start["level"])
@@ -71,6 +83,10 @@ class Worker:
         while not self._is_stopping:
             self._run(self._loop.run_forever)
         self._capture.finish()
+        if self._is_orphan:
+            # A normal exit waits for threads, and leaves processes behind.
+            atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
+            orphan.end(self._host)
 
     def _run(self, turn_loop: Callable[[], object]) -> None:
         try:
@@ -125,14 +141,20 @@ class Worker:
 
     def _read(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
         """The request thread. It goes on while user code blocks the loop, so the end of the host is never missed."""
-        stop = self._begin_all(dispatcher, frames)
-        while stop is None:
-            frames = self._reader.read()
-            if not frames:
-                break
+        try:
             stop = self._begin_all(dispatcher, frames)
-            frames.clear()
-        self._stop(dispatcher, GRACE_WITHOUT_HOST if stop is None else float(stop["grace"]))
+            while stop is None:
+                frames = self._reader.read()
+                if not frames:
+                    self._end_without_host(dispatcher)
+                    return
+                stop = self._begin_all(dispatcher, frames)
+                frames.clear()
+        except Exception as error:
+            text = f"The worker cannot read the host's requests and ends:\n{failures.stack_of(error)}"
+            logs.report(self._channel, logging.CRITICAL, text)
+            os._exit(UNREADABLE_REQUEST)
+        self._stop(dispatcher, float(stop["grace"]))
 
     def _begin_all(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> dict[str, Any] | None:
         """The request to stop, if there is one. Keeps nothing of the others, which may be large."""
@@ -172,14 +194,29 @@ class Worker:
         deadline = threading.Timer(ASGI_SHUTDOWN_SECONDS + 1, self._exit)
         deadline.daemon = True
         deadline.start()
+        self._leave_loop(dispatcher, ASGI_SHUTDOWN_SECONDS)
+
+    def _end_without_host(self, dispatcher: Dispatcher) -> None:
+        """Give calls a moment to finish, then end the process and what user code has started in it."""
+        latest = threading.Timer(END_WITHOUT_HOST, orphan.end, (self._host,))
+        latest.daemon = True
+        latest.start()
+        until = time.monotonic() + GRACE_WITHOUT_HOST
+        orphan.postpone(END_WITHOUT_HOST)
+        while not dispatcher.wait_idle(0.1) and time.monotonic() < until:
+            orphan.postpone(END_WITHOUT_HOST - GRACE_WITHOUT_HOST + 0.2)
+        self._is_stopping = self._is_orphan = True
+        self._leave_loop(dispatcher, END_WITHOUT_HOST - GRACE_WITHOUT_HOST)
+
+    def _leave_loop(self, dispatcher: Dispatcher, patience: float) -> None:
         if dispatcher.has_started_asgi:
-            self._shut_down_asgi(dispatcher)
+            self._shut_down_asgi(dispatcher, patience)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    def _shut_down_asgi(self, dispatcher: Dispatcher) -> None:
+    def _shut_down_asgi(self, dispatcher: Dispatcher, patience: float) -> None:
         try:
             goodbye = asyncio.run_coroutine_threadsafe(dispatcher.shut_down_asgi(), self._loop)
-            goodbye.result(ASGI_SHUTDOWN_SECONDS)
+            goodbye.result(patience)
         except Exception as error:
             text = f"The shutdown of the ASGI app failed: {type(error).__name__}: {error}"
             logs.report(self._channel, logging.WARNING, text)

@@ -6,6 +6,7 @@ Spec: functions-host.md, sections 2 and 6.7.
 import contextlib
 import json
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -220,6 +221,79 @@ def test_a_worker_that_native_code_keeps_busy_does_not_outlive_its_host(start_ho
     assert host.wait_exit(15) == 0
     thread.join(30)
     until(lambda: ends_of([worker]))
+
+
+BUSY = """
+import multiprocessing, re, subprocess
+
+
+def report(*pids):
+    with open("pids", "a") as file:
+        file.write("".join(f"{pid}\\n" for pid in (os.getpid(), *pids)))
+
+
+@app.route(route="computes")
+def computes(req: func.HttpRequest) -> str:
+    report()
+    while True:
+        pass
+
+
+@app.route(route="blocks")
+async def blocks(req: func.HttpRequest) -> str:
+    report()
+    threading.Event().wait()
+
+
+@app.route(route="forks")
+def forks(req: func.HttpRequest) -> str:
+    child = multiprocessing.get_context("fork").Process(target=threading.Event().wait)
+    child.start()
+    report(child.pid)
+    child.join()
+
+
+@app.route(route="starts")
+def starts(req: func.HttpRequest) -> str:
+    child = subprocess.Popen(["sleep", "600"])
+    report(child.pid)
+    child.wait()
+
+
+@app.route(route="matches")
+def matches(req: func.HttpRequest) -> str:
+    report()
+    re.match("(a+)+b", "a" * 60)
+    return "never"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help")
+@pytest.mark.parametrize("functions", [("computes", "blocks", "forks", "starts"), ("matches",)], ids=" ".join)
+def test_nothing_of_a_busy_worker_outlives_a_host_that_is_killed(
+    start_host: StartHost, functions: tuple[str, ...]
+) -> None:
+    host = start_host({"function_app.py": HEAD + BUSY})
+
+    def ask(function: str) -> None:
+        with contextlib.suppress(requests.RequestException):
+            host.get(f"/api/{function}")
+
+    def pids() -> list[int]:
+        with contextlib.suppress(OSError):
+            return [int(line) for line in (host.root / "pids").read_text().split()]
+        return []
+
+    threads = [threading.Thread(target=ask, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    processes = len(functions) + ("forks" in functions) + ("starts" in functions)
+    until(lambda: len(pids()) == processes, host=host)
+    host.kill()
+    # Two seconds, and two more for a machine that is busy with other things.
+    until(lambda: ends_of(pids()), limit=4)
+    for thread in threads:
+        thread.join(30)
 
 
 WORKERS = (
