@@ -1,8 +1,10 @@
 """One SQLite connection, used by one thread, with group commit.
 
 Pieces of work that are waiting while a transaction runs share the next one; each has its own savepoint, so that a
-failing piece undoes only itself. WAL with synchronous=NORMAL: what was committed survives the end of the process in
-any way (kill -9 included) and never corrupts; the last transactions before a power failure of the machine may be lost.
+failing piece undoes only itself. When SQLite gives up the whole transaction (disk full, no memory), each piece runs
+again in a transaction of its own, so a piece of work must have no effect but on the connection. WAL with
+synchronous=NORMAL: what was committed survives the end of the process in any way (kill -9 included) and never
+corrupts; the last transactions before a power failure of the machine may be lost.
 """
 
 import asyncio
@@ -113,20 +115,32 @@ class Database:
         return jobs, False
 
     def _execute(self, jobs: list[_Job]) -> None:
+        """Run jobs in one transaction; if that is lost as a whole, each in a transaction of its own."""
         try:
             connection = self._connection or self._open()
-            connection.execute("BEGIN IMMEDIATE" if any(job.writes for job in jobs) else "BEGIN")
-            try:
-                for job in jobs:
-                    _execute_one(connection, job)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            connection.execute(_begin(jobs))
         except Exception as error:
             for job in jobs:
-                job.error = job.error or _unavailable(self.path, error)
+                job.error = self._unavailable(error)
+            return
+        try:
+            _run_group(connection, jobs)
+        except Exception as error:
+            if len(jobs) == 1:
+                jobs[0].error = error
+            else:
+                for job in jobs:
+                    job.result = job.error = None
+                    self._execute([job])
+                return
+        for job in jobs:
+            if job.error is not None:
+                job.error = self._unavailable(job.error)
+
+    def _unavailable(self, error: BaseException) -> BaseException:
+        if not isinstance(error, sqlite3.Error | OSError):
+            return error
+        return TaskHubUnavailable(f"The task hub file {self.path} cannot be used: {error}")
 
     def _open(self) -> sqlite3.Connection:
         if self.path != ":memory:":
@@ -140,22 +154,33 @@ class Database:
         return connection
 
 
-def _execute_one(connection: sqlite3.Connection, job: _Job) -> None:
+def _begin(jobs: list[_Job]) -> str:
+    return "BEGIN IMMEDIATE" if any(job.writes for job in jobs) else "BEGIN"
+
+
+def _run_group(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    """Run jobs and commit what they did. Raises, with nothing done, when the transaction is lost as a whole."""
+    try:
+        for job in jobs:
+            _run_one(connection, job)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _run_one(connection: sqlite3.Connection, job: _Job) -> None:
+    """Run a job in its savepoint and keep its error. Raises when SQLite has ended the whole transaction over it."""
     connection.execute("SAVEPOINT job")
     try:
         job.result = job.work(connection)
-    except sqlite3.Error:
-        raise
     except Exception as error:
+        if not connection.in_transaction:
+            raise
         job.error = error
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
-
-
-def _unavailable(path: Path | str, error: Exception) -> Exception:
-    if not isinstance(error, sqlite3.Error | OSError):
-        return error
-    return TaskHubUnavailable(f"The task hub file {path} cannot be used: {error}")
 
 
 def _resolve_in_their_loops(jobs: list[_Job]) -> None:

@@ -1,0 +1,101 @@
+"""Group commit of the embedded task hub: pieces of work that share a transaction do not share their failures."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from sqlite3 import Connection
+
+import pytest
+from hub_samples import commit_of, create, first_episode, receive
+
+from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+from durable_host.durable.taskhub.sqlite.database import Database
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(tmp_path / "hub.db", inline=False)
+    await database.run(lambda connection: connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)"))
+    yield database
+    await database.close()
+
+
+def _insert(id: int, verb: str = "INSERT") -> Callable[[Connection], None]:
+    def work(connection: Connection) -> None:
+        connection.execute(f"{verb} INTO notes VALUES (?, 'text')", (id,))
+
+    return work
+
+
+async def _in_one_group(database: Database, works: list[Callable[[Connection], None]]) -> list[BaseException | None]:
+    """What each piece of work came to, when all of them were waiting for the same transaction."""
+    gate = threading.Event()
+    first = database.submit(lambda _: gate.wait(30))
+    waiting = [database.submit(work) for work in works]
+    gate.set()
+    await first
+    return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+
+async def _ids(database: Database) -> list[int]:
+    return await database.run(
+        lambda connection: [row[0] for row in connection.execute("SELECT id FROM notes ORDER BY id")], writes=False
+    )
+
+
+@pytest.mark.parametrize("verb", ["INSERT", "INSERT OR ROLLBACK"], ids=["statement fails", "transaction is lost"])
+async def test_a_failing_statement_fails_only_its_own_piece_of_work(database: Database, verb: str):
+    await database.run(_insert(1))
+    outcomes = await _in_one_group(database, [_insert(2), _insert(1, verb), _insert(3)])
+    assert [type(outcome) for outcome in outcomes] == [type(None), TaskHubUnavailable, type(None)]
+    assert await _ids(database) == [1, 2, 3]
+
+
+async def test_a_commit_that_fails_is_tried_with_each_piece_of_work_alone(database: Database):
+    await database.run(
+        lambda connection: connection.execute(
+            "CREATE TABLE parts (note INTEGER REFERENCES notes DEFERRABLE INITIALLY DEFERRED)"
+        )
+    )
+
+    def dangling(connection: Connection) -> None:
+        connection.execute("INSERT INTO parts VALUES (99)")
+
+    def switch_on(connection: Connection) -> None:
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("SAVEPOINT job")
+
+    await database.run(switch_on)
+    outcomes = await _in_one_group(database, [_insert(2), dangling, _insert(3)])
+    assert [type(outcome) for outcome in outcomes] == [type(None), TaskHubUnavailable, type(None)]
+    assert await _ids(database) == [2, 3]
+
+
+async def test_the_episodes_of_other_instances_are_committed_beside_one_that_cannot_be(tmp_path: Path):
+    hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    await hub.start()
+    await hub._database.run(
+        lambda connection: connection.execute(
+            "CREATE TRIGGER broken BEFORE INSERT ON history WHEN NEW.instance_id = 'bad' "
+            "BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+    )
+    for name in ("first", "bad", "last"):
+        await create(hub, name)
+    starts = await receive(hub, 3)
+    gate = threading.Event()
+    held = hub._database.submit(lambda _: gate.wait(30))
+    episodes = [
+        asyncio.ensure_future(hub.commit(commit_of(one.message, first_episode(one.message), [one]))) for one in starts
+    ]
+    await asyncio.sleep(0)
+    gate.set()
+    await held
+    outcomes = await asyncio.gather(*episodes, return_exceptions=True)
+    assert [isinstance(outcome, TaskHubUnavailable) for outcome in outcomes] == [False, True, False]
+    await hub.stop()
+    await hub.close()
