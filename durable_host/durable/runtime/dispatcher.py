@@ -45,9 +45,12 @@ class Dispatcher:
         for number in range(self._slots):
             group.create_task(self._slot(group), name=f"{self.name} slot {number}")
 
-    async def drain(self) -> None:
-        """Begin nothing new, and wait until what runs has ended."""
+    def close_intake(self) -> None:
+        """Begin nothing new from now on, not even what waits in the mailboxes."""
         self._stopping = True
+
+    async def drain(self) -> None:
+        """Wait until what runs has ended; after `close_intake`."""
         await self._quiet.wait()
 
     async def _slot(self, group: asyncio.TaskGroup) -> None:

@@ -87,11 +87,12 @@ class DurableRuntime:
             return
         for receiver in self._receivers:
             receiver.cancel()
+        self._orchestrations.close_intake()
+        self._entities.close_intake()
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await self._orchestrations.drain()
-                await self._entities.drain()
-                await self._activities.drain()
+                await asyncio.gather(*self._receivers, return_exceptions=True)
+                await asyncio.gather(self._orchestrations.drain(), self._entities.drain(), self._activities.drain())
         main.cancel()
         await asyncio.gather(main, return_exceptions=True)
         await self._sessions.flush()
@@ -129,7 +130,8 @@ class DurableRuntime:
                 group.create_task(self._activities.serve(group), name="activity requests"),
             ]
             for name, loop in (
-                ("housekeeping", self._sessions.housekeeping),
+                ("writing of held back times", self._sessions.write_held_back_times),
+                ("sweep of idle sessions", self._sessions.sweep_idle),
                 ("watchdog", self._watchdog.run),
                 ("recovery", self._recovery.run),
             ):

@@ -89,18 +89,18 @@ class SessionCache:
         if keeps_nothing and self._sessions.get(session.instance_id) is session:
             del self._sessions[session.instance_id]
 
-    async def housekeeping(self) -> None:
-        """Runs as long as the runtime: writes held back times, drops what was idle for long."""
-        next_sweep = time.monotonic() + IDLE_SECONDS / 10
+    async def write_held_back_times(self) -> None:
+        """Runs as long as the runtime: writes the LastUpdatedTime of sessions that have become quiet."""
         while True:
-            try:
-                async with asyncio.timeout(max(0.1, next_sweep - time.monotonic())):
-                    await self._has_work.wait()
-                await asyncio.sleep(TOUCH_AFTER_SECONDS)
-            except TimeoutError:
-                self._drop_idle(time.monotonic() - IDLE_SECONDS)
-                next_sweep = time.monotonic() + IDLE_SECONDS / 10
+            await self._has_work.wait()
+            await asyncio.sleep(TOUCH_AFTER_SECONDS)
             await self.flush(quiet_for=TOUCH_AFTER_SECONDS)
+
+    async def sweep_idle(self) -> None:
+        """Runs as long as the runtime: drops what was idle for long, however busy other sessions are."""
+        while True:
+            await asyncio.sleep(IDLE_SECONDS / 10)
+            self._drop_idle(time.monotonic() - IDLE_SECONDS)
 
     async def flush(self, *, quiet_for: float = 0.0) -> None:
         """Write the held back times of sessions that are idle for so many seconds."""
