@@ -44,7 +44,7 @@ async def check(config: HostConfig, accounts: Accounts, account: StorageAccount 
             result = await _queues(config, account, name)
         hub = open_hub(config, accounts, name, config.host.durable.storage.connection_name)
         try:
-            return [*await _instances(hub), *result]
+            return [*await _instances(hub), *result, *await _set_aside(config, hub)]
         finally:
             await hub.close()
     except (StorageError, TaskHubUnavailable) as error:
@@ -73,6 +73,23 @@ async def poison_queues(accounts: Accounts, app: AppFunctions) -> list[Finding]:
                 )
             )
     return result
+
+
+async def _set_aside(config: HostConfig, hub: TaskHub) -> list[Finding]:
+    """Messages that nobody can read, queue by queue."""
+    name = config.host.durable.hub_name
+    place = "the table 'set_aside' of its file"
+    if not uses_sqlite(config):
+        place = f"the container '{HubNames.of(name, 1).unreadable}'"
+    return [
+        findings.warning(
+            _HUB,
+            f"{count} message{'s' if count > 1 else ''} of the queue '{queue}' could not be read and "
+            f"{'were' if count > 1 else 'was'} set aside.",
+            f"Each lies in {place} with the reason. Look at who sent it; delete it when it is of no use.",
+        )
+        for queue, count in sorted((await hub.set_aside()).items())
+    ]
 
 
 async def _instances(hub: TaskHub) -> list[Finding]:

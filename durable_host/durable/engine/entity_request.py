@@ -10,6 +10,7 @@ import msgspec
 from durable_host.durable.engine.entity_messages import Moment
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import TraceContext
+from durable_host.durable.model.ids import is_too_long, is_well_formed
 
 NEVER = Moment(0, is_utc=False)
 _TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJobs.Extensions.DurableTask"
@@ -54,22 +55,23 @@ def request_of(record: Any, trace: TraceContext | None = None) -> EntityRequest:
         raise Unreadable("it is no JSON object")
     fields = cast("dict[str, Any]", record)
     request_id = fields.get("id")
-    if not isinstance(request_id, str):
+    if not isinstance(request_id, str) or not _can_be_id(request_id):
         raise Unreadable("it has no id")
     operation = fields.get("op")
     position = fields.get("pos") or 0
+    lock_set = _lock_set(fields.get("lockset"))
     return EntityRequest(
         operation=None if operation is None or fields.get("IsLockRequest") is True else str(operation),
         id=request_id,
         input=_json_text(fields.get("input")),
         is_signal=bool(fields.get("signal")),
-        parent=_text(fields.get("parent")),
-        parent_execution=_text(fields.get("parentExecution")),
+        parent=_id(fields.get("parent")),
+        parent_execution=_id(fields.get("parentExecution")),
         due=None if fields.get("due") is None else read_moment(fields["due"]),
         timestamp=read_moment(fields.get("Timestamp")),
         predecessor=read_moment(fields.get("Predecessor")),
-        lock_set=tuple(_entity(each) for each in cast("list[Any]", fields.get("lockset") or [])),
-        position=position if isinstance(position, int) else 0,
+        lock_set=lock_set,
+        position=position if isinstance(position, int) and 0 <= position <= len(lock_set) else 0,
         trace=trace,
     )
 
@@ -101,39 +103,60 @@ def request_record(request: EntityRequest, *, with_type: bool) -> dict[str, Any]
 
 def read_release(text: str | None) -> str | None:
     """Who releases the lock, by the input of a `release` event. Raises `Unreadable`."""
-    return _text(_object(text).get("parent"))
+    return _id(_object(text).get("parent"))
 
 
 def read_moment(value: Any) -> Moment:
     """A label; absent means never. Raises `Unreadable`."""
     if value is None:
         return NEVER
+    if not isinstance(value, str):
+        raise Unreadable(f"{value!r:.100} is no time")
     try:
         return Moment(timestamp.parse(value), is_utc=value[-1:] in "Zz" or "+" in value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise Unreadable(f"{value!r} is no time") from error
+    except ValueError as error:
+        raise Unreadable(f"{value!r:.100} is no time") from error
 
 
 def _object(text: str | None) -> dict[str, Any]:
     try:
         record = msgspec.json.decode(text or "null")
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise Unreadable(f"it is no JSON ({error})") from error
     if not isinstance(record, dict):
         raise Unreadable("it is no JSON object")
     return cast("dict[str, Any]", record)
 
 
+def _lock_set(value: Any) -> tuple[tuple[str, str], ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise Unreadable("its lock set is no array")
+    return tuple(_entity(each) for each in cast("list[Any]", value))
+
+
 def _entity(value: Any) -> tuple[str, str]:
     if not isinstance(value, dict):
         raise Unreadable("an element of its lock set is no entity id")
     fields = cast("dict[str, Any]", value)
-    return str(fields.get("name", "")), str(fields.get("key", ""))
+    name, key = str(fields.get("name", "")), str(fields.get("key", ""))
+    if not _can_be_id(f"@{name}@{key}"):
+        raise Unreadable("an element of its lock set is no entity id")
+    return name, key
 
 
 def _json_text(value: Any) -> str | None:
     return value if value is None or isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+def _id(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    if not _can_be_id(value):
+        raise Unreadable("the ID of its sender is none")
+    return value
+
+
+def _can_be_id(text: str) -> bool:
+    return is_well_formed(text) and not is_too_long(text)

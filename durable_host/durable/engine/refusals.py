@@ -3,7 +3,6 @@
 Source: spec/task-hub-storage.md, section 2.3; spec/durable-protocol.md, section 10.
 """
 
-import re
 from typing import NamedTuple
 
 from durable_host.durable.engine import diagnostics as codes
@@ -11,6 +10,7 @@ from durable_host.durable.engine.decisions import SendDecision, SubOrchestration
 from durable_host.durable.engine.entity_messages import entity_name_of
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.ids import is_too_long, is_well_formed
 from durable_host.durable.sdk.port import UserCode
 
 SAME_AS_PARENT = (
@@ -18,8 +18,7 @@ SAME_AS_PARENT = (
 )
 ENTITY_LIKE_ID = "Orchestration instance ids must not start with @."
 ID_TOO_LONG = "Instance ID lengths must not exceed 512 characters."
-_LONGEST_KEY = 512
-_ESCAPED_IN_KEYS = re.compile(r"[/\\#?^\x00-\x1f\x7f-\x9f]")
+MALFORMED_ID = "Instance IDs must not contain half of a surrogate pair."
 
 
 class Refusal(NamedTuple):
@@ -39,8 +38,8 @@ def refuse_child(
         return Refusal(codes.MISSING_FUNCTION, text)
     if child.startswith("@"):
         return Refusal(codes.BAD_INSTANCE_ID, ENTITY_LIKE_ID)
-    if _is_too_long(child):
-        return Refusal(codes.BAD_INSTANCE_ID, ID_TOO_LONG)
+    if (unusable := _unusable(child)) is not None:
+        return unusable
     ancestors = [parent_id]
     if parent.parent_instance is not None:
         ancestors.append(parent.parent_instance.orchestration_instance.instance_id)
@@ -55,12 +54,12 @@ def refuse_entity(decision: SendDecision, code: UserCode) -> Refusal | None:
     if not code.has_entity(name):
         text = missing_function_text("entity", name, code.entity_names())
         return Refusal(codes.MISSING_FUNCTION, text)
-    if _is_too_long(decision.instance_id):
+    return _unusable(decision.instance_id)
+
+
+def _unusable(instance_id: str) -> Refusal | None:
+    if not is_well_formed(instance_id):
+        return Refusal(codes.BAD_INSTANCE_ID, MALFORMED_ID)
+    if is_too_long(instance_id):
         return Refusal(codes.BAD_INSTANCE_ID, ID_TOO_LONG)
     return None
-
-
-def _is_too_long(instance_id: str) -> bool:
-    """Whether no table key can hold it, with the characters doubled that must not stand in one."""
-    units = len(instance_id.encode("utf-16-le", "surrogatepass")) // 2
-    return units + len(_ESCAPED_IN_KEYS.findall(instance_id)) > _LONGEST_KEY

@@ -41,7 +41,7 @@ def to_unix(ticks: int) -> float:
 def parse(text: str) -> int:
     """Ticks of an ISO 8601 text with up to 7 fraction digits and `Z`, an offset, or nothing (taken as UTC).
 
-    Raises ValueError when the text is no such timestamp.
+    Raises ValueError when the text is no such timestamp, and when it lies outside the years 1 to 9999 in UTC.
     """
     head, fraction = text, 0
     dot = text.find(".", 10)
@@ -54,10 +54,11 @@ def parse(text: str) -> int:
             raise ValueError(f"'{text}' is not a timestamp")
         fraction = int(digits[:7].ljust(7, "0"))
         head = text[:dot] + text[end:]
-    return (
-        from_datetime(datetime.fromisoformat(head).astimezone(UTC) if _has_zone(head) else datetime.fromisoformat(head))
-        + fraction
-    )
+    moment = datetime.fromisoformat(head)
+    try:
+        return from_datetime(moment.astimezone(UTC) if _has_zone(head) else moment) + fraction
+    except OverflowError:
+        raise ValueError(f"'{text}' is out of range") from None
 
 
 def _has_zone(text: str) -> bool:

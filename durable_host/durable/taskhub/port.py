@@ -9,6 +9,9 @@ Delivery. At least once. A received message belongs to the receiver until it is 
 completion, or given back by `abandon`; the hub keeps it invisible for others meanwhile (renewing what has to be
 renewed) and never delivers the same message twice to a live receiver. After a crash it is delivered again.
 
+Unreadable messages. What cannot be a message (`validity.check`) is never delivered: the hub takes it out of the
+queue, says so, and keeps it with the reason.
+
 Wake-up. A message sent by this process to an instance (or activity queue) that this process serves reaches the
 receiver without any polling delay.
 """
@@ -158,6 +161,10 @@ class TaskHub(Protocol):
         """Rewind a failed instance in place and wake it (spec/task-hub-storage.md, section 9.6). The caller has
         checked that its status is Failed, or that an earlier rewind of it was interrupted.
         """
+        ...
+
+    async def set_aside(self) -> dict[str, int]:
+        """How many messages were set aside because nobody can read them, by the name of their queue."""
         ...
 
     # Worker role

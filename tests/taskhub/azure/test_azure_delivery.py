@@ -162,7 +162,8 @@ async def test_a_message_that_cannot_be_read_is_set_aside_with_one_warning(
     assert len(warnings) == 1
     assert queue in warnings[0]
     assert put.id in warnings[0]
-    assert await storage.queues.message_count(queue) == 2
+    await hub._worker.held.drain(5)
+    assert await storage.queues.message_count(queue) == 1
 
 
 async def test_large_message_travels_through_a_blob(open_azure, storage: StorageAccount, hub_name: str) -> None:

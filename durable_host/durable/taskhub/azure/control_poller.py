@@ -12,7 +12,6 @@ from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.envelope import Envelope
 from durable_host.durable.taskhub.azure.held import Held, HeldMessages, Stage
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
@@ -108,29 +107,13 @@ class ControlPoller:
                 new.append((message, self._deliveries.receive(self.queue, message, hold)))
             elif known[1] is not None:
                 await self._hide(known[0], known[1])
-        read = await asyncio.gather(*[self._read(message, held) for message, held in new])
-        arrived = [
-            (message, held, envelope)
-            for (message, held), envelope in zip(new, read, strict=True)
-            if envelope is not None
-        ]
+        read = await asyncio.gather(*[self._reader.read(self.queue, message, held) for message, held in new])
+        arrived = [(got, held, message) for (got, held), message in zip(new, read, strict=True) if message is not None]
         arrived.sort(key=lambda item: (item[0].insertion_time, item[2].sequence_number))
-        for message, held, envelope in arrived:
-            await self._deliver(message, held, envelope)
+        for got_message, held, message in arrived:
+            await self._deliver(got_message, held, message.task)
 
-    async def _read(self, got: QueueMessage, held: Held) -> Envelope | None:
-        try:
-            read = await self._reader.read(self.queue, got)
-        except StorageError as error:
-            self._outage.failed(self.queue, error)
-            read = None
-        if read is None:
-            await self._held.give_back([held], abandon_delay(got.dequeue_count))
-        return read
-
-    async def _deliver(self, got: QueueMessage, held: Held, envelope: Envelope) -> None:
-        message = envelope.message
-        assert message is not None
+    async def _deliver(self, got: QueueMessage, held: Held, message: TaskMessage) -> None:
         dequeued_at = got.next_visible - int(self._options.control_hold * TICKS_PER_SECOND)
         try:
             if not await self.filter_start(held, message, dequeued_at):

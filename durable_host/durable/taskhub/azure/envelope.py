@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from durable_host.durable.model.events import OrchestrationInstance
+from durable_host.durable.model.ids import is_well_formed
 from durable_host.durable.model.messages import NO_SENDER, TaskMessage
 from durable_host.durable.taskhub.azure import json_text, nested_json
 from durable_host.durable.taskhub.azure.event_json import encode_event
@@ -18,6 +19,7 @@ from durable_host.durable.taskhub.azure.event_reader import read_event
 from durable_host.durable.taskhub.azure.json_text import nullable, quote
 
 LARGE_MESSAGE_BYTES = 46_080
+_LONGEST_BLOB_NAME = 1024
 _EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
 
 
@@ -63,7 +65,10 @@ def encode_pointer(blob_name: str) -> str:
 
 def blob_name(message: TaskMessage, activity_id: str) -> str:
     """Name of a large message's blob; the instance ID is not escaped in it."""
-    return f"{message.target.instance_id}/message-{activity_id.replace('-', '')}-{message.event.event_name}.json.gz"
+    instance_id = message.target.instance_id
+    if not is_well_formed(instance_id):
+        instance_id = instance_id.encode("utf-8", "replace").decode()
+    return f"{instance_id}/message-{activity_id.replace('-', '')}-{message.event.event_name}.json.gz"
 
 
 def to_text(json_message: str, *, as_base64: bool) -> str:
@@ -89,44 +94,76 @@ def from_json(text: str | bytes) -> Envelope:
         return _read_envelope(json_text.parse(text))
     except UnreadableMessage:
         raise
-    except (ValueError, TypeError, AttributeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise UnreadableMessage(f"its JSON cannot be read: {problem}") from None
 
 
 def _read_envelope(raw: Any) -> Envelope:
-    if not isinstance(raw, dict):
-        raise UnreadableMessage("its JSON is no object")
-    members = cast("dict[str, Any]", raw)
-    number = members.get("SequenceNumber")
-    sequence_number = number if isinstance(number, int) else 0
-    activity_id = members.get("ActivityId") or _EMPTY_GUID
+    members = _object(raw, "envelope")
+    _check_type(members, "DurableTask.AzureStorage.MessageData")
+    sequence_number = _integer(members, "SequenceNumber", 64) or 0
+    activity_id = _activity_id(members.get("ActivityId"))
     pointer = members.get("CompressedBlobName")
     if pointer:
-        return Envelope(None, sequence_number, activity_id, str(pointer))
-    task_message = members.get("TaskMessage")
-    if not isinstance(task_message, dict):
-        raise UnreadableMessage("it has no TaskMessage")
-    message = _read_task_message(cast("dict[str, Any]", task_message), members)
-    return Envelope(message, sequence_number, activity_id)
+        return Envelope(None, sequence_number, activity_id, _blob_name(pointer))
+    task_message = _object(members.get("TaskMessage"), "TaskMessage")
+    _check_type(task_message, "DurableTask.Core.TaskMessage")
+    return Envelope(_read_task_message(task_message, members), sequence_number, activity_id)
 
 
 def _read_task_message(raw: dict[str, Any], envelope: dict[str, Any]) -> TaskMessage:
-    event = raw.get("Event")
-    if not isinstance(event, dict):
-        raise UnreadableMessage("it has no Event")
+    event = read_event(_object(raw.get("Event"), "Event"))
     target = nested_json.read_instance(raw.get("OrchestrationInstance"))
     if target is None or not target.instance_id:
         raise UnreadableMessage("it names no target instance")
-    context = raw.get("OrchestrationExecutionContext")
     tags = None
-    if isinstance(context, dict):
-        tags = nested_json.read_tags(cast("dict[str, Any]", context).get("OrchestrationTags")) or {}
-    episode = envelope.get("Episode")
-    sender = nested_json.read_instance(envelope.get("Sender"))
+    context = raw.get("OrchestrationExecutionContext")
+    if context is not None:
+        context = _object(context, "OrchestrationExecutionContext")
+        tags = nested_json.read_tags(context.get("OrchestrationTags")) or {}
     return TaskMessage(
-        event=read_event(cast("dict[str, Any]", event)),
+        event=event,
         target=OrchestrationInstance(target.instance_id, target.execution_id or None),
-        sender=sender or NO_SENDER,
-        episode=episode if isinstance(episode, int) else None,
+        sender=nested_json.read_instance(envelope.get("Sender")) or NO_SENDER,
+        episode=_integer(envelope, "Episode", 32),
         tags=tags,
     )
+
+
+def _object(raw: Any, name: str) -> dict[str, Any]:
+    if isinstance(raw, dict):
+        return cast("dict[str, Any]", raw)
+    raise UnreadableMessage(f"it has no {name}" if raw is None else f"its {name} is no JSON object")
+
+
+def _check_type(members: dict[str, Any], expected: str) -> None:
+    """A `$type` may be missing, and may name its assembly behind a comma."""
+    given = members.get("$type")
+    if given is None:
+        return
+    if not isinstance(given, str) or given.split(",", 1)[0].strip() != expected:
+        raise UnreadableMessage(f"its $type is {given!r:.100}, expected '{expected}'")
+
+
+def _integer(members: dict[str, Any], name: str, bits: int) -> int | None:
+    number = members.get(name)
+    if number is None:
+        return None
+    if type(number) is not int or not -(1 << bits - 1) <= number < 1 << bits - 1:
+        raise UnreadableMessage(f"its {name} is no {bits}-bit integer")
+    return number
+
+
+def _activity_id(raw: Any) -> str:
+    if raw is None:
+        return _EMPTY_GUID
+    try:
+        return str(uuid.UUID(raw))
+    except (ValueError, AttributeError, TypeError):
+        raise UnreadableMessage("its ActivityId is no GUID") from None
+
+
+def _blob_name(raw: Any) -> str:
+    if isinstance(raw, str) and is_well_formed(raw) and len(raw) <= _LONGEST_BLOB_NAME:
+        return raw
+    raise UnreadableMessage("its CompressedBlobName is no name of a blob")

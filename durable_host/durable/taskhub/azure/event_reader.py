@@ -24,12 +24,14 @@ def event_class(members: Mapping[str, Any]) -> type[e.HistoryEvent]:
         name = type_name.split(",", 1)[0].strip().removeprefix(_TYPE_PREFIX).removesuffix("Event")
         known = e.EVENT_CLASS_BY_NAME.get(name) or e.EVENT_CLASS_BY_NAME.get(name + "Event")
         if known is None:
-            raise ValueError(f"the event type '{type_name}' is not known")
+            raise ValueError(f"the event type '{type_name:.100}' is not known")
         return known
+    if type_name is not None:
+        raise ValueError(f"the event's $type is {type_name!r:.100}, expected text")
     number = members.get("EventType")
     known = e.EVENT_CLASS_BY_NUMBER.get(number) if isinstance(number, int) else None
     if known is None:
-        raise ValueError(f"the event has no $type and its EventType is {number!r}")
+        raise ValueError(f"the event has no $type and its EventType is {number!r:.100}")
     return known
 
 
@@ -43,7 +45,7 @@ def build(kind: type[e.HistoryEvent], members: Mapping[str, Any], moment: int) -
     """Event of class `kind`; nested objects in `members` are parsed JSON values, times are text or ticks."""
     values: dict[str, Any] = {
         "event_id": _integer(members.get("EventId", -1), "EventId"),
-        "is_played": members.get("IsPlayed") is True,
+        "is_played": _boolean(members.get("IsPlayed"), "IsPlayed"),
         "timestamp": moment,
     }
     for member, field, convert, default in _FIELDS[kind]:
@@ -60,7 +62,7 @@ def ticks_of(raw: Any, member: str = "Timestamp") -> int:
         return 0
     if isinstance(raw, str):
         return timestamp.parse(raw)
-    raise ValueError(f"{member} is {raw!r}, expected a time")
+    raise ValueError(f"{member} is {raw!r:.100}, expected a time")
 
 
 def _text(raw: Any, member: str) -> str | None:
@@ -76,7 +78,7 @@ def _name(raw: Any, member: str) -> str:
 def _integer(raw: Any, member: str) -> int:
     if isinstance(raw, int) and not isinstance(raw, bool):
         return int(raw)
-    raise ValueError(f"{member} is {raw!r}, expected a number")
+    raise ValueError(f"{member} is {raw!r:.100}, expected an integer")
 
 
 def _optional_integer(raw: Any, member: str) -> int | None:
@@ -84,15 +86,17 @@ def _optional_integer(raw: Any, member: str) -> int | None:
 
 
 def _boolean(raw: Any, member: str) -> bool:
-    return raw is True
+    if raw is None or isinstance(raw, bool):
+        return raw is True
+    raise ValueError(f"{member} is {type(raw).__name__}, expected true or false")
 
 
 def _time(raw: Any, member: str) -> int:
     if isinstance(raw, str):
         return timestamp.parse(raw)
-    if isinstance(raw, int):
+    if isinstance(raw, int) and not isinstance(raw, bool):
         return int(raw)
-    raise ValueError(f"{member} is {raw!r}, expected a time")
+    raise ValueError(f"{member} is {raw!r:.100}, expected a time")
 
 
 def _optional_time(raw: Any, member: str) -> int | None:
@@ -102,8 +106,8 @@ def _optional_time(raw: Any, member: str) -> int | None:
 def _status(raw: Any, member: str) -> OrchestrationStatus:
     try:
         return OrchestrationStatus[raw] if isinstance(raw, str) else OrchestrationStatus(raw)
-    except (KeyError, ValueError):
-        raise ValueError(f"{member} is {raw!r}, no known status") from None
+    except (KeyError, ValueError, TypeError):
+        raise ValueError(f"{member} is {raw!r:.100}, no known status") from None
 
 
 def _target(raw: Any, member: str) -> e.OrchestrationInstance:

@@ -67,7 +67,7 @@ def read_row(row: Row) -> e.HistoryEvent:
                 members[column] = _json_column(text)
         moment = row.get("_Timestamp")
         return build(kind, members, int(moment) if isinstance(moment, int) else 0)
-    except (ValueError, TypeError, AttributeError) as problem:
+    except (ValueError, TypeError, AttributeError, RecursionError) as problem:
         raise UnreadableRow(str(problem)) from None
 
 

@@ -26,6 +26,7 @@ from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.resources import Resources
 from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.worker import Worker
 from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
@@ -58,6 +59,7 @@ class AzureTaskHub:
         queues, tables = account.queues, tracking.tables
         outage = Outage(options.hub_name)
         payloads = LargePayloads(tracking.blobs, names.large_messages)
+        self._aside = SetAside(tracking.blobs, names.unreadable)
         app_lease = AppLease(tracking.blobs, names, options.app_name, outage)
         partitions = PartitionTable(tables, names)
         take_all = options.take_all_activities
@@ -69,7 +71,7 @@ class AzureTaskHub:
         self._payloads = payloads
         self._history = HistoryStore(tables, names, payloads, clock)
         self._instances = InstanceStore(tables, names, payloads, clock)
-        self._resources = Resources(queues, tables, names, partitions, app_lease, payloads)
+        self._resources = Resources(queues, tables, names, partitions, app_lease, payloads, self._aside)
         self._rewinder = Rewinder(tables, names, self._instances, clock)
         self._blobs = OwnedBlobs(payloads)
         self._worker = Worker(
@@ -78,6 +80,7 @@ class AzureTaskHub:
             options,
             clock,
             payloads,
+            self._aside,
             partitions,
             app_lease,
             outage,
@@ -170,6 +173,10 @@ class AzureTaskHub:
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         for message in await self._rewinder.rewind(instance_id, reason):
             await self._sender.send(message)
+
+    @storage_errors_as_unavailable
+    async def set_aside(self) -> dict[str, int]:
+        return await self._aside.counts()
 
     # Worker role
 

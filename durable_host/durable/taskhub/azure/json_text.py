@@ -61,8 +61,12 @@ def value(anything: Any) -> str:
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON value of `text`; raises ValueError. Tolerates unpaired surrogate escapes, as .NET does."""
+    """JSON value of `text`; raises ValueError. Tolerates unpaired surrogate escapes, as .NET does, but no `NaN`."""
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError):
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")

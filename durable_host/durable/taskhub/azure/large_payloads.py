@@ -8,15 +8,18 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterable
+from io import BytesIO
 from urllib.parse import unquote, urlsplit
 
 from durable_host.durable.taskhub.azure.bounded import for_each
-from durable_host.storage import BlobService, NotFound
+from durable_host.storage import BlobService, InvalidRequest, NotFound
 
 LARGE_PROPERTY_UNITS = 30_720
 _MAYBE_LARGE = LARGE_PROPERTY_UNITS // 2
 _THREAD_FROM = 256 * 1024
 _PARALLEL = 8
+LONGEST_UNPACKED = 256 * 1024 * 1024
+"""Bytes of a text in a blob; a larger one is taken for a bomb."""
 
 
 def is_large(text: str) -> bool:
@@ -35,7 +38,7 @@ def property_blob_name(partition_key: str, row_key: str, kind: str, column: str)
 
 
 class UnreadablePayload(Exception):
-    """A blob that holds a large text is missing or damaged; the exception's text names it."""
+    """A blob that holds a large text is missing, damaged or too large; the exception's text names it."""
 
 
 class LargePayloads:
@@ -61,12 +64,14 @@ class LargePayloads:
             blob = await self._blobs.get(self._container, name)
         except NotFound:
             blob = None
+        except InvalidRequest as problem:
+            raise UnreadablePayload(f"blob '{name}' of container '{self._container}' cannot be: {problem}") from None
         if blob is None:
             raise UnreadablePayload(f"blob '{name}' of container '{self._container}' does not exist")
         try:
             raw = blob.data
             return (await asyncio.to_thread(_unpack, raw) if len(raw) > _THREAD_FROM else _unpack(raw)).decode()
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as problem:
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError, OverflowError) as problem:
             raise UnreadablePayload(f"blob '{name}' of container '{self._container}' is damaged: {problem}") from None
 
     def url(self, name: str) -> str:
@@ -116,4 +121,8 @@ def _pack(raw: bytes) -> bytes:
 
 
 def _unpack(data: bytes) -> bytes:
-    return gzip.decompress(data)
+    with gzip.GzipFile(fileobj=BytesIO(data)) as packed:
+        raw = packed.read(LONGEST_UNPACKED + 1)
+    if len(raw) > LONGEST_UNPACKED:
+        raise OverflowError(f"it has more than {LONGEST_UNPACKED} bytes when it is unpacked")
+    return raw

@@ -117,6 +117,11 @@ class HubNames(msgspec.Struct, frozen=True):
     def large_messages(self) -> str:
         return f"{self.lower}-largemessages"
 
+    @property
+    def unreadable(self) -> str:
+        """Container of messages that were set aside; the official backend has nothing of that name."""
+        return f"{self.lower}-unreadable"
+
     def control_queue(self, index: int) -> str:
         return f"{self.lower}-control-{index:02d}"
 

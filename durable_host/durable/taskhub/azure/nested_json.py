@@ -69,56 +69,72 @@ def execution_context(items: Mapping[str, str] | None) -> str:
 
 
 def read_instance(raw: Any) -> OrchestrationInstance | None:
-    """Raises TypeError for IDs that are no text."""
-    if not isinstance(raw, dict):
+    """None for null, as the other readers. All raise ValueError for what is no such object."""
+    members = _members(raw, "OrchestrationInstance")
+    if members is None:
         return None
-    members = cast("dict[str, Any]", raw)
-    instance_id, execution_id = members.get("InstanceId") or "", members.get("ExecutionId")
-    if not isinstance(instance_id, str) or not isinstance(execution_id, str | None):
-        raise TypeError("the ID of an instance or execution is no text")
-    return OrchestrationInstance(instance_id, execution_id)
+    return OrchestrationInstance(_text(members, "InstanceId") or "", _text(members, "ExecutionId"))
 
 
 def read_parent(raw: Any) -> ParentInstance | None:
-    if not isinstance(raw, dict):
+    members = _members(raw, "ParentInstance")
+    if members is None:
         return None
-    members = cast("dict[str, Any]", raw)
+    number = members.get("TaskScheduleId")
+    if number is not None and type(number) is not int:
+        raise ValueError(f"TaskScheduleId is {number!r}, expected an integer")
     return ParentInstance(
-        name=members.get("Name") or "",
+        name=_text(members, "Name") or "",
         orchestration_instance=read_instance(members.get("OrchestrationInstance")) or OrchestrationInstance(""),
-        task_schedule_id=int(members.get("TaskScheduleId") or 0),
-        version=members.get("Version"),
+        task_schedule_id=number or 0,
+        version=_text(members, "Version"),
     )
 
 
 def read_failure(raw: Any) -> FailureDetails | None:
-    if not isinstance(raw, dict):
+    members = _members(raw, "FailureDetails")
+    if members is None:
         return None
-    members = cast("dict[str, Any]", raw)
+    properties = _members(members.get("Properties"), "Properties")
     return FailureDetails(
-        error_type=members.get("ErrorType"),
-        error_message=members.get("ErrorMessage"),
-        stack_trace=members.get("StackTrace"),
+        error_type=_text(members, "ErrorType"),
+        error_message=_text(members, "ErrorMessage"),
+        stack_trace=_text(members, "StackTrace"),
         inner_failure=read_failure(members.get("InnerFailure")),
-        is_non_retriable=bool(members.get("IsNonRetriable")),
-        properties=members.get("Properties"),
+        is_non_retriable=members.get("IsNonRetriable") is True,
+        properties=properties,
     )
 
 
 def read_trace(raw: Any) -> TraceContext | None:
-    if not isinstance(raw, dict):
+    members = _members(raw, "ParentTraceContext")
+    if members is None:
         return None
-    members = cast("dict[str, Any]", raw)
     return TraceContext(
-        trace_parent=members.get("TraceParent"),
-        trace_state=members.get("TraceState"),
-        id=members.get("Id"),
-        span_id=members.get("SpanId"),
-        activity_start_time=members.get("ActivityStartTime"),
+        trace_parent=_text(members, "TraceParent"),
+        trace_state=_text(members, "TraceState"),
+        id=_text(members, "Id"),
+        span_id=_text(members, "SpanId"),
+        activity_start_time=_text(members, "ActivityStartTime"),
     )
 
 
 def read_tags(raw: Any) -> dict[str, str] | None:
-    if not isinstance(raw, dict):
+    """A tag that is null counts as empty."""
+    members = _members(raw, "Tags")
+    if members is None:
         return None
-    return {name: text for name, text in cast("dict[str, Any]", raw).items() if name != "$type"}
+    return {name: _text(members, name) or "" for name in members if name != "$type"}
+
+
+def _members(raw: Any, name: str) -> dict[str, Any] | None:
+    if raw is None or isinstance(raw, dict):
+        return cast("dict[str, Any] | None", raw)
+    raise ValueError(f"{name} is {type(raw).__name__}, expected an object")
+
+
+def _text(members: dict[str, Any], name: str) -> str | None:
+    text = members.get(name)
+    if text is None or isinstance(text, str):
+        return text
+    raise ValueError(f"{name} is {type(text).__name__}, expected text")

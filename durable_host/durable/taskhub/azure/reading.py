@@ -1,4 +1,4 @@
-"""From queue messages to task messages; what cannot be read is set aside.
+"""From queue messages to task messages; what cannot be one is set aside.
 
 Source: spec/task-hub-storage.md, sections 3.6 and 5.4; gotcha 21.
 """
@@ -6,48 +6,106 @@ Source: spec/task-hub-storage.md, sections 3.6 and 5.4; gotcha 21.
 import logging
 from collections import OrderedDict
 
+from durable_host.clock import Clock
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
-from durable_host.durable.taskhub.azure.envelope import Envelope, UnreadableMessage
+from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
+from durable_host.durable.taskhub.azure.held import Held, HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
-from durable_host.storage import QueueMessage
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
+from durable_host.durable.taskhub.azure.set_aside import SetAside
+from durable_host.durable.taskhub.validity import InvalidMessage
+from durable_host.storage import QueueMessage, StorageError, StorageUnavailable
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _REMEMBERED = 10_000
+_LONGEST_REASON = 500
+
+
+class Message:
+    """A message that can be handed on, and its place in the order of its sender."""
+
+    __slots__ = ("sequence_number", "task")
+
+    def __init__(self, task: TaskMessage, sequence_number: int) -> None:
+        self.task = task
+        self.sequence_number = sequence_number
 
 
 class MessageReader:
-    """Decodes messages, with their blobs, and warns once of each that cannot be read."""
+    """Decodes messages, with their blobs. `work_items` is the queue of activity requests."""
 
-    def __init__(self, payloads: LargePayloads) -> None:
+    def __init__(
+        self,
+        payloads: LargePayloads,
+        aside: SetAside,
+        held: HeldMessages,
+        outage: Outage,
+        clock: Clock,
+        work_items: str,
+    ) -> None:
         self._payloads = payloads
+        self._aside = aside
+        self._held = held
+        self._outage = outage
+        self._clock = clock
+        self._work_items = work_items
         self._warned: OrderedDict[str, None] = OrderedDict()
 
-    async def read(self, queue: str, got: QueueMessage) -> Envelope | None:
-        """The envelope with its message; None, after a warning, when there is no making sense of it.
-
-        Raises StorageError when a blob cannot be fetched now.
-        """
+    async def read(self, queue: str, got: QueueMessage, held: Held) -> Message | None:
+        """The message; None when it is dealt with: set aside, or given back while storage does not answer."""
         try:
-            read = envelope.from_text(got.text)
-            if read.compressed_blob_name is not None:
-                read = envelope.from_json(await self._payloads.get(read.compressed_blob_name))
-            if read.message is None:
-                raise UnreadableMessage("its blob holds a pointer again")
-            return read
-        except (UnreadableMessage, UnreadablePayload) as problem:
-            self._warn(queue, got, problem)
-            return None
+            return await self._decode(queue, got)
+        except StorageError as error:
+            self._outage.failed(queue, error)
+        except (UnreadableMessage, UnreadablePayload, InvalidMessage) as problem:
+            if await self._set_aside(queue, got, _plain(str(problem))):
+                self._held.delete_later(held)
+                return None
+        await self._held.give_back([held], abandon_delay(got.dequeue_count))
+        return None
 
-    def _warn(self, queue: str, got: QueueMessage, problem: Exception) -> None:
+    async def _decode(self, queue: str, got: QueueMessage) -> Message:
+        read = envelope.from_text(got.text)
+        if read.compressed_blob_name is not None:
+            read = envelope.from_json(await self._payloads.get(read.compressed_blob_name))
+        if read.message is None:
+            raise UnreadableMessage("its blob holds a pointer again")
+        validity.check(read.message, is_work_item=queue == self._work_items)
+        return Message(read.message, read.sequence_number)
+
+    async def _set_aside(self, queue: str, got: QueueMessage, reason: str) -> bool:
+        try:
+            await self._aside.put(queue, got, reason, self._clock.now())
+        except StorageUnavailable as error:
+            self._outage.failed(queue, error)
+            return False
+        except StorageError as error:
+            self._warn(
+                got,
+                f"A message in queue '{queue}' cannot be read and stays there: {reason}. It could not be put into the "
+                f"container '{self._aside.container}': {error}",
+            )
+            return False
+        self._warn(
+            got,
+            f"A message in queue '{queue}' cannot be read and was set aside in the container "
+            f"'{self._aside.container}': {reason}",
+        )
+        return True
+
+    def _warn(self, got: QueueMessage, text: str) -> None:
         if got.id in self._warned:
             return
         self._warned[got.id] = None
         if len(self._warned) > _REMEMBERED:
             self._warned.popitem(last=False)
-        _log.warning(
-            "A message in queue '%s' cannot be read and is set aside: %s. Message ID %s, dequeued %d times.",
-            queue,
-            problem,
-            got.id,
-            got.dequeue_count,
-        )
+        _log.warning("%s. Message ID %s, dequeued %d times.", text, got.id, got.dequeue_count)
+
+
+def _plain(reason: str) -> str:
+    """A reason as a line of a log: it may quote what the message holds."""
+    text = reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

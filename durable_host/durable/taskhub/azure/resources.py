@@ -13,6 +13,7 @@ from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
+from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.storage import QueueService, TableService
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -31,6 +32,7 @@ class Resources:
         partitions: PartitionTable,
         app_lease: AppLease,
         payloads: LargePayloads,
+        aside: SetAside,
     ) -> None:
         self._queues = queues
         self._tables = tables
@@ -38,6 +40,7 @@ class Resources:
         self._partitions = partitions
         self._app_lease = app_lease
         self._payloads = payloads
+        self._aside = aside
 
     async def create(self) -> None:
         """Create what is missing; warns when the hub has another number of partitions than configured."""
@@ -74,3 +77,4 @@ class Resources:
         await self._partitions.drop()
         await self._app_lease.drop()
         await self._payloads.drop()
+        await self._aside.drop()

@@ -11,6 +11,7 @@ import msgspec
 from durable_host.clock import Clock
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import MAX_VISIBILITY, Deliveries
@@ -18,6 +19,7 @@ from durable_host.durable.taskhub.azure.held import Held, HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+from durable_host.durable.taskhub.validity import InvalidMessage
 from durable_host.storage import PutMessage, QueueService
 
 _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
@@ -99,7 +101,7 @@ class Sender:
         is_activity = message.is_activity
         queue = self._names.work_items if is_activity else self._names.queue_of(message.target.instance_id)
         due = message.due
-        claimed = self._deliveries.claim(queue)
+        claimed = self._deliveries.claim(queue) if self._can_be_delivered(message) else None
         hidden = claimed or 0.0
         if due is not None:
             delay = (due - self._clock.now()) / TICKS_PER_SECOND
@@ -112,6 +114,14 @@ class Sender:
                 self._deliveries.release_claim(queue)
             raise
         return Sent(queue, message, put, hidden if claimed is not None else None, blob)
+
+    def _can_be_delivered(self, message: TaskMessage) -> bool:
+        """False for one that its receiver has to set aside, be it this process."""
+        try:
+            validity.check(message, is_work_item=message.is_activity)
+        except InvalidMessage:
+            return False
+        return True
 
     async def hand_over(self, sent: Sent) -> None:
         """Let this process have the message, if it claimed it."""

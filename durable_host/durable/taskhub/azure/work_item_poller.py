@@ -7,10 +7,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held import HeldMessages
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff, abandon_delay
+from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff
 from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.storage import NotFound, QueueService, StorageError
 
@@ -26,7 +25,6 @@ class WorkItemPoller:
         queues: QueueService,
         options: AzureTaskHubOptions,
         deliveries: Deliveries,
-        held: HeldMessages,
         reader: MessageReader,
         outage: Outage,
         recreate: Callable[[], Awaitable[None]],
@@ -35,13 +33,12 @@ class WorkItemPoller:
         self._queues = queues
         self._options = options
         self._deliveries = deliveries
-        self._held = held
         self._reader = reader
         self._outage = outage
         self._recreate = recreate
 
     async def run(self) -> None:
-        """Poll for ever."""
+        """Poll forever."""
         inbox = self._deliveries.activities
         backoff = PollBackoff(self._options.max_polling_interval)
         while True:
@@ -68,9 +65,7 @@ class WorkItemPoller:
             if self._deliveries.refreshed(self._queue, message, hold) is not None:
                 continue
             held = self._deliveries.receive(self._queue, message, hold)
-            read = await self._reader.read(self._queue, message)
-            if read is None or read.message is None:
-                await self._held.give_back([held], abandon_delay(message.dequeue_count))
-            else:
-                self._deliveries.deliver(held, read.message)
+            read = await self._reader.read(self._queue, message, held)
+            if read is not None:
+                self._deliveries.deliver(held, read.task)
         return len(got)

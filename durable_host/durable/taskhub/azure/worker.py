@@ -23,6 +23,7 @@ from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partition_manager import PartitionManager, PartitionTable
 from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.work_item_poller import WorkItemPoller
 from durable_host.durable.taskhub.azure.worker_id import WorkerSlot, worker_id
 from durable_host.durable.taskhub.port import ReceivedMessage
@@ -46,6 +47,7 @@ class Worker:
         options: AzureTaskHubOptions,
         clock: Clock,
         payloads: LargePayloads,
+        aside: SetAside,
         partitions: PartitionTable,
         app_lease: AppLease,
         outage: Outage,
@@ -64,13 +66,13 @@ class Worker:
         self._outage = outage
         self._read_row = read_row
         self._recreate = recreate
-        self._reader = MessageReader(payloads)
         self._slot = WorkerSlot(scope)
         self._background = Background()
         self._pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
         self._manager: PartitionManager | None = None
         self._manager_task: asyncio.Task[None] | None = None
         self.held = HeldMessages(queues, options.control_hold)
+        self._reader = MessageReader(payloads, aside, self.held, outage, clock, names.work_items)
         self.deliveries = Deliveries(
             names,
             options,
@@ -102,7 +104,6 @@ class Worker:
             self._queues,
             options,
             self.deliveries,
-            self.held,
             self._reader,
             self._outage,
             self._recreate,

@@ -10,6 +10,7 @@ import msgspec
 from durable_host.durable.model.events import EVENT_CLASS_BY_NAME, HistoryEvent, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 
+_UNDECODABLE = (msgspec.DecodeError, ValueError, TypeError, RecursionError)
 _encoder = msgspec.json.Encoder()
 _event_decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_CLASS_BY_NAME.items()}
 
@@ -43,7 +44,7 @@ def decode_event(kind: str, data: bytes) -> HistoryEvent:
         raise Unreadable(f"unknown event type '{kind}'")
     try:
         return decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except _UNDECODABLE as error:
         raise Unreadable(str(error)) from error
 
 
@@ -64,7 +65,7 @@ def decode_message(kind: str, data: bytes) -> TaskMessage:
     """Raises `Unreadable`."""
     try:
         body = _body_decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except _UNDECODABLE as error:
         raise Unreadable(str(error)) from error
     return TaskMessage(decode_event(kind, bytes(body.event)), body.target, body.sender, body.episode, body.tags)
 

@@ -129,6 +129,9 @@ class SqliteTaskHub:
         await self._database.run(partial(rewind, instance_id=instance_id, reason=reason, now=self._clock.now()))
         self._signals[schema.CONTROL].notify()
 
+    async def set_aside(self) -> dict[str, int]:
+        return await self._database.run(messages.set_aside, writes=False)
+
     # Worker role
 
     async def next_control_messages(self) -> list[ReceivedMessage]:

@@ -13,9 +13,14 @@ import msgspec
 from durable_host.durable.model.events import ExecutionStarted, TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.durable.taskhub.sqlite import codec
-from durable_host.durable.taskhub.sqlite.schema import ACTIVITY, CONTROL, DELAYED, READY, TAKEN, UNREADABLE
+from durable_host.durable.taskhub.sqlite.schema import ACTIVITY, CONTROL, DELAYED, READY, TAKEN
+from durable_host.durable.taskhub.validity import InvalidMessage
+
+QUEUES = {CONTROL: "control", ACTIVITY: "workitems"}
+_LONGEST_REASON = 500
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -52,18 +57,22 @@ def insert(connection: Connection, messages: Iterable[TaskMessage], now: int) ->
 def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
     """Hand out what is ready, oldest first."""
     connection.execute("UPDATE messages SET state = ? WHERE queue = ? AND state = 2 AND due <= ?", (READY, queue, now))
+    # As bytes: one text that is no UTF-8 would make the whole query fail.
     rows = connection.execute(
-        "SELECT seq, kind, body, dequeue_count FROM messages WHERE queue = ? AND state = ? ORDER BY seq LIMIT ?",
+        "SELECT seq, CAST(kind AS BLOB), body, dequeue_count FROM messages WHERE queue = ? AND state = ? "
+        "ORDER BY seq LIMIT ?",
         (queue, READY, limit),
     ).fetchall()
     received: list[ReceivedMessage] = []
     for seq, kind, body, dequeue_count in rows:
         try:
-            message = codec.decode_message(kind, body)
-        except codec.Unreadable as error:
-            _log.warning("Message %s (%s) of the task hub cannot be read and is set aside: %s", seq, kind, error)
-            connection.execute("UPDATE messages SET state = ? WHERE seq = ?", (UNREADABLE, seq))
+            message = codec.decode_message(kind.decode("utf-8", "replace"), body)
+            validity.check(message, is_work_item=queue == ACTIVITY)
+        except (codec.Unreadable, InvalidMessage) as problem:
+            _set_aside(connection, seq, queue, str(problem), now)
             continue
+        if not isinstance(dequeue_count, int):
+            dequeue_count = 0
         if _is_outdated_start(connection, message):
             connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))
             continue
@@ -75,6 +84,30 @@ def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
     next_due = connection.execute("SELECT MIN(due) FROM messages WHERE queue = ? AND state = 2", (queue,)).fetchone()[0]
     more = len(rows) == limit and not received
     return Taken(received, now if more else next_due)
+
+
+def _set_aside(connection: Connection, seq: int, queue: int, problem: str, now: int) -> None:
+    reason = codec.well_formed(problem[:_LONGEST_REASON])
+    connection.execute(
+        "INSERT OR REPLACE INTO set_aside SELECT seq, queue, dequeue_count, instance_id, kind, body, ?, ? "
+        "FROM messages WHERE seq = ?",
+        (reason, now, seq),
+    )
+    connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))
+    _log.warning(
+        "Message %d in queue '%s' cannot be read and was set aside in the table 'set_aside': %s",
+        seq,
+        QUEUES[queue],
+        reason.encode("unicode_escape").decode(),
+    )
+
+
+def set_aside(connection: Connection) -> dict[str, int]:
+    """How many messages were set aside, by the name of their queue."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'set_aside'").fetchone() is None:
+        return {}
+    rows = connection.execute("SELECT queue, COUNT(*) FROM set_aside GROUP BY queue").fetchall()
+    return {QUEUES.get(queue, str(queue)): count for queue, count in rows}
 
 
 def _is_outdated_start(connection: Connection, message: TaskMessage) -> bool:

@@ -1,7 +1,8 @@
 """Tables of an embedded task hub.
 
-`messages.state`: a message is READY, TAKEN by the one worker process, DELAYED until `due`, or UNREADABLE (set aside,
-kept for the curious). `seq` is the order of arrival. `hub.etag` is the last etag given to a commit.
+`messages.state`: a message is READY, TAKEN by the one worker process, or DELAYED until `due`. `seq` is the order of
+arrival. What nobody can read is moved from `messages` to `set_aside`, with the reason. `hub.etag` is the last etag
+given to a commit.
 """
 
 import sqlite3
@@ -9,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
 
-READY, TAKEN, DELAYED, UNREADABLE = 0, 1, 2, 3
+READY, TAKEN, DELAYED = 0, 1, 2
+_UNREADABLE_BEFORE = 3
 CONTROL, ACTIVITY = 0, 1
 
 VERSION = 1
@@ -30,6 +32,16 @@ CREATE TABLE IF NOT EXISTS messages (
 CREATE INDEX IF NOT EXISTS messages_by_state ON messages (queue, state, seq);
 CREATE INDEX IF NOT EXISTS messages_by_due ON messages (queue, due) WHERE state = 2;
 CREATE INDEX IF NOT EXISTS messages_by_instance ON messages (instance_id);
+CREATE TABLE IF NOT EXISTS set_aside (
+    seq INTEGER PRIMARY KEY,
+    queue INTEGER NOT NULL,
+    dequeue_count INTEGER NOT NULL,
+    instance_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    set_aside_time INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS sentinels (
     instance_id TEXT PRIMARY KEY,
     execution_id TEXT NOT NULL,
@@ -69,6 +81,7 @@ def create(connection: Connection, name: str) -> None:
     """Create what is missing. Raises `WrongHub` when the file belongs to another hub."""
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
+    _move_unreadable(connection)
     row = connection.execute("SELECT name, version FROM hub").fetchone()
     if row is None:
         connection.execute("INSERT INTO hub VALUES (?, ?, 0)", (name, VERSION))
@@ -77,6 +90,16 @@ def create(connection: Connection, name: str) -> None:
         raise WrongHub(f"it holds the task hub '{row[0]}', not '{name}'")
     if row[1] > VERSION:
         raise WrongHub(f"it was written by a newer version (format {row[1]}, this version reads up to {VERSION})")
+
+
+def _move_unreadable(connection: Connection) -> None:
+    """Earlier versions left them among the messages, without a reason."""
+    connection.execute(
+        "INSERT OR IGNORE INTO set_aside SELECT seq, queue, dequeue_count, instance_id, kind, body, 'not recorded', 0 "
+        "FROM messages WHERE state = ?",
+        (_UNREADABLE_BEFORE,),
+    )
+    connection.execute("DELETE FROM messages WHERE state = ?", (_UNREADABLE_BEFORE,))
 
 
 def is_there(path: Path) -> bool:
@@ -92,5 +115,5 @@ def is_there(path: Path) -> bool:
 
 def drop(connection: Connection) -> None:
     """Delete the hub with all it holds."""
-    for table in ("hub", "messages", "sentinels", "history", "instances"):
+    for table in ("hub", "messages", "set_aside", "sentinels", "history", "instances"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")

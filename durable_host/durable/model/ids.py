@@ -1,0 +1,30 @@
+"""Which texts can be the ID of an instance or execution.
+
+An ID has to fit the key of a table row, with the characters doubled that must not stand in one, and has to be
+Unicode that UTF-8 can carry. Source: spec/task-hub-storage.md, section 2.3.
+"""
+
+import re
+
+LONGEST_ID = 512
+"""In UTF-16 units."""
+
+_ESCAPED_IN_KEYS = re.compile(r"[/\\#?^\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def is_well_formed(text: str) -> bool:
+    """Whether the text has no half of a surrogate pair."""
+    return text.isascii() or not _SURROGATE.search(text)
+
+
+def utf16_units(text: str) -> int:
+    """Length of the text as .NET and Azure Storage count it."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def is_too_long(id: str) -> bool:
+    """Whether no table key can hold the ID."""
+    if len(id) * 2 <= LONGEST_ID:
+        return False
+    return utf16_units(id) + len(_ESCAPED_IN_KEYS.findall(id)) > LONGEST_ID
