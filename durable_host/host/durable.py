@@ -95,6 +95,10 @@ class DurableServices:
         for hub in (self._hub, *self._foreign):
             await hub.close()
 
+    async def set_aside(self) -> dict[str, int]:
+        """How many messages of the hub nobody can read, by queue. Raises TaskHubUnavailable."""
+        return await self._hub.set_aside()
+
     def payload(self, task_hub: str | None, connection: str | None) -> str:
         """The text that the durable client binding hands to user code, for the hub that the binding names."""
         options = self._options

@@ -15,6 +15,7 @@ from durable_host.invocation.pool import WorkerPool
 from durable_host.storage.errors import StorageFailed
 
 WAIT_FOR_DURABLE = 30.0
+PATIENCE_OF_COUNTING = 2.0
 
 
 class DurablePart:
@@ -81,6 +82,16 @@ class DurablePart:
         """Close the hub; behind `pause`, when no function runs any more that could send to it."""
         if self.services is not None:
             await self.services.close()
+
+    async def set_aside(self) -> dict[str, int] | None:
+        """How many messages of the hub nobody can read, by queue; None without a hub, or while it does not answer."""
+        if self.services is None:
+            return None
+        try:
+            async with asyncio.timeout(PATIENCE_OF_COUNTING):
+                return await self.services.set_aside()
+        except (TimeoutError, TaskHubUnavailable):
+            return None
 
     async def payload(self, task_hub: str | None, connection: str | None, *, may_come: bool) -> str:
         """What a durable client binding hands to user code. Where Durable Functions `may_come`, they are waited for:

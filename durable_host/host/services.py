@@ -125,6 +125,7 @@ class Services:
             root=str(config.root),
             host_json=lambda: server.app.config.host.raw,
             processes=self._processes,
+            set_aside=server.durable.set_aside,
         )
         admin = AdminApi(
             host,

@@ -6,7 +6,7 @@ Source: spec/functions-host.md, section 7.
 import logging
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -55,7 +55,9 @@ class HostControl(Protocol):
 
 
 class HostRoutes:
-    """Answers everything below `/admin/host/` but for the keys."""
+    """Answers everything below `/admin/host/` but for the keys. `set_aside` counts the messages of the task hub that
+    nobody can read, by queue; None when there is no hub, or it does not answer now.
+    """
 
     def __init__(
         self,
@@ -65,12 +67,14 @@ class HostRoutes:
         root: str,
         host_json: Callable[[], Mapping[str, Any]],
         processes: Callable[[], Sequence[Mapping[str, Any]]],
+        set_aside: Callable[[], Awaitable[Mapping[str, int] | None]],
     ) -> None:
         self._state = state
         self._control = control
         self._root = root
         self._host_json = host_json
         self._processes = processes
+        self._set_aside = set_aside
 
     @property
     def is_running(self) -> bool:
@@ -81,7 +85,7 @@ class HostRoutes:
         control = self._control
         match request.method, path:
             case "GET", "status":
-                return self._status()
+                return await self._status()
             case (("GET" | "POST"), "ping"):
                 return web.Response()
             case "GET", "config":
@@ -114,7 +118,7 @@ class HostRoutes:
             case _:
                 return web.Response(status=404)
 
-    def _status(self) -> web.Response:
+    async def _status(self) -> web.Response:
         state = self._state
         answer: dict[str, Any] = {
             "id": state.host_id,
@@ -128,6 +132,9 @@ class HostRoutes:
             "functionAppContentEditingState": "Unknown",
             "extensionBundle": self._host_json().get("extensionBundle"),
         }
+        set_aside = await self._set_aside()
+        if set_aside is not None:
+            answer["setAsideMessages"] = dict(set_aside)
         if state.errors:
             answer["errors"] = [redacted(error) for error in state.errors]
         return web.json_response(answer)

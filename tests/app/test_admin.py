@@ -127,6 +127,16 @@ def test_status_ping_config_and_processes_tell_about_the_host(host: HostProcess)
     assert host.post("/admin/host/debug").status_code == 200
 
 
+def test_status_counts_unreadable_messages_of_the_task_hub_by_queue(host: HostProcess, connection_string: str) -> None:
+    assert host.get("/admin/host/status").json()["setAsideMessages"] == {}
+    hub = host.settings["AzureFunctionsJobHost__extensions__durableTask__hubName"].lower()
+    with QueueServiceClient.from_connection_string(connection_string) as queues:
+        queues.get_queue_client(f"{hub}-control-02").send_message("rubbish")
+    expected = {f"{hub}-control-02": 1}
+    until(lambda: host.get("/admin/host/status").json()["setAsideMessages"] == expected)
+    host.wait_for(f"A message in queue '{hub}-control-02' cannot be read and was set aside")
+
+
 def test_a_function_is_described_as_tools_know_it(host: HostProcess) -> None:
     told = host.get("/admin/functions/HELLO").json()
     assert told["name"] == "hello"

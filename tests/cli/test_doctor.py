@@ -4,11 +4,14 @@ import asyncio
 import json
 import os
 import socket
+import sqlite3
 import sys
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cli_runs import Func, Outcome
 from hub_states import clock
@@ -16,7 +19,8 @@ from hub_states import clock
 from durable_host.cli.doctor import hub as hub_checks
 from durable_host.config.connections import parse_connection_string
 from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
-from durable_host.storage import StorageAccount
+from durable_host.durable.taskhub.azure.set_aside import SetAside
+from durable_host.storage import QueueMessage, StorageAccount
 from durable_host.storage.azurite import connection_string as text_of
 from durable_host.storage.azurite import free_connection
 
@@ -214,6 +218,37 @@ def test_poison_messages_are_counted(func: Func, app: Path, connection_string: s
     asyncio.run(put())
     found = the_problem(func, 0)
     assert found.startswith(f"warning Queues: worker gave up 1 message: they are in '{queue}'.")
+
+
+def test_unreadable_messages_of_the_hub_are_counted_by_queue(func: Func, app: Path, connection_string: str):
+    func("durable", "start-new", "--function-name", "flow", "--id", "one")
+    hub = hub_of(app).lower()
+
+    async def put() -> None:
+        message = QueueMessage("m", "rubbish", "", 1, 0, 0, 0)
+        async with StorageAccount(parse_connection_string(connection_string)) as account:
+            aside = SetAside(account.blobs, f"{hub}-unreadable")
+            await aside.put(f"{hub}-control-01", message, "it is rubbish", 0)
+            await aside.put(f"{hub}-control-01", msgspec.structs.replace(message, id="n"), "it is rubbish", 0)
+
+    asyncio.run(put())
+    found = the_problem(func, 0)
+    assert f"2 messages of the queue '{hub}-control-01' could not be read and were set aside" in found
+    assert f"'{hub}-unreadable'" in found
+    assert func("durable", "delete-task-hub").code == 0
+
+
+def test_unreadable_messages_of_an_embedded_hub_are_counted(func: Func, app: Path):
+    document = json.loads((app / "host.json").read_text())
+    document["extensions"]["durableTask"]["storageProvider"] = {"type": "sqlite"}
+    (app / "host.json").write_text(json.dumps(document))
+    func("durable", "start-new", "--function-name", "flow", "--id", "one")
+    with closing(sqlite3.connect(app / ".durable-host" / f"{hub_of(app)}.db")) as connection, connection:
+        connection.execute(
+            "INSERT INTO set_aside (queue, dequeue_count, instance_id, kind, body, reason, set_aside_time) "
+            "VALUES (0, 1, 'i', 'NoSuch', x'00', 'unknown', 0)"
+        )
+    assert "1 message of the queue 'control' could not be read" in func("doctor").out
 
 
 def test_hub_is_counted_and_its_partitions_compared(func: Func, app: Path):

@@ -64,12 +64,13 @@ def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
         (queue, READY, limit),
     ).fetchall()
     received: list[ReceivedMessage] = []
-    for seq, kind, body, dequeue_count in rows:
+    for seq, raw_kind, body, dequeue_count in rows:
+        kind = raw_kind.decode("utf-8", "replace")
         try:
-            message = codec.decode_message(kind.decode("utf-8", "replace"), body)
+            message = codec.decode_message(kind, body)
             validity.check(message, is_work_item=queue == ACTIVITY)
         except (codec.Unreadable, InvalidMessage) as problem:
-            _set_aside(connection, seq, queue, str(problem), now)
+            _set_aside(connection, seq, kind, queue, str(problem), now)
             continue
         if not isinstance(dequeue_count, int):
             dequeue_count = 0
@@ -86,7 +87,7 @@ def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
     return Taken(received, now if more else next_due)
 
 
-def _set_aside(connection: Connection, seq: int, queue: int, problem: str, now: int) -> None:
+def _set_aside(connection: Connection, seq: int, kind: str, queue: int, problem: str, now: int) -> None:
     reason = codec.well_formed(problem[:_LONGEST_REASON])
     connection.execute(
         "INSERT OR REPLACE INTO set_aside SELECT seq, queue, dequeue_count, instance_id, kind, body, ?, ? "
@@ -95,11 +96,17 @@ def _set_aside(connection: Connection, seq: int, queue: int, problem: str, now: 
     )
     connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))
     _log.warning(
-        "Message %d in queue '%s' cannot be read and was set aside in the table 'set_aside': %s",
+        "Message %s (%s) in queue '%s' cannot be read and was set aside in the table 'set_aside': %s",
         seq,
+        _plain(kind),
         QUEUES[queue],
-        reason.encode("unicode_escape").decode(),
+        _plain(reason),
     )
+
+
+def _plain(text: str) -> str:
+    """Stored text as part of a line of the log."""
+    return text.encode("unicode_escape").decode()
 
 
 def set_aside(connection: Connection) -> dict[str, int]:
