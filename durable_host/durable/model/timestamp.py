@@ -16,6 +16,10 @@ _ORIGIN = datetime(1, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
+class OutOfRange(ValueError, OverflowError):
+    """A time outside the years 1 to 9999 in UTC."""
+
+
 def from_datetime(moment: datetime) -> int:
     """Ticks of `moment`; a naive datetime is taken as UTC."""
     if moment.tzinfo is None:
@@ -41,7 +45,7 @@ def to_unix(ticks: int) -> float:
 def parse(text: str) -> int:
     """Ticks of an ISO 8601 text with up to 7 fraction digits and `Z`, an offset, or nothing (taken as UTC).
 
-    Raises ValueError when the text is no such timestamp, and when it lies outside the years 1 to 9999 in UTC.
+    Raises ValueError when the text is no such timestamp, `OutOfRange` when it is out of range in UTC.
     """
     head, fraction = text, 0
     dot = text.find(".", 10)
@@ -58,7 +62,7 @@ def parse(text: str) -> int:
     try:
         return from_datetime(moment.astimezone(UTC) if _has_zone(head) else moment) + fraction
     except OverflowError:
-        raise ValueError(f"'{text}' is out of range") from None
+        raise OutOfRange(f"'{text}' is out of range") from None
 
 
 def _has_zone(text: str) -> bool:
