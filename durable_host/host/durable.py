@@ -16,6 +16,7 @@ from durable_host.durable.taskhub.port import TaskHub
 from durable_host.host.calls import DurableCalls, durable_names
 from durable_host.host.hub import open_foreign_hub, open_hub, uses_sqlite
 from durable_host.host.user_code import ReplaceableUserCode
+from durable_host.http_port import body_limit
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
@@ -66,7 +67,14 @@ class DurableServices:
             return DurableClient(hub, None, options, clock)
 
         self._foreign: list[TaskHub] = []
-        self.api = DurableHttpApi(self.client, options, admit=is_local_request, hub_for=foreign_client, key=key)
+        self.api = DurableHttpApi(
+            self.client,
+            options,
+            admit=is_local_request,
+            hub_for=foreign_client,
+            max_body=body_limit(config.settings),
+            key=key,
+        )
         self._rpc = RpcServer(self.api) if options.local_rpc_endpoint_enabled else None
 
     @property

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from durable_host import __version__
+from durable_host.http_port import read_body
 from durable_host.redaction import redacted, redacted_json
 
 HOST_VERSION = "4.1052.200.0"
@@ -181,6 +182,6 @@ class HostRoutes:
 async def _json(request: web.Request) -> Any:
     """None for a body that is no JSON."""
     try:
-        return msgspec.json.decode(await request.read())
-    except (msgspec.DecodeError, RecursionError):
+        return msgspec.json.decode(await read_body(request))
+    except (ValueError, RecursionError):
         return None

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from durable_host.durable.api import DurableHttpApi, raw_tail
 from durable_host.durable.api.payload import WEBHOOK_PATH
+from durable_host.http_port import guarded
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
 from durable_host.triggers.blob.webhook import BlobWebhook
@@ -21,11 +22,10 @@ from durable_host.triggers.http.routes import RouteMatch
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.web.admin import AdminApi, is_for_anybody
 from durable_host.web.keys import Access, KeysUnavailable
-from durable_host.web.local_only import is_local_request
+from durable_host.web.local_only import REFUSAL, is_local_request
 
 _log = logging.getLogger("Host.Triggers.Http")
 
-DEFAULT_BODY_LIMIT = 104_857_600
 DURABLE_KEY = "durabletask_extension"
 BLOBS_KEY = "blobs_extension"
 
@@ -43,7 +43,7 @@ class Front:
         home: Callable[[], str | None],
         cors: CorsPolicy | None,
         access: Access | None = None,
-        body_limit: int = DEFAULT_BODY_LIMIT,
+        body_limit: int,
     ) -> None:
         self.offline_page: bytes | None = None
         self._http: HttpTrigger | None = None
@@ -53,19 +53,13 @@ class Front:
         self._home = home
         self._cors = cors
         self._access = access
-        self._body_limit = body_limit
+        self._guarded = guarded(self._answer, body_limit)
         self._running = 0
         self._idle = asyncio.Event()
 
     def adopt(self, http: HttpTrigger, durable: DurableHttpApi | None, blobs: BlobWebhook | None) -> None:
         """Requests that come from now on are for these; running ones end as they began."""
         self._http, self._durable, self._blobs = http, durable, blobs
-
-    def application(self) -> web.Application:
-        """One route and no middleware, so that a function call pays for nothing else."""
-        application = web.Application(client_max_size=self._body_limit)
-        application.router.add_route("*", "/{tail:.*}", self.handle if self._cors is None else self._handle_cors)
-        return application
 
     @property
     def running_requests(self) -> int:
@@ -81,11 +75,15 @@ class Front:
                     await self._idle.wait()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        if "Upgrade" not in request.headers:
-            return await self._answer(request)
-        response = await self._answer(request)
-        # What follows on this connection would be taken for the other protocol, which nobody speaks here.
-        response.force_close()
+        """The answer to any request."""
+        if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
+            return web.Response(status=204, headers=self._cors.preflight_headers(request.headers))
+        response = await self._guarded(request)
+        if "Upgrade" in request.headers:
+            # What follows on this connection would be taken for the other protocol, which nobody speaks here.
+            response.force_close()
+        if self._cors is not None and not response.prepared:
+            response.headers.update(self._cors.response_headers(request.headers))
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -120,18 +118,9 @@ class Front:
             if not self._running:
                 self._idle.set()
 
-    async def _handle_cors(self, request: web.Request) -> web.StreamResponse:
-        assert self._cors is not None
-        if self._cors.is_preflight(request.method, request.headers):
-            return web.Response(status=204, headers=self._cors.preflight_headers(request.headers))
-        response = await self.handle(request)
-        if not response.prepared:
-            response.headers.update(self._cors.response_headers(request.headers))
-        return response
-
     async def _built_in(self, request: web.Request, path: str) -> web.StreamResponse:
         if not is_local_request(request):
-            return web.json_response({"Message": "Only local callers may use the management API."}, status=403)
+            return web.json_response({"Message": REFUSAL}, status=403)
         if path[: len(WEBHOOK_PATH)].lower() == WEBHOOK_PATH and path[len(WEBHOOK_PATH) :][:1] in ("", "/"):
             refusal = await self._refusal_of_extension(request, DURABLE_KEY)
             if refusal is not None or self._durable is None:

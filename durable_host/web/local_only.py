@@ -1,7 +1,8 @@
 """Who may use management routes: programs and pages on this machine.
 
-A page of another site can make a browser call this host; its `Origin` gives it away, or, when it has bound a name of
-its own to this address, the `Host` it used. Another machine can write what it likes into both; its address tells.
+A page of another site can make a browser call this host. Browsers say so in `Sec-Fetch-Site`, with images and links
+too, and in `Origin`; and when the page has bound a name of its own to this address, the `Host` gives it away. Another
+machine can write what it likes into all of them; its address tells.
 Source: DESIGN.md, "Nothing phones home".
 """
 
@@ -12,10 +13,21 @@ from aiohttp import web
 
 from durable_host.config.container import container_gateway
 
+_SAME_SITE = frozenset({"same-origin", "same-site", "none"})
+"""Pages of this machine, and what a person has typed. Programs that are no browsers send nothing."""
+
+
+REFUSAL = (
+    "Only local callers may use the management API. This request comes from another machine, from a page of another "
+    "site, or does not name this machine as its host. A link on such a page does not work either: type the URL."
+)
+
 
 def is_local_request(request: web.Request) -> bool:
     """True when a program of this machine calls it by a name of this machine, and for no page of elsewhere."""
     if request.remote is not None and not is_local_peer(request.remote, container_gateway()):
+        return False
+    if not _SAME_SITE.issuperset(request.headers.getall("Sec-Fetch-Site", ())):
         return False
     origin = request.headers.get("Origin")
     if origin is not None and not is_local_origin(origin):

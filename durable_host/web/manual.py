@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 from aiohttp import web
 
 from durable_host.errors import HostError
+from durable_host.http_port import read_body
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
@@ -112,7 +113,7 @@ def plain_value(value: Datum) -> Any:
 
 async def _input(request: web.Request) -> str:
     """The `input` of the body, empty when there is none. Raises NotJson, and ValueError for broken JSON."""
-    body = await request.read()
+    body = await read_body(request)
     if not body.strip():
         return ""
     if request.content_type != "application/json":

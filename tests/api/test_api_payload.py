@@ -1,16 +1,22 @@
 """The durableClient payload and the RPC listener. Source: spec/durable-protocol.md, sections 7 and 8.1."""
 
+import gzip
 import json
 import socket
+import zlib
+from collections.abc import Callable
+from typing import Any
 
 import aiohttp
 import azure.functions as func
+import pytest
 from api_world import KnownNames, api_options
 from azure.durable_functions import DurableOrchestrationClient
 from azure.durable_functions.models.utils import http_utils
 
 from durable_host.clock import SystemClock
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
+from durable_host.durable.api.content_coding import unpacker
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.web.local_only import is_local_request
 
@@ -68,10 +74,10 @@ def test_sdk_makes_a_check_status_response_of_the_payload() -> None:
     assert body["rewindPostUri"]
 
 
-def _api() -> tuple[SqliteTaskHub, DurableHttpApi]:
+def _api(**options: Any) -> tuple[SqliteTaskHub, DurableHttpApi]:
     hub = SqliteTaskHub(":memory:", "TestHub")
     client = DurableClient(hub, KnownNames(), api_options(), SystemClock())
-    return hub, DurableHttpApi(client, api_options(), admit=is_local_request)
+    return hub, DurableHttpApi(client, api_options(), admit=is_local_request, **options)
 
 
 async def test_rpc_listener_serves_the_sdk_on_loopback() -> None:
@@ -111,3 +117,50 @@ async def test_rpc_listener_refuses_pages_of_elsewhere() -> None:
     async with aiohttp.ClientSession() as session, session.post(base + "orchestrators/Orch", headers=headers) as answer:
         assert answer.status == 403
     await server.stop()
+
+
+async def served(text: str, body: bytes, coding: str, *, limit: int = 10_000) -> tuple[int, str]:
+    """The answer of the SDK's port to a packed body."""
+    hub, api = _api(max_body=limit)
+    await hub.create()
+    server = RpcServer(api)
+    base = await server.start()
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(base + text, data=body, headers={"Content-Encoding": coding}) as answer,
+    ):
+        told = answer.status, await answer.text()
+    await server.stop()
+    await hub.close()
+    return told
+
+
+@pytest.mark.parametrize(("coding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+async def test_a_packed_body_is_unpacked_up_to_the_limit(
+    coding: str, pack: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    status, _ = await served("orchestrators/Orch", pack(b'"' + b"x" * 9_000 + b'"'), coding)
+    assert status == 202
+    status, text = await served("orchestrators/Orch", pack(b"1" * 10_001), coding)
+    assert status == 413
+    assert "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT" in text
+    assert "10000 bytes" in caplog.text
+
+
+def test_a_small_body_does_not_become_a_large_one_on_its_way() -> None:
+    bomb = gzip.compress(b"0" * 10_000_000)
+    assert len(unpacker("gzip").unpack(bomb, 101)) == 101
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip"])
+async def test_other_packed_bodies_are_refused(coding: str) -> None:
+    status, text = await served("orchestrators/Orch", b"anything", coding)
+    assert status == 415
+    assert "gzip or deflate" in text
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"1")[:-5], gzip.compress(b"1") + b"more"])
+async def test_a_body_that_cannot_be_unpacked_is_a_400(body: bytes) -> None:
+    status, text = await served("orchestrators/Orch", body, "gzip")
+    assert status == 400
+    assert "cannot be unpacked" in text

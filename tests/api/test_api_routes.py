@@ -47,7 +47,10 @@ async def test_case_trailing_slash_and_escapes_do_not_matter(world: World, path:
 @pytest.mark.parametrize(
     "headers",
     [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Host": "evil.example:7071"}, {"Origin": "http://[::"},
-     {"Host": "192.168.1.5:7071"}],
+     {"Host": "192.168.1.5:7071"}, {"Sec-Fetch-Site": "cross-site"},
+     {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+     {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-User": "?1"},
+     {"Sec-Fetch-Site": "something else"}, {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "cross-site"}],
 )  # fmt: skip
 async def test_callers_from_elsewhere_are_refused(world: World, headers: dict[str, str]) -> None:
     for base in (world.webhook, world.rpc):
@@ -58,7 +61,8 @@ async def test_callers_from_elsewhere_are_refused(world: World, headers: dict[st
 
 @pytest.mark.parametrize(
     "headers", [{"Origin": "http://localhost:3000"}, {"Host": "localhost:7071"}, {"Host": "[::1]:7071"},
-                {"Origin": "http://127.0.0.1"}],
+                {"Origin": "http://127.0.0.1"}, {"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate"},
+                {"Sec-Fetch-Site": "same-origin"}, {"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:3000"}],
 )  # fmt: skip
 async def test_local_pages_are_served(world: World, headers: dict[str, str]) -> None:
     async with world.http.get(f"{world.webhook}/instances", headers=headers) as answer:

@@ -241,10 +241,25 @@ def test_routes_that_do_not_exist_are_404(host: HostProcess, method: str, path: 
     assert host.request(method, path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/admin/host/state", "/admin/functions/tick/keys/k"])
-@pytest.mark.parametrize("body", [b"", b"[" * 100_000, b'{"value":' * 100_000, b"\xff"], ids=["", "[[", "{{", "bytes"])
-def test_a_body_that_is_no_json_is_a_400(host: HostProcess, path: str, body: bytes) -> None:
-    assert host.request("PUT", path, data=body).status_code == 400
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", "/admin/host/state"),
+        ("POST", "/admin/host/log"),
+        ("PUT", "/admin/host/functionkeys/x"),
+        ("PUT", "/admin/host/systemkeys/x"),
+        ("PUT", "/admin/functions/tick/keys/k"),
+        ("POST", "/admin/functions/tick"),
+    ],
+)
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 100_000, b'{"value":' * 100_000, b"\xff", b'"\xff"', b'{"value": "\xff"}', b'["\xff"]'],
+    ids=["[[", "{{", "bytes", "text", "member", "item"],
+)
+def test_a_body_that_is_no_json_is_a_400(host: HostProcess, method: str, path: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert host.request(method, path, data=body, headers=headers).status_code == 400
 
 
 def test_log_entries_of_tools_are_logged(host: HostProcess) -> None:
@@ -256,7 +271,9 @@ def test_log_entries_of_tools_are_logged(host: HostProcess) -> None:
 
 
 @pytest.mark.parametrize("path", ["/admin/host/status", "/admin/host/restart", "/admin/functions/tick"])
-@pytest.mark.parametrize("headers", [{"Host": "evil.example:7071"}, {"Origin": "https://evil.example"}])
+@pytest.mark.parametrize(
+    "headers", [{"Host": "evil.example:7071"}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}]
+)
 def test_admin_routes_are_for_local_callers_only(host: HostProcess, path: str, headers: dict[str, str]) -> None:
     method = "GET" if path.endswith("status") else "POST"
     assert host.request(method, path, headers=headers).status_code == 403

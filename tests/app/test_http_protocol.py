@@ -158,8 +158,12 @@ def test_large_bodies_pass_whole(host: HostProcess) -> None:
 
 
 def test_a_body_whose_length_is_over_the_limit_is_refused_before_it_comes(host: HostProcess) -> None:
-    text = b"POST /api/size HTTP/1.1\r\nHost: x\r\nContent-Length: 104857601\r\n\r\nthe beginning"
-    assert status_of(exchange(host, text)) == 413
+    for path in ("/api/size", "/admin/host/log", "/admin/functions/size"):
+        text = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 104857601\r\n\r\nthe beginning"
+        answer = exchange(host, text.encode())
+        assert status_of(answer) == 413
+        assert b"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT" in answer
+        host.wait_for(f"POST {path} is longer than the limit of 104857600 bytes.*FUNCTIONS_REQUEST_BODY_SIZE_LIMIT")
 
 
 def test_a_compressed_body_arrives_as_it_was_sent(host: HostProcess) -> None:

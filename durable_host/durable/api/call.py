@@ -1,11 +1,13 @@
 """One call of the management API: the request, and the task hub it is about."""
 
+import sys
 from typing import Literal
 
 import msgspec
 from aiohttp import web
 
 from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.content_coding import unpacker
 from durable_host.durable.api.payload import ManagementUrls
 from durable_host.durable.api.query import QueryParameters
 from durable_host.durable.model.events import TraceContext
@@ -13,32 +15,40 @@ from durable_host.durable.model.events import TraceContext
 Face = Literal["webhook", "rpc"]
 
 
-class BodyTooLarge(Exception):
-    """The body is longer than this face takes."""
-
-
 class Call(msgspec.Struct, frozen=True):
-    """`urls` are those of the hub as seen by the caller; `max_body` in bytes, None without limit."""
+    """`urls` are those of the hub as seen by the caller. `max_body`, in bytes, is for bodies that come packed, and
+    with `limits_plain` for all.
+    """
 
     request: web.Request
     client: DurableClient
     query: QueryParameters
     urls: ManagementUrls
     url: str
-    max_body: int | None
+    max_body: int
+    limits_plain: bool
 
     async def body(self) -> bytes:
-        """The whole body, empty when there is none. Raises `BodyTooLarge`."""
-        limit = self.max_body
-        if limit is not None and (self.request.content_length or 0) > limit:
-            raise BodyTooLarge
+        """The whole body, unpacked, empty when there is none.
+
+        Raises aiohttp's 413, `UnknownCoding`, `InvalidArgument` for one that cannot be unpacked.
+        """
+        coding = self.request.headers.get("Content-Encoding", "")
+        packed = unpacker(coding)
+        limit = self.max_body if self.limits_plain or coding else sys.maxsize - 1
+        size = self.request.content_length or 0
+        if size > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, size)
         parts: list[bytes] = []
         size = 0
-        async for part in self.request.content.iter_any():
+        async for data in self.request.content.iter_any():
+            part = packed.unpack(data, limit - size + 1)
             size += len(part)
-            if limit is not None and size > limit:
-                raise BodyTooLarge
+            if size > limit:
+                raise web.HTTPRequestEntityTooLarge(limit, size)
             parts.append(part)
+        if parts:
+            packed.end()
         return b"".join(parts)
 
     @property

@@ -12,13 +12,15 @@ from aiohttp import web
 
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import answers, entity_route, operation_route, start_route, status_route
-from durable_host.durable.api.call import BodyTooLarge, Call, Face
+from durable_host.durable.api.call import Call, Face
 from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.content_coding import UnknownCoding
 from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument
 from durable_host.durable.api.payload import RPC_PATH, WEBHOOK_PATH, ManagementUrls
 from durable_host.durable.api.query import QueryParameters
 from durable_host.durable.taskhub.port import InstanceExists, TaskHubUnavailable
 from durable_host.errors import HostError
+from durable_host.http_port.body_limit import DEFAULT_BODY_LIMIT, too_large
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -38,7 +40,8 @@ class DurableHttpApi:
 
     `admit` decides whether a caller may use the API at all (see `web.local_only`), on both faces. `hub_for` makes
     clients for the `taskHub` and `connection` parameters when they name another hub; they are kept. `max_body` limits
-    bodies on the webhook, in bytes. `key` is the system key that generated webhook URLs carry.
+    bodies, in bytes: on the webhook, and those that come packed on either face. `key` is the system key that generated
+    webhook URLs carry.
     """
 
     def __init__(
@@ -48,14 +51,14 @@ class DurableHttpApi:
         *,
         admit: Callable[[web.Request], bool],
         hub_for: HubFactory | None = None,
-        max_body: int | None = 104_857_600,
+        max_body: int = DEFAULT_BODY_LIMIT,
         key: str | None = None,
     ) -> None:
         self._client = client
         self._options = options
         self._admit = admit
         self._hub_for = hub_for
-        self._max_body = max_body
+        self.max_body = max_body
         self._key = key
         self._others: dict[tuple[str, str], DurableClient] = {}
 
@@ -67,8 +70,10 @@ class DurableHttpApi:
             call = self._call(request, face)
             segments = [unquote(part) for part in tail.strip("/").split("/")]
             return await _route(call, request.method, segments)
-        except BodyTooLarge:
-            return answers.error(413, f"The body is longer than {self._max_body} bytes.")
+        except web.HTTPRequestEntityTooLarge:
+            return too_large(request, self.max_body)
+        except UnknownCoding:
+            return answers.error(415, "Content-Encoding may be gzip or deflate.")
         except InstanceNotFound:
             return answers.empty(404)
         except InstanceEnded:
@@ -81,10 +86,10 @@ class DurableHttpApi:
             return answers.error(500, answers.INTERNAL_ERROR, str(error), error.name)
         except TaskHubUnavailable as error:
             return answers.error(503, answers.INTERNAL_ERROR, str(error), "TaskHubUnavailable")
-        except (ConnectionResetError, web.HTTPException):
+        except (ConnectionError, web.RequestPayloadError, web.HTTPException):
             raise
         except Exception as error:
-            _log.exception("The management request %s %s failed: %s", request.method, request.path, error)
+            _log.exception("The management request %s %s failed: %s", request.method, request.rel_url.raw_path, error)
             return answers.error(500, answers.INTERNAL_ERROR, str(error), type(error).__name__)
 
     def _call(self, request: web.Request, face: Face) -> Call:
@@ -104,7 +109,8 @@ class DurableHttpApi:
             query=query,
             urls=urls,
             url=origin + request.rel_url.raw_path_qs,
-            max_body=self._max_body if face == "webhook" else None,
+            max_body=self.max_body,
+            limits_plain=face == "webhook",
         )
 
     def _client_of(self, hub: str, connection: str) -> DurableClient:

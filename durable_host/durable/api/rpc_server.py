@@ -1,4 +1,4 @@
-"""The SDK's own door to the management API: a listener on loopback, with no key and no limit on bodies.
+"""The SDK's own door to the management API: a listener on loopback, with no key and no limit on plain bodies.
 
 Source: spec/durable-protocol.md, section 8.1.
 """
@@ -11,6 +11,7 @@ from aiohttp import web
 from durable_host.durable.api.http import DurableHttpApi, raw_tail
 from durable_host.durable.api.payload import RPC_PATH
 from durable_host.errors import PortError
+from durable_host.http_port import ConnectionTimes, HttpPort, guarded
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -23,9 +24,10 @@ _TRIES = 10
 class RpcServer:
     """Listens from `start` to `stop`; `base_url` ends in `/`, as the SDK needs it."""
 
-    def __init__(self, api: DurableHttpApi) -> None:
+    def __init__(self, api: DurableHttpApi, times: ConnectionTimes | None = None) -> None:
         self._api = api
-        self._runner: web.AppRunner | None = None
+        handler = guarded(self._answer, api.max_body)
+        self._listener = HttpPort(handler, body_limit=api.max_body, close_within=2.0, path=RPC_PATH, times=times)
         self._port: int | None = None
 
     @property
@@ -37,36 +39,29 @@ class RpcServer:
 
     async def start(self) -> str:
         """Listen and return the base URL. Raises `PortError` when no port can be had."""
-        application = web.Application()
-        application.router.add_route("*", RPC_PATH + "{tail:(/.*)?}", self._answer)
-        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
-        await runner.setup()
         try:
-            self._port = await _listen(runner)
+            self._port = await _listen(self._listener)
         except BaseException:
-            await runner.cleanup()
+            await self._listener.close()
             raise
-        self._runner = runner
         _log.info("Opened local http RPC endpoint: %s", self.base_url)
         return self.base_url
 
     async def stop(self) -> None:
         """Close the listener and its connections. Idempotent."""
-        runner, self._runner, self._port = self._runner, None, None
-        if runner is not None:
-            await runner.cleanup()
+        self._port = None
+        await self._listener.close()
 
     async def _answer(self, request: web.Request) -> web.Response:
         return await self._api.handle(request, raw_tail(request, RPC_PATH), "rpc")
 
 
-async def _listen(runner: web.AppRunner) -> int:
+async def _listen(listener: HttpPort) -> int:
     ports = [FIRST_PORT, *random.sample(_OTHER_PORTS, _TRIES)]
     last: OSError | None = None
     for port in ports:
-        site = web.TCPSite(runner, ADDRESS, port)
         try:
-            await site.start()
+            await listener.listen(ADDRESS, port)
         except OSError as error:
             last = error
             continue

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
 
+from durable_host.http_port import read_body
 from durable_host.storage.errors import StorageError
 from durable_host.triggers.blob.message import BlobTriggerMessage
 from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget
@@ -44,7 +45,7 @@ class BlobWebhook:
         if target.source != EVENT_GRID:
             return _refused(400, f"The function '{target.function.name}' does not have the source EventGrid.")
         try:
-            events = list(_events(json.loads(await request.read())))
+            events = list(_events(json.loads(await read_body(request))))
         except (ValueError, RecursionError) as error:
             return _refused(400, f"The body holds no events: {error}.")
         for event in events:

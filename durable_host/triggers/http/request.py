@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from durable_host.config import binding_data
+from durable_host.http_port import read_body
 from durable_host.invocation.datum import HttpData
 
 
@@ -21,7 +22,7 @@ async def read_request(request: web.Request, route_values: Mapping[str, str]) ->
     for name, value in request.headers.items():
         key = name.lower()
         headers[key] = f"{headers[key]},{value}" if key in headers else value
-    body = await _body(request) if request.body_exists else b""
+    body = await read_body(request) if request.body_exists else b""
     if headers.pop("transfer-encoding", None) is not None:
         headers["content-length"] = str(len(body))
     return HttpData(
@@ -43,14 +44,6 @@ def http_binding_data(data: HttpData, request: web.Request, trigger_name: str) -
     values.setdefault("Headers", data.headers)
     values.setdefault(trigger_name, data.url)
     return values
-
-
-async def _body(request: web.Request) -> bytes:
-    """Nothing is read when its length says already that it is too long."""
-    length, limit = request.content_length or 0, request.client_max_size
-    if length > limit > 0:
-        raise web.HTTPRequestEntityTooLarge(limit, length)
-    return await request.read()
 
 
 def _query(request: web.Request) -> dict[str, str]:

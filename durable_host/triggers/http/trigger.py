@@ -76,7 +76,10 @@ class HttpTrigger:
     async def handle(
         self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers | None = None
     ) -> web.Response:
-        """Run the function and make its response; 413 for a body over the limit, 429 when there is too much to do."""
+        """Run the function and make its response; 429 when there is too much to do.
+
+        Raises aiohttp's 413 for a body over the limit, ConnectionError when the client has gone away meanwhile.
+        """
         with workers.held() if workers is not None else self._invoker.held() as held:
             if not self._throttle.is_limited:
                 return await self._run(request, match, held)
@@ -87,12 +90,7 @@ class HttpTrigger:
 
     async def _run(self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers) -> web.Response:
         function = match.route.target
-        try:
-            data = await read_request(request, match.values)
-        except web.HTTPRequestEntityTooLarge:
-            return web.Response(status=413)
-        except ConnectionError:
-            return web.Response(status=400)  # The client has gone away.
+        data = await read_request(request, match.values)
         needs_data = any(
             not binding.is_trigger and binding.type.lower() not in _PLAIN_BINDINGS for binding in function.bindings
         )

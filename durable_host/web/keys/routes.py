@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 from aiohttp import web
 
+from durable_host.http_port import read_body
 from durable_host.web.keys.keyring import KeyRing
 from durable_host.web.keys.records import MASTER, HostKeys, new_key
 from durable_host.web.keys.repository import KeysUnavailable
@@ -115,9 +116,9 @@ async def _given_value(request: web.Request) -> str | web.Response:
     if request.method == "POST":
         return new_key()
     try:
-        body = msgspec.json.decode(await request.read(), type=_KeyBody)
-    except (msgspec.DecodeError, RecursionError) as error:
-        return web.json_response({"Message": f"The body is no key: {error}."}, status=400)
+        body = msgspec.json.decode(await read_body(request), type=_KeyBody)
+    except (ValueError, RecursionError) as error:
+        return web.json_response({"Message": f"The body is not a key: {error}."}, status=400)
     if not body.value:
         return web.json_response({"Message": 'The body needs a value: {"name": "k", "value": "v"}.'}, status=400)
     return body.value

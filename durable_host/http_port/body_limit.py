@@ -1,0 +1,45 @@
+"""How long the body of a request may be, and the answer to one that is longer."""
+
+import logging
+
+from aiohttp import web
+
+from durable_host.config.settings import AppSettings
+from durable_host.errors import ConfigurationError
+
+_log = logging.getLogger("Host.Triggers.Http")
+
+DEFAULT_BODY_LIMIT = 104_857_600
+BODY_LIMIT_SETTING = "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"
+TOO_LARGE = "DH3040"
+
+
+def body_limit(settings: AppSettings) -> int:
+    """In bytes. Raises ConfigurationError for a setting that is not a number."""
+    text = settings.get(BODY_LIMIT_SETTING, "").strip()
+    if not text:
+        return DEFAULT_BODY_LIMIT
+    if not text.isdecimal() or int(text) < 1:
+        raise ConfigurationError(
+            f"{BODY_LIMIT_SETTING} is '{text}', expected a number of bytes.",
+            remedy=f"Change it in local.settings.json or in the environment; {DEFAULT_BODY_LIMIT} is the default.",
+        )
+    return int(text)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body. Nothing is read when its length says already that it is too long. Raises aiohttp's 413."""
+    length, limit = request.content_length or 0, request.client_max_size
+    if length > limit > 0:
+        raise web.HTTPRequestEntityTooLarge(limit, length)
+    return await request.read()
+
+
+def too_large(request: web.Request, limit: int) -> web.Response:
+    """413. Names the limit and its setting, in the body and in the log."""
+    text = (
+        f"The body of {request.method} {request.rel_url.raw_path} is longer than the limit of {limit} bytes. The "
+        f"setting {BODY_LIMIT_SETTING} changes it, in local.settings.json or in the environment; restart the host then."
+    )
+    _log.warning("%s: %s", TOO_LARGE, text)
+    return web.json_response({"Message": text}, status=413)

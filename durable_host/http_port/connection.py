@@ -1,0 +1,120 @@
+"""A client's connection, where aiohttp's own leaves a client without its answer or waits for one without end."""
+
+import asyncio
+import logging
+from typing import Any
+
+import msgspec
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+
+_log = logging.getLogger("Host.Triggers.Http")
+
+
+class ConnectionTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds: until the headers of a request have come whole, between two pieces of a body, and between requests."""
+
+    headers: float = 60.0
+    body: float = 60.0
+    keep_alive: float = 300.0
+
+
+class Connection(web.RequestHandler):
+    """Answers clients that shut their side down once they have sent their request, and such whose body goes wrong.
+
+    Closes connections that are idle, and requests that do not come to their end. What a client does wrong, or that it
+    has gone away, is no error of the host: it is logged at the level Debug.
+    """
+
+    __slots__ = ("_began", "_heard", "_last_body", "_timer", "_times")
+
+    def __init__(self, *args: Any, times: ConnectionTimes, **options: Any) -> None:
+        super().__init__(*args, keepalive_timeout=times.keep_alive, **options)
+        self._times = times
+        self._last_body: Any = None
+        self._began: float | None = None
+        self._heard = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._began = self._loop.time()
+        self._watch(self._times.headers)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        is_of_body = self._last_body is not None and not self._last_body.is_eof()
+        count = self._request_count
+        super().data_received(data)
+        if self._request_count > count:
+            self._began = None
+            message, body = self._messages[-1]
+            if not isinstance(message, RawRequestMessage):
+                self._break_off(self._last_body)
+            self._last_body = body
+            if not body.is_eof():
+                self._heard = self._loop.time()
+                self._watch(self._times.body)
+        elif is_of_body:
+            self._heard = self._loop.time()
+        elif self._began is None:
+            self._began = self._loop.time()
+            self._watch(self._times.headers)
+
+    def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Whether to keep the connection until a request that has come whole is answered."""
+        is_idle = self._waiter is not None and not self._waiter.done()
+        is_whole = not is_idle and self._last_body is not None and self._last_body.is_eof()
+        if is_whole:
+            self.close()
+        return is_whole
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        reason = ascii(message or exc)[1:-1]
+        _log.debug("A request from %s is not HTTP: %s", request.remote, reason)
+        response = web.json_response({"Message": f"The request is not HTTP: {reason}"}, status=status)
+        response.force_close()
+        return response
+
+    def _break_off(self, body: Any) -> None:
+        """What has come is not HTTP. Who still reads the body of the last request would wait for the rest forever."""
+        if body is not None and not body.is_eof():
+            body.set_exception(web.HTTPBadRequest(text="The body of the request is malformed."))
+            body.feed_eof()
+
+    def _watch(self, seconds: float) -> None:
+        """Look after `seconds`, or before, whether what is under way has come."""
+        at = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= at:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self.transport is None:
+            return
+        now = self._loop.time()
+        if self._began is not None:
+            until = self._began + self._times.headers
+        elif self._last_body is None or self._last_body.is_eof():
+            return
+        else:
+            if self._reading_paused:  # The function does not read on; the client is not to blame.
+                self._heard = now
+            until = self._heard + self._times.body
+        if now < until:
+            self._watch(until - now)
+            return
+        _log.debug("A connection from %s was closed: its request did not come to an end.", self.peername)
+        self.transport.abort()
+        self.force_close()
