@@ -27,7 +27,7 @@ def read_time(text: str) -> int:
         year, month, day = date[1].zfill(4), date[2].zfill(2), (date[3] or "01").zfill(2)
         try:
             return timestamp.parse(f"{year}-{month}-{day}{text[date.end() :]}")
-        except OverflowError:
+        except timestamp.OutOfRange:
             return timestamp.MIN_TICKS if year == "0001" else timestamp.MAX_TICKS
     for form in _FORMATS:
         try:
