@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 import traceback
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from durable_host.cli.lines import Event, OutputMode, render
 from durable_host.config.log_levels import TRACE, LogLevels, is_of_app
@@ -96,6 +96,9 @@ class Console(logging.Handler):
                     getattr(record, "invocation_id", None),
                     getattr(record, "instance_id", None),
                     _redacted(getattr(record, "brief", None)),
+                    getattr(record, "status", None),
+                    getattr(record, "duration_ms", None),
+                    _redacted_members(getattr(record, "exception", None)),
                 )
             )
         except Exception:
@@ -192,6 +195,12 @@ class Console(logging.Handler):
 
 def _redacted(brief: str | None) -> str | None:
     return brief if not brief else redacted(brief)
+
+
+def _redacted_members(exception: dict[str, Any] | None) -> dict[str, Any] | None:
+    if exception is None:
+        return None
+    return {name: redacted(value) if isinstance(value, str) else value for name, value in exception.items()}
 
 
 def _function_of(category: str) -> str | None:

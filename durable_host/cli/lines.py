@@ -5,7 +5,7 @@ Source: spec/functions-host.md, section 8.5.
 
 import time
 from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -21,7 +21,8 @@ _NAMES: Final = ((50, "Critical"), (40, "Error"), (30, "Warning"), (20, "Informa
 class Event(msgspec.Struct, frozen=True):
     """One log record, ready for rendering. `created` is in seconds since 1970.
 
-    `brief` stands for the message in compact output; the empty text leaves the record out there.
+    `brief` stands for the message in compact output; the empty text leaves the record out there. `status`,
+    `duration_ms` and `exception` (type, message, file, line, hint) tell how something ended, for JSON output.
     """
 
     created: float
@@ -32,6 +33,9 @@ class Event(msgspec.Struct, frozen=True):
     invocation_id: str | None = None
     instance_id: str | None = None
     brief: str | None = None
+    status: str | None = None
+    duration_ms: int | None = None
+    exception: dict[str, Any] | None = None
 
 
 def level_name(level: int) -> str:
@@ -84,14 +88,23 @@ def json_line(event: Event) -> str:
         "function": event.function,
         "invocationId": event.invocation_id,
         "instanceId": event.instance_id,
+        "status": event.status,
+        "durationMs": event.duration_ms,
         "message": event.message,
+        "exception": event.exception,
     }
     known = {name: value for name, value in members.items() if value is not None}
     try:
         return msgspec.json.encode(known).decode() + "\n"
     except UnicodeEncodeError:  # half a surrogate pair: the app's data, or bytes that are no UTF-8
-        whole = {name: value.encode("utf-8", "replace").decode() for name, value in known.items()}
-        return msgspec.json.encode(whole).decode() + "\n"
+        return msgspec.json.encode(_whole(known)).decode() + "\n"
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {name: _whole(member) for name, member in members.items()}
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def timestamp(created: float) -> str:

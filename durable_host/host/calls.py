@@ -34,6 +34,31 @@ def durable_names(functions: tuple[FunctionMetadata, ...]) -> DurableNames:
     return DurableNames(found["orchestrationtrigger"], found["activitytrigger"], found["entitytrigger"])
 
 
+class _Operation(msgspec.Struct, frozen=True):
+    name: str | None = None
+
+
+class _Batch(msgspec.Struct, frozen=True):
+    batch: list[_Operation] = []
+
+
+_batches = msgspec.json.Decoder(_Batch)
+_MOST_NAMED = 5
+
+
+def _entity_reason(instance_id: str, trigger: str) -> str:
+    """`Entity '@counter@k', operations 'add', 'get'.`"""
+    try:
+        names = [f"'{operation.name}'" for operation in _batches.decode(trigger).batch]
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        names = []
+    if not names:
+        return f"Entity '{instance_id}'."
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    word = "operation" if len(names) == 1 else "operations"
+    return f"Entity '{instance_id}', {word} {', '.join(names[:_MOST_NAMED])}{more}."
+
+
 class DurableCalls:
     """Runs durable functions by the function's own name; see `durable.sdk.v1.Calls`."""
 
@@ -68,7 +93,7 @@ class DurableCalls:
     async def run_entity(
         self, function: str, trigger: str, *, instance_id: str, trace: TraceContext | None
     ) -> str | None:
-        outcome = await self._run(function, trigger, instance_id, f"Entity '{instance_id}'.", trace)
+        outcome = await self._run(function, trigger, instance_id, _entity_reason(instance_id, trigger), trace)
         return outcome.return_value.as_text() if outcome.return_value is not None else None
 
     async def _run(self, name: str, trigger: str, instance_id: str, reason: str, trace: TraceContext | None) -> Outcome:

@@ -31,6 +31,9 @@ class ReplaceableUserCode:
     def orchestrator_names(self) -> Sequence[str]:
         return self.code.orchestrator_names()
 
+    def orchestrator_function(self, name: str) -> str:
+        return self.code.orchestrator_function(name)
+
     def activity_names(self) -> Sequence[str]:
         return self.code.activity_names()
 

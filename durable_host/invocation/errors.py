@@ -3,16 +3,21 @@
 from typing import ClassVar
 
 from durable_host.errors import EXIT_APP, HostError
+from durable_host.invocation.failure import CodeFailure
 
 
 class FunctionFailed(Exception):
-    """User code, or a binding around it, failed. `type` is the Python type's name, `stack` the traceback text."""
+    """User code, or a binding around it, failed. `type` is the Python type's name, `stack` the traceback text.
 
-    def __init__(self, type: str, message: str, stack: str = "") -> None:
+    `failure` is all that is known of it, for the log.
+    """
+
+    def __init__(self, type: str, message: str, stack: str = "", failure: CodeFailure | None = None) -> None:
         super().__init__(f"{type}: {message}")
         self.type = type
         self.message = message
         self.stack = stack
+        self.failure = failure or CodeFailure(type=type, message=message, stack=stack)
 
 
 class FunctionTimedOut(FunctionFailed):

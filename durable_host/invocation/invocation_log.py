@@ -7,64 +7,112 @@ import logging
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 from durable_host.invocation.attempt import Attempt
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
+from durable_host.invocation.failure import CodeFailure
+from durable_host.invocation.requests import InvocationResponse
 
 CALLED = "This function was programmatically called via the host APIs."
 
 
-@contextmanager
-def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[None]:
-    """Log the begin, the end and the failure of what runs inside."""
-    function, invocation_id = attempt.function.name, attempt.invocation_id
-    log = logging.getLogger(f"Function.{function}")
-    extra = {"function": function, "invocation_id": invocation_id}
-    if attempt.instance_id is not None:
-        extra["instance_id"] = attempt.instance_id
-    if log.isEnabledFor(logging.INFO):
+class InvocationLog:
+    """What is logged of one invocation; `response` is set by the caller when there is one."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.response: InvocationResponse | None = None
+        self._function = attempt.function.name
+        self._invocation_id = attempt.invocation_id
+        self._is_entity = attempt.function.trigger.type.lower() == "entitytrigger"
+        self._instance = f", InstanceId={attempt.instance_id}" if self._is_entity else ""
+        self._place = f" ({attempt.instance_id})" if self._is_entity else ""
+        self._log = logging.getLogger(f"Function.{self._function}")
+        self._extra = {"function": self._function, "invocation_id": self._invocation_id}
+        if attempt.instance_id is not None:
+            self._extra["instance_id"] = attempt.instance_id
+        self._started = time.perf_counter()
+
+    def begin(self, reason: str, details: str | None) -> None:
+        if not self._log.isEnabledFor(logging.INFO):
+            return
         why = "" if reason == CALLED else f": {reason}"
-        log.info(
-            "Executing 'Functions.%s' (Reason='%s', Id=%s)",
-            function,
-            reason,
-            invocation_id,
-            extra={**extra, "brief": f"started{why}"},
+        self._info(
+            f"Executing 'Functions.{self._function}' (Reason='{reason}', Id={self._invocation_id}{self._instance})",
+            brief=f"started{why}",
+            status="Running",
         )
         if details:
-            log.info("Trigger Details: %s", details, extra={**extra, "brief": ""})
-    started = time.perf_counter()
+            self._info(f"Trigger Details: {details}", brief="")
+
+    def end(self) -> None:
+        response = self.response
+        if response is not None and response.failed_operations:
+            self._operations_failed(response.failed_operations, response.failed_count)
+        elif self._log.isEnabledFor(logging.INFO):
+            duration = self._duration()
+            self._info(
+                self._executed("Succeeded", duration),
+                brief=f"done in {duration} ms{self._place}",
+                status="Succeeded",
+                duration_ms=duration,
+            )
+
+    def fail(self, error: FunctionFailed | WorkerLost) -> None:
+        duration = self._duration()
+        ending = {"status": "Failed", "duration_ms": duration}
+        self._error(self._executed("Failed", duration), brief="", **ending)
+        brief = f"failed in {duration} ms{self._place}: {failure_text(error)}"
+        self._error(failure_block(self._function, error), brief=brief, exception=_members(error), **ending)
+
+    def _operations_failed(self, failures: tuple[CodeFailure, ...], count: int) -> None:
+        """One event, however many operations of the batch failed."""
+        duration = self._duration()
+        rest = [f"{count - len(failures)} more operations failed."] if count > len(failures) else []
+        self._error(
+            "\n".join([self._executed("Failed", duration), *(failure.block() for failure in failures), *rest]),
+            brief="\n".join(
+                [f"failed in {duration} ms{self._place}: {failures[0].brief()}"]
+                + [failure.brief() for failure in failures[1:]]
+                + rest
+            ),
+            status="Failed",
+            duration_ms=duration,
+            exception=failures[0].members(),
+        )
+
+    def _executed(self, status: str, duration: int) -> str:
+        described = f"{status}, Id={self._invocation_id}{self._instance}, Duration={duration}ms"
+        return f"Executed 'Functions.{self._function}' ({described})"
+
+    def _duration(self) -> int:
+        return round((time.perf_counter() - self._started) * 1000)
+
+    def _info(self, text: str, **extra: Any) -> None:
+        self._log.info("%s", text, extra={**self._extra, **extra})
+
+    def _error(self, text: str, **extra: Any) -> None:
+        self._log.error("%s", text, extra={**self._extra, **extra})
+
+
+@contextmanager
+def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[InvocationLog]:
+    """Log the begin, the end and the failure of what runs inside."""
+    log = InvocationLog(attempt)
+    log.begin(reason, details)
     try:
-        yield
+        yield log
     except (FunctionFailed, WorkerLost) as error:
-        duration = round((time.perf_counter() - started) * 1000)
-        log.error(
-            "Executed 'Functions.%s' (Failed, Id=%s, Duration=%dms)",
-            function,
-            invocation_id,
-            duration,
-            extra={**extra, "brief": ""},
-        )
-        brief = f"failed in {duration} ms: {failure_text(error)}"
-        log.error("%s", failure_block(function, error), extra={**extra, "brief": brief})
+        log.fail(error)
         raise
-    duration = round((time.perf_counter() - started) * 1000)
-    if log.isEnabledFor(logging.INFO):
-        log.info(
-            "Executed 'Functions.%s' (Succeeded, Id=%s, Duration=%dms)",
-            function,
-            invocation_id,
-            duration,
-            extra={**extra, "brief": f"done in {duration} ms"},
-        )
+    log.end()
 
 
 def failure_text(error: FunctionFailed | WorkerLost) -> str:
     """For people: the error, and below it where it happened. The error is not told twice."""
     if isinstance(error, WorkerLost):
         return "\n".join(filter(None, (error.message, error.cause)))
-    frames = error.stack.removesuffix(str(error)).rstrip()
-    return f"{error}\n{frames}" if frames else str(error)
+    return error.failure.brief()
 
 
 def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:
@@ -76,6 +124,14 @@ def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:
             lines.append(error.cause)
     else:
         lines.append(f"Exception: {error}")
-        if error.stack:
+        if error.failure.hint:
+            lines.append(f"Likely cause: {error.failure.hint}")
+        if error.stack and error.failure.is_placed:
             lines.append(f"Stack: {error.stack}")
     return "\n".join(lines)
+
+
+def _members(error: FunctionFailed | WorkerLost) -> dict[str, Any]:
+    if isinstance(error, WorkerLost):
+        return CodeFailure(type="WorkerLost", message=error.message).members()
+    return error.failure.members()

@@ -148,9 +148,10 @@ class Invoker:
     ) -> Outcome:
         self.running += 1
         try:
-            with workers.held(), logged(attempt, reason, details):
+            with workers.held(), logged(attempt, reason, details) as log:
                 timeout = pipeline.function_timeout
                 response = await run_attempt(attempt, self._pool, workers, pipeline.bindings, timeout)
+                log.response = response
         finally:
             self.running -= 1
         return Outcome(

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from durable_host.invocation.datum import Datum
+from durable_host.invocation.failure import CodeFailure, read_failure
 from durable_host.invocation.frames import BlobWriter, read_datum, write_datum
 
 
@@ -32,10 +33,15 @@ class InvocationRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvocationResponse(msgspec.Struct, frozen=True):
-    """`return_value` is None when the function has no way to return one (see spec/functions-host.md, 1.4)."""
+    """`return_value` is None when the function has no way to return one (see spec/functions-host.md, 1.4).
+
+    `failed_operations` are those of an entity, the first ones of `failed_count`.
+    """
 
     return_value: Datum | None = None
     outputs: dict[str, Datum] = {}
+    failed_operations: tuple[CodeFailure, ...] = ()
+    failed_count: int = 0
 
 
 def encode_request(request: InvocationRequest) -> tuple[dict[str, Any], BlobWriter]:
@@ -66,4 +72,6 @@ def decode_response(header: dict[str, Any], blob: bytes) -> InvocationResponse:
     return InvocationResponse(
         read_datum(returned, blob) if returned is not None else None,
         {name: read_datum(value, blob) for name, value in header.get("o", {}).items()},
+        tuple(read_failure(told) for told in header.get("fo", ())),
+        header.get("fc", 0),
     )

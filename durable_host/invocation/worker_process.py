@@ -14,6 +14,7 @@ from typing import Any, cast
 import durable_host.worker
 from durable_host.invocation import log_relay
 from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
+from durable_host.invocation.failure import read_failure
 from durable_host.invocation.frames import BlobWriter, FrameParser, encode
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 
@@ -146,7 +147,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             if instance_id is not None:
                 self._instances.pop(invocation_id, None)
         if reply["k"] == "failed":
-            raise FunctionFailed(reply["type"], reply["message"], reply["stack"])
+            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], read_failure(reply))
         return reply, data
 
     async def wait_ended(self, invocation_id: str, timeout: float) -> bool:

@@ -9,8 +9,10 @@ import inspect
 from typing import Any
 
 from . import failures, scope, wire
+from .entities import FailedOperations, entity_code_of
 from .frames import Blob
-from .loaded import LoadedFunction
+from .likely_causes import likely_cause
+from .loaded import LoadedFunction, user_code
 from .sdk import Sdk
 
 # An answer: header and blob of its frame.
@@ -20,7 +22,7 @@ Answer = tuple[dict[str, Any], "Blob | None"]
 class Call:
     """A requested invocation: prepares the arguments, encodes what the function gave."""
 
-    __slots__ = ("_blob", "_header", "_outs", "function", "scope", "sdk")
+    __slots__ = ("_blob", "_failed", "_header", "_outs", "function", "scope", "sdk")
 
     def __init__(self, sdk: Sdk, function: LoadedFunction, header: dict[str, Any], blob: bytes) -> None:
         self.sdk = sdk
@@ -29,6 +31,7 @@ class Call:
         self._header = header
         self._blob = blob
         self._outs: dict[str, Any] = {}
+        self._failed: FailedOperations | None = None
 
     @property
     def trace_parent(self) -> str | None:
@@ -37,6 +40,15 @@ class Call:
     @property
     def trace_state(self) -> str | None:
         return self._header.get("ts")
+
+    @property
+    def target(self) -> Any:
+        """What is called with the arguments."""
+        function = self.function.function
+        if entity_code_of(function) is None:
+            return function
+        self._failed = FailedOperations()
+        return self._failed.watching(function)
 
     def arguments(self) -> dict[str, Any]:
         header, signature, datum = self._header, self.function.signature, self.sdk.datum
@@ -77,10 +89,14 @@ class Call:
             answer["o"] = outputs
         if signature.returns is not None:
             answer["r"] = _encode(signature.returns, result, blob)
+        if self._failed is not None and self._failed.count:
+            answer["fo"], answer["fc"] = self._failed.told, self._failed.count
         return answer, blob
 
     def failure(self, error: BaseException) -> Answer:
-        return {"k": "failed", "i": self._header["i"], **failures.describe(error)}, None
+        kind = "function" if self._failed is None else "entity"
+        hint = likely_cause(error, user_code(self.function.function), kind=kind)
+        return {"k": "failed", "i": self._header["i"], **failures.describe(error), "hint": hint}, None
 
 
 def _encode(parameter: Any, value: Any, blob: Blob) -> list[Any]:

@@ -141,7 +141,7 @@ class Dispatcher:
         def run() -> Answer:
             trace.enter(call.trace_parent, call.trace_state)
             try:
-                return call.answer(call.function.function(**call.arguments()))
+                return call.answer(call.target(**call.arguments()))
             except BaseException as error:
                 return call.failure(error)
 

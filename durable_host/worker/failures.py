@@ -6,11 +6,14 @@ Source: spec/functions-host.md, section 2.5.
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from typing import Any
 
 _WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _IMPORT_MACHINERY = ("<frozen importlib", "<frozen runpy")
+_STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_SDK_FILE = re.compile(r"(?:site|dist)-packages[\\/](?:azure[\\/](?:functions|durable_functions)|azurefunctions)[\\/]")
 MODULE_HINT = (
     "Cannot find module. Please check the requirements.txt file for the missing module. For more info, please refer "
     "the troubleshooting guide: https://aka.ms/functions-modulenotfound."
@@ -27,13 +30,29 @@ def text_of(error: BaseException) -> str:
 def describe(error: BaseException, app_root: str | None = None) -> dict[str, Any]:
     """Fields of a `failed` frame: type, message (without the type), stack; file and line in the app if known."""
     told: dict[str, Any] = {"type": type(error).__name__, "message": text_of(error), "stack": stack_of(error)}
-    if app_root is not None and (place := _place_in_app(error, app_root)) is not None:
+    place = place_of(error) if app_root is None else _place_in_app(error, app_root)
+    if place is not None:
         told["file"], told["line"] = place
     return told
 
 
+def place_of(error: BaseException) -> tuple[str, int] | None:
+    """File and line of the innermost frame of the user's code in the traceback."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
+    return (frames[-1].filename, frames[-1].lineno or 1) if frames else None
+
+
+def sdk_calls(error: BaseException) -> set[str]:
+    """Names of the SDK's functions in the traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {frame.name for frame in frames if _is_sdks(frame.filename)}
+
+
 def stack_of(error: BaseException) -> str:
-    """The traceback with its chained causes, without frames of the worker and the import machinery."""
+    """The traceback with its chained causes, without frames of the worker and the import machinery.
+
+    Those of the SDKs are left out too where there are frames of the user's code.
+    """
     try:
         told = traceback.TracebackException.from_exception(error, compact=True)
         _prune(told, set())
@@ -46,7 +65,10 @@ def _prune(told: traceback.TracebackException, seen: set[int]) -> None:
     if id(told) in seen:
         return
     seen.add(id(told))
-    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if not _is_ours(frame.filename)])
+    frames = [frame for frame in told.stack if not _is_ours(frame.filename)]
+    if any(is_users(frame.filename) for frame in frames):
+        frames = [frame for frame in frames if not _is_sdks(frame.filename)]
+    told.stack = traceback.StackSummary.from_list(frames)
     for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
         if other is not None:
             _prune(other, seen)
@@ -56,6 +78,19 @@ def _is_ours(filename: str) -> bool:
     return filename.startswith((_WORKER_FOLDER, *_IMPORT_MACHINERY)) or filename.endswith(
         (os.path.join("importlib", "__init__.py"), os.path.join("concurrent", "futures", "thread.py"))
     )
+
+
+def is_users(filename: str) -> bool:
+    """Whether a file is the app's own: not a library, the standard library or generated code."""
+    path = os.path.abspath(filename)
+    is_library = path.startswith(_STDLIB) or any(
+        f"{os.sep}{folder}{os.sep}" in path for folder in ("site-packages", "dist-packages")
+    )
+    return not (filename.startswith("<") or is_library or _is_ours(filename) or _is_sdks(filename))
+
+
+def _is_sdks(filename: str) -> bool:
+    return _SDK_FILE.search(filename) is not None
 
 
 def _place_in_app(error: BaseException, app_root: str) -> tuple[str, int] | None:

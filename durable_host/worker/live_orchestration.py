@@ -12,6 +12,8 @@ from types import GeneratorType
 from typing import Any
 
 from . import failures
+from .likely_causes import never_resumes
+from .orchestrator_errors import describe, position_of
 from .quick_parts import executor_factory, hasten_timestamps
 
 EXECUTION_STARTED, TIMER_FIRED, ORCHESTRATOR_STARTED = 0, 11, 12
@@ -80,6 +82,7 @@ class LiveOrchestration:
         self._warnings: list[str] = []
         self._generator: Any = None
         self._abandoned: Any = None
+        self._is_stuck = False
         try:
             self._prepare(payload)
         except (ImportError, AttributeError) as error:
@@ -165,7 +168,7 @@ class LiveOrchestration:
         actions: list[Any] = self._context._action_payload_v2
         fresh = actions[first:]
         canceled = self._canceled()
-        state, stack = self._state(actions, fresh)
+        state, raised = self._state(actions, fresh)
         for offset, action in enumerate(fresh):
             self._watch(action, first + offset)
         self._reported = len(actions)
@@ -183,8 +186,11 @@ class LiveOrchestration:
             known = {place: number for number, place in enumerate(dict.fromkeys(self._places))}
             answer["places"] = [list(known), [known[place] for place in self._places]]
         self._places = []
-        if stack is not None:
-            answer["stack"] = stack
+        if raised is not None:
+            answer["stack"] = failures.stack_of(raised)
+            answer["raised"] = describe(raised, self.function)
+        elif self._generator is not None and self._ended is None:
+            self._warn_of_no_return(position)
         if self._early.taken:
             answer["early"], self._early.taken = self._early.taken, []
         if self._warnings:
@@ -193,8 +199,14 @@ class LiveOrchestration:
             self._abandoned.close()
         return answer
 
-    def _state(self, actions: list[Any], fresh: list[Any]) -> tuple[str, str | None]:
-        """The SDK's answer with the new actions only, and the traceback when user code raised."""
+    def _warn_of_no_return(self, position: str | None) -> None:
+        warning = never_resumes(self._context, self._executor.current_task, position)
+        if warning is not None and not self._is_stuck:
+            self._is_stuck = True
+            self._warnings.append(warning)
+
+    def _state(self, actions: list[Any], fresh: list[Any]) -> tuple[str, BaseException | None]:
+        """The SDK's answer with the new actions only, and what user code raised."""
         context = self._context
         context._action_payload_v2 = fresh
         try:
@@ -204,7 +216,7 @@ class LiveOrchestration:
             label = text.find(LABEL)
             if label < 0 or self._executor.exception is None:
                 raise
-            return text[label + len(LABEL) :], failures.stack_of(self._executor.exception)
+            return text[label + len(LABEL) :], self._executor.exception
         finally:
             context._action_payload_v2 = actions
 
@@ -257,14 +269,3 @@ def leaves(action: Any) -> list[Any]:
     if children is None:
         return [action]
     return [leaf for child in children for leaf in leaves(child)]
-
-
-def position_of(generator: Any) -> str | None:
-    """Where a suspended generator stands, as `file:line in function`."""
-    place: str | None = None
-    while generator is not None:
-        frame = getattr(generator, "gi_frame", None)
-        if frame is not None:
-            place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
-        generator = getattr(generator, "gi_yieldfrom", None)
-    return place

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import failures
+from .orchestrator_errors import describe
 
 RESUMING_EVENTS = frozenset({0, 5, 6, 8, 9, 11, 15})
 LABEL = "\n\n$OutOfProcData$:"
@@ -31,6 +32,7 @@ class _Run:
         self.state: str | None = None
         self.error: BaseException | None = None
         self.stack: str | None = None
+        self.raised: BaseException | None = None
         try:
             self.state = function(_Trigger(payload))
         except BaseException as error:
@@ -40,7 +42,8 @@ class _Run:
                 self.error = error
                 return
             self.state = text[label + len(LABEL) :]
-            self.stack = failures.stack_of(error.__cause__ or error)
+            self.raised = error.__cause__ or error
+            self.stack = failures.stack_of(self.raised)
         try:
             told: Any = json.loads(self.state or "")
             actions = told["actions"]
@@ -54,7 +57,7 @@ def replay(function: Callable[..., Any], payload: str) -> dict[str, Any]:
     """The answer to a request with all of history, as `OrchestrationSessions.handle` gives it."""
     run = _Run(function, payload)
     if run.error is not None:
-        return failure(run.error)
+        return {"failed": describe(run.error, function)}
     cuts = _Cuts(function, payload, run)
     answer: dict[str, Any] = {
         "state": run.state,
@@ -63,20 +66,10 @@ def replay(function: Callable[..., Any], payload: str) -> dict[str, Any]:
     }
     if run.has_ended:
         answer["ended"] = cuts.first_ended()
-    if run.stack is not None:
+    if run.raised is not None:
         answer["stack"] = run.stack
+        answer["raised"] = describe(run.raised, function)
     return answer
-
-
-def failure(error: BaseException) -> dict[str, Any]:
-    """The answer for an exception outside the protocol."""
-    return {
-        "failed": {
-            "type": type(error).__name__,
-            "message": failures.text_of(error),
-            "stack": failures.stack_of(error),
-        }
-    }
 
 
 class _Cuts:

@@ -5,12 +5,12 @@ one by one, and tells for each new action during which event it appeared. An SDK
 its public `handle` instead (`one_shot`), which replays all of history each time; both give the same answers.
 
 Request: `{key, until, newFrom}` with either `payload` (text of the trigger payload, all of history) or `from` and
-`events` (`[[index, event], ...]`). Answer: `{need: "history"}`, or `{failed: {type, message, stack}}`, or
-`{state, at, first, canceled, ended, position, places, stack, early, warnings}`: the SDK's own answer with only the
-actions from number `first` on, the index of the event of each of them, timers cancelled since as `[action, leaf]`, the
-index of the event during which the code ended, where the code stands, after a replay also where it stood at each action
-(`[texts, [number of its text for each action]]`), the traceback if it raised, and the names of early events that waits
-have taken.
+`events` (`[[index, event], ...]`). Answer: `{need: "history"}`, or `{failed: raised}`, or
+`{state, at, first, canceled, ended, position, places, stack, raised, early, warnings}`: the SDK's own answer with only
+the actions from number `first` on, the index of the event of each of them, timers cancelled since as `[action, leaf]`,
+the index of the event during which the code ended, where the code stands, after a replay also where it stood at each
+action (`[texts, [number of its text for each action]]`), the traceback and the fields `{type, message, stack, file,
+line, hint}` if it raised, and the names of early events that waits have taken.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .live_orchestration import CannotDrive, LiveOrchestration, UserBodyFailed
-from .one_shot import failure, replay
+from .one_shot import replay
+from .orchestrator_errors import describe
 
 Function = Callable[..., Any]
 SESSION_LIMIT = 2000
@@ -80,7 +81,7 @@ class OrchestrationSessions:
     def _second_opinion(self, error: BaseException, function: Function, payload: str) -> dict[str, Any]:
         """Driving failed: user code's doing if `handle` fails as well, else this SDK is not to be driven."""
         if isinstance(error, UserBodyFailed):
-            return failure(error.error)
+            return {"failed": describe(error.error, function)}
         answer = replay(function, payload)
         return answer if "failed" in answer else self._replay_from_now_on(function, payload, error)
 

@@ -16,6 +16,7 @@ BAD_INSTANCE_ID = "DH6121"
 VERSION_MISMATCH = "DH6130"
 CUSTOM_STATUS_TOO_LARGE = "DH6131"
 CODE_WARNING = "DH6140"
+WAITS_FOR_TIMERS = "DH6160"
 
 
 class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):

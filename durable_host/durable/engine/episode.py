@@ -111,6 +111,8 @@ class _Episode:
         state.unfed_from = None
         self._carry_out(walker)
         walker.cursor = len(state.history)
+        if answer is not None and state.ending is not None and state.ending.index >= first_new:
+            self.reports.waiting_timers(state.ending, is_continuing=walker.continue_as_new is not None)
 
     def _take(self, answer: OrchestratorAnswer) -> None:
         """What the answer says besides its actions."""
@@ -120,13 +122,19 @@ class _Episode:
             self.reports.add(codes.CODE_WARNING, "warning", warning)
         if answer.is_plain_failure:
             raise OrchestrationFault(
-                answer.error or "", details=f"Message: {answer.error}, StackTrace: {answer.error_details or ''}"
+                answer.error or "",
+                details=f"Message: {answer.error}, StackTrace: {answer.error_details or ''}",
+                failure=answer.failure,
             )
         self._set_custom_status(answer.custom_status)
         if answer.is_done or answer.error is not None:
             ended_at = answer.ended_at if answer.ended_at is not None else len(state.history) - 1
             state.ending = Ending(
-                index=ended_at, output=answer.output, error=answer.error, error_details=answer.error_details
+                index=ended_at,
+                output=answer.output,
+                error=answer.error,
+                error_details=answer.error_details,
+                failure=answer.failure,
             )
 
     def _set_custom_status(self, text: str | None) -> None:
@@ -207,6 +215,7 @@ class _Episode:
             return self._continue_as_new(walker, ending)
         for finding in walker.events.never_consumed():
             self.reports.finding(finding)
+        self.item.failure = ending.failure
         self._complete(ended_by_code(state.name, ending))
         return None
 
@@ -246,6 +255,7 @@ class _Episode:
     def _fail(self, fault: OrchestrationFault) -> None:
         if fault.failure_details is not None:
             self.reports.add(codes.VERSION_MISMATCH, "error", f"{fault.failure_details.error_message}.")
+        self.item.failure = fault.failure
         self._complete(ended_by_fault(self.state.name, fault))
 
     def _sender(self) -> Sender:
@@ -277,4 +287,5 @@ class _Episode:
             held_back=len(state.held_activities),
             is_terminal=state.is_terminal,
             diagnostics=[] if next_turn is not None else item.diagnostics,
+            failure=item.failure,
         )

@@ -2,12 +2,14 @@
 
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.model.events import FailureDetails
+from durable_host.invocation.failure import CodeFailure
 
 
 class OrchestrationFault(Exception):
     """The orchestration fails at once, open tasks or not.
 
-    The text becomes its result, put behind `Orchestrator function 'X' failed: ` unless `is_whole_text`.
+    The text becomes its result, put behind `Orchestrator function 'X' failed: ` unless `is_whole_text`. `failure` is
+    the exception of user code, if that is the reason.
     """
 
     def __init__(
@@ -18,6 +20,7 @@ class OrchestrationFault(Exception):
         details: str | None = None,
         failure_details: FailureDetails | None = None,
         diagnostic: Diagnostic | None = None,
+        failure: CodeFailure | None = None,
     ) -> None:
         super().__init__(text)
         self.text = text
@@ -25,6 +28,7 @@ class OrchestrationFault(Exception):
         self.details = details
         self.failure_details = failure_details
         self.diagnostic = diagnostic
+        self.failure = failure
 
 
 class AnswerMismatch(Exception):

@@ -9,6 +9,7 @@ from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.sdk.port import OrchestratorTurn
+from durable_host.invocation.failure import CodeFailure
 
 
 class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,6 +18,7 @@ class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
     With `next_turn` the orchestration continued as new: run that turn at once and call `finish_episode` again; the
     other fields are complete only in the outcome without one. `row_changed` tells that something besides
     LastUpdatedTime changed in the instance row. `held_back` counts activities that wait for room in the window.
+    `failure` is the exception of user code with which the instance ended.
     """
 
     next_turn: OrchestratorTurn | None
@@ -30,3 +32,4 @@ class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
     held_back: int
     is_terminal: bool
     diagnostics: Sequence[Diagnostic]
+    failure: CodeFailure | None = None

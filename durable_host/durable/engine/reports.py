@@ -4,8 +4,11 @@ from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic, Severity
 from durable_host.durable.engine.external_events import Finding
 from durable_host.durable.engine.refusals import Refusal
-from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism
+from durable_host.durable.model import timestamp
+
+_MOST_LISTED = 5
 
 
 class Reports:
@@ -46,6 +49,27 @@ class Reports:
     def refusal(self, refusal: Refusal) -> None:
         self.add(refusal.code, "warning", refusal.text)
 
+    def waiting_timers(self, ending: Ending, *, is_continuing: bool) -> None:
+        """The code has ended, but the instance has not: timers are open."""
+        timers = sorted((fire_at, number) for number, fire_at in self._state.open_timers.items() if fire_at > self._now)
+        if not timers:
+            return
+        what = "has raised an error" if ending.error is not None else "has returned"
+        if ending.error is None and is_continuing:
+            what = "has continued as new"
+        listed = [f"timer {number} at {_seconds(fire_at)}" for fire_at, number in timers]
+        told = ", ".join(listed[:_MOST_LISTED])
+        if len(listed) > _MOST_LISTED:
+            told += f" and {len(listed) - _MOST_LISTED} more, the last one at {_seconds(timers[-1][0])}"
+        open_timers = "timer has" if len(timers) == 1 else "timers have"
+        self.add(
+            codes.WAITS_FOR_TIMERS,
+            "warning",
+            f"The code of '{self._state.name}' {what}, but the instance stays Running until its open {open_timers} "
+            f"fired: {told}. Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends "
+            "the wait.",
+        )
+
     def non_determinism(self, found: NonDeterminism) -> None:
         event = found.event
         text = (
@@ -55,3 +79,7 @@ class Reports:
         )
         self.position = found.position or self.position
         self.add(codes.NON_DETERMINISM, "error", text, history_index=found.history_index)
+
+
+def _seconds(ticks: int) -> str:
+    return f"{timestamp.to_text(ticks)[:19]}Z"

@@ -23,6 +23,7 @@ from durable_host.durable.model.events import (
     ParentInstance,
 )
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.invocation.failure import CodeFailure
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +33,7 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     output: str | None = None
     error: str | None = None
     error_details: str | None = None
+    failure: CodeFailure | None = None
 
 
 class OrchestrationState:

@@ -2,6 +2,7 @@
 
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.invocation.failure import CodeFailure
 
 
 class WorkItem:
@@ -15,6 +16,7 @@ class WorkItem:
         "custom_status_changed",
         "diagnostics",
         "execution_id",
+        "failure",
         "first_ordinal",
         "is_version_refused",
         "outbound",
@@ -29,3 +31,4 @@ class WorkItem:
         self.diagnostics: list[Diagnostic] = []
         self.custom_status_changed = False
         self.is_version_refused = False
+        self.failure: CodeFailure | None = None

@@ -20,12 +20,14 @@ from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     ExecutionStarted,
     ExecutionTerminated,
+    HistoryEvent,
     TimerFired,
 )
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.intake import Intake
+from durable_host.durable.runtime.orchestration_log import OrchestrationLog
 from durable_host.durable.runtime.row_repair import repaired_row, terminated_row
 from durable_host.durable.runtime.session import Session, follow_timers, open_timers
 from durable_host.durable.runtime.sessions import SessionCache
@@ -54,6 +56,7 @@ class OrchestrationRunner:
         self._sessions = sessions
         self._diagnostics = diagnostics
         self._intake = Intake(hub, code, clock)
+        self._told = OrchestrationLog(code)
 
     async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
         """Deal with every message of the batch: consumed, discarded or given back when this returns.
@@ -84,10 +87,12 @@ class OrchestrationRunner:
         if start.is_idle:
             await self._hub.discard([*work, *useless])
             return
+        events = [received.message.event for index, received in enumerate(work) if index not in start.dropped]
+        self._told.received(state, events)
         outcome = await self._episode(state, start.turn)
         if was_loaded:
             outcome = _with_status(outcome, state, has_row=not is_young)
-        await self._commit(session, state, outcome, [*work, *useless])
+        await self._commit(session, state, outcome, events, [*work, *useless])
 
     async def _load(self, session: Session) -> OrchestrationState:
         loaded = await self._hub.load_history(session.instance_id)
@@ -134,6 +139,7 @@ class OrchestrationRunner:
         session: Session,
         state: OrchestrationState,
         outcome: EpisodeOutcome,
+        events: Sequence[HistoryEvent],
         consumed: Sequence[ReceivedMessage],
     ) -> None:
         session.etag = await self._hub.commit(
@@ -150,6 +156,7 @@ class OrchestrationRunner:
             )
         )
         self._diagnostics.report_all(outcome.diagnostics)
+        self._told.committed(state, outcome, events)
         replaced, replaced_timers = outcome.replaced_execution_id, session.timers
         if outcome.first_ordinal == 0:
             session.timers = set()
@@ -211,6 +218,7 @@ class OrchestrationRunner:
             await self._hub.discard(useless)
         _log.debug("%d message(s) for instance '%s' were discarded.", len(useless), session.instance_id)
         if state.is_terminal or not state.is_started:
+            self._told.found_ended(state)
             self._sessions.ended(session)
 
     def _reject(self, session: Session, state: OrchestrationState, text: str) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from durable_host.durable.model.actions import Action
 from durable_host.durable.model.events import HistoryEvent, TraceContext
+from durable_host.invocation.failure import CodeFailure
 
 
 class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,8 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     `output` and `custom_status` are JSON text (None: absent). `error` is the user's error text; with
     `is_plain_failure` the code failed outside the protocol and nothing of this answer's actions is known. `position`
     tells where the code stands now, as `file:line in function`. `consumed_early_events` names external events that
-    had arrived before the code waited for them and were taken now, as far as the executor knows.
+    had arrived before the code waited for them and were taken now, as far as the executor knows. `failure` is what is
+    known of the exception, for the log.
     """
 
     steps: Sequence[Step]
@@ -70,6 +72,7 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     warnings: Sequence[str] = ()
     position: str | None = None
     consumed_early_events: Sequence[str] = ()
+    failure: CodeFailure | None = None
 
 
 class EntityOperation(msgspec.Struct, frozen=True):
@@ -131,6 +134,10 @@ class UserCode(Protocol):
     def has_entity(self, name: str) -> bool: ...
 
     def orchestrator_names(self) -> Sequence[str]: ...
+
+    def orchestrator_function(self, name: str) -> str:
+        """The function's own name, for the log; `name` when there is no such orchestrator."""
+        ...
 
     def activity_names(self) -> Sequence[str]: ...
 

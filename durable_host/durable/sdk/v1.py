@@ -99,6 +99,10 @@ class V1UserCode:
     def orchestrator_names(self) -> Sequence[str]:
         return self._orchestrators.names()
 
+    def orchestrator_function(self, name: str) -> str:
+        """The function's own name; `name` when there is no such orchestrator."""
+        return self._orchestrators.find(name) or name
+
     def activity_names(self) -> Sequence[str]:
         return self._activities.names()
 
@@ -123,7 +127,7 @@ class V1UserCode:
         except (FunctionTimedOut, WorkerLost) as lost:
             raise WorkItemAborted(str(lost)) from lost
         except FunctionFailed as failed:
-            return plain_failure(f"{failed.type}: {failed.message}", failed.stack)
+            return plain_failure(f"{failed.type}: {failed.message}", failed.stack, failed.failure)
         answer = decode_answer(told)
         if answer.ended_at is None and not answer.is_plain_failure and turn.session is not None:
             self._remember(key, turn.session, len(turn.history))

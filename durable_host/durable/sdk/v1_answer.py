@@ -8,6 +8,7 @@ import msgspec
 
 from durable_host.durable.sdk.port import OrchestratorAnswer, Step
 from durable_host.durable.sdk.v1_actions import BadAnswer, decode_actions
+from durable_host.invocation.failure import CodeFailure, read_failure
 
 NOT_JSON = "Out of proc orchestrators must return a valid JSON schema"
 
@@ -28,9 +29,9 @@ _decoder = msgspec.json.Decoder(_State)
 
 def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
     """`told` is the worker's answer (see `worker/orchestrations.py`)."""
-    failed: dict[str, str] | None = told.get("failed")
+    failed: dict[str, Any] | None = told.get("failed")
     if failed is not None:
-        return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"))
+        return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"), read_failure(failed))
     try:
         state = _decode_state(told.get("state") or "")
         actions = decode_actions(state.actions, state.schema_version)
@@ -52,6 +53,7 @@ def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
         warnings=tuple(told.get("warnings", ())),
         position=told.get("position"),
         consumed_early_events=tuple(told.get("early", ())),
+        failure=read_failure(told["raised"]) if told.get("raised") else None,
     )
 
 
@@ -65,9 +67,9 @@ def _positions(told: dict[str, Any], count: int) -> list[str | None]:
     return [texts[number] for number in numbers]
 
 
-def plain_failure(error: str, stack: str | None) -> OrchestratorAnswer:
+def plain_failure(error: str, stack: str | None, failure: CodeFailure | None = None) -> OrchestratorAnswer:
     """The code failed outside the protocol. `error` is `Type: message`."""
-    return OrchestratorAnswer(steps=(), error=error, error_details=stack, is_plain_failure=True)
+    return OrchestratorAnswer(steps=(), error=error, error_details=stack, is_plain_failure=True, failure=failure)
 
 
 def _decode_state(text: str) -> _State:

@@ -1,0 +1,67 @@
+"""What the log says of an error of user code: type, message, likely cause, and the frames with the user's first."""
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+_FAILED_CALL: Final = re.compile(r"((?:Activity|Orchestrator) function '[^']*' failed: .*?) \n .+", re.DOTALL)
+
+
+class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
+    """One exception of user code. `stack` is its traceback, `file` and `line` the innermost place in the app, `hint`
+    one sentence on the likely cause, and `operation` that of an entity.
+    """
+
+    type: str
+    message: str
+    stack: str = ""
+    file: str | None = None
+    line: int | None = None
+    hint: str | None = None
+    operation: str | None = None
+
+    @property
+    def text(self) -> str:
+        """`Type: message`. Of a failed call, the details are left out: the callee's own failure has them."""
+        found = _FAILED_CALL.match(self.message) if self.type == "Exception" else None
+        message = (found[1] if found is not None else self.message).rstrip()
+        return f"{self.type}: {message}" if self.type else message
+
+    @property
+    def frames(self) -> str:
+        """The traceback without its last part, which tells type and message again."""
+        stack = self.stack
+        if not stack.endswith(self.message):
+            return stack
+        return stack[: len(stack) - len(self.message)].rpartition("\n")[0]
+
+    @property
+    def is_placed(self) -> bool:
+        """False if the traceback has frames of libraries alone, and the likely cause says more than they do."""
+        return self.file is not None or not self.hint
+
+    def block(self) -> str:
+        """For the log: a line each for error and likely cause, and the traceback."""
+        lines = [f"Operation '{self.operation}' failed."] if self.operation is not None else []
+        lines.append(f"Exception: {self.text}" if self.type else f"Reason: {self.text}")
+        if self.hint:
+            lines.append(f"Likely cause: {self.hint}")
+        if self.is_placed and self.frames:
+            lines.append(f"Stack: {self.frames}")
+        return "\n".join(lines)
+
+    def brief(self) -> str:
+        """For people at a terminal."""
+        operation = f"'{self.operation}': " if self.operation is not None else ""
+        return "\n".join(filter(None, (operation + self.text, self.hint, self.frames if self.is_placed else "")))
+
+    def members(self) -> dict[str, Any]:
+        """For JSON lines, whose message has the frames; what is not known is left out."""
+        known = {name: getattr(self, name) for name in self.__struct_fields__ if name != "stack"}
+        return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def read_failure(told: dict[str, Any]) -> CodeFailure:
+    """From the worker's fields (`worker/failures.py`)."""
+    return msgspec.convert(told, CodeFailure)

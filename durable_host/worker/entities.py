@@ -1,0 +1,54 @@
+"""Entity functions of the 1.x SDK with the exceptions of their operations noted.
+
+The SDK answers an operation that raises with the text of the exception and forgets the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import CellType, FunctionType
+from typing import Any
+
+from . import failures
+from .likely_causes import likely_cause
+
+_MOST_TOLD = 20
+
+
+class FailedOperations:
+    """What the operations of one batch raised: `told` has the first ones, `count` all."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+        self.count = 0
+
+    def watching(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """What `Entity.create` has made, around user code that is watched. Other functions stay as they are."""
+        user_code = entity_code_of(function)
+        if user_code is None or not isinstance(function, FunctionType):
+            return function
+
+        def watched(context: Any) -> Any:
+            try:
+                return user_code(context)
+            except Exception as error:
+                self._note(error, user_code, getattr(context, "_operation", None))
+                raise
+
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        closure = tuple(CellType(watched) if name == "fn" else cell for name, cell in cells)
+        return FunctionType(function.__code__, function.__globals__, function.__name__, None, closure)
+
+    def _note(self, error: Exception, user_code: Any, operation: str | None) -> None:
+        self.count += 1
+        if len(self.told) < _MOST_TOLD:
+            hint = likely_cause(error, user_code, kind="entity")
+            self.told.append({**failures.describe(error), "hint": hint, "operation": operation})
+
+
+def entity_code_of(function: Any) -> Any | None:
+    """The user's function inside what `Entity.create` made of it."""
+    if getattr(function, "__module__", "") != "azure.durable_functions.entity":
+        return None
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
+    return {name: cell.cell_contents for name, cell in cells}.get("fn")

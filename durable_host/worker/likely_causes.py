@@ -1,0 +1,301 @@
+"""The likely cause of an error that the SDKs word badly, and its place: one sentence beside the SDK's own text.
+
+Source: spec/durable-protocol.md, sections 4.3 and 5.1.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import linecache
+import os
+import re
+from collections.abc import Callable
+from typing import Any, cast
+
+from . import failures
+
+_TASKS = r"(?:AtomicTask|TimerTask|LongTimerTask|RetryAbleTask|WhenAllTask|WhenAnyTask|CompoundTask|TaskBase)"
+_TASK_NAMED = re.compile(rf"\b{_TASKS}\b")
+_NOT_ITERABLE = re.compile(rf"'{_TASKS}' object is not iterable")
+_NOT_JSON = re.compile(
+    r"Object of type (?P<a>\w+) is not JSON serializable"
+    r"|class <class '(?:[\w<>]+\.)*(?P<b>\w+)'> does not expose a `to_json` function"
+    r"|keys must be str, int, float, bool or None, not (?P<c>\w+)"
+    r"|(?P<d>Circular reference) detected"
+)
+_NOT_TEXT = re.compile(r"the JSON object must be str, bytes or bytearray, not (\w+)")
+_NOT_A_TASK = re.compile(r"'(\w+)' object has no attribute '(?:_is_scheduled|is_played|state)'")
+_JSON_NAMES = {
+    "int": "a bare number",
+    "float": "a bare number",
+    "bool": "a bare true or false",
+    "list": "an array",
+    "dict": "an object",
+    "NoneType": "no input",
+}
+_LONGEST_LOOK = 10_000
+
+
+class Suspect:
+    """What is known about a function that failed. `position` is where its generator stands, `file:line in function`;
+    `output` is what it returned, when that cannot be written as JSON.
+    """
+
+    def __init__(
+        self, error: BaseException, function: Any, *, position: str | None = None, output: Any = None, kind: str
+    ) -> None:
+        self.error = error
+        self.text = failures.text_of(error)
+        if error.__cause__ is not None and "output must be json serializable" in self.text:
+            self.text = failures.text_of(error.__cause__)
+        self.function = function
+        self.kind = kind
+        self.output = output
+        self.sdk_calls = failures.sdk_calls(error)
+        self.place = failures.place_of(error)
+        self._position = position
+
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__name__", "the function")
+
+    @property
+    def where(self) -> str:
+        """The user's line in the traceback, else where the generator stands, else where the function begins."""
+        if self.place is not None:
+            return _short(*self.place)
+        if self._position is not None:
+            file, _, line = self._position.partition(" in ")[0].rpartition(":")
+            return _short(file, int(line))
+        return self._definition or f"'{self.name}'"
+
+    @property
+    def named(self) -> str:
+        """The function and where it begins."""
+        return f"'{self.name}' ({self._definition})" if self._definition else f"'{self.name}'"
+
+    @property
+    def _definition(self) -> str:
+        code = getattr(self.function, "__code__", None)
+        if code is None or not failures.is_users(code.co_filename):
+            return ""
+        return _short(code.co_filename, code.co_firstlineno)
+
+    @property
+    def line(self) -> str:
+        """The text of the user's line in the traceback."""
+        return "" if self.place is None else linecache.getline(*self.place)
+
+
+def likely_cause(
+    error: BaseException, function: Any, *, position: str | None = None, output: Any = None, kind: str = "function"
+) -> str | None:
+    """One sentence on cause and place; None when the error speaks for itself.
+
+    `function` is the user's; `kind` is `orchestrator`, `entity` or `function`.
+    """
+    if kind == "orchestrator" and _is_failed_call(error):
+        return None
+    suspect = Suspect(error, function, position=position, output=output, kind=kind)
+    rules = _RULES if kind in ("orchestrator", "entity") else (_not_json,)
+    try:
+        return next((told for rule in rules if (told := rule(suspect)) is not None), None)
+    except Exception:
+        return None
+
+
+def _is_failed_call(error: BaseException) -> bool:
+    """Whether it is what the SDK raises at a `yield` for a failed activity or child: `Reason \\n Details`."""
+    return type(error) is Exception and " \n " in failures.text_of(error)
+
+
+def never_resumes(context: Any, task: Any, position: str | None) -> str | None:
+    """What an orchestrator waits for that never comes; `task` is what it has yielded last."""
+    what = None
+    if task is None:
+        what = "yields None, which is no task"
+    elif getattr(task, "_api_name", None) == "SignalEntityAction":
+        what = "yields what signal_entity returns; the signal is sent twice"
+    if what is None or context.will_continue_as_new:
+        return None
+    where = "" if position is None else f" at {position.partition(' in ')[0]}"
+    return (
+        f"The orchestrator {what}{where}, and never goes on: `yield` takes the tasks that the context's calls return."
+    )
+
+
+def _async_code(suspect: Suspect) -> str | None:
+    function = suspect.function
+    is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    if suspect.kind != "orchestrator" or not is_async or suspect.place is not None:
+        return None
+    return f"{suspect.named} is 'async def'; an orchestrator is a plain 'def' that says 'yield' instead of 'await'."
+
+
+def _not_made_by_the_sdk(suspect: Suspect) -> str | None:
+    if suspect.kind != "orchestrator" or not suspect.text.startswith("Out of proc orchestrators must return"):
+        return None
+    return f"{suspect.named} answers the host itself: wrap it, as in `main = df.Orchestrator.create(function)`."
+
+
+def _yielded_no_task(suspect: Suspect) -> str | None:
+    found = _NOT_A_TASK.match(suspect.text)
+    if found is None or suspect.place is not None or suspect.kind != "orchestrator":
+        return None
+    remedy = {
+        "list": "for several tasks write `yield context.task_all([...])`",
+        "tuple": "for several tasks write `yield context.task_all([...])`",
+        "generator": "to run another generator write `yield from`",
+        "coroutine": "call asynchronous code in an activity, `yield context.call_activity(...)`",
+        "FunctionBuilder": "call the activity by `yield context.call_activity(...)`",
+    }.get(found[1], "`yield` takes the tasks that the context's calls return, such as `context.call_activity(...)`")
+    return f"'{suspect.name}' yields a value of type {found[1]} at {suspect.where}, which is no task: {remedy}."
+
+
+def _forgotten_yield(suspect: Suspect) -> str | None:
+    """A task is used where its result was meant."""
+    if not _TASK_NAMED.search(suspect.text):
+        return None
+    if "task_all" in suspect.sdk_calls or "task_any" in suspect.sdk_calls:
+        return f"task_all and task_any take one list of tasks, as in `context.task_all([a, b])`, at {suspect.where}."
+    if _NOT_ITERABLE.search(suspect.text) and "yield from" in suspect.line:
+        return f"A task is waited for by `yield` alone; at {suspect.where} it says `yield from`."
+    return (
+        f"A task is used in place of its result at {suspect.where}: probably a `yield` is missing before the call that "
+        "made it, as in `result = yield context.call_activity(...)`."
+    )
+
+
+def _bad_tasks(suspect: Suspect) -> str | None:
+    if suspect.sdk_calls & {"task_all", "task_any"} and isinstance(suspect.error, (AttributeError, TypeError)):
+        return f"task_all and task_any take one list of tasks, as in `context.task_all([a, b])`, at {suspect.where}."
+    return None
+
+
+def _bad_entity_id(suspect: Suspect) -> str | None:
+    if "get_scheduler_id" in suspect.sdk_calls and isinstance(suspect.error, AttributeError):
+        return f"At {suspect.where} an entity is named by something else than `df.EntityId(name, key)`."
+    return None
+
+
+def _bad_retry_options(suspect: Suspect) -> str | None:
+    if suspect.text.endswith("object has no attribute 'to_json'") and "add_json_attrib" in suspect.sdk_calls:
+        return f"A call with retries in {suspect.named} has no `df.RetryOptions(...)` as its second argument."
+    return None
+
+
+def _bad_due_time(suspect: Suspect) -> str | None:
+    if "create_timer" not in suspect.sdk_calls or not isinstance(suspect.error, TypeError):
+        return None
+    return (
+        f"The due time at {suspect.where} is no point in time with a time zone: use `context.current_utc_datetime + "
+        "timedelta(...)`."
+    )
+
+
+def _stop_iteration(suspect: Suspect) -> str | None:
+    cause = suspect.error.__cause__
+    if suspect.text != "generator raised StopIteration" or cause is None:
+        return None
+    place = failures.place_of(cause)
+    where = suspect.where if place is None else _short(*place)
+    return f"A `next(...)` at {where} finds no more items: give it a default, or handle StopIteration there."
+
+
+def _bad_input(suspect: Suspect) -> str | None:
+    """`get_input` of the 1.x SDK parses text. A client's start encodes twice; a plain HTTP body does not."""
+    if "get_input" not in suspect.sdk_calls:
+        return None
+    found = _NOT_TEXT.search(suspect.text)
+    if found is None and not isinstance(suspect.error, json.JSONDecodeError):
+        return None
+    given = _JSON_NAMES.get(found[1], f"a value of type {found[1]}") if found is not None else "text that is no JSON"
+    if suspect.kind == "entity":
+        if given == "no input":
+            return f"The operation was sent without input, and get_input() at {suspect.where} needs one."
+        return (
+            f"The operation was sent, probably over HTTP, with {given}, and get_input() at {suspect.where} reads JSON "
+            'inside a JSON string: send "5" in quotation marks for 5, or signal the entity by the SDK\'s client.'
+        )
+    return (
+        f"The instance was started, probably over HTTP, with {given} as its input, and get_input() at "
+        f"{suspect.where} reads objects and JSON inside a JSON string only: send an object such as "
+        '{"value": 5}, or "5" in quotation marks, or start it by the SDK\'s client.'
+    )
+
+
+def _not_json(suspect: Suspect) -> str | None:
+    found = _NOT_JSON.search(suspect.text)
+    if found is None:
+        return None
+    kind = next(group for group in found.groups() if group)
+    if suspect.output is not None:
+        path = _first_not_json(suspect.output)
+        holds = f"{path} is of type {kind}" if path is not None else f"it has a {kind.lower()}"
+        if kind == "generator":
+            holds = "it is a generator; to run one write `yield from`"
+        if kind == "coroutine":
+            holds = "it is a coroutine that nobody awaits; call asynchronous code in an activity"
+        return f"The value that {suspect.named} returns cannot be written as JSON: {holds}."
+    if suspect.place is not None and "to_json" not in suspect.text:
+        return None  # the app's own `json.dumps`
+    if suspect.place is not None:
+        return f"The value given at {suspect.where} cannot be written as JSON: it has a value of type {kind}. {_REMEDY}"
+    what = {"orchestrator": "custom status or a call's argument", "entity": "state or result"}.get(suspect.kind)
+    told = f"The {what} of {suspect.named}" if what else f"The value that {suspect.named} returns"
+    return f"{told} cannot be written as JSON: it has a value of type {kind}. {_REMEDY}"
+
+
+_REMEDY = "Give text, numbers, lists and dicts, or an object with to_json and from_json."
+
+_RULES: tuple[Callable[[Suspect], str | None], ...] = (
+    _async_code,
+    _not_made_by_the_sdk,
+    _yielded_no_task,
+    _forgotten_yield,
+    _bad_tasks,
+    _bad_entity_id,
+    _bad_retry_options,
+    _bad_due_time,
+    _bad_input,
+    _stop_iteration,
+    _not_json,
+)
+
+
+def _first_not_json(value: Any) -> str | None:
+    """The first part that `json.dumps` refuses, as `result['when'][0]`; None when there is too much to look at."""
+    todo: list[tuple[str, Any, tuple[int, ...]]] = [("result", value, ())]
+    for _ in range(_LONGEST_LOOK):
+        if not todo:
+            return None
+        path, part, above = todo.pop()
+        if id(part) in above:
+            return None
+        inner = _parts(path, part)
+        if isinstance(inner, str):
+            return inner
+        todo += [(name, item, (*above, id(part))) for name, item in reversed(inner)]
+    return None
+
+
+def _parts(path: str, value: Any) -> list[tuple[str, Any]] | str:
+    """What is inside, by path; or the path of what is no JSON."""
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return []
+    if isinstance(value, (list, tuple)):
+        return [(f"{path}[{number}]", item) for number, item in enumerate(cast("list[Any]", value))]
+    if not isinstance(value, dict):
+        return path
+    members = cast("dict[Any, Any]", value)
+    if any(not isinstance(key, (str, int, float, bool, type(None))) for key in members):
+        return f"a key of {path}"
+    return [(f"{path}[{key!r}]", item) for key, item in members.items()]
+
+
+def _short(file: str, line: int) -> str:
+    """`file:line`, the file as seen from the app's folder."""
+    path = os.path.abspath(file)
+    folder = os.getcwd() + os.sep
+    return f"{path[len(folder) :] if path.startswith(folder) else path}:{line}"

@@ -1,0 +1,47 @@
+"""What is told of an orchestrator's error: type, text, traceback, place and likely cause.
+
+Much of it is known only to frames of the SDK in the traceback: what the code returned, where its generator stands.
+"""
+
+from __future__ import annotations
+
+from types import FrameType
+from typing import Any
+
+from . import failures
+from .likely_causes import likely_cause
+from .loaded import user_code
+
+
+def describe(error: BaseException, function: Any) -> dict[str, Any]:
+    """Fields of a failed answer; `function` is what the SDK made of the user's."""
+    frames = _frames(error)
+    output = None
+    if "get_orchestrator_state_str" in frames and "to_json_string" not in frames and "dumps" in frames:
+        output = frames["dumps"].f_locals.get("obj")
+    position = None
+    if (resuming := frames.get("resume_user_code")) is not None:
+        position = position_of(getattr(resuming.f_locals.get("self"), "generator", None))
+    hint = likely_cause(error, user_code(function), position=position, output=output, kind="orchestrator")
+    return {**failures.describe(error), "hint": hint}
+
+
+def position_of(generator: Any) -> str | None:
+    """Where a suspended generator stands, as `file:line in function`."""
+    place: str | None = None
+    while generator is not None:
+        frame = getattr(generator, "gi_frame", None)
+        if frame is not None:
+            place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        generator = getattr(generator, "gi_yieldfrom", None)
+    return place
+
+
+def _frames(error: BaseException) -> dict[str, FrameType]:
+    """The innermost frame of each function in the traceback, by the function's name."""
+    frames: dict[str, FrameType] = {}
+    traceback = error.__traceback__
+    while traceback is not None:
+        frames[traceback.tb_frame.f_code.co_name] = traceback.tb_frame
+        traceback = traceback.tb_next
+    return frames
