@@ -5,16 +5,17 @@ Source: spec/functions-host.md, sections 2.3 and 6.5.
 
 import codecs
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_path import container_and_blob
-from durable_host.bindings.properties import BindingFailed, required
+from durable_host.bindings.properties import BindingFailed, required, template
 from durable_host.config.connection import Connection
 from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import NONE, Datum, binary, json_text, string
-from durable_host.invocation.metadata import Binding
+from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.storage.errors import StorageError
 
 _MARKS = (
@@ -44,8 +45,40 @@ class BlobInput:
         except StorageError as error:
             raise BindingFailed(f"The blob '{container}/{name}' could not be read: {error}") from error
         if blob is None:
+            _log_missing(binding, binding_data, context, f"{container}/{name}")
             return NONE
         return binary(blob.data) if binding.data_type == "binary" else text_or_bytes(blob.data)
+
+
+def _log_missing(binding: Binding, data: Mapping[str, Any], context: BindingContext, path: str) -> None:
+    """Which blob was looked for, and why the path may not be what was meant: nothing else shows it."""
+    function = context.function
+    reason = _quotes(binding, data, function)
+    logging.getLogger(f"Function.{function.name}").log(
+        logging.WARNING if reason else logging.INFO,
+        "The blob input '%s' found no blob at '%s', so the parameter is None.%s",
+        binding.name,
+        path,
+        f" {reason}" if reason else "",
+        extra={"function": function.name, "invocation_id": context.invocation_id},
+    )
+
+
+def _quotes(binding: Binding, data: Mapping[str, Any], function: FunctionMetadata) -> str | None:
+    """For an activity whose input is a text, and whose path has all of the input in it."""
+    trigger = function.trigger
+    if trigger.type.lower() != "activitytrigger":
+        return None
+    inputs = ("data", trigger.name.lower())
+    for parameter in template(binding.text("path") or "").parameters:
+        value = data.get(parameter.name)
+        if parameter.name.lower() in inputs and isinstance(value, str) and value.startswith('"'):
+            name = parameter.name
+            return (
+                f"{{{name}}} is the JSON text of the activity's input, so a text comes with its quotes, here as in "
+                'Azure. Call the activity with an object such as {"name": "plain.txt"}, and write {name} in the path.'
+            )
+    return None
 
 
 def deferred_blob(connection: Connection, container: str, name: str) -> Datum:

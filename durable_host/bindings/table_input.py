@@ -17,7 +17,7 @@ from durable_host.durable.model import timestamp
 from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import Datum, json_text
 from durable_host.invocation.metadata import Binding
-from durable_host.storage.errors import StorageError, odata_literal
+from durable_host.storage.errors import NotFound, StorageError, odata_literal
 from durable_host.storage.table_codec import EdmDateTime, Entity
 from durable_host.storage.tables import TableService
 
@@ -40,9 +40,16 @@ class TableInput:
                 filters.append(f"{column} eq {odata_literal(key)}")
         if extra := binding.text("filter"):
             filters.append(filter_text(extra, binding_data, context.function.name))
+        account = self._accounts.account(binding.text("connection"))
         try:
-            tables = self._accounts.account(binding.text("connection")).tables
-            found = await _select(tables, table, " and ".join(filters) or None, _take(binding))
+            found = await _select(account.tables, table, " and ".join(filters) or None, _take(binding))
+        except NotFound as error:
+            raise BindingFailed(
+                f"The table '{table}' of the input '{binding.name}' does not exist (TableNotFound). Create it: az "
+                f'storage table create --name {table} --connection-string "${account.connection.setting}", or write '
+                "a row through a table output, which creates its table.",
+                cause="In Azure the call fails as well: a table input does not create its table.",
+            ) from error
         except StorageError as error:
             raise BindingFailed(f"The table '{table}' could not be read: {error}") from error
         return json_text(json.dumps(found, ensure_ascii=False))

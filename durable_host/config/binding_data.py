@@ -5,6 +5,7 @@ Source: spec/functions-host.md, section 1.9 (table of binding data).
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 
@@ -36,6 +37,13 @@ def from_json_text(text: str) -> dict[str, Any]:
         elif isinstance(value, dict):
             data[name] = value
     return data
+
+
+def merged(own: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """`own` and the properties of a JSON object in `text`, which win; the case of names does not count."""
+    properties = from_json_text(text)
+    taken = {name.casefold() for name in properties}
+    return {**{name: value for name, value in own.items() if name.casefold() not in taken}, **properties}
 
 
 def _date_text(text: str) -> str | None:

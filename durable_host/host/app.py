@@ -12,16 +12,19 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput, Payload
 from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.bindings.unserved_output import mode_of
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig
 from durable_host.config.ports import LOOPBACK
 from durable_host.host.bindings import binding_registry
+from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.starts import manual_starts
 from durable_host.host.triggers import AppTriggers, app_triggers, host_account
 from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker, Pipeline
 from durable_host.invocation.metadata import IndexResult
+from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.web.manual import Start
 
@@ -40,6 +43,7 @@ class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
     functions: AppFunctions
     pipeline: Pipeline
     http: HttpTrigger
+    absent_http: AbsentRoutes
     triggers: AppTriggers
     starts: Mapping[str, Start]
 
@@ -60,14 +64,17 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
     require_known_protocol(index)
     accounts = parts.accounts.renewed(config.settings)
     client = DurableClientInput(parts.client_payload)
-    registry = binding_registry(accounts, parts.signals, parts.blob_signals, config.host.queues, client)
+    registry = binding_registry(
+        accounts, parts.signals, parts.blob_signals, config.host.queues, client, mode_of(config.settings)
+    )
     functions = app_functions(index, config, registry.serves)
+    explain = _explains_errors(config)
     candidates = (*functions.of_trigger("httptrigger"), *functions.disabled_of_trigger("httptrigger"))
     http = HttpTrigger(
         candidates,
         parts.invoker,
         config.host.http,
-        explain=_explains_errors(config),
+        explain=explain,
         disabled=(function.name for function in functions.disabled),
     )
     functions = functions.with_errors(http.routes.errors)
@@ -83,9 +90,24 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
             function_timeout=None if parts.has_debugger else config.host.function_timeout,
         ),
         http=http,
+        absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=explain),
         triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals),
         starts=manual_starts(parts.invoker, SystemClock(), accounts, config.settings),
     )
+
+
+def _absent_http(functions: AppFunctions) -> Iterator[AbsentHttpFunction]:
+    """HTTP functions that are not served; disabled ones have an answer of their own."""
+    disabled = {function.name for function in functions.disabled}
+    for function in functions.absent:
+        trigger = function.trigger
+        if trigger is not None and trigger.type.lower() == "httptrigger" and function.name not in disabled:
+            yield AbsentHttpFunction(
+                name=function.name,
+                trigger=trigger,
+                reason=function.reason,
+                status=500 if function.failed_to_load else 501,
+            )
 
 
 def report_problems(app: ServedApp, before: ServedApp | None = None) -> None:
@@ -102,9 +124,11 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
     for warning in app.index.warnings:
         yield logging.WARNING, warning
     for problem in functions.errors:
-        yield logging.ERROR, f"The '{problem.function}' function is in error: {problem.message}"
+        text = f"The '{problem.function}' function is in error: {problem.message}"
+        yield logging.ERROR, f"{text}\n{problem.traceback}" if problem.traceback else text
     for name, reason in functions.not_served.items():
         yield logging.WARNING, f"The function '{name}' does not run here: {reason}."
+    yield from ((logging.WARNING, text) for text in cautions(functions, app.pipeline.bindings, app.config.settings))
     for function in functions.served:
         if function.retry is not None and function.trigger.type.lower() not in _RETRIED_TRIGGERS:
             yield (
@@ -120,6 +144,7 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
         )
     names = {function.name: None for function in app.index.functions}
     names |= {error.function or "": None for error in functions.errors}
+    names |= dict.fromkeys(app.index.excluded)
     if not names:
         yield logging.WARNING, f"No functions were found in {app.config.root}."
     known = {name.casefold() for name in names}

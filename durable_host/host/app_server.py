@@ -91,7 +91,12 @@ class AppServer:
 
     def _put_up_front(self) -> None:
         durable = self.durable.services
-        self.front.adopt(self.app.http, durable.api if durable is not None else None, self.app.triggers.webhook)
+        self.front.adopt(
+            self.app.http,
+            durable.api if durable is not None else None,
+            self.app.triggers.webhook,
+            absent=self.app.absent_http,
+        )
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         return await self.durable.payload(task_hub, connection, may_come=self.takes_events)

@@ -9,6 +9,7 @@ from durable_host.bindings.queue_output import QueueOutput
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.table_input import TableInput
 from durable_host.bindings.table_output import TableOutput
+from durable_host.bindings.unserved_output import Mode, UnservedOutput
 from durable_host.config.extensions import QueueOptions
 from durable_host.host.functions import SERVED_TRIGGERS
 from durable_host.invocation.bindings import BindingRegistry
@@ -20,8 +21,9 @@ def binding_registry(
     blob_signals: BlobSignals,
     queues: QueueOptions,
     client: DurableClientInput,
+    unserved_outputs: Mode = "fail",
 ) -> BindingRegistry:
-    """Old and new name of the durable client mean the same."""
+    """Old and new name of the durable client mean the same. `unserved_outputs`: see `UnservedOutput`."""
     return BindingRegistry(
         triggers=SERVED_TRIGGERS,
         inputs={
@@ -35,4 +37,5 @@ def binding_registry(
             "blob": BlobOutput(accounts, blob_signals),
             "table": TableOutput(accounts),
         },
+        unserved_output=UnservedOutput(unserved_outputs),
     )

@@ -1,10 +1,15 @@
 """Durable functions as invocations: what the 1.x codec asks of the worker pool and the invoker."""
 
+import json
+from collections.abc import Iterable
+
 import msgspec
 
 from durable_host.config import binding_data
 from durable_host.durable.model.events import TraceContext
-from durable_host.invocation.datum import string
+from durable_host.durable.sdk.v1 import UnservedNames
+from durable_host.host.functions import AbsentFunction
+from durable_host.invocation.datum import Datum, string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
@@ -59,6 +64,20 @@ def _entity_reason(instance_id: str, trigger: str) -> str:
     return f"Entity '{instance_id}', {word} {', '.join(names[:_MOST_NAMED])}{more}."
 
 
+def unserved_names(absent: Iterable[AbsentFunction]) -> UnservedNames:
+    """Why functions of the app cannot be called by their durable names. One whose trigger is not known may be of any
+    kind.
+    """
+    found: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
+    for function in absent:
+        trigger = function.trigger
+        for kind, property_name in _KINDS.items():
+            if trigger is None or trigger.type.lower() == kind:
+                durable_name = trigger.text(property_name) if trigger is not None else None
+                found[kind] |= {name: function.reason for name in (function.name, durable_name) if name}
+    return UnservedNames(found["orchestrationtrigger"], found["activitytrigger"], found["entitytrigger"])
+
+
 class DurableCalls:
     """Runs durable functions by the function's own name; see `durable.sdk.v1.Calls`."""
 
@@ -88,7 +107,11 @@ class DurableCalls:
     ) -> str | None:
         reason = f"Orchestration '{instance_id}', task {task_id}."
         outcome = await self._run(function, trigger, instance_id, reason, trace)
-        return outcome.return_value.as_text() if outcome.return_value is not None else None
+        if outcome.return_value is None:
+            return None
+        if self._functions[function].return_binding is not None:
+            return returned_json(outcome.return_value)
+        return outcome.return_value.as_text()
 
     async def run_entity(
         self, function: str, trigger: str, *, instance_id: str, trace: TraceContext | None
@@ -100,7 +123,7 @@ class DurableCalls:
         function = self._functions[name]
         data: dict[str, object] = {}
         if len(function.bindings) > 1:
-            data = {"instanceId": instance_id, function.trigger.name: trigger, **binding_data.from_json_text(trigger)}
+            data = activity_data(function, trigger, {"instanceId": instance_id})
         return await self._invoker.invoke(
             function,
             trigger_value=string(trigger),
@@ -110,3 +133,20 @@ class DurableCalls:
             trace_parent=trace.trace_parent if trace is not None else None,
             trace_state=trace.trace_state if trace is not None else None,
         )
+
+
+def activity_data(function: FunctionMetadata, trigger: str, own: dict[str, object]) -> dict[str, object]:
+    """What `{...}` in other bindings of an activity can name: `own`, the input's JSON text as `{data}` and by the
+    parameter's name, and the members of an object.
+    """
+    return binding_data.merged({**own, "data": trigger, function.trigger.name: trigger}, trigger)
+
+
+def returned_json(value: Datum) -> str | None:
+    """The result of an activity whose return value is bound to an output: a text stays a text, whatever it looks like.
+
+    What the SDK has made into JSON for the binding, and numbers, are the result as they are.
+    """
+    if value.kind in ("string", "bytes"):
+        return json.dumps(value.as_text())
+    return value.as_text()

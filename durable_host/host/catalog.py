@@ -6,10 +6,20 @@ Source: spec/functions-host.md, section 1.5.
 import re
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any, cast
 
 from durable_host.config.settings import is_true
-from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.config.suggestion import closest
+from durable_host.invocation.metadata import Binding, FunctionMetadata
 
+_VALUES: Mapping[str, tuple[frozenset[str] | None, tuple[str, ...]]] = {
+    "authLevel": (frozenset({"httptrigger"}), ("anonymous", "function", "user", "system", "admin")),
+    "dataType": (None, ("undefined", "string", "binary", "stream")),
+    "cardinality": (None, ("one", "many")),
+    "accessRights": (None, ("manage", "listen")),
+    "source": (frozenset({"blobtrigger"}), ("LogsAndContainerScan", "EventGrid")),
+}
+"""Properties with a fixed set of values, whatever their case, and the types of binding that have them (None: all)."""
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127})|\$return")
 
@@ -28,6 +38,8 @@ def find_mistake(function: FunctionMetadata) -> str | None:
             return f"The binding '{binding.name}' has no type."
         if binding.direction not in ("in", "out"):
             return f"'{binding.direction}' is not a valid binding direction."
+        if (mistake := _mistake_in_values(binding)) is not None:
+            return mistake
     name, count = Counter(binding.name.lower() for binding in function.bindings).most_common(1)[0]
     if count > 1:
         return f"Multiple bindings with name '{name}' discovered. Binding names must be unique."
@@ -37,6 +49,29 @@ def find_mistake(function: FunctionMetadata) -> str | None:
     if triggers > 1:
         return "Multiple trigger bindings defined. A function can only have a single trigger binding."
     return None
+
+
+def _mistake_in_values(binding: Binding) -> str | None:
+    """A value that Azure's host cannot read: decorators do not check all of them, and function.json has no checks."""
+    kind = binding.type.lower()
+    for name, (types, allowed) in _VALUES.items():
+        value = binding.properties.get(name)
+        if value is None or (types is not None and kind not in types):
+            continue
+        if not isinstance(value, str) or value.lower() not in (one.lower() for one in allowed):
+            close = closest(str(value), allowed)
+            remedy = f"write '{close}'" if close else f"it takes {', '.join(allowed[:-1])} or {allowed[-1]}"
+            return f"The value {value!r} of '{name}' of the binding '{binding.name}' is not valid: {remedy}."
+    if kind == "httptrigger":
+        methods: Any = binding.properties.get("methods")
+        if methods is not None and not _is_list_of_texts(methods):
+            how = f'must be a list of texts such as ["get"], not {methods!r}'
+            return f"The 'methods' of the binding '{binding.name}' {how}."
+    return None
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in cast("list[Any]", value))
 
 
 def is_disabled(function: FunctionMetadata, settings: Mapping[str, str]) -> bool:

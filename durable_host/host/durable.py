@@ -13,7 +13,8 @@ from durable_host.durable.runtime import DurableRuntime
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
-from durable_host.host.calls import DurableCalls, durable_names
+from durable_host.host.calls import DurableCalls, durable_names, unserved_names
+from durable_host.host.functions import AbsentFunction
 from durable_host.host.hub import open_foreign_hub, open_hub, uses_sqlite
 from durable_host.host.user_code import ReplaceableUserCode
 from durable_host.http_port import body_limit
@@ -28,6 +29,7 @@ ACTIVITY_WINDOW_ON_EMULATOR = 128
 class DurableServices:
     """Started after storage answers and before any listener; stopped after them.
 
+    `absent` are functions that cannot be called, with the reason that a caller gets.
     `key` is the system key that management URLs carry, None where callers need none. Tests give a `clock` and a `hub`
     of their own; else the time is real, and the hub is that of the configuration.
     """
@@ -40,6 +42,7 @@ class DurableServices:
         invoker: Invoker,
         functions: tuple[FunctionMetadata, ...],
         *,
+        absent: tuple[AbsentFunction, ...] = (),
         base_url: str,
         function_timeout: float | None,
         key: str | None = None,
@@ -52,7 +55,7 @@ class DurableServices:
         self._pool = pool
         self._invoker = invoker
         self._key = key
-        code = self._code = ReplaceableUserCode(self._user_code(functions, function_timeout))
+        code = self._code = ReplaceableUserCode(self._user_code(functions, absent, function_timeout))
         self._base_url = base_url
         self._hub = hub or open_hub(config, accounts, options.hub_name, options.storage.connection_name)
         emulated = hub is None and not uses_sqlite(config) and _is_emulated(accounts, options)
@@ -88,9 +91,14 @@ class DurableServices:
             await self._rpc.start()
         await self.runtime.start()
 
-    def adopt(self, functions: tuple[FunctionMetadata, ...], function_timeout: float | None) -> None:
+    def adopt(
+        self,
+        functions: tuple[FunctionMetadata, ...],
+        function_timeout: float | None,
+        absent: tuple[AbsentFunction, ...] = (),
+    ) -> None:
         """Run the functions of a reloaded app; every instance is replayed in the new worker from its history."""
-        self._code.code = self._user_code(functions, function_timeout)
+        self._code.code = self._user_code(functions, absent, function_timeout)
 
     async def stop(self, grace: float) -> None:
         """End the worker role. The RPC endpoint stays open for functions that still run."""
@@ -125,13 +133,19 @@ class DurableServices:
         base = self._rpc.base_url if self._rpc is not None else None
         return json.dumps(client_payload(urls, rpc_base_url=base, connection_name=connection))
 
-    def _user_code(self, functions: tuple[FunctionMetadata, ...], function_timeout: float | None) -> V1UserCode:
+    def _user_code(
+        self,
+        functions: tuple[FunctionMetadata, ...],
+        absent: tuple[AbsentFunction, ...],
+        function_timeout: float | None,
+    ) -> V1UserCode:
         names = durable_names(functions)
         return V1UserCode(
             DurableCalls(self._pool, self._invoker, functions, orchestrator_timeout=function_timeout),
             orchestrators=names.orchestrators,
             activities=names.activities,
             entities=names.entities,
+            unserved=unserved_names(absent),
             async_request_sleep_ms=round(self._options.default_async_request_sleep_time * 1000),
         )
 

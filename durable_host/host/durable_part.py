@@ -39,6 +39,7 @@ class DurablePart:
             self._pool,
             self._invoker,
             app.functions.served,
+            absent=app.functions.absent,
             base_url=self._base_url,
             function_timeout=app.pipeline.function_timeout,
             key=key,
@@ -62,7 +63,7 @@ class DurablePart:
     def adopt(self, app: ServedApp) -> None:
         """Run the durable functions of a reloaded app from now on."""
         if self.services is not None:
-            self.services.adopt(app.functions.served, app.pipeline.function_timeout)
+            self.services.adopt(app.functions.served, app.pipeline.function_timeout, app.functions.absent)
 
     async def pause(self, grace: float = 5.0) -> None:
         """Give running work back to the task hub; clients can go on sending to it."""

@@ -27,9 +27,22 @@ STORAGE_BINDINGS = {"queuetrigger": "queue", "blobtrigger": "blob", "queue": "qu
 SERVED_TRIGGERS = DURABLE_TRIGGERS | {"httptrigger", "queuetrigger", "timertrigger", "blobtrigger", "warmuptrigger"}
 
 
+class AbsentFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that the app has and that cannot be called. `trigger` is None when it is not known.
+
+    `failed_to_load`: Azure lists and routes it all the same, and each call of it fails.
+    """
+
+    name: str
+    reason: str
+    trigger: Binding | None = None
+    failed_to_load: bool = False
+
+
 class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
-    """Functions in the host's order. `served` has no disabled ones. `problems` says why a function does not run;
-    those of kind `not served` are no mistakes of the app.
+    """Functions in the host's order. `served` has no disabled ones. `errors` and `not_served` say why a function does
+    not run; those in `not_served` are no mistakes of the app. `excluded` are the names that a list of functions leaves
+    out. `all` has those whose code has been loaded.
     """
 
     served: tuple[FunctionMetadata, ...] = ()
@@ -37,6 +50,38 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
     not_served: Mapping[str, str] = {}
     errors: tuple[FunctionProblem, ...] = ()
     all: tuple[FunctionMetadata, ...] = ()
+    excluded: tuple[str, ...] = ()
+    model: str = "v2"
+
+    @property
+    def absent(self) -> tuple[AbsentFunction, ...]:
+        """What a caller may ask for in vain, and why."""
+        loaded = {function.name: function for function in self.all}
+        found = [
+            AbsentFunction(name=name, reason=reason, trigger=_trigger_of(loaded.get(name)))
+            for name, reason in self.not_served.items()
+        ]
+        found += [
+            AbsentFunction(
+                name=error.function,
+                reason=error.message,
+                trigger=error.trigger or _trigger_of(loaded.get(error.function)),
+                failed_to_load=self.model == "v1" and error.function not in loaded,
+            )
+            for error in self.errors
+            if error.function is not None
+        ]
+        found += [
+            AbsentFunction(name=function.name, reason="it is disabled", trigger=function.trigger)
+            for function in self.disabled
+        ]
+        return (
+            *found,
+            *(
+                AbsentFunction(name=name, reason="the list of functions to serve leaves it out")
+                for name in self.excluded
+            ),
+        )
 
     def of_trigger(self, *kinds: str) -> tuple[FunctionMetadata, ...]:
         """Served functions whose trigger is of one of these types (lower case)."""
@@ -78,10 +123,12 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
     served: list[FunctionMetadata] = []
     disabled: list[FunctionMetadata] = []
     seen: list[FunctionMetadata] = []
+    excluded = list(index.excluded)
     not_served: dict[str, str] = {}
     errors = [error for error in index.errors if error.function is not None]
     for function in sorted(index.functions, key=lambda function: function.name.upper()):
         if allowed is not None and function.name.casefold() not in allowed:
+            excluded.append(function.name)
             continue
         unknown = [binding.type for binding in function.bindings if not serves(binding)]
         mistake = find_mistake(function)
@@ -103,6 +150,14 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
         not_served=not_served,
         errors=tuple(errors),
         all=tuple(seen),
+        excluded=tuple(excluded),
+        model=index.model,
+    )
+
+
+def _trigger_of(function: FunctionMetadata | None) -> Binding | None:
+    return (
+        next((binding for binding in function.bindings if binding.is_trigger), None) if function is not None else None
     )
 
 

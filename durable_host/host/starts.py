@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock
 from durable_host.config import binding_data
+from durable_host.host.calls import activity_data
 from durable_host.invocation.datum import Datum, HttpData, string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
@@ -22,11 +23,11 @@ _log = logging.getLogger("Host.Triggers")
 def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: Mapping[str, str]) -> dict[str, Start]:
     """By trigger type, lower case. Orchestrations and entities are started through their client instead."""
 
-    async def text(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+    async def activity(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         return await invoker.invoke(
             function,
             trigger_value=string(text),
-            binding_data={function.trigger.name: text, **binding_data.from_json_text(text)},
+            binding_data=activity_data(function, text, {}),
             reason=reason,
             invocation_id=invocation_id,
         )
@@ -82,7 +83,7 @@ def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: 
     return {
         "httptrigger": http,
         "queuetrigger": queue,
-        "activitytrigger": text,
+        "activitytrigger": activity,
         "timertrigger": timer,
         "blobtrigger": blob,
         "warmuptrigger": warmup,

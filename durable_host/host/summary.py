@@ -7,30 +7,44 @@ from durable_host.config.connection import Connection
 from durable_host.config.start import FunctionLine, StartSummary
 from durable_host.host.app import ServedApp
 from durable_host.host.functions import AppFunctions
-from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.storage.azurite.probe import address_of
-from durable_host.triggers.http.trigger import function_url, methods_of
+from durable_host.triggers.http.trigger import function_url, methods_of, trigger_methods
 from durable_host.web.function_json import DescribedFunction
 
 
 def function_lines(functions: AppFunctions, base_url: str, prefix: str) -> tuple[FunctionLine, ...]:
     """The listing, in the host's order; functions that did not load are in it by name."""
     problems = _problems(functions)
+    triggers = {one.name: one.trigger for one in functions.absent}
     disabled = {function.name for function in functions.disabled}
     lines = [
         FunctionLine(
             name=function.name,
             kind=_kind(function),
             methods=methods_of(function) if _is_http(function) else (),
-            url=function_url(function, base_url, prefix) if _is_http(function) else None,
+            url=function_url(function.name, function.trigger, base_url, prefix) if _is_http(function) else None,
             disabled=function.name in disabled,
             reason=problems.get(function.name),
         )
         for function in functions.all
     ]
     known = {line.name for line in lines}
-    lines += [FunctionLine(name=name, kind="", reason=text) for name, text in problems.items() if name not in known]
+    lines += [
+        _unloaded_line(name, triggers.get(name), text, base_url, prefix)
+        for name, text in problems.items()
+        if name not in known
+    ]
     return tuple(sorted(lines, key=lambda line: line.name.upper()))
+
+
+def _unloaded_line(name: str, trigger: Binding | None, reason: str, base_url: str, prefix: str) -> FunctionLine:
+    """A function whose code did not load; its trigger may be known all the same."""
+    kind = trigger.type if trigger is not None else ""
+    if trigger is None or kind.lower() != "httptrigger":
+        return FunctionLine(name=name, kind=kind, reason=reason)
+    url = function_url(name, trigger, base_url, prefix)
+    return FunctionLine(name=name, kind=kind, methods=trigger_methods(trigger), url=url, reason=reason)
 
 
 def start_summary(app: ServedApp, base_url: str) -> StartSummary:

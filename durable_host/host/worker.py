@@ -36,6 +36,7 @@ def worker_options(config: HostConfig, options: StartOptions) -> WorkerOptions:
         minimum_level=_minimum_level(config, options),
         arguments=arguments,
         debugger=debugger,
+        functions=config.host.functions,
     )
 
 

@@ -45,7 +45,11 @@ class OutputBinding(Protocol):
 
 
 class BindingRegistry:
-    """Binding types (without regard to case) and what serves them. Filled by the composition root."""
+    """Binding types (without regard to case) and what serves them. Filled by the composition root.
+
+    `unserved_output` takes what is written to output bindings of all other types: with it a function runs although
+    nothing serves its output.
+    """
 
     def __init__(
         self,
@@ -53,7 +57,9 @@ class BindingRegistry:
         triggers: frozenset[str] | set[str] = frozenset(),
         inputs: Mapping[str, InputBinding] | None = None,
         outputs: Mapping[str, OutputBinding] | None = None,
+        unserved_output: OutputBinding | None = None,
     ) -> None:
+        self._unserved_output = unserved_output
         self._triggers = {name.lower() for name in triggers}
         self._inputs = {name.lower(): binding for name, binding in (inputs or {}).items()}
         self._outputs = {name.lower(): binding for name, binding in (outputs or {}).items()}
@@ -71,12 +77,17 @@ class BindingRegistry:
         return self._inputs.get(type.lower())
 
     def output(self, type: str) -> OutputBinding | None:
-        return self._outputs.get(type.lower())
+        return self._outputs.get(type.lower(), self._unserved_output)
+
+    def has_output(self, type: str) -> bool:
+        """Whether values of an output binding arrive where they should."""
+        return type.lower() in self._outputs or type.lower() in RESPONSE_TYPES
 
     def serves(self, binding: Binding) -> bool:
+        """Whether a function with this binding can run."""
         kind = binding.type.lower()
         if binding.is_trigger:
             return kind in self._triggers
         if binding.direction == "out":
-            return kind in self._outputs or kind in RESPONSE_TYPES
+            return self.has_output(kind) or self._unserved_output is not None
         return kind in self._inputs

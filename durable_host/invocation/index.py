@@ -9,6 +9,7 @@ from durable_host.invocation.errors import AppError, AppImportFailed, DebuggerUn
 from durable_host.invocation.interpreter import install_command
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 
+NOTHING_SERVED = "Azure would serve none of this app's functions: one that cannot be indexed takes down the whole app."
 _BINDING_FIELDS = ("name", "type", "direction")
 _PACKAGES = {"azure.durable_functions": "azure-functions-durable"}
 
@@ -16,12 +17,14 @@ _PACKAGES = {"azure.durable_functions": "azure-functions-durable"}
 def read_index(frame: dict[str, Any]) -> IndexResult:
     """The `indexed` frame as records; a function whose retry policy cannot be read becomes an error."""
     functions: list[FunctionMetadata] = []
-    errors = [_problem(error) for error in frame["errors"]]
+    errors = [_problem(error, frame["model"]) for error in frame["errors"]]
     for entry in frame["functions"]:
         try:
             functions.append(_function(entry))
         except ValueError as error:
-            errors.append(FunctionProblem(function=entry["name"], message=f"{type(error).__name__}: {error}"))
+            bindings = tuple(_binding(binding) for binding in entry["bindings"])
+            message = f"{type(error).__name__}: {error}"
+            errors.append(FunctionProblem(function=entry["name"], message=message, bindings=bindings))
     failure = frame["failure"]
     return IndexResult(
         functions=tuple(functions),
@@ -32,6 +35,7 @@ def read_index(frame: dict[str, Any]) -> IndexResult:
         python_version=frame["python"],
         executable=frame["executable"],
         sdk_versions=frame["sdk"],
+        excluded=tuple(frame.get("excluded", ())),
     )
 
 
@@ -49,14 +53,20 @@ def _binding(entry: dict[str, Any]) -> Binding:
     return Binding(name=entry["name"], type=entry["type"], direction=entry["direction"], properties=properties)
 
 
-def _problem(error: dict[str, Any]) -> FunctionProblem:
+def _problem(error: dict[str, Any], model: str) -> FunctionProblem:
+    """A function that Azure's worker would refuse, too. The place in the user's code comes first."""
     message = error["message"] if error["type"] == "FunctionLoadError" else f"{error['type']}: {error['message']}"
+    if error.get("file"):
+        message = f"{error['file']}:{error['line']}: {message}"
+    if model == "v2":
+        message = f"{message.rstrip('.')}. {NOTHING_SERVED}"
     return FunctionProblem(
         function=error.get("function"),
         message=message,
         stack=error["stack"],
         file=error.get("file"),
         line=error.get("line"),
+        bindings=tuple(_binding(binding) for binding in error.get("bindings", ())),
     )
 
 

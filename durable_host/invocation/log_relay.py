@@ -10,6 +10,7 @@ CONSOLE = logging.getLogger("Host.Function.Console")
 WORKER = logging.getLogger("Host.Worker")
 
 _SYSTEM_LOGGERS = ("azure_functions_worker", "azure.functions")
+_CONSOLE_PREFIX = "LanguageWorkerConsoleLog"
 _ERROR_WORDS = ("error", "fail", "severe", "unhandled exception")
 
 
@@ -17,12 +18,20 @@ def relay(frame: dict[str, Any], instance_id: str | None) -> None:
     """Log what a `log`, `console` or `worker` frame holds; `instance_id` is the durable instance it belongs to."""
     kind, text = frame["k"], frame["t"]
     if kind == "console":
+        text = _without_prefix(text)
         level = stderr_level(text) if frame["s"] == "stderr" else logging.INFO
         _log(CONSOLE, level, text, frame, instance_id)
     elif kind == "worker":
         _log(WORKER, frame["l"], text, frame, instance_id)
     else:
         _log(_user_logger(frame), frame["l"], text, frame, instance_id)
+
+
+def _without_prefix(line: str) -> str:
+    """Programs mark lines for the host's log with a word that is not meant to be seen."""
+    if line[: len(_CONSOLE_PREFIX)].lower() != _CONSOLE_PREFIX.lower():
+        return line
+    return line[len(_CONSOLE_PREFIX) :].lstrip()
 
 
 def stderr_level(line: str) -> int:

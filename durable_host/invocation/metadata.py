@@ -101,20 +101,32 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 class FunctionProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """Why one function (or the whole app: `function` None) does not run. `file` and `line` are in the app."""
+    """Why one function (or the whole app: `function` None) does not run. `file` and `line` are in the app; with them
+    `stack` shows the user's frames. `bindings` are those of the function, as far as they are known.
+    """
 
     function: str | None
     message: str
     stack: str = ""
     file: str | None = None
     line: int | None = None
+    bindings: tuple[Binding, ...] = ()
+
+    @property
+    def trigger(self) -> Binding | None:
+        return next((binding for binding in self.bindings if binding.is_trigger), None)
+
+    @property
+    def traceback(self) -> str:
+        """The user's frames; empty when nothing of the user's code was involved."""
+        return self.stack.rstrip() if self.file is not None else ""
 
 
 class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
     """What indexing the app gave. `failure` is set when the app as a whole did not load; then there are no functions.
 
     `model` is v1, v2 or none (the folder holds no functions); `sdk_versions` has the distributions that the app
-    has imported.
+    has imported; `excluded` names functions that were not loaded because others only are served.
     """
 
     functions: tuple[FunctionMetadata, ...] = ()
@@ -125,6 +137,7 @@ class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
     python_version: str = ""
     executable: str = ""
     sdk_versions: dict[str, str] = {}
+    excluded: tuple[str, ...] = ()
 
     @property
     def requires_grpc(self) -> bool:

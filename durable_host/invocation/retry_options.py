@@ -6,31 +6,45 @@ from typing import Any
 from durable_host.config import timespan
 from durable_host.config.retry import RetryOptions
 
-_STRATEGIES = {"fixeddelay": "fixedDelay", "exponentialbackoff": "exponentialBackoff"}
+_WORKER_STRATEGIES = {"fixed_delay": "fixedDelay", "exponential_backoff": "exponentialBackoff"}
+_JSON_STRATEGIES = {name.lower(): name for name in _WORKER_STRATEGIES.values()}
 
 
 def from_worker(settings: Mapping[str, Any] | None) -> RetryOptions | None:
     """The policy of `@app.retry` (intervals in seconds) or a `raw` object of function.json.
 
+    The worker has checked what `@app.retry` was given by its own rules; what Azure's host checks is checked here.
     Raises ValueError that says what is wrong.
     """
     if settings is None:
         return None
     if (raw := settings.get("raw")) is not None:
-        return _from_function_json(raw)
+        return _checked(_from_function_json(raw), "maxRetryCount", "minimumInterval", "maximumInterval")
     intervals = {name: settings[name] for name in ("delay_interval", "minimum_interval", "maximum_interval")}
-    return RetryOptions(
-        strategy=_strategy(settings["strategy"]),
+    options = RetryOptions(
+        strategy=_WORKER_STRATEGIES[settings["strategy"]],
         max_retry_count=settings["max_retry_count"],
         **{name: seconds for name, seconds in intervals.items() if seconds is not None},
     )
+    return _checked(options, "max_retry_count", "minimum_interval", "maximum_interval")
+
+
+def _checked(options: RetryOptions, count: str, minimum: str, maximum: str) -> RetryOptions:
+    """The policy, if its values make sense; the names are those that the user wrote."""
+    if options.max_retry_count < -1:
+        raise ValueError(
+            f"'{count}' of 'retry' must be a whole number from -1 (forever), not {options.max_retry_count}"
+        )
+    if options.minimum_interval > options.maximum_interval:
+        raise ValueError(f"'{minimum}' of 'retry' must not be longer than '{maximum}'")
+    return options
 
 
 def _from_function_json(raw: Mapping[str, Any]) -> RetryOptions:
     strategy = _strategy(raw.get("strategy"))
     count = raw.get("maxRetryCount")
-    if isinstance(count, bool) or not isinstance(count, int) or count < -1:
-        raise ValueError(f"'maxRetryCount' of 'retry' must be a whole number from -1 (for ever), not {count!r}")
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise ValueError(f"'maxRetryCount' of 'retry' must be a whole number from -1 (forever), not {count!r}")
     if strategy == "fixedDelay":
         return RetryOptions(strategy, count, delay_interval=_interval(raw, "delayInterval", strategy))
     return RetryOptions(
@@ -42,9 +56,11 @@ def _from_function_json(raw: Mapping[str, Any]) -> RetryOptions:
 
 
 def _strategy(text: Any) -> str:
-    strategy = _STRATEGIES.get(str(text).replace("_", "").lower())
+    strategy = _JSON_STRATEGIES.get(str(text).lower())
     if strategy is None:
-        raise ValueError(f"the strategy of 'retry' must be fixedDelay or exponentialBackoff, not {text!r}")
+        close = _JSON_STRATEGIES.get(str(text).replace("_", "").replace("-", "").lower())
+        remedy = f': write "strategy": "{close}"' if close else ""
+        raise ValueError(f"the strategy of 'retry' must be fixedDelay or exponentialBackoff, not {text!r}{remedy}")
     return strategy
 
 
@@ -52,4 +68,7 @@ def _interval(raw: Mapping[str, Any], name: str, strategy: str) -> float:
     text = raw.get(name)
     if not isinstance(text, str):
         raise ValueError(f"'{name}' of 'retry' must be a time such as \"00:00:10\", not {text!r}; {strategy} needs it")
-    return timespan.parse(text)
+    seconds = timespan.parse(text)
+    if seconds < 0:
+        raise ValueError(f"'{name}' of 'retry' must not be negative, not {text!r}")
+    return seconds

@@ -23,7 +23,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How worker processes are started. `environment` is the whole environment of the child.
 
     `minimum_level`: log records below this level stay in the worker. `arguments` are options of the interpreter, put
-    before the worker's own file. `debugger` is for the first of the processes.
+    before the worker's own file. `debugger` is for the first of the processes. `functions` are the only ones that the
+    host serves, None for all.
     """
 
     root: Path
@@ -34,3 +35,4 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     minimum_level: int = 10
     arguments: tuple[str, ...] = ()
     debugger: DebuggerAddress | None = None
+    functions: tuple[str, ...] | None = None

@@ -95,6 +95,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         }
         if debugger is not None:
             start["debugger"] = _debugger_fields(debugger)
+        if options.functions is not None:
+            start["functions"] = options.functions
         worker.send({**start, "level": options.minimum_level})
         return worker
 

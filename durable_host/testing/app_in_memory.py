@@ -37,7 +37,7 @@ _LOOKS_EVERY = 0.001
 
 
 class WorkerClock(VirtualClock):
-    """Virtual time that stands still while the worker process has something to do."""
+    """Virtual time that stands still while a function runs, or its bindings are read or written."""
 
     def __init__(self, start: datetime, is_busy: Callable[[], bool]) -> None:
         super().__init__(start)
@@ -55,7 +55,7 @@ class AppInMemory:
 
     def __init__(self, config: HostConfig, python: Path | None, start: datetime) -> None:
         self._pool = WorkerPool(worker_options(config, StartOptions(python=python)))
-        self.clock = WorkerClock(start, lambda: self._pool.running_calls > 0)
+        self.clock = WorkerClock(start, lambda: self._pool.running_calls > 0 or self._invoker.running > 0)
         self._config = config
         self._accounts = Accounts(config.settings)
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
@@ -136,6 +136,7 @@ class AppInMemory:
             self._pool,
             self._invoker,
             app.functions.served,
+            absent=app.functions.absent,
             base_url=_BASE_URL,
             function_timeout=app.pipeline.function_timeout,
             clock=self.clock,

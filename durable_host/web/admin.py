@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.redaction import redacted
 from durable_host.web.admin_host import HostRoutes
 from durable_host.web.function_json import DescribedFunction, describe
@@ -44,13 +45,24 @@ class AdminApi:
             case ["host", *rest]:
                 return await self._host.handle(request, "/".join(rest).lower())
             case ["warmup"] if method in ("GET", "POST"):
-                return web.Response()
+                return await self._warm_up()
             case ["functions"] if method == "GET":
                 return web.json_response([describe(one, self._base_url) for one in self._functions()])
             case ["functions", name, *rest]:
                 return await self._function(request, name, rest)
             case _:
                 return web.Response(status=404)
+
+    async def _warm_up(self) -> web.Response:
+        """Run the warm-up functions and answer when they have ended; their failures are in the log."""
+        if not self._host.is_running:
+            return web.Response(status=503, text="Function host is not running.")
+        await self._manual.run_all(
+            one.metadata
+            for one in self._functions()
+            if one.metadata is not None and not one.errors and not one.is_disabled and _is_warmup(one.metadata)
+        )
+        return web.Response()
 
     async def _function(self, request: web.Request, name: str, rest: list[str]) -> web.Response:
         found = next((one for one in self._functions() if one.name.lower() == name.lower()), None)
@@ -74,7 +86,11 @@ class AdminApi:
                 return web.Response(status=404)
 
 
+def _is_warmup(function: FunctionMetadata) -> bool:
+    return function.trigger.type.lower() == "warmuptrigger"
+
+
 def is_for_anybody(segments: Sequence[str]) -> bool:
-    """Routes that tell nothing and do nothing need no key."""
+    """Routes that tell nothing and take nothing need no key."""
     path = "/".join(segments).lower()
     return path in ("host/ping", "warmup")

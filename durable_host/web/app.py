@@ -17,6 +17,7 @@ from durable_host.http_port import guarded
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
 from durable_host.triggers.blob.webhook import BlobWebhook
+from durable_host.triggers.http.absent import AbsentRoutes
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.routes import RouteMatch
 from durable_host.triggers.http.trigger import HttpTrigger
@@ -49,6 +50,7 @@ class Front:
         self._http: HttpTrigger | None = None
         self._durable: DurableHttpApi | None = None
         self._blobs: BlobWebhook | None = None
+        self._absent: AbsentRoutes | None = None
         self._admin = admin
         self._home = home
         self._cors = cors
@@ -57,9 +59,15 @@ class Front:
         self._running = 0
         self._idle = asyncio.Event()
 
-    def adopt(self, http: HttpTrigger, durable: DurableHttpApi | None, blobs: BlobWebhook | None) -> None:
+    def adopt(
+        self,
+        http: HttpTrigger,
+        durable: DurableHttpApi | None,
+        blobs: BlobWebhook | None,
+        absent: AbsentRoutes | None = None,
+    ) -> None:
         """Requests that come from now on are for these; running ones end as they began."""
-        self._http, self._durable, self._blobs = http, durable, blobs
+        self._http, self._durable, self._blobs, self._absent = http, durable, blobs, absent
 
     @property
     def running_requests(self) -> int:
@@ -96,6 +104,10 @@ class Front:
         match = self._http.match(request.method, path) if self._http is not None else None
         if match is not None:
             return await self._function(request, match)
+        if self._absent is not None:
+            reply = self._absent.reply(request.method, path, request.headers.get("Accept", ""))
+            if reply is not None:
+                return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body or None)
         if path == "/" and request.method in ("GET", "HEAD"):
             page = self._home()
             return web.Response(status=204) if page is None else web.Response(text=page, content_type="text/html")

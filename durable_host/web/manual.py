@@ -6,7 +6,7 @@ Source: spec/functions-host.md, sections 7 and 10 (31): an empty body is accepte
 import asyncio
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, cast
 
 from aiohttp import web
@@ -62,12 +62,26 @@ class ManualInvocation:
                 {"Message": f"The function '{function.name}' cannot be invoked by hand."}, status=400
             )
         invocation_id = str(uuid.uuid4())
-        task = asyncio.create_task(start(metadata, text, reason=REASON, invocation_id=invocation_id))
-        self._running.add(task)
-        task.add_done_callback(self._ended)
+        task = self._run(start, metadata, text, invocation_id)
         if request.query.get("wait", "").lower() not in ("true", "1"):
             return web.Response(status=202)
         return await _outcome(task, invocation_id)
+
+    async def run_all(self, functions: Iterable[FunctionMetadata]) -> None:
+        """Run functions without an input, at the same time, until all have ended; failures are only logged."""
+        tasks = [
+            self._run(start, function, "", str(uuid.uuid4()))
+            for function in functions
+            if (start := self._starts.get(function.trigger.type.lower())) is not None
+        ]
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _run(self, start: Start, function: FunctionMetadata, text: str, invocation_id: str) -> asyncio.Task[Outcome]:
+        task = asyncio.create_task(start(function, text, reason=REASON, invocation_id=invocation_id))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+        return task
 
     async def drain(self, grace: float) -> None:
         """Wait for the calls that run, at most `grace` seconds."""

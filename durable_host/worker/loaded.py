@@ -52,17 +52,33 @@ class LoadedFunction:
 
 @dataclass
 class LoadedApp:
-    """What indexing found: functions by name, errors of single functions, an error of the app as a whole."""
+    """What indexing found: functions by name, errors of single functions, an error of the app as a whole.
+
+    `excluded` are functions that the app has and that were not loaded, because the host serves others only.
+    """
 
     functions: dict[str, LoadedFunction] = field(default_factory=dict[str, LoadedFunction])
     errors: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     failure: dict[str, Any] | None = None
     warnings: list[str] = field(default_factory=list[str])
+    excluded: list[str] = field(default_factory=list[str])
     model: str = "none"
     sdk: Any = None
 
-    def add_error(self, function: str, error: BaseException, root: str) -> None:
-        self.errors.append({"function": function, **failures.describe(error, root)})
+    def add_error(
+        self,
+        function: str,
+        error: BaseException,
+        root: str,
+        *,
+        hint: str = "",
+        bindings: list[dict[str, Any]] | None = None,
+    ) -> None:
+        """`hint` is put behind the error's text; `bindings` are those of the function, as far as they are known."""
+        told = failures.describe(error, root)
+        if hint:
+            told["message"] = f"{told['message'].rstrip('.')}. {hint}"
+        self.errors.append({"function": function, **told, "bindings": bindings or []})
 
 
 def user_code(function: Any) -> Any:

@@ -10,10 +10,9 @@ import json
 import os
 import re
 import sys
-from datetime import datetime
 from typing import Any
 
-from . import failures, loading_v1
+from . import failures, loading_v1, retry_policy
 from .loaded import LoadedApp, LoadedFunction, directory_of
 from .sdk import Sdk, SdkMissing
 from .signature import inspect_function
@@ -25,8 +24,12 @@ class InvalidFileNameError(Exception):
     """PYTHON_SCRIPT_FILE_NAME is no file name of a Python module."""
 
 
-def load_app(root: str, script_name: str) -> LoadedApp:
-    """Import and index the app in `root`, once in a process: indexing an app object twice is an error of the SDK."""
+def load_app(root: str, script_name: str, only: list[str] | None = None) -> LoadedApp:
+    """Import and index the app in `root`, once in a process: indexing an app object twice is an error of the SDK.
+
+    `only` names the functions that the host serves (None: all). It decides which folders are imported; the functions
+    of a script come with the script.
+    """
     app = LoadedApp()
     try:
         if not SCRIPT_NAME.match(script_name):
@@ -38,7 +41,7 @@ def load_app(root: str, script_name: str) -> LoadedApp:
         if has_script:
             _load_decorated(app, root, script_name)
         if not app.functions and not app.errors:
-            loading_v1.load(app, root)
+            loading_v1.load(app, root, None if only is None else frozenset(name.casefold() for name in only))
         elif left_out := loading_v1.find_folders(root):
             app.warnings.append(
                 f"Detected mixed function app. Some functions may not be indexed - {', '.join(left_out)}: their "
@@ -60,7 +63,7 @@ def _load_decorated(app: LoadedApp, root: str, script_name: str) -> None:
         try:
             app.functions[name] = _loaded(app.sdk, function, name, root, register if is_asgi else None)
         except Exception as error:
-            app.add_error(name, error, root)
+            app.add_error(name, error, root, bindings=_bindings(function))
 
 
 def _import_script(root: str, script_name: str) -> Any:
@@ -87,7 +90,7 @@ def _find_app_object(sdk: Sdk, module: Any, script_name: str) -> Any:
 
 
 def _loaded(sdk: Sdk, function: Any, name: str, root: str, asgi_app: Any) -> LoadedFunction:
-    bindings = [_normalised(json.loads(text)) for text in function.get_raw_bindings()]
+    bindings = _bindings(function)
     user_function = function.get_user_function()
     http_type: str = getattr(function, "http_type", "function")
     return LoadedFunction(
@@ -98,10 +101,14 @@ def _loaded(sdk: Sdk, function: Any, name: str, root: str, asgi_app: Any) -> Loa
         directory=directory_of(user_function, root),
         script_file=getattr(function, "function_script_file", "function_app.py"),
         entry_point=getattr(user_function, "__name__", name),
-        retry=_retry(function.get_settings_dict("retry_policy") if hasattr(function, "get_settings_dict") else None),
+        retry=retry_policy.read(_retry_settings(function)),
         http_type=http_type,
         asgi_app=asgi_app if http_type == "asgi" else None,
     )
+
+
+def _bindings(function: Any) -> list[dict[str, Any]]:
+    return [_normalised(json.loads(text)) for text in function.get_raw_bindings()]
 
 
 def _normalised(binding: dict[str, Any]) -> dict[str, Any]:
@@ -109,24 +116,10 @@ def _normalised(binding: dict[str, Any]) -> dict[str, Any]:
     return {**binding, "direction": str(binding.get("direction", "in")).lower()}
 
 
-def _retry(settings: dict[str, str] | None) -> dict[str, Any] | None:
-    """Retry policy of `@app.retry` with intervals in seconds. Raises ValueError as Azure's worker does."""
-    if not settings or not settings.get("strategy"):
-        return None
-    return {
-        "strategy": settings["strategy"],
-        "max_retry_count": int(settings["max_retry_count"]),
-        "delay_interval": _seconds(settings.get("delay_interval")),
-        "minimum_interval": _seconds(settings.get("minimum_interval")),
-        "maximum_interval": _seconds(settings.get("maximum_interval")),
-    }
-
-
-def _seconds(interval: str | None) -> float | None:
-    if not interval:
-        return None
-    parsed = datetime.strptime(interval, "%H:%M:%S")
-    return parsed.hour * 3600.0 + parsed.minute * 60.0 + parsed.second
+def _retry_settings(function: Any) -> dict[str, Any] | None:
+    """What `@app.retry` was given; None for a function without it, and for an SDK that does not have it."""
+    read = getattr(function, "get_settings_dict", None)
+    return None if read is None else read("retry_policy")
 
 
 def _failure(error: BaseException, root: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import sys
 import types
 from typing import Any, cast
 
-from . import json_text
+from . import failures, json_text
 from .loaded import LoadedApp, LoadedFunction
 from .signature import FunctionLoadError, inspect_function
 
@@ -26,27 +26,36 @@ def find_folders(root: str) -> list[str]:
     return sorted(name for name in folders if os.path.isfile(os.path.join(root, name, "function.json")))
 
 
-def load(app: LoadedApp, root: str) -> None:
-    """Add the functions of `root` to `app`; one that does not load becomes an error and the others still work."""
-    folders = find_folders(root)
+def load(app: LoadedApp, root: str, only: frozenset[str] | None = None) -> None:
+    """Add the functions of `root` to `app`; one that does not load becomes an error and the others still work.
+
+    With `only` (names in lower case), the code of other functions is not imported.
+    """
+    found = find_folders(root)
+    folders = [name for name in found if only is None or name.casefold() in only]
+    app.excluded = [name for name in found if name not in folders]
+    if found:
+        app.model = "v1"
     if not folders:
         return
-    app.model = "v1"
     package = types.ModuleType(PACKAGE)
     package.__path__ = [root]
     sys.modules[PACKAGE] = package
     for name in folders:
+        bindings: list[dict[str, Any]] = []
         try:
-            app.functions[name] = _load_function(app.sdk, root, name)
+            config = _read_config(os.path.join(root, name, "function.json"))
+            entries: list[object] = config.get("bindings") or []
+            bindings = [_binding(entry) for entry in entries]
+            app.functions[name] = _load_function(app.sdk, root, name, config, bindings)
         except Exception as error:
-            app.add_error(name, error, root)
+            app.add_error(name, error, root, hint=_import_hint(error, root, name), bindings=bindings)
 
 
-def _load_function(sdk: Any, root: str, name: str) -> LoadedFunction:
+def _load_function(
+    sdk: Any, root: str, name: str, config: dict[str, Any], bindings: list[dict[str, Any]]
+) -> LoadedFunction:
     folder = os.path.join(root, name)
-    config = _read_config(os.path.join(folder, "function.json"))
-    entries: list[object] = config.get("bindings") or []
-    bindings = [_binding(entry) for entry in entries]
     script = _script_of(folder, config.get("scriptFile"))
     entry_point = config.get("entryPoint") or DEFAULT_ENTRY_POINT
     module = importlib.import_module(_module_name(root, name, script))
@@ -134,3 +143,28 @@ def _retry(config: Any) -> dict[str, Any] | None:
     if not isinstance(config, dict):
         raise ValueError("'retry' must be a JSON object")
     return {"raw": config}
+
+
+def _import_hint(error: BaseException, root: str, name: str) -> str:
+    """What to do about an import that failed: imports begin at the app's folder, not at the function's."""
+    if not isinstance(error, ImportError):
+        return ""
+    if not isinstance(error, ModuleNotFoundError):
+        return (
+            f"Imports begin at the folder of the app: a file of the function's own folder is imported as "
+            f"`from . import module` or `from {PACKAGE}.{name} import module`, one of a folder beside it as "
+            "`from ..folder import module`"
+            if "relative import" in str(error)
+            else ""
+        )
+    first = (error.name or "").partition(".")[0]
+    beside = os.path.join(root, name, first)
+    if first and (os.path.isfile(f"{beside}.py") or os.path.isdir(beside)):
+        return (
+            f"'{first}' is in the function's own folder, and imports begin at the folder of the app: write "
+            f"`from . import {first}` (a relative import) or `from {PACKAGE}.{name} import {first}`"
+        )
+    return (
+        f"{failures.MODULE_HINT} Imports begin at the folder of the app: a file of the function's own folder needs a "
+        f"relative import, such as `from . import {first or 'module'}`. Current sys.path: {' '.join(sys.path)}"
+    )

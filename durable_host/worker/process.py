@@ -109,7 +109,7 @@ class Worker:
         app = self._open_debugger()
         if app is None:
             with slow_load.telling(self._channel, root):
-                app = load_app(root, self._start["script"])
+                app = load_app(root, self._start["script"], self._start.get("functions"))
         gc.collect()
         gc.freeze()
         gc.collect()  # so that the collector does not wait for a quarter more than what is frozen
@@ -120,6 +120,7 @@ class Worker:
                 "errors": app.errors,
                 "failure": app.failure,
                 "warnings": app.warnings,
+                "excluded": app.excluded,
                 "model": app.model,
                 "python": platform.python_version(),
                 "executable": sys.executable,

@@ -17,6 +17,8 @@ from .generic import GenericBinding
 from .sdk import Sdk
 
 DURABLE_TRIGGERS = frozenset({"activityTrigger", "orchestrationTrigger", "entityTrigger"})
+CONTEXT_DECORATORS = {"orchestrationTrigger": "orchestration_trigger", "entityTrigger": "entity_trigger"}
+"""Triggers whose functions the durable SDK wraps in a callable with one parameter, `context`."""
 
 
 class FunctionLoadError(Exception):
@@ -52,7 +54,7 @@ class Signature:
 
 
 def inspect_function(sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]]) -> Signature:
-    """Raises FunctionLoadError with the texts of Azure's worker, but for the ones that it garbles."""
+    """Raises FunctionLoadError with the texts of Azure's worker, except where those garble or mislead."""
     return _Inspection(sdk, name, function, bindings).run()
 
 
@@ -71,6 +73,7 @@ class _Inspection:
         bound, returns = self._sort_bindings()
         hints = self._hints()
         parameters = list(inspect.signature(self.function).parameters)
+        self._check_context_name(parameters)
         wants_context = "context" in parameters and "context" not in bound
         if wants_context:
             parameters.remove("context")
@@ -132,6 +135,20 @@ class _Inspection:
                 f"its annotations cannot be resolved: {type(error).__name__}: {error}. Names that are imported under "
                 "TYPE_CHECKING only do not exist when the function is loaded"
             ) from error
+
+    def _check_context_name(self, parameters: list[str]) -> None:
+        """The durable SDK's wrapper takes its argument as `context`, whatever the user's own parameter is called."""
+        if parameters != ["context"]:
+            return
+        for binding in self.bindings:
+            kind, name = binding["type"], binding["name"]
+            if kind in CONTEXT_DECORATORS and name not in ("context", "$return"):
+                raise self.error(
+                    f'context_name="{name}" of @{CONTEXT_DECORATORS[kind]} (the name of the {kind} binding) must be '
+                    f'"context": write context_name="context". The parameter of your function may still be called '
+                    f"'{name}'. Azure reports this mistake as: the \"context\" parameter is expected to be of type "
+                    "azure.functions.Context"
+                )
 
     def _check_context(self, hints: dict[str, Any]) -> None:
         hint = hints.get("context")

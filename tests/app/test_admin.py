@@ -116,8 +116,7 @@ def test_status_ping_config_and_processes_tell_about_the_host(host: HostProcess)
     assert set(status) >= {"id", "version", "versionDetails", "platformVersion", "instanceId", "computerName"}
     assert "errors" not in status
     for method in ("GET", "POST"):
-        for path in ("/admin/host/ping", "/admin/warmup"):
-            assert host.request(method, path).status_code == 200
+        assert host.request(method, "/admin/host/ping").status_code == 200
     assert host.get("/admin/host/config").json()["extensions"]["queues"] == {"messageEncoding": "none"}
     processes = host.get("/admin/host/processes").json()["processes"]
     assert processes[0]["processId"] == host.pid
@@ -186,6 +185,14 @@ def test_http_and_activity_functions_and_warm_ups_run_by_hand(host: HostProcess)
     assert invoke(host, "hello", "you")["returnValue"] == {"status": 203, "body": "hello you"}
     assert invoke(host, "act", '{"a": [1]}')["returnValue"] == {"given": {"a": [1]}}
     assert invoke(host, "warmed")["status"] == "Succeeded"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_warm_up_route_runs_the_warm_up_function_and_waits_for_it(host: HostProcess, method: str) -> None:
+    host.wait_for(r"\bwarm$")
+    before = len([line for line in host.lines if line.endswith("warm")])
+    assert host.request(method, "/admin/warmup").status_code == 200
+    until(lambda: len([line for line in host.lines if line.endswith("warm")]) == before + 1)
 
 
 def test_a_failure_is_told_with_its_stack(host: HostProcess) -> None:

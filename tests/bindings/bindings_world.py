@@ -14,6 +14,7 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput
 from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.bindings.unserved_output import mode_of
 from durable_host.config import HostConfig, load
 from durable_host.config.binding_data import from_json_text
 from durable_host.host.bindings import binding_registry
@@ -93,7 +94,8 @@ async def running(root: Path, code: str, settings: Mapping[str, str]) -> AsyncIt
         return "{}"
 
     client = DurableClientInput(payload)
-    registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client)
+    outputs = mode_of(config.settings)
+    registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client, outputs)
     try:
         index = await pool.start()
         assert index.failure is None, index.failure

@@ -8,8 +8,10 @@ import pytest
 from worker_apps import HEADER, index_of, write_app
 
 from durable_host.invocation.errors import AppImportFailed, SdkMissing
+from durable_host.invocation.index import NOTHING_SERVED
 from durable_host.invocation.interpreter import environment_python, install_command
 from durable_host.invocation.metadata import IndexResult
+from durable_host.worker import retry_policy
 
 ROUTE = '@app.route("f")\n'
 QUEUE = '@app.queue_trigger("m", queue_name="q", connection="")\n'
@@ -227,9 +229,70 @@ async def test_retry_policies_are_read(tmp_path: Path):
         1.0,
         60.0,
     )
-    assert [(error.function, error.message) for error in index.errors] == [
-        ("c", "ValueError: time data '5' does not match format '%H:%M:%S'")
-    ]
+    [error] = index.errors
+    assert error.function == "c"
+    assert "time data '5' does not match format '%H:%M:%S'" in error.message
+
+
+FIXED = 'strategy="fixed_delay", max_retry_count="3"'
+BACKOFF = 'strategy="exponential_backoff", max_retry_count="3"'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ('strategy="fixedDelay", max_retry_count="3", delay_interval="00:00:01"', 'write strategy="fixed_delay"'),
+        ('strategy="Fixed_Delay", max_retry_count="3", delay_interval="00:00:01"', 'write strategy="fixed_delay"'),
+        ('strategy="exponentialBackoff", max_retry_count="3"', 'write strategy="exponential_backoff"'),
+        ('strategy="linear", max_retry_count="3"', 'strategy="fixed_delay" or strategy="exponential_backoff"'),
+        ('strategy=None, max_retry_count="3"', "strategy=None of @app.retry is not a strategy"),
+        (FIXED, 'needs delay_interval: write delay_interval="00:00:10"'),
+        (f'{FIXED}, delay_interval=""', "needs delay_interval"),
+        (f'{FIXED}, delay_interval="10"', "delay_interval='10' of @app.retry"),
+        (f'{FIXED}, delay_interval="24:00:00"', "below 24 hours"),
+        (f"{FIXED}, delay_interval=10", "delay_interval=10 of @app.retry"),
+        (f'{BACKOFF}, minimum_interval="x", maximum_interval="00:01:00"', "minimum_interval='x' of @app.retry"),
+        ('strategy="fixed_delay", max_retry_count="x", delay_interval="00:00:01"', "max_retry_count='x' of @app.retry"),
+        ('strategy="fixed_delay", max_retry_count=None, delay_interval="00:00:01"', "max_retry_count=None"),
+        ('strategy="fixed_delay", max_retry_count="9999999999", delay_interval="00:00:01"', "is not a whole number"),
+    ],
+)
+async def test_retry_settings_that_azures_worker_refuses_are_refused_with_the_right_spelling(
+    tmp_path: Path, arguments: str, told: str
+):
+    index = await index_of(tmp_path, f"@app.retry({arguments})\n" + ROUTE + "def f(req): ...\n")
+    assert index.functions == ()
+    [error] = index.errors
+    assert told in error.message
+    assert NOTHING_SERVED in error.message
+
+
+def test_only_the_older_worker_needs_both_bounds_of_a_backoff():
+    settings = {"strategy": "exponential_backoff", "max_retry_count": "3", "maximum_interval": "00:00:05"}
+    with pytest.raises(ValueError, match='needs minimum_interval: write minimum_interval="00:00:10"'):
+        retry_policy.read(settings, python=(3, 12))
+    policy = retry_policy.read(settings, python=(3, 13))
+    assert policy is not None
+    assert (policy["minimum_interval"], policy["maximum_interval"]) == (None, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ('strategy="fixed_delay", max_retry_count="-2", delay_interval="00:00:01"', "from -1 (forever), not -2"),
+        (
+            f'{BACKOFF}, minimum_interval="00:00:02", maximum_interval="00:00:01"',
+            "'minimum_interval' of 'retry' must not be longer than 'maximum_interval'",
+        ),
+    ],
+)
+async def test_retry_settings_that_azures_host_refuses_put_one_function_in_error(
+    tmp_path: Path, arguments: str, told: str
+):
+    index = await index_of(tmp_path, f"@app.retry({arguments})\n" + ROUTE + "def f(req): ...\n")
+    [error] = index.errors
+    assert told in error.message
+    assert NOTHING_SERVED not in error.message
 
 
 CANNOT = "cannot load the f function: "
@@ -295,6 +358,7 @@ async def test_function_that_does_not_fit_its_bindings(tmp_path: Path, function:
     assert error.function == "f"
     assert error.message.startswith(CANNOT)
     assert detail in error.message
+    assert error.message.endswith(NOTHING_SERVED)
 
 
 @pytest.mark.parametrize(
@@ -331,10 +395,19 @@ async def test_sdk_type_of_a_binding_extension_is_explained(tmp_path: Path):
     assert "binding extension that this host does not serve" in error.message
 
 
-async def test_orchestrator_context_must_be_called_context(tmp_path: Path):
-    text = """
-    @app.orchestration_trigger(context_name="ctx")
+@pytest.mark.parametrize("kind", ["orchestration_trigger", "entity_trigger"])
+async def test_another_name_than_context_is_told_with_the_argument_and_its_value(tmp_path: Path, kind: str):
+    text = f"""
+    @app.{kind}(context_name="ctx")
     def o(ctx): ...
+
+    @app.{kind}(context_name="context")
+    def sound(ctx): ...
     """
-    [error] = (await index_of(tmp_path, text)).errors
+    index = await index_of(tmp_path, text)
+    assert [function.name for function in index.functions] == ["sound"]
+    [error] = index.errors
+    assert f'context_name="ctx" of @{kind}' in error.message
+    assert 'write context_name="context"' in error.message
     assert 'the "context" parameter is expected to be of type azure.functions.Context' in error.message
+    assert error.message.endswith(NOTHING_SERVED)

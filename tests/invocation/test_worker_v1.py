@@ -130,6 +130,31 @@ async def test_functions_of_folders_are_found_and_run(tmp_path: Path):
         ),
         (
             {
+                "F/function.json": function_json(
+                    ACTIVITY, retry={"strategy": "fixed_delay", "maxRetryCount": 1, "delayInterval": "00:00:01"}
+                ),
+                "F/x.py": "def main(name): ...",
+            },
+            'not \'fixed_delay\': write "strategy": "fixedDelay"',
+        ),
+        (
+            {
+                "F/function.json": function_json(
+                    ACTIVITY, retry={"strategy": "fixedDelay", "maxRetryCount": 1, "delayInterval": "-00:00:01"}
+                ),
+                "F/x.py": "def main(name): ...",
+            },
+            "'delayInterval' of 'retry' must not be negative",
+        ),
+        (
+            {
+                "F/function.json": function_json({"name": "ctx", "type": "entityTrigger", "direction": "in"}),
+                "F/x.py": "def main(context): ...",
+            },
+            '(the name of the entityTrigger binding) must be "context"',
+        ),
+        (
+            {
                 "F/function.json": function_json(ACTIVITY, retry={"strategy": "fixedDelay"}),
                 "F/x.py": "def main(name): ...",
             },
@@ -146,6 +171,43 @@ async def test_function_that_does_not_load_leaves_the_others_running(
     [error] = index.errors
     assert error.function == "F"
     assert message in error.message
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "hint"),
+    [
+        ("import missing_thing", 1, "Please check the requirements.txt file for the missing module."),
+        ("import missing_thing", 1, "needs a relative import, such as `from . import missing_thing`"),
+        ("import os\nimport helper", 2, "write `from . import helper` (a relative import)"),
+        ("from helper import x", 1, "'helper' is in the function's own folder"),
+        ("from ...far import x", 1, "Imports begin at the folder of the app"),
+        ("from os import no_such", 1, "cannot import name 'no_such'"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero"),
+        ("x = 1\ndef main(", 2, "SyntaxError"),
+    ],
+)
+async def test_code_that_fails_to_load_is_told_with_its_place(tmp_path: Path, code: str, line: int, hint: str):
+    files = {"F/function.json": function_json(ACTIVITY), "F/__init__.py": code, "F/helper.py": "x = 1\n"}
+    [error] = (await index_of(tmp_path, files)).errors
+    path = tmp_path / "F" / "__init__.py"
+    assert error.message.startswith(f"{path}:{line}: ")
+    assert hint in error.message
+    assert "Azure would serve none" not in error.message
+    assert f'File "{path}", line {line}' in error.traceback
+    assert "durable_host" not in error.traceback
+
+
+async def test_functions_that_are_not_to_be_served_are_not_imported(tmp_path: Path):
+    files = {
+        "Wanted/function.json": function_json(ACTIVITY),
+        "Wanted/__init__.py": "def main(name): ...\n",
+        "Other/function.json": function_json(ACTIVITY),
+        "Other/__init__.py": "raise RuntimeError('imported')\n",
+    }
+    index = await index_of(tmp_path, files, functions=("wanted",))
+    assert [function.name for function in index.functions] == ["Wanted"]
+    assert index.errors == ()
+    assert index.excluded == ("Other",)
 
 
 async def test_retry_of_function_json_is_read(tmp_path: Path):

@@ -4,9 +4,14 @@ import json
 
 import pytest
 
+from durable_host.invocation.datum import NONE, Datum, string
+from durable_host.invocation.metadata import Binding, FunctionMetadata
+from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
+from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.failure import failure_reply
-from durable_host.triggers.http.reply import InvalidReply, text_reply
+from durable_host.triggers.http.outcome import function_reply
+from durable_host.triggers.http.reply import InvalidReply, Reply, text_reply
 
 PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)
 
@@ -46,6 +51,93 @@ def test_a_json_object_with_a_body_is_a_response_object() -> None:
 def test_a_response_object_with_an_impossible_status_is_refused(status: str) -> None:
     with pytest.raises(InvalidReply):
         text_reply(f'{{"body":"x","status":{status}}}')
+
+
+HTTP_TRIGGER = Binding("req", "httpTrigger", "in")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "returned", "status"),
+    [
+        ([Binding("$return", "queue", "out")], string("sent"), 200),
+        ([Binding("$return", "blob", "out")], string("sent"), 200),
+        ([Binding("msg", "queue", "out")], None, 204),
+        ([], None, 204),
+        ([Binding("$return", "http", "out")], NONE, 204),
+        ([Binding("res", "http", "out")], None, 204),
+    ],
+)
+def test_a_function_that_gives_no_response_answers_by_where_its_value_goes(
+    outputs: list[Binding], returned: Datum | None, status: int
+) -> None:
+    function = FunctionMetadata(name="f", bindings=(HTTP_TRIGGER, *outputs))
+    reply = function_reply(function, returned, {})
+    assert (reply.status, reply.headers, reply.body) == (status, (), b"")
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("NoneType", "The function returned None; an HTTP response is a func.HttpResponse or a str."),
+        ("dict", 'Return func.HttpResponse(json.dumps(value), mimetype="application/json").'),
+        ("list", "Return func.HttpResponse(json.dumps(value)"),
+        ("tuple", "Return func.HttpResponse(body, status_code=201)"),
+        ("int", "Return str(value)"),
+        ("bytes", "Return func.HttpResponse(value)."),
+        ("coroutine", "Put await before the call"),
+        (
+            "Row",
+            "a value of the type Row; an HTTP response is a func.HttpResponse or a str. Return a func.HttpResponse",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_a_response_is_told_with_what_to_return(kind: str, told: str) -> None:
+    error = f'unable to encode outgoing TypedData: unsupported type "http" for Python type "{kind}"'
+    assert told in (answer_hint(error) or "")
+
+
+def test_other_errors_have_no_hint_about_the_response() -> None:
+    assert answer_hint("division by zero") is None
+    assert answer_hint('unsupported type "queue" for Python type "dict"') is None
+
+
+def absent_routes(*, explain: bool = True) -> AbsentRoutes:
+    trigger = Binding("req", "httpTrigger", "in", {"route": "items/{id}", "methods": ["get"]})
+    plain = Binding("req", "httpTrigger", "in")
+    return AbsentRoutes(
+        [
+            AbsentHttpFunction(name="items", trigger=trigger, reason="this host has no 'cosmosDB'"),
+            AbsentHttpFunction(name="Broken", trigger=plain, reason="it is <broken>.", status=500),
+        ],
+        "api",
+        explain=explain,
+    )
+
+
+def test_a_function_that_is_not_served_answers_and_logs_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    reply = absent_routes().reply("GET", "/api/items/5", "*/*")
+    assert reply is not None
+    assert reply.status == 501
+    told = "The function 'items' is not served: this host has no 'cosmosDB'."
+    assert json.loads(reply.body) == {"error": told, "function": "items"}
+    assert [record.getMessage() for record in caplog.records] == [f"GET /api/items/5: {told}"]
+
+
+def test_a_browser_gets_a_page_and_code_that_does_not_load_is_a_500() -> None:
+    reply = absent_routes().reply("POST", "/api/Broken", "text/html,*/*")
+    assert reply is not None
+    assert reply.status == 500
+    assert b"it is &lt;broken&gt;." in reply.body
+
+
+def test_the_reason_stays_in_the_log_where_errors_are_not_explained(caplog: pytest.LogCaptureFixture) -> None:
+    assert absent_routes(explain=False).reply("GET", "/api/items/5", "*/*") == Reply(501)
+    assert "this host has no 'cosmosDB'" in caplog.text
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/api/items/5"), ("GET", "/api/other"), ("GET", "/items/5")])
+def test_other_requests_are_not_for_functions_that_are_not_served(method: str, path: str) -> None:
+    assert absent_routes().reply(method, path, "*/*") is None
 
 
 def test_a_preflight_of_an_allowed_origin_is_answered_with_what_it_asks_for() -> None:

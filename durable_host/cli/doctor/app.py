@@ -8,6 +8,7 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput
 from durable_host.bindings.queue_signals import QueueSignals
+from durable_host.bindings.unserved_output import mode_of
 from durable_host.cli.doctor import findings
 from durable_host.cli.doctor.findings import Finding
 from durable_host.config import HostConfig, StartOptions, load, ports
@@ -16,6 +17,7 @@ from durable_host.config.local_settings import FILE_NAME
 from durable_host.errors import ConfigurationError, HostError
 from durable_host.host.app import require_known_protocol
 from durable_host.host.bindings import binding_registry
+from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.worker import worker_options
 from durable_host.invocation.pool import WorkerPool
@@ -68,7 +70,11 @@ async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunction
     except HostError as error:
         return AppFunctions(), [findings.of_error(_FUNCTIONS, error)]
     client = DurableClientInput(_no_payload)
-    registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client)
+    try:
+        outputs = mode_of(config.settings)
+    except ConfigurationError as error:
+        return AppFunctions(), [findings.of_error(_SETTINGS, error)]
+    registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client, outputs)
     app = app_functions(index, config, registry.serves)
     result: list[Finding] = []
     if not index.functions:
@@ -78,7 +84,11 @@ async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunction
         result.append(findings.ok(_FUNCTIONS, f"{len(app.served)} load: {', '.join(one.name for one in app.served)}"))
     result += [findings.warning(_FUNCTIONS, f"{one.name} is disabled") for one in app.disabled]
     result += [findings.warning(_FUNCTIONS, f"{name} does not run here: {why}") for name, why in app.not_served.items()]
-    result += [findings.problem(_FUNCTIONS, f"{error.function}: {error.message}") for error in app.errors]
+    result += [findings.warning(_FUNCTIONS, text) for text in cautions(app, registry, config.settings)]
+    result += [
+        findings.problem(_FUNCTIONS, f"{error.function}: {error.message}", details=error.traceback or None)
+        for error in app.errors
+    ]
     result += [findings.warning(_FUNCTIONS, text) for text in index.warnings]
     return app, result
 

@@ -14,7 +14,7 @@ from durable_host.cli.app_folder import app_root, working_folder
 from durable_host.cli.colour import BOLD, DIM, GREEN, RED, YELLOW, is_coloured, painted
 from durable_host.cli.doctor import app, findings, hub, packages, storage
 from durable_host.cli.doctor.findings import Finding
-from durable_host.cli.printable import printable_lines
+from durable_host.cli.printable import printable, printable_lines
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, ConfigurationError
 from durable_host.redaction import redacted_struct
 from durable_host.storage import StorageAccount
@@ -83,8 +83,10 @@ def render(found: list[Finding], *, coloured: bool = False) -> str:
         mark, colour = _MARKS[finding.level]
         area = painted(finding.area.ljust(width), BOLD, coloured)
         lines.append(f"{painted(mark, colour, coloured)}  {area}  {printable_lines(finding.message)}")
+        indent = " " * (len(mark) + width + 4)
+        if finding.details:
+            lines += [f"{indent}{printable(line)}" for line in finding.details.splitlines()]
         if finding.remedy:
-            indent = " " * (len(mark) + width + 4)
             lines.append(f"{indent}{painted('remedy:', DIM, coloured)} {finding.remedy}")
     errors = sum(finding.level == "error" for finding in found)
     warnings = sum(finding.level == "warning" for finding in found)

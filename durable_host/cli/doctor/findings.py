@@ -10,12 +10,13 @@ Level = Literal["ok", "warning", "error"]
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One fact about `area`; `remedy` says how to mend it."""
+    """One fact about `area`; `remedy` says how to fix it, `details` are further lines, such as a traceback."""
 
     area: str
     level: Level
     message: str
     remedy: str | None = None
+    details: str | None = None
 
 
 def ok(area: str, message: str) -> Finding:
@@ -26,12 +27,14 @@ def warning(area: str, message: str, remedy: str | None = None) -> Finding:
     return Finding(area=area, level="warning", message=message, remedy=remedy)
 
 
-def problem(area: str, message: str, remedy: str | None = None) -> Finding:
-    return Finding(area=area, level="error", message=message, remedy=remedy)
+def problem(area: str, message: str, remedy: str | None = None, details: str | None = None) -> Finding:
+    return Finding(area=area, level="error", message=message, remedy=remedy, details=details)
 
 
 def of_error(area: str, error: HostError) -> Finding:
-    """An error that the host would end with. Of a longer cause, such as a traceback, the last line counts."""
-    lines = (error.cause or "").strip().splitlines()
+    """An error that the host would end with. A traceback becomes the details; of other causes the last line counts."""
+    text = (error.cause or "").strip()
+    lines = text.splitlines()
     cause = f" ({lines[-1].strip()})" if lines and lines[-1].strip() not in error.message else ""
-    return problem(area, f"{error.code}: {error.message}{cause}", error.remedy)
+    details = text if text.startswith("Traceback") else None
+    return problem(area, f"{error.code}: {error.message}{cause}", error.remedy, details)

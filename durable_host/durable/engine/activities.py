@@ -28,15 +28,16 @@ def failure_reason(name: str, error: str) -> str:
     return f"Activity function '{name}' failed:  {error}"
 
 
-def missing_activity_result(request: TaskMessage, *, now: int) -> TaskMessage:
-    """The answer to a request for an activity that the app no longer has."""
+def missing_activity_result(request: TaskMessage, *, now: int, reason: str | None = None) -> TaskMessage:
+    """The answer to a request for an activity that the app no longer has, or that is not served for a `reason`."""
     scheduled = request.event
     if not isinstance(scheduled, TaskScheduled):
         raise TypeError(f"not an activity request: {scheduled.event_name}")
     name = scheduled.name
+    why = reason or f"Activity function '{name}' does not exist."
     event = TaskFailed(
         timestamp=now,
         task_scheduled_id=scheduled.event_id,
-        reason=f"Activity function '{name}' failed: Activity function '{name}' does not exist.",
+        reason=f"Activity function '{name}' failed: {why}",
     )
     return TaskMessage(event=event, target=request.target, sender=request.target, episode=request.episode)

@@ -1,6 +1,9 @@
-"""Calls of functions that the app does not have. Source: spec/durable-protocol.md, section 10."""
+"""Calls of functions that the app does not have or the host does not serve.
 
-from collections.abc import Sequence
+Source: spec/durable-protocol.md, section 10.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 
 _KINDS = {
     "activity": ("an activity function", "activity functions"),
@@ -9,10 +12,30 @@ _KINDS = {
 }
 
 
+class FunctionNames(tuple[str, ...]):
+    """Names of the functions of one kind that can be called, and why others of the app cannot."""
+
+    unserved: Mapping[str, str]
+
+    def __new__(cls, names: Iterable[str], unserved: Mapping[str, str] | None = None) -> "FunctionNames":
+        """`unserved` maps names to reasons; the case of names does not count."""
+        self = super().__new__(cls, names)
+        self.unserved = {name.casefold(): reason for name, reason in (unserved or {}).items()}
+        return self
+
+
+def reason_not_served(name: str, known: Sequence[str]) -> str | None:
+    """Why a function that the app has cannot be called, as a sentence; None when the app does not have it."""
+    reason = known.unserved.get(name.casefold()) if isinstance(known, FunctionNames) else None
+    return None if reason is None else f"The app has '{name}', but this host does not serve it: {reason.rstrip('.')}."
+
+
 def missing_function_text(kind: str, name: str, known: Sequence[str]) -> str:
     """The reference's text; `kind` is `activity`, `orchestrator` or `entity`."""
     one, many = _KINDS[kind]
     text = f"The function '{name}' doesn't exist, is disabled, or is not {one}. Additional info: "
+    if (reason := reason_not_served(name, known)) is not None:
+        return text + reason
     if not known:
         return f"{text}No {many} are currently registered!"
     listed = ", ".join(f"'{each}'" for each in known)

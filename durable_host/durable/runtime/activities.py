@@ -12,6 +12,7 @@ from durable_host.durable.engine.activities import activity_result, missing_acti
 from durable_host.durable.engine.decisions import HTTP_ACTIVITY
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.inputs import activity_trigger_text
+from durable_host.durable.engine.missing import reason_not_served
 from durable_host.durable.model.events import TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime import tracing
@@ -118,17 +119,19 @@ class ActivityRunner:
             if outcome.error is not None:
                 return self._http.failure(message, outcome, now=self._clock.now())
         elif not self._code.has_activity(name):
+            reason = reason_not_served(name, self._code.activity_names())
+            no_such = f"Activity function '{name}' does not exist."
             self._diagnostics.report(
                 Diagnostic(
                     code=codes.MISSING_FUNCTION,
                     instance_id=instance_id,
                     severity="warning",
-                    text=f"Activity function '{name}' does not exist; the task fails.",
+                    text=f"{reason or no_such} The task fails.",
                     timestamp=self._clock.now(),
                     function=name,
                 )
             )
-            return missing_activity_result(message, now=self._clock.now())
+            return missing_activity_result(message, now=self._clock.now(), reason=reason)
         else:
             text = activity_trigger_text(scheduled.input)
             with tracing.activity(message, scheduled) as traced:

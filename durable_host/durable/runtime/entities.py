@@ -11,6 +11,7 @@ from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, start_batch
 from durable_host.durable.engine.entity_failures import unknown_entity
+from durable_host.durable.engine.missing import reason_not_served
 from durable_host.durable.model.events import EventRaised
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import Diagnostics
@@ -99,12 +100,14 @@ class EntityRunner:
     async def _run_code(self, instance_id: str, batch: EntityBatch) -> EntityAnswer:
         """The one place where entity code runs."""
         if not self._code.has_entity(batch.name):
+            reason = reason_not_served(batch.name, self._code.entity_names())
+            no_such = f"There is no entity function '{batch.name}'."
             self._diagnostics.report(
                 Diagnostic(
                     code=codes.MISSING_FUNCTION,
                     instance_id=instance_id,
                     severity="error",
-                    text=f"There is no entity function '{batch.name}'; the operations of this batch fail.",
+                    text=f"{reason or no_such} The operations of this batch fail.",
                     timestamp=self._clock.now(),
                     function=batch.name,
                 )

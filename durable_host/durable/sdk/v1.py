@@ -4,8 +4,10 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+import msgspec
+
 from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS, invocation_failed, unknown_entity
-from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.engine.missing import FunctionNames, missing_function_text
 from durable_host.durable.model.events import TraceContext
 from durable_host.durable.sdk.port import (
     ActivityOutcome,
@@ -53,11 +55,19 @@ class Calls(Protocol):
         ...
 
 
+class UnservedNames(msgspec.Struct, frozen=True):
+    """Durable functions that the app has and that cannot be called: name to reason, for each kind."""
+
+    orchestrators: Mapping[str, str] = {}
+    activities: Mapping[str, str] = {}
+    entities: Mapping[str, str] = {}
+
+
 class DurableNames:
     """Functions of one kind by durable name, without regard to case; the function's own name will do as well."""
 
-    def __init__(self, functions: Mapping[str, str]) -> None:
-        self._names = tuple(functions)
+    def __init__(self, functions: Mapping[str, str], unserved: Mapping[str, str] | None = None) -> None:
+        self._names = FunctionNames(functions, unserved)
         self._by_name = {function.casefold(): function for function in functions.values()}
         self._by_name |= {name.casefold(): function for name, function in functions.items()}
 
@@ -69,7 +79,9 @@ class DurableNames:
 
 
 class V1UserCode:
-    """`UserCode` for the 1.x SDK. The three mappings give the function of each durable name."""
+    """`UserCode` for the 1.x SDK. The three mappings give the function of each durable name; `unserved` has those that
+    the app has and that cannot be called.
+    """
 
     def __init__(
         self,
@@ -78,12 +90,14 @@ class V1UserCode:
         orchestrators: Mapping[str, str],
         activities: Mapping[str, str],
         entities: Mapping[str, str],
+        unserved: UnservedNames | None = None,
         async_request_sleep_ms: int = 30_000,
     ) -> None:
+        unserved = unserved or UnservedNames()
         self._calls = calls
-        self._orchestrators = DurableNames(orchestrators)
-        self._activities = DurableNames(activities)
-        self._entities = DurableNames(entities)
+        self._orchestrators = DurableNames(orchestrators, unserved.orchestrators)
+        self._activities = DurableNames(activities, unserved.activities)
+        self._entities = DurableNames(entities, unserved.entities)
         self._sleep_ms = async_request_sleep_ms
         self._seen: OrderedDict[str, tuple[object, int]] = OrderedDict()
 

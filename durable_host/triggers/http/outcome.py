@@ -13,10 +13,13 @@ _SET_BY_HOST = frozenset({"content-length", "transfer-encoding", "connection", "
 
 
 def function_reply(function: FunctionMetadata, returned: Datum | None, outputs: Mapping[str, Datum]) -> Reply:
-    """Raises `InvalidReply` for something that cannot be sent."""
+    """Without an HTTP output, a function whose returned value goes elsewhere answers an empty 200.
+
+    Raises `InvalidReply` for something that cannot be sent.
+    """
     http_output = next((binding for binding in function.outputs if binding.type.lower() == "http"), None)
     if http_output is None:
-        return Reply(204)
+        return Reply(204) if function.return_binding is None else Reply(200)
     value = returned if http_output.is_return else outputs.get(http_output.name)
     if value is not None and not value.is_none:
         return datum_reply(value)

@@ -18,8 +18,9 @@ from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
-from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.invocation.workers import Workers
+from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.failure import failure_reply
 from durable_host.triggers.http.outcome import function_reply
 from durable_host.triggers.http.reply import InvalidReply, Reply
@@ -29,7 +30,6 @@ from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, Rout
 _log = logging.getLogger("Host.Triggers.Http")
 
 REASON = CALLED
-_NONE_RETURNED = 'unsupported type "http" for Python type "NoneType"'
 _PLAIN_BINDINGS = frozenset({"http", "durableclient", "orchestrationclient"})
 
 
@@ -107,9 +107,9 @@ class HttpTrigger:
             )
             return self._response(function_reply(function, outcome.return_value, outcome.outputs))
         except FunctionFailed as error:
-            hint = None
-            if _NONE_RETURNED in error.message:
-                hint = "The function returned None; return a func.HttpResponse or a str."
+            hint = answer_hint(error.message)
+            if hint is not None:
+                _log.error("The function '%s': %s", function.name, hint, extra={"function": function.name})
             return self._failed(request, function, str(error), error.stack, hint)
         except (HostError, InvalidReply) as error:
             if isinstance(error, InvalidReply):
@@ -170,14 +170,19 @@ class Throttle:
 
 def methods_of(function: FunctionMetadata) -> tuple[str, ...]:
     """The methods of a function's httpTrigger in upper case; empty for all."""
-    methods: Any = function.trigger.properties.get("methods")
+    return trigger_methods(function.trigger)
+
+
+def trigger_methods(trigger: Binding) -> tuple[str, ...]:
+    """The methods of an httpTrigger in upper case; empty for all."""
+    methods: Any = trigger.properties.get("methods")
     names = cast("list[Any]", methods) if isinstance(methods, list) else []
     return tuple(str(method).upper() for method in names)
 
 
-def function_url(function: FunctionMetadata, base_url: str, prefix: str) -> str:
+def function_url(name: str, trigger: Binding, base_url: str, prefix: str) -> str:
     """The URL of an HTTP function as the start-up listing shows it, with its route unexpanded."""
-    route = (function.trigger.text("route") or function.name).lstrip("/")
+    route = (trigger.text("route") or name).lstrip("/")
     return f"{base_url}/{prefix}/{route}" if prefix else f"{base_url}/{route}"
 
 

@@ -1,0 +1,37 @@
+"""What runs here and would not run, or runs differently, in Azure: one warning each."""
+
+from collections.abc import Iterator
+
+from durable_host.bindings.unserved_output import SETTING, OutputNotServed, mode_of
+from durable_host.config.settings import AppSettings
+from durable_host.host.functions import AppFunctions
+from durable_host.invocation.bindings import BindingRegistry
+
+RESERVED_NAME = "DH5040"
+RESERVED_NAMES = {"activitytrigger": frozenset({"data"})}
+"""Names that Azure's host cannot bind the parameter of a trigger to, by type of trigger: it has a value of that name of
+its own. Only those that were seen to fail.
+"""
+
+
+def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSettings) -> Iterator[str]:
+    """The warnings, in the order of the functions."""
+    logs_outputs = mode_of(settings) == "log"
+    for function in functions.served:
+        trigger = function.trigger
+        if trigger.name.lower() in RESERVED_NAMES.get(trigger.type.lower(), ()):
+            yield (
+                f"{RESERVED_NAME}: The function '{function.name}' runs here, but Azure would not serve it: the "
+                f"parameter of its {trigger.type} is called '{trigger.name}', a name that Azure's host uses itself "
+                f"(\"Can't bind parameter '{trigger.name}' to type 'System.String'.\"), and each call would fail. "
+                "Give the parameter another name, in the trigger and in the function."
+            )
+        for output in function.outputs:
+            if bindings.has_output(output.type):
+                continue
+            what = "is logged as a line of JSON and not sent" if logs_outputs else "fails the call"
+            remedy = "" if logs_outputs else f" Set {SETTING}=log to have the values logged instead."
+            yield (
+                f"{OutputNotServed.code}: The function '{function.name}' runs, but its output '{output.name}' is not "
+                f"served: this host has no '{output.type}'. Setting it {what}.{remedy}"
+            )

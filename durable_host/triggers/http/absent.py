@@ -1,0 +1,67 @@
+"""HTTP functions of the app that are not served: a call of one is answered with the reason instead of an empty 404."""
+
+import html
+import json
+import logging
+from collections.abc import Iterable
+
+import msgspec
+
+from durable_host.invocation.metadata import Binding
+from durable_host.redaction import redacted
+from durable_host.triggers.http.reply import JSON, Reply
+from durable_host.triggers.http.routes import RouteDeclaration, RouteTable
+from durable_host.triggers.http.trigger import trigger_methods
+
+_log = logging.getLogger("Host.Triggers.Http")
+
+
+class AbsentHttpFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """`status` is 501, or 500 for a function of a function.json whose code does not load, as in Azure."""
+
+    name: str
+    trigger: Binding
+    reason: str
+    status: int = 501
+
+
+class AbsentRoutes:
+    """Their routes; they count where no function that is served has the request. `explain` puts the reason into the
+    body.
+    """
+
+    def __init__(self, functions: Iterable[AbsentHttpFunction], prefix: str, *, explain: bool) -> None:
+        self._explain = explain
+        self._routes = RouteTable(
+            (
+                RouteDeclaration(one.name, one.trigger.text("route"), trigger_methods(one.trigger), one)
+                for one in functions
+            ),
+            prefix,
+        )
+
+    def reply(self, method: str, raw_path: str, accept: str) -> Reply | None:
+        """None when no function of the app has this route; else the reason is logged, too."""
+        match = self._routes.match(method, raw_path)
+        if match is None:
+            return None
+        function = match.route.target
+        text = redacted(f"The function '{function.name}' is not served: {function.reason.rstrip('.')}.")
+        _log.error("%s %s: %s", method, raw_path, text, extra={"function": function.name})
+        if not self._explain:
+            return Reply(function.status)
+        if "text/html" in accept:
+            return Reply(function.status, (("Content-Type", "text/html; charset=utf-8"),), _page(function.name, text))
+        fields = {"error": text, "function": function.name}
+        return Reply(
+            function.status,
+            (("Content-Type", JSON),),
+            (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode(),
+        )
+
+
+def _page(name: str, text: str) -> bytes:
+    return (
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(name)} is not served</title>'
+        f"</head>\n<body><h1>{html.escape(name)} is not served</h1><p>{html.escape(text)}</p></body></html>\n"
+    ).encode()

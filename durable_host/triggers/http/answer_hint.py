@@ -1,0 +1,29 @@
+"""What to return from an HTTP function that returned something that cannot be a response."""
+
+import re
+
+_REFUSED = re.compile(r'unsupported type "http" for Python type "([^"]*)"')
+_JSON = 'func.HttpResponse(json.dumps(value), mimetype="application/json")'
+_WAYS = {
+    "NoneType": "Return a func.HttpResponse or a str on every path.",
+    "dict": f"Return {_JSON}.",
+    "list": f"Return {_JSON}.",
+    "tuple": "Return func.HttpResponse(body, status_code=201), say; a tuple of body and status is not a response here.",
+    "bytes": "Return func.HttpResponse(value).",
+    "bytearray": "Return func.HttpResponse(bytes(value)).",
+    "coroutine": "Put await before the call, and make the function async.",
+    "generator": "Return the whole body in a func.HttpResponse.",
+    "async_generator": "Return the whole body in a func.HttpResponse.",
+    **dict.fromkeys(("int", "float", "bool"), f"Return str(value), or {_JSON}."),
+}
+
+
+def answer_hint(message: str) -> str | None:
+    """The hint for the error of a failed HTTP function; None when it failed for another reason."""
+    match = _REFUSED.search(message)
+    if match is None:
+        return None
+    kind = match[1]
+    what = "None" if kind == "NoneType" else f"a value of the type {kind}"
+    way = _WAYS.get(kind, f"Return a func.HttpResponse, such as {_JSON}.")
+    return f"The function returned {what}; an HTTP response is a func.HttpResponse or a str. {way}"
