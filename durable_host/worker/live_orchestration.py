@@ -1,20 +1,27 @@
 """One live orchestrator: the 1.x SDK's executor, context and generator, driven event by event.
 
-Does what `TaskOrchestrationExecutor.execute` does, spread over time. `CannotDrive` says that this SDK lacks one of
-the parts; the caller then uses the SDK's public way.
+Does what `TaskOrchestrationExecutor.execute` does, spread over time. `CannotDrive` says that this is not possible; the
+caller then uses the SDK's public way.
 """
 
 from __future__ import annotations
 
+import contextvars
 import inspect
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from types import GeneratorType
 from typing import Any
 
-from . import failures
+from . import failures, scope
+from .drivable import EXECUTOR_MODULE, CannotDrive, user_code_of
 from .likely_causes import never_resumes
-from .orchestrator_errors import describe, position_of
+from .orchestrator_errors import describe
+from .places import position_of
 from .quick_parts import executor_factory, hasten_timestamps
+from .timer_notes import TimerNotes
+from .witness import Witness
 
 EXECUTION_STARTED, TIMER_FIRED, ORCHESTRATOR_STARTED = 0, 11, 12
 CREATE_TIMER = 5
@@ -31,16 +38,11 @@ _EXECUTOR_PARTS = (
 _CONTEXT_PARTS = (
     "_action_payload_v2",
     "_actions",
-    "_histories",
     "_replay_schema",
     "deferred_tasks",
     "open_tasks",
     "will_continue_as_new",
 )
-
-
-class CannotDrive(Exception):
-    """The installed SDK has not the parts that driving needs."""
 
 
 class UserBodyFailed(Exception):
@@ -68,12 +70,21 @@ class _EarlyEvents(dict[Any, Any]):
 
 
 class LiveOrchestration:
-    """The session of one execution. `seen` is the length of the history that was fed, decisions included."""
+    """The session of one execution. `seen` is the length of the history that was fed, decisions included.
+
+    User code keeps its own context variables from turn to turn, whatever thread runs it. `witness` tells whether the
+    next turn may go on with the session.
+    """
 
     def __init__(self, function: Any, payload: str) -> None:
         self.function = function
         self.seen = 0
         self.has_ended = False
+        self.witness = Witness()
+        self._variables = contextvars.copy_context()
+        self._timer_notes = TimerNotes()
+        self._notes: list[dict[str, Any]] = []
+        self._delivered: list[Any] = []
         self._reported = 0
         self._at: list[int] = []
         self._places: list[str | None] = []
@@ -90,10 +101,11 @@ class LiveOrchestration:
 
     def _prepare(self, payload: str) -> None:
         models: Any = import_module("azure.durable_functions.models")
-        executors: Any = import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
+        executors: Any = import_module(EXECUTOR_MODULE)
         self._user_code: Any = user_code_of(self.function)
         self._event_type: Any = executors.HistoryEvent
         self._context: Any = models.DurableOrchestrationContext.from_json(payload)
+        self._history: list[Any] = self._context._histories
         self._context._input_expected_type = getattr(self.function, "_df_input_type", None)
         self._executor: Any = _new_executor(executors.TaskOrchestrationExecutor)
         self._executor.context = self._context
@@ -103,11 +115,44 @@ class LiveOrchestration:
                 getattr(owner, part)
         if self._context._replay_schema.value < 1:
             raise CannotDrive("the SDK speaks replay schema V1 only")
+        self.witness.watch(self._context)
+
+    @property
+    def own_error(self) -> BaseException | None:
+        """What the code raised, unless it comes from the task that it has just waited for."""
+        error: BaseException | None = self._executor.exception
+        while error is not None:
+            if error in self._delivered:
+                return None
+            error = error.__cause__ or error.__context__
+        return self._executor.exception
 
     def begin(self, new_from: int) -> dict[str, Any]:
         """Run the code over the history of the payload. Raises UserBodyFailed and what the SDK raises."""
-        history: list[Any] = self._context._histories
-        executor = self._executor
+        return self._in_own_variables(lambda: self._begin(new_from))
+
+    def advance(self, events: list[list[Any]], new_from: int) -> dict[str, Any]:
+        """Feed events that were not seen yet, as `[index, event]`."""
+        return self._in_own_variables(lambda: self._advance(events, new_from))
+
+    def close(self) -> None:
+        """End the generator, where its context variables are."""
+        if self._generator is not None:
+            with suppress(BaseException):
+                self._variables.run(self._generator.close)
+
+    def _in_own_variables(self, turn: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        owner = scope.current.get()
+
+        def run() -> dict[str, Any]:
+            scope.current.set(owner)
+            with self.witness.feeding(), self._timer_notes.collecting():
+                return turn()
+
+        return self._variables.run(run)
+
+    def _begin(self, new_from: int) -> dict[str, Any]:
+        history, executor = self._history, self._executor
         try:
             body = self._user_code(self._context)
         except BaseException as error:
@@ -123,10 +168,9 @@ class LiveOrchestration:
             self._end_without_generator(body)
         return self._answer()
 
-    def advance(self, events: list[list[Any]], new_from: int) -> dict[str, Any]:
-        """Feed events that were not seen yet, as `[index, event]`."""
+    def _advance(self, events: list[list[Any]], new_from: int) -> dict[str, Any]:
         decoded = [(int(index), self._event_type(**event)) for index, event in events]
-        self._context._histories.extend(event for _, event in decoded)
+        self._history.extend(event for _, event in decoded)
         self._feed(decoded, new_from)
         return self._answer()
 
@@ -138,7 +182,9 @@ class LiveOrchestration:
             executor._is_processing_new_events = index >= new_from
             if event.event_type == TIMER_FIRED:
                 self._unwatch(event)
+            awaited = executor.current_task
             executor.process_event(event)
+            self._notes.extend({**note, "at": index} for note in self._timer_notes.take())
             if len(actions) > known:
                 at.extend([index] * (len(actions) - known))
                 if is_replay:
@@ -146,6 +192,8 @@ class LiveOrchestration:
                 known = len(actions)
             if executor.has_execution_completed:
                 self._ended = index
+                result = getattr(awaited, "result", None)
+                self._delivered = [result, getattr(result, "result", None)]
                 return
 
     def _end_without_generator(self, body: Any) -> None:
@@ -171,6 +219,7 @@ class LiveOrchestration:
         state, raised = self._state(actions, fresh)
         for offset, action in enumerate(fresh):
             self._watch(action, first + offset)
+        self.witness.watch_code(self._generator)
         self._reported = len(actions)
         at, self._at = self._at, []
         self.has_ended = self._ended is not None
@@ -191,6 +240,8 @@ class LiveOrchestration:
             answer["raised"] = describe(raised, self.function)
         elif self._generator is not None and self._ended is None:
             self._warn_of_no_return(position)
+        if self._notes:
+            answer["notes"], self._notes = self._notes, []
         if self._early.taken:
             answer["early"], self._early.taken = self._early.taken, []
         if self._warnings:
@@ -247,20 +298,6 @@ def _new_executor(executor_type: Any) -> Any:
         factory = _factories[executor_type] = executor_factory(executor_type)
         hasten_timestamps()
     return factory()
-
-
-def user_code_of(function: Any) -> Any:
-    """The user's function inside what `Orchestrator.create` made of it. Raises CannotDrive.
-
-    Newer SDKs leave a mark on it; in older ones it is a variable of the closure.
-    """
-    user_code = getattr(function, "orchestrator_function", None)
-    if user_code is None and getattr(function, "__module__", "") == "azure.durable_functions.orchestrator":
-        variables = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
-        user_code = {name: cell.cell_contents for name, cell in variables}.get("fn")
-    if user_code is None:
-        raise CannotDrive("the orchestrator is not made by Orchestrator.create")
-    return user_code
 
 
 def leaves(action: Any) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import failures
 from .orchestrator_errors import describe
+from .timer_notes import Note, TimerNotes
 
 RESUMING_EVENTS = frozenset({0, 5, 6, 8, 9, 11, 15})
 LABEL = "\n\n$OutOfProcData$:"
@@ -31,10 +32,13 @@ class _Run:
     def __init__(self, function: Callable[..., Any], payload: str) -> None:
         self.state: str | None = None
         self.error: BaseException | None = None
+        self.notes: list[Note] = []
         self.stack: str | None = None
         self.raised: BaseException | None = None
+        timers = TimerNotes()
         try:
-            self.state = function(_Trigger(payload))
+            with timers.collecting():
+                self.state = function(_Trigger(payload))
         except BaseException as error:
             text = failures.text_of(error)
             label = text.find(LABEL)
@@ -44,6 +48,7 @@ class _Run:
             self.state = text[label + len(LABEL) :]
             self.raised = error.__cause__ or error
             self.stack = failures.stack_of(self.raised)
+        self.notes = timers.take()
         try:
             told: Any = json.loads(self.state or "")
             actions = told["actions"]
@@ -69,6 +74,8 @@ def replay(function: Callable[..., Any], payload: str) -> dict[str, Any]:
     if run.raised is not None:
         answer["stack"] = run.stack
         answer["raised"] = describe(run.raised, function)
+    if run.notes:
+        answer["notes"] = [{**note, "at": cuts.first_noting(n + 1)} for n, note in enumerate(run.notes)]
     return answer
 
 
@@ -85,6 +92,10 @@ class _Cuts:
     def first_with(self, action_count: int) -> int:
         """Index of the event during which that many actions had been asked for."""
         return self._first(lambda run: run.error is None and run.action_count >= action_count)
+
+    def first_noting(self, note_count: int) -> int:
+        """Index of the event during which that many notes had been made on the code's timers."""
+        return self._first(lambda run: run.error is None and len(run.notes) >= note_count)
 
     def first_ended(self) -> int:
         return self._first(lambda run: run.error is None and run.has_ended)

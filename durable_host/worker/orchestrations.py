@@ -1,16 +1,19 @@
 """Orchestrators of the 1.x SDK, kept alive between episodes.
 
 A session is the SDK's executor with its context and the user's generator. It is fed only events that it has not seen,
-one by one, and tells for each new action during which event it appeared. An SDK that cannot be driven so is run by
-its public `handle` instead (`one_shot`), which replays all of history each time; both give the same answers.
+one by one, and tells for each new action during which event it appeared. Code that must not be kept alive, because a
+replay would go on in another way (see `witness`), is run afresh over the whole history in each episode. An SDK that
+cannot be driven at all is run by its public `handle` instead (`one_shot`). All ways give the same answers.
 
 Request: `{key, until, newFrom}` with either `payload` (text of the trigger payload, all of history) or `from` and
 `events` (`[[index, event], ...]`). Answer: `{need: "history"}`, or `{failed: raised}`, or
-`{state, at, first, canceled, ended, position, places, stack, raised, early, warnings}`: the SDK's own answer with only
-the actions from number `first` on, the index of the event of each of them, timers cancelled since as `[action, leaf]`,
-the index of the event during which the code ended, where the code stands, after a replay also where it stood at each
-action (`[texts, [number of its text for each action]]`), the traceback and the fields `{type, message, stack, file,
-line, hint}` if it raised, and the names of early events that waits have taken.
+`{state, at, first, canceled, ended, position, places, stack, raised, early, warnings, notes, fresh}`: the SDK's own
+answer with only the actions from number `first` on, the index of the event of each of them, timers cancelled since as
+`[action, leaf]`, the index of the event during which the code ended, where the code stands, after a replay also where
+it stood at each action (`[texts, [number of its text for each action]]`), the traceback and the fields `{type, message,
+stack, file, line, hint}` if it raised, the names of early events that waits have taken, notes on the code (`{kind,
+text}`, with `position` and the index `at` of the event during which something happened), and whether the next request
+has to bring all of history.
 """
 
 from __future__ import annotations
@@ -18,27 +21,39 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from types import FunctionType
 from typing import Any
 
-from .live_orchestration import CannotDrive, LiveOrchestration, UserBodyFailed
+from . import failures
+from .drivable import CannotDrive, user_code_of
+from .fresh_code import reason_in
+from .live_orchestration import LiveOrchestration, UserBodyFailed
 from .one_shot import replay
 from .orchestrator_errors import describe
 
 Function = Callable[..., Any]
 SESSION_LIMIT = 2000
+REPLAYED, QUESTIONED = "replayed", "questioned"
+ASTRAY = "it uses the context of another run, which it has put where other runs find it, a global variable say"
 
 
 class OrchestrationSessions:
     """The live sessions of this process by key; the least recently used goes when there are more than `limit`.
 
-    Thread-safe, as long as no two requests of one key run at the same time.
+    Thread-safe, as long as no two requests of one key run at the same time. Functions that are run afresh each time
+    run one at a time: what they rely on may be a global variable, and then another one must not set it meanwhile.
     """
 
     def __init__(self, limit: int = SESSION_LIMIT) -> None:
         self._limit = limit
         self._sessions: OrderedDict[str, LiveOrchestration] = OrderedDict()
         self._lock = threading.Lock()
-        self._undrivable: set[int] = set()
+        self._undrivable: set[Function] = set()
+        self._afresh: dict[Function, str | None] = {}
+        self._one_at_a_time = threading.RLock()
+        self._doubted: dict[str, str] = {}
+        self._told: set[tuple[str, Function]] = set()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -49,9 +64,17 @@ class OrchestrationSessions:
         session = self._take(key)
         if "payload" not in request:
             return self._continue(session, request, function, key)
+        if session is not None:
+            session.close()
+        if function in self._undrivable:
+            return replay(function, request["payload"])
+        if self._runs_afresh(function):
+            with self._one_at_a_time:
+                return self._begin(request, function, key)
+        return self._begin(request, function, key)
+
+    def _begin(self, request: dict[str, Any], function: Function, key: str) -> dict[str, Any]:
         payload: str = request["payload"]
-        if id(function) in self._undrivable:
-            return replay(function, payload)
         try:
             session = LiveOrchestration(function, payload)
             answer = session.begin(request["newFrom"])
@@ -59,24 +82,63 @@ class OrchestrationSessions:
             return self._replay_from_now_on(function, payload, reason)
         except BaseException as error:
             return self._second_opinion(error, function, payload)
-        self._keep(key, session, request)
-        return answer
+        doubt = self._doubted.pop(key, None)
+        if doubt is not None and "stack" not in answer:
+            self._afresh[function] = f"kept alive it failed ({doubt}), and in a replay it does not"
+        if session.witness.is_astray and self._afresh[function] is None:
+            self._afresh[function] = ASTRAY
+            session.close()
+            with self._one_at_a_time:
+                return self._begin(request, function, key)
+        return self._keep(key, session, request, answer)
 
     def forget(self, key: str) -> None:
         """Drop a session, if there is one."""
-        self._take(key)
+        session = self._take(key)
+        if session is not None:
+            session.close()
 
     def _continue(
         self, session: LiveOrchestration | None, request: dict[str, Any], function: Function, key: str
     ) -> dict[str, Any]:
-        if session is None or session.function is not function or session.seen != request["from"]:
+        if session is None:
             return {"need": "history"}
+        can_go_on = (
+            session.function is function
+            and session.seen == request["from"]
+            and session.witness.is_current
+            and self._afresh[function] is None
+        )
+        answer = self._advanced(session, request, key) if can_go_on else None
+        if answer is None:
+            session.close()
+            return {"need": "history"}
+        return self._keep(key, session, request, answer)
+
+    def _advanced(self, session: LiveOrchestration, request: dict[str, Any], key: str) -> dict[str, Any] | None:
+        """The answer, None when a replay may give another one."""
         try:
             answer = session.advance(request["events"], request["newFrom"])
         except BaseException:
-            return {"need": "history"}
-        self._keep(key, session, request)
+            return None
+        error, witness = session.own_error, session.witness
+        if witness.obstacle is not None or witness.is_astray:
+            self._afresh[session.function] = witness.obstacle or ASTRAY
+            return None
+        if error is not None:
+            self._doubted[key] = f"{type(error).__name__}: {failures.text_of(error)}"
+            return None
         return answer
+
+    def _runs_afresh(self, function: Function) -> bool:
+        """True for code that is known to rely on being run from its beginning in each episode."""
+        if function not in self._afresh:
+            self._afresh[function] = None
+            with suppress(CannotDrive):
+                code = user_code_of(function)
+                if isinstance(code, FunctionType):
+                    self._afresh[function] = reason_in(code.__code__, code.__globals__)
+        return self._afresh[function] is not None
 
     def _second_opinion(self, error: BaseException, function: Function, payload: str) -> dict[str, Any]:
         """Driving failed: user code's doing if `handle` fails as well, else this SDK is not to be driven."""
@@ -86,25 +148,45 @@ class OrchestrationSessions:
         return answer if "failed" in answer else self._replay_from_now_on(function, payload, error)
 
     def _replay_from_now_on(self, function: Function, payload: str, reason: BaseException) -> dict[str, Any]:
-        self._undrivable.add(id(function))
+        self._undrivable.add(function)
         answer = replay(function, payload)
         if "failed" not in answer:
-            name = getattr(function, "__name__", "orchestrator")
-            answer.setdefault("warnings", []).append(
-                f"The installed azure-functions-durable does not let '{name}' be kept alive between episodes, so each "
-                f"episode replays its whole history ({type(reason).__name__}: {reason})."
-            )
+            self._note(answer, REPLAYED, function, f"it cannot be driven ({type(reason).__name__}: {reason})")
         return answer
+
+    def _keep(
+        self, key: str, session: LiveOrchestration, request: dict[str, Any], answer: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Keep the session for the next turn, or have the next turn bring all of history."""
+        function, witness = session.function, session.witness
+        if witness.obstacle is not None and self._afresh[function] is None:
+            self._afresh[function] = witness.obstacle
+        reason = self._afresh[function]
+        if reason is not None:
+            self._note(answer, REPLAYED, function, reason)
+        elif witness.question is not None:
+            self._note(answer, QUESTIONED, function, f"it asks context.is_replaying at {witness.question}")
+        if session.has_ended:
+            return answer
+        if reason is not None or not witness.is_current:
+            session.close()
+            answer["fresh"] = True
+            return answer
+        session.seen = request["until"]
+        with self._lock:
+            self._sessions[key] = session
+            evicted = [self._sessions.popitem(last=False)[1] for _ in range(len(self._sessions) - self._limit)]
+        for old in evicted:
+            old.close()
+        return answer
+
+    def _note(self, answer: dict[str, Any], kind: str, function: Function, reason: str) -> None:
+        """Say once for each function why it is replayed."""
+        if (kind, function) in self._told:
+            return
+        self._told.add((kind, function))
+        answer.setdefault("notes", []).append({"kind": kind, "text": reason})
 
     def _take(self, key: str) -> LiveOrchestration | None:
         with self._lock:
             return self._sessions.pop(key, None)
-
-    def _keep(self, key: str, session: LiveOrchestration, request: dict[str, Any]) -> None:
-        if session.has_ended:
-            return
-        session.seen = request["until"]
-        with self._lock:
-            self._sessions[key] = session
-            evicted = [self._sessions.popitem(last=False) for _ in range(len(self._sessions) - self._limit)]
-        del evicted

@@ -11,6 +11,7 @@ from typing import Any
 from . import failures
 from .likely_causes import likely_cause
 from .loaded import user_code
+from .places import position_of
 
 
 def describe(error: BaseException, function: Any) -> dict[str, Any]:
@@ -24,17 +25,6 @@ def describe(error: BaseException, function: Any) -> dict[str, Any]:
         position = position_of(getattr(resuming.f_locals.get("self"), "generator", None))
     hint = likely_cause(error, user_code(function), position=position, output=output, kind="orchestrator")
     return {**failures.describe(error), "hint": hint}
-
-
-def position_of(generator: Any) -> str | None:
-    """Where a suspended generator stands, as `file:line in function`."""
-    place: str | None = None
-    while generator is not None:
-        frame = getattr(generator, "gi_frame", None)
-        if frame is not None:
-            place = f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
-        generator = getattr(generator, "gi_yieldfrom", None)
-    return place
 
 
 def _frames(error: BaseException) -> dict[str, FrameType]:

@@ -4,8 +4,8 @@ import json
 
 from engine_world import World, completed, raised
 
-from durable_host.worker.live_orchestration import position_of
 from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.places import position_of
 
 
 def chain(context):
@@ -103,7 +103,7 @@ def test_the_position_is_that_of_the_innermost_generator():
     assert position_of(generator).endswith(" in inner")
 
 
-def test_replaying_code_knows_it():
+def test_code_that_keeps_the_answer_to_is_replaying_is_run_afresh_in_each_episode():
     seen = []
 
     def orch(context):
@@ -121,4 +121,22 @@ def test_replaying_code_knows_it():
         world.deliver(completed(1), time=2)
         fresh = [name for name, replaying in seen if not replaying]
         assert fresh == ["start", "A", "B"]
-        assert len(seen) == (3 if mode == "live" else 6)
+        assert len(seen) == 6
+
+
+def test_a_question_that_only_guards_a_log_line_leaves_the_session_alive():
+    runs = []
+
+    def orch(context):
+        runs.append(context.instance_id)
+        for number in range(3):
+            if not context.is_replaying:
+                print("step", number)
+            yield context.call_activity("A", number)
+
+    world = World([orch])
+    world.deliver(world.start("orch"))
+    for number in range(3):
+        world.deliver(completed(number), time=number)
+    assert len(runs) == 1
+    assert world.names()[-2] == "ExecutionCompleted"

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-Severity = Literal["warning", "error"]
+Severity = Literal["debug", "information", "warning", "error"]
 
 NON_DETERMINISM = "DH6101"
 EARLY_EVENT_LOST = "DH6110"
@@ -16,6 +16,9 @@ BAD_INSTANCE_ID = "DH6121"
 VERSION_MISMATCH = "DH6130"
 CUSTOM_STATUS_TOO_LARGE = "DH6131"
 CODE_WARNING = "DH6140"
+CANCELED_WITHOUT_EFFECT = "DH6144"
+OFFSET_DROPPED = "DH6145"
+REPLAYED_EACH_TIME = "DH6146"
 WAITS_FOR_TIMERS = "DH6160"
 
 
@@ -23,7 +26,7 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     """One finding about one instance.
 
     `timestamp` is in ticks; `position` is `file:line in function` where the orchestrator stands; `history_index` is
-    the position of the history event meant.
+    the position of the history event meant. What has `once` is said only once for that key.
     """
 
     code: str
@@ -35,3 +38,4 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     event_name: str | None = None
     position: str | None = None
     history_index: int | None = None
+    once: tuple[str, ...] | None = None

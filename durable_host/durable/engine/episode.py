@@ -104,6 +104,9 @@ class _Episode:
             self._cancel_timers(walker, answer)
             for name in answer.consumed_early_events:
                 walker.events.consumed(name)
+        for note in answer.notes if answer is not None else ():
+            if note.event_index is None or note.event_index >= first_new:
+                self.reports.note(note)
         for index, finding in walker.take_findings():
             if index >= first_new:
                 self.reports.finding(finding)

@@ -7,6 +7,7 @@ from durable_host.durable.engine.refusals import Refusal
 from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism
 from durable_host.durable.model import timestamp
+from durable_host.durable.sdk.port import CodeNote
 
 _MOST_LISTED = 5
 
@@ -40,6 +41,37 @@ class Reports:
                 event_name=event_name,
                 position=self.position,
                 history_index=history_index,
+            )
+        )
+
+    def note(self, note: CodeNote) -> None:
+        """Something about the code: said once for the instance and place, for the place, or for the function."""
+        function, instance_id, place = self._state.name, self._state.instance_id, note.position or ""
+        text = note.text
+        if note.kind in {"replayed", "questioned"}:
+            text = (
+                f"The orchestrator '{function}' is not kept alive between episodes, because {text}. Its episodes "
+                "replay the whole history, as in Azure."
+            )
+        match note.kind:
+            case "canceled_without_effect":
+                code, severity, key = codes.CANCELED_WITHOUT_EFFECT, "warning", (instance_id, place)
+            case "offset_dropped":
+                code, severity, key = codes.OFFSET_DROPPED, "warning", (place,)
+            case "replayed":
+                code, severity, key = codes.REPLAYED_EACH_TIME, "information", (function,)
+            case "questioned":
+                code, severity, key = codes.REPLAYED_EACH_TIME, "debug", (function, "questioned")
+        self._state.work_item.diagnostics.append(
+            Diagnostic(
+                code=code,
+                instance_id=instance_id,
+                severity=severity,
+                text=text,
+                timestamp=self._now,
+                function=function,
+                position=note.position,
+                once=(code, *key),
             )
         )
 

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+import msgspec
+
 from durable_host.durable.engine.diagnostics import Diagnostic
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -18,7 +20,7 @@ UNREADABLE_HISTORY = "DH6203"
 VERSION_REJECTED = "DH6204"
 
 _KEPT = 1000
-_LEVELS = {"warning": logging.WARNING, "error": logging.ERROR}
+_LEVELS = {"debug": logging.DEBUG, "information": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Listener = Callable[[Diagnostic], None]
 
@@ -28,11 +30,15 @@ class Diagnostics:
 
     def __init__(self, kept: int = _KEPT) -> None:
         self._recent: deque[Diagnostic] = deque(maxlen=kept)
-        self._told: deque[tuple[str, str]] = deque(maxlen=kept)
+        self._told: deque[tuple[str, ...]] = deque(maxlen=kept)
         self._listeners: list[Listener] = []
 
     def report(self, finding: Diagnostic) -> None:
-        """Log and keep a finding."""
+        """Log and keep a finding, unless it is one that was to be said once."""
+        if finding.once is not None:
+            if finding.once in self._told:
+                return
+            self._told.append(finding.once)
         self._recent.append(finding)
         where = f" ({finding.position})" if finding.position else ""
         _log.log(
@@ -53,10 +59,7 @@ class Diagnostics:
 
     def report_once(self, finding: Diagnostic) -> None:
         """As `report`, unless the same was said of the instance before (until `forget`)."""
-        key = (finding.code, finding.instance_id)
-        if key not in self._told:
-            self._told.append(key)
-            self.report(finding)
+        self.report(msgspec.structs.replace(finding, once=(finding.code, finding.instance_id)))
 
     def forget(self, code: str, instance_id: str) -> None:
         """The trouble is over: say it again when it comes back."""

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -45,6 +45,19 @@ class Step(msgspec.Struct, frozen=True):
     position: str | None = None
 
 
+class CodeNote(msgspec.Struct, frozen=True):
+    """Something about the orchestrator's code that its author should know; `position` is `file:line in function`.
+
+    `text` says what happened, or, of code that is not kept alive between episodes (`replayed`, `questioned`), why.
+    `event_index` is the event in `history` during which it happened, None for what is not tied to one.
+    """
+
+    kind: Literal["canceled_without_effect", "offset_dropped", "replayed", "questioned"]
+    text: str
+    position: str | None = None
+    event_index: int | None = None
+
+
 class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the orchestrator code did.
 
@@ -70,6 +83,7 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     is_plain_failure: bool = False
     custom_status: str | None = None
     warnings: Sequence[str] = ()
+    notes: Sequence[CodeNote] = ()
     position: str | None = None
     consumed_early_events: Sequence[str] = ()
     failure: CodeFailure | None = None

@@ -143,7 +143,8 @@ class V1UserCode:
         except FunctionFailed as failed:
             return plain_failure(f"{failed.type}: {failed.message}", failed.stack, failed.failure)
         answer = decode_answer(told)
-        if answer.ended_at is None and not answer.is_plain_failure and turn.session is not None:
+        may_go_on = answer.ended_at is None and not answer.is_plain_failure and not told.get("fresh")
+        if may_go_on and turn.session is not None:
             self._remember(key, turn.session, len(turn.history))
         return answer
 

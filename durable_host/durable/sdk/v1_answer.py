@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.sdk.port import OrchestratorAnswer, Step
+from durable_host.durable.sdk.port import CodeNote, OrchestratorAnswer, Step
 from durable_host.durable.sdk.v1_actions import BadAnswer, decode_actions
 from durable_host.invocation.failure import CodeFailure, read_failure
 
@@ -51,6 +51,9 @@ def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
         error_details=told.get("stack"),
         custom_status=_compact(state.custom_status),
         warnings=tuple(told.get("warnings", ())),
+        notes=[
+            CodeNote(note["kind"], note["text"], note.get("position"), note.get("at")) for note in told.get("notes", ())
+        ],
         position=told.get("position"),
         consumed_early_events=tuple(told.get("early", ())),
         failure=read_failure(told["raised"]) if told.get("raised") else None,

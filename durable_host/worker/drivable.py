@@ -1,0 +1,39 @@
+"""Whether an orchestrator can be driven event by event, and the user's function in it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+EXECUTOR_MODULE = "azure.durable_functions.models.TaskOrchestrationExecutor"
+ORCHESTRATOR_MODULE = "azure.durable_functions.orchestrator"
+
+
+class CannotDrive(Exception):
+    """The installed SDK has not the parts that driving needs, or the app has replaced them."""
+
+
+def user_code_of(function: Any) -> Any:
+    """The user's function inside what `Orchestrator.create` made of it. Raises CannotDrive.
+
+    A wrapper around that has something to do in each episode, and so has a part of the SDK that was replaced: driving
+    would pass them by.
+    """
+    if not _is_of_module(function, ORCHESTRATOR_MODULE):
+        raise CannotDrive("the orchestrator is not what Orchestrator.create made")
+    cells: dict[str, Any] = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
+    if "fn" not in cells:
+        raise CannotDrive("Orchestrator.create of this SDK is another one")
+    executors: Any = import_module(EXECUTOR_MODULE)
+    for method, module in (
+        (function.__globals__["Orchestrator"].handle, ORCHESTRATOR_MODULE),
+        (executors.TaskOrchestrationExecutor.execute, EXECUTOR_MODULE),
+    ):
+        if not _is_of_module(method, module):
+            raise CannotDrive(f"{method.__qualname__} was replaced")
+    return cells["fn"].cell_contents
+
+
+def _is_of_module(function: Any, module: str) -> bool:
+    """True for code that was written there; decorators copy `__module__`, not the globals."""
+    return getattr(function, "__globals__", {}).get("__name__") == module

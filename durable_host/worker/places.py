@@ -1,0 +1,38 @@
+"""Where user code stands: `file:line in function`."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from types import FrameType
+from typing import Any
+
+_WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_SDK_FOLDER = os.sep + os.path.join("azure", "durable_functions") + os.sep
+
+
+def place_of(frame: FrameType) -> str:
+    return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+
+
+def calling_frame() -> FrameType | None:
+    """The innermost running frame that is neither the worker's nor the SDK's."""
+    frame: FrameType | None = inspect.currentframe()
+    while frame is not None and _is_inside(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+def position_of(generator: Any) -> str | None:
+    """Where a suspended generator stands: the place of the innermost one that it delegates to."""
+    place: str | None = None
+    while generator is not None:
+        frame = getattr(generator, "gi_frame", None)
+        if frame is not None:
+            place = place_of(frame)
+        generator = getattr(generator, "gi_yieldfrom", None)
+    return place
+
+
+def _is_inside(filename: str) -> bool:
+    return filename.startswith(_WORKER_FOLDER) or _SDK_FOLDER in filename

@@ -1,0 +1,125 @@
+"""Notes what live orchestrator code reads that a replay would tell it differently.
+
+In Azure each episode runs the code again from its first line. A live session gives the same as long as the code reads
+nothing that has another value then: the whole history, `is_replaying`, or the context of another run, which code that
+keeps its context in a global variable finds there after somebody else's turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from functools import lru_cache
+from threading import get_ident
+from typing import Any
+
+from .fresh_code import reason_in
+from .log_guards import is_log_guard
+from .places import calling_frame, place_of
+
+_KEY = "_durable_host_witness"
+_SHARED = ("_current_utc_datetime", "_custom_status", "_input", "_instance_id", "_replay_schema")
+
+
+class Witness:
+    """Of one session.
+
+    `obstacle` says why code of this kind has to be run afresh in each episode, None when it has not. `question` is
+    where the code asked for something that a replay answers differently from the next episode on. `is_astray` is true
+    when the run used the context of another one, or another one used its context. `thread` feeds the session now.
+    """
+
+    __slots__ = ("is_astray", "obstacle", "question", "thread")
+
+    def __init__(self) -> None:
+        self.obstacle: str | None = None
+        self.question: str | None = None
+        self.is_astray = False
+        self.thread: int | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """True when the next episode may go on with the session."""
+        return self.obstacle is None and self.question is None and not self.is_astray
+
+    def watch(self, context: Any) -> None:
+        """Hear of what is read from the SDK's context."""
+        context.__dict__[_KEY] = self
+        context.__class__ = _watched_type(context.__class__)
+
+    def watch_code(self, generator: Any) -> None:
+        """Look at a suspended generator and those that it delegates to."""
+        while generator is not None and self.obstacle is None:
+            frame = getattr(generator, "gi_frame", None)
+            if frame is not None:
+                self.obstacle = reason_in(frame.f_code, frame.f_globals)
+            generator = getattr(generator, "gi_yieldfrom", None)
+
+    @contextmanager
+    def feeding(self) -> Generator[None]:
+        """While this thread runs the session's code."""
+        thread = self.thread = get_ident()
+        before = _running.get(thread)
+        _running[thread] = self
+        try:
+            yield
+        finally:
+            self.thread = None
+            if before is None:
+                del _running[thread]
+            else:
+                _running[thread] = before
+
+
+_running: dict[int, Witness] = {}
+
+
+@lru_cache(maxsize=8)
+def _watched_type(context_type: type) -> type:
+    members: dict[str, Any] = {name: _watched(name, None) for name in _SHARED}
+    members["_histories"] = _watched("_histories", _history_read)
+    members["_is_replaying"] = _watched("_is_replaying", _replaying_read)
+    members |= {"__module__": context_type.__module__, "__qualname__": context_type.__qualname__}
+    members["__doc__"] = context_type.__doc__
+    return type(context_type.__name__, (context_type,), members)
+
+
+def _watched(name: str, note: Callable[[Witness, Any], None] | None) -> property:
+    def read(context: Any) -> Any:
+        values: dict[str, Any] = context.__dict__
+        witness: Witness = values[_KEY]
+        if name not in values:
+            raise AttributeError(name)
+        if witness.thread != get_ident():
+            _gone_astray(witness)
+        elif note is not None:
+            note(witness, values[name])
+        return values[name]
+
+    def write(context: Any, value: Any) -> None:
+        context.__dict__[name] = value
+
+    return property(read, write)
+
+
+def _history_read(witness: Witness, value: Any) -> None:
+    if witness.obstacle is None:
+        frame = calling_frame()
+        witness.obstacle = "it reads context.histories" + (f" at {place_of(frame)}" if frame is not None else "")
+
+
+def _replaying_read(witness: Witness, value: Any) -> None:
+    if value or witness.question is not None:
+        return
+    frame = calling_frame()
+    if frame is not None and not is_log_guard(frame):
+        witness.question = place_of(frame)
+
+
+def _gone_astray(owner: Witness) -> None:
+    """The context is used by another run, or by nobody's. A thread that its own run has started may use it."""
+    other = _running.get(get_ident())
+    if other is not None:
+        other.is_astray = owner.is_astray = True
+    elif owner.thread is None:
+        owner.is_astray = True
