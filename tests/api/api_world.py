@@ -51,6 +51,9 @@ class KnownNames:
     def orchestrator_names(self) -> list[str]:
         return self.orchestrators
 
+    def orchestrator_function(self, name: str) -> str:
+        return name
+
     def entity_names(self) -> list[str]:
         return self.entities
 

@@ -45,8 +45,10 @@ Set `DURABLE_HOST_TASK_HUB` instead when `func durable` should look in the same 
 
 **Output.** On a terminal it is `compact`: time of day, function, message. Elsewhere it is `plain`: the lines of Core
 Tools, each behind its time in UTC. With `json` each line is an object. Log records have `time`, `level`, `category` and
-`message`, and where they are known `function`, `invocationId` and `instanceId`. When the host is ready it writes one
-record with `"event": "started"`, the address in `base_url`, and the functions.
+`message`, and where they are known `function`, `invocationId` and `instanceId`. Those about the start or the end of a
+function, an orchestration or an entity have `status` too, at the end `durationMs`, and after a failure `exception` with
+`type`, `message`, `file`, `line` and perhaps `hint`, the likely cause. When the host is ready it writes one record with
+`"event": "started"`, the address in `base_url`, and the functions.
 
 **Changes.** Files that are written while the host runs are taken over: modules of the app, `host.json`,
 `function.json`, `local.settings.json`, and what `watchFiles` and `watchDirectories` of `host.json` name. Environments,
