@@ -65,11 +65,8 @@ class DurableServices:
         self.client = DurableClient(self._hub, code, options, clock, self.runtime.live)
 
         def foreign_client(hub_name: str, connection: str) -> DurableClient:
-            hub = open_foreign_hub(config, accounts, hub_name, connection)
-            self._foreign.append(hub)
-            return DurableClient(hub, None, options, clock)
+            return DurableClient(open_foreign_hub(config, accounts, hub_name, connection), None, options, clock)
 
-        self._foreign: list[TaskHub] = []
         self.api = DurableHttpApi(
             self.client,
             options,
@@ -108,8 +105,8 @@ class DurableServices:
         """Close the RPC endpoint and the hubs."""
         if self._rpc is not None:
             await self._rpc.stop()
-        for hub in (self._hub, *self._foreign):
-            await hub.close()
+        await self.api.close()
+        await self._hub.close()
 
     async def set_aside(self) -> dict[str, int]:
         """How many messages of the hub nobody can read, by queue. Raises TaskHubUnavailable."""

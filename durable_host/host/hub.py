@@ -24,8 +24,10 @@ def open_hub(
 ) -> TaskHub:
     """The hub `hub_name` behind `connection`; nothing is touched yet. Raises ConnectionMissing."""
     if uses_sqlite(config):
-        from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+        from durable_host.durable.taskhub.sqlite import ForeignSqliteHub, SqliteTaskHub
 
+        if is_foreign:
+            return ForeignSqliteHub(_in_any_case(sqlite_path(config, hub_name)), hub_name)
         return SqliteTaskHub(sqlite_path(config, hub_name), hub_name)
     from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
     from durable_host.durable.taskhub.azure.foreign import ForeignAzureHub
@@ -61,3 +63,10 @@ def sqlite_path(config: HostConfig, hub_name: str) -> Path:
     if path and hub_name == config.host.durable.hub_name:
         return config.root / path
     return config.root / SQLITE_FOLDER / f"{hub_name}.db"
+
+
+def _in_any_case(path: Path) -> Path:
+    """The file whose name differs in case only, if there is one: so it is with hubs in a storage account."""
+    if path.exists() or not path.parent.is_dir():
+        return path
+    return next((one for one in path.parent.iterdir() if one.name.lower() == path.name.lower()), path)

@@ -165,6 +165,7 @@ async def running_world(
         yield World(hub, code, client, live, clock, session, str(server.make_url("")).rstrip("/"))
     await http_utils._close_session()
     await server.close()
+    await api.close()
     await hub.stop()
     await hub.close()
 

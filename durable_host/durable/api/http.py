@@ -5,6 +5,7 @@ Source: spec/durable-protocol.md, section 8.
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from urllib.parse import unquote
 
 import msgspec
@@ -16,16 +17,13 @@ from durable_host.durable.api.call import Call, Face
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.api.content_coding import UnknownCoding
 from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument
+from durable_host.durable.api.other_hubs import HubFactory, OtherHubs
 from durable_host.durable.api.payload import RPC_PATH, WEBHOOK_PATH, ManagementUrls
 from durable_host.durable.api.query import QueryParameters
-from durable_host.durable.taskhub.port import InstanceExists, TaskHubUnavailable
-from durable_host.errors import HostError
+from durable_host.durable.taskhub.port import InstanceExists, TaskHubUnavailable, UnreadableHistory
 from durable_host.http_port.body_limit import DEFAULT_BODY_LIMIT, too_large
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
-
-HubFactory = Callable[[str, str], DurableClient]
-"""Client of another hub, by task hub name and connection name. Raises HostError when there is no such connection."""
 
 _DEFAULT_CONNECTION_NAMES = frozenset({"storage", "azurewebjobsstorage"})
 
@@ -39,7 +37,7 @@ class DurableHttpApi:
     """Answers management requests; never raises, except for cancellation.
 
     `admit` decides whether a caller may use the API at all (see `web.local_only`), on both faces. `hub_for` makes
-    clients for the `taskHub` and `connection` parameters when they name another hub; they are kept. `max_body` limits
+    clients for the `taskHub` and `connection` parameters when they name another hub. `max_body` limits
     bodies, in bytes: on the webhook, and those that come packed on either face. `key` is the system key that generated
     webhook URLs carry.
     """
@@ -57,19 +55,22 @@ class DurableHttpApi:
         self._client = client
         self._options = options
         self._admit = admit
-        self._hub_for = hub_for
+        self._others = OtherHubs(hub_for) if hub_for is not None else None
         self.max_body = max_body
         self._key = key
-        self._others: dict[tuple[str, str], DurableClient] = {}
 
     async def handle(self, request: web.Request, tail: str, face: Face) -> web.Response:
         """Answer one request; `tail` is the still percent-encoded path after the base of the face."""
         if not self._admit(request):
             return answers.error(403, "Only local callers may use the management API.")
         try:
-            call = self._call(request, face)
+            query = QueryParameters(request.query.items())
+            hub = query.text("taskHub") or self._options.hub_name
+            connection = query.text("connection") or self._options.storage.connection_name
             segments = [unquote(part) for part in tail.strip("/").split("/")]
-            return await _route(call, request.method, segments)
+            async with self._client_of(hub, connection) as client:
+                call = self._call(request, face, query, client, self._urls(request, face, hub, connection))
+                return await _route(call, request.method, segments)
         except web.HTTPRequestEntityTooLarge:
             return too_large(request, self.max_body)
         except UnknownCoding:
@@ -85,47 +86,51 @@ class DurableHttpApi:
         except ClientError as error:
             return answers.error(500, answers.INTERNAL_ERROR, str(error), error.name)
         except TaskHubUnavailable as error:
-            return answers.error(503, answers.INTERNAL_ERROR, str(error), "TaskHubUnavailable")
+            if error.told is not None:
+                _log.warning("%s", error)
+            return answers.error(503, answers.INTERNAL_ERROR, error.told or str(error), "TaskHubUnavailable")
+        except UnreadableHistory as error:
+            return answers.error(503, answers.INTERNAL_ERROR, str(error), "UnreadableHistory")
         except (ConnectionError, web.RequestPayloadError, web.HTTPException):
             raise
         except Exception as error:
             _log.exception("The management request %s %s failed: %s", request.method, request.rel_url.raw_path, error)
             return answers.error(500, answers.INTERNAL_ERROR, str(error), type(error).__name__)
 
-    def _call(self, request: web.Request, face: Face) -> Call:
-        query = QueryParameters(request.query.items())
-        hub = query.text("taskHub") or self._options.hub_name
-        connection = query.text("connection") or self._options.storage.connection_name
-        origin = self._origin(request)
-        urls = ManagementUrls(
-            base_url=origin + (WEBHOOK_PATH if face == "webhook" else RPC_PATH),
+    async def close(self) -> None:
+        """Close the hubs that requests have named."""
+        if self._others is not None:
+            await self._others.close()
+
+    def _urls(self, request: web.Request, face: Face, hub: str, connection: str) -> ManagementUrls:
+        return ManagementUrls(
+            base_url=self._origin(request) + (WEBHOOK_PATH if face == "webhook" else RPC_PATH),
             task_hub=hub,
             connection=connection,
             key=self._key if face == "webhook" else None,
         )
+
+    def _call(
+        self, request: web.Request, face: Face, query: QueryParameters, client: DurableClient, urls: ManagementUrls
+    ) -> Call:
         return Call(
             request=request,
-            client=self._client_of(hub, connection),
+            client=client,
             query=query,
             urls=urls,
-            url=origin + request.rel_url.raw_path_qs,
+            url=self._origin(request) + request.rel_url.raw_path_qs,
             max_body=self.max_body,
             limits_plain=face == "webhook",
         )
 
-    def _client_of(self, hub: str, connection: str) -> DurableClient:
+    def _client_of(self, hub: str, connection: str) -> AbstractAsyncContextManager[DurableClient]:
         own_connection = _connection_key(self._options.storage.connection_name)
         key = (hub.lower(), _connection_key(connection))
         if key == (self._options.hub_name.lower(), own_connection):
-            return self._client
-        if key not in self._others:
-            if self._hub_for is None:
-                raise InvalidArgument(f"This host serves the task hub '{self._options.hub_name}' only.")
-            try:
-                self._others[key] = self._hub_for(hub, connection)
-            except HostError as error:
-                raise InvalidArgument(str(error)) from error
-        return self._others[key]
+            return nullcontext(self._client)
+        if self._others is None:
+            raise InvalidArgument(f"This host serves the task hub '{self._options.hub_name}' only.")
+        return self._others.client(hub, connection, key)
 
     def _origin(self, request: web.Request) -> str:
         scheme, host = request.scheme, request.host
@@ -133,11 +138,6 @@ class DurableHttpApi:
             host = request.headers.get("X-Forwarded-Host") or host
             scheme = request.headers.get("X-Forwarded-Proto") or scheme
         return f"{scheme}://{host}"
-
-    @property
-    def foreign_clients(self) -> list[DurableClient]:
-        """Clients that `hub_for` made, for whoever closes their hubs."""
-        return list(self._others.values())
 
 
 def _connection_key(name: str) -> str:

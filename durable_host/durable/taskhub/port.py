@@ -231,4 +231,11 @@ class UnreadableHistory(Exception):
 
 
 class TaskHubUnavailable(Exception):
-    """The storage behind the task hub does not answer, or refuses; the text says which service and why."""
+    """The storage behind the task hub does not answer, or refuses; the text says which service and why.
+
+    `told` is what callers over HTTP read where the text names files of this machine.
+    """
+
+    def __init__(self, text: str, *, told: str | None = None) -> None:
+        super().__init__(text)
+        self.told = told

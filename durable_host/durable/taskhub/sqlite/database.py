@@ -22,6 +22,7 @@ Work = Callable[[sqlite3.Connection], T]
 
 _BATCH = 256
 _BUSY_SECONDS = 30.0
+UNUSABLE = "The file of the task hub cannot be used; the log of the host says why."
 
 
 class _Job:
@@ -47,12 +48,14 @@ class _Job:
 class Database:
     """Runs work on the connection: in the event loop's own thread when `inline`, else in a thread of its own.
 
-    Inline is deterministic and what virtual time needs; `:memory:` is always inline.
+    Inline is deterministic and what virtual time needs; `:memory:` is always inline. With `read_only` the file must
+    exist.
     """
 
-    def __init__(self, path: Path | str, *, inline: bool) -> None:
+    def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False) -> None:
         self.path = path
         self._inline = inline
+        self._read_only = read_only
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._connection: sqlite3.Connection | None = None
@@ -67,7 +70,7 @@ class Database:
     def submit(self, work: Work[T], *, writes: bool = True) -> "asyncio.Future[T]":
         """As `run`, for callers that have to see the result even when they are cancelled meanwhile."""
         if self._closed:
-            raise TaskHubUnavailable(f"The task hub file {self.path} was closed.")
+            raise TaskHubUnavailable(f"The task hub file {self.path} was closed.", told=UNUSABLE)
         job = _Job(work, writes)
         if self._inline:
             self._execute([job])
@@ -140,9 +143,15 @@ class Database:
     def _unavailable(self, error: BaseException) -> BaseException:
         if not isinstance(error, sqlite3.Error | OSError):
             return error
-        return TaskHubUnavailable(f"The task hub file {self.path} cannot be used: {error}")
+        return TaskHubUnavailable(f"The task hub file {self.path} cannot be used: {error}", told=UNUSABLE)
 
     def _open(self) -> sqlite3.Connection:
+        if self._read_only:
+            uri = f"{Path(self.path).absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(
+                uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            return self._connection
         if self.path != ":memory:":
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(

@@ -24,7 +24,7 @@ from durable_host.durable.taskhub.port import (
     TaskHubUnavailable,
 )
 from durable_host.durable.taskhub.sqlite import history, instances, messages, schema
-from durable_host.durable.taskhub.sqlite.database import Database
+from durable_host.durable.taskhub.sqlite.database import UNUSABLE, Database
 from durable_host.durable.taskhub.sqlite.rewind import rewind
 from durable_host.durable.taskhub.sqlite.wakeup import Signal
 from durable_host.durable.taskhub.sqlite.worker_lock import WorkerLock
@@ -68,7 +68,8 @@ class SqliteTaskHub:
         try:
             await self._database.run(partial(schema.create, name=self._name))
         except schema.WrongHub as error:
-            raise TaskHubUnavailable(f"The task hub file {self._database.path} is not usable: {error}.") from error
+            text = f"The task hub file {self._database.path} is not usable: {error}."
+            raise TaskHubUnavailable(text, told=UNUSABLE) from error
 
     async def delete(self) -> None:
         await self._database.run(schema.drop)

@@ -1,0 +1,65 @@
+"""Another app's task hub in a file, in the client role only: one that does not exist is empty, and is made by the first
+start or signal.
+"""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from durable_host.clock import Clock
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.sqlite import history, instances
+from durable_host.durable.taskhub.sqlite.database import Database, Work
+from durable_host.durable.taskhub.sqlite.hub import SqliteTaskHub
+from durable_host.durable.taskhub.sqlite.schema import is_there
+
+T = TypeVar("T")
+
+
+class ForeignSqliteHub(SqliteTaskHub):
+    """For clients that name a hub in their request. Reading opens the file read-only, and only if it is there."""
+
+    def __init__(self, path: Path, name: str, clock: Clock | None = None) -> None:
+        super().__init__(path, name, clock)
+        self._path = path
+        self._reader = Database(path, inline=False, read_only=True)
+
+    async def close(self) -> None:
+        await super().close()
+        await self._reader.close()
+
+    async def create_instance(
+        self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
+    ) -> InstanceState:
+        await self.create()
+        return await super().create_instance(start, dedupe_statuses=dedupe_statuses)
+
+    async def send(self, message: TaskMessage) -> None:
+        await self.create()
+        await super().send(message)
+
+    async def get_instance(
+        self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
+    ) -> InstanceState | None:
+        work = partial(instances.read, instance_id=instance_id, fetch_input=fetch_input, fetch_output=fetch_output)
+        return await self._read(work, None)
+
+    async def query_instances(self, query: InstanceQuery) -> InstancePage:
+        return await self._read(partial(instances.query, wanted=query), InstancePage([], None))
+
+    async def get_history(self, instance_id: str) -> list[HistoryEvent]:
+        loaded = await self._read(partial(history.load, instance_id=instance_id), None)
+        return loaded.events if loaded is not None else []
+
+    async def purge_instance(self, instance_id: str) -> bool:
+        return await self._is_there() and await super().purge_instance(instance_id)
+
+    async def _read(self, work: Work[T], nothing: T) -> T:
+        return await self._reader.run(work, writes=False) if await self._is_there() else nothing
+
+    async def _is_there(self) -> bool:
+        return await asyncio.to_thread(is_there, self._path)
