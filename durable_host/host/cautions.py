@@ -6,6 +6,7 @@ from durable_host.bindings.unserved_output import SETTING, OutputNotServed, mode
 from durable_host.config.settings import AppSettings
 from durable_host.host.functions import AppFunctions
 from durable_host.invocation.bindings import BindingRegistry
+from durable_host.invocation.metadata import FunctionMetadata
 
 RESERVED_NAME = "DH5040"
 RESERVED_NAMES = {"activitytrigger": frozenset({"data"})}
@@ -24,7 +25,7 @@ def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSe
                 f"{RESERVED_NAME}: The function '{function.name}' runs here, but Azure would not serve it: the "
                 f"parameter of its {trigger.type} is called '{trigger.name}', a name that Azure's host uses itself "
                 f"(\"Can't bind parameter '{trigger.name}' to type 'System.String'.\"), and each call would fail. "
-                "Give the parameter another name, in the trigger and in the function."
+                f"Give the parameter another name, in the trigger and in the function{_place(function)}."
             )
         for output in function.outputs:
             if bindings.has_output(output.type):
@@ -35,3 +36,7 @@ def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSe
                 f"{OutputNotServed.code}: The function '{function.name}' runs, but its output '{output.name}' is not "
                 f"served: this host has no '{output.type}'. Setting it {what}.{remedy}"
             )
+
+
+def _place(function: FunctionMetadata) -> str:
+    return f" ({function.source_file}:{function.source_line})" if function.source_file else ""

@@ -54,10 +54,15 @@ def _binding(entry: dict[str, Any]) -> Binding:
 
 
 def _problem(error: dict[str, Any], model: str) -> FunctionProblem:
-    """A function that Azure's worker would refuse, too. The place in the user's code comes first."""
+    """A function that Azure's worker would refuse, too. The place of an error in the user's code comes first; where
+    there is none, the place of the function comes last.
+    """
     message = error["message"] if error["type"] == "FunctionLoadError" else f"{error['type']}: {error['message']}"
+    source_file, source_line = error.get("source") or (None, None)
     if error.get("file"):
         message = f"{error['file']}:{error['line']}: {message}"
+    elif source_file:
+        message = f"{message.rstrip('.')} ({source_file}:{source_line})"
     if model == "v2":
         message = f"{message.rstrip('.')}. {NOTHING_SERVED}"
     return FunctionProblem(

@@ -19,6 +19,7 @@ from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
 from durable_host.triggers.blob.webhook import BlobWebhook
 from durable_host.triggers.http.absent import AbsentRoutes
 from durable_host.triggers.http.cors import CorsPolicy
+from durable_host.triggers.http.reply import Reply
 from durable_host.triggers.http.routes import RouteMatch
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.web.admin import AdminApi, is_for_anybody
@@ -107,11 +108,17 @@ class Front:
         if self._absent is not None:
             reply = self._absent.reply(request.method, path, request.headers.get("Accept", ""))
             if reply is not None:
-                return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body or None)
+                return await self._unserved(request, reply)
         if path == "/" and request.method in ("GET", "HEAD"):
             page = self._home()
             return web.Response(status=204) if page is None else web.Response(text=page, content_type="text/html")
         return web.Response(status=404)
+
+    async def _unserved(self, request: web.Request, reply: Reply) -> web.Response:
+        """The reason is for those who may see everything; where no keys are asked for, these are all."""
+        if self._access is not None and await _refusal(self._access.is_admin(request)) is not None:
+            return web.Response(status=reply.status)
+        return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body or None)
 
     async def _function(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.StreamResponse:
         http, access = self._http, self._access

@@ -73,12 +73,15 @@ class LoadedApp:
         *,
         hint: str = "",
         bindings: list[dict[str, Any]] | None = None,
+        code: Any = None,
     ) -> None:
-        """`hint` is put behind the error's text; `bindings` are those of the function, as far as they are known."""
+        """`hint` is put behind the error's text; `bindings` and `code` are those of the function, as far as they are
+        known.
+        """
         told = failures.describe(error, root)
         if hint:
             told["message"] = f"{told['message'].rstrip('.')}. {hint}"
-        self.errors.append({"function": function, **told, "bindings": bindings or []})
+        self.errors.append({"function": function, **told, "bindings": bindings or [], "source": source_of(code)})
 
 
 def user_code(function: Any) -> Any:

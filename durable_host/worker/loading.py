@@ -63,7 +63,7 @@ def _load_decorated(app: LoadedApp, root: str, script_name: str) -> None:
         try:
             app.functions[name] = _loaded(app.sdk, function, name, root, register if is_asgi else None)
         except Exception as error:
-            app.add_error(name, error, root, bindings=_bindings(function))
+            app.add_error(name, error, root, bindings=_bindings(function), code=function.get_user_function())
 
 
 def _import_script(root: str, script_name: str) -> Any:

@@ -297,3 +297,30 @@ def test_embedded_hub_needs_no_storage(func: Func, app: Path):
     func("durable", "start-new", "--function-name", "flow", "--id", "one")
     assert "'Mine' holds 1 Pending" in func("doctor").out
     assert os.listdir(app / ".durable-host")
+
+
+def test_code_of_a_function_json_that_does_not_load_is_told_with_its_traceback(func: Func, app: Path):
+    (app / "function_app.py").unlink()
+    (app / "Broken").mkdir()
+    binding = {"name": "m", "type": "activityTrigger", "direction": "in"}
+    (app / "Broken" / "function.json").write_text(json.dumps({"bindings": [binding]}))
+    (app / "Broken" / "__init__.py").write_text("import os\nimport gone\n")
+    path = app / "Broken" / "__init__.py"
+    assert f"Broken: {path}:2: ModuleNotFoundError: No module named 'gone'" in the_problem(func, 1)
+    outcome = func("doctor").out
+    assert f'  File "{path}", line 2, in <module>\n' in outcome
+    assert "import gone" in outcome
+
+
+def test_an_app_that_does_not_load_is_told_with_its_traceback(func: Func, app: Path):
+    (app / "function_app.py").write_text("import gone\n")
+    outcome = func("doctor")
+    assert outcome.code == 1
+    assert f'  File "{app / "function_app.py"}", line 1, in <module>\n' in outcome.out
+
+
+def test_what_azure_would_not_serve_is_a_warning(func: Func, app: Path):
+    code = (app / "function_app.py").read_text()
+    code += '\n@app.activity_trigger(input_name="data")\ndef act(data): ...\n'
+    (app / "function_app.py").write_text(code)
+    assert the_problem(func, 0).startswith("warning Functions: DH5040: The function 'act' runs here")

@@ -88,12 +88,15 @@ def test_the_setting_for_unserved_outputs_takes_two_words(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("name", ["data", "Data"])
 def test_an_activity_whose_input_is_called_data_is_warned_about(tmp_path: Path, name: str) -> None:
-    found = seen(tmp_path, [function("act", binding("activityTrigger", name))])
+    act = FunctionMetadata(
+        name="act", bindings=(binding("activityTrigger", name),), source_file="function_app.py", source_line=7
+    )
+    found = seen(tmp_path, [act])
     config = configuration(tmp_path)
     [text] = cautions(found, registry(config), config.settings)
     assert text.startswith("DH5040: The function 'act' runs here, but Azure would not serve it")
     assert f"Can't bind parameter '{name}' to type 'System.String'." in text
-    assert "Give the parameter another name" in text
+    assert text.endswith("Give the parameter another name, in the trigger and in the function (function_app.py:7).")
 
 
 @pytest.mark.parametrize("trigger", [binding("httpTrigger", "data"), binding("activityTrigger", "inp")])

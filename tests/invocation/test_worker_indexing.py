@@ -408,6 +408,7 @@ async def test_another_name_than_context_is_told_with_the_argument_and_its_value
     assert [function.name for function in index.functions] == ["sound"]
     [error] = index.errors
     assert f'context_name="ctx" of @{kind}' in error.message
+    assert f"({tmp_path / 'function_app.py'}:" in error.message
     assert 'write context_name="context"' in error.message
     assert 'the "context" parameter is expected to be of type azure.functions.Context' in error.message
     assert error.message.endswith(NOTHING_SERVED)

@@ -11,7 +11,7 @@ import pytest_asyncio
 from worker_apps import RunningApp, eventually, messages, running
 
 from durable_host.invocation.datum import string
-from durable_host.invocation.log_relay import stderr_level
+from durable_host.invocation.log_relay import relay, stderr_level
 
 APP = r"""
 import asyncio, concurrent.futures, ctypes, logging, os, subprocess, sys, threading
@@ -286,3 +286,21 @@ async def test_of_the_auth_level_warnings_that_of_the_sdk_is_dropped(tmp_path: P
     async with running(tmp_path, APP):
         told = [text for text in messages(caplog, "Host.Function.Console") if text.startswith("Auth level")]
     assert told == ["Auth level is not applied to non http function app. This one is the app's own."]
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("LanguageWorkerConsoleLog[INFO] ready", "[INFO] ready"),
+        ("LanguageWorkerConsoleLog ready", "ready"),
+        ("languageworkerconsolelogready", "ready"),
+        ("see LanguageWorkerConsoleLog", "see LanguageWorkerConsoleLog"),
+    ],
+)
+async def test_the_mark_of_lines_for_the_hosts_log_is_not_shown(
+    caplog: pytest.LogCaptureFixture, stream: str, line: str, shown: str
+):
+    with caplog.at_level(logging.INFO):
+        relay({"k": "console", "s": stream, "t": line}, None)
+    assert messages(caplog, "Host.Function.Console") == [shown]

@@ -77,7 +77,7 @@ async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunction
     registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client, outputs)
     app = app_functions(index, config, registry.serves)
     result: list[Finding] = []
-    if not index.functions:
+    if not (index.functions or index.errors or index.excluded):
         remedy = 'func new --template "HTTP trigger" --name hello'
         result.append(findings.warning(_FUNCTIONS, "The app has no functions.", remedy))
     if app.served:

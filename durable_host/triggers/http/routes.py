@@ -13,6 +13,7 @@ from durable_host.triggers.http.template import InvalidTemplate, RouteTemplate, 
 
 T = TypeVar("T")
 
+HOST_DOES_NOT_START = "In Azure the host does not start with such a route, and every request is answered with 503."
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 
@@ -77,7 +78,7 @@ class RouteTable(Generic[T]):
         try:
             template = parse_template(f"{prefix.strip('/')}/{own}")
         except InvalidTemplate as error:
-            self.errors[declaration.function_name] = str(error)
+            self.errors[declaration.function_name] = f"{str(error).rstrip('.')}. {HOST_DOES_NOT_START}"
             return
         methods = frozenset(method.upper() for method in declaration.methods)
         route = HttpRoute(declaration.function_name, template, methods, declaration.target)

@@ -109,7 +109,8 @@ class HttpTrigger:
         except FunctionFailed as error:
             hint = answer_hint(error.message)
             if hint is not None:
-                _log.error("The function '%s': %s", function.name, hint, extra={"function": function.name})
+                text = hint.replace("The function", f"The function '{function.name}'", 1)
+                _log.error("%s", text, extra={"function": function.name})
             return self._failed(request, function, str(error), error.stack, hint)
         except (HostError, InvalidReply) as error:
             if isinstance(error, InvalidReply):
