@@ -6,10 +6,11 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, *, new_mode: int = 0o666) -> None:
     """Write `text` (UTF-8, line ends as they are) so that a reader sees the old file or the new one, never a part.
 
-    A link stays a link, and the permissions of an existing file stay what they were.
+    A link stays a link, and the permissions of an existing file stay what they were. A new one gets `new_mode`, less
+    what the user's mask takes away.
     """
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -19,7 +20,7 @@ def write_atomically(path: Path, text: str) -> None:
             stream.write(text.encode())
             stream.flush()
             os.fsync(stream.fileno())
-        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+        mode = target.stat().st_mode & 0o7777 if target.exists() else new_mode & ~_umask()
         os.chmod(temporary, mode)
         os.replace(temporary, target)
     except BaseException:

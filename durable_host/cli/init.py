@@ -130,7 +130,7 @@ def _write(root: Path, files: Mapping[str, str]) -> None:
             continue
         click.echo(f"Writing {path if '/' in name else name}")
         try:
-            write_atomically(path, text)
+            write_atomically(path, text, new_mode=0o600 if name == "local.settings.json" else 0o666)
         except OSError as error:
             raise ConfigurationError(f"'{path}' cannot be written.", cause=str(error), code="DH1043") from error
 

@@ -95,7 +95,7 @@ class SettingsFile:
         if not self._text or self._text.endswith("\n"):
             text += "\n"
         try:
-            write_atomically(self.path, text.replace("\n", newline))
+            write_atomically(self.path, text.replace("\n", newline), new_mode=0o600)
         except OSError as error:
             raise ConfigurationError(f"'{self.path}' cannot be written.", cause=str(error), code="DH1043") from error
 

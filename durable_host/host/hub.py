@@ -7,8 +7,7 @@ from durable_host.config import HostConfig
 from durable_host.config import hub_name as hub_names
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.errors import ConfigurationError
-
-SQLITE_FOLDER = ".durable-host"
+from durable_host.private_files import APP_FOLDER
 
 
 def open_foreign_hub(config: HostConfig, accounts: Accounts, hub_name: str, connection: str) -> TaskHub:
@@ -62,7 +61,7 @@ def sqlite_path(config: HostConfig, hub_name: str) -> Path:
     path = config.host.durable.storage.path
     if path and hub_name == config.host.durable.hub_name:
         return config.root / path
-    return config.root / SQLITE_FOLDER / f"{hub_name}.db"
+    return config.root / APP_FOLDER / f"{hub_name}.db"
 
 
 def _in_any_case(path: Path) -> Path:

@@ -4,6 +4,7 @@ Source: spec/functions-host.md, section 9.
 """
 
 import platform
+from functools import partial
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.config import HostConfig
@@ -11,7 +12,7 @@ from durable_host.host.triggers import host_account
 from durable_host.host_id import host_id_of, instance_id
 from durable_host.storage.azurite import is_local_development
 from durable_host.web.keys import BlobKeys, FileKeys, KeyRing
-from durable_host.web.keys.repository import temporary_folder
+from durable_host.web.keys.repository import folder_of_keys
 
 
 def key_ring(config: HostConfig, accounts: Accounts, *, is_storage_up: bool) -> KeyRing:
@@ -22,5 +23,5 @@ def key_ring(config: HostConfig, accounts: Accounts, *, is_storage_up: bool) -> 
     instance = instance_id(platform.node())
     in_files = config.settings.get("AzureWebJobsSecretStorageType", "").lower() == "files"
     if account is None or in_files or (is_local_development(account.connection) and not is_storage_up):
-        return KeyRing(FileKeys(temporary_folder(host_id)), instance)
+        return KeyRing(FileKeys(partial(folder_of_keys, host_id)), instance)
     return KeyRing(BlobKeys(account.blobs, host_id), instance)

@@ -107,7 +107,12 @@ async def test_data_outlive_a_restart(tmp_path: Path) -> None:
         await account.blobs.create_container("kept")
         await account.blobs.put("kept", "b", b"blob")
         first.stop()
+    assert data.stat().st_mode & 0o077 == 0
+    assert [path.name for path in data.iterdir() if path.stat().st_mode & 0o077] == []
+    data.chmod(0o755)
+    (data / "azurite.log").chmod(0o644)
     second = start_azurite(connection, data_dir=data)
+    assert (data.stat().st_mode & 0o777, (data / "azurite.log").stat().st_mode & 0o777) == (0o700, 0o600)
     try:
         async with StorageAccount(connection) as account:
             assert [message.text for message in await account.queues.get("kept")] == ["message"]

@@ -25,6 +25,55 @@ from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.taskhub.port import TaskHubUnavailable, UnreadableHistory
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 
+MODES = (0o700, {0o600})
+
+
+def _modes(folder: Path) -> tuple[int, set[int]]:
+    return folder.stat().st_mode & 0o777, {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are those of POSIX")
+async def test_the_files_of_a_hub_are_for_the_user_alone(tmp_path: Path):
+    folder = tmp_path / ".durable-host"
+    hub = SqliteTaskHub(folder / "hub.db", "TestHub")
+    await hub.start()
+    await create(hub, "one")
+    assert {path.name for path in folder.iterdir()} >= {"hub.db", "hub.db-wal", "hub.db-shm", "hub.db-worker"}
+    assert _modes(folder) == MODES
+    await hub.stop()
+    await hub.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are those of POSIX")
+async def test_files_that_others_could_read_are_closed_to_them(tmp_path: Path):
+    folder = tmp_path / ".durable-host"
+    first = SqliteTaskHub(folder / "hub.db", "TestHub")
+    await first.start()
+    await create(first, "one")
+    folder.chmod(0o755)
+    (folder / "other.db").touch()
+    for path in folder.iterdir():
+        path.chmod(0o644)
+    second = SqliteTaskHub(folder / "hub.db", "TestHub")
+    await second.create()
+    assert _modes(folder) == MODES
+    await second.close()
+    await first.stop()
+    await first.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are those of POSIX")
+async def test_a_folder_that_is_the_users_own_keeps_its_mode(tmp_path: Path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    hub = SqliteTaskHub(folder / "hub.db", "TestHub")
+    before = _modes(folder)[0]
+    await hub.start()
+    assert _modes(folder) == (before, {0o600})
+    await hub.stop()
+    await hub.close()
+
+
 _KILLED = """
 import asyncio, sys
 from pathlib import Path

@@ -101,6 +101,7 @@ async def test_files_are_for_this_user_only_and_broken_ones_are_told(tmp_path: P
     assert await keys.read("host") == {"a": 1}
     assert folder.stat().st_mode & 0o077 == 0
     assert (folder / "host.json").stat().st_mode & 0o077 == 0
+    assert (folder / "host.json").stat().st_mode & 0o777 == 0o600
     for content in ("{", "[]"):
         (folder / "host.json").write_text(content)
         with pytest.raises(KeysUnavailable):

@@ -167,7 +167,7 @@ async def _missing_hub(account: StorageAccount, name: str, setting: str) -> Task
 def _require_file(path: Path, name: str, *, create: bool) -> None:
     if create:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise HubUnavailable(f"The folder of '{path}' cannot be made.", cause=str(error)) from error
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from durable_host.config.connection import Connection
+from durable_host.private_files import make_app_folder
 from durable_host.storage.azurite.errors import AzuriteError, AzuriteStartFailed, DockerUnavailable
 from durable_host.storage.azurite.probe import address_of, probe
 
@@ -21,6 +22,7 @@ _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10
 # The shell ends Azurite when its standard input, which the host holds, is closed: also when the host was killed.
 _SCRIPT = (
+    "umask 077; "
     "exec 3<&0; "
     'azurite "$@" & azurite=$!; '
     "trap 'kill -TERM $azurite' TERM INT; "
@@ -159,7 +161,7 @@ def _create(client: Any, connection: Connection, data_dir: Path | None) -> Any:
     if data_dir is None:
         arguments.append("--inMemoryPersistence")
     else:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_app_folder(data_dir)
         volumes[str(data_dir)] = {"bind": "/data", "mode": "rw"}
         arguments += ["--location", "/data"]
         if hasattr(os, "getuid"):

@@ -20,8 +20,8 @@ def exclusive(
     Raises AzuriteStartFailed when it cannot be made, is not free within `timeout` seconds, or `cancelled` is set.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         raise AzuriteStartFailed(
             f"Azurite needs the folder '{path.parent}', and it cannot be written.",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from durable_host.config.connection import Connection
+from durable_host.private_files import make_app_folder
 from durable_host.storage.azurite.errors import AzuriteError, AzuriteStartFailed
 from durable_host.storage.azurite.install import PACKAGE, AzuriteProgram, Node, cache_dir
 from durable_host.storage.azurite.note import NOTE
@@ -105,7 +106,7 @@ def spawn(connection: Connection, data_dir: Path | None, node: Node, program: Az
         temporary = Path(tempfile.mkdtemp(prefix="durable-host-azurite-"))
         folder = temporary
     else:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_app_folder(data_dir)
         folder = data_dir
     environ = {**os.environ, **account_environment(connection), "DURABLE_HOST_PID": str(os.getpid())}
     environ.setdefault("NODE_COMPILE_CACHE", str(cache_dir() / "node-compile-cache"))
@@ -116,7 +117,7 @@ def spawn(connection: Connection, data_dir: Path | None, node: Node, program: Az
     command += command_line(connection, data_dir, program=program)
     log = folder / LOG
     try:
-        with log.open("wb") as output:
+        with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
             process = _popen(command, folder, environ, output)
     except OSError as error:
         raise AzuriteStartFailed("Azurite could not be started.", cause=str(error)) from error
@@ -201,4 +202,5 @@ def _popen(command: list[str], folder: Path, environ: dict[str, str], output: IO
         stdout=output,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        umask=0o077,
     )

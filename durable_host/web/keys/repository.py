@@ -4,19 +4,23 @@ Source: spec/functions-host.md, section 9.
 """
 
 import asyncio
+import logging
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 import msgspec
 
 from durable_host.errors import HostError
+from durable_host.private_files import NotPrivate, make_private_folder, open_private, state_folder, temporary_folder
 from durable_host.storage.blobs import BlobService
 from durable_host.storage.errors import Conflict, NotFound, StorageError
 
 CONTAINER = "azure-webjobs-secrets"
 HOST = "host"
+_log = logging.getLogger("Host.Startup")
 
 
 class KeysUnavailable(HostError):
@@ -63,37 +67,61 @@ class BlobKeys:
 
 
 class FileKeys:
-    """`<name>.json` in a folder that only this user can read."""
+    """`<name>.json` in a folder that only this user can read; the folder, or what gives it when it is needed.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    What somebody else could have planted is refused: keys give access to the host.
+    """
+
+    def __init__(self, folder: Path | Callable[[], Path]) -> None:
+        self._place = folder
 
     async def read(self, name: str) -> dict[str, Any] | None:
-        path = self._folder / f"{name}.json"
         try:
-            return _parsed(await asyncio.to_thread(path.read_bytes), str(path))
-        except FileNotFoundError:
-            return None
+            found = await asyncio.to_thread(self._read, name)
+        except NotPrivate as error:
+            raise _planted(error) from error
         except OSError as error:
             raise _unavailable(error) from error
+        return None if found is None else _parsed(found, f"{name}.json")
 
     async def write(self, name: str, document: dict[str, Any]) -> None:
         try:
             await asyncio.to_thread(self._write, name, msgspec.json.encode(document))
+        except NotPrivate as error:
+            raise _planted(error) from error
         except OSError as error:
             raise _unavailable(error) from error
 
+    def _read(self, name: str) -> bytes | None:
+        try:
+            descriptor = open_private(self._folder() / f"{name}.json", os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
+
     def _write(self, name: str, content: bytes) -> None:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
+        folder = self._folder()
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             file.write(content)
-        os.replace(file.name, self._folder / f"{name}.json")
+        os.replace(file.name, folder / f"{name}.json")
+
+    def _folder(self) -> Path:
+        if not isinstance(self._place, Path):
+            self._place = self._place()
+        return make_private_folder(self._place)
 
 
-def temporary_folder(host_id: str) -> Path:
-    """Where keys lie without a storage account."""
-    user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    return Path(tempfile.gettempdir()) / f"durable-host-{user}" / "secrets" / host_id
+def folder_of_keys(host_id: str) -> Path:
+    """Where keys lie without a storage account: in the temporary folder, or in the user's own state where somebody
+    else has made that folder. Raises OSError.
+    """
+    try:
+        return make_private_folder(make_private_folder(temporary_folder() / "secrets") / host_id)
+    except NotPrivate as error:
+        place = make_private_folder(state_folder() / "secrets") / host_id
+        _log.warning("Keys are kept in '%s', because %s and is not trusted.", place, error)
+        return place
 
 
 def _parsed(content: bytes, place: str) -> dict[str, Any]:
@@ -104,6 +132,14 @@ def _parsed(content: bytes, place: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise KeysUnavailable(f"The keys in '{place}' are no JSON object.")
     return cast("dict[str, Any]", document)
+
+
+def _planted(error: NotPrivate) -> KeysUnavailable:
+    return KeysUnavailable(
+        "The files with the keys of the host are not trusted.",
+        cause=f"{error}.",
+        remedy="Delete it, and the host makes new keys. In a storage account (AzureWebJobsStorage) keys need no files.",
+    )
 
 
 def _unavailable(error: Exception) -> KeysUnavailable:

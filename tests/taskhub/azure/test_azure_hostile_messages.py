@@ -211,6 +211,16 @@ async def test_a_message_that_is_set_aside_is_kept_with_its_reason(
     assert "EventId" in kept["reason"]
 
 
+@pytest.mark.parametrize("moment", [None, "0001-01-01T00:00:00", "1600-12-31T00:00:00Z"])
+async def test_an_event_without_a_time_that_a_table_can_hold_gets_that_of_its_arrival(
+    open_azure, storage: StorageAccount, hub_name: str, moment: str | None
+) -> None:
+    hub = await open_azure()
+    put = await storage.queues.put(HubNames.of(hub_name, 4).queue_of("victim"), to(Timestamp=moment))
+    (message,) = await receive(hub, 1)
+    assert message.message.event.timestamp == put.insertion_time
+
+
 async def test_the_container_of_unreadable_messages_goes_with_its_hub(open_azure, storage: StorageAccount) -> None:
     hub = await open_azure(hub_name="Gone")
     await storage.queues.put("gone-control-00", "rubbish")

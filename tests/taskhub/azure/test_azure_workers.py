@@ -1,12 +1,16 @@
 """Several workers on one hub, the app lease, worker names, partition count."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hub_samples import clock, later, raised, receive, time_limit, timer
 from recording_account import RecordingAccount, kill
 
+from durable_host import private_files
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.taskhub.azure import AzureTaskHub
 from durable_host.durable.taskhub.azure.names import HubNames
@@ -130,10 +134,21 @@ def test_slots_of_running_hosts_differ_and_are_reused(tmp_path: Path) -> None:
     third.release()
 
 
-def test_slot_of_a_killed_process_is_free_again(tmp_path: Path) -> None:
-    import subprocess
-    import sys
+@pytest.mark.skipif(sys.platform == "win32", reason="links and users are those of POSIX")
+def test_lock_files_that_somebody_else_planted_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    WorkerSlot("scope", tmp_path).acquire()
+    (lock,) = tmp_path.iterdir()
+    lock.unlink()
+    lock.symlink_to(tmp_path / "made-by-the-link")
+    linked = WorkerSlot("scope", tmp_path)
+    assert linked.acquire() == 1
+    assert not (tmp_path / "made-by-the-link").exists()
+    linked.release()
+    monkeypatch.setattr(private_files.os, "getuid", lambda: os.geteuid() + 1)
+    assert WorkerSlot("scope", tmp_path).acquire() >= 64
 
+
+def test_slot_of_a_killed_process_is_free_again(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
         "from durable_host.durable.taskhub.azure.worker_id import WorkerSlot\n"

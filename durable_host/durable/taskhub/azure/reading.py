@@ -6,7 +6,11 @@ Source: spec/task-hub-storage.md, sections 3.6 and 5.4; gotcha 21.
 import logging
 from collections import OrderedDict
 
+import msgspec
+
 from durable_host.clock import Clock
+from durable_host.durable.model import timestamp
+from durable_host.durable.model.events import ExecutionStarted, TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
@@ -22,6 +26,7 @@ from durable_host.storage import QueueMessage, StorageError, StorageUnavailable
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _REMEMBERED = 10_000
 _LONGEST_REASON = 500
+_EARLIEST = timestamp.parse("1601-01-01T00:00:00Z")
 
 
 class Message:
@@ -74,7 +79,7 @@ class MessageReader:
         if read.message is None:
             raise UnreadableMessage("its blob holds a pointer again")
         validity.check(read.message, is_work_item=queue == self._work_items)
-        return Message(read.message, read.sequence_number)
+        return Message(_storable(read.message, got.insertion_time), read.sequence_number)
 
     async def _set_aside(self, queue: str, got: QueueMessage, reason: str) -> bool:
         try:
@@ -103,6 +108,21 @@ class MessageReader:
         if len(self._warned) > _REMEMBERED:
             self._warned.popitem(last=False)
         _log.warning("%s. Message ID %s, dequeued %d times.", text, got.id, got.dequeue_count)
+
+
+def _storable(message: TaskMessage, arrived: int) -> TaskMessage:
+    """The message with times that a table can hold: Azure refuses years before 1601, a missing time is year 1."""
+    event = message.event
+    early: dict[str, int] = {}
+    if event.timestamp < _EARLIEST:
+        early["timestamp"] = arrived
+    if isinstance(event, TimerFired) and event.fire_at < _EARLIEST:
+        early["fire_at"] = _EARLIEST
+    if isinstance(event, ExecutionStarted) and (event.scheduled_start_time or _EARLIEST) < _EARLIEST:
+        early["scheduled_start_time"] = _EARLIEST
+    if not early:
+        return message
+    return msgspec.structs.replace(message, event=msgspec.structs.replace(event, **early))
 
 
 def _plain(reason: str) -> str:

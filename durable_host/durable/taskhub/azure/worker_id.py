@@ -1,7 +1,8 @@
 """The name under which this host owns partitions: stable across restarts, unique among hosts that run at once.
 
 A slot is a lock file in the temporary directory; the operating system frees the lock when the process ends, however
-it ends. So a host that was killed comes back under its old name and resumes its partitions at once. Source:
+it ends. So a host that was killed comes back under its old name and resumes its partitions at once. All users of the
+machine share the slots, and nothing in the files is read; a file of another user counts as taken. Source:
 spec/task-hub-storage.md, section 4.2.
 """
 
@@ -12,6 +13,8 @@ import platform
 import sys
 import tempfile
 from pathlib import Path
+
+from durable_host.private_files import open_private
 
 _SLOTS = 64
 
@@ -52,8 +55,9 @@ def worker_id(app_name: str, slot: int) -> str:
 
 
 def _lock(path: Path) -> int | None:
+    """None when another process has the lock, or another user the file."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     except OSError:
         return None
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.durable.taskhub.sqlite import files
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -152,8 +153,8 @@ class Database:
                 uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             return self._connection
-        if self.path != ":memory:":
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(self.path, Path):
+            files.make_private(self.path)
         connection = sqlite3.connect(
             self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.durable.taskhub.sqlite import files
 
 
 class WorkerLock:
@@ -21,10 +22,9 @@ class WorkerLock:
         """Waits up to `patience` seconds for another worker to go. Raises `TaskHubUnavailable`."""
         connection: sqlite3.Connection | None = None
         try:
-            self._hub_path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                f"{self._hub_path}-worker", timeout=patience, isolation_level=None, check_same_thread=False
-            )
+            lock = files.worker_lock(self._hub_path)
+            files.make_private(lock)
+            connection = sqlite3.connect(lock, timeout=patience, isolation_level=None, check_same_thread=False)
             connection.execute("BEGIN EXCLUSIVE")
         except (sqlite3.Error, OSError) as error:
             if connection is not None:
