@@ -1,7 +1,9 @@
 """Durable functions as invocations: what the 1.x codec asks of the worker pool and the invoker."""
 
+import copy
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -13,6 +15,7 @@ from durable_host.invocation.datum import Datum, string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.workers import Workers
 
 _KINDS = {
     "orchestrationtrigger": "orchestration",
@@ -93,11 +96,22 @@ class DurableCalls:
         self._invoker = invoker
         self._functions = {function.name: function for function in functions}
         self._timeout = orchestrator_timeout
+        self._workers: Workers | None = None
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator["DurableCalls"]:
+        """The same calls in a worker process of their own. Raises WorkerLost."""
+        async with self._pool.alone() as workers:
+            other = copy.copy(self)
+            other._workers = workers
+            yield other
 
     async def orchestrate(
         self, function: str, payload: dict[str, object], *, key: str, instance_id: str | None
     ) -> dict[str, object]:
-        return await self._pool.orchestrate(function, payload, key=key, instance_id=instance_id, timeout=self._timeout)
+        return await self._pool.orchestrate(
+            function, payload, key=key, instance_id=instance_id, timeout=self._timeout, workers=self._workers
+        )
 
     def forget_session(self, key: str) -> None:
         self._pool.forget_session(key)
@@ -132,6 +146,7 @@ class DurableCalls:
             reason=reason,
             trace_parent=trace.trace_parent if trace is not None else None,
             trace_state=trace.trace_state if trace is not None else None,
+            workers=self._workers,
         )
 
 

@@ -1,6 +1,7 @@
 """The app's durable functions behind a fixed front: a reload puts the new code in, the runtime goes on."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from durable_host.durable.sdk.port import (
@@ -39,6 +40,9 @@ class ReplaceableUserCode:
 
     def entity_names(self) -> Sequence[str]:
         return self.code.entity_names()
+
+    def alone(self) -> AbstractAsyncContextManager[UserCode]:
+        return self.code.alone()
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
         return await self.code.run_orchestrator(turn)

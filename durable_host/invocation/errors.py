@@ -21,7 +21,11 @@ class FunctionFailed(Exception):
 
 
 class FunctionTimedOut(FunctionFailed):
-    """The invocation ran longer than `functionTimeout` of host.json."""
+    """The invocation ran longer than `functionTimeout` of host.json. `was_alone`: nothing else ran in its worker."""
+
+    def __init__(self, type: str, message: str, stack: str = "", *, was_alone: bool = False) -> None:
+        super().__init__(type, message, stack)
+        self.was_alone = was_alone
 
 
 class AppError(HostError):
@@ -62,6 +66,23 @@ class DebuggerUnusable(AppError):
 
 
 class WorkerLost(HostError):
-    """The worker process ended while it ran the call, or none could be had. The host starts a new one by itself."""
+    """The worker process ended while it ran the call, or none could be had. The host starts a new one by itself.
+
+    `ending` tells how the process died, when that may be this call's doing; it certainly is when the call `was_alone`
+    in it.
+    """
 
     code = "DH4010"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause: str | None = None,
+        remedy: str | None = None,
+        ending: str | None = None,
+        was_alone: bool = False,
+    ) -> None:
+        super().__init__(message, cause=cause, remedy=remedy)
+        self.ending = ending
+        self.was_alone = was_alone

@@ -10,9 +10,12 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, TypeVar
 
+import msgspec
+
+from durable_host.errors import HostError
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
@@ -21,6 +24,7 @@ from durable_host.invocation.worker_process import WorkerProcess
 from durable_host.invocation.workers import Workers
 
 LOG = logging.getLogger("Host.Worker")
+T = TypeVar("T")
 WAIT_FOR_WORKER = 30.0
 TIMEOUT_GRACE = 2.0
 
@@ -35,6 +39,7 @@ class WorkerPool:
         self._options = options
         self._retiring: list[Workers] = []
         self._candidate: Workers | None = None
+        self._lone: list[Workers] = []
         self._changed = asyncio.Event()
         self._background: set[asyncio.Task[Any]] = set()
         self._is_stopped = False
@@ -101,7 +106,30 @@ class WorkerPool:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         candidates = [self._candidate] if self._candidate is not None else []
-        await asyncio.gather(*(workers.stop(grace) for workers in (self.current, *self._retiring, *candidates)))
+        everybody = (self.current, *self._retiring, *self._lone, *candidates)
+        await asyncio.gather(*(workers.stop(grace) for workers in everybody))
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncGenerator[Workers]:
+        """A worker process of their own for calls that may end it. Raises WorkerLost when there is none to be had."""
+        options = msgspec.structs.replace(self._options, process_count=1, debugger=None)
+        workers = Workers(options, lambda: None)
+        self._lone.append(workers)
+        try:
+            try:
+                if self._is_stopped:
+                    raise WorkerLost("The host is stopping.")
+                index = await workers.start()
+            except WorkerLost:
+                raise
+            except HostError as error:
+                raise WorkerLost(error.message, cause=error.cause, remedy=error.remedy) from error
+            if index.failure is not None:
+                raise WorkerLost(f"A worker process has not loaded the app: {index.failure}")
+            yield workers
+        finally:
+            await workers.stop(0)
+            self._lone.remove(workers)
 
     def kill(self) -> None:
         """End all processes, and what user code has started in them, at once."""
@@ -119,12 +147,18 @@ class WorkerPool:
 
     @property
     def all_pids(self) -> tuple[int, ...]:
-        """Those too that finish their last calls."""
-        return tuple(pid for workers in (self.current, *self._retiring) for pid in workers.pids())
+        """Those too that finish their last calls, or have one call to themselves."""
+        return tuple(pid for workers in (self.current, *self._retiring, *self._lone) for pid in workers.pids())
+
+    @property
+    def is_busy(self) -> bool:
+        """True while a call runs, or waits for a worker of its own."""
+        return bool(self._lone) or self.running_calls > 0
 
     @property
     def running_calls(self) -> int:
-        return sum(process.running_calls for process in self.current.processes())
+        processes = [process for workers in (self.current, *self._lone) for process in workers.processes()]
+        return sum(process.running_calls for process in processes)
 
     async def invoke(
         self, request: InvocationRequest, *, timeout: float | None = None, workers: Workers | None = None
@@ -149,20 +183,22 @@ class WorkerPool:
         instance_id: str | None = None,
         invocation_id: str | None = None,
         timeout: float | None = None,
+        workers: Workers | None = None,
     ) -> dict[str, Any]:
         """Run one turn of an orchestration session. `payload` and answer are `worker.orchestrations`'; the session's
-        key is `key`, else `payload["key"]`.
+        key is `key`, else `payload["key"]`. `workers` as for `invoke`.
 
-        Raises FunctionFailed, FunctionTimedOut, WorkerLost.
+        Raises FunctionFailed, FunctionTimedOut, WorkerLost; also the last when no code ran before `timeout`.
         """
-        process = await self._pick(key or str(payload.get("key", "")))
+        key = key or str(payload.get("key", ""))
+        process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
         call_id = invocation_id or str(uuid.uuid4())
         header = {"k": "orchestrate", "i": call_id, "f": function, "p": payload}
         running = process.request(header, None, instance_id)
         if timeout is None:
             reply, _ = await running
         else:
-            reply, _ = await self._in_time(running, timeout, process, function, call_id)
+            reply, _ = await self._in_time(running, timeout, process, function, call_id, must_have_begun=True)
         return reply["p"]
 
     def forget_session(self, key: str) -> None:
@@ -213,6 +249,8 @@ class WorkerPool:
         process: WorkerProcess,
         function: str,
         invocation_id: str,
+        *,
+        must_have_begun: bool = False,
     ) -> tuple[dict[str, Any], bytes]:
         try:
             async with asyncio.timeout(timeout):
@@ -225,29 +263,40 @@ class WorkerPool:
                 function,
                 invocation_id,
             )
+            was_alone = process.running_calls == 1
             process.overdue_calls += 1
-            self._spawn(self._abandon(process, invocation_id))
+            abandoning = self._spawn(self._abandon(process, invocation_id))
+            if must_have_begun:
+                await asyncio.wait((abandoning,))
+                if abandoning.cancelled() or abandoning.exception() is not None or not abandoning.result():
+                    raise WorkerLost("The call waited too long for a free thread of the worker.") from None
             raise FunctionTimedOut(
-                "FunctionTimeoutException", f"Timeout value of {span} was exceeded by function: Functions.{function}"
+                "FunctionTimeoutException",
+                f"Timeout value of {span} was exceeded by function: Functions.{function}",
+                was_alone=was_alone,
             ) from None
 
-    async def _abandon(self, process: WorkerProcess, invocation_id: str) -> None:
-        """Cancel a call that took too long; a call that cannot be cancelled costs its process."""
+    async def _abandon(self, process: WorkerProcess, invocation_id: str) -> bool:
+        """Cancel a call that took too long; a call that cannot be cancelled costs its process. False when no code of
+        it ever ran.
+        """
         process.send({"k": "cancel", "i": invocation_id})
         if await process.wait_ended(invocation_id, TIMEOUT_GRACE):
             process.overdue_calls -= 1
             self._changed.set()
-            return
+            return not process.take_unbegun(invocation_id)
         LOG.error(
             "A function timeout has occurred. Restarting worker process executing invocationId '%s'.", invocation_id
         )
         process.give_up()
         await asyncio.shield(process.exited)
+        return True
 
-    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._background.discard(task)

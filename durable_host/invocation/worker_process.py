@@ -51,6 +51,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self.is_given_up = False
+        self._is_ended_by_host = False
+        self._unbegun: set[str] = set()
         self.overdue_calls = 0
         """Calls that took too long and may cost the process; it takes no others meanwhile."""
         self.indexed: asyncio.Future[dict[str, Any]] = self._loop.create_future()
@@ -134,7 +136,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         A caller that is cancelled leaves the call running in the worker.
         """
         if self.exited.done():
-            raise self.lost()
+            raise WorkerLost("The worker process ended before it ran the function.")
         invocation_id: str = header["i"]
         answer = self._pending[invocation_id] = self._loop.create_future()
         self._idle.clear()
@@ -162,12 +164,19 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 await ended.wait()
         return ended.is_set()
 
+    def take_unbegun(self, invocation_id: str) -> bool:
+        """Whether a call that `wait_ended` has waited for was cancelled before any of its code ran."""
+        was_unbegun = invocation_id in self._unbegun
+        self._unbegun.discard(invocation_id)
+        return was_unbegun
+
     async def wait_idle(self) -> None:
         """Until no call is running, or the process has ended."""
         await self._idle.wait()
 
     async def stop(self, grace: float) -> None:
         """Ask the process to finish its calls and to end; kill it when it has not after `grace` and a little more."""
+        self._is_ended_by_host = True
         if not self.exited.done():
             self.send({"k": "stop", "grace": grace})
             with contextlib.suppress(TimeoutError):
@@ -194,20 +203,20 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     async def destroy(self) -> None:
         """Kill the process and wait until nothing of it is left."""
+        self._is_ended_by_host = True
         self.kill()
         await asyncio.shield(self.exited)
 
-    def lost(self) -> WorkerLost:
-        """The error of a call whose process has ended."""
+    def _lost(self, code: int, *, was_alone: bool) -> WorkerLost:
+        """The error of a call that was in the process when it ended."""
         if self.is_given_up:
             return WorkerLost("The worker process was ended, because another function in it did not end in time.")
-        code = self.exited.result() if self.exited.done() else None
-        lines = "\n".join(self.last_stderr)
+        ending, lines = describe_exit(code), "\n".join(self.last_stderr)
         return WorkerLost(
-            "The worker process ended while it ran the function"
-            if code is None
-            else f"The worker process ended with {describe_exit(code)} while it ran the function.",
+            f"The worker process ended with {ending} while it ran the function.",
             cause=f"Its last lines on stderr:\n{lines}" if lines else None,
+            ending=None if self._is_ended_by_host else ending,
+            was_alone=was_alone,
         )
 
     # asyncio.SubprocessProtocol
@@ -253,6 +262,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             answer = self._pending.pop(header["i"], None)
             if (watched := self._watched.pop(header["i"], None)) is not None:
                 watched.set()
+                if header.get("unbegun"):
+                    self._unbegun.add(header["i"])
             if not self._pending:
                 self._idle.set()
             if answer is not None and not answer.done():
@@ -277,13 +288,15 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         if self._stderr:
             self._end_stderr_line()
         code = self._transport.get_returncode()
-        self.exited.set_result(-1 if code is None else code)
+        code = -1 if code is None else code
+        self.exited.set_result(code)
         self._transport.close()
         if not self.indexed.done():
             self.indexed.cancel()
+        was_alone = len(self._pending) == 1
         for answer in self._pending.values():
             if not answer.done():
-                answer.set_exception(self.lost())
+                answer.set_exception(self._lost(code, was_alone=was_alone))
         self._pending.clear()
         for watched in self._watched.values():
             watched.set()

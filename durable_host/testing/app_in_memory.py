@@ -55,7 +55,7 @@ class AppInMemory:
 
     def __init__(self, config: HostConfig, python: Path | None, start: datetime) -> None:
         self._pool = WorkerPool(worker_options(config, StartOptions(python=python)))
-        self.clock = WorkerClock(start, lambda: self._pool.running_calls > 0 or self._invoker.running > 0)
+        self.clock = WorkerClock(start, lambda: self._pool.is_busy or self._invoker.running > 0)
         self._config = config
         self._accounts = Accounts(config.settings)
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)

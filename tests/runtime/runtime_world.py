@@ -41,7 +41,17 @@ class App:
         self.overlaps = 0
         self.before_episode: Callable[[str], Any] | None = None
         self.before_activity: Callable[[str, str], Any] | None = None
+        self.before_entity: Callable[[str], Any] | None = None
+        self.alone_now = 0
         self.sessions = OrchestrationSessions()
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator["App"]:
+        self.alone_now += 1
+        try:
+            yield self
+        finally:
+            self.alone_now -= 1
 
     def orchestrator(self, function: Callable[..., Any]) -> Callable[..., Any]:
         self.orchestrators[function.__name__] = df.Orchestrator.create(function)
@@ -94,6 +104,9 @@ class App:
             raise FunctionFailed(type(error).__name__, str(error), "Traceback") from error
 
     async def run_entity(self, function: str, trigger: str, *, instance_id: str, trace: Any = None) -> str | None:
+        if self.before_entity is not None:
+            await self.before_entity(instance_id)
+
         class Context:
             body = trigger
 

@@ -5,6 +5,7 @@ Source: spec/task-hub-storage.md, sections 5.2 and 8.7; spec/durable-protocol.md
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 
 from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostics as codes
@@ -13,13 +14,14 @@ from durable_host.durable.engine.decisions import HTTP_ACTIVITY
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.inputs import activity_trigger_text
 from durable_host.durable.engine.missing import reason_not_served
-from durable_host.durable.model.events import TaskScheduled
+from durable_host.durable.model.events import TaskScheduled, TraceContext
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.http_activity import HttpActivity
+from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.storage_faults import StorageFaults
-from durable_host.durable.sdk.port import UserCode, WorkItemAborted
+from durable_host.durable.sdk.port import ActivityOutcome, UserCode, WorkItemAborted
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubUnavailable
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -37,6 +39,7 @@ class ActivityRunner:
         clock: Clock,
         diagnostics: Diagnostics,
         faults: StorageFaults,
+        lost: LostWork,
         *,
         slots: int,
     ) -> None:
@@ -45,6 +48,7 @@ class ActivityRunner:
         self._clock = clock
         self._diagnostics = diagnostics
         self._faults = faults
+        self._lost = lost
         self._http = HttpActivity()
         self._free = asyncio.Semaphore(slots)
         self._running = 0
@@ -89,7 +93,7 @@ class ActivityRunner:
 
     async def _run(self, request: ReceivedMessage) -> None:
         try:
-            result = await self._result_of(request.message)
+            result = await self._result_of(request)
             await self._complete(request, result)
         except WorkItemAborted as aborted:
             _log.info("An activity of '%s' runs again: %s", request.message.target.instance_id, aborted)
@@ -108,8 +112,9 @@ class ActivityRunner:
             if not self._running:
                 self._quiet.set()
 
-    async def _result_of(self, message: TaskMessage) -> TaskMessage:
+    async def _result_of(self, request: ReceivedMessage) -> TaskMessage:
         """The one place where activity code runs."""
+        message = request.message
         scheduled = message.event
         assert isinstance(scheduled, TaskScheduled)
         name, instance_id = scheduled.name, message.target.instance_id
@@ -135,12 +140,22 @@ class ActivityRunner:
         else:
             text = activity_trigger_text(scheduled.input)
             with tracing.activity(message, scheduled) as traced:
-                outcome = traced.activity(
-                    await self._code.run_activity(
-                        name, text, instance_id=instance_id, task_id=scheduled.event_id, trace=traced.context
-                    )
-                )
+                outcome = traced.activity(await self._outcome(request, scheduled, text, traced.context))
         return activity_result(message, outcome, now=self._clock.now())
+
+    async def _outcome(
+        self, request: ReceivedMessage, scheduled: TaskScheduled, text: str, trace: TraceContext | None
+    ) -> ActivityOutcome:
+        target, task_id = request.message.target, scheduled.event_id
+        item = WorkItemId("activity", scheduled.name, target.instance_id, target.execution_id, task_id)
+
+        def run(code: UserCode) -> Awaitable[ActivityOutcome]:
+            return code.run_activity(scheduled.name, text, instance_id=target.instance_id, task_id=task_id, trace=trace)
+
+        try:
+            return await self._lost.run(item, run, deliveries=request.dequeue_count)
+        except WorkItemGivenUp as given_up:
+            return ActivityOutcome(error=given_up.text, details=given_up.details)
 
     async def _complete(self, request: ReceivedMessage, result: TaskMessage) -> None:
         """Send the result, for as long as it takes: the activity has run and should not run again."""

@@ -10,11 +10,12 @@ from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, start_batch
-from durable_host.durable.engine.entity_failures import unknown_entity
+from durable_host.durable.engine.entity_failures import invocation_failed, unknown_entity
 from durable_host.durable.engine.missing import reason_not_served
 from durable_host.durable.model.events import EventRaised
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import Diagnostics
+from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.session import Session
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, UserCode
@@ -34,6 +35,7 @@ class EntityRunner:
         clock: Clock,
         sessions: SessionCache,
         diagnostics: Diagnostics,
+        lost: LostWork,
     ) -> None:
         self._hub = hub
         self._code = code
@@ -41,6 +43,7 @@ class EntityRunner:
         self._clock = clock
         self._sessions = sessions
         self._diagnostics = diagnostics
+        self._lost = lost
 
     async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
         """Deal with every message of the batch; consumed ones are taken out of it as they are committed."""
@@ -114,7 +117,12 @@ class EntityRunner:
             )
             return unknown_entity(batch, self._code.entity_names())
         with tracing.entity(instance_id, batch) as traced:
-            return traced.entity(await self._code.run_entity(batch, trace=traced.context))
+            item = WorkItemId("entity", batch.name, instance_id)
+            try:
+                answer = await self._lost.run(item, lambda code: code.run_entity(batch, trace=traced.context))
+            except WorkItemGivenUp as given_up:
+                answer = invocation_failed(batch, given_up.text)
+            return traced.entity(answer)
 
 
 def _new_id() -> str:

@@ -27,6 +27,7 @@ from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.intake import Intake
+from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
 from durable_host.durable.runtime.row_repair import repaired_row, terminated_row
 from durable_host.durable.runtime.session import Session, follow_timers, open_timers
@@ -48,6 +49,7 @@ class OrchestrationRunner:
         clock: Clock,
         sessions: SessionCache,
         diagnostics: Diagnostics,
+        lost: LostWork,
     ) -> None:
         self._hub = hub
         self._code = code
@@ -55,6 +57,7 @@ class OrchestrationRunner:
         self._clock = clock
         self._sessions = sessions
         self._diagnostics = diagnostics
+        self._lost = lost
         self._intake = Intake(hub, code, clock)
         self._told = OrchestrationLog(code)
 
@@ -132,7 +135,13 @@ class OrchestrationRunner:
                 )
             )
             return OrchestratorAnswer(steps=(), is_plain_failure=True, error=text)
-        return await self._code.run_orchestrator(turn)
+        item = WorkItemId("orchestrator", turn.name, turn.instance_id, turn.execution_id)
+        try:
+            return await self._lost.run(item, lambda code: code.run_orchestrator(turn))
+        except WorkItemGivenUp as given_up:
+            return OrchestratorAnswer(
+                steps=(), is_plain_failure=True, error=given_up.text, error_details=given_up.details
+            )
 
     async def _commit(
         self,

@@ -16,6 +16,7 @@ from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.dispatcher import Dispatcher
 from durable_host.durable.runtime.entities import EntityRunner
 from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.lost_work import LostWork
 from durable_host.durable.runtime.orchestrations import OrchestrationRunner
 from durable_host.durable.runtime.recovery import Recovery
 from durable_host.durable.runtime.sessions import DEFAULT_CAPACITY, SessionCache
@@ -52,10 +53,11 @@ class DurableRuntime:
         self._hub = hub
         self._faults = StorageFaults(clock, hub.name)
         self._sessions = SessionCache(hub, user_code, self.live, session_capacity)
+        lost = LostWork(user_code, clock, self.diagnostics)
         orchestrations = OrchestrationRunner(
-            hub, user_code, engine_options(options, activity_window), clock, self._sessions, self.diagnostics
+            hub, user_code, engine_options(options, activity_window), clock, self._sessions, self.diagnostics, lost
         )
-        entities = EntityRunner(hub, user_code, entity_options(options), clock, self._sessions, self.diagnostics)
+        entities = EntityRunner(hub, user_code, entity_options(options), clock, self._sessions, self.diagnostics, lost)
 
         def guarded(run: OrchestrationRunner | EntityRunner) -> GuardedWorkItem:
             return GuardedWorkItem(run.run, hub, clock, self._sessions, self.diagnostics, self._faults)
@@ -66,7 +68,7 @@ class DurableRuntime:
         slots = options.max_concurrent_entity_functions
         self._entities = Dispatcher("entity", slots, guarded(entities), release, clock)
         self._activities = ActivityRunner(
-            hub, user_code, clock, self.diagnostics, self._faults, slots=options.max_concurrent_activity_functions
+            hub, user_code, clock, self.diagnostics, self._faults, lost, slots=options.max_concurrent_activity_functions
         )
         self._watchdog = Watchdog(self._sessions.all, clock, self.diagnostics)
         self._recovery = Recovery(hub, self._faults)

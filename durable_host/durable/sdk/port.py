@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 import msgspec
@@ -132,10 +133,26 @@ class ActivityOutcome(msgspec.Struct, frozen=True):
     details: str | None = None
 
 
-class WorkItemAborted(Exception):
-    """The code could not run to an end for a reason of the host (worker lost, host stopping, function timeout of an
-    orchestrator): the work item is given back and run again later.
+class LostRun(msgspec.Struct, frozen=True):
+    """A run that the code may itself have brought to nothing.
+
+    `what` tells what happened (`the worker process died with signal 6 (SIGABRT)`), `details` the last words of the
+    worker. `is_certain`: no other code ran in the worker.
     """
+
+    what: str
+    is_certain: bool
+    details: str | None = None
+
+
+class WorkItemAborted(Exception):
+    """The code could not run to an end (worker lost, host stopping, function timeout of an orchestrator): the work item
+    is given back and run again later. `lost` tells of a run that may be the code's own fault.
+    """
+
+    def __init__(self, text: str, lost: LostRun | None = None) -> None:
+        super().__init__(text)
+        self.lost = lost
 
 
 class UserCode(Protocol):
@@ -156,6 +173,10 @@ class UserCode(Protocol):
     def activity_names(self) -> Sequence[str]: ...
 
     def entity_names(self) -> Sequence[str]: ...
+
+    def alone(self) -> "AbstractAsyncContextManager[UserCode]":
+        """The same code in a worker where nothing else runs. Raises `WorkItemAborted` when there is none to be had."""
+        ...
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
         """Raises `WorkItemAborted`."""

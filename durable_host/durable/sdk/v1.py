@@ -1,7 +1,9 @@
 """The app's durable functions under the 1.x SDK: implements `UserCode` over calls into the worker."""
 
+import copy
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -13,6 +15,7 @@ from durable_host.durable.sdk.port import (
     ActivityOutcome,
     EntityAnswer,
     EntityBatch,
+    LostRun,
     OrchestratorAnswer,
     OrchestratorTurn,
     WorkItemAborted,
@@ -40,6 +43,10 @@ class Calls(Protocol):
 
     def forget_session(self, key: str) -> None:
         """Drop a live session in the worker."""
+        ...
+
+    def alone(self) -> "AbstractAsyncContextManager[Calls]":
+        """The same calls, made in a worker where nothing else runs. Raises WorkerLost when there is none to be had."""
         ...
 
     async def run_activity(
@@ -123,6 +130,18 @@ class V1UserCode:
     def entity_names(self) -> Sequence[str]:
         return self._entities.names()
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator["V1UserCode"]:
+        """The same code in a worker where nothing else runs. Raises WorkItemAborted."""
+        async with AsyncExitStack() as stack:
+            other = copy.copy(self)
+            other._seen = OrderedDict()
+            try:
+                other._calls = await stack.enter_async_context(self._calls.alone())
+            except WorkerLost as lost:
+                raise _aborted(lost) from lost
+            yield other
+
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
         """Raises WorkItemAborted."""
         function = self._orchestrators.find(turn.name)
@@ -139,7 +158,7 @@ class V1UserCode:
                 payload = payload_text(turn, async_request_sleep_ms=self._sleep_ms)
                 told = await self._orchestrate(function, key, turn, {"payload": payload})
         except (FunctionTimedOut, WorkerLost) as lost:
-            raise WorkItemAborted(str(lost)) from lost
+            raise _aborted(lost) from lost
         except FunctionFailed as failed:
             return plain_failure(f"{failed.type}: {failed.message}", failed.stack, failed.failure)
         answer = decode_answer(told)
@@ -166,7 +185,7 @@ class V1UserCode:
                 function, "null" if input is None else input, instance_id=instance_id, task_id=task_id, trace=trace
             )
         except WorkerLost as lost:
-            raise WorkItemAborted(str(lost)) from lost
+            raise _aborted(lost) from lost
         except FunctionFailed as failed:
             return ActivityOutcome(error=f"{failed.type}: {failed.message}", details=failed.stack or None)
         return ActivityOutcome(result=stored_result(returned))
@@ -182,7 +201,7 @@ class V1UserCode:
                 returned = await self._calls.run_entity(function, payload, instance_id=instance_id, trace=trace)
                 return decode_entity_answer(returned or "", len(batch.operations))
             except WorkerLost as lost:
-                raise WorkItemAborted(str(lost)) from lost
+                raise _aborted(lost) from lost
             except FunctionTimedOut as late:
                 return timed_out(batch, late.message)
             except FunctionFailed as failed:
@@ -201,6 +220,16 @@ class V1UserCode:
         self._seen[key] = (token, seen)
         while len(self._seen) > SESSION_LIMIT:
             self._seen.popitem(last=False)
+
+
+def _aborted(lost: WorkerLost | FunctionTimedOut) -> WorkItemAborted:
+    if isinstance(lost, FunctionTimedOut):
+        return WorkItemAborted(str(lost), LostRun("the function timeout was exceeded", lost.was_alone, lost.message))
+    if lost.ending is None:
+        return WorkItemAborted(str(lost))
+    return WorkItemAborted(
+        str(lost), LostRun(f"the worker process died with {lost.ending}", lost.was_alone, lost.cause)
+    )
 
 
 def session_key(instance_id: str, execution_id: str) -> str:

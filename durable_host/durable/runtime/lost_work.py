@@ -1,0 +1,116 @@
+"""Work that ends its worker again and again: counted here, and given up after a few tries.
+
+A worker that dies takes all calls with it, and only one of them may be the reason. So a run counts for certain against
+its work item only when nothing else ran in that worker; other lost runs make it a suspect. A suspect has its last try
+alone, in a worker process of its own, one suspect at a time. What finishes is forgotten.
+"""
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Literal, TypeVar
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.runtime.diagnostics import GIVEN_UP, Diagnostics
+from durable_host.durable.sdk.port import LostRun, UserCode, WorkItemAborted
+
+T = TypeVar("T")
+
+MOST_TRIES = 3
+_REMEMBERED = 10_000
+
+
+class WorkItemId(msgspec.Struct, frozen=True):
+    """What is tried: an episode of an orchestration, a batch of an entity, or an activity (with its `task_id`)."""
+
+    kind: Literal["orchestrator", "entity", "activity"]
+    name: str
+    instance_id: str
+    execution_id: str | None = None
+    task_id: int | None = None
+
+
+class WorkItemGivenUp(Exception):
+    """The work item fails now. `text` says what happened and how often, `details` are the worker's last words."""
+
+    def __init__(self, text: str, details: str | None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.details = details
+
+
+class LostWork:
+    """Runs user code for the runners of all kinds; owner of the counts, which begin at zero with the process."""
+
+    def __init__(self, code: UserCode, clock: Clock, diagnostics: Diagnostics) -> None:
+        self._code = code
+        self._clock = clock
+        self._diagnostics = diagnostics
+        self._lost: OrderedDict[WorkItemId, list[LostRun]] = OrderedDict()
+        self._one_suspect = asyncio.Lock()
+
+    async def run(self, item: WorkItemId, run: Callable[[UserCode], Awaitable[T]], *, deliveries: int = 1) -> T:
+        """The result of `run`. `deliveries`: how often the hub has handed out the work item; what happened before this
+        process knew of it counts as one try.
+
+        Raises WorkItemAborted when it is to be tried again, WorkItemGivenUp when it is not.
+        """
+        try:
+            result = await self._run(item, run)
+        except WorkItemAborted as aborted:
+            if aborted.lost is not None:
+                self._count(item, aborted.lost, deliveries)
+            raise
+        self._lost.pop(item, None)
+        return result
+
+    async def _run(self, item: WorkItemId, run: Callable[[UserCode], Awaitable[T]]) -> T:
+        if not self._is_suspect(item):
+            return await run(self._code)
+        async with self._one_suspect:
+            if self._is_suspect(item):
+                async with self._code.alone() as code:
+                    return await run(code)
+        return await run(self._code)
+
+    def _is_suspect(self, item: WorkItemId) -> bool:
+        return len(self._lost.get(item, ())) >= MOST_TRIES - 1
+
+    def _count(self, item: WorkItemId, lost: LostRun, deliveries: int) -> None:
+        """Raises WorkItemGivenUp."""
+        runs = self._lost.pop(item, None)
+        if runs is None:
+            runs = [_BEFORE] if deliveries > 1 else []
+        runs.append(lost)
+        if len(runs) < MOST_TRIES or not lost.is_certain:
+            self._lost[item] = runs[: MOST_TRIES - 1]
+            while len(self._lost) > _REMEMBERED:
+                self._lost.popitem(last=False)
+            return
+        # The one that ended those workers is found: whoever was in them as well is no longer a suspect.
+        for other in [other for other, known in self._lost.items() if not any(one.is_certain for one in known)]:
+            del self._lost[other]
+        text = _told(item.kind, runs)
+        self._diagnostics.report(
+            Diagnostic(
+                code=GIVEN_UP,
+                instance_id=item.instance_id,
+                severity="error",
+                text=f"'{item.name}' fails. {text}",
+                timestamp=self._clock.now(),
+                function=item.name,
+            )
+        )
+        raise WorkItemGivenUp(f"WorkerLost: {text}", lost.details)
+
+
+_BEFORE = LostRun("an earlier run was interrupted", is_certain=False)
+
+
+def _told(kind: str, runs: list[LostRun]) -> str:
+    counts = Counter(run.what for run in runs)
+    happened = ", ".join(f"{what} ({count} time{'' if count == 1 else 's'})" for what, count in counts.items())
+    return f"The {kind} was tried {len(runs)} times and never finished: {happened}."
