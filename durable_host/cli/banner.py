@@ -83,6 +83,8 @@ def facts(summary: StartSummary, coloured: bool = False) -> str:
         flight = summary.instances_in_flight
         note = "" if flight is None else f", {flight} instance{'' if flight == 1 else 's'} in flight"
         entries.append(("Task hub", summary.task_hub + note))
+    if summary.mcp_url:
+        entries.append(("MCP", summary.mcp_url))
     if summary.dashboard_url:
         entries.append(("Dashboard", summary.dashboard_url))
     return "".join(_fact(label, text, coloured) for label, text in entries) + address(summary, coloured)

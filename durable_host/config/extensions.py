@@ -1,4 +1,4 @@
-"""Settings of `extensions.http`, `extensions.queues` and `extensions.blobs` in host.json.
+"""Settings of `extensions.http`, `extensions.queues`, `extensions.blobs` and `extensions.mcp` in host.json.
 
 Source: spec/functions-host.md, sections 1.6 and 3.8.
 """
@@ -39,6 +39,18 @@ class QueueOptions(msgspec.Struct, frozen=True, kw_only=True):
 class BlobOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_degree_of_parallelism: int = 8
     poison_blob_threshold: int = 5
+
+
+class McpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the app shows itself to MCP clients."""
+
+    instructions: str = ""
+    server_name: str = "Azure Functions MCP server"
+    server_version: str = "1.0.0"
+    uses_absolute_endpoint: bool = False
+    """The message address of the SSE transport is a whole URL."""
+    is_anonymous: bool = False
+    """Callers need no key, even with --enable-auth."""
 
 
 def read_http(section: Section) -> HttpOptions:
@@ -95,4 +107,20 @@ def read_blobs(section: Section) -> BlobOptions:
         poison_blob_threshold=section.integer("poisonBlobThreshold", 5, minimum=1),
     )
     section.close()
+    return options
+
+
+def read_mcp(section: Section) -> McpOptions:
+    messages, system = section.section("messageOptions"), section.section("system")
+    level = system.choice("webhookAuthorizationLevel", ("System", "Anonymous"), "System")
+    options = McpOptions(
+        instructions=section.text("instructions", ""),
+        server_name=section.text("serverName", McpOptions().server_name),
+        server_version=section.text("serverVersion", McpOptions().server_version),
+        uses_absolute_endpoint=messages.boolean("useAbsoluteUriForEndpoint", False),
+        is_anonymous=level == "Anonymous",
+    )
+    notes.add(section, "extensions.mcp")
+    for part in (messages, system, section):
+        part.close()
     return options

@@ -10,7 +10,7 @@ import msgspec
 
 from durable_host.config import durable_reader, extensions, log_levels, notes, retry, suggestion
 from durable_host.config.durable import DurableOptions
-from durable_host.config.extensions import BlobOptions, HttpOptions, QueueOptions
+from durable_host.config.extensions import BlobOptions, HttpOptions, McpOptions, QueueOptions
 from durable_host.config.hub_place import HubPlace
 from durable_host.config.log_levels import LogLevels
 from durable_host.config.retry import RetryOptions
@@ -31,6 +31,7 @@ class HostJson(msgspec.Struct, frozen=True, kw_only=True):
     http: HttpOptions
     queues: QueueOptions
     blobs: BlobOptions
+    mcp: McpOptions = McpOptions()
     durable: DurableOptions
     logging: LogLevels
     retry: RetryOptions | None = None
@@ -62,6 +63,7 @@ def read(
         http=extensions.read_http(sections.section("http")),
         queues=extensions.read_queues(sections.section("queues")),
         blobs=extensions.read_blobs(sections.section("blobs")),
+        mcp=extensions.read_mcp(sections.section("mcp")),
         durable=durable_reader.read(sections.section("durableTask"), lookup, hub_place),
         logging=_logging(top.section("logging"), user_log_level),
         retry=retry.read(top.section("retry")) if "retry" in top else None,

@@ -52,6 +52,9 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
         "dynamicThrottlesEnabled": "requests are limited by maxConcurrentRequests and maxOutstandingRequests only.",
         "enableChunkedRequestBinding": "chunked bodies are always read.",
     },
+    "extensions.mcp": {
+        "encryptClientState": "the IDs of sessions are random and tell nothing.",
+    },
     "extensions.http.hsts": {
         "excludedHosts": "the header goes to callers of all hosts.",
     },

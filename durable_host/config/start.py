@@ -42,6 +42,8 @@ class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
     task_hub: str | None = None
     instances_in_flight: int | None = None
     dashboard_url: str | None = None
+    mcp_url: str | None = None
+    """Where MCP clients connect; None without MCP functions."""
     python_version: str | None = None
     python_path: str | None = None
     sdk_versions: tuple[tuple[str, str], ...] = ()

@@ -26,6 +26,7 @@ from durable_host.invocation.invoker import Invoker, Pipeline
 from durable_host.invocation.metadata import IndexResult
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
 from durable_host.triggers.http.trigger import HttpTrigger
+from durable_host.triggers.mcp.catalog import McpCatalog, mcp_catalog
 from durable_host.web.manual import Start
 
 _log = logging.getLogger("Host.Startup")
@@ -44,6 +45,9 @@ class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: Pipeline
     http: HttpTrigger
     absent_http: AbsentRoutes
+    mcp: McpCatalog
+    explains_errors: bool
+    """To HTTP and MCP clients."""
     triggers: AppTriggers
     starts: Mapping[str, Start]
 
@@ -77,7 +81,8 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         explain=explain,
         disabled=(function.name for function in functions.disabled),
     )
-    functions = functions.with_errors(http.routes.errors)
+    catalog, mistakes = mcp_catalog(functions.served)
+    functions = functions.with_errors({**http.routes.errors, **mistakes})
     return ServedApp(
         config=config,
         index=index,
@@ -91,6 +96,8 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         ),
         http=http,
         absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=explain),
+        mcp=catalog,
+        explains_errors=explain,
         triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals),
         starts=manual_starts(parts.invoker, SystemClock(), accounts, config.settings),
     )

@@ -16,7 +16,8 @@ from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.workers import Workers
-from durable_host.web.app import DURABLE_KEY, Front
+from durable_host.triggers.mcp.webhook import McpWebhook
+from durable_host.web.app import BLOBS_KEY, DURABLE_KEY, MCP_KEY, Front
 from durable_host.web.keys import KeyRing
 from durable_host.web.manual import ManualInvocation
 
@@ -41,6 +42,7 @@ class AppServer:
         self.durable = DurablePart(pool, self.invoker, self.base_url, self._put_up_front)
         self.listeners = Listeners()
         self.manual = ManualInvocation()
+        self.mcp = McpWebhook(self.invoker)
         self.takes_events = True
         self._app: ServedApp | None = None
         self._parts = AppParts(
@@ -74,6 +76,7 @@ class AppServer:
         self.invoker.adopt(app.pipeline)
         self.manual.adopt(app.starts)
         self.durable.adopt(app)
+        self.mcp.adopt(app.mcp, app.config.host.mcp, explain=app.explains_errors)
         self._app = app
         self._put_up_front()
 
@@ -85,17 +88,27 @@ class AppServer:
         key = await self.keys.system_key(DURABLE_KEY) if self.options.enable_auth else None
         await self.durable.serve(self.app, key)
 
+    async def make_keys(self) -> None:
+        """Have keys for the webhooks of the app, so that its callers can look them up. Raises KeysUnavailable."""
+        if not self.options.enable_auth:
+            return
+        if self.app.triggers.webhook is not None:
+            await self.keys.system_key(BLOBS_KEY)
+        if not self.app.mcp.is_empty:
+            await self.keys.system_key(MCP_KEY)
+
     def listen(self) -> None:
         """Have exactly the listeners of the app run; none while no events are taken."""
         self.listeners.replace(self.app.triggers.listeners if self.takes_events else ())
 
     def _put_up_front(self) -> None:
-        durable = self.durable.services
+        durable, app = self.durable.services, self.app
         self.front.adopt(
-            self.app.http,
+            app.http,
             durable.api if durable is not None else None,
-            self.app.triggers.webhook,
-            absent=self.app.absent_http,
+            app.triggers.webhook,
+            absent=app.absent_http,
+            mcp=None if app.mcp.is_empty else self.mcp,
         )
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:

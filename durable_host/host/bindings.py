@@ -5,6 +5,7 @@ from durable_host.bindings.blob_input import BlobInput
 from durable_host.bindings.blob_output import BlobOutput
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.durable_client import DurableClientInput
+from durable_host.bindings.mcp_tool_property import McpToolPropertyInput
 from durable_host.bindings.queue_output import QueueOutput
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.table_input import TableInput
@@ -31,6 +32,7 @@ def binding_registry(
             "orchestrationClient": client,
             "blob": BlobInput(accounts),
             "table": TableInput(accounts),
+            "mcpToolProperty": McpToolPropertyInput(),
         },
         outputs={
             "queue": QueueOutput(accounts, signals, queues.message_encoding),

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from durable_host.bindings.mcp_tool_property import TOOL_PROPERTY
 from durable_host.bindings.queue_text import InvalidQueueName, queue_name
 from durable_host.config import HostConfig
 from durable_host.config.connections import require, resolve
@@ -17,6 +18,7 @@ from durable_host.errors import HostError
 from durable_host.host.catalog import find_mistake, is_disabled
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 from durable_host.triggers.blob.target import blob_pattern
+from durable_host.triggers.mcp.catalog import LITERAL_TEXTS, MCP_TRIGGERS
 from durable_host.triggers.timer.trigger import schedule_of
 from durable_host.triggers.timer.zone import UTC_ZONE
 
@@ -24,7 +26,9 @@ DURABLE_TRIGGERS = frozenset({"orchestrationtrigger", "activitytrigger", "entity
 DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
 STORAGE_BINDINGS = {"queuetrigger": "queue", "blobtrigger": "blob", "queue": "queue", "blob": "blob", "table": "table"}
 """And the service of the account that each needs."""
-SERVED_TRIGGERS = DURABLE_TRIGGERS | {"httptrigger", "queuetrigger", "timertrigger", "blobtrigger", "warmuptrigger"}
+SERVED_TRIGGERS = (
+    DURABLE_TRIGGERS | MCP_TRIGGERS | {"httptrigger", "queuetrigger", "timertrigger", "blobtrigger", "warmuptrigger"}
+)
 
 
 class AbsentFunction(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,15 +186,22 @@ def _resolved(function: FunctionMetadata, settings: AppSettings) -> FunctionMeta
             for service in ("blob", "queue"):
                 require(resolve(settings, None), service)
         if not binding.is_trigger:
-            for value in binding.properties.values():
-                if isinstance(value, str):
+            literal = _literal(binding)
+            for name, value in binding.properties.items():
+                if isinstance(value, str) and name not in literal:
                     parse(value)
     return msgspec.structs.replace(function, bindings=bindings)
 
 
 def _with_settings(binding: Binding, settings: Mapping[str, str]) -> Binding:
+    literal = _literal(binding)
     properties: dict[str, Any] = {
-        name: resolve_percent(value, settings) if isinstance(value, str) else value
+        name: resolve_percent(value, settings) if isinstance(value, str) and name not in literal else value
         for name, value in binding.properties.items()
     }
     return msgspec.structs.replace(binding, properties=properties)
+
+
+def _literal(binding: Binding) -> frozenset[str]:
+    """Properties that are texts for people, whatever is in them."""
+    return LITERAL_TEXTS if binding.type.lower() in MCP_TRIGGERS | {TOOL_PROPERTY} else frozenset()

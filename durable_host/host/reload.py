@@ -103,6 +103,7 @@ class Reloader:
             return
         try:
             await server.serve_durable()
+            await server.make_keys()
         except HostError as error:
             _log.error("%s", _told(error))
         server.listen()

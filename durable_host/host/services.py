@@ -21,7 +21,7 @@ from durable_host.host.control import Control
 from durable_host.host.hub import uses_sqlite
 from durable_host.host.keys import key_ring
 from durable_host.host.reload import Reloader
-from durable_host.host.summary import described, function_lines, start_summary, storage_text
+from durable_host.host.summary import described, function_lines, mcp_url, start_summary, storage_text
 from durable_host.host.web import HostWeb
 from durable_host.host.worker import WORKER_STARTED
 from durable_host.host_id import host_id_of
@@ -86,6 +86,7 @@ class Services:
         self._state.state = "Running"
         self._control.check_offline()
         await server.serve_durable()
+        await server.make_keys()
         await self._web.open()
         server.listen()
         await self._announce(started_at)
@@ -101,7 +102,8 @@ class Services:
             await asyncio.gather(self._indexing, return_exceptions=True)
         await _safely(self._reloader.stop())
         await _safely(self._control.stop())
-        ending = [server.listeners.stop(grace), server.manual.drain(grace), server.durable.pause(grace)]
+        ending = [server.listeners.stop(grace), server.manual.drain(grace), server.mcp.drain(grace)]
+        ending.append(server.durable.pause(grace))
         if self._web is not None:
             ending.append(self._web.drain(grace))
         await asyncio.gather(*(_safely(one) for one in ending))
@@ -169,7 +171,8 @@ class Services:
         app = self._server.app
         if app.config.settings.get("AzureWebJobsDisableHomepage", "").lower() == "true":
             return None
-        return home_page(function_lines(app.functions, self._server.base_url, self._prefix))
+        base_url = self._server.base_url
+        return home_page(function_lines(app.functions, base_url, self._prefix), mcp_url(app, base_url))
 
     def _processes(self) -> list[Mapping[str, object]]:
         workers = [{"processId": pid, "name": "python worker"} for pid in self._pool.pids]

@@ -11,6 +11,8 @@ from durable_host.invocation.datum import Datum, HttpData, string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.trigger import BlobNotThere, invoke_blob, named_blob, target_of
+from durable_host.triggers.mcp.catalog import MCP_TRIGGERS
+from durable_host.triggers.mcp.manual import invoke_by_hand
 from durable_host.triggers.queue.metadata import offset_text
 from durable_host.triggers.timer.trigger import invoke_timer, manual_info, schedule_of
 from durable_host.triggers.timer.zone import zone_of
@@ -80,7 +82,11 @@ def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: 
     async def warmup(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         return await invoke_warmup(invoker, function, reason=reason, invocation_id=invocation_id)
 
+    async def mcp(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        return await invoke_by_hand(invoker, function, text, reason=reason, invocation_id=invocation_id)
+
     return {
+        **dict.fromkeys(MCP_TRIGGERS, mcp),
         "httptrigger": http,
         "queuetrigger": queue,
         "activitytrigger": activity,

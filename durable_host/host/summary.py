@@ -10,6 +10,7 @@ from durable_host.host.functions import AppFunctions
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.storage.azurite.probe import address_of
 from durable_host.triggers.http.trigger import function_url, methods_of, trigger_methods
+from durable_host.triggers.mcp.webhook import WEBHOOK_PATH as MCP_PATH
 from durable_host.web.function_json import DescribedFunction
 
 
@@ -53,10 +54,16 @@ def start_summary(app: ServedApp, base_url: str) -> StartSummary:
     return StartSummary(
         base_url=base_url,
         functions=function_lines(app.functions, base_url, app.config.host.http.route_prefix),
+        mcp_url=mcp_url(app, base_url),
         python_version=index.python_version,
         python_path=index.executable,
         sdk_versions=tuple(index.sdk_versions.items()),
     )
+
+
+def mcp_url(app: ServedApp, base_url: str) -> str | None:
+    """The address for MCP clients; None when the app has nothing for them."""
+    return None if app.mcp.is_empty else f"{base_url}{MCP_PATH}"
 
 
 def described(functions: AppFunctions, root: Path, base_url: str, prefix: str) -> list[DescribedFunction]:

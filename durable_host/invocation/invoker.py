@@ -73,6 +73,10 @@ class Invoker:
             function_timeout=function_timeout,
         )
 
+    def cancel(self, invocation_id: str) -> None:
+        """Interrupt a call that nobody waits for any more. A function that is not async goes on to its end."""
+        self._pool.cancel(invocation_id)
+
     def adopt(self, pipeline: Pipeline) -> None:
         """Calls that begin from now on go through `pipeline`; see `WorkerPool.adopt`."""
         self._pipeline = pipeline

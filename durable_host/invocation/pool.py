@@ -174,6 +174,13 @@ class WorkerPool:
             return decode_response(*await running)
         return decode_response(*await self._in_time(running, timeout, process, request.function, request.invocation_id))
 
+    def cancel(self, invocation_id: str) -> None:
+        """Ask the process that runs the call to interrupt it; nothing happens when none does."""
+        for workers in (self.current, *self._retiring):
+            for process in workers.processes():
+                if process.runs(invocation_id):
+                    process.send({"k": "cancel", "i": invocation_id})
+
     async def orchestrate(
         self,
         function: str,

@@ -154,6 +154,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             raise FunctionFailed(reply["type"], reply["message"], reply["stack"], read_failure(reply))
         return reply, data
 
+    def runs(self, invocation_id: str) -> bool:
+        """Whether this process has the call and has not answered it."""
+        return invocation_id in self._pending
+
     async def wait_ended(self, invocation_id: str, timeout: float) -> bool:
         """Whether the call has ended in the worker, or ends within `timeout` seconds."""
         if invocation_id not in self._pending:

@@ -22,6 +22,8 @@ from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.reply import Reply
 from durable_host.triggers.http.routes import RouteMatch
 from durable_host.triggers.http.trigger import HttpTrigger
+from durable_host.triggers.mcp.webhook import WEBHOOK_PATH as MCP_PATH
+from durable_host.triggers.mcp.webhook import McpWebhook
 from durable_host.web.admin import AdminApi, is_for_anybody
 from durable_host.web.keys import Access, KeysUnavailable
 from durable_host.web.local_only import REFUSAL, is_local_request
@@ -30,6 +32,7 @@ _log = logging.getLogger("Host.Triggers.Http")
 
 DURABLE_KEY = "durabletask_extension"
 BLOBS_KEY = "blobs_extension"
+MCP_KEY = "mcp_extension"
 
 
 class Front:
@@ -52,6 +55,7 @@ class Front:
         self._durable: DurableHttpApi | None = None
         self._blobs: BlobWebhook | None = None
         self._absent: AbsentRoutes | None = None
+        self._mcp: McpWebhook | None = None
         self._admin = admin
         self._home = home
         self._cors = cors
@@ -66,9 +70,11 @@ class Front:
         durable: DurableHttpApi | None,
         blobs: BlobWebhook | None,
         absent: AbsentRoutes | None = None,
+        mcp: McpWebhook | None = None,
     ) -> None:
         """Requests that come from now on are for these; running ones end as they began."""
-        self._http, self._durable, self._blobs, self._absent = http, durable, blobs, absent
+        self._http, self._durable, self._blobs = http, durable, blobs
+        self._absent, self._mcp = absent, mcp
 
     @property
     def running_requests(self) -> int:
@@ -140,7 +146,7 @@ class Front:
     async def _built_in(self, request: web.Request, path: str) -> web.StreamResponse:
         if not is_local_request(request):
             return web.json_response({"Message": REFUSAL}, status=403)
-        if path[: len(WEBHOOK_PATH)].lower() == WEBHOOK_PATH and path[len(WEBHOOK_PATH) :][:1] in ("", "/"):
+        if _is_below(path, WEBHOOK_PATH):
             refusal = await self._refusal_of_extension(request, DURABLE_KEY)
             if refusal is not None or self._durable is None:
                 return refusal or web.Response(status=404)
@@ -148,6 +154,8 @@ class Front:
         if self._blobs is not None and path.rstrip("/").lower() == BLOBS_PATH:
             refusal = await self._refusal_of_extension(request, BLOBS_KEY)
             return refusal or await self._blobs.handle(request)
+        if self._mcp is not None and _is_below(path, MCP_PATH):
+            return await self._answer_mcp(request, self._mcp, path[len(MCP_PATH) :])
         if path[:7].lower() == "/admin/":
             segments = [part for part in path[7:].split("/") if part]
             if self._access is not None and not is_for_anybody(segments):
@@ -157,10 +165,21 @@ class Front:
             return await self._admin.handle(request, segments)
         return web.Response(status=404)
 
+    async def _answer_mcp(self, request: web.Request, mcp: McpWebhook, tail: str) -> web.StreamResponse:
+        if not mcp.is_anonymous and (refusal := await self._refusal_of_extension(request, MCP_KEY)) is not None:
+            return refusal
+        if self.offline_page is not None:
+            return web.Response(status=503, body=self.offline_page, content_type="text/html")
+        return await mcp.handle(request, tail)
+
     async def _refusal_of_extension(self, request: web.Request, system_key: str) -> web.Response | None:
         if self._access is None:
             return None
         return await _refusal(self._access.allows_extension(request, system_key))
+
+
+def _is_below(path: str, top: str) -> bool:
+    return path[: len(top)].lower() == top and path[len(top) :][:1] in ("", "/")
 
 
 async def _refusal(allowed: Awaitable[bool]) -> web.Response | None:

@@ -23,11 +23,12 @@ _FOOT = """<p><a href="/admin/host/status">Status</a> · <a href="/admin/functio
 """
 
 
-def home_page(functions: Sequence[FunctionLine]) -> str:
-    """Lists the functions; HTTP functions with their URL."""
+def home_page(functions: Sequence[FunctionLine], mcp_url: str | None = None) -> str:
+    """Lists the functions; HTTP functions with their URL. `mcp_url` is the address for MCP clients."""
     rows = "".join(_row(redacted_struct(function)) for function in functions)
     table = f"<table>{rows}</table>" if rows else "<p>No functions were found in this folder.</p>"
-    return _HEAD + table + _FOOT
+    mcp = f"<p>MCP clients connect to <code>{html.escape(mcp_url)}</code></p>" if mcp_url else ""
+    return _HEAD + table + mcp + _FOOT
 
 
 def _row(function: FunctionLine) -> str:

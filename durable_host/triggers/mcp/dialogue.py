@@ -1,0 +1,85 @@
+"""Messages of a session, on either of its transports."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, cast
+
+from durable_host.triggers.mcp import jsonrpc, versions
+from durable_host.triggers.mcp.caller import Caller
+from durable_host.triggers.mcp.calls import CallCancelled
+from durable_host.triggers.mcp.jsonrpc import Message, Notification, Request, RpcError
+from durable_host.triggers.mcp.server import McpServer
+from durable_host.triggers.mcp.sessions import Session
+
+log = logging.getLogger("Host.Triggers.Mcp")
+
+MOST_IN_BATCH = 100
+
+
+def negotiated(params: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
+    """Revision and client of an `initialize`. Raises RpcError."""
+    requested = params.get("protocolVersion")
+    if not isinstance(requested, str):
+        raise RpcError(jsonrpc.INVALID_PARAMS, "The params must have a 'protocolVersion', a text.")
+    client: Any = params.get("clientInfo")
+    return versions.negotiated(requested), cast("dict[str, Any]", client) if isinstance(client, dict) else None
+
+
+def messages_of(content: Any, version: str) -> list[Message | RpcError]:
+    """The messages of a body, one or a batch; in place of one that is none the error that answers it.
+
+    Raises RpcError for a body that is none.
+    """
+    if not isinstance(content, list):
+        return [jsonrpc.message(content)]
+    batch = cast("list[Any]", content)
+    if not versions.has_batches(version):
+        raise RpcError(jsonrpc.INVALID_REQUEST, f"Protocol version {version} has no batches.")
+    if not batch:
+        raise RpcError(jsonrpc.INVALID_REQUEST, "The batch is empty.")
+    if len(batch) > MOST_IN_BATCH:
+        raise RpcError(jsonrpc.INVALID_REQUEST, f"A batch may hold at most {MOST_IN_BATCH} messages.")
+    found: list[Message | RpcError] = []
+    for entry in batch:
+        try:
+            found.append(jsonrpc.message(entry))
+        except RpcError as error:
+            found.append(error)
+    return found
+
+
+def take(notification: Notification, session: Session) -> None:
+    """A notification of the client; only one of them means something here."""
+    if notification.method == "notifications/cancelled":
+        session.cancel(notification.params.get("requestId"))
+
+
+async def answer(
+    request: Request, server: McpServer, session: Session, headers: Mapping[str, str]
+) -> dict[str, Any] | None:
+    """The response to a request; None when the client has cancelled it."""
+    try:
+        gives_up = session.begin(request.id)
+    except RpcError as error:
+        return jsonrpc.failure(error, request.id)
+    caller = Caller(
+        version=session.version,
+        transport=session.transport,
+        gives_up=gives_up,
+        headers=headers,
+        session_id=session.id,
+        client_info=session.client_info,
+    )
+    try:
+        if request.method == "initialize":
+            raise RpcError(jsonrpc.INVALID_REQUEST, "The session is initialized already.")
+        return jsonrpc.result(request.id, await server.answer(request, caller))
+    except CallCancelled:
+        return None
+    except RpcError as error:
+        return jsonrpc.failure(error, request.id)
+    except Exception:
+        log.exception("The request '%s' of an MCP client could not be answered", request.method)
+        return jsonrpc.failure(RpcError(jsonrpc.INTERNAL_ERROR, "Internal error"), request.id)
+    finally:
+        session.finish(request.id)

@@ -1,0 +1,110 @@
+"""Sessions of clients that began with `initialize`."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from durable_host.triggers.mcp import jsonrpc
+from durable_host.triggers.mcp.caller import Transport
+from durable_host.triggers.mcp.jsonrpc import RpcError
+from durable_host.triggers.mcp.streams import EventStream
+
+MOST_SESSIONS = 500
+IDLE_SECONDS = 3600.0
+MOST_REQUESTS = 100
+"""That run at a time for one client."""
+
+
+class Session:
+    """`stream` carries messages that answer no request; None while the client listens for none."""
+
+    def __init__(self, id: str, transport: Transport, version: str, client_info: dict[str, Any] | None) -> None:
+        self.id = id
+        self.transport: Transport = transport
+        self.version = version
+        self.client_info = client_info
+        self.stream: EventStream | None = None
+        self.last_used = 0.0
+        self._requests: dict[str | int, asyncio.Future[None]] = {}
+
+    @property
+    def is_in_use(self) -> bool:
+        return bool(self._requests) or (self.stream is not None and self.stream.is_open)
+
+    def begin(self, id: str | int) -> asyncio.Future[None]:
+        """A request that runs; the future is done when the client cancels it. Raises RpcError."""
+        if id in self._requests:
+            raise RpcError(jsonrpc.INVALID_REQUEST, f"A request with the id {id!r} runs already.")
+        if len(self._requests) >= MOST_REQUESTS:
+            raise RpcError(jsonrpc.SERVER_BUSY, f"{MOST_REQUESTS} requests of this session run already.")
+        gives_up = self._requests[id] = asyncio.get_running_loop().create_future()
+        return gives_up
+
+    def finish(self, id: str | int) -> None:
+        self._requests.pop(id, None)
+
+    def cancel(self, id: object) -> None:
+        """The client gives a request up; others that are not running are none of its business."""
+        gives_up = self._requests.get(id) if isinstance(id, str | int) else None
+        if gives_up is not None and not gives_up.done():
+            gives_up.set_result(None)
+
+    def end(self) -> None:
+        """Give up what runs, and close the stream."""
+        for id in list(self._requests):
+            self.cancel(id)
+        if self.stream is not None:
+            self.stream.close()
+
+
+class Sessions:
+    """At most `most`. One that nobody has used for `idle` seconds ends when the next one begins or is looked up."""
+
+    def __init__(
+        self, most: int = MOST_SESSIONS, idle: float = IDLE_SECONDS, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = most
+        self._idle = idle
+        self._now = now
+        self._sessions: dict[str, Session] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(list(self._sessions.values()))
+
+    def begin(self, transport: Transport, version: str, client_info: dict[str, Any] | None = None) -> Session:
+        """Where there is no room, the session that is idle the longest makes some. Raises RpcError when none is."""
+        self._end_idle()
+        if len(self._sessions) >= self._most:
+            idle = [session for session in self if not session.is_in_use]
+            if not idle:
+                raise RpcError(jsonrpc.SERVER_BUSY, f"{self._most} sessions are in use already.")
+            self.end(min(idle, key=lambda session: session.last_used).id)
+        session = Session(secrets.token_urlsafe(24), transport, version, client_info)
+        session.last_used = self._now()
+        self._sessions[session.id] = session
+        return session
+
+    def find(self, id: str, transport: Transport) -> Session | None:
+        """The session of this transport; this counts as its use."""
+        self._end_idle()
+        session = self._sessions.get(id)
+        if session is None or session.transport != transport:
+            return None
+        session.last_used = self._now()
+        return session
+
+    def end(self, id: str) -> None:
+        session = self._sessions.pop(id, None)
+        if session is not None:
+            session.end()
+
+    def _end_idle(self) -> None:
+        limit = self._now() - self._idle
+        for session in self:
+            if session.last_used < limit and not session.is_in_use:
+                self.end(session.id)
