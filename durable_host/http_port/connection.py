@@ -26,7 +26,7 @@ class Connection(web.RequestHandler):
     has gone away, is no error of the host: it is logged at the level Debug.
     """
 
-    __slots__ = ("_began", "_heard", "_last_body", "_timer", "_times")
+    __slots__ = ("_began", "_heard", "_last_body", "_timer", "_times", "peer_has_closed")
 
     def __init__(self, *args: Any, times: ConnectionTimes, **options: Any) -> None:
         super().__init__(*args, keepalive_timeout=times.keep_alive, **options)
@@ -35,6 +35,7 @@ class Connection(web.RequestHandler):
         self._began: float | None = None
         self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self.peer_has_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -67,6 +68,7 @@ class Connection(web.RequestHandler):
 
     def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Whether to keep the connection until a request that has come whole is answered."""
+        self.peer_has_closed = True
         is_idle = self._waiter is not None and not self._waiter.done()
         is_whole = not is_idle and self._last_body is not None and self._last_body.is_eof()
         if is_whole:
@@ -118,3 +120,13 @@ class Connection(web.RequestHandler):
         _log.debug("A connection from %s was closed: its request did not come to an end.", self.peername)
         self.transport.abort()
         self.force_close()
+
+
+def has_gone(request: web.Request) -> bool:
+    """Whether the client has closed its connection, or its side of it. The latter is how it looks when a client has
+    gone away; a few clients close only their side and wait for the answer.
+    """
+    transport, connection = request.transport, request.protocol
+    if transport is None or transport.is_closing():
+        return True
+    return isinstance(connection, Connection) and connection.peer_has_closed

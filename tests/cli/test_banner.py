@@ -2,6 +2,8 @@
 
 import json
 
+import msgspec
+
 from durable_host.cli import banner
 from durable_host.config.start import FunctionLine, StartSummary
 
@@ -50,6 +52,11 @@ def test_compact_listing_is_a_table():
         "  hub    eventHubTrigger  (not served: Event Hubs are not served here)",
         "  off    any method       disabled",
     ]
+
+
+def test_facts_tell_where_mcp_clients_connect():
+    url = f"{BASE}/runtime/webhooks/mcp"
+    assert f"MCP:       {url}\n" in banner.facts(msgspec.structs.replace(SUMMARY, mcp_url=url))
 
 
 def test_facts_tell_storage_hub_address_and_time():

@@ -29,6 +29,7 @@ NOT_RUN = {
     ("docs/quickstart.md", "python3 -m venv .venv"): REGISTRY,
     ("docs/quickstart.md", ".venv/bin/python -m pip install -r requirements.txt"): REGISTRY,
     ("docs/how-to/debug.md", ".venv/bin/python -m pip install debugpy"): REGISTRY,
+    ("docs/how-to/mcp.md", '.venv/bin/python -m pip install "mcp>=2,<3"'): REGISTRY,
     ("docs/how-to/from-core-tools.md", "func doctor"): "needs an app of the reader's own",
     ("docs/how-to/real-azure-storage.md", "az login"): ACCOUNT,
     ("docs/how-to/real-azure-storage.md", "func doctor"): ACCOUNT,

@@ -23,6 +23,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.is_closed = False
+        self.protocol = None
         self.transport = SimpleNamespace(is_closing=lambda: self.is_closed, abort=self.abort)
 
     def abort(self) -> None:
@@ -106,6 +107,18 @@ async def test_an_ended_session_gives_its_requests_up() -> None:
     gives_up = session.begin(1)
     sessions.end(session.id)
     assert gives_up.done()
+
+
+async def test_a_client_that_listens_late_is_told_once_what_has_changed() -> None:
+    session = begin(Sessions())
+    session.tell(["a", "b"])
+    session.tell(["a"])
+    sent: list[dict[str, Any]] = []
+    stream: Any = SimpleNamespace(is_open=True, send=sent.append)
+    session.listen(stream)
+    assert [message["method"] for message in sent] == ["a", "b"]
+    session.tell(["c"])
+    assert [message["method"] for message in sent] == ["a", "b", "c"]
 
 
 async def test_a_client_that_does_not_read_loses_its_stream() -> None:

@@ -114,6 +114,14 @@ TEMPLATES: Final = (
         default_name="QueueTrigger",
         asks=(Ask("queue_name", "Name of the queue", "myqueue-items"), _connection("AzureWebJobsStorage")),
     ),
+    Template(
+        key="mcp_tool_trigger",
+        name="MCP Tool trigger",
+        v1_name="MCP Tool trigger",
+        default_name="McpToolTrigger",
+        asks=(Ask("description", "What the tool does, for the model", "Says hello."),),
+        aliases=("mcp", "mcp tool"),
+    ),
     *(
         Template(key=key, name=name, v1_name=v1_name, default_name=default, asks=asks, is_served=False)
         for key, (name, v1_name, default, asks) in _FOREIGN.items()

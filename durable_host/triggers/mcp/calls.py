@@ -13,6 +13,7 @@ from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.redaction import redacted
 from durable_host.triggers.mcp import jsonrpc
 from durable_host.triggers.mcp.caller import Caller, trigger_context
 from durable_host.triggers.mcp.jsonrpc import RpcError
@@ -106,7 +107,7 @@ class McpCalls:
 
     def _told(self, error: Exception, name: str) -> str:
         if self.explain or isinstance(error, ResultInvalid):
-            return str(error)
+            return redacted(str(error))
         return f"An error occurred invoking '{name}'."
 
 

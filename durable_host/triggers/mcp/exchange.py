@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from durable_host.http_port import has_gone, read_body
 from durable_host.triggers.mcp import jsonrpc
 from durable_host.triggers.mcp.jsonrpc import RpcError
-from durable_host.triggers.mcp.streams import HEADERS, PING, PING_SECONDS, event, is_gone
+from durable_host.triggers.mcp.streams import HEADERS, PING, PING_SECONDS, event
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -63,12 +64,12 @@ async def content_of(request: web.Request) -> Any:
     if request.content_type != JSON:
         raise refused(415, f"The body must be {JSON}.")
     try:
-        return jsonrpc.read(await request.read())
+        return jsonrpc.read(await read_body(request))
     except RpcError as error:
         raise Refused(400, error) from None
     except web.HTTPRequestEntityTooLarge as error:
         raise refused(413, f"The body is larger than {request.client_max_size} bytes.") from error
-    except (web.HTTPException, ConnectionError) as error:
+    except (web.HTTPException, web.RequestPayloadError, ConnectionError) as error:
         raise refused(400, "The body did not arrive whole.") from error
 
 
@@ -101,14 +102,14 @@ async def respond(
     try:
         while True:
             patience = QUIET_SECONDS if accepts.json else 0.0
-            if stream is None and accepts.events and time.monotonic() - began >= patience and not is_gone(request):
+            if stream is None and accepts.events and time.monotonic() - began >= patience and not has_gone(request):
                 stream = web.StreamResponse(headers={**HEADERS, **(headers or {})})
                 with contextlib.suppress(ConnectionError):
                     await stream.prepare(request)
             await asyncio.wait((task,), timeout=LOOK_SECONDS)
             if task.done():
                 break
-            if is_gone(request):
+            if has_gone(request):
                 if on_gone is not None:
                     on_gone()
             elif stream is not None and time.monotonic() - written >= PING_SECONDS:

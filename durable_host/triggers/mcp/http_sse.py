@@ -39,8 +39,9 @@ class HttpSse:
             session = self._sessions.begin(TRANSPORT, versions.HANDSHAKE[0])
         except RpcError as error:
             raise Refused(503, error) from None
-        stream = session.stream = EventStream(request)
+        stream = EventStream(request)
         stream.put(event(self._endpoint(request, session).encode("ascii"), "endpoint"))
+        session.listen(stream)
         async with asyncio.TaskGroup() as group:
             self._groups[session.id] = group
             try:

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from durable_host.triggers.mcp import jsonrpc
@@ -27,11 +27,26 @@ class Session:
         self.client_info = client_info
         self.stream: EventStream | None = None
         self.last_used = 0.0
+        self._news: dict[str, None] = {}
         self._requests: dict[str | int, asyncio.Future[None]] = {}
 
     @property
     def is_in_use(self) -> bool:
         return bool(self._requests) or (self.stream is not None and self.stream.is_open)
+
+    def listen(self, stream: EventStream) -> None:
+        """Messages go to `stream` from now on; it begins with what the client has missed."""
+        self.stream = stream
+        news, self._news = self._news, {}
+        self.tell(news)
+
+    def tell(self, methods: Iterable[str]) -> None:
+        """Send notifications; a client that does not listen yet gets each of them once, later."""
+        for method in methods:
+            if self.stream is not None and self.stream.is_open:
+                self.stream.send(jsonrpc.notification(method))
+            else:
+                self._news[method] = None
 
     def begin(self, id: str | int) -> asyncio.Future[None]:
         """A request that runs; the future is done when the client cancels it. Raises RpcError."""

@@ -108,7 +108,8 @@ class StreamableHttp:
         session = self._session(request)
         if session.stream is not None and session.stream.is_open:
             raise refused(409, "The session has a stream already.")
-        stream = session.stream = EventStream(request)
+        stream = EventStream(request)
+        session.listen(stream)
         return await stream.serve()
 
     def _session(self, request: web.Request) -> Session:

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from durable_host.http_port import has_gone
 from durable_host.triggers.mcp import jsonrpc
 
 PING_SECONDS = 15.0
@@ -20,11 +21,6 @@ def event(data: bytes, name: str = "message") -> bytes:
     return b"event: " + name.encode("ascii") + b"\ndata: " + data + b"\n\n"
 
 
-def is_gone(request: web.Request) -> bool:
-    """Whether the client has closed its connection."""
-    return request.transport is None or request.transport.is_closing()
-
-
 class EventStream:
     """The response to one GET, or to a request that subscribes. `serve` writes what `send` is given until `close`."""
 
@@ -35,7 +31,7 @@ class EventStream:
 
     @property
     def is_open(self) -> bool:
-        return not self._is_closed and not is_gone(self._request)
+        return not self._is_closed and not has_gone(self._request)
 
     def send(self, message: dict[str, Any]) -> None:
         """Nothing is sent on a stream that is closed."""
@@ -65,7 +61,7 @@ class EventStream:
         with contextlib.suppress(ConnectionError):
             await response.prepare(self._request)
             await response.write(b": open\n\n")
-            while not is_gone(self._request):
+            while not has_gone(self._request):
                 try:
                     async with asyncio.timeout(PING_SECONDS):
                         data = await self._events.get()

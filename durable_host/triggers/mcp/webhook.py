@@ -39,9 +39,7 @@ class McpWebhook:
         changed = _changes(self._server.catalog, catalog)
         self._server.catalog, self._server.options, self._server.calls.explain = catalog, options, explain
         for session in self._sessions:
-            for method in changed:
-                if session.stream is not None:
-                    session.stream.send(jsonrpc.notification(method))
+            session.tell(changed)
         self._subscriptions.tell(changed)
 
     async def handle(self, request: web.Request, tail: str) -> web.StreamResponse:
