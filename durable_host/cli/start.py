@@ -175,6 +175,7 @@ def _run(
     from durable_host.cli.presenter import ConsolePresenter
     from durable_host.config import load, ports, project
     from durable_host.config.container import container_note
+    from durable_host.config.exposure import exposure_warning
 
     if not folder.is_dir():
         raise click.UsageError(f"--script-root '{folder}' is no folder.")
@@ -192,7 +193,8 @@ def _run(
     )
     with console:
         logger = logging.getLogger("Host.Startup")
-        for sentence in (*ignored, *config.warnings):
+        exposed = exposure_warning(config.address, asks_for_keys=options.enable_auth)
+        for sentence in (*ignored, *config.warnings, *([exposed] if exposed else [])):
             logger.warning("%s", sentence)
         from durable_host.host import run
 

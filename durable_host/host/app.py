@@ -25,6 +25,7 @@ from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker, Pipeline
 from durable_host.invocation.metadata import IndexResult
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
+from durable_host.triggers.http.failure import ErrorDetails
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.triggers.mcp.catalog import McpCatalog, mcp_catalog
 from durable_host.web.manual import Start
@@ -53,13 +54,16 @@ class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What all states of an app have in common. `has_debugger`: calls may take as long as they like."""
+    """What all states of an app have in common. `base_url` is that of the host. `has_debugger`: calls may take as long
+    as they like.
+    """
 
     invoker: Invoker
     accounts: Accounts
     signals: QueueSignals
     blob_signals: BlobSignals
     client_payload: Payload
+    base_url: str
     has_debugger: bool = False
 
 
@@ -72,13 +76,14 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         accounts, parts.signals, parts.blob_signals, config.host.queues, client, mode_of(config.settings)
     )
     functions = app_functions(index, config, registry.serves)
-    explain = _explains_errors(config)
+    details = _error_details(config)
     candidates = (*functions.of_trigger("httptrigger"), *functions.disabled_of_trigger("httptrigger"))
     http = HttpTrigger(
         candidates,
         parts.invoker,
         config.host.http,
-        explain=explain,
+        details=details,
+        base_url=parts.base_url,
         disabled=(function.name for function in functions.disabled),
     )
     catalog, mistakes = mcp_catalog(functions.served)
@@ -95,9 +100,9 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
             function_timeout=None if parts.has_debugger else config.host.function_timeout,
         ),
         http=http,
-        absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=explain),
+        absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=details.shown),
         mcp=catalog,
-        explains_errors=explain,
+        explains_errors=details.shown,
         triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals),
         starts=manual_starts(parts.invoker, SystemClock(), accounts, config.settings),
     )
@@ -164,12 +169,12 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
         )
 
 
-def _explains_errors(config: HostConfig) -> bool:
+def _error_details(config: HostConfig) -> ErrorDetails:
     """A failing function's error goes into the 500 unless it is switched off, or others can reach this host."""
     setting = config.settings.get("DURABLE_HOST_ERROR_DETAILS", "").lower()
     if setting:
-        return setting in ("1", "true")
-    return config.address in LOOPBACK
+        return ErrorDetails(setting in ("1", "true"), by_address=True)
+    return ErrorDetails(config.address in LOOPBACK)
 
 
 def require_known_protocol(index: IndexResult) -> None:

@@ -51,6 +51,7 @@ class AppServer:
             signals=QueueSignals(),
             blob_signals=BlobSignals(),
             client_payload=self._client_payload,
+            base_url=self.base_url,
             has_debugger=pool.has_debugger,
         )
 

@@ -167,10 +167,12 @@ class Services:
     def _prefix(self) -> str:
         return self._server.app.config.host.http.route_prefix
 
-    def _home(self) -> str | None:
+    def _home(self, lists_functions: bool) -> str | None:
         app = self._server.app
         if app.config.settings.get("AzureWebJobsDisableHomepage", "").lower() == "true":
             return None
+        if not lists_functions:
+            return home_page(None)
         base_url = self._server.base_url
         return home_page(function_lines(app.functions, base_url, self._prefix), mcp_url(app, base_url))
 

@@ -18,7 +18,7 @@ class HostWeb:
     """
 
     def __init__(
-        self, config: HostConfig, admin: AdminApi, home: Callable[[], str | None], access: Access | None
+        self, config: HostConfig, admin: AdminApi, home: Callable[[bool], str | None], access: Access | None
     ) -> None:
         self._config = config
         limit = body_limit(config.settings)

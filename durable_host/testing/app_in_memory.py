@@ -127,6 +127,7 @@ class AppInMemory:
             signals=QueueSignals(),
             blob_signals=BlobSignals(),
             client_payload=self._client_payload,
+            base_url=_BASE_URL,
         )
         app = self._app = served_app(parts, self._config, index)
         self._invoker.adopt(app.pipeline)

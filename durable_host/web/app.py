@@ -14,6 +14,7 @@ from aiohttp import web
 from durable_host.durable.api import DurableHttpApi, raw_tail
 from durable_host.durable.api.payload import WEBHOOK_PATH
 from durable_host.http_port import guarded
+from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
 from durable_host.triggers.blob.webhook import BlobWebhook
@@ -38,14 +39,15 @@ MCP_KEY = "mcp_extension"
 class Front:
     """Everything behind the host's port. `adopt` says what functions there are; until then there are none.
 
-    With `access` callers need keys. While `offline_page` is set, it is the answer for all functions.
+    `home` makes the page at `/`, with what the app consists of or without. With `access` callers need keys. While
+    `offline_page` is set, it is the answer for all functions.
     """
 
     def __init__(
         self,
         admin: AdminApi,
         *,
-        home: Callable[[], str | None],
+        home: Callable[[bool], str | None],
         cors: CorsPolicy | None,
         access: Access | None = None,
         body_limit: int,
@@ -111,12 +113,13 @@ class Front:
         match = self._http.match(request.method, path) if self._http is not None else None
         if match is not None:
             return await self._function(request, match)
-        if self._absent is not None:
-            reply = self._absent.reply(request.method, path, request.headers.get("Accept", ""))
+        if self._absent is not None and self._http is not None:
+            explain = self._http.details.for_host(request.host)
+            reply = self._absent.reply(request.method, path, request.headers.get("Accept", ""), explain=explain)
             if reply is not None:
                 return await self._unserved(request, reply)
         if path == "/" and request.method in ("GET", "HEAD"):
-            page = self._home()
+            page = self._home(is_local_host(request.host))
             return web.Response(status=204) if page is None else web.Response(text=page, content_type="text/html")
         return web.Response(status=404)
 

@@ -23,8 +23,12 @@ _FOOT = """<p><a href="/admin/host/status">Status</a> · <a href="/admin/functio
 """
 
 
-def home_page(functions: Sequence[FunctionLine], mcp_url: str | None = None) -> str:
-    """Lists the functions; HTTP functions with their URL. `mcp_url` is the address for MCP clients."""
+def home_page(functions: Sequence[FunctionLine] | None, mcp_url: str | None = None) -> str:
+    """Lists the functions, HTTP functions with their URL; None for callers who are not to know them. `mcp_url` is the
+    address for MCP clients.
+    """
+    if functions is None:
+        return _HEAD + "<p>Its functions are listed for callers that name this machine: localhost.</p></body></html>\n"
     rows = "".join(_row(redacted_struct(function)) for function in functions)
     table = f"<table>{rows}</table>" if rows else "<p>No functions were found in this folder.</p>"
     mcp = f"<p>MCP clients connect to <code>{html.escape(mcp_url)}</code></p>" if mcp_url else ""

@@ -7,11 +7,11 @@ Source: DESIGN.md, "Nothing phones home".
 """
 
 import ipaddress
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from durable_host.config.container import container_gateway
+from durable_host.http_port.local_names import is_local_host, is_local_origin
 
 _SAME_SITE = frozenset({"same-origin", "same-site", "none"})
 """Pages of this machine, and what a person has typed. Programs that are no browsers send nothing."""
@@ -44,31 +44,3 @@ def is_local_peer(address: str, gateway: str | None) -> bool:
     if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
         peer = peer.ipv4_mapped
     return peer.is_loopback or str(peer) == gateway
-
-
-def is_local_origin(origin: str) -> bool:
-    """True for `http://localhost:3000` and the like; `null` (sandboxed pages, files) is not local."""
-    try:
-        host = urlsplit(origin).hostname
-    except ValueError:
-        return False
-    return host is not None and _is_loopback(host)
-
-
-def is_local_host(host: str) -> bool:
-    """True when a `Host` header, with or without port, names a loopback address."""
-    try:
-        name = urlsplit(f"//{host}").hostname
-    except ValueError:
-        return False
-    return name is not None and _is_loopback(name)
-
-
-def _is_loopback(name: str) -> bool:
-    name = name.rstrip(".").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

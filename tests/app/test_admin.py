@@ -291,6 +291,7 @@ def test_a_caller_at_another_address_cannot_pass_for_a_local_one(start_host: Sta
     if own is None:
         pytest.skip("this machine has no address but loopback")
     host = start_host({"function_app.py": HELLO}, "--address", "0.0.0.0")
+    host.wait_for("The host listens on all addresses of this machine.*without a key.*answer this machine only")
     port = host.base_url.rpartition(":")[2]
     for path, status in (
         ("/admin/host/status", 403),

@@ -230,6 +230,19 @@ def test_a_failing_function_is_a_500_that_explains_itself(host: HostProcess) -> 
     host.wait_for("Exception: ValueError: boom")
 
 
+def test_a_failure_is_not_explained_to_a_caller_by_another_name(host: HostProcess) -> None:
+    for name in ("evil.example", "evil.example:7071", "192.168.1.5:7071"):
+        told = host.get("/api/returns/boom", headers={"Host": name})
+        assert (told.status_code, told.content) == (500, b"")
+
+
+def test_the_home_page_does_not_list_functions_for_a_caller_by_another_name(host: HostProcess) -> None:
+    told = host.get("/", headers={"Host": "evil.example:7071"})
+    assert "up and running" in told.text
+    assert "echo" not in told.text
+    assert "echo" in host.get("/").text
+
+
 def test_returning_none_is_a_500_with_a_hint(host: HostProcess) -> None:
     response = host.get("/api/returns/none")
     assert response.status_code == 500

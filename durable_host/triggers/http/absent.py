@@ -40,15 +40,17 @@ class AbsentRoutes:
             prefix,
         )
 
-    def reply(self, method: str, raw_path: str, accept: str) -> Reply | None:
-        """None when no function of the app has this route; else the reason is logged, too."""
+    def reply(self, method: str, raw_path: str, accept: str, *, explain: bool = True) -> Reply | None:
+        """None when no function of the app has this route; else the reason is logged, too. Without `explain` this
+        caller does not get it.
+        """
         match = self._routes.match(method, raw_path)
         if match is None:
             return None
         function = match.route.target
         text = redacted(f"The function '{function.name}' is not served: {function.reason.rstrip('.')}.")
         _log.error("%s %s: %s", method, raw_path, text, extra={"function": function.name})
-        if not self._explain:
+        if not (self._explain and explain):
             return Reply(function.status)
         if "text/html" in accept:
             return Reply(function.status, (("Content-Type", "text/html; charset=utf-8"),), _page(function.name, text))

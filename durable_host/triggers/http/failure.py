@@ -6,8 +6,24 @@ Source: spec/functions-host.md, section 10, number 19. In Azure the body is empt
 import html
 import json
 
+import msgspec
+
+from durable_host.http_port.local_names import is_address, is_local_host
 from durable_host.redaction import redacted
 from durable_host.triggers.http.reply import JSON, Reply
+
+
+class ErrorDetails(msgspec.Struct, frozen=True):
+    """Whether the reason of a failure goes into the answer (`shown`), and by which names of the host callers may ask
+    for it: local ones, `by_address` also any IP address. By other names pages of elsewhere might read it.
+    """
+
+    shown: bool
+    by_address: bool = False
+
+    def for_host(self, host: str) -> bool:
+        """`host` is the header of the request."""
+        return self.shown and (is_local_host(host) or (self.by_address and is_address(host)))
 
 
 def failure_reply(

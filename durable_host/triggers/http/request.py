@@ -13,10 +13,11 @@ from durable_host.http_port import read_body
 from durable_host.invocation.datum import HttpData
 
 
-async def read_request(request: web.Request, route_values: Mapping[str, str]) -> HttpData:
+async def read_request(request: web.Request, route_values: Mapping[str, str], origin: str | None = None) -> HttpData:
     """Reads the whole body, chunked ones too. Raises aiohttp's 413 when it is over the application's limit.
 
-    A chunked body is told with its length: it is whole now, and WSGI apps read nothing without a length.
+    `origin` stands in the URL in place of scheme and host of the request. A chunked body is told with its length: it is
+    whole now, and WSGI apps read nothing without a length.
     """
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
@@ -27,7 +28,7 @@ async def read_request(request: web.Request, route_values: Mapping[str, str]) ->
         headers["content-length"] = str(len(body))
     return HttpData(
         method=request.method,
-        url=f"{request.scheme}://{request.host}{request.rel_url}",
+        url=f"{origin or f'{request.scheme}://{request.host}'}{request.rel_url.raw_path_qs}",
         headers=headers,
         query=_query(request),
         params=dict(route_values),

@@ -14,6 +14,7 @@ from aiohttp import web
 from durable_host.config.extensions import HttpOptions
 from durable_host.config.headers import header_mistake
 from durable_host.errors import HostError
+from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
@@ -21,7 +22,7 @@ from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.invocation.workers import Workers
 from durable_host.triggers.http.answer_hint import answer_hint
-from durable_host.triggers.http.failure import failure_reply
+from durable_host.triggers.http.failure import ErrorDetails, failure_reply
 from durable_host.triggers.http.outcome import function_reply
 from durable_host.triggers.http.reply import InvalidReply, Reply
 from durable_host.triggers.http.request import http_binding_data, read_request
@@ -30,11 +31,13 @@ from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, Rout
 _log = logging.getLogger("Host.Triggers.Http")
 
 REASON = CALLED
-_PLAIN_BINDINGS = frozenset({"http", "durableclient", "orchestrationclient"})
+_DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
+_PLAIN_BINDINGS = _DURABLE_CLIENTS | {"http"}
 
 
 class HttpTrigger:
-    """The HTTP functions of an app behind their routes. `explain` puts the error into the body of a 500.
+    """The HTTP functions of an app behind their routes. `details` says when the error goes into the body of a
+    500. `base_url` is that of the host, for requests that call it by a name that is not its own.
 
     Functions that are `disabled` answer administrators, which all callers are where no keys are asked for.
     """
@@ -45,11 +48,13 @@ class HttpTrigger:
         invoker: Invoker,
         options: HttpOptions,
         *,
-        explain: bool,
+        details: ErrorDetails,
+        base_url: str,
         disabled: Iterable[str] = (),
     ) -> None:
         self._invoker = invoker
-        self._explain = explain
+        self.details = details
+        self._base_url = base_url
         self._disabled = frozenset(disabled)
         self._extra_headers = (*options.custom_headers, *_hsts(options))
         self._throttle = Throttle(options.max_concurrent_requests, options.max_outstanding_requests)
@@ -90,7 +95,9 @@ class HttpTrigger:
 
     async def _run(self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers) -> web.Response:
         function = match.route.target
-        data = await read_request(request, match.values)
+        # The SDK builds management URLs from the URL of the request.
+        is_asked_elsewhere = _has_client(function) and not is_local_host(request.host)
+        data = await read_request(request, match.values, self._base_url if is_asked_elsewhere else None)
         needs_data = any(
             not binding.is_trigger and binding.type.lower() not in _PLAIN_BINDINGS for binding in function.bindings
         )
@@ -125,7 +132,7 @@ class HttpTrigger:
             error=error,
             stack=stack,
             accept=request.headers.get("Accept", ""),
-            explain=self._explain,
+            explain=self.details.for_host(request.host),
             hint=hint,
         )
         return self._response(reply)
@@ -140,6 +147,10 @@ class HttpTrigger:
             _check("Set-Cookie", cookie)
             headers.add("Set-Cookie", cookie)
         return response
+
+
+def _has_client(function: FunctionMetadata) -> bool:
+    return any(binding.type.lower() in _DURABLE_CLIENTS for binding in function.bindings)
 
 
 class Throttle:

@@ -1,0 +1,23 @@
+"""What to tell somebody whose host listens for other machines too."""
+
+from durable_host.config.ports import LOOPBACK
+
+_ALL = ("0.0.0.0", "::")
+
+
+def exposure_warning(address: str, *, asks_for_keys: bool) -> str | None:
+    """Who can reach what; None while only this machine can."""
+    if address in LOOPBACK:
+        return None
+    listens = "on all addresses of this machine" if address in _ALL else f"on {address}"
+    callers = "Every machine that reaches it can call the HTTP functions of the app"
+    keys = (
+        ", where their authLevel is not anonymous with a key (--enable-auth)"
+        if asks_for_keys
+        else " without a key (--enable-auth asks for keys)"
+    )
+    return (
+        f"The host listens {listens}, without encryption. {callers}{keys}. The management API and the admin routes, "
+        "/runtime and /admin, answer this machine only, and errors are not told in answers unless "
+        "DURABLE_HOST_ERROR_DETAILS is 1."
+    )
