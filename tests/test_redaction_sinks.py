@@ -40,6 +40,8 @@ def test_log_lines_and_their_exceptions(mode: str) -> None:
     stream = io.StringIO()
     with Console(stream, LogLevels(), mode=mode, coloured=False, verbose=True):  # type: ignore[arg-type]
         logging.getLogger("Host.Startup").info("with %s", CONNECTION, extra={"brief": f"brief {CONNECTION}"})
+        told = {"type": "ValueError", "message": CONNECTION, "hint": CONNECTION, "line": 1}
+        logging.getLogger("Function.f").error("failed: %s", CONNECTION, extra={"exception": told})
         try:
             raise ValueError(CONNECTION)
         except ValueError:

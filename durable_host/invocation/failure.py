@@ -23,10 +23,14 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """`Type: message`. Of a failed call, the details are left out: the callee's own failure has them."""
+        """`Type: message`."""
+        return f"{self.type}: {self._own_message}" if self.type else self._own_message
+
+    @property
+    def _own_message(self) -> str:
+        """The message; of a failed call without the details, which the callee's own failure has."""
         found = _FAILED_CALL.match(self.message) if self.type == "Exception" else None
-        message = (found[1] if found is not None else self.message).rstrip()
-        return f"{self.type}: {message}" if self.type else message
+        return (found[1] if found is not None else self.message).rstrip()
 
     @property
     def frames(self) -> str:
@@ -59,6 +63,7 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
     def members(self) -> dict[str, Any]:
         """For JSON lines, whose message has the frames; what is not known is left out."""
         known = {name: getattr(self, name) for name in self.__struct_fields__ if name != "stack"}
+        known["message"] = self._own_message
         return {name: value for name, value in known.items() if value not in (None, "")}
 
 

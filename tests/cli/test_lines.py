@@ -2,6 +2,7 @@
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from durable_host.cli.lines import Event, compact, json_line, level_name, plain,
 MOMENT = 1714558829.0017
 
 
-def event(message: str, level: int = logging.INFO, **extra: str) -> Event:
+def event(message: str, level: int = logging.INFO, **extra: Any) -> Event:
     return Event(MOMENT, level, "Function.hello.User", message, **extra)
 
 
@@ -57,6 +58,14 @@ def test_json_line_has_the_members_that_are_known():
         "instanceId": "abc",
         "message": 'say "hi"\nagain',
     }
+
+
+def test_json_line_tells_how_something_ended():
+    failure = {"type": "KeyError", "message": "half \ud800 pair", "line": 7}
+    line = json_line(event("failed", status="Failed", duration_ms=12, exception=failure))
+    told = json.loads(line)
+    assert (told["status"], told["durationMs"]) == ("Failed", 12)
+    assert told["exception"] == {"type": "KeyError", "message": "half ? pair", "line": 7}
 
 
 def test_levels_have_dotnet_names():

@@ -280,3 +280,59 @@ def test_fixed_delays():
 def test_registry_knows_what_it_serves(binding: Binding, served: bool):
     registry = BindingRegistry(triggers={"queueTrigger"}, inputs={"Table": Table()}, outputs={"queue": Queue()})
     assert registry.serves(binding) == served
+
+
+ENTITY = """
+import azure.durable_functions as df
+
+app = df.DFApp()
+
+def look(data): return data["wrong_key"]
+
+@app.entity_trigger(context_name="context")
+def counter(context):
+    if context.operation_name == "bad":
+        look({})
+    if context.operation_name == "unwritable":
+        context.set_state(object())
+    context.set_result(1)
+"""
+
+
+async def run_entity(app: RunningApp, *operations: str) -> Outcome:
+    batch = [{"name": name, "input": None, "isSignal": False} for name in operations]
+    text = json.dumps({"self": {"name": "counter", "key": "k"}, "exists": False, "state": None, "batch": batch})
+    return await run(app, "counter", text, invocation_id="id-1", trigger_metadata={"instanceId": "@counter@k"})
+
+
+async def test_an_entity_whose_operations_raise_has_failed(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    async with running(tmp_path, {"function_app.py": ENTITY, "host.json": '{"version": "2.0"}'}) as app:
+        outcome = await run_entity(app, "good", "bad", "bad")
+        await run_entity(app, "good")
+    assert outcome.return_value is not None
+    assert [one["isError"] for one in json.loads(outcome.return_value.as_text() or "")["results"]] == [
+        False,
+        True,
+        True,
+    ]
+    started, failed, _, succeeded = messages(caplog, "Function.counter")
+    assert started == "Executing 'Functions.counter' (Reason='because', Id=id-1, InstanceId=@counter@k)"
+    first, *lines = failed.split("\n")
+    assert re.fullmatch(
+        r"Executed 'Functions.counter' \(Failed, Id=id-1, InstanceId=@counter@k, Duration=\d+ms\)", first
+    )
+    half = len(lines) // 2
+    assert lines[:half] == lines[half:]
+    assert lines[:3] == ["Operation 'bad' failed.", "Exception: KeyError: 'wrong_key'", "Stack: " + lines[2][7:]]
+    assert re.findall(r", in (\w+)", "\n".join(lines[:half])) == ["counter", "look"]
+    assert succeeded.startswith("Executed 'Functions.counter' (Succeeded, Id=id-1, InstanceId=@counter@k, Duration=")
+    record = next(one for one in caplog.records if one.levelno == logging.ERROR)
+    assert (record.status, record.exception["type"]) == ("Failed", "KeyError")  # type: ignore[attr-defined]
+
+
+async def test_an_entity_whose_state_is_no_json_is_explained(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    async with running(tmp_path, {"function_app.py": ENTITY, "host.json": '{"version": "2.0"}'}) as app:
+        with pytest.raises(FunctionFailed, match="to_json"):
+            await run_entity(app, "unwritable")
+    block = messages(caplog, "Function.counter", logging.ERROR)[-1]
+    assert "Likely cause: The state or result of 'counter' (function_app.py:" in block

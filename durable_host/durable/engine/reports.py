@@ -86,20 +86,25 @@ class Reports:
         timers = sorted((fire_at, number) for number, fire_at in self._state.open_timers.items() if fire_at > self._now)
         if not timers:
             return
-        what = "has raised an error" if ending.error is not None else "has returned"
-        if ending.error is None and is_continuing:
-            what = "has continued as new"
+        what = "has returned, but the instance stays Running until"
+        if is_continuing:
+            what = "has continued as new, but the next generation does not begin until"
+        if ending.error is not None:
+            error = ending.failure.text if ending.failure is not None else ending.error
+            first = error.partition("\n")[0]
+            what = f"has raised an error ({first}), but the instance stays Running until"
         listed = [f"timer {number} at {_seconds(fire_at)}" for fire_at, number in timers]
         told = ", ".join(listed[:_MOST_LISTED])
         if len(listed) > _MOST_LISTED:
             told += f" and {len(listed) - _MOST_LISTED} more, the last one at {_seconds(timers[-1][0])}"
         open_timers = "timer has" if len(timers) == 1 else "timers have"
+        advice = "Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends the wait."
+        if any(one.code == codes.CANCELED_WITHOUT_EFFECT for one in self._state.work_item.diagnostics):
+            advice = f"{codes.CANCELED_WITHOUT_EFFECT} says why cancelling did not end the wait."
         self.add(
             codes.WAITS_FOR_TIMERS,
             "warning",
-            f"The code of '{self._state.name}' {what}, but the instance stays Running until its open {open_timers} "
-            f"fired: {told}. Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends "
-            "the wait.",
+            f"The code of '{self._state.name}' {what} its open {open_timers} fired: {told}. {advice}",
         )
 
     def non_determinism(self, found: NonDeterminism) -> None:

@@ -1,0 +1,301 @@
+"""The likely cause of errors that the SDK words badly: what is meant, and where, beside the SDK's own text."""
+
+import functools
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import azure.durable_functions as df
+import pytest
+
+from durable_host.worker.entities import FailedOperations
+from durable_host.worker.likely_causes import likely_cause
+from durable_host.worker.orchestrations import OrchestrationSessions
+
+MODES = ["live", "one_shot"]
+MOMENT = "2026-01-01T00:00:00.000000Z"
+
+
+def turn(orchestrator: Callable[..., Any], mode: str, input: Any = None) -> dict[str, Any]:
+    """The answer to the first turn of a new instance; `input` is what the host passes on."""
+    event: dict[str, Any] = {"EventId": -1, "IsPlayed": False, "Timestamp": MOMENT}
+    payload = {
+        "history": [
+            {**event, "EventType": 12},
+            {**event, "EventType": 0, "Name": orchestrator.__name__, "Version": "", "Input": None},
+        ],
+        "input": input,
+        "instanceId": "i",
+        "isReplaying": False,
+        "parentInstanceId": None,
+        "upperSchemaVersion": 1,
+        "upperSchemaVersionNew": 2,
+        "longRunningTimerIntervalDuration": "3.00:00:00",
+        "maximumShortTimerDuration": "6.00:00:00",
+        "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
+    }
+    handle = df.Orchestrator.create(orchestrator)
+    if mode == "one_shot":
+        made = handle
+        handle = functools.partial(made)
+        handle.__wrapped__ = made  # type: ignore[attr-defined]
+    request = {"key": "k", "until": 2, "newFrom": 0, "payload": json.dumps(payload)}
+    return OrchestrationSessions().handle(request, handle)
+
+
+def told(orchestrator: Callable[..., Any], mode: str, input: Any = None) -> dict[str, Any]:
+    answer = turn(orchestrator, mode, input)
+    return answer.get("failed") or answer["raised"]
+
+
+def lines_of(function: Callable[..., Any]) -> range:
+    code = function.__code__
+    return range(code.co_firstlineno, max(line for *_, line in code.co_lines() if line) + 1)
+
+
+def subscript(context):
+    result = context.call_activity("A")
+    return result["a"]
+
+
+def compare(context):
+    if context.call_activity("A") > 3:
+        yield
+
+
+def returns_task(context):
+    return context.call_activity("A")
+
+
+def passes_task(context):
+    yield context.call_activity("B", context.call_activity("A"))
+
+
+def yield_from_task(context):
+    return (yield from context.call_activity("A"))
+
+
+def yields_list(context):
+    yield [context.call_activity("A")]
+
+
+def yields_generator(context):
+    yield subscript_later(context)
+
+
+def subscript_later(context):
+    yield context.call_activity("A")
+
+
+def yields_number(context):
+    yield 5
+
+
+def no_list(context):
+    yield context.task_all(context.call_activity("A"))
+
+
+def no_tasks(context):
+    yield context.task_any([1])
+
+
+def entity_by_name(context):
+    yield context.call_entity("Counter", "add")
+
+
+def no_retry_options(context):
+    yield context.call_activity_with_retry("A", "input")
+
+
+def naive_due_time(context):
+    yield context.create_timer(datetime(2030, 1, 1))
+
+
+def duration(context):
+    yield context.create_timer(timedelta(hours=1))
+
+
+def exhausted(context):
+    next(iter([]))
+    yield
+
+
+def bad_argument(context):
+    yield context.call_activity("A", {"when": datetime.now()})
+
+
+def bad_status(context):
+    context.set_custom_status(datetime.now())
+    yield context.call_activity("A")
+
+
+def reads_input(context):
+    return context.get_input()
+
+
+def returns_date(context):
+    return {"a": [1, {"when": datetime(2026, 1, 1)}]}
+
+
+def returns_generator(context):
+    return [subscript_later(context)]
+
+
+def returns_tuple_key(context):
+    return {(1, 2): 3}
+
+
+def returns_circle(context):
+    circle: list[Any] = []
+    circle.append(circle)
+    return circle
+
+
+async def asynchronous(context):
+    return 1
+
+
+async def asynchronous_generator(context):
+    yield 1
+
+
+FORGOTTEN = "probably a `yield` is missing"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("orchestrator", "text", "cause"),
+    [
+        (subscript, "'AtomicTask' object is not subscriptable", FORGOTTEN),
+        (compare, "'>' not supported between instances of 'AtomicTask' and 'int'", FORGOTTEN),
+        (returns_task, "Object of type AtomicTask is not JSON serializable", FORGOTTEN),
+        (passes_task, "does not expose a `to_json` function", FORGOTTEN),
+        (yield_from_task, "'AtomicTask' object is not iterable", "waited for by `yield` alone"),
+        (yields_list, "'list' object has no attribute '_is_scheduled'", "`yield context.task_all([...])`"),
+        (yields_generator, "'generator' object has no attribute", "write `yield from`"),
+        (yields_number, "'int' object has no attribute '_is_scheduled'", "yields a value of type int"),
+        (no_list, "'AtomicTask' object is not iterable", "take one list of tasks"),
+        (no_tasks, "'int' object has no attribute 'parent'", "take one list of tasks"),
+        (entity_by_name, "'str' object has no attribute 'name'", "`df.EntityId(name, key)`"),
+        (no_retry_options, "'str' object has no attribute 'to_json'", "`df.RetryOptions(...)`"),
+        (naive_due_time, "can't compare offset-naive", "`context.current_utc_datetime + timedelta(...)`"),
+        (duration, "'>' not supported between", "`context.current_utc_datetime + timedelta(...)`"),
+        (exhausted, "generator raised StopIteration", "finds no more items"),
+        (
+            bad_argument,
+            "does not expose a `to_json` function",
+            "it has a value of type datetime",
+        ),
+        (bad_status, "does not expose a `to_json` function", "The custom status or a call's argument of 'bad_status'"),
+        (returns_date, "datetime is not JSON serializable", "result['a'][1]['when'] is of type datetime"),
+        (returns_generator, "generator is not JSON serializable", "to run one write `yield from`"),
+        (returns_tuple_key, "keys must be str", "a key of result is of type tuple"),
+        (returns_circle, "Circular reference detected", "circular reference"),
+        (asynchronous, "coroutine is not JSON serializable", "is 'async def'"),
+        (asynchronous_generator, "async_generator is not JSON serializable", "is 'async def'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:coroutine")
+def test_a_sentence_names_cause_and_place(mode: str, orchestrator: Any, text: str, cause: str) -> None:
+    failure = told(orchestrator, mode)
+    assert text in failure["message"]
+    assert cause in failure["hint"]
+    place = re.search(r"test_likely_causes\.py:(\d+)", failure["hint"])
+    assert place is not None
+    assert int(place[1]) in lines_of(orchestrator)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("input", "given"),
+    [(5, "a bare number"), (1.5, "a bare number"), (True, "a bare true or false"), ([1], "an array"), ("abc", "text")],
+)
+def test_an_input_that_get_input_cannot_read_is_explained(mode: str, input: Any, given: str) -> None:
+    failure = told(reads_input, mode, input)
+    assert f"The instance was started, probably over HTTP, with {given}" in failure["hint"]
+    assert re.search(r"get_input\(\) at \S*test_likely_causes\.py:\d+", failure["hint"])
+
+
+def speaks_for_itself(context):
+    raise ValueError("boom")
+
+
+def names_a_task(context):
+    raise Exception("Activity function 'A' failed: TypeError: Object of type set is not JSON serializable \n details")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("orchestrator", [speaks_for_itself, names_a_task])
+def test_other_errors_get_no_sentence(mode: str, orchestrator: Any) -> None:
+    assert told(orchestrator, mode)["hint"] is None
+
+
+def yields_nothing(context):
+    yield
+
+
+def yields_signal(context):
+    yield context.signal_entity(df.EntityId("Counter", "k"), "add")
+
+
+@pytest.mark.parametrize("orchestrator", [yields_nothing, yields_signal])
+def test_a_yield_that_never_returns_is_warned_of(orchestrator: Any) -> None:
+    (warning,) = turn(orchestrator, "live")["warnings"]
+    assert "never goes on" in warning
+    assert "test_likely_causes.py" in warning
+
+
+def test_a_value_that_an_activity_returns_is_named_with_its_function() -> None:
+    def activity(value):
+        return {datetime(2026, 1, 1)}
+
+    cause = TypeError("class <class 'set'> does not expose a `to_json` function")
+    error = ValueError("activity trigger output must be json serializable ({...})")
+    error.__cause__ = cause
+    hint = likely_cause(error, activity)
+    assert hint is not None
+    assert "The value that 'activity' (" in hint
+    assert "a value of type set" in hint
+
+
+def test_the_apps_own_json_error_is_left_alone() -> None:
+    with pytest.raises(TypeError) as caught:
+        json.dumps({1, 2})
+    assert likely_cause(caught.value, lambda: None) is None
+
+
+def entity(context):
+    if context.operation_name == "read":
+        context.get_input()
+    elif context.operation_name == "raise":
+        raise KeyError("wrong_key")
+    context.set_result(1)
+
+
+def batch(*operations: tuple[str, str | None]) -> str:
+    items = [{"name": name, "input": input, "isSignal": False} for name, input in operations]
+    return json.dumps({"self": {"name": "entity", "key": "k"}, "exists": False, "state": None, "batch": items})
+
+
+def test_operations_that_raise_are_noted_and_answered_as_before() -> None:
+    handle, failed = df.Entity.create(entity), FailedOperations()
+    text = batch(("raise", None), ("ok", None), ("read", "5"), ("read", None))
+    watched, plain = json.loads(failed.watching(handle)(text)), json.loads(handle(text))
+    for one in (*watched["results"], *plain["results"]):
+        del one["startTime"], one["duration"]
+    assert watched == plain
+    assert failed.count == 3
+    first, number, nothing = failed.told
+    assert (first["operation"], first["type"], first["message"]) == ("raise", "KeyError", "'wrong_key'")
+    assert first["file"].endswith("test_likely_causes.py")
+    assert "azure" not in first["stack"]
+    assert "with a bare number, and get_input() at" in number["hint"]
+    assert "was sent without input" in nothing["hint"]
+
+
+def test_of_many_operations_that_raise_the_first_are_kept() -> None:
+    failed = FailedOperations()
+    failed.watching(df.Entity.create(entity))(batch(*[("raise", None)] * 100))
+    assert (len(failed.told), failed.count) == (20, 100)
