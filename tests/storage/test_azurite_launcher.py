@@ -21,9 +21,11 @@ from durable_host.storage.azurite.errors import (
     AzuriteNotRunning,
     AzuriteStartFailed,
     DockerUnavailable,
+    NoAnswer,
     PortHeld,
 )
 from durable_host.storage.azurite.install import VERSION, find_azurite
+from durable_host.storage.azurite.launcher import Mode, Patience
 from durable_host.storage.azurite.probe import address_of
 from durable_host.storage.azurite.process import command_line
 
@@ -156,6 +158,107 @@ def test_a_port_held_by_another_web_server_is_named() -> None:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _SlowServer:
+    """Accepts connections; answers as Azurite does once `may_answer` is set."""
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+        self.connections: list[socket.socket] = []
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def connection(self) -> Connection:
+        endpoint = f"http://127.0.0.1:{self.port}/devstoreaccount1"
+        return msgspec.structs.replace(
+            free_connection(), blob_endpoint=endpoint, queue_endpoint=endpoint, table_endpoint=endpoint
+        )
+
+    def close(self) -> None:
+        self._server.close()
+        for client in self.connections:
+            client.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            self.connections.append(client)
+            threading.Thread(target=self._answer, args=(client,), daemon=True).start()
+
+    def _answer(self, client: socket.socket) -> None:
+        try:
+            if client.recv(1000) and self.may_answer.wait(30):
+                client.sendall(b"HTTP/1.1 200 OK\r\nServer: Azurite-Blob/3\r\nContent-Length: 0\r\n\r\n")
+        except OSError:
+            pass
+
+
+@pytest.fixture
+def slow() -> Iterator[_SlowServer]:
+    server = _SlowServer()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("mode", ["auto", "off"])
+def test_what_does_not_answer_is_waited_for_and_both_causes_are_named(slow: _SlowServer, mode: Mode) -> None:
+    reports: list[str] = []
+    with pytest.raises(NoAnswer, match="not answered within 1 s") as caught:
+        ensure_azurite(
+            slow.connection(), data_dir=None, mode=mode, report=reports.append, patience=Patience(busy=0.6, answer=0.2)
+        )
+    assert caught.value.code == "DH2018"
+    cause = caught.value.cause or ""
+    assert f"127.0.0.1:{slow.port}" in cause
+    assert "Azurite that is too busy" in cause
+    assert "another program" in cause
+    assert len(reports) == 1
+    assert f"127.0.0.1:{slow.port}" in reports[0]
+    assert "Waiting up to 1 s" in reports[0]
+
+
+def test_an_azurite_that_is_busy_for_a_while_is_used_when_it_answers(slow: _SlowServer) -> None:
+    reports: list[str] = []
+
+    def report(line: str) -> None:
+        reports.append(line)
+        slow.may_answer.set()
+
+    patience = Patience(busy=30.0, answer=0.1)
+    assert ensure_azurite(slow.connection(), data_dir=None, mode="auto", report=report, patience=patience) is None
+    assert ["does not answer yet" in reports[0], "Storage answers after" in reports[1]] == [True, True]
+
+
+def test_the_wait_for_a_busy_azurite_can_be_cancelled(slow: _SlowServer) -> None:
+    cancelled = threading.Event()
+    with pytest.raises(AzuriteStartFailed, match="interrupted"):
+        ensure_azurite(
+            slow.connection(),
+            data_dir=None,
+            mode="auto",
+            report=lambda _: cancelled.set(),
+            cancelled=cancelled,
+            patience=Patience(busy=60.0, answer=0.1),
+        )
+
+
+def test_something_else_is_refused_at_once_beside_a_service_that_does_not_answer(
+    slow: _SlowServer, listener: socket.socket
+) -> None:
+    port = listener.getsockname()[1]
+    connection = msgspec.structs.replace(slow.connection(), table_endpoint=f"http://127.0.0.1:{port}/devstoreaccount1")
+    reports: list[str] = []
+    with pytest.raises(PortHeld, match=f"Port {port} of the table service"):
+        ensure_azurite(
+            connection, data_dir=None, mode="auto", report=reports.append, patience=Patience(busy=60.0, answer=0.2)
+        )
+    assert reports == []
 
 
 def test_only_some_services_answering_is_said(azurite: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,14 @@ class PortHeld(AzuriteError):
     code = "DH2013"
 
 
+class NoAnswer(AzuriteError):
+    """Something accepts connections on the ports of the development storage account and does not answer: an Azurite
+    that is busy, or another program.
+    """
+
+    code = "DH2018"
+
+
 class AccountKeyRefused(AzuriteError):
     """Azurite answers and does not accept the account name and key of the connection."""
 

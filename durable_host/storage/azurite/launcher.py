@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from durable_host.config.connection import Connection
 from durable_host.storage.azurite.docker import AzuriteContainer, start_container
 from durable_host.storage.azurite.errors import AzuriteError, AzuriteStartFailed
 from durable_host.storage.azurite.install import AzuriteProgram, Node, find_azurite, find_node, install_azurite
 from durable_host.storage.azurite.lock import exclusive
 from durable_host.storage.azurite.note import is_alive, is_azurite, read_note
-from durable_host.storage.azurite.probe import StorageHealth, address_of, probe
+from durable_host.storage.azurite.probe import ANSWER_TIMEOUT, StorageHealth, address_of, probe
 from durable_host.storage.azurite.process import (
     DEVELOPMENT_KEY,
     READY_TIMEOUT,
@@ -33,6 +35,18 @@ _LOCK_TIMEOUT = 120.0
 _POLL_SECONDS = 0.05
 
 
+class Patience(msgspec.Struct, frozen=True):
+    """Seconds for which something that accepts connections and does not answer is waited for (`busy`), and for each
+    single answer.
+    """
+
+    busy: float = 60.0
+    answer: float = ANSWER_TIMEOUT
+
+
+PATIENCE = Patience()
+
+
 def ensure_azurite(
     connection: Connection,
     *,
@@ -41,6 +55,7 @@ def ensure_azurite(
     report: Callable[[str], None],
     app_dir: Path | None = None,
     cancelled: threading.Event | None = None,
+    patience: Patience = PATIENCE,
 ) -> AzuriteProcess | AzuriteContainer | None:
     """Make the development account of `connection` answer. Blocking: call it in a thread.
 
@@ -54,10 +69,10 @@ def ensure_azurite(
     if data_dir is not None:
         data_dir = data_dir.absolute()
         _await_release(data_dir, report)
-    health = _settled_health(connection)
+    health = _settled_health(connection, patience, report, cancelled)
     if health.is_ready:
         return None
-    problem = health.problem(connection.setting)
+    problem = health.problem(connection.setting, patience.busy)
     if problem is not None and (mode == "off" or not health.is_silent):
         raise problem
     if mode == "docker":
@@ -147,13 +162,35 @@ def _start(
     return azurite
 
 
-def _settled_health(connection: Connection) -> StorageHealth:
-    """The health once it is not in between: an Azurite that is just starting opens one port after the other."""
-    deadline = time.monotonic() + _SETTLE_TIMEOUT
+def _settled_health(
+    connection: Connection, patience: Patience, report: Callable[[str], None], cancelled: threading.Event | None
+) -> StorageHealth:
+    """The health once it is not in between: an Azurite that is just starting opens one port after the other, and one
+    that is busy accepts connections and does not answer for a while.
+    """
+    began, waited = time.monotonic(), 0.0
+    asked_in_vain = False
     while True:
-        health = probe(connection)
+        health = probe(connection, min(patience.answer, max(patience.busy - waited, _POLL_SECONDS)))
+        waited = time.monotonic() - began
         states = {service.state for service in health.services}
-        if states != {"ready", "silent"} or time.monotonic() > deadline:
+        if cancelled is not None and cancelled.is_set():
+            raise AzuriteStartFailed("The start of Azurite was interrupted.")
+        if "foreign" in states:
+            return health
+        if health.mute:
+            if waited >= patience.busy:
+                return health
+            if not asked_in_vain:
+                asked_in_vain = True
+                addresses = ", ".join(service.address for service in health.mute)
+                report(
+                    f"Storage at {addresses} accepts connections and does not answer yet; it may be an Azurite that is "
+                    f"busy. Waiting up to {patience.busy:.0f} s"
+                )
+        elif states != {"ready", "silent"} or waited >= _SETTLE_TIMEOUT:
+            if asked_in_vain and health.is_ready:
+                report(f"Storage answers after {waited:.0f} s")
             return health
         time.sleep(_POLL_SECONDS)
 

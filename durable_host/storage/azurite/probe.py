@@ -3,7 +3,8 @@
 import http.client
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -16,23 +17,25 @@ from durable_host.storage.azurite.errors import (
     AzuriteError,
     AzuriteIncomplete,
     AzuriteNotRunning,
+    NoAnswer,
     PortHeld,
 )
 
-State = Literal["ready", "silent", "foreign", "refused"]
+State = Literal["ready", "silent", "mute", "foreign", "refused"]
 
 _QUERIES: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "blob": ("/", (("comp", "list"), ("maxresults", "1"))),
     "queue": ("/", (("comp", "list"), ("maxresults", "1"))),
     "table": ("/Tables", (("$top", "1"),)),
 }
-_ANSWER_TIMEOUT = 5.0
+ANSWER_TIMEOUT = 5.0
 _CONNECT_TIMEOUT = 1.0
 
 
 class ServiceHealth(msgspec.Struct, frozen=True):
-    """One service: `ready` answers as it should, `silent` nobody listens, `foreign` something else does, `refused`
-    the account name or key is not accepted. `detail` is what was heard.
+    """One service: `ready` answers as it should, `silent` nobody listens, `mute` somebody does and has not answered
+    yet, `foreign` something else than Azurite does, `refused` the account name or key is not accepted. `detail` is
+    what was heard.
     """
 
     service: str
@@ -62,8 +65,20 @@ class StorageHealth(msgspec.Struct, frozen=True):
         """Nobody listens on any port."""
         return all(service.state == "silent" for service in self.services)
 
-    def problem(self, setting: str) -> AzuriteError | None:
-        """The error to show the user; None when all is well. `setting` is the connection's name."""
+    @property
+    def is_known(self) -> bool:
+        """It is known what listens: all that accepts connections has answered."""
+        return not self.mute
+
+    @property
+    def mute(self) -> tuple[ServiceHealth, ...]:
+        """Services that accept connections and do not answer."""
+        return tuple(service for service in self.services if service.state == "mute")
+
+    def problem(self, setting: str, waited: float = ANSWER_TIMEOUT) -> AzuriteError | None:
+        """The error to show the user; None when all is well. `setting` is the connection's name, `waited` for how many
+        seconds services that do not answer were asked.
+        """
         for service in self.services:
             if service.state == "foreign":
                 return PortHeld(
@@ -71,6 +86,8 @@ class StorageHealth(msgspec.Struct, frozen=True):
                     cause=f"{service.address} {service.detail}.",
                     remedy=f"End the program that listens on port {service.port}, or give '{setting}' other ports.",
                 )
+        if self.mute:
+            return _not_answering(self.mute, setting, waited)
         for service in self.services:
             if service.state == "refused":
                 return AccountKeyRefused(
@@ -97,14 +114,30 @@ class StorageHealth(msgspec.Struct, frozen=True):
         )
 
 
-def probe(connection: Connection) -> StorageHealth:
-    """Ask each service of a connection once. Blocking; takes milliseconds unless a service hangs."""
-    endpoints = (
-        ("blob", connection.blob_endpoint),
-        ("queue", connection.queue_endpoint),
-        ("table", connection.table_endpoint),
+def _not_answering(mute: Sequence[ServiceHealth], setting: str, waited: float) -> NoAnswer:
+    addresses = ", ".join(f"{service.service} ({service.address})" for service in mute)
+    return NoAnswer(
+        f"Something accepts connections for the development storage account of '{setting}' and has not answered within "
+        f"{waited:.0f} s.",
+        cause=f"Asked without an answer: {addresses}. Either it is an Azurite that is too busy to answer, as it is for "
+        "a while when it deletes a large task hub or thousands of messages; or it is another program.",
+        remedy=f"If it is Azurite, wait and start again, or end it and let the host start its own. If it is another "
+        f"program, end it, or give '{setting}' other ports.",
     )
-    return StorageHealth(tuple(_ask(connection, service, url) for service, url in endpoints if url))
+
+
+def probe(connection: Connection, timeout: float = ANSWER_TIMEOUT) -> StorageHealth:
+    """Ask each service of a connection once, all at the same time. Blocking; takes milliseconds unless a service
+    hangs, then `timeout` seconds.
+    """
+    endpoints = {
+        "blob": connection.blob_endpoint,
+        "queue": connection.queue_endpoint,
+        "table": connection.table_endpoint,
+    }
+    with ThreadPoolExecutor(max_workers=len(endpoints)) as pool:
+        asked = [pool.submit(_ask, connection, name, url, timeout) for name, url in endpoints.items() if url]
+        return StorageHealth(tuple(one.result() for one in asked))
 
 
 def address_of(endpoint: str) -> tuple[str, int]:
@@ -113,7 +146,7 @@ def address_of(endpoint: str) -> tuple[str, int]:
     return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
 
 
-def _ask(connection: Connection, service: str, endpoint: str) -> ServiceHealth:
+def _ask(connection: Connection, service: str, endpoint: str, timeout: float) -> ServiceHealth:
     host, port = address_of(endpoint)
 
     def health(state: State, detail: str = "") -> ServiceHealth:
@@ -124,7 +157,7 @@ def _ask(connection: Connection, service: str, endpoint: str) -> ServiceHealth:
     except OSError as error:
         return health("silent", error.strerror or str(error))
     try:
-        status, headers, body = _request(connection, service, endpoint)
+        status, headers, body = _request(connection, service, endpoint, timeout)
     except ConnectionError as error:
         # Azurite closes the connections of its clients when it stops: ask once more whether anybody listens.
         try:
@@ -135,13 +168,15 @@ def _ask(connection: Connection, service: str, endpoint: str) -> ServiceHealth:
     except http.client.HTTPException:
         return health("foreign", "does not speak HTTP")
     except TimeoutError:
-        return health("foreign", "accepts connections and does not answer")
+        return health("mute", "accepts connections and does not answer")
     except OSError as error:
         return health("foreign", f"cannot be asked ({error})")
     return _judge(health, status, headers, body)
 
 
-def _request(connection: Connection, service: str, endpoint: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+def _request(
+    connection: Connection, service: str, endpoint: str, timeout: float
+) -> tuple[int, http.client.HTTPMessage, bytes]:
     url = urlsplit(endpoint)
     host, port = address_of(endpoint)
     path, query = _QUERIES[service]
@@ -157,9 +192,9 @@ def _request(connection: Connection, service: str, endpoint: str) -> tuple[int, 
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        client = http.client.HTTPSConnection(host, port, timeout=_ANSWER_TIMEOUT, context=context)
+        client = http.client.HTTPSConnection(host, port, timeout=timeout, context=context)
     else:
-        client = http.client.HTTPConnection(host, port, timeout=_ANSWER_TIMEOUT)
+        client = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         client.request("GET", f"{path}?{text}", headers=headers)
         response = client.getresponse()
