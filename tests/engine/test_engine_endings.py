@@ -61,6 +61,11 @@ def not_a_number(context):
     return float("nan")
 
 
+def returns_a_set(context):
+    yield context.call_activity("A")
+    return {1, 2}
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     ("orchestrator", "status", "result"),
@@ -72,6 +77,11 @@ def not_a_number(context):
             not_serialisable,
             "Failed",
             "Orchestrator function 'not_serialisable' failed: Object of type datetime is not JSON serializable",
+        ),
+        (
+            returns_a_set,
+            "Failed",
+            "Orchestrator function 'returns_a_set' failed: Object of type set is not JSON serializable",
         ),
         (
             yields_number,
