@@ -59,19 +59,25 @@ class UnservedOutput:
                 remedy=f"Set {SETTING}=log in local.settings.json to have such values logged instead, or leave the "
                 "output unset.",
             )
-        line = {
-            "output": binding.name,
-            "type": binding.type,
-            "function": function,
-            "invocationId": context.invocation_id,
-            **_target(binding, binding_data, function),
-            "value": _value(datum),
-        }
-        logging.getLogger(f"Function.{function}").info(
-            "%s",
-            json.dumps(line, ensure_ascii=False),
-            extra={"function": function, "invocation_id": context.invocation_id},
-        )
+        log_value(binding, context, _value(datum), _target(binding, binding_data, function))
+
+
+def log_value(binding: Binding, context: BindingContext, value: Any, target: Mapping[str, Any] | None = None) -> None:
+    """One line of JSON instead of what the output would have sent; `target` are further members."""
+    function = context.function.name
+    line = {
+        "output": binding.name,
+        "type": binding.type,
+        "function": function,
+        "invocationId": context.invocation_id,
+        **(target or {}),
+        "value": value,
+    }
+    logging.getLogger(f"Function.{function}").info(
+        "%s",
+        json.dumps(line, ensure_ascii=False),
+        extra={"function": function, "invocation_id": context.invocation_id},
+    )
 
 
 def _target(binding: Binding, data: Mapping[str, Any], function: str) -> dict[str, Any]:

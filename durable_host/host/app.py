@@ -73,7 +73,13 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
     accounts = parts.accounts.renewed(config.settings)
     client = DurableClientInput(parts.client_payload)
     registry = binding_registry(
-        accounts, parts.signals, parts.blob_signals, config.host.queues, client, mode_of(config.settings)
+        accounts,
+        parts.signals,
+        parts.blob_signals,
+        config.host.queues,
+        client,
+        config.settings,
+        mode_of(config.settings),
     )
     functions = app_functions(index, config, registry.serves)
     details = _error_details(config)

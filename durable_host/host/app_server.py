@@ -17,7 +17,7 @@ from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.workers import Workers
 from durable_host.triggers.mcp.webhook import McpWebhook
-from durable_host.web.app import BLOBS_KEY, DURABLE_KEY, MCP_KEY, Front
+from durable_host.web.app import BLOBS_KEY, DURABLE_KEY, EVENT_GRID_KEY, MCP_KEY, Front
 from durable_host.web.keys import KeyRing
 from durable_host.web.manual import ManualInvocation
 
@@ -95,6 +95,8 @@ class AppServer:
             return
         if self.app.triggers.webhook is not None:
             await self.keys.system_key(BLOBS_KEY)
+        if self.app.triggers.event_grid is not None:
+            await self.keys.system_key(EVENT_GRID_KEY)
         if not self.app.mcp.is_empty:
             await self.keys.system_key(MCP_KEY)
 
@@ -108,6 +110,7 @@ class AppServer:
             app.http,
             durable.api if durable is not None else None,
             app.triggers.webhook,
+            event_grid=app.triggers.event_grid,
             absent=app.absent_http,
             mcp=None if app.mcp.is_empty else self.mcp,
         )

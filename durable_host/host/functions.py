@@ -27,7 +27,9 @@ DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
 STORAGE_BINDINGS = {"queuetrigger": "queue", "blobtrigger": "blob", "queue": "queue", "blob": "blob", "table": "table"}
 """And the service of the account that each needs."""
 SERVED_TRIGGERS = (
-    DURABLE_TRIGGERS | MCP_TRIGGERS | {"httptrigger", "queuetrigger", "timertrigger", "blobtrigger", "warmuptrigger"}
+    DURABLE_TRIGGERS
+    | MCP_TRIGGERS
+    | {"httptrigger", "queuetrigger", "timertrigger", "blobtrigger", "eventgridtrigger", "warmuptrigger"}
 )
 
 

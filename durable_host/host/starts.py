@@ -11,6 +11,7 @@ from durable_host.invocation.datum import Datum, HttpData, string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.trigger import BlobNotThere, invoke_blob, named_blob, target_of
+from durable_host.triggers.event_grid.trigger import invoke_text
 from durable_host.triggers.mcp.catalog import MCP_TRIGGERS
 from durable_host.triggers.mcp.manual import invoke_by_hand
 from durable_host.triggers.queue.metadata import offset_text
@@ -85,6 +86,9 @@ def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: 
     async def mcp(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         return await invoke_by_hand(invoker, function, text, reason=reason, invocation_id=invocation_id)
 
+    async def event(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        return await invoke_text(invoker, function, text, reason=reason, invocation_id=invocation_id)
+
     return {
         **dict.fromkeys(MCP_TRIGGERS, mcp),
         "httptrigger": http,
@@ -93,4 +97,5 @@ def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: 
         "timertrigger": timer,
         "blobtrigger": blob,
         "warmuptrigger": warmup,
+        "eventgridtrigger": event,
     }

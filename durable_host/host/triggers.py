@@ -19,6 +19,7 @@ from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.account import StorageAccount
 from durable_host.triggers.blob.trigger import BlobTriggers
 from durable_host.triggers.blob.webhook import BlobWebhook
+from durable_host.triggers.event_grid.webhook import EventGridWebhook
 from durable_host.triggers.queue.trigger import QueueTrigger
 from durable_host.triggers.timer.trigger import TimerTrigger, runs_on_startup
 from durable_host.triggers.timer.zone import zone_of
@@ -26,10 +27,11 @@ from durable_host.triggers.warmup import WarmupTrigger
 
 
 class AppTriggers(msgspec.Struct, frozen=True):
-    """`webhook` takes events about blobs, None without blob triggers."""
+    """`webhook` takes events about blobs, None without blob triggers; `event_grid` those for Event Grid triggers."""
 
     listeners: tuple[PlannedListener, ...] = ()
     webhook: BlobWebhook | None = None
+    event_grid: EventGridWebhook | None = None
 
 
 def host_account(accounts: Accounts) -> StorageAccount | None:
@@ -76,9 +78,11 @@ def app_triggers(
             reload = object() if runs_on_startup(function.trigger) else None
             key = (function.trigger, zone.name, host_id, account.connection if account is not None else None, reload)
             listeners.append(PlannedListener(f"Functions.{function.name}", key, timer.listener, exclusive=True))
+    topics = functions.of_trigger("eventgridtrigger")
+    event_grid = EventGridWebhook(topics, invoker) if topics else None
     blobs = functions.of_trigger("blobtrigger")
     if not blobs:
-        return AppTriggers(tuple(listeners))
+        return AppTriggers(tuple(listeners), event_grid=event_grid)
     triggers = BlobTriggers(
         blobs,
         invoker,
@@ -95,7 +99,7 @@ def app_triggers(
     if triggers.scanner.endpoints:
         listeners.append(PlannedListener("WebJobs.Internal.Blobs", key, triggers.scanner, exclusive=True))
     listeners.append(PlannedListener("WebJobs.Internal.Blobs.Queue", key, triggers.queue))
-    return AppTriggers(tuple(listeners), BlobWebhook(triggers.targets, triggers.enqueue))
+    return AppTriggers(tuple(listeners), BlobWebhook(triggers.targets, triggers.enqueue), event_grid)
 
 
 def _connection(function: FunctionMetadata, accounts: Accounts) -> Connection:

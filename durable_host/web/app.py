@@ -7,7 +7,7 @@ after them.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.webhook import WEBHOOK_PATH as BLOBS_PATH
 from durable_host.triggers.blob.webhook import BlobWebhook
+from durable_host.triggers.event_grid.webhook import EVENT_GRID_PATH, EventGridWebhook
 from durable_host.triggers.http.absent import AbsentRoutes
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.reply import Reply
@@ -34,6 +35,7 @@ _log = logging.getLogger("Host.Triggers.Http")
 DURABLE_KEY = "durabletask_extension"
 BLOBS_KEY = "blobs_extension"
 MCP_KEY = "mcp_extension"
+EVENT_GRID_KEY = "eventgrid_extension"
 
 
 class Front:
@@ -56,6 +58,7 @@ class Front:
         self._http: HttpTrigger | None = None
         self._durable: DurableHttpApi | None = None
         self._blobs: BlobWebhook | None = None
+        self._event_grid: EventGridWebhook | None = None
         self._absent: AbsentRoutes | None = None
         self._mcp: McpWebhook | None = None
         self._admin = admin
@@ -71,11 +74,12 @@ class Front:
         http: HttpTrigger,
         durable: DurableHttpApi | None,
         blobs: BlobWebhook | None,
+        event_grid: EventGridWebhook | None = None,
         absent: AbsentRoutes | None = None,
         mcp: McpWebhook | None = None,
     ) -> None:
         """Requests that come from now on are for these; running ones end as they began."""
-        self._http, self._durable, self._blobs = http, durable, blobs
+        self._http, self._durable, self._blobs, self._event_grid = http, durable, blobs, event_grid
         self._absent, self._mcp = absent, mcp
 
     @property
@@ -132,8 +136,7 @@ class Front:
     async def _function(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.StreamResponse:
         http, access = self._http, self._access
         assert http is not None
-        self._running += 1
-        try:
+        with self._counted():
             if access is None:
                 return await http.handle(request, match)
             with http.held() as workers:
@@ -141,6 +144,13 @@ class Front:
                 if refusal is None and http.is_disabled(match.route.target) and not await access.is_admin(request):
                     return web.Response(status=404)
                 return refusal or await http.handle(request, match, workers)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Generator[None]:
+        """A request that functions work on; see `drain`."""
+        self._running += 1
+        try:
+            yield
         finally:
             self._running -= 1
             if not self._running:
@@ -157,6 +167,13 @@ class Front:
         if self._blobs is not None and path.rstrip("/").lower() == BLOBS_PATH:
             refusal = await self._refusal_of_extension(request, BLOBS_KEY)
             return refusal or await self._blobs.handle(request)
+        if self._event_grid is not None and path.rstrip("/").lower() == EVENT_GRID_PATH:
+            if (refusal := await self._refusal_of_extension(request, EVENT_GRID_KEY)) is not None:
+                return refusal
+            if self.offline_page is not None:
+                return web.Response(status=503, body=self.offline_page, content_type="text/html")
+            with self._counted():
+                return await self._event_grid.handle(request)
         if self._mcp is not None and _is_below(path, MCP_PATH):
             return await self._answer_mcp(request, self._mcp, path[len(MCP_PATH) :])
         if path[:7].lower() == "/admin/":

@@ -242,6 +242,7 @@ def test_the_body_of_a_manual_invocation_is_checked(
         ("POST", "/admin/functions/nobody"),
         ("GET", "/admin/functions/hello/keys/none"),
         ("GET", "/runtime/webhooks/eventgrid"),
+        ("GET", "/runtime/webhooks/nothing"),
     ],
 )
 def test_routes_that_do_not_exist_are_404(host: HostProcess, method: str, path: str) -> None:

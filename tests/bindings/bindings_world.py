@@ -95,7 +95,9 @@ async def running(root: Path, code: str, settings: Mapping[str, str]) -> AsyncIt
 
     client = DurableClientInput(payload)
     outputs = mode_of(config.settings)
-    registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client, outputs)
+    registry = binding_registry(
+        accounts, QueueSignals(), BlobSignals(), config.host.queues, client, config.settings, outputs
+    )
     try:
         index = await pool.start()
         assert index.failure is None, index.failure

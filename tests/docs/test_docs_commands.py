@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ ACCOUNT = "needs an Azure account"
 NOT_RUN = {
     ("README.md", "make test"): "runs the tests that this test belongs to",
     ("README.md", "python3 -m venv .venv"): REGISTRY,
-    ("README.md", "python3 -m pip install ."): REGISTRY,
+    ("README.md", "python3 -m pip install -c constraints.txt ."): REGISTRY,
     ("docs/quickstart.md", "python3 -m venv ~/durable-host"): REGISTRY,
     ("docs/quickstart.md", "python3 -m venv .venv"): REGISTRY,
     ("docs/quickstart.md", ".venv/bin/python -m pip install -r requirements.txt"): REGISTRY,
@@ -125,4 +126,5 @@ def test_markers_are_understood() -> None:
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.name)
 def test_pages_name_nothing_of_their_making(page: Page) -> None:
     words = ("issue #", "TODO", "session's", "pypi.org", "/root/", "/work/", "/tmp/", "agent")
-    assert [word for word in words if word in page.text] == []
+    text = re.sub(r"openai[ _-]agents?", "", page.text, flags=re.IGNORECASE)  # a package that apps use
+    assert [word for word in words if word in text] == []

@@ -13,6 +13,7 @@ import durable_host.errors
 from durable_host.config import host_json
 from durable_host.config.local_settings import FILE_NAME
 from durable_host.config.section import Section
+from durable_host.config.settings import AppSettings
 from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS
 from durable_host.durable.taskhub.azure import app_lease
 from durable_host.durable.taskhub.azure.hub import DEVELOPMENT_POLLING_INTERVAL
@@ -166,7 +167,7 @@ def test_every_served_trigger_is_listed_and_no_other() -> None:
 
 
 def test_every_served_binding_is_listed_and_no_other() -> None:
-    registry = binding_registry(None, None, None, host_json.QueueOptions(), None)  # type: ignore[arg-type]
+    registry = binding_registry(None, None, None, host_json.QueueOptions(), None, AppSettings({}))  # type: ignore[arg-type]
     inputs, outputs = types_below("Input bindings"), types_below("Output bindings")
     assert {name.lower() for name in inputs} == set(registry._inputs)
     assert {name.lower() for name in outputs} == set(registry._outputs) | {"http"}

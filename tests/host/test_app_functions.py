@@ -41,7 +41,7 @@ def registry(config: HostConfig, outputs: Mode = "fail") -> BindingRegistry:
 
     client = DurableClientInput(payload)
     return binding_registry(
-        Accounts(config.settings), QueueSignals(), BlobSignals(), config.host.queues, client, outputs
+        Accounts(config.settings), QueueSignals(), BlobSignals(), config.host.queues, client, config.settings, outputs
     )
 
 

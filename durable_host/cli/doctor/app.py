@@ -74,7 +74,9 @@ async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunction
         outputs = mode_of(config.settings)
     except ConfigurationError as error:
         return AppFunctions(), [findings.of_error(_SETTINGS, error)]
-    registry = binding_registry(accounts, QueueSignals(), BlobSignals(), config.host.queues, client, outputs)
+    registry = binding_registry(
+        accounts, QueueSignals(), BlobSignals(), config.host.queues, client, config.settings, outputs
+    )
     app = app_functions(index, config, registry.serves)
     result: list[Finding] = []
     if not (index.functions or index.errors or index.excluded):

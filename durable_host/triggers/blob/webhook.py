@@ -3,10 +3,9 @@
 Source: spec/functions-host.md, section 6.4 (`source: EventGrid`).
 """
 
-import json
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from aiohttp import web
@@ -15,11 +14,11 @@ from durable_host.http_port import read_body
 from durable_host.storage.errors import StorageError
 from durable_host.triggers.blob.message import BlobTriggerMessage
 from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget
+from durable_host.triggers.event_grid.events import data_of, events_of, kind_of, validation_code
 
 _log = logging.getLogger("Host.Triggers.Blob")
 
 WEBHOOK_PATH = "/runtime/webhooks/blobs"
-_VALIDATION = "Microsoft.EventGrid.SubscriptionValidationEvent"
 _CREATED = "Microsoft.Storage.BlobCreated"
 
 
@@ -45,12 +44,11 @@ class BlobWebhook:
         if target.source != EVENT_GRID:
             return _refused(400, f"The function '{target.function.name}' does not have the source EventGrid.")
         try:
-            events = list(_events(json.loads(await read_body(request))))
-        except (ValueError, RecursionError) as error:
+            events = events_of(await read_body(request))
+        except ValueError as error:
             return _refused(400, f"The body holds no events: {error}.")
-        for event in events:
-            if _kind(event) == _VALIDATION:
-                return web.json_response({"validationResponse": _data(event).get("validationCode")})
+        if (code := validation_code(events)) is not None:
+            return web.json_response({"validationResponse": code})
         try:
             for event in events:
                 if (message := message_of(event, target)) is not None:
@@ -63,9 +61,9 @@ class BlobWebhook:
 
 def message_of(event: Mapping[str, Any], target: BlobTarget) -> BlobTriggerMessage | None:
     """None for events about other things than a new blob of the target's pattern."""
-    data = _data(event)
+    data = data_of(event)
     url = data.get("url")
-    if _kind(event) != _CREATED or not isinstance(url, str):
+    if kind_of(event) != _CREATED or not isinstance(url, str):
         return None
     path = unquote(urlsplit(url).path).lstrip("/")
     if target.account.connection.is_development:
@@ -76,23 +74,6 @@ def message_of(event: Mapping[str, Any], target: BlobTarget) -> BlobTriggerMessa
     etag = str(data.get("eTag") or "")
     quoted = etag if etag.startswith('"') or not etag else f'"{etag}"'
     return BlobTriggerMessage(target.id, container, name, quoted, str(data.get("blobType") or "BlockBlob"))
-
-
-def _events(content: Any) -> Iterator[dict[str, Any]]:
-    """One event, or a list of them."""
-    for event in cast("list[Any]", content) if isinstance(content, list) else [content]:
-        if not isinstance(event, dict):
-            raise ValueError("an event is a JSON object")
-        yield cast("dict[str, Any]", event)
-
-
-def _kind(event: Mapping[str, Any]) -> Any:
-    return event.get("eventType") or event.get("type")
-
-
-def _data(event: Mapping[str, Any]) -> dict[str, Any]:
-    data = event.get("data")
-    return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
 def _refused(status: int, text: str) -> web.Response:

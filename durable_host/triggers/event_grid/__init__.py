@@ -1,0 +1,1 @@
+"""Event Grid: events that are posted to a webhook of the host."""
