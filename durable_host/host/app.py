@@ -21,6 +21,7 @@ from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.starts import manual_starts
 from durable_host.host.triggers import AppTriggers, app_triggers, host_account
+from durable_host.http_port.body_limit import configured_body_limit
 from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker, Pipeline
 from durable_host.invocation.metadata import IndexResult
@@ -91,6 +92,7 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         details=details,
         base_url=parts.base_url,
         disabled=(function.name for function in functions.disabled),
+        stream_limit=configured_body_limit(config.settings),
     )
     catalog, mistakes = mcp_catalog(functions.served)
     functions = functions.with_errors({**http.routes.errors, **mistakes})

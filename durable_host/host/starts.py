@@ -3,11 +3,14 @@
 import logging
 from collections.abc import Mapping
 
+import msgspec
+
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock
 from durable_host.config import binding_data
 from durable_host.host.calls import activity_data
-from durable_host.invocation.datum import Datum, HttpData, string
+from durable_host.invocation.datum import NONE, Datum, HttpData, string
+from durable_host.invocation.exchange import CollectedExchange, RequestHead
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.trigger import BlobNotThere, invoke_blob, named_blob, target_of
@@ -21,6 +24,9 @@ from durable_host.triggers.warmup import invoke_warmup
 from durable_host.web.manual import Start
 
 _log = logging.getLogger("Host.Triggers")
+
+MOST_SHOWN = 1024 * 1024
+"""Bytes of a streamed response, which may have no end."""
 
 
 def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: Mapping[str, str]) -> dict[str, Start]:
@@ -57,6 +63,8 @@ def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: 
         )
 
     async def http(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        if function.streams_http:
+            return await streamed(function, text, reason=reason, invocation_id=invocation_id)
         data = HttpData("POST", f"http://localhost/admin/functions/{function.name}", body=text.encode())
         return await invoker.invoke(
             function,
@@ -65,6 +73,21 @@ def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: 
             reason=reason,
             invocation_id=invocation_id,
         )
+
+    async def streamed(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
+        headers = (("host", "localhost"), ("content-length", str(len(text.encode()))))
+        path = f"/admin/functions/{function.name}"
+        head = RequestHead(method="POST", path=path, headers=headers, has_body=bool(text))
+        exchange = CollectedExchange(head, text.encode(), MOST_SHOWN)
+        outcome = await invoker.invoke(
+            function,
+            trigger_value=NONE,
+            binding_data=binding_data.from_json_text(text),
+            reason=reason,
+            invocation_id=invocation_id,
+            exchange=exchange,
+        )
+        return msgspec.structs.replace(outcome, return_value=Datum("http", exchange.reply))
 
     async def timer(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         zone = zone_of(settings)

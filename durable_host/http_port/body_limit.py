@@ -16,9 +16,14 @@ TOO_LARGE = "DH3040"
 
 def body_limit(settings: AppSettings) -> int:
     """In bytes. Raises ConfigurationError for a setting that is not a number."""
+    return configured_body_limit(settings) or DEFAULT_BODY_LIMIT
+
+
+def configured_body_limit(settings: AppSettings) -> int | None:
+    """None without the setting, else as `body_limit`."""
     text = settings.get(BODY_LIMIT_SETTING, "").strip()
     if not text:
-        return DEFAULT_BODY_LIMIT
+        return None
     if not text.isdecimal() or int(text) < 1:
         raise ConfigurationError(
             f"{BODY_LIMIT_SETTING} is '{text}', expected a number of bytes.",

@@ -26,7 +26,7 @@ class Connection(web.RequestHandler):
     has gone away, is no error of the host: it is logged at the level Debug.
     """
 
-    __slots__ = ("_began", "_heard", "_last_body", "_timer", "_times", "peer_has_closed")
+    __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers", "peer_has_closed")
 
     def __init__(self, *args: Any, times: ConnectionTimes, **options: Any) -> None:
         super().__init__(*args, keepalive_timeout=times.keep_alive, **options)
@@ -36,6 +36,19 @@ class Connection(web.RequestHandler):
         self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self.peer_has_closed = False
+        self._lost: asyncio.Event | None = None
+        self._watchers = 0
+
+    async def wait_lost(self) -> None:
+        """Until the client has closed the connection. Meanwhile a client that shuts its side down counts as gone."""
+        if self._lost is None:
+            self._lost = asyncio.Event()
+        self._watchers += 1
+        try:
+            if self.transport is not None:
+                await self._lost.wait()
+        finally:
+            self._watchers -= 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -46,6 +59,8 @@ class Connection(web.RequestHandler):
         if self._timer is not None:
             self._timer.cancel()
         super().connection_lost(exc)
+        if self._lost is not None:
+            self._lost.set()
 
     def data_received(self, data: bytes) -> None:
         is_of_body = self._last_body is not None and not self._last_body.is_eof()
@@ -70,7 +85,7 @@ class Connection(web.RequestHandler):
         """Whether to keep the connection until a request that has come whole is answered."""
         self.peer_has_closed = True
         is_idle = self._waiter is not None and not self._waiter.done()
-        is_whole = not is_idle and self._last_body is not None and self._last_body.is_eof()
+        is_whole = not is_idle and not self._watchers and self._last_body is not None and self._last_body.is_eof()
         if is_whole:
             self.close()
         return is_whole

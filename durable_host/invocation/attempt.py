@@ -9,6 +9,7 @@ from durable_host.errors import HostError
 from durable_host.invocation.bindings import RESPONSE_TYPES, BindingContext, BindingRegistry
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
+from durable_host.invocation.exchange import HttpExchange
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
@@ -23,7 +24,10 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """What is run: everything that the trigger gave, and which try it is."""
+    """What is run: everything that the trigger gave, and which try it is.
+
+    `exchange` is there for a function that streams HTTP. Such a call has one try: its request can be read once.
+    """
 
     function: FunctionMetadata
     invocation_id: str
@@ -34,6 +38,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     retry_count: int = 0
     max_retry_count: int = 0
     last_error: FunctionFailed | WorkerLost | None = None
+    exchange: HttpExchange | None = None
 
     @property
     def instance_id(self) -> str | None:
@@ -46,7 +51,8 @@ async def run_attempt(
 ) -> InvocationResponse:
     """`workers` are held by the caller.
 
-    Raises FunctionFailed for errors of user code and of bindings, FunctionTimedOut, WorkerLost.
+    Raises FunctionFailed for errors of user code and of bindings, FunctionTimedOut, WorkerLost; with an exchange also
+    ClientGone and what the exchange raises.
     """
     context = BindingContext(attempt.function, attempt.invocation_id, attempt.trigger_metadata)
     inputs = await _read_inputs(attempt, bindings, context)
@@ -61,7 +67,7 @@ async def run_attempt(
         max_retry_count=attempt.max_retry_count,
         last_error=_told(attempt.last_error),
     )
-    response = await pool.invoke(request, timeout=timeout, workers=workers)
+    response = await pool.invoke(request, timeout=timeout, workers=workers, exchange=attempt.exchange)
     await _write_outputs(attempt, response, bindings, context)
     return response
 

@@ -28,6 +28,10 @@ class FunctionTimedOut(FunctionFailed):
         self.was_alone = was_alone
 
 
+class ClientGone(Exception):
+    """The client of a streamed HTTP call took its request back; the text says how. Nobody is at fault."""
+
+
 class AppError(HostError):
     """The app cannot be run as it is."""
 

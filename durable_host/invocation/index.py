@@ -1,5 +1,6 @@
 """Reads what a worker reports after it has loaded the app (spec/functions-host.md, sections 1.1 to 1.4)."""
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from durable_host.invocation.metadata import Binding, FunctionMetadata, Function
 
 NOTHING_SERVED = "Azure would serve none of this app's functions: one that cannot be indexed takes down the whole app."
 _BINDING_FIELDS = ("name", "type", "direction")
+_EXTENSION = re.compile(r"azurefunctions\.extensions\.([a-z]+\.[a-z]+|base)")
 _PACKAGES = {"azure.durable_functions": "azure-functions-durable"}
 
 
@@ -101,13 +103,20 @@ def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
     place = f"{file}:{line}: " if file else ""
     remedy = None
     if (module := failure.get("module")) is not None:
-        package = _PACKAGES.get(module, f"the package that brings '{module}'")
+        package = _package_of(module, failure["stack"])
         remedy = (
             f"Add {package} to requirements.txt and install it: {_install(frame)}. If '{module}' is a file of the "
             f"app, check its name{_other_python(frame)}"
         )
     stack = failure["stack"].rstrip() or None
     return AppImportFailed(f"The function app does not load: {place}{text}", cause=stack, remedy=remedy)
+
+
+def _package_of(module: str, stack: str) -> str:
+    """What to install for a module that is missing. Of Azure's extensions the import in the traceback tells which."""
+    if module.startswith("azurefunctions") and (found := _EXTENSION.search(stack)) is not None:
+        return f"azurefunctions-extensions-{found[1].replace('.', '-')}"
+    return _PACKAGES.get(module, f"the package that brings '{module}'")
 
 
 def _install(frame: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from durable_host.invocation.attempt import Attempt
-from durable_host.invocation.errors import FunctionFailed, WorkerLost
+from durable_host.invocation.errors import ClientGone, FunctionFailed, WorkerLost
 from durable_host.invocation.failure import CodeFailure
 from durable_host.invocation.requests import InvocationResponse
 
@@ -65,6 +65,15 @@ class InvocationLog:
         brief = f"failed in {duration} ms{self._place}: {failure_text(error)}"
         self._error(failure_block(self._function, error), brief=brief, exception=_members(error), **ending)
 
+    def cancel(self, error: ClientGone) -> None:
+        duration = self._duration()
+        self._info(
+            f"{self._executed('Canceled', duration)}: {error}",
+            brief=f"canceled after {duration} ms: {error}",
+            status="Canceled",
+            duration_ms=duration,
+        )
+
     def _operations_failed(self, failures: tuple[CodeFailure, ...], count: int) -> None:
         """One event, however many operations of the batch failed."""
         duration = self._duration()
@@ -104,6 +113,9 @@ def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[Invo
         yield log
     except (FunctionFailed, WorkerLost) as error:
         log.fail(error)
+        raise
+    except ClientGone as error:
+        log.cancel(error)
         raise
     log.end()
 

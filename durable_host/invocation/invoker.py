@@ -17,6 +17,7 @@ from durable_host.config.retry import RetryOptions
 from durable_host.invocation.attempt import Attempt, Trace, run_attempt
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.datum import Datum
+from durable_host.invocation.exchange import HttpExchange
 from durable_host.invocation.invocation_log import logged
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
@@ -103,12 +104,15 @@ class Invoker:
         trace_parent: str | None = None,
         trace_state: str | None = None,
         workers: Workers | None = None,
+        exchange: HttpExchange | None = None,
     ) -> Outcome:
         """Run `function` until it succeeds or its retry policy is used up; every attempt has its own ID.
 
         `binding_data` is what `{expressions}` of the bindings refer to; `reason` and `details` stand in the log.
-        `workers` are those that the caller holds, and `function` is one of theirs.
-        Raises FunctionFailed (user code, a binding, or the time-out; logged already) and WorkerLost.
+        `workers` are those that the caller holds, and `function` is one of theirs. `exchange` is the HTTP request and
+        response of a function that streams them; it is not tried again.
+        Raises FunctionFailed (user code, a binding, or the time-out; logged already) and WorkerLost; with `exchange`
+        also ClientGone, and what `exchange` raises for a response that cannot be sent.
         """
         pipeline = self._pipeline
         if workers is None:
@@ -120,6 +124,7 @@ class Invoker:
             trigger_metadata=dict(trigger_metadata or {}),
             binding_data=binding_data or {},
             trace=Trace(trace_parent or new_trace_parent(), trace_state),
+            exchange=exchange,
         )
 
         async def run(attempt: Attempt) -> Outcome:
@@ -143,7 +148,7 @@ class Invoker:
         with spans.span(function.name, "server", parent, tags) as span:
             if span is not None:
                 attempt = msgspec.structs.replace(attempt, trace=Trace(span.header, span.state))
-            if policy is None:
+            if policy is None or attempt.exchange is not None:
                 return await run(attempt)
             return await with_retries(attempt, policy, run, self._clock)
 

@@ -54,7 +54,7 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A function that the worker has loaded. `disabled` is what function.json says: a flag or a setting's name.
 
     `directory`, `script_file` and `entry_point` are those of function.json; `source_file` and `source_line` tell where
-    the user's code begins.
+    the user's code begins. With `streams_http` the trigger's request and the response are streamed.
     """
 
     name: str
@@ -65,6 +65,7 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     retry: RetryOptions | None = None
     is_async: bool = False
     http_type: str = "function"
+    streams_http: bool = False
     disabled: bool | str | None = None
     source_file: str | None = None
     source_line: int | None = None

@@ -17,6 +17,7 @@ import msgspec
 
 from durable_host.errors import HostError
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
+from durable_host.invocation.exchange import HttpExchange
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
 from durable_host.invocation.worker_options import WorkerOptions
@@ -161,15 +162,24 @@ class WorkerPool:
         return sum(process.running_calls for process in processes)
 
     async def invoke(
-        self, request: InvocationRequest, *, timeout: float | None = None, workers: Workers | None = None
+        self,
+        request: InvocationRequest,
+        *,
+        timeout: float | None = None,
+        workers: Workers | None = None,
+        exchange: HttpExchange | None = None,
     ) -> InvocationResponse:
         """Run a function, in the process of `workers` that the caller holds, if any is up.
 
+        `exchange` is the HTTP request and response of a function that streams them; see `WorkerProcess.stream`.
         Raises FunctionFailed, FunctionTimedOut after `timeout` seconds, WorkerLost.
         """
         header, blob = encode_request(request)
         process = (workers.pick() if workers is not None else None) or await self._pick()
-        running = process.request(header, blob, request.instance_id)
+        if exchange is None:
+            running = process.request(header, blob, request.instance_id)
+        else:
+            running = process.stream(header, blob, exchange)
         if timeout is None:
             return decode_response(*await running)
         return decode_response(*await self._in_time(running, timeout, process, request.function, request.invocation_id))

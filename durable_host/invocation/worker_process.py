@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import durable_host.worker
-from durable_host.invocation import log_relay
+from durable_host.invocation import log_relay, worker_stream
 from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
+from durable_host.invocation.exchange import HttpExchange
 from durable_host.invocation.failure import read_failure
 from durable_host.invocation.frames import BlobWriter, FrameParser, encode
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
+from durable_host.invocation.worker_stream import WorkerStream
 
 __all__ = ["WorkerProcess", "describe_exit"]
 
@@ -39,6 +41,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._loop = asyncio.get_running_loop()
         self._pending: dict[str, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
         self._watched: dict[str, asyncio.Event] = {}
+        self._streams: dict[str, WorkerStream] = {}
         self._instances: dict[str, str] = {}
         self._outgoing: list[bytes] = []
         self._parser = FrameParser()
@@ -158,6 +161,26 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """Whether this process has the call and has not answered it."""
         return invocation_id in self._pending
 
+    async def stream(
+        self, header: dict[str, Any], blob: BlobWriter, exchange: HttpExchange
+    ) -> tuple[dict[str, Any], bytes]:
+        """Run the call that `header` describes, with the HTTP request and response of `exchange`.
+
+        Raises as `request` does, ClientGone, and what `exchange` raises for a response that cannot be sent. A caller
+        that is cancelled leaves the call running in the worker, which is told that the client has gone away.
+        """
+        if self.exited.done():
+            raise WorkerLost("The worker process ended before it ran the function.")
+        invocation_id: str = header["i"]
+        answer = self._pending[invocation_id] = self._loop.create_future()
+        self._idle.clear()
+        self.send({**header, "k": "stream", "http": exchange.head.fields()}, blob)
+        stream = self._streams[invocation_id] = WorkerStream(invocation_id, exchange, self.send)
+        try:
+            return await stream.run(answer)
+        finally:
+            del self._streams[invocation_id]
+
     async def wait_ended(self, invocation_id: str, timeout: float) -> bool:
         """Whether the call has ended in the worker, or ends within `timeout` seconds."""
         if invocation_id not in self._pending:
@@ -275,6 +298,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         elif kind == "indexed":
             if not self.indexed.done():
                 self.indexed.set_result(header)
+        elif kind in worker_stream.FRAMES:
+            if (stream := self._streams.get(header["i"])) is not None:
+                stream.received(header, blob)
         else:
             if kind == "console" and header["s"] == "stderr":
                 self._last_stderr.append(header["t"])

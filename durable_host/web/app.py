@@ -23,6 +23,7 @@ from durable_host.triggers.http.absent import AbsentRoutes
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.reply import Reply
 from durable_host.triggers.http.routes import RouteMatch
+from durable_host.triggers.http.streamed import RESPONSE_HEADERS
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.triggers.mcp.webhook import WEBHOOK_PATH as MCP_PATH
 from durable_host.triggers.mcp.webhook import McpWebhook
@@ -99,12 +100,15 @@ class Front:
         """The answer to any request."""
         if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
             return web.Response(status=204, headers=self._cors.preflight_headers(request.headers))
+        headers = self._cors.response_headers(request.headers) if self._cors is not None else {}
+        if headers:
+            request[RESPONSE_HEADERS] = headers
         response = await self._guarded(request)
         if "Upgrade" in request.headers:
             # What follows on this connection would be taken for the other protocol, which nobody speaks here.
             response.force_close()
-        if self._cors is not None and not response.prepared:
-            response.headers.update(self._cors.response_headers(request.headers))
+        if headers and not response.prepared:
+            response.headers.update(headers)
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

@@ -79,7 +79,14 @@ class Call:
             if inspect.iscoroutine(result):
                 result.close()
             raise RuntimeError(f"function '{self.function.name}' without a $return binding returned a non-None value")
-        blob = Blob()
+        answer, blob = self.answer_without_result()
+        if signature.returns is not None:
+            answer["r"] = _encode(signature.returns, result, blob)
+        return answer, blob
+
+    def answer_without_result(self) -> tuple[dict[str, Any], Blob]:
+        """What the function gave in its output parameters."""
+        signature, blob = self.function.signature, Blob()
         answer: dict[str, Any] = {"k": "result", "i": self._header["i"]}
         outputs: dict[str, Any] = {}
         for name, out in self._outs.items():
@@ -87,8 +94,6 @@ class Call:
                 outputs[name] = _encode(signature.outputs[name], value, blob)
         if outputs:
             answer["o"] = outputs
-        if signature.returns is not None:
-            answer["r"] = _encode(signature.returns, result, blob)
         if self._failed is not None and self._failed.count:
             answer["fo"], answer["fc"] = self._failed.told, self._failed.count
         return answer, blob

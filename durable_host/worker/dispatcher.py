@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
-from . import failures, logs, scope, trace
+from . import failures, http_stream, logs, scope, trace
 from .calls import Answer, Call
 from .channel import Channel
 from .loaded import LoadedApp, LoadedFunction
+from .streamed_calls import StreamedCall, StreamedCalls
 from .watchdog import Watchdog
 
 ORCHESTRATOR_THREADS = 4
 GIVEN_UP = "the host gave the invocation up"
+
+_T = TypeVar("_T")
+_C = TypeVar("_C", bound=Call)
 
 
 class Dispatcher:
@@ -33,6 +38,7 @@ class Dispatcher:
         self._orchestrator_threads = ThreadPoolExecutor(ORCHESTRATOR_THREADS, "durable-host-orchestrator")
         self._sessions: Any = None
         self._sessions_lock = threading.Lock()
+        self._streams = StreamedCalls(self._run_in_thread)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, Future[None]] = {}
         self._running = 0
@@ -49,6 +55,10 @@ class Dispatcher:
         elif kind == "forget":
             if self._sessions is not None:
                 self._orchestrator_threads.submit(self._sessions.forget, header["key"])
+        elif kind == "stream":
+            return self._stream(header, blob)
+        elif kind in http_stream.FRAMES:
+            return lambda: self._streams.deliver(header, blob)
         elif kind == "cancel" and not self._take_back(header["i"]):
             return lambda: self._cancel(header["i"])
         return None
@@ -78,9 +88,24 @@ class Dispatcher:
         call = Call(self._app.sdk, function, header, blob)
         if function.signature.is_async:
             self._begin()
-            return lambda: self._start_task(call)
+            return lambda: self._start_task(call, self._run_function)
         self._submit(self._threads, call.scope[0], lambda: self._run_sync(call))
         return None
+
+    def _stream(self, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
+        function = self._app.functions.get(header["f"])
+        if function is None or function.signature.request is None:
+            self._channel.send(_unknown(header))
+            return None
+        call = StreamedCall(self._app.sdk, function, header, blob, self._channel)
+        self._begin()
+
+        def start() -> None:
+            self._streams.open(call)
+            self._start_task(call, self._streams.run)
+            self._tasks[call.scope[0]].add_done_callback(lambda _: self._streams.close(call))
+
+        return start
 
     def _submit(self, threads: ThreadPoolExecutor, invocation_id: str, run: Callable[[], None]) -> None:
         """Run a call in one of `threads`; while it waits for a free one, `_take_back` can still end it."""
@@ -101,8 +126,8 @@ class Dispatcher:
         self._answer(_unbegun(invocation_id), self._channel.send)
         return True
 
-    def _start_task(self, call: Call) -> None:
-        task = self._loop.create_task(self._run_async(call))
+    def _start_task(self, call: _C, run: Callable[[_C], Awaitable[Answer]]) -> None:
+        task = self._loop.create_task(self._run_async(call, run))
         self._tasks[call.scope[0]] = task
         task.add_done_callback(lambda task: self._task_ended(task, call))
         self._watchdog.begin(task, call.scope)
@@ -114,17 +139,20 @@ class Dispatcher:
         if task.cancelled():
             self._answer(_unbegun(call.scope[0]), self._channel.gather)
 
-    async def _run_async(self, call: Call) -> None:
+    async def _run_async(self, call: _C, run: Callable[[_C], Awaitable[Answer]]) -> None:
         scope.current.set(call.scope)
         scope.enter(call.scope)
         trace.enter(call.trace_parent, call.trace_state)
         try:
-            answer = call.answer(await self._await(call.function, call.arguments()))
+            answer = await run(call)
         except BaseException as error:
             answer = call.failure(error)
         finally:
             scope.leave(call.scope)
         self._answer(answer, self._channel.gather)
+
+    async def _run_function(self, call: Call) -> Answer:
+        return call.answer(await self._await(call.function, call.arguments()))
 
     async def _await(self, function: LoadedFunction, arguments: dict[str, Any]) -> Any:
         """The lifespan start-up of an ASGI app runs once, however many first requests there are."""
@@ -147,6 +175,22 @@ class Dispatcher:
 
         self._answer(self._in_scope(call.scope, run), self._channel.send)
 
+    async def _run_in_thread(self, call: Call, run: Callable[[], Any]) -> Any:
+        def work() -> Any:
+            trace.enter(call.trace_parent, call.trace_state)
+            return run()
+
+        running = self._threads.submit(self._in_scope, call.scope, work)
+        future = asyncio.wrap_future(running)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            running.cancel()
+            while not running.done():  # A thread cannot be cancelled: the call goes on as long as it does.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait((future,))
+            raise
+
     def _orchestrate(self, header: dict[str, Any]) -> None:
         def run() -> Answer:
             try:
@@ -167,7 +211,7 @@ class Dispatcher:
                 self._sessions = OrchestrationSessions()
         return self._sessions.handle(request, function.function)
 
-    def _in_scope(self, owner: scope.Scope, run: Callable[[], Answer]) -> Answer:
+    def _in_scope(self, owner: scope.Scope, run: Callable[[], _T]) -> _T:
         scope.enter(owner)
         scope.thread_local_storage.invocation_id = owner[0]
         context = contextvars.copy_context()

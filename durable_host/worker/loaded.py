@@ -40,6 +40,7 @@ class LoadedFunction:
             "retry": self.retry,
             "is_async": self.signature.is_async,
             "http_type": self.http_type,
+            "streams_http": self.signature.request is not None,
             "disabled": self.disabled,
             "source_file": file,
             "source_line": line,

@@ -12,7 +12,7 @@ import re
 import sys
 from typing import Any
 
-from . import failures, loading_v1, retry_policy
+from . import failures, loading_v1, retry_policy, web_extension
 from .loaded import LoadedApp, LoadedFunction, directory_of
 from .sdk import Sdk, SdkMissing
 from .signature import inspect_function
@@ -47,6 +47,7 @@ def load_app(root: str, script_name: str, only: list[str] | None = None) -> Load
                 f"Detected mixed function app. Some functions may not be indexed - {', '.join(left_out)}: their "
                 f"function.json is ignored because {script_name} defines functions"
             )
+        app.warnings.extend(web_extension.warnings(app.functions.values()))
     except SdkMissing:
         app.failure = _sdk_missing()
     except BaseException as error:
@@ -96,7 +97,7 @@ def _loaded(sdk: Sdk, function: Any, name: str, root: str, asgi_app: Any) -> Loa
     return LoadedFunction(
         name=name,
         function=user_function,
-        signature=inspect_function(sdk, name, user_function, bindings),
+        signature=inspect_function(sdk, name, user_function, bindings, can_stream=True),
         bindings=bindings,
         directory=directory_of(user_function, root),
         script_file=getattr(function, "function_script_file", "function_app.py"),

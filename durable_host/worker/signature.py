@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import web_extension
 from .deferred import DeferredBinding, deferred_converter
 from .generic import GenericBinding
 from .sdk import Sdk
@@ -45,22 +46,33 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
+    """`request` names the parameter that receives the request of a web extension; it is not among the `inputs`."""
+
     inputs: dict[str, Parameter]
     outputs: dict[str, Parameter]
     returns: Parameter | None
     wants_context: bool
     is_async: bool = False
+    request: str | None = None
     hints: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-def inspect_function(sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]]) -> Signature:
-    """Raises FunctionLoadError with the texts of Azure's worker, except where those garble or mislead."""
-    return _Inspection(sdk, name, function, bindings).run()
+def inspect_function(
+    sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]], *, can_stream: bool = False
+) -> Signature:
+    """Raises FunctionLoadError with the texts of Azure's worker, except where those garble or mislead.
+
+    `can_stream`: an HTTP trigger may receive the request of a web extension.
+    """
+    return _Inspection(sdk, name, function, bindings, can_stream).run()
 
 
 class _Inspection:
-    def __init__(self, sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]], can_stream: bool
+    ) -> None:
         self.sdk = sdk
+        self.can_stream = can_stream
         self.name = name
         self.function = function
         self.generic = GenericBinding(sdk.datum)
@@ -90,6 +102,9 @@ class _Inspection:
             )
         inputs: dict[str, Parameter] = {}
         outputs: dict[str, Parameter] = {}
+        request = self._streamed_request(bound, hints)
+        if request is not None:
+            del bound[request]
         for name, binding in bound.items():
             is_out = binding["direction"] == "out"
             (outputs if is_out else inputs)[name] = self._parameter(
@@ -98,9 +113,10 @@ class _Inspection:
         return Signature(
             inputs=inputs,
             outputs=outputs,
-            returns=self._returns(returns, hints),
+            returns=None if request is not None else self._returns(returns, hints),
             wants_context=wants_context,
             is_async=inspect.iscoroutinefunction(self.function),
+            request=request,
         )
 
     def _sort_bindings(self) -> tuple[dict[str, dict[str, Any]], tuple[str, bool] | None]:
@@ -120,6 +136,29 @@ class _Inspection:
             if self._has_implicit_return(kind) and (returns is None or not returns[1]):
                 returns = (kind, False)
         return bound, returns
+
+    def _streamed_request(self, bound: dict[str, dict[str, Any]], hints: dict[str, Any]) -> str | None:
+        """The parameter of a function whose HTTP request and response a web extension handles."""
+        for name, binding in bound.items():
+            if binding["type"] == "httpTrigger" and self.can_stream:
+                if not web_extension.takes_stream(hints, name, self.sdk.functions.HttpResponse):
+                    return None
+                self._check_response(hints)
+                return name
+        return None
+
+    def _check_response(self, hints: dict[str, Any]) -> None:
+        if "return" not in hints:
+            return
+        hint = hints["return"]
+        if not isinstance(hint, type):
+            raise self.error(f"has invalid non-type return annotation {hint!r}")
+        if not web_extension.accepts_response(hint):
+            raise self.error(
+                f'Python return annotation "{hint.__name__}" does not match binding type "http" (a function that takes '
+                f"the Request of {web_extension.PACKAGE} returns one of its responses, or str, dict, list, int, "
+                "float, bool or a Pydantic model)"
+            )
 
     def _has_implicit_return(self, kind: str) -> bool:
         converter = self.sdk.converter(kind)
@@ -239,7 +278,9 @@ def _type_name(python_type: Any) -> str:
 
 def _extension_hint(python_type: Any) -> str:
     module = getattr(python_type, "__module__", "") or ""
-    if module.startswith(("azurefunctions.extensions", "azure.storage", "fastapi", "starlette")):
+    if module.startswith(("fastapi", "starlette")):
+        return f" (in functions of the V2 programming model it can be the Request of {web_extension.PACKAGE})"
+    if module.startswith(("azurefunctions.extensions", "azure.storage")):
         return f" (parameters of {module.split('.')[0]} types need a binding extension that this host does not serve)"
     return ""
 

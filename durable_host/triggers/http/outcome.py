@@ -9,7 +9,7 @@ from durable_host.invocation.datum import Datum, HttpReply
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.http.reply import TEXT, Reply, bytes_reply, checked_status, text_reply
 
-_SET_BY_HOST = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"})
+SET_BY_HOST = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"})
 
 
 def function_reply(function: FunctionMetadata, returned: Datum | None, outputs: Mapping[str, Datum]) -> Reply:
@@ -37,7 +37,7 @@ def datum_reply(value: Datum) -> Reply:
 
 
 def _of_response(response: HttpReply) -> Reply:
-    headers = tuple((name, value) for name, value in response.headers.items() if name.lower() not in _SET_BY_HOST)
+    headers = tuple((name, value) for name, value in response.headers.items() if name.lower() not in SET_BY_HOST)
     if response.body and not any(name.lower() == "content-type" for name, _ in headers):
         headers = (*headers, ("Content-Type", TEXT))
     return Reply(checked_status(response.status), headers, response.body, tuple(response.cookies))

@@ -5,6 +5,7 @@ Source: spec/functions-host.md, sections 3.2 to 3.5 and 3.8.
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -15,8 +16,8 @@ from durable_host.config.extensions import HttpOptions
 from durable_host.config.headers import header_mistake
 from durable_host.errors import HostError
 from durable_host.http_port.local_names import is_local_host
-from durable_host.invocation.datum import Datum
-from durable_host.invocation.errors import FunctionFailed
+from durable_host.invocation.datum import NONE, Datum, HttpData
+from durable_host.invocation.errors import ClientGone, FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import Binding, FunctionMetadata
@@ -27,6 +28,7 @@ from durable_host.triggers.http.outcome import function_reply
 from durable_host.triggers.http.reply import InvalidReply, Reply
 from durable_host.triggers.http.request import http_binding_data, read_request
 from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable
+from durable_host.triggers.http.streamed import ClientExchange, head_data, request_head
 
 _log = logging.getLogger("Host.Triggers.Http")
 
@@ -40,6 +42,7 @@ class HttpTrigger:
     500. `base_url` is that of the host, for requests that call it by a name that is not its own.
 
     Functions that are `disabled` answer administrators, which all callers are where no keys are asked for.
+    `stream_limit` is the most bytes that a streamed request's body may have, None for any number.
     """
 
     def __init__(
@@ -51,10 +54,12 @@ class HttpTrigger:
         details: ErrorDetails,
         base_url: str,
         disabled: Iterable[str] = (),
+        stream_limit: int | None = None,
     ) -> None:
         self._invoker = invoker
         self.details = details
         self._base_url = base_url
+        self._stream_limit = stream_limit
         self._disabled = frozenset(disabled)
         self._extra_headers = (*options.custom_headers, *_hsts(options))
         self._throttle = Throttle(options.max_concurrent_requests, options.max_outstanding_requests)
@@ -80,7 +85,7 @@ class HttpTrigger:
 
     async def handle(
         self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers | None = None
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         """Run the function and make its response; 429 when there is too much to do.
 
         Raises aiohttp's 413 for a body over the limit, ConnectionError when the client has gone away meanwhile.
@@ -93,20 +98,21 @@ class HttpTrigger:
             async with self._throttle:
                 return await self._run(request, match, held)
 
-    async def _run(self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers) -> web.Response:
+    async def _run(
+        self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers
+    ) -> web.StreamResponse:
         function = match.route.target
+        if function.streams_http:
+            return await self._stream(request, match, workers)
         # The SDK builds management URLs from the URL of the request.
         is_asked_elsewhere = _has_client(function) and not is_local_host(request.host)
         data = await read_request(request, match.values, self._base_url if is_asked_elsewhere else None)
-        needs_data = any(
-            not binding.is_trigger and binding.type.lower() not in _PLAIN_BINDINGS for binding in function.bindings
-        )
         try:
             outcome: Outcome = await self._invoker.invoke(
                 function,
                 trigger_value=Datum("http", data),
                 trigger_metadata={},
-                binding_data=http_binding_data(data, request, function.trigger.name) if needs_data else {},
+                binding_data=_binding_data(function, data, request),
                 reason=REASON,
                 trace_parent=data.headers.get("traceparent"),
                 trace_state=data.headers.get("tracestate"),
@@ -123,6 +129,43 @@ class HttpTrigger:
             if isinstance(error, InvalidReply):
                 _log.error("The response of the function '%s' cannot be sent: %s", function.name, error)
             return self._failed(request, function, str(error), "", getattr(error, "remedy", None))
+
+    async def _stream(
+        self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers
+    ) -> web.StreamResponse:
+        """Run a function that streams. A response that ends before its time ends the connection with it."""
+        function, limit, length = match.route.target, self._stream_limit, request.content_length
+        if limit is not None and length is not None and length > limit:
+            raise web.HTTPRequestEntityTooLarge(limit, length)
+        invocation_id = str(uuid.uuid4())
+        data = head_data(request, match.values)
+        head = request_head(request, match.values, invocation_id)
+        exchange = ClientExchange(request, head, self._extra_headers, limit)
+        try:
+            await self._invoker.invoke(
+                function,
+                trigger_value=NONE,
+                binding_data=_binding_data(function, data, request),
+                reason=REASON,
+                invocation_id=invocation_id,
+                trace_parent=data.headers.get("traceparent"),
+                trace_state=data.headers.get("tracestate"),
+                workers=workers,
+                exchange=exchange,
+            )
+        except ClientGone as error:
+            if exchange.response is None:
+                raise exchange.refusal or ConnectionResetError(str(error)) from None
+        except (FunctionFailed, HostError) as error:
+            if exchange.response is None:
+                stack = error.stack if isinstance(error, FunctionFailed) else ""
+                return self._failed(request, function, str(error), stack, getattr(error, "remedy", None))
+            if not exchange.is_complete:
+                _log.error("The response of the function '%s' broke off; its connection is closed.", function.name)
+        assert exchange.response is not None
+        if not exchange.is_complete:
+            exchange.break_off()
+        return exchange.response
 
     def _failed(
         self, request: web.Request, function: FunctionMetadata, error: str, stack: str, hint: str | None
@@ -178,6 +221,14 @@ class Throttle:
         self._present -= 1
         if self._slots is not None:
             self._slots.release()
+
+
+def _binding_data(function: FunctionMetadata, data: HttpData, request: web.Request) -> dict[str, Any]:
+    """Empty where no binding can refer to it."""
+    for binding in function.bindings:
+        if not binding.is_trigger and binding.type.lower() not in _PLAIN_BINDINGS:
+            return http_binding_data(data, request, function.trigger.name)
+    return {}
 
 
 def methods_of(function: FunctionMetadata) -> tuple[str, ...]:

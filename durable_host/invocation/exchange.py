@@ -1,0 +1,99 @@
+"""The HTTP request and response of a call that streams them, as the invocation layer sees them."""
+
+import asyncio
+from typing import Protocol
+
+import msgspec
+
+from durable_host.invocation.datum import HttpReply
+
+Address = tuple[str, int]
+
+
+class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
+    """A request without its body, which follows if `has_body`.
+
+    `path` and `query` are as they came, percent-encoded; `headers` in order, names as given; `params` are the values
+    of the function's route.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    params: dict[str, str] = {}
+    scheme: str = "http"
+    version: str = "1.1"
+    client: Address | None = None
+    server: Address | None = None
+    has_body: bool = False
+
+    def fields(self) -> dict[str, object]:
+        """For the `stream` frame, see `worker/http_stream.py`."""
+        return {
+            "method": self.method,
+            "path": self.path,
+            "query": self.query,
+            "headers": self.headers,
+            "params": self.params,
+            "scheme": self.scheme,
+            "version": self.version,
+            "client": self.client,
+            "server": self.server,
+            "body": self.has_body,
+        }
+
+
+class HttpExchange(Protocol):
+    """One request of a client and the response to it. All methods may raise ClientGone."""
+
+    @property
+    def head(self) -> RequestHead: ...
+
+    async def read(self) -> bytes:
+        """The next piece of the request's body; empty at its end."""
+        ...
+
+    async def wait_gone(self) -> None:
+        """Until the client has gone away."""
+        ...
+
+    async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Send status and headers. Any error but ClientGone ends the call and is raised to its caller."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece of the body; returns when the client takes more."""
+        ...
+
+    async def end(self) -> None:
+        """The response is complete."""
+        ...
+
+
+class CollectedExchange:
+    """An exchange without a client: a given body, and a response of which the first `limit` bytes are kept."""
+
+    def __init__(self, head: RequestHead, body: bytes, limit: int) -> None:
+        self.head = head
+        self.reply = HttpReply(200)
+        self._body = body
+        self._limit = limit
+
+    async def read(self) -> bytes:
+        body, self._body = self._body, b""
+        return body
+
+    async def wait_gone(self) -> None:
+        """It never does: the caller's task ends this."""
+        await asyncio.Event().wait()
+
+    async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
+        self.reply = HttpReply(status, dict(headers))
+
+    async def write(self, data: bytes) -> None:
+        kept = (self.reply.body + data)[: self._limit]
+        self.reply = msgspec.structs.replace(self.reply, body=kept)
+
+    async def end(self) -> None:
+        pass

@@ -1,0 +1,100 @@
+"""azurefunctions-extensions-http-fastapi: which functions use it, and the web app that it puts around them.
+
+Azure's worker asks `azurefunctions.extensions.base` for the types of requests and responses that the imported extension
+has registered, and makes the extension's web app with one route for all paths. This module does the same.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .loaded import LoadedFunction
+
+INDEXING_SETTING = "PYTHON_ENABLE_INIT_INDEXING"
+_TRUE = ("1", "true", "t", "yes", "y")
+PACKAGE = "azurefunctions.extensions.http.fastapi"
+
+
+def extension() -> Any | None:
+    """The base package, if the app has imported a web extension."""
+    base = sys.modules.get("azurefunctions.extensions.base")
+    checker = getattr(base, "HttpV2FeatureChecker", None)
+    return base if checker is not None and checker.http_v2_enabled() else None
+
+
+def takes_stream(hints: dict[str, Any], parameter: str, response_type: Any) -> bool:
+    """Whether the HTTP trigger's parameter receives the extension's request.
+
+    So it is with its request type, and without a type, unless the function returns the SDK's `response_type`.
+    """
+    base = extension()
+    if base is None:
+        return False
+    if parameter in hints:
+        return bool(base.RequestTrackerMeta.check_type(hints[parameter]))
+    returned = hints.get("return")
+    return not (inspect.isclass(returned) and issubclass(returned, response_type))
+
+
+def accepts_response(python_type: Any) -> bool:
+    """Whether the web app can answer with values of this type."""
+    base = extension()
+    return base is not None and bool(base.ResponseTrackerMeta.check_type(python_type))
+
+
+def warnings(functions: Iterable[LoadedFunction]) -> Iterator[str]:
+    """What runs here and would not in Azure."""
+    if extension() is None:
+        return
+    http = [function for function in functions if any(one["type"] == "httpTrigger" for one in function.bindings)]
+    others = [function.name for function in http if function.signature.request is None]
+    if others:
+        yield (
+            f"Azure would serve nothing of this app: it imports {PACKAGE}, so all HTTP functions must take the Request "
+            f"of that package, but {', '.join(others)} take azure.functions.HttpRequest. Here both kinds run."
+        )
+    is_streaming = len(others) < len(http)
+    if is_streaming and sys.version_info < (3, 13) and os.environ.get(INDEXING_SETTING, "").lower() not in _TRUE:
+        yield (
+            f"On Python 3.12 and earlier Azure serves functions of {PACKAGE} only with the setting "
+            f"{INDEXING_SETTING}=1. This host does not need it."
+        )
+
+
+def set_route_values(request: Any, values: dict[str, str]) -> None:
+    """Put the values of the function's route into the extension's request."""
+    base: Any = extension()
+    base.RequestTrackerMeta.get_synchronizer().sync_route_params(request, values)
+
+
+def web_app(run: Callable[[Any], Awaitable[Any]]) -> Any:
+    """The extension's ASGI app. `run` takes the request and gives what the function returned.
+
+    An exception that the app has no answer for leaves it without an answer having been sent.
+    """
+    base: Any = extension()
+    made = importlib.import_module(base.ModuleTrackerMeta.get_module()).WebApp()
+
+    async def endpoint(request: Any) -> Any:
+        return await run(request)
+
+    endpoint.__annotations__ = {"request": base.RequestTrackerMeta.get_request_type()}
+    made.route(endpoint)
+    app = made.get_app()
+    # A function may have the path of one of the framework's own pages, such as /docs.
+    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "endpoint", None) is endpoint]
+    app.add_exception_handler(Exception, _no_answer)
+    return app
+
+
+async def _no_answer(request: Any, error: Exception) -> Any:
+    async def send_nothing(scope: Any, receive: Any, send: Any) -> None:
+        pass
+
+    return send_nothing
