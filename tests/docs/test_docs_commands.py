@@ -31,6 +31,10 @@ NOT_RUN = {
     ("docs/quickstart.md", ".venv/bin/python -m pip install -r requirements.txt"): REGISTRY,
     ("docs/how-to/debug.md", ".venv/bin/python -m pip install debugpy"): REGISTRY,
     ("docs/how-to/mcp.md", '.venv/bin/python -m pip install "mcp>=2,<3"'): REGISTRY,
+    (
+        "docs/how-to/http-streaming.md",
+        ".venv/bin/python -m pip install azurefunctions-extensions-http-fastapi",
+    ): REGISTRY,
     ("docs/how-to/from-core-tools.md", "func doctor"): "needs an app of the reader's own",
     ("docs/how-to/real-azure-storage.md", "az login"): ACCOUNT,
     ("docs/how-to/real-azure-storage.md", "func doctor"): ACCOUNT,
