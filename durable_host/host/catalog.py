@@ -52,16 +52,25 @@ def find_mistake(function: FunctionMetadata) -> str | None:
 
 
 def _mistake_in_values(binding: Binding) -> str | None:
-    """A value that Azure's host cannot read: decorators do not check all of them, and function.json has no checks."""
+    """A value that Azure's host cannot read: decorators do not check all of them, and function.json has no checks.
+
+    Values that name an app setting are not looked at.
+    """
     kind = binding.type.lower()
     for name, (types, allowed) in _VALUES.items():
         value = binding.properties.get(name)
-        if value is None or (types is not None and kind not in types):
+        if value is None or (types is not None and kind not in types) or "%" in str(value):
             continue
         if not isinstance(value, str) or value.lower() not in (one.lower() for one in allowed):
             close = closest(str(value), allowed)
             remedy = f"write '{close}'" if close else f"it takes {', '.join(allowed[:-1])} or {allowed[-1]}"
             return f"The value {value!r} of '{name}' of the binding '{binding.name}' is not valid: {remedy}."
+    if kind == "timertrigger":
+        for name in ("runOnStartup", "useMonitor"):
+            value = binding.properties.get(name)
+            if value is not None and str(value).lower() not in ("true", "false") and "%" not in str(value):
+                where = f"'{name}' of the binding '{binding.name}'"
+                return f"The value {value!r} of {where} is not valid: write true or false."
     if kind == "httptrigger":
         methods: Any = binding.properties.get("methods")
         if methods is not None and not _is_list_of_texts(methods):

@@ -64,7 +64,7 @@ def _load_decorated(app: LoadedApp, root: str, script_name: str) -> None:
         try:
             app.functions[name] = _loaded(app.sdk, function, name, root, register if is_asgi else None)
         except Exception as error:
-            app.add_error(name, error, root, bindings=_bindings(function), code=function.get_user_function())
+            app.add_error(name, error, root, bindings=_known_bindings(function), code=function.get_user_function())
 
 
 def _import_script(root: str, script_name: str) -> Any:
@@ -110,6 +110,14 @@ def _loaded(sdk: Sdk, function: Any, name: str, root: str, asgi_app: Any) -> Loa
 
 def _bindings(function: Any) -> list[dict[str, Any]]:
     return [_normalised(json.loads(text)) for text in function.get_raw_bindings()]
+
+
+def _known_bindings(function: Any) -> list[dict[str, Any]]:
+    """None for a function whose bindings are no JSON."""
+    try:
+        return _bindings(function)
+    except Exception:
+        return []
 
 
 def _normalised(binding: dict[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def _load_function(
     return LoadedFunction(
         name=name,
         function=function,
-        signature=inspect_function(sdk, name, function, bindings),
+        signature=inspect_function(sdk, name, function, bindings, is_decorated=False),
         bindings=bindings,
         directory=folder,
         script_file=os.path.relpath(script, root),

@@ -58,19 +58,33 @@ class Signature:
 
 
 def inspect_function(
-    sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]], *, can_stream: bool = False
+    sdk: Sdk,
+    name: str,
+    function: Callable[..., Any],
+    bindings: list[dict[str, Any]],
+    *,
+    can_stream: bool = False,
+    is_decorated: bool = True,
 ) -> Signature:
     """Raises FunctionLoadError with the texts of Azure's worker, except where those garble or mislead.
 
-    `can_stream`: an HTTP trigger may receive the request of a web extension.
+    `can_stream`: an HTTP trigger may receive the request of a web extension. `is_decorated`: the bindings come from
+    decorators, else from a function.json.
     """
-    return _Inspection(sdk, name, function, bindings, can_stream).run()
+    return _Inspection(sdk, name, function, bindings, can_stream, is_decorated).run()
 
 
 class _Inspection:
     def __init__(
-        self, sdk: Sdk, name: str, function: Callable[..., Any], bindings: list[dict[str, Any]], can_stream: bool
+        self,
+        sdk: Sdk,
+        name: str,
+        function: Callable[..., Any],
+        bindings: list[dict[str, Any]],
+        can_stream: bool,
+        is_decorated: bool,
     ) -> None:
+        self.is_decorated = is_decorated
         self.sdk = sdk
         self.can_stream = can_stream
         self.name = name
@@ -181,13 +195,17 @@ class _Inspection:
             return
         for binding in self.bindings:
             kind, name = binding["type"], binding["name"]
-            if kind in CONTEXT_DECORATORS and name not in ("context", "$return"):
-                raise self.error(
-                    f'context_name="{name}" of @{CONTEXT_DECORATORS[kind]} (the name of the {kind} binding) must be '
-                    f'"context": write context_name="context". The parameter of your function may still be called '
-                    f"'{name}'. Azure reports this mistake as: the \"context\" parameter is expected to be of type "
-                    "azure.functions.Context"
-                )
+            if kind not in CONTEXT_DECORATORS or name in ("context", "$return"):
+                continue
+            if self.is_decorated:
+                wrong, right = f'context_name="{name}" of @{CONTEXT_DECORATORS[kind]}', 'context_name="context"'
+            else:
+                wrong, right = f'"name": "{name}" of the {kind} binding in function.json', '"name": "context"'
+            raise self.error(
+                f"{wrong} is not possible: write {right}. The parameter of your function may still be called '{name}'. "
+                'Azure reports this mistake as: the "context" parameter is expected to be of type '
+                "azure.functions.Context"
+            )
 
     def _check_context(self, hints: dict[str, Any]) -> None:
         hint = hints.get("context")

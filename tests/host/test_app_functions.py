@@ -117,6 +117,7 @@ def test_other_names_and_triggers_are_not_warned_about(tmp_path: Path, trigger: 
         (binding("httpTrigger", "req", methods=[1]), "must be a list of texts"),
         (binding("queueTrigger", "m", queueName="q", dataType="text"), "'dataType' of the binding 'm' is not valid"),
         (binding("queueTrigger", "m", queueName="q", cardinality="some"), "it takes one or many"),
+        (binding("timerTrigger", "t", schedule="0 * * * * *", runOnStartup="yes"), "is not valid: write true or false"),
         (binding("serviceBusTrigger", "m", accessRights="all"), "it takes manage or listen"),
         (binding("blobTrigger", "b", path="c/{n}", source="event-grid-"), "write 'EventGrid'"),
     ],
@@ -134,6 +135,7 @@ def test_a_value_that_azures_host_cannot_read_puts_the_function_in_error(
     [
         binding("httpTrigger", "req", authLevel="ANONYMOUS", methods=["GET", "made-up"]),
         binding("httpTrigger", "req", authLevel="system", dataType="BINARY", methods=[]),
+        binding("timerTrigger", "t", schedule="0 * * * * *", runOnStartup=True, useMonitor="False"),
         binding("activityTrigger", "x", cardinality="MANY", source="anywhere", methods="any"),
     ],
 )

@@ -151,7 +151,7 @@ async def test_functions_of_folders_are_found_and_run(tmp_path: Path):
                 "F/function.json": function_json({"name": "ctx", "type": "entityTrigger", "direction": "in"}),
                 "F/x.py": "def main(context): ...",
             },
-            '(the name of the entityTrigger binding) must be "context"',
+            '"name": "ctx" of the entityTrigger binding in function.json is not possible: write "name": "context"',
         ),
         (
             {

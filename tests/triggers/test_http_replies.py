@@ -96,6 +96,11 @@ def test_a_value_that_cannot_be_a_response_is_told_with_what_to_return(kind: str
     assert told in (answer_hint(error) or "")
 
 
+def test_a_function_without_a_response_is_told_to_declare_one() -> None:
+    hint = answer_hint("function 'f' without a $return binding returned a non-None value")
+    assert '{"type": "http", "direction": "out", "name": "$return"}' in (hint or "")
+
+
 def test_other_errors_have_no_hint_about_the_response() -> None:
     assert answer_hint("division by zero") is None
     assert answer_hint('unsupported type "queue" for Python type "dict"') is None

@@ -2,6 +2,7 @@
 
 import re
 
+_NO_OUTPUT = "without a $return binding returned a non-None value"
 _REFUSED = re.compile(r'unsupported type "http" for Python type "([^"]*)"')
 _JSON = 'func.HttpResponse(json.dumps(value), mimetype="application/json")'
 _WAYS = {
@@ -20,6 +21,11 @@ _WAYS = {
 
 def answer_hint(message: str) -> str | None:
     """The hint for the error of a failed HTTP function; None when it failed for another reason."""
+    if _NO_OUTPUT in message:
+        return (
+            "The function returned a value and has no output for it. Add "
+            '{"type": "http", "direction": "out", "name": "$return"} to the bindings of its function.json.'
+        )
     match = _REFUSED.search(message)
     if match is None:
         return None
