@@ -23,6 +23,7 @@ from durable_host.durable.api import answers
 from durable_host.errors import HostError
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.redaction import HIDDEN
+from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
 from durable_host.triggers.http.failure import failure_reply
 from durable_host.web.function_json import DescribedFunction, describe
 from durable_host.web.home import home_page
@@ -129,3 +130,13 @@ def test_traces(monkeypatch: pytest.MonkeyPatch) -> None:
     assert is_clean(ended.to_json())
     assert ended.attributes is not None
     assert ended.attributes["count"] == 3
+
+
+def test_the_reason_why_a_function_is_not_served(caplog: pytest.LogCaptureFixture) -> None:
+    trigger = Binding(name="req", type="httpTrigger", direction="in")
+    routes = AbsentRoutes([AbsentHttpFunction(name="f", trigger=trigger, reason=CONNECTION)], "api", explain=True)
+    for accept in ("text/html", "application/json"):
+        reply = routes.reply("GET", "/api/f", accept)
+        assert reply is not None
+        assert is_clean(reply.body.decode())
+    assert is_clean(caplog.text)

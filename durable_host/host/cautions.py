@@ -9,6 +9,8 @@ from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.metadata import FunctionMetadata
 
 RESERVED_NAME = "DH5040"
+REFUSED_ANNOTATION = "DH5041"
+MOST_NAMED = 5
 RESERVED_NAMES = {"activitytrigger": frozenset({"data"})}
 """Names that Azure's host cannot bind the parameter of a trigger to, by type of trigger: it has a value of that name of
 its own. Only those that were seen to fail.
@@ -17,6 +19,7 @@ its own. Only those that were seen to fail.
 
 def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSettings) -> Iterator[str]:
     """The warnings, in the order of the functions."""
+    yield from _annotations(functions)
     logs_outputs = mode_of(settings) == "log"
     for function in functions.served:
         trigger = function.trigger
@@ -36,6 +39,24 @@ def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSe
                 f"{OutputNotServed.code}: The function '{function.name}' runs, but its output '{output.name}' is not "
                 f"served: this host has no '{output.type}'. Setting it {what}.{remedy}"
             )
+
+
+def _annotations(functions: AppFunctions) -> Iterator[str]:
+    """One warning for all of them: such an app usually has many."""
+    found = [
+        f"{name}: {annotation} in '{function.name}'{_place(function)}"
+        for function in functions.all
+        for name, annotation in function.refused_annotations.items()
+    ]
+    if not found:
+        return
+    more = f" and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
+    what = "would serve none of this app's functions" if functions.model == "v2" else "would fail each call"
+    yield (
+        f"{REFUSED_ANNOTATION}: This app runs here, but Azure {what}: its worker refuses annotations that are "
+        f"neither classes nor generic types of typing ({', '.join(found[:MOST_NAMED])}{more}). Write the class alone, "
+        "such as list or str, or typing.List[str]; leave out Optional and None."
+    )
 
 
 def _place(function: FunctionMetadata) -> str:

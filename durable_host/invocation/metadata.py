@@ -1,6 +1,7 @@
 """What the host knows of a function (spec/functions-host.md, sections 1.2 to 1.5)."""
 
 import uuid
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -55,6 +56,7 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     `directory`, `script_file` and `entry_point` are those of function.json; `source_file` and `source_line` tell where
     the user's code begins. With `streams_http` the trigger's request and the response are streamed.
+    `refused_annotations` are parameters, and `return`, with annotations that Azure's worker does not take.
     """
 
     name: str
@@ -69,6 +71,7 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     disabled: bool | str | None = None
     source_file: str | None = None
     source_line: int | None = None
+    refused_annotations: Mapping[str, str] = {}
 
     @property
     def function_id(self) -> str:

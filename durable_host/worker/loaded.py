@@ -39,6 +39,7 @@ class LoadedFunction:
             "entry_point": self.entry_point,
             "retry": self.retry,
             "is_async": self.signature.is_async,
+            "refused_annotations": self.signature.refused_annotations,
             "http_type": self.http_type,
             "streams_http": self.signature.request is not None,
             "disabled": self.disabled,

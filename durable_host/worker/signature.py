@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import web_extension
+from . import annotations, web_extension
 from .deferred import DeferredBinding, deferred_converter
 from .generic import GenericBinding
 from .sdk import Sdk
@@ -54,6 +54,8 @@ class Signature:
     wants_context: bool
     is_async: bool = False
     request: str | None = None
+    refused_annotations: dict[str, str] = field(default_factory=dict[str, str])
+    """Parameters, and `return`, with annotations that Azure's worker does not take, as they are written."""
     hints: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -85,6 +87,8 @@ class _Inspection:
         is_decorated: bool,
     ) -> None:
         self.is_decorated = is_decorated
+        self.written: dict[str, Any] = {}
+        """The annotations as the user wrote them."""
         self.sdk = sdk
         self.can_stream = can_stream
         self.name = name
@@ -124,7 +128,9 @@ class _Inspection:
             (outputs if is_out else inputs)[name] = self._parameter(
                 name, binding, is_out, name in hints, hints.get(name)
             )
+        is_return_bound = request is None and returns is not None and returns[1]
         return Signature(
+            refused_annotations=self._refused_annotations(bound, is_return_bound),
             inputs=inputs,
             outputs=outputs,
             returns=None if request is not None else self._returns(returns, hints),
@@ -182,7 +188,8 @@ class _Inspection:
 
     def _hints(self) -> dict[str, Any]:
         try:
-            return {name: _without_none(hint) for name, hint in typing.get_type_hints(self.function).items()}
+            self.written = typing.get_type_hints(self.function)
+            return {name: _without_none(hint) for name, hint in self.written.items()}
         except Exception as error:
             raise self.error(
                 f"its annotations cannot be resolved: {type(error).__name__}: {error}. Names that are imported under "
@@ -206,6 +213,17 @@ class _Inspection:
                 'Azure reports this mistake as: the "context" parameter is expected to be of type '
                 "azure.functions.Context"
             )
+
+    def _refused_annotations(self, bound: dict[str, dict[str, Any]], is_return_bound: bool) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for name, hint in self.written.items():
+            is_return = name == "return"
+            if name not in bound and not (is_return and is_return_bound):
+                continue
+            inner = typing.get_args(hint)[0] if _is_out(hint, self.sdk.functions.Out) else hint
+            if annotations.is_refused(inner, is_return=is_return):
+                found[name] = repr(hint)
+        return found
 
     def _check_context(self, hints: dict[str, Any]) -> None:
         hint = hints.get("context")

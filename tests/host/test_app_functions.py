@@ -99,6 +99,22 @@ def test_an_activity_whose_input_is_called_data_is_warned_about(tmp_path: Path, 
     assert text.endswith("Give the parameter another name, in the trigger and in the function (function_app.py:7).")
 
 
+def test_annotations_that_azures_worker_refuses_are_one_warning(tmp_path: Path) -> None:
+    acts = [
+        FunctionMetadata(
+            name=f"act{number}",
+            bindings=(binding("activityTrigger", "inp"),),
+            refused_annotations={"inp": "list[str]"},
+        )
+        for number in range(7)
+    ]
+    config = configuration(tmp_path)
+    [text] = cautions(seen(tmp_path, acts), registry(config), config.settings)
+    assert text.startswith("DH5041: This app runs here, but Azure would serve none of this app's functions")
+    assert "inp: list[str] in 'act0'" in text
+    assert "and 2 more" in text
+
+
 @pytest.mark.parametrize("trigger", [binding("httpTrigger", "data"), binding("activityTrigger", "inp")])
 def test_other_names_and_triggers_are_not_warned_about(tmp_path: Path, trigger: Binding) -> None:
     config = configuration(tmp_path)

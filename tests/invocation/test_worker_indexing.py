@@ -384,6 +384,40 @@ async def test_function_that_fits(tmp_path: Path, function: str):
     assert len(index.functions) == 1
 
 
+async def test_annotations_that_azures_worker_refuses_are_reported(tmp_path: Path):
+    text = """
+    from typing import Any, Dict, List, Optional
+
+    def activity(name):
+        return app.generic_trigger(name, type="activityTrigger")
+
+    @activity("inp")
+    def plain(inp: dict, context: func.Context) -> Optional[str]: ...
+
+    @activity("inp")
+    def anything(inp: Any): ...
+
+    @activity("inp")
+    def generic(inp: Dict[str, List[int]]): ...
+
+    @activity("inp")
+    def builtin(inp: list[str]): ...
+
+    @activity("inp")
+    def optional(inp: Optional[str]): ...
+
+    @app.route("union")
+    def union(req: func.HttpRequest | None) -> str | None: ...
+    """
+    functions = {function.name: function for function in (await index_of(tmp_path, text)).functions}
+    assert {name: dict(one.refused_annotations) for name, one in functions.items() if one.refused_annotations} == {
+        "builtin": {"inp": "list[str]"},
+        "optional": {"inp": "typing.Optional[str]"},
+        "union": {"req": "azure.functions._http.HttpRequest | None", "return": "str | None"},
+    }
+    assert len(functions) == 6
+
+
 async def test_sdk_type_of_a_binding_extension_is_explained(tmp_path: Path):
     text = """
     from azure.storage.blob import BlobClient
