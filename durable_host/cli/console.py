@@ -9,9 +9,11 @@ Source: spec/functions-host.md, sections 8.5 and 8.6.
 import atexit
 import logging
 import queue
+import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 from durable_host.cli.lines import Event, OutputMode, render
@@ -139,7 +141,11 @@ class Console(logging.Handler):
                     batch.append(self._queue.get_nowait())
                 except queue.Empty:
                     break
-            self._write([item for item in batch if item is not None])
+            try:
+                self._write([item for item in batch if item is not None])
+            except Exception as error:
+                with suppress(OSError, ValueError):
+                    sys.stderr.write(f"Log lines could not be written: {type(error).__name__}: {error}\n")
             if batch[-1] is None:
                 return
 

@@ -2,10 +2,13 @@
 state in its place.
 """
 
+from collections.abc import Callable
+
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions
+from durable_host.errors import HostError
 from durable_host.host.app import AppParts, ServedApp, report_problems, served_app
 from durable_host.host.durable_part import DurablePart
 from durable_host.host.listeners import Listeners
@@ -25,21 +28,24 @@ from durable_host.web.manual import ManualInvocation
 class AppServer:
     """`prepare`, then `take_over`, `serve_durable` and `listen`; again for each new state of the app.
 
-    `front` and `keys` are given before the first `take_over`. While not `takes_events`, nothing but HTTP starts a
+    `front` and `keys` are given before the first `take_over`. `failed` is called when a part that the host cannot do
+    without has ended for good. While not `takes_events`, nothing but HTTP starts a
     function.
     """
 
     front: Front
     keys: KeyRing
 
-    def __init__(self, config: HostConfig, options: StartOptions, pool: WorkerPool) -> None:
+    def __init__(
+        self, config: HostConfig, options: StartOptions, pool: WorkerPool, failed: Callable[[HostError], None]
+    ) -> None:
         self.options = options
         self.pool = pool
         self.invoker = Invoker(pool, BindingRegistry())
         self.base_url = f"http://{shown_host(config.address)}:{config.port}"
         self.accounts = Accounts(config.settings)
         self.storage = HostStorage(options, config.root)
-        self.durable = DurablePart(pool, self.invoker, self.base_url, self._put_up_front)
+        self.durable = DurablePart(pool, self.invoker, self.base_url, self._put_up_front, failed)
         self.listeners = Listeners()
         self.manual = ManualInvocation()
         self.mcp = McpWebhook(self.invoker)

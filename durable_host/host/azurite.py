@@ -10,6 +10,7 @@ from pathlib import Path
 from durable_host.config.connection import Connection
 from durable_host.config.start import AzuriteMode
 from durable_host.storage.azurite import AzuriteContainer, AzuriteError, AzuriteProcess, ensure_azurite
+from durable_host.supervision import keep_running
 
 _log = logging.getLogger("Host.Azurite")
 
@@ -46,7 +47,7 @@ class OwnAzurite:
             await self.stop()
             raise
         if self._process is not None:
-            self._watch = asyncio.create_task(self._restart_when_it_ends())
+            self._watch = asyncio.create_task(keep_running("watch over Azurite", self._restart_when_it_ends, _log))
 
     async def stop(self) -> None:
         """Stop the Azurite that this host started; leave any other alone. Idempotent."""

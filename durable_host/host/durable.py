@@ -1,6 +1,7 @@
 """Durable Functions of one app, put together: task hub, user code, runtime, client, management API, RPC endpoint."""
 
 import json
+from collections.abc import Callable
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock, SystemClock
@@ -9,7 +10,7 @@ from durable_host.config import hub_name as hub_names
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
 from durable_host.durable.api.payload import WEBHOOK_PATH
-from durable_host.durable.runtime import DurableRuntime
+from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
@@ -30,7 +31,8 @@ class DurableServices:
     """Started after storage answers and before any listener; stopped after them.
 
     `absent` are functions that cannot be called, with the reason that a caller gets.
-    `key` is the system key that management URLs carry, None where callers need none. Tests give a `clock` and a `hub`
+    `key` is the system key that management URLs carry, None where callers need none.
+    `on_failure` is called when the runtime has ended for good. Tests give a `clock` and a `hub`
     of their own; else the time is real, and the hub is that of the configuration.
     """
 
@@ -46,6 +48,7 @@ class DurableServices:
         base_url: str,
         function_timeout: float | None,
         key: str | None = None,
+        on_failure: Callable[[RuntimeFailed], None] | None = None,
         clock: Clock | None = None,
         hub: TaskHub | None = None,
     ) -> None:
@@ -60,7 +63,12 @@ class DurableServices:
         self._hub = hub or open_hub(config, accounts, options.hub_name, options.storage.connection_name)
         emulated = hub is None and not uses_sqlite(config) and _is_emulated(accounts, options)
         self.runtime = DurableRuntime(
-            self._hub, code, options, clock, activity_window=ACTIVITY_WINDOW_ON_EMULATOR if emulated else None
+            self._hub,
+            code,
+            options,
+            clock,
+            activity_window=ACTIVITY_WINDOW_ON_EMULATOR if emulated else None,
+            on_failure=on_failure,
         )
         self.client = DurableClient(self._hub, code, options, clock, self.runtime.live)
 

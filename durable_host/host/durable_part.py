@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.errors import HostError
 from durable_host.host.app import ServedApp
 from durable_host.host.durable import DurableServices
 from durable_host.host.hub import uses_sqlite
@@ -19,14 +20,25 @@ PATIENCE_OF_COUNTING = 2.0
 
 
 class DurablePart:
-    """`services` is None while there are none; `changed` is called after each change of it."""
+    """`services` is None while there are none.
 
-    def __init__(self, pool: WorkerPool, invoker: Invoker, base_url: str, changed: Callable[[], None]) -> None:
+    `changed` is called after each change of it, `failed` when they have ended by an error of their own, for good.
+    """
+
+    def __init__(
+        self,
+        pool: WorkerPool,
+        invoker: Invoker,
+        base_url: str,
+        changed: Callable[[], None],
+        failed: Callable[[HostError], None],
+    ) -> None:
         self.services: DurableServices | None = None
         self._pool = pool
         self._invoker = invoker
         self._base_url = base_url
         self._changed = changed
+        self._failed = failed
         self._is_up = asyncio.Event()
 
     async def serve(self, app: ServedApp, key: str | None) -> None:
@@ -43,6 +55,7 @@ class DurablePart:
             base_url=self._base_url,
             function_timeout=app.pipeline.function_timeout,
             key=key,
+            on_failure=self._failed,
         )
         try:
             await durable.start()

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-_log = logging.getLogger("Host.Triggers")
+from durable_host.supervision import keep_running
 
-RESTART_SECONDS = 2.0
+_log = logging.getLogger("Host.Triggers")
 
 
 class Listener(Protocol):
@@ -78,19 +78,9 @@ class Listeners:
         async def listen() -> None:
             if predecessor is not None:
                 await asyncio.wait([predecessor])
-            await self._listen(planned.name, planned.listener)
+            await keep_running(f"listener for function '{planned.name}'", planned.listener.listen, _log)
 
         return _Running(planned, asyncio.create_task(listen()))
-
-    async def _listen(self, name: str, listener: Listener) -> None:
-        """A mistake in the listener itself must not leave it dead for the rest of the day."""
-        while True:
-            try:
-                await listener.listen()
-                return
-            except Exception:
-                _log.exception("The listener for function '%s' failed and starts again", name)
-                await asyncio.sleep(RESTART_SECONDS)
 
 
 def _is_among(planned: PlannedListener, others: Iterable[PlannedListener]) -> bool:

@@ -16,6 +16,7 @@ from durable_host import telemetry
 from durable_host.config import HostConfig, StartOptions
 from durable_host.config.connection import Connection
 from durable_host.config.connections import ConnectionMissing
+from durable_host.errors import HostError
 from durable_host.host.app_server import AppServer
 from durable_host.host.control import Control
 from durable_host.host.hub import uses_sqlite
@@ -60,7 +61,9 @@ class Services:
         self._indexing = indexing
         self._code_storage = code_storage
         self._state = HostState(host_id=host_id_of(config.root, config.settings))
-        self._server = AppServer(config, options, pool)
+        self._failure: HostError | None = None
+        self._has_failed = asyncio.Event()
+        self._server = AppServer(config, options, pool, self._fail)
         self._reloader = Reloader(self._server, config)
         self._control = Control(self._server, self._state, self._reloader.request)
         self._web: HostWeb | None = None
@@ -92,6 +95,18 @@ class Services:
         await self._announce(started_at)
         _worker_log.info(WORKER_STARTED)
         self._reloader.start(self._control.check_offline)
+
+    async def failure(self) -> HostError:
+        """Wait until a part has ended for good that the host cannot do without; returns the reason."""
+        await self._has_failed.wait()
+        assert self._failure is not None
+        return self._failure
+
+    def _fail(self, error: HostError) -> None:
+        if self._failure is None:
+            self._failure = error
+            self._state.state = "Error"
+            self._has_failed.set()
 
     async def stop(self, grace: float) -> None:
         """End everything: first what brings work, then what does it, then what it needs. Never raises."""

@@ -31,7 +31,8 @@ LONGEST_STOP = 9.0
 
 
 def run(config: HostConfig, options: StartOptions) -> int:
-    """Serve the app until SIGINT or SIGTERM and return the exit code. Raises HostError when it cannot start.
+    """Serve the app until SIGINT or SIGTERM and return the exit code. Raises HostError when it cannot start, and when
+    a part that it cannot do without has ended for good.
 
     The first signal drains and stops within 10 s, the second one at once.
     """
@@ -54,18 +55,21 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
         services = (await asyncio.to_thread(_import_services))(config, options, pool, indexing, code_storage)
         starting = asyncio.create_task(services.start(started_at))
         stopping = asyncio.create_task(stop_asked.wait())
+        failing = asyncio.create_task(services.failure())
         try:
-            await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((starting, stopping, failing), return_when=asyncio.FIRST_COMPLETED)
             if starting.done():
                 starting.result()
                 _keep_for_good()
-                await stopping
+                await asyncio.wait((stopping, failing), return_when=asyncio.FIRST_COMPLETED)
+            if failing.done():
+                raise failing.result()
             options.presenter.progress("Stopping; Ctrl+C again stops at once.")
         finally:
             was_up = starting.done()
-            for task in (starting, stopping):
+            for task in (starting, stopping, failing):
                 task.cancel()
-            await asyncio.gather(starting, stopping, return_exceptions=True)
+            await asyncio.gather(starting, stopping, failing, return_exceptions=True)
             if not await _within(LONGEST_STOP, services.stop(GRACE if was_up else 0.5)):
                 services.kill()
     finally:

@@ -11,7 +11,7 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -23,9 +23,9 @@ from durable_host.invocation.requests import InvocationRequest, InvocationRespon
 from durable_host.invocation.worker_options import WorkerOptions
 from durable_host.invocation.worker_process import WorkerProcess
 from durable_host.invocation.workers import Workers
+from durable_host.supervision import Tasks
 
 LOG = logging.getLogger("Host.Worker")
-T = TypeVar("T")
 WAIT_FOR_WORKER = 30.0
 TIMEOUT_GRACE = 2.0
 
@@ -42,7 +42,7 @@ class WorkerPool:
         self._candidate: Workers | None = None
         self._lone: list[Workers] = []
         self._changed = asyncio.Event()
-        self._background: set[asyncio.Task[Any]] = set()
+        self._background = Tasks(LOG)
         self._is_stopped = False
         self.current = Workers(options, self._changed.set)
 
@@ -90,7 +90,7 @@ class WorkerPool:
         old, self.current = self.current, fresh
         self._retiring.append(old)
         self._begin(fresh)
-        self._spawn(self._retire(old))
+        self._background.run("end of the replaced worker processes", self._retire(old))
 
     async def reload(self, options: WorkerOptions | None = None) -> IndexResult:
         """`prepare` and, when the app has loaded, `adopt`. If it has not (`failure`), the old processes go on."""
@@ -103,9 +103,7 @@ class WorkerPool:
         """Give running calls `grace` seconds, then end the processes."""
         self._is_stopped = True
         self._changed.set()
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._background.stop()
         candidates = [self._candidate] if self._candidate is not None else []
         everybody = (self.current, *self._retiring, *self._lone, *candidates)
         await asyncio.gather(*(workers.stop(grace) for workers in everybody))
@@ -227,12 +225,7 @@ class WorkerPool:
     def _begin(self, workers: Workers) -> None:
         self._changed.set()
         if self._options.process_count > 1:
-            self._spawn(self._start_further(workers))
-
-    async def _start_further(self, workers: Workers) -> None:
-        for index in await workers.start_further():
-            if index.failure is not None:
-                LOG.error("A further worker process has not loaded the app: %s", index.failure)
+            self._background.run("start of further worker processes", workers.start_further())
 
     async def _retire(self, workers: Workers) -> None:
         await workers.retire()
@@ -282,7 +275,7 @@ class WorkerPool:
             )
             was_alone = process.running_calls == 1
             process.overdue_calls += 1
-            abandoning = self._spawn(self._abandon(process, invocation_id))
+            abandoning = self._background.run("end of an overdue call", self._abandon(process, invocation_id))
             if must_have_begun:
                 await asyncio.wait((abandoning,))
                 if abandoning.cancelled() or abandoning.exception() is not None or not abandoning.result():
@@ -308,17 +301,6 @@ class WorkerPool:
         process.give_up()
         await asyncio.shield(process.exited)
         return True
-
-    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._background.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            LOG.error("A worker process could not be started or stopped: %s", error)
 
 
 def _span(seconds: float) -> str:

@@ -16,6 +16,7 @@ from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_process import WorkerProcess, describe_exit
+from durable_host.supervision import keep_running
 from durable_host.worker.__main__ import TOO_OLD
 
 LOG = logging.getLogger("Host.Worker")
@@ -59,6 +60,7 @@ class WorkerSlot:
         self._changed = changed
         self._debugger = options.debugger if is_debugged else None
         self._is_stopping = False
+        self._tried = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._owned: WorkerProcess | None = None
         self.process: WorkerProcess | None = None
@@ -73,8 +75,14 @@ class WorkerSlot:
             await process.stop(0)
             return index
         self._take(process)
-        self._keeper = asyncio.create_task(self._keep(process), name=f"worker-{process.pid}")
+        self._begin_to_keep()
         return index
+
+    async def begin(self) -> None:
+        """Start the process, again and again if it does not come up. Returns after the first try."""
+        if not self._is_stopping:
+            self._begin_to_keep()
+            await self._tried.wait()
 
     @property
     def pid(self) -> int | None:
@@ -90,6 +98,7 @@ class WorkerSlot:
 
     async def retire(self) -> None:
         """Take no new calls, let the running ones finish, then end the process. `stop` may cut this short."""
+        self._is_stopping = True
         self.process = None
         if self._owned is not None:
             await self._owned.wait_idle()
@@ -98,6 +107,7 @@ class WorkerSlot:
     async def stop(self, grace: float) -> None:
         """End the process, whatever it is doing after `grace` seconds."""
         self._is_stopping = True
+        self._tried.set()
         self.process = None
         if self._keeper is not None:
             self._keeper.cancel()
@@ -107,28 +117,34 @@ class WorkerSlot:
 
     def _take(self, process: WorkerProcess) -> None:
         self.process = self._owned = process
+        self._tried.set()
         self._changed()
 
-    async def _keep(self, process: WorkerProcess) -> None:
+    def _begin_to_keep(self) -> None:
+        self._keeper = asyncio.create_task(keep_running("watch over a worker process", self._keep, LOG))
+
+    async def _keep(self) -> None:
         while True:
-            code = await asyncio.shield(process.exited)
-            if self._is_stopping:
-                return
-            self.process = None
-            is_crash = not process.is_given_up
-            if is_crash:
-                self._report(process, code)
-            process = await self._restart(is_crash=is_crash)
-            self._take(process)
+            is_crash = False
+            if (process := self.process) is not None:
+                code = await asyncio.shield(process.exited)
+                if self._is_stopping:
+                    return
+                self.process = None
+                is_crash = not process.is_given_up
+                if is_crash:
+                    self._report(process, code)
+            self._take(await self._start_again(is_crash=is_crash))
 
     def _report(self, process: WorkerProcess, code: int) -> None:
         lines = "".join(f"\n  {line}" for line in process.last_stderr[-3:])
         LOG.error("%s exited with %s%s", self._options.python, describe_exit(code), lines)
 
-    async def _restart(self, *, is_crash: bool) -> WorkerProcess:
+    async def _start_again(self, *, is_crash: bool) -> WorkerProcess:
         """Only crashes are waited after: a process that was ended for a function's time-out says nothing of the app."""
         while True:
             if is_crash:
+                self._tried.set()
                 await self._wait_after_crash()
             is_crash = True
             try:
@@ -140,7 +156,7 @@ class WorkerSlot:
                 LOG.info("Worker process started and initialized.")
                 return process
             await process.stop(0)
-            LOG.error("The worker process could not be started again: %s", index.failure)
+            LOG.error("A worker process has not loaded the app and is started again: %s", index.failure)
 
     async def _wait_after_crash(self) -> None:
         wait, is_used_up = self._budget.crashed()

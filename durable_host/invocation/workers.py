@@ -38,9 +38,10 @@ class Workers:
         self.index = await self._slots[0].start()
         return self.index
 
-    async def start_further(self) -> list[IndexResult]:
-        """Start the other processes."""
-        return [await slot.start() for slot in self._slots[1:]]
+    async def start_further(self) -> None:
+        """Start the other processes, one after the other; those that do not come up are tried again and again."""
+        for slot in self._slots[1:]:
+            await slot.begin()
 
     @contextlib.contextmanager
     def held(self) -> Generator["Workers"]:

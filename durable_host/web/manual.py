@@ -5,6 +5,7 @@ Source: spec/functions-host.md, sections 7 and 10 (31): an empty body is accepte
 
 import asyncio
 import json
+import logging
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, cast
@@ -20,6 +21,8 @@ from durable_host.invocation.invoker import Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.redaction import redacted
 from durable_host.web.function_json import DescribedFunction
+
+_log = logging.getLogger("Host.Startup")
 
 REASON = CALLED
 
@@ -92,8 +95,9 @@ class ManualInvocation:
 
     def _ended(self, task: asyncio.Task[Outcome]) -> None:
         self._running.discard(task)
-        if not task.cancelled():
-            task.exception()
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, (FunctionFailed, HostError)):
+            _log.error("A function could not be run by hand: %s", error, exc_info=error)
 
 
 async def _outcome(task: asyncio.Task[Outcome], invocation_id: str) -> web.Response:

@@ -5,6 +5,7 @@ Source: spec/functions-host.md, section 2.6.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -122,7 +123,9 @@ class Capture:
 
         def pump() -> None:
             while data := os.read(source, 65536):
-                lines.write(data)
+                # Whatever a line does to us, the pipe has to be read: else the next print of a child process hangs.
+                with contextlib.suppress(Exception):
+                    lines.write(data)
 
         debugging.never_paused(threading.Thread(target=pump, name="durable-host-console", daemon=True)).start()
 

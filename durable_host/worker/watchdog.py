@@ -11,7 +11,7 @@ import traceback
 from types import FrameType
 from typing import Any
 
-from . import debugging, logs, scope
+from . import debugging, failures, logs, scope
 from .channel import Channel
 
 BLOCKED_AFTER = 1.0
@@ -62,7 +62,11 @@ class Watchdog:
                 continue
             self._channel.flush()
             if not debugging.is_attached():
-                self._report()
+                try:
+                    self._report()
+                except Exception as error:
+                    text = f"The event loop is blocked; the place cannot be told: {failures.text_of(error)}"
+                    logs.report(self._channel, logging.WARNING, text)
             turned.wait()
 
     def _report(self) -> None:

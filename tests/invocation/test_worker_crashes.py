@@ -291,6 +291,37 @@ async def test_calls_go_round_the_processes_and_sessions_stay(tmp_path: Path):
         assert len({(await app.pool._pick(f"k{number}")).pid for number in range(50)}) == 3
 
 
+@pytest.mark.parametrize("failure", ["os._exit(9)", "1 / 0"])
+async def test_further_worker_that_fails_its_first_start_is_tried_again(tmp_path: Path, failure: str):
+    text = f"""
+    import os, pathlib
+    loads = pathlib.Path("loads")
+    with loads.open("a") as file:
+        file.write(".")
+    if len(loads.read_text()) == 2:
+        {failure}
+
+    @app.generic_trigger("g", type="someTrigger")
+    def pid(g): return os.getpid()
+    """
+    async with running(tmp_path, text, process_count=3) as app:
+        await eventually(lambda: len(app.pool.pids) == 3)
+        assert len({await app.text("pid") for _ in range(6)}) == 3
+
+
+async def test_a_worker_whose_watch_fails_is_replaced_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("durable_host.supervision.SHORTEST_PAUSE", 0.0)
+    async with running(tmp_path, APP) as app:
+        old = await app.text("pid")
+        monkeypatch.setattr("durable_host.invocation.slot.describe_exit", lambda _: 1 / 0)
+        with pytest.raises(WorkerLost):
+            await app.call("dies")
+        await new_pid(app, old)
+    assert [text for text in messages(caplog, "Host.Worker", logging.ERROR) if "watch over a worker" in text]
+
+
 async def test_reload_runs_new_code_and_lets_old_calls_finish(tmp_path: Path):
     async with running(tmp_path, RELOAD.format(answer="old")) as app:
         waiting = asyncio.create_task(app.text("waits"))

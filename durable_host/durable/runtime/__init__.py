@@ -6,6 +6,6 @@ dashboard.
 
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.live import LiveInstances
-from durable_host.durable.runtime.runtime import DurableRuntime
+from durable_host.durable.runtime.runtime import DurableRuntime, RuntimeFailed
 
-__all__ = ["Diagnostics", "DurableRuntime", "LiveInstances"]
+__all__ = ["Diagnostics", "DurableRuntime", "LiveInstances", "RuntimeFailed"]

@@ -177,8 +177,10 @@ class ActivityRunner:
         while True:
             try:
                 await self._hub.abandon([request], delay=delay)
-            except TaskHubUnavailable as error:
+            except Exception as error:
                 failures += 1
+                if not isinstance(error, TaskHubUnavailable):
+                    _log.exception("The activity request %s could not be given back: %s", request.id, error)
                 await self._faults.wait(failures, error)
             else:
                 return

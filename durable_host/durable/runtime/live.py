@@ -38,6 +38,10 @@ class LiveInstances:
         for event in self._waiting.get(instance_id, ()):
             event.set()
 
+    def forget_all(self) -> None:
+        """The runtime has lost what it had in memory."""
+        self._open.clear()
+
     def removed(self, instance_id: str) -> None:
         """A client deleted the instance: what is in memory of it is of no use any more."""
         self.closed(instance_id)

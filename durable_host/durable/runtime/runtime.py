@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Literal, cast
 
@@ -25,17 +25,27 @@ from durable_host.durable.runtime.watchdog import Watchdog
 from durable_host.durable.runtime.work_items import GuardedWorkItem
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
+from durable_host.errors import HostError
+from durable_host.supervision import keep_running
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 DEFAULT_GRACE = 8.0
+MOST_FAILURES = 5
+
+
+class RuntimeFailed(HostError):
+    """The durable runtime has failed again and again by an error of its own."""
+
+    code = "DH6206"
 
 
 class DurableRuntime:
     """Serves a task hub from `start` to `stop`. Give `live` to the DurableClient of the same hub.
 
     `activity_window` limits the outstanding activities of one instance (see EngineOptions); `session_capacity` is the
-    number of instances whose state is kept in memory.
+    number of instances whose state is kept in memory. An error of its own makes the runtime begin anew; `on_failure` is
+    told when that does not help.
     """
 
     def __init__(
@@ -47,13 +57,30 @@ class DurableRuntime:
         *,
         activity_window: int | None = None,
         session_capacity: int = DEFAULT_CAPACITY,
+        on_failure: Callable[[RuntimeFailed], None] | None = None,
     ) -> None:
         self.live = LiveInstances()
         self.diagnostics = Diagnostics()
         self._hub = hub
+        self._code = user_code
+        self._options = options
+        self._clock = clock
+        self._activity_window = activity_window
+        self._session_capacity = session_capacity
+        self._on_failure = on_failure
         self._faults = StorageFaults(clock, hub.name)
-        self._sessions = SessionCache(hub, user_code, self.live, session_capacity)
-        lost = LostWork(user_code, clock, self.diagnostics)
+        self._lost = LostWork(user_code, clock, self.diagnostics)
+        self._recovery = Recovery(hub, self._faults)
+        self._receivers: list[asyncio.Task[None]] = []
+        self._main: asyncio.Task[None] | None = None
+        self._has_served = False
+        self._build()
+
+    def _build(self) -> None:
+        """Everything that holds a part of the work in hand, without any."""
+        hub, user_code, options, clock, lost = self._hub, self._code, self._options, self._clock, self._lost
+        activity_window = self._activity_window
+        self._sessions = SessionCache(hub, user_code, self.live, self._session_capacity)
         orchestrations = OrchestrationRunner(
             hub, user_code, engine_options(options, activity_window), clock, self._sessions, self.diagnostics, lost
         )
@@ -71,16 +98,19 @@ class DurableRuntime:
             hub, user_code, clock, self.diagnostics, self._faults, lost, slots=options.max_concurrent_activity_functions
         )
         self._watchdog = Watchdog(self._sessions.all, clock, self.diagnostics)
-        self._recovery = Recovery(hub, self._faults)
-        self._receivers: list[asyncio.Task[None]] = []
-        self._main: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin the worker role. Returns when the hub is served. Raises `TaskHubUnavailable`."""
+        """Begin the worker role. Returns when the hub is served. Raises `TaskHubUnavailable`, `RuntimeFailed`."""
         await self._hub.start()
+        self._has_served = False
         serving = asyncio.Event()
-        self._main = asyncio.create_task(self._serve(serving), name="durable runtime")
-        await serving.wait()
+        main = self._main = asyncio.create_task(self._serve(serving), name="durable runtime")
+        begun = asyncio.create_task(serving.wait())
+        await asyncio.wait((main, begun), return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+        if main.done() and not serving.is_set():
+            await self.stop(0)
+            main.result()
 
     async def stop(self, grace: float = DEFAULT_GRACE) -> None:
         """Finish what runs, for at most `grace` seconds, and give the rest back to the hub. Idempotent."""
@@ -115,13 +145,45 @@ class DurableRuntime:
         return [one.instance_id for one in (*self._orchestrations.running, *self._entities.running)]
 
     async def _serve(self, serving: asyncio.Event) -> None:
+        """Serve until cancelled. Raises RuntimeFailed, and hands it to `on_failure`, when errors do not end."""
+        try:
+            await keep_running("durable runtime", lambda: self._serve_once(serving), _log, most_failures=MOST_FAILURES)
+        except Exception as error:
+            failed = RuntimeFailed(
+                f"The durable runtime failed {MOST_FAILURES} times and is not started again.",
+                cause=f"At last: {type(error).__name__}: {error}",
+                remedy="Start the host again: nothing that the task hub holds is lost. Then report the error.",
+            )
+            if serving.is_set() and self._on_failure is not None:
+                self._on_failure(failed)
+            raise failed from error
+
+    async def _serve_once(self, serving: asyncio.Event) -> None:
+        if self._has_served:
+            await self._begin_anew()
+        self._has_served = True
         try:
             await self._serve_in_group(serving)
-        except Exception:
-            _log.critical("The durable runtime ended by an error of its own", exc_info=True)
-            raise
-        finally:
-            serving.set()
+        except Exception as error:
+            raise _innermost(error) from None
+
+    async def _begin_anew(self) -> None:
+        """Give everything in hand back to the hub and receive it again, with nothing left in memory."""
+        await self._activities.close()
+        self.live.forget_all()
+        self._build()
+        await self._hub.stop()
+        failures = 0
+        while True:
+            try:
+                await self._hub.start()
+            except TaskHubUnavailable as error:
+                failures += 1
+                await self._faults.wait(failures, error)
+            else:
+                if failures:
+                    self._faults.worked()
+                return
 
     async def _serve_in_group(self, serving: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
@@ -137,7 +199,7 @@ class DurableRuntime:
                 ("watchdog", self._watchdog.run),
                 ("recovery", self._recovery.run),
             ):
-                group.create_task(_logged(name, loop), name=name)
+                group.create_task(keep_running(name, loop, _log), name=name)
             serving.set()
 
     async def _receive(self) -> None:
@@ -180,12 +242,7 @@ def entity_options(options: DurableOptions) -> EntityOptions:
     )
 
 
-async def _logged(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Keep an error in a background loop from ending everything else: say it and begin again."""
-    while True:
-        try:
-            await loop()
-            return
-        except Exception:
-            _log.exception("The runtime's %s failed and begins again", name)
-            await asyncio.sleep(1.0)
+def _innermost(error: Exception) -> Exception:
+    """The first error that is no group."""
+    inner: Sequence[Exception] = getattr(error, "exceptions", ())
+    return _innermost(inner[0]) if inner else error

@@ -107,4 +107,7 @@ class GuardedWorkItem:
         except TaskHubUnavailable as error:
             self._faults.failed(error)
             return self._faults.delay(3)
+        except Exception:
+            _log.exception("Messages of an instance could not be given back to the task hub, and are worked on again")
+            return self._faults.delay(3)
         return None

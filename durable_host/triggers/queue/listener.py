@@ -13,6 +13,7 @@ from durable_host.config.extensions import QueueOptions
 from durable_host.storage.errors import NotFound, StorageError
 from durable_host.storage.queue_xml import QueueMessage
 from durable_host.storage.queues import QueueService
+from durable_host.supervision import keep_running
 from durable_host.triggers.queue.backoff import PollBackoff
 from durable_host.triggers.queue.outcome import Fate, after_failure, before_running, poison_queue_of
 from durable_host.triggers.queue.renewal import HeldMessage, VisibilityRenewal
@@ -74,7 +75,8 @@ class QueueListener:
     async def listen(self) -> None:
         """Receive until `stop`."""
         self._wake = self._signals.subscribe(self._account, self.queue)
-        renewing = asyncio.create_task(self._renewal.run())
+        renewal = f"renewal of messages of queue '{self.queue}'"
+        renewing = asyncio.create_task(keep_running(renewal, self._renewal.run, _log))
         try:
             backoff = PollBackoff(self._options.max_polling_interval)
             while not self._stopping:
@@ -155,6 +157,8 @@ class QueueListener:
         except asyncio.CancelledError:
             await self._settlement.give_back(held)
             raise
+        except Exception:
+            _log.exception("The message '%s' of queue '%s' was not settled and comes back", held.message.id, self.queue)
         finally:
             await self._renewal.let_go(held)
             self._progress.set()

@@ -184,7 +184,12 @@ class HeldMessages:
     async def _delete_pending(self) -> None:
         try:
             while self._deletes:
-                await self._delete(self._deletes.popleft())
+                held = self._deletes.popleft()
+                try:
+                    await self._delete(held)
+                except Exception:
+                    _log.exception("Message %s of queue '%s' was not deleted and comes back", held.id, held.queue)
+                    self.forget(held)
         finally:
             self._deleting -= 1
 

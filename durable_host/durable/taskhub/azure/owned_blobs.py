@@ -5,12 +5,14 @@ Source: spec/task-hub-storage.md, section 8.6, step 6.
 
 import asyncio
 import contextlib
+import logging
 from collections import OrderedDict
 from collections.abc import Iterable
 
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.storage import StorageError
 
+_log = logging.getLogger("Host.Triggers.DurableTask")
 _REMEMBERED = 10_000
 _INPUT = "-Input.json.gz"
 
@@ -68,5 +70,8 @@ class OwnedBlobs:
             self._by_instance.popitem(last=False)
 
     async def _delete(self, names: list[str]) -> None:
-        with contextlib.suppress(StorageError):
-            await self._payloads.delete(names)
+        try:
+            with contextlib.suppress(StorageError):
+                await self._payloads.delete(names)
+        except Exception:
+            _log.exception("Blobs of an execution that was replaced were not deleted: %s", ", ".join(names))

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from durable_host.clock import Clock
-from durable_host.durable.taskhub.azure.background import Background
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partitions import PartitionRow, Pass, decide
 from durable_host.storage import Conflict, PreconditionFailed, StorageError, TableService
+from durable_host.supervision import Tasks
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _SOURCE = "partitions"
@@ -62,7 +62,7 @@ class PartitionManager:
         table: PartitionTable,
         worker_id: str,
         clock: Clock,
-        background: Background,
+        background: Tasks,
         outage: Outage,
         *,
         open_queue: Callable[[str], Awaitable[None]],
@@ -130,7 +130,7 @@ class PartitionManager:
             await self._close(queue)
         for queue in plan.drain:
             self._drains[queue] = False
-            self._background.run(self._drain(queue))
+            self._background.run(f"drain of '{queue}'", self._drain(queue))
         for row in plan.replace:
             await self._table.replace(row)
             if row.current_owner != self._worker_id and row.queue in self._drains:

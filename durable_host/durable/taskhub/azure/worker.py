@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from durable_host.clock import Clock
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.app_lease import AppLease
-from durable_host.durable.taskhub.azure.background import Background
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
@@ -28,6 +27,7 @@ from durable_host.durable.taskhub.azure.work_item_poller import WorkItemPoller
 from durable_host.durable.taskhub.azure.worker_id import WorkerSlot, worker_id
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import QueueService, StorageError
+from durable_host.supervision import Tasks
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _POISON_COUNT = 10
@@ -67,7 +67,7 @@ class Worker:
         self._read_row = read_row
         self._recreate = recreate
         self._slot = WorkerSlot(scope)
-        self._background = Background()
+        self._background = Tasks(_log)
         self._pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
         self._manager: PartitionManager | None = None
         self._manager_task: asyncio.Task[None] | None = None
@@ -86,7 +86,7 @@ class Worker:
         """Begin to receive. Waits a moment for the partitions, not for another app's lease."""
         options = self._options
         me = options.worker_id or worker_id(options.app_name, self._slot.acquire())
-        background = self._background = Background()
+        background = self._background = Tasks(_log)
         self._app_lease.answered.clear()
         self.deliveries.running = True
         manager = self._manager = PartitionManager(
@@ -238,7 +238,7 @@ class Worker:
                 await self.held.none_left_of(queue)
 
     def _look_at_due_start(self, message: ReceivedMessage) -> None:
-        self._background.run(self._due_start(message))
+        self._background.run("look at a delayed start", self._due_start(message))
 
     async def _due_start(self, message: ReceivedMessage) -> None:
         """A delayed start is due here: look at its row first, it may have been terminated or replaced."""
