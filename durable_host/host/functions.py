@@ -131,7 +131,13 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
     seen: list[FunctionMetadata] = []
     excluded = list(index.excluded)
     not_served: dict[str, str] = {}
-    errors = [error for error in index.errors if error.function is not None]
+    errors: list[FunctionProblem] = []
+    for error in index.errors:
+        if (function := _with_mistake(error, index.model)) is not None:
+            errors.append(FunctionProblem(function=function.name, message=find_mistake(function) or ""))
+            seen.append(function)
+        elif error.function is not None:
+            errors.append(error)
     for function in sorted(index.functions, key=lambda function: function.name.upper()):
         if allowed is not None and function.name.casefold() not in allowed:
             excluded.append(function.name)
@@ -155,10 +161,18 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
         disabled=tuple(disabled),
         not_served=not_served,
         errors=tuple(errors),
-        all=tuple(seen),
+        all=tuple(sorted(seen, key=lambda function: function.name.upper())),
         excluded=tuple(excluded),
         model=index.model,
     )
+
+
+def _with_mistake(error: FunctionProblem, model: str) -> FunctionMetadata | None:
+    """The function of a function.json that is wrong by itself: Azure's host says so before the worker sees the code."""
+    if model != "v1" or error.function is None or not error.bindings:
+        return None
+    function = FunctionMetadata(name=error.function, bindings=error.bindings)
+    return function if find_mistake(function) is not None else None
 
 
 def _trigger_of(function: FunctionMetadata | None) -> Binding | None:

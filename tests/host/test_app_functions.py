@@ -169,6 +169,15 @@ def test_a_function_of_a_function_json_that_does_not_load_is_listed_with_its_url
     assert [one.failed_to_load for one in found.absent] == [True]
 
 
+def test_a_mistake_of_a_function_json_comes_before_that_of_its_code(tmp_path: Path) -> None:
+    wrong = binding("httpTrigger", "req", authLevel="foo")
+    problem = FunctionProblem(function="F", message="parameters do not fit", bindings=(wrong,))
+    for model, told in (("v1", "The value 'foo' of 'authLevel'"), ("v2", "parameters do not fit")):
+        found = seen(tmp_path, [], [problem], model=model)
+        assert found.errors[0].message.startswith(told)
+        assert [one.failed_to_load for one in found.absent] == [False]
+
+
 def test_a_durable_call_of_a_function_that_is_not_served_finds_the_reason(tmp_path: Path) -> None:
     activity = binding("activityTrigger", "inp", activity="Renamed")
     broken = FunctionProblem(function="broken", message="no such module", bindings=(activity,))
