@@ -32,9 +32,24 @@ def _static_reason(code: CodeType) -> str | None:
             return "durable_openai_agent_orchestrator walks the whole history in each episode"
         if "GeneratorExit" in part.co_names:
             return f"{code.co_name} handles GeneratorExit, so it notices the end of each episode"
-        for instruction in dis.get_instructions(part):
-            if instruction.opname == "STORE_GLOBAL":
-                return f"{code.co_name} sets the global variable '{instruction.argval}'"
+        if (changed := _changed_global(part)) is not None:
+            return f"{code.co_name} changes the global '{changed}'"
+    return None
+
+
+def _changed_global(code: CodeType) -> str | None:
+    """A global that the code sets, an attribute of one, or a member with a fixed key: `X`, `X.y` or `X["y"]`."""
+    before: list[dis.Instruction] = []
+    for instruction in dis.get_instructions(code):
+        names = [each.argval if each.opname == "LOAD_GLOBAL" else None for each in before[-2:]]
+        operation = instruction.opname
+        if operation == "STORE_GLOBAL":
+            return str(instruction.argval)
+        if operation == "STORE_ATTR" and names and names[-1] is not None:
+            return str(names[-1])
+        if operation == "STORE_SUBSCR" and len(names) == 2 and names[0] and before[-1].opname == "LOAD_CONST":
+            return str(names[0])
+        before.append(instruction)
     return None
 
 

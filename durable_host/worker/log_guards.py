@@ -10,9 +10,7 @@ import tokenize
 from functools import lru_cache
 from types import FrameType
 
-_LOG_CALLS = frozenset(
-    {"critical", "debug", "error", "exception", "info", "log", "print", "trace", "warn", "warning", "write_line"}
-)
+_LOG_CALLS = frozenset({"critical", "debug", "error", "exception", "info", "log", "print", "trace", "warn", "warning"})
 _CHANGES = (ast.Await, ast.NamedExpr, ast.Yield, ast.YieldFrom)
 
 
@@ -35,9 +33,15 @@ def _is_guard(node: ast.If) -> bool:
     test = node.test
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         test = test.operand
+    elif isinstance(test, ast.Compare) and all(_is_truth(part) for part in test.comparators):
+        test = test.left
     if not isinstance(test, ast.Attribute) or test.attr != "is_replaying" or node.orelse:
         return False
     return all(_only_logs(statement) for statement in node.body)
+
+
+def _is_truth(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, bool)
 
 
 def _only_logs(statement: ast.stmt) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from types import FrameType
 from typing import Any
 
 _WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_SDK_FOLDER = os.sep + os.path.join("azure", "durable_functions") + os.sep
 
 
 def place_of(frame: FrameType) -> str:
@@ -17,8 +17,10 @@ def place_of(frame: FrameType) -> str:
 
 def calling_frame() -> FrameType | None:
     """The innermost running frame that is neither the worker's nor the SDK's."""
+    sdk: Any = sys.modules.get("azure.durable_functions")
+    inside = (_WORKER_FOLDER, *(folder + os.sep for folder in getattr(sdk, "__path__", ())))
     frame: FrameType | None = inspect.currentframe()
-    while frame is not None and _is_inside(frame.f_code.co_filename):
+    while frame is not None and frame.f_code.co_filename.startswith(inside):
         frame = frame.f_back
     return frame
 
@@ -32,7 +34,3 @@ def position_of(generator: Any) -> str | None:
             place = place_of(frame)
         generator = getattr(generator, "gi_yieldfrom", None)
     return place
-
-
-def _is_inside(filename: str) -> bool:
-    return filename.startswith(_WORKER_FOLDER) or _SDK_FOLDER in filename

@@ -141,6 +141,41 @@ def _work(number: int) -> Any:
     return _current.call_activity("work", number)
 
 
+class Current:
+    name = ""
+
+
+def keeps_its_name_in_a_class(context):
+    Current.name = context.instance_id
+    for number in range(context.get_input()):
+        yield context.call_activity("work", number)
+    return Current.name
+
+
+_names: dict[str, str] = {}
+
+
+def keeps_its_name_in_a_dict(context):
+    _names["current"] = context.instance_id
+    for number in range(context.get_input()):
+        yield context.call_activity("work", number)
+    return _names["current"]
+
+
+def keeps_its_context_in_a_dict_by_a_helper(context):
+    _enter(context)
+    for number in range(context.get_input()):
+        yield _contexts["current"].call_activity("work", number)
+    return _contexts["current"].instance_id
+
+
+_contexts: dict[str, Any] = {}
+
+
+def _enter(context: Any) -> None:
+    _contexts["current"] = context
+
+
 _bound: contextvars.ContextVar[Any] = contextvars.ContextVar("bound")
 
 
@@ -263,8 +298,10 @@ def continues_as_new(context):
     return was_new
 
 
-PROGRAMS = [
-    code
-    for name, code in list(globals().items())
-    if inspect.isfunction(code) and code.__module__ == __name__ and "context" in inspect.signature(code).parameters
-]
+def _is_program(name: str, code: Any) -> bool:
+    if name.startswith("_") or not inspect.isfunction(code) or code.__module__ != __name__:
+        return False
+    return "context" in inspect.signature(code).parameters
+
+
+PROGRAMS = [code for name, code in list(globals().items()) if _is_program(name, code)]

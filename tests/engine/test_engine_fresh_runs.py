@@ -12,6 +12,8 @@ from fresh_programs import (
     asks_early,
     counts_the_history,
     keeps_its_context_in_a_global,
+    keeps_its_name_in_a_class,
+    keeps_its_name_in_a_dict,
     keeps_something_in_its_thread,
     notices_the_end_of_the_episode,
     opens_something_in_its_thread,
@@ -94,6 +96,8 @@ def finished(program, steps=2, **options):
         (asks_early, False),
         (keeps_its_context_in_a_global, "inst1"),
         (keeps_something_in_its_thread, "inst1"),
+        (keeps_its_name_in_a_class, "inst1"),
+        (keeps_its_name_in_a_dict, "inst1"),
         (notices_the_end_of_the_episode, {"open": True}),
     ],
 )
@@ -213,7 +217,8 @@ def test_a_context_variable_is_still_there_in_the_next_turn_and_nobody_elses():
     "guard",
     [
         "if not context.is_replaying:\n            logging.info('step')",
-        "if context.is_replaying is False:\n            pass",
+        "if context.is_replaying is False:\n            log.info('step')",
+        "if context.is_replaying is False:\n            seen.append(1)",
         "if not context.is_replaying:\n            seen.append(1)",
         "if not context.is_replaying:\n            seen = [1]",
         "if not context.is_replaying:\n            log.info('step'); print(1)",
