@@ -78,8 +78,8 @@ def fails(req: func.HttpRequest) -> str:
     raise ValueError("boom")
 
 
-@app.event_grid_trigger(arg_name="event")
-def not_served(event: func.EventGridEvent) -> None:
+@app.service_bus_queue_trigger(arg_name="message", queue_name="q", connection="Bus")
+def not_served(message: func.ServiceBusMessage) -> None:
     pass
 """
 
@@ -150,7 +150,7 @@ def test_a_function_is_described_as_tools_know_it(host: HostProcess) -> None:
     names = [function["name"] for function in host.get("/admin/functions").json()]
     assert names == sorted(names)
     assert host.get("/admin/functions/hello/status").json() == {}
-    assert "eventGridTrigger" in host.get("/admin/functions/not_served/status").json()["errors"][0]
+    assert "serviceBusTrigger" in host.get("/admin/functions/not_served/status").json()["errors"][0]
     assert host.get("/admin/functions/nobody/status").status_code == 404
 
 
@@ -241,7 +241,7 @@ def test_the_body_of_a_manual_invocation_is_checked(
         ("PUT", "/admin/host/keys"),
         ("POST", "/admin/functions/nobody"),
         ("GET", "/admin/functions/hello/keys/none"),
-        ("GET", "/runtime/webhooks/eventgrid"),
+        ("GET", "/runtime/webhooks/nobody"),
         ("GET", "/runtime/webhooks/nothing"),
     ],
 )
@@ -349,7 +349,7 @@ def test_a_draining_host_takes_no_events_until_it_resumes(start_host: StartHost,
     app = (
         APP.partition("@app.blob_trigger")[0].replace('"by-hand', '"drained')
         + '\n\n@app.route(route="waits")\ndef waits'
-        + APP.partition("def waits")[2].partition("@app.event_grid")[0]
+        + APP.partition("def waits")[2].partition("@app.service_bus")[0]
     )
     host_json = json.dumps({"version": "2.0", "extensions": {"queues": {"messageEncoding": "none"}}})
     host = start_host({"function_app.py": app, "host.json": host_json})

@@ -91,13 +91,13 @@ def test_all_is_well(func: Func, app: Path):
 def test_function_of_a_trigger_that_is_not_served_does_not_count_as_loading(func: Func, app: Path):
     code = (app / "function_app.py").read_text()
     code += """
-@app.event_grid_trigger(arg_name="event")
-def grid(event: func.EventGridEvent) -> None: ...
+@app.service_bus_queue_trigger(arg_name="message", queue_name="q", connection="Bus")
+def bus(message: func.ServiceBusMessage) -> None: ...
 """
     (app / "function_app.py").write_text(code)
     found = the_problem(func, 0)
-    assert found.startswith("warning Functions: grid does not run here: ")
-    assert "'eventGridTrigger'" in found
+    assert found.startswith("warning Functions: bus does not run here: ")
+    assert "'serviceBusTrigger'" in found
     assert "2 load: flow, worker" in func("doctor").out
 
 
