@@ -2,7 +2,9 @@
 state in its place.
 """
 
+import asyncio
 from collections.abc import Callable
+from enum import Enum
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
@@ -25,12 +27,22 @@ from durable_host.web.keys import KeyRing
 from durable_host.web.manual import ManualInvocation
 
 
+class Pause(Enum):
+    """Why no events are taken."""
+
+    DRAIN = "drain"
+    OFFLINE = "offline"
+    FAILURE = "failure"
+
+
 class AppServer:
     """`prepare`, then `take_over`, `serve_durable` and `listen`; again for each new state of the app.
 
+    One caller at a time does that, in its `turn`.
+
     `front` and `keys` are given before the first `take_over`. `failed` is called when a part that the host cannot do
-    without has ended for good. While not `takes_events`, nothing but HTTP starts a
-    function.
+    without has ended for good. While there are `pauses`, nothing but HTTP starts a
+    function. `problem` says what the last try to serve the app has failed of.
     """
 
     front: Front
@@ -49,7 +61,9 @@ class AppServer:
         self.listeners = Listeners()
         self.manual = ManualInvocation()
         self.mcp = McpWebhook(self.invoker)
-        self.takes_events = True
+        self.turn = asyncio.Lock()
+        self.pauses: set[Pause] = set()
+        self.problem: str | None = None
         self._app: ServedApp | None = None
         self._parts = AppParts(
             invoker=self.invoker,
@@ -66,6 +80,10 @@ class AppServer:
         """What is served now; there is something from the first `take_over` on."""
         assert self._app is not None
         return self._app
+
+    @property
+    def takes_events(self) -> bool:
+        return not self.pauses
 
     async def prepare(self, config: HostConfig, index: IndexResult) -> ServedApp:
         """The app as `take_over` wants it, with its storage up; tells what does not run, and why. Raises HostError."""
@@ -85,7 +103,18 @@ class AppServer:
         self.durable.adopt(app)
         self.mcp.adopt(app.mcp, app.config.host.mcp, explain=app.explains_errors)
         self._app = app
+        self.pauses.discard(Pause.FAILURE)
         self._put_up_front()
+
+    async def begin(self) -> None:
+        """Serve Durable Functions and listen, as far as the app wants it and events are taken. The listeners run even
+        when this raises HostError.
+        """
+        try:
+            await self.serve_durable()
+            await self.make_keys()
+        finally:
+            self.listen()
 
     async def serve_durable(self) -> None:
         """Start or end Durable Functions as the app wants it. Raises StorageFailed."""

@@ -3,14 +3,15 @@
 Source: spec/functions-host.md, sections 2.10 and 7.
 """
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from durable_host.host.app_server import AppServer
+from durable_host.errors import HostError
+from durable_host.host.app_server import AppServer, Pause
 from durable_host.host.files import OFFLINE_FILE
+from durable_host.host.reload import told
+from durable_host.supervision import Tasks
 from durable_host.web.admin_host import HostState
 
 _log = logging.getLogger("Host.Startup")
@@ -27,36 +28,32 @@ class Control:
         self._server = server
         self._state = state
         self._reload = reload
-        self._is_draining = False
-        self._is_offline = False
-        self._work: set[asyncio.Task[None]] = set()
-        self._turn = asyncio.Lock()
+        self._work = Tasks(_log)
 
     def restart(self) -> None:
         self._reload("The host was asked to restart")
 
     def drain(self) -> None:
-        if not self._is_draining:
-            self._is_draining = True
-            self._decide()
+        if Pause.DRAIN not in self._server.pauses:
+            self._server.pauses.add(Pause.DRAIN)
             self._server.options.presenter.progress("The host takes no more events; what runs goes on.")
-            self._spawn(self._pause())
+            self._work.run("drain", self._pause())
 
     def resume(self) -> None:
-        if self._is_draining:
-            self._is_draining = False
-            self._decide()
-            self._server.options.presenter.progress("The host takes events again.")
-            self._spawn(self._go_on())
+        """Take events again after `drain`; try again what failed before."""
+        pauses = self._server.pauses
+        if Pause.DRAIN in pauses or self._server.problem is not None:
+            pauses -= {Pause.DRAIN, Pause.FAILURE}
+            self._work.run("resume", self._go_on("The host takes events again."))
 
     def drain_status(self) -> tuple[str, int, int]:
         running, waiting = self._server.invoker.running, self._server.invoker.waiting
-        if not self._is_draining:
+        if not self._server.pauses & {Pause.DRAIN, Pause.FAILURE}:
             return "Disabled", running, waiting
         return ("InProgress" if running or waiting else "Completed"), running, waiting
 
     def is_offline(self) -> bool:
-        return self._is_offline
+        return Pause.OFFLINE in self._server.pauses
 
     def set_offline(self, offline: bool) -> None:
         if offline:
@@ -73,48 +70,65 @@ class Control:
             page = None
         self._server.front.offline_page = page
         offline = page is not None
-        if offline == self._is_offline:
+        if offline == self.is_offline():
             return
-        self._is_offline = offline
-        self._decide()
-        self._state.state = "Offline" if offline else "Running"
-        text = f"{OFFLINE_FILE} is there: the app is off line." if offline else "The app is on line again."
-        self._server.options.presenter.progress(text)
-        self._spawn(self._pause() if offline else self._go_on())
+        if offline:
+            self._server.pauses.add(Pause.OFFLINE)
+            self._server.options.presenter.progress(f"{OFFLINE_FILE} is there: the app is off line.")
+            self.show_state()
+            self._work.run("change to off line", self._pause())
+        else:
+            self._server.pauses -= {Pause.OFFLINE, Pause.FAILURE}
+            self._work.run("change to on line", self._go_on("The app is on line again."))
+
+    def show_state(self) -> None:
+        """Have the status tell how the app is served now."""
+        problem = self._server.problem
+        self._state.errors = [] if problem is None else [problem]
+        if self.is_offline():
+            self._state.state = "Offline"
+        else:
+            self._state.state = "Running" if problem is None else "Error"
 
     async def stop(self) -> None:
-        for task in self._work:
-            task.cancel()
-        await asyncio.gather(*self._work, return_exceptions=True)
+        await self._work.stop()
 
     @property
     def _file(self) -> Path:
         return self._server.app.config.root / OFFLINE_FILE
 
-    def _decide(self) -> None:
-        self._server.takes_events = not self._is_draining and not self._is_offline
-
     async def _pause(self) -> None:
-        async with self._turn:
+        async with self._server.turn:
             if not self._server.takes_events:
                 self._server.listen()
                 await self._server.durable.pause()
 
-    async def _go_on(self) -> None:
-        async with self._turn:
-            if self._server.takes_events:
-                app = self._server.app
-                await self._server.durable.end()
-                self._server.take_over(await self._server.prepare(app.config, app.index))
-                await self._server.serve_durable()
-                self._server.listen()
+    async def _go_on(self, success: str) -> None:
+        """Serve the app anew. When that fails, the status says so, and `resume` tries it again."""
+        server = self._server
+        async with server.turn:
+            if server.takes_events:
+                server.problem = None
+                try:
+                    await self._serve()
+                except Exception as error:
+                    server.problem = told(error)
+                    _log.error(
+                        "The host cannot go on. %s\nResume it again when that is put right: POST /admin/host/resume",
+                        server.problem,
+                        exc_info=None if isinstance(error, HostError) else error,
+                    )
+                else:
+                    server.options.presenter.progress(success)
+            self.show_state()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._work.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("The host could not do what it was asked for: %s", error)
+    async def _serve(self) -> None:
+        server, app = self._server, self._server.app
+        try:
+            await server.durable.end()
+            prepared = await server.prepare(app.config, app.index)
+        except Exception:
+            server.pauses.add(Pause.FAILURE)
+            raise
+        server.take_over(prepared)
+        await server.begin()

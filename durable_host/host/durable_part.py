@@ -89,8 +89,10 @@ class DurablePart:
         self._is_up.clear()
         if durable is not None:
             self._changed()
-            await durable.stop(grace)
-            await durable.close()
+            try:
+                await durable.stop(grace)
+            finally:
+                await durable.close()
 
     async def close(self) -> None:
         """Close the hub; behind `pause`, when no function runs any more that could send to it."""

@@ -22,11 +22,13 @@ from durable_host.host.files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, cha
 from durable_host.host.worker import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.workers import Workers
+from durable_host.supervision import Tasks
 
 _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")
 
 _SHOWN_NAMES = 3
+_AS_BEFORE = "The app goes on as it was before the change."
 PATIENCE = 2.0
 """Seconds that an app may take to load before a newer one takes its turn."""
 
@@ -44,22 +46,25 @@ class Reloader:
         self._reasons: dict[str, None] = {}
         self._with_configuration = False
         self._requested = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks = Tasks(_log)
+        self._show_state: Callable[[], None] = lambda: None
         self._known_files = _watch_rules(config).file_times() if server.options.reload else {}
 
-    def start(self, check_offline: Callable[[], None]) -> None:
-        """`check_offline` looks at the file that takes the app off line; it is called when that changes."""
-        self._tasks.append(asyncio.create_task(self._serve_requests()))
+    def start(self, check_offline: Callable[[], None], show_state: Callable[[], None]) -> None:
+        """`check_offline` looks at the file that takes the app off line; it is called when that changes.
+
+        `show_state` is called when another state of the app is served.
+        """
+        self._show_state = show_state
+        self._tasks.keep_running("reloading of the app", self._serve_requests)
         config = self._server.app.config
         if self._server.options.reload and config.host.file_watching_enabled:
-            self._tasks.append(asyncio.create_task(self._watch(config, check_offline)))
+            self._tasks.keep_running("watch over the app's files", lambda: self._watch(config, check_offline))
 
     async def stop(self) -> None:
         """A reload that is under way is given up."""
         self._stopping.set()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop()
 
     def request(self, reason: str, *, with_configuration: bool = True) -> None:
         """Reload in the background; `reason` is shown."""
@@ -97,26 +102,45 @@ class Reloader:
         try:
             old = server.app
             config = self._configuration(old.config) if with_configuration else old.config
-            app = await self._replace(config)
+            workers = await self._load(config)
         except HostError as error:
-            _log.error("%s", _told(error))
+            _log.error("%s\n%s", told(error), _AS_BEFORE)
             return
-        try:
-            await server.serve_durable()
-            await server.make_keys()
-        except HostError as error:
-            _log.error("%s", _told(error))
-        server.listen()
+        async with server.turn:
+            try:
+                app = await self._replace(config, workers)
+            except HostError as error:
+                _log.error("%s\n%s", told(error), _AS_BEFORE)
+                return
+            await self._begin()
         _worker_log.info(WORKER_STARTED)
         server.options.presenter.progress(f"Reloaded in {time.monotonic() - began:.1f} s: {_difference(old, app)}")
         if left := needs_restart(old.config, config, has_durable=server.durable.services is not None):
             _log.warning("Restart the host to take over what has changed in %s.", _enumerated(left))
 
-    async def _replace(self, config: HostConfig) -> ServedApp:
+    async def _begin(self) -> None:
+        server = self._server
+        server.problem = None
+        try:
+            await server.begin()
+        except Exception as error:
+            server.problem = told(error)
+            _log.error(
+                "%s\nThe changed app runs without that.",
+                server.problem,
+                exc_info=None if isinstance(error, HostError) else error,
+            )
+        self._show_state()
+
+    async def _load(self, config: HostConfig) -> Workers:
         server = self._server
         workers = await self._unless_superseded(server.pool.prepare(worker_options(config, server.options)))
         if workers.index.failure is not None:
             raise workers.index.failure
+        return workers
+
+    async def _replace(self, config: HostConfig, workers: Workers) -> ServedApp:
+        server = self._server
         try:
             app = await server.prepare(config, workers.index)
         except BaseException:
@@ -188,9 +212,11 @@ def _setting(config: HostConfig, name: str) -> str | None:
     return config.settings.get(name)
 
 
-def _told(error: HostError) -> str:
-    told = [error.message, error.cause, error.remedy, "The app goes on as it was before the change."]
-    return "\n".join(line for line in told if line)
+def told(error: Exception) -> str:
+    """What went wrong, why, and what to do, a line each."""
+    if not isinstance(error, HostError):
+        return f"{type(error).__name__}: {error}"
+    return "\n".join(line for line in (error.message, error.cause, error.remedy) if line)
 
 
 def _difference(old: ServedApp, new: ServedApp) -> str:

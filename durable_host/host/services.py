@@ -94,7 +94,7 @@ class Services:
         server.listen()
         await self._announce(started_at)
         _worker_log.info(WORKER_STARTED)
-        self._reloader.start(self._control.check_offline)
+        self._reloader.start(self._control.check_offline, self._control.show_state)
 
     async def failure(self) -> HostError:
         """Wait until a part has ended for good that the host cannot do without; returns the reason."""

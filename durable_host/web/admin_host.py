@@ -79,7 +79,7 @@ class HostRoutes:
 
     @property
     def is_running(self) -> bool:
-        return self._state.state == "Running"
+        return self._state.state in ("Running", "Error")
 
     async def handle(self, request: web.Request, path: str) -> web.Response:
         """`path` is below `/admin/host/`, in lower case."""
@@ -158,6 +158,9 @@ class HostRoutes:
         if not isinstance(wanted, str) or wanted.lower() not in ("running", "offline"):
             return web.json_response({"Message": 'The body must be "running" or "offline".'}, status=400)
         is_offline = wanted.lower() == "offline"
+        if not is_offline and self._state.state == "Error":
+            self._control.resume()
+            return web.Response(status=202)
         if is_offline == self._control.is_offline():
             return web.Response()
         try:
