@@ -9,7 +9,13 @@ from durable_host.host.app import ServedApp
 from durable_host.host.azurite import OwnAzurite
 from durable_host.host.hub import uses_sqlite
 from durable_host.host.triggers import host_account
+from durable_host.storage.account import StorageAccount
 from durable_host.storage.azurite import AzuriteError, is_local_development
+
+FOREIGN_AZURITE = (
+    "Somebody else started this Azurite. An Azurite stands still while it cleans up old messages, for half a minute "
+    "when there are thousands; the one that the host starts does not. End this one, and start the host again."
+)
 
 _log = logging.getLogger("Host.Startup")
 
@@ -45,7 +51,9 @@ class HostStorage:
         if app.functions.use_durable and not uses_sqlite(app.config):
             names.add(app.config.host.durable.storage.connection_name)
         for name in sorted(names):
-            await self._ensure(app.accounts.account(name).connection)
+            account = app.accounts.account(name)
+            await self._ensure(account.connection)
+            self._advise(account)
         account = host_account(app.accounts)
         if account is None:
             return
@@ -56,6 +64,12 @@ class HostStorage:
                 await self._ensure(account.connection)
             except AzuriteError as error:
                 _log.warning("Timers start without storage. %s %s", error, error.remedy or "")
+        self._advise(account)
+
+    def _advise(self, account: StorageAccount) -> None:
+        """What the log adds when the account stands still."""
+        if is_local_development(account.connection):
+            account.standstill.advice = "" if self.was_started else FOREIGN_AZURITE
 
     async def stop(self) -> None:
         """End the Azurite of this host."""

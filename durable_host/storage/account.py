@@ -8,6 +8,7 @@ from durable_host.storage.blobs import BlobService
 from durable_host.storage.errors import StorageError
 from durable_host.storage.queues import QueueService
 from durable_host.storage.sdk import SdkClients
+from durable_host.storage.standstill import Standstill
 from durable_host.storage.tables import TableService
 from durable_host.storage.transport import Channel, Session
 
@@ -26,6 +27,7 @@ class StorageAccount:
     def __init__(self, connection: Connection, *, max_connections: int = 16, credential: Any = None) -> None:
         self.connection = connection
         keepalive = _EMULATOR_KEEPALIVE if connection.is_development else _KEEPALIVE
+        self.standstill = Standstill()
         self._session = Session(max_connections, keepalive)
         self._credential = credential
         self._owns_credential = False
@@ -90,6 +92,7 @@ class StorageAccount:
             endpoint,
             self._session,
             authorization(self.connection, tables=service == "table", token=self._token),
+            self.standstill,
         )
 
     def _sdk_clients(self) -> SdkClients:

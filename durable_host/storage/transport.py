@@ -14,6 +14,7 @@ from yarl import URL
 
 from durable_host.storage.auth import Authorization
 from durable_host.storage.errors import StorageError, StorageUnavailable, sentence_for, storage_error
+from durable_host.storage.standstill import STALL_SECONDS, Standstill
 
 Query = Sequence[tuple[str, str]]
 
@@ -82,7 +83,14 @@ class Channel:
     insert may find its own row (`after_retry` on the error tells).
     """
 
-    def __init__(self, service: str, endpoint: str, session: Session, authorization: Authorization) -> None:
+    def __init__(
+        self,
+        service: str,
+        endpoint: str,
+        session: Session,
+        authorization: Authorization,
+        standstill: Standstill | None = None,
+    ) -> None:
         url = URL(endpoint, encoded=True)
         self.service = service
         self.endpoint = endpoint
@@ -90,6 +98,8 @@ class Channel:
         self._origin = endpoint.rstrip("/")[: len(endpoint.rstrip("/")) - len(self.base_path)]
         self._session = session
         self._authorization = authorization
+        self._standstill = standstill or Standstill()
+        self._name = f"The {service} service at {self._origin}{self.base_path}"
 
     async def send(
         self,
@@ -123,10 +133,13 @@ class Channel:
             if not authorization.is_ready():
                 await authorization.prepare()
             authorization.authorize(method, path, query, signed, len(body))
+            watch = self._standstill.watch(self._name, STALL_SECONDS + len(body) / _BYTES_PER_SECOND)
             try:
                 async with self._session.get().request(
                     method, url, data=_payload(body), headers=signed, allow_redirects=False, **options
                 ) as response:
+                    self._standstill.answered(self._name)
+                    watch.end()
                     content = await response.read()
                 status = response.status
                 if status < 300 or status in expect:
@@ -142,6 +155,8 @@ class Channel:
                     raise self._unavailable(failure, after_retry, f"{method} {path}") from None
             else:
                 after_retry = True
+            finally:
+                watch.end()
             await asyncio.sleep(RETRY_DELAYS[attempt])
             attempt += 1
 
@@ -160,7 +175,7 @@ class Channel:
             reason = f"no answer in time to {request}"
         else:
             reason = type(failure).__name__
-        message = f"The {self.service} service at {self._origin}{self.base_path} does not answer: {reason}"
+        message = f"{self._name} does not answer: {reason}"
         return StorageUnavailable(0, "Unavailable", message, after_retry=after_retry)
 
 

@@ -1,6 +1,7 @@
 """Services that do not answer, break off, or fail for a while."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 
@@ -9,6 +10,7 @@ import pytest
 from durable_host.config.connection import Connection
 from durable_host.storage import Conflict, InvalidRequest, Operation, StorageAccount, StorageUnavailable, transport
 from durable_host.storage.errors import explain
+from durable_host.storage.standstill import Standstill
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +25,8 @@ class Script:
         self.answers: list[bytes | None] = []
         self.requests = 0
         self.port = 0
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -33,6 +37,7 @@ class Script:
                         await reader.readexactly(int(line.split(b":")[1]))
                 answer = self.answers[min(self.requests, len(self.answers) - 1)]
                 self.requests += 1
+                await self.may_answer.wait()
                 if answer is None:
                     break
                 writer.write(answer)
@@ -59,6 +64,37 @@ async def script() -> AsyncIterator[Script]:
 def answer(status: str, *headers: str, body: str = "") -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
+
+
+async def test_a_service_that_stands_still_is_named_once_and_once_when_it_is_back(
+    script: Script, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(transport, "STALL_SECONDS", 0.05)
+    script.answers = [answer("201 Created")]
+    script.may_answer.clear()
+    with caplog.at_level(logging.INFO, "Host.Storage"):
+        async with script.account() as account:
+            account.standstill.advice = "Do this."
+            requests = [asyncio.ensure_future(account.queues.create(f"later-{number}")) for number in range(3)]
+            async with asyncio.timeout(30):
+                while not caplog.records:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            script.may_answer.set()
+            assert await asyncio.gather(*requests) == [True, True, True]
+            await account.queues.create("another")
+    warning, back = [record.getMessage() for record in caplog.records]
+    assert f"The queue service at http://127.0.0.1:{script.port}/devstoreaccount1 has not answered for" in warning
+    assert warning.endswith("Do this.")
+    assert f"The queue service at http://127.0.0.1:{script.port}/devstoreaccount1 answers again" in back
+
+
+async def test_a_request_that_waits_for_its_turn_is_no_standstill(caplog: pytest.LogCaptureFixture) -> None:
+    standstill = Standstill()
+    watch = standstill.watch("The queue service", 30.0)
+    standstill.answered("The queue service")
+    watch.look()
+    watch.end()
+    assert not caplog.records
 
 
 BUSY = answer("503 Server Busy", "x-ms-error-code: ServerBusy")

@@ -23,7 +23,7 @@ class Outage:
         if source in self._failing:
             self._failing.discard(source)
             if not self._failing:
-                _log.info("Task hub '%s': the storage answers again.", self._hub)
+                _log.warning("Task hub '%s': the storage answers again.", self._hub)
 
     def forget(self, source: str) -> None:
         """`source` asks no more."""

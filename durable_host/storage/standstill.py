@@ -1,0 +1,70 @@
+"""Says in the log which storage service stands still: once when it has answered nobody for some seconds, and once when
+it answers again. All requests of an account report here, so that whoever waits is spoken for.
+"""
+
+import asyncio
+import logging
+import time
+
+_log = logging.getLogger("Host.Storage")
+
+STALL_SECONDS = 5.0
+
+
+class Standstill:
+    """`advice` is added for the reader: what kind of storage this is, and what helps. Owned by the storage account."""
+
+    def __init__(self) -> None:
+        self.advice = ""
+        self._last_answer: dict[str, float] = {}
+        self._since: dict[str, float] = {}
+
+    def watch(self, service: str, seconds: float = STALL_SECONDS) -> "Watch":
+        """A request was sent to `service` (its name and address); end the watch with the request."""
+        return Watch(self, service, seconds)
+
+    def answered(self, service: str) -> None:
+        """`service` has answered a request."""
+        self._last_answer[service] = time.monotonic()
+        if self._since and (since := self._since.pop(service, None)) is not None:
+            _log.warning("%s answers again, after %.0f s.", service, time.monotonic() - since)
+
+    def silence(self, service: str) -> float:
+        """Seconds since the last answer to anybody; without limit when there was none."""
+        last = self._last_answer.get(service)
+        return float("inf") if last is None else time.monotonic() - last
+
+    def stalled(self, service: str, seconds: float) -> None:
+        """Nobody was answered for so many seconds."""
+        if service in self._since:
+            return
+        self._since[service] = time.monotonic() - seconds
+        _log.warning(
+            "%s has not answered for %.0f s. What needs it waits, and fails when its time is over.%s",
+            service,
+            seconds,
+            f" {self.advice}" if self.advice else "",
+        )
+
+
+class Watch:
+    """One request under way. It may wait for its turn while others are answered: then nothing stands still."""
+
+    __slots__ = ("_handle", "_seconds", "_service", "_standstill")
+
+    def __init__(self, standstill: Standstill, service: str, seconds: float) -> None:
+        self._standstill = standstill
+        self._service = service
+        self._seconds = seconds
+        self._handle = asyncio.get_running_loop().call_later(seconds, self.look)
+
+    def end(self) -> None:
+        self._handle.cancel()
+
+    def look(self) -> None:
+        """Its time is over: was anybody answered meanwhile?"""
+        remaining = self._seconds - self._standstill.silence(self._service)
+        if remaining > 0:
+            self._handle = asyncio.get_running_loop().call_later(remaining, self.look)
+        else:
+            self._standstill.stalled(self._service, self._seconds)
