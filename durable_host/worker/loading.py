@@ -139,7 +139,10 @@ def _failure(error: BaseException, root: str) -> dict[str, Any]:
         told["message"] += f". {failures.MODULE_HINT} Current sys.path: {' '.join(sys.path)}"
         return {"kind": "import", "module": error.name, **told}
     kind = "import" if isinstance(error, (ImportError, SyntaxError)) else "load"
-    return {"kind": kind, **failures.describe(error, root)}
+    told = failures.describe(error, root)
+    if isinstance(error, ImportError) and "no known parent package" in told["message"]:
+        told["message"] += ". Files beside function_app.py are imported by their names: leave out the dot"
+    return {"kind": kind, **told}
 
 
 def _sdk_missing() -> dict[str, Any]:

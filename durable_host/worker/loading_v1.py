@@ -147,24 +147,24 @@ def _retry(config: Any) -> dict[str, Any] | None:
 
 def _import_hint(error: BaseException, root: str, name: str) -> str:
     """What to do about an import that failed: imports begin at the app's folder, not at the function's."""
-    if not isinstance(error, ImportError):
-        return ""
-    if not isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError):
+        return _missing_module_hint((error.name or "").partition(".")[0], root, name)
+    if isinstance(error, ImportError) and "relative import" in str(error):
         return (
-            f"Imports begin at the folder of the app: a file of the function's own folder is imported as "
-            f"`from . import module` or `from {PACKAGE}.{name} import module`, one of a folder beside it as "
-            "`from ..folder import module`"
-            if "relative import" in str(error)
-            else ""
+            "Relative imports end at the folder of the app: write `from . import module` for a file of the function's "
+            "own folder, and `from ..folder import module` for one of a folder beside it"
         )
-    first = (error.name or "").partition(".")[0]
-    beside = os.path.join(root, name, first)
-    if first and (os.path.isfile(f"{beside}.py") or os.path.isdir(beside)):
+    return ""
+
+
+def _missing_module_hint(module: str, root: str, name: str) -> str:
+    beside = os.path.join(root, name, module)
+    if module and (os.path.isfile(f"{beside}.py") or os.path.isdir(beside)):
         return (
-            f"'{first}' is in the function's own folder, and imports begin at the folder of the app: write "
-            f"`from . import {first}` (a relative import) or `from {PACKAGE}.{name} import {first}`"
+            f"'{module}' is in the function's own folder, and imports begin at the folder of the app: write "
+            f"`from . import {module}` (a relative import) or `from {PACKAGE}.{name} import {module}`"
         )
     return (
         f"{failures.MODULE_HINT} Imports begin at the folder of the app: a file of the function's own folder needs a "
-        f"relative import, such as `from . import {first or 'module'}`. Current sys.path: {' '.join(sys.path)}"
+        f"relative import, such as `from . import {module or 'module'}`. Current sys.path: {' '.join(sys.path)}"
     )

@@ -65,6 +65,7 @@ async def failure_of(root: Path, text: str) -> str:
             HEADER + '@app.route("f", auth_level="foo")\ndef f(req): pass\n',
             "KeyError: \"Can not parse str 'foo' to AuthLevel.",
         ),
+        ("from .parts import bp", "are imported by their names: leave out the dot"),
         (HEADER + "import sys\nsys.exit(3)", "SystemExit: 3"),
         (HEADER + "1 / 0", "ZeroDivisionError: division by zero"),
     ],

@@ -180,7 +180,7 @@ async def test_function_that_does_not_load_leaves_the_others_running(
         ("import missing_thing", 1, "needs a relative import, such as `from . import missing_thing`"),
         ("import os\nimport helper", 2, "write `from . import helper` (a relative import)"),
         ("from helper import x", 1, "'helper' is in the function's own folder"),
-        ("from ...far import x", 1, "Imports begin at the folder of the app"),
+        ("from ...far import x", 1, "Relative imports end at the folder of the app"),
         ("from os import no_such", 1, "cannot import name 'no_such'"),
         ("1 / 0", 1, "ZeroDivisionError: division by zero"),
         ("x = 1\ndef main(", 2, "SyntaxError"),
