@@ -10,7 +10,7 @@ _FAILED_CALL: Final = re.compile(r"((?:Activity|Orchestrator) function '[^']*' f
 
 class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
     """One exception of user code. `stack` is its traceback, `file` and `line` the innermost place in the app, `hint`
-    one sentence on the likely cause, and `operation` that of an entity.
+    one sentence on the likely cause, and `operation` that of an entity. `users`: the traceback has frames of the app.
     """
 
     type: str
@@ -20,6 +20,7 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
     line: int | None = None
     hint: str | None = None
     operation: str | None = None
+    users: bool = True
 
     @property
     def text(self) -> str:
@@ -41,9 +42,9 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
         return stack[: len(stack) - len(self.message)].rpartition("\n")[0]
 
     @property
-    def is_placed(self) -> bool:
-        """False if the traceback has frames of libraries alone, and the likely cause says more than they do."""
-        return self.file is not None or not self.hint
+    def has_useful_frames(self) -> bool:
+        """False if they are those of libraries alone, and the likely cause says more than they do."""
+        return self.users or not self.hint
 
     def block(self) -> str:
         """For the log: a line each for error and likely cause, and the traceback."""
@@ -51,18 +52,20 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
         lines.append(f"Exception: {self.text}" if self.type else f"Reason: {self.text}")
         if self.hint:
             lines.append(f"Likely cause: {self.hint}")
-        if self.is_placed and self.frames:
+        if self.has_useful_frames and self.frames:
             lines.append(f"Stack: {self.frames}")
         return "\n".join(lines)
 
     def brief(self) -> str:
         """For people at a terminal."""
         operation = f"'{self.operation}': " if self.operation is not None else ""
-        return "\n".join(filter(None, (operation + self.text, self.hint, self.frames if self.is_placed else "")))
+        return "\n".join(
+            filter(None, (operation + self.text, self.hint, self.frames if self.has_useful_frames else ""))
+        )
 
     def members(self) -> dict[str, Any]:
         """For JSON lines, whose message has the frames; what is not known is left out."""
-        known = {name: getattr(self, name) for name in self.__struct_fields__ if name != "stack"}
+        known = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("stack", "users")}
         known["message"] = self._own_message
         return {name: value for name, value in known.items() if value not in (None, "")}
 

@@ -138,7 +138,7 @@ def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:
         lines.append(f"Exception: {error}")
         if error.failure.hint:
             lines.append(f"Likely cause: {error.failure.hint}")
-        if error.stack and error.failure.is_placed:
+        if error.stack and error.failure.has_useful_frames:
             lines.append(f"Stack: {error.stack}")
     return "\n".join(lines)
 

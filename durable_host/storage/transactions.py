@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from durable_host.storage.errors import InvalidRequest, StorageUnavailable, TransactionFailed
+from durable_host.storage.errors import InvalidRequest, StorageUnavailable, TransactionFailed, sentence_for
 from durable_host.storage.table_codec import check_key, quote_key, write_entity
 from durable_host.storage.transport import Reply
 
@@ -109,13 +109,13 @@ def read_transaction(reply: Reply, count: int, table: str) -> list[str]:
 
 
 def _failure(reply: Reply, status: int, rest: bytes, table: str) -> TransactionFailed:
-    code = _either(_CODE, rest) or f"Http{status}"
+    code = _either(_CODE, rest)
     text = _either(_MESSAGE, rest).replace("\\n", "\n").split("\n", 1)[0].strip()
     number = _INDEX.match(text)
     index = int(number.group(1)) if number else None
     text = text[number.end() :] if number else text
-    message = f"table transaction on '{table}': {text or 'refused'}"
-    return TransactionFailed(index, status, code, message, after_retry=reply.after_retry)
+    message = f"table transaction on '{table}': {text or sentence_for(status, code)}"
+    return TransactionFailed(index, status, code or f"Http{status}", message, after_retry=reply.after_retry)
 
 
 def _either(pattern: re.Pattern[bytes], body: bytes) -> str:

@@ -28,9 +28,13 @@ def text_of(error: BaseException) -> str:
 
 
 def describe(error: BaseException, app_root: str | None = None) -> dict[str, Any]:
-    """Fields of a `failed` frame: type, message (without the type), stack; file and line in the app if known."""
+    """Fields of a `failed` frame: type, message (without the type), stack; file and line in the app if known.
+
+    `users` tells whether the stack has frames of the app.
+    """
     told: dict[str, Any] = {"type": type(error).__name__, "message": text_of(error), "stack": stack_of(error)}
     place = place_of(error) if app_root is None else _place_in_app(error, app_root)
+    told["users"] = place is not None
     if place is not None:
         told["file"], told["line"] = place
     return told

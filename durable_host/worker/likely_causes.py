@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import inspect
 import json
-import linecache
-import os
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from . import failures
+from .suspect import Suspect, short_place
+from .unwritable import first_not_json
 
 _TASKS = r"(?:AtomicTask|TimerTask|LongTimerTask|RetryAbleTask|WhenAllTask|WhenAnyTask|CompoundTask|TaskBase)"
 _TASK_NAMED = re.compile(rf"\b{_TASKS}\b")
@@ -34,58 +34,6 @@ _JSON_NAMES = {
     "dict": "an object",
     "NoneType": "no input",
 }
-_LONGEST_LOOK = 10_000
-
-
-class Suspect:
-    """What is known about a function that failed. `position` is where its generator stands, `file:line in function`;
-    `output` is what it returned, when that cannot be written as JSON.
-    """
-
-    def __init__(
-        self, error: BaseException, function: Any, *, position: str | None = None, output: Any = None, kind: str
-    ) -> None:
-        self.error = error
-        self.text = failures.text_of(error)
-        if error.__cause__ is not None and "output must be json serializable" in self.text:
-            self.text = failures.text_of(error.__cause__)
-        self.function = function
-        self.kind = kind
-        self.output = output
-        self.sdk_calls = failures.sdk_calls(error)
-        self.place = failures.place_of(error)
-        self._position = position
-
-    @property
-    def name(self) -> str:
-        return getattr(self.function, "__name__", "the function")
-
-    @property
-    def where(self) -> str:
-        """The user's line in the traceback, else where the generator stands, else where the function begins."""
-        if self.place is not None:
-            return _short(*self.place)
-        if self._position is not None:
-            file, _, line = self._position.partition(" in ")[0].rpartition(":")
-            return _short(file, int(line))
-        return self._definition or f"'{self.name}'"
-
-    @property
-    def named(self) -> str:
-        """The function and where it begins."""
-        return f"'{self.name}' ({self._definition})" if self._definition else f"'{self.name}'"
-
-    @property
-    def _definition(self) -> str:
-        code = getattr(self.function, "__code__", None)
-        if code is None or not failures.is_users(code.co_filename):
-            return ""
-        return _short(code.co_filename, code.co_firstlineno)
-
-    @property
-    def line(self) -> str:
-        """The text of the user's line in the traceback."""
-        return "" if self.place is None else linecache.getline(*self.place)
 
 
 def likely_cause(
@@ -110,19 +58,16 @@ def _is_failed_call(error: BaseException) -> bool:
     return type(error) is Exception and " \n " in failures.text_of(error)
 
 
-def never_resumes(context: Any, task: Any, position: str | None) -> str | None:
-    """What an orchestrator waits for that never comes; `task` is what it has yielded last."""
+def never_resumes(context: Any, task: Any) -> str | None:
+    """Why an orchestrator that has yielded `task` never goes on; None when it does, for all that is known here."""
     what = None
     if task is None:
-        what = "yields None, which is no task"
+        what = "yields None, which is no task,"
     elif getattr(task, "_api_name", None) == "SignalEntityAction":
-        what = "yields what signal_entity returns; the signal is sent twice"
+        what = "yields what signal_entity returns, so that the signal is sent twice,"
     if what is None or context.will_continue_as_new:
         return None
-    where = "" if position is None else f" at {position.partition(' in ')[0]}"
-    return (
-        f"The orchestrator {what}{where}, and never goes on: `yield` takes the tasks that the context's calls return."
-    )
+    return f"The orchestrator {what} and never goes on: `yield` takes the tasks that the context's other calls return."
 
 
 def _async_code(suspect: Suspect) -> str | None:
@@ -199,7 +144,7 @@ def _stop_iteration(suspect: Suspect) -> str | None:
     if suspect.text != "generator raised StopIteration" or cause is None:
         return None
     place = failures.place_of(cause)
-    where = suspect.where if place is None else _short(*place)
+    where = suspect.where if place is None else short_place(*place)
     return f"A `next(...)` at {where} finds no more items: give it a default, or handle StopIteration there."
 
 
@@ -231,19 +176,19 @@ def _not_json(suspect: Suspect) -> str | None:
         return None
     kind = next(group for group in found.groups() if group)
     if suspect.output is not None:
-        path = _first_not_json(suspect.output)
+        path = first_not_json(suspect.output)
         holds = f"{path} is of type {kind}" if path is not None else f"it has a {kind.lower()}"
         if kind == "generator":
             holds = "it is a generator; to run one write `yield from`"
         if kind == "coroutine":
             holds = "it is a coroutine that nobody awaits; call asynchronous code in an activity"
-        return f"The value that {suspect.named} returns cannot be written as JSON: {holds}."
+        return f"The value that {suspect.returning} returns cannot be written as JSON: {holds}."
     if suspect.place is not None and "to_json" not in suspect.text:
         return None  # the app's own `json.dumps`
     if suspect.place is not None:
         return f"The value given at {suspect.where} cannot be written as JSON: it has a value of type {kind}. {_REMEDY}"
     what = {"orchestrator": "custom status or a call's argument", "entity": "state or result"}.get(suspect.kind)
-    told = f"The {what} of {suspect.named}" if what else f"The value that {suspect.named} returns"
+    told = f"The {what} of {suspect.named}" if what else f"The value that {suspect.returning} returns"
     return f"{told} cannot be written as JSON: it has a value of type {kind}. {_REMEDY}"
 
 
@@ -262,40 +207,3 @@ _RULES: tuple[Callable[[Suspect], str | None], ...] = (
     _stop_iteration,
     _not_json,
 )
-
-
-def _first_not_json(value: Any) -> str | None:
-    """The first part that `json.dumps` refuses, as `result['when'][0]`; None when there is too much to look at."""
-    todo: list[tuple[str, Any, tuple[int, ...]]] = [("result", value, ())]
-    for _ in range(_LONGEST_LOOK):
-        if not todo:
-            return None
-        path, part, above = todo.pop()
-        if id(part) in above:
-            return None
-        inner = _parts(path, part)
-        if isinstance(inner, str):
-            return inner
-        todo += [(name, item, (*above, id(part))) for name, item in reversed(inner)]
-    return None
-
-
-def _parts(path: str, value: Any) -> list[tuple[str, Any]] | str:
-    """What is inside, by path; or the path of what is no JSON."""
-    if isinstance(value, (str, int, float, bool, type(None))):
-        return []
-    if isinstance(value, (list, tuple)):
-        return [(f"{path}[{number}]", item) for number, item in enumerate(cast("list[Any]", value))]
-    if not isinstance(value, dict):
-        return path
-    members = cast("dict[Any, Any]", value)
-    if any(not isinstance(key, (str, int, float, bool, type(None))) for key in members):
-        return f"a key of {path}"
-    return [(f"{path}[{key!r}]", item) for key, item in members.items()]
-
-
-def _short(file: str, line: int) -> str:
-    """`file:line`, the file as seen from the app's folder."""
-    path = os.path.abspath(file)
-    folder = os.getcwd() + os.sep
-    return f"{path[len(folder) :] if path.startswith(folder) else path}:{line}"

@@ -239,7 +239,7 @@ class LiveOrchestration:
             answer["stack"] = failures.stack_of(raised)
             answer["raised"] = describe(raised, self.function)
         elif self._generator is not None and self._ended is None:
-            self._warn_of_no_return(position)
+            self._warn_of_no_return()
         if self._notes:
             answer["notes"], self._notes = self._notes, []
         if self._early.taken:
@@ -250,8 +250,8 @@ class LiveOrchestration:
             self._abandoned.close()
         return answer
 
-    def _warn_of_no_return(self, position: str | None) -> None:
-        warning = never_resumes(self._context, self._executor.current_task, position)
+    def _warn_of_no_return(self) -> None:
+        warning = never_resumes(self._context, self._executor.current_task)
         if warning is not None and not self._is_stuck:
             self._is_stuck = True
             self._warnings.append(warning)

@@ -13,6 +13,7 @@ import pytest
 from durable_host.worker.entities import FailedOperations
 from durable_host.worker.likely_causes import likely_cause
 from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.suspect import short_place
 
 MODES = ["live", "one_shot"]
 MOMENT = "2026-01-01T00:00:00.000000Z"
@@ -218,6 +219,19 @@ def test_an_input_that_get_input_cannot_read_is_explained(mode: str, input: Any,
     assert re.search(r"get_input\(\) at \S*test_likely_causes\.py:\d+", failure["hint"])
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_the_line_that_returns_what_is_no_json_is_named(mode: str) -> None:
+    _, body = lines_of(returns_date)
+    assert f"'returns_date' ({short_place(__file__, body)})" in told(returns_date, mode)["hint"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_line_that_yields_no_task_is_the_place_of_the_error(mode: str) -> None:
+    failure = told(yields_number, mode)
+    _, body = lines_of(yields_number)
+    assert (failure["file"], failure["line"], failure["users"]) == (__file__, body, False)
+
+
 def speaks_for_itself(context):
     raise ValueError("boom")
 
@@ -242,9 +256,10 @@ def yields_signal(context):
 
 @pytest.mark.parametrize("orchestrator", [yields_nothing, yields_signal])
 def test_a_yield_that_never_returns_is_warned_of(orchestrator: Any) -> None:
-    (warning,) = turn(orchestrator, "live")["warnings"]
-    assert "never goes on" in warning
-    assert "test_likely_causes.py" in warning
+    answer = turn(orchestrator, "live")
+    (warning,) = answer["warnings"]
+    assert "and never goes on: `yield` takes the tasks" in warning
+    assert "test_likely_causes.py" in answer["position"]
 
 
 def test_a_value_that_an_activity_returns_is_named_with_its_function() -> None:

@@ -94,7 +94,10 @@ class OrchestrationLog:
         if len(self._runs) > _REMEMBERED:
             self._runs.popitem(last=False)
         function = self._code.orchestrator_function(state.name)
-        _log_of(function).info(
+        log = logging.getLogger(f"Function.{function}")
+        if not log.isEnabledFor(logging.INFO):
+            return
+        log.info(
             "Executing 'Functions.%s' (Reason='%s', InstanceId=%s)",
             function,
             reason or "Orchestration started.",
@@ -116,6 +119,9 @@ class OrchestrationLog:
         duration = max(0, completed.timestamp - since) // _TICKS_PER_MILLISECOND
         status = completed.orchestration_status
         function = self._code.orchestrator_function(state.name)
+        log, level = logging.getLogger(f"Function.{function}"), _LEVELS.get(status, logging.INFO)
+        if not log.isEnabledFor(level):
+            return
         text = (
             f"Executed 'Functions.{function}' ({_WORDS.get(status, status.name)}, InstanceId={state.instance_id}, "
             f"RuntimeStatus={status.name}, Duration={duration}ms)"
@@ -128,7 +134,7 @@ class OrchestrationLog:
             extra["exception"] = failure.members()
         elif status is OrchestrationStatus.Terminated and completed.result:
             text, brief = f"{text}\nReason: {completed.result}", f"{brief}: {completed.result}"
-        _log_of(function).log(_LEVELS.get(status, logging.INFO), "%s", text, extra={**extra, "brief": brief})
+        log.log(level, "%s", text, extra={**extra, "brief": brief})
 
     def _note(self, state: OrchestrationState, what: str, status: str) -> None:
         if _log.isEnabledFor(logging.INFO):
@@ -142,10 +148,6 @@ def _made_by_host(completed: ExecutionCompleted) -> CodeFailure:
     if details is not None:
         return CodeFailure(type=details.error_type or "", message=details.error_message or "")
     return CodeFailure(type="", message=completed.result or "")
-
-
-def _log_of(function: str) -> logging.Logger:
-    return logging.getLogger(f"Function.{function}")
 
 
 def _extra(state: OrchestrationState, function: str) -> dict[str, Any]:
