@@ -4,7 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import HttpVersion11, StreamReader, hdrs, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
 
 from durable_host.http_port.body_limit import too_large
 from durable_host.http_port.connection import Connection, ConnectionTimes
@@ -20,8 +22,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HttpPort:
     """Listens from `listen` to `stop_listening`, and answers running requests until `close`.
 
-    `handler` gets all requests whose path begins with `path`; their bodies have at most `body_limit` bytes where
-    `request.read()` reads them.
+    `handler` gets all requests for `path` and below, the others are answered with 404. Bodies have at most `body_limit`
+    bytes where `request.read()` reads them.
     """
 
     def __init__(
@@ -30,22 +32,26 @@ class HttpPort:
         *,
         body_limit: int,
         close_within: float,
-        path: str = "/",
+        path: str = "",
         times: ConnectionTimes | None = None,
     ) -> None:
-        application = web.Application(client_max_size=body_limit)
-        tail = "{tail:.*}" if path.endswith("/") else "{tail:(/.*)?}"
-        # One route and no middleware, so that a function call pays for nothing else.
-        application.router.add_route("*", path + tail, handler, expect_handler=_continue)
-        self._runner = web.AppRunner(application, handle_signals=False, shutdown_timeout=close_within)
+        self._handler = handler
+        self._body_limit = body_limit
+        self._close_within = close_within
+        self._path = path
         self._times = times or ConnectionTimes()
+        self._runner: web.ServerRunner | None = None
         self._listener: asyncio.Server | None = None
 
     async def listen(self, address: str, port: int) -> None:
         """May be called again with another port when it fails. Raises OSError."""
-        if self._runner.server is None:
+        loop = asyncio.get_running_loop()
+        if self._runner is None:
+            # No application: its router has answers of its own, and a function call would pay for it.
+            server = web.Server(self._answer, request_factory=self._request)
+            self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._close_within)
             await self._runner.setup()
-        loop, server = asyncio.get_running_loop(), self._runner.server
+        server = self._runner.server
         assert server is not None
 
         def connection() -> Connection:
@@ -72,7 +78,31 @@ class HttpPort:
     async def close(self) -> None:
         """End all connections. Idempotent."""
         self.stop_listening()
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _request(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: "asyncio.Task[None]",
+    ) -> web.Request:
+        loop = asyncio.get_running_loop()
+        return web.Request(message, payload, protocol, writer, task, loop, client_max_size=self._body_limit)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        assert isinstance(request, web.Request)
+        path = request.rel_url.raw_path
+        if not path.startswith(self._path) or path[len(self._path) :][:1] not in ("", "/"):
+            return web.Response(status=404)
+        if (expected := request.headers.get(hdrs.EXPECT)) and request.version >= HttpVersion11:
+            if expected.lower() != "100-continue":
+                return web.Response(status=417)
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
+        return await self._handler(request)
 
 
 def guarded(handler: Handler, body_limit: int) -> Handler:
@@ -100,13 +130,3 @@ def _is_readable(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-async def _continue(request: web.Request) -> None:
-    """Let a client send its body that asks first, and refuse other expectations."""
-    if request.version < HttpVersion11:
-        return
-    if request.headers.get(hdrs.EXPECT, "").lower() != "100-continue":
-        raise web.HTTPExpectationFailed
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    request.writer.output_size = 0
