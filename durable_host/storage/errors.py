@@ -47,6 +47,10 @@ class AccessDenied(StorageError):
     """The service does not accept the key, signature or token, or it does not allow this (401, 403)."""
 
 
+UNAVAILABLE = "Unavailable"
+"""Code of a StorageUnavailable without any answer: nobody listens, the connection breaks, or the time is over."""
+
+
 class StorageUnavailable(StorageError):
     """The service does not answer, or fails again and again (connection refused, time-out, 5xx)."""
 

@@ -13,7 +13,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from durable_host.storage.auth import Authorization
-from durable_host.storage.errors import StorageError, StorageUnavailable, sentence_for, storage_error
+from durable_host.storage.errors import UNAVAILABLE, StorageError, StorageUnavailable, sentence_for, storage_error
 from durable_host.storage.standstill import STALL_SECONDS, Standstill
 
 Query = Sequence[tuple[str, str]]
@@ -176,7 +176,7 @@ class Channel:
         else:
             reason = type(failure).__name__
         message = f"{self._name} does not answer: {reason}"
-        return StorageUnavailable(0, "Unavailable", message, after_retry=after_retry)
+        return StorageUnavailable(0, UNAVAILABLE, message, after_retry=after_retry)
 
 
 def _payload(body: bytes) -> Any:

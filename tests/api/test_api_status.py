@@ -7,6 +7,7 @@ import pytest
 from api_world import World
 from azure.durable_functions import OrchestrationRuntimeStatus
 
+from durable_host.durable.api import patience
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import (
     EventRaised,
@@ -17,6 +18,7 @@ from durable_host.durable.model.events import (
     TimerFired,
 )
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.port import TaskHubUnavailable
 
 NOON = timestamp.parse("2026-01-01T12:00:00.1234567Z")
 
@@ -306,3 +308,42 @@ async def test_purge_by_filter_needs_a_beginning(world: World, query: str) -> No
     async with world.http.delete(f"{world.rpc}/instances{query}") as answer:
         assert answer.status == 400
         assert await answer.json() == "Please provide value for 'createdTimeFrom' parameter."
+
+
+def _away(world: World, monkeypatch: pytest.MonkeyPatch, method: str, times: int) -> None:
+    """The storage behind the hub is not there for the next calls of a method."""
+    errors = [TaskHubUnavailable("nobody listens", is_unreachable=True) for _ in range(times)]
+    real = getattr(world.hub, method)
+
+    async def call(*arguments: Any, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await real(*arguments, **options)
+
+    monkeypatch.setattr(world.hub, method, call)
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("instances/abc", "get_instance"),
+        ("instances/abc?showHistory=true", "get_history"),
+        ("instances", "query_instances"),
+        ("entities", "query_instances"),
+    ],
+)
+async def test_a_query_waits_for_storage_that_is_away_for_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch, path: str, method: str
+) -> None:
+    monkeypatch.setattr(patience, "_AGAIN_SECONDS", 0.01)
+    await world.put("abc", OrchestrationStatus.Completed)
+    _away(world, monkeypatch, method, 3)
+    async with world.http.get(f"{world.webhook}/{path}") as answer:
+        assert answer.status == 200
+
+
+async def test_a_query_answers_503_when_storage_stays_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "ANSWER_TIMEOUT", 0.1)
+    _away(world, monkeypatch, "get_instance", 10_000)
+    assert (await _json(world, "instances/abc", 503))["ExceptionMessage"] == "nobody listens"

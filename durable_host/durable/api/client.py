@@ -16,6 +16,7 @@ from durable_host.durable.api.entities import EntityClient
 from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound, NotFailed, NotTerminal
 from durable_host.durable.api.identifiers import can_exist, check_instance_id, unknown_function
 from durable_host.durable.api.paging import query_page
+from durable_host.durable.api.patience import patiently
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionResumed,
@@ -101,16 +102,18 @@ class DurableClient:
         """Committed state, with the time of the last episode also where its row was not written yet."""
         if not can_exist(instance_id):
             return None
-        state = await self.hub.get_instance(instance_id, fetch_input=fetch_input, fetch_output=fetch_output)
+        state = await patiently(
+            lambda: self.hub.get_instance(instance_id, fetch_input=fetch_input, fetch_output=fetch_output)
+        )
         return self._with_live_time(state) if state is not None else None
 
     async def history(self, instance_id: str) -> list[HistoryEvent]:
         """Committed history of the current execution."""
-        return await self.hub.get_history(instance_id)
+        return await patiently(lambda: self.hub.get_history(instance_id))
 
     async def query(self, query: InstanceQuery) -> InstancePage:
         """One page; raises `InvalidArgument` for a page size below 1 or a token of elsewhere."""
-        page = await query_page(self.hub, query)
+        page = await patiently(lambda: query_page(self.hub, query))
         return InstancePage([self._with_live_time(state) for state in page.instances], page.continuation_token)
 
     async def query_all(self, query: InstanceQuery) -> AsyncIterator[InstanceState]:

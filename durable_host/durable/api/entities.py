@@ -15,6 +15,7 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.identifiers import can_exist, entity_instance_id, unknown_function
 from durable_host.durable.api.paging import query_page
+from durable_host.durable.api.patience import patiently
 from durable_host.durable.engine.entity_messages import request_event_name, request_json
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TraceContext
@@ -99,7 +100,7 @@ class EntityClient:
         instance_id = entity_instance_id(name, key)
         if not can_exist(instance_id):
             return None
-        row = await self._hub.get_instance(instance_id, fetch_output=False)
+        row = await patiently(lambda: self._hub.get_instance(instance_id, fetch_output=False))
         return _entity_of(row) if row is not None else None
 
     async def query(self, query: EntityQuery) -> EntityPage:
@@ -112,7 +113,7 @@ class EntityClient:
             top=query.top,
             continuation_token=query.continuation_token,
         )
-        page = await query_page(self._hub, rows)
+        page = await patiently(lambda: query_page(self._hub, rows))
         found = [entity for row in page.instances if (entity := _entity_of(row)) is not None]
         if not query.fetch_state:
             found = [msgspec.structs.replace(entity, state=None) for entity in found]

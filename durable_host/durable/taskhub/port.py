@@ -233,9 +233,11 @@ class UnreadableHistory(Exception):
 class TaskHubUnavailable(Exception):
     """The storage behind the task hub does not answer, or refuses; the text says which service and why.
 
-    `told` is what callers over HTTP read where the text names files of this machine.
+    `told` is what callers over HTTP read where the text names files of this machine. `is_unreachable` when the storage
+    gave no answer at all, as while it is being started again.
     """
 
-    def __init__(self, text: str, *, told: str | None = None) -> None:
+    def __init__(self, text: str, *, told: str | None = None, is_unreachable: bool = False) -> None:
         super().__init__(text)
         self.told = told
+        self.is_unreachable = is_unreachable

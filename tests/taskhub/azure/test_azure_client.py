@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from typing import Any
 
 import pytest
 from hub_samples import ANY_STATE, NON_RUNNING, clock, create, new_id, raised, receive, start_message, time_limit
@@ -13,7 +12,6 @@ from durable_host.durable.model.events import HistoryEvent, OrchestrationInstanc
 from durable_host.durable.model.instance import InstanceQuery, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure import unavailable
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import (
     EpisodeCommit,
@@ -482,27 +480,3 @@ async def test_interrupted_rewind_is_finished_by_the_next(open_azure, account: R
     async with time_limit():
         woken = [one.message.target.instance_id for one in await worker.next_control_messages()]
     assert set(woken) == {"child"}
-
-
-@pytest.mark.parametrize("read", ["get_instance", "get_history", "query_instances"])
-async def test_a_query_waits_for_storage_that_is_away_for_a_moment(
-    open_azure, account: RecordingAccount, read: str
-) -> None:
-    hub = await open_azure(worker=False)
-    await create(hub, "abc123")
-    argument: Any = InstanceQuery() if read == "query_instances" else "abc123"
-    account.fail_after(0)
-    waiting = asyncio.ensure_future(getattr(hub, read)(argument))
-    await asyncio.sleep(0.01)
-    account.fail_after(None)
-    assert await waiting == await getattr(hub, read)(argument)
-
-
-async def test_a_query_fails_when_storage_stays_away(
-    open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(unavailable, "ANSWER_TIMEOUT", 0.6)
-    hub = await open_azure(worker=False)
-    account.fail_after(0)
-    with pytest.raises(TaskHubUnavailable, match="nobody listens"):
-        await hub.get_instance("abc123")

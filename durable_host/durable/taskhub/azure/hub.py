@@ -27,7 +27,7 @@ from durable_host.durable.taskhub.azure.resources import Resources
 from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.sender import Sender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
-from durable_host.durable.taskhub.azure.unavailable import patient_read, storage_errors_as_unavailable
+from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.worker import Worker
 from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError, StorageUnavailable
@@ -141,17 +141,17 @@ class AzureTaskHub:
     async def send(self, message: TaskMessage) -> None:
         await self._sender.send(message)
 
-    @patient_read
+    @storage_errors_as_unavailable
     async def get_instance(
         self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
     ) -> InstanceState | None:
         return await self._instances.get(instance_id, fetch_input=fetch_input, fetch_output=fetch_output)
 
-    @patient_read
+    @storage_errors_as_unavailable
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         return await self._instances.query(query)
 
-    @patient_read
+    @storage_errors_as_unavailable
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:
         loaded, _ = await self._history.load(instance_id)
         return loaded.events

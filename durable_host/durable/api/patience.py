@@ -1,0 +1,27 @@
+"""Queries wait for storage that is away for a moment."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.storage.transport import ANSWER_TIMEOUT
+
+T = TypeVar("T")
+
+_AGAIN_SECONDS = 0.5
+
+
+async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """What `read` gives. Storage that refuses or breaks connections gets as much time as storage that keeps silent
+    (30 s); then TaskHubUnavailable.
+    """
+    deadline = time.monotonic() + ANSWER_TIMEOUT
+    while True:
+        try:
+            return await read()
+        except TaskHubUnavailable as error:
+            if not error.is_unreachable or time.monotonic() + _AGAIN_SECONDS > deadline:
+                raise
+            await asyncio.sleep(_AGAIN_SECONDS)
