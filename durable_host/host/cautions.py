@@ -33,11 +33,14 @@ def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSe
         for output in function.outputs:
             if bindings.has_output(output.type):
                 continue
-            what = "is logged as a line of JSON and not sent" if logs_outputs else "fails the call"
-            remedy = "" if logs_outputs else f" Set {SETTING}=log to have the values logged instead."
+            what = (
+                "A value that is set is logged as a line of JSON and not sent."
+                if logs_outputs
+                else f"Setting it fails the call. Set {SETTING}=log to have the values logged instead."
+            )
             yield (
                 f"{OutputNotServed.code}: The function '{function.name}' runs, but its output '{output.name}' is not "
-                f"served: this host has no '{output.type}'. Setting it {what}.{remedy}"
+                f"served: this host has no '{output.type}'. {what}"
             )
 
 
