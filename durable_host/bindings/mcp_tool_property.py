@@ -1,9 +1,8 @@
 """Input bindings of type `mcpToolProperty`: one argument of the call of an MCP tool."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, cast
-
-import msgspec
 
 from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import NONE, Datum, json_text, string
@@ -23,7 +22,7 @@ class McpToolPropertyInput:
         value = cast("dict[str, Any]", arguments).get(name) if isinstance(arguments, dict) else None
         if value is None:
             return NONE
-        return string(value) if isinstance(value, str) else json_text(msgspec.json.encode(value).decode())
+        return string(value) if isinstance(value, str) else json_text(json.dumps(value))
 
 
 def property_name(binding: Binding) -> str:

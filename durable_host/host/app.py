@@ -28,7 +28,6 @@ from durable_host.invocation.metadata import IndexResult
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
 from durable_host.triggers.http.failure import ErrorDetails
 from durable_host.triggers.http.trigger import HttpTrigger
-from durable_host.triggers.mcp.catalog import McpCatalog, mcp_catalog
 from durable_host.web.manual import Start
 
 _log = logging.getLogger("Host.Startup")
@@ -47,9 +46,6 @@ class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: Pipeline
     http: HttpTrigger
     absent_http: AbsentRoutes
-    mcp: McpCatalog
-    explains_errors: bool
-    """To HTTP and MCP clients."""
     triggers: AppTriggers
     starts: Mapping[str, Start]
 
@@ -94,8 +90,7 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         disabled=(function.name for function in functions.disabled),
         stream_limit=configured_body_limit(config.settings),
     )
-    catalog, mistakes = mcp_catalog(functions.served)
-    functions = functions.with_errors({**http.routes.errors, **mistakes})
+    functions = functions.with_errors(http.routes.errors)
     return ServedApp(
         config=config,
         index=index,
@@ -109,8 +104,6 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         ),
         http=http,
         absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=details.shown),
-        mcp=catalog,
-        explains_errors=details.shown,
         triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals),
         starts=manual_starts(parts.invoker, SystemClock(), accounts, config.settings),
     )

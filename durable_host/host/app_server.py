@@ -101,7 +101,7 @@ class AppServer:
         self.invoker.adopt(app.pipeline)
         self.manual.adopt(app.starts)
         self.durable.adopt(app)
-        self.mcp.adopt(app.mcp, app.config.host.mcp, explain=app.explains_errors)
+        self.mcp.adopt(app.functions.mcp, app.config.host.mcp, explain=app.http.details.shown)
         self._app = app
         self.pauses.discard(Pause.FAILURE)
         self._put_up_front()
@@ -132,7 +132,7 @@ class AppServer:
             await self.keys.system_key(BLOBS_KEY)
         if self.app.triggers.event_grid is not None:
             await self.keys.system_key(EVENT_GRID_KEY)
-        if not self.app.mcp.is_empty:
+        if not self.app.functions.mcp.is_empty:
             await self.keys.system_key(MCP_KEY)
 
     def listen(self) -> None:
@@ -147,7 +147,7 @@ class AppServer:
             app.triggers.webhook,
             event_grid=app.triggers.event_grid,
             absent=app.absent_http,
-            mcp=None if app.mcp.is_empty else self.mcp,
+            mcp=None if app.functions.mcp.is_empty else self.mcp,
         )
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:

@@ -18,7 +18,7 @@ from durable_host.errors import HostError
 from durable_host.host.catalog import find_mistake, is_disabled
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 from durable_host.triggers.blob.target import blob_pattern
-from durable_host.triggers.mcp.catalog import LITERAL_TEXTS, MCP_TRIGGERS
+from durable_host.triggers.mcp.catalog import LITERAL_TEXTS, MCP_TRIGGERS, McpCatalog, mcp_catalog
 from durable_host.triggers.timer.trigger import schedule_of
 from durable_host.triggers.timer.zone import UTC_ZONE
 
@@ -58,6 +58,8 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
     all: tuple[FunctionMetadata, ...] = ()
     excluded: tuple[str, ...] = ()
     model: str = "v2"
+    mcp: McpCatalog = McpCatalog()
+    """What the served ones offer to MCP clients."""
 
     @property
     def absent(self) -> tuple[AbsentFunction, ...]:
@@ -156,7 +158,8 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
         if mistake is not None:
             errors.append(FunctionProblem(function=function.name, message=mistake))
         seen.append(function)
-    return AppFunctions(
+    catalog, mistakes = mcp_catalog(served)
+    functions = AppFunctions(
         served=tuple(served),
         disabled=tuple(disabled),
         not_served=not_served,
@@ -164,7 +167,9 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
         all=tuple(sorted(seen, key=lambda function: function.name.upper())),
         excluded=tuple(excluded),
         model=index.model,
+        mcp=catalog,
     )
+    return functions.with_errors(mistakes) if mistakes else functions
 
 
 def _with_mistake(error: FunctionProblem, model: str) -> FunctionMetadata | None:

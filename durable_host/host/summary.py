@@ -63,7 +63,7 @@ def start_summary(app: ServedApp, base_url: str) -> StartSummary:
 
 def mcp_url(app: ServedApp, base_url: str) -> str | None:
     """The address for MCP clients; None when the app has nothing for them."""
-    return None if app.mcp.is_empty else f"{base_url}{MCP_PATH}"
+    return None if app.functions.mcp.is_empty else f"{base_url}{MCP_PATH}"
 
 
 def described(functions: AppFunctions, root: Path, base_url: str, prefix: str) -> list[DescribedFunction]:

@@ -3,7 +3,7 @@ limits, and answers to what is not HTTP.
 """
 
 from durable_host.http_port.body_limit import body_limit, read_body, too_large
-from durable_host.http_port.connection import ConnectionTimes, has_gone
+from durable_host.http_port.connection import ConnectionTimes, wait_lost
 from durable_host.http_port.port import HttpPort, guarded
 
-__all__ = ["ConnectionTimes", "HttpPort", "body_limit", "guarded", "has_gone", "read_body", "too_large"]
+__all__ = ["ConnectionTimes", "HttpPort", "body_limit", "guarded", "read_body", "too_large", "wait_lost"]

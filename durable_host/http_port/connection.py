@@ -26,7 +26,7 @@ class Connection(web.RequestHandler):
     has gone away, is no error of the host: it is logged at the level Debug.
     """
 
-    __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers", "peer_has_closed")
+    __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers")
 
     def __init__(self, *args: Any, times: ConnectionTimes, **options: Any) -> None:
         super().__init__(*args, keepalive_timeout=times.keep_alive, **options)
@@ -35,7 +35,6 @@ class Connection(web.RequestHandler):
         self._began: float | None = None
         self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self.peer_has_closed = False
         self._lost: asyncio.Event | None = None
         self._watchers = 0
 
@@ -83,7 +82,6 @@ class Connection(web.RequestHandler):
 
     def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Whether to keep the connection until a request that has come whole is answered."""
-        self.peer_has_closed = True
         is_idle = self._waiter is not None and not self._waiter.done()
         is_whole = not is_idle and not self._watchers and self._last_body is not None and self._last_body.is_eof()
         if is_whole:
@@ -137,11 +135,8 @@ class Connection(web.RequestHandler):
         self.force_close()
 
 
-def has_gone(request: web.Request) -> bool:
-    """Whether the client has closed its connection, or its side of it. The latter is how it looks when a client has
-    gone away; a few clients close only their side and wait for the answer.
-    """
-    transport, connection = request.transport, request.protocol
-    if transport is None or transport.is_closing():
-        return True
-    return isinstance(connection, Connection) and connection.peer_has_closed
+async def wait_lost(request: web.Request) -> None:
+    """Until the client has closed the connection of a request; see `Connection.wait_lost`."""
+    connection = request.protocol
+    assert isinstance(connection, Connection)
+    await connection.wait_lost()

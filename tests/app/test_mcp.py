@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from mcp.shared.subscriptions import ToolsListChanged
 
 ENDPOINT = "/runtime/webhooks/mcp"
 BODY_LIMIT = 200_000
+PAGE = "http://localhost:6274"
 BOTH = "application/json, text/event-stream"
 
 APP = """
@@ -165,7 +167,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     files = {"function_app.py": APP, "host.json": json.dumps(HOST_JSON)}
     settings = {"FUNCTIONS_WORKER_RUNTIME": "python", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
     host = HostProcess(write_app(tmp_path_factory.mktemp("mcp"), files), settings)
-    yield host.start("--no-reload")
+    yield host.start("--no-reload", "--cors", PAGE)
     host.kill()
 
 
@@ -524,6 +526,17 @@ async def test_one_stream_at_a_time_brings_what_the_server_says(host: HostProces
         assert await stream.content.read() == b": open\n\n"
 
 
+async def test_a_page_of_an_allowed_origin_can_read_streams_and_the_session(host: HostProcess) -> None:
+    begun = post(host, rpc("initialize", {"protocolVersion": "2025-11-25"}), Origin=PAGE)
+    assert begun.headers["Access-Control-Allow-Origin"] == PAGE
+    assert begun.headers["Access-Control-Expose-Headers"] == "Mcp-Session-Id"
+    headers = {"Origin": PAGE, "Accept": "text/html, */*", "Mcp-Session-Id": begun.headers["Mcp-Session-Id"]}
+    async with aiohttp.ClientSession(host.base_url, headers=headers) as http:
+        for path in (ENDPOINT, f"{ENDPOINT}/sse"):
+            async with http.get(path) as stream:
+                assert stream.headers["Access-Control-Allow-Origin"] == PAGE
+
+
 async def test_messages_for_sse_are_accepted_and_answered_as_events(host: HostProcess) -> None:
     async with aiohttp.ClientSession() as http, http.get(f"{host.base_url}{ENDPOINT}/sse") as stream:
         sent = events(stream)
@@ -622,6 +635,13 @@ def test_an_mcp_function_can_be_run_by_hand(host: HostProcess, function: str, gi
 
 
 KEYS = "mcp-keys"
+V1_SAVE = """
+import json
+
+def main(context, copy):
+    copy.set(json.loads(context)["arguments"]["text"])
+    return "saved"
+"""
 V1_TOOL = """
 import asyncio
 import json
@@ -634,15 +654,26 @@ async def main(context):
 """
 
 
-def function_json(**trigger: str) -> str:
+SAVED = {
+    "name": "copy",
+    "type": "blob",
+    "direction": "out",
+    "path": f"mcp-{uuid.uuid4().hex}/{{mcptoolargs.name}}.txt",
+    "connection": "AzureWebJobsStorage",
+}
+
+
+def function_json(*others: dict[str, str], **trigger: str) -> str:
     binding = {"name": "context", "type": "mcpToolTrigger", "direction": "in", **trigger}
-    return json.dumps({"bindings": [binding]})
+    return json.dumps({"bindings": [binding, *others]})
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
     """Asks for keys; its only tool is declared in function.json."""
     files = {
+        "Save/__init__.py": V1_SAVE,
+        "Save/function.json": function_json(SAVED, toolName="save", description="Saves"),
         "Tool/__init__.py": V1_TOOL,
         "Tool/function.json": function_json(toolName="tool", description="Old"),
         "host.json": json.dumps({"version": "2.0", "functionTimeout": "00:00:02"}),
@@ -683,6 +714,14 @@ async def test_a_client_gives_the_key_in_the_address(
         assert text_of(await client.call_tool("tool", {"a": 1})) == '{"given": {"a": 1}}'
 
 
+async def test_arguments_can_name_a_blob(guarded: HostProcess, key: str, connection_string: str) -> None:
+    async with Client(f"{guarded.base_url}{ENDPOINT}?code={key}") as client:
+        assert text_of(await client.call_tool("save", {"name": "note", "text": "hello"})) == "saved"
+    container = SAVED["path"].partition("/")[0]
+    blob = BlobServiceClient.from_connection_string(connection_string).get_blob_client(container, "note.txt")
+    assert blob.download_blob().readall() == b"hello"
+
+
 async def test_a_function_that_takes_too_long_is_an_error_result(guarded: HostProcess, key: str) -> None:
     async with sse_client(f"{guarded.base_url}{ENDPOINT}/sse?code={key}") as streams, ClientSession(*streams) as client:
         await client.initialize()
@@ -709,4 +748,19 @@ async def test_clients_learn_that_a_reload_has_changed_the_tools(guarded: HostPr
         (guarded.root / "Tool" / "function.json").write_text(function_json(toolName="tool", description="New"))
         assert await anext(aiter(stream)) == ToolsListChanged()
         assert [await changes.get() for _ in range(2)] == ["notifications/tools/list_changed"] * 2
-        assert (await client.list_tools()).tools[0].description == "New"
+        assert "New" in [tool.description for tool in (await client.list_tools()).tools]
+
+
+def test_host_json_says_whether_keys_are_asked_for_and_how_the_server_shows_itself(guarded: HostProcess) -> None:
+    settings = {
+        "serverName": "Renamed",
+        "messageOptions": {"useAbsoluteUriForEndpoint": True},
+        "system": {"webhookAuthorizationLevel": "Anonymous"},
+    }
+    (guarded.root / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"mcp": settings}}))
+    initialize = rpc("initialize", {"protocolVersion": "2025-11-25"})
+    until(lambda: guarded.post(ENDPOINT, json=initialize).status_code == 200, host=guarded)
+    assert guarded.post(ENDPOINT, json=initialize).json()["result"]["serverInfo"]["name"] == "Renamed"
+    with guarded.get(f"{ENDPOINT}/sse", stream=True) as stream:
+        lines = (line for line in stream.iter_lines(decode_unicode=True) if line.startswith("data: "))
+        assert next(lines).startswith(f"data: {guarded.base_url}{ENDPOINT}/message?azmcpcs=")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from durable_host.config import HostConfig, Overrides, load
+from durable_host.config.extensions import McpOptions
 from durable_host.config.notes import NOTES
 from durable_host.config.retry import RetryOptions
 from durable_host.errors import EXIT_CONFIGURATION, ConfigurationError
@@ -299,3 +300,35 @@ def test_wrong_value_from_the_environment_is_refused(tmp_path: Path):
 def test_functions_of_the_command_line_win(tmp_path: Path):
     write(tmp_path, '{"version": "2.0", "functions": ["a"]}')
     assert load(tmp_path, environ={}, overrides=Overrides(functions=("b", "c"))).host.functions == ("b", "c")
+
+
+def test_settings_of_the_mcp_server_are_read(tmp_path: Path):
+    assert load_document(tmp_path, {}).host.mcp == McpOptions()
+    document = extension(
+        "mcp",
+        instructions="Be kind.",
+        serverName="Mine",
+        serverVersion="2.0.0",
+        messageOptions={"useAbsoluteUriForEndpoint": True},
+        system={"webhookAuthorizationLevel": "anonymous"},
+    )
+    assert load_document(tmp_path, document).host.mcp == McpOptions(
+        instructions="Be kind.",
+        server_name="Mine",
+        server_version="2.0.0",
+        uses_absolute_endpoint=True,
+        is_anonymous=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"system": {"webhookAuthorizationLevel": "Function"}}, "webhookAuthorizationLevel"),
+        ({"serverNmae": "x"}, "did you mean 'extensions.mcp.serverName'"),
+        ({"messageOptions": {"useAbsoluteUriForEndpoint": "maybe"}}, "expected true or false"),
+    ],
+)
+def test_a_wrong_setting_of_the_mcp_server_is_refused(tmp_path: Path, settings: dict, told: str):
+    with pytest.raises(ConfigurationError, match=told):
+        load_document(tmp_path, extension("mcp", **settings))

@@ -2,24 +2,21 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from durable_host.http_port import has_gone, read_body
+from durable_host.http_port import read_body, wait_lost
 from durable_host.triggers.mcp import jsonrpc
 from durable_host.triggers.mcp.jsonrpc import RpcError
-from durable_host.triggers.mcp.streams import HEADERS, PING, PING_SECONDS, event
+from durable_host.triggers.mcp.streams import PING, PING_SECONDS, event, event_response
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
 QUIET_SECONDS = 5.0
 """A client that takes both gets JSON when the answer is there by then, and events when it is not."""
-LOOK_SECONDS = 0.5
-"""How soon it is seen that a client has gone."""
 
 
 class Refused(Exception):
@@ -36,10 +33,15 @@ class Refused(Exception):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The forms of an answer that a client takes."""
+    """The forms of an answer that a client takes. `anything`: it did not say which."""
 
     json: bool
     events: bool
+    anything: bool = False
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.json or self.events)
 
 
 def refused(status: int, message: str, code: int = jsonrpc.INVALID_REQUEST) -> Refused:
@@ -51,12 +53,19 @@ def not_allowed(*methods: str) -> Refused:
 
 
 def accepted(request: web.Request) -> Accepted:
-    """By the header `Accept`; clients without one take everything."""
+    """By the header `Accept`. Who takes anything gets JSON."""
     header = ",".join(request.headers.getall("Accept", []))
     types = {part.partition(";")[0].strip().lower() for part in header.split(",")} - {""}
     if not types or "*/*" in types:
-        return Accepted(True, EVENTS in types)
+        return Accepted(True, EVENTS in types, anything=True)
     return Accepted(bool(types & {JSON, "application/*"}), bool(types & {EVENTS, "text/*"}))
+
+
+def require_events(request: web.Request) -> None:
+    """Raises Refused for a client that takes no stream of events."""
+    accepts = accepted(request)
+    if not (accepts.events or accepts.anything):
+        raise refused(406, "The client must accept text/event-stream.")
 
 
 async def content_of(request: web.Request) -> Any:
@@ -97,35 +106,41 @@ async def respond(
     """
     accepts = accepted(request)
     task = asyncio.create_task(work)
-    began = written = time.monotonic()
-    stream: web.StreamResponse | None = None
+    watching = asyncio.create_task(_when_lost(request, on_gone)) if on_gone is not None else None
     try:
-        while True:
-            patience = QUIET_SECONDS if accepts.json else 0.0
-            if stream is None and accepts.events and time.monotonic() - began >= patience and not has_gone(request):
-                stream = web.StreamResponse(headers={**HEADERS, **(headers or {})})
-                with contextlib.suppress(ConnectionError):
-                    await stream.prepare(request)
-            await asyncio.wait((task,), timeout=LOOK_SECONDS)
-            if task.done():
-                break
-            if has_gone(request):
-                if on_gone is not None:
-                    on_gone()
-            elif stream is not None and time.monotonic() - written >= PING_SECONDS:
-                written = time.monotonic()
-                with contextlib.suppress(ConnectionError):
-                    await stream.write(PING)
+        if accepts.json:
+            await asyncio.wait((task,), timeout=QUIET_SECONDS if accepts.events else None)
+        if not (accepts.json and task.done()):
+            return await _as_events(request, task, headers or {})
         answers = task.result()
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    if stream is None:
         response = as_json(answers) if answers else web.Response(status=202)
         response.headers.update(headers or {})
         return response
+    finally:
+        for one in filter(None, (task, watching)):
+            one.cancel()
+            await asyncio.gather(one, return_exceptions=True)
+
+
+async def _when_lost(request: web.Request, then: Callable[[], None]) -> None:
+    await wait_lost(request)
+    then()
+
+
+async def _as_events(
+    request: web.Request, task: asyncio.Task[list[dict[str, Any]]], headers: dict[str, str]
+) -> web.StreamResponse:
+    """A client that has gone away does not end the work."""
+    stream = event_response(request, headers)
     with contextlib.suppress(ConnectionError):
-        for answer in answers:
+        await stream.prepare(request)
+    while not task.done():
+        await asyncio.wait((task,), timeout=PING_SECONDS)
+        if not task.done():
+            with contextlib.suppress(ConnectionError):
+                await stream.write(PING)
+    with contextlib.suppress(ConnectionError):
+        for answer in task.result():
             await stream.write(event(jsonrpc.write(answer)))
         await stream.write_eof()
     return stream

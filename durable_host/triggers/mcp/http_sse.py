@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from durable_host.triggers.mcp import dialogue, jsonrpc, versions
-from durable_host.triggers.mcp.exchange import Refused, accepted, content_of, headers_of, not_allowed, refused
+from durable_host.triggers.mcp.exchange import Refused, content_of, headers_of, not_allowed, refused, require_events
 from durable_host.triggers.mcp.jsonrpc import Notification, Request, RpcError
 from durable_host.triggers.mcp.server import McpServer
 from durable_host.triggers.mcp.sessions import Session, Sessions
@@ -33,8 +33,7 @@ class HttpSse:
         """`GET .../sse`: begins with the address for messages."""
         if request.method != "GET":
             raise not_allowed("GET")
-        if request.headers.get("Accept") not in (None, "*/*") and not accepted(request).events:
-            raise refused(406, "The client must accept text/event-stream.")
+        require_events(request)
         try:
             session = self._sessions.begin(TRANSPORT, versions.HANDSHAKE[0])
         except RpcError as error:

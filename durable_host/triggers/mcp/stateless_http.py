@@ -22,6 +22,7 @@ from durable_host.triggers.mcp.exchange import (
     json_response,
     not_allowed,
     refused,
+    require_events,
     respond,
 )
 from durable_host.triggers.mcp.jsonrpc import Request, RpcError
@@ -56,8 +57,7 @@ class StatelessHttp:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         if request.method != "POST":
             raise not_allowed("POST")
-        accepts = accepted(request)
-        if not (accepts.json or accepts.events):
+        if accepted(request).nothing:
             raise refused(406, "The client must accept application/json or text/event-stream.")
         content = await content_of(request)
         try:
@@ -68,8 +68,7 @@ class StatelessHttp:
         except RpcError as error:
             raise Refused(_STATUS[error.code], error) from None
         if message.method == "subscriptions/listen":
-            if not accepts.events:
-                raise refused(406, "The client must accept text/event-stream.")
+            require_events(request)
             return await self._subscriptions.serve(request, message)
         client = meta.get(f"{_META}clientInfo")
         caller = Caller(

@@ -17,6 +17,7 @@ from durable_host.triggers.mcp.exchange import (
     json_response,
     not_allowed,
     refused,
+    require_events,
     respond,
 )
 from durable_host.triggers.mcp.jsonrpc import Message, Notification, Request, RpcError
@@ -46,8 +47,7 @@ class StreamableHttp:
         raise not_allowed("GET", "POST", "DELETE")
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
-        accepts = accepted(request)
-        if not (accepts.json or accepts.events):
+        if accepted(request).nothing:
             raise refused(406, "The client must accept application/json or text/event-stream.")
         content = await content_of(request)
         if isinstance(content, dict) and cast("dict[str, Any]", content).get("method") == "initialize":
@@ -99,12 +99,11 @@ class StreamableHttp:
         async def result() -> list[dict[str, Any]]:
             return [jsonrpc.result(message.id, self._server.initialized(version))]
 
-        headers = {SESSION_HEADER: session.id}
+        headers = {SESSION_HEADER: session.id, "Access-Control-Expose-Headers": SESSION_HEADER}
         return await respond(request, result(), lambda answers: json_response(answers[0]), headers=headers)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
-        if not accepted(request).events:
-            raise refused(406, "The client must accept text/event-stream.")
+        require_events(request)
         session = self._session(request)
         if session.stream is not None and session.stream.is_open:
             raise refused(409, "The session has a stream already.")

@@ -2,23 +2,30 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
-from durable_host.http_port import has_gone
+from durable_host.http_port import wait_lost
+from durable_host.triggers.http.streamed import RESPONSE_HEADERS
 from durable_host.triggers.mcp import jsonrpc
 
 PING_SECONDS = 15.0
 MOST_WAITING = 200
 """Messages for a client that does not read; more of them end its stream."""
-HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 PING = b": ping\n\n"
 
 
 def event(data: bytes, name: str = "message") -> bytes:
     """One event; `data` has no line breaks."""
     return b"event: " + name.encode("ascii") + b"\ndata: " + data + b"\n\n"
+
+
+def event_response(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
+    """A response for events, with `headers` and those that pages of other origins need."""
+    return web.StreamResponse(headers={**_HEADERS, **headers, **request.get(RESPONSE_HEADERS, {})})
 
 
 class EventStream:
@@ -31,7 +38,8 @@ class EventStream:
 
     @property
     def is_open(self) -> bool:
-        return not self._is_closed and not has_gone(self._request)
+        transport = self._request.transport
+        return not self._is_closed and transport is not None and not transport.is_closing()
 
     def send(self, message: dict[str, Any]) -> None:
         """Nothing is sent on a stream that is closed."""
@@ -57,22 +65,32 @@ class EventStream:
 
     async def serve(self, headers: dict[str, str] | None = None) -> web.StreamResponse:
         """Until `close`, or until the client has gone."""
-        response = web.StreamResponse(headers={**HEADERS, **(headers or {})})
-        with contextlib.suppress(ConnectionError):
-            await response.prepare(self._request)
-            await response.write(b": open\n\n")
-            while not has_gone(self._request):
-                try:
-                    async with asyncio.timeout(PING_SECONDS):
-                        data = await self._events.get()
-                except TimeoutError:
-                    data = PING
-                if data is None:
-                    await response.write_eof()
-                    break
-                await response.write(data)
-        self._is_closed = True
+        response = event_response(self._request, headers or {})
+        watching = asyncio.create_task(self._close_when_lost())
+        try:
+            with contextlib.suppress(ConnectionError):
+                await response.prepare(self._request)
+                await response.write(b": open\n\n")
+                while (data := await self._next()) is not None:
+                    await response.write(data)
+                await response.write_eof()
+        finally:
+            self._is_closed = True
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         return response
+
+    async def _next(self) -> bytes | None:
+        """What to write; None at the end."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                return await self._events.get()
+        except TimeoutError:
+            return PING
+
+    async def _close_when_lost(self) -> None:
+        await wait_lost(self._request)
+        self.close()
 
     def _abort(self) -> None:
         self._is_closed = True

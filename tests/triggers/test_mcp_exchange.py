@@ -1,0 +1,81 @@
+"""Answers to one HTTP request of an MCP client that take a while."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from durable_host.triggers.mcp import exchange
+
+ANSWER = {"jsonrpc": "2.0", "id": 1, "result": {}}
+BOTH = "application/json, text/event-stream"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(exchange, "PING_SECONDS", 0.01)
+
+
+class Work:
+    """A request whose answer comes when `done` is set."""
+
+    def __init__(self) -> None:
+        self.done = asyncio.Event()
+
+    async def answers(self) -> list[dict[str, Any]]:
+        await self.done.wait()
+        return [ANSWER]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        return await exchange.respond(
+            request, self.answers(), lambda answers: exchange.json_response(answers[0]), headers={"X-Own": "1"}
+        )
+
+    def client(self) -> TestClient:
+        application = web.Application()
+        application.router.add_post("/", self.handle)
+        return TestClient(TestServer(application))
+
+
+async def test_an_answer_that_takes_long_comes_as_an_event_and_pings_go_before_it(impatient: None) -> None:
+    work = Work()
+    async with work.client() as client, client.post("/", headers={"Accept": BOTH}) as response:
+        assert (response.content_type, response.headers["X-Own"]) == ("text/event-stream", "1")
+        assert await response.content.readline() == b": ping\n"
+        work.done.set()
+        text = (await response.read()).decode().replace(": ping\n\n", "")
+        assert text.strip() == 'event: message\ndata: {"jsonrpc":"2.0","id":1,"result":{}}'
+
+
+async def test_a_client_that_takes_json_only_waits_for_it(impatient: None) -> None:
+    work = Work()
+    async with work.client() as client:
+        waiting = asyncio.create_task(client.post("/", headers={"Accept": "application/json"}))
+        work.done.set()
+        response = await waiting
+        assert (response.content_type, await response.json()) == ("application/json", ANSWER)
+
+
+async def test_work_goes_on_when_a_client_with_a_session_has_gone(impatient: None) -> None:
+    work = Work()
+    ended = asyncio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = await Work.handle(work, request)
+        ended.set()
+        return response
+
+    application = web.Application()
+    application.router.add_post("/", handle)
+    server = TestServer(application)
+    await server.start_server(handler_cancellation=False)
+    async with TestClient(server) as client:
+        response = await client.post("/", headers={"Accept": BOTH})
+        response.close()
+        assert not ended.is_set()
+        work.done.set()
+        async with asyncio.timeout(20):
+            await ended.wait()
