@@ -3,10 +3,12 @@
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import TestClient, TestServer, unused_port
 
+from durable_host.http_port import HttpPort
 from durable_host.triggers.mcp import exchange
 
 ANSWER = {"jsonrpc": "2.0", "id": 1, "result": {}}
@@ -64,18 +66,18 @@ async def test_work_goes_on_when_a_client_with_a_session_has_gone(impatient: Non
     ended = asyncio.Event()
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        response = await Work.handle(work, request)
+        response = await work.handle(request)
         ended.set()
         return response
 
-    application = web.Application()
-    application.router.add_post("/", handle)
-    server = TestServer(application)
-    await server.start_server(handler_cancellation=False)
-    async with TestClient(server) as client:
-        response = await client.post("/", headers={"Accept": BOTH})
-        response.close()
-        assert not ended.is_set()
+    port = HttpPort(handle, body_limit=1000, close_within=0)
+    await port.listen("127.0.0.1", number := unused_port())
+    try:
+        async with aiohttp.ClientSession() as client:
+            response = await client.post(f"http://127.0.0.1:{number}/", headers={"Accept": BOTH})
+            response.close()
         work.done.set()
         async with asyncio.timeout(20):
             await ended.wait()
+    finally:
+        await port.close()
