@@ -17,6 +17,7 @@ from typing import Any
 from . import failures, scope
 from .drivable import EXECUTOR_MODULE, CannotDrive, user_code_of
 from .likely_causes import never_resumes
+from .open_timers import OpenTimers
 from .orchestrator_errors import describe
 from .places import position_of
 from .quick_parts import executor_factory, hasten_timestamps
@@ -24,7 +25,6 @@ from .timer_notes import TimerNotes
 from .witness import Witness
 
 EXECUTION_STARTED, TIMER_FIRED, ORCHESTRATOR_STARTED = 0, 11, 12
-CREATE_TIMER = 5
 LABEL = "\n\n$OutOfProcData$:"
 _EXECUTOR_PARTS = (
     "current_task",
@@ -89,7 +89,7 @@ class LiveOrchestration:
         self._at: list[int] = []
         self._places: list[str | None] = []
         self._ended: int | None = None
-        self._timers: dict[int, tuple[Any, int, int]] = {}
+        self._open_timers = OpenTimers()
         self._warnings: list[str] = []
         self._generator: Any = None
         self._abandoned: Any = None
@@ -181,7 +181,7 @@ class LiveOrchestration:
         for index, event in events:
             executor._is_processing_new_events = index >= new_from
             if event.event_type == TIMER_FIRED:
-                self._unwatch(event)
+                self._open_timers.fired(self._context.open_tasks.get(event.TimerId))
             awaited = executor.current_task
             executor.process_event(event)
             self._notes.extend({**note, "at": index} for note in self._timer_notes.take())
@@ -215,10 +215,10 @@ class LiveOrchestration:
         first = self._reported
         actions: list[Any] = self._context._action_payload_v2
         fresh = actions[first:]
-        canceled = self._canceled()
+        canceled = self._open_timers.canceled()
         state, raised = self._state(actions, fresh)
         for offset, action in enumerate(fresh):
-            self._watch(action, first + offset)
+            self._open_timers.created(action, first + offset)
         self.witness.watch_code(self._generator)
         self._reported = len(actions)
         at, self._at = self._at, []
@@ -271,23 +271,6 @@ class LiveOrchestration:
         finally:
             context._action_payload_v2 = actions
 
-    def _watch(self, action: Any, number: int) -> None:
-        for leaf, child in enumerate(leaves(action)):
-            if getattr(child, "action_type", None) == CREATE_TIMER and not child.is_cancelled:
-                self._timers[id(child)] = (child, number, leaf)
-
-    def _unwatch(self, event: Any) -> None:
-        """A timer that fired cannot be cancelled any more."""
-        task = self._context.open_tasks.get(event.TimerId)
-        self._timers.pop(id(getattr(task, "action_repr", None)), None)
-
-    def _canceled(self) -> list[list[int]]:
-        """Timers that user code has cancelled since they were reported."""
-        found = [(key, number, leaf) for key, (timer, number, leaf) in self._timers.items() if timer.is_cancelled]
-        for key, _, _ in found:
-            del self._timers[key]
-        return [[number, leaf] for _, number, leaf in found]
-
 
 _factories: dict[Any, Any] = {}
 
@@ -298,11 +281,3 @@ def _new_executor(executor_type: Any) -> Any:
         factory = _factories[executor_type] = executor_factory(executor_type)
         hasten_timestamps()
     return factory()
-
-
-def leaves(action: Any) -> list[Any]:
-    """The actions inside compound actions, depth first."""
-    children = getattr(action, "compound_tasks", None)
-    if children is None:
-        return [action]
-    return [leaf for child in children for leaf in leaves(child)]

@@ -94,6 +94,7 @@ class OrchestrationSessions:
 
     def forget(self, key: str) -> None:
         """Drop a session, if there is one."""
+        self._doubted.pop(key, None)
         session = self._take(key)
         if session is not None:
             session.close()
@@ -134,7 +135,7 @@ class OrchestrationSessions:
         """True for code that is known to rely on being run from its beginning in each episode."""
         if function not in self._afresh:
             self._afresh[function] = None
-            with suppress(CannotDrive):
+            with suppress(CannotDrive, ImportError, AttributeError):
                 code = user_code_of(function)
                 if isinstance(code, FunctionType):
                     self._afresh[function] = reason_in(code.__code__, code.__globals__)

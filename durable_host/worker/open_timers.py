@@ -1,0 +1,39 @@
+"""Timers that user code can still cancel: the SDK marks that in an action that was reported before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CREATE_TIMER = 5
+
+
+class OpenTimers:
+    """Of one session; a timer is known by the number of its top-level action and its place among that one's leaves."""
+
+    def __init__(self) -> None:
+        self._timers: dict[int, tuple[Any, int, int]] = {}
+
+    def created(self, action: Any, number: int) -> None:
+        """A top-level action was reported."""
+        for leaf, child in enumerate(_leaves(action)):
+            if getattr(child, "action_type", None) == CREATE_TIMER and not child.is_cancelled:
+                self._timers[id(child)] = (child, number, leaf)
+
+    def fired(self, task: Any) -> None:
+        """It cannot be cancelled any more."""
+        self._timers.pop(id(getattr(task, "action_repr", None)), None)
+
+    def canceled(self) -> list[list[int]]:
+        """`[number, leaf]` of those that user code has cancelled since the last call."""
+        found = [(key, number, leaf) for key, (timer, number, leaf) in self._timers.items() if timer.is_cancelled]
+        for key, _, _ in found:
+            del self._timers[key]
+        return [[number, leaf] for _, number, leaf in found]
+
+
+def _leaves(action: Any) -> list[Any]:
+    """The actions inside compound actions, depth first."""
+    children = getattr(action, "compound_tasks", None)
+    if children is None:
+        return [action]
+    return [leaf for child in children for leaf in _leaves(child)]
