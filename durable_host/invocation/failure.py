@@ -5,7 +5,11 @@ from typing import Any, Final
 
 import msgspec
 
-_FAILED_CALL: Final = re.compile(r"((?:Activity|Orchestrator) function '[^']*' failed: .*?) \n .+", re.DOTALL)
+_CALL: Final = r"((?:Activity|Orchestrator) function '[^']*' failed: .*?) \n .+"
+_FAILED_CALL: Final = re.compile(_CALL, re.DOTALL)
+_FAILED_CALL_ABOVE: Final = re.compile(
+    rf"(?<=^Exception: ){_CALL}?(?=\n\n(?:The above exc|During hand))", re.DOTALL | re.MULTILINE
+)
 
 
 class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +39,11 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def frames(self) -> str:
-        """The traceback without its last part, which tells type and message again."""
+        """The traceback without its last part, which tells type and message again, and without details of calls."""
         stack = self.stack
-        if not stack.endswith(self.message):
-            return stack
-        return stack[: len(stack) - len(self.message)].rpartition("\n")[0]
+        if stack.endswith(self.message):
+            stack = stack[: len(stack) - len(self.message)].rpartition("\n")[0]
+        return _FAILED_CALL_ABOVE.sub(r"\1", stack)
 
     @property
     def has_useful_frames(self) -> bool:

@@ -195,6 +195,31 @@ async def test_a_failed_call_is_told_without_the_traceback_of_the_callee(
     assert " in parent" in text
 
 
+async def test_an_error_raised_from_a_failed_call_has_the_users_frames_only(
+    app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.orchestrator
+    def child(context):
+        raise ValueError("inside")
+
+    @app.orchestrator
+    def parent(context):
+        try:
+            yield context.call_sub_orchestrator("child", instance_id="kid")
+        except Exception as error:
+            raise RuntimeError("no child") from error
+
+    world = await hosts.start(app)
+    await world.start("parent", "p")
+    await world.result("p")
+    first, *lines = told(caplog, "p")[1].getMessage().split("\n")
+    assert first.startswith("Executed 'Functions.parent' (Failed, ")
+    assert lines[0] == "Exception: RuntimeError: no child"
+    assert [line.rsplit(" in ", 1)[1] for line in lines if line.startswith("  File ")] == ["parent", "parent"]
+    assert "Exception: Orchestrator function 'child' failed: ValueError: inside" in lines
+    assert "The above exception was the direct cause of the following exception:" in lines
+
+
 async def test_a_failure_made_by_the_host_is_told_with_its_reason(
     app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
