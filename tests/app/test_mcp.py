@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -605,6 +606,48 @@ def test_an_unknown_version_is_told_which_are_known(host: HostProcess) -> None:
 def test_a_body_over_the_limit_is_refused(host: HostProcess) -> None:
     answer = post(host, b" " * (BODY_LIMIT + 1))
     assert error_of(answer) == (413, -32600)
+
+
+ODD = [None, True, 0, -1, 1.5, 2**80, "", "x", "\ud800", "../..", [], [1], {}, {"a": {"b": []}}]
+METHODS = [
+    "initialize", "ping", "tools/list", "tools/call", "resources/list", "resources/read", "resources/templates/list",
+    "prompts/list", "prompts/get", "server/discover", "subscriptions/listen", "notifications/cancelled", "x",
+]  # fmt: skip
+
+
+def test_nothing_that_a_client_sends_is_an_error_of_the_host(host: HostProcess) -> None:
+    sessions = {version: begin(host, version) for version in ("2024-11-05", "2025-11-25")}
+    chance = random.Random(5)
+
+    def odd(*usual: Any) -> Any:
+        return chance.choice([*usual, *usual, *usual, *usual, *ODD])
+
+    for number in range(400):
+        method = odd(*METHODS)
+        params = {
+            "_meta": odd(META),
+            "name": odd("greet", "review", "generic"),
+            "uri": odd("file://readme.md", "notes://%zz/text"),
+            "arguments": odd({"who": odd("you"), "code": odd("x"), "times": 1}),
+            "cursor": odd("MA==", None),
+            "protocolVersion": odd("2025-11-25"),
+            "clientInfo": odd({"name": "x"}),
+            "notifications": odd({"toolsListChanged": odd(True)}),
+            "requestId": odd(1),
+        }
+        body: Any = {"jsonrpc": odd("2.0"), "id": odd(number), "method": method, "params": odd(params)}
+        body = chance.choice([body, body, body, [body, 1], odd({})])
+        headers = {"Mcp_Method": method if isinstance(method, str) and method.isascii() else "x", "Mcp_Name": "greet"}
+        version = chance.choice([None, "2024-11-05", "2025-11-25", "2026-07-28", "2026-07-28", "x"])
+        if version is not None:
+            headers["Mcp_Protocol_Version"] = version
+        answer = post(host, body, sessions.get(version or "2025-11-25"), **headers)
+        assert answer.status_code < 500, (body, headers, answer.text)
+        if answer.status_code != 202:
+            told = answer.json()
+            assert isinstance(told, list) or told["jsonrpc"] == "2.0"
+    assert "could not be" not in host.output
+    assert post(host, rpc("ping"), begin(host)).status_code == 200
 
 
 # Around it
