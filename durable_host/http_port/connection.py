@@ -120,6 +120,8 @@ class Connection(web.RequestHandler):
             return
         now = self._loop.time()
         if self._began is not None:
+            if self._waiter is None or self._waiter.done():  # Another request is being answered.
+                self._began = now
             until = self._began + self._times.headers
         elif self._last_body is None or self._last_body.is_eof():
             return

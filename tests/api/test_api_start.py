@@ -138,12 +138,22 @@ async def test_urls_of_a_restart_are_encoded(world: World) -> None:
         assert answer.headers["Location"] == told["statusQueryGetUri"]
 
 
-@pytest.mark.parametrize("instance_id", ODD_IDS[:3] + ODD_IDS[4:])
+@pytest.mark.parametrize("instance_id", ODD_IDS)
 async def test_urls_that_the_sdk_makes_of_odd_ids_can_be_followed(world: World, instance_id: str) -> None:
     await world.put(instance_id, OrchestrationStatus.Running)
     told = world.sdk().create_http_management_payload(instance_id)
     async with world.http.get(told["statusQueryGetUri"]) as answer:
         assert (await answer.json())["instanceId"] == instance_id
+    async with world.http.post(told["terminatePostUri"].replace("{text}", "x")) as answer:
+        assert answer.status == 202
+
+
+async def test_an_id_means_what_it_is_decoded_to_where_there_is_such_an_instance(world: World) -> None:
+    await world.put("a%62", OrchestrationStatus.Running)
+    await world.put("ab", OrchestrationStatus.Completed)
+    url = yarl.URL(f"{world.webhook}/instances/a%62", encoded=True)
+    async with world.http.get(url) as answer:
+        assert (await answer.json())["instanceId"] == "ab"
 
 
 async def test_unknown_orchestrator_lists_the_known_ones(world: World) -> None:

@@ -17,6 +17,8 @@ Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 
 
 async def echo(request: web.Request) -> web.Response:
+    if request.path == "/slow":
+        await asyncio.sleep(SHORT * 3)
     return web.Response(text=f"{request.method} {len(await request.read())}")
 
 
@@ -113,6 +115,15 @@ async def test_a_slow_body_that_keeps_coming_is_read_to_its_end() -> None:
             writer.write(b"x")
             await asyncio.sleep(0.03)
         assert (await reader.read(10_000)).endswith(b"POST 20")
+
+
+async def test_a_request_that_is_being_answered_is_not_cut_off_by_what_comes_behind_it() -> None:
+    async with serving(headers=SHORT) as connect:
+        reader, writer = await connect()
+        writer.write(b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")
+        await writer.drain()
+        writer.write(b"\r\n")
+        assert b"POST 3" in await reader.read(10_000)
 
 
 async def test_a_connection_may_be_used_again() -> None:

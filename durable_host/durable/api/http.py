@@ -67,9 +67,12 @@ class DurableHttpApi:
             query = QueryParameters(request.query.items())
             hub = query.text("taskHub") or self._options.hub_name
             connection = query.text("connection") or self._options.storage.connection_name
-            segments = [unquote(part) for part in tail.strip("/").split("/")]
+            parts = tail.strip("/").split("/")
+            segments = [unquote(part) for part in parts]
             async with self._client_of(hub, connection) as client:
                 call = self._call(request, face, query, client, self._urls(request, face, hub, connection))
+                if segments[0].lower() == "instances" and "%" in "".join(parts[1:2]):
+                    segments[1] = await _known_id(client, segments[1], parts[1])
                 return await _route(call, request.method, segments)
         except web.HTTPRequestEntityTooLarge:
             return too_large(request, self.max_body)
@@ -138,6 +141,14 @@ class DurableHttpApi:
             host = request.headers.get("X-Forwarded-Host") or host
             scheme = request.headers.get("X-Forwarded-Proto") or scheme
         return f"{scheme}://{host}"
+
+
+async def _known_id(client: DurableClient, decoded: str, written: str) -> str:
+    """`decoded`, unless there is only an instance whose ID is as `written`: the SDK puts IDs into URLs as they are."""
+    for instance_id in (decoded, written):
+        if await client.get(instance_id, fetch_input=False, fetch_output=False) is not None:
+            return instance_id
+    return decoded
 
 
 def _connection_key(name: str) -> str:
