@@ -5,6 +5,7 @@ from pathlib import Path
 from durable_host.bindings.accounts import Accounts
 from durable_host.config import HostConfig
 from durable_host.config import hub_name as hub_names
+from durable_host.config.connections import require
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.errors import ConfigurationError
 from durable_host.private_files import APP_FOLDER
@@ -21,7 +22,9 @@ def open_foreign_hub(config: HostConfig, accounts: Accounts, hub_name: str, conn
 def open_hub(
     config: HostConfig, accounts: Accounts, hub_name: str, connection: str, *, is_foreign: bool = False
 ) -> TaskHub:
-    """The hub `hub_name` behind `connection`; nothing is touched yet. Raises ConnectionMissing."""
+    """The hub `hub_name` behind `connection`; nothing is touched yet. Raises ConnectionMissing, and
+    ConnectionInvalid where a connection lacks a service that a hub needs.
+    """
     if uses_sqlite(config):
         from durable_host.durable.taskhub.sqlite import ForeignSqliteHub, SqliteTaskHub
 
@@ -47,9 +50,13 @@ def open_hub(
         app_name=config.settings.get("WEBSITE_SITE_NAME", ""),
         table_prefix=storage.tracking_store_name_prefix if tracking_name else None,
     )
-    tracking = accounts.account(tracking_name) if tracking_name else None
+    account = accounts.account(connection)
+    tracking = accounts.account(tracking_name) if tracking_name else account
+    require(account.connection, "queue")
+    for service in ("table", "blob"):
+        require(tracking.connection, service)
     hub_class = ForeignAzureHub if is_foreign else AzureTaskHub
-    return hub_class(accounts.account(connection), tracking, options)
+    return hub_class(account, tracking, options)
 
 
 def uses_sqlite(config: HostConfig) -> bool:
