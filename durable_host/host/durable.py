@@ -111,10 +111,12 @@ class DurableServices:
 
     async def close(self) -> None:
         """Close the RPC endpoint and the hubs."""
-        if self._rpc is not None:
-            await self._rpc.stop()
-        await self.api.close()
-        await self._hub.close()
+        try:
+            if self._rpc is not None:
+                await self._rpc.stop()
+            await self.api.close()
+        finally:
+            await self._hub.close()
 
     async def set_aside(self) -> dict[str, int]:
         """How many messages of the hub nobody can read, by queue. Raises TaskHubUnavailable."""
