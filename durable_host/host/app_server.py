@@ -41,8 +41,8 @@ class AppServer:
     One caller at a time does that, in its `turn`.
 
     `front` and `keys` are given before the first `take_over`. `failed` is called when a part that the host cannot do
-    without has ended for good. While there are `pauses`, nothing but HTTP starts a function. `problem` tells why the last
-    try to serve the app failed.
+    without has ended for good. While there are `pauses`, nothing but HTTP starts a function. `problem` tells why the
+    last try to serve the app failed.
     """
 
     front: Front
