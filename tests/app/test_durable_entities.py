@@ -189,7 +189,6 @@ def test_unknown_entities_are_refused(host: HostProcess) -> None:
     [
         ("POST", "entities/Counter/a%2Fb?op=x", "", 400), ("POST", "entities/Counter/k?op=add", "{broken", 400),
         ("PUT", "entities/Counter/k", "", 404), ("GET", "entities/Counter/k/x", "", 404),
-        ("GET", "entities?top=-1", "", 400), ("GET", "entities?lastOperationTimeFrom=never", "", 400),
     ],
 )  # fmt: skip
 def test_bad_requests_are_answered(host: HostProcess, method: str, path: str, body: str, code: int) -> None:
