@@ -6,7 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer, unused_port
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request, unused_port
+from multidict import CIMultiDict
 
 from durable_host.http_port import HttpPort
 from durable_host.triggers.mcp import exchange
@@ -19,6 +20,12 @@ BOTH = "application/json, text/event-stream"
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "QUIET_SECONDS", 0.0)
     monkeypatch.setattr(exchange, "PING_SECONDS", 0.01)
+
+
+def test_functions_see_all_headers_but_the_key_of_the_host() -> None:
+    headers = CIMultiDict([("X-One", "1"), ("X-One", "2"), ("Authorization", "Bearer t"), ("X-Functions-Key", "k")])
+    request: Any = make_mocked_request("POST", "/", headers=headers)
+    assert exchange.headers_of(request) == {"X-One": "1,2", "Authorization": "Bearer t"}
 
 
 class Work:

@@ -15,6 +15,7 @@ from durable_host.triggers.mcp.streams import PING, PING_SECONDS, event, event_r
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
+_KEY_HEADER = "x-functions-key"
 QUIET_SECONDS = 5.0
 """A client that takes both gets JSON when the answer is there by then, and events when it is not."""
 
@@ -83,8 +84,9 @@ async def content_of(request: web.Request) -> Any:
 
 
 def headers_of(request: web.Request) -> dict[str, str]:
-    """As functions see them; repeated ones are joined."""
-    return {name: ",".join(request.headers.getall(name)) for name in request.headers}
+    """As functions see them; repeated ones are joined. The key of the host is not for functions, which log things."""
+    names = [name for name in request.headers if name.lower() != _KEY_HEADER]
+    return {name: ",".join(request.headers.getall(name)) for name in names}
 
 
 def json_response(value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

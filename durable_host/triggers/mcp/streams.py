@@ -63,9 +63,9 @@ class EventStream:
         except asyncio.QueueFull:
             self._abort()
 
-    async def serve(self, headers: dict[str, str] | None = None) -> web.StreamResponse:
+    async def serve(self) -> web.StreamResponse:
         """Until `close`, or until the client has gone."""
-        response = event_response(self._request, headers or {})
+        response = event_response(self._request, {})
         watching = asyncio.create_task(self._close_when_lost())
         try:
             with contextlib.suppress(ConnectionError):
