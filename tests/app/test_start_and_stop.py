@@ -235,8 +235,8 @@ def unset(msg: func.QueueMessage) -> None:
 
 
 @app.route(route="unknown")
-@app.generic_output_binding(arg_name="out", type="neverHeardOf")
-def unknown(req: func.HttpRequest, out: func.Out[str]) -> str:
+@app.generic_input_binding(arg_name="given", type="neverHeardOf")
+def unknown(req: func.HttpRequest, given) -> str:
     return "x"
 """
     )
