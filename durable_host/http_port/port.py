@@ -1,7 +1,6 @@
 """A TCP port that answers HTTP with one handler."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import HttpVersion11, StreamReader, hdrs, web
@@ -10,8 +9,6 @@ from aiohttp.http import RawRequestMessage
 
 from durable_host.http_port.body_limit import too_large
 from durable_host.http_port.connection import Connection, ConnectionTimes
-
-_log = logging.getLogger("Host.Triggers.Http")
 
 LONGEST_HEADER = 32_768
 """Of a request: as much as Azure's web server takes for all of them."""
@@ -106,7 +103,7 @@ class HttpPort:
 
 
 def guarded(handler: Handler, body_limit: int) -> Handler:
-    """`handler`, with an answer to whatever a caller sends: what is not its own fault only is a 500."""
+    """`handler`, with answers to what callers do wrong while it reads what they send."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if not all(map(_is_readable, request.headers.values())):
