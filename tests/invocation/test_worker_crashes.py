@@ -309,6 +309,35 @@ async def test_further_worker_that_fails_its_first_start_is_tried_again(tmp_path
         assert len({await app.text("pid") for _ in range(6)}) == 3
 
 
+async def test_a_lost_call_tells_how_the_worker_died_and_whether_it_was_alone_in_it(tmp_path: Path):
+    async with running(tmp_path, APP) as app:
+        with pytest.raises(WorkerLost) as lost:
+            await app.call("dies")
+        assert (lost.value.ending, lost.value.was_alone) == ("code 3 (0x3)", True)
+        bystander = asyncio.create_task(app.call("hangs"))
+        assert await app.text("wait_started") == "started"
+        for call in (app.call("dies"), bystander):
+            with pytest.raises(WorkerLost) as lost:
+                await call
+            assert (lost.value.ending, lost.value.was_alone) == ("code 3 (0x3)", False)
+
+
+async def test_a_call_may_have_a_worker_process_to_itself(tmp_path: Path):
+    async with running(tmp_path, APP) as app:
+        bystander = asyncio.create_task(app.call("sleeps"))
+        async with app.pool.alone() as workers:
+            [process] = workers.processes()
+            assert process.pid not in app.pool.pids
+            assert process.pid in app.pool.all_pids
+            request = InvocationRequest(function="dies", invocation_id="d", inputs={"g": string("")})
+            with pytest.raises(WorkerLost) as lost:
+                await app.pool.invoke(request, workers=workers)
+            assert lost.value.was_alone
+        assert set(app.pool.all_pids) == set(app.pool.pids)
+        assert not bystander.done()
+        bystander.cancel()
+
+
 async def test_a_worker_whose_watch_fails_is_replaced_all_the_same(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):

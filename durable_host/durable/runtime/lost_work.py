@@ -6,6 +6,7 @@ alone, in a worker process of its own, one suspect at a time. What finishes is f
 """
 
 import asyncio
+import logging
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Literal, TypeVar
@@ -16,6 +17,8 @@ from durable_host.clock import Clock
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.runtime.diagnostics import GIVEN_UP, Diagnostics
 from durable_host.durable.sdk.port import LostRun, UserCode, WorkItemAborted
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
 
 T = TypeVar("T")
 
@@ -72,6 +75,12 @@ class LostWork:
             return await run(self._code)
         async with self._one_suspect:
             if self._is_suspect(item):
+                _log.info(
+                    "'%s' runs in a worker process of its own: it ran in %d that did not survive.",
+                    item.name,
+                    MOST_TRIES - 1,
+                    extra={"instance_id": item.instance_id, "function": item.name},
+                )
                 async with self._code.alone() as code:
                     return await run(code)
         return await run(self._code)
