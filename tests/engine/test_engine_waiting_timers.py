@@ -66,7 +66,7 @@ def test_timers_behind_code_that_has_ended_are_named_once(mode, orchestrator, wh
     text = (
         f"The code of '{name}' {what} until its open timer has fired: timer 0 at "
         "2026-01-01T01:00:00Z. Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) "
-        "ends the wait."
+        "ends the wait; that has no effect on a timer that was created for more than six days."
     )
     assert said(world) == [text]
     world.deliver(completed(1), time=2)
@@ -105,3 +105,17 @@ def test_of_a_long_timer_cancelling_is_not_advised():
     world.deliver(world.start("long"))
     world.deliver(completed(1), time=1)
     assert said(world)[0].endswith("timer 0 at 2026-01-04T00:00:00Z. DH6144 says why cancelling did not end the wait.")
+
+
+def test_cancelling_is_never_advised_without_saying_that_long_timers_stay():
+    def long(context):
+        timer = context.create_timer(context.current_utc_datetime + timedelta(days=14))
+        yield context.task_any([timer, context.call_activity("A", 1)])
+        timer.cancel()
+        yield context.call_activity("A", 2)
+
+    world = World([long])
+    world.deliver(world.start("long"))
+    world.deliver(completed(1), time=1)
+    world.deliver(completed(2), time=2)
+    assert said(world)[0].endswith("no effect on a timer that was created for more than six days.")

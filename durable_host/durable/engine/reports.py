@@ -98,7 +98,10 @@ class Reports:
         if len(listed) > _MOST_LISTED:
             told += f" and {len(listed) - _MOST_LISTED} more, the last one at {_seconds(timers[-1][0])}"
         open_timers = "timer has" if len(timers) == 1 else "timers have"
-        advice = "Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends the wait."
+        advice = (
+            "Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends the wait; that "
+            "has no effect on a timer that was created for more than six days."
+        )
         if any(one.code == codes.CANCELED_WITHOUT_EFFECT for one in self._state.work_item.diagnostics):
             advice = f"{codes.CANCELED_WITHOUT_EFFECT} says why cancelling did not end the wait."
         self.add(
