@@ -10,6 +10,7 @@ from durable_host.web.app import Front
 from durable_host.web.keys import Access
 
 CLOSE_CONNECTIONS_WITHIN = 0.5
+STREAMS_END_WITHIN = 0.5
 
 
 class HostWeb:
@@ -40,10 +41,12 @@ class HostWeb:
             raise ports.port_error(config.address, config.port, error) from error
 
     async def drain(self, grace: float) -> None:
-        """Take no more connections and let running requests end."""
+        """Take no more connections and let running requests end; cancel streams that have not after `grace` seconds."""
         if self._port.is_listening:
             self._port.stop_listening()
             await self.front.drain(grace)
+            self._port.give_up_streams("The host stops.")
+            await self.front.drain(STREAMS_END_WITHIN)
 
     async def close(self) -> None:
         """End all connections."""

@@ -26,7 +26,7 @@ class Connection(web.RequestHandler):
     has gone away, is no error of the host: it is logged at the level Debug.
     """
 
-    __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers")
+    __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers", "_why_lost")
 
     def __init__(self, *args: Any, times: ConnectionTimes, **options: Any) -> None:
         super().__init__(*args, keepalive_timeout=times.keep_alive, **options)
@@ -36,18 +36,29 @@ class Connection(web.RequestHandler):
         self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._lost: asyncio.Event | None = None
+        self._why_lost = "The client closed the connection."
         self._watchers = 0
 
-    async def wait_lost(self) -> None:
-        """Until the client has closed the connection. Meanwhile a client that shuts its side down counts as gone."""
+    async def wait_lost(self) -> str:
+        """Until the client has closed the connection, or `give_up`; says which.
+
+        Meanwhile a client that shuts its side down counts as gone.
+        """
         if self._lost is None:
             self._lost = asyncio.Event()
         self._watchers += 1
         try:
             if self.transport is not None:
                 await self._lost.wait()
+            return self._why_lost
         finally:
             self._watchers -= 1
+
+    def give_up(self, why: str) -> None:
+        """End `wait_lost`."""
+        if self._lost is not None and not self._lost.is_set():
+            self._why_lost = why
+            self._lost.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

@@ -72,6 +72,13 @@ class HttpPort:
         if self._listener is not None:
             self._listener.close()
 
+    def give_up_streams(self, why: str) -> None:
+        """End the requests whose handlers wait for their client to go away."""
+        server = self._runner.server if self._runner is not None else None
+        for connection in server.connections if server is not None else ():
+            if isinstance(connection, Connection):
+                connection.give_up(why)
+
     async def close(self) -> None:
         """End all connections. Idempotent."""
         self.stop_listening()

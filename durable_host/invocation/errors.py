@@ -29,7 +29,7 @@ class FunctionTimedOut(FunctionFailed):
 
 
 class ClientGone(Exception):
-    """The client of a streamed HTTP call took its request back; the text says how. Nobody is at fault."""
+    """Nobody takes the response of a streamed HTTP call any more; the text says why. No code is at fault."""
 
 
 class AppError(HostError):

@@ -54,8 +54,8 @@ class HttpExchange(Protocol):
         """The next piece of the request's body; empty at its end."""
         ...
 
-    async def wait_gone(self) -> None:
-        """Until the client has gone away."""
+    async def wait_gone(self) -> str:
+        """Until the client has gone away; one sentence on how."""
         ...
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
@@ -84,9 +84,9 @@ class CollectedExchange:
         body, self._body = self._body, b""
         return body
 
-    async def wait_gone(self) -> None:
+    async def wait_gone(self) -> str:
         """It never does: the caller's task ends this."""
-        await asyncio.Event().wait()
+        return await asyncio.get_running_loop().create_future()
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
         self.reply = HttpReply(status, dict(headers))

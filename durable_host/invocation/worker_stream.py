@@ -95,9 +95,9 @@ class WorkerStream:
             self._send({"k": "chunk", "i": self._id}, blob)
 
     async def _watch_client(self) -> None:
-        await self._exchange.wait_gone()
+        reason = await self._exchange.wait_gone()
         if not self._is_complete:
-            self._hang_up(ClientGone("The client closed the connection."))
+            self._hang_up(ClientGone(reason))
 
     async def _pass_on_response(self, answer: asyncio.Future[Answer]) -> None:
         while True:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ InThread = Callable[[Call, Callable[[], Any]], Awaitable[Any]]
 class StreamedCall(Call):
     """`ended` is what the host is told of the function itself, once it has returned or failed."""
 
-    __slots__ = ("ended", "has_failed", "stream")
+    __slots__ = ("ended", "has_failed", "response", "stream")
 
     def __init__(
         self, sdk: Sdk, function: LoadedFunction, header: dict[str, Any], blob: bytes, channel: Channel
@@ -35,6 +36,7 @@ class StreamedCall(Call):
         self.stream = HttpStream(channel, header["i"], header["http"])
         self.ended: Answer | None = None
         self.has_failed = False
+        self.response: Any = None
 
     @property
     def route_values(self) -> dict[str, str]:
@@ -43,6 +45,7 @@ class StreamedCall(Call):
     def returned(self, result: Any) -> None:
         """Take the values of the output bindings. Raises TypeError for a result that cannot be a response."""
         self._check_result(result)
+        self.response = result
         self.ended = self.answer_without_result()
 
     def failed(self, error: BaseException) -> None:
@@ -91,6 +94,7 @@ class StreamedCalls:
         except BaseException as error:
             if not call.has_failed:
                 call.failed(_without_frameworks(error))
+            await _close(call.response, error)
         return call.ended or call.failure(RuntimeError("the web extension has not run the function"))
 
     async def _run_function(self, request: Any) -> Any:
@@ -109,6 +113,17 @@ class StreamedCalls:
             call.failed(error)
             raise
         return result
+
+
+async def _close(response: Any, error: BaseException) -> None:
+    """Have the generator of a response that was not sent to its end run its `finally` blocks now, not when it is
+    collected. The traceback of the error refers to it.
+    """
+    close = getattr(getattr(response, "body_iterator", None), "aclose", None)
+    if close is not None:
+        with contextlib.suppress(Exception):
+            await close()
+    traceback.clear_frames(error.__traceback__)
 
 
 def _without_frameworks(error: BaseException) -> BaseException:

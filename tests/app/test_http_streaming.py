@@ -122,6 +122,7 @@ async def fails(req: Request) -> StreamingResponse:
 
 
 @app.route("raises")
+@app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:00")
 async def raises(req: Request) -> StreamingResponse:
     raise ValueError("before the stream")
 
@@ -324,10 +325,11 @@ async def test_an_error_in_mid_stream_breaks_the_connection(host: HostProcess, s
     host.wait_for("The response of the function 'fails' broke off")
 
 
-def test_an_error_before_the_stream_is_a_500_that_explains(host: HostProcess) -> None:
+def test_an_error_before_the_stream_is_a_500_that_explains_without_a_retry(host: HostProcess) -> None:
     response = host.get("/api/raises", headers={"Origin": "http://friend"})
     assert (response.status_code, response.json()["error"]) == (500, "ValueError: before the stream")
     assert (response.headers["X-Host"], response.headers["Vary"]) == ("custom", "Origin")
+    assert host.output.count("Executing 'Functions.raises'") == 1
 
 
 def test_a_header_that_cannot_be_sent_is_a_500_that_explains(host: HostProcess) -> None:
@@ -379,15 +381,21 @@ async def test_a_reload_lets_streams_end_in_the_old_code(own_host: HostProcess) 
         assert await response.read() == b"data: two\n\n"
 
 
-async def test_a_host_that_stops_lets_streams_end(own_host: HostProcess) -> None:
+async def test_a_host_that_stops_lets_streams_end_and_cancels_those_that_do_not(own_host: HostProcess) -> None:
     host = own_host.start()
-    async with session_of(host) as session, session.get("two/stop") as response:
-        assert await response.content.readany() == b"data: one\n\n"
+    async with session_of(host) as session, session.get("two/stop") as ending, session.get("endless/stop") as endless:
+        assert await ending.content.readany() == b"data: one\n\n"
+        assert await endless.content.readany() == b"one"
         host.send_signal(signal.SIGTERM)
         await asyncio.to_thread(until, lambda: not is_listening(host))
         (host.root / "stop-second").touch()
-        assert await response.read() == b"data: two\n\n"
+        assert await ending.read() == b"data: two\n\n"
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await endless.read()
     assert await asyncio.to_thread(host.wait_exit) == 0
+    host.wait_for(r"Executed 'Functions\.two' \(Succeeded")
+    host.wait_for(r"Executed 'Functions\.endless' \(Canceled, .*: The host stops\.")
+    assert (host.root / "stop-closed").exists()
 
 
 def is_listening(host: HostProcess) -> bool:

@@ -20,7 +20,7 @@ from durable_host.invocation.requests import InvocationRequest, InvocationRespon
 from durable_host.worker.http_stream import PIECE, WINDOW
 
 HEADER = """
-import asyncio, json, logging, os
+import asyncio, json, logging, os, time
 import azure.functions as func
 from azurefunctions.extensions.http.fastapi import (
     FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Request, Response, StreamingResponse
@@ -61,8 +61,9 @@ class Client:
             return self._pieces.pop(0)
         return self.more() if self.more is not None else b""
 
-    async def wait_gone(self) -> None:
+    async def wait_gone(self) -> str:
         await self._gone.wait()
+        return "The client closed the connection."
 
     def leave(self) -> None:
         self._gone.set()
@@ -99,24 +100,25 @@ def code(text: str) -> dict[str, str]:
 # Which functions stream
 
 
-@pytest.mark.parametrize(
-    ("signature", "streams"),
-    [
-        ("async def f(req: Request) -> StreamingResponse", True),
-        ("def f(req: Request) -> str", True),
-        ("def f(req: Request)", True),
-        ("def f(req)", True),
-        ("def f(req) -> JSONResponse", True),
-        ("def f(req) -> dict", True),
-        ("def f(req: func.HttpRequest)", False),
-        ("def f(req: func.HttpRequest) -> func.HttpResponse", False),
-        ("def f(req) -> func.HttpResponse", False),
-    ],
-)
-async def test_functions_stream_by_the_types_of_their_signature(tmp_path: Path, signature: str, streams: bool):
-    index = await index_of(tmp_path, code(f"@app.route('f')\n{signature}: ...\n"), settings=INDEXED)
+SIGNATURES = {
+    "async def f0(req: Request) -> StreamingResponse": True,
+    "def f1(req: Request) -> str": True,
+    "def f2(req: Request)": True,
+    "def f3(req)": True,
+    "def f4(req) -> JSONResponse": True,
+    "def f5(req) -> dict": True,
+    "def f6(req: func.HttpRequest)": False,
+    "def f7(req: func.HttpRequest) -> func.HttpResponse": False,
+    "def f8(req) -> func.HttpResponse": False,
+}
+
+
+async def test_functions_stream_by_the_types_of_their_signature(tmp_path: Path):
+    text = "".join(f"@app.route('f{number}')\n{signature}: ...\n" for number, signature in enumerate(SIGNATURES))
+    index = await index_of(tmp_path, code(text), settings=INDEXED)
     assert index.errors == ()
-    assert {one.name: one.streams_http for one in index.functions} == {"seen": False, "f": streams}
+    found = {one.name: one.streams_http for one in index.functions}
+    assert found == {"seen": False, **{f"f{number}": streams for number, streams in enumerate(SIGNATURES.values())}}
 
 
 async def test_without_the_extension_imported_nothing_streams(tmp_path: Path):
@@ -125,18 +127,23 @@ async def test_without_the_extension_imported_nothing_streams(tmp_path: Path):
     assert index.warnings == ()
 
 
-@pytest.mark.parametrize(
-    ("signature", "error"),
-    [
-        ("def f(req: Request) -> func.HttpResponse", 'Python return annotation "HttpResponse" does not match'),
-        ("def f(req: Request) -> bytes", 'Python return annotation "bytes" does not match'),
-        ("def f(req: Request) -> Response | str", "has invalid non-type return annotation"),
-    ],
-)
-async def test_responses_that_the_extension_does_not_know_are_an_error(tmp_path: Path, signature: str, error: str):
-    index = await index_of(tmp_path, code(f"@app.route('f')\n{signature}: ...\n"))
-    assert [problem.function for problem in index.errors] == ["f"]
-    assert error in index.errors[0].message
+async def test_responses_that_the_extension_does_not_know_are_an_error(tmp_path: Path):
+    text = """
+@app.route("a")
+def a(req: Request) -> func.HttpResponse: ...
+
+@app.route("b")
+def b(req: Request) -> bytes: ...
+
+@app.route("c")
+def c(req: Request) -> Response | str: ...
+"""
+    index = await index_of(tmp_path, code(text))
+    errors = {problem.function: problem.message for problem in index.errors}
+    assert list(errors) == ["a", "b", "c"]
+    assert 'Python return annotation "HttpResponse" does not match binding type "http"' in errors["a"]
+    assert 'Python return annotation "bytes" does not match binding type "http"' in errors["b"]
+    assert "has invalid non-type return annotation" in errors["c"]
 
 
 async def test_fastapis_own_request_without_the_extension_is_an_error_that_names_it(tmp_path: Path):
@@ -483,6 +490,24 @@ async def generates(req: Request):
             SEEN.append("closed")
     return StreamingResponse(parts())
 
+@app.route("plain")
+def plain(req: Request):
+    SEEN.append("begun")
+    while not os.path.exists("end"):
+        time.sleep(0.005)
+    SEEN.append("ended")
+    return "x"
+
+@app.route("numbers")
+def numbers(req: Request):
+    def parts():
+        try:
+            while True:
+                yield b"1"
+        finally:
+            SEEN.append("closed")
+    return StreamingResponse(parts())
+
 @app.route("background")
 async def background(req: Request):
     from starlette.background import BackgroundTask
@@ -590,6 +615,29 @@ async def until_seen(app: RunningApp, values: list[str]) -> None:
     async with asyncio.timeout(30):
         while await seen(app) != values:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
+
+
+async def test_a_plain_function_runs_to_its_end_without_its_client(tmp_path: Path):
+    async with running(tmp_path, code(FLOW)) as app:
+        client = Client()
+        call = asyncio.create_task(stream(app, "plain", client))
+        await until_seen(app, ["begun"])
+        client.leave()
+        (tmp_path / "end").touch()
+        with pytest.raises(ClientGone):
+            await call
+        assert (await seen(app), client.status) == (["begun", "ended"], 0)
+
+
+async def test_a_plain_generator_is_closed_when_its_client_leaves(tmp_path: Path):
+    async with running(tmp_path, code(FLOW)) as app:
+        client = Client()
+        call = asyncio.create_task(stream(app, "numbers", client))
+        await client.begun.wait()
+        client.leave()
+        with pytest.raises(ClientGone):
+            await call
+        await until_seen(app, ["closed"])
 
 
 async def test_a_client_that_leaves_in_mid_upload_ends_the_reading(tmp_path: Path):

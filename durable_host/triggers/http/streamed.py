@@ -30,8 +30,8 @@ _CLOSED = "The client closed the connection."
 class ClientConnection(Protocol):
     """What `request.protocol` has to be."""
 
-    async def wait_lost(self) -> None:
-        """Until the connection is closed by the client."""
+    async def wait_lost(self) -> str:
+        """Until the client closes the connection, or the host gives it up; says which."""
         ...
 
 
@@ -72,8 +72,8 @@ class ClientExchange:
             raise ClientGone(f"The body of the request is longer than {self._limit} bytes.")
         return data
 
-    async def wait_gone(self) -> None:
-        await cast("ClientConnection", self._request.protocol).wait_lost()
+    async def wait_gone(self) -> str:
+        return await cast("ClientConnection", self._request.protocol).wait_lost()
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
         """Raises FunctionFailed for a response that cannot be sent."""
