@@ -148,8 +148,8 @@ class Connection(web.RequestHandler):
         self.force_close()
 
 
-async def wait_lost(request: web.Request) -> None:
+async def wait_lost(request: web.Request) -> str:
     """Until the client has closed the connection of a request; see `Connection.wait_lost`."""
     connection = request.protocol
     assert isinstance(connection, Connection)
-    await connection.wait_lost()
+    return await connection.wait_lost()

@@ -5,11 +5,11 @@ Bodies pass through as they come: nothing here holds more of them than one piece
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Protocol, cast
 
 from aiohttp import hdrs, web
 
 from durable_host.config.headers import header_mistake
+from durable_host.http_port import wait_lost
 from durable_host.http_port.body_limit import BODY_LIMIT_SETTING, DEFAULT_BODY_LIMIT
 from durable_host.invocation.datum import HttpData
 from durable_host.invocation.errors import ClientGone, FunctionFailed
@@ -25,14 +25,6 @@ INVOCATION_ID = "x-ms-invocation-id"
 
 _OF_CONNECTION = SET_BY_HOST - {"content-length"}
 _CLOSED = "The client closed the connection."
-
-
-class ClientConnection(Protocol):
-    """What `request.protocol` has to be."""
-
-    async def wait_lost(self) -> str:
-        """Until the client closes the connection, or the host gives it up; says which."""
-        ...
 
 
 class ClientExchange:
@@ -73,7 +65,7 @@ class ClientExchange:
         return data
 
     async def wait_gone(self) -> str:
-        return await cast("ClientConnection", self._request.protocol).wait_lost()
+        return await wait_lost(self._request)
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
         """Raises FunctionFailed for a response that cannot be sent."""
