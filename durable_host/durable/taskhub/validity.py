@@ -36,7 +36,7 @@ def check(message: TaskMessage, *, is_work_item: bool) -> None:
     checks = _CHECKS.get(type(event))
     if checks is None or message.is_activity is not is_work_item:
         where = "the work-item queue" if is_work_item else "a control queue"
-        raise InvalidMessage(f"{event.event_name} is no message of {where}")
+        raise InvalidMessage(f"{event.event_name} is not a message of {where}")
     target = message.target
     if not target.instance_id:
         raise InvalidMessage("it names no target instance")
@@ -88,12 +88,12 @@ def _parent(record: e.ParentInstance | None, member: str) -> None:
 
 def _int32(number: int | None, member: str) -> None:
     if number is not None and number not in _INT32:
-        raise InvalidMessage(f"{member} is out of range, expected a 32-bit integer")
+        raise InvalidMessage(f"{member} is out of range: expected a 32-bit integer")
 
 
 def _time(ticks: int | None, member: str) -> None:
     if ticks is not None and not 0 <= ticks <= MAX_TICKS:
-        raise InvalidMessage(f"{member} is out of range, expected a time of the years 1 to 9999")
+        raise InvalidMessage(f"{member} is out of range: expected a time of the years 1 to 9999")
 
 
 def _name(text: str | None, member: str) -> None:
@@ -136,7 +136,7 @@ def _value(value: Any, member: str, depth: int = 0) -> None:
     if depth > DEEPEST:
         raise InvalidMessage(f"{member} is nested too deeply")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidMessage(f"{member} holds {value}, which is no JSON")
+        raise InvalidMessage(f"{member} holds {value}, which is not JSON")
     if isinstance(value, int) and value not in _INT64:
         raise InvalidMessage(f"{member} holds a number of more than 64 bits")
     if isinstance(value, dict):

@@ -237,7 +237,7 @@ async def test_the_container_of_unreadable_messages_goes_with_its_hub(open_azure
     [
         (b"no gzip", "damaged"),
         (gzip.compress(b"\xff\xfe"), "damaged"),
-        (gzip.compress(b"[]"), "no JSON object"),
+        (gzip.compress(b"[]"), "not a JSON object"),
         (gzip.compress(b" " * 2_000 + to().encode()), "more than 1000 bytes"),
         (gzip.compress(envelope.encode_pointer("x").encode()), "pointer again"),
     ],

@@ -133,7 +133,7 @@ def _read_task_message(raw: dict[str, Any], envelope: dict[str, Any]) -> TaskMes
 def _object(raw: Any, name: str) -> dict[str, Any]:
     if isinstance(raw, dict):
         return cast("dict[str, Any]", raw)
-    raise UnreadableMessage(f"it has no {name}" if raw is None else f"its {name} is no JSON object")
+    raise UnreadableMessage(f"it has no {name}" if raw is None else f"its {name} is not a JSON object")
 
 
 def _check_type(members: dict[str, Any], expected: str) -> None:
@@ -150,7 +150,7 @@ def _integer(members: dict[str, Any], name: str, bits: int) -> int | None:
     if number is None:
         return None
     if type(number) is not int or not -(1 << bits - 1) <= number < 1 << bits - 1:
-        raise UnreadableMessage(f"its {name} is no {bits}-bit integer")
+        raise UnreadableMessage(f"its {name} is not a {bits}-bit integer")
     return number
 
 
@@ -160,10 +160,10 @@ def _activity_id(raw: Any) -> str:
     try:
         return str(uuid.UUID(raw))
     except (ValueError, AttributeError, TypeError):
-        raise UnreadableMessage("its ActivityId is no GUID") from None
+        raise UnreadableMessage("its ActivityId is not a GUID") from None
 
 
 def _blob_name(raw: Any) -> str:
     if isinstance(raw, str) and is_well_formed(raw) and len(raw) <= _LONGEST_BLOB_NAME:
         return raw
-    raise UnreadableMessage("its CompressedBlobName is no name of a blob")
+    raise UnreadableMessage("its CompressedBlobName is not the name of a blob")
