@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from azure.durable_functions import DurableOrchestrationClient
 from azure.durable_functions.models.utils import http_utils
 
@@ -29,6 +29,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.taskhub.port import EpisodeCommit
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+from durable_host.http_port import HttpPort
 from durable_host.web.local_only import is_local_request
 
 HUB = "TestHub"
@@ -156,15 +157,17 @@ async def running_world(
     async def rpc(request: web.Request) -> web.Response:
         return await api.handle(request, raw_tail(request, RPC_PATH), "rpc")
 
-    application = web.Application()
-    application.router.add_route("*", WEBHOOK_PATH + "{tail:(/.*)?}", webhook)
-    application.router.add_route("*", RPC_PATH + "{tail:(/.*)?}", rpc)
-    server = TestServer(application)
-    await server.start_server()
+    async def handle(request: web.Request) -> web.Response:
+        return await (rpc if request.path.startswith(RPC_PATH) else webhook)(request)
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    port = HttpPort(handle, body_limit=MAX_BODY, close_within=1.0)
+    await port.listen("127.0.0.1", number)
     async with aiohttp.ClientSession() as session:
-        yield World(hub, code, client, live, clock, session, str(server.make_url("")).rstrip("/"))
+        yield World(hub, code, client, live, clock, session, f"http://127.0.0.1:{number}")
     await http_utils._close_session()
-    await server.close()
+    await port.close()
     await api.close()
     await hub.stop()
     await hub.close()

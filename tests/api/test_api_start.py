@@ -269,6 +269,19 @@ async def test_a_wait_ends_with_the_connection_of_its_caller(world: World) -> No
         await asyncio.sleep(0.01)
 
 
+async def test_a_wait_ends_when_its_caller_closes_the_connection_in_order(world: World) -> None:
+    """As curl does when it is stopped: all that was sent is sent, and then the end of it."""
+    url = yarl.URL(f"{world.webhook}/orchestrators/Orch/w?timeout=2000000000&pollingInterval=1")
+    _, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"POST {url.raw_path_qs} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+    while not world.live._waiting:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    writer.close()
+    await writer.wait_closed()
+    while world.live._waiting:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+
+
 async def test_a_wait_has_a_longest_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, float, float]] = []
 

@@ -51,12 +51,6 @@ class Call(msgspec.Struct, frozen=True):
             packed.end()
         return b"".join(parts)
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether somebody still waits for the answer."""
-        transport = self.request.transport
-        return transport is not None and not transport.is_closing()
-
     def trace(self) -> TraceContext | None:
         """The caller's W3C trace context."""
         parent = self.request.headers.get("traceparent")

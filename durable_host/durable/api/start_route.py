@@ -12,10 +12,10 @@ from durable_host.durable.api.status_route import status_answer
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import InstanceExists
+from durable_host.http_port import wait_lost
 
 LONGEST_WAIT = 230.0
 """Seconds: Azure's load balancer gives no answer more time than that."""
-_LOOK_FOR_CALLER = 0.5
 
 
 async def start(call: Call, name: str, instance_id: str | None) -> web.Response:
@@ -53,10 +53,11 @@ async def started_answer(call: Call, instance_id: str, timeout: float | None, in
 async def _wait(call: Call, instance_id: str, timeout: float, interval: float) -> InstanceState | None:
     """The state at the end of the wait; None when the caller has gone away, which ends it."""
     waiting = asyncio.ensure_future(call.client.wait_for_completion(instance_id, timeout, interval))
+    lost = asyncio.ensure_future(wait_lost(call.request))
     try:
-        while not waiting.done() and call.is_connected:
-            await asyncio.wait((waiting,), timeout=_LOOK_FOR_CALLER)
+        await asyncio.wait((waiting, lost), return_when=asyncio.FIRST_COMPLETED)
         return waiting.result() if waiting.done() else None
     finally:
         waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
+        lost.cancel()
+        await asyncio.gather(waiting, lost, return_exceptions=True)
