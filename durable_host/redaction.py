@@ -20,34 +20,44 @@ HIDDEN: Final = "[Hidden Credential]"
 
 _NAMES: Final = (
     r"account_?key|shared_?access_?key|shared_?access_?signature|client_?secret|connection_?string|password|passwd|pwd"
-    r"|access_?token|api_?key|x-functions-key|master_?key"
+    r"|access_?token|api_?key|x-functions-key|master_?key|aeg-sas-(?:key|token)"
 )
-_END: Final = r"""[^"'<\n]*"""
+_HEADERS: Final = r"authorization|x-functions-key|api-key|aeg-sas-key|aeg-sas-token"
+_IS: Final = r"(?:\s{0,3}=\s{0,3}|%(?:25)*3d)"
+_VALUE: Final = r"""(?:\\*["'](?=[^\s"',;.)\]}\\]))?[^"'<\n]+"""
+"""Up to a quotation mark, `<` or the end of the line. A mark directly before the value is part of it."""
 
 _PATTERNS: Final = (
     # As the Functions host hides them: from such a word up to a quotation mark, `<` or the end of the line.
     re.compile(
-        r"(?:token=|defaultendpointsprotocol=http|accountkey(?:=|%3d)|data\ source=|server=|password=|pwd="
-        r"|sharedaccesskey(?:=|%3d)|sharedaccesssignature(?:=|%3d)|(?:[&?]|&amp;|(?<![a-z0-9_]))sig(?:=|%3d)|u0026sig="
-        r"|(?:[&?]|&amp;|u0026)code=|%(?:3f|26)(?:sig|code)%3d|clientsecret="
-        rf"|(?<!partition)(?<!row)key=){_END}",
+        rf"(?:token=|defaultendpointsprotocol=http|accountkey{_IS}|data\ source=|server=|password=|pwd=|secret="
+        rf"|sharedaccesskey{_IS}|sharedaccesssignature{_IS}|(?:[&?]|&amp;|(?<![a-z0-9_]))sig{_IS}|u0026sig="
+        rf"|(?:[&?]|&amp;|u0026)code=|(?:\A|(?<=[\"']))code=(?!\d+\b)|%(?:25)*(?:3f|26)(?:sig|code)%(?:25)*3d"
+        rf"|(?<![a-z0-9_])code=(?=[\w%+/-]{{20}})|(?<!partition)(?<!row)key=){_VALUE}",
         re.IGNORECASE,
     ),
-    # A member of an object, as JSON or Python prints it.
-    re.compile(rf"""(?P<kept>["'](?:{_NAMES})["']\s*:\s*)(?P<quote>["'])(?:\\.|(?!(?P=quote)).)*""", re.IGNORECASE),
+    # A member of an object, as JSON or Python prints it, and an assignment in a line of code.
+    re.compile(
+        rf"""(?P<kept>(?:["'](?:{_NAMES})\\*["']\s{{0,9}}:\s{{0,9}}|(?:{_NAMES})\s{{0,9}}[=:]\s{{1,9}})[bfr]?)"""
+        r"""(?P<quote>\\*["'])(?!\[Hidden )(?:(?!(?P=quote))(?:\\.|[^\n]))+""",
+        re.IGNORECASE,
+    ),
     # A header.
     re.compile(
-        r"""(?P<kept>(?:authorization|x-functions-key|api-key)["']?\s*[:=]\s*["']?)[^\s"'<\[][^"'<\n]*""",
+        rf"""(?P<kept>(?:{_HEADERS})(?:["']?\s{{0,9}}[:=]\s{{0,9}}(?:b?["'])?|["'],\s{{0,9}}b?["']))"""
+        r"""[^\s"'<\[][^"'<\n]*""",
         re.IGNORECASE,
     ),
+    re.compile(r"(?P<kept>\b(?:bearer|sharedkey(?:lite)?) )[\w.:~+/-]{16,}=*", re.IGNORECASE),
     # The password in a URL.
-    re.compile(r"""(?P<kept>\b[a-z][a-z0-9+.-]*://[^\s/:@'"<>]*:)[^\s/@'"<>]+(?=@)""", re.IGNORECASE),
+    re.compile(r"""(?P<kept>://[^\s/:@'"<>]*:)[^\s/'"<>]+(?=@)""", re.IGNORECASE),
     # The key of a storage account: 64 bytes in base64.
     re.compile(r"(?<![A-Za-z0-9+/=-])[A-Za-z0-9+/]{86}==(?![A-Za-z0-9+/=])"),
 )
 _MARKS: Final = (
-    *("key", "sig=", "sig%3d", "code=", "code%3d", "secret", "passw", "pwd", "token", "server=", "data source=", "://"),
-    *("signature", "authorization", "defaultendpointsprotocol", "connectionstring", "connection_string", "=="),
+    *("key", "sig=", "sig%", "code=", "code%", "secret", "passw", "pwd", "token", "server=", "data source=", "://"),
+    *("signature", "authorization", "bearer", "defaultendpointsprotocol", "connectionstring", "connection_string"),
+    "==",
 )
 """In lower case: a text without any of them holds no secret. It spares most log lines the search."""
 _SECRET_MEMBER: Final = re.compile(_NAMES, re.IGNORECASE)

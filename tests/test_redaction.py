@@ -43,6 +43,20 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
         ("x-functions-key: SECRET", f"x-functions-key: {HIDDEN}"),
         ("Authorization: Bearer SECRET", f"Authorization: {HIDDEN}"),
         (f"the key is {KEY}", f"the key is {HIDDEN}"),
+        ('client = Client("a", account_key="SECRET")', f'client = Client("a", account_{HIDDEN}")'),
+        ("AccountKey='SECRET'", f"{HIDDEN}'"),
+        ("account_key = 'SECRET'", f"account_key = '{HIDDEN}'"),
+        ("AccountKey = SECRET", HIDDEN),
+        ('"{\\"accountKey\\": \\"SECRET\\"}"', f'"{{\\"accountKey\\": \\"{HIDDEN}\\"}}"'),
+        ("AccountKey%253DSECRET", HIDDEN),
+        ("client_secret=SECRET", f"client_{HIDDEN}"),
+        ("redis://:SEC@RET@cache:6379/0", f"redis://:{HIDDEN}@cache:6379/0"),
+        ("aeg-sas-key: SECRET", f"aeg-sas-key: {HIDDEN}"),
+        ("(b'x-functions-key', b'SECRET')", f"(b'x-functions-key', b'{HIDDEN}')"),
+        ("query 'code=SECRET'", f"query '{HIDDEN}'"),
+        (f"code={'SECRET' * 4} was sent", HIDDEN),
+        (f"got Bearer {'SECRET' * 4}", f"got Bearer {HIDDEN}"),
+        (f"SharedKey shop:{'SECRET' * 4}=", f"SharedKey {HIDDEN}"),
     ],
 )
 def test_secrets_are_hidden(text: str, shown: str) -> None:
@@ -63,11 +77,29 @@ def test_secrets_are_hidden(text: str, shown: str) -> None:
         "token budget: 5",
         "'password' is missing",
         '"connection": "AzureWebJobsStorage"',
+        "the parts 'AccountName=' and 'AccountKey=', as in the portal",
+        "code=404 from 'code=500'",
+        "the bearer of good news",
         "sha512-" + KEY,
     ],
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a." * 200_000,
+        "a://b:" * 50_000,
+        "authorization " * 30_000,
+        "'pwd" * 80_000,
+        "pwd" + " " * 300_000,
+        "A" * 300_000,
+    ],
+)
+def test_the_search_takes_time_in_proportion_to_the_text(text: str) -> None:
+    assert redacted(f"{text} key") == f"{text} key"
 
 
 def test_members_named_for_a_secret_are_hidden_whole_and_other_texts_in_part() -> None:
