@@ -47,12 +47,21 @@ def load_app(root: str, script_name: str, only: list[str] | None = None) -> Load
                 f"Detected mixed function app. Some functions may not be indexed - {', '.join(left_out)}: their "
                 f"function.json is ignored because {script_name} defines functions"
             )
-        app.warnings.extend(web_extension.warnings(app.functions.values()))
+        app.warnings.extend(web_extension.warnings(_streams(app)))
     except SdkMissing:
         app.failure = _sdk_missing()
     except BaseException as error:
         app.failure = _failure(error, root)
     return app
+
+
+def _streams(app: LoadedApp) -> dict[str, bool]:
+    """HTTP functions, and whether each takes the request of a web extension."""
+    return {
+        name: function.signature.request is not None
+        for name, function in app.functions.items()
+        if any(binding["type"] == "httpTrigger" for binding in function.bindings)
+    }
 
 
 def _load_decorated(app: LoadedApp, root: str, script_name: str) -> None:

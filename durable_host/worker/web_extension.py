@@ -10,11 +10,8 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .loaded import LoadedFunction
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
 
 INDEXING_SETTING = "PYTHON_ENABLE_INIT_INDEXING"
 _TRUE = ("1", "true", "t", "yes", "y")
@@ -48,19 +45,17 @@ def accepts_response(python_type: Any) -> bool:
     return base is not None and bool(base.ResponseTrackerMeta.check_type(python_type))
 
 
-def warnings(functions: Iterable[LoadedFunction]) -> Iterator[str]:
-    """What runs here and would not in Azure."""
+def warnings(streams: Mapping[str, bool]) -> Iterator[str]:
+    """What runs here and would not in Azure. `streams`: HTTP functions, and whether they take the extension's request."""
     if extension() is None:
         return
-    http = [function for function in functions if any(one["type"] == "httpTrigger" for one in function.bindings)]
-    others = [function.name for function in http if function.signature.request is None]
+    others = [name for name, is_streaming in streams.items() if not is_streaming]
     if others:
         yield (
             f"Azure would serve nothing of this app: it imports {PACKAGE}, so all HTTP functions must take the Request "
             f"of that package, but {', '.join(others)} take azure.functions.HttpRequest. Here both kinds run."
         )
-    is_streaming = len(others) < len(http)
-    if is_streaming and sys.version_info < (3, 13) and os.environ.get(INDEXING_SETTING, "").lower() not in _TRUE:
+    if len(others) < len(streams) and sys.version_info < (3, 13) and os.environ.get(INDEXING_SETTING, "").lower() not in _TRUE:
         yield (
             f"On Python 3.12 and earlier Azure serves functions of {PACKAGE} only with the setting "
             f"{INDEXING_SETTING}=1. This host does not need it."
