@@ -294,6 +294,21 @@ async def test_listing_and_purge_take_the_earliest_time_of_python(world: World) 
     assert (await sdk.purge_instance_history_by(datetime.min)).instances_deleted == 1
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "createdTimeFrom=0001-01-01",
+        "createdTimeFrom=0001-01-01T00:00:00Z&createdTimeTo=1600-12-31",
+        "createdTimeFrom=2020-01-01&runtimeStatus=Pending",
+    ],
+)
+async def test_purge_by_filter_says_when_nothing_matches(world: World, query: str) -> None:
+    await world.put("a", OrchestrationStatus.Running)
+    async with world.http.delete(f"{world.rpc}/instances?{query}") as answer:
+        assert answer.status == 404
+        assert await answer.json() == {"Message": "No instance that has ended matches the filter of this purge."}
+
+
 async def test_purge_by_filter_deletes_nothing_when_its_end_cannot_be_read(world: World) -> None:
     await world.put("a", OrchestrationStatus.Completed)
     url = f"{world.rpc}/instances?createdTimeFrom=2020-01-01&createdTimeTo=soon"

@@ -81,7 +81,9 @@ async def purge_by_filter(call: Call) -> web.Response:
     words = call.query.statuses("runtimeStatus")
     statuses = known_statuses(words)
     created_to = call.query.time("createdTimeTo")
-    if words and not statuses:
-        return answers.empty(404)
-    deleted = await call.client.purge_by(created_from, created_to, statuses)
-    return answers.json_answer({"instancesDeleted": deleted}) if deleted else answers.empty(404)
+    deleted = 0
+    if statuses or not words:
+        deleted = await call.client.purge_by(created_from, created_to, statuses)
+    if deleted == 0:
+        return answers.error(404, "No instance that has ended matches the filter of this purge.")
+    return answers.json_answer({"instancesDeleted": deleted})
