@@ -46,7 +46,9 @@ def accepts_response(python_type: Any) -> bool:
 
 
 def warnings(streams: Mapping[str, bool]) -> Iterator[str]:
-    """What runs here and would not in Azure. `streams`: HTTP functions, and whether they take the extension's request."""
+    """What runs here and would not in Azure. `streams`: HTTP functions, and whether they take the extension's
+    request.
+    """
     if extension() is None:
         return
     others = [name for name, is_streaming in streams.items() if not is_streaming]
@@ -55,7 +57,8 @@ def warnings(streams: Mapping[str, bool]) -> Iterator[str]:
             f"Azure would serve nothing of this app: it imports {PACKAGE}, so all HTTP functions must take the Request "
             f"of that package, but {', '.join(others)} take azure.functions.HttpRequest. Here both kinds run."
         )
-    if len(others) < len(streams) and sys.version_info < (3, 13) and os.environ.get(INDEXING_SETTING, "").lower() not in _TRUE:
+    is_streaming = len(others) < len(streams)
+    if is_streaming and sys.version_info < (3, 13) and os.environ.get(INDEXING_SETTING, "").lower() not in _TRUE:
         yield (
             f"On Python 3.12 and earlier Azure serves functions of {PACKAGE} only with the setting "
             f"{INDEXING_SETTING}=1. This host does not need it."
