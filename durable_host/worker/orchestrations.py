@@ -78,11 +78,20 @@ class OrchestrationSessions:
         try:
             session = LiveOrchestration(function, payload)
             answer = session.begin(request["newFrom"])
-        except CannotDrive as reason:
-            return self._replay_from_now_on(function, payload, reason)
         except BaseException as error:
-            return self._second_opinion(error, function, payload)
+            failure = error
+        else:
+            return self._begun(session, answer, request, key)
+        # Outside of the handler: an error of the replay has nothing to do with this one, and is not chained to it.
+        if isinstance(failure, CannotDrive):
+            return self._replay_from_now_on(function, payload, failure)
+        return self._second_opinion(failure, function, payload)
+
+    def _begun(
+        self, session: LiveOrchestration, answer: dict[str, Any], request: dict[str, Any], key: str
+    ) -> dict[str, Any]:
         doubt = self._doubted.pop(key, None)
+        function = session.function
         if doubt is not None and "stack" not in answer:
             self._afresh[function] = f"kept alive it failed ({doubt}), and in a replay it does not"
         if session.witness.is_astray and self._afresh[function] is None:

@@ -314,3 +314,11 @@ def test_of_many_operations_that_raise_the_first_are_kept() -> None:
     failed = FailedOperations()
     failed.watching(df.Entity.create(entity))(batch(*[("raise", None)] * 100))
     assert (len(failed.told), failed.count) == (20, 100)
+
+
+def test_an_error_that_ends_processes_has_one_traceback():
+    def leaves(context):
+        raise SystemExit(3)
+        yield
+
+    assert told(leaves, "live")["stack"].count("Traceback (most recent call last):") == 1
