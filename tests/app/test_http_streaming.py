@@ -329,6 +329,7 @@ def test_an_error_before_the_stream_is_a_500_that_explains_without_a_retry(host:
     response = host.get("/api/raises", headers={"Origin": "http://friend"})
     assert (response.status_code, response.json()["error"]) == (500, "ValueError: before the stream")
     assert (response.headers["X-Host"], response.headers["Vary"]) == ("custom", "Origin")
+    host.wait_for(r"Executed 'Functions\.raises' \(Failed")
     assert host.output.count("Executing 'Functions.raises'") == 1
 
 

@@ -73,6 +73,7 @@ def test_the_app_runs_on_the_local_task_hub_and_one_line_says_so(
 ) -> None:
     host = start_app(start_host, connection_string if storage == "emulator" else "")
     assert approved(host) == ["Hello Tokyo!", "7"]
+    host.wait_for("Durable Task Scheduler, which does not run")
     assert host.output.count("Durable Task Scheduler, which does not run on this machine") == 1
     assert bool(list(host.root.rglob("*.db"))) == (storage == "none")
 

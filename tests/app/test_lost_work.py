@@ -94,7 +94,7 @@ def test_an_activity_that_aborts_fails_and_those_beside_it_do_not(host: HostProc
     assert "Activity function 'aborts' failed:  WorkerLost: The activity was tried 3 times and never finished" in caught
     assert "the worker process died with signal 6 (SIGABRT) (3 times)" in caught
     assert tries(host, "aborts") == 3
-    assert "DH6205" in host.output
+    host.wait_for("DH6205")
 
 
 def test_an_orchestrator_that_loops_past_the_function_timeout_fails(host: HostProcess) -> None:
