@@ -200,11 +200,11 @@ def _stand_in_note(durable: Section, provider: Section, storage: StorageProvider
         place, other = "in a SQLite file", "--task-hub storage keeps it in the account of AzureWebJobsStorage"
     else:
         place, other = "in the account of AzureWebJobsStorage", "--task-hub sqlite keeps it in a file"
-    hub = f"its task hub is '{name}'"
+    hub = f"a local task hub stands in for it, '{name}'"
     written = durable.optional_text("hubName")
     if written is not None and written != name:
         hub += f" (hubName is '{written}')"
-    return f"'{provider.path('type')}' is {service}, which does not run on this machine: {hub} {place} ({other})."
+    return f"'{provider.path('type')}' asks for {service}, which does not run on this machine: {hub} {place} ({other})."
 
 
 def _positive(section: Section, key: str, default: int) -> int:

@@ -44,7 +44,7 @@ def _from_function_json(raw: Mapping[str, Any]) -> RetryOptions:
     strategy = _strategy(raw.get("strategy"))
     count = raw.get("maxRetryCount")
     if isinstance(count, bool) or not isinstance(count, int):
-        raise ValueError(f"'maxRetryCount' of 'retry' must be a whole number from -1 (forever), not {count!r}")
+        raise ValueError(f"'maxRetryCount' of 'retry' must be a whole number from -1 (forever), {_found(count)}")
     if strategy == "fixedDelay":
         return RetryOptions(strategy, count, delay_interval=_interval(raw, "delayInterval", strategy))
     return RetryOptions(
@@ -60,15 +60,21 @@ def _strategy(text: Any) -> str:
     if strategy is None:
         close = _JSON_STRATEGIES.get(str(text).replace("_", "").replace("-", "").lower())
         remedy = f': write "strategy": "{close}"' if close else ""
-        raise ValueError(f"the strategy of 'retry' must be fixedDelay or exponentialBackoff, not {text!r}{remedy}")
+        raise ValueError(f"the strategy of 'retry' must be fixedDelay or exponentialBackoff, {_found(text)}{remedy}")
     return strategy
 
 
 def _interval(raw: Mapping[str, Any], name: str, strategy: str) -> float:
     text = raw.get(name)
+    if text is None:
+        raise ValueError(f"the strategy {strategy} of 'retry' needs '{name}': write \"{name}\": \"00:00:10\"")
     if not isinstance(text, str):
-        raise ValueError(f"'{name}' of 'retry' must be a time such as \"00:00:10\", not {text!r}; {strategy} needs it")
+        raise ValueError(f"'{name}' of 'retry' must be a time such as \"00:00:10\", not {text!r}")
     seconds = timespan.parse(text)
     if seconds < 0:
         raise ValueError(f"'{name}' of 'retry' must not be negative, not {text!r}")
     return seconds
+
+
+def _found(value: Any) -> str:
+    return "and is missing" if value is None else f"not {value!r}"

@@ -324,3 +324,21 @@ def test_what_azure_would_not_serve_is_a_warning(func: Func, app: Path):
     code += '\n@app.activity_trigger(input_name="data")\ndef act(data): ...\n'
     (app / "function_app.py").write_text(code)
     assert the_problem(func, 0).startswith("warning Functions: DH5040: The function 'act' runs here")
+
+
+@pytest.mark.parametrize(
+    ("routes", "code", "text"),
+    [
+        (("admin/x",), 1, "error Functions: h0: The specified route conflicts with one or more built in routes."),
+        (("a/{b",), 1, "error Functions: h0: A parameter of the route 'api/a/{b' is not closed."),
+        (("{*all}", "mine"), 0, "warning Functions: No request can reach the function 'h1': 'h0' comes first"),
+    ],
+)
+def test_routes_that_no_request_can_reach_are_found(
+    func: Func, app: Path, routes: tuple[str, ...], code: int, text: str
+):
+    source = (app / "function_app.py").read_text()
+    for number, route in enumerate(routes):
+        source += f'\n@app.route(route="{route}")\ndef h{number}(req: func.HttpRequest) -> str: ...\n'
+    (app / "function_app.py").write_text(source)
+    assert the_problem(func, code).startswith(text)

@@ -62,7 +62,7 @@ def test_a_service_that_is_not_here_is_replaced_by_the_emulator_or_else_by_a_fil
     options = config.host.durable.storage
     assert (options.type, options.connection_name, options.partition_count) == (provider, "Storage", 4)
     [note] = [warning for warning in config.warnings if "storageProvider.type" in warning]
-    assert f"is {service}, which does not run on this machine" in note
+    assert f"asks for {service}, which does not run on this machine" in note
     assert ("in a SQLite file" in note) == (provider == "sqlite")
     assert "--task-hub" in note
     assert not [warning for warning in config.warnings if "not a setting known here" in warning]
@@ -82,7 +82,7 @@ def test_names_of_the_other_service_become_names_of_a_hub(tmp_path: Path, writte
     config = load_app(tmp_path, {**SCHEDULER, "hubName": written})
     assert config.host.durable.hub_name == hub
     [note] = [warning for warning in config.warnings if "storageProvider.type" in warning]
-    assert f"its task hub is '{hub}'" in note
+    assert f"a local task hub stands in for it, '{hub}'" in note
     assert (f"hubName is '{written}'" in note) == (written != hub)
 
 

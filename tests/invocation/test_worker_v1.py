@@ -122,7 +122,7 @@ async def test_functions_of_folders_are_found_and_run(tmp_path: Path):
                 "F/function.json": function_json(ACTIVITY, retry={"strategy": "fixedDelay", "maxRetryCount": 1}),
                 "F/x.py": "def main(name): ...",
             },
-            "'delayInterval' of 'retry' must be a time",
+            "the strategy fixedDelay of 'retry' needs 'delayInterval': write \"delayInterval\": \"00:00:10\"",
         ),
         (
             {"F/function.json": function_json(ACTIVITY, retry={"strategy": "other"}), "F/x.py": "def main(name): ..."},
@@ -158,7 +158,7 @@ async def test_functions_of_folders_are_found_and_run(tmp_path: Path):
                 "F/function.json": function_json(ACTIVITY, retry={"strategy": "fixedDelay"}),
                 "F/x.py": "def main(name): ...",
             },
-            "'maxRetryCount' of 'retry' must be a whole number",
+            "'maxRetryCount' of 'retry' must be a whole number from -1 (forever), and is missing",
         ),
     ],
 )

@@ -21,6 +21,7 @@ from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.worker import worker_options
 from durable_host.invocation.pool import WorkerPool
+from durable_host.triggers.http.trigger import route_table
 
 _SETTINGS: Final = "Settings"
 _FUNCTIONS: Final = "Functions"
@@ -78,6 +79,8 @@ async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunction
         accounts, QueueSignals(), BlobSignals(), config.host.queues, client, config.settings, outputs
     )
     app = app_functions(index, config, registry.serves)
+    routes = route_table((*app.of_trigger("httptrigger"), *app.disabled_of_trigger("httptrigger")), config.host.http)
+    app = app.with_errors(routes.errors)
     result: list[Finding] = []
     if not (index.functions or index.errors or index.excluded):
         remedy = 'func new --template "HTTP trigger" --name hello'
@@ -91,7 +94,7 @@ async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunction
         findings.problem(_FUNCTIONS, f"{error.function}: {error.message}", details=error.traceback or None)
         for error in app.errors
     ]
-    result += [findings.warning(_FUNCTIONS, text) for text in index.warnings]
+    result += [findings.warning(_FUNCTIONS, text) for text in (*index.warnings, *routes.warnings())]
     return app, result
 
 

@@ -70,6 +70,14 @@ class RouteTable(Generic[T]):
                     return RouteMatch(route, values)
         return None
 
+    def warnings(self) -> list[str]:
+        """One for each function that no request can reach."""
+        return [
+            f"No request can reach the function '{hidden}': '{other}' comes first in the alphabet and takes all of its "
+            f"requests. Rename one of them, or narrow the route of '{other}'."
+            for hidden, other in self.hidden.items()
+        ]
+
     def _add(self, declaration: RouteDeclaration[T], prefix: str) -> None:
         own = declaration.route or declaration.function_name
         if own.strip("/").lower().startswith(("admin", "runtime")):

@@ -37,6 +37,11 @@ _DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
 _PLAIN_BINDINGS = _DURABLE_CLIENTS | {"http"}
 
 
+def route_table(functions: Iterable[FunctionMetadata], options: HttpOptions) -> RouteTable[FunctionMetadata]:
+    """The routes of HTTP functions, with what is wrong with them."""
+    return RouteTable((_declaration(function) for function in functions), options.route_prefix)
+
+
 class HttpTrigger:
     """The HTTP functions of an app behind their routes. `details` says when the error goes into the body of a
     500. `base_url` is that of the host, for requests that call it by a name that is not its own.
@@ -63,15 +68,9 @@ class HttpTrigger:
         self._disabled = frozenset(disabled)
         self._extra_headers = (*options.custom_headers, *_hsts(options))
         self._throttle = Throttle(options.max_concurrent_requests, options.max_outstanding_requests)
-        self.routes = RouteTable((_declaration(function) for function in functions), options.route_prefix)
-        for hidden, other in self.routes.hidden.items():
-            _log.warning(
-                "No request can reach the function '%s': '%s' comes first in the alphabet and takes all of its "
-                "requests. Rename one of them, or narrow the route of '%s'.",
-                hidden,
-                other,
-                other,
-            )
+        self.routes = route_table(functions, options)
+        for warning in self.routes.warnings():
+            _log.warning("%s", warning)
 
     def match(self, method: str, raw_path: str) -> RouteMatch[FunctionMetadata] | None:
         return self.routes.match(method, raw_path)
