@@ -25,6 +25,7 @@ from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.redaction import HIDDEN
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
 from durable_host.triggers.http.failure import failure_reply
+from durable_host.triggers.mcp import jsonrpc
 from durable_host.web.function_json import DescribedFunction, describe
 from durable_host.web.home import home_page
 
@@ -110,6 +111,11 @@ def test_function_objects_of_the_admin_routes(tmp_path: Path) -> None:
 def test_errors_of_the_management_api() -> None:
     body = answers.error(400, f"message {CONNECTION}", f"exception {CONNECTION}").body
     assert is_clean(bytes(body).decode())  # type: ignore[arg-type]
+
+
+def test_errors_of_the_mcp_server() -> None:
+    error = jsonrpc.RpcError(jsonrpc.INVALID_PARAMS, f"message {CONNECTION}", {"uri": f"amqp://me:{SECRET}@x"})
+    assert is_clean(json.dumps(jsonrpc.failure(error)))
 
 
 def test_what_an_orchestration_returns_is_its_own() -> None:

@@ -53,13 +53,7 @@ def resolve(settings: AppSettings, name: str | None = None) -> Connection:
     Raises ConnectionMissing when no setting of that name exists and ConnectionInvalid when it makes no sense.
     """
     name = name or DEFAULT
-    if looks_like_connection_string(name):
-        raise ConnectionMissing(
-            "The 'connection' of a binding is a connection string, and has to be the name of an app setting.",
-            cause="Azure looks for a setting of that name and finds none; and the secret is in the code.",
-            remedy='Move the connection string to Values in local.settings.json, as "MyStorage" for example, and '
-            'write connection="MyStorage" in the code.',
-        )
+    require_name(name)
     for section in (f"AzureWebJobs{name}", name):
         for setting in (f"ConnectionStrings:{section}", section):
             if value := settings.get(setting, "").strip():
@@ -73,6 +67,17 @@ def resolve(settings: AppSettings, name: str | None = None) -> Connection:
         "Make sure that it is a defined App Setting.",
         remedy=remedy,
     )
+
+
+def require_name(connection: str) -> None:
+    """Raises ConnectionMissing for a connection string in place of the name of a setting."""
+    if looks_like_connection_string(connection):
+        raise ConnectionMissing(
+            "The 'connection' of a binding is a connection string, and has to be the name of an app setting.",
+            cause="Azure looks for a setting of that name and finds none; and the secret is in the code.",
+            remedy='Move the connection string to Values in local.settings.json, as "MyStorage" for example, and '
+            'write connection="MyStorage" in the code.',
+        )
 
 
 def require(connection: Connection, service: str) -> None:

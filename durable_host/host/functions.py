@@ -11,7 +11,7 @@ import msgspec
 from durable_host.bindings.mcp_tool_property import TOOL_PROPERTY
 from durable_host.bindings.queue_text import InvalidQueueName, queue_name
 from durable_host.config import HostConfig
-from durable_host.config.connections import require, resolve
+from durable_host.config.connections import require, require_name, resolve
 from durable_host.config.expressions import parse
 from durable_host.config.settings import AppSettings, resolve_percent
 from durable_host.errors import HostError
@@ -192,6 +192,9 @@ def _resolved(function: FunctionMetadata, settings: AppSettings) -> FunctionMeta
     Raises for a setting or connection that is missing, a queue name, schedule or path that cannot be, and braces that
     do not match.
     """
+    for binding in function.bindings:
+        if binding.type.lower() in STORAGE_BINDINGS.keys() | DURABLE_CLIENTS:
+            require_name(binding.text("connection") or binding.text("connectionName") or "")
     bindings = tuple(_with_settings(binding, settings) for binding in function.bindings)
     for binding in bindings:
         kind = binding.type.lower()

@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 from aiohttp.http import RawRequestMessage
 
 _log = logging.getLogger("Host.Triggers.Http")
@@ -102,6 +102,8 @@ class Connection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
+        if status >= 500 and isinstance(exc, ClientConnectionResetError):  # The client has gone away.
+            status = 400
         if status >= 500:
             return super().handle_error(request, status, exc, message)
         reason = ascii(message or exc)[1:-1]

@@ -326,7 +326,10 @@ def test_events_of_event_grid_are_taken_at_the_webhook(start_host: StartHost, wo
     host.wait_for("New blob detected\\(EventGrid\\)")
     assert host.post(path, data="nonsense").status_code == 400
     assert host.post(path, json=[1]).status_code == 400
-    assert host.post("/runtime/webhooks/blobs?functionName=x", json=[created]).status_code == 404
+    assert host.post(path, json=[{**created, "data": {"url": "http://[x"}}]).status_code == 202
+    unknown = host.post("/runtime/webhooks/blobs?functionName=AccountKey%3DSECRET", json=[created])
+    assert unknown.status_code == 404
+    assert "SECRET" not in unknown.text
     assert host.get(path).status_code == 405
 
 

@@ -200,3 +200,18 @@ def test_a_durable_call_of_a_function_that_is_not_served_finds_the_reason(tmp_pa
         "left_out": "the list of functions to serve leaves it out",
     }
     assert names.orchestrators.keys() == {"orchestrator", "left_out"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        binding("durableClient", connectionName="AccountName=shop;AccountKey=SECRET"),
+        binding("orchestrationClient", connectionName="AccountName=shop;AccountKey=SECRET"),
+        binding("queue", direction="out", queueName="q", connection="AccountName=shop;AccountKey=SECRET"),
+        binding("blob", path="c/b", connection="https://shop.blob.core.windows.net/c?sv=2024&sig=SECRET%3D"),
+    ],
+)
+def test_a_connection_string_in_place_of_the_name_of_a_setting_is_refused(tmp_path: Path, wrong: Binding) -> None:
+    [error] = seen(tmp_path, [function("f", binding("httpTrigger", "req"), wrong)]).errors
+    assert "has to be the name of an app setting" in error.message
+    assert "SECRET" not in error.message

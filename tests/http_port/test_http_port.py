@@ -6,13 +6,14 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from durable_host.http_port import ConnectionTimes, HttpPort, guarded
 
 LIMIT = 1000
 SHORT = 0.05
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
@@ -23,11 +24,9 @@ async def echo(request: web.Request) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def serving(**times: float) -> AsyncIterator[Open]:
+async def serving(handler: Handler = guarded(echo, LIMIT), **times: float) -> AsyncIterator[Open]:
     """A port with the given times, and what opens a connection to it."""
-    port = HttpPort(
-        guarded(echo, LIMIT), body_limit=LIMIT, close_within=0.1, times=ConnectionTimes(**{"headers": 60.0, **times})
-    )
+    port = HttpPort(handler, body_limit=LIMIT, close_within=0.1, times=ConnectionTimes(**{"headers": 60.0, **times}))
     await port.listen("127.0.0.1", 0)
     listener = port._listener
     assert listener is not None
@@ -187,4 +186,13 @@ async def test_a_client_that_goes_away_is_not_an_error(half: bytes, caplog: pyte
         await writer.drain()
         writer.transport.abort()
         assert b"GET 0" in await answer_of(connect, REQUEST)
+    assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []
+
+
+async def test_an_answer_that_its_client_does_not_wait_for_is_not_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    async def lost(request: web.Request) -> web.Response:
+        raise ClientConnectionResetError("Cannot write to closing transport")
+
+    async with serving(lost) as connect:
+        await answer_of(connect, REQUEST)
     assert [record for record in caplog.records if record.levelno > logging.DEBUG] == []

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import web
 
 from durable_host.http_port import read_body
+from durable_host.redaction import redacted
 from durable_host.storage.errors import StorageError
 from durable_host.triggers.blob.message import BlobTriggerMessage
 from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget
@@ -46,7 +47,7 @@ class BlobWebhook:
         try:
             events = events_of(await read_body(request))
         except ValueError as error:
-            return _refused(400, f"The body holds no events: {error}.")
+            return _refused(400, f"The events of the body cannot be taken: {error}.")
         if (code := validation_code(events)) is not None:
             return web.json_response({"validationResponse": code})
         try:
@@ -65,7 +66,10 @@ def message_of(event: Mapping[str, Any], target: BlobTarget) -> BlobTriggerMessa
     url = data.get("url")
     if kind_of(event) != _CREATED or not isinstance(url, str):
         return None
-    path = unquote(urlsplit(url).path).lstrip("/")
+    try:
+        path = unquote(urlsplit(url).path).lstrip("/")
+    except ValueError:  # It is not a URL.
+        return None
     if target.account.connection.is_development:
         path = path.removeprefix(f"{target.account.connection.account_name}/")
     container, _, name = path.partition("/")
@@ -77,4 +81,4 @@ def message_of(event: Mapping[str, Any], target: BlobTarget) -> BlobTriggerMessa
 
 
 def _refused(status: int, text: str) -> web.Response:
-    return web.json_response({"Message": text}, status=status)
+    return web.json_response({"Message": redacted(text)}, status=status)

@@ -6,11 +6,14 @@ from typing import Any, Final, cast
 
 _VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
+_MOST: Final = 5_000
+"""Events in one request: as many as Event Grid puts into a batch."""
+
 Event = Mapping[str, Any]
 
 
 def events_of(body: bytes) -> list[Event]:
-    """The events of a request. Raises ValueError for a body that holds none."""
+    """The events of a request. Raises ValueError for a body that holds none, or too many."""
     try:
         content: Any = json.loads(body)
     except RecursionError:
@@ -18,6 +21,8 @@ def events_of(body: bytes) -> list[Event]:
     events = cast("list[Any]", content) if isinstance(content, list) else [content]
     if not events or not all(isinstance(event, dict) for event in events):
         raise ValueError("an event is a JSON object")
+    if len(events) > _MOST:
+        raise ValueError(f"they are {len(events):,}, and a batch has at most {_MOST:,}")
     return cast("list[Event]", events)
 
 

@@ -51,7 +51,7 @@ class EventGridWebhook:
         try:
             events = events_of(await read_body(request))
         except ValueError as error:
-            return _refused(400, f"The body holds no events: {error}.")
+            return _refused(400, f"The events of the body cannot be taken: {error}.")
         code = validation_code(events)
         if kind == "subscriptionvalidation" or code is not None:
             if code is None:
@@ -61,7 +61,7 @@ class EventGridWebhook:
         if kind != "notification":
             return _refused(400, "The header 'aeg-event-type' is not Notification or SubscriptionValidation.")
         failure = await self._run(function, events)
-        return web.Response(status=202) if failure is None else _refused(500, redacted(failure))
+        return web.Response(status=202) if failure is None else _refused(500, failure)
 
     async def _run(self, function: FunctionMetadata, events: Sequence[Event]) -> str | None:
         """Run all, and tell the first failure. The invoker has logged each."""
@@ -83,4 +83,4 @@ class EventGridWebhook:
 
 
 def _refused(status: int, text: str) -> web.Response:
-    return web.json_response({"Message": text}, status=status)
+    return web.json_response({"Message": redacted(text)}, status=status)

@@ -9,6 +9,8 @@ from typing import Any, NoReturn, cast
 
 import msgspec
 
+from durable_host.redaction import redacted, redacted_json
+
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
@@ -100,9 +102,9 @@ def result(id: str | int, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def failure(error: RpcError, id: str | int | None = None) -> dict[str, Any]:
-    told: dict[str, Any] = {"code": error.code, "message": error.message}
+    told: dict[str, Any] = {"code": error.code, "message": redacted(error.message)}
     if error.data is not None:
-        told["data"] = error.data
+        told["data"] = redacted_json(error.data)
     return {"jsonrpc": "2.0", "id": error.id if id is None else id, "error": told}
 
 
