@@ -11,6 +11,8 @@ APP_FOLDER = ".durable-host"
 """Folder below an app's for what this tool keeps for it."""
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+"""Opening a pipe that nobody writes to would wait forever."""
 _IS_POSIX = hasattr(os, "getuid")
 
 
@@ -61,7 +63,7 @@ def open_private(path: Path, flags: int) -> int:
     """Open a file as `os.open`, made with mode 600; links are not followed. Raises `NotPrivate` when it belongs to
     another user, or others can write to it, and OSError.
     """
-    descriptor = os.open(path, flags | _NOFOLLOW, 0o600)
+    descriptor = os.open(path, flags | _NOFOLLOW | _NONBLOCK, 0o600)
     try:
         if _IS_POSIX:
             found = os.fstat(descriptor)

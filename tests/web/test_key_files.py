@@ -84,7 +84,12 @@ def _writable_by_others(folder: Path) -> None:
     (folder / "host.json").chmod(0o666)
 
 
-@pytest.mark.parametrize("plant", [_link, _link_of_folder, _writable_by_others])
+def _pipe(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    os.mkfifo(folder / "host.json")
+
+
+@pytest.mark.parametrize("plant", [_link, _link_of_folder, _writable_by_others, _pipe])
 async def test_planted_keys_are_refused(tmp_path: Path, plant: Callable[[Path], None]) -> None:
     folder = tmp_path / "secrets"
     plant(folder)

@@ -120,7 +120,7 @@ def folder_of_keys(host_id: str) -> Path:
         return make_private_folder(make_private_folder(temporary_folder() / "secrets") / host_id)
     except NotPrivate as error:
         place = make_private_folder(state_folder() / "secrets") / host_id
-        _log.warning("Keys are kept in '%s', because %s and is not trusted.", place, error)
+        _log.warning("Keys are kept in '%s'; their usual folder is not trusted: %s.", place, error)
         return place
 
 
