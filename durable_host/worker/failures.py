@@ -46,6 +46,12 @@ def place_of(error: BaseException) -> tuple[str, int] | None:
     return (frames[-1].filename, frames[-1].lineno or 1) if frames else None
 
 
+def is_raised_in_users_code(error: BaseException) -> bool:
+    """Whether no library was at work when it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and is_users(frames[-1].filename)
+
+
 def sdk_calls(error: BaseException) -> set[str]:
     """Names of the SDK's functions in the traceback."""
     frames = traceback.extract_tb(error.__traceback__)

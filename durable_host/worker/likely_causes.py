@@ -54,8 +54,13 @@ def likely_cause(
 
 
 def _is_failed_call(error: BaseException) -> bool:
-    """Whether it is what the SDK raises at a `yield` for a failed activity or child: `Reason \\n Details`."""
-    return type(error) is Exception and " \n " in failures.text_of(error)
+    """Whether it is what the SDK raises at a `yield` for a failed call, whose text tells of other code than this.
+
+    That of an activity or a child is `Reason`, ` \\n ` and details; that of an entity has the text alone.
+    """
+    if type(error) is not Exception:
+        return False
+    return " \n " in failures.text_of(error) or failures.is_raised_in_users_code(error)
 
 
 def never_resumes(context: Any, task: Any) -> str | None:

@@ -240,8 +240,12 @@ def names_a_task(context):
     raise Exception("Activity function 'A' failed: TypeError: Object of type set is not JSON serializable \n details")
 
 
+def names_an_entity(context):
+    raise Exception("Entity function 'e' failed: TypeError: class <class 'set'> does not expose a `to_json` function")
+
+
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("orchestrator", [speaks_for_itself, names_a_task])
+@pytest.mark.parametrize("orchestrator", [speaks_for_itself, names_a_task, names_an_entity])
 def test_other_errors_get_no_sentence(mode: str, orchestrator: Any) -> None:
     assert told(orchestrator, mode)["hint"] is None
 
