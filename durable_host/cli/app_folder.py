@@ -13,7 +13,7 @@ def working_folder(ctx: click.Context) -> Path:
     given = cast("dict[str, Any]", ctx.find_root().obj or {}).get("script_root")
     folder = Path(given) if given else Path.cwd()
     if not folder.is_dir():
-        raise click.UsageError(f"--script-root '{folder}' is no folder.")
+        raise click.UsageError(f"--script-root '{folder}' is not a folder.")
     return folder.resolve()
 
 

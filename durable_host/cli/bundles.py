@@ -5,10 +5,10 @@ from typing import Final
 import click
 
 _BUNDLE: Final = (
-    "This host serves triggers and bindings by itself: there is no extension bundle to {what}, and nothing was "
+    "This host has built-in triggers and bindings: there is no extension bundle to {what}, and nothing was "
     "downloaded. The extensionBundle section of host.json is kept for Azure."
 )
-_EXTENSION: Final = "This host serves triggers and bindings by itself: there are no extensions to {what}."
+_EXTENSION: Final = "This host has built-in triggers and bindings: there are no extensions to {what}."
 
 
 def _echo(name: str, text: str) -> click.Command:
@@ -20,7 +20,7 @@ def _echo(name: str, text: str) -> click.Command:
         callback=say,
         context_settings={"ignore_unknown_options": True},
         params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
-        help="Understood, and does nothing.",
+        help="Accepted, but does nothing.",
     )
 
 

@@ -16,7 +16,7 @@ _INSTALL = {
 @click.argument("shell", type=click.Choice(list(_INSTALL)))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that makes SHELL complete commands and options of func."""
+    """Print the script that completes commands and options of func in SHELL."""
     kind = get_completion_class(shell)
     if kind is None:
         raise UsageError(f"There is no completion for '{shell}'.")

@@ -50,7 +50,7 @@ class CommandMissing(UsageError):
 @click.option("-p", "--port", type=click.IntRange(0, 65535), default=0, help="Port of the host (default: a free one).")
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
-@click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub lives, whatever host.json says.")
+@click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub is stored; overrides host.json.")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
 @click.option("--keep-hub", is_flag=True, help="Do not delete the task hub afterwards.")
@@ -60,15 +60,15 @@ class CommandMissing(UsageError):
     default=60,
     show_default=True,
     metavar="SECONDS",
-    help="How long the host may take to be ready.",
+    help="How long to wait for the host to be ready.",
 )
 @click.option("--verbose", is_flag=True, help="Show the host's log too (on stderr).")
 @click.pass_context
 def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> int:
-    """Start the app on a free port with a fresh task hub, run COMMAND, stop the host, and end with COMMAND's exit code.
+    """Start the app on a free port with a fresh task hub, run COMMAND, stop the host, and exit with COMMAND's code.
 
     \b
-    COMMAND finds in its environment:
+    The environment of COMMAND contains:
       FUNC_BASE_URL   address of the host, such as http://localhost:51234
       FUNC_TASK_HUB   name of the task hub; 'func durable' in COMMAND uses it too
       the app settings of local.settings.json, AzureWebJobsStorage among them
@@ -83,7 +83,7 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
     if program is None:
         raise CommandMissing(
             f"There is no command '{command[0]}'.",
-            cause="It is no program on PATH and no executable file.",
+            cause="It is neither a program on PATH nor an executable file.",
             remedy="func exec -- COMMAND ARGUMENTS",
         )
     if given["script_root"]:
@@ -118,7 +118,7 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
                 [program, *command[1:]], {**environ, **local, "FUNC_BASE_URL": base_url, "FUNC_TASK_HUB": hub}, signals
             )
             if not host.is_running:
-                _say("The host ended before the command did.", YELLOW)
+                _say("The host stopped before the command finished.", YELLOW)
         except HostNotReady as error:
             failure.report(error)
             code = error.host_code

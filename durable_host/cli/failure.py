@@ -27,7 +27,7 @@ def report_usage(error: click.ClickException) -> int:
     text = painted(f"Error: {_shown(error.format_message())}", RED, coloured)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
-        hint = f"'{context.command_path} --help' shows what is understood."
+        hint = f"'{context.command_path} --help' shows the usage."
         text += f"\n{painted(hint, DIM, coloured)}"
     _write(sys.stderr, f"{text}\n")
     return EXIT_USAGE
@@ -36,7 +36,7 @@ def report_usage(error: click.ClickException) -> int:
 def report_unexpected(error: Exception, *, debug: bool) -> int:
     """Show a failure of the program itself."""
     wrapped = HostError(
-        "durable-host failed in a way it does not know.",
+        "durable-host failed with an unexpected error.",
         cause=f"{type(error).__name__}: {error}",
         remedy="Run the command again with CLI_DEBUG=1 for the traceback.",
     )

@@ -80,14 +80,14 @@ class HostProcess:
                 raise HostNotReady(
                     f"The host was not ready within {timeout:g} seconds.",
                     cause="\n".join(self._last) or None,
-                    remedy="Give it more time with --timeout, or look at what 'func start' says.",
+                    remedy="Give it more time with --timeout, or check the output of 'func start'.",
                 ) from None
             if event is None:
                 code = self._process.wait()
                 raise HostNotReady(
                     "The host did not start.",
                     cause="\n".join(self._last) or None,
-                    remedy="'func start' and 'func doctor' tell more.",
+                    remedy="'func start' and 'func doctor' show more.",
                     host_code=code if code > 0 else EXIT_FAILURE,
                 )
             if event.get("event") == "started":

@@ -33,14 +33,14 @@ _OLDEST, _NEWEST = (3, 10), (3, 14)
 
 @click.command()
 @click.argument("folder", required=False)
-@click.option("--worker-runtime", metavar="NAME", help="Language of the app; python is the one served here.")
+@click.option("--worker-runtime", metavar="NAME", help="Language of the app; only python is supported.")
 @click.option("--python", "is_python", is_flag=True, help="Same as --worker-runtime python.")
 @click.option("-m", "--model", metavar="V1|V2", help="Programming model: decorators (V2) or function.json (V1).")
 @click.option("--docker", is_flag=True, help="Write a Dockerfile too.")
-@click.option("--docker-only", is_flag=True, help="Write nothing but a Dockerfile, into an existing app.")
-@click.option("--source-control", is_flag=True, help="Make the folder a git repository.")
-@click.option("--no-docs", is_flag=True, help="Leave getting_started.md out (V1).")
-@click.option("--no-bundle", is_flag=True, help="Leave the extension bundle out of host.json.")
+@click.option("--docker-only", is_flag=True, help="Write only a Dockerfile, into an existing app.")
+@click.option("--source-control", is_flag=True, help="Initialize a git repository in the folder.")
+@click.option("--no-docs", is_flag=True, help="Do not write getting_started.md (V1).")
+@click.option("--no-bundle", is_flag=True, help="Do not add the extension bundle to host.json.")
 @click.option(
     "-c",
     "--bundles-channel",
@@ -48,11 +48,11 @@ _OLDEST, _NEWEST = (3, 10), (3, 14)
     default="GA",
     help="Channel of the extension bundle that Azure uses.",
 )
-@click.option("--force", is_flag=True, help="Understood, and not needed: existing files are always kept.")
-@click.option("--configuration-profile", metavar="NAME", help="Not served here: for custom handlers.")
+@click.option("--force", is_flag=True, help="Accepted, but has no effect: existing files are always kept.")
+@click.option("--configuration-profile", metavar="NAME", help="Not supported: it is for custom handlers.")
 @click.pass_context
 def init(ctx: click.Context, folder: str | None, **given: Any) -> None:
-    """Make a new function app in FOLDER (here when none is given). Existing files are kept.
+    """Create a new function app in FOLDER (here when none is given). Existing files are kept.
 
     \b
     Examples:
@@ -88,7 +88,7 @@ def _check(given: Mapping[str, Any]) -> None:
     runtime: str = given["worker_runtime"] or "python"
     if runtime.lower() != "python":
         raise UsageError(
-            f"Worker runtime '{runtime}' is not served here: this program runs apps written in Python.",
+            f"Worker runtime '{runtime}' is not supported: this program runs apps written in Python.",
             remedy="func init --worker-runtime python",
         )
     model: str = given["model"] or "V2"
@@ -101,7 +101,7 @@ def _check(given: Mapping[str, Any]) -> None:
     if given["configuration_profile"]:
         raise UsageError(
             f"The configuration profile '{given['configuration_profile']}' is for custom handlers, which are not "
-            "served here."
+            "supported."
         )
 
 
@@ -113,12 +113,12 @@ def _wizard(given: Mapping[str, Any]) -> dict[str, Any]:
         )
     answers: dict[str, Any] = {"worker_runtime": "python"}
     if given["model"] is None:
-        models = ["V2: decorators in function_app.py (recommended)", "V1: a folder with a function.json a function"]
+        models = ["V2: decorators in function_app.py (recommended)", "V1: a folder with a function.json per function"]
         answers["model"] = ("V2", "V1")[prompts.choose("Programming model", models)]
     if not given["docker"]:
         answers["docker"] = click.confirm("Write a Dockerfile?", default=False)
     if not given["source_control"]:
-        answers["source_control"] = click.confirm("Make it a git repository?", default=False)
+        answers["source_control"] = click.confirm("Initialize a git repository?", default=False)
     return answers
 
 
@@ -138,7 +138,7 @@ def _write(root: Path, files: Mapping[str, str]) -> None:
 def _make_repository(root: Path) -> None:
     git = shutil.which("git")
     if git is None:
-        _warn("git is not installed, so the folder was not made a repository.")
+        _warn("git is not installed, so no repository was initialized.")
         return
     inside = subprocess.run([git, "rev-parse", "--git-dir"], cwd=root, capture_output=True, check=False)
     if inside.returncode == 0:

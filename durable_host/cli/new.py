@@ -36,14 +36,14 @@ _HELP: Final = {
     "auth_level": "Who may call an HTTP trigger: function, anonymous or admin.",
     "route": "Route of an HTTP trigger.",
     "schedule": "When a timer fires, such as '0 */5 * * * *'.",
-    "path": "Which blobs trigger, such as 'container/{name}'.",
-    "queue_name": "Queue that triggers.",
+    "path": "Blobs that trigger the function, such as 'container/{name}'.",
+    "queue_name": "Queue that triggers the function.",
     "connection": "App setting with the connection.",
 }
 HELP: Final = """Add a function to the app, from a template.
 
-It goes to the end of function_app.py, into a blueprint with --file, or, in an app of the V1 model, into a folder of
-its own. What is not given is asked for, or gets its default when nobody can be asked.
+It is added to the end of function_app.py, to a blueprint with --file, or, in an app of the V1 model, to a folder of
+its own. The command prompts for missing options, or uses their defaults when there is no terminal.
 
 \b
 Examples:
@@ -86,7 +86,7 @@ def _new(ctx: click.Context, **given: Any) -> None:
 def _check(given: dict[str, Any]) -> None:
     language: str = given["language"] or "python"
     if language.lower() != "python":
-        raise UsageError(f"Language '{language}' is not served here: this program runs apps written in Python.")
+        raise UsageError(f"Language '{language}' is not supported: this program runs apps written in Python.")
     if given["csx"]:
         raise UsageError("--csx is for C# scripts; this program runs apps written in Python.")
     level: str | None = given["auth_level"]
@@ -152,7 +152,7 @@ def _checked_name(name: str) -> str:
         raise UsageError(
             f'"{name}" is not a valid function name.',
             cause="A name begins with a letter, ends with a letter or digit, has letters, digits and underscores "
-            "between, 2 to 128 characters in all, and is no keyword of Python.",
+            "between, 2 to 128 characters in all, and is not a keyword of Python.",
         )
     return name
 

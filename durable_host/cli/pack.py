@@ -29,18 +29,18 @@ _MARK_OF_AN_ENVIRONMENT: Final = "pyvenv.cfg"
 @click.command()
 @click.argument("folder", required=False)
 @click.option("-o", "--output", metavar="PATH", help="Zip file to write, or the folder to put it into.")
-@click.option("--no-build", is_flag=True, help="Understood; nothing is built here anyway.")
-@click.option("--build-native-deps", is_flag=True, help="Not done here: needs the image of Azure.")
+@click.option("--no-build", is_flag=True, help="Accepted, but has no effect: nothing is built.")
+@click.option("--build-native-deps", is_flag=True, help="Not supported: it needs an image of Azure.")
 @click.pass_context
 def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: bool, build_native_deps: bool) -> None:
-    """Make the zip file of the app in FOLDER (here when none is given), as it is deployed to Azure.
+    """Create the zip file of the app in FOLDER (here when none is given), as it is deployed to Azure.
 
-    What .funcignore lists is left out; virtual environments, caches, local.settings.json and .env always are. Packages
-    are not put in: Azure installs requirements.txt when it is deployed with a remote build.
+    Leaves out what .funcignore lists, and always virtual environments, caches, local.settings.json and .env. Packages
+    are not included: Azure installs requirements.txt if you deploy with a remote build.
     """
     if build_native_deps:
         raise UsageError(
-            "--build-native-deps is not served here.",
+            "--build-native-deps is not supported.",
             cause="It builds packages inside an image of Azure Functions.",
             remedy="Deploy with a remote build: Azure installs requirements.txt itself.",
         )

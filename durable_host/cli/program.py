@@ -17,16 +17,16 @@ from durable_host.cli.lazy_group import Commands, LazyGroup
 from durable_host.errors import EXIT_INTERRUPTED, EXIT_STOPPED, HostError
 
 COMMANDS: Final[Commands] = {
-    "init": ("durable_host.cli.init:init", "Make a new function app."),
+    "init": ("durable_host.cli.init:init", "Create a new function app."),
     "new": ("durable_host.cli.new:new", "Add a function to the app, from a template."),
     "start": ("durable_host.cli.start:start", "Run the function app of this folder."),
     "run": ("durable_host.cli.run:run", "Run a function of the running host now."),
-    "exec": ("durable_host.cli.exec_command:exec_command", "Run a command (tests, say) against a host of its own."),
-    "doctor": ("durable_host.cli.doctor:doctor", "Find out what is wrong, and how to mend it."),
-    "durable": ("durable_host.cli.durable:durable", "Start, look at and control durable instances; no host needed."),
+    "exec": ("durable_host.cli.exec_command:exec_command", "Run a command, such as your tests, against its own host."),
+    "doctor": ("durable_host.cli.doctor:doctor", "Find problems and how to fix them."),
+    "durable": ("durable_host.cli.durable:durable", "Start, inspect and control durable instances; no host needed."),
     "settings": ("durable_host.cli.settings:settings", "List, add and delete app settings in local.settings.json."),
     "templates": ("durable_host.cli.template_list:templates", "List the templates of 'func new'."),
-    "pack": ("durable_host.cli.pack:pack", "Make the zip file that is deployed to Azure."),
+    "pack": ("durable_host.cli.pack:pack", "Create the zip file that is deployed to Azure."),
     "completion": ("durable_host.cli.completion:completion", "Completion of commands and options for your shell."),
     "bundles": ("durable_host.cli.bundles:bundles", "Extension bundles: this host needs none."),
     "extensions": ("durable_host.cli.bundles:extensions", "Extensions: this host needs none."),
@@ -88,7 +88,7 @@ class Program(LazyGroup):
     epilog=EXAMPLES,
 )
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
-@click.option("--env-file", metavar="PATH", help="Take settings from this file too; the environment comes first.")
+@click.option("--env-file", metavar="PATH", help="Also read settings from this file; the environment takes precedence.")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
 @click.version_option(durable_host.__version__, "-v", "--version", message="%(version)s")

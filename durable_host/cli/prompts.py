@@ -31,7 +31,7 @@ def choose(question: str, options: Sequence[str], default: int = 1) -> int:
                 return index
         meant = suggestion.closest(text, options)
         raise click.BadParameter(
-            f"'{text}' is none of them" + (f"; did you mean '{meant}'?" if meant else f" (1 to {len(options)}).")
+            f"'{text}' is not one of them" + (f"; did you mean '{meant}'?" if meant else f" (1 to {len(options)}).")
         )
 
     return click.prompt("Choose option", default=str(default), value_proc=read)

@@ -47,11 +47,11 @@ class Address(NamedTuple):
 
 @click.command("run")
 @click.argument("name")
-@click.option("-c", "--content", metavar="TEXT", help="What the function gets: a body, a message, the name of a blob.")
-@click.option("-f", "--file", "path", metavar="PATH", help="Take what the function gets from a file; - is stdin.")
+@click.option("-c", "--content", metavar="TEXT", help="Input of the function: a body, a message, the name of a blob.")
+@click.option("-f", "--file", "path", metavar="PATH", help="Read the input from a file; - is stdin.")
 @click.option("-p", "--port", type=click.IntRange(1, 65535), help="Port of the host (default: that of the app).")
 @click.option("--key", metavar="KEY", help="The master key, for a host with --enable-auth.")
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the outcome.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 @click.pass_context
 def run(
     ctx: click.Context, name: str, content: str | None, path: str | None, port: int | None, key: str | None, output: str
@@ -85,7 +85,7 @@ def _text(content: str | None, path: str | None) -> str:
     if path is None:
         return content or ""
     if content is not None:
-        raise UsageError("--content and --file exclude each other.", remedy="Give one of them.")
+        raise UsageError("--content and --file cannot be combined.", remedy="Use one of them.")
     if path == "-":
         return sys.stdin.read()
     try:
@@ -113,9 +113,11 @@ def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str
 def _names(address: Address, key: str | None) -> str:
     status, answer = _request(address, "GET", "/admin/functions", key)
     if status != 200 or not isinstance(answer, list):
-        raise HostNotRunning(f"What listens at {address} is no functions host.", remedy="Start one with 'func start'.")
+        raise HostNotRunning(
+            f"What listens at {address} is not a Functions host.", remedy="Start one with 'func start'."
+        )
     names = [str(function["name"]) for function in cast("list[dict[str, Any]]", answer)]
-    return f"It has: {', '.join(names)}" if names else "It has no functions at all."
+    return f"It has: {', '.join(names)}" if names else "It has no functions."
 
 
 def _request(address: Address, method: str, path: str, key: str | None, text: str | None = None) -> tuple[int, Any]:

@@ -19,7 +19,7 @@ _CONNECTION_STRING = click.option(
 
 @click.group()
 def settings() -> None:
-    """App settings in local.settings.json. Those of the environment win over them."""
+    """App settings in local.settings.json. Environment variables take precedence."""
 
 
 @settings.command("list")
@@ -77,7 +77,7 @@ settings.add_command(delete, "remove")
 
 @settings.command()
 def encrypt() -> None:
-    """Not done here: the encryption of Core Tools is bound to .NET and to one machine."""
+    """Not supported: the encryption of Core Tools is bound to .NET and to one machine."""
     raise ConfigurationError(
         f"{FILE_NAME} is not encrypted by this program.",
         cause="Core Tools encrypt it with a key that only .NET on the same machine can use; no Python host could read "
@@ -91,7 +91,7 @@ def encrypt() -> None:
 @settings.command()
 @click.pass_context
 def decrypt(ctx: click.Context) -> None:
-    """Tell whether the file is encrypted, and what to do about it."""
+    """Show whether the file is encrypted, and what to do about it."""
     _plain_file(ctx)
     click.echo(f"{FILE_NAME} is not encrypted; nothing to do.")
 

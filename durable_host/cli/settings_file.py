@@ -73,7 +73,7 @@ class SettingsFile:
             kind = "connection string" if connection_string else "setting"
             meant = suggestion.closest(name, section)
             other = self._section("Values" if connection_string else "ConnectionStrings", create=False)
-            remedy = f"Did you mean '{meant}'?" if meant else "'func settings list' shows what there is."
+            remedy = f"Did you mean '{meant}'?" if meant else "'func settings list' lists the settings."
             if _existing(other, name):
                 flag = "without" if connection_string else "with"
                 remedy = f"There is one among the other kind: try {flag} --connectionString."
@@ -86,7 +86,7 @@ class SettingsFile:
         if json_text.without_comments(self._text) != self._text and _has_comment(self._text):
             raise ConfigurationError(
                 f"{FILE_NAME} has comments, which this command would lose.",
-                remedy="Edit the file by hand, or take the comments out.",
+                remedy="Edit the file by hand, or remove the comments.",
                 code="DH1022",
             )
         match = _INDENT.search(self._text)
@@ -113,7 +113,7 @@ class SettingsFile:
             names = [name for name, _ in members]
             for name in names:
                 if names.count(name) > 1:
-                    raise self._unusable(f"'{name}' is there twice.")
+                    raise self._unusable(f"'{name}' occurs twice.")
             return dict(members)
 
         try:
@@ -122,7 +122,7 @@ class SettingsFile:
         except ValueError as error:
             raise self._unusable(str(error)) from error
         if not isinstance(content, dict):
-            raise self._unusable("It is no object { … }.")
+            raise self._unusable("It is not an object { … }.")
         return cast("dict[str, Any]", content)
 
     def _unusable(self, problem: str) -> ConfigurationError:
@@ -142,7 +142,7 @@ class SettingsFile:
             if create:
                 self._document[written] = value
         if not isinstance(value, dict):
-            raise self._unusable(f"'{written}' is no object {{ … }}.")
+            raise self._unusable(f"'{written}' is not an object {{ … }}.")
         return cast("dict[str, Any]", value)
 
 

@@ -27,12 +27,12 @@ _IGNORED_FLAGS: Final = {
     "--dotnet-isolated-debug": "it is for .NET apps",
     "--enable-json-output": "use --output json",
     "--usehttps": "the host serves plain http",
-    "--offline": "the host downloads nothing but Azurite, when there is none",
+    "--offline": "the host downloads only Azurite, when there is none",
     "--pause-on-error": "it is for Visual Studio",
 }
 _IGNORED_VALUES: Final = {
-    "--timeout": "the host has no time-out of its start",
-    "-t": "the host has no time-out of its start",
+    "--timeout": "the host has no startup time-out",
+    "-t": "the host has no startup time-out",
     "--json-output-file": "use --output json",
     "--cert": "the host serves plain http",
     "--password": "the host serves plain http",
@@ -76,14 +76,14 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 )
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
-@click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub lives, whatever host.json says.")
+@click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub is stored; overrides host.json.")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
 @click.option("--cors", metavar="ORIGINS", help="Origins that browsers may call from, separated by commas.")
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let browsers send credentials.")
 @click.option("--user-log-level", metavar="LEVEL", help=f"Level of the app's logs: {', '.join(log_levels.NAMES)}.")
-@click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Form of the output.")
-@click.option("--no-reload", is_flag=True, help="Do not take over changes of the app's files while the host runs.")
+@click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Output format.")
+@click.option("--no-reload", is_flag=True, help="Do not apply changes of the app's files while the host runs.")
 @click.option(
     "--debug",
     "debug_port",
@@ -99,22 +99,22 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
     metavar="ARGUMENTS",
     help='Arguments of the app\'s interpreter, such as "-m debugpy --listen 127.0.0.1:5678".',
 )
-@click.option("--enable-auth", "--enableauth", is_flag=True, help="Ask callers for keys, as Azure does.")
-@click.option("--env-file", metavar="PATH", help="Take settings from this file too; the environment comes first.")
-@click.option("-q", "--quiet", is_flag=True, help="Show what the app logs, warnings and errors, and nothing else.")
+@click.option("--enable-auth", "--enableauth", is_flag=True, help="Require keys, as Azure does.")
+@click.option("--env-file", metavar="PATH", help="Also read settings from this file; the environment takes precedence.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only the app's logs, warnings and errors.")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
 @click.pass_context
 def start(ctx: click.Context, **options: Any) -> int:
     """Run the function app of this folder until Ctrl+C.
 
-    Azurite is started when the app uses the development account and none is listening.
+    Starts Azurite when the app uses the development account and none is listening.
     """
     given = cast("dict[str, Any]", ctx.find_root().obj or {})
     script_root: str | None = options["script_root"] or given.get("script_root")
     verbose = bool(options["verbose"] or given.get("verbose"))
     if verbose and options["quiet"]:
-        raise click.UsageError("--quiet and --verbose exclude each other.")
+        raise click.UsageError("--quiet and --verbose cannot be combined.")
     if options["env_file"] is not None:
         load_env_file(options["env_file"])
     debug = bool(options["debug_traceback"] or given.get("debug_traceback") or os.environ.get("CLI_DEBUG"))
@@ -178,7 +178,7 @@ def _run(
     from durable_host.config.exposure import exposure_warning
 
     if not folder.is_dir():
-        raise click.UsageError(f"--script-root '{folder}' is no folder.")
+        raise click.UsageError(f"--script-root '{folder}' is not a folder.")
     config = load(project.find_root(folder), environ=os.environ, overrides=overrides)
     ports.check(config.address, config.port)
     coloured = is_coloured(sys.stdout)

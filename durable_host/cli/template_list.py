@@ -16,7 +16,7 @@ def templates() -> None:
 def list_templates(language: str) -> None:
     """List the templates, with their names in either programming model."""
     if language.lower() != "python":
-        raise UsageError(f"Language '{language}' is not served here: there are templates for Python only.")
+        raise UsageError(f"Language '{language}' is not supported: there are templates for Python only.")
     click.echo("Python Templates:")
     for template in TEMPLATES:
         notes: list[str] = []

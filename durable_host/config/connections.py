@@ -100,7 +100,7 @@ def parse_connection_string(text: str, setting: str = "AzureWebJobsStorage") -> 
 
     def invalid(problem: str) -> ConnectionInvalid:
         return ConnectionInvalid(
-            f"The app setting '{setting}' is no storage connection string: {problem}.",
+            f"The app setting '{setting}' is not a storage connection string: {problem}.",
             remedy='Write "UseDevelopmentStorage=true" for Azurite, or the connection string from the access keys of '
             "the account in the Azure portal.",
         )
@@ -157,7 +157,7 @@ def _development(proxy: str | None, setting: str, invalid: Callable[[str], Conne
         return development(setting)
     parts = urlsplit(proxy)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise invalid("DevelopmentStorageProxyUri is no http address")
+        raise invalid("DevelopmentStorageProxyUri is not an http address")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return development(setting, f"{parts.scheme}://{host}")
 
@@ -179,7 +179,7 @@ def _explicit(endpoint: str | None, invalid: Callable[[str], ConnectionInvalid])
         return None
     parts = urlsplit(endpoint)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise invalid("one of its endpoints is no http address")
+        raise invalid("one of its endpoints is not an http address")
     return endpoint.rstrip("/")
 
 
@@ -210,7 +210,7 @@ def _from_identity(children: Mapping[str, str], setting: str) -> Connection:
     known = [endpoint for endpoint in endpoints.values() if endpoint]
     if not known:
         raise ConnectionInvalid(
-            f"The app settings '{setting}__…' name no storage account.",
+            f"The app settings '{setting}__…' do not name a storage account.",
             remedy=f"Set '{setting}__accountName', or '{setting}__blobServiceUri', '{setting}__queueServiceUri' and "
             f"'{setting}__tableServiceUri'.",
         )

@@ -60,7 +60,7 @@ def format_datetime(value: datetime, pattern: str) -> str:
     """
     if len(pattern) == 1:
         if pattern not in _STANDARD:
-            raise ValueError(f"'{pattern}' is no date format")
+            raise ValueError(f"'{pattern}' is not a date format")
         if pattern in "uUrR":
             value = value.astimezone(UTC) if value.tzinfo else value
         pattern = _STANDARD[pattern]
@@ -72,7 +72,7 @@ def format_datetime(value: datetime, pattern: str) -> str:
             output += match["escaped"]
         elif match["literal"] is not None:
             if match["literal"] in "\"'\\":
-                raise ValueError(f"'{pattern}' is no date format: a quotation is not closed")
+                raise ValueError(f"'{pattern}' is not a date format: a quotation is not closed")
             output += match["literal"]
         elif (letter := match["letter"]) is not None:
             text = _part(value, letter, len(match["run"]))
@@ -158,4 +158,4 @@ def format_guid(value: UUID, pattern: str | None) -> str:
     if kind == "X":
         tail = ",".join(f"0x{byte:02x}" for byte in value.bytes[8:])
         return f"{{0x{value.time_low:08x},0x{value.time_mid:04x},0x{value.time_hi_version:04x},{{{tail}}}}}"
-    raise ValueError(f"'{pattern}' is no GUID format: expected N, D, B, P or X")
+    raise ValueError(f"'{pattern}' is not a GUID format: expected N, D, B, P or X")

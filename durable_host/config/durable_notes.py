@@ -8,7 +8,7 @@ from durable_host.config.section import Section
 _NO_EFFECT = "has no effect here:"
 _NOTES: dict[str, dict[str, str]] = {
     "": {
-        "appLeaseOptions": "the app lease is renewed and taken over after the reference's default times.",
+        "appLeaseOptions": "the app lease is renewed and acquired after fixed times.",
         "extendedSessionIdleTimeoutInSeconds": "sessions of active instances stay in memory while there is room.",
         "grpcHttpClientTimeout": "apps of the 2.x SDK, which speaks gRPC, are not served.",
         "grpcListenerMode": "apps of the 2.x SDK, which speaks gRPC, are not served.",

@@ -143,7 +143,7 @@ def _settings(
     values.setdefault("PYTHON_ENABLE_DEBUG_LOGGING", "1")
     runtime = AppSettings(values).get(_RUNTIME) or _PYTHON
     if runtime.casefold() != _PYTHON:
-        warnings.append(f"{_RUNTIME} is '{runtime}'. This host serves apps in Python, and takes this one for such.")
+        warnings.append(f"{_RUNTIME} is '{runtime}'. This host runs Python apps, and treats this one as such.")
     vaulted = [name for name, value in local.values.items() if _KEY_VAULT.fullmatch(value) and name not in present]
     warnings.extend(
         f"Unable to resolve the Key Vault reference for setting: {name} (this host does not ask Key Vault; put the "
@@ -179,7 +179,7 @@ def read_document(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"Unable to parse host configuration file '{path}'.",
             cause=f"{path.name}, line {error.line}, column {error.column}: {error.problem}",
-            remedy="Mend the JSON at that place (comments and trailing commas are fine).",
+            remedy="Fix the JSON at that place (comments and trailing commas are allowed).",
             code="DH1002",
         ) from error
     except (OSError, ValueError) as error:
@@ -189,7 +189,7 @@ def read_document(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigurationError(
             f"Unable to parse host configuration file '{path}'.",
-            cause=f"{path.name} holds no object {{ … }} but something else.",
+            cause=f"{path.name} does not contain an object {{ … }}.",
             code="DH1002",
         )
     return cast("dict[str, Any]", content)

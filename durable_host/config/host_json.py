@@ -80,7 +80,7 @@ def read(
     notes.add(top, "")
     notes.add(sections, "extensions")
     if "durableTask" in top:
-        warnings.append(f"{file}: 'durableTask' belongs below 'extensions'; at the top level it is ignored.")
+        warnings.append(f"{file}: 'durableTask' belongs in 'extensions'; at the top level it is ignored.")
     for section in (top, sections):
         for key, _ in section.unknown():
             if suggestion.closest(key, section.known, suggestion.TYPO):

@@ -30,7 +30,7 @@ def level_of(name: str) -> int:
     """The stdlib level of a .NET level name (case does not count). Raises ValueError for anything else."""
     folded = name.strip().casefold()
     if folded not in _LEVELS:
-        raise ValueError(f"'{name}' is no log level")
+        raise ValueError(f"'{name}' is not a log level")
     return _LEVELS[folded]
 
 

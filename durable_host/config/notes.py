@@ -15,21 +15,21 @@ _NOTHING_TO_SET: Final = "there is nothing to set."
 NOTES: Final[Mapping[str, Mapping[str, str]]] = {
     "": {
         "aggregator": "there are no aggregated figures.",
-        "concurrency": "the numbers of invocations that run at a time are fixed.",
+        "concurrency": "the number of concurrent invocations is fixed.",
         "configurationProfile": "it is for custom handlers.",
-        "customHandler": "functions in Python run only.",
+        "customHandler": "only Python functions run here.",
         "healthMonitor": "there is no such monitor.",
         "managedDependency": "it is for PowerShell.",
         "metadataProviderTimeout": "an app may take 120 seconds to load.",
         "sendCanceledInvocationsToWorker": "an invocation is sent to a worker as soon as there is one.",
-        "singleton": "locks are renewed and waited for after fixed times.",
+        "singleton": "locks are renewed and retried after fixed times.",
         "telemetryMode": _TELEMETRY,
     },
     "logging": {
         "console": "the console shows what the levels let through.",
         "fileLogging": "there are no log files.",
         "fileLoggingMode": "there are no log files.",
-        "level": "levels stand below 'logging.logLevel'.",
+        "level": "levels belong in 'logging.logLevel'.",
         "openTelemetry": _TELEMETRY,
     },
     "extensions": {
@@ -53,7 +53,7 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
         "enableChunkedRequestBinding": "chunked bodies are always read.",
     },
     "extensions.mcp": {
-        "encryptClientState": "the IDs of sessions are random and tell nothing.",
+        "encryptClientState": "session IDs are random and contain no data.",
     },
     "extensions.http.hsts": {
         "excludedHosts": "the header goes to callers of all hosts.",

@@ -60,7 +60,7 @@ def port_error(address: str, port: int, problem: OSError) -> PortError:
     """The error for an address that cannot be listened on because of `problem`."""
     if isinstance(problem, socket.gaierror) or problem.errno in _NOT_OF_THIS_MACHINE:
         return PortError(
-            f"Cannot listen on {address}: it is no address of this machine.",
+            f"Cannot listen on {address}: it is not an address of this machine.",
             remedy="Use --address 127.0.0.1, or 0.0.0.0 for all addresses of this machine.",
             code="DH3002",
         )

@@ -30,7 +30,7 @@ def read(section: Section) -> RetryOptions:
     if not strategy:
         raise section.error("strategy", '"fixedDelay" or "exponentialBackoff"')
     if "maxRetryCount" not in section:
-        raise section.error("maxRetryCount", "a whole number (-1 for ever); it is mandatory")
+        raise section.error("maxRetryCount", "a whole number (-1 forever); it is mandatory")
     needed = ("delayInterval",) if strategy == "fixedDelay" else ("minimumInterval", "maximumInterval")
     for key in needed:
         if key not in section:

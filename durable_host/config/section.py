@@ -155,7 +155,7 @@ class Section:
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(item, str) for item in cast("list[Any]", value)):
-            raise self.error(key, 'an array of texts ["…", "…"]')
+            raise self.error(key, 'an array of strings ["…", "…"]')
         return tuple(cast("list[str]", value))
 
     def accept(self, *keys: str) -> None:
@@ -188,7 +188,7 @@ class Section:
     def warn_unknown(self, key: str) -> None:
         related = suggestion.closest(key, self._known)
         hint = f" Did you mean '{self.path(related)}'?" if related else ""
-        self.warnings.append(f"{self._file}: '{self.path(key)}' is not a setting known here; it is ignored.{hint}")
+        self.warnings.append(f"{self._file}: '{self.path(key)}' is not a known setting and is ignored.{hint}")
 
     def path(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key

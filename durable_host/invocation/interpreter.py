@@ -76,7 +76,7 @@ def _of_environment(folder: Path, source: str) -> Path:
             f"The virtual environment '{folder}' has no Python interpreter.",
             cause=f"{source} names it, but '{python}' does not exist"
             + (" (the Python that it was made from is gone)." if python.is_symlink() else "."),
-            remedy=f"Make it anew: python -m venv --clear {folder}",
+            remedy=f"Recreate it: python -m venv --clear {folder}",
         )
     return python
 

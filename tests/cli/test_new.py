@@ -149,11 +149,11 @@ def test_v1_app_gets_a_folder(func: Func, folder: Path, docs: tuple[str, ...]):
         (["-t", "HTTP trigger", "-n", "1st"], '"1st" is not a valid function name.'),
         (["-t", "HTTP trigger", "-n", "x"], '"x" is not a valid function name.'),
         (["-t", "HTTP trigger", "-n", "class"], '"class" is not a valid function name.'),
-        (["-t", "HTTP trigger", "-n", "app"], "function_app.py has a 'app' already."),
-        (["-t", "HTTP trigger", "-n", "logging"], "function_app.py has a 'logging' already."),
+        (["-t", "HTTP trigger", "-n", "app"], "function_app.py already has a 'app'."),
+        (["-t", "HTTP trigger", "-n", "logging"], "function_app.py already has a 'logging'."),
         (["-t", "HTTP trigger", "-n", "hello", "--file", "../out.py"], "is outside the app's folder"),
         (["-t", "HTTP trigger", "-n", "hello", "--file", "my-jobs.py"], "cannot be imported"),
-        (["-t", "HTTP trigger", "-n", "hello", "-l", "csharp"], "Language 'csharp' is not served here"),
+        (["-t", "HTTP trigger", "-n", "hello", "-l", "csharp"], "Language 'csharp' is not supported"),
         (["-t", "HTTP trigger", "-n", "hello", "--csx"], "--csx is for C# scripts"),
     ],
 )
@@ -168,12 +168,12 @@ def test_mistakes_end_with_code_2_and_change_nothing(func: Func, app: Path, argu
 @pytest.mark.parametrize(
     ("content", "arguments", "text"),
     [
-        ("def broken(:\n", [], "function_app.py is no valid Python"),
-        ("x = 1\n", [], "function_app.py makes no FunctionApp"),
+        ("def broken(:\n", [], "function_app.py is not valid Python"),
+        ("x = 1\n", [], "function_app.py does not define a FunctionApp"),
         (
             "import azure.functions as func\napp = func.AsgiFunctionApp(app=None)\n",
             ["-t", "activity"],
-            "AsgiFunctionApp takes no durable functions",
+            "AsgiFunctionApp does not support durable functions",
         ),
     ],
 )

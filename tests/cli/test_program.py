@@ -161,7 +161,7 @@ def test_folder_without_an_app_ends_with_code_3(
 
 def test_script_root_that_is_no_folder_ends_with_code_2(capsys: pytest.CaptureFixture[str]):
     assert main(["start", "--script-root", "/no/such/folder"]) == 2
-    assert "'/no/such/folder' is no folder" in capsys.readouterr().err
+    assert "'/no/such/folder' is not a folder" in capsys.readouterr().err
 
 
 def test_mistake_in_host_json_ends_with_code_3_and_no_traceback(

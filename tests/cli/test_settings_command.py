@@ -133,9 +133,9 @@ def test_line_ends_links_and_permissions_stay(func: Func, file: Path, folder: Pa
     ("content", "text"),
     [
         ("{", "Ensure it is a valid JSON file."),
-        ("[]", "It is no object { … }."),
-        ('{"Values": {"A": "1", "A": "2"}}', "'A' is there twice."),
-        ('{"Values": 5}', "'Values' is no object { … }."),
+        ("[]", "It is not an object { … }."),
+        ('{"Values": {"A": "1", "A": "2"}}', "'A' occurs twice."),
+        ('{"Values": 5}', "'Values' is not an object { … }."),
         ('{"IsEncrypted": true, "Values": {}}', "is encrypted and cannot be read here"),
     ],
 )

@@ -93,7 +93,7 @@ def test_shared_access_signature_comes_with_endpoints():
         ("AccountName=a", "neither an AccountKey nor a SharedAccessSignature"),
         ("AccountName=a;AccountKey=%%SECRET", "AccountKey is not base64"),
         ("AccountName=a;AccountKey=c2VjcmV0;DefaultEndpointsProtocol=ftp", "neither http nor https"),
-        ("BlobEndpoint=acc.blob;SharedAccessSignature=SECRET", "no http address"),
+        ("BlobEndpoint=acc.blob;SharedAccessSignature=SECRET", "not an http address"),
         ("UseDevelopmentStorage=true;DevelopmentStorageProxyUri=azurite", "DevelopmentStorageProxyUri"),
     ],
 )
@@ -129,7 +129,7 @@ def test_account_name_wins_over_service_addresses():
 
 
 def test_identity_section_without_an_account_is_refused():
-    with pytest.raises(ConnectionInvalid, match="name no storage account"):
+    with pytest.raises(ConnectionInvalid, match="do not name a storage account"):
         resolve(AppSettings({"C__credential": "managedidentity"}), "C")
 
 

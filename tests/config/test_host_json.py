@@ -137,7 +137,7 @@ WRONG = [
     (extension("http", customHeaders={"X Y": "a"}), "extensions.http.customHeaders.X Y", '"a"', "name of a header"),
     ({"extensions": {"queues": []}}, "extensions.queues", "[]", "an object"),
     ({"extensions": 5}, "extensions", "5", "an object"),
-    ({"functions": "hello"}, "functions", '"hello"', "an array of texts"),
+    ({"functions": "hello"}, "functions", '"hello"', "an array of strings"),
     ({"functionTimeout": "abc"}, "functionTimeout", '"abc"', "a time span"),
     ({"functionTimeout": "00:00:00"}, "functionTimeout", '"00:00:00"', "must be greater than 00:00:01"),
     ({"fileWatchingEnabled": "yes"}, "fileWatchingEnabled", '"yes"', "true or false"),
@@ -193,8 +193,8 @@ def test_typo_in_a_known_section_is_refused_with_the_name_that_was_meant(
         ({"functionsTimeout": "00:05:00"}, "Did you mean 'functionTimeout'?"),
         ({"extensions": {"queue": {}}}, "Did you mean 'extensions.queues'?"),
         ({"extensions": {"durableTasks": {}}}, "Did you mean 'extensions.durableTask'?"),
-        ({"durableTask": {"hubName": "x"}}, "belongs below 'extensions'"),
-        (extension("queues", somethingElseEntirely=1), "is not a setting known here; it is ignored"),
+        ({"durableTask": {"hubName": "x"}}, "belongs in 'extensions'"),
+        (extension("queues", somethingElseEntirely=1), "is not a known setting and is ignored"),
     ],
 )
 def test_odd_keys_are_warned_about(tmp_path: Path, document: dict, warning: str):

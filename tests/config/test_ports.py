@@ -41,4 +41,4 @@ def test_address_of_another_machine_is_refused_and_no_port_is_blamed():
     with pytest.raises(PortError) as caught:
         ports.check("192.0.2.1", 7071)
     assert caught.value.code == "DH3002"
-    assert caught.value.message == "Cannot listen on 192.0.2.1: it is no address of this machine."
+    assert caught.value.message == "Cannot listen on 192.0.2.1: it is not an address of this machine."

@@ -16,72 +16,74 @@ PATH: Final = Path(__file__).resolve().parents[2] / "docs" / "reference" / "cli.
 
 _HEAD: Final = """# The command line
 
-The program is called `func`; `durable-host` is the same program under a name that nothing else has.
+The program is called `func`. `durable-host` is another name for it, which no other program uses.
 
-Commands and options are read without regard to case. An option takes its value as `--name value` or `--name=value`.
-Options that take a list take it with blanks or with commas: `--functions hello tick`.
+Commands and options are not case-sensitive. Write the value of an option as `--name value` or `--name=value`. Separate
+the elements of a list with spaces or commas: `--functions hello tick`.
 
-Every command works in the folder that it is typed in, or in the nearest folder above that holds a `host.json` or a
-`local.settings.json`. `--script-root PATH`, anywhere on the line, takes another one.
+Every command works in the current folder, or in the nearest folder above that contains a `host.json` or a
+`local.settings.json`. `--script-root PATH`, anywhere on the line, selects another folder.
 
-Errors go to standard error: a code, one sentence, the cause and the remedy. [Exit and error
+Errors go to standard error, with a code, a message, the cause and the remedy. [Exit and error
 codes](exit-and-error-codes.md) lists them all. `--debug-traceback` or `CLI_DEBUG=1` adds the traceback.
 
-`func --help` and `func COMMAND --help` say the same in the terminal. This page is made from the program itself, and a
+`func --help` and `func COMMAND --help` show the same in the terminal. This page is generated from the program, and a
 test compares the two.
 
 """
 
 _MORE: Final = {
-    "func start": """**Which Python.** `--python` takes an interpreter or the folder of a virtual environment.
-Without it, the first of these is used: the setting `languageWorkers__python__defaultExecutablePath`, `VIRTUAL_ENV`, an
-environment named `.venv`, `venv`, `env` or `.env` in the app's folder, the Python that the host itself runs on. An
-active environment that is the host's own does not count when the app has one.
+    "func start": """**Which Python.** `--python` takes an interpreter or the folder of a virtual
+environment. Without it, the host uses the first of these: the setting
+`languageWorkers__python__defaultExecutablePath`, `VIRTUAL_ENV`, an environment named `.venv`, `venv`, `env` or `.env`
+in the app's folder, the Python that the host itself runs on. If the active environment is the host's own and the app
+has one, the app's environment is used.
 
 **Task hub.** `--task-hub sqlite` keeps orchestrations in a file, `--task-hub storage` in the account of
-`AzureWebJobsStorage`. Without it host.json decides. Where host.json names a service that is not here, such as
-the Durable Task Scheduler, the hub is in the development account, or in a file when the app does not use that account.
-Set `DURABLE_HOST_TASK_HUB` instead when `func durable` should look in the same place.
+`AzureWebJobsStorage`. Without it host.json decides. If host.json names a service that is not available here, such as
+the Durable Task Scheduler, the hub is in the development account, or in a file if the app does not use that account.
+If `func durable` should use the same place, set `DURABLE_HOST_TASK_HUB` instead.
 
 **Output.** On a terminal it is `compact`: time of day, function, message. Elsewhere it is `plain`: the lines of Core
-Tools, each behind its time in UTC. With `json` each line is an object. Log records have `time`, `level`, `category` and
-`message`, and where they are known `function`, `invocationId` and `instanceId`. Those about the start or the end of a
-function, an orchestration or an entity have `status` too, at the end `durationMs`, and after a failure `exception` with
-`type`, `message`, `file`, `line` and perhaps `hint`, the likely cause. When the host is ready it writes one record with
-`"event": "started"`, the address in `base_url`, and the functions.
+Tools, each with its time in UTC in front. With `json` each line is an object. Log records have `time`, `level`,
+`category` and `message`, and if they are known `function`, `invocationId` and `instanceId`. Records about the start
+or the end of a function, an orchestration or an entity also have `status`, at the end `durationMs`, and after a
+failure `exception` with `type`, `message`, `file`, `line` and sometimes `hint`, the likely cause. When the host is
+ready, it writes one record with `"event": "started"`, the address in `base_url`, and the functions.
 
-**Changes.** Files that are written while the host runs are taken over: modules of the app, `host.json`,
-`function.json`, `local.settings.json`, and what `watchFiles` and `watchDirectories` of `host.json` name. Environments,
-caches, folders named `test` or `tests`, and everything that begins with a dot are not watched. Calls that run end with
-the old code. Code that does not load leaves the old code running.
+**Changes.** The host applies changes of files while it runs: modules of the app, `host.json`, `function.json`,
+`local.settings.json`, and the files named by `watchFiles` and `watchDirectories` of `host.json`. It does not watch
+environments, caches, folders named `test` or `tests`, and names that begin with a dot. Running calls finish with the
+old code. If the new code does not load, the old code keeps running.
 
-**The end.** Ctrl-C lets running functions finish for some seconds; after ten seconds at the latest the host is gone.
-The second Ctrl-C ends it at once. SIGTERM is the same as Ctrl-C.
+**Stopping.** Ctrl-C gives running functions some seconds to finish. The host stops after ten seconds at the latest. A
+second Ctrl-C stops it immediately. SIGTERM is the same as Ctrl-C.
 
 """,
-    "func exec": """**Storage.** When the app uses the development account and nothing listens, an Azurite is
-started that keeps its data in memory; it ends with the command. The task hub has a random name and is deleted at the
-end, unless `--keep-hub` is given. Other queues, tables and containers of the app are not touched.
+    "func exec": """**Storage.** If the app uses the development account and nothing listens there, the host starts
+an Azurite that keeps its data in memory and stops with the command. The task hub has a random name and is deleted at
+the end, unless you use `--keep-hub`. Other queues, tables and containers of the app are not touched.
 
-**Exit code.** That of COMMAND. 127 when there is no such command, 130 after Ctrl-C, 143 after SIGTERM, and the code of
-`func start` when the host does not come up.
+**Exit code.** That of COMMAND. 127 if the command does not exist, 130 after Ctrl-C, 143 after SIGTERM, and the code of
+`func start` if the host does not start.
 
 """,
     "func durable": """All of its commands take these options:
 
 {hub_options}
-They find the hub as the host does: name, connection and provider come from `host.json`, the connection from the
-settings. Outside of an app they work when `--task-hub-name` is given and the connection is in the environment.
+They find the hub in the same way as the host: name, connection and provider come from `host.json`, the value of the
+connection from the settings. Outside an app, they work if you use `--task-hub-name` and the connection is in the
+environment.
 
 """,
 }
 
-_TAIL: Final = """## Options of Core Tools that mean nothing here
+_TAIL: Final = """## Ignored options of Core Tools
 
-`func start` takes these, says in one line that they are ignored, and goes on.
+`func start` accepts these options and prints one line that they are ignored.
 
 {ignored}
-## Commands of Core Tools that are not here
+## Commands of Core Tools that are not available
 
 {elsewhere}
 """
@@ -124,7 +126,7 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     if path in ("func bundles", "func extensions"):
         assert isinstance(command, click.Group)
         names = " and ".join(", ".join(f"`{name}`" for name in command.list_commands(context)).rsplit(", ", 1))
-        yield f"{_text(command.help).strip()} {names} are understood and do nothing.\n\n"
+        yield f"{_text(command.help).strip()} {names} are accepted and do nothing.\n\n"
         return
     if isinstance(command, click.Group):
         yield _text(command.help)

@@ -23,12 +23,12 @@ _MARKS: Final = {"ok": ("ok     ", GREEN), "warning": ("warning", YELLOW), "erro
 
 
 @click.command()
-@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the findings.")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 @click.pass_context
 def doctor(ctx: click.Context, output: str) -> int:
-    """Look at Python, packages, host.json, settings, ports, storage and the task hub of the app in this folder.
+    """Check Python, packages, host.json, settings, ports, storage and the task hub of the app in this folder.
 
-    Says for each thing that is wrong how to mend it. Nothing is changed. Ends with 1 when something is wrong.
+    Shows how to fix each problem. Nothing is changed. The exit code is 1 if there is a problem.
     """
     try:
         working_folder(ctx)

@@ -33,14 +33,14 @@ async def check(config: HostConfig, accounts: Accounts, account: StorageAccount 
 
         path = sqlite_path(config, name)
         if not is_there(path):
-            return [findings.ok(_HUB, f"'{name}' does not exist yet; the first start makes it in {path}")]
+            return [findings.ok(_HUB, f"'{name}' does not exist yet; the first start creates it in {path}")]
     elif account is None:
         return []
     try:
         result: list[Finding] = []
         if account is not None and not uses_sqlite(config):
             if not await account.tables.table_exists(HubNames.of(name, 1).instances):
-                return [findings.ok(_HUB, f"'{name}' does not exist yet; the first start makes it")]
+                return [findings.ok(_HUB, f"'{name}' does not exist yet; the first start creates it")]
             result = await _queues(config, account, name)
         hub = open_hub(config, accounts, name, config.host.durable.storage.connection_name)
         try:
@@ -68,8 +68,8 @@ async def poison_queues(accounts: Accounts, app: AppFunctions) -> list[Finding]:
             result.append(
                 findings.warning(
                     "Queues",
-                    f"{function.name} gave up {count} message{'s' if count > 1 else ''}: they are in '{poison}'.",
-                    "Look at the function's errors in the log; put the messages back into the queue, or delete them.",
+                    f"{function.name} failed on {count} message{'s' if count > 1 else ''}, now in '{poison}'.",
+                    "Check the function's errors in the log; put the messages back into the queue, or delete them.",
                 )
             )
     return result
@@ -86,7 +86,7 @@ async def _set_aside(config: HostConfig, hub: TaskHub) -> list[Finding]:
             _HUB,
             f"{count} message{'s' if count > 1 else ''} of the queue '{queue}' could not be read and "
             f"{'were' if count > 1 else 'was'} set aside.",
-            f"Each lies in {place} with the reason. Look at who sent it; delete it when it is of no use.",
+            f"Each is kept in {place} with the reason. Check who sent it; delete it if you do not need it.",
         )
         for queue, count in sorted((await hub.set_aside()).items())
     ]
@@ -141,8 +141,8 @@ async def _queues(config: HostConfig, account: StorageAccount, name: str) -> lis
         result.append(
             findings.problem(
                 _HUB,
-                f"'{name}' was made with {found} partitions, host.json says {configured}: messages may go to queues "
-                "that nobody reads.",
+                f"'{name}' was created with {found} partitions, but host.json says {configured}: messages may go to "
+                "queues that no host reads.",
                 f"Set extensions.durableTask.storageProvider.partitionCount to {found}, or use another hub.",
             )
         )
@@ -158,7 +158,7 @@ async def _queues(config: HostConfig, account: StorageAccount, name: str) -> lis
                 findings.warning(
                     _HUB,
                     f"{poison} message{'s' if poison > 1 else ''} in '{queue}' {'were' if poison > 1 else 'was'} "
-                    f"received {_POISON_DEQUEUES} times or more and never worked off.",
+                    f"received {_POISON_DEQUEUES} times or more and never processed.",
                     "The host's log says why (func start --verbose); terminate or purge the instance it is for.",
                 )
             )

@@ -93,7 +93,7 @@ def check(root: Path) -> list[Finding]:
             findings.problem(
                 _PYTHON,
                 f"The interpreter '{interpreter.path}' ({interpreter.source}) does not work: {error}",
-                "Make the app's virtual environment anew: python -m venv --clear .venv",
+                "Recreate the app's virtual environment: python -m venv --clear .venv",
             )
         ]
     return [*_python(interpreter, environment), *_packages(root, interpreter, environment), *odd]
@@ -114,7 +114,7 @@ def requirement_lines(path: Path) -> tuple[list[str], list[Finding]]:
         findings.warning(
             _PACKAGES,
             f"requirements.txt has '{line}', which belongs to the platform.",
-            "Take the line out: another version than the platform's may break the deployed app.",
+            "Remove the line: a version other than the platform's may break the deployed app.",
         )
         for line in lines
         if line.lower().replace("_", "-").startswith("azure-functions-worker")
@@ -177,7 +177,7 @@ def _packages(root: Path, interpreter: Interpreter, environment: Environment) ->
             result.append(
                 findings.problem(
                     _PACKAGES,
-                    f"requirements.txt wants {wanted}, which is not installed.",
+                    f"requirements.txt requires {wanted}, which is not installed.",
                     install_command(interpreter.path, "-r requirements.txt"),
                 )
             )
@@ -185,7 +185,7 @@ def _packages(root: Path, interpreter: Interpreter, environment: Environment) ->
             result.append(
                 findings.warning(
                     _PACKAGES,
-                    f"requirements.txt wants {wanted}, installed is {requirement.found}.",
+                    f"requirements.txt requires {wanted}, but {requirement.found} is installed.",
                     install_command(interpreter.path, "-r requirements.txt"),
                 )
             )

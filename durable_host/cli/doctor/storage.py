@@ -61,7 +61,7 @@ def _installation(root: Path) -> Finding:
         return findings.warning(
             _AZURITE,
             "Azurite is not installed yet: the first 'func start' that needs it downloads it (about 65 MB).",
-            "With a network nothing has to be done; without one: npm install -g azurite",
+            "With a network there is nothing to do; without one: npm install -g azurite",
         )
     return findings.ok(_AZURITE, f"Azurite is installed ({program.origin}), to be run by {node.program}")
 

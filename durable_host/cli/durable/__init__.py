@@ -14,13 +14,13 @@ COMMANDS: Final[Commands] = {
     "get-runtime-status": (f"{_HERE}.get_runtime_status:get_runtime_status", "Show the state of one instance."),
     "get-history": (f"{_HERE}.get_history:get_history", "Show the history of one instance."),
     "raise-event": (f"{_HERE}.raise_event:raise_event", "Send an event to an instance."),
-    "terminate": (f"{_HERE}.terminate:terminate", "End an instance."),
-    "suspend": (f"{_HERE}.suspend_resume:suspend", "Make an instance pause."),
-    "resume": (f"{_HERE}.suspend_resume:resume", "Make a paused instance go on."),
-    "rewind": (f"{_HERE}.rewind:rewind", "Let a failed instance try its failed steps again."),
+    "terminate": (f"{_HERE}.terminate:terminate", "Terminate an instance."),
+    "suspend": (f"{_HERE}.suspend_resume:suspend", "Pause an instance."),
+    "resume": (f"{_HERE}.suspend_resume:resume", "Resume a paused instance."),
+    "rewind": (f"{_HERE}.rewind:rewind", "Retry the failed steps of a failed instance."),
     "restart": (f"{_HERE}.restart:restart", "Start an instance again with the same input."),
     "purge-history": (f"{_HERE}.purge_history:purge_history", "Delete instances that have ended."),
-    "delete-task-hub": (f"{_HERE}.delete_task_hub:delete_task_hub", "Delete a task hub with all it holds."),
+    "delete-task-hub": (f"{_HERE}.delete_task_hub:delete_task_hub", "Delete a task hub and everything in it."),
 }
 
 durable: Final = LazyGroup(
@@ -31,9 +31,9 @@ durable: Final = LazyGroup(
         ("Control", ("raise-event", "terminate", "suspend", "resume", "rewind", "restart")),
         ("Clean up", ("purge-history", "delete-task-hub")),
     ),
-    help="""Start, look at and control durable instances, straight on the task hub's storage.
+    help="""Start, inspect and control durable instances, directly in the task hub's storage.
 
-    No host has to run: what is sent waits in the hub's queues until one does.
+    No host needs to be running: messages wait in the hub's queues until one is.
 
     \b
     Examples:

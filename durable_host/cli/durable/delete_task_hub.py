@@ -12,7 +12,7 @@ from durable_host.cli.durable.session import HubSession, run
 @hub_options
 @click.pass_context
 def delete_task_hub(ctx: click.Context, **given: Any) -> None:
-    """Delete a task hub with all it holds: queues, tables, blobs. Stop its hosts first. Nobody is asked."""
+    """Delete a task hub and everything in it: queues, tables, blobs. Stop its hosts first. There is no prompt."""
 
     async def work(session: HubSession) -> None:
         await session.hub.delete()

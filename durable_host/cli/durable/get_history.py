@@ -10,7 +10,9 @@ from durable_host.cli.durable.session import HubSession, run
 
 @click.command()
 @options.instance_id
-@click.option("--as-stored", is_flag=True, help="In the order in which the orchestration met them, for a replay.")
+@click.option(
+    "--as-stored", is_flag=True, help="Keep the order in which the orchestration received them, for a replay."
+)
 @options.hub_options
 @click.pass_context
 def get_history(ctx: click.Context, instance_id: str, as_stored: bool, **given: Any) -> None:

@@ -21,8 +21,8 @@ from durable_host.durable.model.instance import InstancePage, InstanceQuery, Ins
     callback=option_lists.split,
     help="Only instances in one of these statuses, such as 'running failed'.",
 )
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="At most so many.")
-@click.option("--continuation-token", metavar="TOKEN", help="Where the last listing ended.")
+@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="Maximum number of instances.")
+@click.option("--continuation-token", metavar="TOKEN", help="Token that the previous page ended with.")
 @options.hub_options
 @click.pass_context
 def get_instances(
@@ -34,7 +34,7 @@ def get_instances(
     continuation_token: str | None,
     **given: Any,
 ) -> None:
-    """List instances as a JSON array, and where the listing goes on.
+    """List instances as a JSON array, and the token for the next page.
 
     With --output json both are in one object: "instances" and "continuationToken".
     """

@@ -24,7 +24,7 @@ def _switch(name: str, text: str) -> options.Decorator:
 @options.hub_options
 @click.pass_context
 def get_runtime_status(ctx: click.Context, instance_id: str, show_input: bool, show_output: bool, **given: Any) -> None:
-    """Show the state of one instance as JSON. An unknown ID is no failure."""
+    """Show the state of one instance as JSON. An unknown ID is not an error."""
 
     async def work(session: HubSession) -> None:
         state = await session.client.get(instance_id, fetch_input=show_input, fetch_output=show_output)

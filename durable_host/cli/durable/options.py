@@ -23,7 +23,7 @@ DATA_HINT: Final = "@file.json sends the JSON in the file; any other text is sen
 def hub_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--task-hub-name`, `--connection-string-setting`, `--output`."""
     for option in (
-        click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Form of the outcome."),
+        click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Output format."),
         click.option("--task-hub-name", metavar="HUB", help="Task hub (default: the one of host.json)."),
         click.option(
             "--connection-string-setting",
@@ -36,16 +36,22 @@ def hub_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 instance_id: Final[Decorator] = click.option("--id", "instance_id", metavar="ID", required=True, help="The instance.")
-reason: Final[Decorator] = click.option("--reason", metavar="TEXT", help="Why; kept in the history.")
+reason: Final[Decorator] = click.option("--reason", metavar="TEXT", help="Reason; stored in the history.")
 
 
 def created_range(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--created-after` and `--created-before`."""
     function = click.option(
-        "--created-before", metavar="TIME", callback=_time, help="Only instances created until then (ISO 8601, UTC)."
+        "--created-before",
+        metavar="TIME",
+        callback=_time,
+        help="Only instances created at or before this time (ISO 8601, UTC).",
     )(function)
     return click.option(
-        "--created-after", metavar="TIME", callback=_time, help="Only instances created from then on (ISO 8601, UTC)."
+        "--created-after",
+        metavar="TIME",
+        callback=_time,
+        help="Only instances created at or after this time (ISO 8601, UTC).",
     )(function)
 
 
@@ -58,8 +64,8 @@ def statuses(values: tuple[str, ...], *, terminal_only: bool = False) -> frozens
         status = by_name.get(value.casefold().replace("_", ""))
         if status is None:
             raise UsageError(
-                f"'{value}' is no runtime status{' of an instance that has ended' if terminal_only else ''}.",
-                remedy=f"Choose of {', '.join(sorted(by_name))}.",
+                f"'{value}' is not a runtime status{' of an instance that has ended' if terminal_only else ''}.",
+                remedy=f"Choose one of {', '.join(sorted(by_name))}.",
             )
         found.add(status)
     return frozenset(found)
@@ -86,7 +92,9 @@ def json_data(text: str | None) -> str | None:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError as error:
         raise InputInvalid(
-            f"The input file '{path}' holds no JSON.", cause=str(error), remedy="Mend the JSON in the file."
+            f"The input file '{path}' does not contain valid JSON.",
+            cause=str(error),
+            remedy="Fix the JSON in the file.",
         ) from error
 
 
@@ -97,6 +105,6 @@ def _time(_ctx: click.Context, option: click.Parameter, value: str | None) -> in
         return timestamp.parse(value.strip())
     except (ValueError, OverflowError):
         raise click.BadParameter(
-            f"'{value}' is no time; write it like 2024-05-01T12:30:00Z.",
+            f"'{value}' is not a time; write it like 2024-05-01T12:30:00Z.",
             param_hint=f"--{option.name}".replace("_", "-"),
         ) from None

@@ -10,7 +10,9 @@ from durable_host.cli.durable.session import HubSession, run
 
 @click.command()
 @options.instance_id
-@click.option("--same-id", is_flag=True, help="Replace the instance, which must have ended, instead of making another.")
+@click.option(
+    "--same-id", is_flag=True, help="Replace the instance, which must have ended, instead of creating another one."
+)
 @options.hub_options
 @click.pass_context
 def restart(ctx: click.Context, instance_id: str, same_id: bool, **given: Any) -> None:

@@ -20,7 +20,7 @@ _PATIENCE = 3.0
 @options.hub_options
 @click.pass_context
 def rewind(ctx: click.Context, instance_id: str, reason: str | None, **given: Any) -> None:
-    """Let a failed instance try its failed steps again."""
+    """Retry the failed steps of a failed instance."""
 
     async def work(session: HubSession) -> None:
         before = await session.client.get(instance_id, fetch_input=False, fetch_output=False)

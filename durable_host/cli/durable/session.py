@@ -156,11 +156,11 @@ async def _missing_hub(account: StorageAccount, name: str, setting: str) -> Task
         for table in tables
         if table.endswith("Instances") and table.removesuffix("Instances") + "History" in tables
     )
-    there = f"Hubs that are there: {', '.join(hubs)}." if hubs else "There is none at all."
+    there = f"Existing hubs: {', '.join(hubs)}." if hubs else "The account has no task hubs."
     return TaskHubMissing(
         f"There is no task hub '{name}' in the storage account of '{setting}'.",
         cause=there,
-        remedy="Give its name with --task-hub-name; a host makes its hub when it starts.",
+        remedy="Pass its name with --task-hub-name; a host creates its hub when it starts.",
     )
 
 
@@ -177,7 +177,7 @@ def _require_file(path: Path, name: str, *, create: bool) -> None:
         raise TaskHubMissing(
             f"There is no task hub '{name}'.",
             cause=f"It would be in the SQLite file '{path}', which does not exist.",
-            remedy="Give its name with --task-hub-name; a host makes its hub when it starts.",
+            remedy="Pass its name with --task-hub-name; a host creates its hub when it starts.",
         )
 
 

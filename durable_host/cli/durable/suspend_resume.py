@@ -21,7 +21,7 @@ _PATIENCE = 3.0
 @options.hub_options
 @click.pass_context
 def suspend(ctx: click.Context, instance_id: str, reason: str | None, **given: Any) -> None:
-    """Make an instance pause: events and results are kept until it is resumed."""
+    """Pause an instance: events and results are kept until it is resumed."""
 
     async def work(session: HubSession) -> None:
         await _require(session, instance_id, "suspend", lambda state: not _is_suspended(state))
@@ -37,7 +37,7 @@ def suspend(ctx: click.Context, instance_id: str, reason: str | None, **given: A
 @options.hub_options
 @click.pass_context
 def resume(ctx: click.Context, instance_id: str, reason: str | None, **given: Any) -> None:
-    """Make a paused instance go on."""
+    """Resume a paused instance."""
 
     async def work(session: HubSession) -> None:
         await _require(session, instance_id, "resume", _is_suspended)

@@ -27,7 +27,7 @@ from durable_host.durable.api.errors import InstanceNotFound
 @options.hub_options
 @click.pass_context
 def terminate(ctx: click.Context, instance_id: str, reason: str | None, timeout: float, **given: Any) -> None:
-    """End an instance, and wait until a host has ended it."""
+    """Terminate an instance, and wait until a host has ended it."""
 
     async def work(session: HubSession) -> None:
         try:

@@ -79,7 +79,7 @@ def _append_to_blueprint(
     blueprint = module.container("blueprint")
     if blueprint is None:
         raise ConfigurationError(
-            f"{path.name} holds no Blueprint to which a function could be added.",
+            f"{path.name} does not define a Blueprint to add the function to.",
             remedy=f"Add 'bp = func.Blueprint()' to {path.name} (import azure.functions as func), or name a new file.",
             code="DH1044",
         )
@@ -87,7 +87,7 @@ def _append_to_blueprint(
         module = ModuleText(module_edit.as_durable(module, blueprint), path.name)
     clash = _defined(template, values) & app_module.function_names
     if clash:
-        raise UsageError(f"{target.script} has a '{min(clash)}' already.", remedy="Choose another name with --name.")
+        raise UsageError(f"{target.script} already has a '{min(clash)}'.", remedy="Choose another name with --name.")
     snippet = rendering.render(f"v2/{template.key}.py", {**values, "app": blueprint.variable})
     edited = module_edit.with_functions(module, snippet)
     dotted = ".".join(path.relative_to(target.root).with_suffix("").parts)
@@ -108,7 +108,7 @@ def _app_of(module: ModuleText) -> Container:
     app = module.container("app")
     if app is None:
         raise ConfigurationError(
-            f"{module.name} makes no FunctionApp, so there is nothing to add a function to.",
+            f"{module.name} does not define a FunctionApp, so there is nothing to add the function to.",
             remedy="Add 'app = func.FunctionApp()' to it (import azure.functions as func).",
             code="DH1045",
         )
@@ -118,7 +118,7 @@ def _app_of(module: ModuleText) -> Container:
 def _create_folder(root: Path, template: Template, name: str, values: Mapping[str, str], report: Report) -> None:
     folder = root / name
     if folder.exists():
-        raise UsageError(f"There is a '{name}' in '{root}' already.", remedy="Choose another name with --name.")
+        raise UsageError(f"'{root}' already has a '{name}'.", remedy="Choose another name with --name.")
     files = {file: rendering.render(f"v1/{template.key}/{file}", values) for file in ("__init__.py", "function.json")}
     document = json.loads(files["function.json"])
     for binding in document["bindings"]:

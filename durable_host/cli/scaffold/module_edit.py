@@ -21,7 +21,7 @@ def with_functions(module: ModuleText, snippet: str) -> str:
     defined = [node.name for node in addition.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     for name in defined:
         if name in module.names or name in module.function_names:
-            raise UsageError(f"{module.name} has a '{name}' already.", remedy="Choose another name with --name.")
+            raise UsageError(f"{module.name} already has a '{name}'.", remedy="Choose another name with --name.")
     text = with_imports(module, [line for node in imports for line in _import_lines(node)])
     text = text.rstrip("\n")
     return checked(f"{text}\n\n\n{body}\n" if text else f"{body}\n", module)
@@ -37,7 +37,7 @@ def with_imports(module: ModuleText, wanted: list[str]) -> str:
         if name in module.names:
             raise UsageError(
                 f"{module.name} uses the name '{name}' for something else than '{line}'.",
-                remedy="Put the function into a file of its own: --file NAME.py",
+                remedy="Put the function into its own file: --file NAME.py",
             )
         missing.append(line)
     if not missing:
@@ -57,7 +57,7 @@ def as_durable(module: ModuleText, container: Container) -> str:
     replacement = _DURABLE_NAMES.get(container.class_name)
     if replacement is None:
         raise ConfigurationError(
-            f"{container.class_name} takes no durable functions of its own.",
+            f"{container.class_name} does not support durable functions.",
             cause=f"{module.name} makes '{container.variable}' a {container.class_name}.",
             remedy="Put the function into a blueprint: --file NAME.py",
             code="DH1041",

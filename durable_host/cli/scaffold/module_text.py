@@ -45,9 +45,9 @@ class ModuleText:
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", None)
             raise ConfigurationError(
-                f"{name} is no valid Python, so nothing can be added to it.",
+                f"{name} is not valid Python, so nothing can be added to it.",
                 cause=f"line {line}: {error}" if line and f"line {line}" not in str(error) else str(error),
-                remedy="Mend the file, or put the function into another one with --file.",
+                remedy="Fix the file, or put the function into another one with --file.",
                 code="DH1040",
             ) from error
         self.imports = dict(_imported(self.tree))
