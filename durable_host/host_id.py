@@ -42,8 +42,8 @@ def host_id_of(root: Path, settings: Mapping[str, str]) -> str:
         return host_id(platform.node().split(".")[0], str(root))
     if not _VALID.fullmatch(given):
         raise ConfigurationError(
-            f"The setting '{_SETTING}' is '{given}', which is no host ID.",
-            cause="Names of queues and blobs are made of it.",
+            f"The setting '{_SETTING}' is '{given}', which is not a valid host ID.",
+            cause="It is part of the names of queues and blobs.",
             remedy="Use 1 to 32 lower-case letters, digits and single dashes, with a letter or digit at both ends.",
         )
     return given

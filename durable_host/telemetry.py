@@ -31,7 +31,9 @@ def configure(settings: Mapping[str, str]) -> bool:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        _log.warning("No traces: OTEL_* settings ask for them, but the OpenTelemetry SDK is not there (%s).", _REMEDY)
+        _log.warning(
+            "No traces: OTEL_* settings ask for them, but the OpenTelemetry SDK is not installed (%s).", _REMEDY
+        )
         return False
     if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         return False
@@ -60,7 +62,7 @@ def _exporter(name: str) -> Any:
 
     found = next(iter(entry_points(group="opentelemetry_traces_exporter", name=_registered_name(name))), None)
     if found is None:
-        _log.warning("No traces to '%s': no installed package brings this exporter (%s).", name, _REMEDY)
+        _log.warning("No traces to '%s': no installed package provides this exporter (%s).", name, _REMEDY)
         return None
     try:
         return found.load()()

@@ -37,7 +37,7 @@ class QueueOutput:
             raise BindingFailed(str(error)) from error
         except UnicodeDecodeError as error:
             raise BindingFailed(
-                f"The message for the binding '{binding.name}' is no UTF-8 text.",
+                f"The message for the binding '{binding.name}' is not UTF-8 text.",
                 cause="host.json says that queue messages are plain text.",
                 remedy='Set "extensions": {"queues": {"messageEncoding": "base64"}} in host.json, or send text.',
             ) from error

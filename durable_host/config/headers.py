@@ -19,7 +19,7 @@ def header_mistake(name: str, value: str) -> str | None:
             return "A cookie has control characters."
     elif _VALUE.fullmatch(value) is None:
         return (
-            f"The value of the header {name!a} has control characters or non-ASCII characters, which Azure does not send "
-            "either. Percent-encode it."
+            f"The value of the header {name!a} has control characters or non-ASCII characters, which Azure does not "
+            "send either. Percent-encode it."
         )
     return None

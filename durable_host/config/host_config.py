@@ -170,7 +170,7 @@ def _document(root: Path, warnings: list[str]) -> tuple[dict[str, Any], bool]:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The parsed file; empty when it is missing. Raises ConfigurationError when it is no JSON object."""
+    """The parsed file; empty when it is missing. Raises ConfigurationError when it is not a JSON object."""
     try:
         content: Any = json_text.parse(path.read_text("utf-8-sig"))
     except FileNotFoundError:

@@ -184,7 +184,7 @@ def require_known_protocol(index: IndexResult) -> None:
         return
     version = index.sdk_versions.get("azure-functions-durable", "2.x")
     raise AppError(
-        f"This app uses azure-functions-durable {version}, whose protocol this host does not speak.",
+        f"This app uses azure-functions-durable {version}, whose protocol this host does not support.",
         cause="Its functions ask for the gRPC protocol of the 2.x SDK (durableRequiresGrpc).",
         remedy='Install the 1.x SDK into the app\'s environment: pip install "azure-functions-durable<2"',
         code="DH6010",

@@ -47,7 +47,7 @@ class OwnAzurite:
             await self.stop()
             raise
         if self._process is not None:
-            self._watch = asyncio.create_task(keep_running("watch over Azurite", self._restart_when_it_ends, _log))
+            self._watch = asyncio.create_task(keep_running("monitoring of Azurite", self._restart_when_it_ends, _log))
 
     async def stop(self) -> None:
         """Stop the Azurite that this host started; leave any other alone. Idempotent."""
@@ -81,12 +81,12 @@ class OwnAzurite:
             process = self._process
             if not isinstance(process, AzuriteProcess) or process.is_running:
                 continue
-            _log.warning("Azurite has ended unexpectedly and is started again.")
+            _log.warning("Azurite stopped unexpectedly and is being restarted.")
             try:
                 await asyncio.to_thread(process.stop)
                 self._process = await asyncio.to_thread(self._ensure)
             except AzuriteError as error:
-                _log.error("Azurite could not be started again: %s %s", error, error.cause or "")
+                _log.error("Azurite could not be restarted: %s %s", error, error.cause or "")
                 self._process = process
                 await asyncio.sleep(10 * CHECK_SECONDS)
             if self._process is None:

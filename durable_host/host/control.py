@@ -36,7 +36,7 @@ class Control:
     def drain(self) -> None:
         if Pause.DRAIN not in self._server.pauses:
             self._server.pauses.add(Pause.DRAIN)
-            self._server.options.presenter.progress("The host takes no more events; what runs goes on.")
+            self._server.options.presenter.progress("The host accepts no more events; running calls continue.")
             self._work.run("drain", self._pause())
 
     def resume(self) -> None:
@@ -44,7 +44,7 @@ class Control:
         pauses = self._server.pauses
         if Pause.DRAIN in pauses or self._server.problem is not None:
             pauses -= {Pause.DRAIN, Pause.FAILURE}
-            self._work.run("resume", self._go_on("The host takes events again."))
+            self._work.run("resume", self._go_on("The host accepts events again."))
 
     def drain_status(self) -> tuple[str, int, int]:
         running, waiting = self._server.invoker.running, self._server.invoker.waiting
@@ -74,12 +74,12 @@ class Control:
             return
         if offline:
             self._server.pauses.add(Pause.OFFLINE)
-            self._server.options.presenter.progress(f"{OFFLINE_FILE} is there: the app is off line.")
+            self._server.options.presenter.progress(f"{OFFLINE_FILE} exists: the app is offline.")
             self.show_state()
             self._work.run("change to off line", self._pause())
         else:
             self._server.pauses -= {Pause.OFFLINE, Pause.FAILURE}
-            self._work.run("change to on line", self._go_on("The app is on line again."))
+            self._work.run("change to on line", self._go_on("The app is online again."))
 
     def show_state(self) -> None:
         """Have the status tell how the app is served now."""
@@ -114,7 +114,7 @@ class Control:
                 except Exception as error:
                     server.problem = told(error)
                     _log.error(
-                        "The host cannot go on. %s\nResume it again when that is put right: POST /admin/host/resume",
+                        "The host cannot continue. %s\nResume it again when this is fixed: POST /admin/host/resume",
                         server.problem,
                         exc_info=None if isinstance(error, HostError) else error,
                     )

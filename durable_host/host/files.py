@@ -126,7 +126,7 @@ async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event
                         break
         except OSError as error:
             _log.warning(
-                "Changes of the app's files are not noticed: %s. Restart the host to take them over, or set "
+                "Changes of the app's files are not detected: %s. Restart the host to apply them, or set "
                 "WATCHFILES_FORCE_POLLING=true.",
                 error,
             )

@@ -85,10 +85,7 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
         ]
         return (
             *found,
-            *(
-                AbsentFunction(name=name, reason="the list of functions to serve leaves it out")
-                for name in self.excluded
-            ),
+            *(AbsentFunction(name=name, reason="it is not in the list of functions to run") for name in self.excluded),
         )
 
     def of_trigger(self, *kinds: str) -> tuple[FunctionMetadata, ...]:

@@ -28,7 +28,7 @@ _log = logging.getLogger("Host.Startup")
 _worker_log = logging.getLogger("Host.Worker")
 
 _SHOWN_NAMES = 3
-_AS_BEFORE = "The app goes on as it was before the change."
+_AS_BEFORE = "The app continues without the change."
 PATIENCE = 2.0
 """Seconds that an app may take to load before a newer one takes its turn."""
 
@@ -59,7 +59,7 @@ class Reloader:
         self._tasks.keep_running("reloading of the app", self._serve_requests)
         config = self._server.app.config
         if self._server.options.reload and config.host.file_watching_enabled:
-            self._tasks.keep_running("watch over the app's files", lambda: self._watch(config, check_offline))
+            self._tasks.keep_running("monitoring of the app's files", lambda: self._watch(config, check_offline))
 
     async def stop(self) -> None:
         """A reload that is under way is given up."""
@@ -94,7 +94,7 @@ class Reloader:
             except Superseded:
                 self._with_configuration |= with_configuration
             except Exception:
-                _log.exception("The app could not be reloaded; it goes on as it was")
+                _log.exception("The app could not be reloaded; it continues without the change")
 
     async def _reload(self, reason: str, with_configuration: bool) -> None:
         server, began = self._server, time.monotonic()
@@ -116,7 +116,7 @@ class Reloader:
         _worker_log.info(WORKER_STARTED)
         server.options.presenter.progress(f"Reloaded in {time.monotonic() - began:.1f} s: {_difference(old, app)}")
         if left := needs_restart(old.config, config, has_durable=server.durable.services is not None):
-            _log.warning("Restart the host to take over what has changed in %s.", _enumerated(left))
+            _log.warning("Restart the host to apply the changes in %s.", _enumerated(left))
 
     async def _begin(self) -> None:
         server = self._server
@@ -126,7 +126,7 @@ class Reloader:
         except Exception as error:
             server.problem = told(error)
             _log.error(
-                "%s\nThe changed app runs without that.",
+                "%s\nThe changed app runs without it.",
                 server.problem,
                 exc_info=None if isinstance(error, HostError) else error,
             )

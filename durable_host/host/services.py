@@ -201,4 +201,4 @@ async def _safely(work: Awaitable[object]) -> None:
     try:
         await work
     except Exception:
-        _log.exception("A part of the host did not stop in good order")
+        _log.exception("A part of the host did not stop cleanly")

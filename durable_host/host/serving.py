@@ -64,7 +64,7 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
                 await asyncio.wait((stopping, failing), return_when=asyncio.FIRST_COMPLETED)
             if failing.done():
                 raise failing.result()
-            options.presenter.progress("Stopping; Ctrl+C again stops at once.")
+            options.presenter.progress("Stopping; press Ctrl+C again to stop immediately.")
         finally:
             was_up = starting.done()
             for task in (starting, stopping, failing):
@@ -108,7 +108,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> bool:
         async with asyncio.timeout(seconds):
             await work
     except TimeoutError:
-        _log.warning("The host did not stop within %.0f s; what still runs is cut off.", seconds)
+        _log.warning("The host did not stop within %.0f s; calls that still run are aborted.", seconds)
         return False
     return True
 

@@ -13,8 +13,8 @@ from durable_host.storage.account import StorageAccount
 from durable_host.storage.azurite import AzuriteError, is_local_development
 
 FOREIGN_AZURITE = (
-    "Somebody else started this Azurite. An Azurite stands still while it cleans up old messages, for half a minute "
-    "when there are thousands; the one that the host starts does not. End this one, and start the host again."
+    "This host did not start this Azurite. Azurite does not answer while it cleans up old messages, for half a minute "
+    "when there are thousands; the one that the host starts does not. Stop this one and restart the host."
 )
 
 _log = logging.getLogger("Host.Startup")

@@ -74,13 +74,13 @@ def _arguments(config: HostConfig, options: StartOptions) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError as error:
-        raise ConfigurationError(f"The arguments of the worker, '{text}', cannot be taken apart: {error}.") from error
+        raise ConfigurationError(f"The arguments of the worker, '{text}', cannot be parsed: {error}.") from error
 
 
 def _not_understood(arguments: list[str]) -> ConfigurationError:
     return ConfigurationError(
-        f"The arguments '{' '.join(arguments)}' of the worker are not understood.",
-        cause="Of debugpy, --listen [HOST:]PORT and --wait-for-client are.",
+        f"The arguments '{' '.join(arguments)}' of the worker are not supported.",
+        cause="Only these debugpy options are supported: --listen [HOST:]PORT and --wait-for-client.",
         remedy='Use --debug PORT, or --language-worker "-m debugpy --listen 127.0.0.1:5678".',
     )
 

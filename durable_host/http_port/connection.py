@@ -145,7 +145,7 @@ class Connection(web.RequestHandler):
         if now < until:
             self._watch(until - now)
             return
-        _log.debug("A connection from %s was closed: its request did not come to an end.", self.peername)
+        _log.debug("A connection from %s was closed: its request was not completed.", self.peername)
         self.transport.abort()
         self.force_close()
 

@@ -121,7 +121,7 @@ def guarded(handler: Handler, body_limit: int) -> Handler:
             return too_large(request, body_limit)
         except (ConnectionError, web.RequestPayloadError):
             # The client has gone away, or what it sends is not the body that it announced.
-            return web.json_response({"Message": "The body of the request did not come to its end."}, status=400)
+            return web.json_response({"Message": "The body of the request is incomplete."}, status=400)
 
     return answer
 

@@ -95,7 +95,7 @@ def _failure(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         return DebuggerUnusable(
             "The debugger cannot listen.",
             cause=failure["message"],
-            remedy="Close what holds the port, or give another one: --debug 5679",
+            remedy="Stop the program that uses the port, or use another one: --debug 5679",
             code="DH4021",
         )
     text = f"{failure['type']}: {failure['message']}"

@@ -249,7 +249,7 @@ class WorkerPool:
         raise WorkerLost(
             "Did not find any initialized language workers.",
             cause="The host is stopping." if self._is_stopped else "The worker process is not running.",
-            remedy="Look above in the log for why it does not start.",
+            remedy="See the log lines above for the reason.",
         )
 
     async def _in_time(

@@ -121,7 +121,7 @@ class WorkerSlot:
         self._changed()
 
     def _begin_to_keep(self) -> None:
-        self._keeper = asyncio.create_task(keep_running("watch over a worker process", self._keep, LOG))
+        self._keeper = asyncio.create_task(keep_running("monitoring of a worker process", self._keep, LOG))
 
     async def _keep(self) -> None:
         while True:

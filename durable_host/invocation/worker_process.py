@@ -237,7 +237,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def _lost(self, code: int, *, was_alone: bool) -> WorkerLost:
         """The error of a call that was in the process when it ended."""
         if self.is_given_up:
-            return WorkerLost("The worker process was ended, because another function in it did not end in time.")
+            return WorkerLost("The worker process was stopped, because another function in it did not finish in time.")
         ending, lines = describe_exit(code), "\n".join(self.last_stderr)
         return WorkerLost(
             f"The worker process ended with {ending} while it ran the function.",

@@ -40,7 +40,7 @@ class Standstill:
             return
         self._since[service] = time.monotonic() - seconds
         _log.warning(
-            "%s has not answered for %.0f s. What needs it waits, and fails when its time is over.%s",
+            "%s has not answered for %.0f s. Operations that need it wait, and fail when they time out.%s",
             service,
             seconds,
             f" {self.advice}" if self.advice else "",

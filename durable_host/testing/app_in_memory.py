@@ -95,7 +95,7 @@ class AppInMemory:
         assert self._app is not None
         run = self._app.starts.get(function.trigger.type.lower())
         if run is None:
-            raise LookupError(f"The function '{function.name}' ({function.trigger.type}) is not run by hand.")
+            raise LookupError(f"The function '{function.name}' ({function.trigger.type}) cannot be run by hand.")
         return await run(function, content, reason=CALLED, invocation_id=str(uuid.uuid4()))
 
     async def replay(self, document: Any) -> None:

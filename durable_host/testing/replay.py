@@ -28,7 +28,7 @@ def turn_of(events: Sequence[HistoryEvent]) -> OrchestratorTurn:
     started = [index for index, event in enumerate(events) if isinstance(event, OrchestratorStarted)]
     if state.started is None or not started or started[0] != 0:
         raise ValueError(
-            "This is no history in its order: it must begin with OrchestratorStarted. Save it with "
+            "This history is not in its original order: it must begin with OrchestratorStarted. Save it with "
             "'func durable get-history --as-stored'."
         )
     instance = state.started.orchestration_instance
@@ -43,7 +43,7 @@ def turn_of(events: Sequence[HistoryEvent]) -> OrchestratorTurn:
 
 def check(turn: OrchestratorTurn, answer: OrchestratorAnswer, options: EngineOptions) -> None:
     """Raises ReplayFailed when the answer of the code does not fit the history of the turn."""
-    head = f"The replay of '{turn.name}' ({turn.instance_id}) went another way than its history."
+    head = f"The replay of '{turn.name}' ({turn.instance_id}) differs from its history."
     if answer.is_plain_failure:
         raise ReplayFailed(f"{head}\n{answer.error}")
     walker = Walker(
@@ -55,7 +55,7 @@ def check(turn: OrchestratorTurn, answer: OrchestratorAnswer, options: EngineOpt
     try:
         walker.walk(turn.history, answer.steps, ended_at=answer.ended_at)
     except NonDeterminism as error:
-        where = f"\nThe code stands at {error.position}." if error.position else ""
+        where = f"\nThe code is at {error.position}." if error.position else ""
         raise ReplayFailed(f"{head}\n{error}\nEvent {error.history_index} of the history.{where}") from None
     except OrchestrationFault as error:
         raise ReplayFailed(f"{head}\n{error}") from None

@@ -135,7 +135,7 @@ class VirtualHost:
     def wait(self, instance_id: str, *, limit: timedelta = timedelta(days=366)) -> Instance:
         """Let time jump from one due thing to the next until the instance has ended, and return it.
 
-        Raises StillRunning when nothing is due any more, so that only an event can help, and after `limit` of virtual
+        Raises StillRunning when nothing else is due, so that only an event can help, and after `limit` of virtual
         time.
         """
         return self._run(self._wait(instance_id, limit))
@@ -210,7 +210,7 @@ class VirtualHost:
                 return _instance(state)
             due = clock.next_due
             if due is None or due > end:
-                why = "nothing is due any more" if due is None else f"{limit} of virtual time have passed"
+                why = "nothing else is due" if due is None else f"{limit} of virtual time have passed"
                 raise StillRunning(
                     f"'{state.name}' ({instance_id}) is {state.runtime_status.name}, and {why}. "
                     f"Custom status: {state.custom_status or 'none'}."

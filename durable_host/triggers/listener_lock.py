@@ -50,17 +50,17 @@ class ListenerLock:
             except StorageError as error:
                 if not self._in_trouble:
                     self._in_trouble = True
-                    _log.warning("The lock '%s' cannot be kept, which is tried again and again: %s", self._name, error)
+                    _log.warning("The lock '%s' cannot be renewed and is being retried: %s", self._name, error)
                 if not self._is_waiting:
                     self.allowed.set()
                 pause = OUTAGE_SECONDS
             except Exception:
-                _log.exception("The lock '%s' cannot be kept for now", self._name)
+                _log.exception("The lock '%s' cannot be renewed for now", self._name)
                 pause = OUTAGE_SECONDS
             else:
                 if self._in_trouble:
                     self._in_trouble = False
-                    _log.info("The lock '%s' is in order again.", self._name)
+                    _log.info("The lock '%s' works again.", self._name)
             await asyncio.sleep(pause)
 
     async def release(self) -> None:
@@ -116,7 +116,9 @@ class ListenerLock:
             await self._service.renew_lease(CONTAINER, self._blob, wanted)
         except (Conflict, NotFound, PreconditionFailed):
             return False
-        _log.info("The lock '%s' was held by process %d, which has died; it is ours now.", self._name, owner.process)
+        _log.info(
+            "The lock '%s' was held by process %d, which has died; this host holds it now.", self._name, owner.process
+        )
         return True
 
     async def _mark(self, lease: str) -> None:

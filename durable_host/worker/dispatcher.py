@@ -20,7 +20,7 @@ from .streamed_calls import StreamedCall, StreamedCalls
 from .watchdog import Watchdog
 
 ORCHESTRATOR_THREADS = 4
-GIVEN_UP = "the host gave the invocation up"
+GIVEN_UP = "the host abandoned the invocation"
 
 _T = TypeVar("_T")
 _C = TypeVar("_C", bound=Call)

@@ -23,7 +23,7 @@ def user_code_of(function: Any) -> Any:
         raise CannotDrive("the orchestrator is not what Orchestrator.create made")
     cells: dict[str, Any] = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
     if "fn" not in cells:
-        raise CannotDrive("Orchestrator.create of this SDK is another one")
+        raise CannotDrive("this SDK has a different Orchestrator.create")
     executors: Any = import_module(EXECUTOR_MODULE)
     for method, module in (
         (function.__globals__["Orchestrator"].handle, ORCHESTRATOR_MODULE),

@@ -67,12 +67,14 @@ def never_resumes(context: Any, task: Any) -> str | None:
     """Why an orchestrator that has yielded `task` never goes on; None when it does, for all that is known here."""
     what = None
     if task is None:
-        what = "yields None, which is no task,"
+        what = "yields None, which is not a task,"
     elif getattr(task, "_api_name", None) == "SignalEntityAction":
         what = "yields what signal_entity returns, so that the signal is sent twice,"
     if what is None or context.will_continue_as_new:
         return None
-    return f"The orchestrator {what} and never goes on: `yield` takes the tasks that the context's other calls return."
+    return (
+        f"The orchestrator {what} and never continues: `yield` takes the tasks that the context's other calls return."
+    )
 
 
 def _async_code(suspect: Suspect) -> str | None:
@@ -80,7 +82,7 @@ def _async_code(suspect: Suspect) -> str | None:
     is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     if suspect.kind != "orchestrator" or not is_async or suspect.place is not None:
         return None
-    return f"{suspect.named} is 'async def'; an orchestrator is a plain 'def' that says 'yield' instead of 'await'."
+    return f"{suspect.named} is 'async def'; an orchestrator is a plain 'def' that uses 'yield' instead of 'await'."
 
 
 def _not_made_by_the_sdk(suspect: Suspect) -> str | None:
@@ -100,7 +102,7 @@ def _yielded_no_task(suspect: Suspect) -> str | None:
         "coroutine": "call asynchronous code in an activity, `yield context.call_activity(...)`",
         "FunctionBuilder": "call the activity by `yield context.call_activity(...)`",
     }.get(found[1], "`yield` takes the tasks that the context's calls return, such as `context.call_activity(...)`")
-    return f"'{suspect.name}' yields a value of type {found[1]} at {suspect.where}, which is no task: {remedy}."
+    return f"'{suspect.name}' yields a value of type {found[1]} at {suspect.where}, which is not a task: {remedy}."
 
 
 def _forgotten_yield(suspect: Suspect) -> str | None:
@@ -125,7 +127,7 @@ def _bad_tasks(suspect: Suspect) -> str | None:
 
 def _bad_entity_id(suspect: Suspect) -> str | None:
     if "get_scheduler_id" in suspect.sdk_calls and isinstance(suspect.error, AttributeError):
-        return f"At {suspect.where} an entity is named by something else than `df.EntityId(name, key)`."
+        return f"At {suspect.where} an entity is identified by something other than `df.EntityId(name, key)`."
     return None
 
 
@@ -139,7 +141,7 @@ def _bad_due_time(suspect: Suspect) -> str | None:
     if "create_timer" not in suspect.sdk_calls or not isinstance(suspect.error, TypeError):
         return None
     return (
-        f"The due time at {suspect.where} is no point in time with a time zone: use `context.current_utc_datetime + "
+        f"The due time at {suspect.where} is not a datetime with a time zone: use `context.current_utc_datetime + "
         "timedelta(...)`."
     )
 
@@ -160,7 +162,7 @@ def _bad_input(suspect: Suspect) -> str | None:
     found = _NOT_TEXT.search(suspect.text)
     if found is None and not isinstance(suspect.error, json.JSONDecodeError):
         return None
-    given = _JSON_NAMES.get(found[1], f"a value of type {found[1]}") if found is not None else "text that is no JSON"
+    given = _JSON_NAMES.get(found[1], f"a value of type {found[1]}") if found is not None else "text that is not JSON"
     if suspect.kind == "entity":
         if given == "no input":
             return f"The operation was sent without input, and get_input() at {suspect.where} needs one."

@@ -92,7 +92,7 @@ class Worker:
         try:
             turn_loop()
         except (SystemExit, KeyboardInterrupt) as error:
-            text = f"A background task of the app raised {type(error).__name__}; the worker goes on"
+            text = f"A background task of the app raised {type(error).__name__}; the worker continues"
             logs.report(self._channel, logging.ERROR, text)
 
     async def _load_on_loop(self) -> LoadedApp:

@@ -65,7 +65,7 @@ class Watchdog:
                 try:
                     self._report()
                 except Exception as error:
-                    text = f"The event loop is blocked; the place cannot be told: {failures.text_of(error)}"
+                    text = f"The event loop is blocked; the place is unknown: {failures.text_of(error)}"
                     logs.report(self._channel, logging.WARNING, text)
             turned.wait()
 

@@ -54,8 +54,8 @@ def warnings(streams: Mapping[str, bool]) -> Iterator[str]:
     others = [name for name, is_streaming in streams.items() if not is_streaming]
     if others:
         yield (
-            f"Azure would serve nothing of this app: it imports {PACKAGE}, so all HTTP functions must take the Request "
-            f"of that package, but {', '.join(others)} take azure.functions.HttpRequest. Here both kinds run."
+            f"Azure would not run any function of this app: it imports {PACKAGE}, so all HTTP functions must take the "
+            f"Request of that package, but {', '.join(others)} take azure.functions.HttpRequest. Here both kinds run."
         )
     is_streaming = len(others) < len(streams)
     if is_streaming and sys.version_info < (3, 13) and os.environ.get(INDEXING_SETTING, "").lower() not in _TRUE:

@@ -163,4 +163,4 @@ async def test_other_packed_bodies_are_refused(coding: str) -> None:
 async def test_a_body_that_cannot_be_unpacked_is_a_400(body: bytes) -> None:
     status, text = await served("orchestrators/Orch", body, "gzip")
     assert status == 400
-    assert "cannot be unpacked" in text
+    assert "cannot be decompressed" in text

@@ -227,7 +227,7 @@ async def test_listing_refuses_a_negative_page_size(world: World) -> None:
 async def test_a_filter_that_cannot_be_read_is_told_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
     await _json(world, "instances?createdTimeFrom=yesterday")
     assert [record.getMessage() for record in caplog.records] == [
-        "The parameter createdTimeFrom of a listing cannot be read, and is not obeyed, as in Azure: 'yesterday'"
+        "The parameter createdTimeFrom of a listing cannot be parsed and is ignored, as in Azure: 'yesterday'"
     ]
 
 

@@ -200,7 +200,7 @@ def test_a_message_that_is_none_goes_to_poison(start_host: StartHost, world: Wor
     queue.create_queue()
     queue.send_message(base64.b64encode(b"garbage").decode())
     host = start_host({"function_app.py": HEAD + TELL}, settings=world.settings)
-    host.wait_for("is none of a blob trigger")
+    host.wait_for("is not a message of a blob trigger")
     until(lambda: queue.get_queue_properties().approximate_message_count == 0, host=host)
 
 

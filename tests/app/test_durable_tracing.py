@@ -79,5 +79,5 @@ def test_spans_of_host_and_functions_make_one_trace(start_host: StartHost) -> No
 
 def test_settings_that_ask_for_a_missing_exporter_are_answered_with_one_line(start_host: StartHost) -> None:
     host = start_host({"function_app.py": APP}, settings={"OTEL_TRACES_EXPORTER": "nowhere"})
-    assert "no installed package brings this exporter" in host.wait_for("No traces to 'nowhere'")
+    assert "no installed package provides this exporter" in host.wait_for("No traces to 'nowhere'")
     assert start_traced(host, {"traceparent": CALLER}) == [CALLER, "note"]

@@ -322,7 +322,7 @@ async def test_an_error_in_mid_stream_breaks_the_connection(host: HostProcess, s
         with pytest.raises(aiohttp.ClientPayloadError):
             await response.read()
     host.wait_for("ValueError: in mid-stream")
-    host.wait_for("The response of the function 'fails' broke off")
+    host.wait_for("The response of the function 'fails' was interrupted")
 
 
 def test_an_error_before_the_stream_is_a_500_that_explains_without_a_retry(host: HostProcess) -> None:

@@ -69,7 +69,7 @@ def test_an_app_that_does_not_import_leaves_the_old_code_running_and_shows_the_l
     path = host.root / "function_app.py"
     path.write_text(HEAD + route("hello", "never") + "\nbroken = undefined_name\n")
     host.wait_for(r"function_app\.py:\d+: NameError: name 'undefined_name' is not defined")
-    host.wait_for("goes on as it was before")
+    host.wait_for("continues without the change")
     assert host.get("/api/hello").text == "before"
     assert host.get("/admin/host/status").json()["state"] == "Running"
     save(host, {"function_app.py": HEAD + route("hello", "mended")})

@@ -357,7 +357,7 @@ def received(msg: func.QueueMessage) -> None:
         queue.send_message("before")
         host.wait_for("received before")
         azurite.stop()
-        host.wait_for("cannot be read and is tried again")
+        host.wait_for("cannot be read and is being retried")
         azurite = start_azurite(connection, data_dir=data)
         name = uuid.uuid4().hex
         queue.send_message(name)

@@ -130,9 +130,9 @@ def test_timers_fire_while_storage_does_not_answer(start_host: StartHost, settin
     app = function_app('@app.timer_trigger(arg_name="timer", schedule="* * * * * *")', "print('fired')")
     nobody = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=a2V5;BlobEndpoint=http://127.0.0.1:9/a;"
     host = start_host(app, "--verbose", settings={**settings, "AzureWebJobsStorage": nobody})
-    host.wait_for("The lock 'Host.Functions.tick.Listener' cannot be kept")
+    host.wait_for("The lock 'Host.Functions.tick.Listener' cannot be renewed")
     until(lambda: host.output.count("fired") >= 3, host=host)
-    assert host.output.count("cannot be kept") == 1
+    assert host.output.count("cannot be renewed") == 1
 
 
 @pytest.mark.parametrize("schedule", ["0 0 0 * * 7", "whenever"])
@@ -214,7 +214,7 @@ def test_only_one_of_two_hosts_fires_and_the_other_takes_over_when_it_is_killed(
         assert "fired" not in second.output
         killed = first.pid
         first.kill()
-        second.wait_for(f"was held by process {killed}, which has died; it is ours now")
+        second.wait_for(f"was held by process {killed}, which has died; this host holds it now")
         second.wait_for("fired")
     finally:
         first.kill()

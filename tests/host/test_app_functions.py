@@ -197,7 +197,7 @@ def test_a_durable_call_of_a_function_that_is_not_served_finds_the_reason(tmp_pa
         "unserved": "this host has no 'cosmosDB'",
         "broken": "no such module",
         "Renamed": "no such module",
-        "left_out": "the list of functions to serve leaves it out",
+        "left_out": "it is not in the list of functions to run",
     }
     assert names.orchestrators.keys() == {"orchestrator", "left_out"}
 

@@ -172,7 +172,7 @@ async def test_a_reload_that_fails_after_the_app_was_taken_over_still_listens(
     await host.until(lambda: host.state.state == "Error")
     assert host.server.listens
     assert host.server.app is not before
-    assert "The changed app runs without that." in caplog.text
+    assert "The changed app runs without it." in caplog.text
     assert "as it was before" not in caplog.text
     host.control.resume()
     await host.until(lambda: host.status == ("Running", []))
@@ -185,6 +185,6 @@ async def test_a_reload_that_cannot_prepare_leaves_the_app_as_it_was(
     before = host.server.app
     host.server.failures["prepare"] = [STORAGE]
     host.control.restart()
-    await host.until(lambda: "The app goes on as it was before the change." in caplog.text)
+    await host.until(lambda: "The app continues without the change." in caplog.text)
     assert host.server.app is before
     assert (host.server.listens, host.status) == (True, ("Running", []))

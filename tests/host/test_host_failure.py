@@ -40,4 +40,4 @@ def test_a_runtime_that_fails_for_good_ends_the_host(tmp_path: Path, monkeypatch
     with pytest.raises(RuntimeFailed) as failure:
         serving.run(config, StartOptions())
     assert failure.value.exit_code == EXIT_FAILURE
-    assert failure.value.cause == "At last: ZeroDivisionError: an error of the runtime"
+    assert failure.value.cause == "Last error: ZeroDivisionError: an error of the runtime"

@@ -262,7 +262,7 @@ def yields_signal(context):
 def test_a_yield_that_never_returns_is_warned_of(orchestrator: Any) -> None:
     answer = turn(orchestrator, "live")
     (warning,) = answer["warnings"]
-    assert "and never goes on: `yield` takes the tasks" in warning
+    assert "and never continues: `yield` takes the tasks" in warning
     assert "test_likely_causes.py" in answer["position"]
 
 

@@ -232,7 +232,7 @@ async def test_call_that_is_cancelled_before_its_first_step_is_answered(tmp_path
 
         answer, _ = await asyncio.gather(process.request(header, blob), cancel(), return_exceptions=True)
         assert isinstance(answer, FunctionFailed)
-        assert str(answer) == "CancelledError: the host gave the invocation up"
+        assert str(answer) == "CancelledError: the host abandoned the invocation"
         assert await process.wait_ended("c", 20)
         assert await app.text("pid") == str(process.pid)
 
@@ -275,7 +275,7 @@ async def test_time_outs_count_as_no_crashes(
             other = asyncio.create_task(app.call("sleeps"))
             with pytest.raises(FunctionTimedOut):
                 await app.call("hangs", timeout=0.1)
-            with pytest.raises(WorkerLost, match="another function in it did not end in time"):
+            with pytest.raises(WorkerLost, match="another function in it did not finish in time"):
                 await other
             await new_pid(app, old)
     assert not [text for text in messages(caplog, "Host.Worker") if "keeps dying" in text or "exited with" in text]
@@ -348,7 +348,7 @@ async def test_a_worker_whose_watch_fails_is_replaced_all_the_same(
         with pytest.raises(WorkerLost):
             await app.call("dies")
         await new_pid(app, old)
-    assert [text for text in messages(caplog, "Host.Worker", logging.ERROR) if "watch over a worker" in text]
+    assert [text for text in messages(caplog, "Host.Worker", logging.ERROR) if "monitoring of a worker" in text]
 
 
 async def test_reload_runs_new_code_and_lets_old_calls_finish(tmp_path: Path):

@@ -154,7 +154,9 @@ async def test_fastapis_own_request_without_the_extension_is_an_error_that_names
 async def test_an_app_that_azure_would_refuse_for_its_mixture_is_warned_of(tmp_path: Path):
     index = await index_of(tmp_path, code("@app.route('f')\ndef f(req: Request): ...\n"), settings=INDEXED)
     assert len(index.warnings) == 1
-    assert index.warnings[0].startswith("Azure would serve nothing of this app: it imports azurefunctions.extensions")
+    assert index.warnings[0].startswith(
+        "Azure would not run any function of this app: it imports azurefunctions.extensions"
+    )
     assert "but seen take azure.functions.HttpRequest" in index.warnings[0]
 
 

@@ -50,7 +50,7 @@ async def test_a_runtime_that_fails_begins_anew_and_loses_nothing(
     assert await world.output("f") == 5
     assert not hub.times
     told = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
-    assert told == ["The durable runtime failed and begins again in 0 s: AttributeError: 'NoneType' object has no "
+    assert told == ["The durable runtime failed and restarts in 0 s: AttributeError: 'NoneType' object has no "
                     "attribute 'message'"] * 2  # fmt: skip
 
 
@@ -107,7 +107,7 @@ async def test_a_runtime_that_fails_again_and_again_says_that_it_has_ended(app: 
     await runtime.start()
     async with asyncio.timeout(60):
         await ended.wait()
-    assert [str(error) for error in failures] == ["The durable runtime failed 5 times and is not started again."]
+    assert [str(error) for error in failures] == ["The durable runtime failed 5 times and is not restarted."]
     assert "AttributeError" in str(failures[0].cause)
     await runtime.stop()
     await hub.close()

@@ -176,10 +176,10 @@ async def test_a_message_that_cannot_be_put_is_put_later(scanning: Scanning, cap
     scanning.refuse = True
     await scanning.account.blobs.put(scanning.box, "a", b"1")
     scanning.start(scanning.target("one", scanning.box))
-    await until(lambda: "Blobs cannot be looked for" in caplog.text)
+    await until(lambda: "The scan for new blobs failed" in caplog.text)
     scanning.refuse = False
     await until(lambda: len(scanning.found) == 1)
-    await until(lambda: "Blobs can be looked for again." in caplog.text)
+    await until(lambda: "The scan for new blobs works again." in caplog.text)
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
 
 

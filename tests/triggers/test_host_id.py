@@ -30,7 +30,7 @@ def test_whatever_the_machine_is_called_its_queue_has_a_valid_name(machine: str)
 
 @pytest.mark.parametrize("given", ["My_Host", "Upper", "x" * 33, "-a", "a--b", "a b"])
 def test_a_host_id_that_storage_cannot_hold_is_refused(given: str) -> None:
-    with pytest.raises(ConfigurationError, match="which is no host ID"):
+    with pytest.raises(ConfigurationError, match="which is not a valid host ID"):
         host_id_of(Path("/app"), {"AzureFunctionsWebHost__hostid": given})
 
 

@@ -191,7 +191,7 @@ async def test_an_outage_at_start_is_warned_of_once_and_the_monitor_comes_later(
     await timer.clock.advance(timedelta(seconds=10))
     assert [run.is_past_due for run in timer.runs] == [False, True]
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
-    assert "are remembered in storage again" in caplog.text
+    assert "are saved to storage again" in caplog.text
     await timer.stop()
 
 

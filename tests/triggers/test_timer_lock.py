@@ -165,7 +165,7 @@ async def test_without_storage_the_listener_may_run_and_the_lock_comes_later(
     await lock.allowed.wait()
     assert not lock.is_held
     service.down = False
-    await until(lambda: lock.is_held and "is in order again" in caplog.text)
+    await until(lambda: lock.is_held and "works again" in caplog.text)
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
 
 

@@ -36,11 +36,11 @@ class _Zlib:
         try:
             return self._state.decompress(data, limit)
         except zlib.error as error:
-            raise InvalidArgument(f"The body cannot be unpacked: {error}") from error
+            raise InvalidArgument(f"The body cannot be decompressed: {error}") from error
 
     def end(self) -> None:
         if not self._state.eof or self._state.unused_data:
-            raise InvalidArgument("The body cannot be unpacked: it does not end where its content does")
+            raise InvalidArgument("The body cannot be decompressed: it does not end where its content does")
 
 
 def unpacker(coding: str) -> Unpacker:

@@ -81,9 +81,7 @@ class QueryParameters:
             return None
 
     def _not_obeyed(self, name: str, value: str) -> None:
-        _log.warning(
-            "The parameter %s of a listing cannot be read, and is not obeyed, as in Azure: %.100r", name, value
-        )
+        _log.warning("The parameter %s of a listing cannot be parsed and is ignored, as in Azure: %.100r", name, value)
 
     def statuses(self, name: str) -> list[str]:
         """The words of a repeated or comma separated parameter."""

@@ -52,7 +52,7 @@ def read_request(text: str | None, trace: TraceContext | None = None) -> EntityR
 def request_of(record: Any, trace: TraceContext | None = None) -> EntityRequest:
     """The request in decoded JSON. Raises `Unreadable`."""
     if not isinstance(record, dict):
-        raise Unreadable("it is no JSON object")
+        raise Unreadable("it is not a JSON object")
     fields = cast("dict[str, Any]", record)
     request_id = fields.get("id")
     if not isinstance(request_id, str) or not _can_be_id(request_id):
@@ -111,20 +111,20 @@ def read_moment(value: Any) -> Moment:
     if value is None:
         return NEVER
     if not isinstance(value, str):
-        raise Unreadable(f"{value!r:.100} is no time")
+        raise Unreadable(f"{value!r:.100} is not a time")
     try:
         return Moment(timestamp.parse(value), is_utc=value[-1:] in "Zz" or "+" in value)
     except ValueError as error:
-        raise Unreadable(f"{value!r:.100} is no time") from error
+        raise Unreadable(f"{value!r:.100} is not a time") from error
 
 
 def _object(text: str | None) -> dict[str, Any]:
     try:
         record = msgspec.json.decode(text or "null")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Unreadable(f"it is no JSON ({error})") from error
+        raise Unreadable(f"it is not JSON ({error})") from error
     if not isinstance(record, dict):
-        raise Unreadable("it is no JSON object")
+        raise Unreadable("it is not a JSON object")
     return cast("dict[str, Any]", record)
 
 
@@ -132,17 +132,17 @@ def _lock_set(value: Any) -> tuple[tuple[str, str], ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise Unreadable("its lock set is no array")
+        raise Unreadable("its lock set is not an array")
     return tuple(_entity(each) for each in cast("list[Any]", value))
 
 
 def _entity(value: Any) -> tuple[str, str]:
     if not isinstance(value, dict):
-        raise Unreadable("an element of its lock set is no entity id")
+        raise Unreadable("an element of its lock set is not an entity id")
     fields = cast("dict[str, Any]", value)
     name, key = str(fields.get("name", "")), str(fields.get("key", ""))
     if not _can_be_id(f"@{name}@{key}"):
-        raise Unreadable("an element of its lock set is no entity id")
+        raise Unreadable("an element of its lock set is not an entity id")
     return name, key
 
 
@@ -154,7 +154,7 @@ def _id(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     if not _can_be_id(value):
-        raise Unreadable("the ID of its sender is none")
+        raise Unreadable("the ID of its sender is invalid")
     return value
 
 

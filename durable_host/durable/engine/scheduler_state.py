@@ -44,7 +44,7 @@ class SchedulerState:
         try:
             fields = msgspec.json.decode(text, type=dict[str, Any])
         except msgspec.MsgspecError as error:
-            raise Unreadable(f"the entity's scheduler state is no JSON object ({error})") from error
+            raise Unreadable(f"the entity's scheduler state is not a JSON object ({error})") from error
         state = fields.get("state")
         scheduler.state = state if isinstance(state, str) else None
         # The other dialect has no `exists`: there an entity exists when it has a state.

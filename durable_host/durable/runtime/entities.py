@@ -94,7 +94,7 @@ class EntityRunner:
         batch[:] = [one for one in batch if one not in foreign]
         for one in foreign:
             _log.warning(
-                "The entity '%s' cannot be told to do what %s asks; the message is discarded.",
+                "The entity '%s' does not support %s; the message is discarded.",
                 session.instance_id,
                 one.message.event.event_name,
                 extra={"instance_id": session.instance_id},

@@ -76,7 +76,7 @@ class LostWork:
         async with self._one_suspect:
             if self._is_suspect(item):
                 _log.info(
-                    "'%s' runs in a worker process of its own: it ran in %d that did not survive.",
+                    "'%s' runs in its own worker process, because it ran in %d that did not survive.",
                     item.name,
                     MOST_TRIES - 1,
                     extra={"instance_id": item.instance_id, "function": item.name},

@@ -150,8 +150,8 @@ class DurableRuntime:
             await keep_running("durable runtime", lambda: self._serve_once(serving), _log, most_failures=MOST_FAILURES)
         except Exception as error:
             failed = RuntimeFailed(
-                f"The durable runtime failed {MOST_FAILURES} times and is not started again.",
-                cause=f"At last: {type(error).__name__}: {error}",
+                f"The durable runtime failed {MOST_FAILURES} times and is not restarted.",
+                cause=f"Last error: {type(error).__name__}: {error}",
                 remedy="Start the host again: nothing that the task hub holds is lost. Then report the error.",
             )
             if serving.is_set() and self._on_failure is not None:

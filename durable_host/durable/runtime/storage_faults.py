@@ -30,7 +30,7 @@ class StorageFaults:
         """An operation failed; the first one after a success is logged as a warning."""
         level = logging.DEBUG if self._is_down else logging.WARNING
         self._is_down = True
-        _log.log(level, "The task hub '%s' is not available; work goes on when it is: %s", self._hub, error)
+        _log.log(level, "The task hub '%s' is not available; work continues when it is: %s", self._hub, error)
 
     def worked(self) -> None:
         """An operation succeeded."""

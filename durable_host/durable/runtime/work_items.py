@@ -108,6 +108,6 @@ class GuardedWorkItem:
             self._faults.failed(error)
             return self._faults.delay(3)
         except Exception:
-            _log.exception("Messages of an instance could not be given back to the task hub, and are worked on again")
+            _log.exception("Messages of an instance could not be returned to the task hub, and are processed again")
             return self._faults.delay(3)
         return None

@@ -49,7 +49,7 @@ def new_events(history: Sequence[HistoryEvent], seen: int) -> list[list[Any]]:
 
 
 def input_json(stored: str | None) -> Any:
-    """The stored input, parsed once; text that is no JSON is passed on as a string."""
+    """The stored input, parsed once; text that is not JSON is passed on as a string."""
     if stored is None or not stored.strip():
         return None if stored is None else stored
     try:

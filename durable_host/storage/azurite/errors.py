@@ -23,7 +23,7 @@ class AzuriteIncomplete(AzuriteError):
 
 
 class PortHeld(AzuriteError):
-    """A port of the development storage account is held by something that is not Azurite."""
+    """A port of the development storage account is used by a program that is not Azurite."""
 
     code = "DH2013"
 

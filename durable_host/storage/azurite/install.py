@@ -175,7 +175,7 @@ def _run_npm(node: Node, work: Path, report: Callable[[str], None], cancelled: t
     log.unlink()
     if code != 0 or not (work / "node_modules" / _MAIN).is_file():
         lines = [line for line in text.splitlines() if line.strip()]
-        raise _not_installed("\n".join(lines[:6]) or f"npm ended with code {code}")
+        raise _not_installed("\n".join(lines[:6]) or f"npm exited with code {code}")
 
 
 def _not_installed(cause: str) -> AzuriteNotInstalled:

@@ -111,7 +111,7 @@ def start_azurite(
     program = find_azurite(app_dir) or install_azurite(node, report)
     azurite = _start(connection, data_dir, node, program, report, None)
     if azurite is None:
-        raise AzuriteStartFailed("Another Azurite listens on the ports already.", remedy="Take other ports.")
+        raise AzuriteStartFailed("Another Azurite already listens on the ports.", remedy="Use other ports.")
     return azurite
 
 

@@ -26,7 +26,7 @@ def exclusive(
         raise AzuriteStartFailed(
             f"Azurite needs the folder '{path.parent}', and it cannot be written.",
             cause=str(error),
-            remedy="Make it writable, or start an Azurite of your own with its data elsewhere.",
+            remedy="Make it writable, or start your own Azurite with its data elsewhere.",
         ) from error
     try:
         deadline = time.monotonic() + timeout

@@ -82,7 +82,7 @@ class StorageHealth(msgspec.Struct, frozen=True):
         for service in self.services:
             if service.state == "foreign":
                 return PortHeld(
-                    f"Port {service.port} of the {service.service} service is held by something that is not Azurite.",
+                    f"Port {service.port} of the {service.service} service is used by a program that is not Azurite.",
                     cause=f"{service.address} {service.detail}.",
                     remedy=f"End the program that listens on port {service.port}, or give '{setting}' other ports.",
                 )

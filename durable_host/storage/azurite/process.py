@@ -152,7 +152,7 @@ def wait_until_ready(
                 raise AzuriteStartFailed(
                     f"Azurite did not become ready within {timeout:.0f} s.",
                     cause=azurite.last_log_lines() or None,
-                    remedy="Look for what keeps the machine busy and start again.",
+                    remedy="Check what keeps the machine busy and start again.",
                 )
             time.sleep(_POLL_SECONDS)
     except BaseException:

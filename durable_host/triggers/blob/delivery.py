@@ -52,7 +52,7 @@ class BlobDelivery:
         try:
             order = from_text(content)
         except InvalidMessage as error:
-            _log.warning("The message '%s' is none of a blob trigger: %s.", message.id, error)
+            _log.warning("The message '%s' is not a message of a blob trigger: %s.", message.id, error)
             await self._poison(message, None)
             return
         target = self._targets.get(order.function_id)

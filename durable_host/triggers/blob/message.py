@@ -49,7 +49,7 @@ def from_text(text: str | bytes) -> BlobTriggerMessage:
     except (ValueError, RecursionError) as error:
         raise InvalidMessage(str(error)) from None
     if not isinstance(content, dict):
-        raise InvalidMessage("it is no JSON object")
+        raise InvalidMessage("it is not a JSON object")
     members = {str(name).lower(): value for name, value in cast("dict[Any, Any]", content).items()}
     wanted = [members.get(name) for name in ("functionid", "containername", "blobname")]
     if not all(isinstance(value, str) and value for value in wanted):

@@ -214,9 +214,9 @@ class BlobScanner:
     def _warn(self, error: StorageError) -> None:
         if not self._in_trouble:
             self._in_trouble = True
-            _log.warning("Blobs cannot be looked for, which is tried again and again: %s", error)
+            _log.warning("The scan for new blobs failed and is being retried: %s", error)
 
     def _recovered(self) -> None:
         if self._in_trouble:
             self._in_trouble = False
-            _log.info("Blobs can be looked for again.")
+            _log.info("The scan for new blobs works again.")

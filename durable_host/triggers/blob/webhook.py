@@ -55,7 +55,7 @@ class BlobWebhook:
                 if (message := message_of(event, target)) is not None:
                     await self._enqueue(message)
         except StorageError as error:
-            _log.warning("Events about blobs cannot be taken now: %s", error)
+            _log.warning("Blob events cannot be processed now: %s", error)
             return _refused(503, str(error))
         return web.Response(status=202)
 

@@ -68,7 +68,7 @@ def _status(value: Any) -> int:
     try:
         status = int(value)
     except (TypeError, ValueError, OverflowError):
-        raise InvalidReply(f"The response object's status {value!r} is no number.") from None
+        raise InvalidReply(f"The response object's status {value!r} is not a number.") from None
     return checked_status(status)
 
 

@@ -160,7 +160,9 @@ class HttpTrigger:
                 stack = error.stack if isinstance(error, FunctionFailed) else ""
                 return self._failed(request, function, str(error), stack, getattr(error, "remedy", None))
             if not exchange.is_complete:
-                _log.error("The response of the function '%s' broke off; its connection is closed.", function.name)
+                _log.error(
+                    "The response of the function '%s' was interrupted; its connection is closed.", function.name
+                )
         assert exchange.response is not None
         if not exchange.is_complete:
             exchange.break_off()

@@ -20,7 +20,7 @@ def negotiated(params: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
     """Revision and client of an `initialize`. Raises RpcError."""
     requested = params.get("protocolVersion")
     if not isinstance(requested, str):
-        raise RpcError(jsonrpc.INVALID_PARAMS, "The params must have a 'protocolVersion', a text.")
+        raise RpcError(jsonrpc.INVALID_PARAMS, "The params must have a 'protocolVersion', a string.")
     client: Any = params.get("clientInfo")
     return versions.negotiated(requested), cast("dict[str, Any]", client) if isinstance(client, dict) else None
 
@@ -72,7 +72,7 @@ async def answer(
     )
     try:
         if request.method == "initialize":
-            raise RpcError(jsonrpc.INVALID_REQUEST, "The session is initialized already.")
+            raise RpcError(jsonrpc.INVALID_REQUEST, "The session is already initialized.")
         return jsonrpc.result(request.id, await server.answer(request, caller))
     except CallCancelled:
         return None

@@ -108,7 +108,7 @@ class McpServer:
             raise RpcError(jsonrpc.INVALID_PARAMS, f"Unknown prompt: '{name}'")
         arguments = _arguments(params)
         if not all(isinstance(value, str) for value in arguments.values()):
-            raise RpcError(jsonrpc.INVALID_PARAMS, "The arguments of a prompt must be texts.")
+            raise RpcError(jsonrpc.INVALID_PARAMS, "The arguments of a prompt must be strings.")
         if missing := prompts.missing_arguments(prompt, arguments):
             raise RpcError(
                 jsonrpc.INVALID_PARAMS,
@@ -120,7 +120,7 @@ class McpServer:
 def _text(params: dict[str, Any], name: str) -> str:
     value = params.get(name)
     if not isinstance(value, str):
-        raise RpcError(jsonrpc.INVALID_PARAMS, f"The params must have a '{name}', a text.")
+        raise RpcError(jsonrpc.INVALID_PARAMS, f"The params must have a '{name}', a string.")
     return value
 
 

@@ -128,7 +128,7 @@ def _envelope(request: web.Request, message: Request) -> dict[str, Any]:
         expected[_NAME_HEADER] = name
     for header, value in expected.items():
         if [_decoded(text) for text in request.headers.getall(header, [])] != [value]:
-            text = f"The header {header} does not say what the body says."
+            text = f"The header {header} does not match the body."
             raise RpcError(jsonrpc.HEADER_MISMATCH, text, id=message.id)
     return members
 

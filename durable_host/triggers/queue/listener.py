@@ -141,7 +141,7 @@ class QueueListener:
     def _trouble(self, error: StorageError, backoff: PollBackoff) -> float:
         if not self._in_trouble:
             self._in_trouble = True
-            _log.warning("The queue '%s' cannot be read and is tried again and again: %s", self.queue, error)
+            _log.warning("The queue '%s' cannot be read and is being retried: %s", self.queue, error)
         return min(LONGEST_OUTAGE_PAUSE, backoff.after_empty_poll())
 
     async def _process(self, held: HeldMessage) -> None:

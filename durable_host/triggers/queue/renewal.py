@@ -78,7 +78,9 @@ class VisibilityRenewal:
             except (NotFound, InvalidRequest) as error:
                 self._held.discard(held)
                 held.is_lost = True
-                _log.debug("Message '%s' of queue '%s' is no longer ours: %s", held.message.id, self._queue, error)
+                _log.debug(
+                    "Message '%s' of queue '%s' is no longer held by this host: %s", held.message.id, self._queue, error
+                )
             except StorageError as error:
                 held.renew_at = clock.time() + 1.0
                 _log.debug("Message '%s' of queue '%s' could not be renewed: %s", held.message.id, self._queue, error)

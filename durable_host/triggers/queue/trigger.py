@@ -83,7 +83,7 @@ class QueueTrigger:
         except UnicodeDecodeError:
             if not self._is_binary and self._encoding == "base64":
                 _log.warning(
-                    "The message '%s' of queue '%s' is no text once it is decoded from base64. If it was sent as plain "
+                    "The message '%s' of queue '%s' is not text after decoding from base64. If it was sent as plain "
                     'text, set "extensions": {"queues": {"messageEncoding": "none"}} in host.json.',
                     message.id,
                     self._queue,

@@ -135,7 +135,7 @@ class TimerListener:
         try:
             await self._run_function(run)
         except Exception as error:
-            _log.debug("The timer '%s' failed and goes on: %s", self._function, error)
+            _log.debug("The timer '%s' failed and continues: %s", self._function, error)
         if self._monitor is None or not self._is_open:
             return
         self._status = after_run(self._schedule, max(began, planned))
@@ -150,8 +150,8 @@ class TimerListener:
             return
         self._in_trouble = True
         _log.warning(
-            "The timer '%s' fires on schedule, but its runs cannot be remembered in storage now, so that one which is "
-            "missed would not be made up for: %s",
+            "The timer '%s' fires on schedule, but its runs cannot be saved to storage now, so a missed run "
+            "would not be made up for: %s",
             self._function,
             error,
         )
@@ -159,7 +159,7 @@ class TimerListener:
     def _recovered(self) -> None:
         if self._in_trouble:
             self._in_trouble = False
-            _log.info("The runs of the timer '%s' are remembered in storage again.", self._function)
+            _log.info("The runs of the timer '%s' are saved to storage again.", self._function)
 
     async def _first_of(self, waiting: Awaitable[object]) -> bool:
         """True when `waiting` ended before `stop` was called."""

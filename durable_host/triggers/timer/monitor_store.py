@@ -40,7 +40,7 @@ class BlobMonitorStore:
         try:
             return parse_status(blob.data)
         except ValueError as error:
-            _log.warning("The blob '%s/%s' is no timer status and is replaced: %s.", CONTAINER, self._name, error)
+            _log.warning("The blob '%s/%s' is not a timer status and is replaced: %s.", CONTAINER, self._name, error)
             return None
 
     async def write(self, status: ScheduleStatus) -> None:

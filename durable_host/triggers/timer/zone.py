@@ -87,7 +87,7 @@ def zone_of(settings: Mapping[str, str]) -> Zone:
         except LookupError:
             if setting == "WEBSITE_TIME_ZONE":
                 _log.warning(
-                    "WEBSITE_TIME_ZONE is '%s', which is no time zone known here; timers use the machine's zone. Use a "
+                    "WEBSITE_TIME_ZONE is '%s', which is not a known time zone; timers use the machine's zone. Use a "
                     "name such as 'Europe/Berlin' or 'W. Europe Standard Time'.",
                     name,
                 )

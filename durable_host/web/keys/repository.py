@@ -128,9 +128,9 @@ def _parsed(content: bytes, place: str) -> dict[str, Any]:
     try:
         document: Any = msgspec.json.decode(content)
     except msgspec.DecodeError as error:
-        raise KeysUnavailable(f"The keys in '{place}' are no JSON: {error}") from error
+        raise KeysUnavailable(f"The keys in '{place}' are not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise KeysUnavailable(f"The keys in '{place}' are no JSON object.")
+        raise KeysUnavailable(f"The keys in '{place}' are not a JSON object.")
     return cast("dict[str, Any]", document)
 
 
@@ -138,7 +138,7 @@ def _planted(error: NotPrivate) -> KeysUnavailable:
     return KeysUnavailable(
         "The files with the keys of the host are not trusted.",
         cause=f"{error}.",
-        remedy="Delete it, and the host makes new keys. In a storage account (AzureWebJobsStorage) keys need no files.",
+        remedy="Delete it, and the host creates new keys. With AzureWebJobsStorage set, keys need no files.",
     )
 
 
@@ -146,5 +146,5 @@ def _unavailable(error: Exception) -> KeysUnavailable:
     return KeysUnavailable(
         "The keys of the host cannot be read or written now.",
         cause=str(error),
-        remedy="See to the account of AzureWebJobsStorage, or set AzureWebJobsSecretStorageType=files.",
+        remedy="Check the account of AzureWebJobsStorage, or set AzureWebJobsSecretStorageType=files.",
     )

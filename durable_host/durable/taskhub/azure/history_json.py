@@ -34,7 +34,7 @@ def _read(entry: Any) -> HistoryEvent:
     members = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
     kind = EVENT_CLASS_BY_NAME.get(str(members.get("EventType")))
     if kind is None:
-        raise ValueError(f"{json.dumps(entry)[:80]} is no event of a history: its EventType is not known.")
+        raise ValueError(f"{json.dumps(entry)[:80]} is not a history event: its EventType is not known.")
     return build(kind, members, ticks_of(members.get("Timestamp")))
 
 

@@ -59,7 +59,7 @@ class Resources:
         if rows and len(rows | wanted) != len(wanted):
             _log.warning(
                 "Task hub '%s' was created with %d partitions, but partitionCount is %d now. Messages of running "
-                "instances may go to queues that nobody expects them in: set partitionCount in host.json to %d, or "
+                "instances may go to queues that no host reads: set partitionCount in host.json to %d, or "
                 "use another hub.",
                 self._names.hub,
                 len(rows),
