@@ -30,7 +30,7 @@ EXIT_INTERRUPTED = 130
 
 
 class HostError(Exception):
-    """Something went wrong that the user can understand and mend.
+    """Something went wrong that the user can understand and fix.
 
     `message` is one sentence saying what happened, `cause` why (one or more lines), `remedy` what to do. `code` is
     that of the class unless one is given.

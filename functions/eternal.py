@@ -1,4 +1,4 @@
-"""Eternal orchestration: a clean-up that runs for ever, one generation after the other, as a singleton.
+"""Eternal orchestration: a clean-up that runs forever, one generation after the other, as a singleton.
 
 `POST /api/clean-up` with `{"everySeconds": 3600}` starts it unless it runs; `DELETE /api/clean-up` ends it.
 """

@@ -9,7 +9,7 @@ from durable_host.config import project
 
 
 def working_folder(ctx: click.Context) -> Path:
-    """The folder of `--script-root`, else the current one. Raises UsageError when it is no folder."""
+    """The folder of `--script-root`, else the current one. Raises UsageError when it is not a folder."""
     given = cast("dict[str, Any]", ctx.find_root().obj or {}).get("script_root")
     folder = Path(given) if given else Path.cwd()
     if not folder.is_dir():

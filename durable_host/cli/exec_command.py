@@ -37,7 +37,7 @@ _PATIENCE: Final = 10.0
 
 
 class CommandMissing(UsageError):
-    """The command after `--` is no program on PATH and no executable file."""
+    """The command after `--` is neither a program on PATH nor an executable file."""
 
     code = "DH1011"
     exit_code = 127

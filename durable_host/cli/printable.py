@@ -6,7 +6,7 @@ Log lines and errors repeat what requests, messages and exceptions say, and a te
 import re
 from typing import Final
 
-# C0 and C1 controls but for the tab, and the marks that change the direction of what follows.
+# C0 and C1 controls except the tab, and the marks that change the direction of what follows.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLOURS: Final = re.compile("(\x1b\\[[0-9;]{0,32}m)")
 

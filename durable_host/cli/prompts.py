@@ -38,5 +38,5 @@ def choose(question: str, options: Sequence[str], default: int = 1) -> int:
 
 
 def ask(question: str, default: str | None = None, check: Callable[[str], str] | None = None) -> str:
-    """Ask for a text; `check` returns it (maybe mended) or raises BadParameter."""
+    """Ask for a text; `check` returns it (maybe corrected) or raises BadParameter."""
     return click.prompt(question, default=default, value_proc=check)

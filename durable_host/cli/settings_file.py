@@ -33,7 +33,7 @@ class SettingsFile:
 
     @property
     def values(self) -> dict[str, str]:
-        """Name → value; nulls and what is no scalar are left out."""
+        """Name → value; nulls and non-scalars are left out."""
         section = self._section("Values", create=False)
         return {name: text_of(value) for name, value in section.items() if isinstance(value, str | int | float | bool)}
 

@@ -154,7 +154,7 @@ def start(ctx: click.Context, **options: Any) -> int:
 
 
 def _interpreter(text: str) -> Path:
-    """A path as seen from here; a bare name that is no file here is a command on PATH."""
+    """A path as seen from here; a bare name that is not a file here is a command on PATH."""
     path = Path(text)
     return path.absolute() if path.exists() or len(path.parts) > 1 else path
 

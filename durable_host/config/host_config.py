@@ -63,7 +63,7 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
 def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overrides()) -> HostConfig:
     """Read host.json and local.settings.json of `root`. `environ` wins over both files, `overrides` over all.
 
-    Writes a default host.json when there is none. Raises ConfigurationError (one line that says what to mend).
+    Writes a default host.json when there is none. Raises ConfigurationError (one line that says what to fix).
     """
     root = root.resolve()
     warnings: list[str] = []

@@ -25,7 +25,7 @@ def problem(name: str) -> str | None:
 
 
 def repaired(name: str) -> str:
-    """A default name (of the site) made fit to be a hub name: other characters removed, length and start mended."""
+    """A default name (of the site) made fit to be a hub name: other characters removed, length and start corrected."""
     text = re.sub(r"[^A-Za-z0-9]", "", name)
     if not text:
         return "DefaultTaskHub"

@@ -14,7 +14,7 @@ class RetryOptions(msgspec.Struct, frozen=True):
     """How a failed invocation is run again. Times in seconds.
 
     `strategy` is `fixedDelay` (waits `delay_interval`) or `exponentialBackoff` (from `minimum_interval` up to
-    `maximum_interval`). `max_retry_count` -1 means for ever.
+    `maximum_interval`). `max_retry_count` -1 means no limit.
     """
 
     strategy: str

@@ -11,7 +11,7 @@ _PATTERN = re.compile(
 
 
 def parse(text: str) -> float:
-    """Seconds. Raises ValueError when `text` is no time span; a plain number is none here (.NET reads it as days)."""
+    """Seconds. Raises ValueError when `text` is not a time span; a plain number is refused (.NET reads it as days)."""
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"'{text}' is not a time span")

@@ -104,7 +104,7 @@ class Control:
                 await self._server.durable.pause()
 
     async def _go_on(self, success: str) -> None:
-        """Serve the app anew. When that fails, the status says so, and `resume` tries it again."""
+        """Serve the app again. When that fails, the status says so, and `resume` tries it again."""
         server = self._server
         async with server.turn:
             if server.takes_events:

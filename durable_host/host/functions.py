@@ -36,7 +36,7 @@ SERVED_TRIGGERS = (
 class AbsentFunction(msgspec.Struct, frozen=True, kw_only=True):
     """A function that the app has and that cannot be called. `trigger` is None when it is not known.
 
-    `failed_to_load`: Azure lists and routes it all the same, and each call of it fails.
+    `failed_to_load`: Azure lists and routes it anyway, and each call of it fails.
     """
 
     name: str
@@ -47,7 +47,7 @@ class AbsentFunction(msgspec.Struct, frozen=True, kw_only=True):
 
 class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
     """Functions in the host's order. `served` has no disabled ones. `errors` and `not_served` say why a function does
-    not run; those in `not_served` are no mistakes of the app. `excluded` are the names that a list of functions leaves
+    not run; those in `not_served` are not mistakes of the app. `excluded` are the names that a list of functions leaves
     out. `all` has those whose code has been loaded.
     """
 
@@ -63,7 +63,7 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def absent(self) -> tuple[AbsentFunction, ...]:
-        """What a caller may ask for in vain, and why."""
+        """What a caller cannot get, and why."""
         loaded = {function.name: function for function in self.all}
         found = [
             AbsentFunction(name=name, reason=reason, trigger=_trigger_of(loaded.get(name)))

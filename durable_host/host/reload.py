@@ -151,7 +151,7 @@ class Reloader:
         return app
 
     async def _unless_superseded(self, loading: Coroutine[Any, Any, Workers]) -> Workers:
-        """An app that takes long to load, maybe for ever, is given up when there is a newer one.
+        """An app that takes long to load, maybe forever, is given up when there is a newer one.
 
         Raises Superseded.
         """

@@ -71,7 +71,7 @@ class Services:
     async def start(self, started_at: float) -> None:
         """Come up and tell the presenter. `started_at`: reading of `time.monotonic` when the program began.
 
-        Raises HostError with what the user has to mend.
+        Raises HostError with what the user has to fix.
         """
         server = self._server
         if self._code_storage is not None:

@@ -39,7 +39,7 @@ class HostStorage:
         return self._azurite is not None
 
     async def ensure_for_code(self, connection: Connection) -> None:
-        """For clients that the app's own code makes; without storage it may run all the same."""
+        """For clients that the app's own code makes; it may run without storage."""
         try:
             await self._ensure(connection)
         except AzuriteError as error:

@@ -40,7 +40,7 @@ def function_lines(functions: AppFunctions, base_url: str, prefix: str) -> tuple
 
 
 def _unloaded_line(name: str, trigger: Binding | None, reason: str, base_url: str, prefix: str) -> FunctionLine:
-    """A function whose code did not load; its trigger may be known all the same."""
+    """A function whose code did not load; its trigger may still be known."""
     kind = trigger.type if trigger is not None else ""
     if trigger is None or kind.lower() != "httptrigger":
         return FunctionLine(name=name, kind=kind, reason=reason)

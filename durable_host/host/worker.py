@@ -44,7 +44,7 @@ def interpreter_arguments(arguments: list[str]) -> tuple[tuple[str, ...], Debugg
     """What editors put before the worker: `-m debugpy --listen 127.0.0.1:5678` becomes the debugger of the worker
     itself, which outlives reloads; everything else goes to the interpreter as it is.
 
-    Raises ConfigurationError for a debugger that is told to do something else than to listen.
+    Raises ConfigurationError for a debugger with other options than to listen.
     """
     if arguments[:2] != ["-m", "debugpy"]:
         return tuple(arguments), None

@@ -23,7 +23,7 @@ class Connection(web.RequestHandler):
     """Answers clients that shut their side down once they have sent their request, and such whose body goes wrong.
 
     Closes connections that are idle, and requests that do not come to their end. What a client does wrong, or that it
-    has gone away, is no error of the host: it is logged at the level Debug.
+    has gone away, is not an error of the host: it is logged at the level Debug.
     """
 
     __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers", "_why_lost")

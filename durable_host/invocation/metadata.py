@@ -87,7 +87,7 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def inputs(self) -> tuple[Binding, ...]:
-        """Input bindings but for the trigger."""
+        """Input bindings except the trigger."""
         return tuple(binding for binding in self.bindings if binding.direction == "in" and not binding.is_trigger)
 
     @cached_property

@@ -67,7 +67,7 @@ class WorkerPool:
         return index
 
     async def prepare(self, options: WorkerOptions | None = None) -> Workers:
-        """Load the app anew in a fresh process, beside the current ones, for `adopt`; look at its `index` first.
+        """Load the app again in a new process, beside the current ones, for `adopt`; look at its `index` first.
 
         Raises as `start` does. One at a time.
         """

@@ -141,7 +141,7 @@ class WorkerSlot:
         LOG.error("%s exited with %s%s", self._options.python, describe_exit(code), lines)
 
     async def _start_again(self, *, is_crash: bool) -> WorkerProcess:
-        """Only crashes are waited after: a process that was ended for a function's time-out says nothing of the app."""
+        """Only crashes are waited after: a process that was ended for a function's time-out is not the app's fault."""
         while True:
             if is_crash:
                 self._tried.set()

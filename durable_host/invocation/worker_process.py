@@ -272,7 +272,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._writable.set()
 
     def process_exited(self) -> None:
-        # A program that user code started may keep the pipes open for ever.
+        # A program that user code started may keep the pipes open forever.
         self._loop.call_later(PIPES_CLOSE_WITHIN, self._ended)
 
     def connection_lost(self, exc: Exception | None) -> None:

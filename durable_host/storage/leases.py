@@ -22,7 +22,7 @@ class BlobLeases:
     ) -> str:
         """Lease for `duration` seconds (15 to 60, or INFINITE) and give the lease ID.
 
-        Acquiring with the ID that holds the resource already succeeds and starts the time anew.
+        Acquiring with the ID that holds the resource already succeeds and restarts its time.
         """
         if duration != INFINITE and not 15 <= duration <= 60:
             raise InvalidRequest(400, "InvalidHeaderValue", f"A lease lasts 15 to 60 seconds, not {duration}")
@@ -33,7 +33,7 @@ class BlobLeases:
         return reply.headers["x-ms-lease-id"]
 
     async def renew_lease(self, container: str, name: str | None, lease_id: str) -> None:
-        """Start the time of the lease anew."""
+        """Restart the time of the lease."""
         await self._lease("renew", container, name, {"x-ms-lease-id": lease_id})
 
     async def change_lease(self, container: str, name: str | None, lease_id: str, new_lease_id: str) -> None:

@@ -69,7 +69,7 @@ class QueueService:
         return int(reply.headers.get("x-ms-approximate-messages-count", "0"))
 
     async def put(self, queue: str, text: str, *, visibility: float = 0.0, ttl: float | None = None) -> PutMessage:
-        """Put a message, visible after `visibility` seconds; `ttl` None is the service's default, -1 is for ever."""
+        """Put a message, visible after `visibility` seconds; `ttl` None is the service's default, -1 is forever."""
         body = queue_xml.write_message(text)
         if len(body) > MAX_MESSAGE_BYTES and len(text.encode()) > MAX_MESSAGE_BYTES:
             raise InvalidRequest(

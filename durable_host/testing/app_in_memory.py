@@ -99,7 +99,7 @@ class AppInMemory:
         return await run(function, content, reason=CALLED, invocation_id=str(uuid.uuid4()))
 
     async def replay(self, document: Any) -> None:
-        """Raises ReplayFailed, ValueError for what is no history, WorkItemAborted when the worker is lost."""
+        """Raises ReplayFailed, ValueError for what is not a history, WorkItemAborted when the worker is lost."""
         assert self._durable is not None
         turn = replay.turn_of(read_history(document))
         answer = await self._durable.code.run_orchestrator(turn)

@@ -167,7 +167,7 @@ class VirtualHost:
     def run(self, function: str, content: Any = "") -> Any:
         """Run another function (HTTP, queue, timer, activity …) once, and return what it returned.
 
-        `content` is what it gets: a body, a message; what is no text becomes JSON. An HTTP function's response is
+        `content` is what it gets: a body, a message; what is not text becomes JSON. An HTTP function's response is
         `{"status": 200, "body": "text"}`. Raises FunctionFailed when the function does.
         """
         text = content if isinstance(content, str) else _text(content)

@@ -33,7 +33,7 @@ class HostControl(Protocol):
     """What can be done to the running host."""
 
     def restart(self) -> None:
-        """Load the app and its configuration anew, in the background."""
+        """Load the app and its configuration again, in the background."""
         ...
 
     def drain(self) -> None:
@@ -56,7 +56,7 @@ class HostControl(Protocol):
 
 
 class HostRoutes:
-    """Answers everything below `/admin/host/` but for the keys. `set_aside` counts the messages of the task hub that
+    """Answers everything below `/admin/host/` except the keys. `set_aside` counts the messages of the task hub that
     nobody can read, by queue; None when there is no hub, or it does not answer now.
     """
 

@@ -14,7 +14,7 @@ from durable_host.config.container import container_gateway
 from durable_host.http_port.local_names import is_local_host, is_local_origin
 
 _SAME_SITE = frozenset({"same-origin", "same-site", "none"})
-"""Pages of this machine, and what a person has typed. Programs that are no browsers send nothing."""
+"""Pages of this machine, and what a person has typed. Programs other than browsers do not send it."""
 
 
 REFUSAL = (
@@ -24,7 +24,7 @@ REFUSAL = (
 
 
 def is_local_request(request: web.Request) -> bool:
-    """True when a program of this machine calls it by a name of this machine, and for no page of elsewhere."""
+    """True when a program of this machine calls it by a name of this machine, and not for a page of another site."""
     if request.remote is not None and not is_local_peer(request.remote, container_gateway()):
         return False
     if not _SAME_SITE.issuperset(request.headers.getall("Sec-Fetch-Site", ())):

@@ -21,7 +21,7 @@ SCRIPT_NAME = re.compile(r"^[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py$")
 
 
 class InvalidFileNameError(Exception):
-    """PYTHON_SCRIPT_FILE_NAME is no file name of a Python module."""
+    """PYTHON_SCRIPT_FILE_NAME is not a file name of a Python module."""
 
 
 def load_app(root: str, script_name: str, only: list[str] | None = None) -> LoadedApp:

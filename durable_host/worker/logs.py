@@ -59,7 +59,7 @@ def _level(number: int) -> int:
 
 
 def install(channel: Channel, minimum_level: int) -> None:
-    """Levels as the real worker has them, but for the Azure SDK's: its request logs would drown everything else."""
+    """Levels as in the real worker, except for the Azure SDK: its request logs would drown everything else."""
     root = logging.getLogger()
     root.addHandler(HostHandler(channel, minimum_level))
     root.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)

@@ -186,7 +186,7 @@ def test_wrong_worker_runtime_and_missing_settings_file(func: Func, app: Path, m
     (app / "local.settings.json").unlink()
     found = [one for one in problems(func("doctor", "--output", "json")) if " Port: " not in one]
     assert [one.partition("|")[0] for one in found] == [
-        "warning Settings: FUNCTIONS_WORKER_RUNTIME is 'node'. This host serves apps in Python, and takes this one for "
+        "warning Settings: FUNCTIONS_WORKER_RUNTIME is 'node'. This host runs Python apps, and treats this one as "
         "such. ",
         "warning Settings: There is no local.settings.json. ",
     ]
@@ -260,7 +260,7 @@ def test_hub_is_counted_and_its_partitions_compared(func: Func, app: Path):
     document["extensions"]["durableTask"]["storageProvider"] = {"partitionCount": 9}
     (app / "host.json").write_text(json.dumps(document))
     found = the_problem(func, 1)
-    assert "was made with 4 partitions, host.json says 9" in found
+    assert "was created with 4 partitions, but host.json says 9" in found
     assert "partitionCount to 4" in found
     assert func("durable", "delete-task-hub").code == 0
 

@@ -1,4 +1,4 @@
-"""Writes docs/reference/cli.md from the command line itself. `python tests/docs/cli_reference.py` writes it anew."""
+"""Writes docs/reference/cli.md from the command line itself. `python tests/docs/cli_reference.py` updates it."""
 
 import re
 import sys

@@ -53,7 +53,7 @@ def modules() -> Iterator[tuple[str, str]]:
 
 def test_the_page_of_the_command_line_is_what_the_program_says() -> None:
     assert cli_reference.PATH.read_text("utf-8") == cli_reference.render(), (
-        f"the command line has changed; write its page anew: {sys.executable} {cli_reference.__file__}"
+        f"the command line has changed; update its page: {sys.executable} {cli_reference.__file__}"
     )
 
 

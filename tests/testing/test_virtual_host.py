@@ -148,7 +148,7 @@ def test_activities_run_while_time_stands_still(host: VirtualHost) -> None:
 def test_waiting_for_an_event_that_nobody_sends_ends_with_the_reason(host: VirtualHost) -> None:
     instance_id = host.start("approval")
     host.suspend(instance_id)
-    with pytest.raises(StillRunning, match=r"approval.*Suspended.*nothing is due"):
+    with pytest.raises(StillRunning, match=r"approval.*Suspended.*nothing else is due"):
         host.wait(instance_id)
     host.resume(instance_id)
     assert host.wait(instance_id).output["status"] == "expired"

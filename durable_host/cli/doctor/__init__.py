@@ -1,4 +1,4 @@
-"""`func doctor`: what is wrong with an app, its settings, its storage and its task hub, and how to mend it.
+"""`func doctor`: what is wrong with an app, its settings, its storage and its task hub, and how to fix it.
 
 One module a subject; each gives findings and changes nothing.
 """

@@ -44,7 +44,7 @@ def doctor(ctx: click.Context, output: str) -> int:
 
 
 async def examine(root: Path) -> list[Finding]:
-    """All findings, in the order in which things depend on one another."""
+    """All findings, in the order in which things depend on each other."""
     result = [findings.ok("App", f"{root} (durable-host {durable_host.__version__})")]
     result += await asyncio.to_thread(packages.check, root)
     config, about = app.configuration(root)

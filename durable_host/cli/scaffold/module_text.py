@@ -35,7 +35,7 @@ class Container(msgspec.Struct, frozen=True):
 
 
 class ModuleText:
-    """A parsed module. Raises ConfigurationError when `text` is no valid Python; `name` is for messages."""
+    """A parsed module. Raises ConfigurationError when `text` is not valid Python; `name` is for messages."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text = text

@@ -112,7 +112,7 @@ class DurableClient:
         return await patiently(lambda: self.hub.get_history(instance_id))
 
     async def query(self, query: InstanceQuery) -> InstancePage:
-        """One page; raises `InvalidArgument` for a page size below 1 or a token of elsewhere."""
+        """One page; raises `InvalidArgument` for a page size below 1 or a token of another hub."""
         page = await patiently(lambda: query_page(self.hub, query))
         return InstancePage([self._with_live_time(state) for state in page.instances], page.continuation_token)
 

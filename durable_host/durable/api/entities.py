@@ -54,7 +54,7 @@ class EntityPage(msgspec.Struct, frozen=True):
 
 
 class CleanedEntityStorage(msgspec.Struct, frozen=True):
-    """Numbers of what was mended."""
+    """Counts of what was repaired."""
 
     empty_entities_removed: int
     orphaned_locks_released: int

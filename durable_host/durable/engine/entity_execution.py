@@ -62,7 +62,7 @@ class EntityExecution:
 
 
 class EntityTurn(msgspec.Struct, kw_only=True):
-    """A batch under way. `batch` is None when no user code has to run; `finish_batch` is called all the same."""
+    """A batch under way. `batch` is None when no user code has to run; `finish_batch` is called anyway."""
 
     execution: EntityExecution
     options: EntityOptions

@@ -13,7 +13,7 @@ from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, EntityResul
 
 MAX_BATCH_ATTEMPTS = 3
 """How often a batch runs whose invocation fails as a whole (state or result not serialisable, say) before its
-operations are answered with `invocation_failed`. The reference retries for ever."""
+operations are answered with `invocation_failed`. The reference retries forever."""
 
 
 def invocation_failed(batch: EntityBatch, error: str) -> EntityAnswer:

@@ -17,7 +17,7 @@ _TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJ
 
 
 class Unreadable(ValueError):
-    """The text is no entity message; the exception's text says why."""
+    """The text is not an entity message; the exception's text says why."""
 
 
 class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,4 +32,4 @@ class OrchestrationFault(Exception):
 
 
 class AnswerMismatch(Exception):
-    """An answer does not continue where the engine stands: the work item has to be dropped and begun anew."""
+    """An answer does not continue where the engine stands: the work item has to be dropped and started again."""

@@ -33,7 +33,7 @@ def stored_activity_input(action: CallActivity | CallHttp, *, shim_inputs: bool)
 def activity_trigger_text(stored: str | None) -> str:
     """The trigger string of an activity whose request stores `stored` (its TaskScheduled.Input).
 
-    The content of the array's element when it is a string, else its compact JSON text. Text that is no array is
+    The content of the array's element when it is a string, else its compact JSON text. Text that is not an array is
     passed on as it is, so that hubs written by others can be read.
     """
     if stored is None:

@@ -84,8 +84,8 @@ class MessageSorter:
                 del self.sources[name]
 
     def _deliverable(self, source: Source) -> Iterator[EntityRequest]:
-        """What need not wait any longer. An episode that ran again after a crash has labelled its requests anew: what
-        it sent the first time is older than what was delivered then, and must not turn the clock back for the rest.
+        """What need not wait any longer. An episode that ran again after a crash has given its requests new labels:
+        what it sent the first time is older than what was delivered then, and must not reset the clock for the rest.
         """
         while source.buffered:
             oldest = source.buffered[min(source.buffered)]

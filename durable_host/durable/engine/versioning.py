@@ -48,7 +48,7 @@ def mismatch_fault() -> OrchestrationFault:
 
 
 def _numbers(version: str) -> tuple[int, ...] | None:
-    """The parts, missing ones as -1 as .NET's Version has them; None when `version` is no such text."""
+    """The parts, missing ones as -1 as .NET's Version has them; None when `version` is not such a text."""
     parts = version.split(".")
     if not 2 <= len(parts) <= 4 or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
         return None

@@ -89,7 +89,7 @@ class Walker(Numbering):
         self.cursor = len(history)
 
     def cancel_timer(self, action_number: int, leaf: int) -> None:
-        """User code cancelled a timer: it does not hold up the end any more. It fires all the same."""
+        """User code cancelled a timer: it does not delay the end any more. It still fires."""
         timer_id = self._timer_ids.get((action_number, leaf))
         if timer_id is not None:
             self.open.pop(timer_id, None)

@@ -45,7 +45,7 @@ def to_unix(ticks: int) -> float:
 def parse(text: str) -> int:
     """Ticks of an ISO 8601 text with up to 7 fraction digits and `Z`, an offset, or nothing (taken as UTC).
 
-    Raises ValueError when the text is no such timestamp, `OutOfRange` when it is out of range in UTC.
+    Raises ValueError when the text is not such a timestamp, `OutOfRange` when it is out of range in UTC.
     """
     head, fraction = text, 0
     dot = text.find(".", 10)

@@ -96,7 +96,7 @@ class Intake:
         return (event.generation or 0) >= (row.generation or 0) or event.timestamp >= row.created_time
 
     def _replace(self, session: Session, state: OrchestrationState) -> OrchestrationState:
-        """Begin anew: a client has replaced the execution that `state` describes."""
+        """Start over: a client has replaced the execution that `state` describes."""
         if state.execution_id is not None:
             self._code.forget(session.instance_id, state.execution_id)
         session.state = OrchestrationState(session.instance_id)

@@ -99,7 +99,7 @@ class LostWork:
             while len(self._lost) > _REMEMBERED:
                 self._lost.popitem(last=False)
             return
-        # The one that ended those workers is found: whoever was in them as well is no longer a suspect.
+        # The one that ended those workers is found: other work that was in them is no longer a suspect.
         for other in [other for other, known in self._lost.items() if not any(one.is_certain for one in known)]:
             del self._lost[other]
         text = _told(item.kind, runs)

@@ -44,7 +44,7 @@ class DurableRuntime:
     """Serves a task hub from `start` to `stop`. Give `live` to the DurableClient of the same hub.
 
     `activity_window` limits the outstanding activities of one instance (see EngineOptions); `session_capacity` is the
-    number of instances whose state is kept in memory. An error of its own makes the runtime begin anew; `on_failure` is
+    number of instances whose state is kept in memory. An error of its own makes the runtime start over; `on_failure` is
     told when that does not help.
     """
 
@@ -243,6 +243,6 @@ def entity_options(options: DurableOptions) -> EntityOptions:
 
 
 def _innermost(error: Exception) -> Exception:
-    """The first error that is no group."""
+    """The first error that is not a group."""
     inner: Sequence[Exception] = getattr(error, "exceptions", ())
     return _innermost(inner[0]) if inner else error

@@ -208,7 +208,7 @@ class TaskHub(Protocol):
         ...
 
     async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
-        """Forget timers of this execution that nobody waits for any more. Best effort: one may fire all the same.
+        """Forget timers of this execution that nobody waits for any more. Best effort: one may still fire.
 
         Call it after the commit that cancelled them.
         """

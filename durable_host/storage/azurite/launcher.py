@@ -59,7 +59,7 @@ def ensure_azurite(
 ) -> AzuriteProcess | AzuriteContainer | None:
     """Make the development account of `connection` answer. Blocking: call it in a thread.
 
-    None when the connection is no development account on this machine, or when an Azurite answers already (it is
+    None when the connection is not a development account on this machine, or when an Azurite answers already (it is
     left alone and never stopped). Otherwise the Azurite that was started; the caller stops it. `data_dir` None keeps
     data in memory; `app_dir` (default: the folder that holds `data_dir`) is searched for an installed Azurite.
     Raises an AzuriteError that names what is wrong.

@@ -32,7 +32,7 @@ process.stdin.on("error", stop);
 process.stdin.resume();
 process.stdin.unref();
 
-// Of Azurite's database two habits are mended that make it stand still; what it answers stays the same.
+// Fixes two slow paths in Azurite's database that make it stop answering. Its answers stay the same.
 function mendDatabase() {
   let collection;
   try {
@@ -44,7 +44,7 @@ function mendDatabase() {
   findRowsByTheNarrowerKey(collection);
 }
 
-// It removes a batch of documents by sorting every index anew, also when the batch is one document. Azurite sweeps the
+// It removes a batch of documents by sorting every index again, also when the batch is one document. Azurite sweeps the
 // bodies of old messages that way, one by one, once a minute: with some thousand of them it answers nobody for half a
 // minute. One document is removed here with the database's own `remove`, which takes it out of the indices in place.
 function removeSingleDocumentsInPlace(collection) {

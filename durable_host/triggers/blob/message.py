@@ -22,7 +22,7 @@ class BlobTriggerMessage(msgspec.Struct, frozen=True):
 
 
 class InvalidMessage(ValueError):
-    """The text is no message of a blob trigger."""
+    """The text is not a message of a blob trigger."""
 
 
 def internal_queue(host_id: str) -> str:

@@ -15,7 +15,7 @@ from durable_host.triggers.http.reply import JSON, Reply
 
 class ErrorDetails(msgspec.Struct, frozen=True):
     """Whether the reason of a failure goes into the answer (`shown`), and by which names of the host callers may ask
-    for it: local ones, `by_address` also any IP address. By other names pages of elsewhere might read it.
+    for it: local ones, `by_address` also any IP address. By other names, pages of other sites might read it.
     """
 
     shown: bool

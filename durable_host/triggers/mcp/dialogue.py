@@ -26,9 +26,9 @@ def negotiated(params: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
 
 
 def messages_of(content: Any, version: str) -> list[Message | RpcError]:
-    """The messages of a body, one or a batch; in place of one that is none the error that answers it.
+    """The messages of a body, one or a batch; in place of an invalid one the error that answers it.
 
-    Raises RpcError for a body that is none.
+    Raises RpcError for an invalid body.
     """
     if not isinstance(content, list):
         return [jsonrpc.message(content)]

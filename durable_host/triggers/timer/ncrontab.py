@@ -24,7 +24,7 @@ from durable_host.triggers.timer.fields import (
 
 _KINDS: tuple[FieldKind, ...] = (SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 _LONGEST_GAP_YEARS = 41
-"""The 29th of February on one weekday comes every 28 years, or after 40 where a century year is no leap year."""
+"""The 29th of February on one weekday comes every 28 years, or after 40 where a century year is not a leap year."""
 
 
 class InvalidExpression(ValueError):

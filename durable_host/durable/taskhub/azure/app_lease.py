@@ -44,7 +44,7 @@ class AppLease:
             await self._blobs.delete_container(self._names.app_lease, lease_id=self.id if self.held else None)
 
     async def run(self, acquired: Callable[[], Awaitable[None]], lost: Callable[[], Awaitable[None]]) -> None:
-        """Call `acquired` whenever the lease becomes ours and `lost` whenever it no longer is, for ever."""
+        """Call `acquired` whenever the lease becomes ours and `lost` whenever it no longer is, forever."""
         while True:
             await self._acquire()
             await acquired()

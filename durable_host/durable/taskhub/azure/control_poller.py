@@ -26,7 +26,7 @@ _FULL_WAIT = 0.25
 
 class ControlPoller:
     """Polls one queue until it is stopped. `read_row` gives the state of an instance without input and output;
-    `recreate` makes the hub's resources anew when the queue has vanished.
+    `recreate` creates the hub's resources again when the queue has vanished.
     """
 
     def __init__(

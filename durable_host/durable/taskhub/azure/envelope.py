@@ -24,7 +24,7 @@ _EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
 
 
 class UnreadableMessage(Exception):
-    """The text is no message of a task hub; the exception's text says why."""
+    """The text is not a message of a task hub; the exception's text says why."""
 
 
 class Envelope(msgspec.Struct, frozen=True):

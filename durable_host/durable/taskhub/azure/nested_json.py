@@ -69,7 +69,7 @@ def execution_context(items: Mapping[str, str] | None) -> str:
 
 
 def read_instance(raw: Any) -> OrchestrationInstance | None:
-    """None for null, as the other readers. All raise ValueError for what is no such object."""
+    """None for null, as the other readers. All raise ValueError for anything else."""
     members = _members(raw, "OrchestrationInstance")
     if members is None:
         return None

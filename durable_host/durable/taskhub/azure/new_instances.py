@@ -1,6 +1,6 @@
 """Instances that cannot have a history yet, so that the first load of one need not ask the table.
 
-It is a guess that the sentinel checks: if somebody committed all the same, the first commit conflicts, the message
+It is a guess that the sentinel checks: if another host committed meanwhile, the first commit conflicts, the message
 comes again, and the second load reads.
 """
 
@@ -42,5 +42,5 @@ class NewInstances:
         return True
 
     def forget(self, instance_id: str) -> None:
-        """The instance was purged and may be created anew."""
+        """The instance was purged and may be created again."""
         self._is_new.pop(instance_id, None)

@@ -83,7 +83,7 @@ class PartitionManager:
         self.first_pass = asyncio.Event()
 
     async def run(self) -> None:
-        """Pass after pass, for ever."""
+        """Pass after pass, forever."""
         failures = 0
         while True:
             try:

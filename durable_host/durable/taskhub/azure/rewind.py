@@ -1,4 +1,4 @@
-"""Rewind of a failed orchestration: its failures are rewritten in place, so that replay schedules them anew.
+"""Rewind of a failed orchestration: its failures are rewritten in place, so that replay schedules them again.
 
 Source: spec/task-hub-storage.md, section 9.6.
 """

@@ -85,7 +85,7 @@ class Schedule:
         return [entry.message for entry in self._by_id.values()]
 
     async def run(self) -> None:
-        """Deliver for ever."""
+        """Deliver forever."""
         while True:
             self._changed.clear()
             now = self._clock.now()

@@ -38,7 +38,7 @@ _PARALLEL_ABANDONS = 8
 
 
 class Worker:
-    """Receives messages for this process. `recreate` makes the hub's resources anew; `read_row` reads an instance."""
+    """Receives messages for this process. `recreate` makes the hub's resources again; `read_row` reads an instance."""
 
     def __init__(
         self,

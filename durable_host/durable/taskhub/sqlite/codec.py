@@ -16,7 +16,7 @@ _event_decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_CLASS_
 
 
 class Unreadable(ValueError):
-    """Stored text is no event or message that this version knows."""
+    """Stored text is not an event or message known to this version."""
 
 
 class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
