@@ -24,26 +24,32 @@ START_SECONDS = 120.0
 STILL_LOADING_AFTER = 10.0
 SHORTEST_WAIT = 0.25
 LONGEST_WAIT = 30.0
+LONGEST_WAIT_AFTER_CALLS = 2.0
 RETIRE_GRACE = 2.0
 FORGIVEN_AFTER = 1800.0
 CRASHES_BEFORE_ALARM = 3
 
 
 class CrashBudget:
-    """Waits before restarts: doubling with every crash of the last half hour. Shared by the slots of a pool."""
+    """Waits before restarts: doubling with every crash of the last half hour. Shared by the slots of a pool.
+
+    A crash that a call may have caused says nothing of the next process: the wait for that stays short, or a single
+    bad call, which is not tried for ever, would hold up all others.
+    """
 
     def __init__(self, process_count: int) -> None:
         self._allowed = CRASHES_BEFORE_ALARM * process_count
         self._crashes: deque[float] = deque()
 
-    def crashed(self) -> tuple[float, bool]:
+    def crashed(self, *, in_calls: bool = False) -> tuple[float, bool]:
         """Seconds to wait before the restart, and whether the budget has just been used up."""
         now = time.monotonic()
         while self._crashes and now - self._crashes[0] > FORGIVEN_AFTER:
             self._crashes.popleft()
         self._crashes.append(now)
         count = len(self._crashes)
-        return min(LONGEST_WAIT, SHORTEST_WAIT * 2.0 ** min(count - 1, 20)), count == self._allowed + 1
+        longest = LONGEST_WAIT_AFTER_CALLS if in_calls else LONGEST_WAIT
+        return min(longest, SHORTEST_WAIT * 2.0 ** min(count - 1, 20)), count == self._allowed + 1
 
 
 class WorkerSlot:
@@ -125,28 +131,28 @@ class WorkerSlot:
 
     async def _keep(self) -> None:
         while True:
-            is_crash = False
+            is_crash = in_calls = False
             if (process := self.process) is not None:
                 code = await asyncio.shield(process.exited)
                 if self._is_stopping:
                     return
                 self.process = None
-                is_crash = not process.is_given_up
+                is_crash, in_calls = not process.is_given_up, process.ended_in_calls
                 if is_crash:
                     self._report(process, code)
-            self._take(await self._start_again(is_crash=is_crash))
+            self._take(await self._start_again(is_crash=is_crash, in_calls=in_calls))
 
     def _report(self, process: WorkerProcess, code: int) -> None:
         lines = "".join(f"\n  {line}" for line in process.last_stderr[-3:])
         LOG.error("%s exited with %s%s", self._options.python, describe_exit(code), lines)
 
-    async def _start_again(self, *, is_crash: bool) -> WorkerProcess:
+    async def _start_again(self, *, is_crash: bool, in_calls: bool) -> WorkerProcess:
         """Only crashes are waited after: a process that was ended for a function's time-out is not the app's fault."""
         while True:
             if is_crash:
                 self._tried.set()
-                await self._wait_after_crash()
-            is_crash = True
+                await self._wait_after_crash(in_calls=in_calls)
+            is_crash, in_calls = True, False
             try:
                 process, index = await launch(self._options, self._debugger_now())
             except (InterpreterUnusable, WorkerStartFailed) as error:
@@ -158,13 +164,14 @@ class WorkerSlot:
             await process.stop(0)
             LOG.error("A worker process has not loaded the app and is started again: %s", index.failure)
 
-    async def _wait_after_crash(self) -> None:
-        wait, is_used_up = self._budget.crashed()
+    async def _wait_after_crash(self, *, in_calls: bool) -> None:
+        wait, is_used_up = self._budget.crashed(in_calls=in_calls)
         if is_used_up:
             LOG.critical(
                 "The worker process keeps dying. Calls fail until it stays up; it is started again after longer and "
-                "longer waits (at most %.0f s). Look at the lines above for what ends it.",
+                "longer waits (at most %.0f s, %.0f s when it dies in a call). Look at the lines above for what ends it.",
                 LONGEST_WAIT,
+                LONGEST_WAIT_AFTER_CALLS,
             )
         await asyncio.sleep(wait)
 

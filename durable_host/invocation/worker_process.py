@@ -54,6 +54,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self.is_given_up = False
+        self.ended_in_calls = False
         self._is_ended_by_host = False
         self._unbegun: set[str] = set()
         self.overdue_calls = 0
@@ -323,6 +324,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._transport.close()
         if not self.indexed.done():
             self.indexed.cancel()
+        self.ended_in_calls = bool(self._pending)
         was_alone = len(self._pending) == 1
         for answer in self._pending.values():
             if not answer.done():

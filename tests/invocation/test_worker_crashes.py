@@ -431,6 +431,26 @@ def test_waits_between_restarts_grow_and_the_alarm_is_given_once():
     assert told[3][1]
 
 
+def test_a_call_that_ends_its_worker_again_and_again_does_not_keep_the_others_waiting():
+    budget = CrashBudget(1)
+    assert [budget.crashed(in_calls=True)[0] for _ in range(6)] == [0.25, 0.5, 1.0, 2.0, 2.0, 2.0]
+    assert budget.crashed()[0] == 16.0
+
+
+async def test_a_worker_knows_whether_it_died_in_a_call(tmp_path: Path):
+    async with running(tmp_path, APP) as app:
+        [slot] = app.pool.current._slots
+        process = slot.process
+        with pytest.raises(WorkerLost):
+            await app.call("dies")
+        assert process.ended_in_calls
+        await eventually(lambda: app.pool.pids)
+        process = slot.process
+        process.kill()
+        await process.exited
+        assert not process.ended_in_calls
+
+
 async def test_large_values_both_ways_do_not_jam_the_pipes(tmp_path: Path):
     text = '@app.generic_trigger("g", type="someTrigger")\ndef echo(g): return g + g\n'
     async with running(tmp_path, text) as app:
