@@ -169,7 +169,8 @@ class WorkerSlot:
         if is_used_up:
             LOG.critical(
                 "The worker process keeps dying. Calls fail until it stays up; it is started again after longer and "
-                "longer waits (at most %.0f s, %.0f s when it dies in a call). Look at the lines above for what ends it.",
+                "longer waits (at most %.0f s; %.0f s when it dies in a call). Look at the lines above for what "
+                "ends it.",
                 LONGEST_WAIT,
                 LONGEST_WAIT_AFTER_CALLS,
             )
