@@ -27,7 +27,7 @@ from typing import Any
 
 from . import failures
 from .drivable import CannotDrive, user_code_of
-from .fresh_code import reason_in
+from .fresh_code import reason_of
 from .live_orchestration import LiveOrchestration, UserBodyFailed
 from .one_shot import replay
 from .orchestrator_errors import describe
@@ -147,7 +147,7 @@ class OrchestrationSessions:
             with suppress(CannotDrive, ImportError, AttributeError):
                 code = user_code_of(function)
                 if isinstance(code, FunctionType):
-                    self._afresh[function] = reason_in(code.__code__, code.__globals__)
+                    self._afresh[function] = reason_of(code)
         return self._afresh[function] is not None
 
     def _second_opinion(self, error: BaseException, function: Function, payload: str) -> dict[str, Any]:

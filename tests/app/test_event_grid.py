@@ -221,7 +221,7 @@ def test_what_cannot_be_taken_is_refused_with_a_reason(
 
 
 def test_names_of_functions_and_the_path_are_found_in_any_case(host: HostProcess) -> None:
-    path = "/runtime/webhooks/eventgrid?functionName=ON_EVENT"
+    path = "/runtime/webhooks/eventgrid?functionname=ON_EVENT"
     assert host.post(path, json=[event("case")], headers=NOTIFICATION).status_code == 202
 
 

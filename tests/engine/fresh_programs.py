@@ -10,6 +10,8 @@ import contextlib
 import contextvars
 import functools
 import inspect
+import os
+import random
 import sqlite3
 import threading
 from typing import Any
@@ -296,6 +298,111 @@ def continues_as_new(context):
     if context.get_input():
         context.continue_as_new(context.get_input() - 1)
     return was_new
+
+
+_lock = threading.Lock()
+
+
+def holds_a_lock(context):
+    with _lock:
+        for number in range(context.get_input()):
+            yield context.call_activity("work", number)
+    return "let go"
+
+
+def _call_me(name: str) -> None:
+    global _called
+    _called = name
+
+
+_called = ""
+
+
+def keeps_its_name_in_a_global_by_a_helper(context):
+    _call_me(context.instance_id)
+    for number in range(context.get_input()):
+        yield context.call_activity("work", number)
+    return _called
+
+
+class Holder:
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def take(self, name: str) -> None:
+        self.last = name
+        self.names.append(name)
+
+
+_holder = Holder()
+
+
+def keeps_its_name_in_an_object(context):
+    _holder.take(context.instance_id)
+    for number in range(context.get_input()):
+        yield context.call_activity("work", number)
+    return [_holder.last, _holder.names[-1]]
+
+
+def _with_a_stack(code):
+    names: list[str] = []
+
+    @functools.wraps(code)
+    def orchestrator(context):
+        names.append(context.instance_id)
+        try:
+            result = yield from code(context)
+            return [result, names[-1]]
+        finally:
+            names.pop()
+
+    return orchestrator
+
+
+@_with_a_stack
+def keeps_its_name_on_a_stack_around_it(context):
+    for number in range(context.get_input()):
+        yield context.call_activity("work", number)
+    return context.instance_id
+
+
+@contextlib.contextmanager
+def _named(name: str):
+    key = "NAME"
+    os.environ[key] = name
+    try:
+        yield
+    finally:
+        os.environ.pop(key, None)
+
+
+def keeps_its_name_in_the_environment(context):
+    with _named(context.instance_id):
+        for number in range(context.get_input()):
+            yield context.call_activity("work", number)
+        return os.environ["NAME"]
+
+
+def seeds_the_generator_of_all(context):
+    random.seed(context.instance_id)
+    numbers = [random.random()]
+    for number in range(context.get_input()):
+        yield context.call_activity("work", number)
+        numbers.append(random.random())
+    return numbers
+
+
+def looks_at_its_tasks(context):
+    tasks = [context.call_activity("work", number) for number in range(context.get_input())]
+    yield from tasks
+    return [task.is_played for task in tasks]
+
+
+def looks_behind_its_context(context):
+    was_new = not vars(context)["_is_replaying"]
+    for number in range(context.get_input()):
+        yield context.call_activity("work", number)
+    return [was_new, len(vars(context)["_histories"])]
 
 
 def _is_program(name: str, code: Any) -> bool:

@@ -34,7 +34,7 @@ class EventGridWebhook:
 
     async def handle(self, request: web.Request) -> web.Response:
         """202 when all events are done, 200 to a handshake, 500 when a function fails; 400, 404, 405."""
-        name = request.query.get("functionName", "")
+        name = next((value for key, value in request.query.items() if key.lower() == "functionname"), "")
         if request.method == "OPTIONS":  # the handshake of CloudEvents
             origin = request.headers.get("WebHook-Request-Origin")
             headers = {"WebHook-Allowed-Origin": origin, "WebHook-Allowed-Rate": "*"} if origin else {"Allow": "POST"}
