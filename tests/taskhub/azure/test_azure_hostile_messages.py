@@ -1,9 +1,12 @@
 """What cannot be a message is set aside at reading; what is handed on, engine and stores can take."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import logging
+import random
+import threading
 from typing import Any
 
 import pytest
@@ -259,6 +262,29 @@ async def test_blobs_that_hold_no_message_are_set_aside(
     blob = await storage.blobs.get(names.unreadable, f"{queue}/{put.id}.json")
     assert blob is not None
     assert reason in json.loads(blob.data)["reason"]
+
+
+async def test_large_payloads_are_unpacked_one_at_a_time(
+    storage: StorageAccount, hub_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2, timeout=0.1)
+    met: list[int] = []
+    unpack = large_payloads._unpack
+
+    def watched(data: bytes) -> str:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            met.append(together.wait())
+        return unpack(data)
+
+    monkeypatch.setattr(large_payloads, "_unpack", watched)
+    payloads = large_payloads.LargePayloads(storage.blobs, HubNames.of(hub_name, 1).large_messages)
+    text = random.Random(1).randbytes(large_payloads._UNPACKED_IN_THREAD_FROM).hex()
+    await payloads.put("a.json.gz", text)
+    try:
+        assert await asyncio.gather(payloads.get("a.json.gz"), payloads.get("a.json.gz")) == [text, text]
+    finally:
+        await payloads.drop()
+    assert met == []
 
 
 async def test_a_message_that_cannot_be_put_aside_stays_and_others_go_on(

@@ -17,6 +17,8 @@ from durable_host.storage import BlobService, InvalidRequest, NotFound
 LARGE_PROPERTY_UNITS = 30_720
 _MAYBE_LARGE = LARGE_PROPERTY_UNITS // 2
 _THREAD_FROM = 256 * 1024
+_UNPACKED_IN_THREAD_FROM = 16 * 1024
+"""Of packed bytes: they may become a thousand times as many."""
 _PARALLEL = 8
 LONGEST_UNPACKED = 256 * 1024 * 1024
 """Bytes of a text in a blob; a larger one is taken for a bomb."""
@@ -47,6 +49,7 @@ class LargePayloads:
     def __init__(self, blobs: BlobService, container: str) -> None:
         self._blobs = blobs
         self._container = container
+        self._unpacking = asyncio.Lock()
 
     async def put(self, name: str, text: str) -> None:
         """Store a text."""
@@ -69,8 +72,10 @@ class LargePayloads:
         if blob is None:
             raise UnreadablePayload(f"blob '{name}' of container '{self._container}' does not exist")
         try:
-            raw = blob.data
-            return (await asyncio.to_thread(_unpack, raw) if len(raw) > _THREAD_FROM else _unpack(raw)).decode()
+            if len(blob.data) <= _UNPACKED_IN_THREAD_FROM:
+                return _unpack(blob.data)
+            async with self._unpacking:  # One at a time: several bombs at once would take several times the memory.
+                return await asyncio.to_thread(_unpack, blob.data)
         except (OSError, EOFError, zlib.error, UnicodeDecodeError, OverflowError) as problem:
             raise UnreadablePayload(f"blob '{name}' of container '{self._container}' is damaged: {problem}") from None
 
@@ -120,9 +125,9 @@ def _pack(raw: bytes) -> bytes:
     return gzip.compress(raw, 5, mtime=0)
 
 
-def _unpack(data: bytes) -> bytes:
+def _unpack(data: bytes) -> str:
     with gzip.GzipFile(fileobj=BytesIO(data)) as packed:
         raw = packed.read(LONGEST_UNPACKED + 1)
     if len(raw) > LONGEST_UNPACKED:
         raise OverflowError(f"it has more than {LONGEST_UNPACKED} bytes when it is unpacked")
-    return raw
+    return raw.decode()
