@@ -171,3 +171,17 @@ async def test_an_activity_that_an_earlier_host_began_has_one_try_less(deadly: A
     output = await world.output("k")
     assert "an earlier run was interrupted (1 time), the worker process died with" in output
     assert len(tries) == 3
+
+
+async def test_a_delivery_while_there_was_no_worker_counts_as_no_try(deadly: App, hosts: Hosts) -> None:
+    tries: list[str] = []
+
+    async def run(name: str, _: str) -> None:
+        tries.append(name)
+        raise WorkerLost("There is no worker.") if len(tries) == 1 else died(alone=True)
+
+    deadly.before_activity = run
+    world = await hosts.start(deadly)
+    await world.start("killing", "k")
+    assert TRIED in await world.output("k")
+    assert len(tries) == 4

@@ -66,6 +66,8 @@ class LostWork:
         except WorkItemAborted as aborted:
             if aborted.lost is not None:
                 self._count(item, aborted.lost, deliveries)
+            elif deliveries == 1:
+                self._remember(item, self._lost.get(item, []))  # nothing ran, so the next delivery is the first try
             raise
         self._lost.pop(item, None)
         return result
@@ -95,12 +97,12 @@ class LostWork:
             runs = [_BEFORE] if deliveries > 1 else []
         runs.append(lost)
         if len(runs) < MOST_TRIES or not lost.is_certain:
-            self._lost[item] = runs[: MOST_TRIES - 1]
-            while len(self._lost) > _REMEMBERED:
-                self._lost.popitem(last=False)
+            self._remember(item, runs[: MOST_TRIES - 1])
             return
         # The one that ended those workers is found: other work that was in them is no longer a suspect.
-        for other in [other for other, known in self._lost.items() if not any(one.is_certain for one in known)]:
+        for other in [
+            other for other, known in self._lost.items() if known and not any(one.is_certain for one in known)
+        ]:
             del self._lost[other]
         text = _told(item.kind, runs)
         self._diagnostics.report(
@@ -114,6 +116,11 @@ class LostWork:
             )
         )
         raise WorkItemGivenUp(f"WorkerLost: {text}", lost.details)
+
+    def _remember(self, item: WorkItemId, runs: list[LostRun]) -> None:
+        self._lost[item] = runs
+        while len(self._lost) > _REMEMBERED:
+            self._lost.popitem(last=False)
 
 
 _BEFORE = LostRun("an earlier run was interrupted", is_certain=False)
