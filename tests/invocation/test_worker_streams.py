@@ -51,6 +51,7 @@ class Client:
         self.takes = asyncio.Event()
         self.takes.set()
         self.begun = asyncio.Event()
+        self.has_data = asyncio.Event()
         self._gone = asyncio.Event()
         self._pieces = list(pieces or ())
 
@@ -75,6 +76,7 @@ class Client:
     async def write(self, data: bytes) -> None:
         await self.takes.wait()
         self.body += data
+        self.has_data.set()
 
     async def end(self) -> None:
         self.has_ended = True
@@ -603,7 +605,7 @@ async def test_a_client_that_leaves_ends_the_call(
         client = Client("/api/f", pieces)
         call = asyncio.create_task(stream(app, function, client))
         if function == "generates":
-            await client.begun.wait()
+            await client.has_data.wait()
         else:
             await until_seen(app, told[:-1])
         client.leave()
@@ -635,7 +637,7 @@ async def test_a_plain_generator_is_closed_when_its_client_leaves(tmp_path: Path
     async with running(tmp_path, code(FLOW)) as app:
         client = Client()
         call = asyncio.create_task(stream(app, "numbers", client))
-        await client.begun.wait()
+        await client.has_data.wait()  # a generator that has not begun has nothing to close
         client.leave()
         with pytest.raises(ClientGone):
             await call
