@@ -100,7 +100,7 @@ def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str
     if status == 200 and isinstance(answer, dict) and "status" in answer:
         return cast("dict[str, Any]", answer)
     if status in (401, 403):
-        raise RunRefused("The host asks for another key.", remedy="Give the master key with --key.")
+        raise RunRefused("The host asks for another key.", remedy="Pass the master key with --key.")
     if status == 404:
         raise RunRefused(f"The host at {address} has no function '{name}'.", cause=_names(address, key))
     told = cast("dict[str, Any]", answer).get("Message") if isinstance(answer, dict) else answer

@@ -68,7 +68,7 @@ def delete(ctx: click.Context, name: str, connection_string: bool) -> None:
     file = _plain_file(ctx)
     written = file.delete(name, connection_string=connection_string)
     file.save()
-    click.echo(f"{'Connection string' if connection_string else 'Setting'} '{written}' is deleted.")
+    click.echo(f"{'Connection string' if connection_string else 'Setting'} '{written}' was deleted.")
 
 
 settings.add_command(delete, "delete")

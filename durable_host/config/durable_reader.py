@@ -200,7 +200,7 @@ def _stand_in_note(durable: Section, provider: Section, storage: StorageProvider
         place, other = "in a SQLite file", "--task-hub storage keeps it in the account of AzureWebJobsStorage"
     else:
         place, other = "in the account of AzureWebJobsStorage", "--task-hub sqlite keeps it in a file"
-    hub = f"a local task hub stands in for it, '{name}'"
+    hub = f"a local task hub replaces it, '{name}'"
     written = durable.optional_text("hubName")
     if written is not None and written != name:
         hub += f" (hubName is '{written}')"

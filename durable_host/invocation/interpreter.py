@@ -91,6 +91,6 @@ def _explicit(text: str, source: str) -> Path:
         raise InterpreterUnusable(
             f"The Python interpreter '{text}' cannot be started.",
             cause=f"{source} names it, but it is neither an executable file nor a command on PATH.",
-            remedy="Give the path of a Python 3.10 or later, or of a virtual environment.",
+            remedy="Use the path of a Python 3.10 or later, or of a virtual environment.",
         )
     return Path(found)

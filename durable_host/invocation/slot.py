@@ -162,15 +162,14 @@ class WorkerSlot:
                 LOG.info("Worker process started and initialized.")
                 return process
             await process.stop(0)
-            LOG.error("A worker process has not loaded the app and is started again: %s", index.failure)
+            LOG.error("A worker process has not loaded the app and is being restarted: %s", index.failure)
 
     async def _wait_after_crash(self, *, in_calls: bool) -> None:
         wait, is_used_up = self._budget.crashed(in_calls=in_calls)
         if is_used_up:
             LOG.critical(
-                "The worker process keeps dying. Calls fail until it stays up; it is started again after longer and "
-                "longer waits (at most %.0f s; %.0f s when it dies in a call). Look at the lines above for what "
-                "ends it.",
+                "The worker process keeps dying. Calls fail until it stays up; it is restarted after longer and "
+                "longer waits (at most %.0f s; %.0f s when it dies in a call). The lines above show why it stops.",
                 LONGEST_WAIT,
                 LONGEST_WAIT_AFTER_CALLS,
             )
@@ -223,7 +222,7 @@ def _start_error(options: WorkerOptions, process: WorkerProcess, code: int) -> E
         return InterpreterUnusable(
             f"'{options.python}' is too old to run the app.",
             cause=lines or None,
-            remedy="Use Python 3.10 or later: make the app's virtual environment with it, or give it with --python.",
+            remedy="Use Python 3.10 or later: make the app's virtual environment with it, or pass it with --python.",
         )
     return WorkerStartFailed(
         f"The worker process ended with {describe_exit(code)} while it loaded the app.",

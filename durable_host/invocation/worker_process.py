@@ -91,7 +91,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             raise InterpreterUnusable(
                 f"The Python interpreter '{options.python}' cannot be started.",
                 cause=str(error),
-                remedy="Give a Python 3.10 or later with --python, or recreate the app's virtual environment.",
+                remedy="Pass a Python 3.10 or later with --python, or recreate the app's virtual environment.",
             ) from error
         start: dict[str, Any] = {
             "k": "start",

@@ -112,9 +112,9 @@ def _forgotten_yield(suspect: Suspect) -> str | None:
     if "task_all" in suspect.sdk_calls or "task_any" in suspect.sdk_calls:
         return f"task_all and task_any take one list of tasks, as in `context.task_all([a, b])`, at {suspect.where}."
     if _NOT_ITERABLE.search(suspect.text) and "yield from" in suspect.line:
-        return f"A task is waited for by `yield` alone; at {suspect.where} it says `yield from`."
+        return f"Use `yield`, not `yield from`, to wait for the task at {suspect.where}."
     return (
-        f"A task is used in place of its result at {suspect.where}: probably a `yield` is missing before the call that "
+        f"A task is used instead of its result at {suspect.where}: probably a `yield` is missing before the call that "
         "made it, as in `result = yield context.call_activity(...)`."
     )
 

@@ -74,7 +74,7 @@ def test_add_and_delete_connection_strings(func: Func, file: Path):
 
 @pytest.mark.parametrize("command", ["delete", "remove"])
 def test_delete_takes_the_name_in_any_case(func: Func, file: Path, command: str):
-    assert func("settings", command, "größe").out == "Setting 'Größe' is deleted.\n"
+    assert func("settings", command, "größe").out == "Setting 'Größe' was deleted.\n"
     assert "Größe" not in file.read_text("utf-8")
 
 

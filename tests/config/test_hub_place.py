@@ -82,7 +82,7 @@ def test_names_of_the_other_service_become_names_of_a_hub(tmp_path: Path, writte
     config = load_app(tmp_path, {**SCHEDULER, "hubName": written})
     assert config.host.durable.hub_name == hub
     [note] = [warning for warning in config.warnings if "storageProvider.type" in warning]
-    assert f"a local task hub stands in for it, '{hub}'" in note
+    assert f"a local task hub replaces it, '{hub}'" in note
     assert (f"hubName is '{written}'" in note) == (written != hub)
 
 

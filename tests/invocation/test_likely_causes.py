@@ -173,7 +173,7 @@ FORGOTTEN = "probably a `yield` is missing"
         (compare, "'>' not supported between instances of 'AtomicTask' and 'int'", FORGOTTEN),
         (returns_task, "Object of type AtomicTask is not JSON serializable", FORGOTTEN),
         (passes_task, "does not expose a `to_json` function", FORGOTTEN),
-        (yield_from_task, "'AtomicTask' object is not iterable", "waited for by `yield` alone"),
+        (yield_from_task, "'AtomicTask' object is not iterable", "Use `yield`, not `yield from`"),
         (yields_list, "'list' object has no attribute '_is_scheduled'", "`yield context.task_all([...])`"),
         (yields_generator, "'generator' object has no attribute", "write `yield from`"),
         (yields_number, "'int' object has no attribute '_is_scheduled'", "yields a value of type int"),

@@ -58,7 +58,7 @@ def as_durable(module: ModuleText, container: Container) -> str:
     if replacement is None:
         raise ConfigurationError(
             f"{container.class_name} does not support durable functions.",
-            cause=f"{module.name} makes '{container.variable}' a {container.class_name}.",
+            cause=f"'{container.variable}' in {module.name} is a {container.class_name}.",
             remedy="Put the function into a blueprint: --file NAME.py",
             code="DH1041",
         )

@@ -144,7 +144,7 @@ def _await_release(client: Any, data_dir: Path, report: Callable[[str], None]) -
             raise AzuriteStartFailed(
                 f"A container of another host still uses '{data_dir}'.",
                 cause=", ".join(str(container["Names"][0]).lstrip("/") for container in found),
-                remedy="End that host, or remove the container with 'docker rm -f', and start again.",
+                remedy="Stop that host, or remove the container with 'docker rm -f', and start again.",
             )
         time.sleep(_POLL_SECONDS)
 

@@ -164,7 +164,7 @@ def _ended(azurite: AzuriteProcess) -> AzuriteError:
     log = azurite.last_log_lines()
     if "EADDRINUSE" in log or "EACCES" in log:
         return AzuriteStartFailed(
-            "Azurite could not listen on its ports.", cause=log, remedy="End the program that holds the port."
+            "Azurite could not listen on its ports.", cause=log, remedy="Stop the program that uses the port."
         )
     return AzuriteStartFailed(
         "Azurite ended as soon as it was started.",

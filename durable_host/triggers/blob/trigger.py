@@ -179,6 +179,6 @@ async def named_blob(target: BlobTarget, path: str) -> tuple[str, Blob]:
     if blob is None:
         raise BlobNotThere(
             f"There is no blob '{path}'.",
-            remedy="Give the input as 'container/name' of a blob that exists.",
+            remedy="Pass the input as 'container/name' of a blob that exists.",
         )
     return container, blob

@@ -47,7 +47,7 @@ class BlobWebhook:
         try:
             events = events_of(await read_body(request))
         except ValueError as error:
-            return _refused(400, f"The events of the body cannot be taken: {error}.")
+            return _refused(400, f"The events in the body cannot be accepted: {error}.")
         if (code := validation_code(events)) is not None:
             return web.json_response({"validationResponse": code})
         try:

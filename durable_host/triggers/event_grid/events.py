@@ -22,7 +22,7 @@ def events_of(body: bytes) -> list[Event]:
     if not events or not all(isinstance(event, dict) for event in events):
         raise ValueError("an event is a JSON object")
     if len(events) > _MOST:
-        raise ValueError(f"they are {len(events):,}, and a batch has at most {_MOST:,}")
+        raise ValueError(f"there are {len(events):,}, and a batch has at most {_MOST:,}")
     return cast("list[Event]", events)
 
 

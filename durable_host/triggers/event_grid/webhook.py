@@ -51,7 +51,7 @@ class EventGridWebhook:
         try:
             events = events_of(await read_body(request))
         except ValueError as error:
-            return _refused(400, f"The events of the body cannot be taken: {error}.")
+            return _refused(400, f"The events in the body cannot be accepted: {error}.")
         code = validation_code(events)
         if kind == "subscriptionvalidation" or code is not None:
             if code is None:

@@ -72,7 +72,7 @@ class Settlement:
             try:
                 await self._service.delete(self._queue, held.message.id, held.pop_receipt)
             except (NotFound, InvalidRequest) as error:
-                _log.debug("Message '%s' of queue '%s' is gone already: %s", held.message.id, self._queue, error)
+                _log.debug("Message '%s' of queue '%s' is already gone: %s", held.message.id, self._queue, error)
                 if not isinstance(error, NotFound):
                     break
             except StorageError as error:
