@@ -1,4 +1,4 @@
-"""The function app of this folder, one blueprint a pattern. `func start` runs it here, the same files run in Azure."""
+"""The function app of this folder, one blueprint per pattern. `func start` runs it here; Azure runs the same files."""
 
 import azure.durable_functions as df
 import azure.functions as func

@@ -1,1 +1,1 @@
-"""Blueprints of the app, one file a workflow."""
+"""Blueprints of the app, one file per workflow."""

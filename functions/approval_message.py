@@ -1,7 +1,7 @@
-"""What a message on `approval-queue` says.
+"""Reads a message on `approval-queue`.
 
 Some tools write queue messages as plain text, others encode them in base64 first. host.json sets
-`messageEncoding` to `none`, which hands the text over as it is, and here both forms are understood.
+`messageEncoding` to `none`, which passes the text on unchanged, and this module accepts both forms.
 """
 
 import base64

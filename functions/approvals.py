@@ -1,10 +1,10 @@
 """A budget request waits for a person.
 
-* `POST /api/approvals` with `{"item": "laptop", "amount": 1800}` starts a request and answers with its management URLs.
+* `POST /api/approvals` with `{"item": "laptop", "amount": 1800}` starts a request and returns its management URLs.
 * The instance ID as a message on the queue `approval-queue` approves it; so does posting to its `sendEventPostUri`.
-* `GET /api/approvals/{instanceId}` tells in a few words where it stands.
+* `GET /api/approvals/{instanceId}` returns a short status.
 
-The decision is anything JSON. The event is called Approval, so it approves unless it says no: `false`,
+The decision is any JSON. The event is called Approval, so it approves unless its payload is `false`,
 `{"approved": false}` or the word "denied".
 """
 
@@ -49,7 +49,7 @@ async def StartApproval(req: func.HttpRequest, client: df.DurableOrchestrationCl
 @approvals.route(route="approvals/{instanceId}", methods=["GET"])
 @approvals.durable_client_input(client_name="client")
 async def ApprovalStatus(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """Where one request stands."""
+    """The status of one request."""
     instance_id = req.route_params["instanceId"]
     status = await client.get_status(instance_id)
     if not status:
@@ -103,7 +103,7 @@ def BudgetApproval(context: df.DurableOrchestrationContext):
 
 @approvals.activity_trigger(input_name="request")
 def RequestApproval(request: dict) -> str:
-    """Here a mail or chat message would ask somebody."""
+    """Send a mail or chat message to somebody here."""
     logging.info(
         "Please decide on %s for %s: put %s on the queue approval-queue.",
         request["item"], request["amount"], request["instanceId"],
@@ -149,7 +149,7 @@ def _checked_request(body: Any) -> dict[str, Any]:
 
 
 def _says_no(decision: Any) -> bool:
-    """Data of the SDK's `raise_event` arrive as JSON text, data of a POST as they are: both are understood."""
+    """The data of the SDK's `raise_event` arrives as JSON text, the data of a POST unchanged: both are accepted."""
     if isinstance(decision, str):
         try:
             decision = json.loads(decision)

@@ -1,7 +1,7 @@
-"""Async HTTP API: a report that takes its time. The caller gets 202 and asks again, or waits for a while.
+"""Async HTTP API: a report that takes its time. The caller gets 202 and polls, or waits for a while.
 
-`POST /api/reports` with `{"title": "Sales", "pages": 3}` answers at once with the status URL;
-`POST /api/reports?wait=5` answers with the report when it is ready within five seconds, else with the status URL.
+`POST /api/reports` with `{"title": "Sales", "pages": 3}` returns the status URL immediately;
+`POST /api/reports?wait=5` returns the report if it is ready within five seconds, otherwise the status URL.
 """
 
 # ruff: noqa: N802 - the names are those of functions as Azure shows them
@@ -36,7 +36,7 @@ async def OrderReport(req: func.HttpRequest, client: df.DurableOrchestrationClie
 
 @async_http.orchestration_trigger(context_name="context")
 def WriteReport(context: df.DurableOrchestrationContext):
-    """Page by page; the custom status tells how far it is."""
+    """Page by page; the custom status shows the progress."""
     report = context.get_input()
     pages = []
     for number_of_page in range(1, report["pages"] + 1):

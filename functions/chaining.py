@@ -1,4 +1,4 @@
-"""Function chaining: an order goes through its steps one after the other, and is undone when one of them fails.
+"""Function chaining: an order goes through its steps in sequence, and is undone when one of them fails.
 
 `POST /api/orders` with `{"item": "book", "price": 20, "cardLimit": 100}`.
 """

@@ -1,6 +1,6 @@
 """Eternal orchestration: a clean-up that runs forever, one generation after the other, as a singleton.
 
-`POST /api/clean-up` with `{"everySeconds": 3600}` starts it unless it runs; `DELETE /api/clean-up` ends it.
+`POST /api/clean-up` with `{"everySeconds": 3600}` starts it if it is not running; `DELETE /api/clean-up` ends it.
 """
 
 # ruff: noqa: N802 - the names are those of functions as Azure shows them
@@ -47,7 +47,7 @@ async def CleanUpSchedule(req: func.HttpRequest, client: df.DurableOrchestration
 
 @eternal.orchestration_trigger(context_name="context")
 def CleanUpForEver(context: df.DurableOrchestrationContext):
-    """One round a generation: the history stays short, however long it goes on."""
+    """One round per generation, so that the history stays short however long it runs."""
     order = context.get_input()
     context.set_custom_status({"round": order["round"]})
     yield context.call_activity("CleanUp", order["round"])

@@ -28,7 +28,7 @@ async def StartWordCount(req: func.HttpRequest, client: df.DurableOrchestrationC
 
 @fan_out.orchestration_trigger(context_name="context")
 def CountAllWords(context: df.DurableOrchestrationContext):
-    """One activity a text, all at once; then the sum of their results, which are in the order of the calls."""
+    """One activity per text, all in parallel; then the sum of their results, which are in the order of the calls."""
     given = context.get_input()
     if not given:
         return {}

@@ -1,4 +1,4 @@
-"""What the HTTP starters of this app share: a JSON object comes in, JSON goes out."""
+"""Shared by the HTTP starters of this app: reads a JSON object and returns JSON."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Monitor: look at a job again and again until it is done or the time is up.
+"""Monitor: poll a job until it is done or the time is up.
 
 `POST /api/monitors` with `{"job": "import", "takesSeconds": 90, "everySeconds": 30, "giveUpAfterSeconds": 3600}`.
 The job here is imaginary and takes as long as the request says; `CheckJob` would ask the system that runs it.
@@ -36,7 +36,7 @@ async def StartMonitor(req: func.HttpRequest, client: df.DurableOrchestrationCli
 
 @monitor.orchestration_trigger(context_name="context")
 def MonitorJob(context: df.DurableOrchestrationContext):
-    """A durable timer between two looks: nothing runs, and nothing is paid for, meanwhile."""
+    """A durable timer between two polls: in the meantime nothing runs, and you pay nothing."""
     order = context.get_input()
     give_up_at = context.current_utc_datetime + timedelta(seconds=order["giveUpAfterSeconds"])
     looks = 0

@@ -1,4 +1,4 @@
-"""Human interaction: a phone number is verified with a code that goes out by SMS.
+"""Human interaction: a phone number is verified with a code sent by SMS.
 
 `POST /api/verifications` with `{"phone": "+49 30 1234567"}` sends the code; `POST` of the code to the instance's
 `sendEventPostUri` (event `SmsChallengeResponse`, body such as `1234`) answers. There are three tries within
@@ -36,7 +36,7 @@ async def StartVerification(req: func.HttpRequest, client: df.DurableOrchestrati
 
 @phone_verification.orchestration_trigger(context_name="context")
 def VerifyPhone(context: df.DurableOrchestrationContext):
-    """Each try races against one and the same timer."""
+    """All tries race against the same timer."""
     order = context.get_input()
     code = yield context.call_activity("SendChallenge", order["phone"])
     expiry = context.create_timer(context.current_utc_datetime + timedelta(seconds=order["giveUpAfterSeconds"]))
@@ -55,7 +55,7 @@ def VerifyPhone(context: df.DurableOrchestrationContext):
 
 @phone_verification.activity_trigger(input_name="phone")
 def SendChallenge(phone: str) -> str:
-    """Random numbers are for activities: an orchestrator would make another one at each replay."""
+    """Random numbers belong in activities: an orchestrator would get another one in each replay."""
     code = str(1000 + secrets.randbelow(9000))
     logging.info("SMS to %s: your code is %s", phone, code)
     return code

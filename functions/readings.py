@@ -1,6 +1,6 @@
-"""Aggregator: one entity a sensor keeps what its readings come to.
+"""Aggregator: one entity per sensor aggregates its readings.
 
-`POST /api/readings/{sensor}` with `{"value": 21.5}` adds a reading, `GET` tells the sum of it, `DELETE` forgets it.
+`POST /api/readings/{sensor}` with `{"value": 21.5}` adds a reading, `GET` returns the aggregate, `DELETE` removes it.
 """
 
 # ruff: noqa: N802 - the names are those of functions as Azure shows them

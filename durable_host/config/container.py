@@ -26,7 +26,7 @@ def container_note(
     if not any(mark.exists() for mark in marks):
         return None
     return (
-        f"This is a container, and the host listens on {address}: a published port reaches it only with "
+        f"The host runs in a container and listens on {address}: a published port reaches it only with "
         "--address 0.0.0.0."
     )
 

@@ -59,7 +59,7 @@ class WorkerPool:
     async def start(self) -> IndexResult:
         """Start the first process and index the app; further processes come up in the background.
 
-        An app that does not load is told by `failure`. Raises InterpreterUnusable, WorkerStartFailed.
+        An app that does not load is reported by `failure`. Raises InterpreterUnusable, WorkerStartFailed.
         """
         index = await self.current.start()
         if index.failure is None:

@@ -74,7 +74,7 @@ class WorkerSlot:
     async def start(self) -> IndexResult:
         """Start the process and load the app in it. Raises InterpreterUnusable, WorkerStartFailed.
 
-        An app that does not load is told by `failure` of the result; the slot is empty then.
+        An app that does not load is reported by `failure` of the result; the slot is empty then.
         """
         process, index = await launch(self._options, self._debugger)
         if index.failure is not None:

@@ -168,7 +168,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """Run the call that `header` describes, with the HTTP request and response of `exchange`.
 
         Raises as `request` does, ClientGone, and what `exchange` raises for a response that cannot be sent. A caller
-        that is cancelled leaves the call running in the worker, which is told that the client has gone away.
+        that is cancelled leaves the call running in the worker, which is notified that the client has gone away.
         """
         if self.exited.done():
             raise WorkerLost("The worker process ended before it ran the function.")

@@ -52,7 +52,7 @@ def deferred_converter(binding_type: str, python_type: Any) -> DeferredBinding |
 
 
 def marked(binding: dict[str, Any], is_deferred: bool) -> dict[str, Any]:
-    """The binding as the host is told of it."""
+    """The binding as reported to the host."""
     if not is_deferred:
         return binding
     return {**binding, "properties": {**(binding.get("properties") or {}), "SupportsDeferredBinding": True}}

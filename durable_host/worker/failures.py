@@ -1,4 +1,4 @@
-"""How an exception of user code is told: `Type: text`, and a traceback that begins in the user's code.
+"""How an exception of user code is reported: `Type: text`, and a traceback that begins in the user's code.
 
 Source: spec/functions-host.md, section 2.5.
 """

@@ -1,4 +1,4 @@
-"""A function of the app as the worker holds it, and what the host is told about it."""
+"""A function of the app as the worker holds it, and what is reported to the host about it."""
 
 from __future__ import annotations
 

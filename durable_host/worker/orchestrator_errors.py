@@ -1,4 +1,4 @@
-"""What is told of an orchestrator's error: type, text, traceback, place and likely cause.
+"""What is reported of an orchestrator's error: type, text, traceback, place and likely cause.
 
 Much of it is known only to frames of the SDK in the traceback: what the code returned, where its generator stands.
 """

@@ -25,7 +25,7 @@ InThread = Callable[[Call, Callable[[], Any]], Awaitable[Any]]
 
 
 class StreamedCall(Call):
-    """`ended` is what the host is told of the function itself, once it has returned or failed."""
+    """`ended` is what the host learns about the function itself, once it has returned or failed."""
 
     __slots__ = ("ended", "has_failed", "response", "stream")
 

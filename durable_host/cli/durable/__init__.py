@@ -27,7 +27,7 @@ durable: Final = LazyGroup(
     "durable",
     commands_of=COMMANDS,
     sections=(
-        ("Start and look", ("start-new", "get-instances", "get-runtime-status", "get-history")),
+        ("Start and inspect", ("start-new", "get-instances", "get-runtime-status", "get-history")),
         ("Control", ("raise-event", "terminate", "suspend", "resume", "rewind", "restart")),
         ("Clean up", ("purge-history", "delete-task-hub")),
     ),

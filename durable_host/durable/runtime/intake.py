@@ -67,7 +67,7 @@ class Intake:
         return work, useless
 
     async def _accepts_start(self, state: OrchestrationState, received: ReceivedMessage) -> bool:
-        """Whether a start begins a new execution; a parent whose child cannot start is told."""
+        """Whether a start begins a new execution; a parent whose child cannot start is notified."""
         event = received.message.event
         assert isinstance(event, ExecutionStarted)
         verdict = judge_start(state, received.message)
@@ -133,7 +133,7 @@ def _newest_first(batch: list[ReceivedMessage]) -> list[ReceivedMessage]:
 
 
 def _is_rival(start: ReceivedMessage, other: ReceivedMessage) -> bool:
-    """Whether `other` comes from another parent, who has to be told later that the ID is in use."""
+    """Whether `other` comes from another parent, which has to be notified later that the ID is in use."""
     ours, theirs = start.message.event, other.message.event
     assert isinstance(ours, ExecutionStarted)
     assert isinstance(theirs, ExecutionStarted)

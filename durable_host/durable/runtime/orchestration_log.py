@@ -1,7 +1,7 @@
 """The lines about an orchestration: one when it starts, one when it ends, with the reason if it failed.
 
 They are written when work items run and are committed, never by a replay. Start and end look like those of other
-functions; what happens in between is told in the category of the Durable extension.
+functions; what happens in between is logged in the category of the Durable extension.
 
 Source: spec/functions-host.md, sections 8.4 and 8.6.
 """

@@ -28,7 +28,7 @@ RunBlob = Callable[[BlobTarget, Blob, QueueMessage], Awaitable[None]]
 
 
 class BlobDelivery:
-    """`changed` is told of a blob that is no longer the one that was found; `host` is the host's own account."""
+    """`changed` is notified of a blob that is no longer the one that was found; `host` is the host's own account."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class McpWebhook:
         return self._server.options.is_anonymous
 
     def adopt(self, catalog: McpCatalog, options: McpOptions, *, explain: bool) -> None:
-        """What is served from now on; clients that listen are told what has changed."""
+        """What is served from now on; clients that listen are notified of what has changed."""
         changed = _changes(self._server.catalog, catalog)
         self._server.catalog, self._server.options, self._server.calls.explain = catalog, options, explain
         for session in self._sessions:

@@ -21,7 +21,7 @@ _SELECTED = instance_rows.selection(fetch_input=False, fetch_output=False)
 
 
 class Creator:
-    """Creates instances. `new_instances` is told of those that had no row before and are run by this process."""
+    """Creates instances. `new_instances` is notified of those that had no row before and are run by this process."""
 
     def __init__(self, instances: InstanceStore, sender: Sender, new_instances: NewInstances) -> None:
         self._instances = instances
