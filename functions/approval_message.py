@@ -33,7 +33,7 @@ def read_approval_message(body: bytes) -> ApprovalMessage:
     elif text.startswith('"'):
         text = json.loads(text)
     if not isinstance(text, str) or not _INSTANCE_ID.fullmatch(text):
-        raise ValueError(f"The queue message is no instance ID: {text!r:.80}")
+        raise ValueError(f"The queue message is not an instance ID: {text!r:.80}")
     return ApprovalMessage(text, decision)
 
 

@@ -69,7 +69,7 @@ async def ApprovalQueueProcessor(instanceId: func.QueueMessage, client: df.Durab
     message = read_approval_message(instanceId.get_body())
     status = await client.get_status(message.instance_id)
     if not status:
-        raise ValueError(f"The queue message names no approval: there is no instance '{message.instance_id}'.")
+        raise ValueError(f"The queue message does not name an approval: there is no instance '{message.instance_id}'.")
     if status.runtime_status in FINAL:
         logging.warning("Approval %s is already %s; nothing to do.", message.instance_id, status.runtime_status.name)
         return

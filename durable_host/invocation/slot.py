@@ -33,8 +33,8 @@ CRASHES_BEFORE_ALARM = 3
 class CrashBudget:
     """Waits before restarts: doubling with every crash of the last half hour. Shared by the slots of a pool.
 
-    A crash that a call may have caused says nothing of the next process: the wait for that stays short, or a single
-    bad call, which is not tried for ever, would hold up all others.
+    A crash that a call may have caused says nothing about the next process: the wait for that stays short, or a single
+    bad call, which is not tried forever, would hold up all others.
     """
 
     def __init__(self, process_count: int) -> None:

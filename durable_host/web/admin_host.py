@@ -183,7 +183,7 @@ class HostRoutes:
 
 
 async def _json(request: web.Request) -> Any:
-    """None for a body that is no JSON."""
+    """None for a body that is not JSON."""
     try:
         return msgspec.json.decode(await read_body(request))
     except (ValueError, RecursionError):

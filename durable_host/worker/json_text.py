@@ -19,7 +19,7 @@ _TOKENS = re.compile(
 
 
 class JsonSyntaxError(ValueError):
-    """Text that is no JSON; carries the position (line and column from 1) and what is wrong there."""
+    """Text that is not JSON; carries the position (line and column from 1) and what is wrong there."""
 
     def __init__(self, problem: str, line: int, column: int) -> None:
         super().__init__(f"{problem} (line {line}, column {column})")

@@ -24,7 +24,7 @@ def first_not_json(value: Any) -> str | None:
 
 
 def _parts(path: str, value: Any) -> list[tuple[str, Any]] | str:
-    """What is inside, by path; or the path of what is no JSON."""
+    """What is inside, by path; or the path of what is not JSON."""
     if isinstance(value, (str, int, float, bool, type(None))):
         return []
     if isinstance(value, (list, tuple)):

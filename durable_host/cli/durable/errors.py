@@ -36,7 +36,7 @@ class HubUnavailable(HostError):
 
 
 class InputInvalid(HostError):
-    """An input or event data cannot be read, or is no JSON where it must be."""
+    """An input or event data cannot be read, or is not JSON where it must be."""
 
     code = "DH6305"
 

@@ -15,7 +15,7 @@ _encoder = msgspec.json.Encoder()
 
 
 class InvalidJson(ValueError):
-    """The text is no JSON."""
+    """The text is not JSON."""
 
 
 def checked(body: bytes) -> str:
