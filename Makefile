@@ -43,8 +43,12 @@ bench: install
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
-	{ echo "# The versions that 'make install' takes. 'make lock' writes this file."; \
-	  build/lock/bin/python -m pip freeze --exclude-editable; } > constraints.txt
+	build/lock/bin/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: \
+		--python-version 3.13 --dest build/lock/3.13 "azure-functions<2"
+	{ echo "# The versions that 'make install' takes. 'make lock' writes this file, with Python 3.11 or 3.12."; \
+	  build/lock/bin/python -m pip freeze --exclude-editable | sed "s/^azure-functions==.*/& ; python_version < '3.13'/"; \
+	  ls build/lock/3.13 | sed "s/^azure_functions-\([^-]*\)-.*/azure-functions==\1 ; python_version >= '3.13'/"; \
+	} > constraints.txt
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
