@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 from durable_host.errors import HostError
 from durable_host.host.app import ServedApp
 from durable_host.host.durable import DurableServices
@@ -69,6 +69,7 @@ class DurablePart:
                 remedy="Stop the other host, or set another 'path' in extensions.durableTask.storageProvider."
                 if uses_sqlite(app.config)
                 else "Check the storage account of the task hub and its connection setting.",
+                code="DH2002" if isinstance(error, TaskHubRefused) and error.is_about_access else None,
             ) from error
         self._is_up.set()
         self._changed()

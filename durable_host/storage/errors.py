@@ -9,12 +9,15 @@ from http import HTTPStatus
 
 from durable_host.errors import EXIT_STORAGE, HostError
 
+_PASSING = frozenset((408, 429))
+_MISSING_RESOURCE = frozenset({"TableNotFound", "QueueNotFound", "ContainerNotFound"})
+
 
 class StorageError(Exception):
     """A storage service refused a request: HTTP `status`, the service's `code`, its `message`.
 
     `after_retry` is True when an earlier attempt of the same request may already have taken effect, so that a
-    conflict can be one with ourselves.
+    conflict can be one with ourselves. `request` is method and address of what was asked, where it is known.
     """
 
     def __init__(self, status: int, code: str, message: str, *, after_retry: bool = False) -> None:
@@ -23,6 +26,19 @@ class StorageError(Exception):
         self.code = code
         self.message = message
         self.after_retry = after_retry
+        self.request = ""
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether the same request may succeed later without anybody's help: no answer, 5xx, 408, 429, or a resource
+        whose deletion is under way. Everything else is a refusal, which somebody has to look at.
+        """
+        return self.status >= 500 or self.status in _PASSING or self.code.endswith("BeingDeleted")
+
+    @property
+    def is_missing_resource(self) -> bool:
+        """Whether the table, queue or container itself does not exist."""
+        return self.status == 404 and self.code in _MISSING_RESOURCE
 
 
 class InvalidRequest(StorageError):
@@ -52,7 +68,11 @@ UNAVAILABLE = "Unavailable"
 
 
 class StorageUnavailable(StorageError):
-    """The service does not answer, or fails again and again (connection refused, time-out, 5xx)."""
+    """The service does not answer, or fails again and again (connection refused, time-out, 5xx, 408, 429)."""
+
+    @property
+    def is_outage(self) -> bool:
+        return True
 
 
 class TransactionFailed(StorageError):
@@ -77,7 +97,8 @@ _BY_STATUS: dict[int, type[StorageError]] = {
 
 def storage_error(status: int, code: str, message: str, *, after_retry: bool = False) -> StorageError:
     """The error class that belongs to an HTTP status."""
-    kind = _BY_STATUS.get(status) or (StorageUnavailable if status >= 500 else StorageError)
+    passing = status >= 500 or status in _PASSING
+    kind = _BY_STATUS.get(status) or (StorageUnavailable if passing else StorageError)
     return kind(status, code, message, after_retry=after_retry)
 
 
@@ -132,6 +153,18 @@ class StorageFailed(HostError):
 
     exit_code = EXIT_STORAGE
     code = "DH2001"
+
+
+def diagnosis(error: StorageError, setting: str) -> str:
+    """A refusal in one line: what the service said, which request it was, and where to look. `setting` is the
+    connection's name.
+    """
+    asked = f" The request was {error.request}." if error.request else ""
+    if isinstance(error, AccessDenied):
+        look = f"Check the key, the signature or the role assignments behind '{setting}'."
+    else:
+        look = f"The connection is '{setting}'."
+    return f"{error}.{asked} {look}"
 
 
 def explain(error: StorageError, setting: str) -> StorageFailed:

@@ -23,7 +23,7 @@ CONNECT_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 30.0
 _BYTES_PER_SECOND = 500_000
 _PIECEMEAL = 512 * 1024
-_RETRIED_STATUSES = frozenset((408, 500, 502, 503, 504))
+_RETRIED_STATUSES = frozenset((408, 429, 500, 502, 503, 504))
 _XML_CODE = re.compile(rb"<Code>([^<]*)</Code>")
 _XML_MESSAGE = re.compile(rb"<Message>([^<]*)")
 _JSON_CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
@@ -145,7 +145,7 @@ class Channel:
                 if status < 300 or status in expect:
                     return Reply(status, response.headers, content, after_retry)
                 if status not in _RETRIED_STATUSES or attempt >= len(RETRY_DELAYS):
-                    raise self.error(Reply(status, response.headers, content, after_retry), path)
+                    raise self._refusal(Reply(status, response.headers, content, after_retry), method, path)
             except aiohttp.ClientConnectorError as failure:
                 if attempt >= len(RETRY_DELAYS):
                     raise self._unavailable(failure, after_retry, f"{method} {path}") from None
@@ -167,6 +167,11 @@ class Channel:
         text = text.split("\n", 1)[0].strip() or sentence_for(reply.status, code)
         message = f"{self.service} {path}: {text}"
         return storage_error(reply.status, code or f"Http{reply.status}", message, after_retry=reply.after_retry)
+
+    def _refusal(self, reply: Reply, method: str, path: str) -> StorageError:
+        error = self.error(reply, path)
+        error.request = f"{method} {self._origin}{path}"
+        return error
 
     def _unavailable(self, failure: BaseException, after_retry: bool, request: str) -> StorageUnavailable:
         if isinstance(failure, aiohttp.ClientConnectorError):

@@ -7,7 +7,7 @@ from durable_host.clock import SystemClock
 from durable_host.durable.api import DurableClient
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable, UnreadableHistory
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.errors import ConfigurationError
 
@@ -119,10 +119,16 @@ class _BrokenHub(SqliteTaskHub):
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(TaskHubUnavailable("The table service is down."), 503), (ZeroDivisionError("oops"), 500)]
+    ("error", "code", "is_logged"),
+    [
+        (TaskHubUnavailable("The table service is down."), 503, False),
+        (TaskHubRefused("The table service refuses access."), 500, True),
+        (UnreadableHistory("Row 7 is no event."), 500, False),
+        (ZeroDivisionError("oops"), 500, True),
+    ],
 )
 async def test_failures_of_the_host_are_json_without_traceback(
-    world: World, error: Exception, code: int, caplog: pytest.LogCaptureFixture
+    world: World, error: Exception, code: int, is_logged: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub = _BrokenHub(":memory:", "Broken")
     hub.error = error
@@ -133,7 +139,7 @@ async def test_failures_of_the_host_are_json_without_traceback(
     assert body["Message"] == "Something went wrong while processing your request"
     assert body["ExceptionMessage"] == str(error)
     assert body["StackTrace"] == ""
-    assert (code == 500) == bool(caplog.records)
+    assert is_logged == bool(caplog.records)
 
 
 async def test_forwarded_host_is_used_when_host_json_says_so() -> None:

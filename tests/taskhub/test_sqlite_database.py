@@ -9,7 +9,7 @@ from sqlite3 import Connection
 import pytest
 from hub_samples import commit_of, create, first_episode, receive
 
-from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.durable.taskhub.port import TaskHubRefused
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.durable.taskhub.sqlite.database import Database
 
@@ -49,7 +49,7 @@ async def _ids(database: Database) -> list[int]:
 async def test_a_failing_statement_fails_only_its_own_piece_of_work(database: Database, verb: str):
     await database.run(_insert(1))
     outcomes = await _in_one_group(database, [_insert(2), _insert(1, verb), _insert(3)])
-    assert [type(outcome) for outcome in outcomes] == [type(None), TaskHubUnavailable, type(None)]
+    assert [type(outcome) for outcome in outcomes] == [type(None), TaskHubRefused, type(None)]
     assert await _ids(database) == [1, 2, 3]
 
 
@@ -71,7 +71,7 @@ async def test_a_commit_that_fails_is_tried_with_each_piece_of_work_alone(databa
 
     await database.run(switch_on)
     outcomes = await _in_one_group(database, [_insert(2), dangling, _insert(3)])
-    assert [type(outcome) for outcome in outcomes] == [type(None), TaskHubUnavailable, type(None)]
+    assert [type(outcome) for outcome in outcomes] == [type(None), TaskHubRefused, type(None)]
     assert await _ids(database) == [2, 3]
 
 
@@ -96,6 +96,6 @@ async def test_the_episodes_of_other_instances_are_committed_beside_one_that_can
     gate.set()
     await held
     outcomes = await asyncio.gather(*episodes, return_exceptions=True)
-    assert [isinstance(outcome, TaskHubUnavailable) for outcome in outcomes] == [False, True, False]
+    assert [isinstance(outcome, TaskHubRefused) for outcome in outcomes] == [False, True, False]
     await hub.stop()
     await hub.close()

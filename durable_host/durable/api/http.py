@@ -20,7 +20,7 @@ from durable_host.durable.api.errors import ClientError, InstanceEnded, Instance
 from durable_host.durable.api.other_hubs import HubFactory, OtherHubs
 from durable_host.durable.api.payload import RPC_PATH, WEBHOOK_PATH, ManagementUrls
 from durable_host.durable.api.query import QueryParameters
-from durable_host.durable.taskhub.port import InstanceExists, TaskHubUnavailable, UnreadableHistory
+from durable_host.durable.taskhub.port import InstanceExists, TaskHubRefused, TaskHubUnavailable, UnreadableHistory
 from durable_host.http_port.body_limit import DEFAULT_BODY_LIMIT, too_large
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -89,11 +89,13 @@ class DurableHttpApi:
         except ClientError as error:
             return answers.error(500, answers.INTERNAL_ERROR, str(error), error.name)
         except TaskHubUnavailable as error:
-            if error.told is not None:
+            is_refused = isinstance(error, TaskHubRefused)
+            if error.told is not None or is_refused:
                 _log.warning("%s", error)
-            return answers.error(503, answers.INTERNAL_ERROR, error.told or str(error), "TaskHubUnavailable")
+            status, name = (500, "TaskHubRefused") if is_refused else (503, "TaskHubUnavailable")
+            return answers.error(status, answers.INTERNAL_ERROR, error.told or str(error), name)
         except UnreadableHistory as error:
-            return answers.error(503, answers.INTERNAL_ERROR, str(error), "UnreadableHistory")
+            return answers.error(500, answers.INTERNAL_ERROR, str(error), "UnreadableHistory")
         except (ConnectionError, web.RequestPayloadError, web.HTTPException):
             raise
         except Exception as error:

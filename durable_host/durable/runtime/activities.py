@@ -17,15 +17,16 @@ from durable_host.durable.engine.missing import reason_not_served
 from durable_host.durable.model.events import TaskScheduled, TraceContext
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime import tracing
-from durable_host.durable.runtime.diagnostics import Diagnostics
+from durable_host.durable.runtime.diagnostics import REFUSED, Diagnostics
 from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
-from durable_host.durable.runtime.storage_faults import StorageFaults
+from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.sdk.port import ActivityOutcome, UserCode, WorkItemAborted
-from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubUnavailable
+from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubRefused, TaskHubUnavailable
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
+_SOURCE = "activity requests"
 ABORT_DELAY = 0.5
 
 
@@ -75,11 +76,11 @@ class ActivityRunner:
                 failures += 1
                 if not isinstance(error, TaskHubUnavailable):
                     _log.exception("The next activity could not be received: %s", error)
-                await self._faults.wait(failures, error)
+                await self._faults.wait(_SOURCE, failures, error)
                 continue
             if failures:
                 failures = 0
-                self._faults.worked()
+                self._faults.worked(_SOURCE)
             self._running += 1
             self._quiet.clear()
             group.create_task(self._run(request))
@@ -98,6 +99,17 @@ class ActivityRunner:
         except WorkItemAborted as aborted:
             _log.info("An activity of '%s' runs again: %s", request.message.target.instance_id, aborted)
             await self._give_back(request, ABORT_DELAY)
+        except TaskHubRefused as error:
+            self._diagnostics.report(
+                Diagnostic(
+                    code=REFUSED,
+                    instance_id=request.message.target.instance_id,
+                    severity="error",
+                    text=f"The result of an activity was refused: {error} The activity runs again later.",
+                    timestamp=self._clock.now(),
+                )
+            )
+            await self._give_back(request, None)
         except Exception as error:
             _log.exception(
                 "The activity request %s of instance '%s' failed in the host and is tried again later: %s",
@@ -158,17 +170,28 @@ class ActivityRunner:
             return ActivityOutcome(error=given_up.text, details=given_up.details)
 
     async def _complete(self, request: ReceivedMessage, result: TaskMessage) -> None:
-        """Send the result, for as long as it takes: the activity has run and should not run again."""
-        failures = 0
+        """Send the result, for as long as an outage takes: the activity has run and should not run again. A result
+        that storage refuses fails the activity. Raises TaskHubRefused when nothing helps.
+        """
+        failures = refusals = 0
         while True:
             try:
                 await self._hub.complete_activity(request, result)
             except TaskHubUnavailable as error:
                 failures += 1
-                await self._faults.wait(failures, error)
+                if isinstance(error, TaskHubRefused):
+                    refusals += 1
+                    if refusals == MOST_REFUSALS and error.is_about_data:
+                        outcome = ActivityOutcome(error=f"Its result cannot be stored: {error}")
+                        result = activity_result(request.message, outcome, now=self._clock.now())
+                        continue
+                    if refusals >= MOST_REFUSALS:
+                        self._faults.forget(request.id)
+                        raise
+                await self._faults.wait(request.id, failures, error)
             else:
                 if failures:
-                    self._faults.worked()
+                    self._faults.worked(request.id)
                 return
 
     async def _give_back(self, request: ReceivedMessage, delay: float | None) -> None:
@@ -181,6 +204,7 @@ class ActivityRunner:
                 failures += 1
                 if not isinstance(error, TaskHubUnavailable):
                     _log.exception("The activity request %s could not be given back: %s", request.id, error)
-                await self._faults.wait(failures, error)
+                await self._faults.wait(request.id, failures, error)
             else:
+                self._faults.forget(request.id)
                 return

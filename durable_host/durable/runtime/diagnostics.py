@@ -19,6 +19,7 @@ WORK_ITEM_FAILED = "DH6202"
 UNREADABLE_HISTORY = "DH6203"
 VERSION_REJECTED = "DH6204"
 GIVEN_UP = "DH6205"
+REFUSED = "DH6207"
 
 _KEPT = 1000
 _LEVELS = {"debug": logging.DEBUG, "information": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}

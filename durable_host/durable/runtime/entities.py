@@ -47,6 +47,13 @@ class EntityRunner:
 
     async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
         """Deal with every message of the batch; consumed ones are taken out of it as they are committed."""
+        await self._work(session, batch, None)
+
+    async def fail(self, session: Session, batch: list[ReceivedMessage], reason: str) -> None:
+        """As `run`, but the operations fail with `reason` instead of running the entity's code."""
+        await self._work(session, batch, reason)
+
+    async def _work(self, session: Session, batch: list[ReceivedMessage], failure: str | None) -> None:
         execution = session.entity
         if execution is None:
             execution = await self._load(session)
@@ -59,7 +66,11 @@ class EntityRunner:
         messages = [event for event in events if isinstance(event, EventRaised)]
         while True:
             turn = start_batch(execution, messages, now=self._clock.now(), options=self._options)
-            answer = await self._run_code(session.instance_id, turn.batch) if turn.batch is not None else None
+            answer: EntityAnswer | None = None
+            if turn.batch is not None and failure is not None:
+                answer = invocation_failed(turn.batch, failure)
+            elif turn.batch is not None:
+                answer = await self._run_code(session.instance_id, turn.batch)
             outcome = finish_batch(turn, answer, now=self._clock.now(), new_id=_new_id)
             session.etag = await self._hub.commit(
                 EpisodeCommit(

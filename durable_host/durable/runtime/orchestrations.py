@@ -16,6 +16,7 @@ from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.start import turn_of
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     ExecutionStarted,
@@ -66,6 +67,13 @@ class OrchestrationRunner:
 
         What is given back before the end is taken out of `batch`, so that after an error the rest can be tried again.
         """
+        await self._work(session, batch, None)
+
+    async def fail(self, session: Session, batch: list[ReceivedMessage], reason: str) -> None:
+        """As `run`, but the instance fails with `reason` instead of running its code."""
+        await self._work(session, batch, OrchestratorAnswer(steps=(), is_plain_failure=True, error=reason))
+
+    async def _work(self, session: Session, batch: list[ReceivedMessage], failure: OrchestratorAnswer | None) -> None:
         state = session.state
         was_loaded = state is None
         if state is None:
@@ -92,7 +100,7 @@ class OrchestrationRunner:
             return
         events = [received.message.event for index, received in enumerate(work) if index not in start.dropped]
         self._told.received(state, events)
-        outcome = await self._episode(state, start.turn)
+        outcome = await self._episode(state, start.turn, failure)
         if was_loaded:
             outcome = _with_status(outcome, state, has_row=not is_young)
         await self._commit(session, state, outcome, events, [*work, *useless])
@@ -106,10 +114,14 @@ class OrchestrationRunner:
             self._sessions.loaded(session, loaded.events[-1].timestamp)
         return state
 
-    async def _episode(self, state: OrchestrationState, turn: OrchestratorTurn | None) -> EpisodeOutcome:
-        """Run the code, and go on with the next generation as long as it continues as new."""
+    async def _episode(
+        self, state: OrchestrationState, turn: OrchestratorTurn | None, failure: OrchestratorAnswer | None
+    ) -> EpisodeOutcome:
+        """Run the code, and go on with the next generation as long as it continues as new. `failure` stands in for
+        what the code would answer.
+        """
         while True:
-            answer = await self._run_code(turn) if turn is not None else None
+            answer = failure if failure is not None else await self._run_code(turn) if turn is not None else None
             outcome = finish_episode(
                 state, answer, now=self._clock.now(), new_id=_new_id, code=self._code, options=self._options
             )
@@ -210,6 +222,8 @@ class OrchestrationRunner:
         elif was_loaded and (state.is_terminal or any(isinstance(one, ExecutionStarted) for one in events)):
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
             update = repaired_row(row, state)
+            if update is not None and not state.is_terminal:
+                update = await self._with_custom_status(session, state, update)
         if update is not None:
             await self._hub.commit(
                 EpisodeCommit(
@@ -229,6 +243,19 @@ class OrchestrationRunner:
         if state.is_terminal or not state.is_started:
             self._told.found_ended(state)
             self._sessions.ended(session)
+
+    async def _with_custom_status(
+        self, session: Session, state: OrchestrationState, update: InstanceUpdate
+    ) -> InstanceUpdate:
+        """The custom status is in no history: only the code tells it, in a replay of what is there."""
+        assert state.started is not None
+        if state.is_suspended or not self._code.has_orchestrator(state.started.name):
+            return update
+        answer = await self._run_code(turn_of(state))
+        self._sessions.drop_state(session)
+        if answer.is_plain_failure or answer.custom_status is None:
+            return update
+        return msgspec.structs.replace(update, custom_status=answer.custom_status)
 
     def _reject(self, session: Session, state: OrchestrationState, text: str) -> None:
         finding = Diagnostic(

@@ -18,11 +18,12 @@ from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.runtime.session import open_timers
-from durable_host.durable.runtime.storage_faults import StorageFaults
-from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable, UnreadableHistory
+from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
+from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable, UnreadableHistory
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
+_SOURCE = "recovery"
 T = TypeVar("T")
 
 _IN_FLIGHT = frozenset(OrchestrationStatus) - TERMINAL_STATUSES
@@ -46,7 +47,15 @@ class Recovery:
         self._found = await self._patiently(self._list)
         self._listed.set()
         for instance in self._found:
-            await self._patiently(partial(self._restore, instance))
+            try:
+                await self._patiently(partial(self._restore, instance))
+            except TaskHubRefused as error:
+                _log.warning(
+                    "The timers of instance '%s' were not looked at: %s",
+                    instance.instance_id,
+                    error,
+                    extra={"instance_id": instance.instance_id},
+                )
 
     async def _list(self) -> list[InstanceState]:
         found: list[InstanceState] = []
@@ -91,10 +100,13 @@ class Recovery:
                 result = await step()
             except TaskHubUnavailable as error:
                 failures += 1
-                await self._faults.wait(failures, error)
+                if isinstance(error, TaskHubRefused) and failures >= MOST_REFUSALS:
+                    self._faults.forget(_SOURCE)
+                    raise
+                await self._faults.wait(_SOURCE, failures, error)
             else:
                 if failures:
-                    self._faults.worked()
+                    self._faults.worked(_SOURCE)
                 return result
 
 

@@ -20,12 +20,12 @@ from durable_host.durable.runtime.lost_work import LostWork
 from durable_host.durable.runtime.orchestrations import OrchestrationRunner
 from durable_host.durable.runtime.recovery import Recovery
 from durable_host.durable.runtime.sessions import DEFAULT_CAPACITY, SessionCache
-from durable_host.durable.runtime.storage_faults import StorageFaults
+from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.runtime.watchdog import Watchdog
 from durable_host.durable.runtime.work_items import GuardedWorkItem
 from durable_host.durable.sdk.port import UserCode
-from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
-from durable_host.errors import HostError
+from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
+from durable_host.errors import EXIT_STORAGE, HostError
 from durable_host.supervision import keep_running
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -38,6 +38,13 @@ class RuntimeFailed(HostError):
     """The durable runtime has failed again and again by an error of its own."""
 
     code = "DH6206"
+
+
+class HubDenied(RuntimeFailed):
+    """The storage of the task hub denies access to every request: the key was changed, or a role taken away."""
+
+    code = "DH2002"
+    exit_code = EXIT_STORAGE
 
 
 class DurableRuntime:
@@ -86,8 +93,8 @@ class DurableRuntime:
         )
         entities = EntityRunner(hub, user_code, entity_options(options), clock, self._sessions, self.diagnostics, lost)
 
-        def guarded(run: OrchestrationRunner | EntityRunner) -> GuardedWorkItem:
-            return GuardedWorkItem(run.run, hub, clock, self._sessions, self.diagnostics, self._faults)
+        def guarded(runner: OrchestrationRunner | EntityRunner) -> GuardedWorkItem:
+            return GuardedWorkItem(runner.run, runner.fail, hub, clock, self._sessions, self.diagnostics, self._faults)
 
         release = self._sessions.release
         slots = options.max_concurrent_orchestrator_functions
@@ -179,10 +186,11 @@ class DurableRuntime:
                 await self._hub.start()
             except TaskHubUnavailable as error:
                 failures += 1
-                await self._faults.wait(failures, error)
+                if isinstance(error, TaskHubRefused) and failures >= MOST_REFUSALS:
+                    raise
+                await self._faults.wait("start", failures, error)
             else:
-                if failures:
-                    self._faults.worked()
+                self._faults.worked("start")
                 return
 
     async def _serve_in_group(self, serving: asyncio.Event) -> None:
@@ -208,17 +216,28 @@ class DurableRuntime:
             try:
                 messages = await self._hub.next_control_messages()
             except Exception as error:
+                if isinstance(error, TaskHubRefused) and error.is_final and self._on_failure is not None:
+                    self._on_failure(_denied(self._hub.name, error))
+                    return
                 failures += 1
                 if not isinstance(error, TaskHubUnavailable):
                     _log.exception("Control messages could not be received: %s", error)
-                await self._faults.wait(failures, error)
+                await self._faults.wait("control messages", failures, error)
                 continue
             if failures:
                 failures = 0
-                self._faults.worked()
+                self._faults.worked("control messages")
             for received in messages:
                 session = self._sessions.get(received.message.target.instance_id)
                 (self._entities if session.is_entity else self._orchestrations).deliver(session, received)
+
+
+def _denied(hub: str, error: TaskHubRefused) -> HubDenied:
+    return HubDenied(
+        f"The storage of the task hub '{hub}' refuses access.",
+        cause=str(error),
+        remedy="Correct the key, the signature or the role assignments and start the host again: nothing is lost.",
+    )
 
 
 def engine_options(options: DurableOptions, activity_window: int | None = None) -> EngineOptions:

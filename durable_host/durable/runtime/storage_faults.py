@@ -1,39 +1,57 @@
-"""Patience with a storage service that does not answer: wait longer each time, say it once."""
+"""Patience with storage that does not answer or refuses: wait longer each time, say each kind of fault once."""
 
 import logging
 
 from durable_host.clock import Clock
+from durable_host.durable.taskhub.faults import Faults
+from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 
 _log = logging.getLogger("Host.Storage")
 
+MOST_REFUSALS = 4
+"""Tries of something that storage refuses; an outage has no such limit."""
 _SHORTEST = 0.5
 _LONGEST = 30.0
+_REFUSED = "refused "
 
 
 class StorageFaults:
-    """Back-off and log lines shared by all loops of a runtime that use the task hub."""
+    """Back-off and log lines shared by all parts of a runtime that use the task hub. A `source` is who asks."""
 
     def __init__(self, clock: Clock, hub: str) -> None:
         self._clock = clock
         self._hub = hub
-        self._is_down = False
+        self._faults = Faults()
 
-    async def wait(self, attempt: int, error: Exception) -> None:
+    async def wait(self, source: str, attempt: int, error: Exception) -> None:
         """Wait before try number `attempt` (from 1) after a failure."""
-        self.failed(error)
+        self.failed(source, error)
         await self._clock.sleep(self.delay(attempt))
 
     def delay(self, attempt: int) -> float:
         return min(_LONGEST, _SHORTEST * 2 ** min(attempt - 1, 10))
 
-    def failed(self, error: Exception) -> None:
-        """An operation failed; the first one after a success is logged as a warning."""
-        level = logging.DEBUG if self._is_down else logging.WARNING
-        self._is_down = True
-        _log.log(level, "The task hub '%s' is not available; work continues when it is: %s", self._hub, error)
+    def failed(self, source: str, error: Exception) -> None:
+        """An operation failed; the first one that does so in this way is logged."""
+        kind = error.kind if isinstance(error, TaskHubUnavailable) else type(error).__name__
+        if isinstance(error, TaskHubRefused):
+            is_new = self._faults.begins(source, _REFUSED + kind)
+            text = "The storage of the task hub '%s' refused a request: %s"
+        else:
+            is_new = self._faults.begins(source, kind)
+            text = "The task hub '%s' is not available; work continues when it is: %s"
+        _log.log(logging.WARNING if is_new else logging.DEBUG, text, self._hub, error)
 
-    def worked(self) -> None:
+    def worked(self, source: str) -> None:
         """An operation succeeded."""
-        if self._is_down:
-            self._is_down = False
-            _log.info("The task hub '%s' is available again.", self._hub)
+        over = self._faults.ends(source)
+        if any(not kind.startswith(_REFUSED) for kind in over):
+            _log.warning("The task hub '%s' is available again.", self._hub)
+        for kind in over:
+            if kind.startswith(_REFUSED):
+                reason = kind.removeprefix(_REFUSED)
+                _log.warning("The storage of the task hub '%s' no longer refuses (%s).", self._hub, reason)
+
+    def forget(self, source: str) -> None:
+        """`source` asks no more."""
+        self._faults.ends(source)

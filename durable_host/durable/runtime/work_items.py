@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable
 from durable_host.clock import Clock
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.faults import AnswerMismatch
-from durable_host.durable.runtime.diagnostics import UNREADABLE_HISTORY, WORK_ITEM_FAILED, Diagnostics
+from durable_host.durable.runtime.diagnostics import REFUSED, UNREADABLE_HISTORY, WORK_ITEM_FAILED, Diagnostics
 from durable_host.durable.runtime.session import Session
 from durable_host.durable.runtime.sessions import SessionCache
-from durable_host.durable.runtime.storage_faults import StorageFaults
+from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.sdk.port import WorkItemAborted
 from durable_host.durable.taskhub.port import (
     CommitConflict,
     ReceivedMessage,
     TaskHub,
+    TaskHubRefused,
     TaskHubUnavailable,
     UnreadableHistory,
 )
@@ -22,19 +23,22 @@ from durable_host.durable.taskhub.port import (
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 ABORT_DELAY = 0.5
+Fail = Callable[[Session, list[ReceivedMessage], str], Awaitable[None]]
 Run = Callable[[Session, list[ReceivedMessage]], Awaitable[None]]
 
 
 class GuardedWorkItem:
     """A `dispatcher.WorkItem`: drops the session's state after any failure and gives the messages back.
 
-    Aborted: soon again. Storage not available: kept, and tried again with back-off. Unreadable or broken by an error
-    of the host: given back with the back-off that grows with each delivery, said loudly, others unharmed.
+    Aborted: soon again. Storage not available: kept, and tried again with back-off. Refused by storage: tried a few
+    times; then `fail` runs instead where its data is refused, and anything else is given back. Unreadable or broken by
+    an error of the host: given back with the back-off that grows with each delivery, said loudly, others unharmed.
     """
 
     def __init__(
         self,
         run: Run,
+        fail: Fail,
         hub: TaskHub,
         clock: Clock,
         sessions: SessionCache,
@@ -42,6 +46,7 @@ class GuardedWorkItem:
         faults: StorageFaults,
     ) -> None:
         self._run = run
+        self._fail = fail
         self._hub = hub
         self._clock = clock
         self._sessions = sessions
@@ -49,20 +54,30 @@ class GuardedWorkItem:
         self._faults = faults
 
     async def __call__(self, session: Session, batch: list[ReceivedMessage]) -> float | None:
+        return await self._guarded(session, batch, self._run)
+
+    async def _guarded(self, session: Session, batch: list[ReceivedMessage], run: Run) -> float | None:
         try:
-            await self._run(session, batch)
+            await run(session, batch)
         except WorkItemAborted as aborted:
             _log.info("The work item of '%s' runs again: %s", session.instance_id, aborted)
             self._sessions.drop_state(session)
-            return await self._give_back(batch, ABORT_DELAY)
+            return await self._give_back(session, batch, ABORT_DELAY)
         except CommitConflict as conflict:
             _log.info("The instance '%s' was committed by another host: %s", session.instance_id, conflict)
             self._sessions.drop_state(session)
             return None
+        except TaskHubRefused as error:
+            session.failures += 1
+            self._faults.failed(session.instance_id, error)
+            if session.failures < MOST_REFUSALS:
+                self._sessions.drop_state(session)
+                return self._faults.delay(session.failures)
+            return await self._refused(session, batch, error, may_fail=run is self._run)
         except TaskHubUnavailable as error:
             self._sessions.drop_state(session)
             session.failures += 1
-            self._faults.failed(error)
+            self._faults.failed(session.instance_id, error)
             return self._faults.delay(session.failures)
         except AnswerMismatch as mismatch:
             self._sessions.drop_state(session)
@@ -78,8 +93,18 @@ class GuardedWorkItem:
             return await self._broken(session, batch, WORK_ITEM_FAILED, error)
         if session.failures:
             session.failures = 0
-        self._faults.worked()
+        self._faults.worked(session.instance_id)
         return None
+
+    async def _refused(
+        self, session: Session, batch: list[ReceivedMessage], error: TaskHubRefused, *, may_fail: bool
+    ) -> float | None:
+        """Storage refuses what the work item needs, again and again."""
+        fail = self._fail
+        if not may_fail or not error.is_about_data:
+            return await self._broken(session, batch, REFUSED, error)
+        self._sessions.drop_state(session)
+        return await self._guarded(session, batch, lambda session, batch: fail(session, batch, str(error)))
 
     async def _broken(
         self, session: Session, batch: list[ReceivedMessage], code: str, error: Exception
@@ -87,6 +112,7 @@ class GuardedWorkItem:
         state = session.state
         self._sessions.drop_state(session)
         session.failures = 0
+        self._faults.forget(session.instance_id)
         self._diagnostics.report(
             Diagnostic(
                 code=code,
@@ -97,15 +123,15 @@ class GuardedWorkItem:
                 function=state.name if state is not None else "",
             )
         )
-        return await self._give_back(batch, None)
+        return await self._give_back(session, batch, None)
 
-    async def _give_back(self, batch: list[ReceivedMessage], delay: float | None) -> float | None:
+    async def _give_back(self, session: Session, batch: list[ReceivedMessage], delay: float | None) -> float | None:
         if not batch:
             return None
         try:
             await self._hub.abandon(batch, delay=delay)
         except TaskHubUnavailable as error:
-            self._faults.failed(error)
+            self._faults.failed(session.instance_id, error)
             return self._faults.delay(3)
         except Exception:
             _log.exception("Messages of an instance could not be returned to the task hub, and are processed again")

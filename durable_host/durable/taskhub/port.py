@@ -92,7 +92,9 @@ class InstanceExists(Exception):
 
 
 class TaskHub(Protocol):
-    """One task hub. Every method may raise `TaskHubUnavailable` when the storage behind it does not answer."""
+    """One task hub. Every method may raise `TaskHubUnavailable` when the storage behind it does not answer, and
+    `TaskHubRefused` when it refuses.
+    """
 
     @property
     def name(self) -> str:
@@ -231,13 +233,37 @@ class UnreadableHistory(Exception):
 
 
 class TaskHubUnavailable(Exception):
-    """The storage behind the task hub does not answer, or refuses; the text says which service and why.
+    """The storage behind the task hub does not answer; the text says which service and why. It will pass: try again.
 
     `told` is what callers over HTTP read where the text names files of this machine. `is_unreachable` when the storage
-    gave no answer at all, as while it is being started again.
+    gave no answer at all, as while it is being started again. `kind` tells faults apart that deserve a log line each.
     """
 
-    def __init__(self, text: str, *, told: str | None = None, is_unreachable: bool = False) -> None:
+    def __init__(self, text: str, *, told: str | None = None, is_unreachable: bool = False, kind: str = "") -> None:
         super().__init__(text)
         self.told = told
         self.is_unreachable = is_unreachable
+        self.kind = kind
+
+
+class TaskHubRefused(TaskHubUnavailable):
+    """The storage behind the task hub refuses what was asked: trying again does not help for long.
+
+    `is_about_data` when it does not accept what was to be stored, `is_about_access` when it does not accept the
+    credentials; `is_final` when that holds for every request, so that nothing can work.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        told: str | None = None,
+        kind: str = "",
+        is_about_data: bool = False,
+        is_about_access: bool = False,
+        is_final: bool = False,
+    ) -> None:
+        super().__init__(text, told=told, kind=kind)
+        self.is_about_data = is_about_data
+        self.is_about_access = is_about_access
+        self.is_final = is_final

@@ -4,20 +4,23 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from durable_host.durable.taskhub.azure import AzureTaskHub
-from durable_host.storage import StorageAccount, StorageUnavailable
+from durable_host.storage import StorageAccount, StorageError, StorageUnavailable
 
 Request = tuple[str, str, tuple[Any, ...]]
 READING = frozenset({"list", "query_all"})
 
 
 class RecordingAccount:
-    """Stands in for a StorageAccount. `requests` are (service, method, arguments) in the order they were made."""
+    """Stands in for a StorageAccount. `requests` are (service, method, arguments) in the order they were made;
+    `answer` may give an error for one instead of having it made.
+    """
 
     def __init__(self, account: StorageAccount) -> None:
         self._account = account
         self.connection = account.connection
         self.requests: list[Request] = []
         self.remaining: int | None = None
+        self.answer: Callable[[str, str, tuple[Any, ...]], StorageError | None] | None = None
         self.queues = Recorder("queue", account.queues, self)
         self.tables = Recorder("table", account.tables, self)
         self.blobs = Recorder("blob", account.blobs, self)
@@ -42,6 +45,8 @@ class RecordingAccount:
             if self.remaining <= 0:
                 raise StorageUnavailable(0, "Unavailable", "nobody listens")
             self.remaining -= 1
+        if self.answer is not None and (error := self.answer(service, method, arguments)) is not None:
+            raise error
         self.requests.append((service, method, arguments))
 
 

@@ -32,11 +32,12 @@ class AppLease:
         self.held = False
         self.answered = asyncio.Event()
 
-    async def create(self) -> None:
-        """Create container and blob."""
-        await self._blobs.create_container(self._names.app_lease)
+    async def create(self) -> bool:
+        """Create container and blob; False when the container exists already."""
+        made = await self._blobs.create_container(self._names.app_lease)
         with contextlib.suppress(StorageError):
             await self._blobs.put(self._names.app_lease, self._names.app_lease_blob, b"{}", if_none_match="*")
+        return made
 
     async def drop(self) -> None:
         """Delete the container, under the lease if it is held here; failures are ignored."""
@@ -45,17 +46,20 @@ class AppLease:
 
     async def run(self, acquired: Callable[[], Awaitable[None]], lost: Callable[[], Awaitable[None]]) -> None:
         """Call `acquired` whenever the lease becomes ours and `lost` whenever it no longer is, forever."""
+        was_taken = False
         while True:
-            await self._acquire()
+            await self._acquire(was_taken=was_taken)
             await acquired()
             while await self._renewed():
                 pass
             self.held = False
+            was_taken = True
             _log.warning("Another app took over task hub '%s'; this host waits.", self._names.hub)
             await lost()
 
-    async def _acquire(self) -> None:
-        refused = False
+    async def _acquire(self, *, was_taken: bool) -> None:
+        """Ask until the lease is ours. `was_taken`: the log says already that another app has it."""
+        refused = was_taken
         while True:
             try:
                 await self._blobs.acquire_lease(self._names.app_lease, None, _LEASE_SECONDS, self.id)
@@ -63,7 +67,7 @@ class AppLease:
                 self.answered.set()
                 self._outage.recovered(_SOURCE)
                 if refused:
-                    _log.info("Task hub '%s' is free again; this host serves it now.", self._names.hub)
+                    _log.warning("Task hub '%s' is free again; this host serves it now.", self._names.hub)
                 return
             except (Conflict, PreconditionFailed):
                 if not refused:
@@ -82,13 +86,26 @@ class AppLease:
     async def _renewed(self) -> bool:
         await asyncio.sleep(_RENEW_SECONDS)
         try:
-            await self._blobs.renew_lease(self._names.app_lease, None, self.id)
+            await self._renew()
             self._outage.recovered(_SOURCE)
         except (Conflict, PreconditionFailed):
             return False
         except StorageError as error:
             self._outage.failed(_SOURCE, error)
         return True
+
+    async def _renew(self) -> None:
+        """Renew the lease. Raises Conflict or PreconditionFailed only when another app holds it: one that has run
+        out, was broken or went with its container is acquired anew.
+        """
+        try:
+            await self._blobs.renew_lease(self._names.app_lease, None, self.id)
+            return
+        except (Conflict, PreconditionFailed):
+            pass
+        except NotFound:
+            await self.create()
+        await self._blobs.acquire_lease(self._names.app_lease, None, _LEASE_SECONDS, self.id)
 
     def _warn(self) -> None:
         own = f"'{self._app_name}'" if self._app_name else "without a name"

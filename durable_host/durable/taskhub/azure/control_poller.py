@@ -16,7 +16,7 @@ from durable_host.durable.taskhub.azure.held import Held, HeldMessages, Stage
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff, abandon_delay
-from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.azure.reading import Message, MessageReader
 from durable_host.durable.taskhub.azure.start_filter import judge_start
 from durable_host.storage import NotFound, QueueMessage, QueueService, StorageError
 
@@ -25,9 +25,7 @@ _FULL_WAIT = 0.25
 
 
 class ControlPoller:
-    """Polls one queue until it is stopped. `read_row` gives the state of an instance without input and output;
-    `recreate` creates the hub's resources again when the queue has vanished.
-    """
+    """Polls one queue until it is stopped. `read_row` gives the state of an instance without input and output."""
 
     def __init__(
         self,
@@ -39,7 +37,6 @@ class ControlPoller:
         reader: MessageReader,
         outage: Outage,
         read_row: RowReader,
-        recreate: Callable[[], Awaitable[None]],
     ) -> None:
         self.queue = queue
         self._queues = queues
@@ -49,7 +46,7 @@ class ControlPoller:
         self._reader = reader
         self._outage = outage
         self._read_row = read_row
-        self._recreate = recreate
+        self._starts = f"starts of {queue}"
         self._stopped = asyncio.Event()
         self._backoff = PollBackoff(options.max_polling_interval)
 
@@ -64,19 +61,24 @@ class ControlPoller:
                 await self._pause(_FULL_WAIT)
                 continue
             try:
-                got = await self._queues.get(
-                    self.queue, self._options.control_queue_batch_size, self._options.control_hold
-                )
+                got = await self._get()
                 self._outage.recovered(self.queue)
                 if got:
                     self._backoff.reset()
                     await self._handle(got)
                     continue
-            except NotFound:
-                await self._recreate()
             except StorageError as error:
                 self._outage.failed(self.queue, error)
             await self._pause(self._backoff.after_empty_poll())
+
+    async def _get(self) -> list[QueueMessage]:
+        """The next messages. The queue of a partition that only the Partitions table knows of may have to be made."""
+        count, hold = self._options.control_queue_batch_size, self._options.control_hold
+        try:
+            return await self._queues.get(self.queue, count, hold)
+        except NotFound:
+            await self._queues.create(self.queue)
+        return []
 
     async def filter_start(self, held: Held, message: TaskMessage, dequeued_at: int) -> bool:
         """True when a start message may be delivered; otherwise it has been dropped or put off."""
@@ -107,11 +109,17 @@ class ControlPoller:
                 new.append((message, self._deliveries.receive(self.queue, message, hold)))
             elif known[1] is not None:
                 await self._hide(known[0], known[1])
-        read = await asyncio.gather(*[self._reader.read(self.queue, message, held) for message, held in new])
+        read = await asyncio.gather(*[self._read(message, held) for message, held in new])
         arrived = [(got, held, message) for (got, held), message in zip(new, read, strict=True) if message is not None]
         arrived.sort(key=lambda item: (item[0].insertion_time, item[2].sequence_number))
         for got_message, held, message in arrived:
-            await self._deliver(got_message, held, message.task)
+            async with self._held.owned(held):
+                await self._deliver(got_message, held, message.task)
+
+    async def _read(self, got: QueueMessage, held: Held) -> Message | None:
+        async with self._held.owned(held):
+            return await self._reader.read(self.queue, got, held)
+        return None
 
     async def _deliver(self, got: QueueMessage, held: Held, message: TaskMessage) -> None:
         dequeued_at = got.next_visible - int(self._options.control_hold * TICKS_PER_SECOND)
@@ -119,9 +127,10 @@ class ControlPoller:
             if not await self.filter_start(held, message, dequeued_at):
                 return
         except StorageError as error:
-            self._outage.failed(self.queue, error)
+            self._outage.failed(self._starts, error)
             await self._held.give_back([held], abandon_delay(got.dequeue_count))
             return
+        self._outage.recovered(self._starts)
         if self.queue not in self._deliveries.owned:
             await self._held.give_back([held])
             return

@@ -12,11 +12,9 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.hub import AzureTaskHub
 from durable_host.durable.taskhub.port import TaskHubUnavailable
-from durable_host.storage.errors import NotFound
+from durable_host.storage import StorageError
 
 T = TypeVar("T")
-
-_MISSING = frozenset({"TableNotFound", "QueueNotFound", "ContainerNotFound"})
 
 
 class ForeignAzureHub(AzureTaskHub):
@@ -67,4 +65,4 @@ async def _unless_missing(read: Awaitable[T], nothing: T) -> T:
 
 
 def _is_missing(error: TaskHubUnavailable) -> bool:
-    return isinstance(error.__cause__, NotFound) and error.__cause__.code in _MISSING
+    return isinstance(error.__cause__, StorageError) and error.__cause__.is_missing_resource

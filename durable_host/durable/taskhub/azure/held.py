@@ -9,9 +9,12 @@ import asyncio
 import logging
 import time
 from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from enum import Enum
 
 from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.storage import InvalidRequest, NotFound, QueueService, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -140,6 +143,15 @@ class HeldMessages:
             self.forget(held)
 
         await for_each(messages, one, _PARALLEL_RENEWALS)
+
+    @asynccontextmanager
+    async def owned(self, held: Held) -> AsyncGenerator[None]:
+        """While a received message is read and handed on: an error gives it back instead of holding it forever."""
+        try:
+            yield
+        except Exception:
+            _log.exception("Message %s of queue '%s' could not be taken in and is given back", held.id, held.queue)
+            await self.give_back([held], abandon_delay(held.dequeue_count))
 
     async def renew_forever(self) -> None:
         """Hide held messages again before their time is over."""

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from durable_host.clock import Clock, SystemClock
-from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.events import ExecutionStarted, HistoryEvent
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.app_lease import AppLease
 from durable_host.durable.taskhub.azure.creation import Creator
 from durable_host.durable.taskhub.azure.deliveries import held_of
+from durable_host.durable.taskhub.azure.healing import Healing, healed
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
+from durable_host.durable.taskhub.azure.lost_histories import LostHistories
 from durable_host.durable.taskhub.azure.names import HubNames, escape_key
 from durable_host.durable.taskhub.azure.new_instances import NewInstances
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
@@ -30,11 +32,12 @@ from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.worker import Worker
 from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
-from durable_host.storage import StorageAccount, StorageError, StorageUnavailable
+from durable_host.storage import StorageAccount, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 DEVELOPMENT_POLLING_INTERVAL = 2.0
 _RETRY_SECONDS = 0.5
+_MOST_REFUSALS = 3
 
 
 class AzureTaskHub:
@@ -56,8 +59,11 @@ class AzureTaskHub:
         clock = clock or SystemClock()
         self._warns_of_blob_managers = not options.use_table_partition_management
         names = HubNames.of(options.hub_name, options.partition_count, options.table_prefix)
-        queues, tables = account.queues, tracking.tables
-        outage = Outage(options.hub_name)
+        self._healing = Healing(names, self._make_again)
+        queues, tables = healed(account.queues, self._healing), healed(tracking.tables, self._healing)
+        self.connection_setting = tracking.connection.setting
+        outage = Outage(options.hub_name, self.connection_setting)
+        self._outage = outage
         payloads = LargePayloads(tracking.blobs, names.large_messages)
         self._aside = SetAside(tracking.blobs, names.unreadable)
         app_lease = AppLease(tracking.blobs, names, options.app_name, outage)
@@ -71,7 +77,9 @@ class AzureTaskHub:
         self._payloads = payloads
         self._history = HistoryStore(tables, names, payloads, clock)
         self._instances = InstanceStore(tables, names, payloads, clock)
-        self._resources = Resources(queues, tables, names, partitions, app_lease, payloads, self._aside)
+        self._lost_histories = LostHistories(tracking.tables, names, clock)
+        plain = PartitionTable(tracking.tables, names)
+        self._resources = Resources(account.queues, tracking.tables, names, plain, app_lease, payloads, self._aside)
         self._rewinder = Rewinder(tables, names, self._instances, clock)
         self._blobs = OwnedBlobs(payloads)
         self._worker = Worker(
@@ -84,10 +92,10 @@ class AzureTaskHub:
             partitions,
             app_lease,
             outage,
+            setting=self.connection_setting,
             scope=f"{connection.queue_endpoint}|{names.lower}|{options.app_name}",
             take_all_activities=connection.is_development if take_all is None else take_all,
             read_row=self._read_row,
-            recreate=self._recreate,
         )
         self._sender = Sender(queues, names, options, clock, payloads, self._worker.deliveries, self._worker.held)
         self._new_instances = NewInstances()
@@ -110,6 +118,7 @@ class AzureTaskHub:
 
     @storage_errors_as_unavailable
     async def delete(self) -> None:
+        self._healing.end()
         await self._resources.delete()
 
     async def start(self) -> None:
@@ -120,6 +129,7 @@ class AzureTaskHub:
                 self._name,
             )
         await self.create()
+        self._healing.begin()
         await self._worker.start()
 
     async def stop(self) -> None:
@@ -250,23 +260,45 @@ class AzureTaskHub:
         self._worker.deliveries.restore_timer(message)
 
     async def _write_row(self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str]) -> None:
-        """Write the instance's row, for as long as it takes: its history is there already, and an episode that ran
-        again now would take its external events a second time.
+        """Write the instance's row, for as long as an outage takes: its history is there already, and an episode that
+        ran again now would take its external events a second time.
         """
-        while True:
-            try:
-                await self._instances.update(instance_id, update, moved)
-                return
-            except StorageUnavailable as error:
-                if error.status:
-                    raise
-                await asyncio.sleep(_RETRY_SECONDS)
+        source, refusals = f"row of '{instance_id}'", 0
+        try:
+            while True:
+                had_lost = self._healing.rows_were_lost
+                try:
+                    whole = await self._whole(instance_id, update) if had_lost else update
+                    await self._instances.update(instance_id, whole, moved)
+                except StorageError as error:
+                    self._outage.failed(source, error)
+                    refusals += not error.is_outage
+                    if refusals > _MOST_REFUSALS:
+                        raise
+                    await asyncio.sleep(_RETRY_SECONDS)
+                else:
+                    if self._healing.rows_were_lost == had_lost:
+                        self._outage.recovered(source)
+                        return
+        finally:
+            self._outage.forget(source)
+
+    async def _whole(self, instance_id: str, update: InstanceUpdate) -> InstanceUpdate:
+        """What makes a whole row even when the one that was there is lost."""
+        if update.started is not None:
+            return update
+        row = await self._instances.get_row(instance_id, ("Name",))
+        if row is not None and row.get("Name"):
+            return update
+        loaded, _ = await self._history.load(instance_id)
+        started = next((event for event in loaded.events if isinstance(event, ExecutionStarted)), None)
+        return msgspec.structs.replace(update, started=started)
 
     async def _read_row(self, instance_id: str) -> InstanceState | None:
         return await self._instances.get(instance_id, fetch_input=False, fetch_output=False)
 
-    async def _recreate(self) -> None:
-        try:
-            await self._resources.create()
-        except StorageError:
-            return
+    async def _make_again(self) -> list[str]:
+        lost = await self._lost_histories.find()
+        made = await self._resources.create()
+        await self._lost_histories.fail(lost)
+        return made

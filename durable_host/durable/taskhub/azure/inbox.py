@@ -16,6 +16,7 @@ class Inbox:
     def __init__(self) -> None:
         self._ready: deque[ReceivedMessage] = deque()
         self._arrived = asyncio.Event()
+        self._failure: Exception | None = None
         self.waiting = 0
         self.demand = asyncio.Event()
 
@@ -30,6 +31,14 @@ class Inbox:
     def put(self, message: ReceivedMessage) -> None:
         self._ready.append(message)
         self._arrived.set()
+
+    def fail(self, failure: Exception) -> None:
+        """Raise `failure` for whoever waits or comes, until `resume`."""
+        self._failure = failure
+        self._arrived.set()
+
+    def resume(self) -> None:
+        self._failure = None
 
     async def take_all(self) -> list[ReceivedMessage]:
         """Wait for messages and take what is there, at least one."""
@@ -56,6 +65,8 @@ class Inbox:
         self.demand.set()
         try:
             while not self._ready:
+                if self._failure is not None:
+                    raise self._failure
                 self._arrived.clear()
                 await self._arrived.wait()
         finally:

@@ -5,6 +5,7 @@ Source: spec/task-hub-storage.md, sections 3.6, 6.6 and 7.3.
 
 import asyncio
 import gzip
+import logging
 import os
 import zlib
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.storage import BlobService, InvalidRequest, NotFound
 
+_log = logging.getLogger("Host.Triggers.DurableTask")
 LARGE_PROPERTY_UNITS = 30_720
 _MAYBE_LARGE = LARGE_PROPERTY_UNITS // 2
 _THREAD_FROM = 256 * 1024
@@ -50,6 +52,7 @@ class LargePayloads:
         self._blobs = blobs
         self._container = container
         self._unpacking = asyncio.Lock()
+        self._was_there = False
 
     async def put(self, name: str, text: str) -> None:
         """Store a text."""
@@ -58,8 +61,14 @@ class LargePayloads:
         try:
             await self._blobs.put(self._container, name, data)
         except NotFound:
-            await self._blobs.create_container(self._container)
+            made = await self._blobs.create_container(self._container)
+            if made and self._was_there:
+                _log.warning(
+                    "The container '%s' was missing and is created again. The large texts that it held are lost.",
+                    self._container,
+                )
             await self._blobs.put(self._container, name, data)
+        self._was_there = True
 
     async def get(self, name: str) -> str:
         """A stored text. Raises `UnreadablePayload`."""

@@ -1,30 +1,69 @@
-"""Tell once that the storage of a hub does not answer, and once that it does again."""
+"""What the background requests of a hub meet: outages are waited out, refusals are explained.
+
+Each kind of fault is logged once when it begins and once when it is over.
+"""
 
 import logging
+import time
+from collections.abc import Callable
+
+from durable_host.durable.taskhub.faults import Faults
+from durable_host.storage import AccessDenied, StorageError
+from durable_host.storage.errors import diagnosis
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
+DENIED_PATIENCE = 30.0
+_FEWEST_DENIALS = 5
+_OUTAGE = "outage "
 
 
 class Outage:
-    """Who of those that talk to a hub's storage in the background gets no answer; shared by all of them."""
+    """Shared by all that talk to a hub's storage in the background. `setting` is the name of the connection.
 
-    def __init__(self, hub: str) -> None:
+    `on_denied` is called when the storage has denied access to every request for 30 seconds.
+    """
+
+    def __init__(self, hub: str, setting: str = "AzureWebJobsStorage") -> None:
         self._hub = hub
-        self._failing: set[str] = set()
+        self._setting = setting
+        self._faults = Faults()
+        self._denied_since: float | None = None
+        self._denials = 0
+        self.on_denied: Callable[[AccessDenied], None] | None = None
 
-    def failed(self, source: str, reason: Exception | str) -> None:
+    def failed(self, source: str, reason: StorageError | str) -> None:
         """A background request of `source` failed."""
-        if not self._failing:
-            _log.warning("Task hub '%s' waits for its storage: %s", self._hub, reason)
-        self._failing.add(source)
+        if isinstance(reason, str) or reason.is_outage:
+            kind = _OUTAGE + ("slow" if isinstance(reason, str) else reason.code)
+            if self._faults.begins(source, kind):
+                _log.warning("Task hub '%s' waits for its storage: %s", self._hub, reason)
+            return
+        if self._faults.begins(source, reason.code):
+            _log.warning(
+                "The storage of task hub '%s' refuses a request: %s", self._hub, diagnosis(reason, self._setting)
+            )
+        if isinstance(reason, AccessDenied):
+            self._denied(reason)
 
     def recovered(self, source: str) -> None:
         """A background request of `source` succeeded."""
-        if source in self._failing:
-            self._failing.discard(source)
-            if not self._failing:
-                _log.warning("Task hub '%s': the storage answers again.", self._hub)
+        self._denied_since = None
+        over = self._faults.ends(source)
+        if any(kind.startswith(_OUTAGE) for kind in over):
+            _log.warning("Task hub '%s': the storage answers again.", self._hub)
+        for kind in over:
+            if not kind.startswith(_OUTAGE):
+                _log.warning("Task hub '%s': the storage no longer refuses (%s).", self._hub, kind)
 
     def forget(self, source: str) -> None:
         """`source` asks no more."""
-        self._failing.discard(source)
+        self._faults.ends(source)
+
+    def _denied(self, error: AccessDenied) -> None:
+        now = time.monotonic()
+        if self._denied_since is None:
+            self._denied_since, self._denials = now, 0
+        self._denials += 1
+        lasts = now - self._denied_since >= DENIED_PATIENCE and self._denials >= _FEWEST_DENIALS
+        if lasts and self.on_denied is not None:
+            self.on_denied(error)

@@ -30,9 +30,9 @@ class PartitionTable:
         self._tables = tables
         self._names = names
 
-    async def create(self) -> None:
-        """Create the table."""
-        await self._tables.create_table(self._names.partitions)
+    async def create(self) -> bool:
+        """Create the table; False when it exists already."""
+        return await self._tables.create_table(self._names.partitions)
 
     async def add(self, queue: str) -> None:
         """Insert the row of a control queue if it is missing."""
@@ -53,8 +53,9 @@ class PartitionTable:
 
 
 class PartitionManager:
-    """Runs passes for one worker. `open_queue` starts polling, `close_queue` stops it at once, `drain_queue` stops
-    it and waits until nothing of the queue is worked on any more.
+    """Runs passes for one worker. `open_queue` starts polling; it makes no request, so that a partition that is
+    owned is polled. `close_queue` stops it at once, `drain_queue` stops it and waits until nothing of the queue is
+    worked on any more.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class PartitionManager:
         background: Tasks,
         outage: Outage,
         *,
-        open_queue: Callable[[str], Awaitable[None]],
+        open_queue: Callable[[str], None],
         close_queue: Callable[[str], Awaitable[None]],
         drain_queue: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -139,8 +140,8 @@ class PartitionManager:
         for queue in plan.poll:
             self._drains.pop(queue, None)
             if queue not in self._polling:
+                self._open_queue(queue)
                 self._polling.add(queue)
-                await self._open_queue(queue)
         return plan.restless
 
     def _decide(self, rows: list[PartitionRow], *, shutting_down: bool) -> Pass:

@@ -21,10 +21,12 @@ from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.validity import InvalidMessage
-from durable_host.storage import QueueMessage, StorageError, StorageUnavailable
+from durable_host.storage import QueueMessage, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _REMEMBERED = 10_000
+_BLOBS = "blobs of large messages"
+_ASIDE = "unreadable messages"
 _LONGEST_REASON = 500
 _EARLIEST = timestamp.parse("1601-01-01T00:00:00Z")
 
@@ -64,7 +66,7 @@ class MessageReader:
         try:
             return await self._decode(queue, got)
         except StorageError as error:
-            self._outage.failed(queue, error)
+            self._outage.failed(_BLOBS, error)
         except (UnreadableMessage, UnreadablePayload, InvalidMessage) as problem:
             if await self._set_aside(queue, got, _plain(str(problem))):
                 self._held.delete_later(held)
@@ -75,7 +77,9 @@ class MessageReader:
     async def _decode(self, queue: str, got: QueueMessage) -> Message:
         read = envelope.from_text(got.text)
         if read.compressed_blob_name is not None:
-            read = envelope.from_json(await self._payloads.get(read.compressed_blob_name))
+            text = await self._payloads.get(read.compressed_blob_name)
+            self._outage.recovered(_BLOBS)
+            read = envelope.from_json(text)
         if read.message is None:
             raise UnreadableMessage("its blob holds a pointer again")
         validity.check(read.message, is_work_item=queue == self._work_items)
@@ -84,16 +88,17 @@ class MessageReader:
     async def _set_aside(self, queue: str, got: QueueMessage, reason: str) -> bool:
         try:
             await self._aside.put(queue, got, reason, self._clock.now())
-        except StorageUnavailable as error:
-            self._outage.failed(queue, error)
-            return False
         except StorageError as error:
+            if error.is_outage:
+                self._outage.failed(_ASIDE, error)
+                return False
             self._warn(
                 got,
                 f"A message in queue '{queue}' cannot be read and stays there: {reason}. It could not be put into the "
                 f"container '{self._aside.container}': {error}",
             )
             return False
+        self._outage.recovered(_ASIDE)
         self._warn(
             got,
             f"A message in queue '{queue}' cannot be read and was set aside in the container "

@@ -42,17 +42,23 @@ class Resources:
         self._payloads = payloads
         self._aside = aside
 
-    async def create(self) -> None:
-        """Create what is missing; warns when the hub has another number of partitions than configured."""
-        queues = [self._names.work_items, *self._names.control_queues]
-        makers: list[Callable[[], Awaitable[object]]] = [
-            self._app_lease.create,
-            self._partitions.create,
-            partial(self._tables.create_table, self._names.history),
-            partial(self._tables.create_table, self._names.instances),
-            *[partial(self._queues.create, queue) for queue in queues],
-        ]
-        await for_each(makers, lambda make: make(), _PARALLEL)
+    async def create(self) -> list[str]:
+        """Create what is missing, and name it; warns when the hub has another number of partitions than configured."""
+        names = self._names
+        makers: dict[str, Callable[[], Awaitable[bool]]] = {
+            names.app_lease: self._app_lease.create,
+            names.partitions: self._partitions.create,
+            names.history: partial(self._tables.create_table, names.history),
+            names.instances: partial(self._tables.create_table, names.instances),
+            **{queue: partial(self._queues.create, queue) for queue in (names.work_items, *names.control_queues)},
+        }
+        made: list[str] = []
+
+        async def make(name: str) -> None:
+            if await makers[name]():
+                made.append(name)
+
+        await for_each(makers, make, _PARALLEL)
         rows = {row.queue for row in await self._partitions.read()}
         wanted = set(self._names.control_queues)
         await for_each(sorted(wanted - rows), self._partitions.add, 8)
@@ -66,6 +72,7 @@ class Resources:
                 len(wanted),
                 len(rows),
             )
+        return sorted(made)
 
     async def delete(self) -> None:
         """Delete everything."""

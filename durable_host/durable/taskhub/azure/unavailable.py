@@ -1,29 +1,51 @@
-"""Storage errors as the port's callers know them."""
+"""Storage errors as the port's callers know them: an outage passes, a refusal does not."""
 
 import functools
 from collections.abc import Callable, Coroutine
 from types import CoroutineType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from durable_host.durable.taskhub.port import TaskHubUnavailable
-from durable_host.storage import StorageError, StorageUnavailable
-from durable_host.storage.errors import UNAVAILABLE
+from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
+from durable_host.storage import AccessDenied, InvalidRequest, StorageError
+from durable_host.storage.errors import UNAVAILABLE, diagnosis
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+_ABOUT_DATA = frozenset((400, 413))
+
+
+class OfConnection(Protocol):
+    """What knows the name of its connection setting."""
+
+    @property
+    def connection_setting(self) -> str: ...
+
+
+Hub = TypeVar("Hub", bound=OfConnection)
+
+
+def as_unavailable(error: StorageError, setting: str) -> TaskHubUnavailable:
+    """The port's error for a storage error; `setting` is the name of the connection."""
+    if error.is_outage:
+        return TaskHubUnavailable(str(error), is_unreachable=error.code == UNAVAILABLE, kind=error.code)
+    return TaskHubRefused(
+        diagnosis(error, setting),
+        kind=error.code,
+        is_about_data=isinstance(error, InvalidRequest) or error.status in _ABOUT_DATA,
+        is_about_access=isinstance(error, AccessDenied),
+    )
 
 
 def storage_errors_as_unavailable(
-    method: Callable[Parameters, Coroutine[Any, Any, Result]],
-) -> "Callable[Parameters, CoroutineType[Any, Any, Result]]":
-    """Raise `TaskHubUnavailable` where `method` lets a StorageError through."""
+    method: Callable[Concatenate[Hub, Parameters], Coroutine[Any, Any, Result]],
+) -> "Callable[Concatenate[Hub, Parameters], CoroutineType[Any, Any, Result]]":
+    """Raise `TaskHubUnavailable` or `TaskHubRefused` where a method of the hub lets a StorageError through."""
 
     @functools.wraps(method)
-    async def translated(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+    async def translated(hub: Hub, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         try:
-            return await method(*args, **kwargs)
+            return await method(hub, *args, **kwargs)
         except StorageError as error:
-            passing = isinstance(error, StorageUnavailable) and error.code == UNAVAILABLE
-            raise TaskHubUnavailable(str(error), is_unreachable=passing) from error
+            raise as_unavailable(error, hub.connection_setting) from error
 
     return translated

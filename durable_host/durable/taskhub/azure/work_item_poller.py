@@ -4,14 +4,14 @@ Source: spec/task-hub-storage.md, section 5.2.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.held import HeldMessages
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff
 from durable_host.durable.taskhub.azure.reading import MessageReader
-from durable_host.storage import NotFound, QueueService, StorageError
+from durable_host.storage import QueueService, StorageError
 
 _MAX_BATCH = 32
 
@@ -25,17 +25,17 @@ class WorkItemPoller:
         queues: QueueService,
         options: AzureTaskHubOptions,
         deliveries: Deliveries,
+        held: HeldMessages,
         reader: MessageReader,
         outage: Outage,
-        recreate: Callable[[], Awaitable[None]],
     ) -> None:
         self._queue = queue
         self._queues = queues
         self._options = options
         self._deliveries = deliveries
+        self._held = held
         self._reader = reader
         self._outage = outage
-        self._recreate = recreate
 
     async def run(self) -> None:
         """Poll forever."""
@@ -51,8 +51,6 @@ class WorkItemPoller:
                 if await self._poll(min(wanted, _MAX_BATCH)):
                     backoff.reset()
                     continue
-            except NotFound:
-                await self._recreate()
             except StorageError as error:
                 self._outage.failed(self._queue, error)
             await asyncio.sleep(backoff.after_empty_poll())
@@ -65,7 +63,8 @@ class WorkItemPoller:
             if self._deliveries.refreshed(self._queue, message, hold) is not None:
                 continue
             held = self._deliveries.receive(self._queue, message, hold)
-            read = await self._reader.read(self._queue, message, held)
-            if read is not None:
-                self._deliveries.deliver(held, read.task)
+            async with self._held.owned(held):
+                read = await self._reader.read(self._queue, message, held)
+                if read is not None:
+                    self._deliveries.deliver(held, read.task)
         return len(got)

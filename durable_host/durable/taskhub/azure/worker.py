@@ -6,7 +6,7 @@ Source: spec/task-hub-storage.md, sections 4 and 5.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from durable_host.clock import Clock
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
@@ -25,8 +25,9 @@ from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.work_item_poller import WorkItemPoller
 from durable_host.durable.taskhub.azure.worker_id import WorkerSlot, worker_id
-from durable_host.durable.taskhub.port import ReceivedMessage
-from durable_host.storage import QueueService, StorageError
+from durable_host.durable.taskhub.port import ReceivedMessage, TaskHubRefused
+from durable_host.storage import AccessDenied, QueueService, StorageError
+from durable_host.storage.errors import diagnosis
 from durable_host.supervision import Tasks
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -38,7 +39,7 @@ _PARALLEL_ABANDONS = 8
 
 
 class Worker:
-    """Receives messages for this process. `recreate` makes the hub's resources again; `read_row` reads an instance."""
+    """Receives messages for this process; `read_row` reads an instance."""
 
     def __init__(
         self,
@@ -52,10 +53,10 @@ class Worker:
         app_lease: AppLease,
         outage: Outage,
         *,
+        setting: str,
         scope: str,
         take_all_activities: bool,
         read_row: RowReader,
-        recreate: Callable[[], Awaitable[None]],
     ) -> None:
         self._queues = queues
         self._names = names
@@ -64,8 +65,8 @@ class Worker:
         self._partition_table = partitions
         self._app_lease = app_lease
         self._outage = outage
+        self._setting = setting
         self._read_row = read_row
-        self._recreate = recreate
         self._slot = WorkerSlot(scope)
         self._background = Tasks(_log)
         self._pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
@@ -87,6 +88,8 @@ class Worker:
         options = self._options
         me = options.worker_id or worker_id(options.app_name, self._slot.acquire())
         background = self._background = Tasks(_log)
+        self.deliveries.control.resume()
+        self._outage.on_denied = self._give_up
         self._app_lease.answered.clear()
         self.deliveries.running = True
         manager = self._manager = PartitionManager(
@@ -104,9 +107,9 @@ class Worker:
             self._queues,
             options,
             self.deliveries,
+            self.held,
             self._reader,
             self._outage,
-            self._recreate,
         )
         background.keep_running("renewal of messages", self.held.renew_forever)
         background.keep_running("timer schedule", self.deliveries.schedule.run)
@@ -203,10 +206,7 @@ class Worker:
         if self._manager is not None:
             await self._manager.close_all()
 
-    async def _open_queue(self, queue: str) -> None:
-        with contextlib.suppress(StorageError):
-            if queue not in self._names.control_queues:
-                await self._queues.create(queue)
+    def _open_queue(self, queue: str) -> None:
         self.deliveries.owned.add(queue)
         poller = ControlPoller(
             queue,
@@ -217,7 +217,6 @@ class Worker:
             self._reader,
             self._outage,
             self._read_row,
-            self._recreate,
         )
         self._pollers[queue] = (poller, self._background.keep_running(f"poller of '{queue}'", poller.run))
 
@@ -226,6 +225,7 @@ class Worker:
         if poller is not None:
             poller.stop()
             self._outage.forget(queue)
+            self._outage.forget(f"starts of {queue}")
         await self.held.give_back(self.deliveries.drop_queue(queue))
 
     async def _drain_queue(self, queue: str) -> None:
@@ -236,6 +236,12 @@ class Worker:
                 if task is not None:
                     await asyncio.wait([task])
                 await self.held.none_left_of(queue)
+
+    def _give_up(self, error: AccessDenied) -> None:
+        """The storage denies everything: tell whoever receives messages here."""
+        self.deliveries.control.fail(
+            TaskHubRefused(diagnosis(error, self._setting), kind=error.code, is_about_access=True, is_final=True)
+        )
 
     def _look_at_due_start(self, message: ReceivedMessage) -> None:
         self._background.run("look at a delayed start", self._due_start(message))
@@ -248,9 +254,12 @@ class Worker:
         if running is None:
             self.held.forget(held)
             return
-        try:
-            if await running[0].filter_start(held, message.message, self._clock.now()):
-                self.deliveries.again(message)
-        except StorageError as error:
-            self._outage.failed(queue, error)
-            await self.held.give_back([held], abandon_delay(held.dequeue_count))
+        async with self.held.owned(held):
+            try:
+                if await running[0].filter_start(held, message.message, self._clock.now()):
+                    self.deliveries.again(message)
+            except StorageError as error:
+                self._outage.failed(f"starts of {queue}", error)
+                await self.held.give_back([held], abandon_delay(held.dequeue_count))
+            else:
+                self._outage.recovered(f"starts of {queue}")

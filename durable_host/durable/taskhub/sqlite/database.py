@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from durable_host.durable.taskhub.port import TaskHubUnavailable
+from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import files
 
 T = TypeVar("T")
@@ -23,6 +23,11 @@ Work = Callable[[sqlite3.Connection], T]
 
 _BATCH = 256
 _BUSY_SECONDS = 30.0
+_PASSING = (
+    "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL",
+    "SQLITE_INTERRUPT", "OSError",
+)  # fmt: skip
+"""Faults that pass: the file is in use, or the disk is full or away. With any other the file itself is unusable."""
 UNUSABLE = "The file of the task hub cannot be used; the log of the host says why."
 
 
@@ -144,7 +149,10 @@ class Database:
     def _unavailable(self, error: BaseException) -> BaseException:
         if not isinstance(error, sqlite3.Error | OSError):
             return error
-        return TaskHubUnavailable(f"The task hub file {self.path} cannot be used: {error}", told=UNUSABLE)
+        text, kind = f"The task hub file {self.path} cannot be used: {error}", _name_of(error)
+        if kind.startswith(_PASSING):
+            return TaskHubUnavailable(text, told=UNUSABLE, kind=kind)
+        return TaskHubRefused(text, told=UNUSABLE, kind=kind, is_about_data=kind.startswith("SQLITE_TOOBIG"))
 
     def _open(self) -> sqlite3.Connection:
         if self._read_only:
@@ -166,6 +174,11 @@ class Database:
 
 def _begin(jobs: list[_Job]) -> str:
     return "BEGIN IMMEDIATE" if any(job.writes for job in jobs) else "BEGIN"
+
+
+def _name_of(error: BaseException) -> str:
+    """SQLite's own name of an error; of others, that of their class."""
+    return getattr(error, "sqlite_errorname", None) or type(error).__name__
 
 
 def _run_group(connection: sqlite3.Connection, jobs: list[_Job]) -> None:

@@ -21,7 +21,7 @@ from durable_host.durable.taskhub.port import (
     InstanceExists,
     LoadedHistory,
     ReceivedMessage,
-    TaskHubUnavailable,
+    TaskHubRefused,
 )
 from durable_host.durable.taskhub.sqlite import history, instances, messages, schema
 from durable_host.durable.taskhub.sqlite.database import UNUSABLE, Database
@@ -69,7 +69,7 @@ class SqliteTaskHub:
             await self._database.run(partial(schema.create, name=self._name))
         except schema.WrongHub as error:
             text = f"The task hub file {self._database.path} is not usable: {error}."
-            raise TaskHubUnavailable(text, told=UNUSABLE) from error
+            raise TaskHubRefused(text, told=UNUSABLE, kind="WrongHub") from error
 
     async def delete(self) -> None:
         await self._database.run(schema.drop)
