@@ -26,7 +26,7 @@ from durable_host.durable.model.events import (
     OrchestratorStarted,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure import AzureTaskHub, app_lease, held, outage
+from durable_host.durable.taskhub.azure import AzureTaskHub, app_lease, held, outage, partition_manager
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partitions import PartitionRow
@@ -177,31 +177,39 @@ async def test_due_start_that_cannot_be_looked_at_is_given_back(
     assert told(caplog, "could not be taken in") == 1
 
 
-async def test_partition_whose_queue_cannot_be_opened_at_first_is_polled_later(
-    open_azure, account: RecordingAccount, storage: StorageAccount, hub_name: str, caplog: pytest.LogCaptureFixture
+async def test_partition_whose_queue_cannot_be_opened_in_time_is_polled_later(
+    open_azure,
+    account: RecordingAccount,
+    storage: StorageAccount,
+    hub_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    monkeypatch.setattr(partition_manager, "_PASS_TIMEOUT", 0.5)
     await open_azure(worker=False, on=RecordingAccount(storage))
     names = HubNames.of(hub_name, 5)
     surplus = names.control_queues[4]
     await storage.tables.insert(names.partitions, PartitionRow(surplus).write())
-    blocked = [8]
+    create_queue, attempts = account.queues.create, []
 
-    def answer(service: str, method: str, arguments: tuple[Any, ...]) -> StorageError | None:
-        if service == "queue" and arguments[:1] == (surplus,) and blocked[0]:
-            blocked[0] -= 1
-            return storage_error(503, "ServerBusy", "The server is busy.")
-        return None
+    async def slow(queue: str) -> bool:
+        if queue == surplus:
+            attempts.append(queue)
+            if len(attempts) < 3:
+                await asyncio.sleep(1)
+                raise storage_error(503, "ServerBusy", "The server is busy.")
+        return await create_queue(queue)
 
-    account.answer = answer
+    account.queues.create = slow
     hub = await open_azure()
     await until(lambda: surplus in hub.owned_partitions)
-    await until(lambda: not blocked[0])
+    await until(lambda: len(attempts) == 3)
     instance_id = next(f"i{n}" for n in range(100) if names.queue_of(f"i{n}") == surplus)
+    await until(lambda: told(caplog, "the storage answers again"))
     client = await open_azure(worker=False, on=RecordingAccount(storage), partition_count=5)
     await client.send(raised(instance_id))
     await receive(hub, 1)
     assert told(caplog, "The server is busy.") == 1
-    assert told(caplog, "the storage answers again") == 1
 
 
 def _resources(names: HubNames) -> dict[str, tuple[str, str]]:
