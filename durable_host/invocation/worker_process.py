@@ -273,6 +273,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._writable.set()
 
     def process_exited(self) -> None:
+        if sys.platform != "win32" and self.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)  # what user code has started in its group
         # A program that user code started may keep the pipes open forever.
         self._loop.call_later(PIPES_CLOSE_WITHIN, self._ended)
 

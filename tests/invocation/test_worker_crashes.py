@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -429,6 +430,32 @@ def test_waits_between_restarts_grow_and_the_alarm_is_given_once():
     assert told[-1][0] == 30.0
     assert [used_up for _, used_up in told].count(True) == 1
     assert told[3][1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups")
+async def test_programs_that_the_app_started_end_with_a_worker_that_dies(tmp_path: Path):
+    text = """
+    import os, subprocess
+    @app.generic_trigger("g", type="someTrigger")
+    def dies(g):
+        child = subprocess.Popen(["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        open("child", "w").write(str(child.pid))
+        os._exit(3)
+    """
+    async with running(tmp_path, text) as app:
+        with pytest.raises(WorkerLost):
+            await app.call("dies")
+        await eventually(lambda: not _is_running(_number_in(tmp_path, "child")))
+
+
+def _number_in(folder: Path, name: str) -> int:
+    [path] = folder.rglob(name)
+    return int(path.read_text())
+
+
+def _is_running(pid: int) -> bool:
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
 
 
 def test_a_call_that_ends_its_worker_again_and_again_does_not_keep_the_others_waiting():
