@@ -153,7 +153,7 @@ def test_a_port_that_is_taken_is_told(start_host: StartHost, port: int) -> None:
 def test_arguments_that_nobody_understands_are_refused(start_host: StartHost) -> None:
     host = start_host({"function_app.py": APP}, "--language-worker", "-m debugpy --connect 5678", wait=False)
     assert host.wait_exit() == 3
-    assert "are not understood" in host.output
+    assert "are not supported" in host.output
 
 
 def test_other_arguments_reach_the_interpreter(start_host: StartHost) -> None:
