@@ -116,8 +116,8 @@ class Front:
         head = path[:9].lower()
         if head.startswith(("/admin/", "/runtime/")):
             return await self._built_in(request, path)
-        if self.offline_page is not None:
-            return web.Response(status=503, body=self.offline_page, content_type="text/html")
+        if (offline := self._offline_answer()) is not None:
+            return offline
         match = self._http.match(request.method, path) if self._http is not None else None
         if match is not None:
             return await self._function(request, match)
@@ -174,8 +174,8 @@ class Front:
         if self._event_grid is not None and path.rstrip("/").lower() == EVENT_GRID_PATH:
             if (refusal := await self._refusal_of_extension(request, EVENT_GRID_KEY)) is not None:
                 return refusal
-            if self.offline_page is not None:
-                return web.Response(status=503, body=self.offline_page, content_type="text/html")
+            if (offline := self._offline_answer()) is not None:
+                return offline
             with self._counted():
                 return await self._event_grid.handle(request)
         if self._mcp is not None and _is_below(path, MCP_PATH):
@@ -192,9 +192,15 @@ class Front:
     async def _answer_mcp(self, request: web.Request, mcp: McpWebhook, tail: str) -> web.StreamResponse:
         if not mcp.is_anonymous and (refusal := await self._refusal_of_extension(request, MCP_KEY)) is not None:
             return refusal
-        if self.offline_page is not None:
-            return web.Response(status=503, body=self.offline_page, content_type="text/html")
+        if (offline := self._offline_answer()) is not None:
+            return offline
         return await mcp.handle(request, tail)
+
+    def _offline_answer(self) -> web.Response | None:
+        """Instead of any function; None while the app is online."""
+        if self.offline_page is None:
+            return None
+        return web.Response(status=503, body=self.offline_page, content_type="text/html")
 
     async def _refusal_of_extension(self, request: web.Request, system_key: str) -> web.Response | None:
         if self._access is None:
