@@ -14,11 +14,11 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from durable_host.cli.lines import Event, OutputMode, render
 from durable_host.config.log_levels import TRACE, LogLevels, is_of_app
-from durable_host.redaction import redacted
+from durable_host.redaction import redacted, redacted_json
 
 _CAPACITY: Final = 20_000
 _ALWAYS_SHOWN: Final = (
@@ -97,10 +97,10 @@ class Console(logging.Handler):
                     getattr(record, "function", None) or _function_of(record.name),
                     getattr(record, "invocation_id", None),
                     getattr(record, "instance_id", None),
-                    _redacted(getattr(record, "brief", None)),
+                    redacted_json(getattr(record, "brief", None)),
                     getattr(record, "status", None),
                     getattr(record, "duration_ms", None),
-                    _redacted_members(getattr(record, "exception", None)),
+                    redacted_json(getattr(record, "exception", None)),
                 )
             )
         except Exception:
@@ -197,16 +197,6 @@ class Console(logging.Handler):
             parts.append(f"{type(current).__name__}: {str(current).rstrip('.')}.")
             current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
         return " ".join(parts)
-
-
-def _redacted(brief: str | None) -> str | None:
-    return brief if not brief else redacted(brief)
-
-
-def _redacted_members(exception: dict[str, Any] | None) -> dict[str, Any] | None:
-    if exception is None:
-        return None
-    return {name: redacted(value) if isinstance(value, str) else value for name, value in exception.items()}
 
 
 def _function_of(category: str) -> str | None:
