@@ -116,7 +116,7 @@ class World:
             EpisodeCommit(
                 instance_id=instance_id,
                 execution_id=execution_id,
-                etag=(await self.hub.load_history(instance_id)).etag,
+                checkpoint=(await self.hub.load_history(instance_id)).checkpoint,
                 first_ordinal=0,
                 events=history,
                 outbound=(),

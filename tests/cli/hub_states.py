@@ -89,7 +89,7 @@ def episode(received: ReceivedMessage, status: OrchestrationStatus) -> EpisodeCo
     return EpisodeCommit(
         instance_id=start.target.instance_id,
         execution_id=start.target.execution_id,
-        etag=None,
+        checkpoint=None,
         first_ordinal=0,
         events=events,
         outbound=[],

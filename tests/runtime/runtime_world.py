@@ -129,11 +129,11 @@ class RecordingHub(SqliteTaskHub):
 
     async def commit(self, episode: EpisodeCommit) -> str:
         self._fail("commit")
-        etag = await super().commit(episode)
+        checkpoint = await super().commit(episode)
         self.commits.append(episode)
         self.outstanding += sum(isinstance(message.event, TaskScheduled) for message in episode.outbound)
         self.most_outstanding = max(self.most_outstanding, self.outstanding)
-        return etag
+        return checkpoint
 
     async def complete_activity(self, request: ReceivedMessage, result: TaskMessage) -> None:
         self._fail("complete_activity")

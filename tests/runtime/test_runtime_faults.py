@@ -280,7 +280,7 @@ async def test_row_that_missed_the_end_is_repaired_by_the_next_message(app: App,
     )
     await world.hub.commit(
         EpisodeCommit(
-            instance_id="c", execution_id=last.execution_id, etag=None, first_ordinal=0, events=(), outbound=(),
+            instance_id="c", execution_id=last.execution_id, checkpoint=None, first_ordinal=0, events=(), outbound=(),
             update=stale, consumed=(),
         )
     )  # fmt: skip
@@ -377,7 +377,7 @@ async def test_status_that_a_crash_left_behind_is_mended_by_the_next_episode(app
         EpisodeCommit(
             instance_id="p",
             execution_id=stale.execution_id,
-            etag=(await world.hub.load_history("p")).etag,
+            checkpoint=(await world.hub.load_history("p")).checkpoint,
             first_ordinal=0,
             events=(),
             outbound=(),

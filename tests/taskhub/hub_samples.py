@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from durable_host.clock import SystemClock
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionCompleted,
@@ -53,27 +54,27 @@ def start_message(instance_id: str, *, input: str | None = '"Tokyo"', name: str 
     event = ExecutionStarted(
         orchestration_instance=instance, name=name, version="", input=input, timestamp=clock.now(), **more
     )
-    return TaskMessage(event, instance)
+    return TaskMessage(event, instance, id=identity.new())
 
 
 def raised(instance_id: str, name: str = "Approval", input: str | None = "true", **more: Any) -> TaskMessage:
     event = EventRaised(name=name, input=input, timestamp=clock.now())
-    return TaskMessage(event, OrchestrationInstance(instance_id), **more)
+    return TaskMessage(event, OrchestrationInstance(instance_id), **{"id": identity.new(), **more})
 
 
 def timer(instance: OrchestrationInstance, timer_id: int, fire_at: int) -> TaskMessage:
     event = TimerFired(timer_id=timer_id, fire_at=fire_at, timestamp=clock.now())
-    return TaskMessage(event, instance, sender=instance, episode=1)
+    return TaskMessage(event, instance, sender=instance, episode=1, id=identity.new())
 
 
 def activity(instance: OrchestrationInstance, task_id: int = 0, input: str = '["Tokyo"]') -> TaskMessage:
     event = TaskScheduled(event_id=task_id, name="SayHello", input=input, timestamp=clock.now())
-    return TaskMessage(event, instance, sender=instance, episode=1, tags={})
+    return TaskMessage(event, instance, sender=instance, episode=1, tags={}, id=identity.new())
 
 
 def activity_result(instance: OrchestrationInstance, task_id: int = 0, result: str = '"Hello"') -> TaskMessage:
     event = TaskCompleted(task_scheduled_id=task_id, result=result, timestamp=clock.now())
-    return TaskMessage(event, instance, sender=instance, episode=1)
+    return TaskMessage(event, instance, sender=instance, episode=1, id=identity.new())
 
 
 async def create(hub: TaskHub, instance_id: str, **more: Any) -> InstanceState:
@@ -124,7 +125,7 @@ def commit_of(
     events: Sequence[HistoryEvent],
     consumed: Sequence[ReceivedMessage] = (),
     *,
-    etag: str | None = None,
+    checkpoint: str | None = None,
     first_ordinal: int = 0,
     outbound: Sequence[TaskMessage] = (),
     replaced: str | None = None,
@@ -136,7 +137,7 @@ def commit_of(
     return EpisodeCommit(
         instance_id=start.target.instance_id,
         execution_id=execution_id,
-        etag=etag,
+        checkpoint=checkpoint,
         first_ordinal=first_ordinal,
         events=events,
         outbound=outbound,
@@ -151,12 +152,12 @@ def commit_of(
 async def run_first_episode(
     hub: TaskHub, instance_id: str, *events: HistoryEvent, outbound: Sequence[TaskMessage] = (), **more: Any
 ) -> tuple[TaskMessage, str]:
-    """Create an instance and commit its first episode; gives its start message and the etag."""
+    """Create an instance and commit its first episode; gives its start message and the checkpoint."""
     await create(hub, instance_id, **more)
     (received,) = await receive(hub, 1)
     start = received.message
-    etag = await hub.commit(commit_of(start, first_episode(start, *events), [received], outbound=outbound))
-    return start, etag
+    checkpoint = await hub.commit(commit_of(start, first_episode(start, *events), [received], outbound=outbound))
+    return start, checkpoint
 
 
 async def complete(

@@ -47,7 +47,7 @@ def _without_flags(events):
 async def test_an_instance_without_commits_has_no_history(hub: TaskHub):
     await create(hub, "a")
     loaded = await hub.load_history("a")
-    assert (loaded.events, loaded.execution_id, loaded.etag) == ([], None, None)
+    assert (loaded.events, loaded.execution_id, loaded.checkpoint) == ([], None, None)
     assert await hub.get_history("a") == []
     assert await hub.get_history("nobody") == []
 
@@ -60,12 +60,14 @@ async def test_a_commit_makes_history_row_messages_and_deletion_durable(hub: Tas
     scheduled = TaskScheduled(event_id=0, name="SayHello", timestamp=clock.now())
     events = first_episode(start, scheduled)
     other = raised("b", "E")
-    etag = await hub.commit(commit_of(start, events, [received], outbound=[request, other], custom_status='"asking"'))
+    checkpoint = await hub.commit(
+        commit_of(start, events, [received], outbound=[request, other], custom_status='"asking"')
+    )
 
     loaded = await hub.load_history("a")
     assert loaded.events == events
     assert loaded.execution_id == start.target.execution_id
-    assert loaded.etag == etag
+    assert loaded.checkpoint == checkpoint
     assert await hub.get_history("a") == events
     state = await hub.get_instance("a")
     assert state.runtime_status == OrchestrationStatus.Running
@@ -79,7 +81,7 @@ async def test_a_commit_makes_history_row_messages_and_deletion_durable(hub: Tas
 
 
 async def test_episodes_follow_each_other_under_the_etag_of_the_last(hub: TaskHub):
-    start, etag = await run_first_episode(hub, "a", TimerCreated(event_id=0, fire_at=5, timestamp=6))
+    start, checkpoint = await run_first_episode(hub, "a", TimerCreated(event_id=0, fire_at=5, timestamp=6))
     history = (await hub.load_history("a")).events
     for number in range(3):
         events = [
@@ -87,11 +89,11 @@ async def test_episodes_follow_each_other_under_the_etag_of_the_last(hub: TaskHu
             EventRaised(name="E", input=str(number), timestamp=clock.now(), is_played=True),
             OrchestratorCompleted(timestamp=clock.now()),
         ]
-        etag = await hub.commit(commit_of(start, events, etag=etag, first_ordinal=len(history)))
+        checkpoint = await hub.commit(commit_of(start, events, checkpoint=checkpoint, first_ordinal=len(history)))
         history += events
     loaded = await hub.load_history("a")
     assert loaded.events == history
-    assert loaded.etag == etag
+    assert loaded.checkpoint == checkpoint
 
 
 async def test_every_kind_of_event_is_read_as_it_was_written(hub: TaskHub):
@@ -142,14 +144,14 @@ async def test_histories_of_more_than_a_thousand_events_keep_their_order(hub: Ta
 
 
 async def test_a_commit_on_an_outdated_history_is_refused_and_gives_messages_back(hub: TaskHub):
-    start, etag = await run_first_episode(hub, "a")
+    start, checkpoint = await run_first_episode(hub, "a")
     await hub.send(raised("a", "E"))
     received = await receive(hub, 1)
     newer = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
-    await hub.commit(commit_of(start, newer, etag=etag, first_ordinal=3))
+    await hub.commit(commit_of(start, newer, checkpoint=checkpoint, first_ordinal=3))
     outdated = [OrchestratorStarted(timestamp=1), received[0].message.event, OrchestratorCompleted(timestamp=2)]
     with pytest.raises(CommitConflict):
-        await hub.commit(commit_of(start, outdated, received, etag=etag, first_ordinal=3))
+        await hub.commit(commit_of(start, outdated, received, checkpoint=checkpoint, first_ordinal=3))
     assert (await hub.get_history("a"))[3:] == newer
     (again,) = await receive(hub, 1)
     assert again.id == received[0].id
@@ -158,29 +160,29 @@ async def test_a_commit_on_an_outdated_history_is_refused_and_gives_messages_bac
 async def test_a_first_commit_is_refused_when_there_is_a_history(hub: TaskHub):
     start, _ = await run_first_episode(hub, "a")
     with pytest.raises(CommitConflict):
-        await hub.commit(commit_of(start, first_episode(start), etag=None))
+        await hub.commit(commit_of(start, first_episode(start), checkpoint=None))
 
 
 async def test_of_two_hosts_that_commit_one_episode_one_wins(open_hub):
     hub = await open_hub()
     other = await open_hub(worker=False)
-    start, etag = await run_first_episode(hub, "a")
+    start, checkpoint = await run_first_episode(hub, "a")
     episode = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
     results = await asyncio.gather(
-        *(opened.commit(commit_of(start, episode, etag=etag, first_ordinal=3)) for opened in (hub, other)),
+        *(opened.commit(commit_of(start, episode, checkpoint=checkpoint, first_ordinal=3)) for opened in (hub, other)),
         return_exceptions=True,
     )
     assert sorted(isinstance(result, CommitConflict) for result in results) == [False, True]
 
 
 async def test_an_episode_without_an_update_leaves_the_row_until_it_is_touched(hub: TaskHub):
-    start, etag = await run_first_episode(hub, "a")
+    start, checkpoint = await run_first_episode(hub, "a")
     before = await hub.get_instance("a")
     events = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
     await hub.commit(
         EpisodeCommit(
-            instance_id="a", execution_id=start.target.execution_id, etag=etag, first_ordinal=3, events=events,
-            outbound=[], update=None, consumed=[],
+            instance_id="a", execution_id=start.target.execution_id, checkpoint=checkpoint, first_ordinal=3,
+            events=events, outbound=[], update=None, consumed=[],
         )
     )  # fmt: skip
     assert await hub.get_instance("a") == before
@@ -189,12 +191,12 @@ async def test_an_episode_without_an_update_leaves_the_row_until_it_is_touched(h
 
 
 async def test_columns_without_a_new_value_keep_the_old_one(hub: TaskHub):
-    start, etag = await run_first_episode(hub, "a")
+    start, checkpoint = await run_first_episode(hub, "a")
     now = clock.now()
     execution_id = start.target.execution_id
     await hub.commit(
         EpisodeCommit(
-            instance_id="a", execution_id=execution_id, etag=etag, first_ordinal=3,
+            instance_id="a", execution_id=execution_id, checkpoint=checkpoint, first_ordinal=3,
             events=[OrchestratorStarted(timestamp=now), OrchestratorCompleted(timestamp=now)], outbound=[],
             update=InstanceUpdate(
                 execution_id=execution_id, last_updated_time=now, custom_status="{}", output="paused",
@@ -211,17 +213,19 @@ async def test_columns_without_a_new_value_keep_the_old_one(hub: TaskHub):
 
 
 async def test_continue_as_new_replaces_history_and_keeps_an_input_that_is_not_renewed(hub: TaskHub):
-    start, etag = await run_first_episode(hub, "a", TimerCreated(event_id=0, fire_at=1, timestamp=2), input='"old"')
+    start, checkpoint = await run_first_episode(
+        hub, "a", TimerCreated(event_id=0, fire_at=1, timestamp=2), input='"old"'
+    )
     renewed = start_message("a", input=None)
     events = [
         OrchestratorStarted(timestamp=clock.now()),
         msgspec.structs.replace(renewed.event, is_played=True),
         OrchestratorCompleted(timestamp=clock.now()),
     ]
-    etag = await hub.commit(commit_of(renewed, events, etag=etag, replaced=start.target.execution_id))
+    checkpoint = await hub.commit(commit_of(renewed, events, checkpoint=checkpoint, replaced=start.target.execution_id))
     loaded = await hub.load_history("a")
     assert loaded.events == events
-    assert (loaded.execution_id, loaded.etag) == (renewed.target.execution_id, etag)
+    assert (loaded.execution_id, loaded.checkpoint) == (renewed.target.execution_id, checkpoint)
     state = await hub.get_instance("a")
     assert state.execution_id == renewed.target.execution_id
     assert state.created_time == renewed.event.timestamp
@@ -237,7 +241,7 @@ async def test_a_replaced_instance_starts_its_history_over_under_the_old_etag(hu
     loaded = await hub.load_history("a")
     assert loaded.execution_id != start.target.execution_id
     events = first_episode(start)
-    await hub.commit(commit_of(start, events, [received], etag=loaded.etag, replaced=loaded.execution_id))
+    await hub.commit(commit_of(start, events, [received], checkpoint=loaded.checkpoint, replaced=loaded.execution_id))
     assert await hub.get_history("a") == events
     assert (await hub.get_instance("a")).generation == 1
 
@@ -262,11 +266,11 @@ async def test_children_and_entities_get_their_row_with_the_first_commit(hub: Ta
 
 async def test_a_purged_instance_refuses_the_commit_of_a_running_episode(hub: TaskHub):
     """The work item has to start over on the history as it is now (spec section 6.5), not to wait for storage."""
-    start, etag = await run_first_episode(hub, "a")
+    start, checkpoint = await run_first_episode(hub, "a")
     assert await hub.purge_instance("a")
     episode = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
     with pytest.raises(CommitConflict):
-        await hub.commit(commit_of(start, episode, etag=etag, first_ordinal=3))
+        await hub.commit(commit_of(start, episode, checkpoint=checkpoint, first_ordinal=3))
     assert await hub.get_history("a") == []
 
 
@@ -291,7 +295,7 @@ async def test_a_commit_without_events_changes_the_row_only(hub: TaskHub):
         EpisodeCommit(
             instance_id="a",
             execution_id=state.execution_id,
-            etag=None,
+            checkpoint=None,
             first_ordinal=0,
             events=(),
             outbound=(),
@@ -308,5 +312,5 @@ async def test_a_commit_without_events_changes_the_row_only(hub: TaskHub):
     assert terminated is not None
     assert (terminated.runtime_status, terminated.output) == (OrchestrationStatus.Terminated, "enough")
     loaded = await hub.load_history("a")
-    assert (loaded.events, loaded.execution_id, loaded.etag) == ([], None, None)
+    assert (loaded.events, loaded.execution_id, loaded.checkpoint) == ([], None, None)
     await nothing_more(hub, "a")

@@ -44,7 +44,7 @@ async def test_everything_committed_is_there_after_a_crash(open_hub, crash):
     await create(crashing, "pending", input='"x"')
     start = (await receive(crashing, 1))[0]
     await crashing.discard([start])
-    ran, etag = await run_first_episode(crashing, "running", outbound=[raised("other", "E")])
+    ran, checkpoint = await run_first_episode(crashing, "running", outbound=[raised("other", "E")])
     history = await crashing.get_history("running")
     due = later(1.5)
     await crashing.send(timer(ran.target, 1, due))
@@ -52,7 +52,7 @@ async def test_everything_committed_is_there_after_a_crash(open_hub, crash):
     hub: TaskHub = await open_hub(short_visibility=True)
     assert (await hub.get_instance("pending")).input == '"x"'
     loaded = await hub.load_history("running")
-    assert (loaded.events, loaded.etag) == (history, etag)
+    assert (loaded.events, loaded.checkpoint) == (history, checkpoint)
     first, second = await receive(hub, 2)
     assert first.message.event.name == "E"
     assert second.message.event.timer_id == 1

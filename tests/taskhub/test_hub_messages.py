@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 
+import msgspec
 from hub_samples import (
     activity_result,
     clock,
@@ -17,6 +18,7 @@ from hub_samples import (
     timer,
 )
 
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionResumed,
@@ -65,6 +67,7 @@ async def test_messages_of_every_kind_arrive_as_they_were_sent(hub: TaskHub):
         TaskMessage(ExecutionResumed(reason=None, timestamp=clock.now()), OrchestrationInstance("a")),
         timer(instance, 4, clock.now() - 5),
     ]  # fmt: skip
+    sent = [msgspec.structs.replace(message, id=identity.new()) for message in sent]
     for message in sent:
         await hub.send(message)
     received = [item.message for item in await receive(hub, len(sent))]
@@ -192,12 +195,12 @@ async def test_large_messages_arrive_whole(hub: TaskHub):
 
 
 async def test_a_withdrawn_timer_does_not_fire_and_others_do(hub: TaskHub):
-    start, etag = await run_first_episode(hub, "a")
+    start, checkpoint = await run_first_episode(hub, "a")
     other = OrchestrationInstance("a", new_id())
     due = later(1.2)
     timers = [timer(start.target, 1, due), timer(start.target, 2, due), timer(other, 1, due)]
     episode = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
-    await hub.commit(commit_of(start, episode, etag=etag, first_ordinal=3, outbound=timers))
+    await hub.commit(commit_of(start, episode, checkpoint=checkpoint, first_ordinal=3, outbound=timers))
     await hub.withdraw_timers("a", start.target.execution_id, [1])
     fired = {(item.message.target.execution_id, item.message.event.timer_id) for item in await receive(hub, 2)}
     assert fired == {(start.target.execution_id, 2), (other.execution_id, 1)}

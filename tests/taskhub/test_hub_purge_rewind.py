@@ -39,7 +39,7 @@ async def test_purging_removes_row_and_history(hub: TaskHub):
     assert await hub.get_instance("a") is None
     assert await hub.get_history("a") == []
     loaded = await hub.load_history("a")
-    assert (loaded.events, loaded.execution_id, loaded.etag) == ([], None, None)
+    assert (loaded.events, loaded.execution_id, loaded.checkpoint) == ([], None, None)
     assert await hub.get_instance("ab") is not None
     assert len(await hub.get_history("ab")) == 4
 
@@ -69,7 +69,7 @@ async def test_purging_a_long_history(hub: TaskHub):
     events = [TaskScheduled(event_id=number, name="A", timestamp=clock.now()) for number in range(350)]
     await run_first_episode(hub, "a", *events)
     assert await hub.purge_instance("a")
-    assert (await hub.load_history("a")).etag is None
+    assert (await hub.load_history("a")).checkpoint is None
     assert await hub.get_history("a") == []
 
 
@@ -183,7 +183,11 @@ async def test_a_rewound_history_takes_commits(hub: TaskHub):
     target = start.orchestration_instance
     await hub.commit(
         commit_of(
-            TaskMessage(message.event, target), events, [wake_up], etag=loaded.etag, first_ordinal=len(loaded.events)
+            TaskMessage(message.event, target),
+            events,
+            [wake_up],
+            checkpoint=loaded.checkpoint,
+            first_ordinal=len(loaded.events),
         )
     )
     assert len(await hub.get_history("a")) == len(loaded.events) + 1

@@ -17,6 +17,7 @@ from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound, Not
 from durable_host.durable.api.identifiers import can_exist, check_instance_id, unknown_function
 from durable_host.durable.api.paging import query_page
 from durable_host.durable.api.patience import patiently
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionResumed,
@@ -92,7 +93,9 @@ class DurableClient:
         )
         any_state = self._options.overridable_existing_instance_states.lower() == "anystate"
         dedupe = frozenset[OrchestrationStatus]() if any_state else RUNNING_STATUSES
-        await self.hub.create_instance(TaskMessage(tracing.created(event), target), dedupe_statuses=dedupe)
+        await self.hub.create_instance(
+            TaskMessage(tracing.created(event), target, id=identity.new()), dedupe_statuses=dedupe
+        )
         self._live.closed(instance_id)
         return instance_id
 
@@ -257,4 +260,4 @@ class DurableClient:
             raise InstanceEnded(instance_id, state.runtime_status)
 
     async def _send(self, instance_id: str, event: HistoryEvent) -> None:
-        await self.hub.send(TaskMessage(event, OrchestrationInstance(instance_id)))
+        await self.hub.send(TaskMessage(event, OrchestrationInstance(instance_id), id=identity.new()))

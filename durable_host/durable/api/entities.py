@@ -17,7 +17,7 @@ from durable_host.durable.api.identifiers import can_exist, entity_instance_id, 
 from durable_host.durable.api.paging import query_page
 from durable_host.durable.api.patience import patiently
 from durable_host.durable.engine.entity_messages import request_event_name, request_json
-from durable_host.durable.model import timestamp
+from durable_host.durable.model import identity, timestamp
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TraceContext
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
@@ -158,7 +158,7 @@ class EntityClient:
             input=request,
             parent_trace_context=trace,
         )
-        await self._hub.send(TaskMessage(event, OrchestrationInstance(instance_id)))
+        await self._hub.send(TaskMessage(event, OrchestrationInstance(instance_id), id=identity.new()))
 
 
 def _entity_of(row: InstanceState) -> EntityState | None:

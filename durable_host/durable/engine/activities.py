@@ -1,6 +1,7 @@
 """The answer of an activity as a message to its orchestration. Source: spec/durable-protocol.md, section 4.2."""
 
-from durable_host.durable.model.events import TaskCompleted, TaskFailed, TaskScheduled
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import HistoryEvent, TaskCompleted, TaskFailed, TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.sdk.port import ActivityOutcome
 
@@ -20,7 +21,12 @@ def activity_result(request: TaskMessage, outcome: ActivityOutcome, *, now: int)
             reason=failure_reason(scheduled.name, outcome.error),
             details=outcome.details,
         )
-    return TaskMessage(event=event, target=request.target, sender=request.target, episode=request.episode)
+    return _answer(request, event)
+
+
+def _answer(request: TaskMessage, event: HistoryEvent) -> TaskMessage:
+    id = identity.answer_to(request.id)
+    return TaskMessage(event=event, target=request.target, sender=request.target, episode=request.episode, id=id)
 
 
 def failure_reason(name: str, error: str) -> str:
@@ -40,4 +46,4 @@ def missing_activity_result(request: TaskMessage, *, now: int, reason: str | Non
         task_scheduled_id=scheduled.event_id,
         reason=f"Activity function '{name}' failed: {why}",
     )
-    return TaskMessage(event=event, target=request.target, sender=request.target, episode=request.episode)
+    return _answer(request, event)

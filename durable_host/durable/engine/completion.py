@@ -5,6 +5,7 @@ Source: spec/durable-protocol.md, sections 3.6 and 4; spec/task-hub-storage.md, 
 
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.state import Ending
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     ExecutionCompleted,
     FailureDetails,
@@ -66,7 +67,8 @@ class Completion:
                 details=self.details,
                 failure_details=self.failure_details,
             )
-        return TaskMessage(event=event, target=parent.orchestration_instance, sender=sender, episode=episode)
+        id = identity.decided(sender, episode, ExecutionCompleted.event_name, number, (event.event_name,))
+        return TaskMessage(event=event, target=parent.orchestration_instance, sender=sender, episode=episode, id=id)
 
 
 def failure_text(name: str, error: str) -> str:

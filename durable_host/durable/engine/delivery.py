@@ -4,6 +4,7 @@ from typing import Literal, Protocol
 
 from durable_host.durable.engine.refusals import SAME_AS_PARENT
 from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionStarted,
@@ -85,7 +86,8 @@ def conflict_reply(state: OrchestrationState, message: TaskMessage, *, now: int)
         else _CHILD_RUNNING.format(status=state.status.name)
     )
     failed = SubOrchestrationInstanceFailed(timestamp=now, task_scheduled_id=parent.task_schedule_id, reason=reason)
-    return TaskMessage(event=failed, target=parent.orchestration_instance, sender=message.target)
+    id = identity.answer_to(message.id)
+    return TaskMessage(event=failed, target=parent.orchestration_instance, sender=message.target, id=id)
 
 
 def _may_overtake(message: TaskMessage) -> bool:

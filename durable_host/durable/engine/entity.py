@@ -115,7 +115,7 @@ def finish_batch(
                 timestamp_label=label,
                 predecessor=predecessor,
             )
-            outbox.send(target, "op", text)
+            outbox.send(target, "op", text, what=(target, operation, input))
     if turn.lock is not None:
         _grant(scheduler, turn.lock, outbox)
     if turn.is_cut_short:

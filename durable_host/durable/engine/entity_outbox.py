@@ -5,6 +5,7 @@ import msgspec
 from durable_host.durable.engine.entity_execution import EntityExecution
 from durable_host.durable.engine.entity_messages import request_event_name, response_json
 from durable_host.durable.engine.entity_request import EntityRequest, request_record
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 
@@ -19,10 +20,21 @@ class Outbox:
         self._episode = execution.episode
         self.now = now
 
-    def send(self, target: str, name: str, input: str | None, execution_id: str | None = None) -> None:
+    def send(
+        self,
+        target: str,
+        name: str,
+        input: str | None,
+        execution_id: str | None = None,
+        *,
+        what: tuple[str | None, ...] | None = None,
+    ) -> None:
+        """`what` is the content without that which is made anew when the batch is repeated."""
         event = EventRaised(name=name, input=input, timestamp=self.now)
         instance = OrchestrationInstance(target, execution_id)
-        self.sent.append(TaskMessage(event, instance, self._sender, self._episode))
+        content = (target, name, input) if what is None else what
+        id = identity.decided(self._sender, self._episode, EventRaised.event_name, len(self.sent), content)
+        self.sent.append(TaskMessage(event, instance, self._sender, self._episode, id=id))
 
     def respond(self, request: EntityRequest, result: str, *, is_error: bool = False) -> None:
         if request.parent is not None:

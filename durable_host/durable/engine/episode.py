@@ -269,7 +269,6 @@ class _Episode:
             started=state.started,
             episode=state.episodes,
             now=self.now,
-            new_id=self.new_id,
             code=self.code,
             options=self.options,
         )

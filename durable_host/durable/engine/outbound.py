@@ -5,7 +5,6 @@ that every host finds its number taken; its failure is a message from the would-
 sees an ordinary failed task. Source: spec/task-hub-storage.md, section 8.5; spec/durable-protocol.md, section 10.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from durable_host.durable.engine import diagnostics as codes
@@ -23,6 +22,7 @@ from durable_host.durable.engine.inputs import json_string, stored_activity_inpu
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.refusals import Refusal, refuse_child, refuse_entity
+from durable_host.durable.model import identity
 from durable_host.durable.model.actions import CallActivity, CallHttp, CallSubOrchestrator
 from durable_host.durable.model.events import (
     EventRaised,
@@ -62,7 +62,6 @@ class Sender(NamedTuple):
     started: ExecutionStarted
     episode: int
     now: int
-    new_id: Callable[[], str]
     code: UserCode
     options: EngineOptions
 
@@ -72,8 +71,14 @@ class Sender(NamedTuple):
         context = self.started.parent_trace_context
         return context if context is None or context.id is None else TraceContext(context.id, context.trace_state)
 
-    def message(self, event: HistoryEvent, target: OrchestrationInstance | None = None) -> TaskMessage:
-        return TaskMessage(event=event, target=target or self.instance, sender=self.instance, episode=self.episode)
+    def identity(self, kind: type[HistoryEvent], number: int, *content: str | None) -> str:
+        """Identity of what the decision `number`, of this kind, sends."""
+        return identity.decided(self.instance, self.episode, kind.event_name, number, content)
+
+    def message(self, event: HistoryEvent, id: str, target: OrchestrationInstance | None = None) -> TaskMessage:
+        return TaskMessage(
+            event=event, target=target or self.instance, sender=self.instance, episode=self.episode, id=id
+        )
 
 
 def carry_out(decision: Decision, sender: Sender) -> Scheduled:
@@ -106,7 +111,8 @@ def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
     if name != HTTP_ACTIVITY and not sender.code.has_activity(name):
         text = missing_function_text("activity", name, sender.code.activity_names())
         failed = TaskFailed(timestamp=sender.now, task_scheduled_id=decision.id, reason=text)
-        return Scheduled(event, [sender.message(failed)], Refusal(codes.MISSING_FUNCTION, text))
+        reply = sender.message(failed, sender.identity(TaskFailed, decision.id, text))
+        return Scheduled(event, [reply], Refusal(codes.MISSING_FUNCTION, text))
     request = TaskScheduled(
         event_id=decision.id,
         timestamp=sender.now,
@@ -121,6 +127,7 @@ def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
         sender=sender.instance,
         episode=sender.episode,
         tags=dict(sender.started.tags or {}),
+        id=sender.identity(TaskScheduled, decision.id, name),
     )
     return Scheduled(event, [message])
 
@@ -129,7 +136,7 @@ def _timer(decision: TimerDecision, sender: Sender) -> Scheduled:
     _check_delay(decision.fire_at - decision.made_at, sender)
     event = TimerCreated(event_id=decision.id, timestamp=sender.now, fire_at=decision.fire_at)
     fired = TimerFired(timestamp=sender.now, timer_id=decision.id, fire_at=decision.fire_at)
-    return Scheduled(event, [sender.message(fired)])
+    return Scheduled(event, [sender.message(fired, sender.identity(TimerCreated, decision.id, str(decision.fire_at)))])
 
 
 def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Scheduled:
@@ -150,9 +157,12 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Sc
         failed = SubOrchestrationInstanceFailed(
             timestamp=sender.now, task_scheduled_id=decision.id, reason=refusal.text
         )
-        return Scheduled(event, [sender.message(failed)], refusal)
+        id = sender.identity(SubOrchestrationInstanceFailed, decision.id, refusal.text)
+        reply = TaskMessage(failed, sender.instance, OrchestrationInstance(decision.instance_id), sender.episode, id=id)
+        return Scheduled(event, [reply], refusal)
     tags = {key: value for key, value in (sender.started.tags or {}).items() if key != _FIRE_AND_FORGET}
-    child = OrchestrationInstance(decision.instance_id, sender.new_id())
+    id = sender.identity(SubOrchestrationInstanceCreated, decision.id, decision.instance_id, action.name, stored)
+    child = OrchestrationInstance(decision.instance_id, identity.execution_of(id))
     started = ExecutionStarted(
         timestamp=sender.now,
         orchestration_instance=child,
@@ -174,6 +184,7 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Sc
         sender=sender.instance,
         episode=sender.episode,
         tags=dict(sender.started.tags or {}),
+        id=id,
     )
     return Scheduled(event, [message])
 
@@ -207,10 +218,14 @@ def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
             name=decision.request_id,
             input=response_json(json_string(refusal.text), is_error=True),
         )
-        reply = TaskMessage(event=answer, target=sender.instance, sender=entity)
+        id = sender.identity(EventRaised, decision.id, refusal.text)
+        reply = TaskMessage(event=answer, target=sender.instance, sender=entity, id=id)
         return Scheduled(event, [reply], refusal)
     raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
-    return Scheduled(event, [sender.message(raised, entity)])
+    id = sender.identity(
+        EventSent, decision.id, decision.instance_id, decision.operation, decision.input, str(decision.is_signal)
+    )
+    return Scheduled(event, [sender.message(raised, id, entity)])
 
 
 def _check_retry_interval(action: CallActivity | CallSubOrchestrator | CallHttp, sender: Sender) -> None:

@@ -24,7 +24,8 @@ class TaskMessage(msgspec.Struct, frozen=True):
 
     `target` is the orchestration the message is for; for activity requests and results it is the orchestration that
     scheduled the activity. `sender` is `NO_SENDER` for clients. `episode` is the sender's episode number, None for
-    clients. `tags` is set (maybe empty) on activity requests and sub-orchestration starts only.
+    clients. `tags` is set (maybe empty) on activity requests and sub-orchestration starts only. `id` is the message's
+    identity (`identity.py`), None when that is not known.
     """
 
     event: HistoryEvent
@@ -32,6 +33,7 @@ class TaskMessage(msgspec.Struct, frozen=True):
     sender: OrchestrationInstance = NO_SENDER
     episode: int | None = None
     tags: dict[str, str] | None = None
+    id: str | None = None
 
     @property
     def is_activity(self) -> bool:

@@ -72,11 +72,11 @@ class EntityRunner:
             elif turn.batch is not None:
                 answer = await self._run_code(session.instance_id, turn.batch)
             outcome = finish_batch(turn, answer, now=self._clock.now(), new_id=_new_id)
-            session.etag = await self._hub.commit(
+            session.checkpoint = await self._hub.commit(
                 EpisodeCommit(
                     instance_id=session.instance_id,
                     execution_id=outcome.execution_id,
-                    etag=session.etag,
+                    checkpoint=session.checkpoint,
                     first_ordinal=0,
                     events=outcome.new_events,
                     outbound=outcome.outbound,
@@ -96,7 +96,7 @@ class EntityRunner:
     async def _load(self, session: Session) -> EntityExecution:
         loaded = await self._hub.load_history(session.instance_id)
         session.entity = EntityExecution.from_history(session.instance_id, loaded.events)
-        session.etag = loaded.etag
+        session.checkpoint = loaded.checkpoint
         return session.entity
 
     async def _discard_foreign(self, session: Session, batch: list[ReceivedMessage]) -> None:

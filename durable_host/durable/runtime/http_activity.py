@@ -10,6 +10,7 @@ from typing import Any, cast
 import aiohttp
 import msgspec
 
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import TaskFailed, TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime.managed_identity import TokenSource, TokenUnavailable
@@ -63,7 +64,8 @@ class HttpActivity:
         scheduled = request.event
         assert isinstance(scheduled, TaskScheduled)
         event = TaskFailed(timestamp=now, task_scheduled_id=scheduled.event_id, reason=outcome.error)
-        return TaskMessage(event=event, target=request.target, sender=request.target, episode=request.episode)
+        id = identity.answer_to(request.id)
+        return TaskMessage(event=event, target=request.target, sender=request.target, episode=request.episode, id=id)
 
     async def close(self) -> None:
         await self._tokens.close()

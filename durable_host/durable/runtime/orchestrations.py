@@ -108,7 +108,7 @@ class OrchestrationRunner:
     async def _load(self, session: Session) -> OrchestrationState:
         loaded = await self._hub.load_history(session.instance_id)
         state = OrchestrationState.from_history(session.instance_id, loaded.events)
-        session.state, session.etag = state, loaded.etag
+        session.state, session.checkpoint = state, loaded.checkpoint
         session.timers = open_timers(loaded.events)
         if state.is_started and not state.is_terminal:
             self._sessions.loaded(session, loaded.events[-1].timestamp)
@@ -163,11 +163,11 @@ class OrchestrationRunner:
         events: Sequence[HistoryEvent],
         consumed: Sequence[ReceivedMessage],
     ) -> None:
-        session.etag = await self._hub.commit(
+        session.checkpoint = await self._hub.commit(
             EpisodeCommit(
                 instance_id=session.instance_id,
                 execution_id=outcome.execution_id,
-                etag=session.etag,
+                checkpoint=session.checkpoint,
                 first_ordinal=outcome.first_ordinal,
                 events=outcome.new_events,
                 outbound=outcome.outbound,
@@ -229,7 +229,7 @@ class OrchestrationRunner:
                 EpisodeCommit(
                     instance_id=session.instance_id,
                     execution_id=update.execution_id,
-                    etag=session.etag,
+                    checkpoint=session.checkpoint,
                     first_ordinal=len(state.history),
                     events=(),
                     outbound=(),

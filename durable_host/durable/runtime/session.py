@@ -5,20 +5,21 @@ import time
 from durable_host.durable.engine.entity_execution import EntityExecution
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import HistoryEvent, TimerCreated, TimerFired
-from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.durable.taskhub.port import Checkpoint, ReceivedMessage
 
 
 class Session:
     """Owned by the session cache; worked on by one work item at a time.
 
-    `state` (of an orchestration) or `entity`, and `etag`, belong together; None when the history has to be loaded.
+    `state` (of an orchestration) or `entity`, and `checkpoint`, belong together; None when the history has to be
+    loaded.
     `timers` are the timers of the current execution that have not fired. `pending_touch` is the LastUpdatedTime that
     the row does not have yet. `since` and `last_used` are readings of the monotonic clock, in seconds.
     """
 
     __slots__ = (
+        "checkpoint",
         "entity",
-        "etag",
         "failures",
         "instance_id",
         "is_running",
@@ -36,7 +37,7 @@ class Session:
         self.mailbox: list[ReceivedMessage] = []
         self.state: OrchestrationState | None = None
         self.entity: EntityExecution | None = None
-        self.etag: str | None = None
+        self.checkpoint: Checkpoint | None = None
         self.timers: set[int] = set()
         self.pending_touch: int | None = None
         self.failures = 0

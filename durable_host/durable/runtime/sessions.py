@@ -1,7 +1,7 @@
 """The sessions of a runtime: found by instance, dropped when unused for long or too many.
 
-A session outlives an episode, so that the next one needs neither the history from storage nor a replay. The etag of
-the last commit guards it: when another host has committed meanwhile, the session is dropped and loaded again.
+A session outlives an episode, so that the next one needs neither the history from storage nor a replay. The checkpoint
+of the last commit guards it: when another host has committed meanwhile, the session is dropped and loaded again.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ class SessionCache:
 
     def drop_state(self, session: Session) -> None:
         """Forget what is in memory: the next work item loads the history again."""
-        state, session.state, session.entity, session.etag = session.state, None, None, None
+        state, session.state, session.entity, session.checkpoint = session.state, None, None, None
         session.timers = set()
         self._live.closed(session.instance_id)
         if state is not None and state.execution_id is not None:

@@ -44,30 +44,64 @@ class ReceivedMessage:
         self.receipt = receipt
 
 
+class Checkpoint:
+    """Where the history of one instance stands, as this process read or wrote it last: it guards the next commit.
+
+    Belongs to the adapter, which may bring it up to date; nobody else looks inside or makes one.
+    """
+
+    __slots__ = ("etag",)
+
+    def __init__(self, etag: str) -> None:
+        self.etag = etag
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Checkpoint) and other.etag == self.etag
+
+    def __hash__(self) -> int:
+        return hash(self.etag)
+
+    def knows(self, message: TaskMessage) -> bool:
+        """True when the history holds the effect of this message already: it is a copy, to be discarded."""
+        return False
+
+
+class Debt(msgspec.Struct, frozen=True):
+    """What a commit still owes, because its process ended too early.
+
+    The messages that follow from the history rows from `first_ordinal` on: of activities that have no result, and of
+    everything else in the last episode. And `messages`, which cannot be told from the rows.
+    """
+
+    first_ordinal: int
+    messages: Sequence[TaskMessage] = ()
+
+
 class LoadedHistory(msgspec.Struct, frozen=True):
     """History of the current execution, in order; empty when there is none.
 
-    `execution_id` is None when the instance has no history. `etag` guards the next commit; None means that no
-    commit was ever made.
+    `execution_id` is None when the instance has no history. `checkpoint` guards the next commit; None means that no
+    commit was ever made. `debt` has to be settled before the next commit.
     """
 
     events: list[HistoryEvent]
     execution_id: str | None
-    etag: str | None
+    checkpoint: Checkpoint | None
+    debt: Debt | None = None
 
 
 class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one episode changes. The order of effects is fixed: outbound, history, instance, consumed.
+    """Everything one episode changes. The order of effects is fixed: history, instance, outbound, consumed.
 
     `events` are the new history events and `first_ordinal` the position of the first of them in the execution
     `execution_id`. After a continue-as-new `events` is the whole history of the new execution, `first_ordinal` is 0
-    and `replaced_execution_id` names the old one. `etag` is that of the load or of the previous commit.
+    and `replaced_execution_id` names the old one. `checkpoint` is that of the load or of the previous commit.
     `update` is None when nothing in the instance row changed that must be visible now.
     """
 
     instance_id: str
     execution_id: str
-    etag: str | None
+    checkpoint: Checkpoint | None
     first_ordinal: int
     events: Sequence[HistoryEvent]
     outbound: Sequence[TaskMessage]
@@ -183,12 +217,23 @@ class TaskHub(Protocol):
         """History of the instance's current execution, as needed to run an episode."""
         ...
 
-    async def commit(self, episode: EpisodeCommit) -> str:
-        """Make an episode durable and return the new etag. Raises `CommitConflict`.
+    async def commit(self, episode: EpisodeCommit) -> Checkpoint:
+        """Make an episode durable. Raises `CommitConflict`, and nothing else when the history may have been written.
 
-        Returns when outbound messages, history and instance row are durable; the consumed messages are deleted in
-        the background, soon and reliably (also during `stop`).
+        The history is written first: nothing of the episode is seen or runs before. Then follow the instance row and
+        the outbound messages, for as long as that takes; what a crash leaves undone of it is the `debt` of the next
+        load. Consumed messages are deleted in the background when all of that is done.
         """
+        ...
+
+    async def next_owed(self) -> list[str]:
+        """Wait for instances, served by this process, whose last commit still owes something: load each of them and
+        settle its debt. After a start, and when a partition was taken over.
+        """
+        ...
+
+    async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
+        """Do what the debt of `load_history` named: send `messages`."""
         ...
 
     async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
@@ -196,7 +241,11 @@ class TaskHub(Protocol):
         ...
 
     async def complete_activity(self, request: ReceivedMessage, result: TaskMessage) -> None:
-        """Send the result, then delete the request."""
+        """Hand over the result, and delete the request when the result is durable.
+
+        A result for an instance that this process serves goes straight to `next_control_messages`; its request is
+        deleted with the commit that consumes it.
+        """
         ...
 
     async def discard(self, messages: Sequence[ReceivedMessage], /) -> None:

@@ -29,7 +29,7 @@ async def write(
     events: list[HistoryEvent],
     *,
     execution_id: str,
-    etag: str | None = None,
+    checkpoint: str | None = None,
     update: InstanceUpdate | None = None,
     first_ordinal: int = 0,
     replaced: str | None = None,
@@ -38,7 +38,7 @@ async def write(
         EpisodeCommit(
             instance_id=instance_id,
             execution_id=execution_id,
-            etag=etag,
+            checkpoint=checkpoint,
             first_ordinal=first_ordinal,
             events=events,
             outbound=[],
@@ -115,10 +115,18 @@ async def test_blobs_of_a_replaced_execution_are_deleted(open_azure, storage: St
     hub = await open_azure(worker=False)
     big = '"' + "z" * 40_000 + '"'
     first = [started("abc123", "x", big), e.EventRaised(name="n", input=big)]
-    etag = await write(hub, "abc123", first, execution_id="x", update=updated("x", started=first[0]))
+    checkpoint = await write(hub, "abc123", first, execution_id="x", update=updated("x", started=first[0]))
     assert len(await blobs_of(storage, hub_name)) == 2
     second = started("abc123", "y", big)
-    await write(hub, "abc123", [second], execution_id="y", etag=etag, update=updated("y", started=second), replaced="x")
+    await write(
+        hub,
+        "abc123",
+        [second],
+        execution_id="y",
+        checkpoint=checkpoint,
+        update=updated("y", started=second),
+        replaced="x",
+    )
     await hub._blobs.drain()
     assert len(await blobs_of(storage, hub_name)) == 1
     state = await hub.get_instance("abc123")
@@ -129,8 +137,8 @@ async def test_blobs_of_a_replaced_execution_are_deleted(open_azure, storage: St
 async def test_rows_of_a_longer_older_execution_are_ignored(open_azure) -> None:
     hub = await open_azure(worker=False)
     old = [started("abc123", "x"), *[e.EventRaised(name=str(number)) for number in range(5)]]
-    etag = await write(hub, "abc123", old, execution_id="x")
-    await write(hub, "abc123", [started("abc123", "y")], execution_id="y", etag=etag, replaced="x")
+    checkpoint = await write(hub, "abc123", old, execution_id="x")
+    await write(hub, "abc123", [started("abc123", "y")], execution_id="y", checkpoint=checkpoint, replaced="x")
     loaded = await hub.load_history("abc123")
     assert (loaded.execution_id, len(loaded.events)) == ("y", 1)
 
@@ -260,7 +268,7 @@ async def test_first_load_of_an_instance_created_here_asks_nobody(open_azure, ac
     hub = await open_azure()
     await create(hub, "abc123")
     mark = len(account.requests)
-    assert (await hub.load_history("abc123")).etag is None
+    assert (await hub.load_history("abc123")).checkpoint is None
     assert not any(service == "table" for service, _, _ in account.requests[mark:])
     await hub.load_history("abc123")
     assert [method for service, method, _ in account.requests[mark:] if service == "table"] == ["query_all"]
@@ -276,7 +284,7 @@ async def test_first_load_of_a_child_asks_nobody(open_azure, account: RecordingA
             EpisodeCommit(
                 instance_id="abc123",
                 execution_id="p",
-                etag=(await hub.load_history("abc123")).etag,
+                checkpoint=(await hub.load_history("abc123")).checkpoint,
                 first_ordinal=0,
                 events=[],
                 outbound=[message],

@@ -31,7 +31,7 @@ STEPS = {
 }
 
 
-def first_episode(start: ReceivedMessage, etag: str | None) -> EpisodeCommit:
+def first_episode(start: ReceivedMessage, checkpoint: str | None) -> EpisodeCommit:
     """Start, one activity, one timer, one event to another instance."""
     event = start.message.event
     target = start.message.target
@@ -41,7 +41,7 @@ def first_episode(start: ReceivedMessage, etag: str | None) -> EpisodeCommit:
     return EpisodeCommit(
         instance_id=target.instance_id,
         execution_id=target.execution_id,
-        etag=etag,
+        checkpoint=checkpoint,
         first_ordinal=0,
         events=[
             e.OrchestratorStarted(timestamp=clock.now()),
@@ -79,7 +79,7 @@ async def collect(hub: TaskHub, instance_id: str) -> dict[str, list[ReceivedMess
                     if loaded.events:
                         await hub.discard([message])
                     else:
-                        await hub.commit(first_episode(message, loaded.etag))
+                        await hub.commit(first_episode(message, loaded.checkpoint))
     return seen
 
 
@@ -101,7 +101,7 @@ async def test_nothing_is_lost_when_the_worker_dies(
     for poller, task in doomed._worker._pollers.values():
         poller.stop()
         await task
-    episode = first_episode(start, loaded.etag)
+    episode = first_episode(start, loaded.checkpoint)
     account.fail_after(steps)
     if steps < 4:
         with pytest.raises(TaskHubUnavailable):
@@ -142,7 +142,7 @@ async def test_commit_whose_history_is_written_waits_for_the_row(open_azure, acc
     hub = await open_azure(send_concurrency=1)
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
-    episode = first_episode(start, (await hub.load_history("abc123")).etag)
+    episode = first_episode(start, (await hub.load_history("abc123")).checkpoint)
     mark = len(account.requests)
     account.fail_after(3 + 1)
     committing = asyncio.ensure_future(hub.commit(episode))
@@ -162,7 +162,7 @@ async def test_commit_in_doubt_is_settled_by_the_next_answer(open_azure, account
     hub = await open_azure(send_concurrency=1)
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
-    episode = first_episode(start, (await hub.load_history("abc123")).etag)
+    episode = first_episode(start, (await hub.load_history("abc123")).checkpoint)
     transaction, answers = account.tables.transaction, [2]
 
     async def unanswered(*arguments: object) -> object:
@@ -173,9 +173,9 @@ async def test_commit_in_doubt_is_settled_by_the_next_answer(open_azure, account
         return written
 
     account.tables.transaction = unanswered  # type: ignore[method-assign]
-    etag = await hub.commit(episode)
+    checkpoint = await hub.commit(episode)
     loaded = await hub.load_history("abc123")
-    assert (loaded.etag, len(loaded.events)) == (etag, 6)
+    assert (loaded.checkpoint, len(loaded.events)) == (checkpoint, 6)
 
 
 async def test_conflicting_commit_gives_the_messages_back(open_azure, storage: StorageAccount) -> None:
@@ -187,7 +187,7 @@ async def test_conflicting_commit_gives_the_messages_back(open_azure, storage: S
     rivals = first_episode(start, None)
     await rival.commit(EpisodeCommit(**{**_fields(rivals), "consumed": []}))
     with pytest.raises(CommitConflict):
-        await hub.commit(EpisodeCommit(**{**_fields(rivals), "etag": loaded.etag, "outbound": []}))
+        await hub.commit(EpisodeCommit(**{**_fields(rivals), "checkpoint": loaded.checkpoint, "outbound": []}))
     async with time_limit():
         while True:
             again = [m for m in await hub.next_control_messages() if m.id == start.id]
@@ -203,15 +203,15 @@ async def test_commit_with_an_old_etag_conflicts(open_azure) -> None:
     one = EpisodeCommit(
         instance_id="abc123",
         execution_id=execution,
-        etag=None,
+        checkpoint=None,
         first_ordinal=0,
         events=[e.OrchestratorStarted(timestamp=1)],
         outbound=[],
         update=None,
         consumed=[],
     )
-    etag = await hub.commit(one)
-    two = EpisodeCommit(**{**_fields(one), "first_ordinal": 1, "etag": etag})
+    checkpoint = await hub.commit(one)
+    two = EpisodeCommit(**{**_fields(one), "first_ordinal": 1, "checkpoint": checkpoint})
     await hub.commit(two)
     with pytest.raises(CommitConflict):
         await hub.commit(two)
@@ -228,7 +228,7 @@ async def test_large_episode_is_committed_in_batches(open_azure, account: Record
         EpisodeCommit(
             instance_id="abc123",
             execution_id=execution,
-            etag=None,
+            checkpoint=None,
             first_ordinal=0,
             events=events,
             outbound=[],
@@ -252,7 +252,7 @@ async def test_a_prefix_of_a_large_episode_is_taken_over_by_the_next_load(
     episode = EpisodeCommit(
         instance_id="abc123",
         execution_id=new_id(),
-        etag=None,
+        checkpoint=None,
         first_ordinal=0,
         events=events,
         outbound=[],
@@ -265,7 +265,7 @@ async def test_a_prefix_of_a_large_episode_is_taken_over_by_the_next_load(
     account.fail_after(None)
     loaded = await hub.load_history("abc123")
     assert len(loaded.events) == 99
-    assert loaded.etag is not None
+    assert loaded.checkpoint is not None
 
 
 async def test_deletes_wait_for_a_storage_that_comes_back(open_azure, account: RecordingAccount, storage) -> None:

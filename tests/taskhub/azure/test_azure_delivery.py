@@ -86,16 +86,16 @@ async def test_a_plain_step_costs_one_put_one_transaction_one_merge_and_one_dele
     mark = len(account.requests)
     loaded = await hub.load_history("abc123")
     assert account.since(mark) == []
-    assert (loaded.events, loaded.etag) == ([], None)
+    assert (loaded.events, loaded.checkpoint) == ([], None)
     execution = start.message.target.execution_id
     assert execution is not None
     event = start.message.event
     assert isinstance(event, e.ExecutionStarted)
-    etag = await hub.commit(
+    checkpoint = await hub.commit(
         EpisodeCommit(
             instance_id="abc123",
             execution_id=execution,
-            etag=None,
+            checkpoint=None,
             first_ordinal=0,
             events=[e.OrchestratorStarted(timestamp=1), event],
             outbound=[activity(start.message.target)],
@@ -103,7 +103,7 @@ async def test_a_plain_step_costs_one_put_one_transaction_one_merge_and_one_dele
             consumed=[start],
         )
     )
-    assert etag
+    assert checkpoint
     await hub._worker.held.drain(5)
     assert account.since(mark) == ["queue.put", "table.transaction", "table.upsert_merge", "queue.delete"]
 
@@ -231,9 +231,9 @@ async def test_restored_timer_and_its_message_are_one(open_azure, storage: Stora
     await hub.restore_timer(message)
     (fired,) = await receive(hub, 1)
     queue = HubNames.of(hub_name, 4).queue_of("abc123")
-    await storage.queues.put(queue, envelope.encode(message, 1, envelope.new_activity_id()), ttl=-1)
+    await storage.queues.put(queue, envelope.encode(message, 1), ttl=-1)
     await hub.restore_timer(message)
-    await storage.queues.put(queue, envelope.encode(raised("abc123", "After"), 2, envelope.new_activity_id()), ttl=-1)
+    await storage.queues.put(queue, envelope.encode(raised("abc123", "After"), 2), ttl=-1)
     (after,) = await receive(hub, 1)
     assert after.message.event.name == "After"
     await hub.discard([fired, after])
@@ -273,8 +273,8 @@ async def test_start_message_of_the_loser_of_a_race_is_deleted(
     (start,) = await receive(hub, 1)
     loser = start_message("abc123", generation=0)
     queue = HubNames.of(hub_name, 4).queue_of("abc123")
-    await storage.queues.put(queue, envelope.encode(loser, 1, envelope.new_activity_id()), ttl=-1)
-    await storage.queues.put(queue, envelope.encode(raised("abc123"), 2, envelope.new_activity_id()), ttl=-1)
+    await storage.queues.put(queue, envelope.encode(loser, 1), ttl=-1)
+    await storage.queues.put(queue, envelope.encode(raised("abc123"), 2), ttl=-1)
     (event,) = await receive(hub, 1)
     assert isinstance(event.message.event, e.EventRaised)
     await hub.discard([start, event])

@@ -268,13 +268,13 @@ async def test_an_instance_whose_history_was_deleted_fails_with_the_reason(
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
-    etag = await hub.commit(commit_of(start.message, episode_events(start.message), [start]))
+    checkpoint = await hub.commit(commit_of(start.message, episode_events(start.message), [start]))
     await hub.send(raised("abc123"))
     (event,) = await receive(hub, 1)
     await storage.tables.delete_table(HubNames.of(hub_name, 4).history)
     more = [OrchestratorStarted(), EventRaised(name="Approval"), OrchestratorCompleted()]
     with pytest.raises(CommitConflict):
-        await hub.commit(commit_of(start.message, more, [event], etag=etag, first_ordinal=4))
+        await hub.commit(commit_of(start.message, more, [event], checkpoint=checkpoint, first_ordinal=4))
     state = await hub.get_instance("abc123")
     assert state is not None
     assert state.runtime_status is OrchestrationStatus.Failed
@@ -285,17 +285,17 @@ async def test_an_instance_whose_row_was_deleted_has_a_whole_row_after_its_next_
     open_azure, storage: StorageAccount, hub_name: str
 ) -> None:
     hub = await open_azure()
-    etags = {}
+    checkpoints = {}
     for instance_id in ("one", "two"):
         await create(hub, instance_id)
         (start,) = await receive(hub, 1)
-        etag = await hub.commit(commit_of(start.message, episode_events(start.message), [start]))
-        etags[instance_id] = (start, etag)
+        checkpoint = await hub.commit(commit_of(start.message, episode_events(start.message), [start]))
+        checkpoints[instance_id] = (start, checkpoint)
     await storage.tables.delete_table(HubNames.of(hub_name, 4).instances)
     more = [OrchestratorStarted(), EventRaised(name="Approval"), OrchestratorCompleted()]
-    for start, etag in etags.values():
-        await hub.commit(commit_of(start.message, more, [], etag=etag, first_ordinal=4))
-    for instance_id in etags:
+    for start, checkpoint in checkpoints.values():
+        await hub.commit(commit_of(start.message, more, [], checkpoint=checkpoint, first_ordinal=4))
+    for instance_id in checkpoints:
         state = await hub.get_instance(instance_id)
         assert state is not None
         assert (state.name, state.input) == ("Hello", '"Tokyo"')

@@ -36,12 +36,9 @@ class Envelope(msgspec.Struct, frozen=True):
     compressed_blob_name: str | None = None
 
 
-def new_activity_id() -> str:
-    return str(uuid.uuid4())
-
-
-def encode(message: TaskMessage, sequence_number: int, activity_id: str) -> str:
-    """The inline JSON of a message."""
+def encode(message: TaskMessage, sequence_number: int) -> str:
+    """The inline JSON of a message. Its identity is the `ActivityId`."""
+    activity_id = message.id or _EMPTY_GUID
     episode = "" if message.episode is None else f'"Episode":{message.episode},'
     sender = message.sender
     return (
@@ -63,12 +60,12 @@ def encode_pointer(blob_name: str) -> str:
     )
 
 
-def blob_name(message: TaskMessage, activity_id: str) -> str:
+def blob_name(message: TaskMessage) -> str:
     """Name of a large message's blob; the instance ID is not escaped in it."""
     instance_id = message.target.instance_id
     if not is_well_formed(instance_id):
         instance_id = instance_id.encode("utf-8", "replace").decode()
-    return f"{instance_id}/message-{activity_id.replace('-', '')}-{message.event.event_name}.json.gz"
+    return f"{instance_id}/message-{(message.id or _EMPTY_GUID).replace('-', '')}-{message.event.event_name}.json.gz"
 
 
 def to_text(json_message: str, *, as_base64: bool) -> str:
@@ -108,10 +105,10 @@ def _read_envelope(raw: Any) -> Envelope:
         return Envelope(None, sequence_number, activity_id, _blob_name(pointer))
     task_message = _object(members.get("TaskMessage"), "TaskMessage")
     _check_type(task_message, "DurableTask.Core.TaskMessage")
-    return Envelope(_read_task_message(task_message, members), sequence_number, activity_id)
+    return Envelope(_read_task_message(task_message, members, activity_id), sequence_number, activity_id)
 
 
-def _read_task_message(raw: dict[str, Any], envelope: dict[str, Any]) -> TaskMessage:
+def _read_task_message(raw: dict[str, Any], envelope: dict[str, Any], activity_id: str) -> TaskMessage:
     event = read_event(_object(raw.get("Event"), "Event"))
     target = nested_json.read_instance(raw.get("OrchestrationInstance"))
     if target is None or not target.instance_id:
@@ -127,6 +124,7 @@ def _read_task_message(raw: dict[str, Any], envelope: dict[str, Any]) -> TaskMes
         sender=nested_json.read_instance(envelope.get("Sender")) or NO_SENDER,
         episode=_integer(envelope, "Episode", 32),
         tags=tags,
+        id=None if activity_id == _EMPTY_GUID else activity_id,
     )
 
 

@@ -22,7 +22,7 @@ from durable_host.durable.taskhub.azure.large_payloads import (
     property_blob_name,
 )
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key
-from durable_host.durable.taskhub.port import LoadedHistory, UnreadableHistory
+from durable_host.durable.taskhub.port import Checkpoint, LoadedHistory, UnreadableHistory
 from durable_host.storage import Entity, NotFound, Operation, StorageUnavailable, TableService, TransactionFailed
 
 MAX_EVENTS_PER_BATCH = 99
@@ -70,7 +70,7 @@ class HistoryStore:
                     f"'{self._names.history}': {problem}"
                 ) from None
         execution_id = rows[0].get("ExecutionId") if rows else None
-        return LoadedHistory(events, execution_id, etag), blobs
+        return LoadedHistory(events, execution_id, Checkpoint(etag) if etag else None), blobs
 
     async def commit(
         self,

@@ -31,7 +31,7 @@ from durable_host.durable.taskhub.azure.sender import Sender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.worker import Worker
-from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
+from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -205,7 +205,7 @@ class AzureTaskHub:
         return loaded
 
     @storage_errors_as_unavailable
-    async def commit(self, episode: EpisodeCommit) -> str:
+    async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         instance_id = episode.instance_id
         self._new_instances.take(instance_id)
         if episode.outbound:
@@ -215,7 +215,11 @@ class AzureTaskHub:
             await self._sender.send_all(episode.outbound)
         try:
             committed = await self._history.commit(
-                instance_id, episode.execution_id, episode.etag, episode.first_ordinal, episode.events
+                instance_id,
+                episode.execution_id,
+                None if episode.checkpoint is None else episode.checkpoint.etag or None,
+                episode.first_ordinal,
+                episode.events,
             )
         except HistoryConflict:
             await self._worker.abandon(episode.consumed, None)
@@ -232,7 +236,13 @@ class AzureTaskHub:
         )
         for message in episode.consumed:
             self._worker.held.delete_later(held_of(message))
-        return committed.etag
+        return Checkpoint(committed.etag)
+
+    async def next_owed(self) -> list[str]:
+        return await asyncio.get_running_loop().create_future()
+
+    async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
+        await self._sender.send_all(messages)
 
     async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
         try:

@@ -9,6 +9,7 @@ from itertools import count
 import msgspec
 
 from durable_host.clock import Clock
+from durable_host.durable.model import identity
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub import validity
@@ -89,11 +90,12 @@ class Sender:
 
     async def put(self, message: TaskMessage, number: int | None = None) -> Sent:
         """Put a message into its queue without handing it over."""
-        activity_id = envelope.new_activity_id()
-        text = envelope.encode(message, number or next(self._sequence), activity_id)
+        if message.id is None:
+            message = msgspec.structs.replace(message, id=identity.new())
+        text = envelope.encode(message, number or next(self._sequence))
         blob = None
         if len(text) > _NEVER_LARGE and len(text.encode()) > envelope.LARGE_MESSAGE_BYTES:
-            blob = envelope.blob_name(message, activity_id)
+            blob = envelope.blob_name(message)
             await self._payloads.put(blob, text)
             text = envelope.encode_pointer(blob)
         if self._options.writes_base64:

@@ -25,6 +25,7 @@ class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
     sender: OrchestrationInstance
     episode: int | None = None
     tags: dict[str, str] | None = None
+    id: str | None = None
 
 
 _body_decoder = msgspec.json.Decoder(_Body)
@@ -50,7 +51,12 @@ def decode_event(kind: str, data: bytes) -> HistoryEvent:
 
 def encode_message(message: TaskMessage) -> bytes:
     body = _Body(
-        msgspec.Raw(encode_event(message.event)), message.target, message.sender, message.episode, message.tags
+        msgspec.Raw(encode_event(message.event)),
+        message.target,
+        message.sender,
+        message.episode,
+        message.tags,
+        message.id,
     )
     try:
         return _encoder.encode(body)
@@ -58,7 +64,7 @@ def encode_message(message: TaskMessage) -> bytes:
         target, sender = (
             OrchestrationInstance(storable(each.instance_id), each.execution_id) for each in (body.target, body.sender)
         )
-        return _encoder.encode(_Body(body.event, target, sender, body.episode, _well_formed_tree(body.tags)))
+        return _encoder.encode(_Body(body.event, target, sender, body.episode, _well_formed_tree(body.tags), body.id))
 
 
 def decode_message(kind: str, data: bytes) -> TaskMessage:
@@ -67,7 +73,8 @@ def decode_message(kind: str, data: bytes) -> TaskMessage:
         body = _body_decoder.decode(data)
     except _UNDECODABLE as error:
         raise Unreadable(str(error)) from error
-    return TaskMessage(decode_event(kind, bytes(body.event)), body.target, body.sender, body.episode, body.tags)
+    event = decode_event(kind, bytes(body.event))
+    return TaskMessage(event, body.target, body.sender, body.episode, body.tags, body.id)
 
 
 @overload

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlite3 import Connection
 
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.taskhub.port import CommitConflict, LoadedHistory, UnreadableHistory
+from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, LoadedHistory, UnreadableHistory
 from durable_host.durable.taskhub.sqlite import codec
 
 
@@ -18,7 +18,8 @@ def load(connection: Connection, instance_id: str) -> LoadedHistory:
     sentinel = connection.execute("SELECT execution_id, etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
     if sentinel is None:
         return LoadedHistory([], None, None)
-    return LoadedHistory([event for _, event in rows(connection, instance_id)], sentinel[0], str(sentinel[1]))
+    events = [event for _, event in rows(connection, instance_id)]
+    return LoadedHistory(events, sentinel[0], Checkpoint(str(sentinel[1])))
 
 
 def rows(connection: Connection, instance_id: str) -> list[tuple[int, HistoryEvent]]:
@@ -41,15 +42,15 @@ def append(
     connection: Connection,
     instance_id: str,
     execution_id: str,
-    etag: str | None,
+    checkpoint: Checkpoint | None,
     first_ordinal: int,
     events: Sequence[HistoryEvent],
-) -> str:
-    """Add an episode's events and return the new etag; ordinal 0 starts over. Raises `CommitConflict`."""
+) -> Checkpoint:
+    """Add an episode's events and return the new checkpoint; ordinal 0 starts over. Raises `CommitConflict`."""
     key = codec.storable(instance_id)
     sentinel = connection.execute("SELECT etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
     stored = None if sentinel is None else str(sentinel[0])
-    if stored != etag:
+    if stored != (None if checkpoint is None else checkpoint.etag):
         raise CommitConflict(f"The history of instance '{instance_id}' was changed since it was loaded.")
     if first_ordinal == 0:
         connection.execute("DELETE FROM history WHERE instance_id = ?", (key,))
@@ -63,7 +64,7 @@ def append(
     # Etags never repeat, not even after a purge and a new start of the same instance.
     new_etag = _next_etag(connection)
     connection.execute("INSERT OR REPLACE INTO sentinels VALUES (?, ?, ?)", (key, execution_id, new_etag))
-    return str(new_etag)
+    return Checkpoint(str(new_etag))
 
 
 def replace_row(connection: Connection, instance_id: str, ordinal: int, event: HistoryEvent) -> None:

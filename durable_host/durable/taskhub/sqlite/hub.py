@@ -16,6 +16,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.port import (
+    Checkpoint,
     CommitConflict,
     EpisodeCommit,
     InstanceExists,
@@ -144,14 +145,21 @@ class SqliteTaskHub:
     async def load_history(self, instance_id: str) -> LoadedHistory:
         return await self._database.run(partial(history.load, instance_id=instance_id), writes=False)
 
-    async def commit(self, episode: EpisodeCommit) -> str:
+    async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         try:
-            etag = await self._database.run(partial(_commit, episode=episode, now=self._clock.now()))
+            checkpoint = await self._database.run(partial(_commit, episode=episode, now=self._clock.now()))
         except CommitConflict:
             await self.abandon(episode.consumed)
             raise
         self._notify_of(episode.outbound)
-        return etag
+        return checkpoint
+
+    async def next_owed(self) -> list[str]:
+        """Never returns: a commit of this storage owes nothing."""
+        return await asyncio.get_running_loop().create_future()
+
+    async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
+        """Nothing to do: a commit of this storage owes nothing."""
 
     async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
         await self._database.run(partial(instances.touch, instance_id=instance_id, last_updated_time=last_updated_time))
@@ -291,14 +299,19 @@ def _purge_instance(connection: Connection, instance_id: str) -> bool:
     return instances.delete(connection, instance_id)
 
 
-def _commit(connection: Connection, episode: EpisodeCommit, now: int) -> str:
-    etag = episode.etag or ""
+def _commit(connection: Connection, episode: EpisodeCommit, now: int) -> Checkpoint:
+    checkpoint = episode.checkpoint or Checkpoint("")
     if episode.events:
-        etag = history.append(
-            connection, episode.instance_id, episode.execution_id, episode.etag, episode.first_ordinal, episode.events
+        checkpoint = history.append(
+            connection,
+            episode.instance_id,
+            episode.execution_id,
+            episode.checkpoint,
+            episode.first_ordinal,
+            episode.events,
         )
     messages.insert(connection, episode.outbound, now)
     if episode.update is not None:
         instances.merge(connection, episode.instance_id, episode.update)
     messages.delete(connection, episode.consumed)
-    return etag
+    return checkpoint
