@@ -96,13 +96,17 @@ class World:
         input: str | None = None,
         output: str | None = None,
         custom_status: str | None = None,
+        version: str | None = None,
+        parent: str = "",
         events: tuple[HistoryEvent, ...] = (),
     ) -> None:
         """Make an instance that has come to `status`."""
         execution_id = await self.create(instance_id, name, input)
         now = self.clock.now()
         target = OrchestrationInstance(instance_id, execution_id)
-        started = ExecutionStarted(timestamp=now, orchestration_instance=target, name=name, input=input, version="")
+        started = ExecutionStarted(
+            timestamp=now, orchestration_instance=target, name=name, input=input, version=version
+        )
         update = InstanceUpdate(
             execution_id=execution_id,
             last_updated_time=now,
@@ -110,6 +114,7 @@ class World:
             runtime_status=status,
             output=output,
             custom_status=custom_status,
+            parent_instance_id=parent,
         )
         history = [OrchestratorStarted(timestamp=now), started, *events, OrchestratorCompleted(timestamp=now)]
         await self.hub.commit(

@@ -55,7 +55,7 @@ async def test_no_body_means_no_input(world: World) -> None:
         assert answer.status == 202
     (event,) = await world.messages("i")
     assert isinstance(event, ExecutionStarted)
-    assert (event.name, event.input, event.version, event.generation) == ("Orch", None, "", 0)
+    assert (event.name, event.input, event.version, event.generation) == ("Orch", None, None, 0)
 
 
 async def test_missing_id_becomes_32_hex_digits(world: World) -> None:

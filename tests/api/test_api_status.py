@@ -43,6 +43,15 @@ async def test_status_has_the_fields_of_the_reference_in_order(world: World) -> 
         assert datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ")
 
 
+async def test_status_of_a_child_names_its_version_and_its_parent(world: World) -> None:
+    await world.put("child", OrchestrationStatus.Completed, version="2.0", parent="abc")
+    body = await _json(world, "instances/child")
+    assert list(body.items())[:3] == [("name", "Orch"), ("version", "2.0"), ("instanceId", "child")]
+    assert list(body.items())[3:5] == [("parentInstanceId", "abc"), ("runtimeStatus", "Completed")]
+    await world.put("old", OrchestrationStatus.Completed, version="")
+    assert not {"version", "parentInstanceId"} & (await _json(world, "instances/old")).keys()
+
+
 @pytest.mark.parametrize(
     ("status", "code"),
     [

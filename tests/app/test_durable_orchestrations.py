@@ -447,7 +447,7 @@ def test_the_context_tells_the_same_in_every_replay(host: HostProcess) -> None:
     assert len(set(guids)) == 4
     assert [look["now"][-6:] for look in told["told"]] == ["+00:00"] * 2
     assert told["told"][0]["now"] < told["told"][1]["now"]
-    assert (told["instance"], told["parent"], told["version"]) == (status["instanceId"], None, "")
+    assert (told["instance"], told["parent"], told["version"]) == (status["instanceId"], None, None)
     assert told["replaying"] is False
 
 

@@ -80,7 +80,7 @@ def test_started_instance_is_pending_until_a_host_comes(func: Func, app: Path):
     assert list(state) == KEYS
     assert (state["Name"], state["OrchestrationStatus"], state["Input"]) == ("Flow", 6, '"Tokyo"')
     assert state["OrchestrationInstance"]["InstanceId"] == "one"
-    assert (state["CompletedTime"], state["Generation"], state["Version"]) == ("0001-01-01T00:00:00", 0, "")
+    assert (state["CompletedTime"], state["Generation"], state["Version"]) == ("0001-01-01T00:00:00", 0, None)
     assert status(func, "one")["Input"] is None
 
 

@@ -37,12 +37,13 @@ def test_the_example_request_of_the_spec():
         parent="abc123",
         parent_execution="0123456789abcdef0123456789abcdef",
         timestamp_label="2024-05-01T12:30:45.9876543Z",
+        request_time=timestamp.parse("2024-05-01T12:30:46.0012345Z"),
     )
     assert text == (
         '{"$type":"Microsoft.Azure.WebJobs.Extensions.DurableTask.RequestMessage, Microsoft.Azure.WebJobs.Extensions'
         '.DurableTask","op":"add","input":"1","id":"4702cb47-3da5-5c85-bb9e-138a3635692a","parent":"abc123",'
         '"parentExecution":"0123456789abcdef0123456789abcdef","Timestamp":"2024-05-01T12:30:45.9876543Z",'
-        '"Predecessor":"0001-01-01T00:00:00"}'
+        '"Predecessor":"0001-01-01T00:00:00","requestTime":"2024-05-01T12:30:46.0012345+00:00"}'
     )
     assert request_id_of(text) == "4702cb47-3da5-5c85-bb9e-138a3635692a"
 

@@ -180,6 +180,7 @@ def test_trace_8_entity(mode):
     assert call["parentExecution"] == world.state().execution_id
     assert (signal["Timestamp"], signal["Predecessor"]) == ("2026-01-01T00:00:00Z", "0001-01-01T00:00:00")
     assert (call["Timestamp"], call["Predecessor"]) == ("2026-01-01T00:00:00.0000001", "2026-01-01T00:00:00Z")
+    assert signal["requestTime"] == call["requestTime"] == "2026-01-01T00:00:00+00:00"
     assert decided(world.deliver(raised(call["id"], {"result": "7"}), time=1)) == ["#2 A"]
     assert decided(world.deliver(completed(2), time=2)) == ["#3 Completed"]
     assert world.result == 7

@@ -70,6 +70,22 @@ def test_children_get_their_call_s_version_or_the_default():
     assert versions == ["1.0", "0.5"]
 
 
+def test_without_a_version_there_is_none_but_for_activities():
+    def parent(context):
+        yield context.call_sub_orchestrator("orch")
+
+    world = World([orch, parent], {"A": str})
+    world.messages.append(world.start("parent", version=None))
+    world.play()
+    (child,) = [message.event for message in world.sent if message.event.event_name == "ExecutionStarted"]
+    assert (child.version, child.parent_instance.version) == (None, None)
+    created = next(one for one in world.history() if one.event_name == "SubOrchestrationInstanceCreated")
+    assert created.version is None
+    activity = next(message.event for message in world.sent if message.event.event_name == "TaskScheduled")
+    assert activity.version == ""
+    assert world.result is None
+
+
 def test_the_code_sees_its_version():
     world = World([orch], options=EngineOptions(default_version="1.0"))
     assert decided(world.deliver(world.start("orch", version="1.0"))) == ["#0 A"]

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from entity_samples import CALLER, EXECUTION, NOW, Entity, request
+from entity_samples import CALLER, EXECUTION, NOW, Entity, request, signal
+from msgspec.structs import replace
 
 from durable_host.durable.engine.entity_request import Unreadable, read_request, request_record
 from durable_host.durable.engine.scheduler_state import SchedulerState
@@ -54,10 +55,29 @@ def test_a_state_of_the_other_dialect_exists_when_there_is_state():
     assert not SchedulerState.from_json('{"exists":false,"state":"7"}').exists
 
 
+def test_null_without_exists_is_no_state():
+    """What the reference keeps of an entity that was deleted, or whose first operation failed."""
+    entity = Entity()
+    entity.run(signal("del"))
+    entity.history[1] = replace(entity.history[1], input='{"state":"null","sorter":{}}')
+    (outcome,) = entity.run(signal("boom"))
+    assert (entity.batches[-1].exists, entity.batches[-1].state) == (False, None)
+    assert entity.scheduler == {"sorter": {}}
+    assert outcome.update.custom_status == "{}"
+    assert SchedulerState.from_json('{"exists":true,"state":"null","sorter":{}}').exists
+
+
 @pytest.mark.parametrize("text", ["", "[]", "5", "{", '{"queue":[5]}', '{"sorter":{"SendHorizon":"yesterday"}}'])
 def test_a_state_that_is_none_is_refused(text: str):
     with pytest.raises(Unreadable):
         SchedulerState.from_json(text)
+
+
+def test_the_time_of_a_request_is_kept_while_it_waits():
+    state = json.loads(BUSY)
+    state["queue"][0]["requestTime"] = "2024-05-01T12:30:46.0012345+00:00"
+    text = json.dumps(state, separators=(",", ":"))
+    assert SchedulerState.from_json(text).to_json() == text
 
 
 def test_the_golden_entity_after_one_call():
@@ -79,7 +99,7 @@ GOLDEN_REQUESTS = [
     'Microsoft.Azure.WebJobs.Extensions.DurableTask","op":"add","input":"1",'
     '"id":"4702cb47-3da5-5c85-bb9e-138a3635692a","parent":"abc123",'
     '"parentExecution":"0123456789abcdef0123456789abcdef","Timestamp":"2024-05-01T12:30:45.9876543Z",'
-    '"Predecessor":"0001-01-01T00:00:00"}',
+    '"Predecessor":"0001-01-01T00:00:00","requestTime":"2024-05-01T12:30:46.0012345+00:00"}',
     '{"op":"add","signal":true,"input":"1","id":"a3f5c1de-0b7e-4c55-9d3a-1f2e3d4c5b6a",'
     '"Timestamp":"0001-01-01T00:00:00","Predecessor":"0001-01-01T00:00:00"}',
 ]

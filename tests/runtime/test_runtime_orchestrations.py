@@ -296,6 +296,8 @@ async def test_sub_orchestrations_answer_their_parent(app: App, hosts: Hosts) ->
     world = await hosts.start(app)
     await world.start("parent", "p")
     assert await world.output("p") == [["Hello x"], *([f"Hello {n}"] for n in range(5))]
+    parent_row, child_row = await world.hub.get_instance("p"), await world.hub.get_instance("child")
+    assert (parent_row.parent_instance_id, child_row.parent_instance_id) == (None, "p")
 
 
 async def test_child_whose_id_is_in_use_fails_the_call(app: App, hosts: Hosts) -> None:

@@ -212,6 +212,18 @@ async def test_columns_without_a_new_value_keep_the_old_one(hub: TaskHub):
     assert state.completed_time is None
 
 
+async def test_the_row_of_a_child_names_its_parent(hub: TaskHub):
+    start = start_message("child")
+    await hub.commit(commit_of(start, first_episode(start), parent_instance_id="parent"))
+    for parent, expected in ((None, "parent"), ("", None)):
+        now = clock.now()
+        events = [OrchestratorStarted(timestamp=now), OrchestratorCompleted(timestamp=now)]
+        checkpoint = (await hub.load_history("child")).checkpoint
+        await hub.commit(commit_of(start, events, checkpoint=checkpoint, first_ordinal=3, parent_instance_id=parent))
+        state = await hub.get_instance("child")
+        assert state.parent_instance_id == expected
+
+
 async def test_continue_as_new_replaces_history_and_keeps_an_input_that_is_not_renewed(hub: TaskHub):
     start, checkpoint = await run_first_episode(
         hub, "a", TimerCreated(event_id=0, fire_at=1, timestamp=2), input='"old"'

@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,22 @@ async def test_the_start_of_a_replaced_instance_is_never_delivered():
     await nothing_more(hub, "a")
     await hub.stop()
     await hub.close()
+
+
+async def test_a_file_without_a_column_for_the_parent_is_served(tmp_path: Path):
+    path = tmp_path / "hub.db"
+    first = SqliteTaskHub(path, "TestHub")
+    await first.create()
+    await create(first, "before")
+    await first.close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE instances DROP COLUMN parent_instance_id")
+    second = SqliteTaskHub(path, "TestHub")
+    await second.create()
+    await create(second, "after")
+    page = await second.query_instances(InstanceQuery())
+    assert [(one.instance_id, one.parent_instance_id) for one in page.instances] == [("after", None), ("before", None)]
+    await second.close()
 
 
 async def test_a_token_that_is_none_is_refused():

@@ -85,7 +85,7 @@ class DurableClient:
             timestamp=self._clock.now(),
             orchestration_instance=target,
             name=name,
-            version=version if version is not None else self._options.default_version or "",
+            version=version if version is not None else self._options.default_version or None,
             input=input,
             parent_trace_context=trace,
             scheduled_start_time=scheduled_start,

@@ -17,10 +17,15 @@ def status_of(
     history: Iterable[HistoryEvent] | None = None,
     show_history_output: bool = False,
 ) -> dict[str, Any]:
-    """The JSON object, in the reference's field order; `historyEvents` only when `history` is given."""
+    """The JSON object, in the reference's field order.
+
+    `version` and `parentInstanceId` only where there is one, `historyEvents` only when `history` is given.
+    """
     answer = {
         "name": state.name,
+        **({"version": state.version} if state.version else {}),
         "instanceId": state.instance_id,
+        **({"parentInstanceId": state.parent_instance_id} if state.parent_instance_id else {}),
         "runtimeStatus": state.runtime_status.name,
         "input": embedded(state.input) if show_input else None,
         "customStatus": embedded(state.custom_status),

@@ -204,6 +204,7 @@ def _continue_as_new(turn: EntityTurn, sent: list[TaskMessage], now: int, execut
             last_updated_time=now,
             custom_status=scheduler.custom_status(),
             started=started,
+            parent_instance_id="",
         ),
         more=scheduler.has_work,
         diagnostics=turn.diagnostics,

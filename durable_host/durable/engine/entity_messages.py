@@ -81,9 +81,13 @@ def request_json(
     predecessor: str = NO_PREDECESSOR,
     lock_set: Sequence[tuple[str, str]] = (),
     position: int = 0,
+    request_time: int | None = None,
     with_type: bool = True,
 ) -> str:
-    """JSON of a RequestMessage. `input` is JSON text; `lock_set` holds (name, key) pairs; `operation` None locks."""
+    """JSON of a RequestMessage. `input` is JSON text; `lock_set` holds (name, key) pairs; `operation` None locks.
+
+    `request_time` is the wall clock of an orchestration that calls or signals; other senders leave it out.
+    """
     message: dict[str, object] = {"$type": _type_name("RequestMessage")} if with_type else {}
     message["op"] = operation
     if is_signal:
@@ -103,6 +107,8 @@ def request_json(
         message["lockset"] = [_entity_id(name, key, with_type) for name, key in lock_set]
     if position:
         message["pos"] = position
+    if request_time is not None:
+        message["requestTime"] = timestamp.to_offset_text(request_time)
     return msgspec.json.encode(message).decode()
 
 

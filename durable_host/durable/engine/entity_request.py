@@ -23,7 +23,8 @@ class Unreadable(ValueError):
 class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`operation` is None for a lock request; `input` is JSON text; `lock_set` holds (name, key) pairs.
 
-    `trace` came with the event; the queue in storage does not keep it.
+    `request_time` is the sender's wall clock, as text. `trace` came with the event; the queue in storage does not
+    keep it.
     """
 
     operation: str | None
@@ -37,6 +38,7 @@ class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):
     predecessor: Moment = NEVER
     lock_set: tuple[tuple[str, str], ...] = ()
     position: int = 0
+    request_time: str | None = None
     trace: TraceContext | None = None
 
     @property
@@ -59,6 +61,7 @@ def request_of(record: Any, trace: TraceContext | None = None) -> EntityRequest:
         raise Unreadable("it has no id")
     operation = fields.get("op")
     position = fields.get("pos") or 0
+    request_time = fields.get("requestTime")
     lock_set = _lock_set(fields.get("lockset"))
     return EntityRequest(
         operation=None if operation is None or fields.get("IsLockRequest") is True else str(operation),
@@ -72,6 +75,7 @@ def request_of(record: Any, trace: TraceContext | None = None) -> EntityRequest:
         predecessor=read_moment(fields.get("Predecessor")),
         lock_set=lock_set,
         position=position if isinstance(position, int) and 0 <= position <= len(lock_set) else 0,
+        request_time=request_time if isinstance(request_time, str) else None,
         trace=trace,
     )
 
@@ -98,6 +102,8 @@ def request_record(request: EntityRequest, *, with_type: bool) -> dict[str, Any]
         record["lockset"] = [{**entity_type, "name": name, "key": key} for name, key in request.lock_set]
     if request.position:
         record["pos"] = request.position
+    if request.request_time is not None:
+        record["requestTime"] = request.request_time
     return record
 
 

@@ -276,7 +276,9 @@ class _Episode:
     def _outcome(self, next_turn: OrchestratorTurn | None) -> EpisodeOutcome:
         state, item = self.state, self.item
         new_events = [] if next_turn is not None else committed_form(state.history[item.first_ordinal :])
-        update, row_changed = row_update(state.execution_id or "", new_events, state.custom_status, now=self.now)
+        update, row_changed = row_update(
+            state.execution_id or "", state.parent_id, new_events, state.custom_status, now=self.now
+        )
         return EpisodeOutcome(
             next_turn=next_turn,
             execution_id=state.execution_id or "",

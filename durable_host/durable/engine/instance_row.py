@@ -34,11 +34,11 @@ def committed_form(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
 
 
 def row_update(
-    execution_id: str, new_events: Sequence[HistoryEvent], custom_status: str | None, *, now: int
+    execution_id: str, parent: str, new_events: Sequence[HistoryEvent], custom_status: str | None, *, now: int
 ) -> tuple[InstanceUpdate, bool]:
     """The update and whether a new event changes more than LastUpdatedTime. Later events overwrite earlier ones.
 
-    `custom_status` None means that it is not known: the column stays as it is.
+    `parent` is "" without one. `custom_status` None means that it is not known: the column stays as it is.
     """
     started: ExecutionStarted | None = None
     status: OrchestrationStatus | None = None
@@ -68,5 +68,6 @@ def row_update(
         runtime_status=status,
         output=output,
         completed_time=completed_time,
+        parent_instance_id=parent,
     )
     return update, started is not None or status is not None

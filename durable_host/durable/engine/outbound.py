@@ -142,7 +142,7 @@ def _timer(decision: TimerDecision, sender: Sender) -> Scheduled:
 def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Scheduled:
     action = decision.action
     _check_retry_interval(action, sender)
-    version = action.version if action.version is not None else sender.options.default_version or ""
+    version = action.version if action.version is not None else sender.options.default_version or None
     stored = json_string(action.input) if sender.options.shim_inputs else action.input
     event = SubOrchestrationInstanceCreated(
         event_id=decision.id,
@@ -200,6 +200,7 @@ def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
         due=decision.due,
         timestamp_label=decision.timestamp,
         predecessor=decision.predecessor,
+        request_time=sender.now,
     )
     entity = OrchestrationInstance(decision.instance_id)
     event = EventSent(

@@ -47,8 +47,12 @@ class SchedulerState:
             raise Unreadable(f"the entity's scheduler state is not a JSON object ({error})") from error
         state = fields.get("state")
         scheduler.state = state if isinstance(state, str) else None
-        # The other dialect has no `exists`: there an entity exists when it has a state.
-        scheduler.exists = bool(fields.get("exists", scheduler.state is not None))
+        if "exists" in fields:
+            scheduler.exists = bool(fields["exists"])
+        else:
+            # Core never writes `exists`. The legacy dialect leaves out false, and may keep the state `null` beside it.
+            scheduler.exists = scheduler.state not in (None, "null")
+            scheduler.state = scheduler.state if scheduler.exists else None
         scheduler.queue = deque(request_of(each) for each in cast("list[Any]", fields.get("queue") or []))
         scheduler.locked_by = fields.get("lockedBy")
         scheduler.suspended = bool(fields.get("suspended"))

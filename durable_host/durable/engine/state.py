@@ -99,6 +99,11 @@ class OrchestrationState:
         return self.started.parent_instance if self.started is not None else None
 
     @property
+    def parent_id(self) -> str:
+        """Instance ID of the parent, "" when there is none."""
+        return self.parent.orchestration_instance.instance_id if self.parent is not None else ""
+
+    @property
     def tags(self) -> dict[str, str] | None:
         return self.started.tags if self.started is not None else None
 

@@ -26,6 +26,7 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
     custom_status: str | None = None
     generation: int | None = None
     tags: dict[str, str] | None = None
+    parent_instance_id: str | None = None
 
 
 class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +34,8 @@ class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
     `custom_status` is JSON text, "null" when there is none. `started` is the episode's new ExecutionStarted, if it
     brought one: name, version, created time (its timestamp), tags, generation, scheduled start and input come from
-    it, and the status becomes Running unless `runtime_status` says otherwise. Source: section 7.2.
+    it, and the status becomes Running unless `runtime_status` says otherwise. `parent_instance_id` is "" for an
+    instance without a parent. Source: section 7.2.
     """
 
     execution_id: str
@@ -43,6 +45,7 @@ class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
     runtime_status: OrchestrationStatus | None = None
     output: str | None = None
     completed_time: int | None = None
+    parent_instance_id: str | None = None
 
 
 class InstanceQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,11 @@ def to_unspecified_text(ticks: int) -> str:
     return to_text(ticks)[:-1]
 
 
+def to_offset_text(ticks: int) -> str:
+    """As `to_text` with the offset `+00:00`: how a .NET DateTimeOffset is written."""
+    return to_text(ticks)[:-1] + "+00:00"
+
+
 def to_round_trip(ticks: int) -> str:
     """ISO 8601 with exactly 7 fraction digits and `Z` (.NET format "o", and Edm.DateTime)."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)

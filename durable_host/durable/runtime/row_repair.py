@@ -46,6 +46,7 @@ def repaired_row(row: InstanceState | None, state: OrchestrationState) -> Instan
         runtime_status=state.status,
         output=end.result if details is None else f"{details.error_type}: {details.error_message}",
         completed_time=end.timestamp,
+        parent_instance_id=state.parent_id,
     )
 
 
@@ -56,4 +57,5 @@ def begun_row(state: OrchestrationState) -> InstanceUpdate:
         last_updated_time=state.history[-1].timestamp,
         started=state.started,
         runtime_status=state.status,
+        parent_instance_id=state.parent_id,
     )

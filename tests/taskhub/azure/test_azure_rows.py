@@ -25,7 +25,7 @@ INSTANCE = OrchestrationInstance("abc123", EXECUTION)
 STARTED = e.ExecutionStarted(
     orchestration_instance=INSTANCE,
     name="HelloSequence",
-    version="",
+    version=None,
     input='"Tokyo"',
     generation=0,
     is_played=True,
@@ -92,6 +92,7 @@ def test_row_after_the_first_episode_is_that_of_the_spec() -> None:
         last_updated_time=parse("2024-05-01T12:30:46.10001Z"),
         custom_status="null",
         started=STARTED,
+        parent_instance_id="",
     )
     assert_same_row(instance_rows.update_row("abc123", "MyHub", update), GOLDEN["R3"][0])
 
@@ -104,6 +105,7 @@ def test_row_at_completion_is_that_of_the_spec() -> None:
         runtime_status=OrchestrationStatus.Completed,
         completed_time=parse("2024-05-01T12:30:47.29Z"),
         output='["Hello Tokyo!"]',
+        parent_instance_id="",
     )
     assert_same_row(instance_rows.update_row("abc123", "MyHub", update), GOLDEN["R4"][5])
 
@@ -121,6 +123,7 @@ def test_row_of_an_entity_is_that_of_the_spec() -> None:
         last_updated_time=parse("2024-05-01T12:30:46.550001Z"),
         custom_status='{"entityExists":true}',
         started=started,
+        parent_instance_id="",
     )
     assert_same_row(instance_rows.update_row("@counter@a", "MyHub", update), GOLDEN["R7"][0])
 
@@ -128,7 +131,7 @@ def test_row_of_an_entity_is_that_of_the_spec() -> None:
 OTHER_ROWS: list[e.HistoryEvent] = [
     e.TimerCreated(event_id=1, fire_at=parse("2024-05-01T12:35:46Z")),
     e.TimerFired(timer_id=1, fire_at=parse("2024-05-01T12:35:46Z"), is_played=True),
-    e.SubOrchestrationInstanceCreated(event_id=2, name="Child", version="", instance_id=f"{EXECUTION}:2"),
+    e.SubOrchestrationInstanceCreated(event_id=2, name="Child", version=None, instance_id=f"{EXECUTION}:2"),
     e.EventSent(event_id=3, instance_id="@counter@a", name="op", input="<request JSON of 10.3>"),
     e.EventRaised(name="4702cb47-3da5-5c85-bb9e-138a3635692a", input="<response JSON of 10.3>", is_played=True),
 ]

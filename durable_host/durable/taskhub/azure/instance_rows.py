@@ -31,6 +31,7 @@ SELECTED = (
     "ScheduledStartTime",
     "Generation",
     "Tags",
+    "ParentInstanceId",
 )
 
 
@@ -58,6 +59,7 @@ def created_row(partition_key: str, hub: str, start: ExecutionStarted, input: st
         "ExecutionId": start.orchestration_instance.execution_id,
         "Generation": start.generation,
         "Tags": clean(nested_json.tags(start.tags, typed=False)),
+        "ParentInstanceId": "",
     }
 
 
@@ -70,6 +72,7 @@ def update_row(partition_key: str, hub: str, update: InstanceUpdate) -> Row:
         "ExecutionId": update.execution_id,
         "LastUpdatedTime": EdmDateTime(update.last_updated_time),
         "TaskHubName": hub,
+        "ParentInstanceId": clean(update.parent_instance_id),
     }
     started = update.started
     if started is not None:
@@ -108,6 +111,7 @@ def read_instance(row: Mapping[str, Any]) -> InstanceState:
         custom_status=_text(row, "CustomStatus"),
         generation=_ticks(row, "Generation"),
         tags=_tags(_text(row, "Tags")),
+        parent_instance_id=_text(row, "ParentInstanceId") or None,
     )
 
 

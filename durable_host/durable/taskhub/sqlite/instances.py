@@ -16,7 +16,7 @@ from durable_host.durable.taskhub.sqlite.codec import storable
 
 _COLUMNS = (
     "instance_id, execution_id, name, version, runtime_status, created_time, last_updated_time, completed_time, "
-    "scheduled_start_time, generation, tags, custom_status"
+    "scheduled_start_time, generation, tags, custom_status, parent_instance_id"
 )
 _tags_decoder = msgspec.json.Decoder(dict[str, str])
 
@@ -64,12 +64,12 @@ def query(connection: Connection, wanted: InstanceQuery) -> InstancePage:
 def replace(connection: Connection, state: InstanceState) -> None:
     """Write a new instance; whatever the row held before is gone."""
     connection.execute(
-        f"INSERT OR REPLACE INTO instances ({_COLUMNS}, input, output) VALUES ({', '.join('?' * 14)})",
+        f"INSERT OR REPLACE INTO instances ({_COLUMNS}, input, output) VALUES ({', '.join('?' * 15)})",
         (
             storable(state.instance_id), state.execution_id, storable(state.name), state.version,
             int(state.runtime_status), state.created_time, state.last_updated_time, state.completed_time,
             state.scheduled_start_time, state.generation, _tags_text(state.tags), storable(state.custom_status),
-            storable(state.input), storable(state.output),
+            storable(state.parent_instance_id), storable(state.input), storable(state.output),
         ),
     )  # fmt: skip
 
@@ -97,6 +97,7 @@ def merge(connection: Connection, instance_id: str, update: InstanceUpdate) -> N
         "custom_status": storable(update.custom_status),
         "output": storable(update.output),
         "completed_time": update.completed_time,
+        "parent_instance_id": storable(update.parent_instance_id),
     }
     columns |= {name: value for name, value in changes.items() if value is not None}
     key = storable(instance_id)
@@ -142,8 +143,9 @@ def _state(row: tuple[Any, ...]) -> InstanceState:
         generation=row[9],
         tags=None if row[10] is None else _tags_decoder.decode(row[10]),
         custom_status=row[11],
-        input=row[12],
-        output=row[13],
+        parent_instance_id=row[12] or None,
+        input=row[13],
+        output=row[14],
     )
 
 

@@ -67,6 +67,7 @@ CREATE TABLE IF NOT EXISTS instances (
     generation INTEGER,
     tags TEXT,
     custom_status TEXT,
+    parent_instance_id TEXT,
     input TEXT,
     output TEXT
 ) WITHOUT ROWID;
@@ -81,6 +82,7 @@ def create(connection: Connection, name: str) -> None:
     """Create what is missing. Raises `WrongHub` when the file belongs to another hub."""
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
+    _add_columns(connection)
     _move_unreadable(connection)
     row = connection.execute("SELECT name, version FROM hub").fetchone()
     if row is None:
@@ -90,6 +92,13 @@ def create(connection: Connection, name: str) -> None:
         raise WrongHub(f"it holds the task hub '{row[0]}', not '{name}'")
     if row[1] > VERSION:
         raise WrongHub(f"it was written by a newer version (format {row[1]}, this version reads up to {VERSION})")
+
+
+def _add_columns(connection: Connection) -> None:
+    """Earlier versions had no column for the parent."""
+    columns = {row[1] for row in connection.execute("PRAGMA table_info(instances)")}
+    if "parent_instance_id" not in columns:
+        connection.execute("ALTER TABLE instances ADD COLUMN parent_instance_id TEXT")
 
 
 def _move_unreadable(connection: Connection) -> None:
