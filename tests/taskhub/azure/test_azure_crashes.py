@@ -244,30 +244,6 @@ async def test_large_episode_is_committed_in_batches(open_azure, account: Record
     assert await hub.get_history("abc123") == events
 
 
-async def test_a_prefix_of_a_large_episode_is_taken_over_by_the_next_load(
-    open_azure, account: RecordingAccount
-) -> None:
-    hub = await open_azure(worker=False)
-    events = [e.TaskCompleted(task_scheduled_id=number, result="r", timestamp=5) for number in range(150)]
-    episode = EpisodeCommit(
-        instance_id="abc123",
-        execution_id=new_id(),
-        checkpoint=None,
-        first_ordinal=0,
-        events=events,
-        outbound=[],
-        update=None,
-        consumed=[],
-    )
-    account.fail_after(1)
-    with pytest.raises(TaskHubUnavailable):
-        await hub.commit(episode)
-    account.fail_after(None)
-    loaded = await hub.load_history("abc123")
-    assert len(loaded.events) == 99
-    assert loaded.checkpoint is not None
-
-
 async def test_deletes_wait_for_a_storage_that_comes_back(open_azure, account: RecordingAccount, storage) -> None:
     hub = await open_azure()
     await hub.send(raised("abc123"))

@@ -16,6 +16,14 @@ from durable_host.storage.table_codec import EdmDateTime
 
 Row = dict[str, Any]
 
+OWED = "Owed"
+OWED_MESSAGES = "OwedMessages"
+CONSUMED = "Consumed"
+OWN_COLUMNS = (OWED, OWED_MESSAGES, CONSUMED)
+"""Columns of ours on the sentinel: the official backend keeps them there, and nowhere else."""
+COMMIT_ID = "CommitId"
+UNFINISHED = "Unfinished"
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON_COLUMNS = ("OrchestrationInstance", "ParentInstance", "Tags", "ParentTraceContext", "FailureDetails")
 

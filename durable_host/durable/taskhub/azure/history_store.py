@@ -3,17 +3,18 @@
 Source: spec/task-hub-storage.md, sections 6.3 and 6.5 to 6.7.
 """
 
-import asyncio
-from collections.abc import Sequence
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from durable_host.clock import Clock
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.taskhub.azure import history_rows
+from durable_host.durable.taskhub.azure import history_rows, unfinished
 from durable_host.durable.taskhub.azure.bounded import for_each
-from durable_host.durable.taskhub.azure.history_rows import Row, UnreadableRow
+from durable_host.durable.taskhub.azure.history_rows import OWED, OWN_COLUMNS, UNFINISHED, Row, UnreadableRow
 from durable_host.durable.taskhub.azure.instance_query import partition_filter
 from durable_host.durable.taskhub.azure.large_payloads import (
     LargePayloads,
@@ -21,20 +22,20 @@ from durable_host.durable.taskhub.azure.large_payloads import (
     is_large,
     property_blob_name,
 )
-from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key
+from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key, unescape_key
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
+from durable_host.durable.taskhub.azure.unfinished import Rest
 from durable_host.durable.taskhub.port import Checkpoint, LoadedHistory, UnreadableHistory
-from durable_host.storage import Entity, NotFound, Operation, StorageUnavailable, TableService, TransactionFailed
+from durable_host.storage import Entity, NotFound, Operation, StorageError, TableService, TransactionFailed
 
-MAX_EVENTS_PER_BATCH = 99
-MAX_BATCH_BYTES = 3 * 1024 * 1024
-_ROW_BYTES = 1024
-_RETRY_SECONDS = 0.5
+__all__ = ["CommittedHistory", "HistoryConflict", "HistoryStore", "LoadedRows", "current_rows"]
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
 _DELETES_PER_TRANSACTION = 100
+_FINISHING_ATTEMPTS = 3
 _LARGE_COLUMNS = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
-
-
-class HistoryConflict(Exception):
-    """The sentinel was changed, created or purged by another since it was read."""
+_OWING = f"RowKey eq '{SENTINEL}' and ({OWED} gt '' or ({UNFINISHED} gt '' and IsCheckpointComplete eq false))"
 
 
 class CommittedHistory(msgspec.Struct, frozen=True):
@@ -44,20 +45,146 @@ class CommittedHistory(msgspec.Struct, frozen=True):
     moved: dict[tuple[str, str], str]
 
 
-class HistoryStore:
-    """Reads and writes histories. `load` also tells which blobs belong to the history."""
+class LoadedRows(msgspec.Struct, frozen=True):
+    """A history, the names of the blobs that belong to it, and our columns of its sentinel (`OWN_COLUMNS`)."""
 
-    def __init__(self, tables: TableService, names: HubNames, payloads: LargePayloads, clock: Clock) -> None:
+    history: LoadedHistory
+    blobs: list[str]
+    columns: dict[str, str]
+
+
+class _StoredRows(msgspec.Struct, frozen=True):
+    """Rows of the current execution, its sentinel, and what is missing of its last commit. `lost` says why that cannot
+    be read.
+    """
+
+    rows: list[Row]
+    sentinel: Entity | None
+    blob: str | None
+    rest: Rest | None = None
+    lost: str = ""
+
+
+class HistoryStore:
+    """Reads and writes histories."""
+
+    def __init__(
+        self, tables: TableService, names: HubNames, payloads: LargePayloads, clock: Clock, outage: Outage
+    ) -> None:
         self._tables = tables
         self._names = names
         self._payloads = payloads
         self._clock = clock
+        self._writer = SentinelWriter(tables, names.history, outage)
 
-    async def load(self, instance_id: str) -> tuple[LoadedHistory, list[str]]:
-        """Current execution and the names of its blobs. Raises `UnreadableHistory`."""
+    async def read(self, instance_id: str) -> LoadedRows:
+        """Current execution, without writing anything. Raises `UnreadableHistory`."""
+        return await self._loaded(instance_id, await self._stored(instance_id))
+
+    async def load(self, instance_id: str) -> LoadedRows:
+        """Current execution, after its last commit was finished if rows of it are missing. For the worker that commits
+        next. Raises `UnreadableHistory`.
+        """
+        stored = await self._stored(instance_id)
+        for _ in range(_FINISHING_ATTEMPTS):
+            if stored.rest is None:
+                break
+            with contextlib.suppress(HistoryConflict):
+                await self._finish(stored, stored.rest)
+            stored = await self._stored(instance_id)
+        if stored.lost:
+            _log.warning("The end of the last commit of instance '%s' is lost: %s.", instance_id, stored.lost)
+        return await self._loaded(instance_id, stored)
+
+    async def commit(
+        self,
+        instance_id: str,
+        execution_id: str,
+        etag: str | None,
+        first_ordinal: int,
+        events: Sequence[HistoryEvent],
+        columns: Mapping[str, str] | None = None,
+    ) -> CommittedHistory:
+        """Append the events, and set `columns` of the sentinel. Without events nothing is written: the commit then
+        concerns the instance row only.
+
+        Raises `HistoryConflict` when another has written, and `StorageError`. Either way the first transaction of a
+        commit may be there, and then the next `load` finishes it.
+        """
+        if not events:
+            return CommittedHistory(etag or "", {})
+        key = escape_key(instance_id)
+        moved: dict[tuple[str, str], str] = {}
+        rows: list[Row] = []
+        for ordinal, event in enumerate(events, first_ordinal):
+            row = history_rows.event_row(key, row_key(ordinal), execution_id, event)
+            await self._move_large(row, event.event_name, moved)
+            rows.append(row)
+        columns = columns or {}
+        batches = unfinished.batches_of(rows)
+        if len(batches) == 1:
+            return CommittedHistory(await self._write_last(key, execution_id, etag, rows, columns), moved)
+        blob = unfinished.blob_name(key)
+        await self._payloads.put(blob, unfinished.write_rest(execution_id, columns, batches[1:]))
+        following = first_ordinal + len(batches[0])
+        etag = await self._write_unfinished(key, execution_id, etag, batches[0], (blob, following))
+        rest = Rest(execution_id, dict(columns), batches[1:])
+        try:
+            etag = await self._write_rest(key, etag, rest, (blob, following), is_decided=True)
+        except StorageError as refused:
+            raise HistoryConflict from refused
+        return CommittedHistory(etag, moved)
+
+    async def update_sentinel(self, instance_id: str, execution_id: str, etag: str, columns: Mapping[str, str]) -> str:
+        """Set columns of the sentinel only; the new etag. Raises `HistoryConflict` and `StorageError`."""
+        return await self._write_last(escape_key(instance_id), execution_id, etag, [], columns)
+
+    async def owed(self) -> list[str]:
+        """Instances whose sentinel has a mark of debt, or whose last commit is unfinished."""
+        found = self._tables.query_all(self._names.history, _OWING, ("PartitionKey",))
+        return [unescape_key(row["PartitionKey"]) async for row in found]
+
+    async def delete(self, instance_id: str) -> None:
+        """Delete all rows of an instance, of all its executions."""
+        query = partition_filter(instance_id)
+        columns = ("PartitionKey", "RowKey")
+        rows = [row async for row in self._tables.query_all(self._names.history, query, columns)]
+        chunks = [rows[at : at + _DELETES_PER_TRANSACTION] for at in range(0, len(rows), _DELETES_PER_TRANSACTION)]
+        await for_each(chunks, self._delete_chunk, 10)
+
+    async def _stored(self, instance_id: str) -> _StoredRows:
+        """What the table holds of the current execution, and what a blob holds of its last commit."""
+        stored = await self._queried(instance_id)
+        while stored.blob is not None:
+            try:
+                text = await self._payloads.get(stored.blob)
+            except UnreadablePayload as problem:
+                reason = str(problem)
+            else:
+                rest = unfinished.read_rest(text, escape_key(instance_id))
+                rest = rest.from_ordinal(len(stored.rows)) if rest is not None else None
+                if rest is not None:
+                    return msgspec.structs.replace(stored, rest=rest)
+                reason = f"blob '{stored.blob}' does not hold it"
+            again = await self._queried(instance_id)  # Another may have finished it, and deleted the blob.
+            if again.blob == stored.blob and len(again.rows) == len(stored.rows):
+                return msgspec.structs.replace(again, lost=reason)
+            stored = again
+        return stored
+
+    async def _queried(self, instance_id: str) -> _StoredRows:
         found = self._tables.query_all(self._names.history, partition_filter(instance_id))
         rows, sentinel = current_rows([entity async for entity in found])
-        etag = sentinel.etag if sentinel is not None else None
+        blob = unfinished.read_mark(sentinel, len(rows)) if sentinel is not None else None
+        return _StoredRows(list(rows), sentinel, blob)
+
+    async def _loaded(self, instance_id: str, stored: _StoredRows) -> LoadedRows:
+        rows, sentinel, columns = stored.rows, stored.sentinel, {}
+        if sentinel is not None:
+            columns = {name: sentinel[name] for name in OWN_COLUMNS if isinstance(sentinel.get(name), str)}
+        if stored.rest is not None:
+            rows = [*rows, *[row for batch in stored.rest.batches for row in batch]]
+            columns |= stored.rest.columns
         blobs: list[str] = []
         events: list[HistoryEvent] = []
         for row in rows:
@@ -70,93 +197,69 @@ class HistoryStore:
                     f"'{self._names.history}': {problem}"
                 ) from None
         execution_id = rows[0].get("ExecutionId") if rows else None
-        return LoadedHistory(events, execution_id, Checkpoint(etag) if etag else None), blobs
+        checkpoint = Checkpoint(sentinel.etag) if sentinel is not None and sentinel.etag else None
+        return LoadedRows(LoadedHistory(events, execution_id, checkpoint), blobs, columns)
 
-    async def commit(
+    async def _finish(self, stored: _StoredRows, rest: Rest) -> None:
+        """Write what is missing of a commit whose process ended too early."""
+        assert stored.sentinel is not None
+        assert stored.blob is not None
+        key, at = stored.sentinel["PartitionKey"], (stored.blob, len(stored.rows))
+        await self._write_rest(key, stored.sentinel.etag, rest, at, is_decided=False)
+
+    async def _write_rest(self, key: str, etag: str, rest: Rest, at: tuple[str, int], *, is_decided: bool) -> str:
+        """Write what is in a blob, and delete it; `at` is the blob, and the position of the first row."""
+        blob, following = at
+        for batch in rest.batches[:-1]:
+            following += len(batch)
+            mark = (blob, following)
+            etag = await self._write_unfinished(key, rest.execution_id, etag, batch, mark, is_decided=is_decided)
+        columns = {**rest.columns, UNFINISHED: ""}
+        last = rest.batches[-1]
+        etag = await self._write_last(key, rest.execution_id, etag, last, columns, is_decided=is_decided)
+        with contextlib.suppress(StorageError):  # What stays goes with a purge.
+            await self._payloads.delete([blob])
+        return etag
+
+    async def _write_unfinished(
         self,
-        instance_id: str,
+        key: str,
         execution_id: str,
         etag: str | None,
-        first_ordinal: int,
-        events: Sequence[HistoryEvent],
-    ) -> CommittedHistory:
-        """Append the events. Raises `HistoryConflict`; a prefix may have been written then.
-
-        Without events nothing is written: the commit then concerns the instance row only.
-        """
-        if not events:
-            return CommittedHistory(etag or "", {})
-        key = escape_key(instance_id)
-        moved: dict[tuple[str, str], str] = {}
-        batch: list[Operation] = []
-        size = 0
-        for ordinal, event in enumerate(events, first_ordinal):
-            row = history_rows.event_row(key, row_key(ordinal), execution_id, event)
-            size += await self._move_large(row, event.event_name, moved)
-            batch.append(Operation("upsert_replace", row))
-            is_last = ordinal == first_ordinal + len(events) - 1
-            if not is_last and (len(batch) == MAX_EVENTS_PER_BATCH or size > MAX_BATCH_BYTES):
-                etag = await self._flush(key, execution_id, etag, batch, complete=False)
-                batch, size = [], 0
-        return CommittedHistory(await self._flush(key, execution_id, etag, batch, complete=True), moved)
-
-    async def delete(self, instance_id: str) -> None:
-        """Delete all rows of an instance, of all its executions."""
-        query = partition_filter(instance_id)
-        columns = ("PartitionKey", "RowKey")
-        rows = [row async for row in self._tables.query_all(self._names.history, query, columns)]
-        chunks = [rows[at : at + _DELETES_PER_TRANSACTION] for at in range(0, len(rows), _DELETES_PER_TRANSACTION)]
-        await for_each(chunks, self._delete_chunk, 10)
-
-    async def _flush(
-        self, key: str, execution_id: str, etag: str | None, batch: list[Operation], *, complete: bool
+        rows: Sequence[Row],
+        mark: tuple[str, int],
+        *,
+        is_decided: bool = False,
     ) -> str:
-        now = self._clock.now()
-        sentinel = history_rows.sentinel_row(key, execution_id, complete=complete, now=now)
-        batch.append(Operation("insert" if etag is None else "merge", sentinel, etag))
-        in_doubt = False
-        while True:
-            try:
-                return (await self._tables.transaction(self._names.history, batch))[-1]
-            except StorageUnavailable as silence:
-                # Written or not? Who took it for a failure would take the same messages a second time.
-                in_doubt = in_doubt or silence.after_retry
-                if silence.status or not in_doubt:
-                    raise
-                await asyncio.sleep(_RETRY_SECONDS)
-            except TransactionFailed as failure:
-                purged = failure.status == 404 and failure.code != "TableNotFound"
-                if failure.status not in (409, 412) and not purged:
-                    raise
-                in_doubt = in_doubt or failure.after_retry
-                own = await self._own_earlier_write(key, sentinel) if in_doubt else None
-                if own is None:
-                    raise HistoryConflict from failure
-                return own
+        """Write rows of a commit, but not the last; `mark` is the blob with those that follow, and their position."""
+        sentinel = history_rows.sentinel_row(key, execution_id, complete=False, now=self._clock.now())
+        sentinel[UNFINISHED] = unfinished.write_mark(*mark)
+        return await self._writer.write(rows, sentinel, etag, is_decided=is_decided)
 
-    async def _own_earlier_write(self, key: str, sentinel: Row) -> str | None:
-        """The etag, when the conflict is with our own first attempt whose answer was lost."""
-        stored = await self._tables.get(self._names.history, key, SENTINEL)
-        column = "CheckpointCompletedTimestamp"
-        if stored is None or stored.get("ExecutionId") != sentinel["ExecutionId"]:
-            return None
-        return stored.etag if column in sentinel and stored.get(column) == sentinel[column] else None
+    async def _write_last(
+        self,
+        key: str,
+        execution_id: str,
+        etag: str | None,
+        rows: Sequence[Row],
+        columns: Mapping[str, str],
+        *,
+        is_decided: bool = False,
+    ) -> str:
+        """Write the last rows of a commit, which are mostly all of them."""
+        sentinel = history_rows.sentinel_row(key, execution_id, complete=True, now=self._clock.now())
+        return await self._writer.write(rows, {**sentinel, **columns}, etag, is_decided=is_decided)
 
-    async def _move_large(self, row: Row, kind: str, moved: dict[tuple[str, str], str]) -> int:
-        """Put large columns into blobs; the estimated size of what remains."""
-        size = _ROW_BYTES
+    async def _move_large(self, row: Row, kind: str, moved: dict[tuple[str, str], str]) -> None:
+        """Put large columns into blobs."""
         for column in _LARGE_COLUMNS:
             text = row.get(column)
-            if text:
-                if is_large(text):
-                    name = property_blob_name(row["PartitionKey"], row["RowKey"], kind, column)
-                    await self._payloads.put(name, text)
-                    row[column] = ""
-                    row[f"{column}BlobName"] = name
-                    moved[kind, column] = name
-                else:
-                    size += 2 * len(text)
-        return size
+            if text and is_large(text):
+                name = property_blob_name(row["PartitionKey"], row["RowKey"], kind, column)
+                await self._payloads.put(name, text)
+                row[column] = ""
+                row[f"{column}BlobName"] = name
+                moved[kind, column] = name
 
     async def _restore(self, row: Row) -> list[str]:
         names: list[str] = []

@@ -75,7 +75,7 @@ class AzureTaskHub:
             options = msgspec.structs.replace(options, max_polling_interval=interval)
         self._name = options.hub_name
         self._payloads = payloads
-        self._history = HistoryStore(tables, names, payloads, clock)
+        self._history = HistoryStore(tables, names, payloads, clock, outage)
         self._instances = InstanceStore(tables, names, payloads, clock)
         self._lost_histories = LostHistories(tracking.tables, names, clock)
         plain = PartitionTable(tracking.tables, names)
@@ -163,8 +163,7 @@ class AzureTaskHub:
 
     @storage_errors_as_unavailable
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:
-        loaded, _ = await self._history.load(instance_id)
-        return loaded.events
+        return (await self._history.read(instance_id)).history.events
 
     @storage_errors_as_unavailable
     async def purge_instance(self, instance_id: str) -> bool:
@@ -200,9 +199,9 @@ class AzureTaskHub:
     async def load_history(self, instance_id: str) -> LoadedHistory:
         if self._new_instances.take(instance_id):
             return LoadedHistory([], None, None)
-        loaded, blobs = await self._history.load(instance_id)
-        self._blobs.loaded(instance_id, loaded.execution_id, blobs)
-        return loaded
+        loaded = await self._history.load(instance_id)
+        self._blobs.loaded(instance_id, loaded.history.execution_id, loaded.blobs)
+        return loaded.history
 
     @storage_errors_as_unavailable
     async def commit(self, episode: EpisodeCommit) -> Checkpoint:
@@ -300,8 +299,8 @@ class AzureTaskHub:
         row = await self._instances.get_row(instance_id, ("Name",))
         if row is not None and row.get("Name"):
             return update
-        loaded, _ = await self._history.load(instance_id)
-        started = next((event for event in loaded.events if isinstance(event, ExecutionStarted)), None)
+        loaded = await self._history.read(instance_id)
+        started = next((event for event in loaded.history.events if isinstance(event, ExecutionStarted)), None)
         return msgspec.structs.replace(update, started=started)
 
     async def _read_row(self, instance_id: str) -> InstanceState | None:

@@ -1,0 +1,190 @@
+"""Which messages an instance has consumed already, as its sentinel carries them: a copy is recognised and dropped.
+
+Every commit writes the text. It is a list of groups, one for each minute of consumption: `<minute>:` and for each
+message a letter and the 22 characters of its GUID in base64url. The letter tells whether the message came from outside
+and whether it is known to be deleted.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
+
+LONGEST_TEXT = 32_000
+"""Characters; a column of a table holds 32,768."""
+KEPT_FROM_OUTSIDE = 64
+KEPT_TICKS = 600 * TICKS_PER_SECOND
+
+_TICKS_PER_MINUTE = 60 * TICKS_PER_SECOND
+_INSIDE, _OUTSIDE, _CONFIRMED = "i", "o", "c"
+_ENTRY = 23
+_NEVER = 2**63
+_MOST_PER_ENTRY = _ENTRY + 10
+"""Characters of an entry that is alone in its group."""
+_GROUP = re.compile(r"(\d{1,8}):((?:[ioc][A-Za-z0-9_-]{22})+)")
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """`state` is a letter of the text. `is_loaded`: an earlier session has consumed it, and nobody here learns of its
+    delete. `kept_until` is in ticks.
+    """
+
+    minute: int
+    state: str
+    is_loaded: bool
+    kept_until: int
+
+
+class ConsumedMessages:
+    """Identities of the messages that one instance has consumed. Belongs to whoever commits the instance.
+
+    Kept are those whose delete is not confirmed, and of messages from outside the last 64 of the last ten minutes.
+    """
+
+    __slots__ = ("_entries", "_text", "_text_until")
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+        self._text: str | None = ""
+        self._text_until = 0
+
+    @classmethod
+    def read(cls, text: str | None, *, served_since: int = 0) -> "ConsumedMessages":
+        """What a sentinel carries; nothing when the text cannot be read.
+
+        `served_since` (ticks) is when this process began to receive the instance's messages. A message that was
+        consumed before, and does not come back within ten minutes, was deleted.
+        """
+        consumed = cls()
+        if not text:
+            return consumed
+        groups = [_GROUP.fullmatch(group) for group in text.split(" ")]
+        for group in groups:
+            if group is None:
+                return cls()
+            minute, entries = int(group.group(1)), group.group(2)
+            until = _kept_until(minute)
+            for at in range(0, len(entries), _ENTRY):
+                state, key = entries[at], entries[at + 1 : at + _ENTRY]
+                if state != _CONFIRMED:
+                    until = max(until, served_since + KEPT_TICKS)
+                consumed._entries[key] = _Entry(minute, state, True, until)
+        consumed._text = None
+        return consumed
+
+    def __contains__(self, id: str) -> bool:
+        return _key(id) in self._entries
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, id: str, now: int, *, from_outside: bool) -> None:
+        """A message is consumed by the next commit; its delete is not confirmed yet."""
+        key = _key(id)
+        minute = max(0, -(-(now - UNIX_EPOCH_TICKS) // _TICKS_PER_MINUTE))
+        self._entries.pop(key, None)
+        self._entries[key] = _Entry(minute, _OUTSIDE if from_outside else _INSIDE, False, _kept_until(minute))
+        self._text = None
+
+    def confirmed(self, id: str) -> None:
+        """The delete of the queue message is confirmed: this message does not come back."""
+        key = _key(id)
+        entry = self._entries.get(key)
+        if entry is None or entry.state == _CONFIRMED:
+            return
+        if entry.state == _INSIDE:
+            del self._entries[key]
+        else:
+            self._entries[key] = _Entry(entry.minute, _CONFIRMED, entry.is_loaded, _kept_until(entry.minute))
+        self._text = None
+
+    def text(self, now: int) -> str:
+        """The text for the sentinel, of at most 32,000 characters. `now` is in ticks."""
+        if self._text is None or (self._entries and now > self._text_until):
+            self._forget_old(now)
+            self._text = self._written()
+            ends = [entry.kept_until for entry in self._entries.values() if _expires(entry)]
+            self._text_until = min(ends, default=_NEVER)
+        return self._text
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the messages whose delete is still to be confirmed do not fit into the text: the next commit has to
+        wait for deletes. What an earlier session consumed gives way, and is not waited for.
+        """
+        if len(self._entries) * _MOST_PER_ENTRY <= LONGEST_TEXT:
+            return False
+        awaited = [item for item in self._entries.items() if not item[1].is_loaded and item[1].state != _CONFIRMED]
+        return len(_join(awaited)) + KEPT_FROM_OUTSIDE * _MOST_PER_ENTRY > LONGEST_TEXT
+
+    def copy(self) -> "ConsumedMessages":
+        """An independent copy: for a commit that may fail."""
+        copied = ConsumedMessages()
+        copied._entries = dict(self._entries)
+        copied._text, copied._text_until = self._text, self._text_until
+        return copied
+
+    def _forget_old(self, now: int) -> None:
+        last = self._last_from_outside()
+        for key, entry in list(self._entries.items()):
+            if _expires(entry) and (now > entry.kept_until or (entry.state == _CONFIRMED and key not in last)):
+                del self._entries[key]
+
+    def _last_from_outside(self) -> frozenset[str]:
+        outside = [key for key, entry in self._entries.items() if entry.state != _INSIDE]
+        return frozenset(outside[-KEPT_FROM_OUTSIDE:])
+
+    def _written(self) -> str:
+        items = list(self._entries.items())
+        text = _join(items)
+        if len(text) <= LONGEST_TEXT:
+            return text
+        last = self._last_from_outside()
+
+        def worth(item: tuple[str, _Entry]) -> tuple[bool, bool, bool]:
+            return item[0] in last, not item[1].is_loaded, item[1].state != _INSIDE
+
+        by_worth = [key for key, _ in sorted(items, key=worth)]
+        dropped = 0
+        while (excess := len(text) - LONGEST_TEXT) > 0:
+            dropped += -(-excess // _MOST_PER_ENTRY)
+            out = set(by_worth[:dropped])
+            text = _join(item for item in items if item[0] not in out)
+        return text
+
+
+def _expires(entry: _Entry) -> bool:
+    return entry.is_loaded or entry.state == _CONFIRMED
+
+
+def _kept_until(minute: int) -> int:
+    return UNIX_EPOCH_TICKS + minute * _TICKS_PER_MINUTE + KEPT_TICKS
+
+
+def _join(items: Iterable[tuple[str, _Entry]]) -> str:
+    parts: list[str] = []
+    minute: int | None = None
+    for key, entry in items:
+        if entry.minute != minute:
+            parts.append(f"{' ' if parts else ''}{entry.minute}:")
+            minute = entry.minute
+        parts.append(entry.state + key)
+    return "".join(parts)
+
+
+def _key(id: str) -> str:
+    """The 22 characters of a GUID; another identity is hashed to one."""
+    raw = b""
+    plain = id.replace("-", "")
+    if len(plain) == 32 and (len(id) == 32 or (len(id) == 36 and id[8] == id[13] == id[18] == id[23] == "-")):
+        try:
+            raw = bytes.fromhex(plain)
+        except ValueError:
+            raw = b""
+    if len(raw) != 16:
+        raw = hashlib.sha256(id.encode("utf-8", "surrogatepass")).digest()[:16]
+    return base64.urlsafe_b64encode(raw)[:22].decode()

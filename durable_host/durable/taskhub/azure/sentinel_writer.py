@@ -1,0 +1,108 @@
+"""Transactions that the sentinel guards: whoever writes one learns for certain whether it took effect.
+
+An answer may be lost, or be an error although the service has written the rows. Who took that for a failure would run
+the episode a second time. So each transaction writes a GUID on the sentinel, and is sent again until the storage says
+whether the GUID is there.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+
+from durable_host.durable.taskhub.azure.history_rows import COMMIT_ID, Row
+from durable_host.durable.taskhub.azure.names import SENTINEL, unescape_key
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.storage import Entity, Operation, StorageError, TableService
+
+_SHORTEST_WAIT = 0.5
+_LONGEST_WAIT = 8.0
+_CLOSED = "Closed"
+_MARKS = (COMMIT_ID, "ExecutionId", "IsCheckpointComplete", "CheckpointCompletedTimestamp")
+"""Columns that tell a write of ours even when the official backend has written after it: it keeps our columns, and
+writes others of these.
+"""
+
+
+class HistoryConflict(Exception):
+    """The sentinel was changed, created or purged by another since it was read."""
+
+
+class SentinelWriter:
+    """Writes transactions to the History table. Outages are reported to `outage` and waited out."""
+
+    def __init__(self, tables: TableService, table: str, outage: Outage) -> None:
+        self._tables = tables
+        self._table = table
+        self._outage = outage
+
+    async def write(self, rows: Sequence[Row], sentinel: Row, etag: str | None, *, is_decided: bool = False) -> str:
+        """Write `rows` and merge `sentinel`, if its etag is still `etag` (None: if there is none); its new etag.
+
+        Raises `HistoryConflict` when another has written, and `StorageError` when nothing was written for certain.
+        `is_decided`: rows of the same commit are there already, so that an outage is waited out even when it is certain
+        that this transaction was not sent.
+        """
+        sentinel[COMMIT_ID] = str(uuid.uuid4())
+        operations = [Operation("upsert_replace", row) for row in rows]
+        operations.append(Operation("insert" if etag is None else "merge", sentinel, etag))
+        source = f"history of '{unescape_key(sentinel['PartitionKey'])}'"
+        in_doubt, waited = is_decided, False
+        wait = _SHORTEST_WAIT
+        try:
+            while True:
+                try:
+                    written = (await self._tables.transaction(self._table, operations))[-1]
+                    break
+                except StorageError as error:
+                    in_doubt = in_doubt or _may_have_taken_effect(error)
+                    problem = error
+                    if not in_doubt and not _is_conflict(error):
+                        raise
+                    if error.code == _CLOSED:
+                        raise
+                    if not error.is_outage:
+                        try:
+                            written = await self._own_write(sentinel, etag, error)
+                            break
+                        except StorageError as unknown:
+                            if unknown is error or unknown.is_missing_resource:
+                                raise error from None
+                            if not in_doubt:
+                                raise HistoryConflict from error
+                            problem = unknown
+                waited = True
+                self._outage.failed(source, problem)
+                await asyncio.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+            if waited:
+                self._outage.recovered(source)
+            return written
+        finally:
+            if waited:
+                self._outage.forget(source)
+
+    async def _own_write(self, sentinel: Row, etag: str | None, refused: StorageError) -> str:
+        """The etag that an attempt of ours has written. Raises `refused` when nobody has written anything."""
+        stored = await self._tables.get(self._table, sentinel["PartitionKey"], SENTINEL)
+        if stored is not None and _is_ours(stored, sentinel):
+            return stored.etag
+        if stored is not None and stored.etag == etag:
+            raise refused
+        if stored is None and etag is None:
+            raise refused
+        raise HistoryConflict from refused
+
+
+def _may_have_taken_effect(error: StorageError) -> bool:
+    return error.after_retry or error.status >= 500 or error.status == 408
+
+
+def _is_conflict(error: StorageError) -> bool:
+    """An outage or refusal whose request named a state of the sentinel that is over."""
+    if error.is_outage or error.is_missing_resource:
+        return False
+    return error.status in (404, 409, 412)
+
+
+def _is_ours(stored: Entity, sentinel: Row) -> bool:
+    return all(stored.get(name) == sentinel[name] for name in _MARKS if name in sentinel)

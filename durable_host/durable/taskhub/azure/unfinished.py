@@ -1,0 +1,109 @@
+"""The rest of a commit that takes several transactions: it is in a blob before the first of them is sent.
+
+So the first transaction decides the commit: whoever loads the history afterwards finishes it. The sentinel names the
+blob, and the position of the first row that is still to be written, for as long as rows are missing.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.taskhub.azure.history_rows import UNFINISHED, Row
+from durable_host.durable.taskhub.azure.names import row_key
+from durable_host.storage import Entity
+from durable_host.storage.table_codec import read_entity, write_entity
+
+MAX_ROWS = 99
+MAX_BYTES = 3 * 1024 * 1024
+_ROW_BYTES = 1024
+_MOST_BYTES_PER_CHARACTER = 6
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """What follows the first transaction of a commit: the rows of each further one, and our columns of the last."""
+
+    execution_id: str
+    columns: dict[str, str]
+    batches: list[list[Row]]
+
+    def from_ordinal(self, ordinal: int) -> "Rest | None":
+        """What is left when the next row is that of position `ordinal`; None when no batch begins there."""
+        for at, batch in enumerate(self.batches):
+            if batch[0]["RowKey"] == row_key(ordinal):
+                return Rest(self.execution_id, self.columns, self.batches[at:])
+        return None
+
+
+class _Stored(msgspec.Struct, rename="camel"):
+    execution_id: str
+    columns: dict[str, str]
+    batches: list[list[dict[str, Any]]]
+
+
+def batches_of(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows by transaction: at most 99, and what a request may hold."""
+    most = sum(_ROW_BYTES + _MOST_BYTES_PER_CHARACTER * _characters(row) for row in rows)
+    if len(rows) <= MAX_ROWS and most <= MAX_BYTES:
+        return [list(rows)]
+    batches: list[list[Row]] = []
+    size = 0
+    for row in rows:
+        added = _ROW_BYTES + len(write_entity(row))
+        if not batches or len(batches[-1]) == MAX_ROWS or size + added > MAX_BYTES:
+            batches.append([])
+            size = 0
+        batches[-1].append(row)
+        size += added
+    return batches
+
+
+def blob_name(partition_key: str) -> str:
+    """A name for the rest of a commit; a purge of the instance deletes it."""
+    return f"{partition_key}/unfinished-{os.urandom(16).hex()}.json.gz"
+
+
+def write_mark(name: str, ordinal: int) -> str:
+    """The sentinel's column while the rows from `ordinal` on are only in blob `name`."""
+    return f"{name}#{ordinal}"
+
+
+def read_mark(sentinel: Entity, events: int) -> str | None:
+    """The blob with the rest of the last commit, when the sentinel says that it is missing. `events` is the number of
+    rows of the current execution: another worker that has gone on from an unfinished commit has added some.
+    """
+    name, _, ordinal = (sentinel.get(UNFINISHED) or "").rpartition("#")
+    if not name or sentinel.get("IsCheckpointComplete") is not False or ordinal != str(events):
+        return None
+    return name
+
+
+def write_rest(execution_id: str, columns: Mapping[str, str], batches: Sequence[Sequence[Row]]) -> str:
+    """The text of the blob."""
+    content = {
+        "executionId": execution_id,
+        "columns": columns,
+        "batches": [[msgspec.Raw(write_entity(row)) for row in batch] for batch in batches],
+    }
+    return msgspec.json.encode(content).decode()
+
+
+def read_rest(text: str, partition_key: str) -> Rest | None:
+    """What `write_rest` wrote; None when it is something else, or is about another instance."""
+    try:
+        stored = msgspec.json.decode(text, type=_Stored)
+        batches: list[list[Row]] = [[read_entity(row) for row in batch] for batch in stored.batches]
+    except (msgspec.DecodeError, ValueError, TypeError):
+        return None
+    if not batches or not all(batches):
+        return None
+    for batch in batches:
+        for row in batch:
+            if row.get("PartitionKey") != partition_key or row.get("ExecutionId") != stored.execution_id:
+                return None
+    return Rest(stored.execution_id, stored.columns, batches)
+
+
+def _characters(row: Row) -> int:
+    return sum(len(value) for value in row.values() if isinstance(value, str))
