@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from durable_host.durable.taskhub.azure.history_rows import COMMIT_ID, Row
 from durable_host.durable.taskhub.azure.names import SENTINEL, unescape_key
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.storage import Entity, Operation, StorageError, TableService
+from durable_host.storage import Operation, StorageError, TableService
 
 _SHORTEST_WAIT = 0.5
 _LONGEST_WAIT = 8.0
@@ -46,49 +46,43 @@ class SentinelWriter:
         operations = [Operation("upsert_replace", row) for row in rows]
         operations.append(Operation("insert" if etag is None else "merge", sentinel, etag))
         source = f"history of '{unescape_key(sentinel['PartitionKey'])}'"
-        in_doubt, waited = is_decided, False
-        wait = _SHORTEST_WAIT
         try:
-            while True:
-                try:
-                    written = (await self._tables.transaction(self._table, operations))[-1]
-                    break
-                except StorageError as error:
-                    in_doubt = in_doubt or _may_have_taken_effect(error)
-                    problem = error
-                    if not in_doubt and not _is_conflict(error):
-                        raise
-                    if error.code == _CLOSED:
-                        raise
-                    if not error.is_outage:
-                        try:
-                            written = await self._own_write(sentinel, etag, error)
-                            break
-                        except StorageError as unknown:
-                            if unknown is error or unknown.is_missing_resource:
-                                raise error from None
-                            if not in_doubt:
-                                raise HistoryConflict from error
-                            problem = unknown
-                waited = True
-                self._outage.failed(source, problem)
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, _LONGEST_WAIT)
-            if waited:
-                self._outage.recovered(source)
+            written = await self._settled(source, operations, in_doubt=is_decided)
+            self._outage.recovered(source)
             return written
         finally:
-            if waited:
-                self._outage.forget(source)
+            self._outage.forget(source)
 
-    async def _own_write(self, sentinel: Row, etag: str | None, refused: StorageError) -> str:
+    async def _settled(self, source: str, operations: Sequence[Operation], *, in_doubt: bool) -> str:
+        wait = _SHORTEST_WAIT
+        while True:
+            try:
+                return (await self._tables.transaction(self._table, operations))[-1]
+            except StorageError as error:
+                in_doubt = in_doubt or _may_have_taken_effect(error)
+                if error.code == _CLOSED or not (in_doubt or _is_conflict(error)):
+                    raise
+                problem = error
+            if not problem.is_outage:
+                try:
+                    return await self._own_write(operations[-1], problem)
+                except StorageError as unknown:
+                    if unknown is problem or unknown.is_missing_resource:
+                        raise problem from None
+                    if not in_doubt:
+                        raise HistoryConflict from problem
+                    problem = unknown
+            self._outage.failed(source, problem)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    async def _own_write(self, write: Operation, refused: StorageError) -> str:
         """The etag that an attempt of ours has written. Raises `refused` when nobody has written anything."""
+        sentinel = write.entity
         stored = await self._tables.get(self._table, sentinel["PartitionKey"], SENTINEL)
-        if stored is not None and _is_ours(stored, sentinel):
+        if stored is not None and all(stored.get(name) == sentinel[name] for name in _MARKS if name in sentinel):
             return stored.etag
-        if stored is not None and stored.etag == etag:
-            raise refused
-        if stored is None and etag is None:
+        if write.etag == (stored.etag if stored is not None else None):
             raise refused
         raise HistoryConflict from refused
 
@@ -102,7 +96,3 @@ def _is_conflict(error: StorageError) -> bool:
     if error.is_outage or error.is_missing_resource:
         return False
     return error.status in (404, 409, 412)
-
-
-def _is_ours(stored: Entity, sentinel: Row) -> bool:
-    return all(stored.get(name) == sentinel[name] for name in _MARKS if name in sentinel)
