@@ -1,0 +1,28 @@
+"""Instances that begin here, and go on at the official worker after a clean stop of this host."""
+
+import pytest
+from passing_on import NAMES, Passed, pass_on
+from play import Play
+from scenarios import SCENARIOS
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def passed(play: Play) -> Passed:
+    play.serve(play.ours)
+    play.begin(SCENARIOS)
+    return pass_on(play)
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+def test_instance_goes_on(scenario: str, passed: Passed) -> None:
+    assert passed.failures[scenario] is None, passed.failures[scenario]
+
+
+def test_clean_stop_leaves_the_official_layout(passed: Passed) -> None:
+    assert passed.layout == []
+
+
+def test_no_message_is_left_at_the_end(passed: Passed) -> None:
+    assert passed.left == []
