@@ -199,15 +199,25 @@ def _continue_as_new(turn: EntityTurn, sent: list[TaskMessage], now: int, execut
             OrchestratorCompleted(timestamp=now, is_played=True),
         ],
         outbound=sent,
-        update=InstanceUpdate(
-            execution_id=execution_id,
-            last_updated_time=now,
-            custom_status=scheduler.custom_status(),
-            started=started,
-            parent_instance_id="",
-        ),
+        update=_row(started, scheduler),
         more=scheduler.has_work,
         diagnostics=turn.diagnostics,
+    )
+
+
+def row_of(execution: EntityExecution) -> InstanceUpdate:
+    """The entity's row, as its last batch should have written it."""
+    assert execution.started is not None
+    return _row(execution.started, execution.scheduler)
+
+
+def _row(started: ExecutionStarted, scheduler: SchedulerState) -> InstanceUpdate:
+    return InstanceUpdate(
+        execution_id=started.orchestration_instance.execution_id or "",
+        last_updated_time=started.timestamp,
+        custom_status=scheduler.custom_status(),
+        started=started,
+        parent_instance_id="",
     )
 
 

@@ -190,10 +190,11 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Sc
 
 
 def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
+    stored = json_string(decision.input) if sender.options.shim_inputs else decision.input
     text = request_json(
         operation=decision.operation,
         request_id=decision.request_id,
-        input=json_string(decision.input) if sender.options.shim_inputs else decision.input,
+        input=stored,
         is_signal=decision.is_signal,
         parent=sender.instance.instance_id,
         parent_execution=sender.instance.execution_id,
@@ -224,7 +225,7 @@ def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
         return Scheduled(event, [reply], refusal)
     raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
     id = sender.identity(
-        EventSent, decision.id, decision.instance_id, decision.operation, decision.input, str(decision.is_signal)
+        EventSent, decision.id, decision.instance_id, decision.operation, stored, str(decision.is_signal)
     )
     return Scheduled(event, [sender.message(raised, id, entity)])
 

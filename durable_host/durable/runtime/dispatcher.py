@@ -35,6 +35,11 @@ class Dispatcher:
         if not session.is_scheduled:
             self._schedule(session)
 
+    def wake(self, session: Session) -> None:
+        """Let a slot work on an instance without a message: when it is loaded, its last commit is settled."""
+        if not session.is_scheduled:
+            self._schedule(session)
+
     @property
     def running(self) -> list[Session]:
         """Sessions that a slot works on now."""

@@ -9,7 +9,7 @@ import uuid
 from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic
-from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, start_batch
+from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, row_of, start_batch
 from durable_host.durable.engine.entity_failures import invocation_failed, unknown_entity
 from durable_host.durable.engine.missing import reason_not_served
 from durable_host.durable.model.events import EventRaised
@@ -55,8 +55,10 @@ class EntityRunner:
 
     async def _work(self, session: Session, batch: list[ReceivedMessage], failure: str | None) -> None:
         execution = session.entity
+        was_loaded = execution is None
         if execution is None:
             execution = await self._load(session)
+        await self._discard_copies(session, execution, batch, was_loaded=was_loaded)
         work = [one for one in batch if isinstance(one.message.event, EventRaised)]
         if len(work) < len(batch):
             await self._discard_foreign(session, batch)
@@ -97,7 +99,33 @@ class EntityRunner:
         loaded = await self._hub.load_history(session.instance_id)
         session.entity = EntityExecution.from_history(session.instance_id, loaded.events)
         session.checkpoint = loaded.checkpoint
+        if loaded.debt is not None and loaded.checkpoint is not None:
+            await self._hub.settle(session.instance_id, loaded.checkpoint, loaded.debt.messages)
         return session.entity
+
+    async def _discard_copies(
+        self, session: Session, execution: EntityExecution, batch: list[ReceivedMessage], *, was_loaded: bool
+    ) -> None:
+        """Messages that were consumed by an earlier batch. Its host may not have come to the entity's row."""
+        copies = [one for one in batch if session.knows(one)]
+        if not copies and (batch or not was_loaded):
+            return
+        if was_loaded and execution.started is not None:
+            await self._hub.commit(
+                EpisodeCommit(
+                    instance_id=session.instance_id,
+                    execution_id=execution.execution_id or "",
+                    checkpoint=session.checkpoint,
+                    first_ordinal=0,
+                    events=(),
+                    outbound=(),
+                    update=row_of(execution),
+                    consumed=copies,
+                )
+            )
+        else:
+            await self._hub.discard(copies)
+        batch[:] = [one for one in batch if one not in copies]
 
     async def _discard_foreign(self, session: Session, batch: list[ReceivedMessage]) -> None:
         foreign = [one for one in batch if not isinstance(one.message.event, EventRaised)]

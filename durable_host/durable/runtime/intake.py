@@ -39,7 +39,10 @@ class Intake:
         work: list[ReceivedMessage] = []
         useless: list[ReceivedMessage] = []
         early: list[ReceivedMessage] = []
-        for received in _newest_first(batch):
+        copies = [one for one in batch if session.knows(one)]
+        fresh = [one for one in batch if one not in copies] if copies else batch
+        useless += copies
+        for received in _newest_first(fresh):
             if started is not None:
                 (early if _is_rival(started, received) else useless).append(received)
             elif await self._accepts_start(state, received):
@@ -48,7 +51,7 @@ class Intake:
                 useless.append(received)
         if started is not None and state.is_started:
             state = self._replace(session, state)
-        for received in batch:
+        for received in fresh:
             if received is started:
                 work.append(received)
             if isinstance(received.message.event, ExecutionStarted):
@@ -104,14 +107,15 @@ class Intake:
         return session.state
 
     async def keep_for_start(
-        self, state: OrchestrationState, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
+        self, session: Session, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
     ) -> list[ReceivedMessage]:
         """Give back what came before the start of a pending instance; returns what remains useless.
 
         The reference loses events that overtake a (scheduled) start; the API promises to keep them.
         """
-        early = [one for one in useless if isinstance(one.message.event, _KEPT_FOR_START)]
-        if not early:
+        state = session.state
+        early = [one for one in useless if isinstance(one.message.event, _KEPT_FOR_START) and not session.knows(one)]
+        if not early or state is None:
             return useless
         row = await self._hub.get_instance(state.instance_id, fetch_input=False, fetch_output=False)
         is_coming = row is not None and row.runtime_status is OrchestrationStatus.Pending

@@ -12,6 +12,7 @@ import msgspec
 
 from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.debt import Owed
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.missing import missing_function_text
@@ -19,7 +20,6 @@ from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.start import turn_of
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
-    ExecutionStarted,
     ExecutionTerminated,
     HistoryEvent,
     TimerFired,
@@ -30,11 +30,11 @@ from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnosti
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
-from durable_host.durable.runtime.row_repair import repaired_row, terminated_row
+from durable_host.durable.runtime.row_repair import begun_row, repaired_row, terminated_row
 from durable_host.durable.runtime.session import Session, follow_timers, open_timers
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
-from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
+from durable_host.durable.taskhub.port import Debt, EpisodeCommit, ReceivedMessage, TaskHub
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -78,14 +78,16 @@ class OrchestrationRunner:
         was_loaded = state is None
         if state is None:
             state = await self._load(session)
+            if session.debt is not None:
+                await self._settle(session, state, session.debt)
         work, useless = await self._intake.sort(session, state, batch)
         state = session.state
         assert state is not None
         is_young = was_loaded and state.episodes <= 1
         if not work and not state.is_cut_short:
             if useless and (state.is_terminal or not state.is_started):
-                useless = await self._intake.keep_for_start(state, batch, useless)
-            if useless:
+                useless = await self._intake.keep_for_start(session, batch, useless)
+            if useless or was_loaded:
                 await self._discard(session, state, useless, was_loaded=was_loaded)
             return
         start = start_episode(
@@ -109,10 +111,36 @@ class OrchestrationRunner:
         loaded = await self._hub.load_history(session.instance_id)
         state = OrchestrationState.from_history(session.instance_id, loaded.events)
         session.state, session.checkpoint = state, loaded.checkpoint
+        session.debt = loaded.debt
         session.timers = open_timers(loaded.events)
         if state.is_started and not state.is_terminal:
             self._sessions.loaded(session, loaded.events[-1].timestamp)
         return state
+
+    async def _settle(self, session: Session, state: OrchestrationState, debt: Debt) -> None:
+        """Send what the last commit of an earlier process owes. Inputs are in no history: the code tells them."""
+        assert session.checkpoint is not None
+        messages = list(debt.messages)
+        owed = Owed(state, debt.first_ordinal)
+        if owed.rows:
+            answer = await self._replay(state) if owed.needs_code else None
+            messages += owed.messages(answer, code=self._code, options=self._options)
+        await self._hub.settle(session.instance_id, session.checkpoint, messages)
+        session.debt = None
+        _log.info(
+            "Instance '%s': %d message(s) were sent that an earlier host had not come to.",
+            session.instance_id,
+            len(messages),
+            extra={"instance_id": session.instance_id},
+        )
+
+    async def _replay(self, state: OrchestrationState) -> OrchestratorAnswer:
+        """What the code has decided so far, told by a run from its beginning; `state` is not changed."""
+        past = OrchestrationState.from_history(state.instance_id, state.before_suspension())
+        answer = await self._run_code(turn_of(past))
+        if past.execution_id is not None:
+            self._code.forget(past.instance_id, past.execution_id)
+        return answer
 
     async def _episode(
         self, state: OrchestrationState, turn: OrchestratorTurn | None, failure: OrchestratorAnswer | None
@@ -219,9 +247,11 @@ class OrchestrationRunner:
         if not state.is_started and (ends := [one for one in events if isinstance(one, ExecutionTerminated)]):
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
             update = terminated_row(row, ends[-1], now=self._clock.now())
-        elif was_loaded and (state.is_terminal or any(isinstance(one, ExecutionStarted) for one in events)):
+        elif was_loaded and state.is_started:
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
             update = repaired_row(row, state)
+            if update is None and any(session.knows(one) for one in useless) and not state.is_terminal:
+                update = begun_row(state)  # What a commit wrote there may be missing, and nothing tells.
             if update is not None and not state.is_terminal:
                 update = await self._with_custom_status(session, state, update)
         if update is not None:
@@ -237,7 +267,7 @@ class OrchestrationRunner:
                     consumed=useless,
                 )
             )
-        else:
+        elif useless:
             await self._hub.discard(useless)
         _log.debug("%d message(s) for instance '%s' were discarded.", len(useless), session.instance_id)
         if state.is_terminal or not state.is_started:

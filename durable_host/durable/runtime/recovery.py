@@ -7,6 +7,8 @@ from functools import partial
 from typing import TypeVar
 
 from durable_host.durable.model.events import (
+    ExecutionCompleted,
+    ExecutionStarted,
     GenericEvent,
     HistoryEvent,
     OrchestrationInstance,
@@ -30,11 +32,14 @@ _IN_FLIGHT = frozenset(OrchestrationStatus) - TERMINAL_STATUSES
 
 
 class Recovery:
-    """Runs once, in the background, after the worker role has begun."""
+    """Runs once, in the background, after the worker role has begun. `wake` has an instance loaded, and thereby put
+    in order.
+    """
 
-    def __init__(self, hub: TaskHub, faults: StorageFaults) -> None:
+    def __init__(self, hub: TaskHub, faults: StorageFaults, wake: Callable[[str], None]) -> None:
         self._hub = hub
         self._faults = faults
+        self._wake = wake
         self._found: list[InstanceState] = []
         self._listed = asyncio.Event()
 
@@ -80,15 +85,21 @@ class Recovery:
         """Timers of an instance; and its wake-up, when the host died while it rewound the instance."""
         instance_id = found.instance_id
         try:
-            loaded = await self._hub.load_history(instance_id)
+            events = await self._hub.get_history(instance_id)
         except UnreadableHistory as error:
             _log.warning("%s", error, extra={"instance_id": instance_id})
             return
-        if found.runtime_status is OrchestrationStatus.Pending and _is_rewound(loaded.events):
+        if found.runtime_status is OrchestrationStatus.Pending and _is_rewound(events):
             await self._hub.rewind(instance_id, None)
-        instance = OrchestrationInstance(instance_id, loaded.execution_id)
-        waiting = open_timers(loaded.events)
-        for event in loaded.events:
+        started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
+        if started is None:
+            return
+        has_ended = any(isinstance(event, ExecutionCompleted) for event in events[-2:])
+        if has_ended or found.runtime_status is OrchestrationStatus.Pending:
+            self._wake(instance_id)  # The host died before it wrote the row.
+        instance = OrchestrationInstance(instance_id, started.orchestration_instance.execution_id)
+        waiting = open_timers(events)
+        for event in events:
             if isinstance(event, TimerCreated) and event.event_id in waiting:
                 fired = TimerFired(timestamp=event.timestamp, timer_id=event.event_id, fire_at=event.fire_at)
                 await self._hub.restore_timer(TaskMessage(fired, instance, instance))

@@ -77,7 +77,7 @@ class DurableRuntime:
         self._on_failure = on_failure
         self._faults = StorageFaults(clock, hub.name)
         self._lost = LostWork(user_code, clock, self.diagnostics)
-        self._recovery = Recovery(hub, self._faults)
+        self._recovery = Recovery(hub, self._faults, self._wake)
         self._receivers: list[asyncio.Task[None]] = []
         self._main: asyncio.Task[None] | None = None
         self._has_served = False
@@ -200,6 +200,7 @@ class DurableRuntime:
             self._receivers = [
                 group.create_task(self._receive(), name="control messages"),
                 group.create_task(self._activities.serve(group), name="activity requests"),
+                group.create_task(self._wake_owed(), name="unsettled commits"),
             ]
             for name, loop in (
                 ("writing of held back times", self._sessions.write_held_back_times),
@@ -230,6 +231,16 @@ class DurableRuntime:
             for received in messages:
                 session = self._sessions.get(received.message.target.instance_id)
                 (self._entities if session.is_entity else self._orchestrations).deliver(session, received)
+
+    async def _wake_owed(self) -> None:
+        """Have the instances loaded whose last commit still owes something."""
+        while True:
+            for instance_id in await self._hub.next_owed():
+                self._wake(instance_id)
+
+    def _wake(self, instance_id: str) -> None:
+        session = self._sessions.get(instance_id)
+        (self._entities if session.is_entity else self._orchestrations).wake(session)
 
 
 def _denied(hub: str, error: TaskHubRefused) -> HubDenied:

@@ -5,20 +5,21 @@ import time
 from durable_host.durable.engine.entity_execution import EntityExecution
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import HistoryEvent, TimerCreated, TimerFired
-from durable_host.durable.taskhub.port import Checkpoint, ReceivedMessage
+from durable_host.durable.taskhub.port import Checkpoint, Debt, ReceivedMessage
 
 
 class Session:
     """Owned by the session cache; worked on by one work item at a time.
 
     `state` (of an orchestration) or `entity`, and `checkpoint`, belong together; None when the history has to be
-    loaded.
+    loaded. `debt` is what an earlier process still owed when it was loaded, until that is settled.
     `timers` are the timers of the current execution that have not fired. `pending_touch` is the LastUpdatedTime that
     the row does not have yet. `since` and `last_used` are readings of the monotonic clock, in seconds.
     """
 
     __slots__ = (
         "checkpoint",
+        "debt",
         "entity",
         "failures",
         "instance_id",
@@ -38,6 +39,7 @@ class Session:
         self.state: OrchestrationState | None = None
         self.entity: EntityExecution | None = None
         self.checkpoint: Checkpoint | None = None
+        self.debt: Debt | None = None
         self.timers: set[int] = set()
         self.pending_touch: int | None = None
         self.failures = 0
@@ -45,6 +47,10 @@ class Session:
         self.is_running = False
         self.since = 0.0
         self.last_used = time.monotonic()
+
+    def knows(self, received: ReceivedMessage) -> bool:
+        """True for a copy of a message whose effect is in the history already."""
+        return self.checkpoint is not None and self.checkpoint.knows(received.message)
 
     @property
     def is_entity(self) -> bool:

@@ -5,6 +5,7 @@ the put: no get, no polling delay. Timers and delayed starts are handed over whe
 a history are kept in reserve, should the queue not deliver them.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.held import Held, HeldMessages, Stage
 from durable_host.durable.taskhub.azure.inbox import Inbox
 from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.schedule import Schedule, TimerKey, timer_key
 from durable_host.durable.taskhub.port import ReceivedMessage
@@ -59,10 +61,26 @@ class Deliveries:
         self._reserve: set[str] = set()
         self._seen_timers: OrderedDict[TimerKey, Held | None] = OrderedDict()
         self.running = False
+        self.neighbours = Neighbours.UNKNOWN
         self.owned: set[str] = set()
         self.control = Inbox()
         self.activities = Inbox()
+        self.owed: asyncio.Queue[str] = asyncio.Queue()
         self.schedule = Schedule(clock, self._deliver_due)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nobody else could do the work of this hub, so that activities need no messages."""
+        return self.running and self.takes_all_activities and self.neighbours is Neighbours.NONE
+
+    @property
+    def is_official_order(self) -> bool:
+        """Whether a worker of another make may take over: it does not do what a commit owes."""
+        return self.neighbours is Neighbours.FOREIGN
+
+    def serves(self, instance_id: str) -> bool:
+        """Whether this process receives the messages of an instance."""
+        return self.running and self._names.queue_of(instance_id) in self.owned
 
     # Sending
 
@@ -171,7 +189,7 @@ class Deliveries:
 
     # Leaving
 
-    def drop_queue(self, queue: str) -> list[Held]:
+    def drop_queue(self, queue: str) -> list[ReceivedMessage]:
         """A control queue is no longer ours: what the runtime has not seen of it is taken back and returned;
         parked messages come by themselves to the new owner.
         """
@@ -182,7 +200,7 @@ class Deliveries:
 
         for parked in self.schedule.remove_where(lambda m: not m.message.is_activity and of_queue(m)):
             self._held.forget(held_of(parked))
-        return [held_of(message) for message in self.control.remove_where(of_queue)]
+        return self.control.remove_where(of_queue)
 
     def clear(self) -> None:
         """The worker role has ended: forget everything."""
@@ -192,6 +210,7 @@ class Deliveries:
         self._reserve.clear()
         self._seen_timers.clear()
         self._coming = 0
+        self.neighbours = Neighbours.UNKNOWN
 
     def _deliver_due(self, message: ReceivedMessage) -> None:
         if message.id in self._reserve:

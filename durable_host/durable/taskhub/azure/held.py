@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
 
@@ -35,10 +35,11 @@ class Stage(Enum):
 class Held:
     """One message: where it lies, the receipt that allows changes, until when it is hidden (monotonic seconds).
 
-    `queue` is None for a message that lies in no queue. Owned by `HeldMessages`.
+    `queue` is None for a message that lies in no queue. `on_deleted` is called when its delete is confirmed. Owned by
+    `HeldMessages`.
     """
 
-    __slots__ = ("dequeue_count", "hidden_until", "id", "queue", "receipt", "renewal", "stage")
+    __slots__ = ("dequeue_count", "hidden_until", "id", "on_deleted", "queue", "receipt", "renewal", "stage")
 
     def __init__(self, queue: str | None, id: str, receipt: str, hidden_until: float, dequeue_count: int) -> None:
         self.queue = queue
@@ -48,6 +49,7 @@ class Held:
         self.dequeue_count = dequeue_count
         self.stage = Stage.HELD
         self.renewal: asyncio.Task[None] | None = None
+        self.on_deleted: Callable[[], None] | None = None
 
 
 class HeldMessages:
@@ -62,6 +64,11 @@ class HeldMessages:
         self._deleters: set[asyncio.Task[None]] = set()
         self._shrunk = asyncio.Event()
         self._patience_ends: float | None = None
+
+    @property
+    def first_hold(self) -> float:
+        """For how many seconds a message is hidden when it comes into the hands of this process."""
+        return self._hold_time
 
     def take(self, held: Held) -> None:
         """Begin to hold a message."""
@@ -168,6 +175,11 @@ class HeldMessages:
         finally:
             self._patience_ends = None
 
+    async def deleted(self) -> None:
+        """Wait until all deletes that were asked for are done."""
+        while self._deleters:
+            await asyncio.wait(set(self._deleters))
+
     async def _renew_once(self) -> None:
         now = time.monotonic()
         soon = now + self._hold_time / 2
@@ -230,6 +242,8 @@ class HeldMessages:
                     return
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
+            if held.on_deleted is not None:
+                held.on_deleted()
             self.forget(held)
             return
 

@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from durable_host.clock import Clock, SystemClock
-from durable_host.durable.model.events import ExecutionStarted, HistoryEvent
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.app_lease import AppLease
+from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.creation import Creator
 from durable_host.durable.taskhub.azure.deliveries import held_of
+from durable_host.durable.taskhub.azure.direct_work import DirectWork
 from durable_host.durable.taskhub.azure.healing import Healing, healed
-from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
+from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.lost_histories import LostHistories
@@ -27,17 +29,17 @@ from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.resources import Resources
 from durable_host.durable.taskhub.azure.rewind import Rewinder
+from durable_host.durable.taskhub.azure.row_writer import RowWriter
 from durable_host.durable.taskhub.azure.sender import Sender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
+from durable_host.durable.taskhub.azure.standing import AzureCheckpoint
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.worker import Worker
-from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, EpisodeCommit, LoadedHistory, ReceivedMessage
+from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 DEVELOPMENT_POLLING_INTERVAL = 2.0
-_RETRY_SECONDS = 0.5
-_MOST_REFUSALS = 3
 
 
 class AzureTaskHub:
@@ -96,8 +98,22 @@ class AzureTaskHub:
             scope=f"{connection.queue_endpoint}|{names.lower}|{options.app_name}",
             take_all_activities=connection.is_development if take_all is None else take_all,
             read_row=self._read_row,
+            find_owed=self._history.owed,
         )
         self._sender = Sender(queues, names, options, clock, payloads, self._worker.deliveries, self._worker.held)
+        self._direct = DirectWork(self._worker.deliveries, clock)
+        self._commits = self._worker.commits = Commits(
+            self._history,
+            RowWriter(self._instances, self._history, self._healing, outage),
+            self._sender,
+            self._worker.held,
+            self._worker.deliveries,
+            self._direct,
+            payloads,
+            outage,
+            clock,
+            lambda messages: self._worker.abandon(messages, None),
+        )
         self._new_instances = NewInstances()
         self._creator = Creator(self._instances, self._sender, self._new_instances)
 
@@ -170,6 +186,7 @@ class AzureTaskHub:
         if await self._instances.get_row(instance_id, ("PartitionKey",)) is None:
             return False
         self._new_instances.forget(instance_id)
+        self._commits.forget(instance_id)
         self._blobs.forget(instance_id)
         prefixes = {f"{instance_id}/", f"{escape_key(instance_id)}/"}
         await asyncio.gather(
@@ -199,49 +216,40 @@ class AzureTaskHub:
     async def load_history(self, instance_id: str) -> LoadedHistory:
         if self._new_instances.take(instance_id):
             return LoadedHistory([], None, None)
-        loaded = await self._history.load(instance_id)
-        self._blobs.loaded(instance_id, loaded.history.execution_id, loaded.blobs)
-        return loaded.history
+        await self._commits.settled(instance_id)
+        rows = await self._history.load(instance_id)
+        loaded = rows.history
+        self._blobs.loaded(instance_id, loaded.execution_id, rows.blobs)
+        if loaded.checkpoint is None:
+            return loaded
+        checkpoint = AzureCheckpoint.loaded(loaded.checkpoint.etag, loaded.execution_id, rows.columns)
+        debt = await self._commits.debt(instance_id, checkpoint, rows.columns)
+        return LoadedHistory(loaded.events, loaded.execution_id, checkpoint, debt)
 
     @storage_errors_as_unavailable
     async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         instance_id = episode.instance_id
         self._new_instances.take(instance_id)
-        if episode.outbound:
-            if self._worker.deliveries.running:
-                for message in episode.outbound:
-                    self._new_instances.add_child(message)
-            await self._sender.send_all(episode.outbound)
-        try:
-            committed = await self._history.commit(
-                instance_id,
-                episode.execution_id,
-                None if episode.checkpoint is None else episode.checkpoint.etag or None,
-                episode.first_ordinal,
-                episode.events,
-            )
-        except HistoryConflict:
-            await self._worker.abandon(episode.consumed, None)
-            raise CommitConflict(f"Another host committed the history of instance '{instance_id}'.") from None
-        if episode.update is not None:
-            await self._write_row(instance_id, episode.update, committed.moved)
+        if self._worker.deliveries.running:
+            for message in episode.outbound:
+                self._new_instances.add_child(message)
+        checkpoint, moved = await self._commits.commit(episode)
         keep_inputs = episode.update is None or episode.update.started is None or episode.update.started.input is None
         self._blobs.committed(
             instance_id,
             episode.execution_id,
-            committed.moved.values(),
+            moved.values(),
             replaced=episode.replaced_execution_id,
             keep_inputs=keep_inputs,
         )
-        for message in episode.consumed:
-            self._worker.held.delete_later(held_of(message))
-        return Checkpoint(committed.etag)
+        return checkpoint
 
     async def next_owed(self) -> list[str]:
-        return await asyncio.get_running_loop().create_future()
+        return [await self._worker.deliveries.owed.get()]
 
+    @storage_errors_as_unavailable
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
-        await self._sender.send_all(messages)
+        await self._commits.settle(instance_id, messages)
 
     async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
         try:
@@ -251,12 +259,16 @@ class AzureTaskHub:
 
     @storage_errors_as_unavailable
     async def complete_activity(self, request: ReceivedMessage, result: TaskMessage) -> None:
+        deliveries = self._worker.deliveries
+        is_direct = deliveries.is_alone or held_of(request).queue is None
+        if is_direct and deliveries.serves(result.target.instance_id):
+            self._direct.answer(request, result)
+            return
         await self._sender.send(result)
-        self._worker.held.delete_later(held_of(request))
+        self._commits.discard([request])
 
     async def discard(self, messages: Sequence[ReceivedMessage]) -> None:
-        for message in messages:
-            self._worker.held.delete_later(held_of(message))
+        self._commits.discard(messages)
 
     async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
         await self._worker.abandon(messages, delay)
@@ -267,41 +279,6 @@ class AzureTaskHub:
 
     async def restore_timer(self, message: TaskMessage) -> None:
         self._worker.deliveries.restore_timer(message)
-
-    async def _write_row(self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str]) -> None:
-        """Write the instance's row, for as long as an outage takes: its history is there already, and an episode that
-        ran again now would take its external events a second time.
-        """
-        source, refusals = f"row of '{instance_id}'", 0
-        try:
-            while True:
-                had_lost = self._healing.rows_were_lost
-                try:
-                    whole = await self._whole(instance_id, update) if had_lost else update
-                    await self._instances.update(instance_id, whole, moved)
-                except StorageError as error:
-                    self._outage.failed(source, error)
-                    refusals += not error.is_outage
-                    if refusals > _MOST_REFUSALS:
-                        raise
-                    await asyncio.sleep(_RETRY_SECONDS)
-                else:
-                    if self._healing.rows_were_lost == had_lost:
-                        self._outage.recovered(source)
-                        return
-        finally:
-            self._outage.forget(source)
-
-    async def _whole(self, instance_id: str, update: InstanceUpdate) -> InstanceUpdate:
-        """What makes a whole row even when the one that was there is lost."""
-        if update.started is not None:
-            return update
-        row = await self._instances.get_row(instance_id, ("Name",))
-        if row is not None and row.get("Name"):
-            return update
-        loaded = await self._history.read(instance_id)
-        started = next((event for event in loaded.history.events if isinstance(event, ExecutionStarted)), None)
-        return msgspec.structs.replace(update, started=started)
 
     async def _read_row(self, instance_id: str) -> InstanceState | None:
         return await self._instances.get(instance_id, fetch_input=False, fetch_output=False)

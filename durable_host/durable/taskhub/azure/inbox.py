@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from durable_host.durable.taskhub.port import ReceivedMessage
 
@@ -19,6 +19,9 @@ class Inbox:
         self._failure: Exception | None = None
         self.waiting = 0
         self.demand = asyncio.Event()
+
+    def __iter__(self) -> Iterator[ReceivedMessage]:
+        return iter(self._ready)
 
     def __len__(self) -> int:
         return len(self._ready)

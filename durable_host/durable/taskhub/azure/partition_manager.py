@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.neighbours import Neighbours, neighbours
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partitions import PartitionRow, Pass, decide
 from durable_host.storage import Conflict, PreconditionFailed, StorageError, TableService
@@ -55,7 +56,8 @@ class PartitionTable:
 class PartitionManager:
     """Runs passes for one worker. `open_queue` starts polling; it makes no request, so that a partition that is
     owned is polled. `close_queue` stops it at once, `drain_queue` stops it and waits until nothing of the queue is
-    worked on any more.
+    worked on any more. `on_neighbours` hears with each pass who else works on the hub: others before anything is
+    given to them, their absence when it is certain.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class PartitionManager:
         open_queue: Callable[[str], None],
         close_queue: Callable[[str], Awaitable[None]],
         drain_queue: Callable[[str], Awaitable[None]],
+        on_neighbours: Callable[[Neighbours], None],
     ) -> None:
         self._table = table
         self._worker_id = worker_id
@@ -78,6 +81,7 @@ class PartitionManager:
         self._open_queue = open_queue
         self._close_queue = close_queue
         self._drain_queue = drain_queue
+        self._on_neighbours = on_neighbours
         self._drains: dict[str, bool] = {}
         self._polling: set[str] = set()
         self._wake = asyncio.Event()
@@ -126,6 +130,10 @@ class PartitionManager:
     async def _pass(self) -> bool:
         rows = await self._table.read()
         plan = self._decide(rows, shutting_down=False)
+        changed = {row.queue: row for row in plan.replace}
+        around = neighbours([changed.get(row.queue, row) for row in rows], self._worker_id)
+        if around is not Neighbours.NONE:
+            self._on_neighbours(around)
         for queue in plan.drop:
             _log.info("Partition '%s' belongs to another worker now.", queue)
             await self._close(queue)
@@ -142,6 +150,8 @@ class PartitionManager:
             if queue not in self._polling:
                 self._open_queue(queue)
                 self._polling.add(queue)
+        if around is Neighbours.NONE:
+            self._on_neighbours(around)
         return plan.restless
 
     def _decide(self, rows: list[PartitionRow], *, shutting_down: bool) -> Pass:

@@ -21,7 +21,7 @@ from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.validity import InvalidMessage
-from durable_host.storage import PutMessage, QueueService
+from durable_host.storage import PutMessage, QueueService, StorageError
 
 _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
 
@@ -88,8 +88,30 @@ class Sender:
             for number in sorted(controls):
                 await self.hand_over(controls[number])
 
-    async def put(self, message: TaskMessage, number: int | None = None) -> Sent:
-        """Put a message into its queue without handing it over."""
+    async def send_what_goes(self, messages: Sequence[TaskMessage]) -> list[tuple[TaskMessage, StorageError]]:
+        """As `send_all`, but a message that cannot be put keeps no other one back; those that failed, each with why."""
+        failed: dict[int, tuple[TaskMessage, StorageError]] = {}
+        sent: dict[int, Sent] = {}
+
+        async def one(item: tuple[int, int, TaskMessage]) -> None:
+            place, number, message = item
+            try:
+                sent[place] = await self.put(message, number)
+            except StorageError as error:
+                failed[place] = message, error
+
+        numbered = [(place, next(self._sequence), message) for place, message in enumerate(messages)]
+        try:
+            await for_each(numbered, one, self._options.send_concurrency)
+        finally:
+            for place in sorted(sent):
+                await self.hand_over(sent[place])
+        return [failed[place] for place in sorted(failed)]
+
+    async def put(self, message: TaskMessage, number: int | None = None, *, hidden: float | None = None) -> Sent:
+        """Put a message into its queue without handing it over. With `hidden` (seconds) it is not for this process, or
+        is in its hands already.
+        """
         if message.id is None:
             message = msgspec.structs.replace(message, id=identity.new())
         text = envelope.encode(message, number or next(self._sequence))
@@ -103,8 +125,10 @@ class Sender:
         is_activity = message.is_activity
         queue = self._names.work_items if is_activity else self._names.queue_of(message.target.instance_id)
         due = message.due
-        claimed = self._deliveries.claim(queue) if self._can_be_delivered(message) else None
-        hidden = claimed or 0.0
+        claimed = None
+        if hidden is None:
+            claimed = self._deliveries.claim(queue) if self._can_be_delivered(message) else None
+            hidden = claimed or 0.0
         if due is not None:
             delay = (due - self._clock.now()) / TICKS_PER_SECOND
             if delay > 0:

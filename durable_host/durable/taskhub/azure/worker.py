@@ -6,17 +6,19 @@ Source: spec/task-hub-storage.md, sections 4 and 5.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from durable_host.clock import Clock
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.app_lease import AppLease
 from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
 from durable_host.durable.taskhub.azure.held import HeldMessages, Stage
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partition_manager import PartitionManager, PartitionTable
@@ -35,6 +37,8 @@ _POISON_COUNT = 10
 _FIRST_PASS_PATIENCE = 3.0
 _DRAIN_PATIENCE = 60.0
 _STOP_PATIENCE = 2.0
+_SETTLE_PATIENCE = 20.0
+_RETRY_SECONDS = 0.5
 _PARALLEL_ABANDONS = 8
 
 
@@ -57,6 +61,7 @@ class Worker:
         scope: str,
         take_all_activities: bool,
         read_row: RowReader,
+        find_owed: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self._queues = queues
         self._names = names
@@ -72,6 +77,10 @@ class Worker:
         self._pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
         self._manager: PartitionManager | None = None
         self._manager_task: asyncio.Task[None] | None = None
+        self.commits: Commits | None = None
+        self._find_owed = find_owed
+        self._claimed: set[str] = set()
+        self._has_claimed = asyncio.Event()
         self.held = HeldMessages(queues, options.control_hold)
         self._reader = MessageReader(payloads, aside, self.held, outage, clock, names.work_items)
         self.deliveries = Deliveries(
@@ -101,6 +110,7 @@ class Worker:
             open_queue=self._open_queue,
             close_queue=self._close_queue,
             drain_queue=self._drain_queue,
+            on_neighbours=self._meet,
         )
         work_items = WorkItemPoller(
             self._names.work_items,
@@ -113,6 +123,9 @@ class Worker:
         )
         background.keep_running("renewal of messages", self.held.renew_forever)
         background.keep_running("timer schedule", self.deliveries.schedule.run)
+        background.keep_running("unsettled commits", self._look_for_owed)
+        if self.commits is not None:
+            background.keep_running("marks of commits", self.commits.clear_quiet_marks)
         background.keep_running("work item poller", work_items.run)
         if options.use_app_lease:
             background.keep_running("app lease", lambda: self._app_lease.run(self._serve, self._stop_serving))
@@ -137,6 +150,7 @@ class Worker:
             await asyncio.wait(tasks, timeout=0.5)
         self._pollers.clear()
         await self._background.stop()
+        await self._leave_nothing()
         await self.held.drain(_STOP_PATIENCE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_PATIENCE):
@@ -144,6 +158,8 @@ class Worker:
         for held in self.held.in_stage(Stage.PARKED, Stage.GONE):
             self.held.forget(held)
         self.deliveries.clear()
+        if self.commits is not None:
+            self.commits.clear()
         if self._manager is not None:
             with contextlib.suppress(TimeoutError, StorageError):
                 async with asyncio.timeout(_STOP_PATIENCE):
@@ -169,6 +185,8 @@ class Worker:
                 held.queue,
             )
         if not self._keeps(message):
+            if held.queue is None and self.commits is not None:
+                await self.commits.spill(message)
             await self.held.give_back([held], seconds)
             return
         is_activity = message.message.is_activity
@@ -180,7 +198,7 @@ class Worker:
                     return
             except StorageError as error:
                 _log.debug("Message %s could not be hidden: %s", held.id, error)
-        again = ReceivedMessage(held.id, message.message, held.dequeue_count + 1, self._clock.now(), held)
+        again = ReceivedMessage(message.id, message.message, held.dequeue_count + 1, self._clock.now(), held)
         held.dequeue_count += 1
         if seconds > 0:
             self.deliveries.park(again, self._clock.now() + int(seconds * TICKS_PER_SECOND))
@@ -208,6 +226,8 @@ class Worker:
 
     def _open_queue(self, queue: str) -> None:
         self.deliveries.owned.add(queue)
+        self._claimed.add(queue)
+        self._has_claimed.set()
         poller = ControlPoller(
             queue,
             self._queues,
@@ -226,7 +246,12 @@ class Worker:
             poller.stop()
             self._outage.forget(queue)
             self._outage.forget(f"starts of {queue}")
-        await self.held.give_back(self.deliveries.drop_queue(queue))
+        dropped = self.deliveries.drop_queue(queue)
+        await self.held.give_back([held_of(one) for one in dropped if held_of(one).queue is not None])
+        if self.commits is not None:
+            for one in dropped:
+                if held_of(one).queue is None:
+                    await self.commits.spill(one)
 
     async def _drain_queue(self, queue: str) -> None:
         _poller, task = self._pollers.get(queue, (None, None))
@@ -236,6 +261,57 @@ class Worker:
                 if task is not None:
                     await asyncio.wait([task])
                 await self.held.none_left_of(queue)
+        await self._leave_nothing(queue)
+
+    async def _leave_nothing(self, queue: str | None = None) -> None:
+        """Put all work of a partition, or of all, where others find it, and leave no mark."""
+        commits = self.commits
+        if commits is None:
+            return
+
+        def is_of_queue(instance_id: str) -> bool:
+            return queue is None or self._names.queue_of(instance_id) == queue
+
+        try:
+            async with asyncio.timeout(_SETTLE_PATIENCE):
+                await commits.drain(is_of_queue)
+                await commits.spill_requests(is_of_queue, is_end=queue is None)
+                await commits.spill_results(is_of_queue)
+                await commits.clear_marks(is_of_queue)
+        except (StorageError, TimeoutError) as error:
+            _log.warning(
+                "Work that this host had begun is not in the queues of the task hub: the next host finds it by its "
+                "marks. %s",
+                error or f"The storage did not take it within {_SETTLE_PATIENCE:.0f} s.",
+            )
+
+    def _meet(self, around: Neighbours) -> None:
+        """Who else works on the hub; activities in hand are for others too as soon as there are any."""
+        before, self.deliveries.neighbours = self.deliveries.neighbours, around
+        if before is Neighbours.NONE and around is not Neighbours.NONE and self.commits is not None:
+            self._background.run("activities for other workers", self.commits.spill_requests())
+
+    async def _look_for_owed(self) -> None:
+        """Find the instances of partitions that were claimed whose commits still owe something."""
+        source = "unsettled commits"
+        while True:
+            await self._has_claimed.wait()
+            self._has_claimed.clear()
+            claimed, self._claimed = self._claimed, set()
+            try:
+                found = await self._find_owed()
+            except StorageError as error:
+                self._outage.failed(source, error)
+                self._claimed |= claimed
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._has_claimed.set()
+                continue
+            self._outage.recovered(source)
+            for instance_id in found:
+                queue = self._names.queue_of(instance_id)
+                is_new = self.commits is not None and not self.commits.knows_standing(instance_id)
+                if is_new and queue in claimed and queue in self.deliveries.owned:
+                    self.deliveries.owed.put_nowait(instance_id)
 
     def _give_up(self, error: AccessDenied) -> None:
         """The storage denies everything: tell whoever receives messages here."""

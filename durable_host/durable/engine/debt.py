@@ -1,0 +1,208 @@
+"""Messages that follow from a commit, told from its history rows: what a commit whose process died still owes.
+
+The rows say what was decided, but not with which input activities and children were called. So the code is replayed,
+which decides the same again; numbers, times and identities are those of the rows.
+"""
+
+import contextlib
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from durable_host.durable.engine.completion import Completion
+from durable_host.durable.engine.decisions import Decision, SubOrchestrationDecision, TaskDecision
+from durable_host.durable.engine.delivery import answered_id
+from durable_host.durable.engine.entity_request import Unreadable, read_request
+from durable_host.durable.engine.faults import OrchestrationFault
+from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.outbound import Sender, carry_out
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.engine.walker import NonDeterminism, Walker
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import (
+    EventRaised,
+    EventSent,
+    ExecutionCompleted,
+    ExecutionStarted,
+    HistoryEvent,
+    OrchestrationInstance,
+    OrchestratorStarted,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.sdk.port import OrchestratorAnswer, UserCode
+
+_ROWS = (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated, EventSent)
+_INPUT_LOST = (
+    "The host ended before the call was carried out, and the code does not make this call when it is replayed."
+)
+
+
+def is_told(message: TaskMessage, instance: OrchestrationInstance) -> bool:
+    """Whether a message of a commit can be told from the rows of the execution `instance`."""
+    if message.sender != instance:
+        return False
+    match message.event:
+        case TaskScheduled() | TimerFired() | ExecutionStarted() | SubOrchestrationInstanceCompleted():
+            return True
+        case EventRaised():
+            return message.target.instance_id.startswith("@") and not instance.instance_id.startswith("@")
+        case _:
+            return False
+
+
+def first_owed(events: Sequence[HistoryEvent]) -> int | None:
+    """Index of the first row of a commit from which a message can be told."""
+    return next(
+        (index for index, event in enumerate(events) if isinstance(event, (*_ROWS, ExecutionCompleted))),
+        None,
+    )
+
+
+class Owed:
+    """The rows of a history, from `first_ordinal` on, whose messages are owed."""
+
+    def __init__(self, state: OrchestrationState, first_ordinal: int) -> None:
+        self._state = state
+        history = state.history
+        answered = {answered_id(event) for event in history}
+        episode, last_episode = 0, 0
+        for index, event in enumerate(history):
+            if isinstance(event, OrchestratorStarted):
+                last_episode = index
+        self.rows: list[tuple[int, HistoryEvent]] = []
+        """Episode and event."""
+        for index, event in enumerate(history):
+            episode += isinstance(event, OrchestratorStarted)
+            if index < first_ordinal:
+                continue
+            is_open = event.event_id not in answered
+            if isinstance(event, TaskScheduled):
+                if is_open and not state.is_terminal:
+                    self.rows.append((episode, event))
+            elif index >= last_episode and (
+                (isinstance(event, TimerCreated | SubOrchestrationInstanceCreated) and is_open)
+                or isinstance(event, EventSent | ExecutionCompleted)
+            ):
+                self.rows.append((episode, event))
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether the code has to be replayed for inputs."""
+        return any(isinstance(event, TaskScheduled | SubOrchestrationInstanceCreated) for _, event in self.rows)
+
+    def messages(
+        self, answer: OrchestratorAnswer | None, *, code: UserCode, options: EngineOptions
+    ) -> list[TaskMessage]:
+        """The messages, as they would have been sent. `answer` is that of a replay of the whole history."""
+        state = self._state
+        assert state.started is not None
+        decisions: Mapping[int, Decision] = {}
+        if answer is not None:
+            decisions = _decisions(state, answer, options)
+        messages: list[TaskMessage] = []
+        for episode, event in self.rows:
+            sender = Sender(state.instance, state.started, episode, event.timestamp, code, options)
+            messages += _messages_of(event, sender, decisions)
+        return messages
+
+
+class _Recorder(Walker):
+    """A walker that keeps the decisions that the history holds."""
+
+    def __init__(self, state: OrchestrationState, options: EngineOptions) -> None:
+        super().__init__(
+            state.instance_id,
+            state.execution_id or "",
+            max_actions=options.max_orchestration_actions,
+            reorder_window=options.entity_reorder_window,
+        )
+        self.matched: dict[int, Decision] = {}
+
+    def schedule(self, number: int) -> Decision | None:
+        decision = super().schedule(number)
+        if decision is not None:
+            self.matched[number] = decision
+        return decision
+
+
+def _decisions(state: OrchestrationState, answer: OrchestratorAnswer, options: EngineOptions) -> Mapping[int, Decision]:
+    """What the replay decided, by number; less when the code has changed meanwhile."""
+    walker = _Recorder(state, options)
+    ended_at = answer.ended_at if answer.is_done or answer.error is not None else None
+    with contextlib.suppress(NonDeterminism, OrchestrationFault):
+        walker.walk(state.history, answer.steps, ended_at=ended_at)
+    return walker.matched
+
+
+def _messages_of(event: HistoryEvent, sender: Sender, decisions: Mapping[int, Decision]) -> list[TaskMessage]:
+    match event:
+        case TimerCreated():
+            fired = TimerFired(timestamp=event.timestamp, timer_id=event.event_id, fire_at=event.fire_at)
+            return [sender.message(fired, sender.identity(TimerCreated, event.event_id, str(event.fire_at)))]
+        case EventSent():
+            return _entity_message(event, sender)
+        case ExecutionCompleted():
+            return _end(event, sender)
+        case TaskScheduled() | SubOrchestrationInstanceCreated():
+            decision = decisions.get(event.event_id)
+            if _fits(event, decision):
+                assert decision is not None
+                return carry_out(decision, sender).messages
+            return [_lost(event, sender)]
+        case _:
+            return []
+
+
+def _fits(event: HistoryEvent, decision: Decision | None) -> bool:
+    if isinstance(event, TaskScheduled):
+        return isinstance(decision, TaskDecision) and decision.name == event.name
+    return (
+        isinstance(event, SubOrchestrationInstanceCreated)
+        and isinstance(decision, SubOrchestrationDecision)
+        and decision.instance_id == event.instance_id
+    )
+
+
+def _lost(event: HistoryEvent, sender: Sender) -> TaskMessage:
+    """The answer to a call that the code no longer makes: the instance goes on, and its replay tells what differs."""
+    number = event.event_id
+    if isinstance(event, TaskScheduled):
+        failed: HistoryEvent = TaskFailed(timestamp=sender.now, task_scheduled_id=number, reason=_INPUT_LOST)
+        request = sender.identity(TaskScheduled, number, event.name)
+        return msgspec.structs.replace(sender.message(failed, request), id=identity.answer_to(request))
+    assert isinstance(event, SubOrchestrationInstanceCreated)
+    failed = SubOrchestrationInstanceFailed(timestamp=sender.now, task_scheduled_id=number, reason=_INPUT_LOST)
+    message = sender.message(failed, sender.identity(SubOrchestrationInstanceFailed, number, _INPUT_LOST))
+    return msgspec.structs.replace(message, sender=OrchestrationInstance(event.instance_id))
+
+
+def _entity_message(event: EventSent, sender: Sender) -> list[TaskMessage]:
+    try:
+        request = read_request(event.input, None)
+        content = (request.operation, request.input, str(request.is_signal))
+    except Unreadable:
+        content = (event.name, event.input, None)
+    raised = EventRaised(
+        timestamp=event.timestamp, name=event.name, input=event.input, parent_trace_context=sender.trace
+    )
+    id = sender.identity(EventSent, event.event_id, event.instance_id, *content)
+    return [sender.message(raised, id, OrchestrationInstance(event.instance_id))]
+
+
+def _end(event: ExecutionCompleted, sender: Sender) -> list[TaskMessage]:
+    """What the parent hears of a completed child. The message of a failed one is not told from rows."""
+    parent = sender.started.parent_instance
+    if parent is None or "FireAndForget" in (sender.started.tags or {}):
+        return []
+    if event.orchestration_status is not OrchestrationStatus.Completed:
+        return []
+    completion = Completion(OrchestrationStatus.Completed, result=event.result)
+    return [completion.message_to(parent, sender.instance, sender.episode, event.timestamp)]

@@ -1,0 +1,94 @@
+"""Activities without messages: from the commit straight to a worker, and the result straight to the instance.
+
+Only while no other host works on the hub. What is in hand here is found again after a crash by the mark of the commit
+that scheduled it; whatever has to be found by others is put into its queue (`spill`).
+"""
+
+from collections.abc import Callable
+from itertools import count
+
+from durable_host.clock import Clock
+from durable_host.durable.model.events import TaskCompleted, TaskFailed
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.held import Held
+from durable_host.durable.taskhub.azure.standing import TaskKey
+from durable_host.durable.taskhub.port import ReceivedMessage
+
+
+def request_key(message: TaskMessage) -> TaskKey:
+    return message.target.instance_id, message.target.execution_id, message.event.event_id
+
+
+def result_key(message: TaskMessage) -> TaskKey | None:
+    event = message.event
+    if not isinstance(event, TaskCompleted | TaskFailed):
+        return None
+    return message.target.instance_id, message.target.execution_id, event.task_scheduled_id
+
+
+class DirectWork:
+    """Requests and results in the hands of this process that lie in no queue."""
+
+    def __init__(self, deliveries: Deliveries, clock: Clock) -> None:
+        self._deliveries = deliveries
+        self._clock = clock
+        self._numbers = count(1)
+        self._requests: dict[TaskKey, ReceivedMessage] = {}
+        self._results: dict[TaskKey, ReceivedMessage] = {}
+
+    def begin(self, message: TaskMessage) -> None:
+        """Let this process run an activity."""
+        held = Held(None, f"direct-{next(self._numbers)}", "", 0.0, 1)
+        received = ReceivedMessage(held.id, message, 1, self._clock.now(), held)
+        self._requests[request_key(message)] = received
+        self._deliveries.activities.put(received)
+
+    def answer(self, request: ReceivedMessage, result: TaskMessage) -> None:
+        """Deliver the result of a request; the commit that consumes it ends the request."""
+        key = request_key(request.message)
+        self._requests.pop(key, None)
+        received = ReceivedMessage(f"result-{request.id}", result, 1, self._clock.now(), request.receipt)
+        self._results[key] = received
+        self._deliveries.control.put(received)
+
+    def is_result(self, message: ReceivedMessage) -> bool:
+        """Whether a control message is a result that lies in no queue."""
+        key = result_key(message.message)
+        known = self._results.get(key) if key is not None else None
+        return known is not None and known.id == message.id
+
+    def done(self, message: ReceivedMessage) -> TaskKey | None:
+        """A message was consumed or is of no use; the activity that is in hand no more."""
+        if message.message.is_activity:
+            key = request_key(message.message)
+            return key if self._requests.pop(key, None) is not None else None
+        if not self.is_result(message):
+            return None
+        key = result_key(message.message)
+        assert key is not None
+        del self._results[key]
+        return key
+
+    def take_requests(self, of: Callable[[TaskMessage], bool]) -> list[ReceivedMessage]:
+        """Requests of the messages that `of` names, waiting or running; they are no longer known here."""
+        taken = [one for one in self._requests.values() if of(one.message)]
+        for one in taken:
+            del self._requests[request_key(one.message)]
+        return taken
+
+    def take_results(self, of: Callable[[TaskMessage], bool]) -> list[ReceivedMessage]:
+        """Results that no commit has consumed; they are no longer known here."""
+        taken = [one for one in self._results.values() if of(one.message)]
+        for one in taken:
+            key = result_key(one.message)
+            assert key is not None
+            del self._results[key]
+        return taken
+
+    def results_of(self, of: Callable[[TaskMessage], bool]) -> int:
+        return sum(of(one.message) for one in self._results.values())
+
+    def clear(self) -> None:
+        self._requests.clear()
+        self._results.clear()
