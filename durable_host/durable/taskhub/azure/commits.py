@@ -128,18 +128,18 @@ class Commits:
         before = episode.checkpoint
         known = before if isinstance(before, AzureCheckpoint) else None
         instance = OrchestrationInstance(episode.instance_id, episode.execution_id)
-        direct = [one for one in messages if self._goes_directly(one, instance)]
+        ordinals = {
+            event.event_id: episode.first_ordinal + index
+            for index, event in enumerate(episode.events)
+            if isinstance(event, TaskScheduled)
+        }
+        direct = [one for one in messages if one.event.event_id in ordinals and self._goes_directly(one, instance)]
         put = [one for one in messages if one not in direct] if direct else messages
         if not episode.events:
             await self._follow(standing, episode, {}, put, direct)
             return before or Checkpoint(""), {}
         consumed = await self._consumed(known, episode.consumed)
         answered = self._answered(episode)
-        ordinals = {
-            event.event_id: episode.first_ordinal + index
-            for index, event in enumerate(episode.events)
-            if isinstance(event, TaskScheduled)
-        }
         new_in_hand = {request_key(one): ordinals[one.event.event_id] for one in direct}
         still = [
             ordinal
