@@ -87,3 +87,10 @@ async def test_idle_sessions_are_dropped_however_busy_other_sessions_are(monkeyp
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
     assert hub.touched == ["busy"]
+
+
+async def test_a_new_session_never_makes_room_for_itself() -> None:
+    cache = SessionCache(_Hub(), _Code(), LiveInstances(), 1)  # type: ignore[arg-type]
+    cache.get("busy").is_scheduled = True
+    new = cache.get("new")
+    assert cache.get("new") is new

@@ -43,9 +43,9 @@ class SessionCache:
         """The session of an instance, a new one without state when there is none."""
         session = self._sessions.get(instance_id)
         if session is None:
-            session = self._sessions[instance_id] = Session(instance_id)
-            if len(self._sessions) > self._capacity:
+            if len(self._sessions) >= self._capacity:
                 self._make_room()
+            session = self._sessions[instance_id] = Session(instance_id)
         else:
             self._sessions.move_to_end(instance_id)
         return session
@@ -119,7 +119,8 @@ class SessionCache:
             self._has_work.clear()
 
     def _make_room(self) -> None:
-        excess = len(self._sessions) - self._capacity
+        """For one more session, which is not among those that may go: it is idle until its first message."""
+        excess = len(self._sessions) + 1 - self._capacity
         oldest = islice(self._sessions.values(), excess + _LOOKED_AT)
         for session in [one for one in oldest if self._may_go(one)][:excess]:
             self._evict(session)
