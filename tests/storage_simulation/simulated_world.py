@@ -1,0 +1,448 @@
+"""One run: hosts that come, go and die, instances that are driven from outside, and what must hold in the end."""
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeVar
+
+import hub_oracles
+from instance_driver import InstanceDriver
+from modelled_answer import Answer, Request
+from modelled_storage import ModelledStorage
+from official_rows import add_official_episode
+from programs import ENTITY, Program, Writer
+from request_faults import RequestFaults
+from simulated_host import HostDied, SimulatedHost, adopt_by_current_host, any_death
+from simulated_plan import Plan, plan_of
+from stored_hub import TERMINAL, StoredHub
+from virtual_loop import NothingCanHappen, TimeStandsStill, VirtualLoop, run, virtual_time
+
+from durable_host.clock import SystemClock
+from durable_host.durable.api import DurableClient
+from durable_host.durable.taskhub.port import TaskHubUnavailable
+
+T = TypeVar("T")
+_HUB = "Simulated"
+_PATIENCE = 1500.0
+_EMPTY_PATIENCE = 120.0
+FOREIGN = "RD0003FF-official-worker"
+
+
+@dataclass
+class Outcome:
+    """What a run told. `problems` is empty when all is right."""
+
+    seed: int
+    plan: Plan
+    problems: list[str] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
+    requests: int = 0
+    faults: int = 0
+    deaths: int = 0
+    virtual_seconds: float = 0.0
+
+
+class World:
+    """One seed."""
+
+    failures = (TaskHubUnavailable, HostDied)
+    hub_name = _HUB
+
+    def __init__(self, seed: int, loop: VirtualLoop, *, traces: bool = False) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.plan = plan_of(self.random)
+        clock = SystemClock()
+        self.storage = ModelledStorage(clock.now, Random(seed + 1))
+        self.storage.queues.disorder = self.plan.disorder
+        self.faults = RequestFaults(self.random, loop.time, self.plan.intensity)
+        self.hub = StoredHub(self.storage, _HUB)
+        self.outcome = Outcome(seed, self.plan)
+        self.ran: Counter[tuple[str, str]] = Counter()
+        self.mended: set[str] = set()
+        self.sent: Counter[str] = Counter()
+        self.acknowledged: set[str] = set()
+        self.signals: dict[str, str] = {}
+        self.drivers: list[InstanceDriver] = []
+        self._loop = loop
+        self._clock = clock
+        self._traces = traces
+        self._hosts: dict[int, SimulatedHost] = {}
+        self._open = asyncio.Event()
+        self._open.set()
+        self._is_calm = asyncio.Event()
+        self._is_over = False
+        self._deaths_left = self.plan.deaths
+        self._lost_left = 3
+
+    # For the others
+
+    def note(self, host: str, outcome: str, text: str | Callable[[], str]) -> None:
+        """A line of the trace."""
+        if self._traces:
+            told = text if isinstance(text, str) else text()
+            self.outcome.trace.append(f"{self._loop.time():9.3f} {host:3} {outcome:14} {told}")
+
+    def complain(self, problem: str) -> None:
+        if problem not in self.outcome.problems:
+            self.note("!!", "PROBLEM", problem)
+            self.outcome.problems.append(problem)
+
+    def latencies(self) -> tuple[float, float]:
+        """Seconds before and after a request takes effect."""
+        self.outcome.requests += 1
+        draw = self.random.random()
+        return (0.001 if draw < 0.5 else draw * 0.01), 0.001
+
+    def loses_worker(self) -> bool:
+        rate = self.plan.lost_workers
+        if not rate or self._lost_left <= 0 or self._is_calm.is_set() or self.random.random() >= rate:
+            return False
+        self._lost_left -= 1
+        return True
+
+    def may_miss(self, instance_id: str) -> bool:
+        """Whether the instance may be unknown although its start was acknowledged."""
+        return self.hub.instance(instance_id) is not None
+
+    def activity_runs(self, host: SimulatedHost, function: str, name: str, instance_id: str, task_id: int) -> None:
+        """An activity begins: was it decided?"""
+        self.note(host.name, "RUNS", f"{function} {name} ({instance_id} {task_id})")
+        if not self.plan.is_strict or self.hub.sentinel(instance_id) is None:
+            return
+        decided = any(
+            row.get("EventId") == task_id
+            and row["EventType"] in ("TaskScheduled", "GenericEvent")
+            and row.get("Name") == function
+            for row in self.hub.history(instance_id)
+        )
+        if decided or self.hub.status(instance_id) in TERMINAL or self._may_be_of_the_past(instance_id):
+            return
+        self.complain(f"{function} {name} of {instance_id} runs, and no commit has decided it")
+
+    def _may_be_of_the_past(self, instance_id: str) -> bool:
+        """Whether the activity may belong to a generation whose history is gone."""
+        starts = [row for row in self.hub.history(instance_id) if row["EventType"] == "ExecutionStarted"]
+        return any("again" in str(row.get("Input")) or row.get("Generation") for row in starts)
+
+    def took_effect(self, request: Request, answer: Answer) -> None:
+        """A request has changed the storage."""
+
+    async def ask(self, what: str, instance_id: str, work: Callable[[DurableClient], Awaitable[T]]) -> T:
+        """Have a client of some host do something. Raises what it raises, and HostDied."""
+        host = await self._some_host()
+        self.note(host.name, "ASKED", f"{what} {instance_id}")
+        try:
+            told = await host.call(lambda: work(host.client))
+        except Exception as error:
+            self.note(host.name, "REFUSED", f"{what} {instance_id}: {type(error).__name__} {str(error)[:150]}")
+            raise
+        self.note(host.name, "ACKNOWLEDGED", f"{what} {instance_id}")
+        return told
+
+    async def _some_host(self) -> SimulatedHost:
+        while True:
+            serving = [host for host in self._hosts.values() if host.is_serving]
+            if serving:
+                return self.random.choice(serving)
+            await asyncio.sleep(0.2)
+
+    # The run
+
+    async def live(self) -> None:
+        """All of it."""
+        self._loop.on_task = adopt_by_current_host
+        plan = self.plan
+        async with asyncio.TaskGroup() as group:
+            slots = [group.create_task(self._keep_host(slot)) for slot in range(plan.hosts)]
+            drivers = self._instances()
+            driving = [group.create_task(driver.run()) for driver in drivers]
+            signalling = group.create_task(self._signal())
+            chaos = group.create_task(self._chaos())
+            await self._ended([*driving, signalling])
+            self._calm_down()
+            await chaos
+            await self._emptied()
+            self._is_over = True
+            await asyncio.gather(*slots)
+        self._check()
+
+    def _instances(self) -> list[InstanceDriver]:
+        plan, random = self.plan, self.random
+        writer = Writer(random, list(plan.kinds), [f"ledger{n}" for n in range(plan.entities)], plan.longest_timer)
+        ids = [f"i{number}" for number in range(plan.instances)]
+        self.drivers = [InstanceDriver(self, id, writer.write(id)) for id in ids]
+        return self.drivers
+
+    async def _keep_host(self, slot: int) -> None:
+        """One process after another in this slot."""
+        await asyncio.sleep(self.random.uniform(0.0, 3.0) if slot else 0.0)
+        number = 0
+        while True:
+            number += 1
+            death = None
+            if self._deaths_left > 0 and not self._is_calm.is_set() and self._open.is_set():
+                self._deaths_left -= 1
+                death = any_death(self.random)
+            host = SimulatedHost(self, f"{slot}", death)
+            try:
+                await host.start()
+            except Exception as error:
+                if not isinstance(error, self.failures) and "TaskHub" not in type(error).__name__:
+                    self.complain(f"the start of a host failed: {type(error).__name__}: {error}")
+                self.note(host.name, "NO START", f"{type(error).__name__}: {error}")
+                await host.end()
+                await asyncio.sleep(1.0)
+                continue
+            self._hosts[slot] = host
+            self.note(host.name, "SERVES", f"number {number}")
+            await self._life(host)
+            del self._hosts[slot]
+            if host.is_dead and host.died.is_set():
+                self.outcome.deaths += 1
+            await host.end()
+            if self._is_over:
+                return
+            if not self._open.is_set():
+                await self._open.wait()
+            elif not self._is_calm.is_set():
+                await asyncio.sleep(self.random.choice((0.0, 0.0, 1.0, 20.0)))
+
+    async def _life(self, host: SimulatedHost) -> None:
+        """Until the host has died or stopped."""
+        random, plan = self.random, self.plan
+        restless = random.random() < plan.restlessness
+        until = self._loop.time() + (random.uniform(1.0, 25.0) if restless else float("inf"))
+        try:
+            while not host.died.is_set():
+                if self._is_over or not self._open.is_set():
+                    await host.stop()
+                    self.note(host.name, "STOPPED", "")
+                    return
+                if self._loop.time() > until and not self._is_calm.is_set():
+                    if random.random() < 0.5:
+                        await host.stop()
+                        self.note(host.name, "STOPPED", "")
+                        return
+                    await host.reload()
+                    self.note(host.name, "RELOADED", "")
+                    until = self._loop.time() + random.uniform(1.0, 25.0)
+                await self._happens_within(host.died, 0.25)
+        except HostDied:
+            return
+
+    async def _happens_within(self, event: asyncio.Event, seconds: float) -> None:
+        waiting = asyncio.ensure_future(event.wait())
+        await asyncio.wait([waiting], timeout=seconds)
+        waiting.cancel()
+
+    async def _chaos(self) -> None:
+        """What befalls the hub as a whole; then calm."""
+        random, plan = self.random, self.plan
+        if plan.mode == "foreign":
+            asyncio.ensure_future(self._foreign_worker())  # noqa: RUF006
+        if plan.stops_midway:
+            await self._rest(random.uniform(1.0, plan.chaos_seconds / 2))
+            await self._stop_midway()
+        if plan.steals_leases:
+            await self._rest(random.uniform(1.0, plan.chaos_seconds / 2))
+            self._steal_leases()
+        await self._rest(plan.chaos_seconds - self._loop.time())
+        self._calm_down()
+
+    async def _rest(self, seconds: float) -> None:
+        if seconds > 0:
+            await self._happens_within(self._is_calm, seconds)
+
+    def _calm_down(self) -> None:
+        if not self._is_calm.is_set():
+            self.note("", "CALM", "")
+            self._is_calm.set()
+            self.faults.end()
+            for host in self._hosts.values():
+                host.spare()
+
+    async def _stop_midway(self) -> None:
+        """Stop all hosts cleanly and without faults, look at what they leave, and let them begin again."""
+        if self._is_calm.is_set():
+            return
+        self.faults.paused = True
+        for host in self._hosts.values():
+            host.spare()
+        while len(self._hosts) < self.plan.hosts or not all(host.is_serving for host in self._hosts.values()):
+            await asyncio.sleep(0.2)
+            for host in self._hosts.values():
+                host.spare()
+        await asyncio.sleep(3.0 if self.plan.mode == "alone" else 35.0)
+        self._open.clear()
+        while self._hosts:  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(0.1)
+        self.note("", "ALL STOPPED", "")
+        for problem in hub_oracles.after_clean_stop(self.hub):
+            self.complain(f"after a clean stop: {problem}")
+        if self.plan.official_rows:
+            self._add_official_rows()
+        await asyncio.sleep(self.random.choice((0.0, 5.0)))
+        self.faults.paused = self._is_calm.is_set()
+        self._open.set()
+
+    def _add_official_rows(self) -> None:
+        for driver in self.drivers:
+            if self.hub.status(driver.id) == "Running" and self.hub.history(driver.id) and self.random.random() < 0.7:
+                what = add_official_episode(self.storage, self.hub, driver.id, self.random, self._clock.now())
+                driver.official_rows += 1
+                self.note("", "OFFICIAL ROWS", f"{driver.id} {what}")
+
+    def _steal_leases(self) -> None:
+        """For a while another app has the app lease, and another worker of ours the partitions."""
+        now = self._clock.now()
+        table = self.storage.tables.tables.get(f"{_HUB}Partitions", {})
+        if self.random.random() < 0.5:
+            self.note("", "PARTITIONS STOLEN", "")
+            for rows in list(table.values()):
+                for key in sorted(rows):
+                    self._give_partition(key, "simulated:thief", now + 10 * 10_000_000)
+        else:
+            self.note("", "APP LEASE STOLEN", "")
+            for container in self.storage.blobs.containers.values():
+                if container.lease.holds(now):
+                    container.lease.id, container.lease.until = "another", now + 20 * 10_000_000
+
+    def _give_partition(self, queue: str, owner: str, until: int) -> None:
+        from durable_host.durable.taskhub.azure.partitions import PartitionRow
+        from durable_host.storage.table_codec import write_entity
+
+        row = PartitionRow(queue, "", owner, None, self._clock.now(), self._clock.now(), until)
+        given: dict[str, Any] = json.loads(write_entity(row.write()))
+        self.storage.tables._write("PUT", f"{_HUB}Partitions", "", queue, given, None)
+
+    async def _foreign_worker(self) -> None:
+        """The last partition belongs to an official worker until calm; it takes nothing."""
+        queue = f"{_HUB.lower()}-control-{self.plan.partitions - 1:02d}"
+        while not self._is_calm.is_set():
+            if f"{_HUB}Partitions" in self.storage.tables.tables:
+                self._give_partition(queue, FOREIGN, self._clock.now() + 30 * 10_000_000)
+            await asyncio.sleep(9.0)
+        self._give_partition(queue, FOREIGN, self._clock.now())
+
+    async def _signal(self) -> None:
+        """Signals of clients to the entities."""
+        if "signal" not in self.plan.kinds and "call" not in self.plan.kinds:
+            return
+        for number in range(self.random.randint(0, 4)):
+            await asyncio.sleep(self.random.uniform(0.0, 4.0))
+            value, entity = f"s{number}", f"ledger{self.random.randrange(self.plan.entities)}"
+            self.signals[value] = entity
+
+            def send(client: DurableClient, value: str = value, entity: str = entity) -> Awaitable[None]:
+                self.sent[value] += 1
+                return client.entities.signal(ENTITY, entity, "add", json.dumps(json.dumps(value)))
+
+            while value not in self.acknowledged:
+                try:
+                    await self.ask(f"signal {value}", entity, send)
+                    self.acknowledged.add(value)
+                except self.failures:
+                    await asyncio.sleep(1.0)
+
+    async def _ended(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """Wait until all instances have ended, with children; complain about those that do not."""
+        done, left = await asyncio.wait(tasks, timeout=_PATIENCE)
+        for task in done:
+            task.result()
+        for driver in self.drivers:
+            if not driver.has_ended:
+                self.complain(f"{driver.id} is stuck: {self.hub.status(driver.id)}")
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+        for _ in range(int(_PATIENCE)):
+            open_ones = [id for id, row in self.hub.instances().items()
+                         if not id.startswith("@") and row.get("RuntimeStatus") not in TERMINAL]  # fmt: skip
+            if not open_ones or left:
+                return
+            await asyncio.sleep(1.0)
+        self.complain(f"stuck: {', '.join(open_ones)}")
+
+    async def _emptied(self) -> None:
+        """Wait until nothing is left in the queues."""
+        for _ in range(int(_EMPTY_PATIENCE + self.plan.longest_timer)):
+            if not any(True for _ in self.hub.messages()):
+                return
+            await asyncio.sleep(1.0)
+        if self.outcome.problems:
+            return
+        for message in self.hub.messages():
+            self.complain(f"left in {message.queue}: {message.kind} to {message.target.get('InstanceId')}")
+
+    # In the end
+
+    def _check(self) -> None:
+        for problem in hub_oracles.after_clean_stop(self.hub):
+            self.complain(f"in the end: {problem}")
+        for driver in self.drivers:
+            if driver.has_ended:
+                for problem in driver.check():
+                    self.complain(problem)
+        rewritten = {driver.id: driver.official_rows for driver in self.drivers}
+        for instance_id in self.hub.instances():
+            spare = rewritten.get(instance_id, 0)
+            history = self.hub.history(instance_id)
+            for problem in hub_oracles.of_history(instance_id, history, self.sent, spare):
+                self.complain(problem)
+        self._check_ledgers()
+
+    def _check_ledgers(self) -> None:
+        values: dict[str, list[str]] = {}
+        for number in range(self.plan.entities):
+            row = self.hub.instance(f"@{ENTITY.lower()}@ledger{number}")
+            scheduler = json.loads(self.hub.text_of(row, "Input")) if row else {}
+            values[f"ledger{number}"] = json.loads(scheduler.get("state") or "[]")
+        for entity, found in values.items():
+            counts = Counter(found)
+            for value, count in counts.items():
+                most = max(1, self.sent[value])
+                if count > most and self.plan.is_strict:
+                    self.complain(f"{entity} counts {value} {count} times")
+        for value, entity in self.signals.items():
+            if value in self.acknowledged and value not in values[entity]:
+                self.complain(f"the acknowledged signal {value} did not reach {entity}")
+        for driver in self.drivers:
+            if driver.has_ended and self.hub.status(driver.id) == "Completed":
+                for entity, value in _certain(driver.program):
+                    if value not in values[entity]:
+                        self.complain(f"{value} of {driver.id} did not reach {entity}")
+
+
+def _certain(program: Program) -> list[tuple[str, str]]:
+    return [*program.calls, *program.signals]
+
+
+def simulate(seed: int, *, traces: bool = False) -> Outcome:
+    """Run one seed."""
+    logging.disable(logging.CRITICAL)
+    with virtual_time(seed) as loop:
+        world = World(seed, loop, traces=traces)
+        try:
+            run(loop, world.live())
+        except NothingCanHappen:
+            world.complain("everybody waits for something that never comes")
+        except TimeStandsStill as still:
+            world.complain(f"time stands still, busy: {still}")
+        except Exception as error:
+            world.complain(f"the simulation failed: {_innermost(error)!r}")
+            if traces:
+                raise
+        world.outcome.virtual_seconds = loop.time()
+        world.outcome.faults = world.faults.happened.total()
+        return world.outcome
+
+
+def _innermost(error: BaseException) -> BaseException:
+    inner: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return _innermost(inner[0]) if inner else error
