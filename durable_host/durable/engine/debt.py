@@ -67,16 +67,13 @@ def first_owed(events: Sequence[HistoryEvent]) -> int | None:
 
 
 class Owed:
-    """The rows of a history, from `first_ordinal` on, whose messages are owed."""
+    """The rows whose messages are owed: of activities from `first_ordinal` on, of everything else at `ordinals`."""
 
-    def __init__(self, state: OrchestrationState, first_ordinal: int) -> None:
+    def __init__(self, state: OrchestrationState, first_ordinal: int, ordinals: range) -> None:
         self._state = state
         history = state.history
         answered = {answered_id(event) for event in history}
-        episode, last_episode = 0, 0
-        for index, event in enumerate(history):
-            if isinstance(event, OrchestratorStarted):
-                last_episode = index
+        episode = 0
         self.rows: list[tuple[int, HistoryEvent]] = []
         """Episode and event."""
         for index, event in enumerate(history):
@@ -87,7 +84,7 @@ class Owed:
             if isinstance(event, TaskScheduled):
                 if is_open and not state.is_terminal:
                     self.rows.append((episode, event))
-            elif index >= last_episode and (
+            elif index in ordinals and (
                 (isinstance(event, TimerCreated | SubOrchestrationInstanceCreated) and is_open)
                 or isinstance(event, EventSent | ExecutionCompleted)
             ):

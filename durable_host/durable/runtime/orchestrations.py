@@ -121,7 +121,8 @@ class OrchestrationRunner:
         """Send what the last commit of an earlier process owes. Inputs are in no history: the code tells them."""
         assert session.checkpoint is not None
         messages = list(debt.messages)
-        owed = Owed(state, debt.first_ordinal)
+        ordinals = debt.ordinals if debt.execution_id == state.execution_id else range(0)
+        owed = Owed(state, debt.first_ordinal, ordinals)
         if owed.rows:
             answer = await self._replay(state) if owed.needs_code else None
             messages += owed.messages(answer, code=self._code, options=self._options)

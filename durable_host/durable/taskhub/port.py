@@ -69,11 +69,13 @@ class Checkpoint:
 class Debt(msgspec.Struct, frozen=True):
     """What a commit still owes, because its process ended too early.
 
-    The messages that follow from the history rows from `first_ordinal` on: of activities that have no result, and of
-    everything else in the last episode. And `messages`, which cannot be told from the rows.
+    Activities without a result among the history rows from `first_ordinal` on; all that follows from the rows at
+    `ordinals` of the execution `execution_id`; and `messages`, which cannot be told from rows.
     """
 
     first_ordinal: int
+    execution_id: str | None = None
+    ordinals: range = range(0)
     messages: Sequence[TaskMessage] = ()
 
 

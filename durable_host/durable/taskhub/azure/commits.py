@@ -11,6 +11,7 @@ import contextlib
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -39,11 +40,11 @@ from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
 from durable_host.durable.taskhub.azure.held import HeldMessages, Stage
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
-from durable_host.durable.taskhub.azure.names import row_key
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
 from durable_host.durable.taskhub.azure.sender import Sender
-from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Standing, Standings, TaskKey
+from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Mark, Standing, Standings, TaskKey
+from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, Debt, EpisodeCommit, ReceivedMessage
 from durable_host.storage import StorageError
 
@@ -153,7 +154,9 @@ class Commits:
             still.append(episode.first_ordinal + first)
         if rest or (episode.update is not None and not self._has_token(episode)):
             still.append(episode.first_ordinal)
-        mark = row_key(min(still)) if still else ""
+        mark = Mark.of(min(still, default=None))
+        if told or direct or rest:
+            mark = mark.by(episode.execution_id, episode.first_ordinal, episode.first_ordinal + len(episode.events))
         columns = await self._columns(known, episode.instance_id, mark, rest, consumed)
         try:
             committed = await self._history.commit(
@@ -215,14 +218,12 @@ class Commits:
         self,
         known: AzureCheckpoint | None,
         instance_id: str,
-        mark: str,
+        mark: Mark,
         rest: Sequence[TaskMessage],
         consumed: ConsumedMessages,
     ) -> dict[str, str]:
         """Our columns of the sentinel that change."""
-        columns: dict[str, str] = {}
-        if mark != (known.mark if known is not None else ""):
-            columns["Owed"] = mark
+        columns = mark.changes(known.mark if known is not None else Mark())
         if rest:
             columns["OwedMessages"] = await self._write_messages(instance_id, rest)
         elif known is not None and known.has_messages:
@@ -261,8 +262,9 @@ class Commits:
 
     async def _send(self, standing: Standing, messages: Sequence[TaskMessage]) -> None:
         """Put messages, for as long as an outage takes. One that is refused is answered in its receiver's place."""
-        source, tries, refusals = f"messages of '{standing.instance_id}'", 0, 0
+        source, tries = f"messages of '{standing.instance_id}'", 0
         left = list(messages)
+        refusals: Counter[int] = Counter()
         try:
             while left:
                 failed = await self._sender.send_what_goes(left)
@@ -272,16 +274,13 @@ class Commits:
                     return
                 tries += 1
                 self._outage.failed(source, failed[0][1])
-                refusals += not any(error.is_outage for _, error in failed)
-                left = [message for message, _ in failed]
-                if refusals >= _MOST_REFUSALS:
-                    left = [self._refused(message, error) for message, error in failed if not error.is_outage]
-                    left = [reply for reply in left if reply is not None] + [
-                        message for message, error in failed if error.is_outage
-                    ]
-                    refusals = 0
-                    await self._sender.send_what_goes(left)
-                    return
+                left.clear()
+                for message, error in failed:
+                    refusals[id(message)] += is_about_data(error)
+                    if refusals[id(message)] < _MOST_REFUSALS:
+                        left.append(message)
+                    elif (reply := self._refused(message, error)) is not None:
+                        left.append(reply)
                 await asyncio.sleep(min(_RETRY_SECONDS * 2 ** min(tries - 1, 6), _LONGEST_RETRY))
         finally:
             self._outage.forget(source)
@@ -336,7 +335,7 @@ class Commits:
         messages = await self._read_messages(columns.get("OwedMessages", ""))
         standing = self._standings.of(instance_id)
         standing.checkpoint = checkpoint
-        standing.debt = Debt(int(checkpoint.mark, 16) if checkpoint.mark else 0, messages)
+        standing.debt = checkpoint.mark.debt(messages)
         return standing.debt
 
     async def _read_messages(self, text: str) -> list[TaskMessage]:
@@ -384,11 +383,11 @@ class Commits:
     # Marks
 
     async def clear_quiet_marks(self) -> None:
-        """Forever: take marks away that say nothing any more, when no commit came that would have."""
+        """Forever: bring marks up to date that say too much, when no commit came that would have."""
         while True:
             await asyncio.sleep(QUIET_SECONDS / 2)
             limit = time.monotonic() - QUIET_SECONDS
-            quiet = [one for one in self._standings if one.since <= limit and one.is_settled]
+            quiet = [one for one in self._standings if one.since <= limit and one.is_quiet]
             with contextlib.suppress(StorageError):
                 await for_each(quiet, self._clear_mark, _PARALLEL)
 
@@ -399,18 +398,23 @@ class Commits:
     async def _clear_mark(self, standing: Standing) -> None:
         async with standing.lock:
             checkpoint = standing.checkpoint
-            is_open = bool(standing.in_hand) or standing.debt is not None
-            if not is_open and checkpoint is not None and checkpoint.is_marked:
-                columns = {"Owed": "", "OwedMessages": ""} if checkpoint.has_messages else {"Owed": ""}
-                try:
-                    checkpoint.etag = await self._history.update_sentinel(
-                        standing.instance_id, checkpoint.execution_id, checkpoint.etag, columns
-                    )
-                except HistoryConflict:
-                    self._standings.forget(standing.instance_id)
-                    return
-                checkpoint.mark, checkpoint.has_messages = "", False
+            if checkpoint is not None and standing.debt is None:
+                open_rows = [row for key, row in standing.in_hand.items() if key[1] == checkpoint.execution_id]
+                mark = Mark.of(min(open_rows, default=None))
+                columns = mark.changes(checkpoint.mark) | ({"OwedMessages": ""} if checkpoint.has_messages else {})
+                if columns and await self._has_written(standing, checkpoint, columns):
+                    checkpoint.mark, checkpoint.has_messages = mark, False
         self._standings.release(standing)
+
+    async def _has_written(self, standing: Standing, checkpoint: AzureCheckpoint, columns: Mapping[str, str]) -> bool:
+        try:
+            checkpoint.etag = await self._history.update_sentinel(
+                standing.instance_id, checkpoint.execution_id, checkpoint.etag, columns
+            )
+        except HistoryConflict:
+            self._standings.forget(standing.instance_id)
+            return False
+        return True
 
     # Leaving
 

@@ -19,7 +19,8 @@ Row = dict[str, Any]
 OWED = "Owed"
 OWED_MESSAGES = "OwedMessages"
 CONSUMED = "Consumed"
-OWN_COLUMNS = (OWED, OWED_MESSAGES, CONSUMED)
+OWED_BY = "OwedBy"
+OWN_COLUMNS = (OWED, OWED_BY, OWED_MESSAGES, CONSUMED)
 """Columns of ours on the sentinel: the official backend keeps them there, and nowhere else."""
 COMMIT_ID = "CommitId"
 UNFINISHED = "Unfinished"

@@ -185,6 +185,7 @@ class AzureTaskHub:
     async def purge_instance(self, instance_id: str) -> bool:
         if await self._instances.get_row(instance_id, ("PartitionKey",)) is None:
             return False
+        await self._commits.settled(instance_id)
         self._new_instances.forget(instance_id)
         self._commits.forget(instance_id)
         self._blobs.forget(instance_id)

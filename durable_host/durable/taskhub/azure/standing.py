@@ -5,18 +5,62 @@ Kept only while something is owed, so there are few at a time.
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
+from durable_host.durable.taskhub.azure.names import row_key
 from durable_host.durable.taskhub.port import Checkpoint, Debt
 
 TaskKey = tuple[str, str | None, int]
 """An activity: instance, execution, number."""
 
 
+class Mark(msgspec.Struct, frozen=True):
+    """What the sentinel says that is owed: `row` is the column `Owed`, the key of the first row for which something
+    is; `commit` is `OwedBy`, the last commit that owes more than activities: execution, first and last row.
+    """
+
+    row: str = ""
+    commit: str = ""
+
+    @classmethod
+    def of(cls, ordinal: int | None) -> "Mark":
+        return cls() if ordinal is None else cls(row_key(ordinal))
+
+    @classmethod
+    def read(cls, columns: Mapping[str, str]) -> "Mark":
+        return cls(columns.get("Owed", ""), columns.get("OwedBy", ""))
+
+    def by(self, execution_id: str, first: int, end: int) -> "Mark":
+        """The mark of a commit that wrote the rows from `first` to before `end`."""
+        return Mark(self.row, f"{execution_id} {first} {end}")
+
+    def changes(self, before: "Mark") -> dict[str, str]:
+        """Columns to write when `before` is stored."""
+        columns: dict[str, str] = {}
+        if self.row != before.row:
+            columns["Owed"] = self.row
+        if self.commit != before.commit:
+            columns["OwedBy"] = self.commit
+        return columns
+
+    def debt(self, messages: Sequence[TaskMessage]) -> Debt:
+        try:
+            execution_id, first, end = self.commit.rsplit(" ", 2)
+            rows = range(int(first), int(end))
+        except ValueError:
+            execution_id, rows = None, range(0)
+        return Debt(int(self.row, 16) if self.row else 0, execution_id, rows, messages)
+
+
+NO_MARK = Mark()
+
+
 class AzureCheckpoint(Checkpoint):
-    """`mark` is the `Owed` column as stored, `has_messages` tells whether `OwedMessages` is not empty. One object
+    """`mark` is as stored, `has_messages` tells whether the column `OwedMessages` is not empty. One object
     belongs to one commit or load; clearing a mark brings it up to date in place.
     """
 
@@ -29,7 +73,7 @@ class AzureCheckpoint(Checkpoint):
         consumed: ConsumedMessages,
         *,
         consumed_text: str = "",
-        mark: str = "",
+        mark: Mark = NO_MARK,
         has_messages: bool = False,
     ) -> None:
         super().__init__(etag)
@@ -48,7 +92,7 @@ class AzureCheckpoint(Checkpoint):
             execution_id or "",
             ConsumedMessages.read(text),
             consumed_text=text,
-            mark=columns.get("Owed", ""),
+            mark=Mark.read(columns),
             has_messages=bool(columns.get("OwedMessages")),
         )
 
@@ -57,7 +101,7 @@ class AzureCheckpoint(Checkpoint):
 
     @property
     def is_marked(self) -> bool:
-        return bool(self.mark) or self.has_messages
+        return self.mark != NO_MARK or self.has_messages
 
 
 class Standing:
@@ -81,6 +125,11 @@ class Standing:
     def is_settled(self) -> bool:
         """Whether all that was owed is done or in a queue; only the mark may still say otherwise."""
         return not self.in_hand and self.debt is None and not self.lock.locked()
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the last commit is settled, but for activities that run."""
+        return self.debt is None and not self.lock.locked()
 
     @property
     def owes(self) -> bool:

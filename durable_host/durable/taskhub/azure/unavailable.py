@@ -24,6 +24,11 @@ class OfConnection(Protocol):
 Hub = TypeVar("Hub", bound=OfConnection)
 
 
+def is_about_data(error: StorageError) -> bool:
+    """Whether storage does not accept what was to be stored."""
+    return isinstance(error, InvalidRequest) or error.status in _ABOUT_DATA
+
+
 def as_unavailable(error: StorageError, setting: str) -> TaskHubUnavailable:
     """The port's error for a storage error; `setting` is the name of the connection."""
     if error.is_outage:
@@ -31,7 +36,7 @@ def as_unavailable(error: StorageError, setting: str) -> TaskHubUnavailable:
     return TaskHubRefused(
         diagnosis(error, setting),
         kind=error.code,
-        is_about_data=isinstance(error, InvalidRequest) or error.status in _ABOUT_DATA,
+        is_about_data=is_about_data(error),
         is_about_access=isinstance(error, AccessDenied),
     )
 
