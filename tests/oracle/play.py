@@ -157,13 +157,16 @@ class Play:
         self.side = side
 
     def begin(self, scenarios: Iterable[Scenario]) -> None:
-        """The first act: everybody comes to stand, and then those act that wait for the last moment."""
+        """Everybody comes to stand."""
         for scenario in scenarios:
             instance = Instance(scenario.__name__.replace("_", "-"), self)
             player = _Player(scenario.__name__, instance, scenario(instance))
             self._players.append(player)
             player.go_on()
         self.play_to(Curtain.LAST_MOMENT)
+
+    def last_moment(self) -> None:
+        """Those act that have waited for this moment."""
         self.play_to(Curtain.NOBODY)
 
     def play_to(self, curtain: Curtain | None, limit: float = LIMIT) -> None:

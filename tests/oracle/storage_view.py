@@ -47,6 +47,11 @@ class StorageView:
     def custom_status(self, instance: str) -> Any:
         return json.loads(self.instances.get(instance, {}).get("CustomStatus") or "null")
 
+    def owners(self) -> Counter[str]:
+        """Number of partitions by owner."""
+        rows = self._rows("Partitions", None)
+        return Counter(row["CurrentOwner"] for row in rows if row.get("CurrentOwner"))
+
     def dump(self, instance: str) -> str:
         """The rows of an instance, of its children and of the entities with its ID."""
         lines: list[str] = []

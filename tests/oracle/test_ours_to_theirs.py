@@ -1,7 +1,7 @@
 """Instances that begin here, and go on at the official worker after a clean stop of this host."""
 
 import pytest
-from passing_on import NAMES, Passed, pass_on
+from handing_over import NAMES_TO_THEIRS, Passed, pass_on
 from play import Play
 from scenarios import SCENARIOS
 
@@ -12,10 +12,11 @@ pytestmark = pytest.mark.timeout(240)
 def passed(play: Play) -> Passed:
     play.serve(play.ours)
     play.begin(SCENARIOS)
+    play.last_moment()
     return pass_on(play)
 
 
-@pytest.mark.parametrize("scenario", NAMES)
+@pytest.mark.parametrize("scenario", NAMES_TO_THEIRS)
 def test_instance_goes_on(scenario: str, passed: Passed) -> None:
     assert passed.failures[scenario] is None, passed.failures[scenario]
 

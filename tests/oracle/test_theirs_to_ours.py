@@ -1,8 +1,7 @@
 """Instances that begin at the official worker, and go on here after its clean stop."""
 
-from collections.abc import Mapping
-
 import pytest
+from handing_over import NAMES, Failures
 from play import Curtain, Play
 from scenarios import SCENARIOS
 
@@ -10,9 +9,10 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def failures(play: Play) -> Mapping[str, str | None]:
+def failures(play: Play) -> Failures:
     play.serve(play.theirs)
     play.begin(SCENARIOS)
+    play.last_moment()
     play.theirs.stop()
     play.play_to(Curtain.OTHER)
     play.serve(play.ours)
@@ -20,6 +20,6 @@ def failures(play: Play) -> Mapping[str, str | None]:
     return play.failures
 
 
-@pytest.mark.parametrize("scenario", [each.__name__ for each in SCENARIOS])
-def test_instance_goes_on(scenario: str, failures: Mapping[str, str | None]) -> None:
+@pytest.mark.parametrize("scenario", NAMES)
+def test_instance_goes_on(scenario: str, failures: Failures) -> None:
     assert failures[scenario] is None, failures[scenario]

@@ -1,0 +1,54 @@
+"""How a hub comes from one host to the other while instances stand in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+from host_process import until
+from layout import problems, queued_messages
+from play import Curtain, Play
+from scenarios import SCENARIOS
+from sides import Side
+
+Failures = Mapping[str, str | None]
+"""What went wrong by scenario, None where nothing did."""
+
+AHEAD_OF_THE_GATES = pytest.mark.xfail(strict=False, reason="the history runs ahead of the gates of a failed task_all")
+NAMES = [each.__name__ for each in SCENARIOS]
+NAMES_TO_THEIRS = [
+    pytest.param(name, marks=AHEAD_OF_THE_GATES if name.startswith("all_fails") else ()) for name in NAMES
+]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a hub was like that this host left: `layout` problems after the stop, messages `left` at the end."""
+
+    failures: Failures
+    layout: list[str]
+    left: list[str]
+
+
+def pass_on(play: Play) -> Passed:
+    """Instances stand and this host serves: stop it, and let the official worker play to the end."""
+    play.ours.stop()
+    layout = problems(play.view, queued_messages(play.view.connection, play.view.hub))
+    play.play_to(Curtain.OTHER)
+    play.serve(play.theirs)
+    play.play_to(None)
+    play.theirs.stop()
+    left = queued_messages(play.view.connection, play.view.hub).visible
+    return Passed(play.failures, layout, [str(message) for message in left])
+
+
+def take_over(play: Play, first: Side, second: Side) -> Failures:
+    """Instances stand at `first`: `second` joins, both work, `first` stops, `second` plays to the end."""
+    play.serve(first)
+    play.begin(SCENARIOS)
+    second.serve()
+    until(lambda: list(play.view.owners().values()) == [2, 2])
+    play.last_moment()
+    first.stop()
+    play.side = second
+    play.play_to(None)
+    return play.failures

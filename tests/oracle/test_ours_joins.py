@@ -1,0 +1,17 @@
+"""This host joins a hub of the official worker, takes half of the partitions, and serves alone in the end."""
+
+import pytest
+from handing_over import NAMES, Failures, take_over
+from play import Play
+
+pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture(scope="module")
+def failures(play: Play) -> Failures:
+    return take_over(play, play.theirs, play.ours)
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+def test_instance_goes_on(scenario: str, failures: Failures) -> None:
+    assert failures[scenario] is None, failures[scenario]
