@@ -29,10 +29,10 @@ class Passed:
     left: list[str]
 
 
-def pass_on(play: Play) -> Passed:
+def pass_on(play: Play, *, after_a_crash: bool = False) -> Passed:
     """Instances stand and this host serves: stop it, and let the official worker play to the end."""
     play.ours.stop()
-    layout = problems(play.view, queued_messages(play.view.connection, play.view.hub))
+    layout = problems(play.view, queued_messages(play.view.connection, play.view.hub), after_a_crash=after_a_crash)
     play.play_to(Curtain.OTHER)
     play.serve(play.theirs)
     play.play_to(None)

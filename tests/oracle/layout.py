@@ -86,12 +86,17 @@ def queued_messages(connection: str, hub: str) -> QueuedMessages:
     return QueuedMessages(visible, hidden)
 
 
-def problems(view: StorageView, messages: QueuedMessages) -> list[str]:
-    """What the official backend would stumble over, or what would never go on."""
+def problems(view: StorageView, messages: QueuedMessages, *, after_a_crash: bool = False) -> list[str]:
+    """What the official backend would stumble over, or what would never go on.
+
+    After a crash a second copy of a result may lie in its queue. Every worker drops it.
+    """
     view.refresh(whole=True)
     found = [f"{mark} on the sentinel of {instance}" for instance, mark in _marks(view)]
     for message in messages.visible:
-        found += [f"{message}: {problem}" for problem in _problems_of(message, view)]
+        found += [f"{message}: {problem}" for problem in _problems_of(message)]
+        if message.kind in ANSWERS and not _fits(message, view, copies=after_a_crash):
+            found.append(f"{message}: it fits no row")
     missing = [name for name in _open(view, "TaskScheduled") if not _is_under_way(name, messages)]
     if len(missing) > messages.hidden_work_items:
         found.append(f"no message for the activities {missing}")
@@ -112,7 +117,7 @@ def _marks(view: StorageView) -> Iterator[tuple[str, str]]:
         yield from ((instance, f"{mark}={row[mark]!r}") for mark in MARKS if row.get(mark))
 
 
-def _problems_of(message: QueuedMessage, view: StorageView) -> Iterator[str]:
+def _problems_of(message: QueuedMessage) -> Iterator[str]:
     envelope = message.envelope
     if list(envelope)[:5] != ENVELOPE:
         yield f"its members are {list(envelope)}"
@@ -124,8 +129,6 @@ def _problems_of(message: QueuedMessage, view: StorageView) -> Iterator[str]:
         yield f"Sender is {sender!r}"
     if next(iter(message.event)) != "$type":
         yield f"the event begins with {next(iter(message.event))!r}"
-    if message.kind in ANSWERS and not _fits(message, view):
-        yield "it fits no row"
 
 
 def _is_guid(text: Any) -> bool:
@@ -135,13 +138,15 @@ def _is_guid(text: Any) -> bool:
         return False
 
 
-def _fits(message: QueuedMessage, view: StorageView) -> bool:
-    """The current execution has asked for it, and has no answer yet. An instance that has ended takes nothing."""
-    instance = message.target["InstanceId"]
+def _fits(message: QueuedMessage, view: StorageView, *, copies: bool) -> bool:
+    """The current execution waits for it. With `copies` it may have got it already."""
+    instance, kind = message.target["InstanceId"], ANSWERS[message.kind]
     rows = view.history.get(instance, [])
     if not rows or view.sentinels[instance]["ExecutionId"] != message.target["ExecutionId"]:
         return False
-    return (instance, message.number) in _open(view, ANSWERS[message.kind])
+    if copies:
+        return any(row["EventType"] == kind and row["EventId"] == message.number for row in rows)
+    return (instance, message.number) in _open(view, kind)
 
 
 def _open(view: StorageView, kind: str) -> set[tuple[str, int]]:

@@ -15,7 +15,7 @@ def passed(play: Play) -> Passed:
     play.last_moment()
     play.ours.kill()
     play.serve(play.ours)
-    return pass_on(play)
+    return pass_on(play, after_a_crash=True)
 
 
 @pytest.mark.parametrize("scenario", NAMES_TO_THEIRS)
