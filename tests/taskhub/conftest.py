@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hub_samples import HubOpener
+from recording_account import kill
 
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
@@ -34,10 +35,7 @@ class Bench:
         if isinstance(hub, SqliteTaskHub):
             await hub.close()
             return
-        worker = hub._worker  # type: ignore[attr-defined]
-        worker.deliveries.running = False
-        await worker._background.stop()
-        worker._slot.release()
+        await kill(hub)  # type: ignore[arg-type]
 
     async def close(self) -> None:
         for hub in self._opened:

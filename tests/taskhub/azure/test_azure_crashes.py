@@ -1,11 +1,15 @@
-"""A worker that dies between any two steps of a commit loses nothing."""
+"""A worker that dies between any two requests of a commit loses nothing and sends nothing under another identity."""
 
 import asyncio
+from collections.abc import Sequence
 
+import msgspec
 import pytest
 from hub_samples import activity, clock, create, later, new_id, raised, receive, receive_activity, time_limit, timer
 from recording_account import RecordingAccount, kill
 
+from durable_host.durable.engine.debt import Owed
+from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model import events as e
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.instance import InstanceUpdate
@@ -14,6 +18,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import (
     CommitConflict,
     EpisodeCommit,
+    LoadedHistory,
     ReceivedMessage,
     TaskHub,
     TaskHubUnavailable,
@@ -21,18 +26,16 @@ from durable_host.durable.taskhub.port import (
 from durable_host.storage import StorageAccount, StorageUnavailable
 
 STEPS = {
-    0: "before the first message",
-    1: "after the activity request",
-    2: "after the timer",
-    3: "after the event to another",
-    4: "after the history",
-    5: "after the instance row",
-    6: "after the delete",
+    True: ["nothing", "history", "row", "timer", "signal", "event", "delete"],
+    False: ["nothing", "history", "row", "activity", "timer", "signal", "event", "delete"],
 }
+"""What is done of the commit, step after step: by a host that is alone, and by one whose activities others may take."""
+DEATHS = [(alone, steps) for alone, done in STEPS.items() for steps in range(len(done))]
+ENTITY = "@counter@a"
 
 
 def first_episode(start: ReceivedMessage, checkpoint: str | None) -> EpisodeCommit:
-    """Start, one activity, one timer, one event to another instance."""
+    """Start, one activity, one timer, one signal, and one message that cannot be told from the rows."""
     event = start.message.event
     target = start.message.target
     assert isinstance(event, e.ExecutionStarted)
@@ -48,13 +51,14 @@ def first_episode(start: ReceivedMessage, checkpoint: str | None) -> EpisodeComm
             event,
             e.TaskScheduled(event_id=0, name="SayHello", timestamp=clock.now()),
             e.TimerCreated(event_id=1, fire_at=fire_at, timestamp=clock.now()),
-            e.EventSent(event_id=2, instance_id="other", name="Hi", input="1", timestamp=clock.now()),
+            e.EventSent(event_id=2, instance_id=ENTITY, name="op", input="{}", timestamp=clock.now()),
             e.OrchestratorCompleted(timestamp=clock.now()),
         ],
         outbound=[
             activity(target),
             timer(target, 1, fire_at),
-            TaskMessage(e.EventRaised(name="Hi", input="1"), OrchestrationInstance("other"), sender=target, episode=1),
+            raised(ENTITY, "op", "{}", sender=target, episode=1),
+            raised("other", "Hi", "1"),
         ],
         update=InstanceUpdate(
             execution_id=target.execution_id, last_updated_time=clock.now(), custom_status="null", started=event
@@ -63,98 +67,169 @@ def first_episode(start: ReceivedMessage, checkpoint: str | None) -> EpisodeComm
     )
 
 
-def is_start(message: ReceivedMessage) -> bool:
-    return isinstance(message.message.event, e.ExecutionStarted)
+async def quiet(hub) -> None:
+    """No poller of the hub runs any more."""
+    for poller, task in hub._worker._pollers.values():
+        poller.stop()
+        await task
 
 
-async def collect(hub: TaskHub, instance_id: str) -> dict[str, list[ReceivedMessage]]:
-    """Run what comes until timer and event of the episode were seen; the messages by kind."""
-    seen: dict[str, list[ReceivedMessage]] = {}
-    async with time_limit():
-        while not {"TimerFired", "EventRaised"} <= seen.keys():
-            for message in await hub.next_control_messages():
-                seen.setdefault(message.message.event.event_name, []).append(message)
-                if is_start(message):
-                    loaded = await hub.load_history(instance_id)
-                    if loaded.events:
-                        await hub.discard([message])
-                    else:
-                        await hub.commit(first_episode(message, loaded.checkpoint))
-    return seen
+def owed_of(instance_id: str, loaded: LoadedHistory, sent: Sequence[TaskMessage]) -> list[TaskMessage]:
+    """What the runtime tells from the rows, and what the hub itself has kept. `sent` belong to rows 0, 1, 2 ..."""
+    assert loaded.debt is not None
+    rows = Owed(OrchestrationState.from_history(instance_id, loaded.events), loaded.debt.first_ordinal).rows
+    return [*loaded.debt.messages, *[sent[event.event_id] for _, event in rows if event.event_id >= 0]]
 
 
-async def written(account: RecordingAccount, mark: int) -> None:
-    """Wait for a transaction on the history after request `mark`."""
-    async with time_limit():
-        while not any(one[:2] == ("table", "transaction") for one in account.requests[mark:]):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+class Heir:
+    """Does what a runtime does on the hub of a host that has died: settles debts, runs the episode if it is missing.
+
+    `comes_back`: the start was not deleted.
+    """
+
+    def __init__(self, hub: TaskHub, episode: EpisodeCommit, *, comes_back: bool) -> None:
+        self._hub = hub
+        self._episode = episode
+        self._expected = {"TaskScheduled", "TimerFired", "op", "Hi"} | ({"ExecutionStarted"} if comes_back else set())
+        self.owed: list[str] = []
+        self.runs = 0
+        self.seen: dict[str, list[ReceivedMessage]] = {}
+
+    async def run(self) -> dict[str, list[ReceivedMessage]]:
+        """What came, by kind, until all that the episode leads to was seen."""
+        async with time_limit(), asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one()) for one in (self._settle_owed, self._take_control, self._take_requests)]
+            while not self._expected <= self.seen.keys():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            for task in tasks:
+                task.cancel()
+        return self.seen
+
+    def _note(self, message: ReceivedMessage) -> None:
+        event = message.message.event
+        kind = event.name if isinstance(event, e.EventRaised) else event.event_name
+        self.seen.setdefault(kind, []).append(message)
+
+    async def _take_requests(self) -> None:
+        while True:
+            self._note(await self._hub.next_activity())
+
+    async def _settle_owed(self) -> None:
+        while True:
+            for instance_id in await self._hub.next_owed():
+                self.owed.append(instance_id)
+                await self._load(instance_id)
+
+    async def _load(self, instance_id: str) -> LoadedHistory:
+        loaded = await self._hub.load_history(instance_id)
+        if loaded.debt is not None:
+            assert loaded.checkpoint is not None
+            await self._hub.settle(instance_id, loaded.checkpoint, owed_of(instance_id, loaded, self._episode.outbound))
+        return loaded
+
+    async def _take_control(self) -> None:
+        while True:
+            for message in await self._hub.next_control_messages():
+                if isinstance(message.message.event, e.ExecutionStarted):
+                    await self._start(message)
+                self._note(message)
+
+    async def _start(self, message: ReceivedMessage) -> None:
+        loaded = await self._load(self._episode.instance_id)
+        again = msgspec.structs.replace(self._episode, checkpoint=loaded.checkpoint, consumed=[message])
+        if loaded.checkpoint is None:
+            self.runs += 1
+        else:
+            assert loaded.checkpoint.knows(message.message)
+            again = msgspec.structs.replace(again, events=(), outbound=())
+        await self._hub.commit(again)
 
 
-@pytest.mark.parametrize("steps", STEPS, ids=STEPS.values())
+@pytest.mark.parametrize(
+    ("alone", "steps"), DEATHS, ids=[f"{'alone' if alone else 'shared'}-{STEPS[alone][n]}" for alone, n in DEATHS]
+)
 async def test_nothing_is_lost_when_the_worker_dies(
-    open_azure, storage: StorageAccount, account: RecordingAccount, steps: int
+    open_azure, storage: StorageAccount, account: RecordingAccount, alone: bool, steps: int
 ) -> None:
-    doomed = await open_azure(hold_time=1.0, worker_id="same", send_concurrency=1)
+    doomed = await open_azure(hold_time=1.0, send_concurrency=1, take_all_activities=alone)
     await create(doomed, "abc123")
     (start,) = await receive(doomed, 1)
     loaded = await doomed.load_history("abc123")
-    for poller, task in doomed._worker._pollers.values():
-        poller.stop()
-        await task
+    await quiet(doomed)
     episode = first_episode(start, loaded.checkpoint)
+    mark = len(account.requests)
     account.fail_after(steps)
-    if steps < 4:
+    committing = asyncio.ensure_future(doomed.commit(episode))
+    if steps == 0:
         with pytest.raises(TaskHubUnavailable):
-            await doomed.commit(episode)
-    elif steps == 4:
-        committing = asyncio.ensure_future(doomed.commit(episode))
-        await written(account, 0)
-        committing.cancel()
+            await committing
+    elif steps < len(STEPS[alone]) - 1:
+        async with time_limit():
+            await account.refused.wait()
     else:
-        await doomed.commit(episode)
-        if steps == 6:
-            await doomed._worker.held.drain(5)
-    await kill(doomed)
+        await committing
+        await doomed._worker.held.drain(5)
+    await kill(doomed, account)
+    await asyncio.gather(committing, return_exceptions=True)
+    kinds = {"table.transaction": "history", "table.upsert_merge": "row", "queue.put": "put", "queue.delete": "delete"}
+    done = ["put" if one in ("activity", "timer", "signal", "event") else one for one in STEPS[alone][1 : steps + 1]]
+    assert [kinds[one] for one in account.since(mark, without=("get", "update")) if one in kinds] == done
 
-    heir = await open_azure(on=RecordingAccount(storage), hold_time=1.0, worker_id="same")
-    seen = await collect(heir, "abc123")
-    async with time_limit():
-        request = await heir.next_activity()
-    assert isinstance(request.message.event, e.TaskScheduled)
-    assert seen["EventRaised"][0].message.target.instance_id == "other"
-    history = await heir.get_history("abc123")
-    assert [event.event_name for event in history] == [
-        "OrchestratorStarted",
-        "ExecutionStarted",
-        "TaskScheduled",
-        "TimerCreated",
-        "EventSent",
-        "OrchestratorCompleted",
-    ]
-    state = await heir.get_instance("abc123")
+    hub = await open_azure(on=RecordingAccount(storage), hold_time=1.0, take_all_activities=alone)
+    heir = Heir(hub, episode, comes_back=steps < len(STEPS[alone]) - 1)
+    seen = await heir.run()
+    assert heir.owed == ([] if steps == 0 else ["abc123"])
+    assert heir.runs == (1 if steps == 0 else 0)
+    for sent, kind in zip(episode.outbound, ("TaskScheduled", "TimerFired", "op", "Hi"), strict=True):
+        assert {one.message.id for one in seen[kind]} == {sent.id}
+        assert {one.message.event for one in seen[kind]} == {sent.event}
+    assert (await hub.get_history("abc123")) == episode.events
+    state = await hub.get_instance("abc123")
     assert state is not None
-    if steps != 4:
-        assert state.runtime_status is OrchestrationStatus.Running
+    assert state.runtime_status is OrchestrationStatus.Running
 
 
-async def test_commit_whose_history_is_written_waits_for_the_row(open_azure, account: RecordingAccount) -> None:
-    """Were it to fail, the messages would be taken a second time: external events have no identity."""
+async def test_commit_whose_history_is_written_waits_for_the_row_and_the_messages(
+    open_azure, account: RecordingAccount
+) -> None:
+    """Were it to fail, the episode would run again, and take its messages a second time."""
     hub = await open_azure(send_concurrency=1)
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
     episode = first_episode(start, (await hub.load_history("abc123")).checkpoint)
-    mark = len(account.requests)
-    account.fail_after(3 + 1)
-    committing = asyncio.ensure_future(hub.commit(episode))
-    await written(account, mark)
-    await asyncio.wait([committing], timeout=0.1)
-    assert not committing.done()
+    await quiet(hub)
+    for steps in (1, 2):
+        account.fail_after(steps)
+        if steps == 1:
+            committing = asyncio.ensure_future(hub.commit(episode))
+        async with time_limit():
+            await account.refused.wait()
+        assert not committing.done()
+        assert len(hub._worker.deliveries.activities) == 0
     account.fail_after(None)
     async with time_limit():
         await committing
     row = await hub.get_instance("abc123")
     assert row is not None
     assert row.runtime_status is OrchestrationStatus.Running
+    assert (await receive_activity(hub)).message.id == episode.outbound[0].id
+
+
+async def test_whoever_stops_waiting_for_a_commit_stops_nothing_of_it(open_azure, account: RecordingAccount) -> None:
+    hub = await open_azure(send_concurrency=1)
+    await create(hub, "abc123")
+    (start,) = await receive(hub, 1)
+    episode = first_episode(start, (await hub.load_history("abc123")).checkpoint)
+    await quiet(hub)
+    account.fail_after(1)
+    committing = asyncio.ensure_future(hub.commit(episode))
+    async with time_limit():
+        await account.refused.wait()
+    committing.cancel()
+    await asyncio.gather(committing, return_exceptions=True)
+    account.fail_after(None)
+    assert (await receive_activity(hub)).message.id == episode.outbound[0].id
+    assert (await hub.load_history("abc123")).debt is None
 
 
 async def test_commit_in_doubt_is_settled_by_the_next_answer(open_azure, account: RecordingAccount) -> None:
@@ -271,6 +346,9 @@ async def test_hub_recovers_from_an_outage_and_warns_once(
         client = await open_azure(worker=False, on=RecordingAccount(storage))
         await client.send(raised("abc123"))
         (message,) = await receive(hub, 1)
+        async with time_limit():
+            while not any("answers again" in record.getMessage() for record in caplog.records):
+                await clock.sleep(0.05)
     assert message.message.event.name == "Approval"
     texts = [record.getMessage() for record in caplog.records]
     assert sum("waits for its storage" in text for text in texts) == 1

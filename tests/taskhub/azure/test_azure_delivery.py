@@ -43,6 +43,16 @@ async def quiet(hub, account: RecordingAccount) -> None:
         await task
 
 
+async def _until_somebody_waits(hub) -> None:
+    async with time_limit():
+        while not hub._worker.deliveries.activities.waiting:
+            await clock.sleep(0)
+
+
+def _changes(account: RecordingAccount, mark: int) -> list[str]:
+    return account.since(mark, without=("get", "update"))
+
+
 async def test_message_sent_here_is_received_without_any_poll(open_azure, account) -> None:
     hub = await open_azure()
     await quiet(hub, account)
@@ -64,22 +74,34 @@ async def test_activities_that_wait_for_a_slot_hold_up_no_message(open_azure, st
     assert message.message.target.instance_id == "abc123"
 
 
-async def test_activity_request_sent_here_is_taken_without_any_poll(open_azure, account) -> None:
-    hub = await open_azure()
+@pytest.mark.parametrize("alone", [True, False])
+async def test_activity_request_sent_here_is_taken_without_any_poll(open_azure, account, alone: bool) -> None:
+    """Its result is handed over without a message where nobody else could have done the work: the request stays in
+    the queue until the result is consumed.
+    """
+    hub = await open_azure(take_all_activities=alone)
     await quiet(hub, account)
     instance = OrchestrationInstance("abc123", new_id())
+    waiting = asyncio.create_task(receive_activity(hub))
+    await _until_somebody_waits(hub)
     await hub.send(activity(instance))
+    request = await waiting
     mark = len(account.requests)
-    request = await receive_activity(hub)
     await hub.complete_activity(request, activity_result(instance))
     (result,) = await receive(hub, 1)
     assert isinstance(result.message.event, e.TaskCompleted)
     await hub._worker.held.drain(5)
-    assert account.since(mark, without=()) == ["queue.put", "queue.delete"]
+    assert _changes(account, mark) == ([] if alone else ["queue.put", "queue.delete"])
+    await hub.discard([result])
+    await hub._worker.held.drain(5)
+    assert _changes(account, mark) == (["queue.delete"] if alone else ["queue.put", "queue.delete", "queue.delete"])
 
 
-async def test_a_plain_step_costs_one_put_one_transaction_one_merge_and_one_delete(open_azure, account) -> None:
-    hub = await open_azure()
+@pytest.mark.parametrize("alone", [True, False])
+async def test_a_plain_step_costs_one_transaction_one_merge_one_delete_and_a_put_for_others(
+    open_azure, account, alone: bool
+) -> None:
+    hub = await open_azure(take_all_activities=alone)
     await quiet(hub, account)
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
@@ -97,7 +119,11 @@ async def test_a_plain_step_costs_one_put_one_transaction_one_merge_and_one_dele
             execution_id=execution,
             checkpoint=None,
             first_ordinal=0,
-            events=[e.OrchestratorStarted(timestamp=1), event],
+            events=[
+                e.OrchestratorStarted(timestamp=1),
+                event,
+                e.TaskScheduled(event_id=0, name="SayHello", timestamp=1),
+            ],
             outbound=[activity(start.message.target)],
             update=InstanceUpdate(execution_id=execution, last_updated_time=clock.now(), started=event),
             consumed=[start],
@@ -105,7 +131,28 @@ async def test_a_plain_step_costs_one_put_one_transaction_one_merge_and_one_dele
     )
     assert checkpoint
     await hub._worker.held.drain(5)
-    assert account.since(mark) == ["queue.put", "table.transaction", "table.upsert_merge", "queue.delete"]
+    put = [] if alone else ["queue.put"]
+    assert account.since(mark) == ["table.transaction", "table.upsert_merge", *put, "queue.delete"]
+    if alone:
+        request = await receive_activity(hub)
+        await hub.complete_activity(request, activity_result(start.message.target))
+        (result,) = await receive(hub, 1)
+        more = [e.OrchestratorStarted(timestamp=2), result.message.event, e.OrchestratorCompleted(timestamp=2)]
+        mark = len(account.requests)
+        await hub.commit(
+            EpisodeCommit(
+                instance_id="abc123",
+                execution_id=execution,
+                checkpoint=checkpoint,
+                first_ordinal=3,
+                events=more,
+                outbound=[],
+                update=None,
+                consumed=[result],
+            )
+        )
+        await hub._worker.held.drain(5)
+        assert account.since(mark) == ["table.transaction"]
 
 
 async def test_messages_of_another_process_come_by_polling(open_azure, storage: StorageAccount) -> None:
@@ -330,9 +377,7 @@ async def test_on_a_shared_account_a_request_is_left_to_others_unless_somebody_w
     assert len(await storage.queues.peek(queue)) == 1
     first = await receive_activity(hub)
     waiting = asyncio.create_task(receive_activity(hub))
-    async with time_limit():
-        while not hub._worker.deliveries.activities.waiting:
-            await clock.sleep(0)
+    await _until_somebody_waits(hub)
     await hub.send(activity(instance, 1))
     second = await waiting
     assert (first.message.event.event_id, second.message.event.event_id) == (0, 1)

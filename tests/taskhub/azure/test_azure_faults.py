@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hub_samples import (
     activity,
+    clock,
     commit_of,
     create,
     later,
@@ -19,11 +20,14 @@ from hub_samples import (
 from hub_samples import first_episode as episode_events
 from recording_account import RecordingAccount
 
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
     OrchestrationInstance,
     OrchestratorCompleted,
     OrchestratorStarted,
+    TaskFailed,
+    TaskScheduled,
 )
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure import AzureTaskHub, app_lease, held, outage, partition_manager
@@ -320,7 +324,7 @@ async def test_a_hub_that_was_deleted_here_is_not_made_again(
 async def test_a_first_row_that_is_refused_at_first_is_written_with_its_custom_status(
     open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch, times: int, status: int, code: str
 ) -> None:
-    monkeypatch.setattr("durable_host.durable.taskhub.azure.hub._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.row_writer._RETRY_SECONDS", 0.01)
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
@@ -332,15 +336,84 @@ async def test_a_first_row_that_is_refused_at_first_is_written_with_its_custom_s
 
 
 async def test_a_row_that_is_refused_for_good_is_not_tried_forever(
-    open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch
+    open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("durable_host.durable.taskhub.azure.hub._RETRY_SECONDS", 0.01)
+    """The commit holds all the same: its history is there, and its messages follow."""
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.row_writer._RETRY_SECONDS", 0.01)
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
     account.answer = refusing("table", "upsert_merge", 99)
-    with pytest.raises(TaskHubRefused, match="AuthorizationFailure"):
-        await hub.commit(commit_of(start.message, episode_events(start.message), [start]))
+    events = episode_events(start.message)
+    async with time_limit():
+        checkpoint = await hub.commit(commit_of(start.message, events, [start], outbound=[raised("other")]))
+    assert sum(one[1] == "upsert_merge" for one in account.requests) <= 10
+    assert told(caplog, "The row of instance 'abc123' is refused and stays as it was") == 1
+    assert (await receive(hub, 1))[0].message.target.instance_id == "other"
+    loaded = await hub.load_history("abc123")
+    assert (loaded.events, loaded.checkpoint, loaded.debt) == (events, checkpoint, None)
+
+
+@pytest.mark.parametrize(("ends", "expected"), [(False, ("Running", None, None)), (True, ("Failed", None, "refuses"))])
+async def test_a_row_whose_texts_are_refused_is_written_without_them(
+    open_azure,
+    account: RecordingAccount,
+    monkeypatch: pytest.MonkeyPatch,
+    ends: bool,
+    expected: tuple[str, str | None, str | None],
+) -> None:
+    """An end whose output is refused becomes a failure that says so."""
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.row_writer._RETRY_SECONDS", 0.01)
+    hub = await open_azure()
+    await create(hub, "abc123")
+    (start,) = await receive(hub, 1)
+
+    def answer(service: str, method: str, arguments: tuple[Any, ...]) -> StorageError | None:
+        if (service, method) == ("table", "upsert_merge") and "bad" in str(arguments):
+            return storage_error(400, "InvalidInput", "The value is not accepted.")
+        return None
+
+    account.answer = answer
+    ending: dict[str, Any] = {}
+    if ends:
+        ending = {"runtime_status": OrchestrationStatus.Completed, "output": '"bad"', "completed_time": clock.now()}
+    async with time_limit():
+        await hub.commit(
+            commit_of(start.message, episode_events(start.message), [start], custom_status='"bad"', **ending)
+        )
+    state = await hub.get_instance("abc123")
+    assert state is not None
+    status, custom_status, output = expected
+    assert (state.runtime_status.name, state.custom_status) == (status, custom_status)
+    assert (state.output is None) == (output is None)
+    assert (output or "") in (state.output or "")
+
+
+async def test_a_message_that_is_refused_is_answered_in_its_receivers_place(
+    open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.commits._RETRY_SECONDS", 0.01)
+    hub = await open_azure(take_all_activities=False)
+    await create(hub, "abc123")
+    (start,) = await receive(hub, 1)
+    request = activity(start.message.target, input='["bad"]')
+
+    def answer(service: str, method: str, arguments: tuple[Any, ...]) -> StorageError | None:
+        if (service, method) == ("queue", "put") and "bad" in str(arguments):
+            return storage_error(400, "InvalidInput", "The text is not accepted.")
+        return None
+
+    account.answer = answer
+    events = episode_events(start.message, TaskScheduled(event_id=0, name="SayHello", timestamp=clock.now()))
+    async with time_limit():
+        await hub.commit(commit_of(start.message, events, [start], outbound=[request, raised("other")]))
+    received = await receive(hub, 2)
+    failed = next(one.message for one in received if one.message.target.instance_id == "abc123")
+    assert isinstance(failed.event, TaskFailed)
+    assert failed.event.task_scheduled_id == 0
+    assert "The text is not accepted." in str(failed.event)
+    assert failed.id == identity.answer_to(request.id)
+    assert told(caplog, "is refused and is not sent") == 1
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A storage account that writes down every request and can stop answering after the n-th one; a sudden death."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -8,11 +9,23 @@ from durable_host.storage import StorageAccount, StorageError, StorageUnavailabl
 
 Request = tuple[str, str, tuple[Any, ...]]
 READING = frozenset({"list", "query_all"})
+CHANGING = frozenset(
+    {
+        ("table", "transaction"),
+        ("table", "upsert_merge"),
+        ("table", "merge"),
+        ("table", "insert"),
+        ("queue", "put"),
+        ("queue", "delete"),
+        ("blob", "put"),
+    }
+)
+"""Requests that make a commit; polls, renewals and partitions come at any time between them."""
 
 
 class RecordingAccount:
     """Stands in for a StorageAccount. `requests` are (service, method, arguments) in the order they were made;
-    `answer` may give an error for one instead of having it made.
+    `answer` may give an error for one instead of having it made. `refused` is set when one was not made.
     """
 
     def __init__(self, account: StorageAccount) -> None:
@@ -20,6 +33,7 @@ class RecordingAccount:
         self.connection = account.connection
         self.requests: list[Request] = []
         self.remaining: int | None = None
+        self.refused = asyncio.Event()
         self.answer: Callable[[str, str, tuple[Any, ...]], StorageError | None] | None = None
         self.queues = Recorder("queue", account.queues, self)
         self.tables = Recorder("table", account.tables, self)
@@ -28,9 +42,10 @@ class RecordingAccount:
     def as_account(self) -> StorageAccount:
         return cast("StorageAccount", self)
 
-    def fail_after(self, requests: int | None) -> None:
-        """Every request after this many more fails as if nobody listened."""
-        self.remaining = requests
+    def fail_after(self, changes: int | None) -> None:
+        """Every request after this many more that change work of the hub fails as if nobody listened."""
+        self.remaining = changes
+        self.refused.clear()
 
     def since(self, mark: int, *, without: tuple[str, ...] = ("get", "get_row")) -> list[str]:
         """Requests from number `mark` on, as `service.method`, polls and renewals left out."""
@@ -43,8 +58,10 @@ class RecordingAccount:
     def note(self, service: str, method: str, arguments: tuple[Any, ...]) -> None:
         if self.remaining is not None:
             if self.remaining <= 0:
+                if (service, method) in CHANGING:
+                    self.refused.set()
                 raise StorageUnavailable(0, "Unavailable", "nobody listens")
-            self.remaining -= 1
+            self.remaining -= (service, method) in CHANGING
         if self.answer is not None and (error := self.answer(service, method, arguments)) is not None:
             raise error
         self.requests.append((service, method, arguments))
@@ -77,11 +94,15 @@ class Recorder:
         return call
 
 
-async def kill(hub: AzureTaskHub) -> None:
-    """End a hub's worker role as `kill -9` would: nothing is given back, nothing more is written."""
+async def kill(hub: AzureTaskHub, account: RecordingAccount | None = None) -> None:
+    """End a hub's worker role as `kill -9` would: nothing is given back, nothing more is written to `account`."""
+    if account is not None:
+        account.fail_after(0)
     worker = hub._worker
     worker.deliveries.running = False
-    await worker._background.stop()
-    for task in list(worker.held._deleters):
+    dying = [*hub._commits._running, *worker.held._deleters, *hub._blobs._deletes]
+    for task in dying:
         task.cancel()
+    await worker._background.stop()
+    await asyncio.gather(*dying, return_exceptions=True)
     worker._slot.release()
