@@ -16,15 +16,19 @@ from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.creation import Creator
 from durable_host.durable.taskhub.azure.deliveries import held_of
 from durable_host.durable.taskhub.azure.direct_work import DirectWork
+from durable_host.durable.taskhub.azure.handover import Handover
 from durable_host.durable.taskhub.azure.healing import Healing, healed
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.lost_histories import LostHistories
+from durable_host.durable.taskhub.azure.marks import Marks
 from durable_host.durable.taskhub.azure.names import HubNames, escape_key
 from durable_host.durable.taskhub.azure.new_instances import NewInstances
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.outgoing import Outgoing
+from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.resources import Resources
@@ -32,9 +36,9 @@ from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
 from durable_host.durable.taskhub.azure.sender import Sender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
-from durable_host.durable.taskhub.azure.standing import AzureCheckpoint
+from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Standings
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
-from durable_host.durable.taskhub.azure.worker import Worker
+from durable_host.durable.taskhub.azure.worker import Outstanding, Worker
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
@@ -101,19 +105,26 @@ class AzureTaskHub:
             find_owed=self._history.owed,
         )
         self._sender = Sender(queues, names, options, clock, payloads, self._worker.deliveries, self._worker.held)
-        self._direct = DirectWork(self._worker.deliveries, clock)
-        self._commits = self._worker.commits = Commits(
+        held, deliveries = self._worker.held, self._worker.deliveries
+        self._direct = DirectWork(deliveries, clock)
+        self._standings = Standings()
+        owed = OwedMessages(payloads)
+        self._marks = Marks(self._history, self._standings, owed)
+        self._commits = Commits(
             self._history,
             RowWriter(self._instances, self._history, self._healing, outage),
             self._sender,
-            self._worker.held,
-            self._worker.deliveries,
+            Outgoing(self._sender, deliveries, self._direct, outage, clock),
+            held,
+            deliveries,
             self._direct,
-            payloads,
-            outage,
+            self._standings,
+            owed,
             clock,
             lambda messages: self._worker.abandon(messages, None),
         )
+        handover = Handover(self._sender, held, deliveries, self._direct, self._standings)
+        self._worker.outstanding = Outstanding(self._commits, self._marks, handover, self._standings)
         self._new_instances = NewInstances()
         self._creator = Creator(self._instances, self._sender, self._new_instances)
 
@@ -187,7 +198,7 @@ class AzureTaskHub:
             return False
         await self._commits.settled(instance_id)
         self._new_instances.forget(instance_id)
-        self._commits.forget(instance_id)
+        self._standings.forget(instance_id)
         self._blobs.forget(instance_id)
         prefixes = {f"{instance_id}/", f"{escape_key(instance_id)}/"}
         await asyncio.gather(
@@ -224,7 +235,7 @@ class AzureTaskHub:
         if loaded.checkpoint is None:
             return loaded
         checkpoint = AzureCheckpoint.loaded(loaded.checkpoint.etag, loaded.execution_id, rows.columns)
-        debt = await self._commits.debt(instance_id, checkpoint, rows.columns)
+        debt = await self._marks.debt(instance_id, checkpoint, rows.columns)
         return LoadedHistory(loaded.events, loaded.execution_id, checkpoint, debt)
 
     @storage_errors_as_unavailable

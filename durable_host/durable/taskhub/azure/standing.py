@@ -5,7 +5,7 @@ Kept only while something is owed, so there are few at a time.
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 import msgspec
 
@@ -57,14 +57,17 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 NO_MARK = Mark()
+IN_BLOB = "blob:"
+"""Begin of the column `OwedMessages` when what follows is the name of a blob with its text."""
 
 
 class AzureCheckpoint(Checkpoint):
-    """`mark` is as stored, `has_messages` tells whether the column `OwedMessages` is not empty. One object
+    """`mark` is as stored, `has_messages` tells whether the column `OwedMessages` is not empty, and `messages_blob`
+    which blob it names. One object
     belongs to one commit or load; clearing a mark brings it up to date in place.
     """
 
-    __slots__ = ("consumed", "consumed_text", "execution_id", "has_messages", "mark")
+    __slots__ = ("consumed", "consumed_text", "execution_id", "has_messages", "mark", "messages_blob")
 
     def __init__(
         self,
@@ -74,14 +77,15 @@ class AzureCheckpoint(Checkpoint):
         *,
         consumed_text: str = "",
         mark: Mark = NO_MARK,
-        has_messages: bool = False,
+        messages: str = "",
     ) -> None:
         super().__init__(etag)
         self.execution_id = execution_id
         self.consumed = consumed
         self.consumed_text = consumed_text
         self.mark = mark
-        self.has_messages = has_messages
+        self.has_messages = bool(messages)
+        self.messages_blob = messages.removeprefix(IN_BLOB) if messages.startswith(IN_BLOB) else None
 
     @classmethod
     def loaded(cls, etag: str, execution_id: str | None, columns: Mapping[str, str]) -> "AzureCheckpoint":
@@ -93,7 +97,7 @@ class AzureCheckpoint(Checkpoint):
             ConsumedMessages.read(text),
             consumed_text=text,
             mark=Mark.read(columns),
-            has_messages=bool(columns.get("OwedMessages")),
+            messages=columns.get("OwedMessages", ""),
         )
 
     def knows(self, message: TaskMessage) -> bool:
@@ -120,6 +124,11 @@ class Standing:
         self.debt: Debt | None = None
         self.lock = asyncio.Lock()
         self.since = time.monotonic()
+
+    def first_in_hand(self, execution_id: str, without: Set[TaskKey] = frozenset()) -> int | None:
+        """Ordinal of the first row with an activity in hand, of one execution."""
+        ordinals = [row for key, row in self.in_hand.items() if key[1] == execution_id and key not in without]
+        return min(ordinals, default=None)
 
     @property
     def is_settled(self) -> bool:

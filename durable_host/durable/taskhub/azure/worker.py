@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from durable_host.clock import Clock
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
@@ -15,8 +16,10 @@ from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
+from durable_host.durable.taskhub.azure.handover import Handover
 from durable_host.durable.taskhub.azure.held import HeldMessages, Stage
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
+from durable_host.durable.taskhub.azure.marks import Marks
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
@@ -25,6 +28,7 @@ from durable_host.durable.taskhub.azure.partition_manager import PartitionManage
 from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.durable.taskhub.azure.set_aside import SetAside
+from durable_host.durable.taskhub.azure.standing import Standings
 from durable_host.durable.taskhub.azure.work_item_poller import WorkItemPoller
 from durable_host.durable.taskhub.azure.worker_id import WorkerSlot, worker_id
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHubRefused
@@ -40,6 +44,15 @@ _STOP_PATIENCE = 2.0
 _SETTLE_PATIENCE = 20.0
 _RETRY_SECONDS = 0.5
 _PARALLEL_ABANDONS = 8
+
+
+class Outstanding(NamedTuple):
+    """What the worker role leaves to nobody: commits, what they owe, and work that lies in no queue."""
+
+    commits: Commits
+    marks: Marks
+    handover: Handover
+    standings: Standings
 
 
 class Worker:
@@ -77,7 +90,7 @@ class Worker:
         self._pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
         self._manager: PartitionManager | None = None
         self._manager_task: asyncio.Task[None] | None = None
-        self.commits: Commits | None = None
+        self.outstanding: Outstanding | None = None
         self._find_owed = find_owed
         self._claimed: set[str] = set()
         self._has_claimed = asyncio.Event()
@@ -124,8 +137,8 @@ class Worker:
         background.keep_running("renewal of messages", self.held.renew_forever)
         background.keep_running("timer schedule", self.deliveries.schedule.run)
         background.keep_running("unsettled commits", self._look_for_owed)
-        if self.commits is not None:
-            background.keep_running("marks of commits", self.commits.clear_quiet_marks)
+        if self.outstanding is not None:
+            background.keep_running("marks of commits", self.outstanding.marks.clear_quiet)
         background.keep_running("work item poller", work_items.run)
         if options.use_app_lease:
             background.keep_running("app lease", lambda: self._app_lease.run(self._serve, self._stop_serving))
@@ -158,8 +171,8 @@ class Worker:
         for held in self.held.in_stage(Stage.PARKED, Stage.GONE):
             self.held.forget(held)
         self.deliveries.clear()
-        if self.commits is not None:
-            self.commits.clear()
+        if self.outstanding is not None:
+            self.outstanding.commits.clear()
         if self._manager is not None:
             with contextlib.suppress(TimeoutError, StorageError):
                 async with asyncio.timeout(_STOP_PATIENCE):
@@ -185,8 +198,8 @@ class Worker:
                 held.queue,
             )
         if not self._keeps(message):
-            if held.queue is None and self.commits is not None:
-                await self.commits.spill(message)
+            if held.queue is None and self.outstanding is not None:
+                await self.outstanding.handover.put(message)
             await self.held.give_back([held], seconds)
             return
         is_activity = message.message.is_activity
@@ -248,10 +261,10 @@ class Worker:
             self._outage.forget(f"starts of {queue}")
         dropped = self.deliveries.drop_queue(queue)
         await self.held.give_back([held_of(one) for one in dropped if held_of(one).queue is not None])
-        if self.commits is not None:
+        if self.outstanding is not None:
             for one in dropped:
                 if held_of(one).queue is None:
-                    await self.commits.spill(one)
+                    await self.outstanding.handover.put(one)
 
     async def _drain_queue(self, queue: str) -> None:
         _poller, task = self._pollers.get(queue, (None, None))
@@ -265,8 +278,8 @@ class Worker:
 
     async def _leave_nothing(self, queue: str | None = None) -> None:
         """Put all work of a partition, or of all, where others find it, and leave no mark."""
-        commits = self.commits
-        if commits is None:
+        outstanding = self.outstanding
+        if outstanding is None:
             return
 
         def is_of_queue(instance_id: str) -> bool:
@@ -274,10 +287,10 @@ class Worker:
 
         try:
             async with asyncio.timeout(_SETTLE_PATIENCE):
-                await commits.drain(is_of_queue)
-                await commits.spill_requests(is_of_queue, is_end=queue is None)
-                await commits.spill_results(is_of_queue)
-                await commits.clear_marks(is_of_queue)
+                await outstanding.commits.drain(is_of_queue)
+                await outstanding.handover.put_activities(is_of_queue, is_end=queue is None)
+                await outstanding.handover.put_results(is_of_queue)
+                await outstanding.marks.clear(is_of_queue)
         except (StorageError, TimeoutError) as error:
             _log.warning(
                 "Work that this host had begun is not in the queues of the task hub: the next host finds it by its "
@@ -288,8 +301,8 @@ class Worker:
     def _meet(self, around: Neighbours) -> None:
         """Who else works on the hub; activities in hand are for others too as soon as there are any."""
         before, self.deliveries.neighbours = self.deliveries.neighbours, around
-        if before is Neighbours.NONE and around is not Neighbours.NONE and self.commits is not None:
-            self._background.run("activities for other workers", self.commits.spill_requests())
+        if before is Neighbours.NONE and around is not Neighbours.NONE and self.outstanding is not None:
+            self._background.run("activities for other workers", self.outstanding.handover.put_activities())
 
     async def _look_for_owed(self) -> None:
         """Find the instances of partitions that were claimed whose commits still owe something."""
@@ -309,7 +322,8 @@ class Worker:
             self._outage.recovered(source)
             for instance_id in found:
                 queue = self._names.queue_of(instance_id)
-                is_new = self.commits is not None and not self.commits.knows_standing(instance_id)
+                standing = self.outstanding.standings.get(instance_id) if self.outstanding is not None else None
+                is_new = standing is None or standing.debt is not None
                 if is_new and queue in claimed and queue in self.deliveries.owned:
                     self.deliveries.owed.put_nowait(instance_id)
 

@@ -1,0 +1,73 @@
+"""What sentinels say that is owed: read when a history is loaded, brought up to date when no commit does it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+
+from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
+from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
+from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Mark, Standing, Standings
+from durable_host.durable.taskhub.port import Debt
+from durable_host.storage import StorageError
+
+QUIET_SECONDS = 2.0
+_PARALLEL = 8
+
+
+class Marks:
+    """Of the instances that this process works on."""
+
+    def __init__(self, history: HistoryStore, standings: Standings, messages: OwedMessages) -> None:
+        self._history = history
+        self._standings = standings
+        self._messages = messages
+
+    async def debt(self, instance_id: str, checkpoint: AzureCheckpoint, columns: Mapping[str, str]) -> Debt | None:
+        """What the sentinel that was just loaded says that is owed, beyond what is in the hands of this process."""
+        standing = self._standings.get(instance_id)
+        known = standing.checkpoint if standing is not None else None
+        if standing is not None and known is not None and known.etag == checkpoint.etag:
+            checkpoint.consumed = known.consumed
+            standing.checkpoint = checkpoint
+            return standing.debt
+        self._standings.forget(instance_id)
+        if not checkpoint.is_marked:
+            return None
+        messages = await self._messages.read(columns.get("OwedMessages", ""))
+        standing = self._standings.of(instance_id)
+        standing.checkpoint = checkpoint
+        standing.debt = checkpoint.mark.debt(messages)
+        return standing.debt
+
+    async def clear_quiet(self) -> None:
+        """Forever: take back what marks say too much when no commit comes that would."""
+        while True:
+            await asyncio.sleep(QUIET_SECONDS / 2)
+            limit = time.monotonic() - QUIET_SECONDS
+            quiet = [one for one in self._standings if one.since <= limit and one.is_quiet]
+            with contextlib.suppress(StorageError):
+                await for_each(quiet, self._clear, _PARALLEL)
+
+    async def clear(self, of: Callable[[str], bool]) -> None:
+        """The same at once, for the instances that `of` names: before a partition goes to another worker."""
+        await for_each([one for one in self._standings if of(one.instance_id)], self._clear, _PARALLEL)
+
+    async def _clear(self, standing: Standing) -> None:
+        async with standing.lock:
+            checkpoint = standing.checkpoint
+            if checkpoint is not None and standing.debt is None:
+                mark = Mark.of(standing.first_in_hand(checkpoint.execution_id))
+                columns = mark.changes(checkpoint.mark) | ({"OwedMessages": ""} if checkpoint.has_messages else {})
+                if columns:
+                    try:
+                        checkpoint.etag = await self._history.update_sentinel(
+                            standing.instance_id, checkpoint.execution_id, checkpoint.etag, columns
+                        )
+                    except HistoryConflict:
+                        self._standings.forget(standing.instance_id)
+                        return
+                    self._messages.settled(checkpoint)
+                    checkpoint.mark, checkpoint.has_messages = mark, False
+        self._standings.release(standing)

@@ -1,0 +1,88 @@
+"""Sending what a commit owes: messages into queues, activities straight to this process."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from durable_host.clock import Clock
+from durable_host.durable.engine.undeliverable import failure_of
+from durable_host.durable.model.events import OrchestrationInstance
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.standing import Standing
+from durable_host.durable.taskhub.azure.unavailable import is_about_data
+from durable_host.storage import StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_RETRY_SECONDS = 0.5
+_LONGEST_RETRY = 10.0
+_MOST_REFUSALS = 4
+
+
+class Outgoing:
+    """Sends for as long as an outage takes. A call that storage does not accept is answered in its receiver's place."""
+
+    def __init__(
+        self, sender: Sender, deliveries: Deliveries, direct: DirectWork, outage: Outage, clock: Clock
+    ) -> None:
+        self._sender = sender
+        self._deliveries = deliveries
+        self._direct = direct
+        self._outage = outage
+        self._clock = clock
+
+    def goes_directly(self, message: TaskMessage, instance: OrchestrationInstance) -> bool:
+        """Whether a message of the current execution needs no queue."""
+        return message.is_activity and self._deliveries.is_alone and message.sender == instance
+
+    async def send(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
+        """Put messages of an instance."""
+        source, tries = f"messages of '{instance_id}'", 0
+        left = list(messages)
+        refusals: Counter[int] = Counter()
+        try:
+            while left:
+                failed = await self._sender.send_what_goes(left)
+                if not failed:
+                    if tries:
+                        self._outage.recovered(source)
+                    return
+                tries += 1
+                self._outage.failed(source, failed[0][1])
+                left.clear()
+                for message, error in failed:
+                    refusals[id(message)] += is_about_data(error)
+                    if refusals[id(message)] < _MOST_REFUSALS:
+                        left.append(message)
+                    elif (reply := self._refused(message, error)) is not None:
+                        left.append(reply)
+                await asyncio.sleep(min(_RETRY_SECONDS * 2 ** min(tries - 1, 6), _LONGEST_RETRY))
+        finally:
+            self._outage.forget(source)
+
+    async def begin(self, standing: Standing, activities: Sequence[TaskMessage]) -> None:
+        """Let this process run activities; if it is no longer alone by now, put them."""
+        if not activities:
+            return
+        if self._deliveries.is_alone:
+            for message in activities:
+                self._direct.begin(message)
+            return
+        for message in activities:
+            standing.in_hand.pop(request_key(message), None)
+        await self.send(standing.instance_id, activities)
+
+    def _refused(self, message: TaskMessage, error: StorageError) -> TaskMessage | None:
+        _log.error(
+            "A message (%s) of instance '%s' for '%s' is refused and is not sent: %s",
+            message.event.event_name,
+            message.sender.instance_id,
+            message.target.instance_id,
+            error,
+            extra={"instance_id": message.sender.instance_id},
+        )
+        return failure_of(message, f"It could not be stored: {error}", now=self._clock.now())

@@ -1,0 +1,66 @@
+"""Owed messages that no history row tells: the column `OwedMessages` of the sentinel, or a blob that it names."""
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Sequence
+
+import msgspec
+
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.azure import envelope
+from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
+from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
+from durable_host.durable.taskhub.azure.standing import IN_BLOB, AzureCheckpoint
+from durable_host.storage import StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_LONGEST_COLUMN = 30_000
+
+
+class OwedMessages:
+    """Writes and reads the column. Blobs that say nothing any more are deleted in the background."""
+
+    def __init__(self, payloads: LargePayloads) -> None:
+        self._payloads = payloads
+        self._deletes: set[asyncio.Task[None]] = set()
+
+    async def write(self, instance_id: str, messages: Sequence[TaskMessage]) -> str:
+        """The text of the column."""
+        texts = [envelope.encode(message, number) for number, message in enumerate(messages)]
+        text = msgspec.json.encode(texts).decode()
+        if len(text) <= _LONGEST_COLUMN:
+            return text
+        name = f"{instance_id}/owed-{uuid.uuid4().hex}.json.gz"
+        await self._payloads.put(name, text)
+        return IN_BLOB + name
+
+    async def read(self, text: str) -> list[TaskMessage]:
+        """The messages of a column; none, with a line in the log, when it cannot be read."""
+        try:
+            if text.startswith(IN_BLOB):
+                text = await self._payloads.get(text.removeprefix(IN_BLOB))
+            texts = msgspec.json.decode(text, type=list[str]) if text else []
+            read = [envelope.from_text(one).message for one in texts]
+        except (msgspec.MsgspecError, UnreadableMessage, UnreadablePayload) as problem:
+            _log.error("What a commit owes cannot be read: %s", problem)
+            return []
+        return [message for message in read if message is not None]
+
+    def settled(self, checkpoint: AzureCheckpoint | None) -> None:
+        """What this commit owed is done, and the sentinel does not name its blob any more."""
+        if checkpoint is not None and checkpoint.messages_blob is not None:
+            task = asyncio.get_running_loop().create_task(self._delete(checkpoint.messages_blob))
+            checkpoint.messages_blob = None
+            self._deletes.add(task)
+            task.add_done_callback(self._deletes.discard)
+
+    async def drain(self) -> None:
+        """Wait for deletes under way."""
+        while self._deletes:
+            await asyncio.wait(set(self._deletes))
+
+    async def _delete(self, name: str) -> None:
+        with contextlib.suppress(StorageError):  # What stays goes with a purge.
+            await self._payloads.delete([name])
