@@ -1,0 +1,22 @@
+"""One host behind the faulty proxy for the tests of a file."""
+
+from collections.abc import Iterator
+
+import pytest
+from fault_world import FaultWorld, fault_world
+
+from durable_host.config.connection import Connection
+
+
+@pytest.fixture(scope="module")
+def shared_world(azurite: Connection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultWorld]:
+    with fault_world(azurite, tmp_path_factory.mktemp("faults")) as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared_world: FaultWorld) -> Iterator[FaultWorld]:
+    """Without rules, before and after."""
+    shared_world.proxy.forget_calls()
+    yield shared_world
+    shared_world.proxy.clear()
