@@ -1,5 +1,6 @@
 # make start   run the function app of this folder        make test   run all tests
 # make check   lint and types                             make bench  measure
+# make soak    kill the host 200 times under load and judge its work (KILLS=20: fewer)
 # make lock    take the newest packages that pyproject.toml allows into constraints.txt
 # PYTHON=/path/to/python3.11+ chooses the interpreter of the virtual environment.
 
@@ -16,7 +17,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install start test check bench lock clean
+.PHONY: install start test check bench soak lock clean
 
 install: $(STAMP)
 
@@ -39,6 +40,11 @@ check: install
 
 bench: install
 	$(BIN)/python -m bench
+
+KILLS ?= 200
+
+soak: install
+	$(BIN)/python -m bench.soak --kills $(KILLS)
 
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
 APP = Path(__file__).parent / "app"
@@ -38,13 +39,25 @@ def process_tree(pid: int) -> list[int]:
 
 
 class RunningHost:
-    """Starts in the constructor; `seconds_to_ready` counts from there to the first `Running` answer."""
+    """Starts in the constructor; `seconds_to_ready` counts from there to the first `Running` answer.
 
-    def __init__(self, storage: str, hub: str, log: Path) -> None:
-        self.port = free_port()
+    Output is appended to a file beside `log`.
+    """
+
+    def __init__(
+        self,
+        storage: str,
+        hub: str,
+        log: Path,
+        *,
+        app: Path = APP,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.port = port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.queue = f"{hub}-messages"
-        self._output = log.with_suffix(".host.txt").open("wb")
+        self._output = log.with_suffix(".host.txt").open("ab")
         environ = {
             **os.environ,
             "AzureWebJobsStorage": storage,
@@ -52,12 +65,13 @@ class RunningHost:
             "BENCH_HUB": hub,
             "BENCH_QUEUE": self.queue,
             "BENCH_LOG": str(log),
+            **(settings or {}),
         }
         begun = time.perf_counter()
         command = [sys.executable, "-m", "durable_host", "start", "--port", str(self.port), "--no-azurite"]
         command += ["--python", sys.executable]
         self._process = subprocess.Popen(
-            command, cwd=APP, env=environ, stdout=self._output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
+            command, cwd=app, env=environ, stdout=self._output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )
         self._wait_until_running()
         self.seconds_to_ready = time.perf_counter() - begun
@@ -79,6 +93,12 @@ class RunningHost:
     def megabytes(self) -> float:
         """Host and workers together."""
         return sum(resident_megabytes(pid) for pid in process_tree(self._process.pid))
+
+    def kill(self) -> None:
+        """`kill -9`. Workers end by themselves."""
+        self._process.kill()
+        self._process.wait()
+        self._output.close()
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGINT)

@@ -1,169 +1,248 @@
-"""Mixed load for half an hour: `python -m bench.soak [--minutes 30]`.
+"""Kill the host at random instants under load, and judge what became of the work: `python -m bench.soak [--kills 200]`.
 
-First the maximum is measured with callers that never pause; then HTTP requests, queue messages and orchestrations are
-sent at half of that rate each, while a timer fires every second. Memory of host and workers is sampled. The run fails
-when anything fails, when a message or an instance is not done in the end, or when memory grows by more than a tenth
-after the first five minutes.
+Sequences, fan-outs, timers, calls of entities, approvals in turn, signals of clients and tokens by way of a
+queue-triggered function run all the time. The host gets `kill -9`, zero to five seconds after it is ready, and is
+started again. In the end each run is right, wrong, lost (it has not ended) or doubled. Runs whose client got no answer
+to an event are in doubt and not judged: it may count or not. The exit code is 1 if anything is not right.
 """
 
 import argparse
 import asyncio
-import base64
-import itertools
+import contextlib
+import json
+import random
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+from rich.console import Console
+from rich.table import Table
 
-from bench import scenarios
-from bench.running_host import RunningHost
+from bench.histories import doubled
+from bench.running_host import RunningHost, free_port
+from bench.scenarios import percentile
+from bench.soak_load import KINDS, Hub, Run, entity_value
 from durable_host.config.connection import Connection
-from durable_host.storage import StorageAccount
+from durable_host.storage import Entity, StorageAccount
 from durable_host.storage.azurite import connection_string, free_connection, start_azurite
 
-MAXIMUM_SECONDS = 30.0
-SETTLING_SECONDS = 300.0
-GROWTH_LIMIT = 1.10
-CALLERS = {"http": 8, "queue": 2, "orchestration": 4}
-
-Call = Callable[[], Awaitable[None]]
+APP = Path(__file__).parent / "crash_app"
+LONGEST_LIFE = 5.0
+PATIENCE = 120.0
+SHOWN = 20
 
 
-class Load:
-    """The three kinds of work against one host."""
+@dataclass
+class Verdict:
+    """What became of the runs of one kind."""
 
-    def __init__(self, host: RunningHost, session: aiohttp.ClientSession, account: StorageAccount) -> None:
-        self._host = host
-        self._session = session
-        self._account = account
-        self._client = scenarios.Client(host, session)
-        self._numbers = itertools.count()
-        self._text = base64.b64encode(b"a message of some length, as they are").decode()
-        self.calls: dict[str, Call] = {"http": self._http, "queue": self._queue, "orchestration": self._orchestration}
-
-    async def _http(self) -> None:
-        async with self._session.get(f"{self._host.base}/api/hello") as answer:
-            if answer.status != 200 or await answer.text() != "Hello":
-                raise RuntimeError(f"HTTP answered {answer.status}")
-
-    async def _queue(self) -> None:
-        await self._account.queues.put(self._host.queue, self._text)
-
-    async def _orchestration(self) -> None:
-        name = f"soak-{next(self._numbers)}"
-        await self._client.start("sequence", {"count": 3}, name)
-        await self._client.wait(name, 0.1)
-
-    async def queue_is_empty(self) -> None:
-        while await self._account.queues.message_count(self._host.queue):
-            await asyncio.sleep(0.2)
+    right: int = 0
+    wrong: int = 0
+    lost: int = 0
+    doubled: int = 0
+    in_doubt: int = 0
+    examples: list[str] = field(default_factory=list[str])
 
 
-async def maximum(load: Load) -> dict[str, float]:
-    """Calls a second of each kind when all callers go on without a pause."""
-    done = dict.fromkeys(CALLERS, 0)
-    end = time.monotonic() + MAXIMUM_SECONDS
+class Soak:
+    """One host after the other on one hub, and the load on it."""
 
-    async def caller(kind: str) -> None:
-        while time.monotonic() < end:
-            await load.calls[kind]()
-            done[kind] += 1
+    def __init__(self, connection: Connection, folder: Path, kills: int, rate: float) -> None:
+        self._connection = connection
+        self._folder = folder
+        self._kills = kills
+        self._rate = rate
+        self._hub = f"soak{uuid.uuid4().hex[:8]}"
+        self._port = free_port()
+        self.runs: list[Run] = []
+        self.ran_file = folder / "ran.txt"
+        self.ran_file.touch()
+        self.deaths: list[int] = []
+        self.readies: list[int] = []
 
-    async with asyncio.TaskGroup() as group:
-        for kind, count in CALLERS.items():
-            for _ in range(count):
-                group.create_task(caller(kind))
-    await load.queue_is_empty()
-    return {kind: count / MAXIMUM_SECONDS for kind, count in done.items()}
+    def _start(self) -> RunningHost:
+        return RunningHost(
+            connection_string(self._connection),
+            self._hub,
+            self._folder / "soak.txt",
+            app=APP,
+            port=self._port,
+            settings={
+                "RUNS": str(self.ran_file),
+                "QUEUE": f"{self._hub}-senders",
+                "AzureFunctionsJobHost__extensions__durableTask__hubName": self._hub,
+                "AzureFunctionsJobHost__logging__logLevel__default": "Warning",
+            },
+        )
+
+    async def run(self) -> list[Entity]:
+        """The load, the kills, and time for what is left; all history rows in the end."""
+        async with aiohttp.ClientSession() as session, StorageAccount(self._connection) as account:
+            hub = Hub(session, account, f"http://127.0.0.1:{self._port}", self._hub)
+            await account.queues.create(hub.queue)
+            host = await asyncio.to_thread(self._start)
+            hub.up.set()
+            try:
+                async with asyncio.TaskGroup() as group:
+                    load = group.create_task(self._load(hub, group))
+                    for number in range(self._kills):
+                        await asyncio.sleep(random.uniform(0, LONGEST_LIFE))
+                        hub.up.clear()
+                        self.deaths.append(time.time_ns())
+                        await asyncio.to_thread(host.kill)
+                        host = await asyncio.to_thread(self._start)
+                        self.readies.append(time.time_ns())
+                        hub.up.set()
+                        if (number + 1) % 10 == 0:
+                            print(f"{number + 1} kills, {len(self.runs)} runs", file=sys.stderr, flush=True)
+                    load.cancel()
+                await self._read_entities(hub)
+            finally:
+                await asyncio.to_thread(host.stop)
+            return [row async for row in account.tables.query_all(f"{self._hub}History")]
+
+    async def _load(self, hub: Hub, group: asyncio.TaskGroup) -> None:
+        """Start runs while the host is up."""
+        number = 0
+        while True:
+            await hub.up.wait()
+            kind = list(KINDS)[number % len(KINDS)]
+            run = Run(kind, f"run{number}")
+            self.runs.append(run)
+            group.create_task(self._one(hub, run))
+            number += 1
+            await asyncio.sleep(random.expovariate(self._rate))
+
+    async def _one(self, hub: Hub, run: Run) -> None:
+        """Until the run has ended, or for long enough after the last kill."""
+        work = asyncio.ensure_future(KINDS[run.kind](hub, run))
+        quiet = 0.0
+        while not work.done() and quiet < PATIENCE:
+            await asyncio.wait([work], timeout=1.0)
+            quiet = quiet + 1.0 if len(self.deaths) == self._kills and hub.up.is_set() else 0.0
+        if not work.done():
+            work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+
+    async def _read_entities(self, hub: Hub) -> None:
+        """What entities count, now that nothing is under way."""
+        for run in self.runs:
+            if run.kind in ("client signals", "orchestration to entity"):
+                value = entity_value(await hub.row(f"@counter@{run.name}"))
+                if run.kind == "client signals":
+                    run.result = value
+                elif run.result == run.expected and value != run.expected:
+                    run.result = f"the entity counts {value}"
+
+    def ran(self) -> list[tuple[str, int]]:
+        """What ran, and when (nanoseconds)."""
+        lines = self.ran_file.read_text(encoding="utf-8").splitlines()
+        return [(name, int(at)) for name, _, at in (line.partition("\t") for line in lines)]
 
 
-async def at_rate(call: Call, rate: float, end: float) -> tuple[int, list[str]]:
-    """Make `call` `rate` times a second until `end`; how often it was made, and what failed."""
-    failures: list[str] = []
-    made = 0
-
-    async def one() -> None:
-        try:
-            await call()
-        except Exception as error:
-            failures.append(f"{type(error).__name__}: {error}")
-
-    async with asyncio.TaskGroup() as group:
-        due = time.monotonic()
-        while (now := time.monotonic()) < end:
-            due = max(due + 1 / rate, now - 5)
-            group.create_task(one())
-            made += 1
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-    return made, failures
-
-
-async def sample_memory(host: RunningHost, end: float, say: Callable[[str], None]) -> list[tuple[float, float]]:
-    """(seconds since the beginning, megabytes), every ten seconds."""
-    begun = time.monotonic()
-    samples: list[tuple[float, float]] = []
-    while time.monotonic() < end:
-        samples.append((time.monotonic() - begun, host.megabytes()))
-        if len(samples) % 12 == 1:
-            say(f"{samples[-1][0] / 60:5.1f} min  {samples[-1][1]:6.1f} MB")
-        await asyncio.sleep(min(10.0, max(0.0, end - time.monotonic())))
-    return samples
+def judge(runs: Sequence[Run], ran: Sequence[tuple[str, int]]) -> dict[str, Verdict]:
+    """A verdict for each kind."""
+    senders = Counter(name for name, _ in ran if name.startswith("sender "))
+    verdicts = {kind: Verdict() for kind in KINDS}
+    for run in runs:
+        verdict = verdicts[run.kind]
+        result = run.result
+        if run.kind == "collect" and isinstance(result, list):
+            # The function itself runs at least once; what it sent in each run counts.
+            extra = Counter(result) - Counter({n: senders[f"sender {run.name} {n}"] for n in range(len(run.expected))})
+            result = sorted(set(result)) if not extra else result
+        if run.in_doubt:
+            verdict.in_doubt += 1
+        elif result == run.expected:
+            verdict.right += 1
+        elif result is None or (run.kind == "client signals" and result < run.expected):
+            verdict.lost += 1
+            verdict.examples.append(f"{run.name}: lost ({result})")
+        elif (isinstance(result, list) and len(set(map(str, result))) < len(result)) or (
+            isinstance(result, int) and result > run.expected
+        ):
+            verdict.doubled += 1
+            verdict.examples.append(f"{run.name}: {result} for {run.expected}")
+        else:
+            verdict.wrong += 1
+            verdict.examples.append(f"{run.name}: {result} for {run.expected}")
+    return verdicts
 
 
-def growth(samples: list[tuple[float, float]]) -> float:
-    """Memory at the end (the last fifth) relative to that just after the first five minutes."""
-    settled = [size for at, size in samples if at >= SETTLING_SECONDS] or [size for _, size in samples]
-    share = max(1, len(settled) // 5)
-    return (sum(settled[-share:]) / share) / (sum(settled[:share]) / share)
+def seconds_to_next_step(soak: Soak) -> list[float]:
+    """For each sequence or fan-out that was under way at a kill: seconds from the ready host to its next activity."""
+    steps: dict[str, list[int]] = defaultdict(list)
+    for name, at in soak.ran():
+        steps[name.split(" ")[0]].append(at)
+    found: list[float] = []
+    for death, ready in zip(soak.deaths, soak.readies, strict=True):
+        for times in steps.values():
+            before = [at for at in times if at < death]
+            after = [at for at in times if at > death]
+            if before and after:
+                found.append(max(0.0, (min(after) - ready) / 1e9))
+    return found
 
 
-async def soak(connection: Connection, minutes: float, log: Path) -> int:
-    def say(text: str) -> None:
-        print(text, flush=True)
+def table_of(verdicts: dict[str, Verdict]) -> Table:
+    table = Table("kind", "right", "wrong", "lost", "doubled", "in doubt", title="after kill -9 under load")
+    for kind, one in verdicts.items():
+        table.add_row(kind, *map(str, (one.right, one.wrong, one.lost, one.doubled, one.in_doubt)))
+    return table
 
-    hub = f"soak{uuid.uuid4().hex[:8]}"
-    host = await asyncio.to_thread(RunningHost, connection_string(connection), hub, log)
-    try:
-        async with aiohttp.ClientSession() as session, StorageAccount(connection, max_connections=8) as account:
-            await account.queues.create(host.queue)
-            load = Load(host, session, account)
-            most = await maximum(load)
-            say("maximum a second: " + ", ".join(f"{kind} {rate:.1f}" for kind, rate in most.items()))
-            end = time.monotonic() + minutes * 60
-            memory = asyncio.create_task(sample_memory(host, end, say))
-            runs = {kind: asyncio.create_task(at_rate(load.calls[kind], rate / 2, end)) for kind, rate in most.items()}
-            failures: list[str] = []
-            for kind, run in runs.items():
-                made, failed = await run
-                say(f"{kind}: {made} calls, {len(failed)} failed")
-                failures += failed
-            samples = await memory
-            async with asyncio.timeout(120):
-                await load.queue_is_empty()
-    finally:
-        await asyncio.to_thread(host.stop)
-    grown = growth(samples)
-    say(f"memory at the end / after the first five minutes: {grown:.3f}")
-    for failure in failures[:10]:
-        say(f"failed: {failure}")
-    return 1 if failures or grown > GROWTH_LIMIT else 0
+
+def report(soak: Soak, rows: Sequence[Entity]) -> int:
+    """Print the verdict; the exit code."""
+    histories: dict[str, list[Entity]] = defaultdict(list)
+    for row in rows:
+        if row["RowKey"] != "sentinel":
+            histories[row["PartitionKey"]].append(row)
+    in_histories = [f"{instance}: {what}" for instance, found in histories.items() for what in doubled(found)]
+    ran = soak.ran()
+    verdicts = judge(soak.runs, ran)
+    console = Console(width=110)
+    console.print(table_of(verdicts))
+    again = sum(times - 1 for name, times in Counter(name for name, _ in ran).items() if not name.startswith("sender "))
+    console.print(f"{len(soak.deaths)} kills, {len(soak.runs)} runs, {len(ran)} activities, {again} of them ran again")
+    console.print(f"answers that stand twice or timers that fired early in {len(histories)} histories: ", end="")
+    console.print(str(len(in_histories)))
+    if times := seconds_to_next_step(soak):
+        middle = percentile(times, 0.5) if len(times) > 1 else times[0]
+        console.print(f"ready host to next step of waiting work: p50 {middle:.2f} s, max {max(times):.2f} s")
+    examples = [f"{kind}: {line}" for kind, one in verdicts.items() for line in one.examples] + in_histories
+    for line in examples[:SHOWN]:
+        console.print(line, markup=False)
+    console.print("verdict: " + ("right" if not examples else f"{len(examples)} faults"))
+    return 1 if examples else 0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--kills", type=int, default=200, help="how often the host is killed")
+    parser.add_argument("--rate", type=float, default=6.0, help="runs started a second while the host is up")
+    parser.add_argument("--seed", type=int, help="of the times of kills and starts")
+    parser.add_argument("--keep", type=Path, help="folder for the host's output and what ran")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    random.seed(options.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder: Path = options.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         connection = free_connection()
         azurite = start_azurite(connection)
         try:
-            code = asyncio.run(soak(connection, options.minutes, Path(folder) / "soak.txt"))
+            soak = Soak(connection, folder, options.kills, options.rate)
+            rows = asyncio.run(soak.run())
         finally:
             azurite.stop()
+        code = report(soak, rows)
+        (folder / "runs.json").write_text(json.dumps([vars(run) for run in soak.runs], indent=1), encoding="utf-8")
     sys.exit(code)
 
 
