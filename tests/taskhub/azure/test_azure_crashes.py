@@ -76,9 +76,11 @@ async def quiet(hub) -> None:
 
 def owed_of(instance_id: str, loaded: LoadedHistory, sent: Sequence[TaskMessage]) -> list[TaskMessage]:
     """What the runtime tells from the rows, and what the hub itself has kept. `sent` belong to rows 0, 1, 2 ..."""
-    assert loaded.debt is not None
-    rows = Owed(OrchestrationState.from_history(instance_id, loaded.events), loaded.debt.first_ordinal).rows
-    return [*loaded.debt.messages, *[sent[event.event_id] for _, event in rows if event.event_id >= 0]]
+    debt, state = loaded.debt, OrchestrationState.from_history(instance_id, loaded.events)
+    assert debt is not None
+    ordinals = debt.ordinals if debt.execution_id == loaded.execution_id else range(0)
+    rows = Owed(state, debt.first_ordinal, ordinals).rows
+    return [*debt.messages, *[sent[event.event_id] for _, event in rows if event.event_id >= 0]]
 
 
 class Heir:
