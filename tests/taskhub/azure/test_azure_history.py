@@ -13,12 +13,19 @@ from recording_account import RecordingAccount
 
 from durable_host.durable.model import events as e
 from durable_host.durable.taskhub.azure import sentinel_writer
-from durable_host.durable.taskhub.azure.history_rows import COMMIT_ID, CONSUMED, OWED, OWED_MESSAGES, UNFINISHED
+from durable_host.durable.taskhub.azure.history_rows import (
+    COMMIT_ID,
+    CONSUMED,
+    OWED,
+    OWED_MESSAGES,
+    UNFINISHED,
+    event_row,
+)
 from durable_host.durable.taskhub.azure.history_store import CommittedHistory, HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
-from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key
+from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.storage import EdmDateTime, Entity, StorageAccount, StorageError, TransactionFailed
+from durable_host.storage import EdmDateTime, Entity, Operation, StorageAccount, StorageError, TransactionFailed
 from durable_host.storage.errors import StorageUnavailable, storage_error
 
 ID = "abc123"
@@ -491,6 +498,22 @@ async def test_two_who_finish_the_same_commit_agree(history: History) -> None:
     assert (await history.sentinel())["IsCheckpointComplete"] is True
 
 
+async def test_a_commit_that_is_finished_while_it_is_loaded_is_whole(
+    history: History, caplog: pytest.LogCaptureFixture
+) -> None:
+    await killed(history, 1, results(250))
+    reader = RecordingAccount(history.storage)
+    get = reader.blobs.get
+
+    async def late(*arguments: Any) -> Any:
+        await history.another().load(ID)
+        return await get(*arguments)
+
+    reader.blobs.get = late
+    assert (await history.another(reader).load(ID)).history.events == results(250)
+    assert not any("is lost" in record.getMessage() for record in caplog.records)
+
+
 async def test_reading_an_unfinished_history_writes_nothing(history: History) -> None:
     await killed(history, 1, results(250))
     reader = RecordingAccount(history.storage)
@@ -519,20 +542,35 @@ async def test_an_unfinished_commit_of_an_official_worker_is_read_as_it_is(histo
     assert await history.store.owed() == []
 
 
+@pytest.mark.parametrize("rows", [1, 99])
 @pytest.mark.parametrize("complete", [True, False])
 async def test_an_official_worker_that_went_on_from_an_unfinished_commit_is_not_overwritten(
-    history: History, complete: bool
+    history: History, complete: bool, rows: int
 ) -> None:
     await killed(history, 1, results(250))
-    row = {
-        "PartitionKey": ID, "RowKey": f"{99:016X}", "EventType": "TaskCompleted", "EventId": -1, "ExecutionId": "1",
-        "TaskScheduledId": 7, "Result": "theirs", "IsPlayed": False, "_Timestamp": EdmDateTime(5),
-    }  # fmt: skip
-    await history.storage.tables.upsert_replace(history.names.history, row)
-    theirs = {"PartitionKey": ID, "RowKey": SENTINEL, "IsCheckpointComplete": complete, "ExecutionId": "1"}
-    await history.storage.tables.merge(history.names.history, theirs, "*")
+    theirs = results(rows, 7, text="theirs")
+    operations = [
+        Operation("upsert_replace", event_row(ID, row_key(99 + number), "1", event))
+        for number, event in enumerate(theirs)
+    ]
+    sentinel = {"PartitionKey": ID, "RowKey": SENTINEL, "IsCheckpointComplete": complete, "ExecutionId": "1"}
+    await history.storage.tables.transaction(history.names.history, [*operations, Operation("merge", sentinel)])
     loaded = await history.another().load(ID)
-    assert loaded.history.events == [*results(99), *results(1, 7, text="theirs")]
+    assert loaded.history.events == [*results(99), *theirs]
+
+
+async def test_a_rest_that_was_given_up_does_not_come_back(history: History) -> None:
+    await killed(history, 1, results(250))
+    payloads = LargePayloads(history.storage.blobs, history.names.large_messages)
+    (name,) = await history.blobs()
+    text = await payloads.get(name)
+    await payloads.delete([name])
+    heir = history.another()
+    loaded = await heir.load(ID)
+    assert loaded.history.checkpoint is not None
+    await heir.update_sentinel(ID, "1", loaded.history.checkpoint.etag, {OWED: ""})
+    await payloads.put(name, text)
+    assert (await heir.load(ID)).history.events == results(99)
 
 
 async def test_stale_rows_of_a_longer_generation_are_never_history(history: History) -> None:

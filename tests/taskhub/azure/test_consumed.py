@@ -53,6 +53,13 @@ def test_what_may_come_back_is_kept(from_outside: bool, is_confirmed: bool, minu
     assert (one in reloaded(consumed, NOW + minutes * MINUTE)) == is_kept
 
 
+def test_ten_minutes_are_ten_whole_minutes() -> None:
+    (one,) = ids(1)
+    consumed = added(one, from_outside=True, now=NOW + MINUTE - 1)
+    consumed.confirmed(one)
+    assert one in reloaded(consumed, NOW + 11 * MINUTE - 1)
+
+
 def test_the_last_64_from_outside_are_kept_when_their_deletes_are_confirmed() -> None:
     messages = ids(100)
     consumed = added(*messages, from_outside=True)
@@ -112,7 +119,7 @@ def test_what_came_before_a_long_stop_is_kept_for_ten_minutes_after_it() -> None
 
 
 def test_the_text_has_at_most_32000_characters_and_loses_what_matters_least() -> None:
-    inside, outside = ids(3000), ids(64, 5000)
+    inside, outside = ids(3000, 5000), ids(64)
     consumed = added(*outside, from_outside=True)
     for number, id in enumerate(inside):
         consumed.add(id, NOW + number * MINUTE // 7, from_outside=False)
