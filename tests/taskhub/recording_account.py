@@ -100,7 +100,8 @@ async def kill(hub: AzureTaskHub, account: RecordingAccount | None = None) -> No
         account.fail_after(0)
     worker = hub._worker
     worker.deliveries.running = False
-    dying = [*hub._commits._running, *worker.held._deleters, *hub._blobs._deletes]
+    commits = hub._commits
+    dying = [*commits._running, *commits._messages._deletes, *worker.held._deleters, *hub._blobs._deletes]
     for task in dying:
         task.cancel()
     await worker._background.stop()

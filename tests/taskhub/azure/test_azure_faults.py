@@ -392,7 +392,7 @@ async def test_a_row_whose_texts_are_refused_is_written_without_them(
 async def test_a_message_that_is_refused_is_answered_in_its_receivers_place(
     open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("durable_host.durable.taskhub.azure.commits._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.outgoing._RETRY_SECONDS", 0.01)
     hub = await open_azure(take_all_activities=False)
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
