@@ -4,7 +4,7 @@ Source: spec/durable-protocol.md, sections 3.6 and 4; spec/task-hub-storage.md, 
 """
 
 from durable_host.durable.engine.faults import OrchestrationFault
-from durable_host.durable.engine.state import Ending
+from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     ExecutionCompleted,
@@ -18,6 +18,8 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 
+FIRE_AND_FORGET = "FireAndForget"
+"""Tag of a child whose parent does not wait for its end."""
 _NO_DETAILS = " \n "
 
 
@@ -69,6 +71,18 @@ class Completion:
             )
         id = identity.decided(sender, episode, ExecutionCompleted.event_name, number, (event.event_name,))
         return TaskMessage(event=event, target=parent.orchestration_instance, sender=sender, episode=episode, id=id)
+
+
+def repeated_answer(state: OrchestrationState, start: TaskMessage) -> TaskMessage | None:
+    """The end of a child again, for a parent that has called it a second time; None while it runs.
+
+    The parent may have thrown away the first answer, which came before its call was committed.
+    """
+    end = next((event for event in reversed(state.history) if isinstance(event, ExecutionCompleted)), None)
+    if end is None or state.parent is None or start.target == state.instance or FIRE_AND_FORGET in (state.tags or {}):
+        return None
+    completion = Completion(end.orchestration_status, end.result, failure_details=end.failure_details)
+    return completion.message_to(state.parent, state.instance, state.episodes, end.timestamp)
 
 
 def failure_text(name: str, error: str) -> str:

@@ -11,9 +11,9 @@ import msgspec
 
 from durable_host.durable.engine.completion import Completion
 from durable_host.durable.engine.decisions import Decision, SubOrchestrationDecision, TaskDecision
-from durable_host.durable.engine.delivery import answered_id
 from durable_host.durable.engine.entity_request import Unreadable, read_request
 from durable_host.durable.engine.faults import OrchestrationFault
+from durable_host.durable.engine.matching import answered_id
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.outbound import Sender, carry_out
 from durable_host.durable.engine.state import OrchestrationState

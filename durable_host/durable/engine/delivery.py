@@ -1,20 +1,13 @@
 """Whether a received message can be worked on now. Source: spec/task-hub-storage.md, sections 8.2 to 8.4."""
 
+from collections.abc import Container, Hashable
 from typing import Literal, Protocol
 
+from durable_host.durable.engine.matching import Misfit, answer_key
 from durable_host.durable.engine.refusals import SAME_AS_PARENT
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model import identity
-from durable_host.durable.model.events import (
-    EventRaised,
-    ExecutionStarted,
-    HistoryEvent,
-    SubOrchestrationInstanceCompleted,
-    SubOrchestrationInstanceFailed,
-    TaskCompleted,
-    TaskFailed,
-    TimerFired,
-)
+from durable_host.durable.model.events import ExecutionStarted, SubOrchestrationInstanceFailed
 from durable_host.durable.model.messages import TaskMessage
 
 Delivery = Literal["process", "defer", "discard"]
@@ -31,31 +24,48 @@ class Received(Protocol):
     dequeue_count: int
 
 
-def classify(state: OrchestrationState, received: Received, *, starts: bool = False) -> Delivery:
+def classify(
+    state: OrchestrationState, received: Received, *, starts: bool = False, taken: Container[Hashable] = ()
+) -> Delivery:
     """What to do with a received message, given the instance's current state.
 
-    `starts`: the same batch holds the ExecutionStarted of the message's execution. `defer` means: give it back, it
-    may have overtaken the commit it answers. A discarded ExecutionTerminated still has to be written to the
-    instance's row (section 8.4).
+    `starts`: the same batch holds the ExecutionStarted of the message's execution; `taken` are the keys
+    (`matching.answer_key`) of the results of the batch that are processed. `defer` means: give it back, it may have
+    overtaken the commit it answers. A discarded ExecutionTerminated still has to be written to the instance's row
+    (section 8.4).
     """
     message = received.message
     if isinstance(message.event, ExecutionStarted):
         return "process" if judge_start(state, message) == "start" else "discard"
-    if starts and not state.is_started:
-        return "process"
-    if not state.is_started or not _is_current(state, message):
-        return "defer" if _may_overtake(message) and received.dequeue_count <= ZOMBIE_DEQUEUES else "discard"
+    is_result = answer_key(message) is not None
+    early: Delivery = "defer" if is_result and received.dequeue_count <= ZOMBIE_DEQUEUES else "discard"
+    if not state.is_started:
+        return "process" if starts and not is_result else early
+    if not _is_current(state, message):
+        return early
     if state.is_terminal:
         return "discard"
-    return "process" if _is_known(state, message) else "defer"
+    if is_result and not state.calls.knows(message):
+        return early
+    return "process" if state.calls.misfit(message, state.instance, taken) is None else "discard"
+
+
+def why_dropped(state: OrchestrationState, message: TaskMessage, taken: Container[Hashable] = ()) -> Misfit | None:
+    """Why a discarded message fits nothing of a running execution; None where that is no surprise."""
+    if not state.is_started or state.is_terminal or not _is_current(state, message):
+        return None
+    key = answer_key(message)
+    if key is not None and not state.calls.knows(message):
+        return Misfit("anything", f"the history holds no call {key}")
+    return state.calls.misfit(message, state.instance, taken)
 
 
 def judge_start(state: OrchestrationState, message: TaskMessage) -> StartDelivery:
     """What a start message means for an instance whose current execution is `state`.
 
-    `start`: run it, on an empty state when `state` has ended; `duplicate`: the same start again (a parent whose
-    episode was run twice sends a second one), discard it; `conflict`: another execution is running, answer a parent
-    with `conflict_reply`.
+    `start`: run it, instead of what `state` describes; `duplicate`: the same start again (a parent whose episode was
+    run twice sends a second one), or one that such an episode has taken back, discard it; `conflict`: another
+    execution is running, answer a parent with `conflict_reply`.
     """
     event = message.event
     assert isinstance(event, ExecutionStarted)
@@ -70,8 +80,20 @@ def judge_start(state: OrchestrationState, message: TaskMessage) -> StartDeliver
         and ours.task_schedule_id == theirs.task_schedule_id
         and ours.orchestration_instance == theirs.orchestration_instance
     ):
-        return "duplicate"
+        return "start" if _is_decided_anew(state.started, message) else "duplicate"
     return "start" if state.is_terminal else "conflict"
+
+
+def _is_decided_anew(started: ExecutionStarted, message: TaskMessage) -> bool:
+    """Whether the call that has begun this execution was never committed, and the parent has called otherwise since.
+
+    The execution ID of a start of ours is derived from all that was decided; a foreign one is always new.
+    """
+    event = message.event
+    assert isinstance(event, ExecutionStarted)
+    is_ours = message.id is not None and identity.is_derived(message.id)
+    is_same = (started.name, started.version, started.input) == (event.name, event.version, event.input)
+    return event.timestamp > started.timestamp and (is_ours or not is_same)
 
 
 def conflict_reply(state: OrchestrationState, message: TaskMessage, *, now: int) -> TaskMessage | None:
@@ -88,40 +110,6 @@ def conflict_reply(state: OrchestrationState, message: TaskMessage, *, now: int)
     failed = SubOrchestrationInstanceFailed(timestamp=now, task_scheduled_id=parent.task_schedule_id, reason=reason)
     id = identity.answer_to(message.id)
     return TaskMessage(event=failed, target=parent.orchestration_instance, sender=message.target, id=id)
-
-
-def _may_overtake(message: TaskMessage) -> bool:
-    return answered_id(message.event) is not None or _is_entity_answer(message)
-
-
-def _is_known(state: OrchestrationState, message: TaskMessage) -> bool:
-    """False when the history does not hold yet what the message answers."""
-    number = answered_id(message.event)
-    if number is not None:
-        return number in state.scheduled_ids
-    if _is_entity_answer(message):
-        event = message.event
-        return isinstance(event, EventRaised) and event.name.casefold() in state.request_ids
-    return True
-
-
-def answered_id(event: HistoryEvent) -> int | None:
-    """The number of the decision that a completion answers, None for other events."""
-    match event:
-        case TaskCompleted() | TaskFailed() | SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():
-            return event.task_scheduled_id
-        case TimerFired():
-            return event.timer_id
-        case _:
-            return None
-
-
-def _is_entity_answer(message: TaskMessage) -> bool:
-    return (
-        isinstance(message.event, EventRaised)
-        and message.sender.instance_id.startswith("@")
-        and not message.target.instance_id.startswith("@")
-    )
 
 
 def _is_current(state: OrchestrationState, message: TaskMessage) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.completion import (
+    FIRE_AND_FORGET,
     Completion,
     ended_by_code,
     ended_by_fault,
@@ -198,6 +199,8 @@ class _Episode:
             assert decision is not None
             scheduled = carry_out(decision, sender)
             state.append(scheduled.event)
+            if scheduled.request is not None:
+                state.calls.sent(number, scheduled.request)
             self.item.outbound.extend(scheduled.messages)
             if scheduled.refusal is not None:
                 self.reports.refusal(scheduled.refusal)
@@ -251,7 +254,7 @@ class _Episode:
         if state.walker is not None:
             number = max(number, state.walker.next_id)
         state.append(completion.event(number, self.now))
-        if state.parent is not None and "FireAndForget" not in (state.tags or {}):
+        if state.parent is not None and FIRE_AND_FORGET not in (state.tags or {}):
             message = completion.message_to(state.parent, state.instance, state.episodes, self.now)
             self.item.outbound.append(message)
 

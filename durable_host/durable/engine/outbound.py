@@ -8,6 +8,7 @@ sees an ordinary failed task. Source: spec/task-hub-storage.md, section 8.5; spe
 from typing import NamedTuple
 
 from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.completion import FIRE_AND_FORGET
 from durable_host.durable.engine.decisions import (
     HTTP_ACTIVITY,
     Decision,
@@ -44,15 +45,15 @@ from durable_host.durable.sdk.port import UserCode
 
 TIMER_TOO_LONG = "The Azure Storage provider supports a maximum of {days} days for time-based delays"
 _TIMER_SLACK = 36_000_000_000
-_FIRE_AND_FORGET = "FireAndForget"
 
 
 class Scheduled(NamedTuple):
-    """What a decision became."""
+    """What a decision became. `request` is the identity of the request for an activity."""
 
     event: HistoryEvent
     messages: list[TaskMessage]
     refusal: Refusal | None = None
+    request: str | None = None
 
 
 class Sender(NamedTuple):
@@ -71,9 +72,9 @@ class Sender(NamedTuple):
         context = self.started.parent_trace_context
         return context if context is None or context.id is None else TraceContext(context.id, context.trace_state)
 
-    def identity(self, kind: type[HistoryEvent], number: int, *content: str | None) -> str:
+    def identity(self, kind: type[HistoryEvent], number: int, *content: str | None, unstored: str | None = None) -> str:
         """Identity of what the decision `number`, of this kind, sends."""
-        return identity.decided(self.instance, self.episode, kind.event_name, number, content)
+        return identity.decided(self.instance, self.episode, kind.event_name, number, content, unstored=unstored)
 
     def message(self, event: HistoryEvent, id: str, target: OrchestrationInstance | None = None) -> TaskMessage:
         return TaskMessage(
@@ -108,11 +109,12 @@ def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
         input=stored if sender.options.store_inputs else None,
         parent_trace_context=sender.trace,
     )
+    id = sender.identity(TaskScheduled, decision.id, name, unstored=stored)
     if name != HTTP_ACTIVITY and not sender.code.has_activity(name):
         text = missing_function_text("activity", name, sender.code.activity_names())
         failed = TaskFailed(timestamp=sender.now, task_scheduled_id=decision.id, reason=text)
-        reply = sender.message(failed, sender.identity(TaskFailed, decision.id, text))
-        return Scheduled(event, [reply], Refusal(codes.MISSING_FUNCTION, text))
+        reply = TaskMessage(failed, sender.instance, sender.instance, sender.episode, id=identity.answer_to(id))
+        return Scheduled(event, [reply], Refusal(codes.MISSING_FUNCTION, text), request=id)
     request = TaskScheduled(
         event_id=decision.id,
         timestamp=sender.now,
@@ -127,9 +129,9 @@ def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
         sender=sender.instance,
         episode=sender.episode,
         tags=dict(sender.started.tags or {}),
-        id=sender.identity(TaskScheduled, decision.id, name),
+        id=id,
     )
-    return Scheduled(event, [message])
+    return Scheduled(event, [message], request=id)
 
 
 def _timer(decision: TimerDecision, sender: Sender) -> Scheduled:
@@ -160,7 +162,7 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Sc
         id = sender.identity(SubOrchestrationInstanceFailed, decision.id, refusal.text)
         reply = TaskMessage(failed, sender.instance, OrchestrationInstance(decision.instance_id), sender.episode, id=id)
         return Scheduled(event, [reply], refusal)
-    tags = {key: value for key, value in (sender.started.tags or {}).items() if key != _FIRE_AND_FORGET}
+    tags = {key: value for key, value in (sender.started.tags or {}).items() if key != FIRE_AND_FORGET}
     id = sender.identity(SubOrchestrationInstanceCreated, decision.id, decision.instance_id, action.name, stored)
     child = OrchestrationInstance(decision.instance_id, identity.execution_of(id))
     started = ExecutionStarted(

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from durable_host.durable.engine.entity_messages import request_id_of
+from durable_host.durable.engine.matching import Calls
 from durable_host.durable.engine.numbering import TaskKind
 from durable_host.durable.engine.walker import Walker
 from durable_host.durable.engine.work_item import WorkItem
 from durable_host.durable.model.events import (
-    EventSent,
     ExecutionCompleted,
     ExecutionResumed,
     ExecutionStarted,
@@ -60,8 +59,7 @@ class OrchestrationState:
         self.episodes = 0
         self.now = 0
         self.max_event_id = -1
-        self.scheduled_ids: set[int] = set()
-        self.request_ids: set[str] = set()
+        self.calls = Calls()
         self.unfed_from: int | None = None
         self.ending: Ending | None = None
         self.walker: Walker | None = None
@@ -139,9 +137,8 @@ class OrchestrationState:
         """Add an event to the history and note what follows from it."""
         index = len(self.history)
         self.history.append(event)
-        if event.event_id >= 0:
-            self.scheduled_ids.add(event.event_id)
-            self.max_event_id = max(self.max_event_id, event.event_id)
+        self.max_event_id = max(self.max_event_id, event.event_id)
+        self.calls.append(event, self.episodes)
         match event:
             case OrchestratorStarted():
                 self.now = event.timestamp
@@ -161,10 +158,6 @@ class OrchestrationState:
                 self._suspended_from = None
                 if not self.is_terminal:
                     self.status = OrchestrationStatus.Running
-            case EventSent():
-                request_id = request_id_of(event.input)
-                if request_id is not None:
-                    self.request_ids.add(request_id.casefold())
             case _:
                 pass
 

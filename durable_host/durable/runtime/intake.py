@@ -3,8 +3,12 @@
 Source: spec/task-hub-storage.md, sections 8.2 to 8.4.
 """
 
+from collections.abc import Hashable
+
 from durable_host.clock import Clock
-from durable_host.durable.engine.delivery import classify, conflict_reply, judge_start
+from durable_host.durable.engine.completion import repeated_answer
+from durable_host.durable.engine.delivery import classify, conflict_reply, judge_start, why_dropped
+from durable_host.durable.engine.matching import answer_key
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     EventRaised,
@@ -14,6 +18,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.runtime.dropped_results import DroppedResults
 from durable_host.durable.runtime.session import Session
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
@@ -26,10 +31,18 @@ _LONGEST_HOLD = 600.0
 class Intake:
     """Sorts batches. What is given back here is taken out of the batch."""
 
-    def __init__(self, hub: TaskHub, code: UserCode, clock: Clock) -> None:
+    def __init__(self, hub: TaskHub, code: UserCode, clock: Clock, dropped: DroppedResults) -> None:
         self._hub = hub
         self._code = code
         self._clock = clock
+        self._dropped = dropped
+
+    def doubts(self, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
+        """Whether a message does not fit a state that was kept in memory: another host may have gone on with it.
+
+        The starts of clients are compared with the instance's row.
+        """
+        return any(_depends_on(received) and classify(state, received) != "process" for received in batch)
 
     async def sort(
         self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]
@@ -51,19 +64,24 @@ class Intake:
                 useless.append(received)
         if started is not None and state.is_started:
             state = self._replace(session, state)
+        taken: set[Hashable] = set()
         for received in fresh:
             if received is started:
                 work.append(received)
             if isinstance(received.message.event, ExecutionStarted):
                 continue
             starts = started is not None and _same_execution(started, received)
-            match classify(state, received, starts=starts):
+            match classify(state, received, starts=starts, taken=taken):
                 case "process":
                     work.append(received)
+                    taken.add(answer_key(received.message))
                 case "defer":
                     early.append(received)
                 case "discard":
                     useless.append(received)
+                    misfit = why_dropped(state, received.message, taken)
+                    if misfit is not None:
+                        self._dropped.report(state, received.message, misfit)
         if early:
             await self._hub.abandon(early)
             batch[:] = [received for received in batch if received not in early]
@@ -80,6 +98,9 @@ class Intake:
             case "start":
                 return True
             case "duplicate":
+                again = repeated_answer(state, received.message)
+                if again is not None:
+                    await self._hub.send(again)
                 return False
             case "conflict":
                 reply = conflict_reply(state, received.message, now=self._clock.now())
@@ -134,6 +155,13 @@ def _newest_first(batch: list[ReceivedMessage]) -> list[ReceivedMessage]:
     """The start messages; of several of clients, who replaced each other's instance, the last comes first."""
     starts = [received for received in batch if isinstance(received.message.event, ExecutionStarted)]
     return sorted(starts, key=lambda received: received.message.event.timestamp, reverse=True)
+
+
+def _depends_on(received: ReceivedMessage) -> bool:
+    event = received.message.event
+    if isinstance(event, ExecutionStarted):
+        return event.parent_instance is not None
+    return answer_key(received.message) is not None
 
 
 def _is_rival(start: ReceivedMessage, other: ReceivedMessage) -> bool:

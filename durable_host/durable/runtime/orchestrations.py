@@ -27,6 +27,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
+from durable_host.durable.runtime.dropped_results import DroppedResults
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
@@ -59,7 +60,7 @@ class OrchestrationRunner:
         self._sessions = sessions
         self._diagnostics = diagnostics
         self._lost = lost
-        self._intake = Intake(hub, code, clock)
+        self._intake = Intake(hub, code, clock, DroppedResults(diagnostics, clock))
         self._told = OrchestrationLog(code)
 
     async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
@@ -76,6 +77,9 @@ class OrchestrationRunner:
     async def _work(self, session: Session, batch: list[ReceivedMessage], failure: OrchestratorAnswer | None) -> None:
         state = session.state
         was_loaded = state is None
+        if state is not None and self._intake.doubts(state, batch):
+            self._sessions.drop_state(session)
+            state, was_loaded = None, True
         if state is None:
             state = await self._load(session)
             if session.debt is not None:

@@ -1,0 +1,53 @@
+"""Says which results were dropped, because they answer nothing that their instance waits for."""
+
+from collections import Counter, OrderedDict
+
+from durable_host.clock import Clock
+from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.matching import Misfit, answer_key
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.runtime.diagnostics import Diagnostics
+
+MOST_TOLD = 10
+_REMEMBERED = 1000
+
+
+class DroppedResults:
+    """Each is said once for its instance and call, and at most so many for one instance. `counts` has them all."""
+
+    def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
+        self.counts: Counter[str] = Counter()
+        self._diagnostics = diagnostics
+        self._clock = clock
+        self._told: OrderedDict[str, set[str]] = OrderedDict()
+
+    def report(self, state: OrchestrationState, message: TaskMessage, misfit: Misfit) -> None:
+        """A message for the execution `state` is dropped. Copies are expected after faults, anything else is not."""
+        self.counts["copies" if misfit.is_copy else "misfits"] += 1
+        told = self._told.setdefault(state.instance_id, set())
+        self._told.move_to_end(state.instance_id)
+        if len(self._told) > _REMEMBERED:
+            self._told.popitem(last=False)
+        call = f"{answer_key(message)} {misfit.is_copy}"
+        if call in told or len(told) > MOST_TOLD:
+            return
+        told.add(call)
+        event, sender = message.event.event_name, message.sender.instance_id
+        text = (
+            f"{event} from {repr(sender) if sender else 'a client'} was dropped. It does not complete {misfit.what}: "
+            f"{misfit.why}."
+        )
+        if len(told) > MOST_TOLD:
+            text = f"{MOST_TOLD} results for this instance were dropped, and those that follow are not listed."
+        self._diagnostics.report(
+            Diagnostic(
+                code=codes.RESULT_DROPPED,
+                instance_id=state.instance_id,
+                severity="information" if misfit.is_copy else "warning",
+                text=text,
+                timestamp=self._clock.now(),
+                function=state.name,
+            )
+        )

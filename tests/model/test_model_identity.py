@@ -1,0 +1,53 @@
+"""Identities of messages: GUIDs, equal for the same decision, different for any other."""
+
+import uuid
+
+import pytest
+
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import OrchestrationInstance
+
+SENDER = OrchestrationInstance("a", "e" * 32)
+FOREIGN = "0e7b3a52-8f4d-4b3e-9c1a-2d5f6a7b8c9d"
+
+
+def request(sender=SENDER, episode=2, kind="TaskScheduled", number=3, content=("Hello",), unstored="[1]"):
+    return identity.decided(sender, episode, kind, number, content, unstored=unstored)
+
+
+CHANGES = [
+    {"sender": OrchestrationInstance("b", "e" * 32)},
+    {"sender": OrchestrationInstance("a", "f" * 32)},
+    {"episode": 3},
+    {"kind": "TimerCreated"},
+    {"number": 4},
+    {"content": ("Bye",)},
+    {"content": ()},
+    {"unstored": "[2]"},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_an_identity_names_all_that_was_decided(change):
+    assert request() == request()
+    assert request(**change) != request()
+    assert identity.answer_to(request(**change)) != identity.answer_to(request())
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_only_what_the_history_does_not_hold_makes_no_difference_to_likeness(change):
+    is_alike = "unstored" in change
+    other = request(**change)
+    assert identity.is_alike(other, request()) is is_alike
+    assert identity.is_alike(identity.answer_to(other), identity.answer_to(request())) is is_alike
+    assert identity.is_alike(request(), identity.decided(SENDER, 2, "TaskScheduled", 3, ("Hello",)))
+
+
+def test_identities_are_guids_that_tell_what_is_derived():
+    own = (request(), request(unstored=None), identity.answer_to(request()))
+    assert [uuid.UUID(each).version for each in own] == [5, 5, 5]
+    assert all(str(uuid.UUID(each)) == each and identity.is_derived(each) for each in own)
+    foreign = (identity.new(), FOREIGN, identity.answer_to(FOREIGN))
+    assert all(str(uuid.UUID(each)) == each and not identity.is_derived(each) for each in foreign)
+    assert identity.answer_to(FOREIGN) == identity.answer_to(FOREIGN) != FOREIGN
+    assert identity.answer_to(None) is None
