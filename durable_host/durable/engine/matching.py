@@ -28,8 +28,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.messages import TaskMessage
 
-_Numbered = TaskScheduled | TimerCreated | SubOrchestrationInstanceCreated
-_Child = SubOrchestrationInstanceCompleted | SubOrchestrationInstanceFailed
+_Numbered = TaskScheduled | TimerCreated | SubOrchestrationInstanceCreated | EventSent
 _KINDS: dict[type[HistoryEvent], str] = {
     TaskScheduled: "an activity",
     TimerCreated: "a timer",
@@ -92,6 +91,7 @@ class Calls:
             case TaskScheduled() | TimerCreated() | SubOrchestrationInstanceCreated():
                 self._numbered[event.event_id] = _Call(event, episode)
             case EventSent():
+                self._numbered[event.event_id] = _Call(event, episode)
                 self._sent(event)
             case EventRaised():
                 answered = self.requests.get(event.name.casefold())
@@ -232,3 +232,5 @@ def _named(event: _Numbered) -> str:
             return f"the timer due at {timestamp.to_text(event.fire_at)} (number {event.event_id})"
         case SubOrchestrationInstanceCreated():
             return f"the sub-orchestration '{event.instance_id}' (number {event.event_id})"
+        case EventSent():
+            return f"the message to '{event.instance_id}' (number {event.event_id})"

@@ -4,7 +4,7 @@ Findings of the engine and of the runtime are logged and kept, newest last, for 
 """
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
@@ -28,15 +28,17 @@ Listener = Callable[[Diagnostic], None]
 
 
 class Diagnostics:
-    """Bounded memory of findings; listeners hear of new ones at once."""
+    """Bounded memory of findings; listeners hear of new ones at once. `counts` has all that ever came, by code."""
 
     def __init__(self, kept: int = _KEPT) -> None:
+        self.counts: Counter[str] = Counter()
         self._recent: deque[Diagnostic] = deque(maxlen=kept)
         self._told: deque[tuple[str, ...]] = deque(maxlen=kept)
         self._listeners: list[Listener] = []
 
     def report(self, finding: Diagnostic) -> None:
         """Log and keep a finding, unless it is one that was to be said once."""
+        self.counts[finding.code] += 1
         if finding.once is not None:
             if finding.once in self._told:
                 return

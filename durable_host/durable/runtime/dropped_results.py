@@ -1,6 +1,6 @@
 """Says which results were dropped, because they answer nothing that their instance waits for."""
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 
 from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostics as codes
@@ -15,23 +15,22 @@ _REMEMBERED = 1000
 
 
 class DroppedResults:
-    """Each is said once for its instance and call, and at most so many for one instance. `counts` has them all."""
+    """Each is counted, and said once for its instance and call, but at most so many for one instance."""
 
     def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
-        self.counts: Counter[str] = Counter()
         self._diagnostics = diagnostics
         self._clock = clock
         self._told: OrderedDict[str, set[str]] = OrderedDict()
 
     def report(self, state: OrchestrationState, message: TaskMessage, misfit: Misfit) -> None:
         """A message for the execution `state` is dropped. Copies are expected after faults, anything else is not."""
-        self.counts["copies" if misfit.is_copy else "misfits"] += 1
         told = self._told.setdefault(state.instance_id, set())
         self._told.move_to_end(state.instance_id)
         if len(self._told) > _REMEMBERED:
             self._told.popitem(last=False)
         call = f"{answer_key(message)} {misfit.is_copy}"
         if call in told or len(told) > MOST_TOLD:
+            self._diagnostics.counts[codes.RESULT_DROPPED] += 1
             return
         told.add(call)
         event, sender = message.event.event_name, message.sender.instance_id

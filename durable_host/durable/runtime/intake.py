@@ -3,7 +3,7 @@
 Source: spec/task-hub-storage.md, sections 8.2 to 8.4.
 """
 
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.completion import repeated_answer
@@ -37,12 +37,15 @@ class Intake:
         self._clock = clock
         self._dropped = dropped
 
-    def doubts(self, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
+    def doubts(self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
         """Whether a message does not fit a state that was kept in memory: another host may have gone on with it.
 
         The starts of clients are compared with the instance's row.
         """
-        return any(_depends_on(received) and classify(state, received) != "process" for received in batch)
+        return any(
+            _depends_on(received) and not session.knows(received) and classify(state, received) != "process"
+            for received in batch
+        )
 
     async def sort(
         self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]
@@ -54,7 +57,8 @@ class Intake:
         early: list[ReceivedMessage] = []
         copies = [one for one in batch if session.knows(one)]
         fresh = [one for one in batch if one not in copies] if copies else batch
-        useless += copies
+        for received in copies:
+            self._drop(state, received, useless)
         for received in _newest_first(fresh):
             if started is not None:
                 (early if _is_rival(started, received) else useless).append(received)
@@ -78,14 +82,23 @@ class Intake:
                 case "defer":
                     early.append(received)
                 case "discard":
-                    useless.append(received)
-                    misfit = why_dropped(state, received.message, taken)
-                    if misfit is not None:
-                        self._dropped.report(state, received.message, misfit)
+                    self._drop(state, received, useless, taken)
         if early:
             await self._hub.abandon(early)
             batch[:] = [received for received in batch if received not in early]
         return work, useless
+
+    def _drop(
+        self,
+        state: OrchestrationState,
+        received: ReceivedMessage,
+        useless: list[ReceivedMessage],
+        taken: Container[Hashable] = (),
+    ) -> None:
+        useless.append(received)
+        misfit = why_dropped(state, received.message, taken)
+        if misfit is not None:
+            self._dropped.report(state, received.message, misfit)
 
     async def _accepts_start(self, state: OrchestrationState, received: ReceivedMessage) -> bool:
         """Whether a start begins a new execution; a parent whose child cannot start is notified."""

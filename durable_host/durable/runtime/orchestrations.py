@@ -77,7 +77,7 @@ class OrchestrationRunner:
     async def _work(self, session: Session, batch: list[ReceivedMessage], failure: OrchestratorAnswer | None) -> None:
         state = session.state
         was_loaded = state is None
-        if state is not None and self._intake.doubts(state, batch):
+        if state is not None and self._intake.doubts(session, state, batch):
             self._sessions.drop_state(session)
             state, was_loaded = None, True
         if state is None:
