@@ -191,7 +191,7 @@ def row_with(text: str) -> str:
     ("row", "values"),
     [
         ("outstanding activities of an instance", [f"at most {ACTIVITY_WINDOW_ON_EMULATOR}"]),
-        ("hidden for five minutes", [f"For {AzureTaskHubOptions().hold_time:.0f} seconds"]),
+        ("hidden for five minutes", [f"up to {AzureTaskHubOptions().hold_time:.0f}"]),
         ("An idle hub is polled", ["Every two seconds"]),
         ("is refused the hub", [f"After {app_lease._ASK_AGAIN_SECONDS:.0f}"]),
         ("After a crash the lease of a timer", [f"every {listener_lock.RETRY_SECONDS:.0f} seconds"]),
