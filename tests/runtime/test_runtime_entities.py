@@ -1,11 +1,13 @@
 """Entities over an embedded hub."""
 
+import asyncio
 import json
 
 import azure.durable_functions as df
 from runtime_world import App, Hosts, codes, runtime_options
 
 from durable_host.durable.engine import diagnostics as engine_codes
+from durable_host.durable.engine.entity_messages import request_json
 from durable_host.durable.model.events import EventRaised, ExecutionTerminated, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 
@@ -22,6 +24,15 @@ def _with_counter(app: App) -> None:
         context.set_result(state)
 
 
+def _signal(key: str, value: int, id: str) -> TaskMessage:
+    text = json.dumps(str(value))
+    request = request_json(
+        operation="add", request_id=str(value), input=text, is_signal=True, due=None, with_type=False
+    )
+    event = EventRaised(timestamp=1, name="op", input=request)
+    return TaskMessage(event, OrchestrationInstance(f"@counter@{key}"), id=id)
+
+
 async def _settled(world, key: str, value: object) -> None:
     while True:
         entity = await world.client.entities.get("Counter", key)
@@ -36,6 +47,21 @@ async def test_signals_change_the_state_in_order(app: App, hosts: Hosts) -> None
     for number in range(50):
         await world.client.entities.signal("Counter", "k", "add", json.dumps(str(number)))
     await _settled(world, "k", sum(range(50)))
+
+
+async def test_copies_of_a_signal_in_one_batch_count_once(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+    gate = asyncio.Event()
+
+    async def wait(_: str) -> None:
+        await gate.wait()
+
+    app.before_entity = wait
+    world = await hosts.start(app)
+    for number, id in enumerate(("first", "second", "second", "third")):
+        await world.hub.send(_signal("k", number, id))
+    gate.set()
+    await _settled(world, "k", 0 + 1 + 3)
 
 
 async def test_orchestrator_calls_and_signals_entities(app: App, hosts: Hosts) -> None:

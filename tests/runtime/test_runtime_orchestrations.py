@@ -8,7 +8,7 @@ from typing import Any
 from runtime_world import App, Hosts, RecordingHub, codes, runtime_options
 
 from durable_host.durable.engine import diagnostics as engine_codes
-from durable_host.durable.model.events import EventRaised, ExecutionStarted
+from durable_host.durable.model.events import EventRaised, ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
@@ -73,6 +73,27 @@ async def test_messages_arriving_during_an_episode_are_one_batch(app: App, hosts
     gate.set()
     assert await world.output("t") == [0, 1, 2]
     assert len(app.turns) <= 3
+
+
+async def test_copies_of_an_event_in_one_batch_are_taken_once(app: App, hosts: Hosts) -> None:
+    @app.orchestrator
+    def two(context):
+        return [(yield context.wait_for_external_event("E")), (yield context.wait_for_external_event("E"))]
+
+    gate = asyncio.Event()
+
+    async def wait(_: str) -> None:
+        await gate.wait()
+
+    app.before_episode = wait
+    world = await hosts.start(app)
+    await world.start("two", "t")
+    await world.until(lambda: app.running)
+    for id, value in (("first", "1"), ("first", "1"), ("second", "2")):
+        event = EventRaised(timestamp=world.clock.now(), name="E", input=value)
+        await world.hub.send(TaskMessage(event, OrchestrationInstance("t"), id=id))
+    gate.set()
+    assert await world.output("t") == [1, 2]
 
 
 async def hosts_restart(world, hosts: Hosts, app: App):

@@ -1,7 +1,7 @@
 """What happens to a batch when its work item does not come to an end."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.diagnostics import Diagnostic
@@ -54,6 +54,9 @@ class GuardedWorkItem:
         self._faults = faults
 
     async def __call__(self, session: Session, batch: list[ReceivedMessage]) -> float | None:
+        if twins := _twins(batch):
+            await self._hub.discard(twins)
+            batch[:] = [one for one in batch if one not in twins]
         return await self._guarded(session, batch, self._run)
 
     async def _guarded(self, session: Session, batch: list[ReceivedMessage], run: Run) -> float | None:
@@ -137,3 +140,16 @@ class GuardedWorkItem:
             _log.exception("Messages of an instance could not be returned to the task hub, and are processed again")
             return self._faults.delay(3)
         return None
+
+
+def _twins(batch: Sequence[ReceivedMessage]) -> list[ReceivedMessage]:
+    """Copies of messages that stand before them in the batch: put twice by a transport, or sent again after a crash."""
+    seen: set[str] = set()
+    twins: list[ReceivedMessage] = []
+    for received in batch:
+        identity = received.message.id
+        if identity in seen:
+            twins.append(received)
+        elif identity is not None:
+            seen.add(identity)
+    return twins
