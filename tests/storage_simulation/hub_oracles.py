@@ -82,7 +82,7 @@ def _open_work(hub: StoredHub, instance_id: str, history: list[Row], messages: l
             yield f"a result of task {one.event['TaskScheduledId']} waits for {instance_id}, which has no such task"
 
 
-def of_history(instance_id: str, history: list[Row], sent: Counter[str] | None, spare: int) -> Iterator[str]:
+def of_history(instance_id: str, history: list[Row], sent: Counter[str], spare: int) -> Iterator[str]:
     """What is wrong in one history. `sent` counts the events that clients sent, by value; `spare` is how many rows were
     doubled from outside.
     """
@@ -112,9 +112,10 @@ def of_history(instance_id: str, history: list[Row], sent: Counter[str] | None, 
                 yield f"{instance_id}: timer {number} of {timers.get(number)} fired as that of {row['FireAt']}"
         elif kind == "EventRaised":
             value = _json(row.get("Input"))
-            text = str(value) if row.get("Name") == "E" else str(row.get("Name"))
+            is_from_outside = isinstance(value, str) and "#" in value
+            text = value if is_from_outside else str(row.get("Name"))
             tasks["event", text] += 1
-            most = max(1, sent[text]) if sent is not None and row.get("Name") == "E" else 1
+            most = max(1, sent[text]) if is_from_outside else 1
             if tasks["event", text] > most:
                 doubles.append(f"EventRaised {text}")
     bounds = [

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from programs import Program, events_in, mistakes
+from programs import Program, events_in, mistakes, values_of
 from stored_hub import TERMINAL
 
 from durable_host.durable.api import DurableClient
@@ -34,8 +34,7 @@ class InstanceDriver:
         self.is_acknowledged = False
         self._world = world
         self._random = world.random
-        self._next = 0
-        self._sent_once: set[str] = set()
+        self.events: list[str] = []
 
     async def run(self) -> None:
         random, plan = self._random, self._world.plan
@@ -71,31 +70,34 @@ class InstanceDriver:
             await asyncio.sleep(_LOOK_EVERY)
 
     async def _send_events(self) -> None:
-        random = self._random
-        for _ in range(self.program.waits):
+        """One event for each wait, some of them twice, and some for the races; more where a new generation may have
+        lost what was sent to the one before it.
+        """
+        random, program = self._random, self.program
+        names = [*program.waits, *(name for name in program.races if random.random() < 0.6)]
+        random.shuffle(names)
+        values = {name: values_of(name) for name in names}
+        for name in names:
             await asyncio.sleep(random.choice((0.0, 0.0, 0.5, 4.0)))
-            value = self._new_event()
+            value = next(values[name])
             for _ in range(2 if random.random() < 0.1 else 1):
-                await self._send(value)
-        while True:
+                await self._send(name, value)
+        while program.has_generations:
             await asyncio.sleep(_MORE_EVERY)
-            if self.program.takes_more or self.official_rows:
-                await self._send(self._new_event())
+            for name in program.waits:
+                await self._send(name, next(values[name]))
 
-    def _new_event(self) -> str:
-        self._next += 1
-        return f"{self.id}#e{self._next}"
-
-    async def _send(self, value: str) -> None:
+    async def _send(self, name: str, value: str) -> None:
         sent = self._world.sent
         text = json.dumps(value)
 
         def send(client: DurableClient) -> Awaitable[None]:
             sent[value] += 1
-            return client.raise_event(self.id, "E", text)
+            return client.raise_event(self.id, name, text)
 
         if await self._insist(f"event {value}", send):
             self._world.acknowledged.add(value)
+            self.events.append(value)
 
     async def _suspend(self) -> None:
         await asyncio.sleep(self._random.uniform(0.0, 6.0))

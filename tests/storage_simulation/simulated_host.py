@@ -21,6 +21,7 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient
 from durable_host.durable.runtime import DurableRuntime
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
+from durable_host.host.user_code import ReplaceableUserCode
 
 if TYPE_CHECKING:
     from simulated_world import World
@@ -87,19 +88,16 @@ class SimulatedHost:
             clock,
         )
         self.app = ProgramApp(world, self)
-        code = self.app.code()
-        self._runtime_arguments: tuple[Any, ...] = (self.hub, code, options, clock)
-        self.runtime = self._new_runtime()
-        self.client = DurableClient(self.hub, code, options, clock, self.runtime.live)
-        self._client_arguments: tuple[Any, ...] = (self.hub, code, options, clock)
-
-    def _new_runtime(self) -> DurableRuntime:
-        plan = self._world.plan
-        return DurableRuntime(
-            *self._runtime_arguments,
+        self._code = ReplaceableUserCode(self.app.code())
+        self.runtime = DurableRuntime(
+            self.hub,
+            self._code,
+            options,
+            clock,
             activity_window=128 if plan.is_development else None,
             session_capacity=plan.session_capacity,
         )
+        self.client = DurableClient(self.hub, self._code, options, clock, self.runtime.live)
 
     # Life
 
@@ -115,13 +113,10 @@ class SimulatedHost:
         await self.call(self.hub.close)
         await self.end()
 
-    async def reload(self) -> None:
-        """Stop and begin again in the same process, as at a change of the app. Raises HostDied."""
-        self.is_serving = False
-        await self.call(lambda: self.runtime.stop(5.0))
+    def reload(self) -> None:
+        """The app has changed: its functions run in a new worker from now on."""
         self.app.reloaded()
-        await self.call(self.runtime.start)
-        self.is_serving = True
+        self._code.code = self.app.code()
 
     async def call(self, work: Callable[[], Awaitable[T]]) -> T:
         """Run something in this host. Raises HostDied."""

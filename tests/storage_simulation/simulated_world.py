@@ -228,7 +228,7 @@ class World:
                         await host.stop()
                         self.note(host.name, "STOPPED", "")
                         return
-                    await host.reload()
+                    host.reload()
                     self.note(host.name, "RELOADED", "")
                     until = self._loop.time() + random.uniform(1.0, 25.0)
                 await self._happens_within(host.died, 0.25)
