@@ -57,10 +57,11 @@ def _open_work(hub: StoredHub, instance_id: str, history: list[Row], messages: l
         requested = any(one.kind == "TaskScheduled" and one.event["EventId"] == number for one in current)
         if number not in ended | arriving and not requested:
             yield f"activity {number} of {instance_id} is open and has no message"
+    was_rewound = any(str(row.get("Reason")).startswith("Rewound") for row in history)
     fired = {row["TimerId"] for row in by_type.get("TimerFired", ())}
     for row in by_type.get("TimerCreated", ()):
         due = [one for one in current if one.kind == "TimerFired" and one.event["TimerId"] == row["EventId"]]
-        if row["EventId"] not in fired and not due:
+        if row["EventId"] not in fired and not due and not was_rewound:
             yield f"timer {row['EventId']} of {instance_id} is open and has no message"
     for row in by_type.get("SubOrchestrationInstanceCreated", ()):
         number, child = row["EventId"], row["InstanceId"]

@@ -115,7 +115,10 @@ class InstanceDriver:
         await asyncio.sleep(self._random.uniform(1.0, 8.0))
         if self._world.hub.status(self.id) == "Running":
             self.was_purged = True
-            await self._insist("purge", lambda client: client.hub.purge_instance(self.id))
+            while self._world.hub.status(self.id) not in (None, *TERMINAL):
+                # A row written at the same time may bring it back.
+                await self._insist("purge", lambda client: client.hub.purge_instance(self.id))
+                await asyncio.sleep(5.0)
 
     async def _insist(self, what: str, work: Callable[[DurableClient], Awaitable[Any]]) -> bool:
         """Ask until it is acknowledged; False when it cannot be done any more."""
@@ -126,7 +129,9 @@ class InstanceDriver:
             except InstanceExists:
                 return what == "start"
             except (InstanceEnded, NotFailed):
-                return False
+                if self.has_ended or what in ("rewind", "terminate") or self.program.fails is None:
+                    return False
+                await asyncio.sleep(0.5)
             except InstanceNotFound:
                 if self.is_acknowledged and not self.was_purged and not self._world.may_miss(self.id):
                     self._world.complain(f"{self.id}: its start was acknowledged, and {what} does not find it")

@@ -83,10 +83,13 @@ class _Window:
 
 
 class RequestFaults:
-    """Draws the faults of a run. `intensity` 0 gives none. Nothing fails while `paused`."""
+    """Draws the faults of a run. `intensity` 0 gives none. Nothing begins to fail while `paused`;
+    `under_way` are the requests that still do.
+    """
 
     def __init__(self, random: Random, time: Callable[[], float], intensity: float) -> None:
         self.paused = False
+        self.under_way = 0
         self.happened: Counter[str] = Counter()
         self._random = random
         self._time = time
@@ -140,9 +143,10 @@ class RequestFaults:
         for _ in range(random.choice((0, 0, 0, 1, 2))):
             begins = random.uniform(0.0, 20.0)
             label = random.choice(labels)
-            self._windows.append(
-                _Window(label, self._one(label), begins, begins + random.choice((1.0, 5.0, 25.0)), None, 12)
-            )
+            fault = self._one(label)
+            # What storage refuses again and again because of its data, the product gives up: that is no mistake.
+            most = 2 if fault.status in (400, 413) else 12
+            self._windows.append(_Window(label, fault, begins, begins + random.choice((1.0, 5.0, 25.0)), None, most))
 
     def _of_window(self, host: str, label: str) -> Fault | None:
         now = self._time()

@@ -194,7 +194,11 @@ class SimulatedHost:
             await asyncio.sleep(after)
             self._check()
             return answer
-        return await self._faulty(request, fault, before)
+        world.faults.under_way += 1
+        try:
+            return await self._faulty(request, fault, before)
+        finally:
+            world.faults.under_way -= 1
 
     async def _faulty(self, request: Request, fault: Fault, latency: float) -> Answer:
         kind = fault.kind
