@@ -9,7 +9,7 @@ from datetime import timedelta
 import azure.durable_functions as df
 import msgspec
 import pytest
-from runtime_world import App, Hosts, RecordingHub, codes
+from runtime_world import App, Hosts, RecordingHub, World, codes
 
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TimerFired
 from durable_host.durable.model.instance import InstanceUpdate
@@ -413,7 +413,9 @@ async def test_instance_that_cannot_be_purged_is_left_and_named(
         await world.client.purge_by(0)
 
 
-async def test_rewind_that_a_crash_interrupted_goes_on_at_the_next_start(app: App, hosts: Hosts) -> None:
+async def _lose_the_wake_up_of_a_rewind(app: App, hosts: Hosts) -> World:
+    """The hub without a worker; it holds the instance `d`, which is rewound, and nothing that wakes it."""
+
     @app.activity
     def flaky(name: str) -> str:
         if not attempts:
@@ -432,6 +434,19 @@ async def test_rewind_that_a_crash_interrupted_goes_on_at_the_next_start(app: Ap
     await world.runtime.stop()
     await world.hub.rewind("d", "lost")
     await world.hub._database.run(lambda connection: connection.execute("DELETE FROM messages"))
+    return world
+
+
+async def test_rewind_that_a_crash_interrupted_goes_on_at_the_next_start(app: App, hosts: Hosts) -> None:
+    world = await _lose_the_wake_up_of_a_rewind(app, hosts)
+    await world.hub.close()
+    world = await hosts.start(app)
+    assert await world.output("d") == "x"
+
+
+async def test_a_rewind_that_failed_half_way_can_be_asked_for_again(app: App, hosts: Hosts) -> None:
+    world = await _lose_the_wake_up_of_a_rewind(app, hosts)
+    await world.client.rewind("d", "again")
     await world.hub.close()
     world = await hosts.start(app)
     assert await world.output("d") == "x"

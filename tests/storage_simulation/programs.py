@@ -238,7 +238,9 @@ def _mistake(step: Step, entry: Any) -> bool | list[str]:
         case "timer":
             return entry != "in time"
         case "wait":
-            return not (isinstance(entry, list) and len(entry) == 2 and entry[0] == "event" and _belongs(entry[1], step))
+            return not (
+                isinstance(entry, list) and len(entry) == 2 and entry[0] == "event" and _belongs(entry[1], step)
+            )
         case "race":
             event = isinstance(entry, list) and entry[0] == "event" and entry[2] == _done("approve", rest[1])
             if event and not _belongs(entry[1], step):

@@ -34,6 +34,7 @@ from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationSt
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.runtime.rewound import is_rewound
 from durable_host.durable.runtime.waiting import wait_for_event
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import TaskHub
@@ -163,10 +164,12 @@ class DurableClient:
         await self._send(instance_id, ExecutionResumed(timestamp=self._clock.now(), reason=reason))
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
-        """Raises `InstanceNotFound`, `NotFailed`."""
-        state = await self._existing(instance_id)
-        if state.runtime_status is not OrchestrationStatus.Failed:
-            raise NotFailed(state.runtime_status)
+        """Raises `InstanceNotFound`, `NotFailed`. One that did not get to its end may be asked for again."""
+        status = (await self._existing(instance_id)).runtime_status
+        if status is not OrchestrationStatus.Failed and (
+            status.is_terminal or not is_rewound(await self.history(instance_id))
+        ):
+            raise NotFailed(status)
         await self.hub.rewind(instance_id, reason)
 
     async def restart(self, instance_id: str, *, with_new_id: bool = True) -> str:

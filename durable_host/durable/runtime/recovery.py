@@ -2,23 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
 from durable_host.durable.model.events import (
     ExecutionCompleted,
     ExecutionStarted,
-    GenericEvent,
-    HistoryEvent,
     OrchestrationInstance,
-    OrchestratorCompleted,
     TimerCreated,
     TimerFired,
 )
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
+from durable_host.durable.runtime.rewound import is_rewound
 from durable_host.durable.runtime.session import open_timers
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable, UnreadableHistory
@@ -89,7 +87,7 @@ class Recovery:
         except UnreadableHistory as error:
             _log.warning("%s", error, extra={"instance_id": instance_id})
             return
-        if found.runtime_status is OrchestrationStatus.Pending and _is_rewound(events):
+        if is_rewound(events):
             await self._hub.rewind(instance_id, None)
         started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
         if started is None:
@@ -119,9 +117,3 @@ class Recovery:
                 if failures:
                     self._faults.worked(_SOURCE)
                 return result
-
-
-def _is_rewound(events: Sequence[HistoryEvent]) -> bool:
-    """Whether the last thing that happened is a rewind: the end of the instance was taken out of its history."""
-    ends = [event for event in events[-3:] if not isinstance(event, OrchestratorCompleted)]
-    return bool(ends) and isinstance(ends[-1], GenericEvent) and ends[-1].reason == "Rewound: ExecutionCompleted"
