@@ -1,4 +1,6 @@
-"""The failure that a sender hears when storage refuses its message for good."""
+"""What is sent in place of a message that storage refuses for good, so that nobody waits forever."""
+
+import msgspec
 
 from durable_host.durable.engine.activities import activity_result
 from durable_host.durable.engine.entity_messages import response_json
@@ -9,33 +11,63 @@ from durable_host.durable.model.events import (
     EventRaised,
     ExecutionStarted,
     OrchestrationInstance,
+    SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceFailed,
+    TaskCompleted,
+    TaskFailed,
     TaskScheduled,
+    TimerFired,
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.sdk.port import ActivityOutcome
 
 
-def failure_of(message: TaskMessage, reason: str, *, now: int) -> TaskMessage | None:
-    """The answer to a call of an activity, a child or an entity; None when nobody waits for one."""
+def in_place_of(message: TaskMessage, reason: str, *, now: int) -> TaskMessage | None:
+    """The failure of a call that cannot be made, or of a result that cannot be handed over. None when nobody waits.
+    A timer holds no data that could be refused: it is tried again.
+    """
     event = message.event
-    if isinstance(event, TaskScheduled):
-        return activity_result(message, ActivityOutcome(error=reason), now=now)
-    id = identity.answer_to(message.id)
-    if isinstance(event, ExecutionStarted) and event.parent_instance is not None:
-        parent = event.parent_instance
-        failed = SubOrchestrationInstanceFailed(timestamp=now, task_scheduled_id=parent.task_schedule_id, reason=reason)
-        return TaskMessage(failed, parent.orchestration_instance, message.target, id=id)
-    if isinstance(event, EventRaised) and message.target.instance_id.startswith("@"):
-        try:
-            request = read_request(event.input)
-        except Unreadable:
+    match event:
+        case TaskScheduled():
+            return activity_result(message, ActivityOutcome(error=reason), now=now)
+        case TaskCompleted():
+            failed = TaskFailed(timestamp=now, task_scheduled_id=event.task_scheduled_id, reason=reason)
+            return msgspec.structs.replace(message, event=failed)
+        case SubOrchestrationInstanceCompleted():
+            number = event.task_scheduled_id
+            failed = SubOrchestrationInstanceFailed(timestamp=now, task_scheduled_id=number, reason=reason)
+            return msgspec.structs.replace(message, event=failed)
+        case TaskFailed() | SubOrchestrationInstanceFailed() if event.reason != reason:
+            return msgspec.structs.replace(
+                message, event=type(event)(timestamp=now, task_scheduled_id=event.task_scheduled_id, reason=reason)
+            )
+        case ExecutionStarted() if event.parent_instance is not None:
+            parent = event.parent_instance
+            failed = SubOrchestrationInstanceFailed(
+                timestamp=now, task_scheduled_id=parent.task_schedule_id, reason=reason
+            )
+            id = identity.answer_to(message.id)
+            return TaskMessage(failed, parent.orchestration_instance, message.target, id=id)
+        case TimerFired():
+            return message
+        case EventRaised():
+            return _of_entity_message(message, event, reason, now)
+        case _:
             return None
-        if request.parent is None or request.is_signal:
+
+
+def _of_entity_message(message: TaskMessage, event: EventRaised, reason: str, now: int) -> TaskMessage | None:
+    error = response_json(json_string(reason) or "", is_error=True)
+    if message.sender.instance_id.startswith("@") and not message.target.instance_id.startswith("@"):
+        if event.input == error:
             return None
-        answer = EventRaised(
-            timestamp=now, name=request.id, input=response_json(json_string(reason) or "", is_error=True)
-        )
-        target = OrchestrationInstance(request.parent, request.parent_execution)
-        return TaskMessage(answer, target, message.target, id=id)
-    return None
+        return msgspec.structs.replace(message, event=msgspec.structs.replace(event, input=error))
+    try:
+        request = read_request(event.input)
+    except Unreadable:
+        return None
+    if request.parent is None or request.is_signal:
+        return None
+    answer = EventRaised(timestamp=now, name=request.id, input=error)
+    target = OrchestrationInstance(request.parent, request.parent_execution)
+    return TaskMessage(answer, target, message.target, id=identity.answer_to(message.id))

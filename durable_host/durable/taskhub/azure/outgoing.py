@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from durable_host.clock import Clock
-from durable_host.durable.engine.undeliverable import failure_of
+from durable_host.durable.engine.undeliverable import in_place_of
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
@@ -56,7 +56,7 @@ class Outgoing:
                 left.clear()
                 for message, error in failed:
                     refusals[id(message)] += is_about_data(error)
-                    if refusals[id(message)] < _MOST_REFUSALS:
+                    if refusals[id(message)] != _MOST_REFUSALS:
                         left.append(message)
                     elif (reply := self._refused(message, error)) is not None:
                         left.append(reply)
@@ -78,11 +78,11 @@ class Outgoing:
 
     def _refused(self, message: TaskMessage, error: StorageError) -> TaskMessage | None:
         _log.error(
-            "A message (%s) of instance '%s' for '%s' is refused and is not sent: %s",
+            "A message (%s) of instance '%s' for '%s' is refused; who waits for it is told so instead: %s",
             message.event.event_name,
             message.sender.instance_id,
             message.target.instance_id,
             error,
             extra={"instance_id": message.sender.instance_id},
         )
-        return failure_of(message, f"It could not be stored: {error}", now=self._clock.now())
+        return in_place_of(message, f"It could not be stored: {error}", now=self._clock.now())
