@@ -107,7 +107,7 @@ class EntityRunner:
         self, session: Session, execution: EntityExecution, batch: list[ReceivedMessage], *, was_loaded: bool
     ) -> None:
         """Messages that were consumed by an earlier batch. Its host may not have come to the entity's row."""
-        copies = session.copies_in(batch)
+        copies = [one for one in batch if session.knows(one)]
         if not copies and (batch or not was_loaded):
             return
         if was_loaded and execution.started is not None:

@@ -55,7 +55,7 @@ class Intake:
         work: list[ReceivedMessage] = []
         useless: list[ReceivedMessage] = []
         early: list[ReceivedMessage] = []
-        copies = session.copies_in(batch)
+        copies = [one for one in batch if session.knows(one)]
         fresh = [one for one in batch if one not in copies] if copies else batch
         for received in copies:
             self._drop(state, received, useless)

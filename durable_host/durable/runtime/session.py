@@ -1,7 +1,6 @@
 """One instance in this process: its mailbox, and its state while that is kept."""
 
 import time
-from collections.abc import Sequence
 
 from durable_host.durable.engine.entity_execution import EntityExecution
 from durable_host.durable.engine.state import OrchestrationState
@@ -52,18 +51,6 @@ class Session:
     def knows(self, received: ReceivedMessage) -> bool:
         """True for a copy of a message whose effect is in the history already."""
         return self.checkpoint is not None and self.checkpoint.knows(received.message)
-
-    def copies_in(self, batch: Sequence[ReceivedMessage]) -> list[ReceivedMessage]:
-        """Copies of messages whose effect is in the history, or that are in the batch themselves."""
-        seen: set[str] = set()
-        copies: list[ReceivedMessage] = []
-        for received in batch:
-            id = received.message.id
-            if self.knows(received) or id in seen:
-                copies.append(received)
-            elif id is not None:
-                seen.add(id)
-        return copies
 
     @property
     def is_entity(self) -> bool:

@@ -209,6 +209,10 @@ class Commits:
             await self._rows.write(episode.instance_id, episode.update, moved)
         await self._outgoing.send(standing.instance_id, put)
         await self._outgoing.begin(standing, direct)
+        consumed = standing.checkpoint.consumed if standing.checkpoint is not None else ConsumedMessages()
+        for message in episode.consumed:
+            if message.message.id is not None:
+                held_of(message).on_deleted = _confirmation(consumed, message.message.id)
         self.discard(episode.consumed)
         standing.since = time.monotonic()
 
@@ -219,10 +223,7 @@ class Commits:
             standing = self._standings.get(message.message.target.instance_id)
             if key is not None and standing is not None:
                 standing.in_hand.pop(key, None)
-            held = held_of(message)
-            if standing is not None and standing.checkpoint is not None and message.message.id is not None:
-                held.on_deleted = _confirmation(standing.checkpoint.consumed, message.message.id)
-            self._held.delete_later(held)
+            self._held.delete_later(held_of(message))
 
     async def settle(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
         """Do what an earlier process owes."""
