@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from recording_account import RecordingAccount
 
+from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
 from durable_host.storage import StorageAccount
 
@@ -27,10 +28,12 @@ async def open_azure(storage: StorageAccount, account: RecordingAccount, hub_nam
     """Opens hub objects on one hub. `on` is the account to use, `worker=False` leaves out the worker role."""
     opened: list[AzureTaskHub] = []
 
-    async def open_one(*, worker: bool = True, on: RecordingAccount | None = None, **options: object) -> AzureTaskHub:
+    async def open_one(
+        *, worker: bool = True, on: RecordingAccount | None = None, clock: Clock | None = None, **options: object
+    ) -> AzureTaskHub:
         settings: dict[str, object] = {"hub_name": hub_name, "max_polling_interval": 0.2, **options}
         used = on or account
-        hub = AzureTaskHub(used.as_account(), None, AzureTaskHubOptions(**settings))  # type: ignore[arg-type]
+        hub = AzureTaskHub(used.as_account(), None, AzureTaskHubOptions(**settings), clock)  # type: ignore[arg-type]
         opened.append(hub)
         if worker:
             await hub.start()

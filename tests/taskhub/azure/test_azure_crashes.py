@@ -8,6 +8,7 @@ import pytest
 from hub_samples import activity, clock, create, later, new_id, raised, receive, receive_activity, time_limit, timer
 from recording_account import RecordingAccount, kill
 
+from durable_host.clock import SystemClock
 from durable_host.durable.engine.debt import Owed
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model import events as e
@@ -15,6 +16,7 @@ from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.port import (
     CommitConflict,
     EpisodeCommit,
@@ -253,6 +255,45 @@ async def test_commit_in_doubt_is_settled_by_the_next_answer(open_azure, account
     checkpoint = await hub.commit(episode)
     loaded = await hub.load_history("abc123")
     assert (loaded.checkpoint, len(loaded.events)) == (checkpoint, 6)
+
+
+async def test_a_message_is_known_after_a_long_stop_until_it_could_have_come_back(
+    open_azure, storage: StorageAccount
+) -> None:
+    """Nobody learns whether its delete was done before the crash."""
+    doomed = await open_azure(worker_id="same")
+    await create(doomed, "abc123")
+    (start,) = await receive(doomed, 1)
+    await quiet(doomed)
+    await doomed.commit(first_episode(start, None))
+    await kill(doomed)
+
+    class LaterClock(SystemClock):
+        minutes = 60.0
+
+        def now(self) -> int:
+            return super().now() + int(self.minutes * 60 * TICKS_PER_SECOND)
+
+    late = LaterClock()
+    heir = await open_azure(on=RecordingAccount(storage), worker_id="same", clock=late)
+    for minutes, is_known in ((61, True), (72, False)):
+        late.minutes = minutes
+        loaded = await heir.load_history("abc123")
+        assert loaded.checkpoint is not None
+        assert loaded.checkpoint.knows(start.message)
+        await heir.commit(
+            EpisodeCommit(
+                instance_id="abc123",
+                execution_id=start.message.target.execution_id or "",
+                checkpoint=loaded.checkpoint,
+                first_ordinal=len(loaded.events),
+                events=[e.OrchestratorStarted(timestamp=late.now()), e.OrchestratorCompleted(timestamp=late.now())],
+                outbound=[],
+                update=None,
+                consumed=[],
+            )
+        )
+        assert (await heir._history.read("abc123")).columns["Consumed"].count(":") == is_known
 
 
 async def test_conflicting_commit_gives_the_messages_back(open_azure, storage: StorageAccount) -> None:

@@ -160,6 +160,15 @@ def test_what_an_earlier_session_consumed_is_never_waited_for() -> None:
     assert known(again, ids(401, 9000)) == 401
 
 
+def test_the_record_of_a_long_session_stays_small() -> None:
+    consumed, last = ConsumedMessages(), ids(10_000)
+    for id in last:
+        consumed.add(id, NOW, from_outside=True)
+        consumed.confirmed(id)
+    assert len(consumed) <= 4 * KEPT_FROM_OUTSIDE
+    assert known(consumed, last[-KEPT_FROM_OUTSIDE:]) == KEPT_FROM_OUTSIDE
+
+
 def test_a_copy_is_independent() -> None:
     (one, two) = ids(2)
     consumed = added(one)

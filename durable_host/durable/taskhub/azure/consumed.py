@@ -23,6 +23,7 @@ _TICKS_PER_MINUTE = 60 * TICKS_PER_SECOND
 _INSIDE, _OUTSIDE, _CONFIRMED = "i", "o", "c"
 _ENTRY = 23
 _NEVER = 2**63
+_FEWEST_TO_FORGET = 4 * KEPT_FROM_OUTSIDE
 _MOST_PER_ENTRY = _ENTRY + 10
 """Characters of an entry that is alone in its group."""
 _GROUP = re.compile(r"(\d{1,8}):((?:[ioc][A-Za-z0-9_-]{22})+)")
@@ -45,10 +46,11 @@ class ConsumedMessages:
     Kept are those whose delete is not confirmed, and of messages from outside the last 64 of the last ten minutes.
     """
 
-    __slots__ = ("_entries", "_text", "_text_until")
+    __slots__ = ("_entries", "_forget_at", "_text", "_text_until")
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
+        self._forget_at = _FEWEST_TO_FORGET
         self._text: str | None = ""
         self._text_until = 0
 
@@ -89,6 +91,9 @@ class ConsumedMessages:
         self._entries.pop(key, None)
         self._entries[key] = _Entry(minute, _OUTSIDE if from_outside else _INSIDE, False, _kept_until(minute))
         self._text = None
+        if len(self._entries) >= self._forget_at:
+            self._forget_old(now)
+            self._forget_at = max(_FEWEST_TO_FORGET, 2 * len(self._entries))
 
     def confirmed(self, id: str) -> None:
         """The delete of the queue message is confirmed: this message does not come back."""

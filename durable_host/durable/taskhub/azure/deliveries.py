@@ -35,7 +35,8 @@ def held_of(message: ReceivedMessage) -> Held:
 
 
 class Deliveries:
-    """Owner of the inboxes, the schedule and the set of control queues that this process serves.
+    """Owner of the inboxes, the schedule and the control queues that this process serves (`owned`: each with the ticks
+    since when).
 
     `on_due_start` is called instead of the control inbox for a delayed start that is due: its row has to be looked
     at first.
@@ -62,7 +63,7 @@ class Deliveries:
         self._seen_timers: OrderedDict[TimerKey, Held | None] = OrderedDict()
         self.running = False
         self.neighbours = Neighbours.UNKNOWN
-        self.owned: set[str] = set()
+        self.owned: dict[str, int] = {}
         self.control = Inbox()
         self.activities = Inbox()
         self.owed: asyncio.Queue[str] = asyncio.Queue()
@@ -81,6 +82,11 @@ class Deliveries:
     def serves(self, instance_id: str) -> bool:
         """Whether this process receives the messages of an instance."""
         return self.running and self._names.queue_of(instance_id) in self.owned
+
+    def served_since(self, instance_id: str) -> int:
+        """Since when (ticks) this process has received the messages of an instance; now, when it does not."""
+        since = self.owned.get(self._names.queue_of(instance_id))
+        return self._clock.now() if since is None else since
 
     # Sending
 
@@ -193,7 +199,7 @@ class Deliveries:
         """A control queue is no longer ours: what the runtime has not seen of it is taken back and returned;
         parked messages come by themselves to the new owner.
         """
-        self.owned.discard(queue)
+        self.owned.pop(queue, None)
 
         def of_queue(message: ReceivedMessage) -> bool:
             return self._names.queue_of(message.message.target.instance_id) == queue

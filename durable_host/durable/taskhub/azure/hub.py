@@ -234,7 +234,10 @@ class AzureTaskHub:
         self._blobs.loaded(instance_id, loaded.execution_id, rows.blobs)
         if loaded.checkpoint is None:
             return loaded
-        checkpoint = AzureCheckpoint.loaded(loaded.checkpoint.etag, loaded.execution_id, rows.columns)
+        served_since = self._worker.deliveries.served_since(instance_id)
+        checkpoint = AzureCheckpoint.loaded(
+            loaded.checkpoint.etag, loaded.execution_id, rows.columns, served_since=served_since
+        )
         debt = await self._marks.debt(instance_id, checkpoint, rows.columns)
         return LoadedHistory(loaded.events, loaded.execution_id, checkpoint, debt)
 

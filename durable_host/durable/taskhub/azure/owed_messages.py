@@ -11,12 +11,11 @@ import msgspec
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
-from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
+from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload, is_large
 from durable_host.durable.taskhub.azure.standing import IN_BLOB, AzureCheckpoint
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
-_LONGEST_COLUMN = 30_000
 
 
 class OwedMessages:
@@ -30,7 +29,7 @@ class OwedMessages:
         """The text of the column."""
         texts = [envelope.encode(message, number) for number, message in enumerate(messages)]
         text = msgspec.json.encode(texts).decode()
-        if len(text) <= _LONGEST_COLUMN:
+        if not is_large(text):
             return text
         name = f"{instance_id}/owed-{uuid.uuid4().hex}.json.gz"
         await self._payloads.put(name, text)

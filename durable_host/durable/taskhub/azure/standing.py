@@ -88,13 +88,15 @@ class AzureCheckpoint(Checkpoint):
         self.messages_blob = messages.removeprefix(IN_BLOB) if messages.startswith(IN_BLOB) else None
 
     @classmethod
-    def loaded(cls, etag: str, execution_id: str | None, columns: Mapping[str, str]) -> "AzureCheckpoint":
-        """What a sentinel says."""
+    def loaded(
+        cls, etag: str, execution_id: str | None, columns: Mapping[str, str], *, served_since: int
+    ) -> "AzureCheckpoint":
+        """What a sentinel says. `served_since`: when this process began to receive the instance's messages."""
         text = columns.get("Consumed", "")
         return cls(
             etag,
             execution_id or "",
-            ConsumedMessages.read(text),
+            ConsumedMessages.read(text, served_since=served_since),
             consumed_text=text,
             mark=Mark.read(columns),
             messages=columns.get("OwedMessages", ""),

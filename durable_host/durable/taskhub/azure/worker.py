@@ -238,7 +238,7 @@ class Worker:
             await self._manager.close_all()
 
     def _open_queue(self, queue: str) -> None:
-        self.deliveries.owned.add(queue)
+        self.deliveries.owned[queue] = self._clock.now()
         self._claimed.add(queue)
         self._has_claimed.set()
         poller = ControlPoller(
