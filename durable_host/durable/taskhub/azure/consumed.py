@@ -17,13 +17,14 @@ from durable_host.durable.model.timestamp import TICKS_PER_SECOND, UNIX_EPOCH_TI
 LONGEST_TEXT = 32_000
 """Characters; a column of a table holds 32,768."""
 KEPT_FROM_OUTSIDE = 64
+KEPT_BESIDE = 512
 KEPT_TICKS = 600 * TICKS_PER_SECOND
 
 _TICKS_PER_MINUTE = 60 * TICKS_PER_SECOND
 _INSIDE, _OUTSIDE, _CONFIRMED = "i", "o", "c"
 _ENTRY = 23
 _NEVER = 2**63
-_FEWEST_TO_FORGET = 4 * KEPT_FROM_OUTSIDE
+_FORGET_EVERY = KEPT_FROM_OUTSIDE // 2
 _MOST_PER_ENTRY = _ENTRY + 10
 """Characters of an entry that is alone in its group."""
 _GROUP = re.compile(r"(\d{1,8}):((?:[ioc][A-Za-z0-9_-]{22})+)")
@@ -43,14 +44,17 @@ class _Entry(msgspec.Struct, frozen=True):
 class ConsumedMessages:
     """Identities of the messages that one instance has consumed. Belongs to whoever commits the instance.
 
-    Kept are those whose delete is not confirmed, and of messages from outside the last 64 of the last ten minutes.
+    The text keeps those whose delete is not confirmed, and of messages from outside the last 64 of the last ten
+    minutes. Beside it, the last 512 that the text no longer needs are known for as long as this object lives: a sender
+    that does not know whether its message arrived may have put it into the queue twice.
     """
 
-    __slots__ = ("_entries", "_forget_at", "_text", "_text_until")
+    __slots__ = ("_entries", "_forget_at", "_recent", "_text", "_text_until")
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
-        self._forget_at = _FEWEST_TO_FORGET
+        self._recent: dict[str, None] = {}
+        self._forget_at = KEPT_FROM_OUTSIDE + _FORGET_EVERY
         self._text: str | None = ""
         self._text_until = 0
 
@@ -79,7 +83,8 @@ class ConsumedMessages:
         return consumed
 
     def __contains__(self, id: str) -> bool:
-        return _key(id) in self._entries
+        key = _key(id)
+        return key in self._entries or key in self._recent
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -93,7 +98,7 @@ class ConsumedMessages:
         self._text = None
         if len(self._entries) >= self._forget_at:
             self._forget_old(now)
-            self._forget_at = max(_FEWEST_TO_FORGET, 2 * len(self._entries))
+            self._forget_at = max(KEPT_FROM_OUTSIDE, len(self._entries)) + _FORGET_EVERY
 
     def confirmed(self, id: str) -> None:
         """The delete of the queue message is confirmed: this message does not come back."""
@@ -102,7 +107,7 @@ class ConsumedMessages:
         if entry is None or entry.state == _CONFIRMED:
             return
         if entry.state == _INSIDE:
-            del self._entries[key]
+            self._retire(key)
         else:
             self._entries[key] = _Entry(entry.minute, _CONFIRMED, entry.is_loaded, _kept_until(entry.minute))
         self._text = None
@@ -127,9 +132,10 @@ class ConsumedMessages:
         return len(_join(awaited)) + KEPT_FROM_OUTSIDE * _MOST_PER_ENTRY > LONGEST_TEXT
 
     def copy(self) -> "ConsumedMessages":
-        """An independent copy: for a commit that may fail."""
+        """A copy for a commit that may fail: what is added to one is not in the other."""
         copied = ConsumedMessages()
         copied._entries = dict(self._entries)
+        copied._recent, copied._forget_at = self._recent, self._forget_at
         copied._text, copied._text_until = self._text, self._text_until
         return copied
 
@@ -137,7 +143,14 @@ class ConsumedMessages:
         last = self._last_from_outside()
         for key, entry in list(self._entries.items()):
             if _expires(entry) and (now > entry.kept_until or (entry.state == _CONFIRMED and key not in last)):
-                del self._entries[key]
+                self._retire(key)
+
+    def _retire(self, key: str) -> None:
+        """The text no longer needs it."""
+        del self._entries[key]
+        self._recent[key] = None
+        if len(self._recent) > KEPT_BESIDE:
+            del self._recent[next(iter(self._recent))]
 
     def _last_from_outside(self) -> frozenset[str]:
         outside = [key for key, entry in self._entries.items() if entry.state != _INSIDE]
