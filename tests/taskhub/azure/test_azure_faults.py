@@ -318,8 +318,8 @@ async def test_a_hub_that_was_deleted_here_is_not_made_again(
 
 @pytest.mark.parametrize(
     ("times", "status", "code"),
-    [(6, 500, "InternalError"), (6, 429, "TooManyRequests"), (1, 400, "InvalidInput"), (1, 403, "AuthorizationFailure"),
-     (1, 409, "SomeConflict")],
+    [(6, 500, "InternalError"), (6, 429, "TooManyRequests"), (1, 400, "InvalidInput"), (9, 403, "AuthorizationFailure"),
+     (9, 409, "SomeConflict")],
 )  # fmt: skip
 async def test_a_first_row_that_is_refused_at_first_is_written_with_its_custom_status(
     open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch, times: int, status: int, code: str
@@ -343,7 +343,7 @@ async def test_a_row_that_is_refused_for_good_is_not_tried_forever(
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
-    account.answer = refusing("table", "upsert_merge", 99)
+    account.answer = refusing("table", "upsert_merge", 99, 400, "InvalidInput")
     events = episode_events(start.message)
     async with time_limit():
         checkpoint = await hub.commit(commit_of(start.message, events, [start], outbound=[raised("other")]))

@@ -13,6 +13,7 @@ from durable_host.durable.taskhub.azure.healing import Healing
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -22,7 +23,9 @@ _MOST_REFUSALS = 4
 
 
 class RowWriter:
-    """Outages are waited out. A row that is refused for good is written without what may be the reason."""
+    """Outages are waited out, and so are refusals that say nothing about the row, such as those of the credentials. A
+    row whose data is refused is written without what may be the reason.
+    """
 
     def __init__(self, instances: InstanceStore, history: HistoryStore, healing: Healing, outage: Outage) -> None:
         self._instances = instances
@@ -41,7 +44,7 @@ class RowWriter:
                 except StorageError as error:
                     tries += 1
                     self._outage.failed(source, error)
-                    refusals += not error.is_outage
+                    refusals += is_about_data(error)
                     if refusals == _MOST_REFUSALS:
                         update = _least(update, error)
                     elif refusals > _MOST_REFUSALS:
