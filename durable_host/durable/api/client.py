@@ -95,7 +95,7 @@ class DurableClient:
         any_state = self._options.overridable_existing_instance_states.lower() == "anystate"
         dedupe = frozenset[OrchestrationStatus]() if any_state else RUNNING_STATUSES
         await self.hub.create_instance(
-            TaskMessage(tracing.created(event), target, id=identity.new()), dedupe_statuses=dedupe
+            TaskMessage(tracing.created(event), target, id=identity.of_start(target)), dedupe_statuses=dedupe
         )
         self._live.closed(instance_id)
         return instance_id

@@ -20,6 +20,11 @@ def new() -> str:
     return str(uuid.uuid4())
 
 
+def of_start(instance: OrchestrationInstance) -> str:
+    """Identity of the start message of an instance that a client creates: each of its executions starts once."""
+    return _named("start", instance.instance_id, instance.execution_id)
+
+
 def decided(
     sender: OrchestrationInstance,
     episode: int | None,

@@ -1,4 +1,4 @@
-"""What a start finds in the hub: instances in flight, and timers that storage may have lost or may withhold."""
+"""What a start finds in the hub: instances in flight, with starts and timers that storage may have lost."""
 
 import asyncio
 import logging
@@ -49,6 +49,9 @@ class Recovery:
     async def run(self) -> None:
         self._found = await self._patiently(self._list)
         self._listed.set()
+        for instance in self._found:
+            if instance.runtime_status is OrchestrationStatus.Pending:
+                await self._hub.restore_start(instance)
         for instance in self._found:
             try:
                 await self._patiently(partial(self._restore, instance))

@@ -275,6 +275,14 @@ class TaskHub(Protocol):
         """
         ...
 
+    async def restore_start(self, instance: InstanceState) -> None:
+        """Tell of a pending instance found at start.
+
+        The hub starts it soon, or when its time has come, unless its start message is delivered meanwhile. For storage
+        that may hold the row of an instance without its message.
+        """
+        ...
+
 
 class UnreadableHistory(Exception):
     """The stored history of an instance cannot be read; the text names instance, row and reason.

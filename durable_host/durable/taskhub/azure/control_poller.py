@@ -61,21 +61,24 @@ class ControlPoller:
                 await self._pause(_FULL_WAIT)
                 continue
             try:
-                got = await self._get()
+                hold = self._deliveries.control_hold
+                got = await self._get(hold)
                 self._outage.recovered(self.queue)
                 if got:
                     self._backoff.reset()
-                    await self._handle(got)
+                    await self._handle(got, hold)
+                if len(got) < self._options.control_queue_batch_size:
+                    self._deliveries.starts.emptied(self.queue)
+                if got:
                     continue
             except StorageError as error:
                 self._outage.failed(self.queue, error)
             await self._pause(self._backoff.after_empty_poll())
 
-    async def _get(self) -> list[QueueMessage]:
+    async def _get(self, hold: float) -> list[QueueMessage]:
         """The next messages. The queue of a partition that only the Partitions table knows of may have to be made."""
-        count, hold = self._options.control_queue_batch_size, self._options.control_hold
         try:
-            return await self._queues.get(self.queue, count, hold)
+            return await self._queues.get(self.queue, self._options.control_queue_batch_size, hold)
         except NotFound:
             await self._queues.create(self.queue)
         return []
@@ -98,37 +101,40 @@ class ControlPoller:
     def _held_control_messages(self) -> int:
         """Activity requests do not count: however many wait for a slot, a termination has to come in."""
         owned = self._deliveries.owned
-        return sum(held.queue in owned for held in self._held.in_stage(Stage.HELD))
+        return sum(held.queue in owned for held in self._held.in_stage(Stage.RECEIVED, Stage.HELD))
 
-    async def _handle(self, got: list[QueueMessage]) -> None:
-        hold = self._options.control_hold
-        new: list[tuple[QueueMessage, Held]] = []
+    async def _handle(self, got: list[QueueMessage], hold: float) -> None:
+        new: list[QueueMessage] = []
         for message in got:
             known = self._deliveries.refreshed(self.queue, message, hold)
             if known is None:
-                new.append((message, self._deliveries.receive(self.queue, message, hold)))
+                new.append(message)
             elif known[1] is not None:
                 await self._hide(known[0], known[1])
-        read = await asyncio.gather(*[self._read(message, held) for message, held in new])
-        arrived = [(got, held, message) for (got, held), message in zip(new, read, strict=True) if message is not None]
+        async with self._held.receiving(self.queue, new, hold) as received:
+            await self._take_in(received, hold)
+
+    async def _take_in(self, received: list[tuple[QueueMessage, Held]], hold: float) -> None:
+        read = await asyncio.gather(*[self._read(got, held) for got, held in received])
+        arrived = [(*one, message) for one, message in zip(received, read, strict=True) if message is not None]
         arrived.sort(key=lambda item: (item[0].insertion_time, item[2].sequence_number))
-        for got_message, held, message in arrived:
-            async with self._held.owned(held):
-                await self._deliver(got_message, held, message.task)
+        for got, held, message in arrived:
+            async with self._held.guarding(held):
+                await self._deliver(held, message.task, got.next_visible - int(hold * TICKS_PER_SECOND))
 
     async def _read(self, got: QueueMessage, held: Held) -> Message | None:
-        async with self._held.owned(held):
+        async with self._held.guarding(held):
             return await self._reader.read(self.queue, got, held)
         return None
 
-    async def _deliver(self, got: QueueMessage, held: Held, message: TaskMessage) -> None:
-        dequeued_at = got.next_visible - int(self._options.control_hold * TICKS_PER_SECOND)
+    async def _deliver(self, held: Held, message: TaskMessage, dequeued_at: int) -> None:
+        self._deliveries.starts.saw(message)
         try:
             if not await self.filter_start(held, message, dequeued_at):
                 return
         except StorageError as error:
             self._outage.failed(self._starts, error)
-            await self._held.give_back([held], abandon_delay(got.dequeue_count))
+            await self._held.give_back([held], abandon_delay(held.dequeue_count))
             return
         self._outage.recovered(self._starts)
         if self.queue not in self._deliveries.owned:

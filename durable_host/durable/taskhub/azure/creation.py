@@ -1,75 +1,201 @@
-"""Creating an instance: start message first, row second, and what happens when two clients create the same one.
+"""Creating an instance: the row first, the start message second, and what happens when either is in doubt.
 
-Source: spec/task-hub-storage.md, sections 8.2 and 9.1.
+An event that follows the start finds the row and waits for the start (the official client sends the message first, and
+loses such events). Source: spec/task-hub-storage.md, sections 8.2 and 9.1.
 """
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
-from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure import instance_rows
+from durable_host.durable.taskhub.azure.history_rows import Row
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
+from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.new_instances import NewInstances
-from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.sender import Prepared, Sender, Sent
+from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStart, UnfinishedStarts
 from durable_host.durable.taskhub.port import InstanceExists
-from durable_host.storage import Conflict, Entity, PreconditionFailed
+from durable_host.storage import Conflict, Entity, PreconditionFailed, StorageError
 
-_CREATED = OrchestrationStatus.Pending
 _SELECTED = instance_rows.selection(fetch_input=False, fetch_output=False)
+_MOST_CONFLICTS = 20
+_PUT_PAUSES = (0.2, 0.5)
 
 
 class Creator:
-    """Creates instances. `new_instances` is notified of those that had no row before and are run by this process."""
+    """Creates instances.
 
-    def __init__(self, instances: InstanceStore, sender: Sender, new_instances: NewInstances) -> None:
+    `new_instances` is notified of those that had no row before and are run by this process, `on_unfinished` of starts
+    that failed when their row may have been written.
+    """
+
+    def __init__(
+        self,
+        instances: InstanceStore,
+        sender: Sender,
+        payloads: LargePayloads,
+        new_instances: NewInstances,
+        unfinished: UnfinishedStarts,
+        on_unfinished: Callable[[TaskMessage], None],
+    ) -> None:
         self._instances = instances
         self._sender = sender
+        self._payloads = payloads
         self._new_instances = new_instances
+        self._unfinished = unfinished
+        self._on_unfinished = on_unfinished
 
     async def create(self, start: TaskMessage, dedupe_statuses: frozenset[OrchestrationStatus]) -> InstanceState:
         """The created instance. Raises `InstanceExists`."""
-        instance_id = start.target.instance_id
-        event = start.event
-        if not isinstance(event, ExecutionStarted):
-            raise ValueError(f"{event.event_name} does not start an instance")
-        existing = await self._instances.get_row(instance_id, _SELECTED)
-        _refuse(instance_id, existing, dedupe_statuses)
-        generation = 0 if existing is None else (existing.get("Generation") or 0) + 1
-        event = msgspec.structs.replace(event, generation=generation)
-        sent = await self._sender.put(msgspec.structs.replace(start, event=event))
+        if not isinstance(start.event, ExecutionStarted):
+            raise ValueError(f"{start.event.event_name} does not start an instance")
+        if start.id is None:
+            start = msgspec.structs.replace(start, id=identity.of_start(start.target))
+        prepared = await self._sender.prepare(_with_generation(start, 0))
+        try:
+            return await self._create(prepared, dedupe_statuses)
+        except InstanceExists:
+            await self._drop(prepared)
+            raise
+        except BaseException:
+            self._unfinished.add(prepared.message)
+            self._on_unfinished(prepared.message)
+            raise
+
+    async def _create(self, prepared: Prepared, dedupe: frozenset[OrchestrationStatus]) -> InstanceState:
+        """The first try reads nothing: most IDs are new."""
+        replaced: Entity | None = None
+        conflicts = 0
         while True:
             try:
-                etag = None if existing is None else existing.etag
-                row = await self._instances.create(instance_id, event, sent.blob, etag)
+                row = await self._write(prepared, replaced)
                 break
-            except (Conflict, PreconditionFailed):
-                before = _execution_of(existing)
-                existing = await self._instances.get_row(instance_id, _SELECTED)
-            if existing is None or _execution_of(existing) == before:
+            except (Conflict, PreconditionFailed) as conflict:
+                conflicts += 1
+                if conflict.is_outage or conflicts == _MOST_CONFLICTS:
+                    raise
+            found = await self._instances.get_row(prepared.message.target.instance_id, _SELECTED)
+            if found is None:
+                replaced = None
                 continue
-            if _execution_of(existing) == event.orchestration_instance.execution_id:
-                # Our own write, whose answer was lost.
-                row = existing
+            first = self._unfinished.get(_execution_of(found))
+            verdict = _judge(prepared.message, found, replaced, first, dedupe)
+            if verdict == "ours":
+                row = found
                 break
-            if not dedupe_statuses and instance_rows.read_instance(existing).runtime_status is not _CREATED:
-                # No other client: an episode of an execution that is being replaced wrote the row last.
-                continue
-            await self._sender.withdraw(sent)
-            _refuse(instance_id, existing, dedupe_statuses)
-            return instance_rows.read_instance(existing)
-        if generation == 0 and sent.hidden is not None:
-            self._new_instances.add(instance_id)
+            if verdict in ("again", "taken"):
+                await self._drop(prepared)
+                if first is not None and verdict == "again":
+                    return await self._finish(first, prepared.message, found)
+                return _state(found)
+            generation = (found.get("Generation") or 0) + (verdict == "replace")
+            prepared = await self._sender.prepare(_with_generation(prepared.message, generation))
+            replaced = found
+        await self._send(prepared, is_new=replaced is None)
+        return msgspec.structs.replace(_state(row), input=_started(prepared.message).input)
+
+    async def _write(self, prepared: Prepared, replaced: Entity | None) -> Row:
+        """Insert the row, or replace that one. Raises Conflict or PreconditionFailed."""
+        event, instance_id = _started(prepared.message), prepared.message.target.instance_id
+        try:
+            etag = None if replaced is None else replaced.etag
+            return await self._instances.create(instance_id, event, prepared.blob, etag)
+        except StorageError as error:
+            if not error.is_outage:
+                raise
+            # It may have taken effect all the same.
+            with contextlib.suppress(StorageError):
+                row = await self._instances.get_row(instance_id, _SELECTED)
+                if _execution_of(row) == prepared.message.target.execution_id:
+                    return dict(row or {})
+            raise
+
+    async def _finish(self, first: UnfinishedStart, again: TaskMessage, row: Entity) -> InstanceState:
+        """Finish a start that failed, now that it is asked for again: with its own execution and identity, since its
+        message may be on the way.
+        """
+        state = _state(row)
+        event = _started(again)
+        if state.runtime_status is OrchestrationStatus.Pending:
+            target = OrchestrationInstance(state.instance_id, state.execution_id)
+            event = msgspec.structs.replace(
+                event, orchestration_instance=target, timestamp=state.created_time, generation=state.generation
+            )
+            message = msgspec.structs.replace(again, event=event, target=target, id=first.message_id)
+            await self._send(await self._sender.prepare(message), is_new=False)
+        self._unfinished.forget(state.execution_id)
+        return msgspec.structs.replace(state, input=event.input)
+
+    async def _send(self, prepared: Prepared, *, is_new: bool) -> None:
+        sent = await self._put(prepared)
+        if is_new and sent.hidden is not None:
+            self._new_instances.add(prepared.message.target.instance_id)
         await self._sender.hand_over(sent)
-        return msgspec.structs.replace(instance_rows.read_instance(row), input=event.input)
+
+    async def _put(self, prepared: Prepared) -> Sent:
+        for pause in _PUT_PAUSES:
+            try:
+                return await self._sender.put_prepared(prepared)
+            except StorageError as error:
+                if not error.is_outage:
+                    raise
+            await asyncio.sleep(pause)
+        return await self._sender.put_prepared(prepared)
+
+    async def _drop(self, prepared: Prepared) -> None:
+        """The message is not sent: delete its blob."""
+        if prepared.blob is not None:
+            with contextlib.suppress(StorageError):
+                await self._payloads.delete([prepared.blob])
 
 
-def _refuse(instance_id: str, row: Entity | None, statuses: frozenset[OrchestrationStatus]) -> None:
-    if row is not None:
-        status = instance_rows.read_instance(row).runtime_status
-        if status in statuses:
-            raise InstanceExists(instance_id, status)
+def _judge(
+    start: TaskMessage,
+    found: Entity,
+    replaced: Entity | None,
+    first: UnfinishedStart | None,
+    dedupe: frozenset[OrchestrationStatus],
+) -> Literal["ours", "again", "take over", "taken", "replace"]:
+    """What a row is to a start that met it. `replaced` is the row that the start meant to replace, `first` the
+    unfinished start that wrote `found`. Raises `InstanceExists`.
+
+    `ours`: the answer to our own write was lost; `again`: the first start, asked for again; `take over`: its row, for
+    something else that is asked for now; `taken`: another client was faster.
+    """
+    if _execution_of(found) == start.target.execution_id:
+        return "ours"
+    status = _state(found).runtime_status
+    if first is not None and not status.is_terminal and first.asks_for_the_same(_started(start)):
+        return "again"
+    if first is not None and status is OrchestrationStatus.Pending:
+        return "take over"
+    if status in dedupe:
+        raise InstanceExists(start.target.instance_id, status)
+    is_other = replaced is not None and _execution_of(found) != _execution_of(replaced)
+    # Without `dedupe`, an episode of an execution that is being replaced may have written the row last.
+    return "taken" if is_other and (dedupe or status is OrchestrationStatus.Pending) else "replace"
+
+
+def _with_generation(start: TaskMessage, generation: int) -> TaskMessage:
+    return msgspec.structs.replace(start, event=msgspec.structs.replace(start.event, generation=generation))
+
+
+def _started(start: TaskMessage) -> ExecutionStarted:
+    assert isinstance(start.event, ExecutionStarted)
+    return start.event
+
+
+def _state(row: Row | Entity) -> InstanceState:
+    return instance_rows.read_instance(row)
 
 
 def _execution_of(row: Entity | None) -> str | None:

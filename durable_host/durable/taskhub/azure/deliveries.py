@@ -21,6 +21,7 @@ from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.schedule import Schedule, TimerKey, timer_key
+from durable_host.durable.taskhub.azure.seen_starts import SeenStarts
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import PutMessage, QueueMessage
 
@@ -68,6 +69,7 @@ class Deliveries:
         self.activities = Inbox()
         self.owed: asyncio.Queue[str] = asyncio.Queue()
         self.schedule = Schedule(clock, self._deliver_due)
+        self.starts = SeenStarts(clock)
 
     @property
     def is_alone(self) -> bool:
@@ -98,15 +100,28 @@ class Deliveries:
         if not self.running:
             return None
         if queue in self.owned:
-            return self._options.control_hold
+            return self.control_hold
         if queue != self._names.work_items:
             return None
         if self.takes_all_activities:
-            return self._options.work_item_hold
+            return self.activity_hold
         if self.activities.wanted > self._coming:
             self._coming += 1
-            return self._options.work_item_hold
+            return self.activity_hold
         return None
+
+    @property
+    def control_hold(self) -> float:
+        """For how many seconds to hide a control message that this process takes or sends to itself."""
+        return min(self._held.first_hold, self._options.control_hold)
+
+    @property
+    def activity_hold(self) -> float:
+        """The same for an activity request. Where others wait for one too, it is hidden for the whole hold time at
+        once: it would run twice if its first renewal came too late.
+        """
+        hold = self._options.work_item_hold
+        return min(self._held.first_hold, hold) if self.is_alone else hold
 
     def release_claim(self, queue: str) -> None:
         """A claimed message was accepted, or was not put at all."""
@@ -123,6 +138,7 @@ class Deliveries:
         self._held.take(held)
         now = self._clock.now()
         self._remember(message)
+        self.starts.saw(message)
         self._sort_in(ReceivedMessage(put.id, message, 1, now, held), now, 0)
 
     # Receiving
@@ -139,12 +155,6 @@ class Deliveries:
             return held, None
         waiting.dequeue_count = held.dequeue_count = max(waiting.dequeue_count, got.dequeue_count)
         return held, self._sort_in(waiting, self._clock.now(), _EARLY)
-
-    def receive(self, queue: str, got: QueueMessage, hidden: float) -> Held:
-        """Begin to hold a message the queue delivered."""
-        held = Held(queue, got.id, got.pop_receipt, time.monotonic() + hidden, got.dequeue_count)
-        self._held.take(held)
-        return held
 
     def deliver(self, held: Held, message: TaskMessage) -> float | None:
         """Hand over a received message, unless it is a timer that was delivered in its place already. One that
@@ -170,7 +180,7 @@ class Deliveries:
         id = f"restored-{key[0]}/{key[1]}/{key[2]}"
         self._reserve.add(id)
         held = Held(None, id, "", 0.0, 1)
-        held.stage = Stage.PARKED
+        self._held.park(held)
         due = max(message.due or 0, self._clock.now())
         grace = int(self._options.restored_timer_grace * TICKS_PER_SECOND)
         self.schedule.add(due + grace, ReceivedMessage(id, message, 1, self._clock.now(), held))
@@ -184,12 +194,12 @@ class Deliveries:
 
     def park(self, message: ReceivedMessage, due: int) -> None:
         """Deliver a message that is hidden anyway (again) at `due`."""
-        held_of(message).stage = Stage.PARKED
+        self._held.park(held_of(message))
         self.schedule.add(due, message)
 
     def again(self, message: ReceivedMessage) -> None:
         """Deliver a message (again) at once."""
-        held_of(message).stage = Stage.HELD
+        self._held.hold(held_of(message))
         message.received_time = self._clock.now()
         (self.activities if message.message.is_activity else self.control).put(message)
 
@@ -227,7 +237,7 @@ class Deliveries:
             self._seen_timers[key] = held_of(message)
         event = message.message.event
         if isinstance(event, ExecutionStarted) and event.parent_instance is None:
-            held_of(message).stage = Stage.HELD
+            self._held.hold(held_of(message))
             self._on_due_start(message)
         else:
             self.again(message)

@@ -31,6 +31,7 @@ from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
+from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
 from durable_host.durable.taskhub.azure.resources import Resources
 from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
@@ -38,6 +39,7 @@ from durable_host.durable.taskhub.azure.sender import Sender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Standings
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
+from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStarts
 from durable_host.durable.taskhub.azure.worker import Outstanding, Worker
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
@@ -126,7 +128,18 @@ class AzureTaskHub:
         handover = Handover(self._sender, held, deliveries, self._direct, self._standings)
         self._worker.outstanding = Outstanding(self._commits, self._marks, handover, self._standings)
         self._new_instances = NewInstances()
-        self._creator = Creator(self._instances, self._sender, self._new_instances)
+        self._pending_starts = PendingStarts(
+            self._instances, self._history, self._sender, self._worker.deliveries, clock, outage, names
+        )
+        self._worker.serve_pending_starts(self._pending_starts)
+        self._creator = Creator(
+            self._instances,
+            self._sender,
+            payloads,
+            self._new_instances,
+            UnfinishedStarts(clock),
+            self._pending_starts.expect,
+        )
 
     @property
     def name(self) -> str:
@@ -294,6 +307,9 @@ class AzureTaskHub:
 
     async def restore_timer(self, message: TaskMessage) -> None:
         self._worker.deliveries.restore_timer(message)
+
+    async def restore_start(self, instance: InstanceState) -> None:
+        self._pending_starts.found(instance)
 
     async def _read_row(self, instance_id: str) -> InstanceState | None:
         return await self._instances.get(instance_id, fetch_input=False, fetch_output=False)

@@ -110,7 +110,7 @@ def read_instance(row: Mapping[str, Any]) -> InstanceState:
         output=_text(row, "Output"),
         custom_status=_text(row, "CustomStatus"),
         generation=_ticks(row, "Generation"),
-        tags=_tags(_text(row, "Tags")),
+        tags=read_tags(_text(row, "Tags")),
         parent_instance_id=_text(row, "ParentInstanceId") or None,
     )
 
@@ -136,7 +136,8 @@ def _status(text: Any) -> OrchestrationStatus:
         return OrchestrationStatus.Running
 
 
-def _tags(text: str | None) -> dict[str, str] | None:
+def read_tags(text: str | None) -> dict[str, str] | None:
+    """The tags in a column; None when there are none."""
     if not text or text == "null":
         return None
     try:

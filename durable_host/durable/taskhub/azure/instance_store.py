@@ -54,6 +54,20 @@ class InstanceStore:
             return None
         return await self._state(row, fetch_input=fetch_input, fetch_output=fetch_output)
 
+    async def get_whole(self, instance_id: str) -> InstanceState | None:
+        """State of one instance with all that it began with. Raises `UnreadablePayload` where a text is lost."""
+        row = await self.get_row(instance_id)
+        if row is None:
+            return None
+        state = instance_rows.read_instance(row)
+        input_blob = self._input_blob(state, row)
+        if input_blob is not None:
+            state = msgspec.structs.replace(state, input=await self._read(input_blob))
+        if row.get("TagsBlobName"):
+            tags = instance_rows.read_tags(await self._read(row["TagsBlobName"]))
+            state = msgspec.structs.replace(state, tags=tags)
+        return state
+
     async def query(self, query: InstanceQuery) -> InstancePage:
         """One page; rows that cannot be read are left out with a warning. Raises ValueError for a foreign token."""
         try:
@@ -138,13 +152,11 @@ class InstanceStore:
     async def _state(self, row: Mapping[str, Any], *, fetch_input: bool, fetch_output: bool) -> InstanceState:
         state = instance_rows.read_instance(row)
         changes: dict[str, str | None] = {}
-        input_blob = self._payloads.name_in(state.input)
+        input_blob = self._input_blob(state, row)
         if not fetch_input:
             changes["input"] = None
         elif input_blob is not None:
             changes["input"] = await self._text_of(input_blob)
-        elif state.input == "" and row.get("InputBlobName"):
-            changes["input"] = await self._text_of(row["InputBlobName"])
         output_blob = self._payloads.name_in(state.output)
         if not fetch_output:
             changes["output"] = None
@@ -152,14 +164,25 @@ class InstanceStore:
             changes["output"] = await self._text_of(output_blob)
         return msgspec.structs.replace(state, **changes) if changes else state
 
+    def _input_blob(self, state: InstanceState, row: Mapping[str, Any]) -> str | None:
+        name = self._payloads.name_in(state.input)
+        return row.get("InputBlobName") if name is None and state.input == "" else name
+
     async def _text_of(self, blob: str) -> str | None:
-        """The text in a blob; for a start message, the input in it. None with a warning when it cannot be read."""
+        """The text in a blob, None with a warning when it cannot be read."""
         try:
-            text = await self._payloads.get(blob)
-            if not blob.endswith("ExecutionStarted.json.gz"):
-                return text
-            message = envelope.from_json(text).message
-            return message.event.input if message and isinstance(message.event, ExecutionStarted) else None
-        except (UnreadablePayload, UnreadableMessage) as problem:
+            return await self._read(blob)
+        except UnreadablePayload as problem:
             _log.warning("A large input or output is not shown: %s", problem)
             return None
+
+    async def _read(self, blob: str) -> str | None:
+        """The text in a blob; for a start message, the input in it. Raises `UnreadablePayload`."""
+        text = await self._payloads.get(blob)
+        if not blob.endswith("ExecutionStarted.json.gz"):
+            return text
+        try:
+            message = envelope.from_json(text).message
+        except UnreadableMessage as problem:
+            raise UnreadablePayload(f"blob '{blob}' holds no start message: {problem}") from None
+        return message.event.input if message and isinstance(message.event, ExecutionStarted) else None

@@ -26,16 +26,22 @@ from durable_host.storage import PutMessage, QueueService, StorageError
 _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
 
 
+class Prepared(msgspec.Struct, frozen=True):
+    """A message that can be put, with its text; `blob` is set when its content lies in a blob, which is there."""
+
+    queue: str
+    message: TaskMessage
+    text: str
+    blob: str | None
+
+
 class Sent(msgspec.Struct, frozen=True):
-    """A message that lies in its queue. `hidden` is set when this process is to take it itself; `blob` when its
-    content lies in a blob.
-    """
+    """A message that lies in its queue. `hidden` is set when this process is to take it itself."""
 
     queue: str
     message: TaskMessage
     put: PutMessage
     hidden: float | None
-    blob: str | None
 
 
 class Sender:
@@ -108,10 +114,8 @@ class Sender:
                 await self.hand_over(sent[place])
         return [failed[place] for place in sorted(failed)]
 
-    async def put(self, message: TaskMessage, number: int | None = None, *, hidden: float | None = None) -> Sent:
-        """Put a message into its queue without handing it over. With `hidden` (seconds) it is not for this process, or
-        is in its hands already.
-        """
+    async def prepare(self, message: TaskMessage, number: int | None = None) -> Prepared:
+        """Everything before the put; the message has an identity then, which is equal however often it is put."""
         if message.id is None:
             message = msgspec.structs.replace(message, id=identity.new())
         text = envelope.encode(message, number or next(self._sequence))
@@ -124,6 +128,17 @@ class Sender:
             text = envelope.to_text(text, as_base64=True)
         is_activity = message.is_activity
         queue = self._names.work_items if is_activity else self._names.queue_of(message.target.instance_id)
+        return Prepared(queue, message, text, blob)
+
+    async def put(self, message: TaskMessage, number: int | None = None, *, hidden: float | None = None) -> Sent:
+        """Put a message into its queue without handing it over. With `hidden` (seconds) it is not for this process, or
+        is in its hands already.
+        """
+        return await self.put_prepared(await self.prepare(message, number), hidden=hidden)
+
+    async def put_prepared(self, prepared: Prepared, *, hidden: float | None = None) -> Sent:
+        """As `put`."""
+        queue, message = prepared.queue, prepared.message
         due = message.due
         claimed = None
         if hidden is None:
@@ -134,12 +149,12 @@ class Sender:
             if delay > 0:
                 hidden = min(delay, MAX_VISIBILITY)
         try:
-            put = await self._queues.put(queue, text, visibility=hidden, ttl=-1)
+            put = await self._queues.put(queue, prepared.text, visibility=hidden, ttl=-1)
         except BaseException:
             if claimed is not None:
                 self._deliveries.release_claim(queue)
             raise
-        return Sent(queue, message, put, hidden if claimed is not None else None, blob)
+        return Sent(queue, message, put, hidden if claimed is not None else None)
 
     def _can_be_delivered(self, message: TaskMessage) -> bool:
         """False for one that its receiver has to set aside, be it this process."""
@@ -158,9 +173,3 @@ class Sender:
             self._deliveries.accept(sent.queue, sent.message, sent.put, sent.hidden)
         elif sent.message.due is None:
             await self._held.give_back([Held(sent.queue, sent.put.id, sent.put.pop_receipt, 0.0, 1)])
-
-    async def withdraw(self, sent: Sent) -> None:
-        """Delete a message that was put and turned out to be of no use."""
-        if sent.hidden is not None:
-            self._deliveries.release_claim(sent.queue)
-        self._held.delete_later(Held(sent.queue, sent.put.id, sent.put.pop_receipt, 0.0, 1))

@@ -56,15 +56,14 @@ class WorkItemPoller:
             await asyncio.sleep(backoff.after_empty_poll())
 
     async def _poll(self, count: int) -> int:
-        hold = self._options.work_item_hold
+        hold = self._deliveries.activity_hold
         got = await self._queues.get(self._queue, count, hold)
         self._outage.recovered(self._queue)
-        for message in got:
-            if self._deliveries.refreshed(self._queue, message, hold) is not None:
-                continue
-            held = self._deliveries.receive(self._queue, message, hold)
-            async with self._held.owned(held):
-                read = await self._reader.read(self._queue, message, held)
-                if read is not None:
-                    self._deliveries.deliver(held, read.task)
+        new = [one for one in got if self._deliveries.refreshed(self._queue, one, hold) is None]
+        async with self._held.receiving(self._queue, new, hold) as received:
+            for message, held in received:
+                async with self._held.guarding(held):
+                    read = await self._reader.read(self._queue, message, held)
+                    if read is not None:
+                        self._deliveries.deliver(held, read.task)
         return len(got)

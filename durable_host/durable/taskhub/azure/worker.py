@@ -25,6 +25,7 @@ from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partition_manager import PartitionManager, PartitionTable
+from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
 from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.durable.taskhub.azure.set_aside import SetAside
@@ -88,6 +89,7 @@ class Worker:
         self._slot = WorkerSlot(scope)
         self._background = Tasks(_log)
         self._pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
+        self._pending_starts: PendingStarts | None = None
         self._manager: PartitionManager | None = None
         self._manager_task: asyncio.Task[None] | None = None
         self.outstanding: Outstanding | None = None
@@ -104,6 +106,10 @@ class Worker:
             take_all_activities=take_all_activities,
             on_due_start=self._look_at_due_start,
         )
+
+    def serve_pending_starts(self, pending_starts: PendingStarts) -> None:
+        """Let `pending_starts` know which queues are served, and run it with the pollers."""
+        self._pending_starts = pending_starts
 
     async def start(self) -> None:
         """Begin to receive. Waits a moment for the partitions, not for another app's lease."""
@@ -140,6 +146,8 @@ class Worker:
         if self.outstanding is not None:
             background.keep_running("marks of commits", self.outstanding.marks.clear_quiet)
         background.keep_running("work item poller", work_items.run)
+        if self._pending_starts is not None:
+            background.keep_running("look for missing start messages", self._pending_starts.run)
         if options.use_app_lease:
             background.keep_running("app lease", lambda: self._app_lease.run(self._serve, self._stop_serving))
         else:
@@ -150,6 +158,8 @@ class Worker:
                     await self._app_lease.answered.wait()
                 if self._app_lease.held or not options.use_app_lease:
                     await manager.first_pass.wait()
+        if self._pending_starts is not None:
+            self._pending_starts.begin()
 
     async def stop(self) -> None:
         """Stop receiving, finish deletes, give back what is held, release the partitions."""
@@ -167,12 +177,14 @@ class Worker:
         await self.held.drain(_STOP_PATIENCE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_STOP_PATIENCE):
-                await self.held.give_back(self.held.in_stage(Stage.HELD))
+                await self.held.give_back(self.held.in_stage(Stage.RECEIVED, Stage.HELD))
         for held in self.held.in_stage(Stage.PARKED, Stage.GONE):
             self.held.forget(held)
         self.deliveries.clear()
         if self.outstanding is not None:
             self.outstanding.commits.clear()
+        if self._pending_starts is not None:
+            self._pending_starts.clear()
         if self._manager is not None:
             with contextlib.suppress(TimeoutError, StorageError):
                 async with asyncio.timeout(_STOP_PATIENCE):
@@ -205,7 +217,7 @@ class Worker:
         is_activity = message.message.is_activity
         if seconds > 0 or is_activity:
             try:
-                hidden = seconds + self._options.work_item_hold if is_activity else seconds
+                hidden = seconds + self.deliveries.activity_hold if is_activity else seconds
                 if not await self.held.hide(held, hidden):
                     self.held.forget(held)
                     return
@@ -241,6 +253,8 @@ class Worker:
         self.deliveries.owned[queue] = self._clock.now()
         self._claimed.add(queue)
         self._has_claimed.set()
+        if self._pending_starts is not None:
+            self._pending_starts.claimed(queue)
         poller = ControlPoller(
             queue,
             self._queues,
@@ -344,7 +358,7 @@ class Worker:
         if running is None:
             self.held.forget(held)
             return
-        async with self.held.owned(held):
+        async with self.held.owning([held]):
             try:
                 if await running[0].filter_start(held, message.message, self._clock.now()):
                     self.deliveries.again(message)

@@ -194,6 +194,9 @@ class SqliteTaskHub:
     async def restore_timer(self, message: TaskMessage) -> None:
         """Nothing to do: this storage loses no delayed message."""
 
+    async def restore_start(self, instance: InstanceState) -> None:
+        """Nothing to do: row and start message are written in one transaction."""
+
     # Waiting
 
     async def _next(self, queue: int, limit: int) -> list[ReceivedMessage]:

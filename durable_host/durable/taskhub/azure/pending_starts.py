@@ -1,0 +1,223 @@
+"""Instances that nothing will start: their row is Pending, and no queue holds their start message.
+
+Whoever ends between row and message leaves one behind. The runtime tells of them after a start of the host; later the
+owner of a partition looks for them when it takes that over. It gives the message time to come, and sends it again:
+with the execution of the row and the identity of the first, so that a copy is dropped.
+Source: spec/task-hub-storage.md, section 9.1.
+"""
+
+import asyncio
+import logging
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
+from durable_host.durable.model.instance import InstanceQuery, InstanceState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.history_store import HistoryStore
+from durable_host.durable.taskhub.azure.instance_store import InstanceStore
+from durable_host.durable.taskhub.azure.large_payloads import UnreadablePayload
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.port import UnreadableHistory
+from durable_host.storage import StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+GRACE = 1.0
+_LOOK_AGAIN = 0.2
+_RETRY_SECONDS = 2.0
+_PARALLEL = 8
+_MOST_EXPECTED = 10_000
+_SOURCE = "instances without a start message"
+
+
+class PendingStart(msgspec.Struct, frozen=True):
+    """An instance whose start message should come. `due` is when it can be visible, in ticks; `may_be_queued` when
+    the queue has to be seen empty after that before the message counts as missing.
+    """
+
+    instance_id: str
+    execution_id: str | None
+    queue: str
+    due: int
+    may_be_queued: bool
+
+
+class PendingStarts:
+    """Runs beside the pollers. Owner of the list of instances to look at."""
+
+    def __init__(
+        self,
+        instances: InstanceStore,
+        history: HistoryStore,
+        sender: Sender,
+        deliveries: Deliveries,
+        clock: Clock,
+        outage: Outage,
+        names: HubNames,
+    ) -> None:
+        self._instances = instances
+        self._history = history
+        self._sender = sender
+        self._deliveries = deliveries
+        self._clock = clock
+        self._outage = outage
+        self._names = names
+        self._has_begun = False
+        self._unlisted: set[str] = set()
+        self._waiting: dict[str, PendingStart] = {}
+        self._wake = asyncio.Event()
+
+    def begin(self) -> None:
+        """The worker role has begun. Whoever began it lists the instances of the queues that are served by now."""
+        self._has_begun = True
+
+    def claimed(self, queue: str) -> None:
+        """This process serves a control queue now."""
+        if self._has_begun:
+            self._unlisted.add(queue)
+            self._wake.set()
+
+    def clear(self) -> None:
+        """The worker role has ended."""
+        self._has_begun = False
+        self._unlisted.clear()
+        self._waiting.clear()
+
+    def found(self, state: InstanceState) -> None:
+        """An instance is pending, perhaps without a message."""
+        due = max(self._clock.now(), state.scheduled_start_time or 0)
+        self._add(state.instance_id, state.execution_id, due, may_be_queued=True)
+
+    def expect(self, start: TaskMessage) -> None:
+        """A start failed in this process after its row may have been written."""
+        if len(self._waiting) < _MOST_EXPECTED:
+            self._add(start.target.instance_id, start.target.execution_id, self._clock.now(), may_be_queued=False)
+
+    async def run(self) -> None:
+        """List, look, send; forever."""
+        while True:
+            self._wake.clear()
+            pause = await self._pass()
+            if self._wake.is_set():
+                continue
+            waking = asyncio.ensure_future(self._wake.wait())
+            sleeping = asyncio.ensure_future(self._clock.sleep(pause)) if pause is not None else None
+            try:
+                await asyncio.wait([waking, *([sleeping] if sleeping else [])], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waking.cancel()
+                if sleeping is not None:
+                    sleeping.cancel()
+                await asyncio.gather(waking, *([sleeping] if sleeping else []), return_exceptions=True)
+
+    async def _pass(self) -> float | None:
+        """One round; seconds until the next, None when nothing is to be done."""
+        try:
+            await self._list()
+            missing = [one for one in self._waiting.values() if self._is_missing(one)]
+            await for_each(missing, self._start, _PARALLEL)
+        except StorageError as error:
+            if not error.is_outage:  # Outages are reported by the pollers and the partition manager.
+                self._outage.failed(_SOURCE, error)
+            return _RETRY_SECONDS
+        self._outage.recovered(_SOURCE)
+        if not self._waiting:
+            return None
+        first = min(one.due for one in self._waiting.values())
+        return max(_LOOK_AGAIN, (first - self._clock.now()) / TICKS_PER_SECOND + GRACE)
+
+    async def _list(self) -> None:
+        """Find the pending instances of queues that were claimed."""
+        queues = frozenset(self._unlisted)
+        token: str | None = None
+        while queues:
+            page = await self._instances.query(
+                InstanceQuery(
+                    statuses=frozenset({OrchestrationStatus.Pending}),
+                    exclude_entities=True,
+                    fetch_input=False,
+                    fetch_output=False,
+                    top=1000,
+                    continuation_token=token,
+                )
+            )
+            for state in page.instances:
+                if self._names.queue_of(state.instance_id) in queues:
+                    self.found(state)
+            token = page.continuation_token
+            if token is None:
+                break
+        self._unlisted -= queues
+
+    def _add(self, instance_id: str, execution_id: str | None, due: int, *, may_be_queued: bool) -> None:
+        known = self._waiting.get(instance_id)
+        if known is not None and known.execution_id == execution_id:
+            return
+        queue = self._names.queue_of(instance_id)
+        if self._deliveries.serves(instance_id):
+            self._waiting[instance_id] = PendingStart(instance_id, execution_id, queue, due, may_be_queued)
+            self._wake.set()
+
+    def _is_missing(self, one: PendingStart) -> bool:
+        """Whether the message should be here and is not. One that came, or is another's to look for, is forgotten."""
+        if self._deliveries.starts.knows(one.instance_id, one.execution_id) or not self._deliveries.serves(
+            one.instance_id
+        ):
+            del self._waiting[one.instance_id]
+            return False
+        if self._clock.now() < one.due + int(GRACE * TICKS_PER_SECOND):
+            return False
+        return not one.may_be_queued or self._deliveries.starts.was_empty(one.queue) >= one.due
+
+    async def _start(self, one: PendingStart) -> None:
+        try:
+            message = await self._message(one)
+        except (UnreadablePayload, UnreadableHistory) as problem:
+            _log.warning("Instance '%s' has no start message and cannot be started: %s", one.instance_id, problem)
+            message = None
+        if message is not None and not self._deliveries.starts.knows(one.instance_id, one.execution_id):
+            _log.info("The start message of instance '%s' is missing and is sent again.", one.instance_id)
+            await self._sender.send(message)
+        if self._waiting.get(one.instance_id) is one:
+            del self._waiting[one.instance_id]
+
+    async def _message(self, one: PendingStart) -> TaskMessage | None:
+        """The start message, made from the row; None when the instance has begun, was replaced or has ended."""
+        state = await self._instances.get_whole(one.instance_id)
+        if (
+            state is None
+            or state.runtime_status is not OrchestrationStatus.Pending
+            or state.execution_id != one.execution_id
+            or await self._runs(state)
+        ):
+            return None
+        instance = OrchestrationInstance(state.instance_id, state.execution_id)
+        event = ExecutionStarted(
+            timestamp=state.created_time,
+            orchestration_instance=instance,
+            name=state.name,
+            version=state.version,
+            input=state.input,
+            tags=state.tags,
+            scheduled_start_time=state.scheduled_start_time,
+            generation=state.generation,
+        )
+        return TaskMessage(event, instance, id=identity.of_start(instance))
+
+    async def _runs(self, state: InstanceState) -> bool:
+        """Whether the history is that of the row's execution, or of a later generation whose row is not written yet.
+        The history of an execution that was replaced began before the row was made.
+        """
+        loaded, _ = await self._history.load(state.instance_id)
+        started = next((event for event in loaded.events if isinstance(event, ExecutionStarted)), None)
+        return started is not None and (
+            loaded.execution_id == state.execution_id or started.timestamp >= state.created_time
+        )

@@ -1,0 +1,37 @@
+"""Which start messages came, and when each control queue was found empty: what did not come by then is missing."""
+
+from collections import OrderedDict
+
+from durable_host.clock import Clock
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.messages import TaskMessage
+
+_REMEMBERED = 50_000
+
+
+class SeenStarts:
+    """Start messages of clients that this process sent to itself or read from a queue, the last 50,000 of them."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen: OrderedDict[tuple[str, str | None], None] = OrderedDict()
+        self._emptied: dict[str, int] = {}
+
+    def saw(self, message: TaskMessage) -> None:
+        """A message is here; only starts of clients count."""
+        event = message.event
+        if isinstance(event, ExecutionStarted) and event.parent_instance is None:
+            self._seen[message.target.instance_id, message.target.execution_id] = None
+            if len(self._seen) > _REMEMBERED:
+                self._seen.popitem(last=False)
+
+    def knows(self, instance_id: str, execution_id: str | None) -> bool:
+        return (instance_id, execution_id) in self._seen
+
+    def emptied(self, queue: str) -> None:
+        """A poll brought all that was visible in a queue."""
+        self._emptied[queue] = self._clock.now()
+
+    def was_empty(self, queue: str) -> int:
+        """When that was (ticks), 0 when it never was."""
+        return self._emptied.get(queue, 0)

@@ -1,0 +1,61 @@
+"""Starts that this process could not finish: the row may be there, the message may be missing.
+
+The caller was told that storage does not answer, and calls again with the same instance ID. The second call must not
+be refused because of the row that the first one left.
+"""
+
+import hashlib
+from collections import OrderedDict
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+
+_REMEMBERED = 10_000
+_FORGOTTEN_AFTER = 600 * TICKS_PER_SECOND
+
+
+class UnfinishedStart(msgspec.Struct, frozen=True):
+    """A call that failed at `time`: the identity of its message, and a digest of what it asked for."""
+
+    message_id: str | None
+    digest: bytes
+    time: int
+
+    def asks_for_the_same(self, event: ExecutionStarted) -> bool:
+        """Whether a call repeats this one."""
+        return _digest(event) == self.digest
+
+
+class UnfinishedStarts:
+    """The last 10,000 of the last ten minutes, by execution ID."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._by_execution: OrderedDict[str, UnfinishedStart] = OrderedDict()
+
+    def add(self, start: TaskMessage) -> None:
+        """A start failed when its row may have been written already."""
+        event = start.event
+        if not isinstance(event, ExecutionStarted) or start.target.execution_id is None:
+            return
+        self._by_execution[start.target.execution_id] = UnfinishedStart(start.id, _digest(event), self._clock.now())
+        if len(self._by_execution) > _REMEMBERED:
+            self._by_execution.popitem(last=False)
+
+    def get(self, execution_id: str | None) -> UnfinishedStart | None:
+        """The unfinished start that made this execution."""
+        known = self._by_execution.get(execution_id or "")
+        return known if known is not None and self._clock.now() - known.time < _FORGOTTEN_AFTER else None
+
+    def forget(self, execution_id: str | None) -> None:
+        """The start was finished."""
+        self._by_execution.pop(execution_id or "", None)
+
+
+def _digest(event: ExecutionStarted) -> bytes:
+    asked = (event.name, event.version, event.input, event.tags, event.scheduled_start_time)
+    return hashlib.sha256(repr(asked).encode("utf-8", "surrogatepass")).digest()
