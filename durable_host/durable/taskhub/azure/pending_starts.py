@@ -22,11 +22,9 @@ from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
-from durable_host.durable.taskhub.azure.large_payloads import UnreadablePayload
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sender import Sender
-from durable_host.durable.taskhub.port import UnreadableHistory
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -180,7 +178,9 @@ class PendingStarts:
     async def _start(self, one: PendingStart) -> None:
         try:
             message = await self._message(one)
-        except (UnreadablePayload, UnreadableHistory) as problem:
+        except StorageError:
+            raise
+        except Exception as problem:  # Such as a text that is lost: the other instances are not to wait for this one.
             _log.warning("Instance '%s' has no start message and cannot be started: %s", one.instance_id, problem)
             message = None
         if message is not None and not self._deliveries.starts.knows(one.instance_id, one.execution_id):
@@ -216,7 +216,7 @@ class PendingStarts:
         """Whether the history is that of the row's execution, or of a later generation whose row is not written yet.
         The history of an execution that was replaced began before the row was made.
         """
-        loaded, _ = await self._history.load(state.instance_id)
+        loaded = (await self._history.read(state.instance_id)).history
         started = next((event for event in loaded.events if isinstance(event, ExecutionStarted)), None)
         return started is not None and (
             loaded.execution_id == state.execution_id or started.timestamp >= state.created_time
