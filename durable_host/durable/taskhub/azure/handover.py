@@ -37,10 +37,11 @@ class Handover:
             message, held = received.message, held_of(received)
             waits = self._deliveries.activities.remove_where(lambda one: held_of(one) is held)
             runs = not waits and not is_end
-            sent = await self._sender.put(message, hidden=self._held.first_hold if runs else 0.0)
+            hold = self._deliveries.activity_hold
+            sent = await self._sender.put(message, hidden=hold if runs else 0.0)
             if runs and held.stage is Stage.HELD:
                 held.queue, held.id, held.receipt = sent.queue, sent.put.id, sent.put.pop_receipt
-                held.hidden_until = time.monotonic() + self._held.first_hold
+                held.hidden_until = time.monotonic() + hold
                 self._held.take(held)
             self._out_of_hand(message.target.instance_id, request_key(message))
 
