@@ -1,6 +1,6 @@
 """The History table: loading an execution, committing an episode, deleting a history.
 
-Source: spec/task-hub-storage.md, sections 6.3 and 6.5 to 6.7.
+Source: spec/task-hub-storage.md, sections 6.3, 6.5 and 6.6.
 """
 
 import contextlib
@@ -14,27 +14,21 @@ from durable_host.clock import Clock
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.taskhub.azure import history_rows, unfinished
 from durable_host.durable.taskhub.azure.bounded import for_each
-from durable_host.durable.taskhub.azure.history_rows import OWED, OWN_COLUMNS, UNFINISHED, Row, UnreadableRow
+from durable_host.durable.taskhub.azure.history_reader import LARGE_COLUMNS, HistoryReader, LoadedRows, StoredRows
+from durable_host.durable.taskhub.azure.history_rows import OWED, UNFINISHED, Row
 from durable_host.durable.taskhub.azure.instance_query import partition_filter
-from durable_host.durable.taskhub.azure.large_payloads import (
-    LargePayloads,
-    UnreadablePayload,
-    is_large,
-    property_blob_name,
-)
+from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, is_large, property_blob_name
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames, escape_key, row_key, unescape_key
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
 from durable_host.durable.taskhub.azure.unfinished import Rest
-from durable_host.durable.taskhub.port import Checkpoint, LoadedHistory, UnreadableHistory
 from durable_host.storage import Entity, NotFound, Operation, StorageError, TableService, TransactionFailed
 
-__all__ = ["CommittedHistory", "HistoryConflict", "HistoryStore", "LoadedRows", "current_rows"]
+__all__ = ["CommittedHistory", "HistoryConflict", "HistoryStore", "LoadedRows"]
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _DELETES_PER_TRANSACTION = 100
 _FINISHING_ATTEMPTS = 3
-_LARGE_COLUMNS = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
 _OWING = f"RowKey eq '{SENTINEL}' and ({OWED} gt '' or ({UNFINISHED} gt '' and IsCheckpointComplete eq false))"
 
 
@@ -43,26 +37,6 @@ class CommittedHistory(msgspec.Struct, frozen=True):
 
     etag: str
     moved: dict[tuple[str, str], str]
-
-
-class LoadedRows(msgspec.Struct, frozen=True):
-    """A history, the names of the blobs that belong to it, and our columns of its sentinel (`OWN_COLUMNS`)."""
-
-    history: LoadedHistory
-    blobs: list[str]
-    columns: dict[str, str]
-
-
-class _StoredRows(msgspec.Struct, frozen=True):
-    """Rows of the current execution, its sentinel, and what is missing of its last commit. `lost` says why that cannot
-    be read.
-    """
-
-    rows: list[Row]
-    sentinel: Entity | None
-    blob: str | None
-    rest: Rest | None = None
-    lost: str = ""
 
 
 class HistoryStore:
@@ -75,26 +49,27 @@ class HistoryStore:
         self._names = names
         self._payloads = payloads
         self._clock = clock
+        self._reader = HistoryReader(tables, names.history, payloads)
         self._writer = SentinelWriter(tables, names.history, outage)
 
     async def read(self, instance_id: str) -> LoadedRows:
         """Current execution, without writing anything. Raises `UnreadableHistory`."""
-        return await self._loaded(instance_id, await self._stored(instance_id))
+        return await self._reader.loaded(instance_id, await self._reader.stored(instance_id))
 
     async def load(self, instance_id: str) -> LoadedRows:
         """Current execution, after its last commit was finished if rows of it are missing. For the worker that commits
         next. Raises `UnreadableHistory`.
         """
-        stored = await self._stored(instance_id)
+        stored = await self._reader.stored(instance_id)
         for _ in range(_FINISHING_ATTEMPTS):
             if stored.rest is None:
                 break
             with contextlib.suppress(HistoryConflict):
                 await self._finish(stored, stored.rest)
-            stored = await self._stored(instance_id)
+            stored = await self._reader.stored(instance_id)
         if stored.lost:
             _log.warning("The end of the last commit of instance '%s' is lost: %s.", instance_id, stored.lost)
-        return await self._loaded(instance_id, stored)
+        return await self._reader.loaded(instance_id, stored)
 
     async def commit(
         self,
@@ -152,55 +127,7 @@ class HistoryStore:
         chunks = [rows[at : at + _DELETES_PER_TRANSACTION] for at in range(0, len(rows), _DELETES_PER_TRANSACTION)]
         await for_each(chunks, self._delete_chunk, 10)
 
-    async def _stored(self, instance_id: str) -> _StoredRows:
-        """What the table holds of the current execution, and what a blob holds of its last commit."""
-        stored = await self._queried(instance_id)
-        while stored.blob is not None:
-            try:
-                text = await self._payloads.get(stored.blob)
-            except UnreadablePayload as problem:
-                reason = str(problem)
-            else:
-                rest = unfinished.read_rest(text, escape_key(instance_id))
-                rest = rest.from_ordinal(len(stored.rows)) if rest is not None else None
-                if rest is not None:
-                    return msgspec.structs.replace(stored, rest=rest)
-                reason = f"blob '{stored.blob}' does not hold it"
-            again = await self._queried(instance_id)  # Another may have finished it, and deleted the blob.
-            if again.blob == stored.blob and len(again.rows) == len(stored.rows):
-                return msgspec.structs.replace(again, lost=reason)
-            stored = again
-        return stored
-
-    async def _queried(self, instance_id: str) -> _StoredRows:
-        found = self._tables.query_all(self._names.history, partition_filter(instance_id))
-        rows, sentinel = current_rows([entity async for entity in found])
-        blob = unfinished.read_mark(sentinel, len(rows)) if sentinel is not None else None
-        return _StoredRows(list(rows), sentinel, blob)
-
-    async def _loaded(self, instance_id: str, stored: _StoredRows) -> LoadedRows:
-        rows, sentinel, columns = stored.rows, stored.sentinel, {}
-        if sentinel is not None:
-            columns = {name: sentinel[name] for name in OWN_COLUMNS if isinstance(sentinel.get(name), str)}
-        if stored.rest is not None:
-            rows = [*rows, *[row for batch in stored.rest.batches for row in batch]]
-            columns |= stored.rest.columns
-        blobs: list[str] = []
-        events: list[HistoryEvent] = []
-        for row in rows:
-            try:
-                blobs += await self._restore(row)
-                events.append(history_rows.read_row(row))
-            except (UnreadableRow, UnreadablePayload) as problem:
-                raise UnreadableHistory(
-                    f"The history of instance '{instance_id}' cannot be read: row '{row.get('RowKey')}' of table "
-                    f"'{self._names.history}': {problem}"
-                ) from None
-        execution_id = rows[0].get("ExecutionId") if rows else None
-        checkpoint = Checkpoint(sentinel.etag) if sentinel is not None and sentinel.etag else None
-        return LoadedRows(LoadedHistory(events, execution_id, checkpoint), blobs, columns)
-
-    async def _finish(self, stored: _StoredRows, rest: Rest) -> None:
+    async def _finish(self, stored: StoredRows, rest: Rest) -> None:
         """Write what is missing of a commit whose process ended too early."""
         assert stored.sentinel is not None
         assert stored.blob is not None
@@ -252,7 +179,7 @@ class HistoryStore:
 
     async def _move_large(self, row: Row, kind: str, moved: dict[tuple[str, str], str]) -> None:
         """Put large columns into blobs."""
-        for column in _LARGE_COLUMNS:
+        for column in LARGE_COLUMNS:
             text = row.get(column)
             if text and is_large(text):
                 name = property_blob_name(row["PartitionKey"], row["RowKey"], kind, column)
@@ -260,15 +187,6 @@ class HistoryStore:
                 row[column] = ""
                 row[f"{column}BlobName"] = name
                 moved[kind, column] = name
-
-    async def _restore(self, row: Row) -> list[str]:
-        names: list[str] = []
-        for column in _LARGE_COLUMNS:
-            name = row.get(f"{column}BlobName")
-            if name:
-                row[column] = await self._payloads.get(name)
-                names.append(name)
-        return names
 
     async def _delete_chunk(self, rows: list[Entity]) -> None:
         keys = [{"PartitionKey": row["PartitionKey"], "RowKey": row["RowKey"]} for row in rows]
@@ -285,21 +203,3 @@ class HistoryStore:
             await self._tables.delete(self._names.history, key["PartitionKey"], key["RowKey"])
         except NotFound:
             return
-
-
-def current_rows(entities: Sequence[Entity]) -> tuple[list[Entity], Entity | None]:
-    """The rows of the current execution in order, without the sentinel; and the sentinel."""
-    sentinel = next((row for row in reversed(entities) if row["RowKey"] == SENTINEL), None)
-    events = [row for row in entities if row["RowKey"] != SENTINEL]
-    if sentinel is not None:
-        execution_id = sentinel.get("ExecutionId")
-    elif events:
-        execution_id = events[0].get("ExecutionId")
-    else:
-        return [], None
-    current: list[Entity] = []
-    for row in events:
-        if row.get("ExecutionId") != execution_id:
-            break
-        current.append(row)
-    return current, sentinel

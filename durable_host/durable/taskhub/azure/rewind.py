@@ -10,7 +10,7 @@ from durable_host.clock import Clock
 from durable_host.durable.model.events import GenericEvent, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure.history_store import current_rows
+from durable_host.durable.taskhub.azure.history_reader import current_rows
 from durable_host.durable.taskhub.azure.instance_query import partition_filter
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.names import HubNames
