@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import count
 
 from durable_host.clock import Clock
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import TaskCompleted, TaskFailed
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
@@ -38,11 +39,20 @@ class DirectWork:
         self._results: dict[TaskKey, ReceivedMessage] = {}
 
     def begin(self, message: TaskMessage) -> None:
-        """Let this process run an activity."""
+        """Let this process run an activity, unless it does already, or holds the result: a debt may name it again."""
+        if self._is_in_hand(message):
+            return
         held = Held(None, f"direct-{next(self._numbers)}", "", 0.0, 1)
         received = ReceivedMessage(held.id, message, 1, self._clock.now(), held)
         self._requests[request_key(message)] = received
         self._deliveries.activities.put(received)
+
+    def _is_in_hand(self, message: TaskMessage) -> bool:
+        key = request_key(message)
+        request, result = self._requests.get(key), self._results.get(key)
+        if request is not None and request.message.id == message.id:
+            return True
+        return result is not None and result.message.id == identity.answer_to(message.id)
 
     def answer(self, request: ReceivedMessage, result: TaskMessage) -> None:
         """Deliver the result of a request; the commit that consumes it ends the request."""
