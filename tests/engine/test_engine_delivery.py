@@ -154,8 +154,10 @@ def test_a_child_that_has_ended_answers_a_second_call_with_its_end():
     world.deliver(first)
     assert repeated_answer(world.state(), child_start(world)) is None
     outcome = world.deliver(completed(0))
-    again = repeated_answer(world.state(), child_start(world))
-    assert again == outcome.outbound[-1]
+    second = child_start(world, id=GUID)
+    again = repeated_answer(world.state(), second)
+    assert again == replace(outcome.outbound[-1], id=identity.answer_to(GUID))
+    assert again.id != outcome.outbound[-1].id
     assert repeated_answer(world.state(), first) is None
 
 

@@ -14,6 +14,7 @@ from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
+    ExecutionStarted,
     HistoryEvent,
     OrchestrationInstance,
     SubOrchestrationInstanceCompleted,
@@ -242,3 +243,26 @@ async def test_a_result_that_the_state_in_memory_does_not_expect_is_compared_wit
     await world.client.raise_event("a", "Approval", '"yes"')
     assert await world.output("a") == "yes"
     assert not [one for one in await hub.get_history("a") if isinstance(one, TaskScheduled)]
+
+
+async def test_a_dropped_result_is_not_noted_as_consumed_by_the_commit_that_makes_its_call(
+    app: App, hosts: Hosts
+) -> None:
+    """A repeated episode makes the call once more, and its result has the identity of the one that was too early."""
+
+    class TooEarly(RecordingHub):
+        """Delivers a result of the first call together with the start, as often as a message is put off."""
+
+        async def next_control_messages(self) -> list[ReceivedMessage]:
+            messages = await super().next_control_messages()
+            for one in messages:
+                if isinstance(one.message.event, ExecutionStarted):
+                    early = forged(TaskCompleted(task_scheduled_id=0, result='"early"'), one.message.target)
+                    return [*messages, ReceivedMessage("early", early, 6, 0, -1)]
+            return messages
+
+    hub = TooEarly(hosts._path, "TestHub")
+    world = await hosts.start(app, hub=hub)
+    await world.start("chain", "a", ["x"])
+    assert await world.output("a") == ["Hello x"]
+    assert "early" not in [message.id for commit in hub.commits for message in commit.consumed]

@@ -3,6 +3,8 @@
 Source: spec/durable-protocol.md, sections 3.6 and 4; spec/task-hub-storage.md, section 8.5.
 """
 
+import msgspec
+
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.model import identity
@@ -76,13 +78,15 @@ class Completion:
 def repeated_answer(state: OrchestrationState, start: TaskMessage) -> TaskMessage | None:
     """The end of a child again, for a parent that has called it a second time; None while it runs.
 
-    The parent may have thrown away the first answer, which came before its call was committed.
+    The parent may have thrown away the first answer, which came before its call was committed. So this one has an
+    identity of its own.
     """
     end = next((event for event in reversed(state.history) if isinstance(event, ExecutionCompleted)), None)
     if end is None or state.parent is None or start.target == state.instance or FIRE_AND_FORGET in (state.tags or {}):
         return None
     completion = Completion(end.orchestration_status, end.result, failure_details=end.failure_details)
-    return completion.message_to(state.parent, state.instance, state.episodes, end.timestamp)
+    message = completion.message_to(state.parent, state.instance, state.episodes, end.timestamp)
+    return msgspec.structs.replace(message, id=identity.answer_to(start.id))
 
 
 def failure_text(name: str, error: str) -> str:

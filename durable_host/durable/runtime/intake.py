@@ -50,15 +50,21 @@ class Intake:
     async def sort(
         self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]
     ) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
-        """The messages to process and those that are of no use any more; early ones are given back here."""
+        """The messages to process and those that are of no use any more.
+
+        Early ones are given back here. Results that do not fit are deleted here: the commit of what is processed must
+        not note them as consumed, since it may make the call that a later result with the same identity answers.
+        """
         started: ReceivedMessage | None = None
         work: list[ReceivedMessage] = []
         useless: list[ReceivedMessage] = []
         early: list[ReceivedMessage] = []
+        dropped: list[ReceivedMessage] = []
         copies = [one for one in batch if session.knows(one)]
         fresh = [one for one in batch if one not in copies] if copies else batch
         for received in copies:
-            self._drop(state, received, useless)
+            useless.append(received)
+            self._report(state, received)
         for received in _newest_first(fresh):
             if started is not None:
                 (early if _is_rival(started, received) else useless).append(received)
@@ -82,20 +88,16 @@ class Intake:
                 case "defer":
                     early.append(received)
                 case "discard":
-                    self._drop(state, received, useless, taken)
+                    (useless if answer_key(received.message) is None else dropped).append(received)
+                    self._report(state, received, taken)
         if early:
             await self._hub.abandon(early)
-            batch[:] = [received for received in batch if received not in early]
+        if dropped:
+            await self._hub.discard(dropped)
+        batch[:] = [received for received in batch if received not in early and received not in dropped]
         return work, useless
 
-    def _drop(
-        self,
-        state: OrchestrationState,
-        received: ReceivedMessage,
-        useless: list[ReceivedMessage],
-        taken: Container[Hashable] = (),
-    ) -> None:
-        useless.append(received)
+    def _report(self, state: OrchestrationState, received: ReceivedMessage, taken: Container[Hashable] = ()) -> None:
         misfit = why_dropped(state, received.message, taken)
         if misfit is not None:
             self._dropped.report(state, received.message, misfit)
