@@ -351,3 +351,25 @@ def test_the_failure_of_an_unknown_activity_answers_its_call():
     for _ in ("warm", "loaded"):
         assert delivery(world, outcome.outbound[0]) == "process"
         world.drop()
+
+
+@pytest.mark.parametrize("is_signal", [True, False])
+def test_a_call_that_a_repeated_episode_makes_under_another_id_is_no_copy_of_the_first(is_signal):
+    """An entity that dropped it would answer only the first, which nobody waits for."""
+
+    def asks(context):
+        entity = df.EntityId("counter", "k")
+        if is_signal:
+            context.signal_entity(entity, "add", 1)
+        else:
+            yield context.call_entity(entity, "add", 1)
+        yield context.wait_for_external_event("Go")
+
+    sent = []
+    for time in (0, 1):
+        world = World([asks], entities={"counter": lambda context: None})
+        world.now = at(time)
+        sent.append(world.deliver(world.start("asks")).outbound[0])
+    first, second = (json.loads(message.event.input)["id"] for message in sent)
+    assert first != second
+    assert (sent[0].id == sent[1].id) is is_signal

@@ -184,7 +184,8 @@ def _lost(event: HistoryEvent, sender: Sender) -> TaskMessage:
 def _entity_message(event: EventSent, sender: Sender) -> list[TaskMessage]:
     try:
         request = read_request(event.input, None)
-        content = (request.operation, request.input, str(request.is_signal))
+        kind = str(request.is_signal) if request.is_signal else request.id
+        content = (request.operation, request.input, kind)
     except Unreadable:
         content = (event.name, event.input, None)
     raised = EventRaised(
