@@ -51,6 +51,7 @@ def check(turn: OrchestratorTurn, answer: OrchestratorAnswer, options: EngineOpt
         turn.execution_id,
         max_actions=options.max_orchestration_actions,
         reorder_window=options.entity_reorder_window,
+        keeps_gates=options.keeps_gates,
     )
     try:
         walker.walk(turn.history, answer.steps, ended_at=answer.ended_at)

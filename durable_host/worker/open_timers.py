@@ -20,8 +20,10 @@ class OpenTimers:
                 self._timers[id(child)] = (child, number, leaf)
 
     def fired(self, task: Any) -> None:
-        """It cannot be cancelled any more."""
-        self._timers.pop(id(getattr(task, "action_repr", None)), None)
+        """It cannot be cancelled any more; that it was before is still told."""
+        timer = getattr(task, "action_repr", None)
+        if not getattr(timer, "is_cancelled", False):
+            self._timers.pop(id(timer), None)
 
     def canceled(self) -> list[list[int]]:
         """`[number, leaf]` of those that user code has cancelled since the last call."""

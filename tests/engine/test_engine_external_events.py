@@ -32,12 +32,25 @@ def test_two_early_events_of_one_name_lose_the_first_and_double_the_last(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_one_early_event_serves_two_waits(mode):
+def test_one_early_event_serves_two_waits_but_the_instance_ends_with_the_next_one(mode):
     world = World([two_waits_after_work], mode=mode)
     world.deliver(world.start("two_waits_after_work"))
-    world.deliver(raised("E", 1), completed(0), time=1)
+    assert not world.deliver(raised("E", 1), completed(0), time=1).is_terminal
+    assert told(world) == [(codes.EARLY_EVENT_DOUBLED, "E"), (codes.HELD_BACK, None)]
+    assert world.deliver(raised("E", 2), time=2).is_terminal
     assert world.result == [1, 1]
-    assert told(world) == [(codes.EARLY_EVENT_DOUBLED, "E")]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_after_the_end_of_the_code_is_no_second_early_one(mode):
+    def orch(context):
+        yield context.task_any([context.call_activity("A"), context.call_activity("B")])
+
+    world = World([orch], mode=mode)
+    world.deliver(world.start("orch"))
+    world.deliver(raised("E", 1), completed(0), raised("E", 2), raised("E", 3), time=1)
+    world.deliver(completed(1), time=2)
+    assert told(world) == [(codes.EVENT_NEVER_CONSUMED, "E")]
 
 
 @pytest.mark.parametrize("mode", MODES)

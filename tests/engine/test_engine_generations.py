@@ -1,7 +1,7 @@
 """Continue-as-new: what the next generation begins with, what is carried over and what is lost."""
 
 import pytest
-from engine_world import World, completed, decided, fired, raised
+from engine_world import World, completed, decided, failed, fired, raised
 
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.options import EngineOptions
@@ -37,7 +37,38 @@ def test_events_behind_the_one_that_continued_are_carried_over(mode):
     outcome = world.deliver(*(raised("next", "go") for _ in range(3)), raised("next", "stop"), time=1)
     assert outcome.is_terminal
     assert world.result == 3
+    assert not world.diagnostics
     assert world.names()[:4] == ["OrchestratorStarted", "ExecutionStarted", "EventRaised", "OrchestratorCompleted"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_waiting_events_that_are_all_carried_over_are_not_reported(mode):
+    world = World([eternal], mode=mode)
+    world.deliver(world.start("eternal", 0))
+    world.drop()
+    world.deliver(*(raised("next", "go") for _ in range(6)), time=1)
+    assert world.names() == ["OrchestratorStarted", "ExecutionStarted", "OrchestratorCompleted"]
+    assert world.history()[1].input == '"6"'
+    assert not world.diagnostics
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_event_that_comes_while_the_next_generation_has_to_wait_is_carried_over(mode):
+    def orch(context):
+        if context.get_input() == 1:
+            return (yield context.wait_for_external_event("E"))
+        try:
+            yield context.task_all([context.call_activity("Slow"), context.call_activity("Fails")])
+        except Exception:
+            context.continue_as_new(1)
+
+    world = World([orch], mode=mode)
+    world.deliver(world.start("orch", 0))
+    world.deliver(failed(1), time=1)
+    world.deliver(raised("E", "lost?"), raised("E", "too late"), time=2)
+    assert world.deliver(completed(0), time=3).is_terminal
+    assert world.result == "lost?"
+    assert codes.EARLY_EVENT_LOST not in [each.code for each in world.diagnostics]
 
 
 @pytest.mark.parametrize("mode", MODES)

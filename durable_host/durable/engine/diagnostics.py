@@ -21,6 +21,7 @@ CANCELED_WITHOUT_EFFECT = "DH6144"
 OFFSET_DROPPED = "DH6145"
 REPLAYED_EACH_TIME = "DH6146"
 WAITS_FOR_TIMERS = "DH6160"
+HELD_BACK = "DH6161"
 
 
 class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from durable_host.durable.engine.completion import (
 from durable_host.durable.engine.continue_as_new import next_generation
 from durable_host.durable.engine.custom_status import too_large
 from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFault
+from durable_host.durable.engine.gate_texts import waits_for_timers_only
 from durable_host.durable.engine.instance_row import committed_form, row_update
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.outbound import Sender, carry_out
@@ -98,13 +99,17 @@ class _Episode:
         walker = self._walker(answer)
         first_new = state.unfed_from if state.unfed_from is not None else len(state.history)
         ended_at = state.ending.index if state.ending is not None else None
-        walker.walk(state.history, answer.steps if answer is not None else (), ended_at=ended_at)
-        if state.ending is not None:
-            walker.has_ended = True
-        if answer is not None:
-            self._cancel_timers(walker, answer)
+        if answer is None:
+            walker.walk(state.history, (), ended_at=ended_at)
+        else:
+            # A cancelled timer counts as settled since it began, so what happened meanwhile comes afterwards.
+            for action_number, leaf in answer.canceled_timers:
+                walker.cancel_timer(action_number, leaf)
+            walker.walk(state.history, answer.steps, position=answer.position, ended_at=ended_at)
             for name in answer.consumed_early_events:
                 walker.events.consumed(name)
+        if state.ending is not None:
+            walker.has_ended = True
         for note in answer.notes if answer is not None else ():
             if note.event_index is None or note.event_index >= first_new:
                 self.reports.note(note)
@@ -115,8 +120,19 @@ class _Episode:
         state.unfed_from = None
         self._carry_out(walker)
         walker.cursor = len(state.history)
-        if answer is not None and state.ending is not None and state.ending.index >= first_new:
-            self.reports.waiting_timers(state.ending, is_continuing=walker.continue_as_new is not None)
+        self._say_what_waits(walker, first_new)
+
+    def _say_what_waits(self, walker: Walker, first_new: int) -> None:
+        """What the code has decided since `first_new` and what cannot happen yet."""
+        ending, gate = self.state.ending, walker.closed_gate
+        if ending is not None and ending.index >= first_new:
+            is_continuing = walker.continue_as_new is not None
+            if gate is None or waits_for_timers_only(gate):
+                self.reports.waiting_timers(ending, is_continuing=is_continuing)
+            else:
+                self.reports.end_held_back(ending, gate, is_continuing=is_continuing)
+        elif ending is None and gate is not None and (held := walker.held(first_new)) is not None:
+            self.reports.held_back(held.gate, gate)
 
     def _take(self, answer: OrchestratorAnswer) -> None:
         """What the answer says besides its actions."""
@@ -163,26 +179,23 @@ class _Episode:
             if walker is None:
                 raise AnswerMismatch("the code has not run since this state was loaded")
             return walker
-        if walker is not None and 0 < answer.first_action == walker.actions_started:
+        if walker is not None and 0 < answer.first_action == walker.actions_known:
             return walker
         if answer.first_action != 0:
             raise AnswerMismatch(
                 f"the answer begins at action {answer.first_action}, "
-                f"{walker.actions_started if walker is not None else 0} are known"
+                f"{walker.actions_known if walker is not None else 0} are known"
             )
         walker = Walker(
             state.instance_id,
             state.execution_id or "",
             max_actions=self.options.max_orchestration_actions,
             reorder_window=self.options.entity_reorder_window,
+            keeps_gates=self.options.keeps_gates,
         )
         state.walker = walker
         state.held_activities.clear()
         return walker
-
-    def _cancel_timers(self, walker: Walker, answer: OrchestratorAnswer) -> None:
-        for action_number, leaf in answer.canceled_timers:
-            walker.cancel_timer(action_number, leaf)
 
     def _carry_out(self, walker: Walker) -> None:
         """Decisions not in the history become events and messages; activities beyond the window wait."""
@@ -212,10 +225,10 @@ class _Episode:
         return [held.popleft() for _ in range(room)]
 
     def _end(self) -> OrchestratorTurn | None:
-        """Complete or continue as new when the code has ended and nothing is open any more."""
+        """Complete or continue as new when the code has ended, all gates have opened and no task is open."""
         state, walker = self.state, self.state.walker
         ending = state.ending
-        if ending is None or walker is None or walker.open:
+        if ending is None or walker is None or walker.open or walker.closed_gate is not None:
             return None
         if ending.error is None and walker.continue_as_new is not None:
             return self._continue_as_new(walker, ending)
@@ -229,7 +242,7 @@ class _Episode:
         state = self.state
         assert state.started is not None
         assert walker.continue_as_new is not None
-        for finding in walker.events.never_consumed(before_index=ending.index):
+        for finding in walker.events.never_consumed():
             self.reports.finding(finding)
         if self.item.first_ordinal > 0:
             self.item.replaced_execution_id = self.item.execution_id
@@ -251,7 +264,7 @@ class _Episode:
     def _complete(self, completion: Completion) -> None:
         state = self.state
         number = state.max_event_id + 1
-        if state.walker is not None:
+        if state.walker is not None and state.walker.closed_gate is None:
             number = max(number, state.walker.next_id)
         state.append(completion.event(number, self.now))
         if state.parent is not None and FIRE_AND_FORGET not in (state.tags or {}):

@@ -19,11 +19,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class _Early:
-    __slots__ = ("index", "is_consumed", "timestamp")
+    __slots__ = ("is_consumed", "timestamp")
 
-    def __init__(self, timestamp: int, index: int) -> None:
+    def __init__(self, timestamp: int) -> None:
         self.timestamp = timestamp
-        self.index = index
         self.is_consumed = False
 
 
@@ -55,8 +54,8 @@ class ExternalEvents:
             )
         early.is_consumed = True
 
-    def raised(self, name: str, timestamp: int, index: int) -> Iterator[Finding]:
-        """An event arrived at `index` of the history."""
+    def raised(self, name: str, timestamp: int) -> Iterator[Finding]:
+        """An event arrived."""
         waiting = self._waits.get(name, 0)
         if waiting:
             self._waits[name] = waiting - 1
@@ -70,10 +69,16 @@ class ExternalEvents:
                 "last, the earlier one is lost. Start waiting before raising, or use a different name for each.",
                 earlier.timestamp,
             )
-        self._early[name] = _Early(timestamp, index)
+        self._early[name] = _Early(timestamp)
         for other, count in self._waits.items():
             if count and other.casefold() == name.casefold():
                 yield _case_differs(name, other, timestamp)
+
+    def raised_after_the_end(self, name: str, timestamp: int) -> None:
+        """An event arrived when the code had ended, and nothing will take it."""
+        early = self._early.get(name)
+        if early is None or early.is_consumed:
+            self._early[name] = _Early(timestamp)
 
     def consumed(self, name: str) -> None:
         """The SDK has given the early event `name` to user code."""
@@ -81,10 +86,10 @@ class ExternalEvents:
         if early is not None:
             early.is_consumed = True
 
-    def never_consumed(self, *, before_index: int | None = None) -> Iterator[Finding]:
-        """Events that no wait took, at the end of the execution; those from `before_index` on are carried over."""
+    def never_consumed(self) -> Iterator[Finding]:
+        """Events that no wait took, at the end of the execution."""
         for name, early in self._early.items():
-            if not early.is_consumed and (before_index is None or early.index <= before_index):
+            if not early.is_consumed:
                 yield Finding(
                     codes.EVENT_NEVER_CONSUMED,
                     name,

@@ -1,5 +1,7 @@
 """Gives numbers to decisions and keeps what is open: one counter a generation.
 
+The code's request for an action reserves its number; the decision is made when the action begins (see `gates`).
+
 Source: spec/durable-protocol.md, section 3.4.
 """
 
@@ -14,6 +16,7 @@ from durable_host.durable.engine.decisions import (
 )
 from durable_host.durable.engine.entity_messages import SendLabels, deterministic_guid, request_event_name
 from durable_host.durable.engine.faults import OrchestrationFault
+from durable_host.durable.engine.gates import Gate
 from durable_host.durable.engine.retries import RetryLoop
 from durable_host.durable.model.actions import CallActivity, CallEntity, CallHttp, CallSubOrchestrator, SignalEntity
 
@@ -25,12 +28,14 @@ class TaskKind(Enum):
 
 
 class OpenTask:
-    """A started task that has not finished. `fire_at` is for timers; `retry` is the loop that owns the task."""
+    """A started task that has not finished. `gate` waits for it, or for the `retry` loop that owns it; `fire_at` is for
+    timers."""
 
-    __slots__ = ("fire_at", "kind", "retry")
+    __slots__ = ("fire_at", "gate", "kind", "retry")
 
-    def __init__(self, kind: TaskKind, retry: RetryLoop | None = None, fire_at: int = 0) -> None:
+    def __init__(self, kind: TaskKind, gate: Gate, retry: RetryLoop | None = None, fire_at: int = 0) -> None:
         self.kind = kind
+        self.gate = gate
         self.retry = retry
         self.fire_at = fire_at
 
@@ -38,9 +43,9 @@ class OpenTask:
 class Numbering:
     """Decisions and open tasks of one execution. Times are ticks.
 
-    `pending` are the decisions not found in the history, by number; `fresh` lists the numbers given since
-    `take_fresh`. `open` are the tasks that have not finished; `outstanding_activities` counts the activities that
-    were scheduled and have not answered. `requests` maps ids of entity calls to their numbers.
+    `pending` are the decisions not found in the history, by number; `fresh` lists those made since `take_fresh`.
+    `open` are the tasks that have not finished; `outstanding_activities` counts the activities that were scheduled and
+    have not answered. `requests` maps ids of entity calls to the gates that wait for their answers.
     """
 
     def __init__(self, instance_id: str, execution_id: str, *, max_actions: int, reorder_window: int) -> None:
@@ -51,7 +56,7 @@ class Numbering:
         self.pending: dict[int, Decision] = {}
         self.fresh: list[int] = []
         self.outstanding_activities = 0
-        self.requests: dict[str, int] = {}
+        self.requests: dict[str, Gate] = {}
         self._instance_id = instance_id
         self._max_actions = max_actions
         self._reorder_window = reorder_window
@@ -59,7 +64,7 @@ class Numbering:
         self._guid_counter = 0
 
     def take_fresh(self) -> list[int]:
-        """Numbers given since the last call, in order; some may have been matched with history since."""
+        """Numbers of the decisions made since the last call, in order; history may hold some of them by now."""
         fresh, self.fresh = self.fresh, []
         return fresh
 
@@ -84,53 +89,8 @@ class Numbering:
             self.outstanding_activities -= 1
         return task
 
-    def attempt(self, loop: RetryLoop) -> None:
-        """The next attempt of a retried call."""
-        self.call(loop.action, loop)
-
-    def call(self, action: CallActivity | CallSubOrchestrator, loop: RetryLoop | None) -> None:
-        """One attempt of a call."""
-        if isinstance(action, CallActivity):
-            self.open_activity(action, loop)
-            return
-        number = self._take_number()
-        child = action.instance_id or f"{self.execution_id}:{number}"
-        self.pending[number] = SubOrchestrationDecision(number, self.now, action, child)
-        self.open[number] = OpenTask(TaskKind.SubOrchestration, loop)
-
-    def open_activity(self, action: CallActivity | CallHttp, loop: RetryLoop | None) -> None:
-        number = self._take_number()
-        self.pending[number] = TaskDecision(number, self.now, action)
-        self.open[number] = OpenTask(TaskKind.Activity, loop)
-
-    def create_timer(self, fire_at: int, loop: RetryLoop | None, *, is_canceled: bool = False) -> int:
-        number = self._take_number()
-        self.pending[number] = TimerDecision(number, self.now, fire_at)
-        if not is_canceled:
-            self.open[number] = OpenTask(TaskKind.Timer, loop, fire_at)
-        return number
-
-    def send(self, action: CallEntity | SignalEntity, *, is_signal: bool, due: int | None) -> str:
-        number = self._take_number()
-        request_id = deterministic_guid(self._instance_id, self.now, self._guid_counter)
-        self._guid_counter += 1
-        label, predecessor = self._labels.label(action.instance_id, self.now, self._reorder_window)
-        self.pending[number] = SendDecision(
-            id=number,
-            made_at=self.now,
-            instance_id=action.instance_id,
-            event_name=request_event_name(due, self.now),
-            operation=action.operation,
-            input=action.input,
-            is_signal=is_signal,
-            request_id=request_id,
-            timestamp=label,
-            predecessor=predecessor,
-            due=due,
-        )
-        return request_id
-
-    def _take_number(self) -> int:
+    def reserve(self) -> int:
+        """The next number. Raises OrchestrationFault when there are too many."""
         number = self.next_id
         if number >= self._max_actions:
             raise OrchestrationFault(
@@ -138,5 +98,57 @@ class Numbering:
                 "configured in host.json file as MaxOrchestrationActions."
             )
         self.next_id += 1
-        self.fresh.append(number)
         return number
+
+    def attempt(self, loop: RetryLoop, gate: Gate) -> None:
+        """The next attempt of a retried call."""
+        self.call(self.reserve(), loop.action, gate, loop)
+
+    def call(
+        self, number: int, action: CallActivity | CallSubOrchestrator, gate: Gate, loop: RetryLoop | None = None
+    ) -> None:
+        """One attempt of a call."""
+        if isinstance(action, CallActivity):
+            self.open_activity(number, action, gate, loop)
+            return
+        child = action.instance_id or f"{self.execution_id}:{number}"
+        self._decide(SubOrchestrationDecision(number, self.now, action, child))
+        self.open[number] = OpenTask(TaskKind.SubOrchestration, gate, loop)
+
+    def open_activity(
+        self, number: int, action: CallActivity | CallHttp, gate: Gate, loop: RetryLoop | None = None
+    ) -> None:
+        self._decide(TaskDecision(number, self.now, action))
+        self.open[number] = OpenTask(TaskKind.Activity, gate, loop)
+
+    def create_timer(self, number: int, fire_at: int, gate: Gate, loop: RetryLoop | None = None) -> None:
+        """A timer whose gate is open was cancelled: it fires, but is not open."""
+        self._decide(TimerDecision(number, self.now, fire_at))
+        if not gate.is_open:
+            self.open[number] = OpenTask(TaskKind.Timer, gate, loop, fire_at)
+
+    def send(self, number: int, action: CallEntity | SignalEntity, began_at: int) -> str:
+        """The id of the request. `began_at` is the orchestration's time at which the extension begins the action."""
+        request_id = deterministic_guid(self._instance_id, began_at, self._guid_counter)
+        self._guid_counter += 1
+        label, predecessor = self._labels.label(action.instance_id, self.now, self._reorder_window)
+        due = action.due if isinstance(action, SignalEntity) else None
+        decision = SendDecision(
+            id=number,
+            made_at=self.now,
+            instance_id=action.instance_id,
+            event_name=request_event_name(due, self.now),
+            operation=action.operation,
+            input=action.input,
+            is_signal=isinstance(action, SignalEntity),
+            request_id=request_id,
+            timestamp=label,
+            predecessor=predecessor,
+            due=due,
+        )
+        self._decide(decision)
+        return request_id
+
+    def _decide(self, decision: Decision) -> None:
+        self.pending[decision.id] = decision
+        self.fresh.append(decision.id)

@@ -16,7 +16,8 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     `activity_window` limits the outstanding activities of one instance (None: no limit). `max_timer` is the longest
     delay, in ticks, that the storage behind the hub can carry; `entity_reorder_window` is in ticks, 0 disables
     labelling. `shim_inputs` stores activity inputs as one-element arrays and child inputs as JSON strings, as the
-    1.x protocol does; without it inputs are stored as the SDK sent them.
+    1.x protocol does; without it inputs are stored as the SDK sent them. With `keeps_gates` an action begins
+    only when the one before it has settled, as in Azure (see `gates`).
     """
 
     max_orchestration_actions: int = 100_000
@@ -28,3 +29,4 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     entity_reorder_window: int = 30 * TICKS_PER_MINUTE
     max_timer: int | None = 6 * 24 * 60 * TICKS_PER_MINUTE
     shim_inputs: bool = True
+    keeps_gates: bool = True

@@ -3,10 +3,11 @@
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic, Severity
 from durable_host.durable.engine.external_events import Finding
+from durable_host.durable.engine.gate_texts import name_of, seconds, wait_text
+from durable_host.durable.engine.gates import Gate
 from durable_host.durable.engine.refusals import Refusal
 from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism
-from durable_host.durable.model import timestamp
 from durable_host.durable.sdk.port import CodeNote
 
 _MOST_LISTED = 5
@@ -29,6 +30,7 @@ class Reports:
         event_name: str | None = None,
         at: int | None = None,
         history_index: int | None = None,
+        once: tuple[str, ...] | None = None,
     ) -> None:
         self._state.work_item.diagnostics.append(
             Diagnostic(
@@ -41,6 +43,7 @@ class Reports:
                 event_name=event_name,
                 position=self.position,
                 history_index=history_index,
+                once=once,
             )
         )
 
@@ -86,17 +89,10 @@ class Reports:
         timers = sorted((fire_at, number) for number, fire_at in self._state.open_timers.items() if fire_at > self._now)
         if not timers:
             return
-        what = "has returned, but the instance stays Running until"
-        if is_continuing:
-            what = "has continued as new, but the next generation does not begin until"
-        if ending.error is not None:
-            error = ending.failure.text if ending.failure is not None else ending.error
-            first = error.partition("\n")[0]
-            what = f"has raised an error ({first}), but the instance stays Running until"
-        listed = [f"timer {number} at {_seconds(fire_at)}" for fire_at, number in timers]
+        listed = [f"timer {number} at {seconds(fire_at)}" for fire_at, number in timers]
         told = ", ".join(listed[:_MOST_LISTED])
         if len(listed) > _MOST_LISTED:
-            told += f" and {len(listed) - _MOST_LISTED} more, the last one at {_seconds(timers[-1][0])}"
+            told += f" and {len(listed) - _MOST_LISTED} more, the last one at {seconds(timers[-1][0])}"
         open_timers = "timer has" if len(timers) == 1 else "timers have"
         advice = (
             "Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends the wait; that "
@@ -107,8 +103,33 @@ class Reports:
         self.add(
             codes.WAITS_FOR_TIMERS,
             "warning",
-            f"The code of '{self._state.name}' {what} its open {open_timers} fired: {told}. {advice}",
+            f"{self._end(ending, is_continuing=is_continuing)} until its open {open_timers} fired: {told}. {advice}",
         )
+
+    def held_back(self, held: Gate, closed: Gate) -> None:
+        """The code has decided the action of `held`, but `closed` is in front of it."""
+        self.position = held.position or self.position
+        what = f"The code of '{self._state.name}' has decided its next step ({name_of(held.action)})"
+        self._gate(f"{what}, but the step does not begin yet: {wait_text(closed)}")
+
+    def end_held_back(self, ending: Ending, closed: Gate, *, is_continuing: bool) -> None:
+        """The code has ended, but the instance has not: a gate is closed."""
+        self.position = self.position or closed.position
+        self._gate(f"{self._end(ending, is_continuing=is_continuing)}: {wait_text(closed)}")
+
+    def _gate(self, text: str) -> None:
+        once = (codes.HELD_BACK, self._state.instance_id, self.position or "")
+        self.add(codes.HELD_BACK, "warning", text, once=once)
+
+    def _end(self, ending: Ending, *, is_continuing: bool) -> str:
+        """How the code has ended, and that the instance has not."""
+        code = f"The code of '{self._state.name}'"
+        if ending.error is not None:
+            error = ending.failure.text if ending.failure is not None else ending.error
+            return f"{code} has raised an error ({error.partition(chr(10))[0]}), but the instance stays Running"
+        if is_continuing:
+            return f"{code} has continued as new, but the next generation does not begin"
+        return f"{code} has returned, but the instance stays Running"
 
     def non_determinism(self, found: NonDeterminism) -> None:
         event = found.event
@@ -119,7 +140,3 @@ class Reports:
         )
         self.position = found.position or self.position
         self.add(codes.NON_DETERMINISM, "error", text, history_index=found.history_index)
-
-
-def _seconds(ticks: int) -> str:
-    return f"{timestamp.to_text(ticks)[:19]}Z"

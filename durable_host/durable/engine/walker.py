@@ -1,22 +1,24 @@
 """Walks the history event by event beside the user code's steps and numbers what was decided.
 
-For each event first the engine's own retry loops react, then the actions that user code produced during that event
-are started in order (children depth first, left to right); one counter a generation numbers both. So the numbers
-equal the SDK's by construction, however messages were batched. Source: spec/durable-protocol.md, sections 3.4, 3.5
-and 3.10.
+For each event first the engine's own retry loops react, then the actions that user code asked for during that event get
+their numbers in order (children depth first, left to right); one counter a generation numbers both. So the numbers
+equal the SDK's by construction, however messages were batched. An action begins when the gate before it is open.
+Source: spec/durable-protocol.md, sections 3.4, 3.5 and 3.10.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect
+from collections.abc import Iterable, Sequence
 
 from durable_host.durable.engine.decisions import SendDecision
 from durable_host.durable.engine.entity_messages import request_id_of
+from durable_host.durable.engine.event_gates import EventGates
 from durable_host.durable.engine.external_events import ExternalEvents, Finding
 from durable_host.durable.engine.faults import OrchestrationFault
+from durable_host.durable.engine.gates import Gate, Gates, Held
 from durable_host.durable.engine.nondeterminism import ScheduledEvent, mismatch
 from durable_host.durable.engine.numbering import Numbering, OpenTask, TaskKind
 from durable_host.durable.engine.retries import RetryLoop
 from durable_host.durable.model.actions import (
-    Action,
     CallActivity,
     CallEntity,
     CallHttp,
@@ -26,8 +28,6 @@ from durable_host.durable.model.actions import (
     SignalEntity,
     UnknownAction,
     WaitForExternalEvent,
-    WhenAll,
-    WhenAny,
 )
 from durable_host.durable.model.events import (
     EventRaised,
@@ -57,53 +57,87 @@ class NonDeterminism(Exception):
 
 
 class Walker(Numbering):
-    """Where one execution stands; owned by its OrchestrationState. `cursor` is the first event not walked yet."""
+    """Where one execution stands; owned by its OrchestrationState. `cursor` is the first event not walked yet.
 
-    def __init__(self, instance_id: str, execution_id: str, *, max_actions: int, reorder_window: int) -> None:
+    `actions_known` counts the top-level actions that the code has asked for. `continue_as_new` is set when it has asked
+    for that.
+    """
+
+    def __init__(
+        self, instance_id: str, execution_id: str, *, max_actions: int, reorder_window: int, keeps_gates: bool
+    ) -> None:
         super().__init__(instance_id, execution_id, max_actions=max_actions, reorder_window=reorder_window)
         self.cursor = 0
-        self.actions_started = 0
+        self.actions_known = 0
         self.has_ended = False
         self.continue_as_new: ContinueAsNewAction | None = None
         self.events = ExternalEvents()
+        self._gates = Gates(are_kept=keeps_gates)
+        self._event_gates = EventGates()
         self._findings: list[tuple[int, Finding]] = []
-        self._timer_ids: dict[tuple[int, int], int] = {}
+        self._timers: dict[tuple[int, int], Gate] = {}
         self._positions: dict[int, str] = {}
+        self._index = 0
+        self._episodes: list[tuple[int, int]] = []
+
+    @property
+    def closed_gate(self) -> Gate | None:
+        """What everything that comes next waits for, the end of the code included; None when nothing has to wait."""
+        return self._gates.closed
+
+    def held(self, since: int) -> Held | None:
+        """The first action that waits for a gate and that the code has asked for at the event `since` or later."""
+        return self._gates.held(since)
 
     def take_findings(self) -> list[tuple[int, Finding]]:
         """What was noticed since the last call, each with the index of the event during which it was."""
         findings, self._findings = self._findings, []
         return findings
 
-    def walk(self, history: Sequence[HistoryEvent], steps: Sequence[Step], *, ended_at: int | None = None) -> None:
-        """Walk the events from `cursor` on with the steps made during them. Raises NonDeterminism."""
+    def walk(
+        self,
+        history: Sequence[HistoryEvent],
+        steps: Sequence[Step],
+        *,
+        position: str | None = None,
+        ended_at: int | None = None,
+    ) -> None:
+        """Walk the events from `cursor` on with the steps made during them. `position` is where the code stands after
+        the last one. Raises NonDeterminism.
+        """
         next_step = 0
         for index in range(self.cursor, len(history)):
             event = history[index]
+            self._index = index
             self._react(event, index)
+            self._begin_what_may()
             while next_step < len(steps) and steps[next_step].event_index <= index:
-                self._start_top_level(steps[next_step], index)
+                step = steps[next_step]
                 next_step += 1
+                self._take(step, index, step.position or (position if next_step == len(steps) else None))
             if index == ended_at:
                 self.has_ended = True
         self.cursor = len(history)
 
     def cancel_timer(self, action_number: int, leaf: int) -> None:
-        """User code cancelled a timer: it does not delay the end any more. It still fires."""
-        timer_id = self._timer_ids.get((action_number, leaf))
-        if timer_id is not None:
-            self.open.pop(timer_id, None)
+        """User code cancelled a timer: nothing waits for it any more. It still fires."""
+        gate = self._timers.get((action_number, leaf))
+        if gate is not None and gate.number is not None:
+            self.open.pop(gate.number, None)
+            gate.settle(None)
+            self._begin_what_may()
 
     def _react(self, event: HistoryEvent, index: int) -> None:
         match event:
             case OrchestratorStarted():
                 self.now = event.timestamp
+                self._episodes.append((index, event.timestamp))
             case TaskScheduled() | TimerCreated() | SubOrchestrationInstanceCreated() | EventSent():
                 self._match(event, index)
             case TaskCompleted():
-                self.settle(event.task_scheduled_id, TaskKind.Activity)
+                self._completed(self.settle(event.task_scheduled_id, TaskKind.Activity))
             case SubOrchestrationInstanceCompleted():
-                self.settle(event.task_scheduled_id, TaskKind.SubOrchestration)
+                self._completed(self.settle(event.task_scheduled_id, TaskKind.SubOrchestration))
             case TaskFailed():
                 self._failed(event, self.settle(event.task_scheduled_id, TaskKind.Activity))
             case SubOrchestrationInstanceFailed():
@@ -111,14 +145,16 @@ class Walker(Numbering):
             case TimerFired():
                 self._fired(self.settle(event.timer_id, TaskKind.Timer))
             case EventRaised():
-                if self.requests.pop(event.name.casefold(), None) is None:
-                    self._note(index, self.events.raised(event.name, event.timestamp, index))
+                self._raised(event, index)
             case _:
                 pass
 
     def _match(self, event: ScheduledEvent, index: int) -> None:
+        if self._gates.holds(event.event_id):
+            self._lift_gates()
         decision = self.pending.get(event.event_id)
-        is_completing = self.has_ended and not self.open and event.event_id == self.next_id
+        is_over = self.has_ended and not self.open and self._gates.closed is None
+        is_completing = is_over and event.event_id == self.next_id
         text = mismatch(event, decision, is_completing=is_completing)
         if text is not None:
             raise NonDeterminism(text, event, index, self._positions.get(event.event_id))
@@ -129,67 +165,109 @@ class Walker(Numbering):
     def _rename_request(self, decision: SendDecision, actual: str | None) -> None:
         """Another host may have derived the request's id in another way; the history tells which one is in use."""
         if actual is not None and actual != decision.request_id:
-            self.requests.pop(decision.request_id, None)
-            self.requests[actual.casefold()] = decision.id
+            gate = self.requests.pop(decision.request_id, None)
+            if gate is not None:
+                self.requests[actual.casefold()] = gate
+
+    def _raised(self, event: EventRaised, index: int) -> None:
+        answered = self.requests.pop(event.name.casefold(), None)
+        if answered is not None:
+            answered.settle(index)
+            return
+        self._event_gates.raised(event.name, index)
+        if not self.has_ended:
+            self._note(index, self.events.raised(event.name, event.timestamp))
+        elif self.continue_as_new is None:
+            self.events.raised_after_the_end(event.name, event.timestamp)
+
+    def _completed(self, task: OpenTask | None) -> None:
+        if task is not None:
+            task.gate.settle(self._index)
 
     def _failed(self, event: TaskFailed | SubOrchestrationInstanceFailed, task: OpenTask | None) -> None:
-        if task is None or task.retry is None:
+        if task is None:
             return
-        details = event.failure_details
-        fire_at = task.retry.attempt_failed(self.now, is_retriable=details is None or not details.is_non_retriable)
-        if fire_at is not None:
-            self.create_timer(fire_at, task.retry)
+        if task.retry is not None:
+            details = event.failure_details
+            is_retriable = details is None or not details.is_non_retriable
+            fire_at = task.retry.attempt_failed(self.now, is_retriable=is_retriable)
+            if fire_at is not None:
+                self.create_timer(self.reserve(), fire_at, task.gate, task.retry)
+                return
+        task.gate.settle(self._index)
 
     def _fired(self, task: OpenTask | None) -> None:
-        if task is not None and task.retry is not None and task.retry.timer_fired():
-            self.attempt(task.retry)
+        if task is None:
+            return
+        if task.retry is not None and task.retry.timer_fired():
+            self.attempt(task.retry, task.gate)
+        else:
+            task.gate.settle(self._index)
 
-    def _start_top_level(self, step: Step, index: int) -> None:
-        """Start an action's leaves, depth first."""
-        first_id = self.next_id
-        number = self.actions_started
-        self.actions_started += 1
-        for leaf, child in enumerate(_leaves(step.action)):
-            timer_id = self._start(child, index)
-            if timer_id is not None:
-                self._timer_ids[number, leaf] = timer_id
+    def _take(self, step: Step, index: int, position: str | None) -> None:
+        """Reserve the numbers of an action that the code asks for, and begin it if it may."""
+        gate = Gate(step.action, position=position)
+        first_id, action_number = self.next_id, self.actions_known
+        self.actions_known += 1
+        for place, leaf in enumerate(gate.leaves()):
+            self._ask(leaf, (action_number, place), index)
         if step.position is not None:
             self._positions.update(dict.fromkeys(range(first_id, self.next_id), step.position))
+        self._gates.add(gate, index)
+        self._begin_what_may()
 
-    def _start(self, action: Action, index: int) -> int | None:
-        """Start one action; for a timer its id."""
-        match action:
-            case CallActivity() | CallSubOrchestrator():
-                if action.retry is None:
-                    self.call(action, None)
-                else:
-                    self.attempt(RetryLoop(action, action.retry, self.now))
-            case CallHttp():
-                self.open_activity(action, None)
-            case CreateTimer():
-                return self.create_timer(action.fire_at, None, is_canceled=action.is_canceled)
-            case WaitForExternalEvent():
-                self._note(index, self.events.waits_for(action.name, self.now))
-            case CallEntity():
-                self.requests[self.send(action, is_signal=False, due=None)] = self.next_id - 1
-            case SignalEntity():
-                self.send(action, is_signal=True, due=action.due)
-            case ContinueAsNewAction():
+    def _ask(self, leaf: Gate, place: tuple[int, int], index: int) -> None:
+        match leaf.action:
+            case WaitForExternalEvent() as wait:
+                self._note(index, self.events.waits_for(wait.name, self.now))
+            case ContinueAsNewAction() as action:
                 self.continue_as_new = action
-            case UnknownAction():
+            case UnknownAction() as action:
                 text = f"Received an unexpected action type from the out-of-proc function: '${action.kind}'."
                 raise OrchestrationFault(text)
             case _:
+                leaf.number = self.reserve()
+                if isinstance(leaf.action, CreateTimer):
+                    self._timers[place] = leaf
+
+    def _lift_gates(self) -> None:
+        """The history is ahead of a gate: another setting or an earlier version wrote it. It goes on without gates,
+        because the extension cannot go on with it in any case.
+        """
+        self._gates.are_kept = False
+        self._begin_what_may()
+
+    def _begin_what_may(self) -> None:
+        while (gate := self._gates.begin_next(self._index)) is not None:
+            for leaf in gate.leaves():
+                self._begin(leaf)
+
+    def _begin(self, leaf: Gate) -> None:
+        number = -1 if leaf.number is None else leaf.number
+        match leaf.action:
+            case CallActivity() | CallSubOrchestrator() as action:
+                loop = None if action.retry is None else RetryLoop(action, action.retry, self.now)
+                self.call(number, action, leaf, loop)
+            case CallHttp() as action:
+                self.open_activity(number, action, leaf)
+            case CreateTimer() as action:
+                if action.is_canceled:
+                    leaf.settle(None)
+                self.create_timer(number, action.fire_at, leaf)
+            case WaitForExternalEvent() as wait:
+                self._event_gates.begin(wait.name, leaf)
+            case CallEntity() as action:
+                self.requests[self.send(number, action, self._time(leaf.began_at))] = leaf
+            case SignalEntity() as action:
+                self.send(number, action, self._time(leaf.began_at))
+            case ContinueAsNewAction():
+                pass
+            case action:
                 raise TypeError(f"not an action: {action!r}")
-        return None
+
+    def _time(self, index: int) -> int:
+        """The orchestration's time during the event at `index`."""
+        return self._episodes[bisect(self._episodes, index, key=lambda episode: episode[0]) - 1][1]
 
     def _note(self, index: int, findings: Iterable[Finding]) -> None:
         self._findings.extend((index, finding) for finding in findings)
-
-
-def _leaves(action: Action) -> Iterator[Action]:
-    if isinstance(action, WhenAll | WhenAny):
-        for child in action.children:
-            yield from _leaves(child)
-    else:
-        yield action

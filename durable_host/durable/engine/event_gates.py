@@ -1,0 +1,74 @@
+"""External events as the extension hands them to the waits it knows. The SDK has rules of its own (`external_events`).
+
+Names match without regard to case; an event goes to the newest wait of its name; early events are kept in order, one
+for each wait that follows. Source: spec/durable-protocol.md, section 3.7.
+"""
+
+from collections import deque
+
+from durable_host.durable.engine.gates import Gate
+
+
+class EventGates:
+    """Waits and events of one execution; owned by its walker. Times are indices of history events."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, _Name] = {}
+
+    def begin(self, name: str, gate: Gate) -> None:
+        """A wait begins at `gate.began_at`, which may be in the past."""
+        self._name(name).begin(gate)
+
+    def raised(self, name: str, index: int) -> None:
+        self._name(name).raised(index)
+
+    def _name(self, name: str) -> "_Name":
+        return self._names.setdefault(name.casefold(), _Name())
+
+
+class _Name:
+    """Waits and events of one name. `_open` are the waits without an event, `_early` the events without a wait."""
+
+    __slots__ = ("_early", "_events", "_open", "_waits")
+
+    def __init__(self) -> None:
+        self._waits: list[Gate] = []
+        self._events: list[int] = []
+        self._open: list[Gate] = []
+        self._early: deque[int] = deque()
+
+    def begin(self, gate: Gate) -> None:
+        self._waits.append(gate)
+        if self._events and self._events[-1] > gate.began_at:
+            self._hand_out_again()
+        else:
+            self._serve(gate)
+
+    def raised(self, index: int) -> None:
+        self._events.append(index)
+        self._take(index)
+
+    def _serve(self, gate: Gate) -> None:
+        if self._early:
+            self._early.popleft()
+            gate.settle(gate.began_at)
+        else:
+            self._open.append(gate)
+
+    def _take(self, index: int) -> None:
+        if self._open:
+            self._open.pop().settle(index)
+        else:
+            self._early.append(index)
+
+    def _hand_out_again(self) -> None:
+        """A wait began before the last event. Older waits may stay settled: everything before this wait has passed."""
+        self._open.clear()
+        self._early.clear()
+        waits = deque(self._waits)
+        for index in self._events:
+            while waits and waits[0].began_at < index:
+                self._serve(waits.popleft())
+            self._take(index)
+        for gate in waits:
+            self._serve(gate)
