@@ -36,20 +36,20 @@ async def StartVerification(req: func.HttpRequest, client: df.DurableOrchestrati
 
 @phone_verification.orchestration_trigger(context_name="context")
 def VerifyPhone(context: df.DurableOrchestrationContext):
-    """All tries race against the same timer."""
+    """All tries have the same deadline. Each has its own timer: a timer of an earlier race would go unnoticed."""
     order = context.get_input()
     code = yield context.call_activity("SendChallenge", order["phone"])
-    expiry = context.create_timer(context.current_utc_datetime + timedelta(seconds=order["giveUpAfterSeconds"]))
+    give_up_at = context.current_utc_datetime + timedelta(seconds=order["giveUpAfterSeconds"])
     for number_of_try in range(1, TRIES + 1):
         context.set_custom_status({"waitingFor": EVENT, "try": number_of_try, "of": TRIES})
         response = context.wait_for_external_event(EVENT)
+        expiry = context.create_timer(give_up_at)
         winner = yield context.task_any([response, expiry])
         if winner == expiry:
             return {"verified": False, "reason": "Nobody answered in time."}
+        expiry.cancel()
         if str(response.result).strip(' "') == code:
-            expiry.cancel()
             return {"verified": True, "tries": number_of_try}
-    expiry.cancel()
     return {"verified": False, "reason": f"{TRIES} wrong codes."}
 
 

@@ -84,6 +84,8 @@ class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`None`, `Strict` or `CurrentOrOlder`."""
     version_failure_strategy: str = "Reject"
     """`Reject` or `Fail`."""
+    keeps_gates: bool = True
+    """Not in host.json: see config.gates."""
     max_grpc_message_size: int = 4_194_304
     grpc_http_client_timeout: float = 100.0
     grpc_listener_mode: str | None = None

@@ -46,13 +46,7 @@ def check(turn: OrchestratorTurn, answer: OrchestratorAnswer, options: EngineOpt
     head = f"The replay of '{turn.name}' ({turn.instance_id}) differs from its history."
     if answer.is_plain_failure:
         raise ReplayFailed(f"{head}\n{answer.error}")
-    walker = Walker(
-        turn.instance_id,
-        turn.execution_id,
-        max_actions=options.max_orchestration_actions,
-        reorder_window=options.entity_reorder_window,
-        keeps_gates=options.keeps_gates,
-    )
+    walker = Walker(turn.instance_id, turn.execution_id, options)
     try:
         walker.walk(turn.history, answer.steps, ended_at=answer.ended_at)
     except NonDeterminism as error:

@@ -45,6 +45,13 @@ def test_three_wrong_codes_end_a_verification(host: VirtualHost) -> None:
     assert host.status(instance_id).output == {"verified": False, "reason": "3 wrong codes."}
 
 
+def test_the_deadline_of_a_verification_is_noticed_after_a_wrong_code(host: VirtualHost) -> None:
+    instance_id = host.start("VerifyPhone", {"phone": "+49 30 1234567", "giveUpAfterSeconds": 90})
+    host.raise_event(instance_id, "SmsChallengeResponse", 1)
+    host.advance(seconds=91)
+    assert host.status(instance_id).output == {"verified": False, "reason": "Nobody answered in time."}
+
+
 def test_a_job_that_takes_too_long_is_given_up(host: VirtualHost) -> None:
     order = {"job": "import", "readyAt": "9999-01-01T00:00:00+00:00", "everySeconds": 600, "giveUpAfterSeconds": 86400}
     found = host.wait(host.start("MonitorJob", order))

@@ -115,12 +115,7 @@ class _Recorder(Walker):
     """A walker that keeps the decisions that the history holds."""
 
     def __init__(self, state: OrchestrationState, options: EngineOptions) -> None:
-        super().__init__(
-            state.instance_id,
-            state.execution_id or "",
-            max_actions=options.max_orchestration_actions,
-            reorder_window=options.entity_reorder_window,
-        )
+        super().__init__(state.instance_id, state.execution_id or "", options)
         self.matched: dict[int, Decision] = {}
 
     def schedule(self, number: int) -> Decision | None:

@@ -186,13 +186,7 @@ class _Episode:
                 f"the answer begins at action {answer.first_action}, "
                 f"{walker.actions_known if walker is not None else 0} are known"
             )
-        walker = Walker(
-            state.instance_id,
-            state.execution_id or "",
-            max_actions=self.options.max_orchestration_actions,
-            reorder_window=self.options.entity_reorder_window,
-            keeps_gates=self.options.keeps_gates,
-        )
+        walker = Walker(state.instance_id, state.execution_id or "", self.options)
         state.walker = walker
         state.held_activities.clear()
         return walker

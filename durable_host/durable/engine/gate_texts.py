@@ -1,5 +1,6 @@
 """Words for a gate that holds something back: what it waits for, why, and how the code can avoid the wait."""
 
+from durable_host.config.gates import SETTING
 from durable_host.durable.engine.gates import Gate
 from durable_host.durable.model import timestamp
 from durable_host.durable.model.actions import (
@@ -17,8 +18,8 @@ from durable_host.durable.model.actions import (
 
 _MOST_LISTED = 3
 _SWITCH = (
-    "Azure waits as long, and its log does not show it. DURABLE_HOST_GATES=lift ends such waits, for task hubs that no "
-    "host in Azure will ever use."
+    f"Azure waits as long, and its log does not show it. {SETTING}=lift ends such waits, for task hubs that no host in "
+    "Azure will ever use."
 )
 
 

@@ -17,6 +17,7 @@ from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.gates import Gate, Gates, Held
 from durable_host.durable.engine.nondeterminism import ScheduledEvent, mismatch
 from durable_host.durable.engine.numbering import Numbering, OpenTask, TaskKind
+from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.retries import RetryLoop
 from durable_host.durable.model.actions import (
     CallActivity,
@@ -63,16 +64,19 @@ class Walker(Numbering):
     for that.
     """
 
-    def __init__(
-        self, instance_id: str, execution_id: str, *, max_actions: int, reorder_window: int, keeps_gates: bool
-    ) -> None:
-        super().__init__(instance_id, execution_id, max_actions=max_actions, reorder_window=reorder_window)
+    def __init__(self, instance_id: str, execution_id: str, options: EngineOptions) -> None:
+        super().__init__(
+            instance_id,
+            execution_id,
+            max_actions=options.max_orchestration_actions,
+            reorder_window=options.entity_reorder_window,
+        )
         self.cursor = 0
         self.actions_known = 0
         self.has_ended = False
         self.continue_as_new: ContinueAsNewAction | None = None
         self.events = ExternalEvents()
-        self._gates = Gates(are_kept=keeps_gates)
+        self._gates = Gates(are_kept=options.keeps_gates)
         self._event_gates = EventGates()
         self._findings: list[tuple[int, Finding]] = []
         self._timers: dict[tuple[int, int], Gate] = {}

@@ -261,6 +261,7 @@ def engine_options(options: DurableOptions, activity_window: int | None = None) 
         version_failure=cast('Literal["Reject", "Fail"]', options.version_failure_strategy),
         activity_window=activity_window,
         entity_reorder_window=round(options.entity_message_reorder_window * TICKS_PER_SECOND),
+        keeps_gates=options.keeps_gates,
     )
 
 

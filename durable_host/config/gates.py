@@ -1,0 +1,42 @@
+"""Whether orchestrations keep the gates of Azure: a step begins only when the one before it has settled."""
+
+from typing import Final
+
+from durable_host.config import connections
+from durable_host.config.durable import StorageProviderOptions
+from durable_host.config.settings import AppSettings
+from durable_host.errors import ConfigurationError
+
+SETTING: Final = "DURABLE_HOST_GATES"
+
+
+def are_kept(settings: AppSettings) -> bool:
+    """What the setting says; true without it. Raises ConfigurationError."""
+    text = settings.get(SETTING, "").strip().casefold()
+    if text in ("", "keep"):
+        return True
+    if text == "lift":
+        return False
+    raise ConfigurationError(
+        f"The setting '{SETTING}' is '{settings[SETTING]}', expected keep or lift.",
+        remedy=f"Set {SETTING} to keep (steps begin when they would in Azure) or lift (as soon as the code asks for "
+        "them), or remove it.",
+        code="DH1002",
+    )
+
+
+def lifted_note(settings: AppSettings, storage: StorageProviderOptions) -> str | None:
+    """A warning about lifted gates on a hub that a host in Azure can use; None for a hub on this machine."""
+    if storage.type == "sqlite" or _is_development(settings, storage.connection_name):
+        return None
+    return (
+        f"{SETTING} is lift, and the task hub is in a storage account: a host in Azure that takes over an instance "
+        "which is ahead of its gates fails it. Use the setting only for hubs that no host in Azure will ever use."
+    )
+
+
+def _is_development(settings: AppSettings, connection: str) -> bool:
+    try:
+        return connections.resolve(settings, connection).is_development
+    except ConfigurationError:
+        return True
