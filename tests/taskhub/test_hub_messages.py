@@ -218,3 +218,20 @@ async def test_a_restored_timer_whose_message_is_there_fires_once(hub: TaskHub):
     await hub.restore_timer(message)
     (fired,) = await receive(hub, 1)
     assert fired.message.event.timer_id == 1
+
+
+async def test_what_was_given_back_is_recalled_at_once(hub: TaskHub):
+    await hub.send(raised("a", "One"))
+    await hub.send(raised("b", "Other"))
+    received = await receive(hub, 2)
+    await hub.abandon(received, delay=600.0)
+    (recalled,) = await hub.recall("a")
+    assert (recalled.message.event.name, recalled.dequeue_count) == ("One", 2)
+    assert await hub.recall("a") == []
+    await hub.discard([recalled])
+    await nothing_more(hub, "a")
+
+
+async def test_timers_that_are_not_due_are_not_recalled(hub: TaskHub):
+    await hub.send(timer(OrchestrationInstance("a", new_id()), 1, later(600)))
+    assert await hub.recall("a") == []

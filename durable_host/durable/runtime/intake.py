@@ -72,8 +72,13 @@ class Intake:
                 started = received
             else:
                 useless.append(received)
-        if started is not None and state.is_started:
-            state = self._replace(session, state)
+        if started is not None:
+            kept = sorted(await self._hub.recall(session.instance_id), key=_sent)
+            useless += [one for one in kept if session.knows(one)]
+            fresh = [*[one for one in kept if not session.knows(one)], *fresh]
+            batch[:] = [*kept, *batch]
+            if state.is_started:
+                state = self._replace(session, state)
         taken: set[Hashable] = set()
         for received in fresh:
             if received is started:
@@ -145,7 +150,7 @@ class Intake:
     async def keep_for_start(
         self, session: Session, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
     ) -> list[ReceivedMessage]:
-        """Give back what came before the start of a pending instance; returns what remains useless.
+        """Give back what came before the start of a pending instance, which recalls it; returns what remains useless.
 
         The reference loses events that overtake a (scheduled) start; the API promises to keep them.
         """
@@ -155,15 +160,19 @@ class Intake:
             return useless
         row = await self._hub.get_instance(state.instance_id, fetch_input=False, fetch_output=False)
         is_coming = row is not None and row.runtime_status is OrchestrationStatus.Pending
-        if row is None or not is_coming or row.execution_id == state.execution_id:
+        if row is None or not is_coming or (state.is_started and row.execution_id == state.execution_id):
             return useless
-        delay = None
-        if row.scheduled_start_time is not None and row.scheduled_start_time > self._clock.now():
-            remaining = (row.scheduled_start_time - self._clock.now()) / TICKS_PER_SECOND
-            delay = min(remaining + _AFTER_START, _LONGEST_HOLD)
-        await self._hub.abandon(early, delay=delay)
+        remaining = max(0, (row.scheduled_start_time or 0) - self._clock.now()) / TICKS_PER_SECOND
+        for one in early:
+            # Doubled each time, so that after a crash none stays away for longer than it had been kept.
+            delay = min(2.0 ** min(one.dequeue_count, 30), _LONGEST_HOLD)
+            await self._hub.abandon([one], delay=min(delay, remaining + _AFTER_START) if remaining else delay)
         batch[:] = [one for one in batch if one not in early]
         return [one for one in useless if one not in early]
+
+
+def _sent(received: ReceivedMessage) -> int:
+    return received.message.event.timestamp
 
 
 def _newest_first(batch: list[ReceivedMessage]) -> list[ReceivedMessage]:

@@ -249,10 +249,12 @@ class OrchestrationRunner:
         """Messages that no execution can use. What they say about the instance's row is written first (8.4)."""
         update: InstanceUpdate | None = None
         events = [received.message.event for received in useless]
-        if not state.is_started and (ends := [one for one in events if isinstance(one, ExecutionTerminated)]):
+        ends = [one for one in events if isinstance(one, ExecutionTerminated)]
+        if ends and (not state.is_started or state.is_terminal):
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
-            update = terminated_row(row, ends[-1], now=self._clock.now())
-        elif was_loaded and state.is_started:
+            if row is not None and (not state.is_started or row.execution_id != state.execution_id):
+                update = terminated_row(row, ends[-1], now=self._clock.now())
+        if update is None and was_loaded and state.is_started:
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
             update = repaired_row(row, state)
             if update is None and any(session.knows(one) for one in useless) and not state.is_terminal:

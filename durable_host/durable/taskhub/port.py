@@ -260,6 +260,12 @@ class TaskHub(Protocol):
         """
         ...
 
+    async def recall(self, instance_id: str) -> list[ReceivedMessage]:
+        """Receive at once what this process gave back for an instance and is not due yet: what it waited for is here.
+        Best effort: the rest comes when it is due.
+        """
+        ...
+
     async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
         """Forget timers of this execution that nobody waits for any more. Best effort: one may still fire.
 

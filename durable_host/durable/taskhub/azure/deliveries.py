@@ -70,6 +70,7 @@ class Deliveries:
         self.owed: asyncio.Queue[str] = asyncio.Queue()
         self.schedule = Schedule(clock, self._deliver_due)
         self.starts = SeenStarts(clock)
+        self._given_back: dict[str, set[str]] = {}
 
     @property
     def is_alone(self) -> bool:
@@ -197,6 +198,20 @@ class Deliveries:
         self._held.park(held_of(message))
         self.schedule.add(due, message)
 
+    def put_off(self, message: ReceivedMessage, due: int) -> None:
+        """Deliver a message that was given back at `due`, or with `recall`."""
+        self._given_back.setdefault(message.message.target.instance_id, set()).add(message.id)
+        self.park(message, due)
+
+    def recall(self, instance_id: str) -> list[ReceivedMessage]:
+        """Take what was put off for an instance."""
+        waiting = [self.schedule.remove(id) for id in self._given_back.pop(instance_id, ())]
+        recalled = [one for one in waiting if one is not None]
+        for one in recalled:
+            self._held.hold(held_of(one))
+            one.received_time = self._clock.now()
+        return recalled
+
     def again(self, message: ReceivedMessage) -> None:
         """Deliver a message (again) at once."""
         self._held.hold(held_of(message))
@@ -225,10 +240,16 @@ class Deliveries:
         self.owned.clear()
         self._reserve.clear()
         self._seen_timers.clear()
+        self._given_back.clear()
         self._coming = 0
         self.neighbours = Neighbours.UNKNOWN
 
     def _deliver_due(self, message: ReceivedMessage) -> None:
+        instance_id = message.message.target.instance_id
+        if put_off := self._given_back.get(instance_id):
+            put_off.discard(message.id)
+            if not put_off:
+                del self._given_back[instance_id]
         if message.id in self._reserve:
             self._reserve.discard(message.id)
             key = timer_key(message.message)

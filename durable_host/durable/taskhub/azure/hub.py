@@ -301,6 +301,9 @@ class AzureTaskHub:
     async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
         await self._worker.abandon(messages, delay)
 
+    async def recall(self, instance_id: str) -> list[ReceivedMessage]:
+        return self._worker.deliveries.recall(instance_id)
+
     async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
         for timer_id in timer_ids:
             self._worker.deliveries.withdraw((instance_id, execution_id, timer_id))

@@ -226,7 +226,7 @@ class Worker:
         again = ReceivedMessage(message.id, message.message, held.dequeue_count + 1, self._clock.now(), held)
         held.dequeue_count += 1
         if seconds > 0:
-            self.deliveries.park(again, self._clock.now() + int(seconds * TICKS_PER_SECOND))
+            self.deliveries.put_off(again, self._clock.now() + int(seconds * TICKS_PER_SECOND))
         else:
             self.deliveries.again(again)
 

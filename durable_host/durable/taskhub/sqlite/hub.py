@@ -185,6 +185,10 @@ class SqliteTaskHub:
         await self._database.run(partial(messages.give_back, messages=list(messages_), due_times=due_times, now=now))
         self._notify_all()
 
+    async def recall(self, instance_id: str) -> list[ReceivedMessage]:
+        work = partial(messages.recall, instance_id=instance_id, now=self._clock.now())
+        return await self._database.run(work)
+
     async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
         work = partial(
             messages.delete_timers, instance_id=instance_id, execution_id=execution_id, timer_ids=frozenset(timer_ids)

@@ -149,6 +149,27 @@ def give_back(connection: Connection, messages: Iterable[ReceivedMessage], due_t
     )
 
 
+def recall(connection: Connection, instance_id: str, now: int) -> list[ReceivedMessage]:
+    """Take the messages of an instance that were given back and are not due yet."""
+    rows = connection.execute(
+        "SELECT seq, CAST(kind AS BLOB), body, dequeue_count FROM messages "
+        "WHERE queue = ? AND state = 2 AND instance_id = ? AND dequeue_count > 0 ORDER BY seq",
+        (CONTROL, codec.storable(instance_id)),
+    ).fetchall()
+    received: list[ReceivedMessage] = []
+    for seq, kind, body, dequeue_count in rows:
+        try:
+            message = codec.decode_message(kind.decode("utf-8", "replace"), body)
+        except codec.Unreadable:
+            continue
+        received.append(ReceivedMessage(str(seq), message, dequeue_count + 1, now, seq))
+    connection.executemany(
+        "UPDATE messages SET state = ?, dequeue_count = dequeue_count + 1 WHERE seq = ?",
+        [(TAKEN, message.receipt) for message in received],
+    )
+    return received
+
+
 def untake(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
     """Undo a `take` whose caller went away before it saw the messages."""
     connection.executemany(
