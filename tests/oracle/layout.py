@@ -96,7 +96,8 @@ def problems(view: StorageView, messages: QueuedMessages, *, after_a_crash: bool
     for message in messages.visible:
         found += [f"{message}: {problem}" for problem in _problems_of(message)]
         if message.kind in ANSWERS and not _fits(message, view, copies=after_a_crash):
-            found.append(f"{message}: it fits no row")
+            now = view.sentinels.get(message.target["InstanceId"], {}).get("ExecutionId")
+            found.append(f"{message}: it fits no row (execution {message.target['ExecutionId']}, now {now})")
     missing = [name for name in _open(view, "TaskScheduled") if not _is_under_way(name, messages)]
     if len(missing) > messages.hidden_work_items:
         found.append(f"no message for the activities {missing}")
