@@ -182,7 +182,7 @@ class Play:
                 self.view.refresh()
                 for player in waiting:
                     self._look(player, time.monotonic() > deadline)
-                time.sleep(0.1)
+                time.sleep(0.2)
             elif all(player.at is None or player.at >= wall for player in self._players):
                 return
 

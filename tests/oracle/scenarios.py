@@ -339,7 +339,7 @@ def retry_is_due_later(it: Instance) -> Acts:
 def retries_go_on(it: Instance) -> Acts:
     it.start("Retry", {"seconds": 10, "gate": it.gate})
     yield it.has(TaskFailed=2, TimerCreated=2)
-    yield NOBODY
+    yield LAST_MOMENT
     it.open_gate()
     yield OTHER
     yield it.returns("ok")
