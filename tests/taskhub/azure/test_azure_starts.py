@@ -346,6 +346,24 @@ async def test_a_start_whose_message_comes_by_itself_is_not_sent_again(
     assert "queue.put" not in account.since(mark)
 
 
+async def test_of_several_pending_rows_those_without_a_message_are_started(
+    open_azure, storage: StorageAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await open_azure(worker=False, on=RecordingAccount(storage))
+    names = [f"pending{number}" for number in range(8)]
+    for name in names[::2]:
+        await create(client, name)
+    hub = await open_azure()
+    for name in names[1::2]:
+        await unstarted(hub, start_of(name))
+    for name in names:
+        await restore(hub, name)
+    received = await receive(hub, len(names))
+    assert sorted(one.message.target.instance_id for one in received) == names
+    await until(lambda: not hub._pending_starts._waiting)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 Change = Callable[[AzureTaskHub, TaskMessage], Awaitable[Any]]
 
 

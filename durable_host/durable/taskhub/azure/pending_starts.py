@@ -120,7 +120,7 @@ class PendingStarts:
         """One round; seconds until the next, None when nothing is to be done."""
         try:
             await self._list()
-            missing = [one for one in self._waiting.values() if self._is_missing(one)]
+            missing = [one for one in list(self._waiting.values()) if self._is_missing(one)]
             await for_each(missing, self._start, _PARALLEL)
         except StorageError as error:
             if not error.is_outage:  # Outages are reported by the pollers and the partition manager.
