@@ -11,7 +11,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, scenarios, throughput
+from bench import bare, request_counts, scenarios, throughput
 from bench.running_host import RunningHost
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
@@ -89,6 +89,10 @@ async def measure(connection: Connection, log: Path, rounds: int) -> Table:
             table.add_row(f"chain of {CHAIN}: a step of the first 50", f"{first:.1f} ms", "", "")
             table.add_row(f"chain of {CHAIN}: a step of the last 50", f"{last:.1f} ms", "", f"{last / first:.2f}")
         await measure_throughput(table, host, connection, say)
+        say("storage requests ...")
+        sequence, fan_out = await request_counts.measure(connection, log.parent, STEPS, ACTIVITIES)
+        table.add_row(f"storage requests of {STEPS} activities in sequence", f"{sequence:.1f}", "12", "")
+        table.add_row(f"storage requests of a fan-out of {ACTIVITIES}", str(fan_out), "250", "")
         table.add_row("func start to ready", f"{host.seconds_to_ready:.2f} s", "2.5 s", "")
         table.add_row("memory of host and worker, idle", f"{idle:.0f} MB", "220 MB", "")
         table.add_row("memory after the scenarios", f"{host.megabytes():.0f} MB", "", "")

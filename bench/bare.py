@@ -24,25 +24,22 @@ ROW = {"EventId": 1, "IsPlayed": False, "EventType": "TaskScheduled", "Name": "e
 
 
 class BareHub:
-    """Two queues and two tables with the requests that an engine makes."""
+    """A queue and two tables with the requests that an engine makes."""
 
     def __init__(self, account: StorageAccount) -> None:
         self._account = account
         self._suffix = uuid.uuid4().hex[:8]
-        self.work_items = f"bare{self._suffix}-workitems"
         self.control = f"bare{self._suffix}-control-00"
         self._history = f"bare{self._suffix}History"
         self._instances = f"bare{self._suffix}Instances"
 
     async def create(self) -> None:
-        for queue in (self.work_items, self.control):
-            await self._account.queues.create(queue)
+        await self._account.queues.create(self.control)
         for table in (self._history, self._instances):
             await self._account.tables.create_table(table)
 
     async def delete(self) -> None:
-        for queue in (self.work_items, self.control):
-            await self._account.queues.delete_queue(queue)
+        await self._account.queues.delete_queue(self.control)
         for table in (self._history, self._instances):
             await self._account.tables.delete_table(table)
 
@@ -66,40 +63,26 @@ class BareHub:
 
 
 async def fan_out(hub: BareHub, count: int) -> None:
-    """One instance, `count` activities: request and result a message each, two history rows each."""
+    """One instance, `count` activities: two history rows each, in full transactions."""
+    await hub.instance_row("fan-out")
     await hub.message(hub.control)
     await hub.instance_row("fan-out")
-    window = asyncio.Semaphore(WINDOW)
-    written = 0
-
-    async def activity() -> None:
-        nonlocal written
-        async with window:
-            await hub.message(hub.work_items)
-            await hub.message(hub.control)
-        written += 2
-        if written % ROWS_A_TRANSACTION < 2:
-            await hub.history("fan-out", written, ROWS_A_TRANSACTION)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(count):
-            group.create_task(activity())
+    for first in range(0, 2 * count, ROWS_A_TRANSACTION):
+        await hub.history("fan-out", first, min(ROWS_A_TRANSACTION, 2 * count - first))
     await hub.instance_row("fan-out")
 
 
 async def sequences(hub: BareHub, instances: int, steps: int) -> None:
-    """`instances` instances of `steps` activities, one after another in each."""
+    """`instances` instances of `steps` activities, one after another in each: a transaction for each episode."""
     window = asyncio.Semaphore(WINDOW)
 
     async def one(instance: str) -> None:
         async with window:
-            await hub.message(hub.control)
             await hub.instance_row(instance)
+            await hub.message(hub.control)
             await hub.history(instance, 0, 4)
             await hub.instance_row(instance)
             for step in range(steps):
-                await hub.message(hub.work_items)
-                await hub.message(hub.control)
                 await hub.history(instance, 4 + 4 * step, 4)
             await hub.instance_row(instance)
 

@@ -34,6 +34,8 @@ from durable_host.storage.azurite import connection_string, free_connection, sta
 
 APP = Path(__file__).parent / "crash_app"
 LONGEST_LIFE = 5.0
+LONGEST_STEP = 0.5
+"""Seconds that an activity takes, so that kills meet them."""
 PATIENCE = 120.0
 SHOWN = 20
 
@@ -62,7 +64,7 @@ class Soak:
         self._port = free_port()
         self.runs: list[Run] = []
         self.ran_file = folder / "ran.txt"
-        self.ran_file.touch()
+        self.ran_file.write_text("", encoding="utf-8")
         self.deaths: list[int] = []
         self.readies: list[int] = []
 
@@ -75,6 +77,7 @@ class Soak:
             port=self._port,
             settings={
                 "RUNS": str(self.ran_file),
+                "LONGEST_STEP": str(LONGEST_STEP),
                 "QUEUE": f"{self._hub}-senders",
                 "AzureFunctionsJobHost__extensions__durableTask__hubName": self._hub,
                 "AzureFunctionsJobHost__logging__logLevel__default": "Warning",

@@ -1,6 +1,7 @@
 """One orchestrator for each pattern. All that belongs to one run begins with the run's instance ID."""
 
 import os
+import random
 import time
 from datetime import timedelta
 
@@ -73,6 +74,19 @@ def generations(context: df.DurableOrchestrationContext):
 
 
 @app.orchestration_trigger(context_name="context")
+def large(context: df.DurableOrchestrationContext):
+    """Inputs and results of more than a row or a message holds."""
+    text = yield context.call_activity("repeat", "x" * 70_000)
+    return len((yield context.call_sub_orchestrator("echo", text, f"{context.instance_id}-child")))
+
+
+@app.orchestration_trigger(context_name="context")
+def echo(context: df.DurableOrchestrationContext):
+    return context.get_input()
+    yield
+
+
+@app.orchestration_trigger(context_name="context")
 def races(context: df.DurableOrchestrationContext):
     """An approval against a deadline; then the activity answers what was decided."""
     deadline = context.create_timer(context.current_utc_datetime + timedelta(seconds=5))
@@ -115,6 +129,7 @@ def collect(context: df.DurableOrchestrationContext):
 @app.activity_trigger(input_name="name")
 def step(name: str) -> int:
     log(name)
+    time.sleep(random.uniform(0, float(os.environ.get("LONGEST_STEP", "0"))))
     return int(name.rpartition(" ")[2])
 
 
