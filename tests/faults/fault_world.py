@@ -18,7 +18,12 @@ from host_process import HostProcess, hub_settings, until
 from bench.histories import doubled
 from bench.storage_calls import Kind, StorageCall
 from bench.storage_proxy import StorageProxy
+from durable_host.clock import SystemClock
 from durable_host.config.connection import Connection
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import EventRaised, OrchestrationInstance
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
 from durable_host.storage import Entity, StorageAccount
 from durable_host.storage.azurite import connection_string
 
@@ -35,6 +40,7 @@ EXPECTED: dict[str, Any] = {
     "timers": [True, 0],
     "parents": 0,
     "generations": 2,
+    "large": 70_000,
     "signals": 3,
 }
 """The result of one run of each pattern. `signals` has no orchestration: three signals of a client to an entity."""
@@ -52,6 +58,7 @@ class Run:
     fault: str = ""
     started: bool = False
     sent: int = 0
+    from_outside: bool = False
     busy: bool = False
     status: dict[str, Any] = field(default_factory=dict[str, Any])
 
@@ -81,6 +88,7 @@ class FaultWorld:
         for work in ("Activity", "Orchestrator", "Entity"):
             settings[f"AzureFunctionsJobHost__extensions__durableTask__maxConcurrent{work}Functions"] = "500"
         self.host = HostProcess(APP, settings)
+        self._options = AzureTaskHubOptions(hub_name=self.hub)
         self._session = requests.Session()
         adapter = requests.adapters.HTTPAdapter(pool_maxsize=CALLERS + 2)
         self._session.mount("http://", adapter)
@@ -183,6 +191,15 @@ class FaultWorld:
 
         until(completed, LIMIT, self.host)
 
+    def _send_from_outside(self, family: str, number: int) -> requests.Response:
+        """Put an event into the control queue, as a client in another process does: the host has to poll for it."""
+        event = EventRaised(timestamp=SystemClock().now(), name="Approval", input=str(number))
+        message = TaskMessage(event, OrchestrationInstance(family), id=identity.new())
+        self.of_storage(lambda account: AzureTaskHub(account, options=self._options).send(message))
+        answer = requests.Response()
+        answer.status_code = 202
+        return answer
+
     def put_for_sender(self, text: str) -> None:
         encoded = base64.b64encode(text.encode()).decode()
         self.of_storage(lambda account: account.queues.put(self.queue, encoded))
@@ -243,7 +260,8 @@ class FaultWorld:
         if not run.started:
             return lambda: self.start_instance(run.pattern, run.family)
         if run.pattern == "approvals" and run.sent < 3 and run.status.get("customStatus") == f"waits {run.sent}":
-            return lambda: self.raise_event(run.family, run.sent)
+            send = self._send_from_outside if run.from_outside else self.raise_event
+            return lambda: send(run.family, run.sent)
         return None
 
     def _take(self, run: Run, step: Callable[[], requests.Response]) -> None:
