@@ -1,0 +1,58 @@
+"""`kill -9` at each storage call of each pattern, before and after it took effect, and a new start."""
+
+from collections.abc import Iterator
+
+import pytest
+from fault_world import EXPECTED, FaultWorld, Run
+
+from bench.storage_calls import PERIODIC, Kind
+from bench.storage_proxy import Freeze, Rule
+
+FROZEN_AT_ONCE = 120
+READS = frozenset((Kind.ROW_READ, Kind.ROW_QUERY, Kind.HISTORY_READ, Kind.SENTINELS, Kind.BLOB_GET))
+"""A kill at one of these leaves what the call before it left."""
+
+
+def instants(world: FaultWorld) -> Iterator[tuple[Run, Rule]]:
+    """A run for each instant of each pattern, and the rule that ends it there."""
+    runs = [Run(pattern, f"{pattern}0") for pattern in EXPECTED]
+    world.drive(runs)
+    world.wait_until_nothing_comes()
+    counts = world.proxy.counts(run.family for run in runs)
+    for pattern, kinds in {run.pattern: counts[run.family] for run in runs}.items():
+        points = [(kind, skip) for kind in sorted(kinds) if kind not in PERIODIC | READS for skip in range(kinds[kind])]
+        for number, (kind, skip) in enumerate(points):
+            for after in (False, True):
+                run = Run(pattern, f"{pattern}{'after' if after else 'before'}{number}")
+                run.fault = f"killed {'after' if after else 'before'} {kind} {skip}"
+                yield run, Rule(Freeze(after), kind=kind, family=run.family, skip=skip)
+
+
+def count_what_took_effect(run: Run, rule: Rule) -> None:
+    """The client got no answer to this event or signal: whether it may send it again, only the proxy knows."""
+    call = rule.call
+    sent = call is not None and call.kind is Kind.PUT_MESSAGE and call.event == "EventRaised"
+    if run.pattern in ("approvals", "signals") and sent and rule.action == Freeze(after=True):
+        run.sent += 1
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_or_doubled_by_a_kill_at_any_instant(world: FaultWorld) -> None:
+    planned = list(instants(world))
+    runs: list[Run] = []
+    for begin in range(0, len(planned), FROZEN_AT_ONCE):
+        chosen = planned[begin : begin + FROZEN_AT_ONCE]
+        for run, rule in chosen:
+            runs.append(run)
+            world.proxy.add(rule)
+        world.drive(runs)
+        world.host.kill()
+        world.proxy.clear()
+        for run, rule in chosen:
+            count_what_took_effect(run, rule)
+        world.host.start()
+    world.drive(runs)
+    world.wait_until_nothing_comes()
+    assert sum(rule.hits for _, rule in planned) > 0.8 * len(planned)
+    wrong = world.wrong(runs, each_activity_once=False)
+    assert not wrong, "\n".join(wrong)

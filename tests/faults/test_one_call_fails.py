@@ -1,0 +1,63 @@
+"""Each storage call of each pattern fails once, before or after it took effect: nothing is lost, nothing doubled."""
+
+from collections import Counter
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+from fault_world import EXPECTED, FaultWorld, Run
+
+from bench.storage_calls import PERIODIC, Kind, StorageCall
+from bench.storage_proxy import Action, Fail, Rule
+
+FAULTS: dict[str, tuple[Action, ...]] = {
+    "before": (Fail(503), Fail(0)),
+    "after": (Fail(0, after=True), Fail(500, after=True)),
+}
+
+
+def calls_of(world: FaultWorld) -> dict[str, Counter[Kind]]:
+    """How often one undisturbed run of each pattern makes each kind of call."""
+    runs = [Run(pattern, f"{pattern}0") for pattern in EXPECTED]
+    world.drive(runs)
+    world.wait_until_nothing_comes()
+    assert not world.wrong(runs, each_activity_once=True)
+    counts = world.proxy.counts(run.family for run in runs)
+    return {run.pattern: counts[run.family] for run in runs}
+
+
+@pytest.mark.timeout(300)
+def test_nothing_is_lost_or_doubled_when_one_call_fails(world: FaultWorld) -> None:
+    runs: list[Run] = []
+    rules: list[Rule] = []
+    for pattern, counts in calls_of(world).items():
+        points = [(kind, skip) for kind in sorted(counts) if kind not in PERIODIC for skip in range(counts[kind])]
+        for number, (kind, skip) in enumerate(points):
+            for when, actions in FAULTS.items():
+                action = actions[number % len(actions)]
+                run = Run(pattern, f"{pattern}{when}{number}", f"{action} at {kind} {skip}")
+                runs.append(run)
+                rules.append(world.proxy.add(Rule(action, kind=kind, family=run.family, skip=skip)))
+    world.drive(runs)
+    world.wait_until_nothing_comes()
+    wrong = world.wrong(runs, each_activity_once=True)
+    assert not wrong, "\n".join(wrong)
+    assert sum(rule.hits for rule in rules) > 0.8 * len(rules)
+
+
+def every_third() -> Callable[[StorageCall], bool]:
+    """A condition that holds for every third call."""
+    numbers = count(1)
+    return lambda _: next(numbers) % 3 == 0
+
+
+def test_events_from_outside_are_taken_once_though_polls_leases_and_partitions_fail(world: FaultWorld) -> None:
+    for kind in sorted(PERIODIC):
+        for action in (Fail(0), Fail(500, after=True)):
+            world.proxy.add(Rule(action, kind=kind, condition=every_third(), times=None))
+    runs = [Run("approvals", f"outside{number}", from_outside=True) for number in range(8)]
+    world.drive(runs)
+    for run in runs:
+        world.wait_until_nothing_comes(run.family)
+    wrong = world.wrong(runs, each_activity_once=True)
+    assert not wrong, "\n".join(wrong)
