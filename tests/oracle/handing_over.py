@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import pytest
 from host_process import until
 from layout import problems, queued_messages
 from play import Curtain, Play
@@ -13,11 +12,7 @@ from sides import Side
 Failures = Mapping[str, str | None]
 """What went wrong by scenario, None where nothing did."""
 
-AHEAD_OF_THE_GATES = pytest.mark.xfail(strict=False, reason="the history runs ahead of the gates of a failed task_all")
 NAMES = [each.__name__ for each in SCENARIOS]
-NAMES_TO_THEIRS = [
-    pytest.param(name, marks=AHEAD_OF_THE_GATES if name.startswith("all_fails") else ()) for name in NAMES
-]
 
 
 @dataclass(frozen=True)

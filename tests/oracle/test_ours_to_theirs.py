@@ -1,7 +1,7 @@
 """Instances that begin here, and go on at the official worker after a clean stop of this host."""
 
 import pytest
-from handing_over import NAMES_TO_THEIRS, Passed, pass_on
+from handing_over import NAMES, Passed, pass_on
 from play import Play
 from scenarios import SCENARIOS
 
@@ -16,7 +16,7 @@ def passed(play: Play) -> Passed:
     return pass_on(play)
 
 
-@pytest.mark.parametrize("scenario", NAMES_TO_THEIRS)
+@pytest.mark.parametrize("scenario", NAMES)
 def test_instance_goes_on(scenario: str, passed: Passed) -> None:
     assert passed.failures[scenario] is None, passed.failures[scenario]
 

@@ -1,7 +1,7 @@
 """The official worker joins a hub of this host, takes half of the partitions, and serves alone in the end."""
 
 import pytest
-from handing_over import NAMES_TO_THEIRS, Failures, take_over
+from handing_over import NAMES, Failures, take_over
 from play import Play
 
 pytestmark = pytest.mark.timeout(240)
@@ -12,6 +12,6 @@ def failures(play: Play) -> Failures:
     return take_over(play, play.ours, play.theirs)
 
 
-@pytest.mark.parametrize("scenario", NAMES_TO_THEIRS)
+@pytest.mark.parametrize("scenario", NAMES)
 def test_instance_goes_on(scenario: str, failures: Failures) -> None:
     assert failures[scenario] is None, failures[scenario]
