@@ -1,6 +1,8 @@
 # make start   run the function app of this folder        make test   run all tests
 # make check   lint and types                             make bench  measure
 # make soak    kill the host 200 times under load and judge its work (KILLS=20: fewer)
+# make simulate   run seeds of the simulation of storage requests on all cores (SEEDS=10000: that many; SEED=123: that
+#                 one alone, with its requests; MUTATIONS=1: break the product on purpose and see that it is found)
 # make lock    take the newest packages that pyproject.toml allows into constraints.txt
 # PYTHON=/path/to/python3.11+ chooses the interpreter of the virtual environment.
 
@@ -17,7 +19,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install start test check bench soak lock clean
+.PHONY: install start test check bench soak simulate lock clean
 
 install: $(STAMP)
 
@@ -45,6 +47,11 @@ KILLS ?= 200
 
 soak: install
 	$(BIN)/python -m bench.soak --kills $(KILLS)
+
+SEEDS ?= 1000
+
+simulate: install
+	$(BIN)/python tests/storage_simulation/simulate.py $(if $(MUTATIONS),--mutations,$(if $(SEED),--seed $(SEED),--seeds $(SEEDS)))
 
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -13,12 +13,16 @@ _CHILD_ENDS = ("SubOrchestrationInstanceCompleted", "SubOrchestrationInstanceFai
 _DEBT = ("Owed", "OwedMessages", "Unfinished")
 
 
-def after_clean_stop(hub: StoredHub) -> Iterator[str]:
-    """What the storage lacks to be handed to an official worker."""
+def after_clean_stop(hub: StoredHub, is_served: Callable[[str], bool]) -> Iterator[str]:
+    """What the storage lacks to be handed to an official worker. `is_served`: whether a host of ours had the partition
+    of an instance.
+    """
     messages = list(hub.messages())
     for message in messages:
         yield from _layout(message)
     for instance_id, row in hub.instances().items():
+        if not is_served(instance_id):
+            continue
         sentinel = hub.sentinel(instance_id) or {}
         for column in _DEBT:
             if sentinel.get(column):

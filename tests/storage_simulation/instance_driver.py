@@ -103,8 +103,12 @@ class InstanceDriver:
         await asyncio.sleep(self._random.uniform(0.0, 6.0))
         await self._insist("suspend", lambda client: client.suspend(self.id, "wait"))
         await asyncio.sleep(self._random.uniform(0.0, 6.0))
-        await self._insist("resume", lambda client: client.resume(self.id, "go on"))
-        await asyncio.Event().wait()
+        while True:
+            # After a kill the suspension may come behind the resumption.
+            await self._insist("resume", lambda client: client.resume(self.id, "go on"))
+            await asyncio.sleep(1.0)
+            while self._world.hub.status(self.id) != "Suspended":  # noqa: ASYNC110 - time is virtual
+                await asyncio.sleep(5.0)
 
     async def _terminate(self) -> None:
         await asyncio.sleep(self._random.uniform(0.0, 8.0))

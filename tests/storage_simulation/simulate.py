@@ -1,80 +1,114 @@
-"""`make simulate SEEDS=10000` runs seeds on all cores; `make simulate SEED=123` runs one and prints its requests."""
+"""Runs the simulation: `make simulate SEEDS=10000` on all cores, `make simulate SEED=123` one seed with its requests.
+
+`MUTATIONS=1` breaks the product in one way after another and tells with which seed each is found.
+"""
 
 import argparse
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
-REAL_TIME = time.monotonic
+from mutations import MUTATIONS
+from simulated_world import Outcome, simulate
+
+NOW = time.monotonic
+TOLD_EVERY = 10.0
+_SHOWN = 8
+_CHUNK = 4
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=1000, help="number of seeds")
-    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many seeds")
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="run this one alone and print its requests")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--keep-going", action="store_true", help="do not stop at the first failures")
-    parser.add_argument("--most-failures", type=int, default=5)
+    parser.add_argument("--most-failures", type=int, default=5, help="stop after so many")
+    parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="break the product in this way")
+    parser.add_argument("--mutations", action="store_true", help="break it in each way and look whether it is found")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
-        os.environ["PYTHONHASHSEED"] = "0"
-        os.execv(sys.executable, [sys.executable, *sys.argv])
+        # The order of sets decides which task runs first.
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
     if given.seed is not None:
-        return _one(given.seed)
-    return _many(range(given.first, given.first + given.seeds), given.jobs, given.most_failures, given.keep_going)
+        return _one(given.seed, given.mutation)
+    seeds = range(given.first, given.first + given.seeds)
+    with ProcessPoolExecutor(given.jobs, mp_context=multiprocessing.get_context("forkserver")) as pool:
+        try:
+            if given.mutations:
+                return _find_mutations(pool, seeds)
+            return _many(pool, seeds, given.mutation, given.most_failures)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _one(seed: int) -> int:
-    from simulated_world import simulate
+def run_seed(given: tuple[int, str | None]) -> Outcome:
+    """One seed, in a process of the pool."""
+    return simulate(given[0], mutation=given[1])
 
-    outcome = simulate(seed, traces=True)
+
+def _one(seed: int, mutation: str | None) -> int:
+    outcome = simulate(seed, traces=True, mutation=mutation)
     print("\n".join(outcome.trace))
     print(outcome.plan)
-    print(_line(outcome.seed, outcome.problems) if outcome.problems else f"seed {seed}: all is right")
-    print(f"{outcome.requests} requests, {outcome.faults} faults, {outcome.deaths} kills, "
-          f"{outcome.virtual_seconds:.0f} s of virtual time")  # fmt: skip
+    print(_verdict(outcome))
+    print(
+        f"{outcome.requests} requests, {outcome.faults} faults, {outcome.deaths} kills, "
+        f"{outcome.virtual_seconds:.0f} s of virtual time"
+    )
     return 1 if outcome.problems else 0
 
 
-def run_seed(seed: int) -> tuple[int, list[str], int, int, int]:
-    """One seed in a process of the pool: its problems, and the numbers of requests, faults and kills."""
-    from simulated_world import simulate
-
-    outcome = simulate(seed)
-    return seed, outcome.problems, outcome.requests, outcome.faults, outcome.deaths
+def _outcomes(pool: ProcessPoolExecutor, seeds: range, mutation: str | None) -> Iterator[Outcome]:
+    return pool.map(run_seed, [(seed, mutation) for seed in seeds], chunksize=_CHUNK)
 
 
-def _many(seeds: Iterable[int], jobs: int, most: int, keep_going: bool) -> int:
-    seeds = list(seeds)
-    began = told = REAL_TIME()
+def _many(pool: ProcessPoolExecutor, seeds: range, mutation: str | None, most_failures: int) -> int:
+    began = told = NOW()
     failed: list[int] = []
-    totals = [0, 0, 0]
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("forkserver")) as pool:
-        for done, (seed, problems, *numbers) in enumerate(pool.map(run_seed, seeds, chunksize=4), 1):
-            totals = [total + number for total, number in zip(totals, numbers, strict=True)]
-            if problems:
-                failed.append(seed)
-                print(_line(seed, problems), flush=True)
-                if len(failed) >= most and not keep_going:
-                    pool.shutdown(cancel_futures=True)
-                    break
-            if REAL_TIME() - told > 10.0:
-                told = REAL_TIME()
-                print(f"{done} of {len(seeds)} seeds, {len(failed)} failed, {told - began:.0f} s", flush=True)
-    requests, faults, kills = totals
-    print(f"{done} seeds: {len(failed)} failed; {requests} requests, {faults} faults, {kills} kills, "
-          f"{REAL_TIME() - began:.0f} s.")  # fmt: skip
+    done = requests = faults = kills = 0
+    for outcome in _outcomes(pool, seeds, mutation):
+        done += 1
+        requests, faults, kills = requests + outcome.requests, faults + outcome.faults, kills + outcome.deaths
+        if outcome.problems:
+            failed.append(outcome.seed)
+            print(_verdict(outcome), flush=True)
+            if len(failed) >= most_failures:
+                break
+        if NOW() - told > TOLD_EVERY:
+            told = NOW()
+            print(f"{done} of {len(seeds)} seeds, {len(failed)} failed, {told - began:.0f} s", flush=True)
+    print(
+        f"{done} seeds, {len(failed)} failed: {requests} requests, {faults} faults, {kills} kills in "
+        f"{NOW() - began:.0f} s."
+    )
     if failed:
-        print(f"Failed: {' '.join(map(str, failed))}. Replay one alone: make simulate SEED={failed[0]}")
+        print(f"Failed: {' '.join(map(str, failed))}. One of them alone: make simulate SEED={failed[0]}")
     return 1 if failed else 0
 
 
-def _line(seed: int, problems: list[str]) -> str:
-    return "\n".join([f"seed {seed} FAILED", *(f"    {problem}" for problem in problems[:8])])
+def _find_mutations(pool: ProcessPoolExecutor, seeds: range) -> int:
+    missed = 0
+    for name in MUTATIONS:
+        for at in range(seeds.start, seeds.stop, _CHUNK * 4):
+            part = range(at, min(at + _CHUNK * 4, seeds.stop))
+            found = next((outcome for outcome in _outcomes(pool, part, name) if outcome.problems), None)
+            if found is not None:
+                print(f"{name}: found by seed {found.seed}: {found.problems[0][:150]}", flush=True)
+                break
+        else:
+            missed += 1
+            print(f"{name}: NOT FOUND by {len(seeds)} seeds", flush=True)
+    return 1 if missed else 0
+
+
+def _verdict(outcome: Outcome) -> str:
+    if not outcome.problems:
+        return f"seed {outcome.seed}: all is right"
+    return "\n".join([f"seed {outcome.seed} FAILED", *(f"    {one}" for one in outcome.problems[:_SHOWN])])
 
 
 if __name__ == "__main__":

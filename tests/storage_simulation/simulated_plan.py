@@ -34,6 +34,7 @@ class Plan:
     controls: float
     longest_timer: float
     chaos_seconds: float
+    rows_per_transaction: int
 
     @property
     def is_development(self) -> bool:
@@ -74,4 +75,5 @@ def plan_of(random: Random) -> Plan:
         controls=random.choice((0.0, 0.0, 0.15, 0.4)),
         longest_timer=random.choice((2.0, 15.0, 40.0)),
         chaos_seconds=random.choice((10.0, 30.0, 60.0)),
+        rows_per_transaction=random.choice((99, 99, 4)),
     )

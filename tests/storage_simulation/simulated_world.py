@@ -3,16 +3,19 @@
 import asyncio
 import json
 import logging
+import warnings
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import hub_oracles
 from instance_driver import InstanceDriver
 from modelled_answer import Answer, Request
 from modelled_storage import ModelledStorage
+from mutations import mutated
 from official_rows import add_official_episode
 from programs import ENTITY, Program, Writer
 from request_faults import RequestFaults
@@ -23,6 +26,8 @@ from virtual_loop import NothingCanHappen, TimeStandsStill, VirtualLoop, run, vi
 
 from durable_host.clock import SystemClock
 from durable_host.durable.api import DurableClient
+from durable_host.durable.taskhub.azure import unfinished
+from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 
 T = TypeVar("T")
@@ -284,13 +289,18 @@ class World:
         while self._hosts:  # noqa: ASYNC110 - time is virtual
             await asyncio.sleep(0.1)
         self.note("", "ALL STOPPED", "")
-        for problem in hub_oracles.after_clean_stop(self.hub):
+        for problem in hub_oracles.after_clean_stop(self.hub, self._is_served):
             self.complain(f"after a clean stop: {problem}")
         if self.plan.official_rows:
             self._add_official_rows()
         await asyncio.sleep(self.random.choice((0.0, 5.0)))
         self.faults.paused = self._is_calm.is_set()
         self._open.set()
+
+    def _is_served(self, instance_id: str) -> bool:
+        """Whether no foreign worker has the partition of the instance."""
+        names = HubNames.of(_HUB, self.plan.partitions)
+        return self.plan.mode != "foreign" or names.queue_of(instance_id) != names.control_queues[-1]
 
     def _add_official_rows(self) -> None:
         for driver in self.drivers:
@@ -388,7 +398,7 @@ class World:
     # In the end
 
     def _check(self) -> None:
-        for problem in hub_oracles.after_clean_stop(self.hub):
+        for problem in hub_oracles.after_clean_stop(self.hub, self._is_served):
             self.complain(f"in the end: {problem}")
         for driver in self.drivers:
             if driver.has_ended:
@@ -428,13 +438,15 @@ def _certain(program: Program) -> list[tuple[str, str]]:
     return [*program.calls, *program.signals]
 
 
-def simulate(seed: int, *, traces: bool = False) -> Outcome:
-    """Run one seed."""
+def simulate(seed: int, *, traces: bool = False, mutation: str | None = None) -> Outcome:
+    """Run one seed, with a mutation of the product if one is named."""
     logging.disable(logging.CRITICAL)
-    with virtual_time(seed) as loop:
+    warnings.simplefilter("ignore")
+    with virtual_time(seed) as loop, mutated(mutation):
         world = World(seed, loop, traces=traces)
         try:
-            run(loop, world.live())
+            with patch.object(unfinished, "MAX_ROWS", world.plan.rows_per_transaction):
+                run(loop, world.live())
         except NothingCanHappen:
             world.complain("everybody waits for something that never comes")
         except TimeStandsStill as still:

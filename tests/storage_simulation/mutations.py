@@ -1,0 +1,178 @@
+"""The product, broken on purpose: the order of a commit and the intake of messages, each wrong in one way.
+
+The simulation has to find each of them (`make simulate MUTATIONS=1`); else it would not find such a mistake either.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from unittest.mock import PropertyMock, patch
+
+import msgspec
+
+from durable_host.durable.engine import matching
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import TimerFired
+from durable_host.durable.taskhub.azure import sentinel_writer
+from durable_host.durable.taskhub.azure.commits import Commits
+from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.outgoing import Outgoing
+from durable_host.durable.taskhub.azure.row_writer import RowWriter
+from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
+from durable_host.durable.taskhub.azure.standing import Mark, Standing
+
+Patches = list[Any]
+MUTATIONS: dict[str, Callable[[], Patches]] = {}
+
+
+def mutation(make: Callable[[], Patches]) -> Callable[[], Patches]:
+    """Register a mutation under the name of its function."""
+    MUTATIONS[make.__name__.replace("_", "-")] = make
+    return make
+
+
+@contextmanager
+def mutated(name: str | None) -> Iterator[None]:
+    """The product with this mutation; as it is when `name` is None."""
+    with ExitStack() as stack:
+        for one in MUTATIONS[name]() if name else ():
+            stack.enter_context(one)
+        yield
+
+
+@mutation
+def messages_sent_before_the_commit() -> Patches:
+    """The order that was before: what an episode decides runs although its commit may fail."""
+    return [patch.object(Deliveries, "is_official_order", new_callable=PropertyMock, return_value=True)]
+
+
+@mutation
+def consumed_deleted_before_the_debt_is_settled() -> Patches:
+    """A crash between the delete and the messages loses the messages' only token but the mark; without both, work."""
+
+    async def follow(self: Any, standing: Any, episode: Any, moved: Any, put: Any, direct: Any) -> None:
+        self.discard(episode.consumed)
+        await self._held.deleted()
+        await original(self, standing, episode, moved, put, direct)
+
+    original = Commits._follow
+    return [patch.object(Commits, "_follow", follow), *owed_not_written()]
+
+
+@mutation
+def consumed_forgotten() -> Patches:
+    """The sentinel does not carry what was consumed: a copy of an event is taken again."""
+    return [patch.object(ConsumedMessages, "add", lambda *arguments, **options: None)]
+
+
+@mutation
+def owed_not_written() -> Patches:
+    """The sentinel does not say that activities are in hand and messages not sent."""
+    return [patch.object(Commits, "_mark", lambda *arguments, **options: Mark())]
+
+
+@mutation
+def mark_cleared_too_early() -> Patches:
+    """The next commit takes the mark back although activities of the one before are in hand."""
+    return [patch.object(Standing, "first_in_hand", lambda *arguments, **options: None)]
+
+
+@mutation
+def timers_matched_by_number_only() -> Patches:
+    """A timer of a commit that was lost fires for the one that has its number now."""
+    original = matching._why_not
+
+    def why_not(call: Any, message: Any, own: Any) -> str | None:
+        if isinstance(message.event, TimerFired):
+            return None
+        return original(call, message, own)
+
+    return [patch.object(matching, "_why_not", why_not), *messages_sent_before_the_commit()]
+
+
+@mutation
+def results_matched_by_number_only() -> Patches:
+    """The result of a call that was never committed answers another call."""
+    return [
+        patch.object(matching, "_why_not", lambda *arguments: None),
+        *messages_sent_before_the_commit(),
+    ]
+
+
+@mutation
+def results_taken_twice() -> Patches:
+    """A copy of a result enters the history again."""
+    return [
+        patch.object(matching, "_copy", lambda what: None),
+        patch.object(ConsumedMessages, "__contains__", lambda self, id: False),
+    ]
+
+
+@mutation
+def commit_id_not_checked() -> Patches:
+    """A commit whose answer was lost is taken for the write of another."""
+
+    async def own_write(self: Any, write: Any, refused: Any) -> str:
+        raise HistoryConflict from refused
+
+    return [patch.object(SentinelWriter, "_own_write", own_write), *consumed_forgotten()]
+
+
+@mutation
+def doubtful_commit_taken_for_failed() -> Patches:
+    """An error after the commit took effect makes the episode run again, as if nothing was written."""
+
+    async def settled(self: Any, source: str, operations: Any, *, in_doubt: bool) -> str:
+        try:
+            return (await self._tables.transaction(self._table, operations))[-1]
+        except sentinel_writer.StorageError as error:
+            if sentinel_writer._is_conflict(error):
+                raise HistoryConflict from error
+            raise
+
+    return [patch.object(SentinelWriter, "_settled", settled), *consumed_forgotten()]
+
+
+@mutation
+def activity_put_twice() -> Patches:
+    """What goes straight to a worker is put into the queue as well, under another identity."""
+
+    async def begin(self: Any, standing: Any, activities: Any) -> None:
+        await original(self, standing, activities)
+        doubles = [msgspec.structs.replace(one, id=str(uuid.uuid4())) for one in activities]
+        await self.send(standing.instance_id, doubles)
+
+    original = Outgoing.begin
+    return [patch.object(Outgoing, "begin", begin), *results_taken_twice()]
+
+
+@mutation
+def identities_drawn_anew() -> Patches:
+    """A message that is sent again after a crash is not recognised."""
+    return [patch.object(identity, "decided", lambda *arguments, **options: str(uuid.uuid4()))]
+
+
+@mutation
+def refused_row_forgotten() -> Patches:
+    """The row of an instance is tried once; what became of the instance is not seen."""
+
+    async def write(self: Any, instance_id: str, update: Any, moved: Any) -> None:
+        try:
+            await self._instances.update(instance_id, update, moved)
+        except sentinel_writer.StorageError:
+            return
+
+    return [patch.object(RowWriter, "write", write)]
+
+
+@mutation
+def timers_delivered_early() -> Patches:
+    """What this process has put for itself is delivered before it is due."""
+
+    def sort_in(self: Any, message: Any, now: int, tolerance: int) -> float | None:
+        self.again(message)
+        return None
+
+    return [patch.object(Deliveries, "_sort_in", sort_in)]
