@@ -20,8 +20,8 @@ _MORE_EVERY = 6.0
 
 
 class InstanceDriver:
-    """One instance from its start to its end. `attempts` counts the sends of each event, `acknowledged` those that the
-    client reported as done.
+    """One instance from its start to its end. `starts` counts the attempts to start it: one that was not
+    acknowledged may have run the program to its end before the next.
     """
 
     def __init__(self, world: "World", id: str, program: Program) -> None:
@@ -31,6 +31,7 @@ class InstanceDriver:
         self.was_terminated = False
         self.was_purged = False
         self.official_rows = 0
+        self.starts = 0
         self.is_acknowledged = False
         self._world = world
         self._random = world.random
@@ -53,7 +54,12 @@ class InstanceDriver:
 
     async def _start(self) -> None:
         given = json.dumps(json.dumps({"steps": self.program.steps, "log": []}))
-        await self._insist("start", lambda client: client.start("program", instance_id=self.id, input=given))
+
+        def start(client: DurableClient) -> Awaitable[str]:
+            self.starts += 1
+            return client.start("program", instance_id=self.id, input=given)
+
+        await self._insist("start", start)
         self.is_acknowledged = True
 
     async def _watch(self) -> None:

@@ -19,7 +19,7 @@ from mutations import mutated
 from official_rows import add_official_episode
 from programs import ENTITY, Program, Writer
 from request_faults import RequestFaults
-from simulated_host import HostDied, SimulatedHost, adopt_by_current_host, any_death
+from simulated_host import CURRENT, HostDied, SimulatedHost, adopt_by_current_host, any_death
 from simulated_plan import Plan, plan_of
 from stored_hub import TERMINAL, StoredHub
 from virtual_loop import NothingCanHappen, TimeStandsStill, VirtualLoop, run, virtual_time
@@ -34,6 +34,7 @@ T = TypeVar("T")
 _HUB = "Simulated"
 _PATIENCE = 1500.0
 _EMPTY_PATIENCE = 120.0
+_MISTAKES = (NameError, TypeError, AttributeError, LookupError, AssertionError, ValueError, RecursionError)
 FOREIGN = "RD0003FF-official-worker"
 
 
@@ -418,10 +419,11 @@ class World:
             row = self.hub.instance(f"@{ENTITY.lower()}@ledger{number}")
             scheduler = json.loads(self.hub.text_of(row, "Input")) if row else {}
             values[f"ledger{number}"] = json.loads(scheduler.get("state") or "[]")
+        starts = {driver.id: driver.starts for driver in self.drivers}
         for entity, found in values.items():
             counts = Counter(found)
             for value, count in counts.items():
-                most = max(1, self.sent[value])
+                most = max(1, self.sent[value], starts.get(value.partition(".")[0], 1))
                 if count > most and self.plan.is_strict:
                     self.complain(f"{entity} counts {value} {count} times")
         for value, entity in self.signals.items():
@@ -438,12 +440,30 @@ def _certain(program: Program) -> list[tuple[str, str]]:
     return [*program.calls, *program.signals]
 
 
+class _LogOfHosts(logging.Handler):
+    """Puts what the product logs into the trace, and complains about errors in its code."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        host = CURRENT.get()
+        error = record.exc_info[1] if record.exc_info else None
+        cause = f" {error!r}" if error else ""
+        if isinstance(error, _MISTAKES):
+            self._world.complain(f"the product failed: {record.getMessage()[:80]}{cause}")
+        self._world.note(host.name if host else "", record.levelname, f"{record.getMessage()[:300]}{cause}")
+
+
 def simulate(seed: int, *, traces: bool = False, mutation: str | None = None) -> Outcome:
     """Run one seed, with a mutation of the product if one is named."""
-    logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     with virtual_time(seed) as loop, mutated(mutation):
         world = World(seed, loop, traces=traces)
+        handler = _LogOfHosts(world)
+        logging.getLogger().addHandler(handler)
+        logging.disable(logging.INFO if traces else logging.WARNING)
         try:
             with patch.object(unfinished, "MAX_ROWS", world.plan.rows_per_transaction):
                 run(loop, world.live())
@@ -455,6 +475,9 @@ def simulate(seed: int, *, traces: bool = False, mutation: str | None = None) ->
             world.complain(f"the simulation failed: {_innermost(error)!r}")
             if traces:
                 raise
+        finally:
+            logging.getLogger().removeHandler(handler)
+            logging.disable(logging.NOTSET)
         world.outcome.virtual_seconds = loop.time()
         world.outcome.faults = world.faults.happened.total()
         return world.outcome

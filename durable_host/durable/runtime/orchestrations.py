@@ -20,11 +20,12 @@ from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.start import turn_of
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
+    ExecutionStarted,
     ExecutionTerminated,
     HistoryEvent,
     TimerFired,
 )
-from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.instance import InstanceState, InstanceUpdate
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.dropped_results import DroppedResults
@@ -254,9 +255,11 @@ class OrchestrationRunner:
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
             if row is not None and (not state.is_started or row.execution_id != state.execution_id):
                 update = terminated_row(row, ends[-1], now=self._clock.now())
-        if update is None and was_loaded and state.is_started:
+        is_start = any(isinstance(one, ExecutionStarted) for one in events)
+        if update is None and state.is_started and (was_loaded or is_start):
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
-            update = repaired_row(row, state)
+            has_begun = row is not None and any(_starts(one, row) and session.knows(one) for one in useless)
+            update = repaired_row(row, state, has_begun=has_begun)
             if update is None and any(session.knows(one) for one in useless) and not state.is_terminal:
                 update = begun_row(state)  # What a commit wrote there may be missing, and nothing tells.
             if update is not None and not state.is_terminal:
@@ -305,6 +308,12 @@ class OrchestrationRunner:
         )
         self._sessions.drop_state(session)
         self._diagnostics.report_once(finding)
+
+
+def _starts(received: ReceivedMessage, row: InstanceState) -> bool:
+    """Whether a message is the start of the execution that a row is of."""
+    event = received.message.event
+    return isinstance(event, ExecutionStarted) and event.orchestration_instance.execution_id == row.execution_id
 
 
 def _with_status(outcome: EpisodeOutcome, state: OrchestrationState, *, has_row: bool) -> EpisodeOutcome:

@@ -22,16 +22,20 @@ def terminated_row(row: InstanceState | None, event: ExecutionTerminated, *, now
     )
 
 
-def repaired_row(row: InstanceState | None, state: OrchestrationState) -> InstanceUpdate | None:
+def repaired_row(
+    row: InstanceState | None, state: OrchestrationState, *, has_begun: bool = False
+) -> InstanceUpdate | None:
     """What the row of an instance does not know: that it began, or that it ended. None when the row is right.
 
-    A row of another execution is behind when that was running: it has continued as new since. Otherwise a client has
-    replaced the instance.
+    A row of another execution is behind when that was running: it has continued as new since. So it is when that is
+    pending and `has_begun`: its start was consumed. Otherwise a client has replaced the instance.
     """
     if row is not None and row.execution_id == state.execution_id:
         if row.runtime_status is state.status:
             return None
-    elif row is not None and (row.runtime_status.is_terminal or row.runtime_status is OrchestrationStatus.Pending):
+    elif row is not None and (
+        row.runtime_status.is_terminal or (row.runtime_status is OrchestrationStatus.Pending and not has_begun)
+    ):
         return None
     if not state.is_terminal:
         return begun_row(state)
