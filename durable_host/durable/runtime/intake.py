@@ -162,6 +162,8 @@ class Intake:
         is_coming = row is not None and row.runtime_status is OrchestrationStatus.Pending
         if row is None or not is_coming or (state.is_started and row.execution_id == state.execution_id):
             return useless
+        if state.is_started and session.has_begun(row):
+            return useless
         remaining = max(0, (row.scheduled_start_time or 0) - self._clock.now()) / TICKS_PER_SECOND
         for one in early:
             # Doubled each time, so that after a crash none stays away for longer than it had been kept.

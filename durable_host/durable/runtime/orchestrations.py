@@ -258,7 +258,9 @@ class OrchestrationRunner:
         is_start = any(isinstance(one, ExecutionStarted) for one in events)
         if update is None and state.is_started and (was_loaded or is_start):
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
-            has_begun = row is not None and any(_starts(one, row) and session.knows(one) for one in useless)
+            has_begun = row is not None and (
+                session.has_begun(row) or any(_starts(one, row) and session.knows(one) for one in useless)
+            )
             update = repaired_row(row, state, has_begun=has_begun)
             if update is None and any(session.knows(one) for one in useless) and not state.is_terminal:
                 update = begun_row(state)  # What a commit wrote there may be missing, and nothing tells.

@@ -4,7 +4,16 @@ import time
 
 from durable_host.durable.engine.entity_execution import EntityExecution
 from durable_host.durable.engine.state import OrchestrationState
-from durable_host.durable.model.events import HistoryEvent, TimerCreated, TimerFired
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import (
+    ExecutionStarted,
+    HistoryEvent,
+    OrchestrationInstance,
+    TimerCreated,
+    TimerFired,
+)
+from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.port import Checkpoint, Debt, ReceivedMessage
 
 
@@ -51,6 +60,12 @@ class Session:
     def knows(self, received: ReceivedMessage) -> bool:
         """True for a copy of a message whose effect is in the history already."""
         return self.checkpoint is not None and self.checkpoint.knows(received.message)
+
+    def has_begun(self, row: InstanceState) -> bool:
+        """Whether the execution that the instance's row is of has begun, so that a pending row is behind."""
+        instance = OrchestrationInstance(self.instance_id, row.execution_id)
+        start = TaskMessage(ExecutionStarted(orchestration_instance=instance), instance, id=identity.of_start(instance))
+        return self.checkpoint is not None and self.checkpoint.knows(start)
 
     @property
     def is_entity(self) -> bool:
