@@ -262,6 +262,23 @@ def test_a_new_timer_for_each_race_is_noticed(mode):
     assert world.result == "too late"
 
 
+def test_a_loop_of_task_any_continues_at_the_first_error(mode):
+    def orch(context):
+        tasks = [activity(context), context.call_activity("Fails"), event(context)]
+        while tasks:
+            done = yield context.task_any(tasks)
+            tasks.remove(done)
+            if isinstance(done.result, Exception):
+                break
+        yield context.call_activity("X")
+
+    world = world_of(orch, mode)
+    world.deliver(world.start("orch"), time=0)
+    world.deliver(raised("E"), time=1)
+    assert decided(world.deliver(failed(1), time=2)) == ["#2 X"]
+    assert not held(world)
+
+
 def test_a_task_all_in_a_task_any_waits_for_all_of_its_tasks(mode):
     def orch(context):
         both = context.task_all([context.call_activity("Slow"), context.call_activity("Fails")])

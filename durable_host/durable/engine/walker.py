@@ -154,7 +154,7 @@ class Walker(Numbering):
                 pass
 
     def _match(self, event: ScheduledEvent, index: int) -> None:
-        if self._gates.holds(event.event_id):
+        if event.event_id not in self.pending and self._gates.holds(event.event_id):
             self._lift_gates()
         decision = self.pending.get(event.event_id)
         is_over = self.has_ended and not self.open and self._gates.closed is None
