@@ -26,6 +26,7 @@ from durable_host.durable.taskhub.port import (
 )
 from durable_host.durable.taskhub.sqlite import history, instances, messages, schema
 from durable_host.durable.taskhub.sqlite.database import UNUSABLE, Database
+from durable_host.durable.taskhub.sqlite.direct_results import DirectResults
 from durable_host.durable.taskhub.sqlite.rewind import rewind
 from durable_host.durable.taskhub.sqlite.wakeup import Signal
 from durable_host.durable.taskhub.sqlite.worker_lock import WorkerLock
@@ -58,6 +59,9 @@ class SqliteTaskHub:
         self._poll_seconds = None if inline or in_memory else _FOREIGN_POLL_SECONDS
         self._serving = False
         self._signals = {schema.CONTROL: Signal(), schema.ACTIVITY: Signal()}
+        self._results = DirectResults()
+        self._has_unread = True
+        self._look_at: int | None = None
 
     @property
     def name(self) -> str:
@@ -87,7 +91,14 @@ class SqliteTaskHub:
         if not self._serving:
             return
         self._serving = False
-        await self._database.run(messages.give_back_all)
+        left, now = self._results.leave(), self._clock.now()
+
+        def work(connection: Connection) -> None:
+            messages.insert(connection, [one.message for one in left], now)
+            messages.delete(connection, left)
+            messages.give_back_all(connection)
+
+        await self._database.run(work)
         if self._lock is not None:
             self._lock.release()
 
@@ -104,7 +115,7 @@ class SqliteTaskHub:
     ) -> InstanceState:
         now = self._clock.now()
         state = await self._database.run(partial(_create_instance, start=start, dedupe=dedupe_statuses, now=now))
-        self._signals[schema.CONTROL].notify()
+        self._notify(schema.CONTROL)
         return state
 
     async def send(self, message: TaskMessage) -> None:
@@ -129,7 +140,7 @@ class SqliteTaskHub:
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         await self._database.run(partial(rewind, instance_id=instance_id, reason=reason, now=self._clock.now()))
-        self._signals[schema.CONTROL].notify()
+        self._notify(schema.CONTROL)
 
     async def set_aside(self) -> dict[str, int]:
         return await self._database.run(messages.set_aside, writes=False)
@@ -137,10 +148,36 @@ class SqliteTaskHub:
     # Worker role
 
     async def next_control_messages(self) -> list[ReceivedMessage]:
-        return await self._next(schema.CONTROL, _CONTROL_BATCH)
+        signal = self._signals[schema.CONTROL]
+        while True:
+            seen = signal.version
+            if not self._serving:
+                await signal.wait_beyond(seen)
+                continue
+            now = self._clock.now()
+            must_look = self._has_unread or (self._look_at is not None and now >= self._look_at)
+            if not must_look and self._results.is_ready(now):
+                return self._results.take(now)
+            self._has_unread = False
+            taken = await self._take(schema.CONTROL, _CONTROL_BATCH)
+            self._has_unread |= len(taken.messages) == _CONTROL_BATCH
+            self._look_at = _earliest(taken.next_due, self._next_poll())
+            received = [*taken.messages, *self._results.take(self._clock.now())]
+            if received:
+                return received
+            await self._wait(signal, seen, _earliest(self._look_at, self._results.next_due))
 
     async def next_activity(self) -> ReceivedMessage:
-        return (await self._next(schema.ACTIVITY, 1))[0]
+        signal = self._signals[schema.ACTIVITY]
+        while True:
+            seen = signal.version
+            if not self._serving:
+                await signal.wait_beyond(seen)
+                continue
+            taken = await self._take(schema.ACTIVITY, 1)
+            if taken.messages:
+                return taken.messages[0]
+            await self._wait(signal, seen, _earliest(taken.next_due, self._next_poll()))
 
     async def load_history(self, instance_id: str) -> LoadedHistory:
         return await self._database.run(partial(history.load, instance_id=instance_id), writes=False)
@@ -151,6 +188,7 @@ class SqliteTaskHub:
         except CommitConflict:
             await self.abandon(episode.consumed)
             raise
+        self._results.done(episode.consumed)
         self._notify_of(episode.outbound)
         return checkpoint
 
@@ -166,6 +204,10 @@ class SqliteTaskHub:
 
     async def complete_activity(self, request: ReceivedMessage, result: TaskMessage) -> None:
         now = self._clock.now()
+        if self._serving:
+            self._results.add(request, result, now)
+            self._signals[schema.CONTROL].notify()
+            return
 
         def work(connection: Connection) -> None:
             messages.insert(connection, [result], now)
@@ -176,13 +218,21 @@ class SqliteTaskHub:
 
     async def discard(self, messages_: Sequence[ReceivedMessage]) -> None:
         await self._database.run(partial(messages.delete, messages=list(messages_)))
+        self._results.done(messages_)
 
     async def abandon(self, messages_: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
         now = self._clock.now()
-        due_times = [
-            now + round(_abandon_seconds(message.dequeue_count, delay) * TICKS_PER_SECOND) for message in messages_
-        ]
-        await self._database.run(partial(messages.give_back, messages=list(messages_), due_times=due_times, now=now))
+        stored: list[ReceivedMessage] = []
+        due_times: list[int] = []
+        for message in messages_:
+            due = now + round(_abandon_seconds(message.dequeue_count, delay) * TICKS_PER_SECOND)
+            if self._results.owns(message):
+                self._results.give_back(message, due)
+            else:
+                stored.append(message)
+                due_times.append(due)
+        if stored:
+            await self._database.run(partial(messages.give_back, messages=stored, due_times=due_times, now=now))
         self._notify_all()
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:
@@ -203,18 +253,6 @@ class SqliteTaskHub:
 
     # Waiting
 
-    async def _next(self, queue: int, limit: int) -> list[ReceivedMessage]:
-        signal = self._signals[queue]
-        while True:
-            seen = signal.version
-            if not self._serving:
-                await signal.wait_beyond(seen)
-                continue
-            taken = await self._take(queue, limit)
-            if taken.messages:
-                return taken.messages
-            await self._wait(signal, seen, taken.next_due)
-
     async def _take(self, queue: int, limit: int) -> messages.Taken:
         await asyncio.sleep(0)
         work = partial(messages.take, queue=queue, now=self._clock.now(), limit=limit)
@@ -232,10 +270,7 @@ class SqliteTaskHub:
         returned.add_done_callback(lambda _: self._notify_all())
 
     async def _wait(self, signal: Signal, seen: int, due: int | None) -> None:
-        """Until something was sent, the next message is due, or it is time to look for messages from outside."""
-        if self._poll_seconds is not None:
-            poll = self._clock.now() + round(self._poll_seconds * TICKS_PER_SECOND)
-            due = poll if due is None else min(due, poll)
+        """Until something was sent, or `due`."""
         if due is None:
             await signal.wait_beyond(seen)
             return
@@ -250,13 +285,28 @@ class SqliteTaskHub:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
+    def _next_poll(self) -> int | None:
+        """When it is time to look for messages from outside."""
+        if self._poll_seconds is None:
+            return None
+        return self._clock.now() + round(self._poll_seconds * TICKS_PER_SECOND)
+
     def _notify_of(self, sent: Sequence[TaskMessage]) -> None:
         for queue in {schema.ACTIVITY if message.is_activity else schema.CONTROL for message in sent}:
-            self._signals[queue].notify()
+            self._notify(queue)
 
     def _notify_all(self) -> None:
-        for signal in self._signals.values():
-            signal.notify()
+        for queue in self._signals:
+            self._notify(queue)
+
+    def _notify(self, queue: int) -> None:
+        if queue == schema.CONTROL:
+            self._has_unread = True
+        self._signals[queue].notify()
+
+
+def _earliest(*times: int | None) -> int | None:
+    return min((time for time in times if time is not None), default=None)
 
 
 def _abandon_seconds(dequeue_count: int, delay: float | None) -> float:
