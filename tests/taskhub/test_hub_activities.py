@@ -5,7 +5,10 @@ import asyncio
 from hub_samples import (
     activity,
     activity_result,
+    clock,
+    commit_of,
     create,
+    first_episode,
     later,
     new_id,
     receive,
@@ -14,7 +17,8 @@ from hub_samples import (
     time_limit,
 )
 
-from durable_host.durable.model.events import OrchestrationInstance
+from durable_host.durable.model.events import OrchestrationInstance, TaskScheduled
+from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.port import TaskHub
 
 
@@ -98,3 +102,54 @@ async def test_large_inputs_and_results_arrive_whole(hub: TaskHub):
     await hub.complete_activity(request, activity_result(instance, 0, big))
     (message,) = await receive(hub, 1)
     assert message.message.event.result == big
+
+
+async def _scheduled(hub: TaskHub, count: int, *, cancelled: bool = False) -> list[TaskMessage]:
+    """A first episode that calls activities 0, 1, 2 ...; `cancelled`: nobody waits for its commit."""
+    await create(hub, "a")
+    (received,) = await receive(hub, 1)
+    start = received.message
+    requests = [activity(start.target, number) for number in range(count)]
+    scheduled = [TaskScheduled(event_id=number, name="SayHello", timestamp=clock.now()) for number in range(count)]
+    committing = asyncio.ensure_future(
+        hub.commit(commit_of(start, first_episode(start, *scheduled), [received], outbound=requests))
+    )
+    if cancelled:
+        async with time_limit():
+            while not (await hub.load_history("a")).events:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        committing.cancel()
+    await asyncio.gather(committing, return_exceptions=True)
+    return requests
+
+
+async def test_activities_of_an_episode_run_in_the_order_of_their_calls_whatever_their_number(hub: TaskHub):
+    requests = await _scheduled(hub, 300)
+    received = [await receive_activity(hub) for _ in requests]
+    assert [one.message for one in received] == requests
+    assert {one.dequeue_count for one in received} == {1}
+    await hub.discard(received)
+
+
+async def test_activities_that_nobody_took_are_there_after_a_stop(open_hub):
+    hub: TaskHub = await open_hub()
+    requests = await _scheduled(hub, 3)
+    first = await receive_activity(hub)
+    await hub.discard([first])
+    await hub.stop()
+    heir: TaskHub = await open_hub()
+    received = [await receive_activity(heir) for _ in range(2)]
+    assert [one.message for one in received] == [one for one in requests if one != first.message]
+    assert {one.dequeue_count for one in received} == {1}
+
+
+async def test_activities_of_a_commit_whose_caller_went_away_run(hub: TaskHub):
+    requests = await _scheduled(hub, 2, cancelled=True)
+    assert [(await receive_activity(hub)).message for _ in range(2)] == requests
+
+
+async def test_activities_sent_by_others_run_between_those_of_this_process(hub: TaskHub):
+    (own,) = await _scheduled(hub, 1)
+    other = activity(OrchestrationInstance("b", new_id()), 7)
+    await hub.send(other)
+    assert {(await receive_activity(hub)).message.id for _ in range(2)} == {own.id, other.id}

@@ -1,6 +1,7 @@
 """`SqliteTaskHub`: the port `TaskHub` on one SQLite file."""
 
 import asyncio
+from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from durable_host.durable.taskhub.sqlite.wakeup import Signal
 from durable_host.durable.taskhub.sqlite.worker_lock import WorkerLock
 
 _CONTROL_BATCH = 256
+_MOST_REQUESTS = 256
 _FOREIGN_POLL_SECONDS = 0.5
 _WORKER_PATIENCE_SECONDS = 5.0
 
@@ -59,9 +61,8 @@ class SqliteTaskHub:
         self._poll_seconds = None if inline or in_memory else _FOREIGN_POLL_SECONDS
         self._serving = False
         self._signals = {schema.CONTROL: Signal(), schema.ACTIVITY: Signal()}
+        self._requests: deque[ReceivedMessage] = deque()
         self._results = DirectResults()
-        self._has_unread = True
-        self._look_at: int | None = None
 
     @property
     def name(self) -> str:
@@ -91,9 +92,11 @@ class SqliteTaskHub:
         if not self._serving:
             return
         self._serving = False
-        left, now = self._results.leave(), self._clock.now()
+        unseen, left, now = list(self._requests), self._results.leave(), self._clock.now()
+        self._requests.clear()
 
         def work(connection: Connection) -> None:
+            messages.untake(connection, unseen)
             messages.insert(connection, [one.message for one in left], now)
             messages.delete(connection, left)
             messages.give_back_all(connection)
@@ -115,7 +118,7 @@ class SqliteTaskHub:
     ) -> InstanceState:
         now = self._clock.now()
         state = await self._database.run(partial(_create_instance, start=start, dedupe=dedupe_statuses, now=now))
-        self._notify(schema.CONTROL)
+        self._signals[schema.CONTROL].notify()
         return state
 
     async def send(self, message: TaskMessage) -> None:
@@ -140,7 +143,7 @@ class SqliteTaskHub:
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
         await self._database.run(partial(rewind, instance_id=instance_id, reason=reason, now=self._clock.now()))
-        self._notify(schema.CONTROL)
+        self._signals[schema.CONTROL].notify()
 
     async def set_aside(self) -> dict[str, int]:
         return await self._database.run(messages.set_aside, writes=False)
@@ -155,17 +158,13 @@ class SqliteTaskHub:
                 await signal.wait_beyond(seen)
                 continue
             now = self._clock.now()
-            must_look = self._has_unread or (self._look_at is not None and now >= self._look_at)
-            if not must_look and self._results.is_ready(now):
+            if not signal.must_look(now) and self._results.is_ready(now):
                 return self._results.take(now)
-            self._has_unread = False
             taken = await self._take(schema.CONTROL, _CONTROL_BATCH)
-            self._has_unread |= len(taken.messages) == _CONTROL_BATCH
-            self._look_at = _earliest(taken.next_due, self._next_poll())
             received = [*taken.messages, *self._results.take(self._clock.now())]
             if received:
                 return received
-            await self._wait(signal, seen, _earliest(self._look_at, self._results.next_due))
+            await self._wait(signal, seen, _earliest(signal.look_at, self._results.next_due))
 
     async def next_activity(self) -> ReceivedMessage:
         signal = self._signals[schema.ACTIVITY]
@@ -174,23 +173,47 @@ class SqliteTaskHub:
             if not self._serving:
                 await signal.wait_beyond(seen)
                 continue
-            taken = await self._take(schema.ACTIVITY, 1)
-            if taken.messages:
-                return taken.messages[0]
-            await self._wait(signal, seen, _earliest(taken.next_due, self._next_poll()))
+            if signal.must_look(self._clock.now()):
+                taken = await self._take(schema.ACTIVITY, 1)
+                if taken.messages:
+                    return taken.messages[0]
+            if self._requests:
+                request = self._requests.popleft()
+                request.received_time = self._clock.now()
+                return request
+            await self._wait(signal, seen, signal.look_at)
 
     async def load_history(self, instance_id: str) -> LoadedHistory:
         return await self._database.run(partial(history.load, instance_id=instance_id), writes=False)
 
     async def commit(self, episode: EpisodeCommit) -> Checkpoint:
+        await asyncio.sleep(0)
+        takes = self._can_take(sum(message.is_activity for message in episode.outbound))
+        future = self._database.submit(partial(_commit, episode=episode, now=self._clock.now(), takes=takes))
+        future.add_done_callback(partial(self._committed, episode))
         try:
-            checkpoint = await self._database.run(partial(_commit, episode=episode, now=self._clock.now()))
+            return (await asyncio.shield(future)).checkpoint
         except CommitConflict:
             await self.abandon(episode.consumed)
             raise
+
+    def _can_take(self, count: int) -> bool:
+        """Whether activities go straight to this process: as long as none are in the table that came before."""
+        is_next = self._serving and not self._signals[schema.ACTIVITY].has_unread
+        return is_next and len(self._requests) + count <= _MOST_REQUESTS
+
+    def _committed(self, episode: EpisodeCommit, future: "asyncio.Future[_Committed]") -> None:
+        """Also when nobody waits for the commit any more."""
+        if future.cancelled() or future.exception() is not None:
+            return
         self._results.done(episode.consumed)
-        self._notify_of(episode.outbound)
-        return checkpoint
+        taken = future.result().taken
+        if taken and self._serving:
+            self._requests.extend(taken)
+            self._signals[schema.ACTIVITY].notify(in_table=False)
+        activities = [message for message in episode.outbound if message.is_activity]
+        controls = [message for message in episode.outbound if not message.is_activity]
+        self._notify_of([*controls, *activities[len(taken) :]])
 
     async def next_owed(self) -> list[str]:
         """Never returns: a commit of this storage owes nothing."""
@@ -206,7 +229,7 @@ class SqliteTaskHub:
         now = self._clock.now()
         if self._serving:
             self._results.add(request, result, now)
-            self._signals[schema.CONTROL].notify()
+            self._signals[schema.CONTROL].notify(in_table=False)
             return
 
         def work(connection: Connection) -> None:
@@ -254,11 +277,16 @@ class SqliteTaskHub:
     # Waiting
 
     async def _take(self, queue: int, limit: int) -> messages.Taken:
+        signal = self._signals[queue]
+        signal.has_unread = False
         await asyncio.sleep(0)
         work = partial(messages.take, queue=queue, now=self._clock.now(), limit=limit)
         future = self._database.submit(work)
         try:
-            return await asyncio.shield(future)
+            taken = await asyncio.shield(future)
+            signal.has_unread |= len(taken.messages) == limit
+            signal.look_at = _earliest(taken.next_due, self._next_poll())
+            return taken
         except asyncio.CancelledError:
             future.add_done_callback(self._return_unseen)
             raise
@@ -291,18 +319,13 @@ class SqliteTaskHub:
             return None
         return self._clock.now() + round(self._poll_seconds * TICKS_PER_SECOND)
 
-    def _notify_of(self, sent: Sequence[TaskMessage]) -> None:
+    def _notify_of(self, sent: Iterable[TaskMessage]) -> None:
         for queue in {schema.ACTIVITY if message.is_activity else schema.CONTROL for message in sent}:
-            self._notify(queue)
+            self._signals[queue].notify()
 
     def _notify_all(self) -> None:
-        for queue in self._signals:
-            self._notify(queue)
-
-    def _notify(self, queue: int) -> None:
-        if queue == schema.CONTROL:
-            self._has_unread = True
-        self._signals[queue].notify()
+        for signal in self._signals.values():
+            signal.notify()
 
 
 def _earliest(*times: int | None) -> int | None:
@@ -356,7 +379,14 @@ def _purge_instance(connection: Connection, instance_id: str) -> bool:
     return instances.delete(connection, instance_id)
 
 
-def _commit(connection: Connection, episode: EpisodeCommit, now: int) -> Checkpoint:
+class _Committed(msgspec.Struct, frozen=True):
+    """The new checkpoint, and the activity requests that this process has taken."""
+
+    checkpoint: Checkpoint
+    taken: list[ReceivedMessage]
+
+
+def _commit(connection: Connection, episode: EpisodeCommit, now: int, takes: bool) -> _Committed:
     checkpoint = episode.checkpoint or Checkpoint("")
     if episode.events:
         checkpoint = history.append(
@@ -367,8 +397,9 @@ def _commit(connection: Connection, episode: EpisodeCommit, now: int) -> Checkpo
             episode.first_ordinal,
             episode.events,
         )
-    messages.insert(connection, episode.outbound, now)
+    taken = messages.insert_taken(connection, episode.outbound, now) if takes else []
+    messages.insert(connection, [one for one in episode.outbound if not (takes and one.is_activity)], now)
     if episode.update is not None:
         instances.merge(connection, episode.instance_id, episode.update)
     messages.delete(connection, episode.consumed)
-    return checkpoint
+    return _Committed(checkpoint, taken)

@@ -32,25 +32,46 @@ class Taken(msgspec.Struct, frozen=True):
     next_due: int | None
 
 
+_INSERT = "INSERT INTO messages (queue, state, due, instance_id, execution_id, kind, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
 def insert(connection: Connection, messages: Iterable[TaskMessage], now: int) -> None:
     """Send: visible now, or at the due time of the message."""
     rows: list[tuple[Any, ...]] = []
     for message in messages:
         due = message.due or 0
-        rows.append(
-            (
-                ACTIVITY if message.is_activity else CONTROL,
-                DELAYED if due > now else READY,
-                due,
-                codec.storable(message.target.instance_id),
-                message.target.execution_id,
-                message.event.event_name,
-                codec.encode_message(message),
-            )
-        )
+        rows.append(_row(message, DELAYED if due > now else READY, due))
+    connection.executemany(_INSERT, rows)
+
+
+def insert_taken(connection: Connection, messages: Iterable[TaskMessage], now: int) -> list[ReceivedMessage]:
+    """Send the activity requests among `messages`, and take them at once. One that cannot be read is only sent."""
+    received: list[ReceivedMessage] = []
+    for message in messages:
+        if not message.is_activity:
+            continue
+        try:
+            validity.check(message, is_work_item=True)
+        except InvalidMessage:
+            insert(connection, [message], now)
+            continue
+        seq = connection.execute(_INSERT, _row(message, TAKEN, 0)).lastrowid
+        received.append(ReceivedMessage(str(seq), message, 1, now, seq))
     connection.executemany(
-        "INSERT INTO messages (queue, state, due, instance_id, execution_id, kind, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        rows,
+        "UPDATE messages SET dequeue_count = 1 WHERE seq = ?", [(message.receipt,) for message in received]
+    )
+    return received
+
+
+def _row(message: TaskMessage, state: int, due: int) -> tuple[Any, ...]:
+    return (
+        ACTIVITY if message.is_activity else CONTROL,
+        state,
+        due,
+        codec.storable(message.target.instance_id),
+        message.target.execution_id,
+        message.event.event_name,
+        codec.encode_message(message),
     )
 
 
