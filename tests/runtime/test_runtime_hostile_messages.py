@@ -1,5 +1,6 @@
 """Whatever lies in a hub: no message blocks its instance, and other instances go on."""
 
+import asyncio
 import json
 import logging
 import sqlite3
@@ -155,6 +156,9 @@ async def test_bad_rows_of_an_embedded_hub_are_set_aside(
         await _others_go_on(world)
         await world.client.terminate("victim", "enough")
         assert (await world.result("victim")).runtime_status is OrchestrationStatus.Terminated
+        async with asyncio.timeout(30):
+            while (await world.hub.set_aside()).get("workitems") != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
     assert await world.hub.set_aside() == {"control": len(ROWS), "workitems": 1}
     assert sum("was set aside" in record.getMessage() for record in caplog.records) == len(ROWS) + 1
     with closing(sqlite3.connect(tmp_path / "hub.db")) as connection:

@@ -15,10 +15,8 @@ from hub_samples import (
     first_episode,
     new_id,
     raised,
-    receive,
-    receive_activity,
-    run_first_episode,
     start_message,
+    time_limit,
     timer,
 )
 
@@ -40,7 +38,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.port import EpisodeCommit, TaskHub
+from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, ReceivedMessage, TaskHub
 
 PARENT = OrchestrationInstance("parent", "f" * 32)
 
@@ -57,7 +55,7 @@ class Scene(msgspec.Struct, frozen=True):
 async def first(hub: TaskHub, instance_id: str) -> Scene:
     """Activity, timer, child and signal of a first episode."""
     await create(hub, instance_id)
-    (received,) = await receive(hub, 1)
+    received = await _next_for(hub, instance_id)
     start, due, now = received.message, clock.now(), clock.now()
     sender = start.target
     child = OrchestrationInstance(f"{instance_id}:2", new_id())
@@ -83,9 +81,9 @@ async def first(hub: TaskHub, instance_id: str) -> Scene:
 
 async def later_episode(hub: TaskHub, instance_id: str) -> Scene:
     """An event that leads to an activity."""
-    start, checkpoint = await run_first_episode(hub, instance_id)
+    start, checkpoint = await _begun(hub, instance_id)
     await hub.send(raised(instance_id, "E"))
-    (received,) = await receive(hub, 1)
+    received = await _next_for(hub, instance_id)
     rows = {0: activity(start.target)}
     events = _episode(received.message.event, TaskScheduled(event_id=0, name="SayHello", timestamp=clock.now()))
     outbound = list(rows.values())
@@ -101,15 +99,15 @@ async def without_row(hub: TaskHub, instance_id: str) -> Scene:
 async def answered(hub: TaskHub, instance_id: str) -> Scene:
     """The result of an activity that leads to the next one."""
     await create(hub, instance_id)
-    (received,) = await receive(hub, 1)
+    received = await _next_for(hub, instance_id)
     start = received.message
     rows = {number: activity(start.target, number) for number in (0, 1)}
     scheduled = [TaskScheduled(event_id=number, name="SayHello", timestamp=clock.now()) for number in (0, 1)]
     checkpoint = await hub.commit(commit_of(start, first_episode(start, scheduled[0]), [received], outbound=[rows[0]]))
-    request = await receive_activity(hub)
+    request = await _next_request_of(hub, instance_id)
     result = msgspec.structs.replace(activity_result(start.target), id=identity.answer_to(rows[0].id))
     await hub.complete_activity(request, result)
-    (answer,) = await receive(hub, 1)
+    answer = await _next_for(hub, instance_id)
     episode = commit_of(
         start, _episode(answer.message.event, scheduled[1]), [answer],
         checkpoint=checkpoint, first_ordinal=4, outbound=[rows[1]],
@@ -120,7 +118,7 @@ async def answered(hub: TaskHub, instance_id: str) -> Scene:
 async def many(hub: TaskHub, instance_id: str) -> Scene:
     """More rows than one transaction takes."""
     await create(hub, instance_id)
-    (received,) = await receive(hub, 1)
+    received = await _next_for(hub, instance_id)
     start = received.message
     rows = {number: activity(start.target, number) for number in range(120)}
     scheduled = [TaskScheduled(event_id=number, name="SayHello", timestamp=clock.now()) for number in rows]
@@ -140,7 +138,7 @@ async def failed_child(hub: TaskHub, instance_id: str) -> Scene:
 async def _ended_child(hub: TaskHub, instance_id: str, status: OrchestrationStatus) -> Scene:
     start = start_message(instance_id, parent_instance=ParentInstance("Parent", PARENT, 7))
     await hub.send(start)
-    (received,) = await receive(hub, 1)
+    received = await _next_for(hub, instance_id)
     now = clock.now()
     end = ExecutionCompleted(event_id=0, orchestration_status=status, result='"x"', timestamp=now)
     told: HistoryEvent = SubOrchestrationInstanceCompleted(task_scheduled_id=7, result='"x"', timestamp=now)
@@ -157,9 +155,9 @@ async def _ended_child(hub: TaskHub, instance_id: str, status: OrchestrationStat
 
 async def renewed(hub: TaskHub, instance_id: str) -> Scene:
     """Continue-as-new after a signal: it was sent by the execution whose rows are replaced."""
-    start, checkpoint = await run_first_episode(hub, instance_id)
+    start, checkpoint = await _begun(hub, instance_id)
     await hub.send(raised(instance_id, "E"))
-    (received,) = await receive(hub, 1)
+    received = await _next_for(hub, instance_id)
     again = start_message(instance_id, input='"next"')
     signal = raised("@counter@a", "op", "{}", sender=start.target, episode=2)
     rows = {0: activity(again.target)}
@@ -183,7 +181,7 @@ async def large(hub: TaskHub, instance_id: str) -> Scene:
 
 async def _entity(hub: TaskHub, entity_id: str, answer: str) -> Scene:
     await hub.send(raised(entity_id, "op", "{}", sender=PARENT, episode=1))
-    (received,) = await receive(hub, 1)
+    received = await _next_for(hub, entity_id)
     instance = OrchestrationInstance(entity_id, new_id())
     started = ExecutionStarted(orchestration_instance=instance, name=entity_id, input="{}", timestamp=clock.now())
     start = TaskMessage(started, instance)
@@ -191,6 +189,32 @@ async def _entity(hub: TaskHub, entity_id: str, answer: str) -> Scene:
     return Scene(
         commit_of(start, first_episode(start), [received], outbound=[response], custom_status='{"entityExists":true}')
     )
+
+
+async def _begun(hub: TaskHub, instance_id: str) -> tuple[TaskMessage, Checkpoint]:
+    """An instance whose first episode is committed: its start, and the checkpoint."""
+    await create(hub, instance_id)
+    received = await _next_for(hub, instance_id)
+    start = received.message
+    return start, await hub.commit(commit_of(start, first_episode(start), [received]))
+
+
+async def _next_for(hub: TaskHub, instance_id: str) -> ReceivedMessage:
+    """The next message for an instance; copies that are left from earlier ones are discarded."""
+    async with time_limit():
+        while True:
+            received = await hub.next_control_messages()
+            await hub.discard([one for one in received if one.message.target.instance_id != instance_id])
+            for one in received:
+                if one.message.target.instance_id == instance_id:
+                    return one
+
+
+async def _next_request_of(hub: TaskHub, instance_id: str) -> ReceivedMessage:
+    async with time_limit():
+        while (request := await hub.next_activity()).message.target.instance_id != instance_id:
+            await hub.discard([request])
+        return request
 
 
 def _episode(*events: HistoryEvent) -> list[HistoryEvent]:

@@ -369,17 +369,21 @@ async def test_a_row_whose_texts_are_refused_is_written_without_them(
     (start,) = await receive(hub, 1)
 
     def answer(service: str, method: str, arguments: tuple[Any, ...]) -> StorageError | None:
-        if (service, method) == ("table", "upsert_merge") and "bad" in str(arguments):
+        if (service, method) == ("table", "upsert_merge") and "unwanted" in str(arguments):
             return storage_error(400, "InvalidInput", "The value is not accepted.")
         return None
 
     account.answer = answer
     ending: dict[str, Any] = {}
     if ends:
-        ending = {"runtime_status": OrchestrationStatus.Completed, "output": '"bad"', "completed_time": clock.now()}
+        ending = {
+            "runtime_status": OrchestrationStatus.Completed,
+            "output": '"unwanted"',
+            "completed_time": clock.now(),
+        }
     async with time_limit():
         await hub.commit(
-            commit_of(start.message, episode_events(start.message), [start], custom_status='"bad"', **ending)
+            commit_of(start.message, episode_events(start.message), [start], custom_status='"unwanted"', **ending)
         )
     state = await hub.get_instance("abc123")
     assert state is not None
@@ -396,10 +400,10 @@ async def test_a_message_that_is_refused_is_answered_in_its_receivers_place(
     hub = await open_azure(take_all_activities=False)
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
-    request = activity(start.message.target, input='["bad"]')
+    request = activity(start.message.target, input='["unwanted"]')
 
     def answer(service: str, method: str, arguments: tuple[Any, ...]) -> StorageError | None:
-        if (service, method) == ("queue", "put") and "bad" in str(arguments):
+        if (service, method) == ("queue", "put") and "unwanted" in str(arguments):
             return storage_error(400, "InvalidInput", "The text is not accepted.")
         return None
 
