@@ -25,6 +25,9 @@ class Dispatcher:
         self._release = release
         self._ready: asyncio.Queue[Session] = asyncio.Queue()
         self._running: set[Session] = set()
+        self._woken: set[Session] = set()
+        self._none_woken = asyncio.Event()
+        self._none_woken.set()
         self._stopping = False
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -37,8 +40,14 @@ class Dispatcher:
 
     def wake(self, session: Session) -> None:
         """Let a slot work on an instance without a message: when it is loaded, its last commit is settled."""
+        self._woken.add(session)
+        self._none_woken.clear()
         if not session.is_scheduled:
             self._schedule(session)
+
+    async def woken_done(self) -> None:
+        """Wait until every instance that was woken has had its turn."""
+        await self._none_woken.wait()
 
     @property
     def running(self) -> list[Session]:
@@ -69,6 +78,9 @@ class Dispatcher:
                 await self._turn(session, group)
             finally:
                 self._running.discard(session)
+                self._woken.discard(session)
+                if not self._woken:
+                    self._none_woken.set()
                 if not self._running:
                     self._quiet.set()
 

@@ -40,13 +40,24 @@ class Recovery:
         self._wake = wake
         self._found: list[InstanceState] = []
         self._listed = asyncio.Event()
+        self._looked = asyncio.Event()
 
     async def in_flight(self) -> int:
         """Number of orchestrations that had not ended at the start; waits until they are counted."""
         await self._listed.wait()
         return len(self._found)
 
+    async def looked(self) -> None:
+        """Wait until everything was looked at once; not for storage that does not answer."""
+        await self._looked.wait()
+
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self._looked.set()
+
+    async def _run(self) -> None:
         self._found = await self._patiently(self._list)
         self._listed.set()
         for instance in self._found:
@@ -112,6 +123,7 @@ class Recovery:
                 result = await step()
             except TaskHubUnavailable as error:
                 failures += 1
+                self._looked.set()
                 if isinstance(error, TaskHubRefused) and failures >= MOST_REFUSALS:
                     self._faults.forget(_SOURCE)
                     raise

@@ -31,6 +31,7 @@ from durable_host.supervision import keep_running
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 DEFAULT_GRACE = 8.0
+_RECOVERY_GRACE = 4.0
 MOST_FAILURES = 5
 
 
@@ -124,6 +125,10 @@ class DurableRuntime:
         main, self._main = self._main, None
         if main is None:
             return
+        if not main.done():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(grace, _RECOVERY_GRACE)):
+                    await self._finish_recovery()
         for receiver in self._receivers:
             receiver.cancel()
         self._orchestrations.close_intake()
@@ -137,6 +142,12 @@ class DurableRuntime:
         await self._sessions.flush()
         await self._activities.close()
         await self._hub.stop()
+
+    async def _finish_recovery(self) -> None:
+        """Do what a process that died left undone before another worker gets the hub, which may not know how."""
+        await self._hub.owed_named()
+        await self._recovery.looked()
+        await asyncio.gather(self._orchestrations.woken_done(), self._entities.woken_done())
 
     async def in_flight(self) -> int:
         """Number of orchestrations that had not ended when the runtime started; waits until they are counted."""

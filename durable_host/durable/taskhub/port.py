@@ -230,8 +230,13 @@ class TaskHub(Protocol):
 
     async def next_owed(self) -> list[str]:
         """Wait for instances, served by this process, whose last commit still owes something: load each of them and
-        settle its debt. After a start, and when a partition was taken over.
+        settle its debt. After a start, and when a partition was taken over. Asking again says that those named before
+        are being loaded.
         """
+        ...
+
+    async def owed_named(self) -> None:
+        """Wait until `next_owed` has named all that could be found by now."""
         ...
 
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:

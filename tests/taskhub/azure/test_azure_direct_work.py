@@ -1,5 +1,6 @@
 """Activities that lie in no queue: while nobody else works on the hub, and until somebody has to find them."""
 
+import asyncio
 import json
 import uuid
 from collections.abc import Sequence
@@ -307,6 +308,25 @@ async def test_a_long_activity_is_all_that_a_quiet_mark_tells_of(
     await heir.settle("abc123", loaded.checkpoint, [rows[1]])
     assert (await receive_activity(heir)).message == rows[1]
     assert (await heir.load_history("abc123")).debt is None
+
+
+async def test_all_that_is_owed_is_named_when_each_name_was_taken(
+    open_azure, account: RecordingAccount, storage: StorageAccount
+) -> None:
+    hub = await open_azure(on=account)
+    async with time_limit():
+        await hub.owed_named()
+    for instance_id in ("abc123", "def456"):
+        await begun(hub, instance_id)
+    await kill(hub, account)
+    heir = await open_azure(on=RecordingAccount(storage))
+    naming = asyncio.ensure_future(heir.owed_named())
+    async with time_limit():
+        assert {*await heir.next_owed(), *await heir.next_owed()} == {"abc123", "def456"}
+        assert not naming.done()
+        again = asyncio.ensure_future(heir.next_owed())
+        await naming
+    again.cancel()
 
 
 async def test_a_claimed_partition_is_searched_for_what_its_owner_still_owed(

@@ -273,7 +273,10 @@ class AzureTaskHub:
         return checkpoint
 
     async def next_owed(self) -> list[str]:
-        return [await self._worker.deliveries.owed.get()]
+        return [await self._worker.next_owed()]
+
+    async def owed_named(self) -> None:
+        await self._worker.owed_named()
 
     @storage_errors_as_unavailable
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:

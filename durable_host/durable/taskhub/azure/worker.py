@@ -96,6 +96,9 @@ class Worker:
         self._find_owed = find_owed
         self._claimed: set[str] = set()
         self._has_claimed = asyncio.Event()
+        self._has_looked = asyncio.Event()
+        self._has_looked.set()
+        self._has_named = False
         self.held = HeldMessages(queues, options.control_hold)
         self._reader = MessageReader(payloads, aside, self.held, outage, clock, names.work_items)
         self.deliveries = Deliveries(
@@ -252,6 +255,7 @@ class Worker:
     def _open_queue(self, queue: str) -> None:
         self.deliveries.owned[queue] = self._clock.now()
         self._claimed.add(queue)
+        self._has_looked.clear()
         self._has_claimed.set()
         if self._pending_starts is not None:
             self._pending_starts.claimed(queue)
@@ -330,6 +334,7 @@ class Worker:
             except StorageError as error:
                 self._outage.failed(source, error)
                 self._claimed |= claimed
+                self._has_looked.set()
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._has_claimed.set()
                 continue
@@ -340,6 +345,22 @@ class Worker:
                 is_new = standing is None or standing.debt is not None
                 if is_new and queue in claimed and queue in self.deliveries.owned:
                     self.deliveries.owed.put_nowait(instance_id)
+            if not self._claimed:
+                self._has_looked.set()
+
+    async def next_owed(self) -> str:
+        """The next instance found; the one before is being loaded."""
+        if self._has_named:
+            self.deliveries.owed.task_done()
+            self._has_named = False
+        instance_id = await self.deliveries.owed.get()
+        self._has_named = True
+        return instance_id
+
+    async def owed_named(self) -> None:
+        """Wait until all that was found has been given out; not for storage that does not answer."""
+        await self._has_looked.wait()
+        await self.deliveries.owed.join()
 
     def _give_up(self, error: AccessDenied) -> None:
         """The storage denies everything: tell whoever receives messages here."""

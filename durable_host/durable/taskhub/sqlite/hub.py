@@ -219,6 +219,9 @@ class SqliteTaskHub:
         """Never returns: a commit of this storage owes nothing."""
         return await asyncio.get_running_loop().create_future()
 
+    async def owed_named(self) -> None:
+        """At once: a commit of this storage owes nothing."""
+
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
         """Nothing to do: a commit of this storage owes nothing."""
 
