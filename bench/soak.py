@@ -180,16 +180,19 @@ def judge(runs: Sequence[Run], ran: Sequence[tuple[str, int]]) -> dict[str, Verd
 
 
 def seconds_to_next_step(soak: Soak) -> list[float]:
-    """For each sequence or fan-out that was under way at a kill: seconds from the ready host to its next activity."""
+    """For each run that was under way at a kill: seconds from the ready host to its next activity. A wait that the next
+    kill cut short does not count: it begins anew.
+    """
     steps: dict[str, list[int]] = defaultdict(list)
     for name, at in soak.ran():
         steps[name.split(" ")[0]].append(at)
     found: list[float] = []
-    for death, ready in zip(soak.deaths, soak.readies, strict=True):
+    ends = [*soak.deaths[1:], sys.maxsize]
+    for death, ready, end in zip(soak.deaths, soak.readies, ends, strict=True):
         for times in steps.values():
             before = [at for at in times if at < death]
             after = [at for at in times if at > death]
-            if before and after:
+            if before and after and min(after) < end:
                 found.append(max(0.0, (min(after) - ready) / 1e9))
     return found
 
@@ -245,7 +248,8 @@ def main() -> None:
         finally:
             azurite.stop()
         code = report(soak, rows)
-        (folder / "runs.json").write_text(json.dumps([vars(run) for run in soak.runs], indent=1), encoding="utf-8")
+        kept = {"runs": [vars(run) for run in soak.runs], "deaths": soak.deaths, "readies": soak.readies}
+        (folder / "runs.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
     sys.exit(code)
 
 

@@ -114,13 +114,13 @@ class Rule:
         self._event = event
         self._condition = condition
         self._skip = skip
-        self._times = times
+        self._left = times
         self._lifted = threading.Event()
         self._changed = threading.Condition()
 
     def applies(self, call: StorageCall) -> bool:
-        """Whether this call is one of those; counts it if so."""
-        if self._lifted.is_set() or (self._times is not None and self.hits >= self._times):
+        """Whether this call is one of those; it is counted as one."""
+        if self._lifted.is_set() or self._left == 0:
             return False
         if self._kind not in (None, call.kind) or self._event not in (None, call.event):
             return False
@@ -131,6 +131,8 @@ class Rule:
         if self._skip:
             self._skip -= 1
             return False
+        if self._left is not None:
+            self._left -= 1
         return True
 
     def hit(self, call: StorageCall) -> None:

@@ -9,8 +9,12 @@ from durable_host.config.connection import Connection
 
 
 @pytest.fixture(scope="module")
-def shared_world(azurite: Connection, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultWorld]:
-    with fault_world(azurite, tmp_path_factory.mktemp("faults")) as world:
+def shared_world(
+    request: pytest.FixtureRequest, azurite: Connection, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FaultWorld]:
+    """A parameter names another worker of the hub."""
+    neighbour: str | None = getattr(request, "param", None)
+    with fault_world(azurite, tmp_path_factory.mktemp("faults"), neighbour) as world:
         yield world
 
 

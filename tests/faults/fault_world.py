@@ -23,7 +23,9 @@ from durable_host.config.connection import Connection
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
+from durable_host.durable.taskhub.azure.partitions import PartitionRow
 from durable_host.storage import Entity, StorageAccount
 from durable_host.storage.azurite import connection_string
 
@@ -138,6 +140,17 @@ class FaultWorld:
         return response.json() if response.status_code == 200 else 0
 
     # Storage, past the proxy
+
+    def add_partition_of(self, worker: str) -> None:
+        """A partition beside those of the hub, owned by a worker that never lets go."""
+        expires_at = SystemClock().now() + 24 * 3600 * TICKS_PER_SECOND
+        row = PartitionRow(f"{self.hub.lower()}-control-99", current_owner=worker, expires_at=expires_at)
+
+        async def add(account: StorageAccount) -> None:
+            await account.tables.create_table(f"{self.hub}Partitions")
+            await account.tables.insert(f"{self.hub}Partitions", row.write())
+
+        self.of_storage(add)
 
     def of_storage(self, work: Callable[[StorageAccount], Any]) -> Any:
         async def run() -> Any:
@@ -301,11 +314,16 @@ class FaultWorld:
 
 
 @contextlib.contextmanager
-def fault_world(azurite: Connection, folder: Path) -> Iterator[FaultWorld]:
+def fault_world(azurite: Connection, folder: Path, neighbour: str | None = None) -> Iterator[FaultWorld]:
+    """`neighbour` is the name of another worker, which owns a partition that holds nothing: work of the hub then goes
+    by way of messages.
+    """
     with StorageProxy(azurite) as proxy:
         world = FaultWorld(azurite, proxy, folder)
         try:
             world.of_storage(lambda account: account.queues.create(world.queue))
+            if neighbour is not None:
+                world.add_partition_of(neighbour)
             world.host.start()
             yield world
         finally:
