@@ -27,3 +27,7 @@ def test_a_pending_row_of_another_execution_is_behind_only_if_its_start_was_cons
     update = repaired_row(pending, _ended("second"), has_begun=has_begun)
     assert (update is not None) is has_begun
     assert update is None or (update.execution_id, update.output) == ("second", "1")
+
+
+def test_the_code_of_an_ended_instance_has_seen_all_but_its_end() -> None:
+    assert [type(event) for event in _ended("x").seen_by_code()] == [OrchestratorStarted, ExecutionStarted]

@@ -129,9 +129,11 @@ class OrchestrationState:
             return {}
         return {number: task.fire_at for number, task in self.walker.open.items() if task.kind is TaskKind.Timer}
 
-    def before_suspension(self) -> list[HistoryEvent]:
-        """The history that user code has seen: all of it, but what has come since it was suspended."""
-        return self.history if self._suspended_from is None else self.history[: self._suspended_from]
+    def seen_by_code(self) -> list[HistoryEvent]:
+        """The history that user code has seen: without what has come since it was suspended, and without its end."""
+        seen = self.history if self._suspended_from is None else self.history[: self._suspended_from]
+        end = next((index for index, event in enumerate(seen) if isinstance(event, ExecutionCompleted)), None)
+        return seen if end is None else seen[:end]
 
     def append(self, event: HistoryEvent) -> None:
         """Add an event to the history and note what follows from it."""

@@ -77,12 +77,13 @@ class OrchestrationRunner:
 
     async def _work(self, session: Session, batch: list[ReceivedMessage], failure: OrchestratorAnswer | None) -> None:
         state = session.state
-        was_loaded = state is None
+        was_loaded, owed = state is None, False
         if state is not None and self._intake.doubts(session, state, batch):
             self._sessions.drop_state(session)
             state, was_loaded = None, True
         if state is None:
             state = await self._load(session)
+            owed = session.debt is not None
             if session.debt is not None:
                 await self._settle(session, state, session.debt)
         work, useless = await self._intake.sort(session, state, batch)
@@ -93,7 +94,7 @@ class OrchestrationRunner:
             if useless and (state.is_terminal or not state.is_started):
                 useless = await self._intake.keep_for_start(session, batch, useless)
             if useless or was_loaded:
-                await self._discard(session, state, useless, was_loaded=was_loaded)
+                await self._discard(session, state, useless, was_loaded=was_loaded, owed=owed)
             return
         start = start_episode(
             state, [tracing.begun(received.message) for received in work], now=self._clock.now(), options=self._options
@@ -133,16 +134,18 @@ class OrchestrationRunner:
             messages += owed.messages(answer, code=self._code, options=self._options)
         await self._hub.settle(session.instance_id, session.checkpoint, messages)
         session.debt = None
-        _log.info(
-            "Instance '%s': %d message(s) were sent that an earlier host had not come to.",
-            session.instance_id,
-            len(messages),
-            extra={"instance_id": session.instance_id},
-        )
+        if messages:
+            _log.info(
+                "The last commit of instance '%s' was not finished when the host ended: %d message%s sent now.",
+                session.instance_id,
+                len(messages),
+                " is" if len(messages) == 1 else "s are",
+                extra={"instance_id": session.instance_id},
+            )
 
     async def _replay(self, state: OrchestrationState) -> OrchestratorAnswer:
         """What the code has decided so far, told by a run from its beginning; `state` is not changed."""
-        past = OrchestrationState.from_history(state.instance_id, state.before_suspension())
+        past = OrchestrationState.from_history(state.instance_id, state.seen_by_code())
         answer = await self._run_code(turn_of(past))
         if past.execution_id is not None:
             self._code.forget(past.instance_id, past.execution_id)
@@ -246,8 +249,11 @@ class OrchestrationRunner:
         useless: Sequence[ReceivedMessage],
         *,
         was_loaded: bool,
+        owed: bool,
     ) -> None:
-        """Messages that no execution can use. What they say about the instance's row is written first (8.4)."""
+        """Messages that no execution can use. What they say about the instance's row is written first (8.4). `owed`:
+        the last commit was not finished.
+        """
         update: InstanceUpdate | None = None
         events = [received.message.event for received in useless]
         ends = [one for one in events if isinstance(one, ExecutionTerminated)]
@@ -262,10 +268,11 @@ class OrchestrationRunner:
                 session.has_begun(row) or any(_starts(one, row) and session.knows(one) for one in useless)
             )
             update = repaired_row(row, state, has_begun=has_begun)
-            if update is None and any(session.knows(one) for one in useless) and not state.is_terminal:
+            is_doubtful = owed or any(session.knows(one) for one in useless)
+            if update is None and is_doubtful and not state.is_terminal:
                 update = begun_row(state)  # What a commit wrote there may be missing, and nothing tells.
-            if update is not None and not state.is_terminal:
-                update = await self._with_custom_status(session, state, update)
+            if update is not None:
+                update = await self._with_custom_status(state, update)
         if update is not None:
             await self._hub.commit(
                 EpisodeCommit(
@@ -286,15 +293,11 @@ class OrchestrationRunner:
             self._told.found_ended(state)
             self._sessions.ended(session)
 
-    async def _with_custom_status(
-        self, session: Session, state: OrchestrationState, update: InstanceUpdate
-    ) -> InstanceUpdate:
+    async def _with_custom_status(self, state: OrchestrationState, update: InstanceUpdate) -> InstanceUpdate:
         """The custom status is in no history: only the code tells it, in a replay of what is there."""
-        assert state.started is not None
-        if state.is_suspended or not self._code.has_orchestrator(state.started.name):
+        if not self._code.has_orchestrator(state.name):
             return update
-        answer = await self._run_code(turn_of(state))
-        self._sessions.drop_state(session)
+        answer = await self._replay(state)
         if answer.is_plain_failure or answer.custom_status is None:
             return update
         return msgspec.structs.replace(update, custom_status=answer.custom_status)

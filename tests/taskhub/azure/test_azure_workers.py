@@ -31,6 +31,23 @@ async def test_one_worker_owns_all_partitions_when_it_has_started(open_azure) ->
     assert len(hub.owned_partitions) == 4
 
 
+async def test_a_partition_whose_row_is_missing_is_added_and_served(
+    open_azure, storage: StorageAccount, hub_name: str
+) -> None:
+    client = await open_azure(worker=False)
+    names = HubNames.of(hub_name, 4)
+    await client.create()
+    await storage.tables.delete(names.partitions, "", names.control_queue(2))
+    hub = await open_azure(on=RecordingAccount(storage), worker=False)
+    hub.create = _nothing  # type: ignore[method-assign]
+    await hub.start()
+    await settled(hub, shares=[4])
+
+
+async def _nothing() -> None:
+    """In place of a creation that did not come to this row."""
+
+
 async def test_two_workers_share_the_partitions_and_all_messages_arrive(
     open_azure, storage: StorageAccount, hub_name: str
 ) -> None:

@@ -37,12 +37,25 @@ class PartitionTable:
 
     async def add(self, queue: str) -> None:
         """Insert the row of a control queue if it is missing."""
-        with contextlib.suppress(Conflict):
+        try:
             await self._tables.insert(self._names.partitions, PartitionRow(queue).write())
+        except Conflict as conflict:
+            if conflict.code != "EntityAlreadyExists":
+                raise
 
     async def read(self) -> list[PartitionRow]:
         """All rows."""
         return [PartitionRow.read(entity) async for entity in self._tables.query_all(self._names.partitions)]
+
+    async def read_whole(self) -> list[PartitionRow]:
+        """All rows; those of this hub's queues that are missing are added, since nobody could claim them."""
+        rows = await self.read()
+        missing = sorted(set(self._names.control_queues) - {row.queue for row in rows})
+        if not missing:
+            return rows
+        for queue in missing:
+            await self.add(queue)
+        return await self.read()
 
     async def replace(self, row: PartitionRow) -> None:
         """Write a row back under its etag; PreconditionFailed when another worker changed it."""
@@ -128,7 +141,7 @@ class PartitionManager:
                 raise failures[0]
 
     async def _pass(self) -> bool:
-        rows = await self._table.read()
+        rows = await self._table.read_whole()
         plan = self._decide(rows, shutting_down=False)
         changed = {row.queue: row for row in plan.replace}
         around = neighbours([changed.get(row.queue, row) for row in rows], self._worker_id)
