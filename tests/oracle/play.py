@@ -192,6 +192,7 @@ class Play:
             if player.at():
                 player.go_on()
             elif is_late:
-                player.fail(f"it did not go on at {self.side.name}:\n{self.view.dump(player.instance.id)}")
+                rows, said = self.view.dump(player.instance.id), self.side.output()[-4000:]
+                player.fail(f"it did not go on at {self.side.name}:\n{rows}\n{said}")
         except Exception:
             player.fail(f"{traceback.format_exc()}\n{self.view.dump(player.instance.id)}")
