@@ -77,7 +77,7 @@ class InstanceDriver:
 
     async def _send_events(self) -> None:
         """One event for each wait, some of them twice, and some for the races; more where a new generation may have
-        lost what was sent to the one before it.
+        lost what was sent to the one before it, or an instance that is rewound what came after its failure.
         """
         random, program = self._random, self.program
         names = [*program.waits, *(name for name in program.races if random.random() < 0.6)]
@@ -88,7 +88,7 @@ class InstanceDriver:
             value = next(values[name])
             for _ in range(2 if random.random() < 0.1 else 1):
                 await self._send(name, value)
-        while program.has_generations:
+        while program.has_generations or program.fails:
             await asyncio.sleep(_MORE_EVERY)
             for name in program.waits:
                 await self._send(name, next(values[name]))

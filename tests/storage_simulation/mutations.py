@@ -18,6 +18,7 @@ from durable_host.durable.taskhub.azure import sentinel_writer
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.names import SENTINEL
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
 from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
@@ -49,16 +50,16 @@ def messages_sent_before_the_commit() -> Patches:
 
 
 @mutation
-def consumed_deleted_before_the_debt_is_settled() -> Patches:
-    """A crash between the delete and the messages loses the messages' only token but the mark; without both, work."""
+def consumed_deleted_before_the_commit() -> Patches:
+    """A crash, or a refusal, between the two loses what was consumed."""
 
-    async def follow(self: Any, standing: Any, episode: Any, moved: Any, put: Any, direct: Any) -> None:
+    async def commit(self: Any, standing: Any, episode: Any) -> Any:
         self.discard(episode.consumed)
         await self._held.deleted()
-        await original(self, standing, episode, moved, put, direct)
+        return await original(self, standing, episode)
 
-    original = Commits._follow
-    return [patch.object(Commits, "_follow", follow), *owed_not_written()]
+    original = Commits._commit
+    return [patch.object(Commits, "_commit", commit)]
 
 
 @mutation
@@ -89,50 +90,32 @@ def timers_matched_by_number_only() -> Patches:
             return None
         return original(call, message, own)
 
-    return [patch.object(matching, "_why_not", why_not), *messages_sent_before_the_commit()]
+    return [patch.object(matching, "_why_not", why_not)]
 
 
 @mutation
 def results_matched_by_number_only() -> Patches:
     """The result of a call that was never committed answers another call."""
-    return [
-        patch.object(matching, "_why_not", lambda *arguments: None),
-        *messages_sent_before_the_commit(),
-    ]
+    return [patch.object(matching, "_why_not", lambda *arguments: None)]
 
 
 @mutation
 def results_taken_twice() -> Patches:
     """A copy of a result enters the history again."""
-    return [
-        patch.object(matching, "_copy", lambda what: None),
-        patch.object(ConsumedMessages, "__contains__", lambda self, id: False),
-    ]
+    return [patch.object(matching, "_copy", lambda what: None)]
 
 
 @mutation
 def commit_id_not_checked() -> Patches:
-    """A commit whose answer was lost is taken for the write of another."""
+    """A commit that another has overtaken is taken for one whose answer was lost."""
 
     async def own_write(self: Any, write: Any, refused: Any) -> str:
-        raise HistoryConflict from refused
+        stored = await self._tables.get(self._table, write.entity["PartitionKey"], SENTINEL)
+        if stored is None:
+            raise HistoryConflict from refused
+        return stored.etag
 
-    return [patch.object(SentinelWriter, "_own_write", own_write), *consumed_forgotten()]
-
-
-@mutation
-def doubtful_commit_taken_for_failed() -> Patches:
-    """An error after the commit took effect makes the episode run again, as if nothing was written."""
-
-    async def settled(self: Any, source: str, operations: Any, *, in_doubt: bool) -> str:
-        try:
-            return (await self._tables.transaction(self._table, operations))[-1]
-        except sentinel_writer.StorageError as error:
-            if sentinel_writer._is_conflict(error):
-                raise HistoryConflict from error
-            raise
-
-    return [patch.object(SentinelWriter, "_settled", settled), *consumed_forgotten()]
+    return [patch.object(SentinelWriter, "_own_write", own_write)]
 
 
 @mutation

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FAILURES_BEFORE_SUCCESS = 2
 ACTIVITIES = ("work", "flaky", "brittle", "approve", "decline")
-_ORCHESTRATOR = df.Orchestrator.create(program)
+ORCHESTRATOR = df.Orchestrator.create(program)
 _ENTITY = df.Entity.create(ledger)
 
 
@@ -52,7 +52,7 @@ class ProgramApp:
         try:
             await asyncio.sleep(world.random.choice((0.0, 0.0, 0.001, 0.2)))
             self._lose_worker()
-            answer = self._sessions.handle(payload, _ORCHESTRATOR)
+            answer = self._sessions.handle(payload, ORCHESTRATOR)
             self._lose_worker()
             return answer
         finally:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 from mutations import MUTATIONS
-from simulated_world import Outcome, simulate
+from simulated_world import Outcome
+from simulation import simulate
 
 NOW = time.monotonic
 TOLD_EVERY = 10.0
@@ -28,7 +29,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--most-failures", type=int, default=5, help="stop after so many")
     parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="break the product in this way")
-    parser.add_argument("--mutations", action="store_true", help="break it in each way and look whether it is found")
+    parser.add_argument("--mutations", nargs="*", metavar="NAME", help="break it in these ways, or in all, and look")
     given = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
         # The order of sets decides which task runs first.
@@ -38,8 +39,8 @@ def main() -> int:
     seeds = range(given.first, given.first + given.seeds)
     with ProcessPoolExecutor(given.jobs, mp_context=multiprocessing.get_context("forkserver")) as pool:
         try:
-            if given.mutations:
-                return _find_mutations(pool, seeds)
+            if given.mutations is not None:
+                return _find_mutations(pool, seeds, given.mutations or list(MUTATIONS))
             return _many(pool, seeds, given.mutation, given.most_failures)
         finally:
             pool.shutdown(cancel_futures=True)
@@ -90,9 +91,9 @@ def _many(pool: ProcessPoolExecutor, seeds: range, mutation: str | None, most_fa
     return 1 if failed else 0
 
 
-def _find_mutations(pool: ProcessPoolExecutor, seeds: range) -> int:
+def _find_mutations(pool: ProcessPoolExecutor, seeds: range, names: list[str]) -> int:
     missed = 0
-    for name in MUTATIONS:
+    for name in names:
         for at in range(seeds.start, seeds.stop, _CHUNK * 4):
             part = range(at, min(at + _CHUNK * 4, seeds.stop))
             found = next((outcome for outcome in _outcomes(pool, part, name) if outcome.problems), None)

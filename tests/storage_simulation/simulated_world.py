@@ -2,31 +2,28 @@
 
 import asyncio
 import json
-import logging
-import warnings
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
-from unittest.mock import patch
 
+import end_checks
+import hub_chaos
 import hub_oracles
 from instance_driver import InstanceDriver
 from modelled_answer import Answer, Request
 from modelled_storage import ModelledStorage
-from mutations import mutated
 from official_rows import add_official_episode
-from programs import ENTITY, Program, Writer
+from programs import ENTITY, Writer
 from request_faults import RequestFaults
-from simulated_host import CURRENT, HostDied, SimulatedHost, adopt_by_current_host, any_death
+from simulated_host import HostDied, SimulatedHost, adopt_by_current_host, any_death
 from simulated_plan import Plan, plan_of
 from stored_hub import TERMINAL, StoredHub
-from virtual_loop import NothingCanHappen, TimeStandsStill, VirtualLoop, run, virtual_time
+from virtual_loop import VirtualLoop
 
 from durable_host.clock import SystemClock
 from durable_host.durable.api import DurableClient
-from durable_host.durable.taskhub.azure import unfinished
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 
@@ -34,8 +31,6 @@ T = TypeVar("T")
 _HUB = "Simulated"
 _PATIENCE = 1500.0
 _EMPTY_PATIENCE = 120.0
-_MISTAKES = (NameError, TypeError, AttributeError, LookupError, AssertionError, ValueError, RecursionError)
-FOREIGN = "RD0003FF-official-worker"
 
 
 @dataclass
@@ -75,12 +70,12 @@ class World:
         self.signals: dict[str, str] = {}
         self.drivers: list[InstanceDriver] = []
         self._loop = loop
-        self._clock = clock
+        self.clock = clock
         self._traces = traces
         self._hosts: dict[int, SimulatedHost] = {}
         self._open = asyncio.Event()
         self._open.set()
-        self._is_calm = asyncio.Event()
+        self.is_calm = asyncio.Event()
         self._is_over = False
         self._deaths_left = self.plan.deaths
         self._lost_left = 3
@@ -106,7 +101,7 @@ class World:
 
     def loses_worker(self) -> bool:
         rate = self.plan.lost_workers
-        if not rate or self._lost_left <= 0 or self._is_calm.is_set() or self.random.random() >= rate:
+        if not rate or self._lost_left <= 0 or self.is_calm.is_set() or self.random.random() >= rate:
             return False
         self._lost_left -= 1
         return True
@@ -175,7 +170,7 @@ class World:
             await self._emptied()
             self._is_over = True
             await asyncio.gather(*slots)
-        self._check()
+        await end_checks.check(self)
 
     def _instances(self) -> list[InstanceDriver]:
         plan, random = self.plan, self.random
@@ -191,7 +186,7 @@ class World:
         while True:
             number += 1
             death = None
-            if self._deaths_left > 0 and not self._is_calm.is_set() and self._open.is_set():
+            if self._deaths_left > 0 and not self.is_calm.is_set() and self._open.is_set():
                 self._deaths_left -= 1
                 death = any_death(self.random)
             host = SimulatedHost(self, f"{slot}", death)
@@ -215,7 +210,7 @@ class World:
                 return
             if not self._open.is_set():
                 await self._open.wait()
-            elif not self._is_calm.is_set():
+            elif not self.is_calm.is_set():
                 await asyncio.sleep(self.random.choice((0.0, 0.0, 1.0, 20.0)))
 
     async def _life(self, host: SimulatedHost) -> None:
@@ -229,7 +224,7 @@ class World:
                     await host.stop()
                     self.note(host.name, "STOPPED", "")
                     return
-                if self._loop.time() > until and not self._is_calm.is_set():
+                if self._loop.time() > until and not self.is_calm.is_set():
                     if random.random() < 0.5:
                         await host.stop()
                         self.note(host.name, "STOPPED", "")
@@ -248,33 +243,35 @@ class World:
 
     async def _chaos(self) -> None:
         """What befalls the hub as a whole; then calm."""
-        random, plan = self.random, self.plan
+        random, plan, foreign = self.random, self.plan, None
         if plan.mode == "foreign":
-            asyncio.ensure_future(self._foreign_worker())  # noqa: RUF006
+            foreign = asyncio.ensure_future(hub_chaos.foreign_worker(self))
         if plan.stops_midway:
             await self._rest(random.uniform(1.0, plan.chaos_seconds / 2))
             await self._stop_midway()
         if plan.steals_leases:
             await self._rest(random.uniform(1.0, plan.chaos_seconds / 2))
-            self._steal_leases()
+            hub_chaos.steal_leases(self)
         await self._rest(plan.chaos_seconds - self._loop.time())
         self._calm_down()
+        if foreign is not None:
+            await foreign
 
     async def _rest(self, seconds: float) -> None:
         if seconds > 0:
-            await self._happens_within(self._is_calm, seconds)
+            await self._happens_within(self.is_calm, seconds)
 
     def _calm_down(self) -> None:
-        if not self._is_calm.is_set():
+        if not self.is_calm.is_set():
             self.note("", "CALM", "")
-            self._is_calm.set()
+            self.is_calm.set()
             self.faults.end()
             for host in self._hosts.values():
                 host.spare()
 
     async def _stop_midway(self) -> None:
         """Stop all hosts cleanly and without faults, look at what they leave, and let them begin again."""
-        if self._is_calm.is_set():
+        if self.is_calm.is_set():
             return
         self.faults.paused = True
         for host in self._hosts.values():
@@ -290,15 +287,15 @@ class World:
         while self._hosts:  # noqa: ASYNC110 - time is virtual
             await asyncio.sleep(0.1)
         self.note("", "ALL STOPPED", "")
-        for problem in hub_oracles.after_clean_stop(self.hub, self._is_served):
+        for problem in hub_oracles.after_clean_stop(self.hub, self.is_served):
             self.complain(f"after a clean stop: {problem}")
         if self.plan.official_rows:
             self._add_official_rows()
         await asyncio.sleep(self.random.choice((0.0, 5.0)))
-        self.faults.paused = self._is_calm.is_set()
+        self.faults.paused = self.is_calm.is_set()
         self._open.set()
 
-    def _is_served(self, instance_id: str) -> bool:
+    def is_served(self, instance_id: str) -> bool:
         """Whether no foreign worker has the partition of the instance."""
         names = HubNames.of(_HUB, self.plan.partitions)
         return self.plan.mode != "foreign" or names.queue_of(instance_id) != names.control_queues[-1]
@@ -306,41 +303,9 @@ class World:
     def _add_official_rows(self) -> None:
         for driver in self.drivers:
             if self.hub.status(driver.id) == "Running" and self.hub.history(driver.id) and self.random.random() < 0.7:
-                what = add_official_episode(self.storage, self.hub, driver.id, self.random, self._clock.now())
+                what = add_official_episode(self.storage, self.hub, driver.id, self.random, self.clock.now())
                 driver.official_rows += 1
                 self.note("", "OFFICIAL ROWS", f"{driver.id} {what}")
-
-    def _steal_leases(self) -> None:
-        """For a while another app has the app lease, and another worker of ours the partitions."""
-        now = self._clock.now()
-        table = self.storage.tables.tables.get(f"{_HUB}Partitions", {})
-        if self.random.random() < 0.5:
-            self.note("", "PARTITIONS STOLEN", "")
-            for rows in list(table.values()):
-                for key in sorted(rows):
-                    self._give_partition(key, "simulated:thief", now + 10 * 10_000_000)
-        else:
-            self.note("", "APP LEASE STOLEN", "")
-            for container in self.storage.blobs.containers.values():
-                if container.lease.holds(now):
-                    container.lease.id, container.lease.until = "another", now + 20 * 10_000_000
-
-    def _give_partition(self, queue: str, owner: str, until: int) -> None:
-        from durable_host.durable.taskhub.azure.partitions import PartitionRow
-        from durable_host.storage.table_codec import write_entity
-
-        row = PartitionRow(queue, "", owner, None, self._clock.now(), self._clock.now(), until)
-        given: dict[str, Any] = json.loads(write_entity(row.write()))
-        self.storage.tables._write("PUT", f"{_HUB}Partitions", "", queue, given, None)
-
-    async def _foreign_worker(self) -> None:
-        """The last partition belongs to an official worker until calm; it takes nothing."""
-        queue = f"{_HUB.lower()}-control-{self.plan.partitions - 1:02d}"
-        while not self._is_calm.is_set():
-            if f"{_HUB}Partitions" in self.storage.tables.tables:
-                self._give_partition(queue, FOREIGN, self._clock.now() + 30 * 10_000_000)
-            await asyncio.sleep(9.0)
-        self._give_partition(queue, FOREIGN, self._clock.now())
 
     async def _signal(self) -> None:
         """Signals of clients to the entities."""
@@ -395,94 +360,3 @@ class World:
             if message.kind == "ExecutionStarted" and message.target.get("InstanceId") in purged:
                 continue  # Without a row it may yet get one: that is waited for.
             self.complain(f"left in {message.queue}: {message.kind} to {message.target.get('InstanceId')}")
-
-    # In the end
-
-    def _check(self) -> None:
-        for problem in hub_oracles.after_clean_stop(self.hub, self._is_served):
-            self.complain(f"in the end: {problem}")
-        for driver in self.drivers:
-            if driver.has_ended:
-                for problem in driver.check():
-                    self.complain(problem)
-        rewritten = {driver.id: driver.official_rows for driver in self.drivers}
-        for instance_id in self.hub.instances():
-            spare = rewritten.get(instance_id, 0)
-            history = self.hub.history(instance_id)
-            for problem in hub_oracles.of_history(instance_id, history, self.sent, spare):
-                self.complain(problem)
-        self._check_ledgers()
-
-    def _check_ledgers(self) -> None:
-        values: dict[str, list[str]] = {}
-        for number in range(self.plan.entities):
-            row = self.hub.instance(f"@{ENTITY.lower()}@ledger{number}")
-            scheduler = json.loads(self.hub.text_of(row, "Input")) if row else {}
-            values[f"ledger{number}"] = json.loads(scheduler.get("state") or "[]")
-        starts = {driver.id: driver.starts for driver in self.drivers}
-        for entity, found in values.items():
-            counts = Counter(found)
-            for value, count in counts.items():
-                most = max(1, self.sent[value], starts.get(value.partition(".")[0], 1))
-                if count > most and self.plan.is_strict:
-                    self.complain(f"{entity} counts {value} {count} times")
-        for value, entity in self.signals.items():
-            if value in self.acknowledged and value not in values[entity]:
-                self.complain(f"the acknowledged signal {value} did not reach {entity}")
-        for driver in self.drivers:
-            if driver.has_ended and self.hub.status(driver.id) == "Completed":
-                for entity, value in _certain(driver.program):
-                    if value not in values[entity]:
-                        self.complain(f"{value} of {driver.id} did not reach {entity}")
-
-
-def _certain(program: Program) -> list[tuple[str, str]]:
-    return [*program.calls, *program.signals]
-
-
-class _LogOfHosts(logging.Handler):
-    """Puts what the product logs into the trace, and complains about errors in its code."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self._world = world
-
-    def emit(self, record: logging.LogRecord) -> None:
-        host = CURRENT.get()
-        error = record.exc_info[1] if record.exc_info else None
-        cause = f" {error!r}" if error else ""
-        if isinstance(error, _MISTAKES):
-            self._world.complain(f"the product failed: {record.getMessage()[:80]}{cause}")
-        self._world.note(host.name if host else "", record.levelname, f"{record.getMessage()[:300]}{cause}")
-
-
-def simulate(seed: int, *, traces: bool = False, mutation: str | None = None) -> Outcome:
-    """Run one seed, with a mutation of the product if one is named."""
-    warnings.simplefilter("ignore")
-    with virtual_time(seed) as loop, mutated(mutation):
-        world = World(seed, loop, traces=traces)
-        handler = _LogOfHosts(world)
-        logging.getLogger().addHandler(handler)
-        logging.disable(logging.INFO if traces else logging.WARNING)
-        try:
-            with patch.object(unfinished, "MAX_ROWS", world.plan.rows_per_transaction):
-                run(loop, world.live())
-        except NothingCanHappen:
-            world.complain("everybody waits for something that never comes")
-        except TimeStandsStill as still:
-            world.complain(f"time stands still, busy: {still}")
-        except Exception as error:
-            world.complain(f"the simulation failed: {_innermost(error)!r}")
-            if traces:
-                raise
-        finally:
-            logging.getLogger().removeHandler(handler)
-            logging.disable(logging.NOTSET)
-        world.outcome.virtual_seconds = loop.time()
-        world.outcome.faults = world.faults.happened.total()
-        return world.outcome
-
-
-def _innermost(error: BaseException) -> BaseException:
-    inner: Sequence[BaseException] = getattr(error, "exceptions", ())
-    return _innermost(inner[0]) if inner else error
