@@ -60,6 +60,8 @@ async def test_copies_of_a_signal_in_one_batch_count_once(app: App, hosts: Hosts
     world = await hosts.start(app)
     for number, id in enumerate(("first", "second", "second", "third")):
         await world.hub.send(_signal("k", number, id))
+    session = world.runtime._sessions.get("@counter@k")
+    await world.until(lambda: len(session.mailbox) == 3)
     gate.set()
     await _settled(world, "k", 0 + 1 + 3)
 

@@ -179,8 +179,7 @@ def _lost(event: HistoryEvent, sender: Sender) -> TaskMessage:
 def _entity_message(event: EventSent, sender: Sender) -> list[TaskMessage]:
     try:
         request = read_request(event.input, None)
-        kind = str(request.is_signal) if request.is_signal else request.id
-        content = (request.operation, request.input, kind)
+        content = (request.operation, request.input, request.id)
     except Unreadable:
         content = (event.name, event.input, None)
     raised = EventRaised(

@@ -226,9 +226,9 @@ def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
         reply = TaskMessage(event=answer, target=sender.instance, sender=entity, id=id)
         return Scheduled(event, [reply], refusal)
     raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
-    # A call that is made anew under another ID has to be answered under that one.
-    kind = str(decision.is_signal) if decision.is_signal else decision.request_id
-    id = sender.identity(EventSent, decision.id, decision.instance_id, decision.operation, stored, kind)
+    # With the request's ID: one that is made anew under another ID has to be answered under that one, and the next
+    # request to the entity names it as its predecessor.
+    id = sender.identity(EventSent, decision.id, decision.instance_id, decision.operation, stored, decision.request_id)
     return Scheduled(event, [sender.message(raised, id, entity)])
 
 
