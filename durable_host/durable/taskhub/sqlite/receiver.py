@@ -1,0 +1,164 @@
+"""What the worker role of the embedded hub receives: from the table, and past it what this process sends to itself."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+
+from durable_host.clock import Clock
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.durable.taskhub.sqlite import messages, schema
+from durable_host.durable.taskhub.sqlite.database import Database
+from durable_host.durable.taskhub.sqlite.direct_results import DirectResults
+from durable_host.durable.taskhub.sqlite.wakeup import Signal
+
+_CONTROL_BATCH = 256
+_MOST_REQUESTS = 256
+
+
+class Receiver:
+    """Owner of the signals of both queues, and of the activity requests that no caller has yet. `results` are those
+    that no commit has consumed.
+
+    `poll_seconds` is how often to look for messages of other processes; None when there are none.
+    """
+
+    def __init__(self, database: Database, clock: Clock, poll_seconds: float | None) -> None:
+        self._database = database
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._signals = {schema.CONTROL: Signal(), schema.ACTIVITY: Signal()}
+        self._requests: deque[ReceivedMessage] = deque()
+        self.results = DirectResults()
+        self.serving = False
+
+    def begin(self) -> None:
+        """Let waiting callers receive."""
+        self.serving = True
+        self.notify_all()
+
+    def end(self) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
+        """Hand out nothing more. Returns the requests that nobody has received, and the results that no commit has
+        consumed.
+        """
+        self.serving = False
+        unseen, left = list(self._requests), self.results.leave()
+        self._requests.clear()
+        return unseen, left
+
+    async def next_control_messages(self) -> list[ReceivedMessage]:
+        """Wait for messages of instances; all that are ready."""
+        signal = self._signals[schema.CONTROL]
+        while True:
+            seen = signal.version
+            if not self.serving:
+                await signal.wait_beyond(seen)
+                continue
+            now = self._clock.now()
+            if not signal.must_look(now) and self.results.is_ready(now):
+                return self.results.take(now)
+            taken = await self._take(schema.CONTROL, _CONTROL_BATCH)
+            received = [*taken.messages, *self.results.take(self._clock.now())]
+            if received:
+                return received
+            await self._wait(signal, seen, _earliest(signal.look_at, self.results.next_due))
+
+    async def next_activity(self) -> ReceivedMessage:
+        """Wait for an activity request."""
+        signal = self._signals[schema.ACTIVITY]
+        while True:
+            seen = signal.version
+            if not self.serving:
+                await signal.wait_beyond(seen)
+                continue
+            if signal.must_look(self._clock.now()):
+                taken = await self._take(schema.ACTIVITY, 1)
+                if taken.messages:
+                    return taken.messages[0]
+            if self._requests:
+                request = self._requests.popleft()
+                request.received_time = self._clock.now()
+                return request
+            await self._wait(signal, seen, signal.look_at)
+
+    def can_take(self, count: int) -> bool:
+        """Whether activities go straight to this process: as long as none are in the table that came before."""
+        is_next = self.serving and not self._signals[schema.ACTIVITY].has_unread
+        return is_next and len(self._requests) + count <= _MOST_REQUESTS
+
+    def committed(self, outbound: Sequence[TaskMessage], taken: Sequence[ReceivedMessage]) -> None:
+        """A commit has sent `outbound`, and this process has `taken` the first of its activity requests."""
+        if taken and self.serving:
+            self._requests.extend(taken)
+            self._signals[schema.ACTIVITY].notify(in_table=False)
+        activities = [message for message in outbound if message.is_activity]
+        controls = [message for message in outbound if not message.is_activity]
+        self.notify_of([*controls, *activities[len(taken) :]])
+
+    def answered(self, request: ReceivedMessage, result: TaskMessage) -> None:
+        """An activity that this process ran has a result."""
+        self.results.add(request, result, self._clock.now())
+        self._signals[schema.CONTROL].notify(in_table=False)
+
+    def notify_control(self) -> None:
+        """The table has a message of an instance."""
+        self._signals[schema.CONTROL].notify()
+
+    def notify_of(self, sent: Iterable[TaskMessage]) -> None:
+        """The table has these messages."""
+        for queue in {schema.ACTIVITY if message.is_activity else schema.CONTROL for message in sent}:
+            self._signals[queue].notify()
+
+    def notify_all(self) -> None:
+        """Either queue may have messages."""
+        for signal in self._signals.values():
+            signal.notify()
+
+    async def _take(self, queue: int, limit: int) -> messages.Taken:
+        signal = self._signals[queue]
+        signal.has_unread = False
+        await asyncio.sleep(0)
+        work = partial(messages.take, queue=queue, now=self._clock.now(), limit=limit)
+        future = self._database.submit(work)
+        try:
+            taken = await asyncio.shield(future)
+            signal.has_unread |= len(taken.messages) == limit
+            signal.look_at = _earliest(taken.next_due, self._next_poll())
+            return taken
+        except asyncio.CancelledError:
+            future.add_done_callback(self._return_unseen)
+            raise
+
+    def _return_unseen(self, future: "asyncio.Future[messages.Taken]") -> None:
+        if future.cancelled() or future.exception() is not None or not future.result().messages or not self.serving:
+            return
+        returned = self._database.submit(partial(messages.untake, messages=future.result().messages))
+        returned.add_done_callback(lambda _: self.notify_all())
+
+    async def _wait(self, signal: Signal, seen: int, due: int | None) -> None:
+        """Until something was sent, or `due`."""
+        if due is None:
+            await signal.wait_beyond(seen)
+            return
+        waits = [
+            asyncio.ensure_future(signal.wait_beyond(seen)),
+            asyncio.ensure_future(self._clock.sleep_until(due)),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+    def _next_poll(self) -> int | None:
+        """When it is time to look for messages from outside."""
+        if self._poll_seconds is None:
+            return None
+        return self._clock.now() + round(self._poll_seconds * TICKS_PER_SECOND)
+
+
+def _earliest(*times: int | None) -> int | None:
+    return min((time for time in times if time is not None), default=None)

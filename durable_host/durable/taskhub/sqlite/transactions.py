@@ -1,0 +1,85 @@
+"""The transactions of the embedded hub that touch several tables: create, purge, commit.
+
+Every function works inside the caller's transaction.
+"""
+
+from sqlite3 import Connection
+
+import msgspec
+
+from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, InstanceExists, ReceivedMessage
+from durable_host.durable.taskhub.sqlite import history, instances, messages
+
+
+def create_instance(
+    connection: Connection, start: TaskMessage, dedupe: frozenset[OrchestrationStatus], now: int
+) -> InstanceState:
+    """Write row and start message. Raises InstanceExists when the instance has one of the statuses `dedupe`."""
+    event = start.event
+    if not isinstance(event, ExecutionStarted):
+        raise TypeError(f"an instance starts with ExecutionStarted, not with {event.event_name}")
+    instance_id = start.target.instance_id
+    existing = instances.read(connection, instance_id, fetch_input=False, fetch_output=False)
+    if existing is not None:
+        if existing.runtime_status in dedupe:
+            raise InstanceExists(instance_id, existing.runtime_status)
+        messages.delete_of_execution(connection, existing.instance_id, existing.execution_id)
+    generation = 0 if existing is None else (existing.generation or 0) + 1
+    event = msgspec.structs.replace(event, generation=generation)
+    state = InstanceState(
+        instance_id=instance_id,
+        execution_id=event.orchestration_instance.execution_id,
+        name=event.name,
+        version=event.version,
+        runtime_status=OrchestrationStatus.Pending,
+        created_time=event.timestamp,
+        last_updated_time=now,
+        scheduled_start_time=event.scheduled_start_time,
+        input=event.input,
+        generation=generation,
+        tags=event.tags,
+    )
+    messages.insert(connection, [msgspec.structs.replace(start, event=event)], now)
+    instances.replace(connection, state)
+    return state
+
+
+def purge_instance(connection: Connection, instance_id: str) -> bool:
+    """Delete an instance with history and waiting messages; False when there is none."""
+    existing = instances.read(connection, instance_id, fetch_input=False, fetch_output=False)
+    if existing is None:
+        return False
+    messages.delete_of_execution(connection, existing.instance_id, existing.execution_id)
+    history.delete(connection, instance_id)
+    return instances.delete(connection, instance_id)
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """The new checkpoint, and the activity requests that this process has taken."""
+
+    checkpoint: Checkpoint
+    taken: list[ReceivedMessage]
+
+
+def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: bool) -> Committed:
+    """Write an episode. `takes`: this process takes its activity requests at once. Raises CommitConflict."""
+    checkpoint = episode.checkpoint or Checkpoint("")
+    if episode.events:
+        checkpoint = history.append(
+            connection,
+            episode.instance_id,
+            episode.execution_id,
+            episode.checkpoint,
+            episode.first_ordinal,
+            episode.events,
+        )
+    taken = messages.insert_taken(connection, episode.outbound, now) if takes else []
+    messages.insert(connection, [one for one in episode.outbound if not (takes and one.is_activity)], now)
+    if episode.update is not None:
+        instances.merge(connection, episode.instance_id, episode.update)
+    messages.delete(connection, episode.consumed)
+    return Committed(checkpoint, taken)
