@@ -101,7 +101,7 @@ async def kill(hub: AzureTaskHub, account: RecordingAccount | None = None) -> No
     worker = hub._worker
     worker.deliveries.running = False
     commits = hub._commits
-    dying = [*commits._running, *commits._messages._deletes, *worker.held._deleters, *hub._blobs._deletes]
+    dying = [*commits._running, *commits._messages._deletes, *worker.held._deletes._tasks, *hub._blobs._deletes]
     for task in dying:
         task.cancel()
     await worker._background.stop()

@@ -30,7 +30,7 @@ from durable_host.durable.model.events import (
     TaskScheduled,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure import AzureTaskHub, app_lease, held, outage, partition_manager
+from durable_host.durable.taskhub.azure import AzureTaskHub, app_lease, held_messages, outage, partition_manager
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partitions import PartitionRow
@@ -126,7 +126,7 @@ async def test_storage_that_denies_everything_is_told_to_the_receiver(
 async def test_activity_whose_blob_cannot_be_read_for_a_while_runs_later(
     open_azure, account: RecordingAccount, storage: StorageAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("reading", "held"):
+    for module in ("reading", "held_messages"):
         monkeypatch.setattr(f"durable_host.durable.taskhub.azure.{module}.abandon_delay", lambda _: 0.0)
     hub = await open_azure(take_all_activities=False)
     account.answer = refusing("blob", "get", 3, 500, "InternalError")
@@ -143,7 +143,7 @@ async def test_activity_whose_blob_cannot_be_read_for_a_while_runs_later(
 async def test_message_that_cannot_be_taken_in_is_given_back_and_not_held(
     open_azure, storage: StorageAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, poller: str
 ) -> None:
-    monkeypatch.setattr(held, "abandon_delay", lambda _: 0.0)
+    monkeypatch.setattr(held_messages, "abandon_delay", lambda _: 0.0)
     hub = await open_azure(take_all_activities=False)
     real, failures = hub._worker._reader.read, [ZeroDivisionError("bug"), ZeroDivisionError("bug")]
 
@@ -164,7 +164,7 @@ async def test_message_that_cannot_be_taken_in_is_given_back_and_not_held(
 async def test_due_start_that_cannot_be_looked_at_is_given_back(
     open_azure, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(held, "abandon_delay", lambda _: 0.0)
+    monkeypatch.setattr(held_messages, "abandon_delay", lambda _: 0.0)
     hub = await open_azure()
     real, failures = hub._read_row, [ZeroDivisionError("bug")]
 

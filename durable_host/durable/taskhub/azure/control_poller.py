@@ -12,7 +12,8 @@ from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held import Held, HeldMessages, Stage
+from durable_host.durable.taskhub.azure.held import Held, Stage
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff, abandon_delay

@@ -15,7 +15,8 @@ from durable_host.clock import Clock
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
-from durable_host.durable.taskhub.azure.held import Held, HeldMessages, Stage
+from durable_host.durable.taskhub.azure.held import Held, Stage
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.inbox import Inbox
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours

@@ -7,7 +7,8 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
-from durable_host.durable.taskhub.azure.held import HeldMessages, Stage
+from durable_host.durable.taskhub.azure.held import Stage
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.sender import Sender
 from durable_host.durable.taskhub.azure.standing import Standings, TaskKey
 from durable_host.durable.taskhub.port import ReceivedMessage

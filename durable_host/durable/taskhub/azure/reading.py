@@ -15,7 +15,8 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
-from durable_host.durable.taskhub.azure.held import Held, HeldMessages
+from durable_host.durable.taskhub.azure.held import Held
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay

@@ -16,7 +16,8 @@ from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import MAX_VISIBILITY, Deliveries
-from durable_host.durable.taskhub.azure.held import Held, HeldMessages
+from durable_host.durable.taskhub.azure.held import Held
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions

@@ -6,7 +6,7 @@ Source: spec/task-hub-storage.md, section 5.2.
 import asyncio
 
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held import HeldMessages
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff

@@ -17,7 +17,8 @@ from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
 from durable_host.durable.taskhub.azure.handover import Handover
-from durable_host.durable.taskhub.azure.held import HeldMessages, Stage
+from durable_host.durable.taskhub.azure.held import Stage
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.marks import Marks
 from durable_host.durable.taskhub.azure.names import HubNames

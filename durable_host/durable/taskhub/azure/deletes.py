@@ -1,0 +1,93 @@
+"""Deletes of consumed messages in the background, for as long as storage does not answer."""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+
+from durable_host.durable.taskhub.azure.held import Held
+from durable_host.storage import InvalidRequest, NotFound, QueueService, StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_PARALLEL = 8
+_RETRY_SECONDS = 0.5
+
+
+class Deletes:
+    """Owner of the deletes that are not done. Each message goes to `forget` when its delete is done or given up, and to
+    `gone` when its receipt is no longer valid.
+    """
+
+    def __init__(self, queues: QueueService, *, gone: Callable[[Held], None], forget: Callable[[Held], None]) -> None:
+        self._queues = queues
+        self._gone = gone
+        self._forget = forget
+        self._waiting: deque[Held] = deque()
+        self._deleting = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._patience_ends: float | None = None
+
+    def add(self, held: Held) -> None:
+        """Delete a message that lies in a queue."""
+        self._waiting.append(held)
+        if self._deleting < _PARALLEL:
+            self._deleting += 1
+            task = asyncio.get_running_loop().create_task(self._delete_waiting())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def drain(self, patience: float) -> None:
+        """Wait until all deletes are done; gives up on a silent storage after `patience` seconds."""
+        self._patience_ends = time.monotonic() + patience
+        try:
+            while self._tasks:
+                await asyncio.gather(*self._tasks)
+        finally:
+            self._patience_ends = None
+
+    async def done(self) -> None:
+        """Wait until all deletes that were asked for are done."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def _delete_waiting(self) -> None:
+        try:
+            while self._waiting:
+                held = self._waiting.popleft()
+                try:
+                    await self._delete(held)
+                except Exception:
+                    _log.exception("Message %s of queue '%s' was not deleted and comes back", held.id, held.queue)
+                    self._forget(held)
+        finally:
+            self._deleting -= 1
+
+    async def _delete(self, held: Held) -> None:
+        """Delete until it is done. A receipt that is no longer valid means that the queue has delivered the message
+        again, or will: the entry stays until then, so that it is not taken for a new message.
+        """
+        assert held.queue is not None
+        while True:
+            await held.renewed()
+            receipt = held.receipt
+            try:
+                await self._queues.delete(held.queue, held.id, receipt)
+            except (NotFound, InvalidRequest) as error:
+                if held.receipt != receipt:
+                    continue
+                self._gone(held)
+                if error.code == "QueueNotFound":
+                    self._forget(held)
+                return
+            except StorageError as error:
+                if self._patience_ends is not None and time.monotonic() > self._patience_ends:
+                    _log.warning("Message %s of queue '%s' could not be deleted: %s", held.id, held.queue, error)
+                    self._forget(held)
+                    return
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            if held.on_deleted is not None:
+                held.on_deleted()
+            self._forget(held)
+            return

@@ -1,0 +1,207 @@
+"""Messages in the hands of this process: where each of them is on its way, and how it is given back.
+
+A message that the queue delivers again while it is held only refreshes the receipt.
+Source: spec/task-hub-storage.md, sections 3.7, 5.1 and 5.5.
+
+When its poller is done with a received message, it is delivered (`hold`, `park`), consumed (`delete_later`) or given
+back. The context managers `receiving` and `owning` give back what is in none of these states.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.deletes import Deletes
+from durable_host.durable.taskhub.azure.held import RENEWED, Held, Stage
+from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
+from durable_host.durable.taskhub.azure.renewals import Renewals
+from durable_host.storage import QueueMessage, QueueService, StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_PARALLEL = 8
+_CANCELLED_PATIENCE = 1.0
+
+
+class HeldMessages:
+    """All messages this process holds, by ID. None is hidden for longer than `hold_time` seconds at once."""
+
+    def __init__(self, queues: QueueService, hold_time: float) -> None:
+        self._hold_time = hold_time
+        self._by_id: dict[str, Held] = {}
+        self._renewals = Renewals(queues, hold_time, self._is_renewed)
+        self._deletes = Deletes(queues, gone=self._gone, forget=self.forget)
+        self._shrunk = asyncio.Event()
+        self._swept = 0.0
+
+    @property
+    def first_hold(self) -> float:
+        """For how many seconds to hide a message that this process takes."""
+        return self._renewals.first_hold
+
+    def take(self, held: Held) -> None:
+        """Begin to hold a message."""
+        if held.queue is not None:
+            self._by_id[held.id] = held
+            if held.stage is Stage.HELD:
+                self.hold(held)
+
+    @asynccontextmanager
+    async def receiving(
+        self, queue: str, got: Sequence[QueueMessage], hidden: float
+    ) -> AsyncGenerator[list[tuple[QueueMessage, Held]]]:
+        """Begin to hold messages that a queue delivered, hidden for so many seconds, and own them meanwhile."""
+        until = time.monotonic() + hidden
+        new = [(one, Held(queue, one.id, one.pop_receipt, until, one.dequeue_count)) for one in got]
+        for _, held in new:
+            self.take(held)
+        async with self.owning([held for _, held in new]):
+            yield new
+
+    @asynccontextmanager
+    async def owning(self, messages: Sequence[Held]) -> AsyncGenerator[None]:
+        """Own messages until each is delivered, consumed or given back; what is not at the end is given back here.
+
+        An error is logged and goes no further.
+        """
+        for held in messages:
+            held.stage = Stage.RECEIVED
+        try:
+            yield
+        except Exception as error:
+            await self._give_back_after(error, messages)
+        except BaseException:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CANCELLED_PATIENCE):
+                    await self.give_back(_undecided(messages))
+            for held in _undecided(messages):
+                self.forget(held)
+            raise
+        finally:
+            for held in _undecided(messages):
+                await self.give_back([held], abandon_delay(held.dequeue_count))
+
+    @asynccontextmanager
+    async def guarding(self, held: Held) -> AsyncGenerator[None]:
+        """While one of several owned messages is worked on: an error gives this one back, and the others go on."""
+        try:
+            yield
+        except Exception as error:
+            await self._give_back_after(error, [held])
+
+    async def _give_back_after(self, error: Exception, messages: Sequence[Held]) -> None:
+        for held in _undecided(messages):
+            text = "Message %s of queue '%s' could not be taken in and is given back"
+            _log.error(text, held.id, held.queue, exc_info=error)
+            await self.give_back([held], abandon_delay(held.dequeue_count))
+
+    def hold(self, held: Held) -> None:
+        """The message is handed on: keep it hidden until it is consumed or given back."""
+        held.stage = Stage.HELD
+        if held.queue is not None:
+            self._renewals.add(held)
+
+    def park(self, held: Held) -> None:
+        """The message is hidden until this process delivers it."""
+        held.stage = Stage.PARKED
+        self._renewals.remove(held)
+
+    def refresh(self, id: str, receipt: str, hidden_until: float) -> Held | None:
+        """The queue delivered a message again: the held one with its new receipt, or None when it is not held."""
+        held = self._by_id.get(id)
+        if held is None:
+            return None
+        held.receipt = receipt
+        held.hidden_until = hidden_until
+        if held.stage is Stage.GONE:
+            self.delete_later(held)
+        return held
+
+    def forget(self, held: Held) -> None:
+        """Stop holding a message without a word to the queue."""
+        held.stage = Stage.GONE
+        self._renewals.remove(held)
+        if self._by_id.get(held.id) is held:
+            del self._by_id[held.id]
+            self._shrunk.set()
+
+    async def none_left_of(self, queue: str) -> None:
+        """Wait until nothing of this queue is worked on."""
+        while self.of_queue(queue, *RENEWED):
+            self._shrunk.clear()
+            await self._shrunk.wait()
+
+    def of_queue(self, queue: str, *stages: Stage) -> list[Held]:
+        """Messages of one queue in any of these stages."""
+        return [held for held in self._by_id.values() if held.queue == queue and held.stage in stages]
+
+    def in_stage(self, *stages: Stage) -> list[Held]:
+        """All messages in any of these stages."""
+        return [held for held in self._by_id.values() if held.stage in stages]
+
+    def delete_later(self, held: Held) -> None:
+        """Delete a message in the background."""
+        if held.stage is Stage.DELETING:
+            return
+        held.stage = Stage.DELETING
+        if held.queue is None:
+            held.stage = Stage.GONE
+            return
+        self._deletes.add(held)
+
+    async def hide(self, held: Held, seconds: float) -> bool:
+        """Set until when the message is invisible; False when it is no longer ours. Raises StorageError."""
+        return await self._renewals.hide(held, seconds)
+
+    async def give_back(self, messages: Sequence[Held], seconds: float = 0.0) -> None:
+        """Make messages visible after `seconds` and stop holding them. Failures are ignored: time does it too."""
+
+        async def one(held: Held) -> None:
+            await held.renewed()
+            try:
+                await self.hide(held, seconds)
+            except StorageError as error:
+                _log.debug("Message %s could not be given back: %s", held.id, error)
+            self.forget(held)
+
+        await for_each(messages, one, _PARALLEL)
+
+    async def renew_forever(self) -> None:
+        """Hide held messages again before their time is over."""
+        while True:
+            has_renewed = await self._renewals.renew_due()
+            self._forget_gone()
+            if not has_renewed:
+                await self._renewals.rest()
+
+    async def drain(self, patience: float) -> None:
+        """Wait until all deletes are done; gives up on a silent storage after `patience` seconds."""
+        await self._deletes.drain(patience)
+
+    async def deleted(self) -> None:
+        """Wait until all deletes that were asked for are done."""
+        await self._deletes.done()
+
+    def _is_renewed(self, held: Held) -> bool:
+        return held.stage in RENEWED and self._by_id.get(held.id) is held
+
+    def _gone(self, held: Held) -> None:
+        """The receipt is no longer valid. The entry stays until the queue delivers the message again."""
+        held.stage = Stage.GONE
+        self._renewals.remove(held)
+        self._shrunk.set()
+
+    def _forget_gone(self) -> None:
+        now = time.monotonic()
+        if now < self._swept + self._hold_time:
+            return
+        self._swept = now
+        for held in self.in_stage(Stage.GONE):
+            if held.hidden_until + 2 * self._hold_time < now:
+                self.forget(held)
+
+
+def _undecided(messages: Sequence[Held]) -> list[Held]:
+    return [held for held in messages if held.stage is Stage.RECEIVED]
