@@ -65,7 +65,7 @@ def first_episode(start: ReceivedMessage, checkpoint: str | None) -> EpisodeComm
 
 async def quiet(hub) -> None:
     """No poller of the hub runs any more."""
-    for poller, task in hub._worker._pollers.values():
+    for poller, task in hub._worker.served.pollers.values():
         poller.stop()
         await task
 

@@ -38,7 +38,7 @@ def gets_of(account: RecordingAccount, queue: str) -> int:
 
 async def quiet(hub, account: RecordingAccount) -> None:
     """No poller of the hub runs any more."""
-    for poller, task in hub._worker._pollers.values():
+    for poller, task in hub._worker.served.pollers.values():
         poller.stop()
         await task
 

@@ -247,7 +247,7 @@ async def test_beside_an_official_worker_messages_are_sent_before_the_commit(
     async with time_limit():
         while not hub._worker.deliveries.is_official_order:
             await clock.sleep(0.02)
-    for poller, task in hub._worker._pollers.values():
+    for poller, task in hub._worker.served.pollers.values():
         poller.stop()
         await task
     mark = len(account.requests)

@@ -173,7 +173,7 @@ async def test_due_start_that_cannot_be_looked_at_is_given_back(
             raise failures.pop()
         return await real(instance_id)
 
-    for poller, _ in hub._worker._pollers.values():
+    for poller, _ in hub._worker.served.pollers.values():
         poller._read_row = read_row
     await create(hub, "abc123", scheduled_start_time=later(0.3))
     await receive(hub, 1)

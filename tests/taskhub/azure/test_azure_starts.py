@@ -433,12 +433,12 @@ async def test_a_start_of_another_partition_is_left_to_its_owner(open_azure, acc
     hub = await open_azure()
     await unstarted(hub, start_of("abc123"))
     queue = hub._worker._names.queue_of("abc123")
-    await hub._worker._close_queue(queue)
+    await hub._worker.served.close(queue)
     mark = len(account.requests)
     await restore(hub, "abc123")
     assert not hub._pending_starts._waiting
     assert "queue.put" not in account.since(mark)
-    hub._worker._open_queue(queue)
+    hub._worker.served.open(queue)
     (found,) = await receive(hub, 1)
     assert found.message.target.instance_id == "abc123"
 

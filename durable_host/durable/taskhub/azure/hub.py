@@ -14,10 +14,12 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.app_lease import AppLease
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.creation import Creator
-from durable_host.durable.taskhub.azure.deliveries import held_of
+from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
 from durable_host.durable.taskhub.azure.direct_work import DirectWork
+from durable_host.durable.taskhub.azure.giving_back import GivingBack
 from durable_host.durable.taskhub.azure.handover import Handover
 from durable_host.durable.taskhub.azure.healing import Healing, healed
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
@@ -28,6 +30,7 @@ from durable_host.durable.taskhub.azure.new_instances import NewInstances
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
+from durable_host.durable.taskhub.azure.outstanding import Outstanding
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
@@ -40,7 +43,7 @@ from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Standings
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStarts
-from durable_host.durable.taskhub.azure.worker import Outstanding, Worker
+from durable_host.durable.taskhub.azure.worker import Worker
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
@@ -90,27 +93,21 @@ class AzureTaskHub:
         self._resources = Resources(account.queues, tracking.tables, names, plain, app_lease, payloads, self._aside)
         self._rewinder = Rewinder(tables, names, self._instances, clock)
         self._blobs = OwnedBlobs(payloads)
-        self._worker = Worker(
-            queues,
+        held = HeldMessages(queues, options.control_hold)
+        deliveries = Deliveries(
             names,
             options,
             clock,
-            payloads,
-            self._aside,
-            partitions,
-            app_lease,
-            outage,
-            setting=self.connection_setting,
-            scope=f"{connection.queue_endpoint}|{names.lower}|{options.app_name}",
+            held,
             take_all_activities=connection.is_development if take_all is None else take_all,
-            read_row=self._read_row,
-            find_owed=self._history.owed,
+            on_due_start=self._look_at_due_start,
         )
-        self._sender = Sender(queues, names, options, clock, payloads, self._worker.deliveries, self._worker.held)
-        held, deliveries = self._worker.held, self._worker.deliveries
+        self._sender = Sender(queues, names, options, clock, payloads, deliveries, held)
         self._direct = DirectWork(deliveries, clock)
         self._standings = Standings()
         owed = OwedMessages(payloads)
+        handover = Handover(self._sender, held, deliveries, self._direct, self._standings)
+        self._giving_back = GivingBack(deliveries, held, handover, clock)
         self._marks = Marks(self._history, self._standings, owed)
         self._commits = Commits(
             self._history,
@@ -123,15 +120,31 @@ class AzureTaskHub:
             self._standings,
             owed,
             clock,
-            lambda messages: self._worker.abandon(messages, None),
+            self._giving_back.abandon,
         )
-        handover = Handover(self._sender, held, deliveries, self._direct, self._standings)
-        self._worker.outstanding = Outstanding(self._commits, self._marks, handover, self._standings)
         self._new_instances = NewInstances()
         self._pending_starts = PendingStarts(
-            self._instances, self._history, self._sender, self._worker.deliveries, clock, outage, names
+            self._instances, self._history, self._sender, deliveries, clock, outage, names
         )
-        self._worker.serve_pending_starts(self._pending_starts)
+        self._worker = Worker(
+            queues,
+            names,
+            options,
+            clock,
+            payloads,
+            self._aside,
+            partitions,
+            app_lease,
+            outage,
+            held,
+            deliveries,
+            Outstanding(self._commits, self._marks, handover, self._standings),
+            self._pending_starts,
+            setting=self.connection_setting,
+            scope=f"{connection.queue_endpoint}|{names.lower}|{options.app_name}",
+            read_row=self._read_row,
+            find_owed=self._history.owed,
+        )
         self._creator = Creator(
             self._instances,
             self._sender,
@@ -273,10 +286,10 @@ class AzureTaskHub:
         return checkpoint
 
     async def next_owed(self) -> list[str]:
-        return [await self._worker.next_owed()]
+        return [await self._worker.owed.next()]
 
     async def owed_named(self) -> None:
-        await self._worker.owed_named()
+        await self._worker.owed.all_named()
 
     @storage_errors_as_unavailable
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
@@ -302,7 +315,7 @@ class AzureTaskHub:
         self._commits.discard(messages)
 
     async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
-        await self._worker.abandon(messages, delay)
+        await self._giving_back.abandon(messages, delay)
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:
         return self._worker.deliveries.recall(instance_id)
@@ -319,6 +332,9 @@ class AzureTaskHub:
 
     async def _read_row(self, instance_id: str) -> InstanceState | None:
         return await self._instances.get(instance_id, fetch_input=False, fetch_output=False)
+
+    def _look_at_due_start(self, message: ReceivedMessage) -> None:
+        self._worker.served.look_at_due_start(message)
 
     async def _make_again(self) -> list[str]:
         lost = await self._lost_histories.find()

@@ -1,0 +1,76 @@
+"""Giving messages back: this process delivers them again itself, or leaves them to others."""
+
+import logging
+from collections.abc import Sequence
+
+from durable_host.clock import Clock
+from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
+from durable_host.durable.taskhub.azure.handover import Handover
+from durable_host.durable.taskhub.azure.held import Stage
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
+from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
+from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.storage import StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_POISON_COUNT = 10
+_PARALLEL = 8
+
+
+class GivingBack:
+    """Gives back messages that were received and not consumed."""
+
+    def __init__(self, deliveries: Deliveries, held: HeldMessages, handover: Handover, clock: Clock) -> None:
+        self._deliveries = deliveries
+        self._held = held
+        self._handover = handover
+        self._clock = clock
+
+    async def abandon(self, messages: Sequence[ReceivedMessage], delay: float | None = None) -> None:
+        """Give messages back after `delay` seconds, or after the back-off of their dequeue counts."""
+        await for_each(messages, lambda message: self._abandon(message, delay), _PARALLEL)
+
+    async def _abandon(self, message: ReceivedMessage, delay: float | None) -> None:
+        held = held_of(message)
+        if held.stage is not Stage.HELD:
+            return
+        seconds = abandon_delay(held.dequeue_count) if delay is None else delay
+        if delay is None and held.dequeue_count == _POISON_COUNT:
+            _log.warning(
+                "Poison message: %s for instance '%s' was given back %d times (message %s in queue '%s').",
+                message.message.event.event_name,
+                message.message.target.instance_id,
+                held.dequeue_count,
+                held.id,
+                held.queue,
+            )
+        if not self._keeps(message):
+            if held.queue is None:
+                await self._handover.put(message)
+            await self._held.give_back([held], seconds)
+            return
+        is_activity = message.message.is_activity
+        if seconds > 0 or is_activity:
+            try:
+                hidden = seconds + self._deliveries.activity_hold if is_activity else seconds
+                if not await self._held.hide(held, hidden):
+                    self._held.forget(held)
+                    return
+            except StorageError as error:
+                _log.debug("Message %s could not be hidden: %s", held.id, error)
+        again = ReceivedMessage(message.id, message.message, held.dequeue_count + 1, self._clock.now(), held)
+        held.dequeue_count += 1
+        if seconds > 0:
+            self._deliveries.put_off(again, self._clock.now() + int(seconds * TICKS_PER_SECOND))
+        else:
+            self._deliveries.again(again)
+
+    def _keeps(self, message: ReceivedMessage) -> bool:
+        """Whether a message given back is delivered again by this process."""
+        if not self._deliveries.running:
+            return False
+        if message.message.is_activity:
+            return self._deliveries.takes_all_activities
+        return self._deliveries.serves(message.message.target.instance_id)

@@ -1,0 +1,41 @@
+"""What the worker role leaves to nobody: at its end, and when a partition goes to another worker."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+from durable_host.durable.taskhub.azure.commits import Commits
+from durable_host.durable.taskhub.azure.handover import Handover
+from durable_host.durable.taskhub.azure.marks import Marks
+from durable_host.durable.taskhub.azure.standing import Standings
+from durable_host.storage import StorageError
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+_SETTLE_PATIENCE = 20.0
+
+
+class Outstanding(NamedTuple):
+    """Commits, what they owe, and work that lies in no queue."""
+
+    commits: Commits
+    marks: Marks
+    handover: Handover
+    standings: Standings
+
+    async def leave(self, of: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
+        """Put the work of the instances that `of` names where others find it, and leave no mark. `is_end`: activities
+        that still run are put too.
+        """
+        try:
+            async with asyncio.timeout(_SETTLE_PATIENCE):
+                await self.commits.drain(of)
+                await self.handover.put_activities(of, is_end=is_end)
+                await self.handover.put_results(of)
+                await self.marks.clear(of)
+        except (StorageError, TimeoutError) as error:
+            _log.warning(
+                "Work that this host had begun is not in the queues of the task hub: the next host finds it by its "
+                "marks. %s",
+                error or f"The storage did not take it within {_SETTLE_PATIENCE:.0f} s.",
+            )

@@ -1,0 +1,81 @@
+"""Finding the instances whose commits still owe something, after a start and when a partition is claimed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.standing import Standings
+from durable_host.storage import StorageError
+
+_SOURCE = "unsettled commits"
+_RETRY_SECONDS = 0.5
+
+
+class OwedInstances:
+    """Runs beside the pollers. `find` reads the names of all instances of the hub whose commits owe something."""
+
+    def __init__(
+        self,
+        names: HubNames,
+        deliveries: Deliveries,
+        standings: Standings,
+        outage: Outage,
+        find: Callable[[], Awaitable[list[str]]],
+    ) -> None:
+        self._names = names
+        self._deliveries = deliveries
+        self._standings = standings
+        self._outage = outage
+        self._find = find
+        self._claimed: set[str] = set()
+        self._has_claimed = asyncio.Event()
+        self._has_looked = asyncio.Event()
+        self._has_looked.set()
+        self._has_named = False
+
+    def claimed(self, queue: str) -> None:
+        """This process serves a control queue now."""
+        self._claimed.add(queue)
+        self._has_looked.clear()
+        self._has_claimed.set()
+
+    async def run(self) -> None:
+        """Look through the partitions that were claimed; forever."""
+        while True:
+            await self._has_claimed.wait()
+            self._has_claimed.clear()
+            claimed, self._claimed = self._claimed, set()
+            try:
+                found = await self._find()
+            except StorageError as error:
+                self._outage.failed(_SOURCE, error)
+                self._claimed |= claimed
+                self._has_looked.set()
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._has_claimed.set()
+                continue
+            self._outage.recovered(_SOURCE)
+            for instance_id in found:
+                queue = self._names.queue_of(instance_id)
+                standing = self._standings.get(instance_id)
+                is_new = standing is None or standing.debt is not None
+                if is_new and queue in claimed and queue in self._deliveries.owned:
+                    self._deliveries.owed.put_nowait(instance_id)
+            if not self._claimed:
+                self._has_looked.set()
+
+    async def next(self) -> str:
+        """The next instance found; the one before is being loaded."""
+        if self._has_named:
+            self._deliveries.owed.task_done()
+            self._has_named = False
+        instance_id = await self._deliveries.owed.get()
+        self._has_named = True
+        return instance_id
+
+    async def all_named(self) -> None:
+        """Wait until all that was found has been given out; not for storage that does not answer."""
+        await self._has_looked.wait()
+        await self._deliveries.owed.join()

@@ -1,0 +1,140 @@
+"""The partitions that this process serves: their pollers, from claim to drain.
+
+Source: spec/task-hub-storage.md, sections 4 and 5.
+"""
+
+import asyncio
+import contextlib
+
+from durable_host.clock import Clock
+from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
+from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
+from durable_host.durable.taskhub.azure.held_messages import HeldMessages
+from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.neighbours import Neighbours
+from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.outstanding import Outstanding
+from durable_host.durable.taskhub.azure.owed_instances import OwedInstances
+from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
+from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
+from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.storage import QueueService, StorageError
+from durable_host.supervision import Tasks
+
+_DRAIN_PATIENCE = 60.0
+_STOP_PATIENCE = 0.5
+
+
+class ServedPartitions:
+    """Owner of the pollers of control queues, which run in `background`. `read_row` reads an instance."""
+
+    def __init__(
+        self,
+        queues: QueueService,
+        names: HubNames,
+        options: AzureTaskHubOptions,
+        clock: Clock,
+        deliveries: Deliveries,
+        held: HeldMessages,
+        reader: MessageReader,
+        outage: Outage,
+        outstanding: Outstanding,
+        owed: OwedInstances,
+        pending_starts: PendingStarts,
+        background: Tasks,
+        read_row: RowReader,
+    ) -> None:
+        self._queues = queues
+        self._names = names
+        self._options = options
+        self._clock = clock
+        self._deliveries = deliveries
+        self._held = held
+        self._reader = reader
+        self._outage = outage
+        self._outstanding = outstanding
+        self._owed = owed
+        self._pending_starts = pending_starts
+        self._background = background
+        self._read_row = read_row
+        self.pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
+
+    async def stop(self) -> None:
+        """Let the pollers end, the requests under way with them; those that take too long are left."""
+        for poller, _ in self.pollers.values():
+            poller.stop()
+        tasks = [task for _, task in self.pollers.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_STOP_PATIENCE)
+        self.pollers.clear()
+
+    def open(self, queue: str) -> None:
+        """Begin to serve a control queue."""
+        self._deliveries.owned[queue] = self._clock.now()
+        self._owed.claimed(queue)
+        self._pending_starts.claimed(queue)
+        poller = ControlPoller(
+            queue,
+            self._queues,
+            self._options,
+            self._deliveries,
+            self._held,
+            self._reader,
+            self._outage,
+            self._read_row,
+        )
+        self.pollers[queue] = (poller, self._background.keep_running(f"poller of '{queue}'", poller.run))
+
+    async def close(self, queue: str) -> None:
+        """Stop serving a control queue at once."""
+        poller, _task = self.pollers.pop(queue, (None, None))
+        if poller is not None:
+            poller.stop()
+            self._outage.forget(queue)
+            self._outage.forget(f"starts of {queue}")
+        dropped = self._deliveries.drop_queue(queue)
+        await self._held.give_back([held_of(one) for one in dropped if held_of(one).queue is not None])
+        for one in dropped:
+            if held_of(one).queue is None:
+                await self._outstanding.handover.put(one)
+
+    async def drain(self, queue: str) -> None:
+        """Stop serving a control queue, and wait until nothing of it is worked on; for a minute at the most."""
+        _poller, task = self.pollers.get(queue, (None, None))
+        await self.close(queue)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_PATIENCE):
+                if task is not None:
+                    await asyncio.wait([task])
+                await self._held.none_left_of(queue)
+        await self._outstanding.leave(lambda instance_id: self._names.queue_of(instance_id) == queue)
+
+    def meet(self, around: Neighbours) -> None:
+        """Who else works on the hub; activities in hand are for others too as soon as there are any."""
+        before, self._deliveries.neighbours = self._deliveries.neighbours, around
+        if before is Neighbours.NONE and around is not Neighbours.NONE:
+            self._background.run("activities for other workers", self._outstanding.handover.put_activities())
+
+    def look_at_due_start(self, message: ReceivedMessage) -> None:
+        """A delayed start is due."""
+        self._background.run("look at a delayed start", self._due_start(message))
+
+    async def _due_start(self, message: ReceivedMessage) -> None:
+        """Its row comes first: the instance may have been terminated or replaced."""
+        queue = self._names.queue_of(message.message.target.instance_id)
+        running = self.pollers.get(queue)
+        held = held_of(message)
+        if running is None:
+            self._held.forget(held)
+            return
+        async with self._held.owning([held]):
+            try:
+                if await running[0].filter_start(held, message.message, self._clock.now()):
+                    self._deliveries.again(message)
+            except StorageError as error:
+                self._outage.failed(f"starts of {queue}", error)
+                await self._held.give_back([held], abandon_delay(held.dequeue_count))
+            else:
+                self._outage.recovered(f"starts of {queue}")
