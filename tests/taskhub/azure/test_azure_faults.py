@@ -324,7 +324,7 @@ async def test_a_hub_that_was_deleted_here_is_not_made_again(
 async def test_a_first_row_that_is_refused_at_first_is_written_with_its_custom_status(
     open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch, times: int, status: int, code: str
 ) -> None:
-    monkeypatch.setattr("durable_host.durable.taskhub.azure.row_writer._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.attempts._SHORTEST_PAUSE", 0.01)
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
@@ -339,7 +339,7 @@ async def test_a_row_that_is_refused_for_good_is_not_tried_forever(
     open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The commit holds all the same: its history is there, and its messages follow."""
-    monkeypatch.setattr("durable_host.durable.taskhub.azure.row_writer._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.attempts._SHORTEST_PAUSE", 0.01)
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
@@ -363,7 +363,7 @@ async def test_a_row_whose_texts_are_refused_is_written_without_them(
     expected: tuple[str, str | None, str | None],
 ) -> None:
     """An end whose output is refused becomes a failure that says so."""
-    monkeypatch.setattr("durable_host.durable.taskhub.azure.row_writer._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.attempts._SHORTEST_PAUSE", 0.01)
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
@@ -396,7 +396,7 @@ async def test_a_row_whose_texts_are_refused_is_written_without_them(
 async def test_a_message_that_is_refused_is_answered_in_its_receivers_place(
     open_azure, account: RecordingAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("durable_host.durable.taskhub.azure.outgoing._RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.attempts._SHORTEST_PAUSE", 0.01)
     hub = await open_azure(take_all_activities=False)
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)

@@ -1,6 +1,5 @@
 """Sending what a commit owes: messages into queues, activities straight to this process."""
 
-import asyncio
 import logging
 from collections import Counter
 from collections.abc import Sequence
@@ -9,6 +8,7 @@ from durable_host.clock import Clock
 from durable_host.durable.engine.undeliverable import in_place_of
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.azure.attempts import MOST_REFUSALS, Attempts
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key
 from durable_host.durable.taskhub.azure.outage import Outage
@@ -18,9 +18,6 @@ from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
-_RETRY_SECONDS = 0.5
-_LONGEST_RETRY = 10.0
-_MOST_REFUSALS = 4
 
 
 class Outgoing:
@@ -41,28 +38,23 @@ class Outgoing:
 
     async def send(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
         """Put messages of an instance."""
-        source, tries = f"messages of '{instance_id}'", 0
         left = list(messages)
         refusals: Counter[int] = Counter()
-        try:
+        with Attempts(self._outage, f"messages of '{instance_id}'") as attempts:
             while left:
                 failed = await self._sender.send_what_goes(left)
                 if not failed:
-                    if tries:
-                        self._outage.recovered(source)
+                    attempts.succeeded()
                     return
-                tries += 1
-                self._outage.failed(source, failed[0][1])
+                attempts.failed(failed[0][1])
                 left.clear()
                 for message, error in failed:
                     refusals[id(message)] += is_about_data(error)
-                    if refusals[id(message)] != _MOST_REFUSALS:
+                    if refusals[id(message)] != MOST_REFUSALS:
                         left.append(message)
                     elif (reply := self._refused(message, error)) is not None:
                         left.append(reply)
-                await asyncio.sleep(min(_RETRY_SECONDS * 2 ** min(tries - 1, 6), _LONGEST_RETRY))
-        finally:
-            self._outage.forget(source)
+                await attempts.pause()
 
     async def begin(self, standing: Standing, activities: Sequence[TaskMessage]) -> None:
         """Let this process run activities; if it is no longer alone by now, put them."""

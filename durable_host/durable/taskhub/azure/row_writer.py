@@ -1,6 +1,5 @@
 """Writing what an episode changed in the instance's row, for as long as that takes: its history is there already."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -9,6 +8,7 @@ import msgspec
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.azure.attempts import MOST_REFUSALS, Attempts
 from durable_host.durable.taskhub.azure.healing import Healing
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
@@ -17,9 +17,6 @@ from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
-_RETRY_SECONDS = 0.5
-_LONGEST_RETRY = 10.0
-_MOST_REFUSALS = 4
 
 
 class RowWriter:
@@ -34,30 +31,26 @@ class RowWriter:
         self._outage = outage
 
     async def write(self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str]) -> None:
-        source, refusals, tries = f"row of '{instance_id}'", 0, 0
-        try:
+        refusals = 0
+        with Attempts(self._outage, f"row of '{instance_id}'") as attempts:
             while True:
                 had_lost = self._healing.rows_were_lost
                 try:
                     whole = await self._whole(instance_id, update) if had_lost else update
                     await self._instances.update(instance_id, whole, moved)
                 except StorageError as error:
-                    tries += 1
-                    self._outage.failed(source, error)
+                    attempts.failed(error)
                     refusals += is_about_data(error)
-                    if refusals == _MOST_REFUSALS:
+                    if refusals == MOST_REFUSALS:
                         update = _least(update, error)
-                    elif refusals > _MOST_REFUSALS:
+                    elif refusals > MOST_REFUSALS:
                         self._give_up(instance_id, error)
                         return
-                    await asyncio.sleep(min(_RETRY_SECONDS * 2 ** min(tries - 1, 6), _LONGEST_RETRY))
+                    await attempts.pause()
                 else:
                     if self._healing.rows_were_lost == had_lost:
-                        if tries:
-                            self._outage.recovered(source)
+                        attempts.succeeded()
                         return
-        finally:
-            self._outage.forget(source)
 
     def _give_up(self, instance_id: str, error: StorageError) -> None:
         _log.error(
