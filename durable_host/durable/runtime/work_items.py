@@ -54,10 +54,13 @@ class GuardedWorkItem:
         self._faults = faults
 
     async def __call__(self, session: Session, batch: list[ReceivedMessage]) -> float | None:
+        return await self._guarded(session, batch, self._run_once_each)
+
+    async def _run_once_each(self, session: Session, batch: list[ReceivedMessage]) -> None:
         if twins := _twins(batch):
             await self._hub.discard(twins)
             batch[:] = [one for one in batch if one not in twins]
-        return await self._guarded(session, batch, self._run)
+        await self._run(session, batch)
 
     async def _guarded(self, session: Session, batch: list[ReceivedMessage], run: Run) -> float | None:
         try:
@@ -76,7 +79,7 @@ class GuardedWorkItem:
             if session.failures < MOST_REFUSALS:
                 self._sessions.drop_state(session)
                 return self._faults.delay(session.failures)
-            return await self._refused(session, batch, error, may_fail=run is self._run)
+            return await self._refused(session, batch, error, may_fail=run == self._run_once_each)
         except TaskHubUnavailable as error:
             self._sessions.drop_state(session)
             session.failures += 1
@@ -130,7 +133,7 @@ class GuardedWorkItem:
 
     async def _give_back(self, session: Session, batch: list[ReceivedMessage], delay: float | None) -> float | None:
         if not batch:
-            return None
+            return delay  # Woken without a message: there is none that could bring it back.
         try:
             await self._hub.abandon(batch, delay=delay)
         except TaskHubUnavailable as error:
