@@ -3,23 +3,20 @@
 The simulation has to find each of them (`make simulate MUTATIONS=1`); else it would not find such a mistake either.
 """
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import PropertyMock, patch
 
-import msgspec
-
 from durable_host.durable.engine import matching
-from durable_host.durable.model import identity
 from durable_host.durable.model.events import TimerFired
+from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.taskhub.azure import sentinel_writer
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
+from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.names import SENTINEL
-from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
 from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
 from durable_host.durable.taskhub.azure.standing import Mark, Standing
@@ -94,12 +91,6 @@ def timers_matched_by_number_only() -> Patches:
 
 
 @mutation
-def results_matched_by_number_only() -> Patches:
-    """The result of a call that was never committed answers another call."""
-    return [patch.object(matching, "_why_not", lambda *arguments: None)]
-
-
-@mutation
 def results_taken_twice() -> Patches:
     """A copy of a result enters the history again."""
     return [patch.object(matching, "_copy", lambda what: None)]
@@ -119,22 +110,35 @@ def commit_id_not_checked() -> Patches:
 
 
 @mutation
-def activity_put_twice() -> Patches:
-    """What goes straight to a worker is put into the queue as well, under another identity."""
+def marks_not_looked_for() -> Patches:
+    """A start of the host does not find the instances whose last commit owes something."""
 
-    async def begin(self: Any, standing: Any, activities: Any) -> None:
-        await original(self, standing, activities)
-        doubles = [msgspec.structs.replace(one, id=str(uuid.uuid4())) for one in activities]
-        await self.send(standing.instance_id, doubles)
+    async def owed(self: Any) -> list[str]:
+        return []
 
-    original = Outgoing.begin
-    return [patch.object(Outgoing, "begin", begin), *results_taken_twice()]
+    return [patch.object(HistoryStore, "owed", owed)]
 
 
 @mutation
-def identities_drawn_anew() -> Patches:
-    """A message that is sent again after a crash is not recognised."""
-    return [patch.object(identity, "decided", lambda *arguments, **options: str(uuid.uuid4()))]
+def commits_of_others_overwritten() -> Patches:
+    """A commit is written whatever another host has committed since the history was read."""
+
+    async def write(self: Any, rows: Any, sentinel: Any, etag: Any, **options: Any) -> str:
+        stored = await self._tables.get(self._table, sentinel["PartitionKey"], SENTINEL)
+        return await original(self, rows, sentinel, stored.etag if stored is not None else None, **options)
+
+    original = SentinelWriter.write
+    return [patch.object(SentinelWriter, "write", write)]
+
+
+@mutation
+def events_before_the_start_dropped() -> Patches:
+    """An event to an instance that is still pending is of no use."""
+
+    async def keep_for_start(self: Any, session: Any, batch: Any, useless: Any) -> Any:
+        return useless
+
+    return [patch.object(Intake, "keep_for_start", keep_for_start)]
 
 
 @mutation

@@ -256,8 +256,12 @@ def adopt_by_current_host(task: asyncio.Task[Any], context: contextvars.Context)
         host.adopt(task)
 
 
-def any_death(random: Random) -> Death:
-    """Somewhere in the life of a host: half of the deaths beside a request that matters."""
+def any_death(random: Random, *, before_commits: bool) -> Death:
+    """Somewhere in the life of a host: half of the deaths beside a request that matters; most of them right before a
+    commit, where `before_commits` asks for it.
+    """
+    if before_commits and random.random() < 0.8:
+        return Death("commit", random.randint(1, 12), after=False)
     if random.random() < 0.4:
         return Death(None, random.randint(1, 250), after=random.random() < 0.5)
     labels = (

@@ -188,7 +188,7 @@ class World:
             death = None
             if self._deaths_left > 0 and not self.is_calm.is_set() and self._open.is_set():
                 self._deaths_left -= 1
-                death = any_death(self.random)
+                death = any_death(self.random, before_commits=not self.plan.is_strict)
             host = SimulatedHost(self, f"{slot}", death)
             try:
                 await host.start()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 SIMULATE = Path(__file__).parent / "simulate.py"
-SEEDS_IN_ALL = 120
-SEEDS_IN_ONE = 30
+SEEDS_IN_ALL = 200
+SEEDS_IN_ONE = 50
 FOUND_WITHIN = {"messages-sent-before-the-commit": 20, "results-taken-twice": 40}
 
 
