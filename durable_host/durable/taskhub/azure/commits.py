@@ -92,12 +92,8 @@ class Commits:
             task.exception()
 
     async def _commit_in_turn(self, episode: EpisodeCommit) -> tuple[Checkpoint, Mapping[tuple[str, str], str]]:
-        standing = self._standings.of(episode.instance_id)
-        try:
-            async with standing.lock:
-                return await self._commit(standing, episode)
-        finally:
-            self._standings.release(standing)
+        async with self._standings.locked(episode.instance_id) as standing:
+            return await self._commit(standing, episode)
 
     async def _commit(
         self, standing: Standing, episode: EpisodeCommit
@@ -227,8 +223,7 @@ class Commits:
 
     async def settle(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
         """Do what an earlier process owes."""
-        standing = self._standings.of(instance_id)
-        async with standing.lock:
+        async with self._standings.locked(instance_id) as standing:
             execution_id = standing.checkpoint.execution_id if standing.checkpoint is not None else None
             instance = OrchestrationInstance(instance_id, execution_id)
             direct = [one for one in messages if self._outgoing.goes_directly(one, instance)]
@@ -238,7 +233,6 @@ class Commits:
             await self._outgoing.begin(standing, direct)
             standing.debt = None
             standing.since = time.monotonic()
-        self._standings.release(standing)
 
     async def drain(self, of: Callable[[str], bool] = lambda _: True) -> None:
         """Wait until the commits of these instances are done, with all that follows from them."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
-from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Mark, Standing, Standings
+from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Mark, Standings
 from durable_host.durable.taskhub.port import Debt
 from durable_host.storage import StorageError
 
@@ -46,16 +46,16 @@ class Marks:
         while True:
             await asyncio.sleep(QUIET_SECONDS / 2)
             limit = time.monotonic() - QUIET_SECONDS
-            quiet = [one for one in self._standings if one.since <= limit and one.is_quiet]
+            quiet = [one.instance_id for one in self._standings if one.since <= limit and one.is_quiet]
             with contextlib.suppress(StorageError):
                 await for_each(quiet, self._clear, _PARALLEL)
 
     async def clear(self, of: Callable[[str], bool]) -> None:
         """The same at once, for the instances that `of` names: before a partition goes to another worker."""
-        await for_each([one for one in self._standings if of(one.instance_id)], self._clear, _PARALLEL)
+        await for_each([one.instance_id for one in self._standings if of(one.instance_id)], self._clear, _PARALLEL)
 
-    async def _clear(self, standing: Standing) -> None:
-        async with standing.lock:
+    async def _clear(self, instance_id: str) -> None:
+        async with self._standings.locked(instance_id) as standing:
             checkpoint = standing.checkpoint
             if checkpoint is not None and standing.debt is None:
                 mark = Mark.of(standing.first_in_hand(checkpoint.execution_id))
@@ -70,4 +70,3 @@ class Marks:
                         return
                     self._messages.settled(checkpoint)
                     checkpoint.mark, checkpoint.has_messages = mark, False
-        self._standings.release(standing)

@@ -5,7 +5,8 @@ Kept only while something is owed, so there are few at a time.
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
 
 import msgspec
 
@@ -169,6 +170,22 @@ class Standings:
         if standing is None:
             standing = self._by_instance[instance_id] = Standing(instance_id)
         return standing
+
+    @asynccontextmanager
+    async def locked(self, instance_id: str) -> AsyncGenerator[Standing]:
+        """The standing of an instance with its lock held; it is released afterwards."""
+        standing = self.of(instance_id)
+        await standing.lock.acquire()
+        while self._by_instance.get(instance_id) is not standing:
+            # Released or forgotten while this task waited for the lock.
+            standing.lock.release()
+            standing = self.of(instance_id)
+            await standing.lock.acquire()
+        try:
+            yield standing
+        finally:
+            standing.lock.release()
+            self.release(standing)
 
     def release(self, standing: Standing) -> None:
         """Forget a standing that owes nothing."""
