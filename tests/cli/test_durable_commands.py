@@ -183,7 +183,7 @@ async def end_of(hub: TaskHub, instance_id: str) -> None:
         EpisodeCommit(
             instance_id=instance_id,
             execution_id=loaded.execution_id,
-            etag=loaded.etag,
+            checkpoint=loaded.checkpoint,
             first_ordinal=len(loaded.events),
             events=[ExecutionTerminated(timestamp=clock.now())],
             outbound=[],
