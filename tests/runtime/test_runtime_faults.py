@@ -11,7 +11,14 @@ import msgspec
 import pytest
 from runtime_world import App, Hosts, RecordingHub, World, codes
 
-from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TimerFired
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionStarted,
+    OrchestrationInstance,
+    TimerFired,
+)
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
@@ -187,6 +194,58 @@ async def test_commit_of_another_host_makes_the_session_load_again(app: App, hos
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
     assert not hub.faults["commit"]
+
+
+class WatchedHub(RecordingHub):
+    """Counts the starts that are done with."""
+
+    starts_done = 0
+
+    async def commit(self, episode: EpisodeCommit) -> str:
+        checkpoint = await super().commit(episode)
+        self._note(episode.consumed)
+        return checkpoint
+
+    async def discard(self, messages: Sequence[ReceivedMessage]) -> None:
+        await super().discard(messages)
+        self._note(messages)
+
+    def _note(self, messages: Sequence[ReceivedMessage]) -> None:
+        self.starts_done += sum(isinstance(one.message.event, ExecutionStarted) for one in messages)
+
+
+async def test_copy_of_a_start_leaves_the_row_of_an_instance_that_another_host_has_ended(
+    app: App, hosts: Hosts
+) -> None:
+    hub = WatchedHub(hosts._path, "TestHub")
+    world = await hosts.start(app, hub=hub)
+    await world.start("approval", "a")
+    await world.until(lambda: hub.commits)
+    loaded = await hub.load_history("a")
+    started = next(event for event in loaded.events if isinstance(event, ExecutionStarted))
+    own = started.orchestration_instance
+    now = world.clock.now()
+    await hub.commit(
+        EpisodeCommit(
+            instance_id="a",
+            execution_id=own.execution_id or "",
+            checkpoint=loaded.checkpoint,
+            first_ordinal=len(loaded.events),
+            events=[ExecutionCompleted(timestamp=now, result='"approved"')],
+            outbound=(),
+            update=InstanceUpdate(
+                execution_id=own.execution_id or "",
+                last_updated_time=now,
+                runtime_status=OrchestrationStatus.Completed,
+                output='"approved"',
+                completed_time=now,
+            ),
+            consumed=(),
+        )
+    )
+    await hub.send(TaskMessage(started, own, id=identity.new()))
+    await world.until(lambda: hub.starts_done == 2)
+    assert await world.output("a") == "approved"
 
 
 class TornHub(RecordingHub):

@@ -40,10 +40,12 @@ class Intake:
     def doubts(self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
         """Whether a message does not fit a state that was kept in memory: another host may have gone on with it.
 
-        The starts of clients are compared with the instance's row.
+        A copy of a client's start is compared with the instance's row, which may be ahead; the start of an execution
+        that replaces this one needs no state.
         """
         return any(
-            _depends_on(received) and not session.knows(received) and classify(state, received) != "process"
+            (_is_of_client(received) and (session.knows(received) or _starts(received, state.execution_id)))
+            or (_depends_on(received) and not session.knows(received) and classify(state, received) != "process")
             for received in batch
         )
 
@@ -181,6 +183,16 @@ def _newest_first(batch: list[ReceivedMessage]) -> list[ReceivedMessage]:
     """The start messages; of several of clients, who replaced each other's instance, the last comes first."""
     starts = [received for received in batch if isinstance(received.message.event, ExecutionStarted)]
     return sorted(starts, key=lambda received: received.message.event.timestamp, reverse=True)
+
+
+def _is_of_client(received: ReceivedMessage) -> bool:
+    event = received.message.event
+    return isinstance(event, ExecutionStarted) and event.parent_instance is None
+
+
+def _starts(received: ReceivedMessage, execution_id: str | None) -> bool:
+    own = received.message.target.execution_id
+    return own is not None and execution_id is not None and own.casefold() == execution_id.casefold()
 
 
 def _depends_on(received: ReceivedMessage) -> bool:

@@ -295,7 +295,8 @@ class OrchestrationRunner:
 
     async def _with_custom_status(self, state: OrchestrationState, update: InstanceUpdate) -> InstanceUpdate:
         """The custom status is in no history: only the code tells it, in a replay of what is there."""
-        if not self._code.has_orchestrator(state.name):
+        has_begun = any(isinstance(event, ExecutionStarted) for event in state.seen_by_code())
+        if not has_begun or not self._code.has_orchestrator(state.name):
             return update
         answer = await self._replay(state)
         if answer.is_plain_failure or answer.custom_status is None:
