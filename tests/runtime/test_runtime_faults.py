@@ -16,7 +16,10 @@ from durable_host.durable.model.events import (
     EventRaised,
     ExecutionCompleted,
     ExecutionStarted,
+    ExecutionSuspended,
     OrchestrationInstance,
+    OrchestratorCompleted,
+    OrchestratorStarted,
     TimerFired,
 )
 from durable_host.durable.model.instance import InstanceUpdate
@@ -246,6 +249,43 @@ async def test_copy_of_a_start_leaves_the_row_of_an_instance_that_another_host_h
     await hub.send(TaskMessage(started, own, id=identity.new()))
     await world.until(lambda: hub.starts_done == 2)
     assert await world.output("a") == "approved"
+
+
+async def test_row_of_an_instance_that_was_suspended_before_its_first_episode_is_repaired(
+    app: App, hosts: Hosts
+) -> None:
+    hub = WatchedHub(hosts._path, "TestHub")
+    world = await hosts.start(app, hub=hub)
+    own, now = OrchestrationInstance("a", "1" * 32), world.clock.now()
+    started = ExecutionStarted(timestamp=now, name="approval", orchestration_instance=own)
+    await hub.commit(
+        EpisodeCommit(
+            instance_id="a",
+            execution_id="1" * 32,
+            checkpoint=(await hub.load_history("a")).checkpoint,
+            first_ordinal=0,
+            events=[
+                OrchestratorStarted(timestamp=now),
+                started,
+                ExecutionSuspended(timestamp=now),
+                OrchestratorCompleted(timestamp=now),
+            ],
+            outbound=(),
+            update=InstanceUpdate(
+                execution_id="1" * 32,
+                last_updated_time=now,
+                started=started,
+                runtime_status=OrchestrationStatus.Pending,
+            ),
+            consumed=(),
+        )
+    )
+    await hub.send(TaskMessage(started, own, id=identity.new()))
+    await world.until(lambda: hub.starts_done or codes(world))
+    assert not codes(world)
+    row = await hub.get_instance("a")
+    assert row is not None
+    assert row.runtime_status is OrchestrationStatus.Suspended
 
 
 class TornHub(RecordingHub):
