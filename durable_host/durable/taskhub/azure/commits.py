@@ -9,6 +9,7 @@ what a commit owes. Source: spec/task-hub-storage.md, section 8.6.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
+from functools import partial
 from typing import Any
 
 from durable_host.clock import Clock
@@ -110,10 +111,11 @@ class Commits:
             for index, event in enumerate(episode.events)
             if isinstance(event, TaskScheduled)
         }
-        direct = [
-            one for one in messages if one.event.event_id in ordinals and self._outgoing.goes_directly(one, instance)
-        ]
-        put = [one for one in messages if one not in direct] if direct else messages
+        put: list[TaskMessage] = []
+        direct: list[TaskMessage] = []
+        for one in messages:
+            is_direct = one.event.event_id in ordinals and self._outgoing.goes_directly(one, instance)
+            (direct if is_direct else put).append(one)
         if not episode.events:
             await self._follow(standing, episode, {}, put, direct)
             return before or Checkpoint(""), {}
@@ -205,20 +207,17 @@ class Commits:
             await self._rows.write(episode.instance_id, episode.update, moved)
         await self._outgoing.send(standing.instance_id, put)
         await self._outgoing.begin(standing, direct)
-        consumed = standing.checkpoint.consumed if standing.checkpoint is not None else ConsumedMessages()
-        for message in episode.consumed:
-            if message.message.id is not None:
-                held_of(message).on_deleted = _confirmation(consumed, message.message.id)
+        if standing.checkpoint is not None:
+            for message in episode.consumed:
+                if message.message.id is not None:
+                    held_of(message).on_deleted = partial(standing.checkpoint.consumed.confirmed, message.message.id)
         self.discard(episode.consumed)
         standing.since = time.monotonic()
 
     def discard(self, messages: Sequence[ReceivedMessage]) -> None:
         """Delete messages that were consumed or are of no use."""
         for message in messages:
-            key = self._direct.done(message)
-            standing = self._standings.get(message.message.target.instance_id)
-            if key is not None and standing is not None:
-                standing.in_hand.pop(key, None)
+            self._standings.out_of_hand(self._direct.done(message))
             self._held.delete_later(held_of(message))
 
     async def settle(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
@@ -226,10 +225,13 @@ class Commits:
         async with self._standings.locked(instance_id) as standing:
             execution_id = standing.checkpoint.execution_id if standing.checkpoint is not None else None
             instance = OrchestrationInstance(instance_id, execution_id)
-            direct = [one for one in messages if self._outgoing.goes_directly(one, instance)]
+            put: list[TaskMessage] = []
+            direct: list[TaskMessage] = []
+            for one in messages:
+                (direct if self._outgoing.goes_directly(one, instance) else put).append(one)
             first = standing.debt.first_ordinal if standing.debt is not None else 0
             standing.in_hand.update({request_key(one): first for one in direct})
-            await self._outgoing.send(instance_id, [one for one in messages if one not in direct])
+            await self._outgoing.send(instance_id, put)
             await self._outgoing.begin(standing, direct)
             standing.debt = None
             standing.since = time.monotonic()
@@ -268,7 +270,3 @@ def _has_token(episode: EpisodeCommit) -> bool:
     if update is not None and update.runtime_status is not None and update.runtime_status.is_terminal:
         return True
     return any(held_of(message).queue is not None for message in episode.consumed)
-
-
-def _confirmation(consumed: ConsumedMessages, id: str) -> Callable[[], None]:
-    return lambda: consumed.confirmed(id)

@@ -1,7 +1,7 @@
 """Activities without messages: from the commit straight to a worker, and the result straight to the instance.
 
 Only while no other host works on the hub. What is in hand here is found again after a crash by the mark of the commit
-that scheduled it; whatever has to be found by others is put into its queue (`spill`).
+that scheduled it; whatever has to be found by others is put into its queue (`handover.py`).
 """
 
 from collections.abc import Callable
@@ -62,21 +62,15 @@ class DirectWork:
         self._results[key] = received
         self._deliveries.control.put(received)
 
-    def is_result(self, message: ReceivedMessage) -> bool:
-        """Whether a control message is a result that lies in no queue."""
-        key = result_key(message.message)
-        known = self._results.get(key) if key is not None else None
-        return known is not None and known.id == message.id
-
     def done(self, message: ReceivedMessage) -> TaskKey | None:
         """A message was consumed or is of no use; the activity that is in hand no more."""
         if message.message.is_activity:
             key = request_key(message.message)
             return key if self._requests.pop(key, None) is not None else None
-        if not self.is_result(message):
-            return None
         key = result_key(message.message)
-        assert key is not None
+        known = self._results.get(key) if key is not None else None
+        if key is None or known is None or known.id != message.id:
+            return None
         del self._results[key]
         return key
 
@@ -95,9 +89,6 @@ class DirectWork:
             assert key is not None
             del self._results[key]
         return taken
-
-    def results_of(self, of: Callable[[TaskMessage], bool]) -> int:
-        return sum(of(one.message) for one in self._results.values())
 
     def clear(self) -> None:
         self._requests.clear()

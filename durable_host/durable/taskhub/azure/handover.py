@@ -3,14 +3,13 @@
 import time
 from collections.abc import Callable
 
-from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
 from durable_host.durable.taskhub.azure.held import Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.sender import Sender
-from durable_host.durable.taskhub.azure.standing import Standings, TaskKey
+from durable_host.durable.taskhub.azure.standing import Standings
 from durable_host.durable.taskhub.port import ReceivedMessage
 
 _PARALLEL = 8
@@ -44,7 +43,7 @@ class Handover:
                 held.queue, held.id, held.receipt = sent.queue, sent.put.id, sent.put.pop_receipt
                 held.hidden_until = time.monotonic() + hold
                 self._held.take(held)
-            self._out_of_hand(message.target.instance_id, request_key(message))
+            self._standings.out_of_hand(request_key(message))
 
         await for_each(self._direct.take_requests(lambda message: of(message.target.instance_id)), put, _PARALLEL)
 
@@ -56,7 +55,7 @@ class Handover:
             self._deliveries.control.remove_where(lambda one: one.id == received.id)
             await self._sender.put(message, hidden=0.0)
             self._held.delete_later(held_of(received))
-            self._out_of_hand(message.target.instance_id, result_key(message))
+            self._standings.out_of_hand(result_key(message))
 
         await for_each(self._direct.take_results(lambda message: of(message.target.instance_id)), put, _PARALLEL)
 
@@ -64,11 +63,5 @@ class Handover:
         """Put one message that this process does not deliver again."""
         key = self._direct.done(received)
         if key is not None:
-            message: TaskMessage = received.message
-            self._out_of_hand(message.target.instance_id, key)
-            await self._sender.put(message, hidden=0.0)
-
-    def _out_of_hand(self, instance_id: str, key: TaskKey | None) -> None:
-        standing = self._standings.get(instance_id)
-        if standing is not None and key is not None:
-            standing.in_hand.pop(key, None)
+            self._standings.out_of_hand(key)
+            await self._sender.put(received.message, hidden=0.0)

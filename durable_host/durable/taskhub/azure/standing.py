@@ -64,8 +64,7 @@ IN_BLOB = "blob:"
 
 class AzureCheckpoint(Checkpoint):
     """`mark` is as stored, `has_messages` tells whether the column `OwedMessages` is not empty, and `messages_blob`
-    which blob it names. One object
-    belongs to one commit or load; clearing a mark brings it up to date in place.
+    which blob it names. One object belongs to one commit or load; clearing a mark brings it up to date in place.
     """
 
     __slots__ = ("consumed", "consumed_text", "execution_id", "has_messages", "mark", "messages_blob")
@@ -134,11 +133,6 @@ class Standing:
         return min(ordinals, default=None)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all that was owed is done or in a queue; only the mark may still say otherwise."""
-        return not self.in_hand and self.debt is None and not self.lock.locked()
-
-    @property
     def is_quiet(self) -> bool:
         """Whether the last commit is settled, but for activities that run."""
         return self.debt is None and not self.lock.locked()
@@ -146,7 +140,7 @@ class Standing:
     @property
     def owes(self) -> bool:
         is_marked = self.checkpoint is not None and self.checkpoint.is_marked
-        return is_marked or not self.is_settled
+        return is_marked or bool(self.in_hand) or not self.is_quiet
 
 
 class Standings:
@@ -187,11 +181,17 @@ class Standings:
             standing.lock.release()
             self.release(standing)
 
+    def out_of_hand(self, key: TaskKey | None) -> None:
+        """An activity has no work left in this process."""
+        standing = self._by_instance.get(key[0]) if key is not None else None
+        if standing is not None and key is not None:
+            standing.in_hand.pop(key, None)
+
     def release(self, standing: Standing) -> None:
         """Forget a standing that owes nothing."""
         if not standing.owes and self._by_instance.get(standing.instance_id) is standing:
             del self._by_instance[standing.instance_id]
 
-    def forget(self, instance_id: str) -> Standing | None:
+    def forget(self, instance_id: str) -> None:
         """What is known of the instance does not hold any more."""
-        return self._by_instance.pop(instance_id, None)
+        self._by_instance.pop(instance_id, None)
