@@ -25,6 +25,7 @@ from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.waiting import first_of
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -104,17 +105,9 @@ class PendingStarts:
         while True:
             self._wake.clear()
             pause = await self._pass()
-            if self._wake.is_set():
-                continue
-            waking = asyncio.ensure_future(self._wake.wait())
-            sleeping = asyncio.ensure_future(self._clock.sleep(pause)) if pause is not None else None
-            try:
-                await asyncio.wait([waking, *([sleeping] if sleeping else [])], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waking.cancel()
-                if sleeping is not None:
-                    sleeping.cancel()
-                await asyncio.gather(waking, *([sleeping] if sleeping else []), return_exceptions=True)
+            if not self._wake.is_set():
+                time_passes = [] if pause is None else [self._clock.sleep(pause)]
+                await first_of(self._wake.wait(), *time_passes)
 
     async def _pass(self) -> float | None:
         """One round; seconds until the next, None when nothing is to be done."""

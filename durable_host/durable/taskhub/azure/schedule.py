@@ -13,6 +13,7 @@ from durable_host.clock import Clock
 from durable_host.durable.model.events import TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.durable.taskhub.waiting import first_of
 
 _SLACK = 64
 
@@ -96,14 +97,7 @@ class Schedule:
             if not self._heap:
                 await self._changed.wait()
                 continue
-            sleeping = asyncio.ensure_future(self._clock.sleep_until(self._heap[0][0]))
-            waking = asyncio.ensure_future(self._changed.wait())
-            try:
-                await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                sleeping.cancel()
-                waking.cancel()
-                await asyncio.gather(sleeping, waking, return_exceptions=True)
+            await first_of(self._clock.sleep_until(self._heap[0][0]), self._changed.wait())
 
     def _cancel(self, entry: Entry) -> ReceivedMessage:
         entry.canceled = True

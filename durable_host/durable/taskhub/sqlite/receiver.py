@@ -13,6 +13,7 @@ from durable_host.durable.taskhub.sqlite import messages, schema
 from durable_host.durable.taskhub.sqlite.database import Database
 from durable_host.durable.taskhub.sqlite.direct_results import DirectResults
 from durable_host.durable.taskhub.sqlite.wakeup import Signal
+from durable_host.durable.taskhub.waiting import first_of
 
 _CONTROL_BATCH = 256
 _MOST_REQUESTS = 256
@@ -142,16 +143,7 @@ class Receiver:
         if due is None:
             await signal.wait_beyond(seen)
             return
-        waits = [
-            asyncio.ensure_future(signal.wait_beyond(seen)),
-            asyncio.ensure_future(self._clock.sleep_until(due)),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        await first_of(signal.wait_beyond(seen), self._clock.sleep_until(due))
 
     def _next_poll(self) -> int | None:
         """When it is time to look for messages from outside."""
