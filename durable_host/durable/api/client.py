@@ -36,6 +36,7 @@ from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.rewound import is_rewound
 from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.taskhub.waiting import wait_for_event
 
@@ -120,15 +121,9 @@ class DurableClient:
         page = await patiently(lambda: query_page(self.hub, query))
         return InstancePage([self._with_live_time(state) for state in page.instances], page.continuation_token)
 
-    async def query_all(self, query: InstanceQuery) -> AsyncIterator[InstanceState]:
+    def query_all(self, query: InstanceQuery) -> AsyncIterator[InstanceState]:
         """All instances of the query, page by page."""
-        while True:
-            page = await self.query(query)
-            for state in page.instances:
-                yield state
-            if page.continuation_token is None:
-                return
-            query = msgspec.structs.replace(query, continuation_token=page.continuation_token)
+        return all_instances(self.query, query)
 
     async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:
         """Raises `InstanceNotFound`, `InstanceEnded`. `data` is JSON text; absent data is the text `null`."""

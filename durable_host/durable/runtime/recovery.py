@@ -19,6 +19,7 @@ from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationSt
 from durable_host.durable.runtime.rewound import is_rewound
 from durable_host.durable.runtime.session import open_timers
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
+from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable, UnreadableHistory
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -75,23 +76,10 @@ class Recovery:
                 )
 
     async def _list(self) -> list[InstanceState]:
-        found: list[InstanceState] = []
-        token: str | None = None
-        while True:
-            page = await self._hub.query_instances(
-                InstanceQuery(
-                    statuses=_IN_FLIGHT,
-                    exclude_entities=True,
-                    fetch_input=False,
-                    fetch_output=False,
-                    top=1000,
-                    continuation_token=token,
-                )
-            )
-            found.extend(page.instances)
-            token = page.continuation_token
-            if token is None:
-                return found
+        query = InstanceQuery(
+            statuses=_IN_FLIGHT, exclude_entities=True, fetch_input=False, fetch_output=False, top=1000
+        )
+        return [state async for state in all_instances(self._hub.query_instances, query)]
 
     async def _restore(self, found: InstanceState) -> None:
         """Timers of an instance; and its wake-up, when the host died while it rewound the instance."""

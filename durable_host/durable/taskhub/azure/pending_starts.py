@@ -25,6 +25,7 @@ from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.waiting import first_of
 from durable_host.storage import StorageError
 
@@ -128,24 +129,18 @@ class PendingStarts:
     async def _list(self) -> None:
         """Find the pending instances of queues that were claimed."""
         queues = frozenset(self._unlisted)
-        token: str | None = None
-        while queues:
-            page = await self._instances.query(
-                InstanceQuery(
-                    statuses=frozenset({OrchestrationStatus.Pending}),
-                    exclude_entities=True,
-                    fetch_input=False,
-                    fetch_output=False,
-                    top=1000,
-                    continuation_token=token,
-                )
-            )
-            for state in page.instances:
-                if self._names.queue_of(state.instance_id) in queues:
-                    self.found(state)
-            token = page.continuation_token
-            if token is None:
-                break
+        if not queues:
+            return
+        query = InstanceQuery(
+            statuses=frozenset({OrchestrationStatus.Pending}),
+            exclude_entities=True,
+            fetch_input=False,
+            fetch_output=False,
+            top=1000,
+        )
+        async for state in all_instances(self._instances.query, query):
+            if self._names.queue_of(state.instance_id) in queues:
+                self.found(state)
         self._unlisted -= queues
 
     def _add(self, instance_id: str, execution_id: str | None, due: int, *, may_be_queued: bool) -> None:
