@@ -13,8 +13,9 @@ from durable_host.clock import Clock, SystemClock
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient
 from durable_host.durable.model.events import TaskScheduled
-from durable_host.durable.model.instance import InstanceState
+from durable_host.durable.model.instance import InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime import DurableRuntime
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage
@@ -211,6 +212,28 @@ class World:
         async with asyncio.timeout(PATIENCE):
             while not holds():  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
+
+    async def lose_end(self, instance_id: str) -> None:
+        """Have the row of an instance that has ended say that it runs, as a crash before its last write leaves it."""
+        last = self.hub.commits[-1]
+        stale = InstanceUpdate(
+            execution_id=last.execution_id,
+            last_updated_time=1,
+            runtime_status=OrchestrationStatus.Running,
+            output="old",
+        )
+        await self.hub.commit(
+            EpisodeCommit(
+                instance_id=instance_id,
+                execution_id=last.execution_id,
+                checkpoint=None,
+                first_ordinal=0,
+                events=(),
+                outbound=(),
+                update=stale,
+                consumed=(),
+            )
+        )
 
     async def crash(self) -> None:
         """End like a killed process: nothing is given back, nothing is written."""

@@ -373,16 +373,7 @@ async def test_row_that_missed_the_end_is_repaired_by_the_next_message(app: App,
     world = await hosts.start(app)
     await world.start("chain", "c", ["a"])
     done = await world.result("c")
-    last = world.hub.commits[-1]
-    stale = InstanceUpdate(
-        execution_id=last.execution_id, last_updated_time=1, runtime_status=OrchestrationStatus.Running, output="old"
-    )
-    await world.hub.commit(
-        EpisodeCommit(
-            instance_id="c", execution_id=last.execution_id, checkpoint=None, first_ordinal=0, events=(), outbound=(),
-            update=stale, consumed=(),
-        )
-    )  # fmt: skip
+    await world.lose_end("c")
     event = EventRaised(timestamp=world.clock.now(), name="x", input="1")
     await world.hub.send(TaskMessage(event, OrchestrationInstance("c")))
     repaired = await world.result("c")

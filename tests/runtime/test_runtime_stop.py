@@ -6,12 +6,10 @@ from typing import Any
 import pytest
 from runtime_world import App, Hosts, runtime_options
 
-from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime import sessions as sessions_module
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.sessions import SessionCache
-from durable_host.durable.taskhub.port import EpisodeCommit
 
 
 def _counter(app: App) -> None:
@@ -58,16 +56,7 @@ async def test_stop_right_after_the_start_repairs_the_row_that_a_crash_left_behi
     world = await hosts.start(app)
     await world.start("chain", "c", ["a"])
     done = await world.result("c")
-    last = world.hub.commits[-1]
-    stale = InstanceUpdate(
-        execution_id=last.execution_id, last_updated_time=1, runtime_status=OrchestrationStatus.Running, output="old"
-    )
-    await world.hub.commit(
-        EpisodeCommit(
-            instance_id="c", execution_id=last.execution_id, checkpoint=None, first_ordinal=0, events=(), outbound=(),
-            update=stale, consumed=(),
-        )
-    )  # fmt: skip
+    await world.lose_end("c")
     await world.crash()
     world = await hosts.start(app)
     await world.runtime.stop()
