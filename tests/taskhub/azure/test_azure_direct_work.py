@@ -35,9 +35,10 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure import AzureTaskHub, marks
 from durable_host.durable.taskhub.azure.names import SENTINEL, HubNames
+from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.partitions import PartitionRow
 from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, ReceivedMessage
-from durable_host.storage import StorageAccount
+from durable_host.storage import StorageAccount, StorageError, StorageUnavailable
 
 OWN = ("Owed", "OwedBy", "OwedMessages")
 
@@ -232,6 +233,34 @@ async def test_when_another_host_appears_work_goes_into_queues_and_partitions_go
         assert (await two.load_history(instance_id)).debt is None
     kept = [item for item in starts.items() if item[0] not in moved]
     assert {one.message.target.instance_id for one in await receive(one, 2)} == {instance_id for instance_id, _ in kept}
+
+
+async def test_work_goes_into_queues_however_long_storage_refuses_it(
+    open_azure, storage: StorageAccount, hub_name: str
+) -> None:
+    names = HubNames.of(hub_name, 4)
+    account = RecordingAccount(storage)
+    hub = await open_azure(on=account)
+    await begun(hub, "abc123", 30)
+    running = await receive_activity(hub)
+    refusals = 0
+
+    def refuse(service: str, method: str, _: object) -> StorageError | None:
+        nonlocal refusals
+        if (service, method) != ("queue", "put") or refusals == 20:
+            return None
+        refusals += 1
+        return StorageUnavailable(503, "ServerBusy", "The server is busy.")
+
+    account.answer = refuse
+    hub._worker.served.meet(Neighbours.OURS)
+    async with time_limit(30):
+        while await storage.queues.message_count(names.work_items) < 30:
+            await clock.sleep(0.05)
+    assert refusals == 20
+    result = activity_result(running.message.target, running.message.event.event_id)
+    await hub.complete_activity(running, result)
+    assert [one.message.event.task_scheduled_id for one in await receive(hub, 1)] == [running.message.event.event_id]
 
 
 async def test_beside_an_official_worker_messages_are_sent_before_the_commit(

@@ -74,21 +74,17 @@ class DirectWork:
         del self._results[key]
         return key
 
-    def take_requests(self, of: Callable[[TaskMessage], bool]) -> list[ReceivedMessage]:
-        """Requests of the messages that `of` names, waiting or running; they are no longer known here."""
-        taken = [one for one in self._requests.values() if of(one.message)]
-        for one in taken:
-            del self._requests[request_key(one.message)]
-        return taken
+    def knows(self, request: ReceivedMessage) -> bool:
+        """Whether a request has not been answered or put."""
+        return self._requests.get(request_key(request.message)) is request
 
-    def take_results(self, of: Callable[[TaskMessage], bool]) -> list[ReceivedMessage]:
-        """Results that no commit has consumed; they are no longer known here."""
-        taken = [one for one in self._results.values() if of(one.message)]
-        for one in taken:
-            key = result_key(one.message)
-            assert key is not None
-            del self._results[key]
-        return taken
+    def requests(self, of: Callable[[str], bool]) -> list[ReceivedMessage]:
+        """Requests of the instances that `of` names, waiting or running."""
+        return [one for key, one in self._requests.items() if of(key[0])]
+
+    def results(self, of: Callable[[str], bool]) -> list[ReceivedMessage]:
+        """Results of these instances that no commit has consumed."""
+        return [one for key, one in self._results.items() if of(key[0])]
 
     def clear(self) -> None:
         self._requests.clear()

@@ -1,67 +1,124 @@
 """Work that lies in no queue goes where others find it: when another host appears, and when this one stops."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable
 
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.azure.attempts import Attempts
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
 from durable_host.durable.taskhub.azure.held import Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.outage import Outage
+from durable_host.durable.taskhub.azure.outgoing import Outgoing
+from durable_host.durable.taskhub.azure.sender import Sender, Sent
 from durable_host.durable.taskhub.azure.standing import Standings
+from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.storage import StorageError
 
+_log = logging.getLogger("Host.Triggers.DurableTask")
 _PARALLEL = 8
 
 
 class Handover:
-    """Puts activities and results of this process into queues."""
+    """Puts activities and results of this process into queues, for as long as an outage takes."""
 
     def __init__(
-        self, sender: Sender, held: HeldMessages, deliveries: Deliveries, direct: DirectWork, standings: Standings
+        self,
+        sender: Sender,
+        outgoing: Outgoing,
+        held: HeldMessages,
+        deliveries: Deliveries,
+        direct: DirectWork,
+        standings: Standings,
+        outage: Outage,
     ) -> None:
         self._sender = sender
+        self._outgoing = outgoing
         self._held = held
         self._deliveries = deliveries
         self._direct = direct
         self._standings = standings
+        self._outage = outage
+        self._turn = asyncio.Lock()
 
     async def put_activities(self, of: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
         """Put the activities of the instances that `of` names, whether they wait or run.
 
         Those that run stay in the hands of this process, but at the end of it: then all can be seen by others at once.
         """
+        async with self._turn:
+            await self._put_activities(of, is_end)
+
+    async def _put_activities(self, of: Callable[[str], bool], is_end: bool) -> None:
+        requests = self._direct.requests(of)
+        found = {held_of(one) for one in requests}
+        waiting = {held_of(one) for one in self._deliveries.activities.remove_where(lambda one: held_of(one) in found)}
 
         async def put(received: ReceivedMessage) -> None:
             message, held = received.message, held_of(received)
-            waits = self._deliveries.activities.remove_where(lambda one: held_of(one) is held)
-            runs = not waits and not is_end
-            hold = self._deliveries.activity_hold
-            sent = await self._sender.put(message, hidden=hold if runs else 0.0)
-            if runs and held.stage is Stage.HELD:
+            if not self._direct.knows(received):
+                return  # Answered meanwhile.
+            runs = held not in waiting and not is_end
+            hold = self._deliveries.activity_hold if runs else 0.0
+            sent = await self._put(message, hold)
+            self._direct.done(received)
+            if runs and sent is not None and held.stage is Stage.HELD:
                 held.queue, held.id, held.receipt = sent.queue, sent.put.id, sent.put.pop_receipt
                 held.hidden_until = time.monotonic() + hold
                 self._held.take(held)
             self._standings.out_of_hand(request_key(message))
 
-        await for_each(self._direct.take_requests(lambda message: of(message.target.instance_id)), put, _PARALLEL)
+        await for_each(requests, put, _PARALLEL)
 
     async def put_results(self, of: Callable[[str], bool] = lambda _: True) -> None:
         """Put results that no commit has consumed."""
+        results = self._direct.results(of)
+        found = {one.id for one in results}
+        self._deliveries.control.remove_where(lambda one: one.id in found)
 
         async def put(received: ReceivedMessage) -> None:
-            message = received.message
-            self._deliveries.control.remove_where(lambda one: one.id == received.id)
-            await self._sender.put(message, hidden=0.0)
+            await self._put(received.message, 0.0)
+            self._direct.done(received)
             self._held.delete_later(held_of(received))
-            self._standings.out_of_hand(result_key(message))
+            self._standings.out_of_hand(result_key(received.message))
 
-        await for_each(self._direct.take_results(lambda message: of(message.target.instance_id)), put, _PARALLEL)
+        await for_each(results, put, _PARALLEL)
+
+    def forget(self, of: Callable[[str], bool]) -> None:
+        """Leave what could not be put to those who find it by its mark."""
+        for received in (*self._direct.requests(of), *self._direct.results(of)):
+            self._direct.done(received)
 
     async def put(self, received: ReceivedMessage) -> None:
-        """Put one message that this process does not deliver again."""
+        """Put a message that this process does not deliver again. If that fails, the next host finds it by its mark."""
         key = self._direct.done(received)
-        if key is not None:
-            self._standings.out_of_hand(key)
+        if key is None:
+            return
+        try:
             await self._sender.put(received.message, hidden=0.0)
+        except StorageError as error:
+            _log.debug("Work of '%s' could not be put into its queue: %s", key[0], error)
+        else:
+            self._standings.out_of_hand(key)
+
+    async def _put(self, message: TaskMessage, hidden: float) -> Sent | None:
+        """None when storage does not accept the message and another one was sent in its place."""
+        instance_id = message.target.instance_id
+        with Attempts(self._outage, f"work of '{instance_id}'") as attempts:
+            while True:
+                try:
+                    sent = await self._sender.put(message, hidden=hidden)
+                except StorageError as error:
+                    attempts.failed(error)
+                    if is_about_data(error):
+                        await self._outgoing.send(instance_id, [message])
+                        return None
+                    await attempts.pause()
+                else:
+                    attempts.succeeded()
+                    return sent

@@ -106,14 +106,15 @@ class AzureTaskHub:
         self._direct = DirectWork(deliveries, clock)
         self._standings = Standings()
         owed = OwedMessages(payloads)
-        handover = Handover(self._sender, held, deliveries, self._direct, self._standings)
+        outgoing = Outgoing(self._sender, deliveries, self._direct, outage, clock)
+        handover = Handover(self._sender, outgoing, held, deliveries, self._direct, self._standings, outage)
         self._giving_back = GivingBack(deliveries, held, handover, clock)
         self._marks = Marks(self._history, self._standings, owed)
         self._commits = Commits(
             self._history,
             RowWriter(self._instances, self._history, self._healing, outage),
             self._sender,
-            Outgoing(self._sender, deliveries, self._direct, outage, clock),
+            outgoing,
             held,
             deliveries,
             self._direct,

@@ -34,6 +34,7 @@ class Outstanding(NamedTuple):
                 await self.handover.put_results(of)
                 await self.marks.clear(of)
         except (StorageError, TimeoutError) as error:
+            self.handover.forget(of)
             _log.warning(
                 "Work that this host had begun is not in the queues of the task hub: the next host finds it by its "
                 "marks. %s",
