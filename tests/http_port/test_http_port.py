@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import ClientConnectionResetError, web
+from loop_time import skip
 
 from durable_host.http_port import ConnectionTimes, HttpPort, guarded
 
 LIMIT = 1000
 SHORT = 0.05
+LONG = 60.0
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Open = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
 async def echo(request: web.Request) -> web.Response:
-    if request.path == "/slow":
-        await asyncio.sleep(SHORT * 3)
     return web.Response(text=f"{request.method} {len(await request.read())}")
 
 
@@ -73,12 +73,16 @@ async def test_a_connection_without_whole_headers_is_closed(beginning: bytes) ->
 
 
 async def test_the_headers_of_a_second_request_have_to_come_too() -> None:
-    async with serving(headers=SHORT) as connect:
+    async with serving(headers=LONG, keep_alive=1e9) as connect:
         reader, writer = await connect()
         writer.write(REQUEST)
         assert b"GET 0" in await reader.read(10_000)
         writer.write(REQUEST[:20])
-        assert await ended(reader) == b""
+        closing = asyncio.ensure_future(ended(reader))
+        while not closing.done():
+            skip(LONG)
+            await asyncio.sleep(0.005)
+        assert await closing == b""
 
 
 async def test_headers_that_trickle_in_are_no_reason_to_wait_on() -> None:
@@ -107,21 +111,40 @@ async def test_a_body_that_stops_coming_ends_its_connection() -> None:
 
 
 async def test_a_slow_body_that_keeps_coming_is_read_to_its_end() -> None:
-    async with serving(body=0.5) as connect:
+    pieces: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def reads(request: web.Request) -> web.Response:
+        while piece := await request.content.readany():
+            await pieces.put(piece)
+        return web.Response(text="read")
+
+    async with serving(reads, body=LONG) as connect:
         reader, writer = await connect()
-        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20\r\n\r\n")
-        for _ in range(20):
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n")
+        for _ in range(5):
             writer.write(b"x")
-            await asyncio.sleep(0.03)
-        assert (await reader.read(10_000)).endswith(b"POST 20")
+            assert await pieces.get() == b"x"
+            skip(LONG * 0.9)
+        assert (await reader.read(10_000)).endswith(b"read")
 
 
 async def test_a_request_that_is_being_answered_is_not_cut_off_by_what_comes_behind_it() -> None:
-    async with serving(headers=SHORT) as connect:
+    has_begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def waits(request: web.Request) -> web.Response:
+        has_begun.set()
+        await go_on.wait()
+        return await echo(request)
+
+    async with serving(waits, headers=LONG) as connect:
         reader, writer = await connect()
-        writer.write(b"POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")
-        await writer.drain()
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc")
+        await has_begun.wait()
         writer.write(b"\r\n")
+        for _ in range(5):
+            await asyncio.sleep(0.005)
+            skip(LONG)
+        go_on.set()
         assert b"POST 3" in await reader.read(10_000)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from worker_apps import RunningApp, messages, running, write_app
+from worker_apps import RunningApp, eventually, messages, running, write_app
 
 from durable_host.invocation.datum import string
 from durable_host.invocation.errors import FunctionFailed
@@ -17,7 +17,7 @@ from durable_host.invocation.requests import InvocationRequest
 from durable_host.invocation.worker_process import HOST_INSTANCE
 
 APP = """
-import asyncio, json, sys, threading, time
+import asyncio, json, os, sys, threading, time
 
 def told(context):
     trace, retry = context.trace_context, context.retry_context
@@ -90,7 +90,8 @@ async def exits_in_task(g):
 
 @app.generic_trigger("g", type="someTrigger")
 async def blocks(g):
-    time.sleep(1.6)
+    while not os.path.exists("reported"):
+        time.sleep(0.02)
     return "done"
 
 @app.generic_trigger("g", type="someTrigger")
@@ -195,10 +196,13 @@ async def test_exit_in_a_background_task_leaves_the_worker_running(app: RunningA
 
 async def test_blocked_event_loop_is_reported_with_the_line(app: RunningApp, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
-    assert await app.text("blocks") == "done"
+    blocking = asyncio.create_task(app.text("blocks"))
+    await eventually(lambda: messages(caplog, "Host.Worker", logging.WARNING))
+    await asyncio.to_thread(Path(app.function("blocks").directory, "reported").touch)
+    assert await blocking == "done"
     [warning] = messages(caplog, "Host.Worker", logging.WARNING)
     assert "by async function 'blocks'" in warning
-    assert "in blocks: time.sleep(1.6)" in warning
+    assert "in blocks: time.sleep(0.02)" in warning
 
 
 async def test_user_code_cannot_read_the_hosts_requests(app: RunningApp):

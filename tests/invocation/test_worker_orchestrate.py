@@ -1,11 +1,13 @@
 """Turns of orchestration sessions on their way through pool and worker."""
 
+import asyncio
 import json
 import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
+from loop_time import skip
 from worker_apps import messages, running
 
 from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut
@@ -15,6 +17,7 @@ APP = {
         import logging, threading
         import azure.durable_functions as df
         app = df.DFApp()
+        STUCK = threading.Event()
 
         @app.orchestration_trigger("context")
         def chain(context):
@@ -24,8 +27,13 @@ APP = {
 
         @app.orchestration_trigger("context")
         def stuck(context):
+            STUCK.set()
             threading.Event().wait()
             yield
+
+        @app.generic_trigger("g", type="someTrigger")
+        def wait_stuck(g):
+            return str(STUCK.wait(20))
         """
 }
 
@@ -80,6 +88,9 @@ async def test_turn_of_an_unknown_function_fails(tmp_path: Path):
 
 async def test_turn_that_never_ends_times_out_and_the_others_go_on(tmp_path: Path):
     async with running(tmp_path, APP) as app:
+        stuck = asyncio.create_task(app.pool.orchestrate("stuck", turn("s"), timeout=60))
+        assert await app.text("wait_stuck") == "True"
+        skip(60)
         with pytest.raises(FunctionTimedOut):
-            await app.pool.orchestrate("stuck", turn("s"), timeout=0.2)
+            await stuck
         assert "state" in await app.pool.orchestrate("chain", turn())
