@@ -1,6 +1,6 @@
 """Settings of `extensions.durableTask` in host.json.
 
-Source: spec/durable-protocol.md, section 9.
+Source: docs/protocol/durable-host-json.md#settings.
 """
 
 import msgspec

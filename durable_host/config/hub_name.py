@@ -1,6 +1,6 @@
 """The name of the task hub.
 
-Source: spec/durable-protocol.md, section 9.
+Source: docs/protocol/durable-host-json.md#hub-name.
 """
 
 import re

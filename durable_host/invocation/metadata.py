@@ -42,7 +42,7 @@ class Binding(msgspec.Struct, frozen=True):
 
     @property
     def requires_grpc(self) -> bool:
-        """A binding of the 2.x durable SDK (spec/durable-protocol.md, section 1.4)."""
+        """A binding of the 2.x durable SDK (docs/protocol/durable-bindings.md#apps-that-need-grpc)."""
         return self.properties.get("durableRequiresGrpc") is True
 
     def text(self, property_name: str) -> str | None:

@@ -1,6 +1,6 @@
 """Replays a saved history with the orchestrator as it is now: would running instances survive this change?
 
-Source: spec/durable-protocol.md, section 3.9, for what counts as a difference.
+Source: docs/protocol/durable-replay.md#non-determinism says what counts as a difference.
 """
 
 from collections.abc import Sequence

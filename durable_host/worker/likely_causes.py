@@ -1,6 +1,6 @@
 """The likely cause of an error that the SDKs word badly, and its place: one sentence beside the SDK's own text.
 
-Source: spec/durable-protocol.md, sections 4.3 and 5.1.
+Source: docs/protocol/durable-failures.md#failed-orchestrators, docs/protocol/durable-entities.md#operation-inputs.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The durableClient payload and the RPC listener. Source: spec/durable-protocol.md, sections 7 and 8.1."""
+"""The durableClient payload and the RPC listener.
+
+Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-http-api.md#two-endpoints.
+"""
 
 import gzip
 import json

@@ -1,4 +1,7 @@
-"""Status, listing, purging. Source: spec/durable-protocol.md, sections 8.4 and 8.5."""
+"""Status, listing, purging.
+
+Source: docs/protocol/durable-http-api.md#status-of-an-instance, docs/protocol/durable-http-api.md#purging.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,7 @@
-"""The SDK's client in HTTP functions, against the real host. Source: spec/durable-protocol.md, sections 7 and 8."""
+"""The SDK's client in HTTP functions, against the real host.
+
+Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-client.md#requests-of-the-sdk-client.
+"""
 
 import json
 import uuid

@@ -1,6 +1,7 @@
 """What the real host says about instances in trouble: a warning with instance, event and time in the log.
 
-Source: spec/durable-protocol.md, sections 3.7, 3.9 and 10.
+Source: docs/protocol/durable-actions.md#early-events, docs/protocol/durable-replay.md#non-determinism,
+    docs/protocol/durable-failures.md#unknown-functions.
 """
 
 import re

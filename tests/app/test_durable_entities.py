@@ -1,4 +1,7 @@
-"""Entities through the real host: signals, calls, state, errors, deletion. Source: spec/durable-protocol.md, 5."""
+"""Entities through the real host: signals, calls, state, errors, deletion.
+
+Source: docs/protocol/durable-entities.md#entity-scheduler.
+"""
 
 import json
 from collections.abc import Iterator

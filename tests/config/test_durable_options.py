@@ -1,4 +1,4 @@
-"""`extensions.durableTask`. Spec: durable-protocol.md, section 9."""
+"""`extensions.durableTask`. Source: docs/protocol/durable-host-json.md#settings."""
 
 import json
 from pathlib import Path

@@ -20,10 +20,17 @@ def test_links_lead_to_files_and_headings_that_exist(page: Page) -> None:
 
 
 def test_every_page_is_reached_from_the_index() -> None:
-    index = ROOT / "docs" / "README.md"
-    linked = {(index.parent / target.partition("#")[0]).resolve() for _, target in Page.read(index).links()}
-    pages = {path.resolve() for path in (ROOT / "docs").rglob("*.md")} - {index.resolve()}
-    assert {path.relative_to(ROOT) for path in pages - linked} == set()
+    """An index links its pages, and the indexes of folders below it."""
+    reached: set[Path] = set()
+    indexes = [ROOT / "docs" / "README.md"]
+    while indexes:
+        index = indexes.pop()
+        targets = (target.partition("#")[0] for _, target in Page.read(index).links())
+        linked = {(index.parent / target).resolve() for target in targets if target} - reached
+        reached |= linked | {index}
+        indexes += [path for path in linked if path.name == "README.md" and path.is_relative_to(ROOT / "docs")]
+    pages = {path.resolve() for path in (ROOT / "docs").rglob("*.md")}
+    assert {path.relative_to(ROOT) for path in pages - reached} == set()
 
 
 def test_readme_links_to_the_documentation() -> None:

@@ -1,6 +1,7 @@
 """A small model of the extension's replay: the list of the code's actions beside the history, one gate after the other.
 
-Written from spec/durable-protocol.md, sections 3.5 to 3.10, without the engine: it only shares the codec of the actions
+Written from docs/protocol/durable-replay.md#replay-of-the-answer and
+docs/protocol/durable-replay.md#gates, without the engine: it only shares the codec of the actions
 and the ids of entity requests. It tells whether an official worker could go on with a history.
 """
 

@@ -1,4 +1,4 @@
-"""The worked traces of spec/durable-protocol.md, section 3.8, number for number, through the real SDK."""
+"""The worked traces, number for number, through the real SDK. Source: docs/protocol/durable-traces.md#worked-traces-of-replays."""
 
 import json
 from datetime import datetime, timedelta, timezone

@@ -1,4 +1,8 @@
-"""What user code receives. Spec: functions-host.md, sections 2.3, 3.2 and durable-protocol.md, 6."""
+"""What user code receives.
+
+Source: spec/functions-host.md, sections 2.3, 3.2;
+    docs/protocol/durable-activities.md#input.
+"""
 
 import json
 import os

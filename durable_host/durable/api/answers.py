@@ -1,6 +1,6 @@
 """Answers of the management API. Bodies are empty or JSON, because the SDK parses every body.
 
-Source: spec/durable-protocol.md, section 8.1.
+Source: docs/protocol/durable-http-api.md#error-bodies.
 """
 
 from collections.abc import Mapping

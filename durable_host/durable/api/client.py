@@ -1,6 +1,8 @@
 """The client operations of Durable Functions on one task hub.
 
-Source: spec/durable-protocol.md, section 8; spec/task-hub-storage.md, section 9.
+Source: spec/task-hub-storage.md, section 9;
+    docs/protocol/durable-http-api.md#starting-an-instance,
+    docs/protocol/durable-http-api.md#operations-on-an-instance.
 """
 
 import asyncio

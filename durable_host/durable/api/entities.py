@@ -1,6 +1,7 @@
 """Client operations on entities: signal, read, list, clean.
 
-Source: spec/durable-protocol.md, sections 5 and 8.7; spec/task-hub-storage.md, sections 10.3, 10.6 and 10.7.
+Source: spec/task-hub-storage.md, sections 10.3, 10.6 and 10.7;
+    docs/protocol/durable-entities.md#entity-ids, docs/protocol/durable-http-api.md#entities-over-http.
 """
 
 import json

@@ -1,6 +1,8 @@
 """What a client operation may answer instead of doing its work.
 
-`name` is the .NET exception type that stands in error bodies. Source: spec/durable-protocol.md, sections 8 and 10.
+`name` is the .NET exception type that stands in error bodies.
+
+Source: docs/protocol/durable-http-api.md#error-bodies.
 """
 
 from typing import ClassVar

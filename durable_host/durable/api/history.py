@@ -1,7 +1,8 @@
 """The history of an instance as status answers show it: `historyEvents`.
 
-Scheduled events are folded into their completions, bookkeeping is left out. Source: spec/durable-protocol.md,
-section 8.4.
+Scheduled events are folded into their completions, bookkeeping is left out.
+
+Source: docs/protocol/durable-http-api.md#history-in-a-status.
 """
 
 from collections.abc import Iterable

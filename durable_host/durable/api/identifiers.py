@@ -1,6 +1,7 @@
 """Rules for instance IDs and entity keys given by clients, and for function names.
 
-Source: spec/task-hub-storage.md, section 2.3; texts: spec/durable-protocol.md, sections 8.3 and 5.3.
+Source: spec/task-hub-storage.md, section 2.3;
+    docs/protocol/durable-http-api.md#instance-ids, docs/protocol/durable-entities.md#entity-ids.
 """
 
 import re

@@ -1,6 +1,6 @@
 """URLs of the management API, and the JSON that the durableClient binding hands to user code.
 
-Source: spec/durable-protocol.md, sections 7 and 8.3.
+Source: docs/protocol/durable-client.md#client-payload.
 """
 
 from typing import Any

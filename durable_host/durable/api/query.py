@@ -1,6 +1,7 @@
 """Query parameters of the management API: names in any case, values checked.
 
-Source: spec/durable-protocol.md, sections 8.1 to 8.5.
+Source: docs/protocol/durable-http-api.md#paths-and-query-parameters,
+    docs/protocol/durable-http-api.md#listing-instances.
 """
 
 import logging

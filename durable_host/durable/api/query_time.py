@@ -1,6 +1,8 @@
 """Points in time as callers of the management API write them.
 
-Source: spec/durable-protocol.md, section 8.5. .NET reads many forms; those of the SDK and the usual ones are enough.
+.NET reads many forms; those of the SDK and the usual ones are enough.
+
+Source: docs/protocol/durable-http-api.md#times-in-queries.
 """
 
 import re

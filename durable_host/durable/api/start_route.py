@@ -1,4 +1,7 @@
-"""Starting an instance, and waiting for its end. Source: spec/durable-protocol.md, section 8.3."""
+"""Starting an instance, and waiting for its end.
+
+Source: docs/protocol/durable-http-api.md#starting-an-instance, docs/protocol/durable-http-api.md#waiting-for-the-end.
+"""
 
 import asyncio
 

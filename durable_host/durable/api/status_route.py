@@ -1,4 +1,8 @@
-"""Status, listing and purging of instances. Source: spec/durable-protocol.md, sections 8.4 and 8.5."""
+"""Status, listing and purging of instances.
+
+Source: docs/protocol/durable-http-api.md#status-of-an-instance, docs/protocol/durable-http-api.md#listing-instances,
+    docs/protocol/durable-http-api.md#purging.
+"""
 
 from typing import Any
 

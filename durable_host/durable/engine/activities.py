@@ -1,4 +1,7 @@
-"""The answer of an activity as a message to its orchestration. Source: spec/durable-protocol.md, section 4.2."""
+"""The answer of an activity as a message to its orchestration.
+
+Source: docs/protocol/durable-failures.md#failed-activities.
+"""
 
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import HistoryEvent, TaskCompleted, TaskFailed, TaskScheduled

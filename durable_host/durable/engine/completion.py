@@ -1,6 +1,8 @@
 """How an execution ends: the completion event and the message to the parent.
 
-Source: spec/durable-protocol.md, sections 3.6 and 4; spec/task-hub-storage.md, section 8.5.
+Source: spec/task-hub-storage.md, section 8.5;
+    docs/protocol/durable-replay.md#completion, docs/protocol/durable-failures.md#failed-orchestrators,
+    docs/protocol/durable-failures.md#failed-children.
 """
 
 import msgspec

@@ -1,4 +1,4 @@
-"""Limit of the custom status. Source: spec/durable-protocol.md, sections 3.5 and 10."""
+"""Limit of the custom status. Source: docs/protocol/durable-replay.md#custom-status."""
 
 LIMIT_IN_KB = 16
 

@@ -1,7 +1,9 @@
 """Decisions: what an orchestration has decided to do, each under its number.
 
 A decision becomes a history event (its number is the event's id) and an outgoing message; in a replay it is matched
-with the event that it became. Source: spec/durable-protocol.md, sections 3.4 and 3.5.
+with the event that it became.
+
+Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.md#replay-of-the-answer.
 """
 
 import msgspec

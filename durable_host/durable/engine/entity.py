@@ -14,7 +14,8 @@ input. The caller loops::
 
 When anything goes wrong in between, throw everything away and load the history again.
 
-Source: spec/task-hub-storage.md, section 10.6; spec/durable-protocol.md, section 5.
+Source: spec/task-hub-storage.md, section 10.6;
+    docs/protocol/durable-entities.md#entity-scheduler, docs/protocol/durable-entities.md#answer-of-a-batch.
 """
 
 import uuid

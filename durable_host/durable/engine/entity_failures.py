@@ -1,7 +1,8 @@
 """Answers in place of an entity function that gave none.
 
-They leave the entity's state as it was and fail every operation of the batch. Source: spec/durable-protocol.md,
-section 5, and its list of errors (section 10).
+They leave the entity's state as it was and fail every operation of the batch.
+
+Source: docs/protocol/durable-entities.md#batches-that-fail, docs/protocol/durable-failures.md#unknown-functions.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,10 @@
 """One episode of an orchestration as a pure function: state and answer in, decisions out.
 
 `start_episode` puts messages into the history, the runtime has the code run, `finish_episode` turns its answer into
-history events and messages. Source: spec/durable-protocol.md, section 3; spec/task-hub-storage.md, section 8.
+history events and messages.
+
+Source: spec/task-hub-storage.md, section 8;
+    docs/protocol/durable-payload.md#life-of-an-episode, docs/protocol/durable-replay.md#replay-of-the-answer.
 """
 
 from collections.abc import Callable

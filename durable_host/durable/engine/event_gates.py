@@ -1,7 +1,9 @@
 """External events as the extension hands them to the waits it knows. The SDK has rules of its own (`external_events`).
 
 Names match without regard to case; an event goes to the newest wait of its name; early events are kept in order, one
-for each wait that follows. Source: spec/durable-protocol.md, section 3.7.
+for each wait that follows.
+
+Source: docs/protocol/durable-actions.md#external-events.
 """
 
 from collections import deque

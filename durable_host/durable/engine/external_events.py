@@ -1,7 +1,9 @@
 """Follows external events and the waits for them, to warn where the 1.x SDK loses or doubles one.
 
 The SDK matches names exactly, serves the newest wait first, keeps only the last early event of a name, and gives that
-one to every later wait. Source: spec/durable-protocol.md, section 3.7.
+one to every later wait.
+
+Source: docs/protocol/durable-actions.md#external-events, docs/protocol/durable-actions.md#early-events.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """The check that a replay decides what the history says was decided.
 
-Kind and name are compared (names without regard to case); inputs, versions, times and targets are not. Source:
-spec/durable-protocol.md, section 3.9.
+Kind and name are compared (names without regard to case); inputs, versions, times and targets are not.
+
+Source: docs/protocol/durable-replay.md#non-determinism.
 """
 
 from durable_host.durable.engine.decisions import (

@@ -2,7 +2,10 @@
 
 A call that cannot be made (function that does not exist, bad child instance id) still becomes its history event, so
 that every host finds its number taken; its failure is a message from the would-be callee, and the replay on any host
-sees an ordinary failed task. Source: spec/task-hub-storage.md, section 8.5; spec/durable-protocol.md, section 10.
+sees an ordinary failed task.
+
+Source: spec/task-hub-storage.md, section 8.5;
+    docs/protocol/durable-failures.md#unknown-functions.
 """
 
 from typing import NamedTuple

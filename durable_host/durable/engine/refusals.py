@@ -1,6 +1,7 @@
 """Calls that cannot be made: of functions that do not exist, and of instances whose ID cannot be.
 
-Source: spec/task-hub-storage.md, section 2.3; spec/durable-protocol.md, section 10.
+Source: spec/task-hub-storage.md, section 2.3;
+    docs/protocol/durable-failures.md#unknown-functions, docs/protocol/durable-actions.md#sub-orchestrations.
 """
 
 from typing import NamedTuple

@@ -1,8 +1,9 @@
 """The retry loop of one call: attempts, timers between them, and the timer after the last attempt.
 
 The 1.x SDK counts along: it gives a number to the timer when an attempt fails and to the next attempt when the timer
-fires, and raises the user's exception only after one more timer behind the last attempt. Source:
-spec/durable-protocol.md, sections 3.4 and 3.7.
+fires, and raises the user's exception only after one more timer behind the last attempt.
+
+Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-actions.md#retries.
 """
 
 from durable_host.durable.model.actions import CallActivity, CallSubOrchestrator, RetryPolicy

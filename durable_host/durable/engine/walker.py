@@ -3,7 +3,9 @@
 For each event first the engine's own retry loops react, then the actions that user code asked for during that event get
 their numbers in order (children depth first, left to right); one counter a generation numbers both. So the numbers
 equal the SDK's by construction, however messages were batched. An action begins when the gate before it is open.
-Source: spec/durable-protocol.md, sections 3.4, 3.5 and 3.10.
+
+Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.md#replay-of-the-answer,
+    docs/protocol/durable-replay.md#gates.
 """
 
 from bisect import bisect

@@ -1,6 +1,8 @@
 """What orchestrator code asks for, in neutral form.
 
-Inputs are JSON text as the SDK sent it. Source: spec/durable-protocol.md, section 3.3.
+Inputs are JSON text as the SDK sent it.
+
+Source: docs/protocol/durable-actions.md#kinds-of-actions.
 """
 
 import msgspec
@@ -81,6 +83,6 @@ class WhenAll(Action, frozen=True):
 
 
 class UnknownAction(Action, frozen=True):
-    """An action of a kind this host does not know; the orchestration fails with the spec's text."""
+    """An action of a kind this host does not know; the orchestration fails."""
 
     kind: str

@@ -1,6 +1,8 @@
 """Activities: fetched one at a time while a slot is free, run, answered.
 
-Source: spec/task-hub-storage.md, sections 5.2 and 8.7; spec/durable-protocol.md, sections 4.2, 6 and 10.
+Source: spec/task-hub-storage.md, sections 5.2 and 8.7;
+    docs/protocol/durable-failures.md#failed-activities, docs/protocol/durable-activities.md#delivery,
+    docs/protocol/durable-failures.md#unknown-functions.
 """
 
 import asyncio

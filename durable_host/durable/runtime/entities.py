@@ -1,6 +1,7 @@
 """One work item of an entity: messages in, batches of operations until it is idle, a commit after each.
 
-Source: spec/task-hub-storage.md, sections 8.4 and 10.6; spec/durable-protocol.md, section 5.3.
+Source: spec/task-hub-storage.md, sections 8.4 and 10.6;
+    docs/protocol/durable-entities.md#entity-scheduler, docs/protocol/durable-entities.md#batches-that-fail.
 """
 
 import logging

@@ -1,6 +1,6 @@
 """The built-in activity behind `call_http`: one HTTP request, no polling of 202 answers.
 
-Source: spec/durable-protocol.md, section 3.7, CallHttp.
+Source: docs/protocol/durable-actions.md#callhttp.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Bearer tokens for `call_http` with a token source, from the default Azure credential.
 
-Source: spec/durable-protocol.md, section 3.7, CallHttp.
+Source: docs/protocol/durable-actions.md#callhttp.
 """
 
 from typing import TYPE_CHECKING, Any, cast

@@ -189,7 +189,7 @@ class UserCode(Protocol):
     async def run_activity(
         self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
     ) -> ActivityOutcome:
-        """`input` is the trigger string (spec/durable-protocol.md, section 6). Raises `WorkItemAborted`."""
+        """`input` is the trigger string (docs/protocol/durable-activities.md#input). Raises `WorkItemAborted`."""
         ...
 
     async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:

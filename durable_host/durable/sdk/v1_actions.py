@@ -1,4 +1,7 @@
-"""Actions of the 1.x protocol in neutral form. Source: spec/durable-protocol.md, sections 3.2 and 3.3."""
+"""Actions of the 1.x protocol in neutral form.
+
+Source: docs/protocol/durable-actions.md#replay-schemas, docs/protocol/durable-actions.md#kinds-of-actions.
+"""
 
 import json
 from collections.abc import Mapping

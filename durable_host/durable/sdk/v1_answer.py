@@ -1,4 +1,7 @@
-"""What a worker tells about an orchestrator's turn, in neutral form. Source: spec/durable-protocol.md, section 3.1."""
+"""What a worker tells about an orchestrator's turn, in neutral form.
+
+Source: docs/protocol/durable-actions.md#the-answer.
+"""
 
 import json
 from contextlib import suppress

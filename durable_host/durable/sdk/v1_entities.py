@@ -1,4 +1,7 @@
-"""Payload and answer of an entity batch under the 1.x protocol. Source: spec/durable-protocol.md, sections 5.1, 5.2."""
+"""Payload and answer of an entity batch under the 1.x protocol.
+
+Source: docs/protocol/durable-entities.md#trigger-payload, docs/protocol/durable-entities.md#answer-of-a-batch.
+"""
 
 import json
 from typing import Any
@@ -45,7 +48,7 @@ def decode_entity_answer(text: str, operation_count: int) -> EntityAnswer:
 
 
 def timed_out(batch: EntityBatch, text: str) -> EntityAnswer:
-    """Every operation fails with the bare text `Timeout value of …`; the state stays (section 5.3)."""
+    """Every operation fails with the bare text `Timeout value of …`; the state stays."""
     failed = EntityResult(is_error=True, result=text)
     return EntityAnswer(exists=batch.exists, state=batch.state, results=[failed] * len(batch.operations))
 

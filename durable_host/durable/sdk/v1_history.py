@@ -1,4 +1,7 @@
-"""History events as the 1.x SDK reads them. Source: spec/durable-protocol.md, sections 2.2 and 2.4."""
+"""History events as the 1.x SDK reads them.
+
+Source: docs/protocol/durable-payload.md#rules-for-history-events, docs/protocol/durable-payload.md#event-types.
+"""
 
 from collections.abc import Callable
 from typing import Any

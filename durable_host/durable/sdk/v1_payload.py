@@ -1,4 +1,7 @@
-"""The trigger payload of an orchestrator under the 1.x protocol. Source: spec/durable-protocol.md, section 2.1."""
+"""The trigger payload of an orchestrator under the 1.x protocol.
+
+Source: docs/protocol/durable-payload.md#top-level-fields.
+"""
 
 import json
 from collections.abc import Sequence
