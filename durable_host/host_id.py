@@ -1,6 +1,6 @@
 """The host's identity in storage: leases, timers and blob receipts are kept under it.
 
-Source: spec/functions-host.md, section 9.
+Source: docs/protocol/functions-host.md#host-id, docs/protocol/functions-host.md#instance-id
 """
 
 import platform

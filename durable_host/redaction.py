@@ -5,7 +5,7 @@ Secrets are the account keys and signatures of connection strings and URLs, func
 are recognised by the words around them, and an account key by its form. What an app's orchestrations and functions
 return is theirs and passes unchanged.
 
-Source: spec/functions-host.md, section 2.5.
+Source: docs/protocol/functions-host-worker.md#hidden-credentials
 """
 
 import re

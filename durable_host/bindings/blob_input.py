@@ -1,6 +1,6 @@
 """The blob input binding.
 
-Source: spec/functions-host.md, sections 2.3 and 6.5.
+Source: docs/protocol/functions-host-blobs.md#blob-input, docs/protocol/functions-host-values.md#text-of-blob-inputs
 """
 
 import codecs

@@ -1,6 +1,6 @@
 """The blob output binding.
 
-Source: spec/functions-host.md, sections 2.4 and 6.5.
+Source: docs/protocol/functions-host-blobs.md#blob-output, docs/protocol/functions-host-values.md#content-of-a-blob
 """
 
 import json

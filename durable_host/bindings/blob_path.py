@@ -1,6 +1,6 @@
 """The `path` of a blob binding: `container/name`, or the absolute URL of a blob.
 
-Source: spec/functions-host.md, section 6.5.
+Source: docs/protocol/functions-host-blobs.md#blob-input
 """
 
 from urllib.parse import unquote, urlsplit

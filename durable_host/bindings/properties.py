@@ -1,6 +1,6 @@
 """Binding properties evaluated for one invocation.
 
-Source: spec/functions-host.md, section 1.9.
+Source: docs/protocol/functions-host-expressions.md#lookup-of-names
 """
 
 from collections.abc import Callable, Mapping

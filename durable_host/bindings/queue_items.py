@@ -1,7 +1,9 @@
 """One output value as the messages it makes.
 
-Source: spec/functions-host.md, section 2.4 (host post-processing of non-HTTP outputs). Lists and JSON-array texts
-make one message an element; an object is stored as it was written; text that only looks like JSON is sent as it is.
+Lists and JSON-array texts make one message an element; an object is stored as it was written; text that only looks
+like JSON is sent as it is.
+
+Source: docs/protocol/functions-host-values.md#items-of-an-output
 """
 
 import json

@@ -1,6 +1,6 @@
 """The queue output binding.
 
-Source: spec/functions-host.md, sections 2.4 and 4.5.
+Source: docs/protocol/functions-host-queues.md#queue-output, docs/protocol/functions-host-values.md#items-of-an-output
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Queue messages as text at rest, and names of queues.
 
-Source: spec/functions-host.md, sections 4.1, 4.3 and 4.5.
+Source: docs/protocol/functions-host-queues.md#queue-names, docs/protocol/functions-host-queues.md#message-encoding
 """
 
 import base64

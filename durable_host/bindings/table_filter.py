@@ -1,7 +1,8 @@
 """The `filter` of a table binding with an invocation's values in it.
 
-Source: spec/functions-host.md, sections 1.9 and 6.6. A value can neither end the text it stands in nor bring in
-conditions of its own.
+A value can neither end the text it stands in nor bring in conditions of its own.
+
+Source: docs/protocol/functions-host-tables.md#table-input
 """
 
 import re

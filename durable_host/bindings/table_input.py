@@ -1,6 +1,6 @@
 """The table input binding.
 
-Source: spec/functions-host.md, section 6.6.
+Source: docs/protocol/functions-host-tables.md#table-input, docs/protocol/functions-host-tables.md#entities-as-json
 """
 
 import base64

@@ -1,6 +1,6 @@
 """The table output binding.
 
-Source: spec/functions-host.md, section 6.6.
+Source: docs/protocol/functions-host-tables.md#table-output
 """
 
 import json

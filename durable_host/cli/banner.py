@@ -1,6 +1,6 @@
 """What `func start` shows when the host is ready: functions with their URLs, storage, task hub. Pure functions.
 
-Source: spec/functions-host.md, section 8.3.
+Source: docs/protocol/functions-host-cli.md#start-output
 """
 
 import msgspec

@@ -3,7 +3,7 @@
 Records are filtered and turned into text where they arise, and written by one thread of its own. The queue is
 bounded: when nobody reads stdout, lines are dropped and counted, and the host goes on.
 
-Source: spec/functions-host.md, sections 8.5 and 8.6.
+Source: docs/protocol/functions-host-cli.md#line-format, docs/protocol/functions-host-cli.md#log-levels
 """
 
 import atexit

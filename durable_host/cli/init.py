@@ -1,6 +1,6 @@
 """`func init`: the files of a new app.
 
-Source: spec/functions-host.md, section 8.9.
+Source: docs/protocol/functions-host-cli.md#initialize-an-app
 """
 
 import shutil

@@ -1,6 +1,6 @@
 """From one event to the text on the console: plain, compact and JSON lines. Pure functions.
 
-Source: spec/functions-host.md, section 8.5.
+Source: docs/protocol/functions-host-cli.md#line-format
 """
 
 import time

@@ -1,6 +1,6 @@
 """`func new`, also as `func function new` and `func function create`.
 
-Source: spec/functions-host.md, section 8.10.
+Source: docs/protocol/functions-host-cli.md#new-functions
 """
 
 import re

@@ -1,6 +1,6 @@
 """`func pack`: the zip file of an app, honouring `.funcignore`.
 
-Source: spec/functions-host.md, section 8.11.
+Source: docs/protocol/functions-host-cli.md#packing
 """
 
 import os

@@ -1,6 +1,8 @@
 """`func run`: runs one function of a running host now, and shows what came of it.
 
-Source: spec/functions-host.md, sections 7 and 10 (30, 31). The host does the work (`POST /admin/functions/{name}`).
+The host does the work (`POST /admin/functions/{name}`).
+
+Source: docs/protocol/functions-host-admin.md#manual-invocation
 """
 
 import http.client

@@ -1,6 +1,6 @@
 """`func settings`: list, add, delete.
 
-Source: spec/functions-host.md, section 8.11.
+Source: docs/protocol/functions-host-cli.md#settings-commands
 """
 
 import click

@@ -1,6 +1,6 @@
 """local.settings.json as something that is edited: order, indentation and unknown members stay.
 
-Source: spec/functions-host.md, sections 1.7 and 8.11.
+Source: docs/protocol/functions-host-config.md#local-settings, docs/protocol/functions-host-cli.md#settings-commands
 """
 
 import json

@@ -1,6 +1,6 @@
 """`func start`, also as `func host start`.
 
-Source: spec/functions-host.md, section 8.2.
+Source: docs/protocol/functions-host-cli.md#start-of-the-host
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Binding data that comes from a payload: the properties of a JSON object in the trigger's text.
 
-Source: spec/functions-host.md, section 1.9 (table of binding data).
+Source: docs/protocol/functions-host-expressions.md#binding-data
 """
 
 import json

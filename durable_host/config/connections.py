@@ -1,6 +1,6 @@
 """From the `connection` of a binding to an account: connection strings and identity-based settings.
 
-Source: spec/functions-host.md, section 1.8.
+Source: docs/protocol/functions-host-config.md#connections
 """
 
 import base64

@@ -1,6 +1,6 @@
 """Dates and GUIDs as .NET formats them with the invariant culture.
 
-Source: spec/functions-host.md, section 1.9.
+Source: docs/protocol/functions-host-expressions.md#built-in-values
 """
 
 import re

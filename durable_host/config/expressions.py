@@ -1,6 +1,10 @@
 """Binding expressions: `{name}`, `{a.b}`, `{datetime:yyyyMMdd}` … in binding properties, evaluated per invocation.
 
-Source: spec/functions-host.md, section 1.9. Positions in messages count characters from 0.
+Positions in messages count characters from 0.
+
+Source: docs/protocol/functions-host-expressions.md#templates,
+    docs/protocol/functions-host-expressions.md#lookup-of-names,
+    docs/protocol/functions-host-expressions.md#rendering-of-values
 """
 
 import re

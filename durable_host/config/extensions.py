@@ -1,6 +1,6 @@
 """Settings of `extensions.http`, `extensions.queues`, `extensions.blobs` and `extensions.mcp` in host.json.
 
-Source: spec/functions-host.md, sections 1.6 and 3.8.
+Source: docs/protocol/functions-host-config.md#extension-options, docs/protocol/functions-host-http.md#http-options
 """
 
 import os

@@ -1,6 +1,8 @@
 """The whole configuration, resolved once at start-up, and how it comes about.
 
-Source: spec/functions-host.md, sections 1.6 to 1.8.
+Source: docs/protocol/functions-host-config.md#hostjson-file,
+    docs/protocol/functions-host-config.md#precedence-of-settings,
+    docs/protocol/functions-host-config.md#variables-set-by-the-host
 """
 
 import re

@@ -1,6 +1,6 @@
 """host.json: the typed record and how it is read.
 
-Source: spec/functions-host.md, section 1.6.
+Source: docs/protocol/functions-host-config.md#hostjson-file
 """
 
 from collections.abc import Callable

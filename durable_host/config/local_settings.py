@@ -1,6 +1,6 @@
 """local.settings.json: values, connection strings and the Host section.
 
-Source: spec/functions-host.md, section 1.7.
+Source: docs/protocol/functions-host-config.md#local-settings
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Which log records are shown: the levels of host.json by category.
 
-Source: spec/functions-host.md, section 8.6.
+Source: docs/protocol/functions-host-cli.md#log-levels
 """
 
 import logging

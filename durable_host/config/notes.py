@@ -1,6 +1,8 @@
 """Settings of host.json that are known and have no effect here: one line each, when one is set.
 
-Source: spec/functions-host.md, section 1.6. Those of `extensions.durableTask` are in `durable_notes`.
+Those of `extensions.durableTask` are in `durable_notes`.
+
+Source: docs/protocol/functions-host-config.md#hostjson-file
 """
 
 from collections.abc import Mapping

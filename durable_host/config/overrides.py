@@ -1,6 +1,6 @@
 """Values of host.json that come from somewhere else: the environment, or options of the command line.
 
-Source: spec/functions-host.md, section 1.6 (`AzureFunctionsJobHost__<a>__<b>`).
+Source: docs/protocol/functions-host-config.md#values-from-the-environment
 """
 
 from collections.abc import Iterable, Mapping

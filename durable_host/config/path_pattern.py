@@ -1,6 +1,6 @@
 """Blob path patterns: `container/in-{date}/{name}.csv` as something that matches and captures.
 
-Source: spec/functions-host.md, section 6.1.
+Source: docs/protocol/functions-host-blobs.md#path-patterns
 """
 
 import re

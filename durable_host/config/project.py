@@ -1,6 +1,6 @@
 """Where the function app is.
 
-Source: spec/functions-host.md, section 1.7.
+Source: docs/protocol/functions-host-config.md#project-folder
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The app-wide retry policy of host.json (same shape as in function.json).
 
-Source: spec/functions-host.md, sections 1.6 and 6.7.
+Source: docs/protocol/functions-host-config.md#retry-settings, docs/protocol/functions-host-worker.md#retry-policies
 """
 
 import msgspec

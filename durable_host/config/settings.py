@@ -1,6 +1,7 @@
 """App settings: the process environment over local.settings.json, and `%NAME%` in binding properties.
 
-Source: spec/functions-host.md, sections 1.7 and 1.9.
+Source: docs/protocol/functions-host-config.md#precedence-of-settings,
+    docs/protocol/functions-host-expressions.md#settings-in-bindings
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,6 +1,6 @@
 """Time spans as .NET writes them: `[-][d.]hh:mm[:ss[.fffffff]]`.
 
-Source: spec/functions-host.md, section 1.6.
+Source: docs/protocol/functions-host-config.md#time-spans
 """
 
 import re

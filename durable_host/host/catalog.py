@@ -1,6 +1,6 @@
 """Mistakes in functions, and functions that are switched off.
 
-Source: spec/functions-host.md, section 1.5.
+Source: docs/protocol/functions-host-app.md#binding-checks, docs/protocol/functions-host-app.md#disabled-functions
 """
 
 import re

@@ -1,6 +1,6 @@
 """What the admin routes can do to the running host: restart, drain, resume, go off line.
 
-Source: spec/functions-host.md, sections 2.10 and 7.
+Source: docs/protocol/functions-host-admin.md#host-operations, docs/protocol/functions-host-worker.md#reloading
 """
 
 import logging

@@ -1,7 +1,8 @@
 """Which files of an app matter to the running host, and notice of their changes.
 
-Source: spec/functions-host.md, sections 2.10 and 10 (17). Environments, caches, tests and what tools write are left
-out.
+Environments, caches, tests and what tools write are left out.
+
+Source: docs/protocol/functions-host-worker.md#reloading
 """
 
 import logging

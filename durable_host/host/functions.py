@@ -1,6 +1,10 @@
 """The app's functions as this host sees them: which are served, with app settings filled in, and why others are not.
 
-Source: spec/functions-host.md, sections 1.5 and 1.9. One function in error never stops the others.
+One function in error never stops the others.
+
+Source: docs/protocol/functions-host-app.md#binding-checks,
+    docs/protocol/functions-host-app.md#order-and-selection,
+    docs/protocol/functions-host-expressions.md#settings-in-bindings
 """
 
 from collections.abc import Callable, Mapping

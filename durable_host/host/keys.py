@@ -1,6 +1,6 @@
 """Where this host keeps its keys.
 
-Source: spec/functions-host.md, section 9.
+Source: docs/protocol/functions-host.md#key-documents
 """
 
 import platform

@@ -1,7 +1,9 @@
 """Takes over changes of the app's files while the host runs.
 
-Source: spec/functions-host.md, section 2.10. The worker loads the changed app beside the running one; when that works,
-the new one takes the place of the old, and when it does not, the old one goes on.
+The worker loads the changed app beside the running one; when that works, the new one takes the place of the old, and
+when it does not, the old one goes on.
+
+Source: docs/protocol/functions-host-worker.md#reloading
 """
 
 import asyncio

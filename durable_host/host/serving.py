@@ -1,6 +1,6 @@
 """The host from its start to its end: event loop, signals, exit code. The composition root is `services`.
 
-Source: spec/functions-host.md, section 8.8.
+Source: docs/protocol/functions-host-worker.md#stopping-the-host
 """
 
 import asyncio

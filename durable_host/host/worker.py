@@ -1,6 +1,6 @@
 """How the app's worker processes are started.
 
-Source: spec/functions-host.md, sections 2.1 and 8.2.
+Source: docs/protocol/functions-host-worker.md#worker-processes, docs/protocol/functions-host-cli.md#start-of-the-host
 """
 
 import shlex

@@ -1,4 +1,7 @@
-"""Values as they travel between host and worker (spec/functions-host.md, section 2.3)."""
+"""Values as they travel between host and worker.
+
+Source: docs/protocol/functions-host-values.md#inputs
+"""
 
 from typing import Any, Literal
 

@@ -1,4 +1,7 @@
-"""Reads what a worker reports after it has loaded the app (spec/functions-host.md, sections 1.1 to 1.4)."""
+"""Reads what a worker reports after it has loaded the app.
+
+Source: docs/protocol/functions-host-app.md#decorator-model, docs/protocol/functions-host-app.md#loading-errors
+"""
 
 import re
 import sys

@@ -1,6 +1,6 @@
 """Which Python runs the app: `--python`, VIRTUAL_ENV, the app's own environment, else the host's.
 
-Source: spec/functions-host.md, section 10 (5).
+Source: docs/protocol/functions-host-worker.md#interpreter-of-the-app
 """
 
 import os

@@ -1,6 +1,6 @@
 """The lines about an invocation: Executing, Executed, and what went wrong.
 
-Source: spec/functions-host.md, sections 2.5 and 8.4.
+Source: docs/protocol/functions-host-cli.md#invocation-lines, docs/protocol/functions-host-worker.md#exceptions
 """
 
 import logging

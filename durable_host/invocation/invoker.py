@@ -1,6 +1,8 @@
 """The pipeline around one call: retries, log lines, input bindings, the worker, output bindings.
 
-Source: spec/functions-host.md, sections 2, 6.7 and 8.4.
+Source: docs/protocol/functions-host-worker.md#running-functions,
+    docs/protocol/functions-host-worker.md#retry-policies,
+    docs/protocol/functions-host-cli.md#invocation-lines
 """
 
 import secrets

@@ -1,6 +1,6 @@
 """Records and printed lines of the worker become records of the host's loggers.
 
-Source: spec/functions-host.md, section 2.6.
+Source: docs/protocol/functions-host-worker.md#log-records, docs/protocol/functions-host-worker.md#printed-output
 """
 
 import logging

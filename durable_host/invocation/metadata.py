@@ -1,4 +1,8 @@
-"""What the host knows of a function (spec/functions-host.md, sections 1.2 to 1.5)."""
+"""What the host knows of a function.
+
+Source: docs/protocol/functions-host-app.md#bindings-from-decorators,
+    docs/protocol/functions-host-app.md#function-folders
+"""
 
 import uuid
 from collections.abc import Mapping

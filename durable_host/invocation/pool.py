@@ -1,6 +1,6 @@
 """The worker processes of the host and which of them runs a call.
 
-Source: spec/functions-host.md, sections 2.1 and 2.8 to 2.10.
+Source: docs/protocol/functions-host-worker.md#worker-processes, docs/protocol/functions-host-worker.md#time-outs
 """
 
 import asyncio

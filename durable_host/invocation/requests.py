@@ -33,7 +33,8 @@ class InvocationRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvocationResponse(msgspec.Struct, frozen=True):
-    """`return_value` is None when the function has no way to return one (see spec/functions-host.md, 1.4).
+    """`return_value` is None when the function has no way to return one; see
+    docs/protocol/functions-host-app.md#parameters-and-annotations.
 
     `failed_operations` are those of an entity, the first ones of `failed_count`.
     """

@@ -1,6 +1,6 @@
 """Retry policies: fixed delay and exponential back-off around the attempts of one trigger delivery.
 
-Source: spec/functions-host.md, section 6.7.
+Source: docs/protocol/functions-host-worker.md#retry-policies
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""Reads the retry policies that the worker reports (spec/functions-host.md, sections 1.6 and 6.7)."""
+"""Reads the retry policies that the worker reports.
+
+Source: docs/protocol/functions-host-worker.md#retry-policies
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,6 +1,6 @@
 """Keeps one worker process alive: starts it, and starts it again with back-off when it dies.
 
-Source: spec/functions-host.md, section 2.9.
+Source: docs/protocol/functions-host-worker.md#worker-crashes
 """
 
 import asyncio

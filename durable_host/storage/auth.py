@@ -167,7 +167,7 @@ def authorization(connection: Connection, *, tables: bool, token: Token | None) 
 def create_credential(settings: tuple[tuple[str, str], ...]) -> Any:
     """The `azure.identity.aio` credential that the identity settings of a connection describe.
 
-    Source: spec/functions-host.md, connections (`credential`, `clientId`, `tenantId`, `clientSecret`).
+    Source: docs/protocol/functions-host-config.md#connections
     """
     from azure.identity import aio
 

@@ -1,6 +1,6 @@
 """The lease that lets only one host run a listener: timers, and the blob scanner.
 
-Source: spec/functions-host.md, sections 5.4 and 9 (lease protocol).
+Source: docs/protocol/functions-host.md#leases
 """
 
 import asyncio

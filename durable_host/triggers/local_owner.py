@@ -1,6 +1,6 @@
 """Marks a lease with the process that holds it, so that the lease of a process that died is not waited for.
 
-Source: spec/functions-host.md, sections 5.4 and 10 (30).
+Source: docs/protocol/functions-host.md#leases
 """
 
 import contextlib

@@ -1,6 +1,6 @@
 """The warm-up trigger: its functions run once when the host has started.
 
-Source: spec/functions-host.md, section 1.2.
+Source: docs/protocol/functions-host-app.md#warm-up-functions
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Admin routes that tools and editors use: functions, manual invocation, keys, and those of the host.
 
-Source: spec/functions-host.md, section 7.
+Source: docs/protocol/functions-host-admin.md#function-objects, docs/protocol/functions-host-admin.md#host-operations
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """Admin routes of the host itself: status, configuration, processes, restart, drain, on- and offline.
 
-Source: spec/functions-host.md, section 7.
+Source: docs/protocol/functions-host-admin.md#host-status, docs/protocol/functions-host-admin.md#host-operations
 """
 
 import logging

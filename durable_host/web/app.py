@@ -1,7 +1,11 @@
 """Which part of the host answers a request.
 
-Source: spec/functions-host.md, sections 3.1, 3.7, 3.8 and 7. Built-in routes come before functions, the home page
-after them.
+Built-in routes come before functions, the home page after them.
+
+Source: docs/protocol/functions-host-http.md#built-in-routes,
+    docs/protocol/functions-host-admin.md#webhooks,
+    docs/protocol/functions-host-http.md#cors,
+    docs/protocol/functions-host-admin.md#home-page
 """
 
 import asyncio

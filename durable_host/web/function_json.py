@@ -1,6 +1,6 @@
 """A function as the admin routes describe it.
 
-Source: spec/functions-host.md, section 7.
+Source: docs/protocol/functions-host-admin.md#function-objects
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The page at `/`, when no function answers there.
 
-Source: spec/functions-host.md, section 7.
+Source: docs/protocol/functions-host-admin.md#home-page
 """
 
 import html

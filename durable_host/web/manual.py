@@ -1,6 +1,8 @@
 """Manual invocation: `POST /admin/functions/{name}`.
 
-Source: spec/functions-host.md, sections 7 and 10 (31): an empty body is accepted, and `?wait=true` returns the outcome.
+An empty body is accepted, and `?wait=true` returns the outcome.
+
+Source: docs/protocol/functions-host-admin.md#manual-invocation
 """
 
 import asyncio

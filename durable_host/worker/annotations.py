@@ -1,7 +1,8 @@
 """Annotations that are good Python and that Azure's worker refuses, although this one takes them.
 
-Source: spec/functions-host.md, section 1.4, and the code of azure-functions-runtime. From Python 3.11 on, `list[str]`
-is not a type to it.
+From Python 3.11 on, `list[str]` is not a type to azure-functions-runtime.
+
+Source: docs/protocol/functions-host-app.md#parameters-and-annotations
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """One call of a user function: arguments in, answer frame out.
 
-Source: spec/functions-host.md, sections 2.1 to 2.5.
+Source: docs/protocol/functions-host-worker.md#running-functions,
+    docs/protocol/functions-host-values.md#inputs,
+    docs/protocol/functions-host-values.md#outputs
 """
 
 from __future__ import annotations

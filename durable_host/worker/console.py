@@ -1,6 +1,6 @@
 """Standard streams of the worker: the pipes carry frames, what user code prints becomes console records.
 
-Source: spec/functions-host.md, section 2.6.
+Source: docs/protocol/functions-host-worker.md#printed-output
 """
 
 from __future__ import annotations

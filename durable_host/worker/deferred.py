@@ -1,7 +1,7 @@
 """Clients of the storage SDK as parameters, where the app uses azurefunctions-extensions-bindings-blob.
 
 The host sends where the blob is instead of its content; the extension makes the client of that.
-Source: spec/functions-host.md, section 2.7.
+Source: docs/protocol/functions-host-worker.md#clients-as-parameters
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How an exception of user code is reported: `Type: text`, and a traceback that begins in the user's code.
 
-Source: spec/functions-host.md, section 2.5.
+Source: docs/protocol/functions-host-worker.md#exceptions
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The converter of bindings that the SDK has none for, and of parameters annotated `str` or `bytes`.
 
-Source: spec/functions-host.md, sections 2.3 and 2.4.
+Source: docs/protocol/functions-host-values.md#inputs, docs/protocol/functions-host-values.md#outputs
 """
 
 from __future__ import annotations

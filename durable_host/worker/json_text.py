@@ -2,7 +2,7 @@
 
 Of duplicate keys the last wins.
 
-Source: spec/functions-host.md, section 1.6.
+Source: docs/protocol/functions-host-config.md#hostjson-file
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Loads the function app: the decorator model, else function.json.
 
-Source: spec/functions-host.md, sections 1.1 and 1.3.
+Source: docs/protocol/functions-host-app.md#decorator-model, docs/protocol/functions-host-app.md#loading-errors
 """
 
 from __future__ import annotations

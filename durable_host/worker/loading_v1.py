@@ -1,6 +1,6 @@
 """Loads functions that are described by function.json files.
 
-Source: spec/functions-host.md, section 1.3.
+Source: docs/protocol/functions-host-app.md#function-folders
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Log records of user code on their way to the host.
 
-Source: spec/functions-host.md, section 2.6.
+Source: docs/protocol/functions-host-worker.md#log-records
 """
 
 from __future__ import annotations

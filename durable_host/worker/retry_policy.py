@@ -1,6 +1,8 @@
 """The policy of `@app.retry`, checked by the rules of Azure's worker.
 
-Source: spec/functions-host.md, section 6.7. What is refused here takes down the whole app in Azure.
+What is refused here takes down the whole app in Azure.
+
+Source: docs/protocol/functions-host-worker.md#retry-policies
 """
 
 from __future__ import annotations

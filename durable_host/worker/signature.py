@@ -1,6 +1,6 @@
 """Checks a user function against its bindings and finds the converter of every parameter.
 
-Source: spec/functions-host.md, section 1.4.
+Source: docs/protocol/functions-host-app.md#parameters-and-annotations
 """
 
 from __future__ import annotations

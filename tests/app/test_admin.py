@@ -1,4 +1,9 @@
-"""The routes below `/admin/`. Spec: functions-host.md, section 7."""
+"""The routes below `/admin/`.
+
+Source: docs/protocol/functions-host-admin.md#host-operations,
+    docs/protocol/functions-host-admin.md#function-objects,
+    docs/protocol/functions-host-admin.md#manual-invocation
+"""
 
 import json
 import socket

@@ -1,4 +1,7 @@
-"""Blob-triggered functions through `func start`: spec/functions-host.md, sections 6.1 to 6.4."""
+"""Blob-triggered functions through `func start`.
+
+Source: docs/protocol/functions-host-blobs.md#scan-for-blobs, docs/protocol/functions-host-blobs.md#blob-delivery
+"""
 
 import base64
 import json

@@ -1,4 +1,8 @@
-"""A debugger attaches to the app. Spec: functions-host.md, sections 8.2 and 10 (12)."""
+"""A debugger attaches to the app.
+
+Source: docs/protocol/functions-host-cli.md#start-of-the-host,
+    docs/protocol/functions-host-worker.md#interpreter-of-the-app
+"""
 
 import json
 import socket

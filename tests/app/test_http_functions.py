@@ -1,4 +1,9 @@
-"""HTTP functions through host and worker: spec/functions-host.md, sections 3 and 12."""
+"""HTTP functions through host and worker.
+
+Source: docs/protocol/functions-host-http.md#requests,
+    docs/protocol/functions-host-http.md#returned-values,
+    docs/protocol/functions-host-http.md#examples
+"""
 
 import http.client
 import json

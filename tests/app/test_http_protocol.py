@@ -1,6 +1,8 @@
 """Odd and broken HTTP, throttling, CORS: the host answers as documented and goes on.
 
-Spec: functions-host.md, sections 3.2, 3.7 and 3.8.
+Source: docs/protocol/functions-host-http.md#requests,
+    docs/protocol/functions-host-http.md#cors,
+    docs/protocol/functions-host-http.md#http-options
 """
 
 import gzip

@@ -1,6 +1,6 @@
 """Invocations as user code sees them: retries, time-outs, workers, threads, context, logs.
 
-Spec: functions-host.md, sections 2 and 6.7.
+Source: docs/protocol/functions-host-worker.md#running-functions, docs/protocol/functions-host-worker.md#retry-policies
 """
 
 import contextlib

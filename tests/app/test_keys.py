@@ -1,4 +1,7 @@
-"""`func start --enable-auth`, and the keys behind it. Spec: functions-host.md, sections 3.3, 7 and 9."""
+"""`func start --enable-auth`, and the keys behind it.
+
+Source: docs/protocol/functions-host-http.md#access-with-keys, docs/protocol/functions-host-admin.md#key-endpoints
+"""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,10 @@
-"""Queue triggers, storage bindings: spec/functions-host.md, sections 2.4, 4, 6 and 12."""
+"""Queue triggers, storage bindings.
+
+Source: docs/protocol/functions-host-queues.md#outcomes,
+    docs/protocol/functions-host-queues.md#examples,
+    docs/protocol/functions-host-blobs.md#blob-input,
+    docs/protocol/functions-host-tables.md#table-output
+"""
 
 import base64
 import json

@@ -1,4 +1,7 @@
-"""Changes of the app's files while `func start` runs. Spec: functions-host.md, section 2.10."""
+"""Changes of the app's files while `func start` runs.
+
+Source: docs/protocol/functions-host-worker.md#reloading
+"""
 
 import json
 import threading

@@ -1,4 +1,7 @@
-"""Timer functions through `func start`: spec/functions-host.md, section 5."""
+"""Timer functions through `func start`.
+
+Source: docs/protocol/functions-host-timers.md#schedule-status, docs/protocol/functions-host-timers.md#timer-runs
+"""
 
 import json
 import uuid

@@ -1,6 +1,6 @@
 """FastAPI and Flask behind the SDK's wrappers answer as they do under their own servers.
 
-Spec: functions-host.md, section 3.6.
+Source: docs/protocol/functions-host-http.md#web-frameworks
 """
 
 import json

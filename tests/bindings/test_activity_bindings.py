@@ -1,6 +1,8 @@
 """Bindings of functions with an activity trigger: what expressions give, and what a bound return value becomes.
 
-The values are those that the Functions host was seen to give. Spec: functions-host.md, section 1.9.
+The values are those that the Functions host was seen to give.
+
+Source: docs/protocol/functions-host-expressions.md#binding-data
 """
 
 import json

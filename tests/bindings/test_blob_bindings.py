@@ -1,4 +1,10 @@
-"""Blob input and output with every Python type: spec/functions-host.md, sections 2.3, 2.4 and 6.5."""
+"""Blob input and output with every Python type.
+
+Source: docs/protocol/functions-host-values.md#text-of-blob-inputs,
+    docs/protocol/functions-host-values.md#content-of-a-blob,
+    docs/protocol/functions-host-blobs.md#blob-input,
+    docs/protocol/functions-host-blobs.md#blob-output
+"""
 
 import codecs
 import re

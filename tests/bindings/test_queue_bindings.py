@@ -1,4 +1,9 @@
-"""Queue output with every Python type, and names of bindings: spec/functions-host.md, sections 2.4, 4.5 and 12."""
+"""Queue output with every Python type, and names of bindings.
+
+Source: docs/protocol/functions-host-values.md#outputs,
+    docs/protocol/functions-host-queues.md#queue-output,
+    docs/protocol/functions-host-queues.md#examples
+"""
 
 import base64
 import json

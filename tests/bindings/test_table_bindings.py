@@ -1,4 +1,7 @@
-"""Table input and output: spec/functions-host.md, section 6.6."""
+"""Table input and output.
+
+Source: docs/protocol/functions-host-tables.md#table-input, docs/protocol/functions-host-tables.md#table-output
+"""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,7 @@
-"""The announcement at the end of the start. Spec: functions-host.md, section 8.3."""
+"""The announcement at the end of the start.
+
+Source: docs/protocol/functions-host-cli.md#start-output
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""`func durable` on both kinds of hub, while no host runs. Spec: functions-host.md, section 8.12."""
+"""`func durable` on both kinds of hub, while no host runs.
+
+Source: docs/protocol/functions-host-cli.md#durable-commands
+"""
 
 import json
 import re

@@ -1,4 +1,7 @@
-"""`func init`. Spec: functions-host.md, section 8.9."""
+"""`func init`.
+
+Source: docs/protocol/functions-host-cli.md#initialize-an-app
+"""
 
 import ast
 import json

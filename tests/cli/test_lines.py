@@ -1,4 +1,7 @@
-"""How an event looks on the console. Spec: functions-host.md, section 8.5."""
+"""How an event looks on the console.
+
+Source: docs/protocol/functions-host-cli.md#line-format
+"""
 
 import json
 import logging

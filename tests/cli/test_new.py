@@ -1,4 +1,7 @@
-"""`func new`: flags, questions and mistakes. Spec: functions-host.md, section 8.10."""
+"""`func new`: flags, questions and mistakes.
+
+Source: docs/protocol/functions-host-cli.md#new-functions
+"""
 
 import ast
 import json

@@ -1,4 +1,7 @@
-"""Commands, options, mistakes and exit codes. Spec: functions-host.md, sections 8.1 and 8.2."""
+"""Commands, options, mistakes and exit codes.
+
+Source: docs/protocol/functions-host-cli.md#general-options, docs/protocol/functions-host-cli.md#start-of-the-host
+"""
 
 import json
 import logging

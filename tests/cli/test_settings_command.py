@@ -1,4 +1,7 @@
-"""`func settings`. Spec: functions-host.md, section 8.11."""
+"""`func settings`.
+
+Source: docs/protocol/functions-host-cli.md#settings-commands
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""From `connection` to an account. Spec: functions-host.md, section 1.8."""
+"""From `connection` to an account.
+
+Source: docs/protocol/functions-host-config.md#connections
+"""
 
 import pytest
 

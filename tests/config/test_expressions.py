@@ -1,4 +1,7 @@
-"""Binding expressions. Spec: functions-host.md, sections 1.9 and 12."""
+"""Binding expressions.
+
+Source: docs/protocol/functions-host-expressions.md#templates, docs/protocol/functions-host-expressions.md#examples
+"""
 
 from datetime import UTC, datetime
 from uuid import UUID

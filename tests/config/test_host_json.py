@@ -1,4 +1,7 @@
-"""host.json: what is accepted, what is refused and with which words. Spec: functions-host.md, section 1.6."""
+"""host.json: what is accepted, what is refused and with which words.
+
+Source: docs/protocol/functions-host-config.md#hostjson-file
+"""
 
 import json
 from pathlib import Path

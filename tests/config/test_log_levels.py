@@ -1,4 +1,7 @@
-"""Levels by category. Spec: functions-host.md, section 8.6."""
+"""Levels by category.
+
+Source: docs/protocol/functions-host-cli.md#log-levels
+"""
 
 from logging import DEBUG, ERROR, INFO, WARNING
 

@@ -1,4 +1,9 @@
-"""local.settings.json, precedence and `%NAME%`. Spec: functions-host.md, sections 1.7 and 1.9."""
+"""local.settings.json, precedence and `%NAME%`.
+
+Source: docs/protocol/functions-host-config.md#local-settings,
+    docs/protocol/functions-host-config.md#precedence-of-settings,
+    docs/protocol/functions-host-expressions.md#settings-in-bindings
+"""
 
 import json
 from pathlib import Path

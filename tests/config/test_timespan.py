@@ -1,4 +1,7 @@
-"""Time spans as .NET writes them. Spec: functions-host.md, section 1.6."""
+"""Time spans as .NET writes them.
+
+Source: docs/protocol/functions-host-config.md#time-spans
+"""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,7 @@
-"""Which files are watched, and what of them has changed. Spec: functions-host.md, sections 2.10 and 10 (17)."""
+"""Which files are watched, and what of them has changed.
+
+Source: docs/protocol/functions-host-worker.md#reloading
+"""
 
 import asyncio
 import threading

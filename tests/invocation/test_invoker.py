@@ -1,4 +1,10 @@
-"""The pipeline around one call. Spec: functions-host.md, sections 2.5, 2.8, 6.7, 8.4."""
+"""The pipeline around one call.
+
+Source: docs/protocol/functions-host-worker.md#exceptions,
+    docs/protocol/functions-host-worker.md#time-outs,
+    docs/protocol/functions-host-worker.md#retry-policies,
+    docs/protocol/functions-host-cli.md#invocation-lines
+"""
 
 import asyncio
 import json

@@ -1,4 +1,7 @@
-"""Worker processes that die, hang, or are replaced. Spec: functions-host.md, sections 2.8 to 2.10."""
+"""Worker processes that die, hang, or are replaced.
+
+Source: docs/protocol/functions-host-worker.md#worker-crashes, docs/protocol/functions-host-worker.md#time-outs
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,9 @@
-"""How functions run: context, threads, exceptions, blocked loops. Spec: functions-host.md, 2.1, 2.2, 2.5."""
+"""How functions run: context, threads, exceptions, blocked loops.
+
+Source: docs/protocol/functions-host-worker.md#running-functions,
+    docs/protocol/functions-host-worker.md#context-object,
+    docs/protocol/functions-host-worker.md#exceptions
+"""
 
 import asyncio
 import json

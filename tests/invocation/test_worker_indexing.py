@@ -1,4 +1,9 @@
-"""What the host learns of an app, and the errors of apps that are wrong. Spec: functions-host.md, 1.1, 1.2, 1.4."""
+"""What the host learns of an app, and the errors of apps that are wrong.
+
+Source: docs/protocol/functions-host-app.md#decorator-model,
+    docs/protocol/functions-host-app.md#loading-errors,
+    docs/protocol/functions-host-app.md#parameters-and-annotations
+"""
 
 import sys
 import venv

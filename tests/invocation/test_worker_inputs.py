@@ -1,7 +1,8 @@
 """What user code receives.
 
-Source: spec/functions-host.md, sections 2.3, 3.2;
-    docs/protocol/durable-activities.md#input.
+Source: docs/protocol/functions-host-values.md#inputs,
+    docs/protocol/functions-host-http.md#requests,
+    docs/protocol/durable-activities.md#input
 """
 
 import json

@@ -1,4 +1,7 @@
-"""Log records and printed lines of user code. Spec: functions-host.md, section 2.6."""
+"""Log records and printed lines of user code.
+
+Source: docs/protocol/functions-host-worker.md#log-records, docs/protocol/functions-host-worker.md#printed-output
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,7 @@
-"""What user code may give back. Spec: functions-host.md, sections 2.1, 2.4, 3.4."""
+"""What user code may give back.
+
+Source: docs/protocol/functions-host-values.md#outputs, docs/protocol/functions-host-http.md#response-objects
+"""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,7 @@
-"""New code beside the old: who runs what. Spec: functions-host.md, section 2.10."""
+"""New code beside the old: who runs what.
+
+Source: docs/protocol/functions-host-worker.md#reloading
+"""
 
 import asyncio
 import os

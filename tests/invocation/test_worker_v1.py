@@ -1,4 +1,7 @@
-"""Apps of function.json files. Spec: functions-host.md, section 1.3."""
+"""Apps of function.json files.
+
+Source: docs/protocol/functions-host-app.md#function-folders
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""ASGI and WSGI apps behind the SDK's wrappers. Spec: functions-host.md, section 3.6."""
+"""ASGI and WSGI apps behind the SDK's wrappers.
+
+Source: docs/protocol/functions-host-http.md#web-frameworks
+"""
 
 import asyncio
 import json

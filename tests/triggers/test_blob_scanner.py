@@ -1,4 +1,7 @@
-"""The blob scanner and its receipts on a real blob service: spec/functions-host.md, sections 6.2 and 6.3."""
+"""The blob scanner and its receipts on a real blob service.
+
+Source: docs/protocol/functions-host-blobs.md#scan-for-blobs, docs/protocol/functions-host-blobs.md#receipts
+"""
 
 import asyncio
 import logging

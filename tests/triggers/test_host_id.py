@@ -1,4 +1,7 @@
-"""Vectors of spec/functions-host.md, sections 8.3 and 12."""
+"""The host ID and the instance ID.
+
+Source: docs/protocol/functions-host.md#host-id, docs/protocol/functions-host.md#instance-id
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,9 @@
-"""Responses of HTTP functions: spec/functions-host.md, sections 3.5, 3.7 and 12."""
+"""Responses of HTTP functions.
+
+Source: docs/protocol/functions-host-http.md#returned-values,
+    docs/protocol/functions-host-http.md#cors,
+    docs/protocol/functions-host-http.md#examples
+"""
 
 import json
 

@@ -1,4 +1,9 @@
-"""Routing of HTTP functions: spec/functions-host.md, sections 3.1 and 12."""
+"""Routing of HTTP functions.
+
+Source: docs/protocol/functions-host-http.md#route-templates,
+    docs/protocol/functions-host-http.md#order-of-routes,
+    docs/protocol/functions-host-http.md#examples
+"""
 
 import pytest
 

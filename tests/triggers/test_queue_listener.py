@@ -1,4 +1,7 @@
-"""The queue listener on a real queue service: spec/functions-host.md, sections 4.2 and 4.3."""
+"""The queue listener on a real queue service.
+
+Source: docs/protocol/functions-host-queues.md#polling, docs/protocol/functions-host-queues.md#outcomes
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,10 @@
-"""Messages as text, names, fates: spec/functions-host.md, sections 2.4, 4 and 12."""
+"""Messages as text, names, fates.
+
+Source: docs/protocol/functions-host-queues.md#queue-names,
+    docs/protocol/functions-host-queues.md#outcomes,
+    docs/protocol/functions-host-values.md#items-of-an-output,
+    docs/protocol/functions-host-queues.md#examples
+"""
 
 import pytest
 

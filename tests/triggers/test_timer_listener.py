@@ -1,4 +1,9 @@
-"""The timer listener under virtual time, and its pure rules: spec/functions-host.md, sections 5.3 to 5.5."""
+"""The timer listener under virtual time, and its pure rules.
+
+Source: docs/protocol/functions-host-timers.md#schedule-status,
+    docs/protocol/functions-host-timers.md#timer-runs,
+    docs/protocol/functions-host-timers.md#timer-payload
+"""
 
 import asyncio
 import json

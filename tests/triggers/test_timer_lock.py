@@ -1,4 +1,7 @@
-"""The lease of a listener on a real blob service: spec/functions-host.md, sections 5.4 and 9."""
+"""The lease of a listener on a real blob service.
+
+Source: docs/protocol/functions-host-timers.md#timer-lock, docs/protocol/functions-host.md#leases
+"""
 
 import asyncio
 import logging

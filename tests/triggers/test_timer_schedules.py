@@ -1,4 +1,9 @@
-"""Schedules of timers: spec/functions-host.md, sections 5.1 to 5.3 and the table of section 12."""
+"""Schedules of timers.
+
+Source: docs/protocol/functions-host-timers.md#schedule-expressions,
+    docs/protocol/functions-host-timers.md#time-zones,
+    docs/protocol/functions-host-timers.md#examples
+"""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,7 @@
-"""Keys: made once, kept in documents that Azure's host would read. Spec: functions-host.md, section 9."""
+"""Keys: made once, kept in documents that Azure's host would read.
+
+Source: docs/protocol/functions-host.md#key-documents
+"""
 
 import asyncio
 import base64

@@ -1,6 +1,6 @@
 """`func durable`: instances of a task hub, straight on its storage; no host has to run. One module a command.
 
-Source: spec/functions-host.md, section 8.12.
+Source: docs/protocol/functions-host-cli.md#durable-commands
 """
 
 from typing import Final

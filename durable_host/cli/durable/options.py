@@ -1,6 +1,6 @@
 """Options that all commands of `func durable` share, and how their values are read.
 
-Source: spec/functions-host.md, section 8.12.
+Source: docs/protocol/functions-host-cli.md#durable-commands
 """
 
 import json

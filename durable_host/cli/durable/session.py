@@ -1,6 +1,6 @@
 """A task hub opened for one command: from the options to a client.
 
-Source: spec/functions-host.md, section 8.12.
+Source: docs/protocol/functions-host-cli.md#durable-commands
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """States and histories as `func durable` prints them: DurableTask.Core's members, in its order.
 
-Source: spec/functions-host.md, section 8.12; spec/task-hub-storage.md, section 3.4.
+Source: docs/protocol/functions-host-cli.md#instance-state-json, spec/task-hub-storage.md, section 3.4
 """
 
 import json

@@ -1,6 +1,6 @@
 """The templates of `func new`: names, what they ask for, and where they can be used.
 
-Source: spec/functions-host.md, section 8.10.
+Source: docs/protocol/functions-host-cli.md#new-functions
 """
 
 from collections.abc import Sequence

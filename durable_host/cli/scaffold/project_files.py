@@ -1,6 +1,6 @@
 """The files of a new app. Pure: name → text; the command writes them.
 
-Source: spec/functions-host.md, section 8.9.
+Source: docs/protocol/functions-host-cli.md#initialize-an-app
 """
 
 import json

@@ -3,7 +3,7 @@
 They are written when work items run and are committed, never by a replay. Start and end look like those of other
 functions; what happens in between is logged in the category of the Durable extension.
 
-Source: spec/functions-host.md, sections 8.4 and 8.6.
+Source: docs/protocol/functions-host-cli.md#invocation-lines, docs/protocol/functions-host-cli.md#log-levels
 """
 
 import logging

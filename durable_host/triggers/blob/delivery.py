@@ -1,7 +1,9 @@
 """From the internal message to the run of the function, and to the poison queue when it fails too often.
 
-Source: spec/functions-host.md, section 6.4. Tries follow each other at once, so they are made while the message is in
-hand; a message that a killed host left behind goes on counting where that one stopped.
+Tries follow each other at once, so they are made while the message is in hand; a message that a killed host left
+behind goes on counting where that one stopped.
+
+Source: docs/protocol/functions-host-blobs.md#blob-delivery
 """
 
 import asyncio

@@ -1,7 +1,9 @@
 """What is new in the listing of a container: pure.
 
-Source: spec/functions-host.md, sections 6.2 and 10 (29). Times have a resolution of one second and blobs may show up
-a little after their time, so that the last seconds are looked at again; what was seen in them is remembered.
+Times have a resolution of one second and blobs may show up a little after their time, so that the last seconds are
+looked at again; what was seen in them is remembered.
+
+Source: docs/protocol/functions-host-blobs.md#scan-for-blobs
 """
 
 from dataclasses import dataclass, field

@@ -1,6 +1,6 @@
 """The internal message that tells one function of one version of a blob.
 
-Source: spec/functions-host.md, section 6.4.
+Source: docs/protocol/functions-host-blobs.md#internal-queue
 """
 
 import json

@@ -1,6 +1,6 @@
 """What a blob-triggered function gets to know about its blob besides the content.
 
-Source: spec/functions-host.md, section 6.4.
+Source: docs/protocol/functions-host-blobs.md#blob-trigger-metadata
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Receipts: which version of which blob has been handed over to which function.
 
-Source: spec/functions-host.md, section 6.3.
+Source: docs/protocol/functions-host-blobs.md#receipts
 """
 
 import logging

@@ -1,7 +1,8 @@
 """Looks for new blobs in the containers of all blob triggers.
 
-Source: spec/functions-host.md, section 6.2. One scanner for the whole host; another host of the same app waits for
-its lease.
+One scanner for the whole host; another host of the same app waits for its lease.
+
+Source: docs/protocol/functions-host-blobs.md#scan-for-blobs
 """
 
 import asyncio

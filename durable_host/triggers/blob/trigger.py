@@ -1,6 +1,8 @@
 """All blob-triggered functions of an app: one scanner and one queue between it and the functions.
 
-Source: spec/functions-host.md, section 6.
+Source: docs/protocol/functions-host-blobs.md#scan-for-blobs,
+    docs/protocol/functions-host-blobs.md#internal-queue,
+    docs/protocol/functions-host-blobs.md#blob-delivery
 """
 
 import logging

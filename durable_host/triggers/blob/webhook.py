@@ -1,6 +1,6 @@
 """Events of Event Grid about new blobs: `POST /runtime/webhooks/blobs?functionName=Host.Functions.<fn>`.
 
-Source: spec/functions-host.md, section 6.4 (`source: EventGrid`).
+Source: docs/protocol/functions-host-blobs.md#event-grid-source
 """
 
 import logging

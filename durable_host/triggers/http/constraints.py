@@ -1,6 +1,6 @@
 """Inline constraints of route parameters, as ASP.NET Core routing defines them.
 
-Source: spec/functions-host.md, section 3.1.
+Source: docs/protocol/functions-host-http.md#route-constraints
 """
 
 import re

@@ -1,6 +1,6 @@
 """Cross-origin requests from browsers: off unless origins are named.
 
-Source: spec/functions-host.md, section 3.7.
+Source: docs/protocol/functions-host-http.md#cors
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,8 @@
 """What a developer sees in the browser or in curl when a function fails: still a 500, but one that explains.
 
-Source: spec/functions-host.md, section 10, number 19. In Azure the body is empty.
+In Azure the body is empty.
+
+Source: docs/protocol/functions-host-http.md#failed-requests
 """
 
 import html

@@ -1,6 +1,6 @@
 """The response that a function's outputs make.
 
-Source: spec/functions-host.md, sections 3.4 and 3.5.
+Source: docs/protocol/functions-host-http.md#response-objects, docs/protocol/functions-host-http.md#returned-values
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """A response before it is sent, and how the text that a function returned becomes one.
 
-Source: spec/functions-host.md, section 3.5.
+Source: docs/protocol/functions-host-http.md#returned-values
 """
 
 import json

@@ -1,6 +1,6 @@
 """The request as a function sees it.
 
-Source: spec/functions-host.md, sections 1.9 and 3.2.
+Source: docs/protocol/functions-host-http.md#requests, docs/protocol/functions-host-expressions.md#binding-data
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """The route table: which function answers a request. Alphabetical order of function names, first match wins.
 
-Source: spec/functions-host.md, section 3.1.
+Source: docs/protocol/functions-host-http.md#order-of-routes, docs/protocol/functions-host-http.md#route-conflicts
 """
 
 import re

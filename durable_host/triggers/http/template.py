@@ -1,6 +1,8 @@
 """Route templates: `items/{id:int}`, `{a}-{b}.{ext?}`, `{*rest}` … compiled to regular expressions.
 
-Source: spec/functions-host.md, section 3.1 (classic ASP.NET Core routing).
+The grammar is that of classic ASP.NET Core routing.
+
+Source: docs/protocol/functions-host-http.md#route-templates
 """
 
 import re

@@ -1,6 +1,9 @@
 """Answers requests by running HTTP functions.
 
-Source: spec/functions-host.md, sections 3.2 to 3.5 and 3.8.
+Source: docs/protocol/functions-host-http.md#requests,
+    docs/protocol/functions-host-http.md#returned-values,
+    docs/protocol/functions-host-http.md#failed-requests,
+    docs/protocol/functions-host-http.md#http-options
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Pauses between polls of an idle queue.
 
-Source: spec/functions-host.md, section 4.2.
+Source: docs/protocol/functions-host-queues.md#polling
 """
 
 import random

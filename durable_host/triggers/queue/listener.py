@@ -1,6 +1,6 @@
 """Receives the messages of one queue and has each of them run.
 
-Source: spec/functions-host.md, sections 4.2 and 4.3.
+Source: docs/protocol/functions-host-queues.md#polling, docs/protocol/functions-host-queues.md#outcomes
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """What a queue-triggered function gets to know about its message besides the content.
 
-Source: spec/functions-host.md, section 4.4.
+Source: docs/protocol/functions-host-queues.md#queue-trigger-metadata
 """
 
 from typing import Any

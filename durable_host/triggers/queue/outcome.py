@@ -1,6 +1,6 @@
 """What becomes of a message: pure rules.
 
-Source: spec/functions-host.md, section 4.3.
+Source: docs/protocol/functions-host-queues.md#outcomes, docs/protocol/functions-host-queues.md#poison-queues
 """
 
 from enum import Enum

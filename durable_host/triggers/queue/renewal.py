@@ -1,7 +1,8 @@
 """Keeps the messages that are being worked on invisible for other receivers.
 
-Source: spec/functions-host.md, section 4.2. One task renews all messages of a listener when half of their hold is
-over.
+One task renews all messages of a listener when half of their hold is over.
+
+Source: docs/protocol/functions-host-queues.md#visibility
 """
 
 import asyncio

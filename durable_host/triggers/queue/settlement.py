@@ -1,6 +1,6 @@
 """Carries out what becomes of a message, whatever storage does meanwhile.
 
-Source: spec/functions-host.md, section 4.3.
+Source: docs/protocol/functions-host-queues.md#outcomes, docs/protocol/functions-host-queues.md#poison-queues
 """
 
 import asyncio

@@ -1,6 +1,8 @@
 """Runs a queue-triggered function for a message.
 
-Source: spec/functions-host.md, section 4.4.
+Source: docs/protocol/functions-host-queues.md#queue-trigger-metadata,
+    docs/protocol/functions-host-queues.md#visibility,
+    docs/protocol/functions-host-queues.md#message-encoding
 """
 
 import logging

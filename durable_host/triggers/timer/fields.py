@@ -1,6 +1,6 @@
 """Fields of an NCRONTAB expression.
 
-Source: spec/functions-host.md, section 5.1.
+Source: docs/protocol/functions-host-timers.md#schedule-expressions
 """
 
 import re

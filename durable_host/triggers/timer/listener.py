@@ -1,7 +1,9 @@
 """Fires one timer.
 
-Source: spec/functions-host.md, sections 5.3 and 5.4. One run at a time; a failing function does not stop the
-schedule, nor does storage that does not answer: then the timer fires without its memory.
+One run at a time; a failing function does not stop the schedule, nor does storage that does not answer: then the timer
+fires without its memory.
+
+Source: docs/protocol/functions-host-timers.md#timer-runs, docs/protocol/functions-host-timers.md#timer-lock
 """
 
 import asyncio

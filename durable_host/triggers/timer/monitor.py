@@ -1,6 +1,6 @@
 """What is remembered of a timer between two starts of the host, and what follows from it at start. Pure rules.
 
-Source: spec/functions-host.md, section 5.3.
+Source: docs/protocol/functions-host-timers.md#schedule-status
 """
 
 import json

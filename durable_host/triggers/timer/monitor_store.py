@@ -1,6 +1,6 @@
 """Where the status of a timer is kept: a blob of the host's storage account.
 
-Source: spec/functions-host.md, sections 5.3 and 9.
+Source: docs/protocol/functions-host-timers.md#schedule-status
 """
 
 import logging

@@ -1,6 +1,8 @@
 """NCRONTAB expressions and their occurrences on the wall clock; time zones are the business of `occurrences`.
 
-Source: spec/functions-host.md, section 5.1. Day of month and day of week must both fit (unlike in Vixie cron).
+Day of month and day of week must both fit (unlike in Vixie cron).
+
+Source: docs/protocol/functions-host-timers.md#schedule-expressions
 """
 
 from bisect import bisect_left

@@ -1,7 +1,9 @@
 """When a cron expression fires in a time zone, clock changes included.
 
-Source: spec/functions-host.md, section 5.2. Where the clock goes back, an interval expression fires in both passes of
-the repeated hour and any other in the first; where it goes forward, times that do not exist move on by the gap.
+Where the clock goes back, an interval expression fires in both passes of the repeated hour and any other in the first;
+where it goes forward, times that do not exist move on by the gap.
+
+Source: docs/protocol/functions-host-timers.md#time-zones
 """
 
 from datetime import datetime, timedelta

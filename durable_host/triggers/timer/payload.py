@@ -1,6 +1,6 @@
 """What a timer-triggered function receives, and the texts about it in the log.
 
-Source: spec/functions-host.md, section 5.5.
+Source: docs/protocol/functions-host-timers.md#timer-payload, docs/protocol/functions-host-timers.md#timer-runs
 """
 
 import json

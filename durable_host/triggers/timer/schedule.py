@@ -1,6 +1,7 @@
 """The two kinds of schedule: NCRONTAB, and a time span since the last run.
 
-Source: spec/functions-host.md, sections 5.1 and 5.3.
+Source: docs/protocol/functions-host-timers.md#schedule-expressions,
+    docs/protocol/functions-host-timers.md#forecast-of-occurrences
 """
 
 from typing import Protocol

@@ -1,6 +1,8 @@
 """Runs a timer-triggered function.
 
-Source: spec/functions-host.md, sections 5.3 to 5.5.
+Source: docs/protocol/functions-host-timers.md#timer-runs,
+    docs/protocol/functions-host-timers.md#timer-lock,
+    docs/protocol/functions-host-timers.md#timer-payload
 """
 
 import logging

@@ -1,6 +1,8 @@
 """The time zone that schedules are read in.
 
-Source: spec/functions-host.md, section 5.2: `WEBSITE_TIME_ZONE`, then `TZ`, then the machine's own.
+`WEBSITE_TIME_ZONE`, then `TZ`, then the machine's own.
+
+Source: docs/protocol/functions-host-timers.md#time-zones
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Who may call what when `--enable-auth` is given.
 
-Source: spec/functions-host.md, section 3.3.
+Source: docs/protocol/functions-host-http.md#access-with-keys
 """
 
 from aiohttp import web

@@ -1,6 +1,6 @@
 """All keys of one host: made when they are first asked for, kept in a repository.
 
-Source: spec/functions-host.md, sections 3.3, 7 and 9.
+Source: docs/protocol/functions-host-http.md#access-with-keys, docs/protocol/functions-host.md#key-documents
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Keys as records, and as the JSON documents that Azure's host keeps.
 
-Source: spec/functions-host.md, section 9.
+Source: docs/protocol/functions-host.md#key-documents
 """
 
 import base64

@@ -1,6 +1,6 @@
 """Where keys are kept: blobs of the host's storage account, or files.
 
-Source: spec/functions-host.md, section 9.
+Source: docs/protocol/functions-host.md#key-documents
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Admin routes of the keys.
 
-Source: spec/functions-host.md, section 7.
+Source: docs/protocol/functions-host-admin.md#key-endpoints
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """A history as a document: an array of DurableTask.Core's events, with the names of their types.
 
-Source: spec/functions-host.md, section 8.12; spec/task-hub-storage.md, section 3.4.
+Source: docs/protocol/functions-host-cli.md#durable-commands, spec/task-hub-storage.md, section 3.4
 """
 
 import json
