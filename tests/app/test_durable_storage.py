@@ -211,7 +211,7 @@ def Hello(name):
 
 
 def official_rows(section: str) -> list[dict[str, Any]]:
-    """Rows of the spec as the official backend sends them, in the form of our own table client."""
+    """The golden rows as the official backend sends them, in the form of our own table client."""
     rows: list[dict[str, Any]] = []
     for line in (OFFICIAL / "rows.tsv").read_text(encoding="utf-8").splitlines():
         name, _, text = line.partition("\t")

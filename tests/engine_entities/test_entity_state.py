@@ -18,7 +18,7 @@ BUSY = (
     '"ExecutionId":"0123456789abcdef0123456789abcdef"}},"ReceiveHorizon":"2024-05-01T12:00:45.1234567Z",'
     '"SendHorizon":"2024-05-01T12:00:45.1234567Z"}}'
 )
-"""The spec's golden state of a busy entity (task-hub-storage.md, section 12.5)."""
+"""The golden state of a busy entity: docs/protocol/task-hub-storage-examples.md#entity-state-example."""
 
 
 def test_the_golden_state_is_read_and_written_byte_for_byte():
@@ -81,7 +81,7 @@ def test_the_time_of_a_request_is_kept_while_it_waits():
 
 
 def test_the_golden_entity_after_one_call():
-    """Row R7 of the spec (section 12.4)."""
+    """Row R7 of docs/protocol/task-hub-storage-examples.md#row-examples."""
     entity = Entity()
     call = request("add", "1", timestamp_label="2024-05-01T12:30:45.9876543Z")
     (outcome,) = entity.run(call)

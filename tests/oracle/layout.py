@@ -1,6 +1,8 @@
 """The official layout of what lies in a hub that nobody serves: messages, marks, and a message for all open work.
 
-Source: spec/task-hub-storage.md, sections 3 and 6.
+Source: docs/protocol/task-hub-storage-messages.md#envelope,
+    docs/protocol/task-hub-storage-history.md#event-row-columns,
+    docs/protocol/task-hub-storage-history.md#sentinel-row
 """
 
 import gzip

@@ -277,7 +277,10 @@ async def test_children_and_entities_get_their_row_with_the_first_commit(hub: Ta
 
 
 async def test_a_purged_instance_refuses_the_commit_of_a_running_episode(hub: TaskHub):
-    """The work item has to start over on the history as it is now (spec section 6.5), not to wait for storage."""
+    """The work item starts over on the history as it is now, and does not wait for storage.
+
+    Source: docs/protocol/task-hub-storage-history.md#sentinel-etag
+    """
     start, checkpoint = await run_first_episode(hub, "a")
     assert await hub.purge_instance("a")
     episode = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]

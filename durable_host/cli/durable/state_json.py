@@ -1,6 +1,7 @@
 """States and histories as `func durable` prints them: DurableTask.Core's members, in its order.
 
-Source: docs/protocol/functions-host-cli.md#instance-state-json, spec/task-hub-storage.md, section 3.4
+Source: docs/protocol/task-hub-storage-messages.md#event-json,
+    docs/protocol/functions-host-cli.md#instance-state-json
 """
 
 import json

@@ -1,8 +1,10 @@
 """The client operations of Durable Functions on one task hub.
 
-Source: spec/task-hub-storage.md, section 9;
+Source: docs/protocol/task-hub-storage-clients.md#create,
+    docs/protocol/task-hub-storage-clients.md#rewind,
+    docs/protocol/task-hub-storage-clients.md#purge,
     docs/protocol/durable-http-api.md#starting-an-instance,
-    docs/protocol/durable-http-api.md#operations-on-an-instance.
+    docs/protocol/durable-http-api.md#operations-on-an-instance
 """
 
 import asyncio

@@ -1,7 +1,10 @@
 """Client operations on entities: signal, read, list, clean.
 
-Source: spec/task-hub-storage.md, sections 10.3, 10.6 and 10.7;
-    docs/protocol/durable-entities.md#entity-ids, docs/protocol/durable-http-api.md#entities-over-http.
+Source: docs/protocol/task-hub-storage-entities.md#entity-messages,
+    docs/protocol/task-hub-storage-entities.md#reading-an-entity,
+    docs/protocol/task-hub-storage-entities.md#entity-deletion,
+    docs/protocol/durable-entities.md#entity-ids,
+    docs/protocol/durable-http-api.md#entities-over-http
 """
 
 import json

@@ -1,7 +1,8 @@
 """Rules for instance IDs and entity keys given by clients, and for function names.
 
-Source: spec/task-hub-storage.md, section 2.3;
-    docs/protocol/durable-http-api.md#instance-ids, docs/protocol/durable-entities.md#entity-ids.
+Source: docs/protocol/task-hub-storage.md#instance-id-limits,
+    docs/protocol/durable-http-api.md#instance-ids,
+    docs/protocol/durable-entities.md#entity-ids
 """
 
 import re

@@ -1,8 +1,10 @@
 """How an execution ends: the completion event and the message to the parent.
 
-Source: spec/task-hub-storage.md, section 8.5;
-    docs/protocol/durable-replay.md#completion, docs/protocol/durable-failures.md#failed-orchestrators,
-    docs/protocol/durable-failures.md#failed-children.
+Source: docs/protocol/task-hub-storage-processing.md#completion,
+    docs/protocol/task-hub-storage-processing.md#decisions,
+    docs/protocol/durable-replay.md#completion,
+    docs/protocol/durable-failures.md#failed-orchestrators,
+    docs/protocol/durable-failures.md#failed-children
 """
 
 import msgspec

@@ -1,4 +1,7 @@
-"""The first events of the next generation. Source: spec/task-hub-storage.md, section 8.6."""
+"""The first events of the next generation.
+
+Source: docs/protocol/task-hub-storage-processing.md#continue-as-new
+"""
 
 from collections.abc import Sequence
 

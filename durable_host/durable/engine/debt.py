@@ -2,6 +2,8 @@
 
 The rows say what was decided, but not with which input activities and children were called. So the code is replayed,
 which decides the same again; numbers, times and identities are those of the rows.
+
+Source: docs/protocol/task-hub-storage-additions.md#owed-work
 """
 
 import contextlib

@@ -1,4 +1,9 @@
-"""Whether a received message can be worked on now. Source: spec/task-hub-storage.md, sections 8.2 to 8.4."""
+"""Whether a received message can be worked on now.
+
+Source: docs/protocol/task-hub-storage-processing.md#early-results,
+    docs/protocol/task-hub-storage-processing.md#executable-check,
+    docs/protocol/task-hub-storage-additions.md#result-matching
+"""
 
 from collections.abc import Container, Hashable
 from typing import Literal, Protocol
@@ -32,7 +37,7 @@ def classify(
     `starts`: the same batch holds the ExecutionStarted of the message's execution; `taken` are the keys
     (`matching.answer_key`) of the results of the batch that are processed. `defer` means: give it back, it may have
     overtaken the commit it answers. A discarded ExecutionTerminated still has to be written to the instance's row
-    (section 8.4).
+    (docs/protocol/task-hub-storage-processing.md#executable-check).
     """
     message = received.message
     if isinstance(message.event, ExecutionStarted):

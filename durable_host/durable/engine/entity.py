@@ -14,8 +14,10 @@ input. The caller loops::
 
 When anything goes wrong in between, throw everything away and load the history again.
 
-Source: spec/task-hub-storage.md, section 10.6;
-    docs/protocol/durable-entities.md#entity-scheduler, docs/protocol/durable-entities.md#answer-of-a-batch.
+Source: docs/protocol/task-hub-storage-entities.md#entity-batch,
+    docs/protocol/task-hub-storage-entities.md#entity-rows,
+    docs/protocol/durable-entities.md#entity-scheduler,
+    docs/protocol/durable-entities.md#answer-of-a-batch
 """
 
 import uuid

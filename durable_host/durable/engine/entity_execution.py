@@ -1,6 +1,7 @@
 """What one batch of an entity starts from, and what it changes.
 
-Source: spec/task-hub-storage.md, section 10.6.
+Source: docs/protocol/task-hub-storage-entities.md#scheduler-state,
+    docs/protocol/task-hub-storage-entities.md#entity-batch
 """
 
 from collections.abc import Sequence

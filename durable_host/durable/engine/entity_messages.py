@@ -1,6 +1,9 @@
 """Messages to entities, from the sender's side: request ids, labels for the message sorter, JSON.
 
-Source: spec/task-hub-storage.md, sections 10.2 to 10.5.
+Source: docs/protocol/task-hub-storage-entities.md#entity-event-names,
+    docs/protocol/task-hub-storage-entities.md#entity-messages,
+    docs/protocol/task-hub-storage-entities.md#request-ids,
+    docs/protocol/task-hub-storage-entities.md#message-sorter
 """
 
 import uuid

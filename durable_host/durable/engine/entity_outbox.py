@@ -1,4 +1,8 @@
-"""Messages that one batch of an entity sends. Source: spec/task-hub-storage.md, sections 10.3 and 10.6."""
+"""Messages that one batch of an entity sends.
+
+Source: docs/protocol/task-hub-storage-entities.md#entity-messages,
+    docs/protocol/task-hub-storage-entities.md#entity-batch
+"""
 
 import msgspec
 

@@ -1,6 +1,7 @@
 """A request to an entity as the receiver sees it: operation call, signal, or lock.
 
-Source: spec/task-hub-storage.md, sections 10.3 and 10.8.
+Source: docs/protocol/task-hub-storage-entities.md#entity-messages,
+    docs/protocol/task-hub-storage-entities.md#core-dialect
 """
 
 from typing import Any, cast

@@ -3,8 +3,10 @@
 `start_episode` puts messages into the history, the runtime has the code run, `finish_episode` turns its answer into
 history events and messages.
 
-Source: spec/task-hub-storage.md, section 8;
-    docs/protocol/durable-payload.md#life-of-an-episode, docs/protocol/durable-replay.md#replay-of-the-answer.
+Source: docs/protocol/task-hub-storage-processing.md#episode,
+    docs/protocol/task-hub-storage-processing.md#decisions,
+    docs/protocol/durable-payload.md#life-of-an-episode,
+    docs/protocol/durable-replay.md#replay-of-the-answer
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """What an episode writes: its history rows and the change of the instance's row.
 
-Source: spec/task-hub-storage.md, sections 6.4 and 7.2.
+Source: docs/protocol/task-hub-storage-history.md#played-flags,
+    docs/protocol/task-hub-storage-instances.md#row-writes
 """
 
 from collections.abc import Sequence

@@ -4,6 +4,8 @@ A number alone tells too little: an episode whose commit was lost is run again a
 numbers, and results of its first run are still on their way. So a result has to fit its call in everything that it
 carries: kind, execution, and the due time of a timer, the request of an activity, the instance of a child or entity.
 Each call is answered once.
+
+Source: docs/protocol/task-hub-storage-additions.md#result-matching
 """
 
 from collections.abc import Container, Hashable

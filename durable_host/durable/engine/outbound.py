@@ -4,8 +4,8 @@ A call that cannot be made (function that does not exist, bad child instance id)
 that every host finds its number taken; its failure is a message from the would-be callee, and the replay on any host
 sees an ordinary failed task.
 
-Source: spec/task-hub-storage.md, section 8.5;
-    docs/protocol/durable-failures.md#unknown-functions.
+Source: docs/protocol/task-hub-storage-processing.md#decisions,
+    docs/protocol/durable-failures.md#unknown-functions
 """
 
 from typing import NamedTuple

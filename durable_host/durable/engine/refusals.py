@@ -1,7 +1,8 @@
 """Calls that cannot be made: of functions that do not exist, and of instances whose ID cannot be.
 
-Source: spec/task-hub-storage.md, section 2.3;
-    docs/protocol/durable-failures.md#unknown-functions, docs/protocol/durable-actions.md#sub-orchestrations.
+Source: docs/protocol/task-hub-storage.md#instance-id-limits,
+    docs/protocol/durable-failures.md#unknown-functions,
+    docs/protocol/durable-actions.md#sub-orchestrations
 """
 
 from typing import NamedTuple

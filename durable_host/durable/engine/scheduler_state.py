@@ -1,7 +1,9 @@
 """State of an entity's scheduler: what the Input of the entity's ExecutionStarted holds.
 
-Member order and omission of defaults are those of the reference. Source: spec/task-hub-storage.md, sections 10.6
-and 10.8.
+Member order and omission of defaults are those of the reference.
+
+Source: docs/protocol/task-hub-storage-entities.md#scheduler-state,
+    docs/protocol/task-hub-storage-entities.md#core-dialect
 """
 
 from collections import deque
@@ -78,7 +80,7 @@ class SchedulerState:
         return _encode(_without_defaults(members) | {"sorter": self._sorter_members()})
 
     def custom_status(self) -> str:
-        """JSON text of the instance's custom status (section 10.7)."""
+        """JSON text of the instance's custom status (docs/protocol/task-hub-storage-entities.md#entity-rows)."""
         members = {"entityExists": self.exists, "queueSize": len(self.queue), "lockedBy": self.locked_by}
         return _encode(_without_defaults(members))
 

@@ -1,6 +1,8 @@
 """The message sorter's receiver side: requests of one sender in the order they were sent, each once.
 
-Times are compared as ticks. Source: spec/task-hub-storage.md, section 10.5.
+Times are compared as ticks.
+
+Source: docs/protocol/task-hub-storage-entities.md#message-sorter
 """
 
 from collections.abc import Iterator

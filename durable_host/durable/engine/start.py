@@ -1,4 +1,7 @@
-"""The first half of an episode: messages enter the history. Source: spec/task-hub-storage.md, section 8.5."""
+"""The first half of an episode: messages enter the history.
+
+Source: docs/protocol/task-hub-storage-processing.md#episode
+"""
 
 from collections.abc import Sequence
 

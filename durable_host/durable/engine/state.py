@@ -119,7 +119,10 @@ class OrchestrationState:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the last episode is not all here: its host died between two batches of rows (section 6.5)."""
+        """Whether the last episode is not all here: its host died between two transactions.
+
+        Source: docs/protocol/task-hub-storage-history.md#transactions
+        """
         return self.is_started and not self.is_terminal and not isinstance(self.history[-1], OrchestratorCompleted)
 
     @property

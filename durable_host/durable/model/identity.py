@@ -3,6 +3,8 @@
 A message of an orchestration or entity is named after what decided it, so that one sent again after a crash has the
 identity of the first. Each call of a client is something new. On Azure Storage an identity travels as the `ActivityId`
 of the envelope, hence a GUID.
+
+Source: docs/protocol/task-hub-storage-additions.md#message-identities
 """
 
 import uuid

@@ -1,7 +1,9 @@
 """Which texts can be the ID of an instance or execution.
 
 An ID has to fit the key of a table row, with the characters doubled that must not stand in one, and has to be
-Unicode that UTF-8 can carry. Source: spec/task-hub-storage.md, section 2.3.
+Unicode that UTF-8 can carry.
+
+Source: docs/protocol/task-hub-storage.md#instance-id-limits
 """
 
 import re

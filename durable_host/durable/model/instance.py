@@ -1,6 +1,7 @@
 """The state of an instance as clients see it, and what an episode changes in it.
 
-Source: spec/task-hub-storage.md, section 7.
+Source: docs/protocol/task-hub-storage-instances.md#instance-row,
+    docs/protocol/task-hub-storage-instances.md#row-writes
 """
 
 import msgspec
@@ -35,7 +36,7 @@ class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
     `custom_status` is JSON text, "null" when there is none. `started` is the episode's new ExecutionStarted, if it
     brought one: name, version, created time (its timestamp), tags, generation, scheduled start and input come from
     it, and the status becomes Running unless `runtime_status` says otherwise. `parent_instance_id` is "" for an
-    instance without a parent. Source: section 7.2.
+    instance without a parent.
     """
 
     execution_id: str

@@ -1,7 +1,9 @@
 """Task messages: what travels between clients, orchestrations, activities and entities.
 
-Source: spec/task-hub-storage.md, sections 3.2 and 3.3. `TaskMessage` is neutral: how it is put into a queue
-message or a database row is the business of a task hub adapter.
+`TaskMessage` is neutral: how it is put into a queue message or a database row is the business of a task hub adapter.
+
+Source: docs/protocol/task-hub-storage-messages.md#envelope,
+    docs/protocol/task-hub-storage-messages.md#task-message
 """
 
 import msgspec

@@ -1,7 +1,9 @@
 """Points in time as integer ticks.
 
 A tick is 100 ns; tick 0 is 0001-01-01T00:00:00 UTC. Ticks are kept end to end because entity messages are
-ordered, and GUIDs seeded, by differences of one tick (spec/task-hub-storage.md, sections 3.1 and 11).
+ordered, and GUIDs seeded, by differences of one tick.
+
+Source: docs/protocol/task-hub-storage-messages.md#json-form
 """
 
 from datetime import UTC, datetime, timedelta

@@ -1,8 +1,10 @@
 """Activities: fetched one at a time while a slot is free, run, answered.
 
-Source: spec/task-hub-storage.md, sections 5.2 and 8.7;
-    docs/protocol/durable-failures.md#failed-activities, docs/protocol/durable-activities.md#delivery,
-    docs/protocol/durable-failures.md#unknown-functions.
+Source: docs/protocol/task-hub-storage-queues.md#work-item-queue,
+    docs/protocol/task-hub-storage-processing.md#official-commit-order,
+    docs/protocol/durable-failures.md#failed-activities,
+    docs/protocol/durable-activities.md#delivery,
+    docs/protocol/durable-failures.md#unknown-functions
 """
 
 import asyncio

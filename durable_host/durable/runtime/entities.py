@@ -1,7 +1,9 @@
 """One work item of an entity: messages in, batches of operations until it is idle, a commit after each.
 
-Source: spec/task-hub-storage.md, sections 8.4 and 10.6;
-    docs/protocol/durable-entities.md#entity-scheduler, docs/protocol/durable-entities.md#batches-that-fail.
+Source: docs/protocol/task-hub-storage-processing.md#executable-check,
+    docs/protocol/task-hub-storage-entities.md#entity-batch,
+    docs/protocol/durable-entities.md#entity-scheduler,
+    docs/protocol/durable-entities.md#batches-that-fail
 """
 
 import logging

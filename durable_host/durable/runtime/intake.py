@@ -1,6 +1,9 @@
 """What the messages of a batch are good for, given the instance's state.
 
-Source: spec/task-hub-storage.md, sections 8.2 to 8.4.
+Source: docs/protocol/task-hub-storage-processing.md#message-batches,
+    docs/protocol/task-hub-storage-processing.md#early-results,
+    docs/protocol/task-hub-storage-processing.md#executable-check,
+    docs/protocol/task-hub-storage-additions.md#events-before-a-start
 """
 
 from collections.abc import Container, Hashable

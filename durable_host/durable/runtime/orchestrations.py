@@ -1,6 +1,8 @@
 """One work item of an orchestration: from a batch of messages to a commit.
 
-Source: spec/task-hub-storage.md, sections 8.2 to 8.8.
+Source: docs/protocol/task-hub-storage-processing.md#message-batches,
+    docs/protocol/task-hub-storage-processing.md#episode,
+    docs/protocol/task-hub-storage-additions.md#order-of-a-commit
 """
 
 import asyncio

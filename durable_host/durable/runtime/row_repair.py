@@ -1,6 +1,7 @@
 """Instance rows that an earlier crash, or the lack of a history, left behind the truth.
 
-Source: spec/task-hub-storage.md, sections 7.2 and 8.4.
+Source: docs/protocol/task-hub-storage-instances.md#row-writes,
+    docs/protocol/task-hub-storage-processing.md#executable-check
 """
 
 from durable_host.durable.engine.state import OrchestrationState

@@ -196,8 +196,10 @@ class TaskHub(Protocol):
         ...
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
-        """Rewind a failed instance in place and wake it (spec/task-hub-storage.md, section 9.6). The caller has
-        checked that its status is Failed, or that an earlier rewind of it was interrupted.
+        """Rewind a failed instance in place and wake it. The caller has checked that its status is Failed, or that
+        an earlier rewind of it was interrupted.
+
+        Source: docs/protocol/task-hub-storage-clients.md#rewind
         """
         ...
 
@@ -261,7 +263,7 @@ class TaskHub(Protocol):
 
     async def abandon(self, messages: Sequence[ReceivedMessage], /, *, delay: float | None = None) -> None:
         """Give messages back: delivered again after `delay` seconds, by default after a back-off that grows with
-        their dequeue count (spec section 5.4).
+        their dequeue count (docs/protocol/task-hub-storage-queues.md#messages-given-back).
         """
         ...
 

@@ -1,8 +1,11 @@
 """What a message has to fulfil to be handed on, whatever hub it lies in: kinds, ranges, lengths, well-formed IDs.
 
 A message that the engine or the store of its instance cannot take would come back forever and block the instance.
-The limits are those of .NET (Int32, DateTime) and of a table row. Source: spec/task-hub-storage.md, sections 2.3 and
-3.2 to 3.4.
+The limits are those of .NET (Int32, DateTime) and of a table row.
+
+Source: docs/protocol/task-hub-storage-queues.md#unreadable-messages,
+    docs/protocol/task-hub-storage.md#instance-id-limits,
+    docs/protocol/task-hub-storage-messages.md#event-json
 """
 
 import math

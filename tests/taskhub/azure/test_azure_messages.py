@@ -1,4 +1,8 @@
-"""The golden messages of the spec (section 12.3), byte for byte, and tolerant reading."""
+"""The golden messages, byte for byte, and tolerant reading.
+
+Source: docs/protocol/task-hub-storage-examples.md#message-examples,
+    docs/protocol/task-hub-storage-messages.md#tolerant-reading
+"""
 
 import base64
 import contextlib

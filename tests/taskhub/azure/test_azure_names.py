@@ -1,4 +1,9 @@
-"""Golden vectors of hashing, routing and key escaping (spec sections 2 and 12.1)."""
+"""Golden vectors of hashing, routing and key escaping.
+
+Source: docs/protocol/task-hub-storage-examples.md#routing-vectors,
+    docs/protocol/task-hub-storage-examples.md#escaped-keys,
+    docs/protocol/task-hub-storage-examples.md#app-lease-ids
+"""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,9 @@
-"""Decisions of the table partition manager (spec section 4.3), and its rows (R8)."""
+"""Decisions of the table partition manager, and its rows (R8).
+
+Source: docs/protocol/task-hub-storage-partitions.md#partition-pass,
+    docs/protocol/task-hub-storage-partitions.md#partition-balance,
+    docs/protocol/task-hub-storage-examples.md#row-examples
+"""
 
 import json
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The golden rows of the spec (section 12.4): columns, types and order."""
+"""The golden rows: columns, types and order.
+
+Source: docs/protocol/task-hub-storage-examples.md#row-examples
+"""
 
 import json
 from pathlib import Path
@@ -132,8 +135,8 @@ OTHER_ROWS: list[e.HistoryEvent] = [
     e.TimerCreated(event_id=1, fire_at=parse("2024-05-01T12:35:46Z")),
     e.TimerFired(timer_id=1, fire_at=parse("2024-05-01T12:35:46Z"), is_played=True),
     e.SubOrchestrationInstanceCreated(event_id=2, name="Child", version=None, instance_id=f"{EXECUTION}:2"),
-    e.EventSent(event_id=3, instance_id="@counter@a", name="op", input="<request JSON of 10.3>"),
-    e.EventRaised(name="4702cb47-3da5-5c85-bb9e-138a3635692a", input="<response JSON of 10.3>", is_played=True),
+    e.EventSent(event_id=3, instance_id="@counter@a", name="op", input="<request>"),
+    e.EventRaised(name="4702cb47-3da5-5c85-bb9e-138a3635692a", input="<response>", is_played=True),
 ]
 
 

@@ -1,4 +1,8 @@
-"""Which start messages are run (spec section 8.2), back-off and worker-side decisions without storage."""
+"""Which start messages are run, back-off and worker-side decisions without storage.
+
+Source: docs/protocol/task-hub-storage-processing.md#start-filter,
+    docs/protocol/task-hub-storage-queues.md#poll-back-off
+"""
 
 from itertools import pairwise
 

@@ -1,6 +1,6 @@
 """The app lease: only one app works on a hub at a time; all workers of that app share the lease.
 
-Source: spec/task-hub-storage.md, section 4.6. A refused host asks again every 30 s instead of every 300 s.
+Source: docs/protocol/task-hub-storage-partitions.md#app-lease
 """
 
 import asyncio

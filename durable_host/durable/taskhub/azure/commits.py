@@ -3,7 +3,12 @@
 The table transaction that holds the history rows decides: nothing of the episode runs before, everything else follows
 from it and is done for as long as it takes. A mark on the sentinel (`Owed`) tells a later process what this one did not
 come to. Where a worker of another make shares the hub, the order is the official one, since such a worker never sends
-what a commit owes. Source: spec/task-hub-storage.md, section 8.6.
+what a commit owes.
+
+Source: docs/protocol/task-hub-storage-additions.md#order-of-a-commit,
+    docs/protocol/task-hub-storage-additions.md#owed-work,
+    docs/protocol/task-hub-storage-additions.md#other-workers,
+    docs/protocol/task-hub-storage-processing.md#official-commit-order
 """
 
 import asyncio

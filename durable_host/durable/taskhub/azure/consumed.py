@@ -3,6 +3,8 @@
 Every commit writes the text. It is a list of groups, one for each minute of consumption: `<minute>:` and for each
 message a letter and the 22 characters of its GUID in base64url. The letter tells whether the message came from outside
 and whether it is known to be deleted.
+
+Source: docs/protocol/task-hub-storage-additions.md#consumed-messages
 """
 
 import base64

@@ -1,6 +1,8 @@
 """Receiving from one control queue that this process owns.
 
-Source: spec/task-hub-storage.md, sections 5.1, 5.3, 5.4 and 8.2.
+Source: docs/protocol/task-hub-storage-queues.md#control-queues,
+    docs/protocol/task-hub-storage-queues.md#poll-back-off,
+    docs/protocol/task-hub-storage-processing.md#start-filter
 """
 
 import asyncio

@@ -1,7 +1,10 @@
 """Creating an instance: the row first, the start message second, and what happens when either is in doubt.
 
 An event that follows the start finds the row and waits for the start (the official client sends the message first, and
-loses such events). Source: spec/task-hub-storage.md, sections 8.2 and 9.1.
+loses such events).
+
+Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start,
+    docs/protocol/task-hub-storage-clients.md#create
 """
 
 import asyncio

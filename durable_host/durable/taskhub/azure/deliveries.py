@@ -3,6 +3,8 @@
 A message that this process sends to a queue it serves is put invisible and handed over at once with the receipt of
 the put: no get, no polling delay. Timers and delayed starts are handed over when they are due. Timers found open in
 a history are kept in reserve, should the queue not deliver them.
+
+Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
 
 import asyncio

@@ -2,6 +2,8 @@
 
 Only while no other host works on the hub. What is in hand here is found again after a crash by the mark of the commit
 that scheduled it; whatever has to be found by others is put into its queue (`handover.py`).
+
+Source: docs/protocol/task-hub-storage-additions.md#activities-without-messages
 """
 
 from collections.abc import Callable

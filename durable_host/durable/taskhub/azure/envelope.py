@@ -1,6 +1,9 @@
 """The queue message: envelope `MessageData` around a `TaskMessage`.
 
-Source: spec/task-hub-storage.md, sections 3.1 to 3.6.
+Source: docs/protocol/task-hub-storage-messages.md#envelope,
+    docs/protocol/task-hub-storage-messages.md#task-message,
+    docs/protocol/task-hub-storage-messages.md#tolerant-reading,
+    docs/protocol/task-hub-storage-messages.md#text-encoding
 """
 
 import base64

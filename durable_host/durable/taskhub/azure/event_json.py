@@ -1,7 +1,8 @@
 """Queue JSON of history events, written by hand: one function a kind, because every message passes here.
 
-Only the kinds that travel in queues are frequent; all kinds are covered. Source: spec/task-hub-storage.md,
-section 3.4.
+Only the kinds that travel in queues are frequent; all kinds are covered.
+
+Source: docs/protocol/task-hub-storage-messages.md#event-json
 """
 
 from collections.abc import Callable

@@ -1,7 +1,11 @@
 """History events from queue JSON or from table rows: the same members, a few of them spelt differently.
 
 Tolerant: unknown members are ignored, missing ones take their defaults; a required member that is missing or of a
-wrong type raises ValueError. Source: spec/task-hub-storage.md, sections 3.1, 3.4 and 6.2.
+wrong type raises ValueError.
+
+Source: docs/protocol/task-hub-storage-messages.md#tolerant-reading,
+    docs/protocol/task-hub-storage-messages.md#event-json,
+    docs/protocol/task-hub-storage-history.md#event-row-columns
 """
 
 from collections.abc import Callable, Mapping

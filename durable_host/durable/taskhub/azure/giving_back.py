@@ -1,4 +1,7 @@
-"""Giving messages back: this process delivers them again itself, or leaves them to others."""
+"""Giving messages back: this process delivers them again itself, or leaves them to others.
+
+Source: docs/protocol/task-hub-storage-queues.md#messages-given-back
+"""
 
 import logging
 from collections.abc import Sequence

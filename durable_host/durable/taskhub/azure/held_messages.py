@@ -1,7 +1,9 @@
 """Messages in the hands of this process: where each of them is on its way, and how it is given back.
 
 A message that the queue delivers again while it is held only refreshes the receipt.
-Source: spec/task-hub-storage.md, sections 3.7, 5.1 and 5.5.
+Source: docs/protocol/task-hub-storage-queues.md#control-queues,
+    docs/protocol/task-hub-storage-queues.md#lock-renewal,
+    docs/protocol/task-hub-storage-messages.md#message-delays
 
 When its poller is done with a received message, it is delivered (`hold`, `park`), consumed (`delete_later`) or given
 back. The context managers `receiving` and `owning` give back what is in none of these states.

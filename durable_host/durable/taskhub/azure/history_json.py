@@ -1,6 +1,7 @@
 """A history as a document: an array of DurableTask.Core's events, with the names of their types.
 
-Source: docs/protocol/functions-host-cli.md#durable-commands, spec/task-hub-storage.md, section 3.4
+Source: docs/protocol/task-hub-storage-messages.md#event-json,
+    docs/protocol/functions-host-cli.md#durable-commands
 """
 
 import json

@@ -1,6 +1,7 @@
 """Reading the History table: rows of the current execution, and of its last commit what is only in a blob.
 
-Source: spec/task-hub-storage.md, section 6.7.
+Source: docs/protocol/task-hub-storage-history.md#history-loading,
+    docs/protocol/task-hub-storage-additions.md#unfinished-commits
 """
 
 from collections.abc import Sequence

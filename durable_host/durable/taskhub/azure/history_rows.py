@@ -1,6 +1,10 @@
 """Rows of the History table: one row an event, exact columns and Edm types.
 
-The .NET reader fails on a column of a wrong type, hence the wrappers. Source: spec/task-hub-storage.md, 6.1 to 6.3.
+The .NET reader fails on a column of a wrong type, hence the wrappers.
+
+Source: docs/protocol/task-hub-storage-history.md#event-row-columns,
+    docs/protocol/task-hub-storage-history.md#sentinel-row,
+    docs/protocol/task-hub-storage-additions.md#sentinel-columns
 """
 
 import re

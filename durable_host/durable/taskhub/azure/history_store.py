@@ -1,6 +1,9 @@
 """The History table: loading an execution, committing an episode, deleting a history.
 
-Source: spec/task-hub-storage.md, sections 6.3, 6.5 and 6.6.
+Source: docs/protocol/task-hub-storage-history.md#sentinel-row,
+    docs/protocol/task-hub-storage-history.md#transactions,
+    docs/protocol/task-hub-storage-history.md#large-columns,
+    docs/protocol/task-hub-storage-additions.md#unfinished-commits
 """
 
 import contextlib

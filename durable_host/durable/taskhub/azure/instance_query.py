@@ -1,6 +1,6 @@
 """Filters and paging tokens of a listing of instances.
 
-Source: spec/task-hub-storage.md, section 7.4.
+Source: docs/protocol/task-hub-storage-instances.md#instance-queries
 """
 
 from datetime import datetime

@@ -1,6 +1,7 @@
 """Rows of the Instances table.
 
-Source: spec/task-hub-storage.md, sections 7.1 and 7.2.
+Source: docs/protocol/task-hub-storage-instances.md#instance-row,
+    docs/protocol/task-hub-storage-instances.md#row-writes
 """
 
 from collections.abc import Mapping

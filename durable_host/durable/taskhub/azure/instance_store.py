@@ -1,6 +1,8 @@
 """The Instances table: one row an instance.
 
-Source: spec/task-hub-storage.md, section 7.
+Source: docs/protocol/task-hub-storage-instances.md#instance-row,
+    docs/protocol/task-hub-storage-instances.md#row-writes,
+    docs/protocol/task-hub-storage-instances.md#large-input-and-output
 """
 
 import logging

@@ -1,7 +1,10 @@
 """JSON text as Json.NET writes it: no whitespace, non-ASCII as it is, few escapes.
 
 Characters that XML cannot carry (unpaired surrogates, U+FFFE, U+FFFF) are escaped too, so that every message can
-be sent as plain text. Source: spec/task-hub-storage.md, sections 3.1 and 3.5.
+be sent as plain text.
+
+Source: docs/protocol/task-hub-storage-messages.md#json-form,
+    docs/protocol/task-hub-storage-messages.md#text-encoding
 """
 
 import json

@@ -1,6 +1,8 @@
 """Texts too large for a queue message or a table column, as gzip blobs.
 
-Source: spec/task-hub-storage.md, sections 3.6, 6.6 and 7.3.
+Source: docs/protocol/task-hub-storage-messages.md#large-messages,
+    docs/protocol/task-hub-storage-history.md#large-columns,
+    docs/protocol/task-hub-storage-instances.md#large-input-and-output
 """
 
 import asyncio

@@ -1,4 +1,8 @@
-"""What sentinels say that is owed: read when a history is loaded, brought up to date when no commit does it."""
+"""What sentinels say that is owed: read when a history is loaded, brought up to date when no commit does it.
+
+Source: docs/protocol/task-hub-storage-additions.md#sentinel-columns,
+    docs/protocol/task-hub-storage-additions.md#owed-work
+"""
 
 import asyncio
 import contextlib

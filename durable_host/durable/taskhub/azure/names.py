@@ -1,6 +1,9 @@
 """Names of a hub's resources, and which control queue an instance lives on.
 
-Source: spec/task-hub-storage.md, sections 1.2, 2 and 4.6.
+Source: docs/protocol/task-hub-storage.md#resource-names,
+    docs/protocol/task-hub-storage.md#instance-routing,
+    docs/protocol/task-hub-storage.md#key-escaping,
+    docs/protocol/task-hub-storage-partitions.md#app-lease
 """
 
 import re

@@ -1,6 +1,7 @@
 """JSON of the objects nested in events: with `$type` in queue messages, without it in table rows.
 
-Source: spec/task-hub-storage.md, sections 3.4 (nested types) and 6.2 ("json" columns).
+Source: docs/protocol/task-hub-storage-messages.md#nested-types,
+    docs/protocol/task-hub-storage-history.md#event-row-columns
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,9 @@
 """Settings of the Azure Storage task hub.
 
-Source: spec/task-hub-storage.md, section 5.6; `hold_time` and `send_concurrency` are our own.
+`hold_time` and `send_concurrency` are our own.
+
+Source: docs/protocol/task-hub-storage-queues.md#hub-settings,
+    docs/protocol/task-hub-storage-queues.md#lock-renewal
 """
 
 import msgspec

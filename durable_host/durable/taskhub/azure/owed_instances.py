@@ -1,4 +1,7 @@
-"""Finding the instances whose commits still owe something, after a start and when a partition is claimed."""
+"""Finding the instances whose commits still owe something, after a start and when a partition is claimed.
+
+Source: docs/protocol/task-hub-storage-additions.md#owed-work
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable

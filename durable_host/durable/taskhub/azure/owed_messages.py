@@ -1,4 +1,7 @@
-"""Owed messages that no history row tells: the column `OwedMessages` of the sentinel, or a blob that it names."""
+"""Owed messages that no history row tells: the column `OwedMessages` of the sentinel, or a blob that it names.
+
+Source: docs/protocol/task-hub-storage-additions.md#owed-work
+"""
 
 import asyncio
 import contextlib

@@ -1,6 +1,6 @@
 """Which blobs belong to the executions this process works on: those of a replaced execution are deleted.
 
-Source: spec/task-hub-storage.md, section 8.6, step 6.
+Source: docs/protocol/task-hub-storage-processing.md#continue-as-new
 """
 
 import asyncio

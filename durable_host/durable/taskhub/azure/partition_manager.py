@@ -1,6 +1,7 @@
 """The table partition manager: reads the Partitions table, decides, writes, opens and closes control queues.
 
-Source: spec/task-hub-storage.md, section 4.3.
+Source: docs/protocol/task-hub-storage-partitions.md#partition-pass,
+    docs/protocol/task-hub-storage-partitions.md#partition-drain
 """
 
 import asyncio

@@ -1,6 +1,8 @@
 """Who owns which control queue: one pass of the table partition manager, as a pure decision.
 
-Source: spec/task-hub-storage.md, section 4.3.
+Source: docs/protocol/task-hub-storage-partitions.md#partition-rows,
+    docs/protocol/task-hub-storage-partitions.md#partition-pass,
+    docs/protocol/task-hub-storage-partitions.md#partition-balance
 """
 
 from collections.abc import Mapping, Sequence, Set

@@ -3,7 +3,7 @@
 Whoever ends between row and message leaves one behind. The runtime tells of them after a start of the host; later the
 owner of a partition looks for them when it takes that over. It gives the message time to come, and sends it again:
 with the execution of the row and the identity of the first, so that a copy is dropped.
-Source: spec/task-hub-storage.md, section 9.1.
+Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Back-off between polls of an idle queue, and of a message given back.
 
-Source: spec/task-hub-storage.md, sections 5.3 and 5.4.
+Source: docs/protocol/task-hub-storage-queues.md#poll-back-off,
+    docs/protocol/task-hub-storage-queues.md#messages-given-back
 """
 
 import random

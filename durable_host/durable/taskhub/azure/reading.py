@@ -1,6 +1,7 @@
 """From queue messages to task messages; what cannot be one is set aside.
 
-Source: spec/task-hub-storage.md, sections 3.6 and 5.4; gotcha 21.
+Source: docs/protocol/task-hub-storage-messages.md#large-messages,
+    docs/protocol/task-hub-storage-queues.md#unreadable-messages
 """
 
 import logging

@@ -3,6 +3,8 @@
 A message is put or received invisible for two seconds. While it is held, one task hides it again before that time is
 over, each time for twice as long, up to the hold time. So after a crash no message stays away for longer than it had
 been held, and most messages are deleted before their first renewal.
+
+Source: docs/protocol/task-hub-storage-queues.md#lock-renewal
 """
 
 import asyncio

@@ -1,6 +1,8 @@
 """Creating and deleting what a hub consists of.
 
-Source: spec/task-hub-storage.md, sections 1.4 to 1.6.
+Source: docs/protocol/task-hub-storage.md#creation-order,
+    docs/protocol/task-hub-storage.md#deletion,
+    docs/protocol/task-hub-storage.md#partition-count
 """
 
 import logging

@@ -1,6 +1,6 @@
 """Rewind of a failed orchestration: its failures are rewritten in place, so that replay schedules them again.
 
-Source: spec/task-hub-storage.md, section 9.6.
+Source: docs/protocol/task-hub-storage-clients.md#rewind
 """
 
 from collections.abc import Iterable

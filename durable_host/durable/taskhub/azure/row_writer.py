@@ -1,4 +1,8 @@
-"""Writing what an episode changed in the instance's row, for as long as that takes: its history is there already."""
+"""Writing what an episode changed in the instance's row, for as long as that takes: its history is there already.
+
+Source: docs/protocol/task-hub-storage-additions.md#order-of-a-commit,
+    docs/protocol/task-hub-storage-instances.md#row-writes
+"""
 
 import logging
 from collections.abc import Mapping

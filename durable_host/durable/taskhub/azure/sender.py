@@ -1,6 +1,9 @@
 """Sending messages: text, blob if it is large, put, and the way to this process's own inbox.
 
-Source: spec/task-hub-storage.md, sections 3.5 to 3.7.
+Source: docs/protocol/task-hub-storage-messages.md#text-encoding,
+    docs/protocol/task-hub-storage-messages.md#large-messages,
+    docs/protocol/task-hub-storage-messages.md#message-delays,
+    docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
 
 from collections.abc import Sequence

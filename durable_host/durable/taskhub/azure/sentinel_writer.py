@@ -3,6 +3,9 @@
 An answer may be lost, or be an error although the service has written the rows. Who took that for a failure would run
 the episode a second time. So each transaction writes a GUID on the sentinel, and is sent again until the storage says
 whether the GUID is there.
+
+Source: docs/protocol/task-hub-storage-additions.md#commit-in-doubt,
+    docs/protocol/task-hub-storage-history.md#sentinel-etag
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """The partitions that this process serves: their pollers, from claim to drain.
 
-Source: spec/task-hub-storage.md, sections 4 and 5.
+Source: docs/protocol/task-hub-storage-partitions.md#partition-drain,
+    docs/protocol/task-hub-storage-queues.md#control-queues
 """
 
 import asyncio

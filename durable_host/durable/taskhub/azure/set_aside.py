@@ -2,6 +2,8 @@
 
 One JSON blob a message, `<queue>/<message ID>.json`. The official backend leaves such messages in the queue forever and
 has nothing of this name.
+
+Source: docs/protocol/task-hub-storage-additions.md#unreadable-container
 """
 
 import json

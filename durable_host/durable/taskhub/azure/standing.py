@@ -1,6 +1,8 @@
 """What this process knows of an instance between two commits: its checkpoint, and what its commits still owe.
 
 Kept only while something is owed, so there are few at a time.
+
+Source: docs/protocol/task-hub-storage-additions.md#sentinel-columns
 """
 
 import asyncio

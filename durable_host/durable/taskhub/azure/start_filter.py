@@ -1,7 +1,7 @@
 """What to do with a start message that a queue delivered: run it, drop it, or wait for the instance's row.
 
 A client sends the start before it writes the row, and clients that lose a race leave their messages behind.
-Source: spec/task-hub-storage.md, section 8.2 and gotcha 16.
+Source: docs/protocol/task-hub-storage-processing.md#start-filter
 """
 
 from typing import Literal

@@ -2,6 +2,8 @@
 
 So the first transaction decides the commit: whoever loads the history afterwards finishes it. The sentinel names the
 blob, and the position of the first row that is still to be written, for as long as rows are missing.
+
+Source: docs/protocol/task-hub-storage-additions.md#unfinished-commits
 """
 
 import os

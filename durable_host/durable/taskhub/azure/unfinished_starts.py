@@ -2,6 +2,8 @@
 
 The caller was told that storage does not answer, and calls again with the same instance ID. The second call must not
 be refused because of the row that the first one left.
+
+Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Receiving activity requests that other processes sent, while somebody here waits for work.
 
-Source: spec/task-hub-storage.md, section 5.2.
+Source: docs/protocol/task-hub-storage-queues.md#work-item-queue
 """
 
 import asyncio

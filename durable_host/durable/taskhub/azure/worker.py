@@ -1,6 +1,8 @@
 """The worker role of the hub: its start, all that runs meanwhile, and its end.
 
-Source: spec/task-hub-storage.md, sections 4 and 5.
+Source: docs/protocol/task-hub-storage-queues.md#control-queues,
+    docs/protocol/task-hub-storage-partitions.md#partition-pass,
+    docs/protocol/task-hub-storage-partitions.md#app-lease
 """
 
 import asyncio

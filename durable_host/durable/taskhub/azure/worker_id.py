@@ -2,8 +2,9 @@
 
 A slot is a lock file in the temporary directory; the operating system frees the lock when the process ends, however
 it ends. So a host that was killed comes back under its old name and resumes its partitions at once. All users of the
-machine share the slots, and nothing in the files is read; a file of another user counts as taken. Source:
-spec/task-hub-storage.md, section 4.2.
+machine share the slots, and nothing in the files is read; a file of another user counts as taken.
+
+Source: docs/protocol/task-hub-storage-partitions.md#worker-id
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """Histories of the embedded hub, and the etag that guards them. Works inside the caller's transaction.
 
 As on Azure Storage, a re-created instance keeps the history of its previous execution until the first commit of the
-new one (spec/task-hub-storage.md, section 6.7).
+new one (docs/protocol/task-hub-storage-history.md#history-loading).
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,7 @@
 """Instance rows of the embedded hub. Every function works inside the caller's transaction.
 
-Source: spec/task-hub-storage.md, section 7.
+Source: docs/protocol/task-hub-storage-instances.md#instance-row,
+    docs/protocol/task-hub-storage-instances.md#row-writes
 """
 
 import base64

@@ -139,7 +139,10 @@ def set_aside(connection: Connection) -> dict[str, int]:
 
 
 def _is_outdated_start(connection: Connection, message: TaskMessage) -> bool:
-    """A start whose instance was replaced, purged, or terminated before it began (section 8.2, gotcha 16)."""
+    """A start whose instance was replaced, purged, or terminated before it began.
+
+    Source: docs/protocol/task-hub-storage-processing.md#start-filter
+    """
     event = message.event
     if not isinstance(event, ExecutionStarted) or event.parent_instance is not None:
         return False

@@ -1,4 +1,7 @@
-"""Rewind of failed instances in place. Source: spec/task-hub-storage.md, section 9.6."""
+"""Rewind of failed instances in place.
+
+Source: docs/protocol/task-hub-storage-clients.md#rewind
+"""
 
 from collections.abc import Sequence
 from sqlite3 import Connection
