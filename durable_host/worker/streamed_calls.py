@@ -1,4 +1,7 @@
-"""Calls of HTTP functions whose request and response are streamed, through the web app of the app's extension."""
+"""Calls of HTTP functions whose request and response are streamed, through the web app of the app's extension.
+
+Source: docs/protocol/functions-host-http.md#streamed-requests
+"""
 
 from __future__ import annotations
 

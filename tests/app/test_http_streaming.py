@@ -1,4 +1,7 @@
-"""Streams of HTTP functions between real clients and a real host. Spec: function-rpc.md, section 9.2."""
+"""Streams of HTTP functions between real clients and a real host.
+
+Source: docs/protocol/functions-host-http.md#streamed-requests
+"""
 
 import asyncio
 import json

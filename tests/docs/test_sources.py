@@ -72,6 +72,5 @@ def test_headings_of_a_page_are_unique() -> None:
         assert len(headings) == len(set(headings)), path.name
 
 
-@pytest.mark.skip(reason="the pages about the storage layout and the Functions host are still to come")
 def test_no_reference_to_the_old_specification_is_left() -> None:
     assert [line.place for line in lines() if _OLD_REFERENCE.search(line.text)] == []

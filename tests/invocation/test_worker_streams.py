@@ -1,6 +1,6 @@
 """HTTP functions of azurefunctions-extensions-http-fastapi: which they are, and how their calls stream.
 
-Spec: function-rpc.md, section 9.2.
+Source: docs/protocol/functions-host-http.md#streamed-requests
 """
 
 import asyncio
