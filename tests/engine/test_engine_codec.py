@@ -40,7 +40,7 @@ def orch(context):
     yield context.call_activity("Hello", context.get_input())
 
 
-def test_the_worked_payload_of_the_spec():
+def test_the_worked_payload_of_the_protocol():
     world = World([orch])
     start = world.start("orch", {"a": 1})
     world.deliver(start, time=0)
@@ -243,7 +243,7 @@ def test_lone_surrogates_do_not_break_inputs():
 BATCH = EntityBatch(name="counter", key="k1", exists=True, state="5", operations=[EntityOperation("add", '"3"', True)])
 
 
-def test_the_entity_payload_of_the_spec():
+def test_the_entity_payload_of_the_protocol():
     assert json.loads(entity_payload(BATCH)) == {
         "self": {"name": "counter", "key": "k1"}, "exists": True, "state": "5",
         "batch": [{"name": "add", "input": '"3"', "isSignal": True}],

@@ -24,12 +24,12 @@ MINUTE = timestamp.TICKS_PER_MINUTE
 WINDOW = 30 * MINUTE
 
 
-def test_the_golden_guids_of_the_spec():
+def test_the_golden_guids_of_the_protocol():
     assert deterministic_guid("abc123", NOW, 0) == "4702cb47-3da5-5c85-bb9e-138a3635692a"
     assert deterministic_guid("abc123", NOW, 1) == "e7388ab6-97ca-5323-815a-c961d54d2cf4"
 
 
-def test_the_example_request_of_the_spec():
+def test_the_example_request_of_the_protocol():
     text = request_json(
         operation="add",
         request_id="4702cb47-3da5-5c85-bb9e-138a3635692a",
@@ -48,7 +48,7 @@ def test_the_example_request_of_the_spec():
     assert request_id_of(text) == "4702cb47-3da5-5c85-bb9e-138a3635692a"
 
 
-def test_the_example_client_signal_and_response_of_the_spec():
+def test_the_example_client_signal_and_response_of_the_protocol():
     signal = request_json(
         operation="add", is_signal=True, input="1", request_id="a3f5c1de-0b7e-4c55-9d3a-1f2e3d4c5b6a",
         timestamp_label=NO_PREDECESSOR, with_type=False,

@@ -38,7 +38,7 @@ def test_base64_of_a_golden_message_reads_the_same(text: str) -> None:
     assert envelope.from_text(envelope.to_text(text, as_base64=True)) == envelope.from_text(text)
 
 
-def test_start_by_a_client_has_the_values_of_the_spec() -> None:
+def test_start_by_a_client_has_the_values_of_the_protocol() -> None:
     message = envelope.from_text(MESSAGES[0]).message
     assert message is not None
     assert message.sender == NO_SENDER
@@ -58,7 +58,7 @@ def test_activity_request_carries_empty_tags() -> None:
     assert message.episode == 1
 
 
-def test_pointer_message_has_the_bytes_of_the_spec() -> None:
+def test_pointer_message_has_the_bytes_of_the_protocol() -> None:
     text = (GOLDEN / "pointer.json").read_text(encoding="utf-8").strip()
     name = "abc123/message-11111111222233334444555555555555-ExecutionStarted.json.gz"
     assert envelope.encode_pointer(name) == text

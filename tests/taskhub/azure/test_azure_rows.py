@@ -63,7 +63,7 @@ def assert_same_row(written: dict[str, Any], golden: str) -> None:
 
 
 @pytest.mark.parametrize(("golden", "first", "events"), [("R2", 0, EPISODE_1), ("R4", 4, EPISODE_2)])
-def test_history_rows_of_an_episode_are_those_of_the_spec(
+def test_history_rows_of_an_episode_are_those_of_the_protocol(
     golden: str, first: int, events: list[e.HistoryEvent]
 ) -> None:
     for ordinal, event in enumerate(events, first):
@@ -73,7 +73,7 @@ def test_history_rows_of_an_episode_are_those_of_the_spec(
 
 
 @pytest.mark.parametrize(("golden", "now"), [("R2", "2024-05-01T12:30:46.25Z"), ("R4", "2024-05-01T12:30:47.3Z")])
-def test_sentinel_row_is_that_of_the_spec(golden: str, now: str) -> None:
+def test_sentinel_row_is_that_of_the_protocol(golden: str, now: str) -> None:
     row = history_rows.sentinel_row("abc123", EXECUTION, complete=True, now=parse(now))
     assert_same_row(row, GOLDEN[golden][4])
 
@@ -84,12 +84,12 @@ def test_sentinel_of_an_earlier_batch_has_no_checkpoint_time() -> None:
     assert row["IsCheckpointComplete"] is False
 
 
-def test_created_row_is_that_of_the_spec() -> None:
+def test_created_row_is_that_of_the_protocol() -> None:
     row = instance_rows.created_row("abc123", "MyHub", STARTED, STARTED.input, parse("2024-05-01T12:30:45.2Z"))
     assert_same_row(row, GOLDEN["R1"][0])
 
 
-def test_row_after_the_first_episode_is_that_of_the_spec() -> None:
+def test_row_after_the_first_episode_is_that_of_the_protocol() -> None:
     update = InstanceUpdate(
         execution_id=EXECUTION,
         last_updated_time=parse("2024-05-01T12:30:46.10001Z"),
@@ -100,7 +100,7 @@ def test_row_after_the_first_episode_is_that_of_the_spec() -> None:
     assert_same_row(instance_rows.update_row("abc123", "MyHub", update), GOLDEN["R3"][0])
 
 
-def test_row_at_completion_is_that_of_the_spec() -> None:
+def test_row_at_completion_is_that_of_the_protocol() -> None:
     update = InstanceUpdate(
         execution_id=EXECUTION,
         last_updated_time=parse("2024-05-01T12:30:47.20001Z"),
@@ -113,7 +113,7 @@ def test_row_at_completion_is_that_of_the_spec() -> None:
     assert_same_row(instance_rows.update_row("abc123", "MyHub", update), GOLDEN["R4"][5])
 
 
-def test_row_of_an_entity_is_that_of_the_spec() -> None:
+def test_row_of_an_entity_is_that_of_the_protocol() -> None:
     golden = columns(GOLDEN["R7"][0])
     started = e.ExecutionStarted(
         orchestration_instance=OrchestrationInstance("@counter@a", "4" * 32),
@@ -141,7 +141,7 @@ OTHER_ROWS: list[e.HistoryEvent] = [
 
 
 @pytest.mark.parametrize(("golden", "event"), list(zip(GOLDEN["R6"], OTHER_ROWS, strict=False)), ids=str)
-def test_other_history_rows_are_those_of_the_spec(golden: str, event: e.HistoryEvent) -> None:
+def test_other_history_rows_are_those_of_the_protocol(golden: str, event: e.HistoryEvent) -> None:
     expected = columns(golden)
     row = history_rows.event_row("abc123", expected["RowKey"], EXECUTION, event)
     for column in ("PartitionKey", "_Timestamp", "ExecutionId"):
