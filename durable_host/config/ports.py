@@ -9,6 +9,7 @@ import errno
 import socket
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import msgspec
@@ -54,6 +55,23 @@ def unavailable(address: str, port: int) -> OSError | None:
             except OSError as error:
                 return error
     return None
+
+
+@contextlib.contextmanager
+def reserved(address: str) -> Generator[int]:
+    """A free port, for a server that listens some time later.
+
+    On Linux nobody else who asks for any free port gets it until the block ends. Elsewhere it is only free now.
+    """
+    is_kept = sys.platform == "linux"
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as holding:
+        if is_kept:
+            holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holding.bind((address, 0))
+        port: int = holding.getsockname()[1]
+        if not is_kept:
+            holding.close()
+        yield port
 
 
 def port_error(address: str, port: int, problem: OSError) -> PortError:

@@ -4,14 +4,14 @@ Source: docs/protocol/functions-host-worker.md#stopping-the-host
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any
 
 from durable_host.config import HostConfig, StartOptions, ports
@@ -36,14 +36,13 @@ def run(config: HostConfig, options: StartOptions) -> int:
 
     The first signal drains and stops within 10 s, the second one at once.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(config, options))
+    ports.check(config.address, config.port)
+    with _with_port(config) as pinned_config, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(pinned_config, options))
 
 
 async def _serve(config: HostConfig, options: StartOptions) -> int:
     started_at = _program_start()
-    ports.check(config.address, config.port)
-    config = _with_port(config)
     pool = WorkerPool(worker_options(config, options))
     services: Services | None = None
     stop_asked = asyncio.Event()
@@ -77,13 +76,14 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
     return EXIT_STOPPED
 
 
-def _with_port(config: HostConfig) -> HostConfig:
+@contextlib.contextmanager
+def _with_port(config: HostConfig) -> Generator[HostConfig]:
     """Port 0 replaced by a free one, because the URLs that functions hand out are made before anybody listens."""
     if config.port:
-        return config
-    with socket.socket(socket.AF_INET6 if ":" in config.address else socket.AF_INET) as probe:
-        probe.bind((config.address, 0))
-        return pinned(config, probe.getsockname()[1])
+        yield config
+        return
+    with ports.reserved(config.address) as port:
+        yield pinned(config, port)
 
 
 def _keep_for_good() -> None:

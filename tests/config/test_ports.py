@@ -21,6 +21,16 @@ def test_any_free_port_is_always_available():
     ports.check("127.0.0.1", 0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not reserve")
+def test_a_reserved_port_is_kept_for_the_server_that_will_listen_on_it():
+    with ports.reserved("127.0.0.1") as port, socket.socket() as other:
+        with pytest.raises(OSError, match="Address already in use"):
+            other.bind(("127.0.0.1", port))
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    assert ports.unavailable("127.0.0.1", port) is None
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems are asked through their own programs")
 def test_process_that_holds_the_port_is_named():
     with socket.socket() as listener:

@@ -1,10 +1,13 @@
 """Makes sure that the development storage account answers: uses what runs, else starts an Azurite of our own."""
 
+import contextlib
 import ipaddress
+import itertools
+import random
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +32,7 @@ ACCOUNT = "devstoreaccount1"
 LOCK = "azurite.lock"
 Mode = Literal["auto", "off", "docker"]
 
+_OWN_PORTS = range(20_000, 30_000)
 _SETTLE_TIMEOUT = 5.0
 _RELEASE_TIMEOUT = 40.0
 _LOCK_TIMEOUT = 120.0
@@ -116,16 +120,24 @@ def start_azurite(
 
 
 def free_connection(setting: str = "AzureWebJobsStorage") -> Connection:
-    """A development account on three free ports of 127.0.0.1."""
-    sockets = [socket.socket() for _ in range(3)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        blob, queue, table = (f"http://127.0.0.1:{each.getsockname()[1]}/{ACCOUNT}" for each in sockets)
-    finally:
-        for each in sockets:
-            each.close()
+    """A development account on three free ports of 127.0.0.1.
+
+    None of them is one that the system hands out by itself, to an outgoing connection or for port 0: it would be taken
+    before an Azurite has started.
+    """
+    with contextlib.ExitStack() as stack:
+        numbers = list(itertools.islice(_held_ports(stack), 3))
+    blob, queue, table = (f"http://127.0.0.1:{number}/{ACCOUNT}" for number in numbers)
     return Connection(ACCOUNT, blob, queue, table, account_key=DEVELOPMENT_KEY, setting=setting)
+
+
+def _held_ports(stack: contextlib.ExitStack) -> Iterator[int]:
+    """Free ports in any order, each bound until `stack` ends."""
+    for port in random.SystemRandom().sample(_OWN_PORTS, len(_OWN_PORTS)):
+        held = stack.enter_context(socket.socket())
+        with contextlib.suppress(OSError):
+            held.bind(("127.0.0.1", port))
+            yield port
 
 
 def connection_string(connection: Connection) -> str:
