@@ -292,8 +292,7 @@ def test_nothing_of_a_busy_worker_outlives_a_host_that_is_killed(
         # One by one: after "blocks" the worker reads no further call.
         until(lambda: len(pids()) == processes, host=host)  # noqa: B023 (called at once)
     host.kill()
-    # Two seconds, and two more for a machine that is busy with other things.
-    until(lambda: ends_of(pids()), limit=4)
+    until(lambda: ends_of(pids()))
     for thread in threads:
         thread.join(30)
 

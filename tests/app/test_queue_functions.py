@@ -184,9 +184,9 @@ def test_a_plain_message_goes_to_poison_unchanged_and_the_reason_is_told(
 def test_a_failing_message_is_tried_five_times(host: HostProcess, queues: QueueServiceClient) -> None:
     queues.get_queue_client(PREFIX + "failing").send_message(encoded("poor"))
     assert messages(queues, "failing-poison", 1) == [b"poor"]
+    host.wait_for("Message has reached MaxDequeueCount of 5. Moving message to queue")
     tries = [line.split("] ")[-1] for line in host.lines if "of poor" in line]
     assert tries == [f"try {number} of poor" for number in range(1, 6)]
-    host.wait_for("Message has reached MaxDequeueCount of 5. Moving message to queue")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loop_time import skip
 from worker_apps import RunningApp, eventually, http, index_of, messages, running
 
 from durable_host.invocation.datum import NONE, string
@@ -661,8 +662,11 @@ async def test_a_client_that_leaves_in_mid_upload_ends_the_reading(tmp_path: Pat
 async def test_a_call_over_its_time_is_cancelled_in_mid_stream(tmp_path: Path):
     async with running(tmp_path, code(FLOW)) as app:
         client = Client()
+        call = asyncio.create_task(stream(app, "generates", client, timeout=60))
+        await client.has_data.wait()
+        skip(60)
         with pytest.raises(FunctionTimedOut):
-            await stream(app, "generates", client, timeout=1)
+            await call
         assert (client.body, client.has_ended) == (b"one", False)
         await until_seen(app, ["CancelledError", "closed"])
         assert app.pool.pids, "an async generator does not cost its process"
