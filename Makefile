@@ -1,12 +1,15 @@
 # make start   run the function app of this folder        make test   run all tests
-# make check   lint and types                             make bench  measure
+# make quick   run the tests that start no process        make bench  measure
+# make check   lint and types
+# make coverage   run all tests and report which lines and branches they reach, processes included (TESTS=tests/engine:
+#                 these alone); the pages are in build/coverage/html
 # make soak    kill the host 200 times under load and judge its work (KILLS=20: fewer)
 # make simulate   run seeds of the simulation of storage requests on all cores (SEEDS=10000: that many; SEED=123: that
 #                 one alone, with its requests; MUTATIONS=1: break the product on purpose and see that it is found)
 # make lock    take the newest packages that pyproject.toml allows into constraints.txt
 # PYTHON=/path/to/python3.11+ chooses the interpreter of the virtual environment.
 
-CANDIDATES := python3.13 python3.12 python3.11 python3 python
+CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
 PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	command -v $$name >/dev/null 2>&1 \
 	&& $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
@@ -16,10 +19,10 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP := $(VENV)/.installed
 
-.PHONY: install start test check bench soak simulate lock clean
+.PHONY: install start test quick coverage check bench soak simulate lock clean
 
 install: $(STAMP)
 
@@ -34,6 +37,16 @@ start: install
 
 test: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+quick: install
+	$(BIN)/python -m pytest -m unit -n $(WORKERS) --dist loadfile
+
+TESTS ?= tests
+
+coverage: install
+	rm -rf build/coverage && mkdir -p build/coverage
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile -o timeout=300 $(TESTS); tests=$$?; \
+	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report && exit $$tests
 
 check: install
 	$(BIN)/ruff check .

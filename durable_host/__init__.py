@@ -1,3 +1,5 @@
 """durable_host: run Azure Functions apps written in Python, Durable Functions included, on one machine."""
 
 __version__ = "0.1.0"
+
+__all__ = ["__version__"]

@@ -1,13 +1,32 @@
-"""Fixtures for all tests: one in-memory Azurite a session, on free ports."""
+"""For all tests: their tiers, and one in-memory Azurite a session, on free ports."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import pytest
+from tiers import ProcessGuard, tier_of
 
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
 from durable_host.storage.azurite import connection_string as text_of
 from durable_host.storage.azurite import free_connection, start_azurite
+
+GUARD = ProcessGuard()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before `-m` selects."""
+    for item in items:
+        item.add_marker(tier_of(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    GUARD.is_on = item.get_closest_marker("unit") is not None
+    try:
+        return (yield)
+    finally:
+        GUARD.is_on = False
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def start_host(tmp_path: Path, connection_string: str) -> Iterator[StartHost]:
 
     yield start
     for host in started:
-        host.kill()
+        host.end()
 
 
 @pytest.fixture

@@ -103,7 +103,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     }
     host = HostProcess(write_app(tmp_path_factory.mktemp("admin"), files), hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def invoke(host: HostProcess, name: str, text: str | None = None) -> dict:

@@ -67,7 +67,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
         root = write_app(tmp_path_factory.mktemp("app"), {"function_app.py": APP})
         host = HostProcess(root, {**hub_settings(connection_string), **settings}).start("--verbose")
         yield host
-        host.kill()
+        host.end()
 
 
 def drafted(host: HostProcess) -> str:

@@ -15,7 +15,7 @@ from host_process import HostProcess, hub_settings, until
 def shared_host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
     host = HostProcess(copy_sample(tmp_path_factory.mktemp("shared") / "app"), hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     settings = {"AZURE_CLI_DISABLE_CONNECTION_VERIFICATION": "1", "PATH": "/nonexistent", "IDENTITY_ENDPOINT": ""}
     host = HostProcess(root, {**hub_settings(connection_string), **settings})
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def ask(host: HostProcess, method: str, uri: str, **order: Any) -> dict[str, Any]:

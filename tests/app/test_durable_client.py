@@ -126,7 +126,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     root = write_app(tmp_path_factory.mktemp("client") / "app", {"function_app.py": APP})
     host = HostProcess(root, hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def call(host: HostProcess, operation: str, *args: Any, **kwargs: Any) -> dict[str, Any]:

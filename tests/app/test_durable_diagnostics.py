@@ -96,7 +96,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     root = write_app(tmp_path_factory.mktemp("diagnostics") / "app", {"function_app.py": APP})
     host = HostProcess(root, hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def warned(host: HostProcess, code: str, instance_id: str) -> str:

@@ -97,7 +97,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     root = write_app(tmp_path_factory.mktemp("entities") / "app", {"function_app.py": APP})
     host = HostProcess(root, hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def signal(host: HostProcess, key: str, op: str, input: Any = None) -> None:

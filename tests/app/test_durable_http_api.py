@@ -44,7 +44,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     root = write_app(tmp_path_factory.mktemp("api") / "app", {"function_app.py": APP})
     host = HostProcess(root, hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 @pytest.fixture(scope="module")

@@ -110,7 +110,7 @@ def host(
     root = write_app(tmp_path_factory.mktemp(mode) / "app", {"function_app.py": APP})
     host = LoggedHost(root, hub_settings(connection_string) if mode == "plain" else SQLITE)
     yield host.start_in(mode)
-    host.kill()
+    host.end()
 
 
 def told(host: LoggedHost, mark: str) -> list[str]:

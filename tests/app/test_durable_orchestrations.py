@@ -304,7 +304,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     root = write_app(tmp_path_factory.mktemp("durable") / "app", {"function_app.py": APP, "models.py": MODELS})
     host = HostProcess(root, hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def kinds(status: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from host_process import HostProcess, hub_settings, until
 def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
     host = HostProcess(copy_sample(tmp_path_factory.mktemp("samples") / "app"), hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def started(host: HostProcess, path: str, body: dict[str, Any]) -> dict[str, str]:

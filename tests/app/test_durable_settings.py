@@ -92,7 +92,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     root = write_app(tmp_path_factory.mktemp("settings") / "app", with_settings(settings))
     host = HostProcess(root, {**hub_settings(connection_string), "APP_VERSION": "2.0"})
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def test_no_more_activities_run_at_once_than_allowed(host: HostProcess) -> None:

@@ -137,7 +137,7 @@ main = df.Entity.create(entity_function)
 def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
     host = HostProcess(write_app(tmp_path_factory.mktemp("v1") / "app", FILES), hub_settings(connection_string))
     yield host.start()
-    host.kill()
+    host.end()
 
 
 @pytest.mark.parametrize("route", ["orchestrators", "old"])

@@ -30,7 +30,7 @@ def host(cache: Path, python: str, sdk: str, tmp_path: Path, connection_string: 
     interpreter = environment(cache, python, sdk)
     host = HostProcess(write_app(tmp_path / "app", FILES), hub_settings(connection_string))
     yield host.start("--python", str(interpreter))
-    host.kill()
+    host.end()
 
 
 @pytest.mark.parametrize(("python", "sdk"), CASES)

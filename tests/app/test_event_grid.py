@@ -121,7 +121,7 @@ def host(
     where = f"http://127.0.0.1:{topic.server_address[1]}/api/events"
     host = HostProcess(root, {**hub_settings(connection_string), "Topic": where, "TopicKey": "KEY"})
     yield host.start("--verbose")
-    host.kill()
+    host.end()
 
 
 def post(host: HostProcess, name: str, body: Any, headers: dict[str, str] | None = None) -> requests.Response:

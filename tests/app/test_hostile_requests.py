@@ -221,7 +221,7 @@ def ports(
     }
     host = HostProcess(write_app(tmp_path_factory.mktemp("hostile"), files), hub_settings(connection_string))
     yield Ports(host.start())
-    host.kill()
+    host.end()
 
 
 OURS = settings(

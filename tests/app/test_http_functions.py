@@ -115,7 +115,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     settings = {"AzureWebJobs.switched_off.Disabled": "true", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000000"}
     host = HostProcess(root, settings)
     yield host.start("--cors", "http://x")
-    host.kill()
+    host.end()
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ async def wait(req: func.HttpRequest) -> str:
 def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     host = HostProcess(write_app(tmp_path_factory.mktemp("protocol"), {"function_app.py": APP}), {})
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def connected(host: HostProcess) -> socket.socket:

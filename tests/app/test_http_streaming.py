@@ -181,7 +181,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     try:
         yield host.start("--cors", "http://friend")
     finally:
-        host.kill()
+        host.end()
 
 
 @pytest.fixture
@@ -371,7 +371,7 @@ def own_host(tmp_path: Path) -> Iterator[HostProcess]:
     """Not started."""
     host = HostProcess(write_app(tmp_path / "app", {"function_app.py": APP}), SETTINGS)
     yield host
-    host.kill()
+    host.end()
 
 
 async def test_a_reload_lets_streams_end_in_the_old_code(own_host: HostProcess) -> None:

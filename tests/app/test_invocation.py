@@ -435,7 +435,7 @@ def json_host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) 
     host = HostProcess(root, hub_settings(connection_string)).start("--output", "json", wait=False)
     host.base_url = json.loads(host.wait_for('"event":"started"', 40))["base_url"]
     yield host
-    host.kill()
+    host.end()
 
 
 def records(host: HostProcess) -> list[dict]:

@@ -66,7 +66,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     }
     host = HostProcess(write_app(tmp_path_factory.mktemp("keys"), {"function_app.py": APP}), settings)
     yield host.start("--enableAuth")
-    host.kill()
+    host.end()
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     files = {"function_app.py": APP, "host.json": json.dumps(HOST_JSON)}
     host = HostProcess(write_app(tmp_path_factory.mktemp("lost"), files), {"FUNCTIONS_WORKER_RUNTIME": "python"})
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def tries(host: HostProcess, name: str) -> int:

@@ -169,7 +169,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     settings = {"FUNCTIONS_WORKER_RUNTIME": "python", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": str(BODY_LIMIT)}
     host = HostProcess(write_app(tmp_path_factory.mktemp("mcp"), files), settings)
     yield host.start("--no-reload", "--cors", PAGE)
-    host.kill()
+    host.end()
 
 
 @asynccontextmanager
@@ -724,7 +724,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, connection_string: str) ->
     settings = {**hub_settings(connection_string), "AzureFunctionsWebHost__hostid": KEYS}
     host = HostProcess(write_app(tmp_path_factory.mktemp("guarded"), files), settings)
     yield host.start("--enable-auth")
-    host.kill()
+    host.end()
 
 
 @pytest.fixture(scope="module")

@@ -126,7 +126,7 @@ def host(
     root = write_app(tmp_path_factory.mktemp("queues"), {"function_app.py": APP})
     host = HostProcess(root, {**hub_settings(connection_string), "PREFIX": PREFIX, "TABLE": TABLE})
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def encoded(text: str) -> str:

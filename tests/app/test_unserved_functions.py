@@ -71,7 +71,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
     settings = {**hub_settings(connection_string), "AzureWebJobs.switched_off.Disabled": "1"}
     host = HostProcess(write_app(tmp_path_factory.mktemp("v2"), {"function_app.py": APP}), settings)
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def test_an_http_function_that_is_not_served_answers_501_with_the_reason_and_logs_it(host: HostProcess) -> None:

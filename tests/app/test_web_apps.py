@@ -286,7 +286,7 @@ def hosted(root: Any, code: str, wrapper: str, prefix: str = "") -> Iterator[Hos
     try:
         yield host.start()
     finally:
-        host.kill()
+        host.end()
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,8 @@ from durable_host.storage import QueueMessage, StorageAccount
 from durable_host.storage.azurite import connection_string as text_of
 from durable_host.storage.azurite import free_connection
 
+pytestmark = pytest.mark.process
+
 QUEUE_APP = """
 import azure.functions as func
 import azure.durable_functions as df

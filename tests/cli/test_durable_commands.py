@@ -35,7 +35,7 @@ KEYS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["azure", "sqlite"])
+@pytest.fixture(params=[pytest.param("azure", marks=pytest.mark.storage), "sqlite"])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -423,6 +423,7 @@ def test_other_hubs_are_reached_by_name_even_without_an_app(
     monkeypatch.setenv("AzureWebJobsStorage", connection_string)
 
 
+@pytest.mark.storage
 @pytest.mark.parametrize("kind", ["azure"], indirect=True)
 def test_messages_go_where_the_hub_expects_them_whatever_host_json_says(func: Func, app: Path):
     ids = [f"instance-{number}" for number in range(6)]

@@ -19,6 +19,8 @@ from durable_host.storage import StorageAccount
 from durable_host.storage.azurite import connection_string as text_of
 from durable_host.storage.azurite import free_connection, probe
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 APP = """
 import azure.functions as func

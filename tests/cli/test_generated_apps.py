@@ -13,6 +13,8 @@ from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.worker_process import WorkerOptions
 
+pytestmark = pytest.mark.process
+
 DRIVE = """
 import json, os, urllib.request
 

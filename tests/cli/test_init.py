@@ -89,6 +89,7 @@ def test_docker_only_writes_into_an_existing_app(func: Func, folder: Path):
     assert sorted(path.name for path in folder.iterdir()) == [".dockerignore", "Dockerfile", "host.json"]
 
 
+@pytest.mark.process
 def test_source_control_makes_a_repository_once(func: Func, folder: Path):
     assert func("init", "--python", "--source-control").code == 0
     status = subprocess.run(["git", "status"], cwd=folder, capture_output=True, check=False)

@@ -41,6 +41,7 @@ def kept(root: Path, rules: list[str]) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in packed_files(root))
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="git reads the rules the same everywhere")
 @pytest.mark.parametrize("rules", RULES, ids=" ".join)
 def test_rules_mean_what_they_mean_to_git(tree: Path, rules: list[str]):

@@ -281,6 +281,7 @@ def test_host_that_is_interrupted_while_it_starts_was_stopped_on_request(host: R
     assert main(["start", "--port", "0"]) == 0
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell that closes streams")
 def test_standard_streams_that_are_closed_are_opened_on_nothing(tmp_path: Path):
     program = (

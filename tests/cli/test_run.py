@@ -10,6 +10,8 @@ from cli_runs import Func
 
 from durable_host.cli.host_process import HostProcess
 
+pytestmark = pytest.mark.process
+
 APP = """
 import logging
 import azure.functions as func

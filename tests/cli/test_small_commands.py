@@ -13,6 +13,7 @@ from durable_host.cli.program import COMMANDS, SECTIONS
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_script_asks_the_program(func: Func, shell: str):
     outcome = func("completion", shell)
@@ -20,6 +21,7 @@ def test_completion_script_asks_the_program(func: Func, shell: str):
     assert "_FUNC_COMPLETE=" in outcome.out
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("words", "expected"),
     [

@@ -155,7 +155,8 @@ class Page:
 
 
 def all_pages() -> list[Page]:
-    paths = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    tops = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md")
+    paths = [*(ROOT / name for name in tops), *sorted((ROOT / "docs").rglob("*.md"))]
     return [Page.read(path) for path in paths]
 
 

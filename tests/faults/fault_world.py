@@ -327,4 +327,4 @@ def fault_world(azurite: Connection, folder: Path, neighbour: str | None = None)
             world.host.start()
             yield world
         finally:
-            world.host.kill()
+            world.host.end()

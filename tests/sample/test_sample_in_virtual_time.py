@@ -9,6 +9,8 @@ import pytest
 
 from durable_host.testing import VirtualHost
 
+pytestmark = pytest.mark.process
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 REQUEST = {"item": "laptop", "amount": 1800}
 

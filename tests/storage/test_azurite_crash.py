@@ -15,7 +15,7 @@ from durable_host.storage import StorageAccount
 from durable_host.storage.azurite import AzuriteProcess, ensure_azurite, free_connection, probe
 from durable_host.storage.azurite.note import is_alive, read_note
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")]
 
 HOST = """
 import sys

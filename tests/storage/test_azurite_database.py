@@ -9,6 +9,8 @@ import pytest
 
 from durable_host.storage.azurite.install import find_azurite, find_node
 
+pytestmark = pytest.mark.storage
+
 RUN = Path(__file__).parents[2] / "durable_host" / "storage" / "azurite_package" / "run.js"
 
 ROWS = """

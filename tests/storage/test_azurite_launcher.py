@@ -29,6 +29,8 @@ from durable_host.storage.azurite.launcher import Mode, Patience
 from durable_host.storage.azurite.probe import address_of
 from durable_host.storage.azurite.process import command_line
 
+pytestmark = pytest.mark.storage
+
 
 def quiet(_: str) -> None:
     """Progress that nobody wants to see."""

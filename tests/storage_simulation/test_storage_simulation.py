@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 SIMULATE = Path(__file__).parent / "simulate.py"
 SEEDS_IN_ALL = 200
 SEEDS_IN_ONE = 50

@@ -81,7 +81,7 @@ class Bench:
             await hub.close()
 
 
-@pytest.fixture(params=["sqlite", "sqlite-inline", "azure"])
+@pytest.fixture(params=["sqlite", "sqlite-inline", pytest.param("azure", marks=pytest.mark.storage)])
 def adapter(request: pytest.FixtureRequest) -> str:
     return request.param
 

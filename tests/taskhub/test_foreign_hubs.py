@@ -33,7 +33,7 @@ class Foreign:
         return tables + list(await self._storage.queues.list(name))
 
 
-@pytest.fixture(params=["sqlite", "azure"])
+@pytest.fixture(params=["sqlite", pytest.param("azure", marks=pytest.mark.storage)])
 async def foreign(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Foreign]:
     name = f"Other{uuid.uuid4().hex[:12]}"
     if request.param == "sqlite":

@@ -113,6 +113,7 @@ def _run_and_kill(script: str) -> int:
         return 20 + process.stdout.read().count("\n")
 
 
+@pytest.mark.process
 async def test_a_killed_process_loses_nothing_that_it_was_told_is_done(tmp_path: Path):
     path = tmp_path / "hub.db"
     script = _KILLED.format(samples=str(Path(__file__).parent), path=str(path))

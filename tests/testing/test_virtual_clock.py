@@ -9,6 +9,8 @@ from durable_host.durable.model import timestamp
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.testing import VirtualClock
 
+pytestmark = pytest.mark.unit
+
 
 async def test_time_stands_still():
     clock = VirtualClock(datetime(2024, 5, 1, tzinfo=UTC))

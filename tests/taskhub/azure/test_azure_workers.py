@@ -165,6 +165,7 @@ def test_lock_files_that_somebody_else_planted_are_left_alone(tmp_path: Path, mo
     assert WorkerSlot("scope", tmp_path).acquire() >= 64
 
 
+@pytest.mark.process
 def test_slot_of_a_killed_process_is_free_again(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"

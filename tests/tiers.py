@@ -1,0 +1,52 @@
+"""The four tiers of the tests: which one a test belongs to, and a guard that keeps the quickest one quick.
+
+A mark at the test, its file or its parameter decides. Without one the folder decides, then the fixtures.
+"""
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+import pytest
+
+TIERS = ("unit", "storage", "process", "docs")
+OF_FOLDER = {
+    "app": "process",
+    "bindings": "process",
+    "docs": "docs",
+    "faults": "process",
+    "invocation": "process",
+    "oracle": "process",
+    "testing": "process",
+}
+
+_TESTS = Path(__file__).parent
+_STARTS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.spawn"})
+
+
+def tier(folder: str, fixtures: Collection[str], marks: Collection[str]) -> str:
+    """The tier of a test. `folder` is the one below `tests`; `marks` are the names of all marks of the test."""
+    for name in TIERS:
+        if name in marks:
+            return name
+    if folder in OF_FOLDER:
+        return OF_FOLDER[folder]
+    return "storage" if "azurite" in fixtures else "unit"
+
+
+def tier_of(item: pytest.Item) -> str:
+    folder = item.path.relative_to(_TESTS).parts[0]
+    fixtures: list[str] = getattr(item, "fixturenames", [])
+    return tier(folder, fixtures, {mark.name for mark in item.iter_markers()})
+
+
+class ProcessGuard:
+    """Refuses processes while a test of the tier `unit` runs, so that a slow test is not taken for a quick one."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        sys.addaudithook(self._see)
+
+    def _see(self, event: str, _: tuple[object, ...]) -> None:
+        if self.is_on and event in _STARTS:
+            raise RuntimeError("A test of the tier 'unit' starts a process. Mark it with pytest.mark.process.")
