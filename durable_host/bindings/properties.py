@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from durable_host.config.expressions import SystemValues, Template, parse
+from durable_host.config.expressions import BindingExpression, SystemValues, parse
 from durable_host.errors import HostError
 from durable_host.invocation.metadata import Binding
 
@@ -19,7 +19,7 @@ class BindingFailed(HostError):
 
 
 @lru_cache(maxsize=1024)
-def template(text: str) -> Template:
+def template(text: str) -> BindingExpression:
     """The parsed text. Raises TemplateInvalid."""
     return parse(text)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from durable_host.bindings.properties import BindingFailed, template
-from durable_host.config.expressions import Literal, SystemValues, Template
+from durable_host.config.expressions import BindingExpression, Literal, SystemValues
 
 _NO_TEXT = re.compile(
     r"-?\d+(\.\d+)?([eE][+-]?\d+)?L?|true|false|(datetime|guid|X|binary)'[0-9A-Za-z:.+\-]*'", re.IGNORECASE
@@ -27,7 +27,7 @@ def filter_text(text: str, data: Mapping[str, Any], function_name: str) -> str:
             pieces.append(token.text)
             in_quotes ^= token.text.count("'") % 2 == 1
             continue
-        value = Template(text, (token,)).render(data, system)
+        value = BindingExpression(text, (token,)).render(data, system)
         if in_quotes:
             value = value.replace("'", "''")
         elif not _NO_TEXT.fullmatch(value):

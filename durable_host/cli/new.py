@@ -14,7 +14,7 @@ from durable_host.cli import prompts
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.colour import DIM, GREEN, YELLOW, is_coloured, painted
 from durable_host.cli.scaffold import catalog
-from durable_host.cli.scaffold.catalog import Ask, Model, Template
+from durable_host.cli.scaffold.catalog import Ask, FunctionTemplate, Model
 from durable_host.cli.scaffold.creation import Target, create, default_of, missing_settings
 from durable_host.errors import UsageError
 
@@ -120,7 +120,7 @@ def _target(root: Path, file: str | None) -> Target:
     return Target(root.resolve(), "V2", script, path)
 
 
-def _template(text: str | None, name: str | None, model: Model, asking: bool) -> Template:
+def _template(text: str | None, name: str | None, model: Model, asking: bool) -> FunctionTemplate:
     if text is not None:
         return catalog.find(text, model)
     if not asking:
@@ -134,7 +134,7 @@ def _template(text: str | None, name: str | None, model: Model, asking: bool) ->
     return known[prompts.choose("Select a template for your function", labels)]
 
 
-def _name(text: str | None, template: Template, asking: bool) -> str:
+def _name(text: str | None, template: FunctionTemplate, asking: bool) -> str:
     if text is not None:
         return text
     if not asking:

@@ -41,7 +41,7 @@ class Literal(msgspec.Struct, frozen=True):
     text: str
 
 
-class Parameter(msgspec.Struct, frozen=True):
+class ExpressionParameter(msgspec.Struct, frozen=True):
     """`{name}` or `{name:format}`; `segments` are the parts of a dotted name."""
 
     name: str
@@ -60,15 +60,15 @@ class SystemValues(msgspec.Struct, frozen=True):
     new_guid: Callable[[], UUID] = uuid4
 
 
-class Template(msgspec.Struct, frozen=True):
+class BindingExpression(msgspec.Struct, frozen=True):
     """A parsed property value."""
 
     source: str
-    tokens: tuple[Literal | Parameter, ...]
+    tokens: tuple[Literal | ExpressionParameter, ...]
 
     @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        return tuple(token for token in self.tokens if isinstance(token, Parameter))
+    def parameters(self) -> tuple[ExpressionParameter, ...]:
+        return tuple(token for token in self.tokens if isinstance(token, ExpressionParameter))
 
     @property
     def is_static(self) -> bool:
@@ -95,10 +95,10 @@ class Template(msgspec.Struct, frozen=True):
         return "".join(pieces)
 
 
-def parse(text: str) -> Template:
+def parse(text: str) -> BindingExpression:
     """Split `text` into literals and parameters. Raises TemplateInvalid in the reference's words."""
     tokens = tuple(_merge(_tokens(text)))
-    return Template(text, tokens)
+    return BindingExpression(text, tokens)
 
 
 def is_builtin(name: str) -> bool:
@@ -106,7 +106,7 @@ def is_builtin(name: str) -> bool:
     return name.casefold() in {"rand-guid", "datetime", "sys.randguid", "sys.utcnow", "sys.methodname"}
 
 
-def _tokens(text: str) -> Iterator[Literal | Parameter]:
+def _tokens(text: str) -> Iterator[Literal | ExpressionParameter]:
     position = 0
     while (match := _SPECIAL.search(text, position)) is not None:
         if match.start() > position:
@@ -130,7 +130,7 @@ def _tokens(text: str) -> Iterator[Literal | Parameter]:
         yield Literal(text[position:])
 
 
-def _parameter(template: str, inner: str, position: int) -> Parameter:
+def _parameter(template: str, inner: str, position: int) -> ExpressionParameter:
     name, colon, pattern = inner.partition(":")
     name = name.strip()
     if not name:
@@ -140,10 +140,10 @@ def _parameter(template: str, inner: str, position: int) -> Parameter:
             f"Invalid template '{template}'. The parameter name '{name}' is invalid.",
             remedy="Names consist of letters, digits and '_', with '.' between parts; '-' only after the first '.'.",
         )
-    return Parameter(name, pattern if colon else None)
+    return ExpressionParameter(name, pattern if colon else None)
 
 
-def _merge(tokens: Iterator[Literal | Parameter]) -> Iterator[Literal | Parameter]:
+def _merge(tokens: Iterator[Literal | ExpressionParameter]) -> Iterator[Literal | ExpressionParameter]:
     """Neighbouring literals as one."""
     pending = ""
     for token in tokens:
@@ -158,7 +158,7 @@ def _merge(tokens: Iterator[Literal | Parameter]) -> Iterator[Literal | Paramete
         yield Literal(pending)
 
 
-def _evaluate(parameter: Parameter, data: Mapping[str, Any], system: SystemValues) -> str:
+def _evaluate(parameter: ExpressionParameter, data: Mapping[str, Any], system: SystemValues) -> str:
     first, *rest = parameter.segments
     found, value = _member(data, first)
     if not found:
@@ -191,7 +191,7 @@ def _member(container: Any, name: str) -> tuple[bool, Any]:
     return False, None
 
 
-def _builtin(parameter: Parameter, system: SystemValues) -> str:
+def _builtin(parameter: ExpressionParameter, system: SystemValues) -> str:
     name = parameter.name.casefold()
     try:
         if name in {"rand-guid", "sys.randguid"}:

@@ -7,7 +7,7 @@ import re
 
 import msgspec
 
-from durable_host.config.expressions import Literal, Parameter, TemplateInvalid, parse
+from durable_host.config.expressions import ExpressionParameter, Literal, TemplateInvalid, parse
 
 
 class PathPattern(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ def parse_path(path: str) -> PathPattern:
     container, slash, blob = path.lstrip("/").partition("/")
     if not container or (slash and not blob):
         raise TemplateInvalid(f"Invalid blob trigger path '{path}'. Paths must be in the format 'container/blob'.")
-    if any(isinstance(token, Parameter) for token in parse(container).tokens):
+    if any(isinstance(token, ExpressionParameter) for token in parse(container).tokens):
         raise TemplateInvalid(f"Invalid blob trigger path '{path}'. Container paths cannot contain {{resolve}} tokens.")
     parse(blob)
     return PathPattern(container, blob or None)

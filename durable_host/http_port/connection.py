@@ -19,7 +19,7 @@ class ConnectionTimes(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive: float = 300.0
 
 
-class Connection(web.RequestHandler):
+class HttpConnection(web.RequestHandler):
     """Answers clients that shut their side down once they have sent their request, and such whose body goes wrong.
 
     Closes connections that are idle, and requests that do not come to their end. What a client does wrong, or that it
@@ -151,7 +151,7 @@ class Connection(web.RequestHandler):
 
 
 async def wait_lost(request: web.Request) -> str:
-    """Until the client has closed the connection of a request; see `Connection.wait_lost`."""
+    """Until the client has closed the connection of a request; see `HttpConnection.wait_lost`."""
     connection = request.protocol
-    assert isinstance(connection, Connection)
+    assert isinstance(connection, HttpConnection)
     return await connection.wait_lost()

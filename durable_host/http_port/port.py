@@ -8,7 +8,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
 from durable_host.http_port.body_limit import too_large
-from durable_host.http_port.connection import Connection, ConnectionTimes
+from durable_host.http_port.connection import ConnectionTimes, HttpConnection
 
 LONGEST_HEADER = 32_768
 """Of a request: as much as Azure's web server takes for all of them."""
@@ -51,8 +51,8 @@ class HttpPort:
         server = self._runner.server
         assert server is not None
 
-        def connection() -> Connection:
-            return Connection(
+        def connection() -> HttpConnection:
+            return HttpConnection(
                 server,
                 loop=loop,
                 times=self._times,
@@ -76,7 +76,7 @@ class HttpPort:
         """End the requests whose handlers wait for their client to go away."""
         server = self._runner.server if self._runner is not None else None
         for connection in server.connections if server is not None else ():
-            if isinstance(connection, Connection):
+            if isinstance(connection, HttpConnection):
                 connection.give_up(why)
 
     async def close(self) -> None:

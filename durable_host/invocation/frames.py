@@ -26,7 +26,7 @@ def encode(header: dict[str, Any], blob: list[bytes] | None = None) -> bytes:
     return b"".join((LENGTHS.pack(len(text), sum(map(len, blob))), text, *blob))
 
 
-class FrameParser:
+class WorkerFrameParser:
     """Cuts what the worker writes into frames."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from durable_host.invocation import log_relay, worker_stream
 from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
 from durable_host.invocation.exchange import HttpExchange
 from durable_host.invocation.failure import read_failure
-from durable_host.invocation.frames import BlobWriter, FrameParser, encode
+from durable_host.invocation.frames import BlobWriter, WorkerFrameParser, encode
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_stream import WorkerStream
 
@@ -44,7 +44,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._streams: dict[str, WorkerStream] = {}
         self._instances: dict[str, str] = {}
         self._outgoing: list[bytes] = []
-        self._parser = FrameParser()
+        self._parser = WorkerFrameParser()
         self._stderr = bytearray()
         self._last_stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._writable = asyncio.Event()

@@ -10,7 +10,7 @@ from durable_host.storage.queues import QueueService
 from durable_host.storage.sdk import SdkClients
 from durable_host.storage.standstill import Standstill
 from durable_host.storage.tables import TableService
-from durable_host.storage.transport import Channel, Session
+from durable_host.storage.transport import AccountSession, HttpChannel
 
 _EMULATOR_KEEPALIVE = 600.0
 _KEEPALIVE = 60.0
@@ -28,7 +28,7 @@ class StorageAccount:
         self.connection = connection
         keepalive = _EMULATOR_KEEPALIVE if connection.is_development else _KEEPALIVE
         self.standstill = Standstill()
-        self._session = Session(max_connections, keepalive)
+        self._session = AccountSession(max_connections, keepalive)
         self._credential = credential
         self._owns_credential = False
         self._token: Token | None = None
@@ -83,11 +83,11 @@ class StorageAccount:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _channel(self, service: str, endpoint: str | None) -> Channel:
+    def _channel(self, service: str, endpoint: str | None) -> HttpChannel:
         endpoint = self._endpoint(service, endpoint)
         if self._token is None and self._uses_token():
             self._token = Token(self._token_credential())
-        return Channel(
+        return HttpChannel(
             service,
             endpoint,
             self._session,

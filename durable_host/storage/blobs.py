@@ -11,7 +11,7 @@ from multidict import CIMultiDictProxy
 from durable_host.storage.errors import Conflict, InvalidRequest
 from durable_host.storage.leases import BlobLeases, blob_path
 from durable_host.storage.queue_xml import http_ticks
-from durable_host.storage.transport import Channel
+from durable_host.storage.transport import HttpChannel
 
 _META = "x-ms-meta-"
 _CONTAINER = (("restype", "container"),)
@@ -52,7 +52,7 @@ class BlobService(BlobLeases):
     Errors are those of `storage.errors`.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: HttpChannel) -> None:
         self._channel = channel
 
     def url(self, container: str, name: str | None = None) -> str:

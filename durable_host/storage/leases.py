@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from durable_host.storage.errors import InvalidRequest
-from durable_host.storage.transport import Channel, Reply
+from durable_host.storage.transport import HttpChannel, StorageResponse
 
 INFINITE = -1
 
@@ -15,7 +15,7 @@ class BlobLeases:
     Conflict `LeaseIdMismatchWithLeaseOperation` or `LeaseNotPresentWithLeaseOperation`.
     """
 
-    _channel: Channel
+    _channel: HttpChannel
 
     async def acquire_lease(
         self, container: str, name: str | None, duration: int = 60, lease_id: str | None = None
@@ -49,7 +49,7 @@ class BlobLeases:
         """End the lease at once, whoever holds it."""
         await self._lease("break", container, name, {"x-ms-lease-break-period": "0"})
 
-    async def _lease(self, action: str, container: str, name: str | None, headers: dict[str, str]) -> Reply:
+    async def _lease(self, action: str, container: str, name: str | None, headers: dict[str, str]) -> StorageResponse:
         headers["x-ms-lease-action"] = action
         if name is None:
             query = (("comp", "lease"), ("restype", "container"))

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from durable_host.storage import queue_xml
 from durable_host.storage.errors import Conflict, InvalidRequest
 from durable_host.storage.queue_xml import PutMessage, QueueMessage
-from durable_host.storage.transport import Channel
+from durable_host.storage.transport import HttpChannel
 
 MAX_MESSAGE_BYTES = 65_536
 
@@ -19,7 +19,7 @@ class QueueService:
     of `storage.errors`; a queue that does not exist is NotFound with code `QueueNotFound`.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: HttpChannel) -> None:
         self._channel = channel
 
     async def create(self, queue: str) -> bool:

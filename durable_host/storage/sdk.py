@@ -3,13 +3,13 @@
 from typing import Any
 
 from durable_host.config.connection import Connection
-from durable_host.storage.transport import Session
+from durable_host.storage.transport import AccountSession
 
 
 class SdkClients:
     """Hands out one aio client a service. They share connections with the account and are closed with it."""
 
-    def __init__(self, connection: Connection, session: Session, credential: Any) -> None:
+    def __init__(self, connection: Connection, session: AccountSession, credential: Any) -> None:
         self._connection = connection
         self._session = session
         self._credential = credential

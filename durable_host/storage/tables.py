@@ -9,7 +9,7 @@ from durable_host.storage import table_codec
 from durable_host.storage.errors import Conflict
 from durable_host.storage.table_codec import Entity, entity_path, read_entity, write_entity
 from durable_host.storage.transactions import Operation, read_transaction, write_transaction
-from durable_host.storage.transport import Channel
+from durable_host.storage.transport import HttpChannel
 
 _ACCEPT = "application/json;odata=minimalmetadata"
 _READ = {"Accept": _ACCEPT, "DataServiceVersion": "3.0"}
@@ -33,7 +33,7 @@ class TableService:
     Errors are those of `storage.errors`; a table that does not exist is NotFound with code `TableNotFound`.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: HttpChannel) -> None:
         self._channel = channel
 
     async def create_table(self, name: str) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 
 from durable_host.storage.errors import InvalidRequest, StorageUnavailable, TransactionFailed, sentence_for
 from durable_host.storage.table_codec import check_key, quote_key, write_entity
-from durable_host.storage.transport import Reply
+from durable_host.storage.transport import StorageResponse
 
 Kind = Literal["insert", "merge", "replace", "upsert_merge", "upsert_replace", "delete"]
 
@@ -92,7 +92,7 @@ def write_transaction(endpoint: str, table: str, operations: Sequence[Operation]
     return body
 
 
-def read_transaction(reply: Reply, count: int, table: str) -> list[str]:
+def read_transaction(reply: StorageResponse, count: int, table: str) -> list[str]:
     """The etags of `count` operations, in order. Raises TransactionFailed."""
     etags: list[str] = []
     for part in reply.body.split(_STATUS)[1:]:
@@ -108,7 +108,7 @@ def read_transaction(reply: Reply, count: int, table: str) -> list[str]:
     return etags
 
 
-def _failure(reply: Reply, status: int, rest: bytes, table: str) -> TransactionFailed:
+def _failure(reply: StorageResponse, status: int, rest: bytes, table: str) -> TransactionFailed:
     code = _either(_CODE, rest)
     text = _either(_MESSAGE, rest).replace("\\n", "\n").split("\n", 1)[0].strip()
     number = _INDEX.match(text)

@@ -30,7 +30,7 @@ _JSON_CODE = re.compile(rb'"code"\s*:\s*"([^"]*)"')
 _JSON_MESSAGE = re.compile(rb'"value"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
-class Session:
+class AccountSession:
     """The aiohttp session of one account; opened by the first request, in the loop that makes it."""
 
     def __init__(self, max_connections: int, keepalive: float) -> None:
@@ -63,7 +63,7 @@ class Session:
             await session.close()
 
 
-class Reply:
+class StorageResponse:
     """Status, headers and whole body of an answer below 300, or of one the caller said it expects."""
 
     __slots__ = ("after_retry", "body", "headers", "status")
@@ -75,7 +75,7 @@ class Reply:
         self.after_retry = after_retry
 
 
-class Channel:
+class HttpChannel:
     """Requests to one service of an account.
 
     `send` tries again for a few seconds when the service cannot be reached, breaks the connection or answers with a
@@ -87,7 +87,7 @@ class Channel:
         self,
         service: str,
         endpoint: str,
-        session: Session,
+        session: AccountSession,
         authorization: Authorization,
         standstill: Standstill | None = None,
     ) -> None:
@@ -109,7 +109,7 @@ class Channel:
         headers: dict[str, str] | None = None,
         body: bytes = b"",
         expect: tuple[int, ...] = (),
-    ) -> Reply:
+    ) -> StorageResponse:
         """Send one request below the endpoint; `path` is percent-encoded, `query` sorted by name, values plain.
 
         Raises the StorageError that belongs to the answer's status, unless it is below 300 or in `expect`.
@@ -143,9 +143,9 @@ class Channel:
                     content = await response.read()
                 status = response.status
                 if status < 300 or status in expect:
-                    return Reply(status, response.headers, content, after_retry)
+                    return StorageResponse(status, response.headers, content, after_retry)
                 if status not in _RETRIED_STATUSES or attempt >= len(RETRY_DELAYS):
-                    raise self._refusal(Reply(status, response.headers, content, after_retry), method, path)
+                    raise self._refusal(StorageResponse(status, response.headers, content, after_retry), method, path)
             except aiohttp.ClientConnectorError as failure:
                 if attempt >= len(RETRY_DELAYS):
                     raise self._unavailable(failure, after_retry, f"{method} {path}") from None
@@ -160,7 +160,7 @@ class Channel:
             await asyncio.sleep(RETRY_DELAYS[attempt])
             attempt += 1
 
-    def error(self, reply: Reply, path: str) -> StorageError:
+    def error(self, reply: StorageResponse, path: str) -> StorageError:
         """The error an answer stands for. The path is named without the query string."""
         code = reply.headers.get("x-ms-error-code") or _first(_XML_CODE, reply.body) or _first(_JSON_CODE, reply.body)
         text = _first(_XML_MESSAGE, reply.body) or _first(_JSON_MESSAGE, reply.body).replace("\\n", "\n")
@@ -168,7 +168,7 @@ class Channel:
         message = f"{self.service} {path}: {text}"
         return storage_error(reply.status, code or f"Http{reply.status}", message, after_retry=reply.after_retry)
 
-    def _refusal(self, reply: Reply, method: str, path: str) -> StorageError:
+    def _refusal(self, reply: StorageResponse, method: str, path: str) -> StorageError:
         error = self.error(reply, path)
         error.request = f"{method} {self._origin}{path}"
         return error

@@ -25,7 +25,7 @@ from durable_host.triggers.blob.webhook import BlobWebhook
 from durable_host.triggers.event_grid.webhook import EVENT_GRID_PATH, EventGridWebhook
 from durable_host.triggers.http.absent import AbsentRoutes
 from durable_host.triggers.http.cors import CorsPolicy
-from durable_host.triggers.http.reply import Reply
+from durable_host.triggers.http.reply import HttpFunctionReply
 from durable_host.triggers.http.routes import RouteMatch
 from durable_host.triggers.http.streamed import RESPONSE_HEADERS
 from durable_host.triggers.http.trigger import HttpTrigger
@@ -135,7 +135,7 @@ class Front:
             return web.Response(status=204) if page is None else web.Response(text=page, content_type="text/html")
         return web.Response(status=404)
 
-    async def _unserved(self, request: web.Request, reply: Reply) -> web.Response:
+    async def _unserved(self, request: web.Request, reply: HttpFunctionReply) -> web.Response:
         """The reason is for those who may see everything; where no keys are asked for, these are all."""
         if self._access is not None and await _refusal(self._access.is_admin(request)) is not None:
             return web.Response(status=reply.status)

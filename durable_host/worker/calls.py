@@ -12,16 +12,16 @@ from typing import Any
 
 from . import failures, scope, wire
 from .entities import FailedOperations, entity_code_of
-from .frames import Blob
+from .frames import FrameBody
 from .likely_causes import likely_cause
 from .loaded import LoadedFunction, user_code
 from .sdk import Sdk
 
 # An answer: header and blob of its frame.
-Answer = tuple[dict[str, Any], "Blob | None"]
+Answer = tuple[dict[str, Any], "FrameBody | None"]
 
 
-class Call:
+class FunctionCall:
     """A requested invocation: prepares the arguments, encodes what the function gave."""
 
     __slots__ = ("_blob", "_failed", "_header", "_outs", "function", "scope", "sdk")
@@ -86,9 +86,9 @@ class Call:
             answer["r"] = _encode(signature.returns, result, blob)
         return answer, blob
 
-    def answer_without_result(self) -> tuple[dict[str, Any], Blob]:
+    def answer_without_result(self) -> tuple[dict[str, Any], FrameBody]:
         """What the function gave in its output parameters."""
-        signature, blob = self.function.signature, Blob()
+        signature, blob = self.function.signature, FrameBody()
         answer: dict[str, Any] = {"k": "result", "i": self._header["i"]}
         outputs: dict[str, Any] = {}
         for name, out in self._outs.items():
@@ -106,7 +106,7 @@ class Call:
         return {"k": "failed", "i": self._header["i"], **failures.describe(error), "hint": hint}, None
 
 
-def _encode(parameter: Any, value: Any, blob: Blob) -> list[Any]:
+def _encode(parameter: Any, value: Any, blob: FrameBody) -> list[Any]:
     raw_cookies = _raw_cookies(value) if parameter.binding_type == "http" else []
     try:
         datum = parameter.converter.encode(value, expected_type=parameter.python_type)

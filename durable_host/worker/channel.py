@@ -7,10 +7,10 @@ import os
 import threading
 from typing import Any
 
-from .frames import Blob, encode
+from .frames import FrameBody, encode
 
 
-class Channel:
+class PipeChannel:
     """Writes frames to `descriptor`.
 
     Answers of the event loop's thread are gathered and written together once per turn of the loop; everything else
@@ -26,7 +26,7 @@ class Channel:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def send(self, header: dict[str, Any], blob: Blob | None = None) -> None:
+    def send(self, header: dict[str, Any], blob: FrameBody | None = None) -> None:
         frame = encode(header, blob)
         with self._lock:
             if self._gathered:
@@ -35,7 +35,7 @@ class Channel:
             else:
                 self._write(frame)
 
-    def gather(self, header: dict[str, Any], blob: Blob | None = None) -> None:
+    def gather(self, header: dict[str, Any], blob: FrameBody | None = None) -> None:
         """Only from the event loop's thread."""
         frame = encode(header, blob)
         with self._lock:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from . import debugging, scope
-from .channel import Channel
+from .channel import PipeChannel
 
 LONGEST_LINE = 64 * 1024
 
@@ -84,7 +84,7 @@ class CapturedStream(io.RawIOBase):
 class Capture:
     """Turns prints, and writes to descriptor 1, into `console` frames. Descriptor 2 goes to the host as it is."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: PipeChannel) -> None:
         self._channel = channel
         self._streams: list[Lines] = []
         sys.stdout = sys.__stdout__ = self._stream(1, "stdout")

@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from . import logs
-from .channel import Channel
+from .channel import PipeChannel
 
 PORT_FREE_WITHIN = 600.0
 PORT_CHECK_SECONDS = 0.1
@@ -26,7 +26,7 @@ class DebuggerFailed(Exception):
         self.kind = kind
 
 
-def listen(channel: Channel, address: dict[str, Any]) -> None:
+def listen(channel: PipeChannel, address: dict[str, Any]) -> None:
     """Listen on `host` and `port`; with `wait` return when an editor has attached. Raises DebuggerFailed."""
     place = f"{address['host']}:{address['port']}"
     try:
@@ -43,7 +43,7 @@ def listen(channel: Channel, address: dict[str, Any]) -> None:
         debugpy.wait_for_client()
 
 
-def listen_when_free(channel: Channel, address: dict[str, Any]) -> None:
+def listen_when_free(channel: PipeChannel, address: dict[str, Any]) -> None:
     """Listen once the debugger of the process before this one has let the port go, and say so when it never does."""
     deadline = time.monotonic() + PORT_FREE_WITHIN
     while not _is_free(address) and time.monotonic() < deadline:

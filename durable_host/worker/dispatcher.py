@@ -13,27 +13,27 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from . import failures, http_stream, logs, scope, trace
-from .calls import Answer, Call
-from .channel import Channel
+from .calls import Answer, FunctionCall
+from .channel import PipeChannel
 from .loaded import LoadedApp, LoadedFunction
 from .streamed_calls import StreamedCall, StreamedCalls
-from .watchdog import Watchdog
+from .watchdog import LoopWatchdog
 
 ORCHESTRATOR_THREADS = 4
 GIVEN_UP = "the host abandoned the invocation"
 
 _T = TypeVar("_T")
-_C = TypeVar("_C", bound=Call)
+_C = TypeVar("_C", bound=FunctionCall)
 
 
-class Dispatcher:
+class CallDispatcher:
     """Owns the running calls. `handle` is called on the thread that reads the pipe."""
 
-    def __init__(self, app: LoadedApp, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, app: LoadedApp, channel: PipeChannel, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
         self._channel = channel
         self._loop = loop
-        self._watchdog = Watchdog(loop, channel)
+        self._watchdog = LoopWatchdog(loop, channel)
         self._threads = ThreadPoolExecutor(_thread_count(channel), thread_name_prefix="durable-host-sync")
         self._orchestrator_threads = ThreadPoolExecutor(ORCHESTRATOR_THREADS, "durable-host-orchestrator")
         self._sessions: Any = None
@@ -85,7 +85,7 @@ class Dispatcher:
         if function is None:
             self._channel.send(_unknown(header))
             return None
-        call = Call(self._app.sdk, function, header, blob)
+        call = FunctionCall(self._app.sdk, function, header, blob)
         if function.signature.is_async:
             self._begin()
             return lambda: self._start_task(call, self._run_function)
@@ -132,7 +132,7 @@ class Dispatcher:
         task.add_done_callback(lambda task: self._task_ended(task, call))
         self._watchdog.begin(task, call.scope)
 
-    def _task_ended(self, task: asyncio.Task[None], call: Call) -> None:
+    def _task_ended(self, task: asyncio.Task[None], call: FunctionCall) -> None:
         """A task that is cancelled before its first step never runs, so it answers nothing itself."""
         self._tasks.pop(call.scope[0], None)
         self._watchdog.end(task)
@@ -151,7 +151,7 @@ class Dispatcher:
             scope.leave(call.scope)
         self._answer(answer, self._channel.gather)
 
-    async def _run_function(self, call: Call) -> Answer:
+    async def _run_function(self, call: FunctionCall) -> Answer:
         return call.answer(await self._await(call.function, call.arguments()))
 
     async def _await(self, function: LoadedFunction, arguments: dict[str, Any]) -> Any:
@@ -165,7 +165,7 @@ class Dispatcher:
                     app.startup_task_done = True
         return await function.function(**arguments)
 
-    def _run_sync(self, call: Call) -> None:
+    def _run_sync(self, call: FunctionCall) -> None:
         def run() -> Answer:
             trace.enter(call.trace_parent, call.trace_state)
             try:
@@ -175,7 +175,7 @@ class Dispatcher:
 
         self._answer(self._in_scope(call.scope, run), self._channel.send)
 
-    async def _run_in_thread(self, call: Call, run: Callable[[], Any]) -> Any:
+    async def _run_in_thread(self, call: FunctionCall, run: Callable[[], Any]) -> Any:
         def work() -> Any:
             trace.enter(call.trace_parent, call.trace_state)
             return run()
@@ -261,7 +261,7 @@ def _unbegun(invocation_id: str) -> Answer:
     return {**told, "unbegun": True}, None
 
 
-def _thread_count(channel: Channel) -> int | None:
+def _thread_count(channel: PipeChannel) -> int | None:
     """PYTHON_THREADPOOL_THREAD_COUNT; None means Python's default."""
     setting = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
     if setting is None:

@@ -16,14 +16,14 @@ INLINE_TEXT = 2048
 _encode_header = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def encode(header: dict[str, Any], blob: Blob | None = None) -> bytes:
+def encode(header: dict[str, Any], blob: FrameBody | None = None) -> bytes:
     text = _encode_header(header).encode("ascii")
     if blob is None or not blob.parts:
         return LENGTHS.pack(len(text), 0) + text
     return b"".join((LENGTHS.pack(len(text), blob.size), text, *blob.parts))
 
 
-class Blob:
+class FrameBody:
     """The raw part of one outgoing frame while it is put together."""
 
     __slots__ = ("parts", "size")
@@ -40,7 +40,7 @@ class Blob:
         return place
 
 
-class FrameParser:
+class HostFrameParser:
     """Cuts a byte stream into frames."""
 
     def __init__(self) -> None:

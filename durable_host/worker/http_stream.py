@@ -20,8 +20,8 @@ from collections import deque
 from typing import Any
 from urllib.parse import unquote
 
-from .channel import Channel
-from .frames import Blob
+from .channel import PipeChannel
+from .frames import FrameBody
 
 WINDOW = 256 * 1024
 PIECE = 64 * 1024
@@ -32,7 +32,7 @@ ASGI = {"version": "3.0", "spec_version": "2.4"}
 class HttpStream:
     """Used on the event loop's thread only. `head` is the `http` part of the `stream` frame."""
 
-    def __init__(self, channel: Channel, invocation_id: str, head: dict[str, Any]) -> None:
+    def __init__(self, channel: PipeChannel, invocation_id: str, head: dict[str, Any]) -> None:
         self._channel = channel
         self._id = invocation_id
         self._chunks: deque[bytes] = deque()
@@ -147,7 +147,7 @@ class HttpStream:
         self._news.set()
 
     def _write(self, piece: memoryview, *, last: bool) -> None:
-        blob = Blob()
+        blob = FrameBody()
         blob.add(bytes(piece))
         self._channel.gather({"k": "body", "i": self._id, "last": True} if last else {"k": "body", "i": self._id}, blob)
 

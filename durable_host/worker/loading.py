@@ -14,7 +14,7 @@ from typing import Any
 
 from . import failures, loading_v1, retry_policy, web_extension
 from .loaded import LoadedApp, LoadedFunction, directory_of
-from .sdk import Sdk, SdkMissing
+from .sdk import Sdk, SdkNotInstalled
 from .signature import inspect_function
 
 SCRIPT_NAME = re.compile(r"^[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py$")
@@ -48,7 +48,7 @@ def load_app(root: str, script_name: str, only: list[str] | None = None) -> Load
                 f"function.json is ignored because {script_name} defines functions"
             )
         app.warnings.extend(web_extension.warnings(_streams(app)))
-    except SdkMissing:
+    except SdkNotInstalled:
         app.failure = _sdk_missing()
     except BaseException as error:
         app.failure = _failure(error, root)

@@ -10,7 +10,7 @@ import os
 from typing import Any
 
 from . import scope
-from .channel import Channel
+from .channel import PipeChannel
 
 SYSTEM_PREFIXES = ("azure_functions_worker", "azure.functions")
 _POINTLESS = "Auth level is not applied to non http function app."
@@ -24,7 +24,7 @@ class HostHandler(logging.Handler):
     whose text the SDK takes for an error of the request.
     """
 
-    def __init__(self, channel: Channel, minimum_level: int) -> None:
+    def __init__(self, channel: PipeChannel, minimum_level: int) -> None:
         super().__init__()
         self._channel = channel
         self._minimum_level = minimum_level
@@ -58,7 +58,7 @@ def _level(number: int) -> int:
     return logging.DEBUG
 
 
-def install(channel: Channel, minimum_level: int) -> None:
+def install(channel: PipeChannel, minimum_level: int) -> None:
     """Levels as in the real worker, except for the Azure SDK: its request logs would drown everything else."""
     root = logging.getLogger()
     root.addHandler(HostHandler(channel, minimum_level))
@@ -68,7 +68,7 @@ def install(channel: Channel, minimum_level: int) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
-def report(channel: Channel, level: int, text: str, owner: scope.Scope | None = None) -> None:
+def report(channel: PipeChannel, level: int, text: str, owner: scope.Scope | None = None) -> None:
     """A record of the worker itself."""
     frame: dict[str, Any] = {"k": "worker", "l": level, "t": text}
     if owner is not None:

@@ -26,7 +26,7 @@ class _Trigger:
         self.body = body
 
 
-class _Run:
+class _HandleRun:
     """One run of `handle`: the SDK's answer, or the exception outside the protocol."""
 
     def __init__(self, function: Callable[..., Any], payload: str) -> None:
@@ -60,7 +60,7 @@ class _Run:
 
 def replay(function: Callable[..., Any], payload: str) -> dict[str, Any]:
     """The answer to a request with all of history, as `OrchestrationSessions.handle` gives it."""
-    run = _Run(function, payload)
+    run = _HandleRun(function, payload)
     if run.error is not None:
         return {"failed": describe(run.error, function)}
     cuts = _Cuts(function, payload, run)
@@ -82,12 +82,12 @@ def replay(function: Callable[..., Any], payload: str) -> dict[str, Any]:
 class _Cuts:
     """Runs on histories cut short, remembered by their length."""
 
-    def __init__(self, function: Callable[..., Any], payload: str, whole: _Run) -> None:
+    def __init__(self, function: Callable[..., Any], payload: str, whole: _HandleRun) -> None:
         self._function = function
         self._payload: dict[str, Any] = json.loads(payload)
         self._history: list[dict[str, Any]] = self._payload["history"]
         self._points = [index for index, event in enumerate(self._history) if event["EventType"] in RESUMING_EVENTS]
-        self._runs: dict[int, _Run] = {len(self._points) - 1: whole}
+        self._runs: dict[int, _HandleRun] = {len(self._points) - 1: whole}
 
     def first_with(self, action_count: int) -> int:
         """Index of the event during which that many actions had been asked for."""
@@ -100,7 +100,7 @@ class _Cuts:
     def first_ended(self) -> int:
         return self._first(lambda run: run.error is None and run.has_ended)
 
-    def _first(self, holds: Callable[[_Run], bool]) -> int:
+    def _first(self, holds: Callable[[_HandleRun], bool]) -> int:
         low, high = 0, len(self._points) - 1
         while low < high:
             middle = (low + high) // 2
@@ -110,10 +110,10 @@ class _Cuts:
                 low = middle + 1
         return self._points[low]
 
-    def _run(self, point: int) -> _Run:
+    def _run(self, point: int) -> _HandleRun:
         run = self._runs.get(point)
         if run is None:
-            run = self._runs[point] = _Run(self._function, self._cut_behind(self._points[point]))
+            run = self._runs[point] = _HandleRun(self._function, self._cut_behind(self._points[point]))
         return run
 
     def _cut_behind(self, index: int) -> str:

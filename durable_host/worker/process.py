@@ -17,9 +17,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import console, debugging, failures, logs, orphan, scope, sdk, slow_load
-from .channel import Channel
-from .dispatcher import Dispatcher
-from .frames import FrameParser
+from .channel import PipeChannel
+from .dispatcher import CallDispatcher
+from .frames import HostFrameParser
 from .loaded import LoadedApp
 from .loading import load_app
 
@@ -37,7 +37,7 @@ def run() -> None:
     host = os.getppid()
     orphan.end_with_parent()
     requests, answers = console.take_pipes()
-    channel = Channel(answers)
+    channel = PipeChannel(answers)
     capture = console.Capture(channel)
     faulthandler.enable(file=2, all_threads=False)
     _ignore_signals()
@@ -48,14 +48,14 @@ def run() -> None:
     if not frames:
         return
     (start, _), *early = frames
-    Worker(channel, capture, reader, start, host).serve(early)
+    AppWorker(channel, capture, reader, start, host).serve(early)
 
 
-class Worker:
+class AppWorker:
     """Loads the app, then hands request frames to the dispatcher."""
 
     def __init__(
-        self, channel: Channel, capture: console.Capture, reader: _Reader, start: dict[str, Any], host: int
+        self, channel: PipeChannel, capture: console.Capture, reader: _Reader, start: dict[str, Any], host: int
     ) -> None:
         self._channel = channel
         self._capture = capture
@@ -75,7 +75,7 @@ class Worker:
         loading = self._loop.create_task(self._load_on_loop())
         self._run(lambda: self._loop.run_until_complete(loading))
         app = loading.result()
-        dispatcher = Dispatcher(app, self._channel, self._loop)
+        dispatcher = CallDispatcher(app, self._channel, self._loop)
         reading = threading.Thread(
             target=self._read, args=(dispatcher, early), name="durable-host-requests", daemon=True
         )
@@ -140,7 +140,7 @@ class Worker:
             return LoadedApp(failure={"kind": error.kind, **failures.describe(error)})
         return None
 
-    def _read(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
+    def _read(self, dispatcher: CallDispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
         """The request thread. It goes on while user code blocks the loop, so the end of the host is never missed."""
         try:
             stop = self._begin_all(dispatcher, frames)
@@ -157,7 +157,9 @@ class Worker:
             os._exit(UNREADABLE_REQUEST)
         self._stop(dispatcher, float(stop["grace"]))
 
-    def _begin_all(self, dispatcher: Dispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> dict[str, Any] | None:
+    def _begin_all(
+        self, dispatcher: CallDispatcher, frames: list[tuple[dict[str, Any], bytes]]
+    ) -> dict[str, Any] | None:
         """The request to stop, if there is one. Keeps nothing of the others, which may be large."""
         on_loop: list[Callable[[], None]] = []
         stop: dict[str, Any] | None = None
@@ -181,14 +183,14 @@ class Worker:
                 text = f"A request was not carried out:\n{failures.stack_of(error)}"
                 logs.report(self._channel, logging.ERROR, text)
 
-    def _handle(self, dispatcher: Dispatcher, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
+    def _handle(self, dispatcher: CallDispatcher, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
         try:
             return dispatcher.handle(header, blob)
         except Exception as error:
             self._channel.send({"k": "failed", "i": header.get("i"), **failures.describe(error)})
             return None
 
-    def _stop(self, dispatcher: Dispatcher, grace: float) -> None:
+    def _stop(self, dispatcher: CallDispatcher, grace: float) -> None:
         """Let calls finish, then end the process even if user code never does."""
         dispatcher.wait_idle(grace)
         self._is_stopping = True
@@ -197,7 +199,7 @@ class Worker:
         deadline.start()
         self._leave_loop(dispatcher, ASGI_SHUTDOWN_SECONDS)
 
-    def _end_without_host(self, dispatcher: Dispatcher) -> None:
+    def _end_without_host(self, dispatcher: CallDispatcher) -> None:
         """Give calls a moment to finish, then end the process and what user code has started in it."""
         latest = threading.Timer(END_WITHOUT_HOST, orphan.end, (self._host,))
         latest.daemon = True
@@ -209,12 +211,12 @@ class Worker:
         self._is_stopping = self._is_orphan = True
         self._leave_loop(dispatcher, END_WITHOUT_HOST - GRACE_WITHOUT_HOST)
 
-    def _leave_loop(self, dispatcher: Dispatcher, patience: float) -> None:
+    def _leave_loop(self, dispatcher: CallDispatcher, patience: float) -> None:
         if dispatcher.has_started_asgi:
             self._shut_down_asgi(dispatcher, patience)
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    def _shut_down_asgi(self, dispatcher: Dispatcher, patience: float) -> None:
+    def _shut_down_asgi(self, dispatcher: CallDispatcher, patience: float) -> None:
         try:
             goodbye = asyncio.run_coroutine_threadsafe(dispatcher.shut_down_asgi(), self._loop)
             goodbye.result(patience)
@@ -233,7 +235,7 @@ class _Reader:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._parser = FrameParser()
+        self._parser = HostFrameParser()
 
     def read(self) -> list[tuple[dict[str, Any], bytes]]:
         while True:
@@ -260,7 +262,7 @@ def _ignore_signals() -> None:
         signal.signal(getattr(signal, name), _ignore)
 
 
-def _after_fork(channel: Channel, requests: int) -> None:
+def _after_fork(channel: PipeChannel, requests: int) -> None:
     console.after_fork()
     channel.after_fork()
     os.close(requests)

@@ -16,7 +16,7 @@ host_instance_id = ""
 """Told by the host when it starts the process."""
 
 
-class SdkMissing(Exception):
+class SdkNotInstalled(Exception):
     """The app's interpreter has no azure-functions package."""
 
 
@@ -30,7 +30,7 @@ class Sdk:
         except ModuleNotFoundError as error:
             if error.name not in ("azure", "azure.functions"):
                 raise
-            raise SdkMissing from error
+            raise SdkNotInstalled from error
         self.datum: Any = meta.Datum
         self._registry: Any = meta.get_binding_registry()
         self.out: Any = _out_class(self.functions)
@@ -79,7 +79,7 @@ def _out_class(functions: Any) -> Any:
     return Out
 
 
-class TraceContext:
+class FunctionTraceContext:
     """`context.trace_context`, with the old CamelCase names beside the new ones."""
 
     def __init__(self, trace_parent: str, trace_state: str, attributes: dict[str, str]) -> None:
@@ -127,14 +127,14 @@ def _context_class(functions: Any) -> Any:
             return self._directory
 
         @property
-        def trace_context(self) -> TraceContext:
+        def trace_context(self) -> FunctionTraceContext:
             request = self._request
             attributes = {
                 "ProcessId": str(os.getppid()),
                 "HostInstanceId": host_instance_id,
                 "Category": f"Function.{request['f']}",
             }
-            return TraceContext(request.get("tp") or "", request.get("ts") or "", attributes)
+            return FunctionTraceContext(request.get("tp") or "", request.get("ts") or "", attributes)
 
         @property
         def retry_context(self) -> RetryContext:

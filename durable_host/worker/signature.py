@@ -30,7 +30,7 @@ class FunctionLoadError(Exception):
 
 
 @dataclass(frozen=True)
-class Parameter:
+class FunctionParameter:
     """How one binding is converted. `wants_metadata` is false for converters that never look at it."""
 
     binding_type: str
@@ -48,9 +48,9 @@ class Parameter:
 class Signature:
     """`request` names the parameter that receives the request of a web extension; it is not among the `inputs`."""
 
-    inputs: dict[str, Parameter]
-    outputs: dict[str, Parameter]
-    returns: Parameter | None
+    inputs: dict[str, FunctionParameter]
+    outputs: dict[str, FunctionParameter]
+    returns: FunctionParameter | None
     wants_context: bool
     is_async: bool = False
     request: str | None = None
@@ -118,8 +118,8 @@ class _Inspection:
                 "Extra parameters in binding definition — the following parameters are declared as bindings but are "
                 f"not present in Python: {_names(missing)}"
             )
-        inputs: dict[str, Parameter] = {}
-        outputs: dict[str, Parameter] = {}
+        inputs: dict[str, FunctionParameter] = {}
+        outputs: dict[str, FunctionParameter] = {}
         request = self._streamed_request(bound, hints)
         if request is not None:
             del bound[request]
@@ -231,7 +231,9 @@ class _Inspection:
             return
         raise self.error(f'the "context" parameter is expected to be of type azure.functions.Context, got {hint!r}')
 
-    def _parameter(self, name: str, binding: dict[str, Any], is_out: bool, has_hint: bool, hint: Any) -> Parameter:
+    def _parameter(
+        self, name: str, binding: dict[str, Any], is_out: bool, has_hint: bool, hint: Any
+    ) -> FunctionParameter:
         kind: str = binding["type"]
         python_type = hint
         if has_hint:
@@ -266,9 +268,9 @@ class _Inspection:
                 f"function parameter's Python type annotation {_type_name(python_type)}{_extension_hint(python_type)}"
             )
         wants_metadata = converter is not self.generic and kind not in DURABLE_TRIGGERS and kind != "httpTrigger"
-        return Parameter(kind, converter, python_type, wants_metadata)
+        return FunctionParameter(kind, converter, python_type, wants_metadata)
 
-    def _returns(self, binding: tuple[str, bool] | None, hints: dict[str, Any]) -> Parameter | None:
+    def _returns(self, binding: tuple[str, bool] | None, hints: dict[str, Any]) -> FunctionParameter | None:
         if binding is None:
             return None
         kind, is_explicit = binding
@@ -281,7 +283,7 @@ class _Inspection:
                 raise self.error(f"has invalid non-type return annotation {hint!r}")
             if not _accepts(converter, hint, True):
                 raise self.error(f'Python return annotation "{hint.__name__}" does not match binding type "{kind}"')
-        return Parameter(kind, converter, hint, False)
+        return FunctionParameter(kind, converter, hint, False)
 
 
 def _without_none(hint: Any) -> Any:

@@ -11,13 +11,13 @@ import traceback
 from collections.abc import Generator
 
 from . import debugging, failures, logs
-from .channel import Channel
+from .channel import PipeChannel
 
 TELL_AFTER = 5.0
 
 
 @contextlib.contextmanager
-def telling(channel: Channel, app_root: str) -> Generator[None, None, None]:
+def telling(channel: PipeChannel, app_root: str) -> Generator[None, None, None]:
     """Watches the thread that enters it."""
     loading = threading.get_ident()
 

@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from . import web_extension
-from .calls import Answer, Call
-from .channel import Channel
+from .calls import Answer, FunctionCall
+from .channel import PipeChannel
 from .http_stream import HttpStream
 from .loaded import LoadedFunction
 from .sdk import Sdk
@@ -24,16 +24,16 @@ _SCOPE_KEY = "durable_host.call"
 _FRAMEWORKS = ("starlette", "fastapi", "anyio")
 
 # Runs a plain function on the thread pool, as part of the call.
-InThread = Callable[[Call, Callable[[], Any]], Awaitable[Any]]
+InThread = Callable[[FunctionCall, Callable[[], Any]], Awaitable[Any]]
 
 
-class StreamedCall(Call):
+class StreamedCall(FunctionCall):
     """`ended` is what the host learns about the function itself, once it has returned or failed."""
 
     __slots__ = ("ended", "has_failed", "response", "stream")
 
     def __init__(
-        self, sdk: Sdk, function: LoadedFunction, header: dict[str, Any], blob: bytes, channel: Channel
+        self, sdk: Sdk, function: LoadedFunction, header: dict[str, Any], blob: bytes, channel: PipeChannel
     ) -> None:
         super().__init__(sdk, function, header, blob)
         self.stream = HttpStream(channel, header["i"], header["http"])

@@ -12,17 +12,17 @@ from types import FrameType
 from typing import Any
 
 from . import debugging, failures, logs, scope
-from .channel import Channel
+from .channel import PipeChannel
 
 BLOCKED_AFTER = 1.0
 _STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-class Watchdog:
+class LoopWatchdog:
     """Watches the loop while asynchronous calls are running; sleeps otherwise."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, channel: Channel) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, channel: PipeChannel) -> None:
         self._loop = loop
         self._channel = channel
         self._loop_thread = threading.get_ident()

@@ -10,7 +10,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from .frames import INLINE_TEXT, Blob
+from .frames import INLINE_TEXT, FrameBody
 
 EMPTY = ["none"]
 COOKIE_EXPIRES = "%a, %d %b %Y %H:%M:%S GMT"
@@ -43,7 +43,7 @@ def read_metadata(datum: Any, metadata: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def write(value: Any, blob: Blob, raw_cookies: list[str]) -> list[Any]:
+def write(value: Any, blob: FrameBody, raw_cookies: list[str]) -> list[Any]:
     """Wire value of a datum that a converter returned. `raw_cookies`: Set-Cookie headers as user code set them."""
     kind, content = value.type, value.value
     if kind is None:
@@ -79,7 +79,7 @@ def _text(value: list[Any], blob: bytes) -> str:
     return blob[value[1] : value[1] + value[2]].decode("utf-8", "surrogatepass")
 
 
-def _write_text(kind: str, text: Any, blob: Blob) -> list[Any]:
+def _write_text(kind: str, text: Any, blob: FrameBody) -> list[Any]:
     if not isinstance(text, str):
         text = text.decode("utf-8") if isinstance(text, (bytes, bytearray)) else json.dumps(text)
     if len(text) <= INLINE_TEXT:

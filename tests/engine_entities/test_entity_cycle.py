@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from durable_host.durable.engine import entity_failures
 from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, start_batch
 from durable_host.durable.engine.entity_messages import SendLabels
-from durable_host.durable.engine.entity_request import Unreadable
+from durable_host.durable.engine.entity_request import UnreadableEntityMessage
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionStarted,
@@ -312,7 +312,7 @@ def test_a_message_that_cannot_be_read_is_dropped_with_a_warning(event: EventRai
 
 def test_a_scheduler_state_that_cannot_be_read_is_refused():
     instance = OrchestrationInstance("@counter@a", "e")
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableEntityMessage):
         EntityExecution.from_history(
             "@counter@a", [ExecutionStarted(orchestration_instance=instance, name="@counter@a", input="{broken")]
         )

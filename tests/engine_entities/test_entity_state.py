@@ -6,7 +6,7 @@ import pytest
 from entity_samples import CALLER, EXECUTION, NOW, Entity, request, signal
 from msgspec.structs import replace
 
-from durable_host.durable.engine.entity_request import Unreadable, read_request, request_record
+from durable_host.durable.engine.entity_request import UnreadableEntityMessage, read_request, request_record
 from durable_host.durable.engine.scheduler_state import SchedulerState
 
 BUSY = (
@@ -69,7 +69,7 @@ def test_null_without_exists_is_no_state():
 
 @pytest.mark.parametrize("text", ["", "[]", "5", "{", '{"queue":[5]}', '{"sorter":{"SendHorizon":"yesterday"}}'])
 def test_a_state_that_is_none_is_refused(text: str):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableEntityMessage):
         SchedulerState.from_json(text)
 
 
@@ -123,5 +123,5 @@ def test_a_request_of_the_other_dialect_is_read():
     "text", [None, "", "null", "[]", '"op"', "{}", '{"op":"x"}', '{"op":"x","id":"1","Timestamp":"soon"}', "{"]
 )
 def test_a_request_that_is_none_is_refused(text: str | None):
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableEntityMessage):
         read_request(text)

@@ -10,7 +10,7 @@ from runtime_world import App, Hosts, RecordingHub, runtime_options
 from durable_host import supervision
 from durable_host.clock import SystemClock
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
-from durable_host.durable.runtime.dispatcher import Dispatcher
+from durable_host.durable.runtime.dispatcher import WorkItemDispatcher
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHubUnavailable
 
 
@@ -66,14 +66,14 @@ async def test_storage_that_is_down_while_the_runtime_begins_anew_is_waited_for(
 async def test_work_in_hand_when_the_runtime_fails_is_done_again(
     app: App, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turn, failures = Dispatcher._turn, [ZeroDivisionError("a slot fails")]
+    turn, failures = WorkItemDispatcher._turn, [ZeroDivisionError("a slot fails")]
 
-    async def fail_once(self: Dispatcher, *arguments: Any) -> None:
+    async def fail_once(self: WorkItemDispatcher, *arguments: Any) -> None:
         if failures:
             raise failures.pop()
         await turn(self, *arguments)
 
-    monkeypatch.setattr(Dispatcher, "_turn", fail_once)
+    monkeypatch.setattr(WorkItemDispatcher, "_turn", fail_once)
     world = await hosts.start(app)
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
@@ -83,7 +83,7 @@ async def test_a_start_whose_serving_fails_raises(app: App, hosts: Hosts, monkey
     def fail(*_: object) -> None:
         raise ZeroDivisionError("no slots")
 
-    monkeypatch.setattr(Dispatcher, "serve", fail)
+    monkeypatch.setattr(WorkItemDispatcher, "serve", fail)
     hub = RecordingHub(hosts._path, "TestHub")
     runtime = DurableRuntime(hub, app.code(), runtime_options(), SystemClock())
     with pytest.raises(RuntimeFailed):

@@ -24,7 +24,7 @@ from durable_host.durable.runtime.diagnostics import UNREADABLE_HISTORY, WORK_IT
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
-from durable_host.durable.taskhub.validity import InvalidMessage
+from durable_host.durable.taskhub.validity import InvalidHubMessage
 
 
 def _handed_on(text: str) -> TaskMessage | None:
@@ -32,7 +32,7 @@ def _handed_on(text: str) -> TaskMessage | None:
         message = envelope.from_text(text).message
         assert message is not None
         validity.check(message, is_work_item=message.is_activity)
-    except (UnreadableMessage, InvalidMessage, AssertionError):
+    except (UnreadableMessage, InvalidHubMessage, AssertionError):
         return None
     return message
 

@@ -2,17 +2,17 @@
 
 from durable_host.clock import SystemClock
 from durable_host.durable.runtime.diagnostics import ABNORMALLY_LONG, Diagnostics
-from durable_host.durable.runtime.session import Session
-from durable_host.durable.runtime.watchdog import Watchdog
+from durable_host.durable.runtime.session import InstanceSession
+from durable_host.durable.runtime.watchdog import SessionWatchdog
 
 
 def test_long_running_and_long_waiting_instances_are_reported_once() -> None:
-    running, waiting, idle = Session("running"), Session("waiting"), Session("idle")
+    running, waiting, idle = InstanceSession("running"), InstanceSession("waiting"), InstanceSession("idle")
     for session in (running, waiting):
         session.is_scheduled, session.since = True, 100.0
     running.is_running = True
     diagnostics = Diagnostics()
-    watchdog = Watchdog(lambda: [running, waiting, idle], SystemClock(), diagnostics, limit=60.0)
+    watchdog = SessionWatchdog(lambda: [running, waiting, idle], SystemClock(), diagnostics, limit=60.0)
     watchdog.look(150.0)
     assert diagnostics.recent() == []
     watchdog.look(161.0)

@@ -6,7 +6,7 @@ import pytest
 
 from durable_host.storage import InvalidRequest, Operation, StorageAccount, TransactionFailed
 from durable_host.storage.transactions import read_transaction
-from durable_host.storage.transport import Reply
+from durable_host.storage.transport import StorageResponse
 
 
 def row(key: str, **columns: Any) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def test_a_failure_as_azure_words_it_is_read() -> None:
         b"--changesetresponse_2--\r\n--batchresponse_1--\r\n"
     )
     with pytest.raises(TransactionFailed) as caught:
-        read_transaction(Reply(202, {}, body, False), 100, "T")
+        read_transaction(StorageResponse(202, {}, body, False), 100, "T")
     failure = caught.value
     assert (failure.index, failure.status, failure.code) == (99, 412, "UpdateConditionNotSatisfied")
     assert "RequestId" not in str(failure)

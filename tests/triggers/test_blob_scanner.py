@@ -19,7 +19,7 @@ from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.storage import Conflict, StorageAccount, StorageUnavailable
 from durable_host.storage.blobs import BlobProperties
 from durable_host.triggers.blob.listing import OVERLAP, ContainerProgress
-from durable_host.triggers.blob.message import BlobTriggerMessage, InvalidMessage, from_text, to_text
+from durable_host.triggers.blob.message import BlobTriggerMessage, InvalidBlobMessage, from_text, to_text
 from durable_host.triggers.blob.receipts import CONTAINER, BlobReceipts
 from durable_host.triggers.blob.scanner import BlobScanner
 from durable_host.triggers.blob.target import LOGS_AND_SCAN, BlobTarget
@@ -273,5 +273,5 @@ def test_the_message_is_the_one_of_the_reference() -> None:
 
 @pytest.mark.parametrize("text", ["", "garbage", "[]", "{}", '{"FunctionId": "f"}', '{"FunctionId": 1}', b"\xff"])
 def test_what_is_no_message_is_told_apart(text: str | bytes) -> None:
-    with pytest.raises(InvalidMessage):
+    with pytest.raises(InvalidBlobMessage):
         from_text(text)

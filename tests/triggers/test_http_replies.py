@@ -16,7 +16,7 @@ from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.triggers.http.failure import failure_reply
 from durable_host.triggers.http.outcome import function_reply
-from durable_host.triggers.http.reply import InvalidReply, Reply, text_reply
+from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply, text_reply
 
 PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)
 
@@ -141,7 +141,7 @@ def test_a_browser_gets_a_page_and_code_that_does_not_load_is_a_500() -> None:
 
 
 def test_the_reason_stays_in_the_log_where_errors_are_not_explained(caplog: pytest.LogCaptureFixture) -> None:
-    assert absent_routes(explain=False).reply("GET", "/api/items/5", "*/*") == Reply(501)
+    assert absent_routes(explain=False).reply("GET", "/api/items/5", "*/*") == HttpFunctionReply(501)
     assert "this host has no 'cosmosDB'" in caplog.text
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from durable_host.triggers.mcp.jsonrpc import RpcError
-from durable_host.triggers.mcp.sessions import MOST_REQUESTS, Session, Sessions
+from durable_host.triggers.mcp.sessions import MOST_REQUESTS, McpSession, Sessions
 from durable_host.triggers.mcp.streams import MOST_WAITING, EventStream
 
 
@@ -30,11 +30,11 @@ class Connection:
         self.is_closed = True
 
 
-def begin(sessions: Sessions) -> Session:
+def begin(sessions: Sessions) -> McpSession:
     return sessions.begin("http-streamable", "2025-11-25")
 
 
-def listening(session: Session) -> Connection:
+def listening(session: McpSession) -> Connection:
     connection = Connection()
     request: Any = connection
     session.stream = EventStream(request)

@@ -23,7 +23,7 @@ class Ask(msgspec.Struct, frozen=True):
     default: str
 
 
-class Template(msgspec.Struct, frozen=True, kw_only=True):
+class FunctionTemplate(msgspec.Struct, frozen=True, kw_only=True):
     """`name` is that of the V2 model, `v1_name` of the V1 model (None: not there). `key` names the files."""
 
     key: str
@@ -86,35 +86,35 @@ _FOREIGN: Final = {
 }
 
 TEMPLATES: Final = (
-    Template(
+    FunctionTemplate(
         key="http_trigger",
         name="HTTP trigger",
         v1_name="HTTP trigger",
         default_name="HttpTrigger",
         asks=(_AUTH, _ROUTE),
     ),
-    Template(
+    FunctionTemplate(
         key="timer_trigger",
         name="Timer Trigger",
         v1_name="Timer trigger",
         default_name="TimerTrigger",
         asks=(_SCHEDULE,),
     ),
-    Template(
+    FunctionTemplate(
         key="blob_trigger",
         name="Blob trigger",
         v1_name="Azure Blob Storage trigger",
         default_name="BlobTrigger",
         asks=(_CONTAINER, _connection("AzureWebJobsStorage")),
     ),
-    Template(
+    FunctionTemplate(
         key="queue_trigger",
         name="Queue trigger",
         v1_name="Azure Queue Storage trigger",
         default_name="QueueTrigger",
         asks=(Ask("queue_name", "Name of the queue", "myqueue-items"), _connection("AzureWebJobsStorage")),
     ),
-    Template(
+    FunctionTemplate(
         key="mcp_tool_trigger",
         name="MCP Tool trigger",
         v1_name="MCP Tool trigger",
@@ -123,10 +123,10 @@ TEMPLATES: Final = (
         aliases=("mcp", "mcp tool"),
     ),
     *(
-        Template(key=key, name=name, v1_name=v1_name, default_name=default, asks=asks, is_served=False)
+        FunctionTemplate(key=key, name=name, v1_name=v1_name, default_name=default, asks=asks, is_served=False)
         for key, (name, v1_name, default, asks) in _FOREIGN.items()
     ),
-    Template(
+    FunctionTemplate(
         key="durable_orchestrator",
         name="Durable Functions orchestrator",
         v1_name="Durable Functions orchestrator",
@@ -134,7 +134,7 @@ TEMPLATES: Final = (
         is_durable=True,
         aliases=("orchestrator",),
     ),
-    Template(
+    FunctionTemplate(
         key="durable_activity",
         name="Durable Functions activity",
         v1_name="Durable Functions activity",
@@ -142,7 +142,7 @@ TEMPLATES: Final = (
         is_durable=True,
         aliases=("activity",),
     ),
-    Template(
+    FunctionTemplate(
         key="durable_entity",
         name="Durable Functions entity",
         v1_name="Durable Functions entity",
@@ -150,7 +150,7 @@ TEMPLATES: Final = (
         is_durable=True,
         aliases=("entity",),
     ),
-    Template(
+    FunctionTemplate(
         key="durable_http_starter",
         name="Durable Functions HTTP starter",
         v1_name="Durable Functions HTTP starter",
@@ -159,7 +159,7 @@ TEMPLATES: Final = (
         is_durable=True,
         aliases=("Durable Functions client starter", "starter"),
     ),
-    Template(
+    FunctionTemplate(
         key="durable_chaining",
         name="Durable Functions function chaining",
         default_name="Chain",
@@ -167,7 +167,7 @@ TEMPLATES: Final = (
         is_durable=True,
         aliases=("chaining",),
     ),
-    Template(
+    FunctionTemplate(
         key="durable_fan_out",
         name="Durable Functions fan-out/fan-in",
         default_name="FanOut",
@@ -175,7 +175,7 @@ TEMPLATES: Final = (
         is_durable=True,
         aliases=("fan-out", "fan-out/fan-in"),
     ),
-    Template(
+    FunctionTemplate(
         key="durable_human_interaction",
         name="Durable Functions human interaction",
         default_name="Approval",
@@ -183,7 +183,7 @@ TEMPLATES: Final = (
         is_durable=True,
         aliases=("Durable Functions approval", "approval", "human interaction"),
     ),
-    Template(
+    FunctionTemplate(
         key="durable_monitor",
         name="Durable Functions monitor",
         default_name="Monitor",
@@ -191,7 +191,7 @@ TEMPLATES: Final = (
         is_durable=True,
         aliases=("monitor",),
     ),
-    Template(
+    FunctionTemplate(
         key="durable_aggregator",
         name="Durable Functions aggregator",
         default_name="Total",
@@ -202,12 +202,12 @@ TEMPLATES: Final = (
 )
 
 
-def of_model(model: Model) -> Sequence[Template]:
+def of_model(model: Model) -> Sequence[FunctionTemplate]:
     """The templates that can be used in an app of this programming model."""
     return [template for template in TEMPLATES if template.name_in(model) is not None]
 
 
-def find(name: str, model: Model) -> Template:
+def find(name: str, model: Model) -> FunctionTemplate:
     """The template of this name in either model's spelling (case does not count). Raises UsageError."""
     wanted = name.strip().casefold()
     known = of_model(model)

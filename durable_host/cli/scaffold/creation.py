@@ -9,7 +9,7 @@ import msgspec
 
 from durable_host.cli.files import write_atomically
 from durable_host.cli.scaffold import module_edit, rendering
-from durable_host.cli.scaffold.catalog import Model, Template
+from durable_host.cli.scaffold.catalog import FunctionTemplate, Model
 from durable_host.cli.scaffold.module_text import FUNCTIONS, Container, ModuleText
 from durable_host.cli.scaffold.source_file import SourceFile
 from durable_host.errors import ConfigurationError, UsageError
@@ -28,7 +28,7 @@ class Target(msgspec.Struct, frozen=True):
     blueprint: Path | None = None
 
 
-def create(target: Target, template: Template, name: str, values: Mapping[str, str], report: Report) -> None:
+def create(target: Target, template: FunctionTemplate, name: str, values: Mapping[str, str], report: Report) -> None:
     """Write the function. Nothing is written when anything is wrong (UsageError, ConfigurationError)."""
     values = _complete(template, name, values)
     if target.model == "V1":
@@ -46,14 +46,14 @@ def default_of(default: str, name: str) -> str:
     return Text(default).substitute(name=name)
 
 
-def _complete(template: Template, name: str, values: Mapping[str, str]) -> dict[str, str]:
+def _complete(template: FunctionTemplate, name: str, values: Mapping[str, str]) -> dict[str, str]:
     complete = {ask.key: values.get(ask.key) or default_of(ask.default, name) for ask in template.asks}
     level = complete.get("auth_level", "function")
     complete |= {"auth_level": level.upper(), "auth_level_lower": level.lower()}
     return {**complete, "name": name, "activity_name": f"{name}_step"}
 
 
-def _append_to_app(target: Target, template: Template, values: Mapping[str, str], report: Report) -> None:
+def _append_to_app(target: Target, template: FunctionTemplate, values: Mapping[str, str], report: Report) -> None:
     file = SourceFile.read(target.root / target.script)
     text = file.text if file.text.strip() else _NEW_APP
     module = ModuleText(text, target.script)
@@ -68,7 +68,7 @@ def _append_to_app(target: Target, template: Template, values: Mapping[str, str]
 
 
 def _append_to_blueprint(
-    target: Target, path: Path, template: Template, values: Mapping[str, str], report: Report
+    target: Target, path: Path, template: FunctionTemplate, values: Mapping[str, str], report: Report
 ) -> None:
     main, file = SourceFile.read(target.root / target.script), SourceFile.read(path)
     app_module = ModuleText(main.text if main.text.strip() else _NEW_APP, target.script)
@@ -99,7 +99,7 @@ def _append_to_blueprint(
         main.write(registered)
 
 
-def _defined(template: Template, values: Mapping[str, str]) -> set[str]:
+def _defined(template: FunctionTemplate, values: Mapping[str, str]) -> set[str]:
     snippet = rendering.render(f"v2/{template.key}.py", {**values, "app": "app"})
     return ModuleText(snippet, template.name).function_names
 
@@ -115,7 +115,9 @@ def _app_of(module: ModuleText) -> Container:
     return app
 
 
-def _create_folder(root: Path, template: Template, name: str, values: Mapping[str, str], report: Report) -> None:
+def _create_folder(
+    root: Path, template: FunctionTemplate, name: str, values: Mapping[str, str], report: Report
+) -> None:
     folder = root / name
     if folder.exists():
         raise UsageError(f"'{root}' already has a '{name}'.", remedy="Choose another name with --name.")

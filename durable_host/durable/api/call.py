@@ -15,7 +15,7 @@ from durable_host.durable.model.events import TraceContext
 Face = Literal["webhook", "rpc"]
 
 
-class Call(msgspec.Struct, frozen=True):
+class ApiCall(msgspec.Struct, frozen=True):
     """`urls` are those of the hub as seen by the caller. `max_body`, in bytes, is for bodies that come packed, and
     with `limits_plain` for all.
     """

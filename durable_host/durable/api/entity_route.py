@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from durable_host.durable.api import answers
-from durable_host.durable.api.call import Call
+from durable_host.durable.api.call import ApiCall
 from durable_host.durable.api.entities import EntityQuery, EntityState
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.json_text import InvalidJson, compact, embedded
@@ -16,14 +16,14 @@ from durable_host.durable.model import timestamp
 _EMPTY_KEY = "$"
 
 
-async def get_entity(call: Call, name: str, key: str) -> web.Response:
+async def get_entity(call: ApiCall, name: str, key: str) -> web.Response:
     entity = await call.client.entities.get(name, "" if key == _EMPTY_KEY else key)
     if entity is None:
         return answers.empty(404)
     return answers.json_answer(embedded(entity.state))
 
 
-async def list_entities(call: Call, name: str | None) -> web.Response:
+async def list_entities(call: ApiCall, name: str | None) -> web.Response:
     fetch_state = call.query.flag("fetchState", False)
     top = call.query.page_size("top", 100)
     if top == 0:
@@ -40,7 +40,7 @@ async def list_entities(call: Call, name: str | None) -> web.Response:
     return answers.json_answer([_shown(one) for one in page.entities], headers=continuation(page.continuation_token))
 
 
-async def signal(call: Call, name: str, key: str, operation: str | None = None) -> web.Response:
+async def signal(call: ApiCall, name: str, key: str, operation: str | None = None) -> web.Response:
     """`operation` None: the one of the query."""
     body = await call.body()
     try:

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import answers, entity_route, operation_route, start_route, status_route
-from durable_host.durable.api.call import Call, Face
+from durable_host.durable.api.call import ApiCall, Face
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.api.content_coding import UnknownCoding
 from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument
@@ -117,8 +117,8 @@ class DurableHttpApi:
 
     def _call(
         self, request: web.Request, face: Face, query: QueryParameters, client: DurableClient, urls: ManagementUrls
-    ) -> Call:
-        return Call(
+    ) -> ApiCall:
+        return ApiCall(
             request=request,
             client=client,
             query=query,
@@ -164,19 +164,19 @@ class _Pattern(msgspec.Struct, frozen=True):
     answer: Callable[..., Awaitable[web.Response]]
 
 
-async def _start(call: Call, name: str, instance_id: str | None = None) -> web.Response:
+async def _start(call: ApiCall, name: str, instance_id: str | None = None) -> web.Response:
     return await start_route.start(call, name, instance_id or None)
 
 
-async def _list_entities(call: Call, name: str | None = None) -> web.Response:
+async def _list_entities(call: ApiCall, name: str | None = None) -> web.Response:
     return await entity_route.list_entities(call, name)
 
 
-async def _signal(call: Call, name: str, key: str = "") -> web.Response:
+async def _signal(call: ApiCall, name: str, key: str = "") -> web.Response:
     return await entity_route.signal(call, name, key)
 
 
-async def _delete_entity(call: Call, name: str, key: str) -> web.Response:
+async def _delete_entity(call: ApiCall, name: str, key: str) -> web.Response:
     return await entity_route.signal(call, name, key, "delete")
 
 
@@ -199,7 +199,7 @@ _PATTERNS = (
 )
 
 
-async def _route(call: Call, method: str, segments: list[str]) -> web.Response:
+async def _route(call: ApiCall, method: str, segments: list[str]) -> web.Response:
     for pattern in _PATTERNS:
         if pattern.method == method and len(pattern.words) == len(segments):
             pairs = list(zip(pattern.words, segments, strict=True))

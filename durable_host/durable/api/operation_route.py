@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from durable_host.durable.api import answers
-from durable_host.durable.api.call import Call
+from durable_host.durable.api.call import ApiCall
 from durable_host.durable.api.errors import InstanceNotFound, InvalidArgument, NotFailed
 from durable_host.durable.api.json_text import InvalidJson, compact
 from durable_host.durable.api.start_route import started_answer
@@ -14,7 +14,7 @@ _UNKNOWN = "InstanceId does not match a valid orchestration instance."
 _TAKEN = "A non-terminal instance with this instance ID already exists."
 
 
-async def raise_event(call: Call, instance_id: str, event_name: str) -> web.Response:
+async def raise_event(call: ApiCall, instance_id: str, event_name: str) -> web.Response:
     """The instance is looked at first, what was sent afterwards."""
     await call.client.require_unended(instance_id)
     if call.request.content_type.lower() != "application/json":
@@ -27,7 +27,7 @@ async def raise_event(call: Call, instance_id: str, event_name: str) -> web.Resp
     return answers.empty(202)
 
 
-async def with_reason(call: Call, instance_id: str, operation: str) -> web.Response:
+async def with_reason(call: ApiCall, instance_id: str, operation: str) -> web.Response:
     """Terminate, suspend or resume; `operation` is in lower case."""
     client = call.client
     operations = {"terminate": client.terminate, "suspend": client.suspend, "resume": client.resume}
@@ -35,7 +35,7 @@ async def with_reason(call: Call, instance_id: str, operation: str) -> web.Respo
     return answers.empty(202)
 
 
-async def rewind(call: Call, instance_id: str) -> web.Response:
+async def rewind(call: ApiCall, instance_id: str) -> web.Response:
     try:
         await call.client.rewind(instance_id, call.query.text("reason"))
     except InstanceNotFound:
@@ -45,7 +45,7 @@ async def rewind(call: Call, instance_id: str) -> web.Response:
     return answers.empty(202)
 
 
-async def restart(call: Call, instance_id: str) -> web.Response:
+async def restart(call: ApiCall, instance_id: str) -> web.Response:
     timeout, interval = call.query.seconds("timeout"), call.query.seconds("pollingInterval")
     with_new_id = call.query.flag("restartWithNewInstanceId", True)
     try:

@@ -16,7 +16,7 @@ MOST = 8
 IDLE_SECONDS = 30.0
 
 
-class _Entry:
+class _OpenHub:
     def __init__(self, client: DurableClient) -> None:
         self.client = client
         self.users = 0
@@ -32,7 +32,7 @@ class OtherHubs:
         self._open_hub = open_hub
         self._most = most
         self._idle = idle
-        self._entries: dict[tuple[str, str], _Entry] = {}
+        self._entries: dict[tuple[str, str], _OpenHub] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -50,7 +50,7 @@ class OtherHubs:
         if entry is None:
             self._make_room()
             try:
-                entry = self._entries[key] = _Entry(self._open_hub(hub, connection))
+                entry = self._entries[key] = _OpenHub(self._open_hub(hub, connection))
             except HostError as error:
                 raise InvalidArgument(str(error)) from error
         entry.users += 1

@@ -8,7 +8,7 @@ import asyncio
 from aiohttp import web
 
 from durable_host.durable.api import answers
-from durable_host.durable.api.call import Call
+from durable_host.durable.api.call import ApiCall
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.json_text import InvalidJson, checked, embedded
 from durable_host.durable.api.status_route import status_answer
@@ -21,7 +21,7 @@ LONGEST_WAIT = 230.0
 """Seconds: Azure's load balancer gives no answer more time than that."""
 
 
-async def start(call: Call, name: str, instance_id: str | None) -> web.Response:
+async def start(call: ApiCall, name: str, instance_id: str | None) -> web.Response:
     timeout, interval = call.query.seconds("timeout"), call.query.seconds("pollingInterval")
     body = await call.body()
     try:
@@ -37,7 +37,9 @@ async def start(call: Call, name: str, instance_id: str | None) -> web.Response:
     return await started_answer(call, started, timeout, interval)
 
 
-async def started_answer(call: Call, instance_id: str, timeout: float | None, interval: float | None) -> web.Response:
+async def started_answer(
+    call: ApiCall, instance_id: str, timeout: float | None, interval: float | None
+) -> web.Response:
     """The check-status answer, or the outcome when both times are given and it comes in time. No wait is longer than
     `LONGEST_WAIT`.
     """
@@ -53,7 +55,7 @@ async def started_answer(call: Call, instance_id: str, timeout: float | None, in
     return answers.json_answer(urls, 202, {"Location": urls["statusQueryGetUri"], "Retry-After": "10"})
 
 
-async def _wait(call: Call, instance_id: str, timeout: float, interval: float) -> InstanceState | None:
+async def _wait(call: ApiCall, instance_id: str, timeout: float, interval: float) -> InstanceState | None:
     """The state at the end of the wait; None when the caller has gone away, which ends it."""
     waiting = asyncio.ensure_future(call.client.wait_for_completion(instance_id, timeout, interval))
     lost = asyncio.ensure_future(wait_lost(call.request))

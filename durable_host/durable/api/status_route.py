@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from durable_host.durable.api import answers
-from durable_host.durable.api.call import Call
+from durable_host.durable.api.call import ApiCall
 from durable_host.durable.api.errors import InvalidArgument, NotTerminal
 from durable_host.durable.api.query import known_statuses
 from durable_host.durable.api.status import status_of
@@ -19,7 +19,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 CONTINUATION_HEADER = "x-ms-continuation-token"
 
 
-async def get_status(call: Call, instance_id: str) -> web.Response:
+async def get_status(call: ApiCall, instance_id: str) -> web.Response:
     show_input = call.query.flag("showInput", True)
     state = await call.client.get(instance_id, fetch_input=show_input)
     if state is None:
@@ -32,7 +32,7 @@ async def get_status(call: Call, instance_id: str) -> web.Response:
     return status_answer(call, state, call.url, **shown)
 
 
-def status_answer(call: Call, state: InstanceState, location: str, **shown: Any) -> web.Response:
+def status_answer(call: ApiCall, state: InstanceState, location: str, **shown: Any) -> web.Response:
     """The answer for one instance; `location` is where to look again while it runs."""
     body = status_of(state, **shown)
     if not state.runtime_status.is_terminal:
@@ -43,7 +43,7 @@ def status_answer(call: Call, state: InstanceState, location: str, **shown: Any)
     return answers.json_answer(body, 500 if is_error else 200)
 
 
-async def list_instances(call: Call) -> web.Response:
+async def list_instances(call: ApiCall) -> web.Response:
     show_input = call.query.flag("showInput", True)
     top = call.query.page_size("top", 100)
     if top == 0:
@@ -67,7 +67,7 @@ def continuation(token: str | None) -> dict[str, str]:
     return {CONTINUATION_HEADER: token} if token else {}
 
 
-async def purge_one(call: Call, instance_id: str) -> web.Response:
+async def purge_one(call: ApiCall, instance_id: str) -> web.Response:
     try:
         found = await call.client.purge(instance_id)
     except NotTerminal as error:
@@ -75,7 +75,7 @@ async def purge_one(call: Call, instance_id: str) -> web.Response:
     return answers.json_answer({"instancesDeleted": 1}) if found else answers.empty(404)
 
 
-async def purge_by_filter(call: Call) -> web.Response:
+async def purge_by_filter(call: ApiCall) -> web.Response:
     try:
         created_from = call.query.time("createdTimeFrom")
     except InvalidArgument:

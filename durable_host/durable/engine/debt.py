@@ -13,11 +13,11 @@ import msgspec
 
 from durable_host.durable.engine.completion import Completion
 from durable_host.durable.engine.decisions import Decision, SubOrchestrationDecision, TaskDecision
-from durable_host.durable.engine.entity_request import Unreadable, read_request
+from durable_host.durable.engine.entity_request import UnreadableEntityMessage, read_request
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.matching import answered_id
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.outbound import Sender, carry_out
+from durable_host.durable.engine.outbound import SendingOrchestration, carry_out
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism, Walker
 from durable_host.durable.model import identity
@@ -108,7 +108,7 @@ class Owed:
             decisions = _decisions(state, answer, options)
         messages: list[TaskMessage] = []
         for episode, event in self.rows:
-            sender = Sender(state.instance, state.started, episode, event.timestamp, code, options)
+            sender = SendingOrchestration(state.instance, state.started, episode, event.timestamp, code, options)
             messages += _messages_of(event, sender, decisions)
         return messages
 
@@ -136,7 +136,9 @@ def _decisions(state: OrchestrationState, answer: OrchestratorAnswer, options: E
     return walker.matched
 
 
-def _messages_of(event: HistoryEvent, sender: Sender, decisions: Mapping[int, Decision]) -> list[TaskMessage]:
+def _messages_of(
+    event: HistoryEvent, sender: SendingOrchestration, decisions: Mapping[int, Decision]
+) -> list[TaskMessage]:
     match event:
         case TimerCreated():
             fired = TimerFired(timestamp=event.timestamp, timer_id=event.event_id, fire_at=event.fire_at)
@@ -165,7 +167,7 @@ def _fits(event: HistoryEvent, decision: Decision | None) -> bool:
     )
 
 
-def _lost(event: HistoryEvent, sender: Sender) -> TaskMessage:
+def _lost(event: HistoryEvent, sender: SendingOrchestration) -> TaskMessage:
     """The answer to a call that the code no longer makes: the instance goes on, and its replay tells what differs."""
     number = event.event_id
     if isinstance(event, TaskScheduled):
@@ -178,11 +180,11 @@ def _lost(event: HistoryEvent, sender: Sender) -> TaskMessage:
     return msgspec.structs.replace(message, sender=OrchestrationInstance(event.instance_id))
 
 
-def _entity_message(event: EventSent, sender: Sender) -> list[TaskMessage]:
+def _entity_message(event: EventSent, sender: SendingOrchestration) -> list[TaskMessage]:
     try:
         request = read_request(event.input, None)
         content = (request.operation, request.input, request.id)
-    except Unreadable:
+    except UnreadableEntityMessage:
         content = (event.name, event.input, None)
     raised = EventRaised(
         timestamp=event.timestamp, name=event.name, input=event.input, parent_trace_context=sender.trace
@@ -191,7 +193,7 @@ def _entity_message(event: EventSent, sender: Sender) -> list[TaskMessage]:
     return [sender.message(raised, id, OrchestrationInstance(event.instance_id))]
 
 
-def _end(event: ExecutionCompleted, sender: Sender) -> list[TaskMessage]:
+def _end(event: ExecutionCompleted, sender: SendingOrchestration) -> list[TaskMessage]:
     """What the parent hears of a completed child. The message of a failed one is not told from rows."""
     parent = sender.started.parent_instance
     if parent is None or "FireAndForget" in (sender.started.tags or {}):

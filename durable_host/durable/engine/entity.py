@@ -29,7 +29,12 @@ from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.entity_execution import EntityExecution, EntityOptions, EntityOutcome, EntityTurn
 from durable_host.durable.engine.entity_messages import request_json
 from durable_host.durable.engine.entity_outbox import Outbox
-from durable_host.durable.engine.entity_request import EntityRequest, Unreadable, read_release, read_request
+from durable_host.durable.engine.entity_request import (
+    EntityRequest,
+    UnreadableEntityMessage,
+    read_release,
+    read_request,
+)
 from durable_host.durable.engine.scheduler_state import SchedulerState
 from durable_host.durable.model.events import (
     EventRaised,
@@ -76,7 +81,7 @@ def start_batch(
                     scheduler.locked_by = None
             else:
                 scheduler.suspended = False
-        except Unreadable as error:
+        except UnreadableEntityMessage as error:
             diagnostics.append(_unreadable(execution.instance_id, event, error, now))
     scheduler.queue.extendleft(reversed(from_lock_holder))
     if scheduler.suspended and (execution.started is None or _age(execution, now) > _LONGEST_SUSPENSION):
@@ -224,7 +229,7 @@ def _row(started: ExecutionStarted, scheduler: SchedulerState) -> InstanceUpdate
     )
 
 
-def _unreadable(instance_id: str, event: EventRaised, error: Unreadable, now: int) -> Diagnostic:
+def _unreadable(instance_id: str, event: EventRaised, error: UnreadableEntityMessage, now: int) -> Diagnostic:
     return Diagnostic(
         code=UNREADABLE_MESSAGE,
         instance_id=instance_id,

@@ -17,7 +17,7 @@ NEVER = Moment(0, is_utc=False)
 _TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJobs.Extensions.DurableTask"
 
 
-class Unreadable(ValueError):
+class UnreadableEntityMessage(ValueError):
     """The text is not an entity message; the exception's text says why."""
 
 
@@ -48,18 +48,18 @@ class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_request(text: str | None, trace: TraceContext | None = None) -> EntityRequest:
-    """The request in the input of an `op` event. Raises `Unreadable`."""
+    """The request in the input of an `op` event. Raises `UnreadableEntityMessage`."""
     return request_of(_object(text), trace)
 
 
 def request_of(record: Any, trace: TraceContext | None = None) -> EntityRequest:
-    """The request in decoded JSON. Raises `Unreadable`."""
+    """The request in decoded JSON. Raises `UnreadableEntityMessage`."""
     if not isinstance(record, dict):
-        raise Unreadable("it is not a JSON object")
+        raise UnreadableEntityMessage("it is not a JSON object")
     fields = cast("dict[str, Any]", record)
     request_id = fields.get("id")
     if not isinstance(request_id, str) or not _can_be_id(request_id):
-        raise Unreadable("it has no id")
+        raise UnreadableEntityMessage("it has no id")
     operation = fields.get("op")
     position = fields.get("pos") or 0
     request_time = fields.get("requestTime")
@@ -109,29 +109,29 @@ def request_record(request: EntityRequest, *, with_type: bool) -> dict[str, Any]
 
 
 def read_release(text: str | None) -> str | None:
-    """Who releases the lock, by the input of a `release` event. Raises `Unreadable`."""
+    """Who releases the lock, by the input of a `release` event. Raises `UnreadableEntityMessage`."""
     return _id(_object(text).get("parent"))
 
 
 def read_moment(value: Any) -> Moment:
-    """A label; absent means never. Raises `Unreadable`."""
+    """A label; absent means never. Raises `UnreadableEntityMessage`."""
     if value is None:
         return NEVER
     if not isinstance(value, str):
-        raise Unreadable(f"{value!r:.100} is not a time")
+        raise UnreadableEntityMessage(f"{value!r:.100} is not a time")
     try:
         return Moment(timestamp.parse(value), is_utc=value[-1:] in "Zz" or "+" in value)
     except ValueError as error:
-        raise Unreadable(f"{value!r:.100} is not a time") from error
+        raise UnreadableEntityMessage(f"{value!r:.100} is not a time") from error
 
 
 def _object(text: str | None) -> dict[str, Any]:
     try:
         record = msgspec.json.decode(text or "null")
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Unreadable(f"it is not JSON ({error})") from error
+        raise UnreadableEntityMessage(f"it is not JSON ({error})") from error
     if not isinstance(record, dict):
-        raise Unreadable("it is not a JSON object")
+        raise UnreadableEntityMessage("it is not a JSON object")
     return cast("dict[str, Any]", record)
 
 
@@ -139,17 +139,17 @@ def _lock_set(value: Any) -> tuple[tuple[str, str], ...]:
     if value is None:
         return ()
     if not isinstance(value, list):
-        raise Unreadable("its lock set is not an array")
+        raise UnreadableEntityMessage("its lock set is not an array")
     return tuple(_entity(each) for each in cast("list[Any]", value))
 
 
 def _entity(value: Any) -> tuple[str, str]:
     if not isinstance(value, dict):
-        raise Unreadable("an element of its lock set is not an entity id")
+        raise UnreadableEntityMessage("an element of its lock set is not an entity id")
     fields = cast("dict[str, Any]", value)
     name, key = str(fields.get("name", "")), str(fields.get("key", ""))
     if not _can_be_id(f"@{name}@{key}"):
-        raise Unreadable("an element of its lock set is not an entity id")
+        raise UnreadableEntityMessage("an element of its lock set is not an entity id")
     return name, key
 
 
@@ -161,7 +161,7 @@ def _id(value: Any) -> str | None:
     if not isinstance(value, str):
         return None
     if not _can_be_id(value):
-        raise Unreadable("the ID of its sender is invalid")
+        raise UnreadableEntityMessage("the ID of its sender is invalid")
     return value
 
 

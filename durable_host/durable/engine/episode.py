@@ -25,7 +25,7 @@ from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFaul
 from durable_host.durable.engine.gate_texts import waits_for_timers_only
 from durable_host.durable.engine.instance_row import committed_form, row_update
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.outbound import Sender, carry_out
+from durable_host.durable.engine.outbound import SendingOrchestration, carry_out
 from durable_host.durable.engine.outcome import EpisodeOutcome
 from durable_host.durable.engine.reports import Reports
 from durable_host.durable.engine.start import EpisodeStart, start_episode, turn_of
@@ -276,10 +276,10 @@ class _Episode:
         self.item.failure = fault.failure
         self._complete(ended_by_fault(self.state.name, fault))
 
-    def _sender(self) -> Sender:
+    def _sender(self) -> SendingOrchestration:
         state = self.state
         assert state.started is not None
-        return Sender(
+        return SendingOrchestration(
             instance=state.instance,
             started=state.started,
             episode=state.episodes,

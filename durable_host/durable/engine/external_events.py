@@ -13,7 +13,7 @@ import msgspec
 from durable_host.durable.engine import diagnostics as codes
 
 
-class Finding(msgspec.Struct, frozen=True):
+class EventFinding(msgspec.Struct, frozen=True):
     code: str
     event_name: str
     text: str
@@ -37,7 +37,7 @@ class ExternalEvents:
         self._waits: dict[str, int] = {}
         self._early: dict[str, _Early] = {}
 
-    def waits_for(self, name: str, now: int) -> Iterator[Finding]:
+    def waits_for(self, name: str, now: int) -> Iterator[EventFinding]:
         """User code began to wait for `name`."""
         early = self._early.get(name)
         if early is None:
@@ -47,7 +47,7 @@ class ExternalEvents:
                     yield _case_differs(other, name, event.timestamp)
             return
         if early.is_consumed:
-            yield Finding(
+            yield EventFinding(
                 codes.EARLY_EVENT_DOUBLED,
                 name,
                 f"The event '{name}' arrived before the orchestrator waited for it, so the 1.x SDK gives the same "
@@ -56,7 +56,7 @@ class ExternalEvents:
             )
         early.is_consumed = True
 
-    def raised(self, name: str, timestamp: int) -> Iterator[Finding]:
+    def raised(self, name: str, timestamp: int) -> Iterator[EventFinding]:
         """An event arrived."""
         waiting = self._waits.get(name, 0)
         if waiting:
@@ -64,7 +64,7 @@ class ExternalEvents:
             return
         earlier = self._early.get(name)
         if earlier is not None and not earlier.is_consumed:
-            yield Finding(
+            yield EventFinding(
                 codes.EARLY_EVENT_LOST,
                 name,
                 f"Two events '{name}' arrived before the orchestrator waited for them; the 1.x SDK keeps only the "
@@ -88,11 +88,11 @@ class ExternalEvents:
         if early is not None:
             early.is_consumed = True
 
-    def never_consumed(self) -> Iterator[Finding]:
+    def never_consumed(self) -> Iterator[EventFinding]:
         """Events that no wait took, at the end of the execution."""
         for name, early in self._early.items():
             if not early.is_consumed:
-                yield Finding(
+                yield EventFinding(
                     codes.EVENT_NEVER_CONSUMED,
                     name,
                     f"The event '{name}' was never consumed: the orchestration ended without waiting for it.",
@@ -100,8 +100,8 @@ class ExternalEvents:
                 )
 
 
-def _case_differs(raised: str, awaited: str, timestamp: int) -> Finding:
-    return Finding(
+def _case_differs(raised: str, awaited: str, timestamp: int) -> EventFinding:
+    return EventFinding(
         codes.EVENT_CASE_DIFFERS,
         raised,
         f"The event '{raised}' was raised while the orchestrator waits for '{awaited}': the names differ in case, and "

@@ -97,7 +97,7 @@ def _needed(action: Action, members: list[Gate]) -> int:
             return 1
 
 
-class Held(NamedTuple):
+class GatedAction(NamedTuple):
     """A top-level action that has not begun, and the event during which the code asked for it."""
 
     gate: Gate
@@ -113,7 +113,7 @@ class Gates:
     def __init__(self, *, are_kept: bool) -> None:
         self.are_kept = are_kept
         self._last: Gate | None = None
-        self._held: deque[Held] = deque()
+        self._held: deque[GatedAction] = deque()
 
     @property
     def closed(self) -> Gate | None:
@@ -121,7 +121,7 @@ class Gates:
         return self._last if self.are_kept and self._last is not None and not self._last.is_open else None
 
     def add(self, gate: Gate, asked_at: int) -> None:
-        self._held.append(Held(gate, asked_at))
+        self._held.append(GatedAction(gate, asked_at))
 
     def begin_next(self, now: int) -> Gate | None:
         """The next action that may begin now: for the extension it begins when the gate before it opened."""
@@ -132,7 +132,7 @@ class Gates:
         self._last.begin(begins_at)
         return self._last
 
-    def held(self, since: int) -> Held | None:
+    def held(self, since: int) -> GatedAction | None:
         """The first action held back that the code has asked for at `since` (index of an event) or later."""
         return next((one for one in self._held if one.asked_at >= since), None)
 

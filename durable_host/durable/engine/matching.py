@@ -75,7 +75,7 @@ class _EntityCall:
         self.is_answered = False
 
 
-class Calls:
+class ExecutionCalls:
     """The calls of one execution; owned by its OrchestrationState. `requests` are those of entities, by lower-case ID.
 
     A call that a rewind has taken out of the history is none; one whose failure was taken out is open again.
@@ -149,13 +149,13 @@ class _EntityId(msgspec.Struct):
     key: str
 
 
-class _Request(msgspec.Struct):
+class _EntityRequest(msgspec.Struct):
     id: str | None = None
     signal: Any = None
     lockset: list[_EntityId] | None = None
 
 
-_request = msgspec.json.Decoder(_Request)
+_request = msgspec.json.Decoder(_EntityRequest)
 
 
 def answered_id(event: HistoryEvent) -> int | None:

@@ -59,7 +59,7 @@ class Scheduled(NamedTuple):
     request: str | None = None
 
 
-class Sender(NamedTuple):
+class SendingOrchestration(NamedTuple):
     """The orchestration whose decisions are carried out, and what it takes to do so. `now` in ticks."""
 
     instance: OrchestrationInstance
@@ -85,7 +85,7 @@ class Sender(NamedTuple):
         )
 
 
-def carry_out(decision: Decision, sender: Sender) -> Scheduled:
+def carry_out(decision: Decision, sender: SendingOrchestration) -> Scheduled:
     """The history event and the messages of one new decision. Raises OrchestrationFault."""
     match decision:
         case TaskDecision():
@@ -100,7 +100,7 @@ def carry_out(decision: Decision, sender: Sender) -> Scheduled:
             raise TypeError(f"not a decision: {decision!r}")
 
 
-def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
+def _activity(decision: TaskDecision, sender: SendingOrchestration) -> Scheduled:
     _check_retry_interval(decision.action, sender)
     name = decision.name
     stored = stored_activity_input(decision.action, shim_inputs=sender.options.shim_inputs)
@@ -137,14 +137,14 @@ def _activity(decision: TaskDecision, sender: Sender) -> Scheduled:
     return Scheduled(event, [message], request=id)
 
 
-def _timer(decision: TimerDecision, sender: Sender) -> Scheduled:
+def _timer(decision: TimerDecision, sender: SendingOrchestration) -> Scheduled:
     _check_delay(decision.fire_at - decision.made_at, sender)
     event = TimerCreated(event_id=decision.id, timestamp=sender.now, fire_at=decision.fire_at)
     fired = TimerFired(timestamp=sender.now, timer_id=decision.id, fire_at=decision.fire_at)
     return Scheduled(event, [sender.message(fired, sender.identity(TimerCreated, decision.id, str(decision.fire_at)))])
 
 
-def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Scheduled:
+def _sub_orchestration(decision: SubOrchestrationDecision, sender: SendingOrchestration) -> Scheduled:
     action = decision.action
     _check_retry_interval(action, sender)
     version = action.version if action.version is not None else sender.options.default_version or None
@@ -194,7 +194,7 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: Sender) -> Sc
     return Scheduled(event, [message])
 
 
-def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
+def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Scheduled:
     stored = json_string(decision.input) if sender.options.shim_inputs else decision.input
     text = request_json(
         operation=decision.operation,
@@ -235,13 +235,13 @@ def _entity_message(decision: SendDecision, sender: Sender) -> Scheduled:
     return Scheduled(event, [sender.message(raised, id, entity)])
 
 
-def _check_retry_interval(action: CallActivity | CallSubOrchestrator | CallHttp, sender: Sender) -> None:
+def _check_retry_interval(action: CallActivity | CallSubOrchestrator | CallHttp, sender: SendingOrchestration) -> None:
     retry = None if isinstance(action, CallHttp) else action.retry
     if retry is not None:
         _check_delay(max(retry.first_interval, retry.max_interval or 0), sender)
 
 
-def _check_delay(ticks: int, sender: Sender) -> None:
+def _check_delay(ticks: int, sender: SendingOrchestration) -> None:
     """Timers beyond the storage's limit fail the instance, as in the reference; the SDK splits longer ones itself."""
     limit = sender.options.max_timer
     if limit is not None and ticks > limit + _TIMER_SLACK:

@@ -2,7 +2,7 @@
 
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic, Severity
-from durable_host.durable.engine.external_events import Finding
+from durable_host.durable.engine.external_events import EventFinding
 from durable_host.durable.engine.gate_texts import name_of, seconds, wait_text
 from durable_host.durable.engine.gates import Gate
 from durable_host.durable.engine.refusals import Refusal
@@ -78,7 +78,7 @@ class Reports:
             )
         )
 
-    def finding(self, finding: Finding) -> None:
+    def finding(self, finding: EventFinding) -> None:
         self.add(finding.code, "warning", finding.text, event_name=finding.event_name, at=finding.timestamp)
 
     def refusal(self, refusal: Refusal) -> None:

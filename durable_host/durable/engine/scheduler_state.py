@@ -14,7 +14,7 @@ import msgspec
 from durable_host.durable.engine.entity_messages import Moment, SendLabels
 from durable_host.durable.engine.entity_request import (
     EntityRequest,
-    Unreadable,
+    UnreadableEntityMessage,
     read_moment,
     request_of,
     request_record,
@@ -39,14 +39,14 @@ class SchedulerState:
 
     @classmethod
     def from_json(cls, text: str | None) -> "SchedulerState":
-        """Fresh for None. Raises `Unreadable`."""
+        """Fresh for None. Raises `UnreadableEntityMessage`."""
         scheduler = cls()
         if text is None:
             return scheduler
         try:
             fields = msgspec.json.decode(text, type=dict[str, Any])
         except msgspec.MsgspecError as error:
-            raise Unreadable(f"the entity's scheduler state is not a JSON object ({error})") from error
+            raise UnreadableEntityMessage(f"the entity's scheduler state is not a JSON object ({error})") from error
         state = fields.get("state")
         scheduler.state = state if isinstance(state, str) else None
         if "exists" in fields:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from durable_host.durable.engine.matching import Calls
+from durable_host.durable.engine.matching import ExecutionCalls
 from durable_host.durable.engine.numbering import TaskKind
 from durable_host.durable.engine.walker import Walker
 from durable_host.durable.engine.work_item import WorkItem
@@ -59,7 +59,7 @@ class OrchestrationState:
         self.episodes = 0
         self.now = 0
         self.max_event_id = -1
-        self.calls = Calls()
+        self.calls = ExecutionCalls()
         self.unfed_from: int | None = None
         self.ending: Ending | None = None
         self.walker: Walker | None = None

@@ -4,7 +4,7 @@ import msgspec
 
 from durable_host.durable.engine.activities import activity_result
 from durable_host.durable.engine.entity_messages import response_json
-from durable_host.durable.engine.entity_request import Unreadable, read_request
+from durable_host.durable.engine.entity_request import UnreadableEntityMessage, read_request
 from durable_host.durable.engine.inputs import json_string
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
@@ -64,7 +64,7 @@ def _of_entity_message(message: TaskMessage, event: EventRaised, reason: str, no
         return msgspec.structs.replace(message, event=msgspec.structs.replace(event, input=error))
     try:
         request = read_request(event.input)
-    except Unreadable:
+    except UnreadableEntityMessage:
         return None
     if request.parent is None or request.is_signal:
         return None

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from durable_host.durable.engine.decisions import SendDecision
 from durable_host.durable.engine.entity_messages import request_id_of
 from durable_host.durable.engine.event_gates import EventGates
-from durable_host.durable.engine.external_events import ExternalEvents, Finding
+from durable_host.durable.engine.external_events import EventFinding, ExternalEvents
 from durable_host.durable.engine.faults import OrchestrationFault
-from durable_host.durable.engine.gates import Gate, Gates, Held
+from durable_host.durable.engine.gates import Gate, GatedAction, Gates
 from durable_host.durable.engine.nondeterminism import ScheduledEvent, mismatch
 from durable_host.durable.engine.numbering import Numbering, OpenTask, TaskKind
 from durable_host.durable.engine.options import EngineOptions
@@ -80,7 +80,7 @@ class Walker(Numbering):
         self.events = ExternalEvents()
         self._gates = Gates(are_kept=options.keeps_gates)
         self._event_gates = EventGates()
-        self._findings: list[tuple[int, Finding]] = []
+        self._findings: list[tuple[int, EventFinding]] = []
         self._timers: dict[tuple[int, int], Gate] = {}
         self._positions: dict[int, str] = {}
         self._index = 0
@@ -91,11 +91,11 @@ class Walker(Numbering):
         """What everything that comes next waits for, the end of the code included; None when nothing has to wait."""
         return self._gates.closed
 
-    def held(self, since: int) -> Held | None:
+    def held(self, since: int) -> GatedAction | None:
         """The first action that waits for a gate and that the code has asked for at the event `since` or later."""
         return self._gates.held(since)
 
-    def take_findings(self) -> list[tuple[int, Finding]]:
+    def take_findings(self) -> list[tuple[int, EventFinding]]:
         """What was noticed since the last call, each with the index of the event during which it was."""
         findings, self._findings = self._findings, []
         return findings
@@ -275,5 +275,5 @@ class Walker(Numbering):
         """The orchestration's time during the event at `index`."""
         return self._episodes[bisect(self._episodes, index, key=lambda episode: episode[0]) - 1][1]
 
-    def _note(self, index: int, findings: Iterable[Finding]) -> None:
+    def _note(self, index: int, findings: Iterable[EventFinding]) -> None:
         self._findings.extend((index, finding) for finding in findings)

@@ -5,40 +5,42 @@ import time
 from collections.abc import Awaitable, Callable
 
 from durable_host.clock import Clock
-from durable_host.durable.runtime.session import Session
+from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.taskhub.port import ReceivedMessage
 
-WorkItem = Callable[[Session, list[ReceivedMessage]], Awaitable[float | None]]
+WorkItem = Callable[[InstanceSession, list[ReceivedMessage]], Awaitable[float | None]]
 """Works on a batch of one instance. Returns None when it is dealt with (consumed or given back), or the seconds after
 which the same batch must be tried again. Never raises except for cancellation.
 """
 
 
-class Dispatcher:
+class WorkItemDispatcher:
     """Feeds one kind of work item (orchestrations or entities) to its slots."""
 
-    def __init__(self, name: str, slots: int, work: WorkItem, release: Callable[[Session], None], clock: Clock) -> None:
+    def __init__(
+        self, name: str, slots: int, work: WorkItem, release: Callable[[InstanceSession], None], clock: Clock
+    ) -> None:
         self.name = name
         self._clock = clock
         self._slots = slots
         self._work = work
         self._release = release
-        self._ready: asyncio.Queue[Session] = asyncio.Queue()
-        self._running: set[Session] = set()
-        self._woken: set[Session] = set()
+        self._ready: asyncio.Queue[InstanceSession] = asyncio.Queue()
+        self._running: set[InstanceSession] = set()
+        self._woken: set[InstanceSession] = set()
         self._none_woken = asyncio.Event()
         self._none_woken.set()
         self._stopping = False
         self._quiet = asyncio.Event()
         self._quiet.set()
 
-    def deliver(self, session: Session, message: ReceivedMessage) -> None:
+    def deliver(self, session: InstanceSession, message: ReceivedMessage) -> None:
         """Put a message into the mailbox of an instance; a slot will take it."""
         session.mailbox.append(message)
         if not session.is_scheduled:
             self._schedule(session)
 
-    def wake(self, session: Session) -> None:
+    def wake(self, session: InstanceSession) -> None:
         """Let a slot work on an instance without a message: when it is loaded, its last commit is settled."""
         self._woken.add(session)
         self._none_woken.clear()
@@ -50,7 +52,7 @@ class Dispatcher:
         await self._none_woken.wait()
 
     @property
-    def running(self) -> list[Session]:
+    def running(self) -> list[InstanceSession]:
         """Sessions that a slot works on now."""
         return list(self._running)
 
@@ -84,7 +86,7 @@ class Dispatcher:
                 if not self._running:
                     self._quiet.set()
 
-    async def _turn(self, session: Session, group: asyncio.TaskGroup) -> None:
+    async def _turn(self, session: InstanceSession, group: asyncio.TaskGroup) -> None:
         batch, session.mailbox = session.mailbox, []
         session.is_running, session.since = True, time.monotonic()
         retry_after = await self._work(session, batch)
@@ -98,10 +100,10 @@ class Dispatcher:
             session.is_scheduled = False
             self._release(session)
 
-    async def _later(self, session: Session, seconds: float) -> None:
+    async def _later(self, session: InstanceSession, seconds: float) -> None:
         await self._clock.sleep(seconds)
         self._schedule(session)
 
-    def _schedule(self, session: Session) -> None:
+    def _schedule(self, session: InstanceSession) -> None:
         session.is_scheduled, session.since = True, time.monotonic()
         self._ready.put_nowait(session)

@@ -19,7 +19,7 @@ from durable_host.durable.model.events import EventRaised
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
-from durable_host.durable.runtime.session import Session
+from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, UserCode
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
@@ -48,15 +48,15 @@ class EntityRunner:
         self._diagnostics = diagnostics
         self._lost = lost
 
-    async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
+    async def run(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
         """Deal with every message of the batch; consumed ones are taken out of it as they are committed."""
         await self._work(session, batch, None)
 
-    async def fail(self, session: Session, batch: list[ReceivedMessage], reason: str) -> None:
+    async def fail(self, session: InstanceSession, batch: list[ReceivedMessage], reason: str) -> None:
         """As `run`, but the operations fail with `reason` instead of running the entity's code."""
         await self._work(session, batch, reason)
 
-    async def _work(self, session: Session, batch: list[ReceivedMessage], failure: str | None) -> None:
+    async def _work(self, session: InstanceSession, batch: list[ReceivedMessage], failure: str | None) -> None:
         execution = session.entity
         was_loaded = execution is None
         if execution is None:
@@ -98,7 +98,7 @@ class EntityRunner:
                 return
             work, messages = [], []
 
-    async def _load(self, session: Session) -> EntityExecution:
+    async def _load(self, session: InstanceSession) -> EntityExecution:
         loaded = await self._hub.load_history(session.instance_id)
         session.entity = EntityExecution.from_history(session.instance_id, loaded.events)
         session.checkpoint = loaded.checkpoint
@@ -107,7 +107,7 @@ class EntityRunner:
         return session.entity
 
     async def _discard_copies(
-        self, session: Session, execution: EntityExecution, batch: list[ReceivedMessage], *, was_loaded: bool
+        self, session: InstanceSession, execution: EntityExecution, batch: list[ReceivedMessage], *, was_loaded: bool
     ) -> None:
         """Messages that were consumed by an earlier batch. Its host may not have come to the entity's row."""
         copies = [one for one in batch if session.knows(one)]
@@ -130,7 +130,7 @@ class EntityRunner:
             await self._hub.discard(copies)
         batch[:] = [one for one in batch if one not in copies]
 
-    async def _discard_foreign(self, session: Session, batch: list[ReceivedMessage]) -> None:
+    async def _discard_foreign(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
         foreign = [one for one in batch if not isinstance(one.message.event, EventRaised)]
         await self._hub.discard(foreign)
         batch[:] = [one for one in batch if one not in foreign]

@@ -23,7 +23,7 @@ _CONTENT_HEADERS = frozenset({
 })  # fmt: skip
 
 
-class _Request(msgspec.Struct):
+class _HttpRequest(msgspec.Struct):
     method: str
     uri: str
     content: str | None = None
@@ -72,7 +72,7 @@ class HttpActivity:
         if self._session is not None:
             await self._session.close()
 
-    async def _send(self, request: _Request, headers: list[tuple[str, str]], timeout: float) -> str:
+    async def _send(self, request: _HttpRequest, headers: list[tuple[str, str]], timeout: float) -> str:
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         async with self._session.request(
@@ -92,7 +92,7 @@ class HttpActivity:
             return json.dumps({"statusCode": response.status, "headers": shown, "content": content})
 
 
-def _request_of(stored_input: str | None) -> _Request:
+def _request_of(stored_input: str | None) -> _HttpRequest:
     """Raises ValueError."""
     value: Any = json.loads(stored_input or "null")
     if isinstance(value, list):
@@ -100,10 +100,10 @@ def _request_of(stored_input: str | None) -> _Request:
         value = elements[0] if len(elements) == 1 else None
     if isinstance(value, str):
         value = json.loads(value)
-    return msgspec.convert(value, _Request)
+    return msgspec.convert(value, _HttpRequest)
 
 
-def _headers_of(request: _Request) -> list[tuple[str, str]]:
+def _headers_of(request: _HttpRequest) -> list[tuple[str, str]]:
     """Raises ValueError for what is not supported."""
     headers: list[tuple[str, str]] = []
     given: Mapping[str, str | list[str]] = request.headers or {}

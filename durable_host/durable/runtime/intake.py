@@ -22,7 +22,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.runtime.dropped_results import DroppedResults
-from durable_host.durable.runtime.session import Session
+from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
 
@@ -40,7 +40,7 @@ class Intake:
         self._clock = clock
         self._dropped = dropped
 
-    def doubts(self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
+    def doubts(self, session: InstanceSession, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
         """Whether a message does not fit a state that was kept in memory: another host may have gone on with it.
 
         A copy of a client's start is compared with the instance's row, which may be ahead; the start of an execution
@@ -53,7 +53,7 @@ class Intake:
         )
 
     async def sort(
-        self, session: Session, state: OrchestrationState, batch: list[ReceivedMessage]
+        self, session: InstanceSession, state: OrchestrationState, batch: list[ReceivedMessage]
     ) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
         """The messages to process and those that are of no use any more.
 
@@ -144,7 +144,7 @@ class Intake:
             return True
         return (event.generation or 0) >= (row.generation or 0) or event.timestamp >= row.created_time
 
-    def _replace(self, session: Session, state: OrchestrationState) -> OrchestrationState:
+    def _replace(self, session: InstanceSession, state: OrchestrationState) -> OrchestrationState:
         """Start over: a client has replaced the execution that `state` describes."""
         if state.execution_id is not None:
             self._code.forget(session.instance_id, state.execution_id)
@@ -153,7 +153,7 @@ class Intake:
         return session.state
 
     async def keep_for_start(
-        self, session: Session, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
+        self, session: InstanceSession, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
     ) -> list[ReceivedMessage]:
         """Give back what came before the start of a pending instance, which recalls it; returns what remains useless.
 

@@ -34,7 +34,7 @@ _WORDS = {OrchestrationStatus.Completed: "Succeeded"}
 _LEVELS = {OrchestrationStatus.Failed: logging.ERROR, OrchestrationStatus.Terminated: logging.WARNING}
 
 
-class _Run:
+class _LoggedRun:
     """An orchestration whose start was logged here, through all generations. `since` in ticks."""
 
     __slots__ = ("execution_id", "since")
@@ -49,7 +49,7 @@ class OrchestrationLog:
 
     def __init__(self, code: UserCode) -> None:
         self._code = code
-        self._runs: OrderedDict[str, _Run] = OrderedDict()
+        self._runs: OrderedDict[str, _LoggedRun] = OrderedDict()
 
     def received(self, state: OrchestrationState, events: Sequence[HistoryEvent]) -> None:
         """`events` have entered the history, and the code runs next. A work item may come here more than once."""
@@ -90,7 +90,7 @@ class OrchestrationLog:
         run = self._runs.get(state.instance_id)
         if run is not None and run.execution_id == state.execution_id:
             return
-        self._runs[state.instance_id] = _Run(state.execution_id, state.now)
+        self._runs[state.instance_id] = _LoggedRun(state.execution_id, state.now)
         if len(self._runs) > _REMEMBERED:
             self._runs.popitem(last=False)
         function = self._code.orchestrator_function(state.name)

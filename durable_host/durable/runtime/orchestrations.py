@@ -35,7 +35,7 @@ from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
 from durable_host.durable.runtime.row_repair import begun_row, repaired_row, terminated_row
-from durable_host.durable.runtime.session import Session, follow_timers, open_timers
+from durable_host.durable.runtime.session import InstanceSession, follow_timers, open_timers
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
 from durable_host.durable.taskhub.port import Debt, EpisodeCommit, ReceivedMessage, TaskHub
@@ -66,18 +66,20 @@ class OrchestrationRunner:
         self._intake = Intake(hub, code, clock, DroppedResults(diagnostics, clock))
         self._told = OrchestrationLog(code)
 
-    async def run(self, session: Session, batch: list[ReceivedMessage]) -> None:
+    async def run(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
         """Deal with every message of the batch: consumed, discarded or given back when this returns.
 
         What is given back before the end is taken out of `batch`, so that after an error the rest can be tried again.
         """
         await self._work(session, batch, None)
 
-    async def fail(self, session: Session, batch: list[ReceivedMessage], reason: str) -> None:
+    async def fail(self, session: InstanceSession, batch: list[ReceivedMessage], reason: str) -> None:
         """As `run`, but the instance fails with `reason` instead of running its code."""
         await self._work(session, batch, OrchestratorAnswer(steps=(), is_plain_failure=True, error=reason))
 
-    async def _work(self, session: Session, batch: list[ReceivedMessage], failure: OrchestratorAnswer | None) -> None:
+    async def _work(
+        self, session: InstanceSession, batch: list[ReceivedMessage], failure: OrchestratorAnswer | None
+    ) -> None:
         state = session.state
         was_loaded, owed = state is None, False
         if state is not None and self._intake.doubts(session, state, batch):
@@ -115,7 +117,7 @@ class OrchestrationRunner:
             outcome = _with_status(outcome, state, has_row=not is_young)
         await self._commit(session, state, outcome, events, [*work, *useless])
 
-    async def _load(self, session: Session) -> OrchestrationState:
+    async def _load(self, session: InstanceSession) -> OrchestrationState:
         loaded = await self._hub.load_history(session.instance_id)
         state = OrchestrationState.from_history(session.instance_id, loaded.events)
         session.state, session.checkpoint = state, loaded.checkpoint
@@ -125,7 +127,7 @@ class OrchestrationRunner:
             self._sessions.loaded(session, loaded.events[-1].timestamp)
         return state
 
-    async def _settle(self, session: Session, state: OrchestrationState, debt: Debt) -> None:
+    async def _settle(self, session: InstanceSession, state: OrchestrationState, debt: Debt) -> None:
         """Send what the last commit of an earlier process owes. Inputs are in no history: the code tells them."""
         assert session.checkpoint is not None
         messages = list(debt.messages)
@@ -196,7 +198,7 @@ class OrchestrationRunner:
 
     async def _commit(
         self,
-        session: Session,
+        session: InstanceSession,
         state: OrchestrationState,
         outcome: EpisodeOutcome,
         events: Sequence[HistoryEvent],
@@ -246,7 +248,7 @@ class OrchestrationRunner:
 
     async def _discard(
         self,
-        session: Session,
+        session: InstanceSession,
         state: OrchestrationState,
         useless: Sequence[ReceivedMessage],
         *,
@@ -305,7 +307,7 @@ class OrchestrationRunner:
             return update
         return msgspec.structs.replace(update, custom_status=answer.custom_status)
 
-    def _reject(self, session: Session, state: OrchestrationState, text: str) -> None:
+    def _reject(self, session: InstanceSession, state: OrchestrationState, text: str) -> None:
         finding = Diagnostic(
             code=VERSION_REJECTED,
             instance_id=session.instance_id,

@@ -13,7 +13,7 @@ from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.runtime.activities import ActivityRunner
 from durable_host.durable.runtime.diagnostics import Diagnostics
-from durable_host.durable.runtime.dispatcher import Dispatcher
+from durable_host.durable.runtime.dispatcher import WorkItemDispatcher
 from durable_host.durable.runtime.entities import EntityRunner
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.lost_work import LostWork
@@ -21,7 +21,7 @@ from durable_host.durable.runtime.orchestrations import OrchestrationRunner
 from durable_host.durable.runtime.recovery import Recovery
 from durable_host.durable.runtime.sessions import DEFAULT_CAPACITY, SessionCache
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
-from durable_host.durable.runtime.watchdog import Watchdog
+from durable_host.durable.runtime.watchdog import SessionWatchdog
 from durable_host.durable.runtime.work_items import GuardedWorkItem
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
@@ -99,13 +99,13 @@ class DurableRuntime:
 
         release = self._sessions.release
         slots = options.max_concurrent_orchestrator_functions
-        self._orchestrations = Dispatcher("orchestration", slots, guarded(orchestrations), release, clock)
+        self._orchestrations = WorkItemDispatcher("orchestration", slots, guarded(orchestrations), release, clock)
         slots = options.max_concurrent_entity_functions
-        self._entities = Dispatcher("entity", slots, guarded(entities), release, clock)
+        self._entities = WorkItemDispatcher("entity", slots, guarded(entities), release, clock)
         self._activities = ActivityRunner(
             hub, user_code, clock, self.diagnostics, self._faults, lost, slots=options.max_concurrent_activity_functions
         )
-        self._watchdog = Watchdog(self._sessions.all, clock, self.diagnostics)
+        self._watchdog = SessionWatchdog(self._sessions.all, clock, self.diagnostics)
 
     async def start(self) -> None:
         """Begin the worker role. Returns when the hub is served. Raises `TaskHubUnavailable`, `RuntimeFailed`."""

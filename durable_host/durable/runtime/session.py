@@ -17,7 +17,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.port import Checkpoint, Debt, ReceivedMessage
 
 
-class Session:
+class InstanceSession:
     """Owned by the session cache; worked on by one work item at a time.
 
     `state` (of an orchestration) or `entity`, and `checkpoint`, belong together; None when the history has to be

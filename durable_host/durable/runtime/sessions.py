@@ -11,7 +11,7 @@ from collections import OrderedDict
 from itertools import islice
 
 from durable_host.durable.runtime.live import LiveInstances
-from durable_host.durable.runtime.session import Session
+from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import TaskHub
 
@@ -31,33 +31,33 @@ class SessionCache:
         self._code = code
         self._live = live
         self._capacity = capacity
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
-        self._untouched: set[Session] = set()
+        self._sessions: OrderedDict[str, InstanceSession] = OrderedDict()
+        self._untouched: set[InstanceSession] = set()
         self._has_work = asyncio.Event()
         live.when_removed(self._forget_removed)
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def get(self, instance_id: str) -> Session:
+    def get(self, instance_id: str) -> InstanceSession:
         """The session of an instance, a new one without state when there is none."""
         session = self._sessions.get(instance_id)
         if session is None:
             if len(self._sessions) >= self._capacity:
                 self._make_room()
-            session = self._sessions[instance_id] = Session(instance_id)
+            session = self._sessions[instance_id] = InstanceSession(instance_id)
         else:
             self._sessions.move_to_end(instance_id)
         return session
 
-    def all(self) -> list[Session]:
+    def all(self) -> list[InstanceSession]:
         return list(self._sessions.values())
 
-    def loaded(self, session: Session, last_updated: int) -> None:
+    def loaded(self, session: InstanceSession, last_updated: int) -> None:
         """The history of an instance that has not ended was loaded."""
         self._live.opened(session.instance_id, last_updated)
 
-    def committed(self, session: Session, last_updated: int, *, is_written: bool) -> None:
+    def committed(self, session: InstanceSession, last_updated: int, *, is_written: bool) -> None:
         """An episode that did not end the instance was committed; `is_written` with its instance row."""
         self._live.opened(session.instance_id, last_updated)
         if is_written:
@@ -67,7 +67,7 @@ class SessionCache:
         self._untouched.add(session)
         self._has_work.set()
 
-    def drop_state(self, session: Session) -> None:
+    def drop_state(self, session: InstanceSession) -> None:
         """Forget what is in memory: the next work item loads the history again."""
         state, session.state, session.entity, session.checkpoint = session.state, None, None, None
         session.timers = set()
@@ -75,14 +75,14 @@ class SessionCache:
         if state is not None and state.execution_id is not None:
             self._code.forget(session.instance_id, state.execution_id)
 
-    def ended(self, session: Session) -> None:
+    def ended(self, session: InstanceSession) -> None:
         """The end of the instance was committed."""
         session.pending_touch = None
         self._untouched.discard(session)
         self.drop_state(session)
         self._live.ended(session.instance_id)
 
-    def release(self, session: Session) -> None:
+    def release(self, session: InstanceSession) -> None:
         """A work item is over; a session that keeps nothing is not kept either."""
         session.last_used = time.monotonic()
         keeps_nothing = not session.has_state and session.is_idle and session.pending_touch is None
@@ -136,9 +136,9 @@ class SessionCache:
             self._untouched.discard(session)
             self._evict(session)
 
-    def _may_go(self, session: Session) -> bool:
+    def _may_go(self, session: InstanceSession) -> bool:
         return session.is_idle and session.pending_touch is None
 
-    def _evict(self, session: Session) -> None:
+    def _evict(self, session: InstanceSession) -> None:
         self.drop_state(session)
         del self._sessions[session.instance_id]

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterable
 from durable_host.clock import Clock
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.runtime.diagnostics import ABNORMALLY_LONG, Diagnostics
-from durable_host.durable.runtime.session import Session
+from durable_host.durable.runtime.session import InstanceSession
 
 LIMIT_SECONDS = 60.0
 _LOOKS_EVERY = 15.0
 
 
-class Watchdog:
+class SessionWatchdog:
     """Looks at all sessions every few seconds of real time; each trouble is reported once while it lasts."""
 
     def __init__(
         self,
-        sessions: Callable[[], Iterable[Session]],
+        sessions: Callable[[], Iterable[InstanceSession]],
         clock: Clock,
         diagnostics: Diagnostics,
         *,
@@ -44,7 +44,7 @@ class Watchdog:
         for session in late.values():
             self._diagnostics.report_once(self._finding(session, now))
 
-    def _finding(self, session: Session, now: float) -> Diagnostic:
+    def _finding(self, session: InstanceSession, now: float) -> Diagnostic:
         seconds = now - session.since
         text = (
             f"its work item has been running for {seconds:.0f} s; an orchestrator must not block or compute for long."

@@ -7,7 +7,7 @@ from durable_host.clock import Clock
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.faults import AnswerMismatch
 from durable_host.durable.runtime.diagnostics import REFUSED, UNREADABLE_HISTORY, WORK_ITEM_FAILED, Diagnostics
-from durable_host.durable.runtime.session import Session
+from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.sdk.port import WorkItemAborted
@@ -23,8 +23,8 @@ from durable_host.durable.taskhub.port import (
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 ABORT_DELAY = 0.5
-Fail = Callable[[Session, list[ReceivedMessage], str], Awaitable[None]]
-Run = Callable[[Session, list[ReceivedMessage]], Awaitable[None]]
+Fail = Callable[[InstanceSession, list[ReceivedMessage], str], Awaitable[None]]
+Run = Callable[[InstanceSession, list[ReceivedMessage]], Awaitable[None]]
 
 
 class GuardedWorkItem:
@@ -53,16 +53,16 @@ class GuardedWorkItem:
         self._diagnostics = diagnostics
         self._faults = faults
 
-    async def __call__(self, session: Session, batch: list[ReceivedMessage]) -> float | None:
+    async def __call__(self, session: InstanceSession, batch: list[ReceivedMessage]) -> float | None:
         return await self._guarded(session, batch, self._run_once_each)
 
-    async def _run_once_each(self, session: Session, batch: list[ReceivedMessage]) -> None:
+    async def _run_once_each(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
         if twins := _twins(batch):
             await self._hub.discard(twins)
             batch[:] = [one for one in batch if one not in twins]
         await self._run(session, batch)
 
-    async def _guarded(self, session: Session, batch: list[ReceivedMessage], run: Run) -> float | None:
+    async def _guarded(self, session: InstanceSession, batch: list[ReceivedMessage], run: Run) -> float | None:
         try:
             await run(session, batch)
         except WorkItemAborted as aborted:
@@ -103,7 +103,7 @@ class GuardedWorkItem:
         return None
 
     async def _refused(
-        self, session: Session, batch: list[ReceivedMessage], error: TaskHubRefused, *, may_fail: bool
+        self, session: InstanceSession, batch: list[ReceivedMessage], error: TaskHubRefused, *, may_fail: bool
     ) -> float | None:
         """Storage refuses what the work item needs, again and again."""
         fail = self._fail
@@ -113,7 +113,7 @@ class GuardedWorkItem:
         return await self._guarded(session, batch, lambda session, batch: fail(session, batch, str(error)))
 
     async def _broken(
-        self, session: Session, batch: list[ReceivedMessage], code: str, error: Exception
+        self, session: InstanceSession, batch: list[ReceivedMessage], code: str, error: Exception
     ) -> float | None:
         state = session.state
         self._sessions.drop_state(session)
@@ -131,7 +131,9 @@ class GuardedWorkItem:
         )
         return await self._give_back(session, batch, None)
 
-    async def _give_back(self, session: Session, batch: list[ReceivedMessage], delay: float | None) -> float | None:
+    async def _give_back(
+        self, session: InstanceSession, batch: list[ReceivedMessage], delay: float | None
+    ) -> float | None:
         if not batch:
             return delay  # Woken without a message: there is none that could bring it back.
         try:

@@ -29,7 +29,7 @@ from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, Wor
 SESSION_LIMIT = 20_000
 
 
-class Calls(Protocol):
+class FunctionCaller(Protocol):
     """What the invocation layer does for durable functions. `function` is the function's own name.
 
     Raises FunctionFailed, FunctionTimedOut, WorkerLost.
@@ -45,7 +45,7 @@ class Calls(Protocol):
         """Drop a live session in the worker."""
         ...
 
-    def alone(self) -> "AbstractAsyncContextManager[Calls]":
+    def alone(self) -> "AbstractAsyncContextManager[FunctionCaller]":
         """The same calls, made in a worker where nothing else runs. Raises WorkerLost when there is none to be had."""
         ...
 
@@ -70,7 +70,7 @@ class UnservedNames(msgspec.Struct, frozen=True):
     entities: Mapping[str, str] = {}
 
 
-class DurableNames:
+class DurableNameLookup:
     """Functions of one kind by durable name, without regard to case; the function's own name will do as well."""
 
     def __init__(self, functions: Mapping[str, str], unserved: Mapping[str, str] | None = None) -> None:
@@ -92,7 +92,7 @@ class V1UserCode:
 
     def __init__(
         self,
-        calls: Calls,
+        calls: FunctionCaller,
         *,
         orchestrators: Mapping[str, str],
         activities: Mapping[str, str],
@@ -102,9 +102,9 @@ class V1UserCode:
     ) -> None:
         unserved = unserved or UnservedNames()
         self._calls = calls
-        self._orchestrators = DurableNames(orchestrators, unserved.orchestrators)
-        self._activities = DurableNames(activities, unserved.activities)
-        self._entities = DurableNames(entities, unserved.entities)
+        self._orchestrators = DurableNameLookup(orchestrators, unserved.orchestrators)
+        self._activities = DurableNameLookup(activities, unserved.activities)
+        self._entities = DurableNameLookup(entities, unserved.entities)
         self._sleep_ms = async_request_sleep_ms
         self._seen: OrderedDict[str, tuple[object, int]] = OrderedDict()
 

@@ -29,20 +29,20 @@ _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
 
 
-class InvalidMessage(ValueError):
+class InvalidHubMessage(ValueError):
     """No task hub may hand this message on; the exception's text says why."""
 
 
 def check(message: TaskMessage, *, is_work_item: bool) -> None:
-    """Raises `InvalidMessage`. `is_work_item`: the message lies where activity requests lie."""
+    """Raises `InvalidHubMessage`. `is_work_item`: the message lies where activity requests lie."""
     event = message.event
     checks = _CHECKS.get(type(event))
     if checks is None or message.is_activity is not is_work_item:
         where = "the work-item queue" if is_work_item else "a control queue"
-        raise InvalidMessage(f"{event.event_name} is not a message of {where}")
+        raise InvalidHubMessage(f"{event.event_name} is not a message of {where}")
     target = message.target
     if not target.instance_id:
-        raise InvalidMessage("it names no target instance")
+        raise InvalidHubMessage("it names no target instance")
     _instance(target, "OrchestrationInstance")
     _instance(message.sender, "Sender")
     _int32(message.episode, "Episode")
@@ -58,22 +58,22 @@ def check(message: TaskMessage, *, is_work_item: bool) -> None:
 def _start(event: e.ExecutionStarted, target: e.OrchestrationInstance) -> None:
     started = event.orchestration_instance
     if not started.execution_id:
-        raise InvalidMessage("it starts an execution without an ID")
+        raise InvalidHubMessage("it starts an execution without an ID")
     meant = target.execution_id or started.execution_id
     if started.instance_id != target.instance_id or meant.casefold() != started.execution_id.casefold():
-        raise InvalidMessage("it starts another execution than it is addressed to")
+        raise InvalidHubMessage("it starts another execution than it is addressed to")
     parent = event.parent_instance
     if parent is not None and not parent.orchestration_instance.instance_id:
-        raise InvalidMessage("its ParentInstance names no instance")
+        raise InvalidHubMessage("its ParentInstance names no instance")
 
 
 def _id(text: str | None, member: str) -> None:
     if text is None:
         return
     if not is_well_formed(text):
-        raise InvalidMessage(f"{member} holds half of a surrogate pair")
+        raise InvalidHubMessage(f"{member} holds half of a surrogate pair")
     if is_too_long(text):
-        raise InvalidMessage(f"{member} has {len(text)} characters, more than a table key can hold")
+        raise InvalidHubMessage(f"{member} has {len(text)} characters, more than a table key can hold")
 
 
 def _instance(record: e.OrchestrationInstance, member: str) -> None:
@@ -91,12 +91,12 @@ def _parent(record: e.ParentInstance | None, member: str) -> None:
 
 def _int32(number: int | None, member: str) -> None:
     if number is not None and number not in _INT32:
-        raise InvalidMessage(f"{member} is out of range: expected a 32-bit integer")
+        raise InvalidHubMessage(f"{member} is out of range: expected a 32-bit integer")
 
 
 def _time(ticks: int | None, member: str) -> None:
     if ticks is not None and not 0 <= ticks <= MAX_TICKS:
-        raise InvalidMessage(f"{member} is out of range: expected a time of the years 1 to 9999")
+        raise InvalidHubMessage(f"{member} is out of range: expected a time of the years 1 to 9999")
 
 
 def _name(text: str | None, member: str) -> None:
@@ -104,13 +104,13 @@ def _name(text: str | None, member: str) -> None:
     if text is None:
         return
     if not is_well_formed(text):
-        raise InvalidMessage(f"{member} holds half of a surrogate pair")
+        raise InvalidHubMessage(f"{member} holds half of a surrogate pair")
     _column(text, member)
 
 
 def _column(text: str | None, member: str) -> None:
     if text is not None and len(text) * 2 > LONGEST_COLUMN and utf16_units(text) > LONGEST_COLUMN:
-        raise InvalidMessage(f"{member} has more than {LONGEST_COLUMN} characters")
+        raise InvalidHubMessage(f"{member} has more than {LONGEST_COLUMN} characters")
 
 
 def _tags(tags: dict[str, str] | None, member: str) -> None:
@@ -129,7 +129,7 @@ def _failure(failure: e.FailureDetails | None, member: str) -> None:
     while failure is not None:
         depth += 1
         if depth > DEEPEST:
-            raise InvalidMessage(f"{member} is nested too deeply")
+            raise InvalidHubMessage(f"{member} is nested too deeply")
         _value(failure.properties, f"Properties of {member}")
         failure = failure.inner_failure
 
@@ -137,11 +137,11 @@ def _failure(failure: e.FailureDetails | None, member: str) -> None:
 def _value(value: Any, member: str, depth: int = 0) -> None:
     """Any JSON value that both stores can write again."""
     if depth > DEEPEST:
-        raise InvalidMessage(f"{member} is nested too deeply")
+        raise InvalidHubMessage(f"{member} is nested too deeply")
     if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidMessage(f"{member} holds {value}, which is not JSON")
+        raise InvalidHubMessage(f"{member} holds {value}, which is not JSON")
     if isinstance(value, int) and value not in _INT64:
-        raise InvalidMessage(f"{member} holds a number of more than 64 bits")
+        raise InvalidHubMessage(f"{member} holds a number of more than 64 bits")
     if isinstance(value, dict):
         for each in cast("dict[str, Any]", value).values():
             _value(each, member, depth + 1)

@@ -18,7 +18,7 @@ from durable_host.storage.account import StorageAccount
 from durable_host.storage.blobs import Blob
 from durable_host.storage.errors import NotFound, StorageError, StorageUnavailable
 from durable_host.storage.queue_xml import QueueMessage
-from durable_host.triggers.blob.message import POISON_QUEUE, BlobTriggerMessage, InvalidMessage, from_text
+from durable_host.triggers.blob.message import POISON_QUEUE, BlobTriggerMessage, InvalidBlobMessage, from_text
 from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget
 
 _log = logging.getLogger("Host.Triggers.Blob")
@@ -53,7 +53,7 @@ class BlobDelivery:
         """Returns when the message is done with and may be deleted."""
         try:
             order = from_text(content)
-        except InvalidMessage as error:
+        except InvalidBlobMessage as error:
             _log.warning("The message '%s' is not a message of a blob trigger: %s.", message.id, error)
             await self._poison(message, None)
             return

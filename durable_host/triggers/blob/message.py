@@ -21,7 +21,7 @@ class BlobTriggerMessage(msgspec.Struct, frozen=True):
     blob_type: str = "BlockBlob"
 
 
-class InvalidMessage(ValueError):
+class InvalidBlobMessage(ValueError):
     """The text is not a message of a blob trigger."""
 
 
@@ -43,17 +43,17 @@ def to_text(message: BlobTriggerMessage) -> str:
 
 
 def from_text(text: str | bytes) -> BlobTriggerMessage:
-    """Raises InvalidMessage."""
+    """Raises InvalidBlobMessage."""
     try:
         content: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidMessage(str(error)) from None
+        raise InvalidBlobMessage(str(error)) from None
     if not isinstance(content, dict):
-        raise InvalidMessage("it is not a JSON object")
+        raise InvalidBlobMessage("it is not a JSON object")
     members = {str(name).lower(): value for name, value in cast("dict[Any, Any]", content).items()}
     wanted = [members.get(name) for name in ("functionid", "containername", "blobname")]
     if not all(isinstance(value, str) and value for value in wanted):
-        raise InvalidMessage("it does not name a function, a container and a blob")
+        raise InvalidBlobMessage("it does not name a function, a container and a blob")
     function_id, container, name = (str(value) for value in wanted)
     return BlobTriggerMessage(
         function_id,

@@ -9,7 +9,7 @@ import msgspec
 
 from durable_host.invocation.metadata import Binding
 from durable_host.redaction import redacted
-from durable_host.triggers.http.reply import JSON, Reply
+from durable_host.triggers.http.reply import JSON, HttpFunctionReply
 from durable_host.triggers.http.routes import RouteDeclaration, RouteTable
 from durable_host.triggers.http.trigger import trigger_methods
 
@@ -40,7 +40,7 @@ class AbsentRoutes:
             prefix,
         )
 
-    def reply(self, method: str, raw_path: str, accept: str, *, explain: bool = True) -> Reply | None:
+    def reply(self, method: str, raw_path: str, accept: str, *, explain: bool = True) -> HttpFunctionReply | None:
         """None when no function of the app has this route; else the reason is logged, too. Without `explain` this
         caller does not get it.
         """
@@ -51,11 +51,13 @@ class AbsentRoutes:
         text = redacted(f"The function '{function.name}' is not served: {function.reason.rstrip('.')}.")
         _log.error("%s %s: %s", method, raw_path, text, extra={"function": function.name})
         if not (self._explain and explain):
-            return Reply(function.status)
+            return HttpFunctionReply(function.status)
         if "text/html" in accept:
-            return Reply(function.status, (("Content-Type", "text/html; charset=utf-8"),), _page(function.name, text))
+            return HttpFunctionReply(
+                function.status, (("Content-Type", "text/html; charset=utf-8"),), _page(function.name, text)
+            )
         fields = {"error": text, "function": function.name}
-        return Reply(
+        return HttpFunctionReply(
             function.status,
             (("Content-Type", JSON),),
             (json.dumps(fields, indent=2, ensure_ascii=False) + "\n").encode(),

@@ -12,7 +12,7 @@ import msgspec
 
 from durable_host.http_port.local_names import is_address, is_local_host
 from durable_host.redaction import redacted
-from durable_host.triggers.http.reply import JSON, Reply
+from durable_host.triggers.http.reply import JSON, HttpFunctionReply
 
 
 class ErrorDetails(msgspec.Struct, frozen=True):
@@ -30,16 +30,16 @@ class ErrorDetails(msgspec.Struct, frozen=True):
 
 def failure_reply(
     *, function: str, error: str, stack: str, accept: str, explain: bool, hint: str | None = None
-) -> Reply:
+) -> HttpFunctionReply:
     """500; with `explain` a page for browsers and JSON for everybody else. `accept` is the request's header."""
     if not explain:
-        return Reply(500)
+        return HttpFunctionReply(500)
     fields = {"error": redacted(error), "function": function, "stack": redacted(stack.rstrip())}
     if hint:
         fields["hint"] = hint
     if "text/html" not in accept:
-        return Reply(500, (("Content-Type", JSON),), (json.dumps(fields, indent=2) + "\n").encode())
-    return Reply(500, (("Content-Type", "text/html; charset=utf-8"),), _page(fields).encode())
+        return HttpFunctionReply(500, (("Content-Type", JSON),), (json.dumps(fields, indent=2) + "\n").encode())
+    return HttpFunctionReply(500, (("Content-Type", "text/html; charset=utf-8"),), _page(fields).encode())
 
 
 def _page(fields: dict[str, str]) -> str:

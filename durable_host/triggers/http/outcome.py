@@ -7,28 +7,30 @@ from collections.abc import Mapping
 
 from durable_host.invocation.datum import Datum, HttpReply
 from durable_host.invocation.metadata import FunctionMetadata
-from durable_host.triggers.http.reply import TEXT, Reply, bytes_reply, checked_status, text_reply
+from durable_host.triggers.http.reply import TEXT, HttpFunctionReply, bytes_reply, checked_status, text_reply
 
 SET_BY_HOST = frozenset({"content-length", "transfer-encoding", "connection", "keep-alive", "upgrade"})
 
 
-def function_reply(function: FunctionMetadata, returned: Datum | None, outputs: Mapping[str, Datum]) -> Reply:
+def function_reply(
+    function: FunctionMetadata, returned: Datum | None, outputs: Mapping[str, Datum]
+) -> HttpFunctionReply:
     """Without an HTTP output, a function whose returned value goes elsewhere answers an empty 200.
 
     Raises `InvalidReply` for something that cannot be sent.
     """
     http_output = next((binding for binding in function.outputs if binding.type.lower() == "http"), None)
     if http_output is None:
-        return Reply(204) if function.return_binding is None else Reply(200)
+        return HttpFunctionReply(204) if function.return_binding is None else HttpFunctionReply(200)
     value = returned if http_output.is_return else outputs.get(http_output.name)
     if value is not None and not value.is_none:
         return datum_reply(value)
     if not http_output.is_return and returned is not None and not returned.is_none:
         return datum_reply(returned)
-    return Reply(204)
+    return HttpFunctionReply(204)
 
 
-def datum_reply(value: Datum) -> Reply:
+def datum_reply(value: Datum) -> HttpFunctionReply:
     if value.kind == "http":
         return _of_response(value.value)
     if value.kind == "bytes":
@@ -36,8 +38,8 @@ def datum_reply(value: Datum) -> Reply:
     return text_reply(value.as_text() or "")
 
 
-def _of_response(response: HttpReply) -> Reply:
+def _of_response(response: HttpReply) -> HttpFunctionReply:
     headers = tuple((name, value) for name, value in response.headers.items() if name.lower() not in SET_BY_HOST)
     if response.body and not any(name.lower() == "content-type" for name, _ in headers):
         headers = (*headers, ("Content-Type", TEXT))
-    return Reply(checked_status(response.status), headers, response.body, tuple(response.cookies))
+    return HttpFunctionReply(checked_status(response.status), headers, response.body, tuple(response.cookies))

@@ -17,7 +17,7 @@ JSON = "application/json; charset=utf-8"
 _JSON_BEGINS = frozenset('{["-0123456789tfn \t\r\n')
 
 
-class Reply(msgspec.Struct, frozen=True):
+class HttpFunctionReply(msgspec.Struct, frozen=True):
     """`headers` in order, names as given; `cookies` are whole Set-Cookie values."""
 
     status: int = 200
@@ -30,7 +30,7 @@ class InvalidReply(ValueError):
     """What the function returned cannot be sent as an HTTP response."""
 
 
-def text_reply(text: str) -> Reply:
+def text_reply(text: str) -> HttpFunctionReply:
     """A returned `str`: plain text, a response object in JSON, or another JSON value printed again."""
     if text[:1] not in _JSON_BEGINS:
         return _plain(text)
@@ -44,11 +44,11 @@ def text_reply(text: str) -> Reply:
     return _plain(text if isinstance(value, list) else _printed(value))
 
 
-def bytes_reply(content: bytes) -> Reply:
-    return Reply(200, (("Content-Type", "application/octet-stream"),), content)
+def bytes_reply(content: bytes) -> HttpFunctionReply:
+    return HttpFunctionReply(200, (("Content-Type", "application/octet-stream"),), content)
 
 
-def _response_object(members: Mapping[str, Any]) -> Reply:
+def _response_object(members: Mapping[str, Any]) -> HttpFunctionReply:
     body = members["body"]
     content = json.dumps(body, separators=(",", ":"), ensure_ascii=False) if isinstance(body, dict | list) else None
     content = _printed(body) if content is None else content
@@ -57,7 +57,7 @@ def _response_object(members: Mapping[str, Any]) -> Reply:
     pairs = [(name, _printed(value)) for name, value in members_of_headers.items()]
     if not any(name.lower() == "content-type" for name, _ in pairs):
         pairs.append(("Content-Type", TEXT))
-    return Reply(
+    return HttpFunctionReply(
         _status(members.get("statuscode", members.get("status"))), tuple(pairs), content.encode("utf-8", "replace")
     )
 
@@ -88,8 +88,8 @@ def _printed(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _plain(text: str) -> Reply:
-    return Reply(200, (("Content-Type", TEXT),), text.encode("utf-8", "replace"))
+def _plain(text: str) -> HttpFunctionReply:
+    return HttpFunctionReply(200, (("Content-Type", TEXT),), text.encode("utf-8", "replace"))
 
 
 def _no_constant(name: str) -> NoReturn:

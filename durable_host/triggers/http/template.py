@@ -17,7 +17,7 @@ class InvalidTemplate(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class RouteParameter:
     """`{name}` with what stands behind it in the template."""
 
     name: str
@@ -31,7 +31,7 @@ class Parameter:
         return self.is_optional or self.is_catch_all or self.default is not None
 
 
-Part = str | Parameter
+Part = str | RouteParameter
 Segment = tuple[Part, ...]
 
 
@@ -41,7 +41,7 @@ class RouteTemplate:
 
     text: str
     segments: tuple[Segment, ...]
-    _patterns: tuple[tuple[re.Pattern[str], tuple[Parameter | None, ...]], ...]
+    _patterns: tuple[tuple[re.Pattern[str], tuple[RouteParameter | None, ...]], ...]
 
     def match(self, path: str) -> dict[str, str] | None:
         """Values of the parameters when `path` (decoded, no outer slashes) fits, else None."""
@@ -57,7 +57,7 @@ class RouteTemplate:
     def covers(self, other: "RouteTemplate") -> bool:
         """True when every path of `other` certainly fits this template too."""
         for index, segment in enumerate(self.segments):
-            if len(segment) == 1 and isinstance(segment[0], Parameter) and segment[0].is_catch_all:
+            if len(segment) == 1 and isinstance(segment[0], RouteParameter) and segment[0].is_catch_all:
                 return not segment[0].constraints
             if index >= len(other.segments) or not _segment_covers(segment, other.segments[index]):
                 return False
@@ -68,7 +68,7 @@ def parse_template(text: str) -> RouteTemplate:
     """Raises `InvalidTemplate`."""
     text = re.sub("/{2,}", "/", text.strip("/")) if "//" in text else text.strip("/")
     segments = tuple(_parse_segment(piece, text) for piece in _split(text))
-    parameters = [part for segment in segments for part in segment if isinstance(part, Parameter)]
+    parameters = [part for segment in segments for part in segment if isinstance(part, RouteParameter)]
     names = [parameter.name.lower() for parameter in parameters]
     for name in names:
         if names.count(name) > 1:
@@ -80,7 +80,9 @@ def parse_template(text: str) -> RouteTemplate:
     return RouteTemplate(text, segments, tuple(_compile(segments)))
 
 
-def _accepted_values(parameters: tuple[Parameter | None, ...], found: tuple[str | None, ...]) -> dict[str, str] | None:
+def _accepted_values(
+    parameters: tuple[RouteParameter | None, ...], found: tuple[str | None, ...]
+) -> dict[str, str] | None:
     values: dict[str, str] = {}
     for parameter, value in zip(parameters, found, strict=True):
         if parameter is None:
@@ -96,8 +98,8 @@ def _accepted_values(parameters: tuple[Parameter | None, ...], found: tuple[str 
 
 
 def _segment_covers(mine: Segment, other: Segment) -> bool:
-    if len(mine) == 1 and isinstance(mine[0], Parameter):
-        absent = len(other) == 1 and isinstance(other[0], Parameter) and other[0].may_be_absent
+    if len(mine) == 1 and isinstance(mine[0], RouteParameter):
+        absent = len(other) == 1 and isinstance(other[0], RouteParameter) and other[0].may_be_absent
         return not mine[0].constraints and (mine[0].may_be_absent or not absent)
     return all(isinstance(part, str) for part in (*mine, *other)) and _text(mine) == _text(other)
 
@@ -161,7 +163,7 @@ def _closing_brace(piece: str, index: int, route: str) -> int:
     raise InvalidTemplate(f"A parameter of the route '{route}' is not closed.")
 
 
-def _parse_parameter(text: str, route: str) -> Parameter:
+def _parse_parameter(text: str, route: str) -> RouteParameter:
     rest = text.lstrip("*")
     is_catch_all, is_optional, default = rest != text, False, None
     name_match = re.match(r"[^:=?*{}/]*", rest)
@@ -182,7 +184,7 @@ def _parse_parameter(text: str, route: str) -> Parameter:
         default = rest[1:]
     elif rest:
         raise InvalidTemplate(f"The parameter '{{{text}}}' of the route '{route}' cannot be understood.")
-    return Parameter(name, tuple(constraints), default, is_optional, is_catch_all)
+    return RouteParameter(name, tuple(constraints), default, is_optional, is_catch_all)
 
 
 def _cut_constraint(text: str) -> tuple[str, str]:
@@ -194,18 +196,21 @@ def _cut_constraint(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _compile(segments: tuple[Segment, ...]) -> list[tuple[re.Pattern[str], tuple[Parameter | None, ...]]]:
+def _compile(segments: tuple[Segment, ...]) -> list[tuple[re.Pattern[str], tuple[RouteParameter | None, ...]]]:
     """One pattern a way of leaving optional parts away, fullest first."""
     shortest = len(segments)
     while shortest and len(segments[shortest - 1]) == 1:
         only = segments[shortest - 1][0]
-        if not isinstance(only, Parameter) or not only.may_be_absent:
+        if not isinstance(only, RouteParameter) or not only.may_be_absent:
             break
         shortest -= 1
     absent_defaults = [
-        part for segment in segments for part in segment if isinstance(part, Parameter) and part.default is not None
+        part
+        for segment in segments
+        for part in segment
+        if isinstance(part, RouteParameter) and part.default is not None
     ]
-    patterns: list[tuple[re.Pattern[str], tuple[Parameter | None, ...]]] = []
+    patterns: list[tuple[re.Pattern[str], tuple[RouteParameter | None, ...]]] = []
     for length in range(len(segments), shortest - 1, -1):
         variants = [_segment_variants(segment) for segment in segments[:length]]
         for chosen in product(*variants):
@@ -217,9 +222,9 @@ def _compile(segments: tuple[Segment, ...]) -> list[tuple[re.Pattern[str], tuple
     return patterns
 
 
-def _segment_variants(segment: Segment) -> list[tuple[str, list[Parameter]]]:
-    source, used = "", list[Parameter]()
-    variants: list[tuple[str, list[Parameter]]] = []
+def _segment_variants(segment: Segment) -> list[tuple[str, list[RouteParameter]]]:
+    source, used = "", list[RouteParameter]()
+    variants: list[tuple[str, list[RouteParameter]]] = []
     for index, part in enumerate(segment):
         if isinstance(part, str):
             source += re.escape(part)

@@ -28,7 +28,7 @@ from durable_host.invocation.workers import Workers
 from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.failure import ErrorDetails, failure_reply
 from durable_host.triggers.http.outcome import function_reply
-from durable_host.triggers.http.reply import InvalidReply, Reply
+from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply
 from durable_host.triggers.http.request import http_binding_data, read_request
 from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable
 from durable_host.triggers.http.streamed import ClientExchange, head_data, request_head
@@ -184,7 +184,7 @@ class HttpTrigger:
         )
         return self._response(reply)
 
-    def _response(self, reply: Reply) -> web.Response:
+    def _response(self, reply: HttpFunctionReply) -> web.Response:
         response = web.Response(status=reply.status, body=reply.body or None)
         headers = response.headers
         for name, value in (*reply.headers, *self._extra_headers):

@@ -9,7 +9,7 @@ from durable_host.triggers.mcp.caller import Caller
 from durable_host.triggers.mcp.calls import CallCancelled
 from durable_host.triggers.mcp.jsonrpc import Message, Notification, Request, RpcError
 from durable_host.triggers.mcp.server import McpServer
-from durable_host.triggers.mcp.sessions import Session
+from durable_host.triggers.mcp.sessions import McpSession
 
 log = logging.getLogger("Host.Triggers.Mcp")
 
@@ -48,14 +48,14 @@ def messages_of(content: Any, version: str) -> list[Message | RpcError]:
     return found
 
 
-def take(notification: Notification, session: Session) -> None:
+def take(notification: Notification, session: McpSession) -> None:
     """A notification of the client; only one of them means something here."""
     if notification.method == "notifications/cancelled":
         session.cancel(notification.params.get("requestId"))
 
 
 async def answer(
-    request: Request, server: McpServer, session: Session, headers: Mapping[str, str]
+    request: Request, server: McpServer, session: McpSession, headers: Mapping[str, str]
 ) -> dict[str, Any] | None:
     """The response to a request; None when the client has cancelled it."""
     try:

@@ -13,7 +13,7 @@ from durable_host.triggers.mcp import dialogue, jsonrpc, versions
 from durable_host.triggers.mcp.exchange import Refused, content_of, headers_of, not_allowed, refused, require_events
 from durable_host.triggers.mcp.jsonrpc import Notification, Request, RpcError
 from durable_host.triggers.mcp.server import McpServer
-from durable_host.triggers.mcp.sessions import Session, Sessions
+from durable_host.triggers.mcp.sessions import McpSession, Sessions
 from durable_host.triggers.mcp.streams import EventStream, event
 
 TRANSPORT = "http-sse"
@@ -72,7 +72,7 @@ class HttpSse:
                 session.stream.send(jsonrpc.failure(message))
         return web.Response(status=202, text="Accepted")
 
-    async def _answer(self, request: Request, session: Session, headers: dict[str, str]) -> None:
+    async def _answer(self, request: Request, session: McpSession, headers: dict[str, str]) -> None:
         answer = (
             self._initialize(request, session)
             if request.method == "initialize"
@@ -81,14 +81,14 @@ class HttpSse:
         if answer is not None and session.stream is not None:
             session.stream.send(answer)
 
-    def _initialize(self, request: Request, session: Session) -> dict[str, Any]:
+    def _initialize(self, request: Request, session: McpSession) -> dict[str, Any]:
         try:
             session.version, session.client_info = dialogue.negotiated(request.params)
         except RpcError as error:
             return jsonrpc.failure(error, request.id)
         return jsonrpc.result(request.id, self._server.initialized(session.version))
 
-    def _endpoint(self, request: web.Request, session: Session) -> str:
+    def _endpoint(self, request: web.Request, session: McpSession) -> str:
         """Relative to the address of the events. A key in the query is the client's only one, so it comes along."""
         query = {SESSION_PARAMETER: session.id}
         if code := request.query.get("code"):

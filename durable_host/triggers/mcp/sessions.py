@@ -17,7 +17,7 @@ MOST_REQUESTS = 100
 """That run at a time for one client."""
 
 
-class Session:
+class McpSession:
     """`stream` carries messages that answer no request; None while the client listens for none."""
 
     def __init__(self, id: str, transport: Transport, version: str, client_info: dict[str, Any] | None) -> None:
@@ -83,15 +83,15 @@ class Sessions:
         self._most = most
         self._idle = idle
         self._now = now
-        self._sessions: dict[str, Session] = {}
+        self._sessions: dict[str, McpSession] = {}
 
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def __iter__(self) -> Iterator[Session]:
+    def __iter__(self) -> Iterator[McpSession]:
         return iter(list(self._sessions.values()))
 
-    def begin(self, transport: Transport, version: str, client_info: dict[str, Any] | None = None) -> Session:
+    def begin(self, transport: Transport, version: str, client_info: dict[str, Any] | None = None) -> McpSession:
         """Where there is no room, the session that is idle the longest makes some. Raises RpcError when none is."""
         self._end_idle()
         if len(self._sessions) >= self._most:
@@ -99,12 +99,12 @@ class Sessions:
             if not idle:
                 raise RpcError(jsonrpc.SERVER_BUSY, f"{self._most} sessions are in use already.")
             self.end(min(idle, key=lambda session: session.last_used).id)
-        session = Session(secrets.token_urlsafe(24), transport, version, client_info)
+        session = McpSession(secrets.token_urlsafe(24), transport, version, client_info)
         session.last_used = self._now()
         self._sessions[session.id] = session
         return session
 
-    def find(self, id: str, transport: Transport) -> Session | None:
+    def find(self, id: str, transport: Transport) -> McpSession | None:
         """The session of this transport; this counts as its use."""
         self._end_idle()
         session = self._sessions.get(id)

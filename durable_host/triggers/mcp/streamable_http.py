@@ -22,7 +22,7 @@ from durable_host.triggers.mcp.exchange import (
 )
 from durable_host.triggers.mcp.jsonrpc import Message, Notification, Request, RpcError
 from durable_host.triggers.mcp.server import McpServer
-from durable_host.triggers.mcp.sessions import Session, Sessions
+from durable_host.triggers.mcp.sessions import McpSession, Sessions
 from durable_host.triggers.mcp.streams import EventStream
 
 SESSION_HEADER = "Mcp-Session-Id"
@@ -70,7 +70,7 @@ class StreamableHttp:
         return await respond(request, self._answers(messages, session, headers_of(request)), as_json)
 
     async def _answers(
-        self, messages: list[Message | RpcError], session: Session, headers: dict[str, str]
+        self, messages: list[Message | RpcError], session: McpSession, headers: dict[str, str]
     ) -> list[dict[str, Any]]:
         """In the order of the messages."""
 
@@ -111,7 +111,7 @@ class StreamableHttp:
         session.listen(stream)
         return await stream.serve()
 
-    def _session(self, request: web.Request) -> Session:
+    def _session(self, request: web.Request) -> McpSession:
         id = request.headers.get(SESSION_HEADER)
         if id is None:
             raise refused(400, f"The header {SESSION_HEADER} is missing. A session begins with 'initialize'.")

@@ -10,7 +10,7 @@ SHORTEST = 0.1
 
 
 @dataclass(slots=True)
-class PollBackoff:
+class QueuePollBackoff:
     """Randomised, growing from 100 ms to `longest` seconds; any message resets it."""
 
     longest: float

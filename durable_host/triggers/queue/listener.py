@@ -14,7 +14,7 @@ from durable_host.storage.errors import NotFound, StorageError
 from durable_host.storage.queue_xml import QueueMessage
 from durable_host.storage.queues import QueueService
 from durable_host.supervision import keep_running
-from durable_host.triggers.queue.backoff import PollBackoff
+from durable_host.triggers.queue.backoff import QueuePollBackoff
 from durable_host.triggers.queue.outcome import Fate, after_failure, before_running, poison_queue_of
 from durable_host.triggers.queue.renewal import HeldMessage, VisibilityRenewal
 from durable_host.triggers.queue.settlement import Settlement
@@ -78,7 +78,7 @@ class QueueListener:
         renewal = f"renewal of messages of queue '{self.queue}'"
         renewing = asyncio.create_task(keep_running(renewal, self._renewal.run, _log))
         try:
-            backoff = PollBackoff(self._options.max_polling_interval)
+            backoff = QueuePollBackoff(self._options.max_polling_interval)
             while not self._stopping:
                 await self._room()
                 self._wake.clear()
@@ -115,7 +115,7 @@ class QueueListener:
         except TimeoutError:
             pass
 
-    async def _receive(self, backoff: PollBackoff) -> float:
+    async def _receive(self, backoff: QueuePollBackoff) -> float:
         """Receive once; seconds to pause before the next time."""
         count = min(32, self._options.batch_size + self._options.new_batch_threshold - self._running)
         try:
@@ -138,7 +138,7 @@ class QueueListener:
             task.add_done_callback(self._tasks.discard)
         return 0.0
 
-    def _trouble(self, error: StorageError, backoff: PollBackoff) -> float:
+    def _trouble(self, error: StorageError, backoff: QueuePollBackoff) -> float:
         if not self._in_trouble:
             self._in_trouble = True
             _log.warning("The queue '%s' cannot be read and is being retried: %s", self.queue, error)

@@ -17,7 +17,7 @@ from durable_host.triggers.listener_lock import ListenerLock
 from durable_host.triggers.timer.monitor import ScheduleStatus, after_run, begin
 from durable_host.triggers.timer.monitor_store import MonitorStore
 from durable_host.triggers.timer.payload import RUN_ON_STARTUP_DETAILS, TimerRun, past_due_details
-from durable_host.triggers.timer.schedule import Schedule, forecast
+from durable_host.triggers.timer.schedule import TimerSchedule, forecast
 from durable_host.triggers.timer.zone import Zone
 
 _log = logging.getLogger("Host.Triggers.Timer")
@@ -35,7 +35,7 @@ class TimerListener:
         self,
         *,
         function: str,
-        schedule: Schedule,
+        schedule: TimerSchedule,
         zone: Zone,
         run: RunTimer,
         clock: Clock,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from durable_host.durable.model import timestamp
-from durable_host.triggers.timer.schedule import Schedule
+from durable_host.triggers.timer.schedule import TimerSchedule
 from durable_host.triggers.timer.zone import Zone
 
 NEVER = timestamp.MIN_TICKS
@@ -43,7 +43,7 @@ class Beginning(msgspec.Struct, frozen=True):
     is_changed: bool
 
 
-def begin(stored: ScheduleStatus | None, schedule: Schedule, now: int) -> Beginning:
+def begin(stored: ScheduleStatus | None, schedule: TimerSchedule, now: int) -> Beginning:
     """Compare what was remembered with the schedule as it is now."""
     if stored is None:
         return Beginning(ScheduleStatus(NEVER, _next(schedule, now), now), False, True)
@@ -56,7 +56,7 @@ def begin(stored: ScheduleStatus | None, schedule: Schedule, now: int) -> Beginn
     return Beginning(ScheduleStatus(NEVER, expected, base), now > expected, True)
 
 
-def after_run(schedule: Schedule, ran_at: int) -> ScheduleStatus:
+def after_run(schedule: TimerSchedule, ran_at: int) -> ScheduleStatus:
     """`ran_at`: when the run began, or its planned time where that is later."""
     return ScheduleStatus(ran_at, _next(schedule, ran_at), ran_at)
 
@@ -78,6 +78,6 @@ def _ticks(text: str) -> int:
     return NO_MORE if text.startswith("9999-12-31") else timestamp.parse(text)
 
 
-def _next(schedule: Schedule, after: int) -> int:
+def _next(schedule: TimerSchedule, after: int) -> int:
     following = schedule.next_after(after)
     return NO_MORE if following is None else following

@@ -8,7 +8,7 @@ import json
 import msgspec
 
 from durable_host.triggers.timer.monitor import ScheduleStatus
-from durable_host.triggers.timer.schedule import Schedule
+from durable_host.triggers.timer.schedule import TimerSchedule
 from durable_host.triggers.timer.zone import Zone
 
 
@@ -23,7 +23,7 @@ class TimerRun(msgspec.Struct, frozen=True, kw_only=True):
     unscheduled: str | None = None
 
 
-def timer_info(schedule: Schedule, zone: Zone, status: ScheduleStatus | None, *, is_past_due: bool) -> str:
+def timer_info(schedule: TimerSchedule, zone: Zone, status: ScheduleStatus | None, *, is_past_due: bool) -> str:
     """The JSON text of `func.TimerRequest`; before the first run there is no time of the last update either."""
     members = status.members(zone) if status is not None else None
     if members is not None and status is not None and not status.last:

@@ -26,7 +26,7 @@ class InvalidSchedule(HostError):
     code = "DH5030"
 
 
-class Schedule(Protocol):
+class TimerSchedule(Protocol):
     """When a timer fires. Times are ticks of UTC."""
 
     @property
@@ -90,7 +90,7 @@ class ConstantSchedule(msgspec.Struct, frozen=True):
         return ticks + round(self.seconds * TICKS_PER_SECOND)
 
 
-def parse_schedule(text: str, zone: Zone) -> Schedule:
+def parse_schedule(text: str, zone: Zone) -> TimerSchedule:
     """Raises InvalidSchedule."""
     try:
         return CronSchedule(parse_cron(text), zone)
@@ -115,7 +115,7 @@ def _span(text: str) -> float | None:
         return None
 
 
-def forecast(schedule: Schedule, zone: Zone, now: int, function: str) -> str:
+def forecast(schedule: TimerSchedule, zone: Zone, now: int, function: str) -> str:
     """The log's lines about the next five occurrences."""
     lines = [f"The next 5 occurrences of the '{function}' schedule ({schedule.shown}) will be:"]
     moment: int | None = now

@@ -19,7 +19,7 @@ from durable_host.triggers.timer.listener import TimerListener
 from durable_host.triggers.timer.monitor import NEVER, ScheduleStatus
 from durable_host.triggers.timer.monitor_store import BlobMonitorStore
 from durable_host.triggers.timer.payload import TimerRun, reason, timer_info
-from durable_host.triggers.timer.schedule import Schedule, parse_schedule
+from durable_host.triggers.timer.schedule import TimerSchedule, parse_schedule
 from durable_host.triggers.timer.zone import Zone
 
 _log = logging.getLogger("Host.Triggers.Timer")
@@ -100,18 +100,18 @@ async def invoke_timer(
     )
 
 
-def manual_info(schedule: Schedule, zone: Zone, now: int) -> str:
+def manual_info(schedule: TimerSchedule, zone: Zone, now: int) -> str:
     """The `TimerRequest` of a run by hand."""
     status = ScheduleStatus(NEVER, schedule.next_after(now) or NEVER, NEVER)
     return timer_info(schedule, zone, status, is_past_due=False)
 
 
-def schedule_of(trigger: Binding, zone: Zone) -> Schedule:
+def schedule_of(trigger: Binding, zone: Zone) -> TimerSchedule:
     """Raises InvalidSchedule."""
     return parse_schedule(trigger.text("schedule") or "", zone)
 
 
-def uses_monitor(trigger: Binding, schedule: Schedule) -> bool:
+def uses_monitor(trigger: Binding, schedule: TimerSchedule) -> bool:
     """Unless it is switched off, or the schedule fires more than once a minute."""
     return schedule.allows_monitor and _flag(trigger, "useMonitor", True)
 

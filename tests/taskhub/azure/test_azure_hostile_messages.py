@@ -27,7 +27,7 @@ from durable_host.durable.taskhub.azure import envelope, history_rows, large_pay
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
 from durable_host.durable.taskhub.azure.names import HubNames, escape_key, row_key
 from durable_host.durable.taskhub.sqlite import codec
-from durable_host.durable.taskhub.validity import InvalidMessage
+from durable_host.durable.taskhub.validity import InvalidHubMessage
 from durable_host.storage import StorageAccount, table_codec
 from durable_host.storage.errors import AccessDenied
 
@@ -40,7 +40,7 @@ def read(text: str) -> TaskMessage | None:
         message = envelope.from_text(text).message
         if message is not None:
             validity.check(message, is_work_item=message.is_activity)
-    except (UnreadableMessage, InvalidMessage):
+    except (UnreadableMessage, InvalidHubMessage):
         return None
     return message
 
@@ -156,7 +156,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("text", list(REFUSED.values()), ids=list(REFUSED))
 def test_what_cannot_be_a_control_message_is_refused(text: str) -> None:
-    with pytest.raises((UnreadableMessage, InvalidMessage), match=r"\w"):
+    with pytest.raises((UnreadableMessage, InvalidHubMessage), match=r"\w"):
         _read_control_message(text)
 
 

@@ -11,7 +11,7 @@ import pytest
 from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus as S
-from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff, abandon_delay
+from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff, abandon_delay
 from durable_host.durable.taskhub.azure.start_filter import judge_start
 
 
@@ -57,7 +57,7 @@ def test_start_message_is_judged_by_the_row(event, state, dequeue_count, dequeue
 
 
 def test_polls_back_off_to_the_longest_wait_and_start_anew_after_work() -> None:
-    backoff = PollBackoff(2.0)
+    backoff = HubPollBackoff(2.0)
     waits = [backoff.after_empty_poll() for _ in range(20)]
     assert waits[:2] == [0.0, 0.05]
     assert waits[-1] == 2.0

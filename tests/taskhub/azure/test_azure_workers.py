@@ -14,7 +14,7 @@ from durable_host import private_files
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.taskhub.azure import AzureTaskHub
 from durable_host.durable.taskhub.azure.names import HubNames
-from durable_host.durable.taskhub.azure.worker_id import WorkerSlot, worker_id
+from durable_host.durable.taskhub.azure.worker_id import HostSlot, worker_id
 from durable_host.storage import StorageAccount
 
 IDS = [f"instance-{number}" for number in range(16)]
@@ -141,11 +141,11 @@ async def test_surplus_partitions_are_served_too(open_azure, storage) -> None:
 
 
 def test_slots_of_running_hosts_differ_and_are_reused(tmp_path: Path) -> None:
-    first, second = WorkerSlot("scope", tmp_path), WorkerSlot("scope", tmp_path)
+    first, second = HostSlot("scope", tmp_path), HostSlot("scope", tmp_path)
     assert (first.acquire(), second.acquire(), first.acquire()) == (0, 1, 0)
-    assert WorkerSlot("other scope", tmp_path).acquire() == 0
+    assert HostSlot("other scope", tmp_path).acquire() == 0
     first.release()
-    third = WorkerSlot("scope", tmp_path)
+    third = HostSlot("scope", tmp_path)
     assert third.acquire() == 0
     second.release()
     third.release()
@@ -153,24 +153,24 @@ def test_slots_of_running_hosts_differ_and_are_reused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links and users are those of POSIX")
 def test_lock_files_that_somebody_else_planted_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    WorkerSlot("scope", tmp_path).acquire()
+    HostSlot("scope", tmp_path).acquire()
     (lock,) = tmp_path.iterdir()
     lock.unlink()
     lock.symlink_to(tmp_path / "made-by-the-link")
-    linked = WorkerSlot("scope", tmp_path)
+    linked = HostSlot("scope", tmp_path)
     assert linked.acquire() == 1
     assert not (tmp_path / "made-by-the-link").exists()
     linked.release()
     monkeypatch.setattr(private_files.os, "getuid", lambda: os.geteuid() + 1)
-    assert WorkerSlot("scope", tmp_path).acquire() >= 64
+    assert HostSlot("scope", tmp_path).acquire() >= 64
 
 
 @pytest.mark.process
 def test_slot_of_a_killed_process_is_free_again(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib\n"
-        "from durable_host.durable.taskhub.azure.worker_id import WorkerSlot\n"
-        "print(WorkerSlot('scope', pathlib.Path(sys.argv[1])).acquire(), flush=True)\n"
+        "from durable_host.durable.taskhub.azure.worker_id import HostSlot\n"
+        "print(HostSlot('scope', pathlib.Path(sys.argv[1])).acquire(), flush=True)\n"
         "sys.stdin.read()\n"
     )
     process = subprocess.Popen(
@@ -178,7 +178,7 @@ def test_slot_of_a_killed_process_is_free_again(tmp_path: Path) -> None:
     )
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "0"
-    slot = WorkerSlot("scope", tmp_path)
+    slot = HostSlot("scope", tmp_path)
     assert slot.acquire() == 1
     slot.release()
     process.kill()

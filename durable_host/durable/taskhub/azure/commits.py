@@ -38,7 +38,7 @@ from durable_host.durable.taskhub.azure.history_store import HistoryConflict, Hi
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
-from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Mark, Standing, Standings, TaskKey
 from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, EpisodeCommit, ReceivedMessage
 
@@ -59,7 +59,7 @@ class Commits:
         self,
         history: HistoryStore,
         rows: RowWriter,
-        sender: Sender,
+        sender: MessageSender,
         outgoing: Outgoing,
         held: HeldMessages,
         deliveries: Deliveries,

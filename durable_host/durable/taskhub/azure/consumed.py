@@ -32,7 +32,7 @@ _MOST_PER_ENTRY = _ENTRY + 10
 _GROUP = re.compile(r"(\d{1,8}):((?:[ioc][A-Za-z0-9_-]{22})+)")
 
 
-class _Entry(msgspec.Struct, frozen=True):
+class _ConsumedMessage(msgspec.Struct, frozen=True):
     """`state` is a letter of the text. `is_loaded`: an earlier session has consumed it, and nobody here learns of its
     delete. `kept_until` is in ticks.
     """
@@ -54,7 +54,7 @@ class ConsumedMessages:
     __slots__ = ("_entries", "_forget_at", "_recent", "_text", "_text_until")
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _ConsumedMessage] = {}
         self._recent: dict[str, None] = {}
         self._forget_at = KEPT_FROM_OUTSIDE + _FORGET_EVERY
         self._text: str | None = ""
@@ -80,7 +80,7 @@ class ConsumedMessages:
                 state, key = entries[at], entries[at + 1 : at + _ENTRY]
                 if state != _CONFIRMED:
                     until = max(until, served_since + KEPT_TICKS)
-                consumed._entries[key] = _Entry(minute, state, True, until)
+                consumed._entries[key] = _ConsumedMessage(minute, state, True, until)
         consumed._text = None
         return consumed
 
@@ -96,7 +96,7 @@ class ConsumedMessages:
         key = _key(id)
         minute = max(0, -(-(now - UNIX_EPOCH_TICKS) // _TICKS_PER_MINUTE))
         self._entries.pop(key, None)
-        self._entries[key] = _Entry(minute, _OUTSIDE if from_outside else _INSIDE, False, _kept_until(minute))
+        self._entries[key] = _ConsumedMessage(minute, _OUTSIDE if from_outside else _INSIDE, False, _kept_until(minute))
         self._text = None
         if len(self._entries) >= self._forget_at:
             self._forget_old(now)
@@ -111,7 +111,7 @@ class ConsumedMessages:
         if entry.state == _INSIDE:
             self._retire(key)
         else:
-            self._entries[key] = _Entry(entry.minute, _CONFIRMED, entry.is_loaded, _kept_until(entry.minute))
+            self._entries[key] = _ConsumedMessage(entry.minute, _CONFIRMED, entry.is_loaded, _kept_until(entry.minute))
         self._text = None
 
     def text(self, now: int) -> str:
@@ -165,7 +165,7 @@ class ConsumedMessages:
             return text
         last = self._last_from_outside()
 
-        def worth(item: tuple[str, _Entry]) -> tuple[bool, bool, bool]:
+        def worth(item: tuple[str, _ConsumedMessage]) -> tuple[bool, bool, bool]:
             return item[0] in last, not item[1].is_loaded, item[1].state != _INSIDE
 
         by_worth = [key for key, _ in sorted(items, key=worth)]
@@ -177,7 +177,7 @@ class ConsumedMessages:
         return text
 
 
-def _expires(entry: _Entry) -> bool:
+def _expires(entry: _ConsumedMessage) -> bool:
     return entry.is_loaded or entry.state == _CONFIRMED
 
 
@@ -185,7 +185,7 @@ def _kept_until(minute: int) -> int:
     return UNIX_EPOCH_TICKS + minute * _TICKS_PER_MINUTE + KEPT_TICKS
 
 
-def _join(items: Iterable[tuple[str, _Entry]]) -> str:
+def _join(items: Iterable[tuple[str, _ConsumedMessage]]) -> str:
     parts: list[str] = []
     minute: int | None = None
     for key, entry in items:

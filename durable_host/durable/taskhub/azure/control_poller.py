@@ -14,11 +14,11 @@ from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held import Held, Stage
+from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff, abandon_delay
+from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff, abandon_delay
 from durable_host.durable.taskhub.azure.reading import Message, MessageReader
 from durable_host.durable.taskhub.azure.start_filter import judge_start
 from durable_host.storage import NotFound, QueueMessage, QueueService, StorageError
@@ -51,7 +51,7 @@ class ControlPoller:
         self._read_row = read_row
         self._starts = f"starts of {queue}"
         self._stopped = asyncio.Event()
-        self._backoff = PollBackoff(options.max_polling_interval)
+        self._backoff = HubPollBackoff(options.max_polling_interval)
 
     def stop(self) -> None:
         """Let `run` end after the request that is under way."""
@@ -86,7 +86,7 @@ class ControlPoller:
             await self._queues.create(self.queue)
         return []
 
-    async def filter_start(self, held: Held, message: TaskMessage, dequeued_at: int) -> bool:
+    async def filter_start(self, held: HeldHubMessage, message: TaskMessage, dequeued_at: int) -> bool:
         """True when a start message may be delivered; otherwise it has been dropped or put off."""
         event = message.event
         if not isinstance(event, ExecutionStarted) or event.parent_instance is not None:
@@ -117,7 +117,7 @@ class ControlPoller:
         async with self._held.receiving(self.queue, new, hold) as received:
             await self._take_in(received, hold)
 
-    async def _take_in(self, received: list[tuple[QueueMessage, Held]], hold: float) -> None:
+    async def _take_in(self, received: list[tuple[QueueMessage, HeldHubMessage]], hold: float) -> None:
         read = await asyncio.gather(*[self._read(got, held) for got, held in received])
         arrived = [(*one, message) for one, message in zip(received, read, strict=True) if message is not None]
         arrived.sort(key=lambda item: (item[0].insertion_time, item[2].sequence_number))
@@ -125,12 +125,12 @@ class ControlPoller:
             async with self._held.guarding(held):
                 await self._deliver(held, message.task, got.next_visible - int(hold * TICKS_PER_SECOND))
 
-    async def _read(self, got: QueueMessage, held: Held) -> Message | None:
+    async def _read(self, got: QueueMessage, held: HeldHubMessage) -> Message | None:
         async with self._held.guarding(held):
             return await self._reader.read(self.queue, got, held)
         return None
 
-    async def _deliver(self, held: Held, message: TaskMessage, dequeued_at: int) -> None:
+    async def _deliver(self, held: HeldHubMessage, message: TaskMessage, dequeued_at: int) -> None:
         self._deliveries.starts.saw(message)
         try:
             if not await self.filter_start(held, message, dequeued_at):
@@ -147,7 +147,7 @@ class ControlPoller:
         if seconds is not None:
             await self._hide(held, seconds)
 
-    async def _hide(self, held: Held, seconds: float) -> None:
+    async def _hide(self, held: HeldHubMessage, seconds: float) -> None:
         with contextlib.suppress(StorageError):
             await self._held.hide(held, seconds)
 

@@ -24,7 +24,7 @@ from durable_host.durable.taskhub.azure.history_rows import Row
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.new_instances import NewInstances
-from durable_host.durable.taskhub.azure.sender import Prepared, Sender, Sent
+from durable_host.durable.taskhub.azure.sender import MessageSender, Prepared, Sent
 from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStart, UnfinishedStarts
 from durable_host.durable.taskhub.port import InstanceExists
 from durable_host.storage import Conflict, Entity, PreconditionFailed, StorageError
@@ -44,7 +44,7 @@ class Creator:
     def __init__(
         self,
         instances: InstanceStore,
-        sender: Sender,
+        sender: MessageSender,
         payloads: LargePayloads,
         new_instances: NewInstances,
         unfinished: UnfinishedStarts,

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from durable_host.durable.taskhub.azure.held import Held
+from durable_host.durable.taskhub.azure.held import HeldHubMessage
 from durable_host.storage import InvalidRequest, NotFound, QueueService, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -19,16 +19,18 @@ class Deletes:
     `gone` when its receipt is no longer valid.
     """
 
-    def __init__(self, queues: QueueService, *, gone: Callable[[Held], None], forget: Callable[[Held], None]) -> None:
+    def __init__(
+        self, queues: QueueService, *, gone: Callable[[HeldHubMessage], None], forget: Callable[[HeldHubMessage], None]
+    ) -> None:
         self._queues = queues
         self._gone = gone
         self._forget = forget
-        self._waiting: deque[Held] = deque()
+        self._waiting: deque[HeldHubMessage] = deque()
         self._deleting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._patience_ends: float | None = None
 
-    def add(self, held: Held) -> None:
+    def add(self, held: HeldHubMessage) -> None:
         """Delete a message that lies in a queue."""
         self._waiting.append(held)
         if self._deleting < _PARALLEL:
@@ -63,7 +65,7 @@ class Deletes:
         finally:
             self._deleting -= 1
 
-    async def _delete(self, held: Held) -> None:
+    async def _delete(self, held: HeldHubMessage) -> None:
         """Delete until it is done. A receipt that is no longer valid means that the queue has delivered the message
         again, or will: the entry stays until then, so that it is not taken for a new message.
         """

@@ -17,13 +17,13 @@ from durable_host.clock import Clock
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
-from durable_host.durable.taskhub.azure.held import Held, Stage
+from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.inbox import Inbox
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.schedule import Schedule, TimerKey, timer_key
+from durable_host.durable.taskhub.azure.schedule import MessageSchedule, TimerKey, timer_key
 from durable_host.durable.taskhub.azure.seen_starts import SeenStarts
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import PutMessage, QueueMessage
@@ -33,9 +33,9 @@ _REMEMBERED_TIMERS = 50_000
 _EARLY = TICKS_PER_SECOND // 2
 
 
-def held_of(message: ReceivedMessage) -> Held:
+def held_of(message: ReceivedMessage) -> HeldHubMessage:
     """The adapter's part of a received message."""
-    return cast("Held", message.receipt)
+    return cast("HeldHubMessage", message.receipt)
 
 
 class Deliveries:
@@ -64,14 +64,14 @@ class Deliveries:
         self._on_due_start = on_due_start
         self._coming = 0
         self._reserve: set[str] = set()
-        self._seen_timers: OrderedDict[TimerKey, Held | None] = OrderedDict()
+        self._seen_timers: OrderedDict[TimerKey, HeldHubMessage | None] = OrderedDict()
         self.running = False
         self.neighbours = Neighbours.UNKNOWN
         self.owned: dict[str, int] = {}
         self.control = Inbox()
         self.activities = Inbox()
         self.owed: asyncio.Queue[str] = asyncio.Queue()
-        self.schedule = Schedule(clock, self._deliver_due)
+        self.schedule = MessageSchedule(clock, self._deliver_due)
         self.starts = SeenStarts(clock)
         self._given_back: dict[str, set[str]] = {}
 
@@ -138,7 +138,7 @@ class Deliveries:
 
     def accept(self, queue: str, message: TaskMessage, put: PutMessage, hidden: float) -> None:
         """Hand over, now or when it is due, a message that was put invisible for `hidden` seconds."""
-        held = Held(queue, put.id, put.pop_receipt, time.monotonic() + hidden, 1)
+        held = HeldHubMessage(queue, put.id, put.pop_receipt, time.monotonic() + hidden, 1)
         self._held.take(held)
         now = self._clock.now()
         self._remember(message)
@@ -147,7 +147,7 @@ class Deliveries:
 
     # Receiving
 
-    def refreshed(self, queue: str, got: QueueMessage, hidden: float) -> tuple[Held, float | None] | None:
+    def refreshed(self, queue: str, got: QueueMessage, hidden: float) -> tuple[HeldHubMessage, float | None] | None:
         """None for a message that is new. One that is in our hands already only has a new receipt; the seconds
         given with it are how long it has to stay hidden (None: as it is).
         """
@@ -160,7 +160,7 @@ class Deliveries:
         waiting.dequeue_count = held.dequeue_count = max(waiting.dequeue_count, got.dequeue_count)
         return held, self._sort_in(waiting, self._clock.now(), _EARLY)
 
-    def deliver(self, held: Held, message: TaskMessage) -> float | None:
+    def deliver(self, held: HeldHubMessage, message: TaskMessage) -> float | None:
         """Hand over a received message, unless it is a timer that was delivered in its place already. One that
         came too early is parked: the result tells for how many seconds it has to be hidden.
         """
@@ -183,7 +183,7 @@ class Deliveries:
             return
         id = f"restored-{key[0]}/{key[1]}/{key[2]}"
         self._reserve.add(id)
-        held = Held(None, id, "", 0.0, 1)
+        held = HeldHubMessage(None, id, "", 0.0, 1)
         self._held.park(held)
         due = max(message.due or 0, self._clock.now())
         grace = int(self._options.restored_timer_grace * TICKS_PER_SECOND)
@@ -293,7 +293,7 @@ class Deliveries:
         else:
             self.park(waiting, waiting.message.due or 0)
 
-    def _meet(self, stand_in: Held, received: ReceivedMessage, key: TimerKey) -> None:
+    def _meet(self, stand_in: HeldHubMessage, received: ReceivedMessage, key: TimerKey) -> None:
         """The queue brings a timer whose stand-in was delivered: they become one message."""
         real = held_of(received)
         self._seen_timers[key] = None

@@ -14,7 +14,7 @@ from durable_host.durable.model import identity
 from durable_host.durable.model.events import TaskCompleted, TaskFailed
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held import Held
+from durable_host.durable.taskhub.azure.held import HeldHubMessage
 from durable_host.durable.taskhub.azure.standing import TaskKey
 from durable_host.durable.taskhub.port import ReceivedMessage
 
@@ -44,7 +44,7 @@ class DirectWork:
         """Let this process run an activity, unless it does already, or holds the result: a debt may name it again."""
         if self._is_in_hand(message):
             return
-        held = Held(None, f"direct-{next(self._numbers)}", "", 0.0, 1)
+        held = HeldHubMessage(None, f"direct-{next(self._numbers)}", "", 0.0, 1)
         received = ReceivedMessage(held.id, message, 1, self._clock.now(), held)
         self._requests[request_key(message)] = received
         self._deliveries.activities.put(received)

@@ -18,7 +18,7 @@ from durable_host.durable.taskhub.azure.held import Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
-from durable_host.durable.taskhub.azure.sender import Sender, Sent
+from durable_host.durable.taskhub.azure.sender import MessageSender, Sent
 from durable_host.durable.taskhub.azure.standing import Standings
 from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.durable.taskhub.port import ReceivedMessage
@@ -33,7 +33,7 @@ class Handover:
 
     def __init__(
         self,
-        sender: Sender,
+        sender: MessageSender,
         outgoing: Outgoing,
         held: HeldMessages,
         deliveries: Deliveries,

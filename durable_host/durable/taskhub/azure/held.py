@@ -19,7 +19,7 @@ RENEWED = frozenset((Stage.RECEIVED, Stage.HELD, Stage.DELETING))
 """The stages in which a message is hidden again and again."""
 
 
-class Held:
+class HeldHubMessage:
     """One message: where it lies, the receipt that allows changes, until when it is hidden (monotonic seconds).
 
     `queue` is None for a message that lies in no queue. `hold` is for how many seconds it was hidden last, `renew_at`

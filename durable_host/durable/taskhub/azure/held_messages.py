@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager, suppress
 
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deletes import Deletes
-from durable_host.durable.taskhub.azure.held import RENEWED, Held, Stage
+from durable_host.durable.taskhub.azure.held import RENEWED, HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.azure.renewals import Renewals
 from durable_host.storage import QueueMessage, QueueService, StorageError
@@ -32,7 +32,7 @@ class HeldMessages:
 
     def __init__(self, queues: QueueService, hold_time: float) -> None:
         self._hold_time = hold_time
-        self._by_id: dict[str, Held] = {}
+        self._by_id: dict[str, HeldHubMessage] = {}
         self._renewals = Renewals(queues, hold_time, self._is_renewed)
         self._deletes = Deletes(queues, gone=self._gone, forget=self.forget)
         self._shrunk = asyncio.Event()
@@ -43,7 +43,7 @@ class HeldMessages:
         """For how many seconds to hide a message that this process takes."""
         return self._renewals.first_hold
 
-    def take(self, held: Held) -> None:
+    def take(self, held: HeldHubMessage) -> None:
         """Begin to hold a message."""
         if held.queue is not None:
             self._by_id[held.id] = held
@@ -53,17 +53,17 @@ class HeldMessages:
     @asynccontextmanager
     async def receiving(
         self, queue: str, got: Sequence[QueueMessage], hidden: float
-    ) -> AsyncGenerator[list[tuple[QueueMessage, Held]]]:
+    ) -> AsyncGenerator[list[tuple[QueueMessage, HeldHubMessage]]]:
         """Begin to hold messages that a queue delivered, hidden for so many seconds, and own them meanwhile."""
         until = time.monotonic() + hidden
-        new = [(one, Held(queue, one.id, one.pop_receipt, until, one.dequeue_count)) for one in got]
+        new = [(one, HeldHubMessage(queue, one.id, one.pop_receipt, until, one.dequeue_count)) for one in got]
         for _, held in new:
             self.take(held)
         async with self.owning([held for _, held in new]):
             yield new
 
     @asynccontextmanager
-    async def owning(self, messages: Sequence[Held]) -> AsyncGenerator[None]:
+    async def owning(self, messages: Sequence[HeldHubMessage]) -> AsyncGenerator[None]:
         """Own messages until each is delivered, consumed or given back; what is not at the end is given back here.
 
         An error is logged and goes no further.
@@ -86,31 +86,31 @@ class HeldMessages:
                 await self.give_back([held], abandon_delay(held.dequeue_count))
 
     @asynccontextmanager
-    async def guarding(self, held: Held) -> AsyncGenerator[None]:
+    async def guarding(self, held: HeldHubMessage) -> AsyncGenerator[None]:
         """While one of several owned messages is worked on: an error gives this one back, and the others go on."""
         try:
             yield
         except Exception as error:
             await self._give_back_after(error, [held])
 
-    async def _give_back_after(self, error: Exception, messages: Sequence[Held]) -> None:
+    async def _give_back_after(self, error: Exception, messages: Sequence[HeldHubMessage]) -> None:
         for held in _undecided(messages):
             text = "Message %s of queue '%s' could not be taken in and is given back"
             _log.error(text, held.id, held.queue, exc_info=error)
             await self.give_back([held], abandon_delay(held.dequeue_count))
 
-    def hold(self, held: Held) -> None:
+    def hold(self, held: HeldHubMessage) -> None:
         """The message is handed on: keep it hidden until it is consumed or given back."""
         held.stage = Stage.HELD
         if held.queue is not None:
             self._renewals.add(held)
 
-    def park(self, held: Held) -> None:
+    def park(self, held: HeldHubMessage) -> None:
         """The message is hidden until this process delivers it."""
         held.stage = Stage.PARKED
         self._renewals.remove(held)
 
-    def refresh(self, id: str, receipt: str, hidden_until: float) -> Held | None:
+    def refresh(self, id: str, receipt: str, hidden_until: float) -> HeldHubMessage | None:
         """The queue delivered a message again: the held one with its new receipt, or None when it is not held."""
         held = self._by_id.get(id)
         if held is None:
@@ -121,7 +121,7 @@ class HeldMessages:
             self.delete_later(held)
         return held
 
-    def forget(self, held: Held) -> None:
+    def forget(self, held: HeldHubMessage) -> None:
         """Stop holding a message without a word to the queue."""
         held.stage = Stage.GONE
         self._renewals.remove(held)
@@ -135,15 +135,15 @@ class HeldMessages:
             self._shrunk.clear()
             await self._shrunk.wait()
 
-    def of_queue(self, queue: str, *stages: Stage) -> list[Held]:
+    def of_queue(self, queue: str, *stages: Stage) -> list[HeldHubMessage]:
         """Messages of one queue in any of these stages."""
         return [held for held in self._by_id.values() if held.queue == queue and held.stage in stages]
 
-    def in_stage(self, *stages: Stage) -> list[Held]:
+    def in_stage(self, *stages: Stage) -> list[HeldHubMessage]:
         """All messages in any of these stages."""
         return [held for held in self._by_id.values() if held.stage in stages]
 
-    def delete_later(self, held: Held) -> None:
+    def delete_later(self, held: HeldHubMessage) -> None:
         """Delete a message in the background."""
         if held.stage is Stage.DELETING:
             return
@@ -153,14 +153,14 @@ class HeldMessages:
             return
         self._deletes.add(held)
 
-    async def hide(self, held: Held, seconds: float) -> bool:
+    async def hide(self, held: HeldHubMessage, seconds: float) -> bool:
         """Set until when the message is invisible; False when it is no longer ours. Raises StorageError."""
         return await self._renewals.hide(held, seconds)
 
-    async def give_back(self, messages: Sequence[Held], seconds: float = 0.0) -> None:
+    async def give_back(self, messages: Sequence[HeldHubMessage], seconds: float = 0.0) -> None:
         """Make messages visible after `seconds` and stop holding them. Failures are ignored: time does it too."""
 
-        async def one(held: Held) -> None:
+        async def one(held: HeldHubMessage) -> None:
             await held.renewed()
             try:
                 await self.hide(held, seconds)
@@ -186,10 +186,10 @@ class HeldMessages:
         """Wait until all deletes that were asked for are done."""
         await self._deletes.done()
 
-    def _is_renewed(self, held: Held) -> bool:
+    def _is_renewed(self, held: HeldHubMessage) -> bool:
         return held.stage in RENEWED and self._by_id.get(held.id) is held
 
-    def _gone(self, held: Held) -> None:
+    def _gone(self, held: HeldHubMessage) -> None:
         """The receipt is no longer valid. The entry stays until the queue delivers the message again."""
         held.stage = Stage.GONE
         self._renewals.remove(held)
@@ -205,5 +205,5 @@ class HeldMessages:
                 self.forget(held)
 
 
-def _undecided(messages: Sequence[Held]) -> list[Held]:
+def _undecided(messages: Sequence[HeldHubMessage]) -> list[HeldHubMessage]:
     return [held for held in messages if held.stage is Stage.RECEIVED]

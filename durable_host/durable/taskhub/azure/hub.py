@@ -38,12 +38,12 @@ from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
 from durable_host.durable.taskhub.azure.resources import Resources
 from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
-from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Standings
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStarts
-from durable_host.durable.taskhub.azure.worker import Worker
+from durable_host.durable.taskhub.azure.worker import HubWorker
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
@@ -102,7 +102,7 @@ class AzureTaskHub:
             take_all_activities=connection.is_development if take_all is None else take_all,
             on_due_start=self._look_at_due_start,
         )
-        self._sender = Sender(queues, names, options, clock, payloads, deliveries, held)
+        self._sender = MessageSender(queues, names, options, clock, payloads, deliveries, held)
         self._direct = DirectWork(deliveries, clock)
         self._standings = Standings()
         owed = OwedMessages(payloads)
@@ -127,7 +127,7 @@ class AzureTaskHub:
         self._pending_starts = PendingStarts(
             self._instances, self._history, self._sender, deliveries, clock, outage, names
         )
-        self._worker = Worker(
+        self._worker = HubWorker(
             queues,
             names,
             options,

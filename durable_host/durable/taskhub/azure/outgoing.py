@@ -12,7 +12,7 @@ from durable_host.durable.taskhub.azure.attempts import MOST_REFUSALS, Attempts
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.standing import Standing
 from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.storage import StorageError
@@ -24,7 +24,7 @@ class Outgoing:
     """Sends for as long as an outage takes. A call that storage does not accept is answered in its receiver's place."""
 
     def __init__(
-        self, sender: Sender, deliveries: Deliveries, direct: DirectWork, outage: Outage, clock: Clock
+        self, sender: MessageSender, deliveries: Deliveries, direct: DirectWork, outage: Outage, clock: Clock
     ) -> None:
         self._sender = sender
         self._deliveries = deliveries

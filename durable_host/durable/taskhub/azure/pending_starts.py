@@ -24,7 +24,7 @@ from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.sender import Sender
+from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.waiting import first_of
 from durable_host.storage import StorageError
@@ -57,7 +57,7 @@ class PendingStarts:
         self,
         instances: InstanceStore,
         history: HistoryStore,
-        sender: Sender,
+        sender: MessageSender,
         deliveries: Deliveries,
         clock: Clock,
         outage: Outage,

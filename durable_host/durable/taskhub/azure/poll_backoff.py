@@ -12,7 +12,7 @@ MAX_ABANDON_DELAY = 600.0
 
 
 @dataclass(slots=True)
-class PollBackoff:
+class HubPollBackoff:
     """Seconds to wait after each empty poll: nothing, then `SHORTEST`, then doubling with jitter up to `longest`."""
 
     longest: float

@@ -16,13 +16,13 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
-from durable_host.durable.taskhub.azure.held import Held
+from durable_host.durable.taskhub.azure.held import HeldHubMessage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.azure.set_aside import SetAside
-from durable_host.durable.taskhub.validity import InvalidMessage
+from durable_host.durable.taskhub.validity import InvalidHubMessage
 from durable_host.storage import QueueMessage, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -63,13 +63,13 @@ class MessageReader:
         self._work_items = work_items
         self._warned: OrderedDict[str, None] = OrderedDict()
 
-    async def read(self, queue: str, got: QueueMessage, held: Held) -> Message | None:
+    async def read(self, queue: str, got: QueueMessage, held: HeldHubMessage) -> Message | None:
         """The message; None when it is dealt with: set aside, or given back while storage does not answer."""
         try:
             return await self._decode(queue, got)
         except StorageError as error:
             self._outage.failed(_BLOBS, error)
-        except (UnreadableMessage, UnreadablePayload, InvalidMessage) as problem:
+        except (UnreadableMessage, UnreadablePayload, InvalidHubMessage) as problem:
             if await self._set_aside(queue, got, _plain(str(problem))):
                 self._held.delete_later(held)
                 return None

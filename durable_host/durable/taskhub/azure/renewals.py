@@ -16,7 +16,7 @@ from contextlib import suppress
 from itertools import count
 
 from durable_host.durable.taskhub.azure.bounded import for_each
-from durable_host.durable.taskhub.azure.held import RENEWED, Held
+from durable_host.durable.taskhub.azure.held import RENEWED, HeldHubMessage
 from durable_host.storage import InvalidRequest, NotFound, QueueService, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -32,12 +32,12 @@ class Renewals:
     tells whether a message still needs it.
     """
 
-    def __init__(self, queues: QueueService, hold_time: float, is_renewed: Callable[[Held], bool]) -> None:
+    def __init__(self, queues: QueueService, hold_time: float, is_renewed: Callable[[HeldHubMessage], bool]) -> None:
         self._queues = queues
         self._hold_time = hold_time
         self._is_renewed = is_renewed
-        self._renewed: set[Held] = set()
-        self._planned: list[tuple[float, int, Held]] = []
+        self._renewed: set[HeldHubMessage] = set()
+        self._planned: list[tuple[float, int, HeldHubMessage]] = []
         self._order = count()
         self._sooner = asyncio.Event()
 
@@ -48,7 +48,7 @@ class Renewals:
         """
         return min(self._hold_time, max(_FIRST_HOLD, len(self._renewed) / _PER_SECOND))
 
-    def add(self, held: Held) -> None:
+    def add(self, held: HeldHubMessage) -> None:
         """Keep a message hidden from now on."""
         self._renewed.add(held)
         now = time.monotonic()
@@ -60,11 +60,11 @@ class Renewals:
             held.hold = min(self._hold_time, left)
             self._plan(held, now + left - held.hold / 2)
 
-    def remove(self, held: Held) -> None:
+    def remove(self, held: HeldHubMessage) -> None:
         """The message need not be hidden again."""
         self._renewed.discard(held)
 
-    async def hide(self, held: Held, seconds: float) -> bool:
+    async def hide(self, held: HeldHubMessage, seconds: float) -> bool:
         """Set until when the message is invisible; False when it is no longer ours. Raises StorageError."""
         if held.queue is None:
             return True
@@ -94,30 +94,30 @@ class Renewals:
             async with asyncio.timeout(max(0.0, min(pause, self._hold_time))):
                 await self._sooner.wait()
 
-    def _plan(self, held: Held, at: float) -> None:
+    def _plan(self, held: HeldHubMessage, at: float) -> None:
         held.renew_at = at
         heapq.heappush(self._planned, (at, next(self._order), held))
         if self._planned[0][2] is held:
             self._sooner.set()
 
-    def _due(self) -> list[Held]:
+    def _due(self) -> list[HeldHubMessage]:
         """The next ones that are due. What was planned otherwise meanwhile, or is held no more, is left out."""
         now = time.monotonic()
-        due: list[Held] = []
+        due: list[HeldHubMessage] = []
         while self._planned and self._planned[0][0] <= now and len(due) < _IN_A_ROUND:
             at, _, held = heapq.heappop(self._planned)
             if held.renew_at == at and self._is_renewed(held):
                 due.append(held)
         return due
 
-    async def _renew(self, held: Held) -> None:
+    async def _renew(self, held: HeldHubMessage) -> None:
         if held.stage not in RENEWED:
             return
         held.renewal = asyncio.get_running_loop().create_task(self._hide_again(held))
         await held.renewal
         held.renewal = None
 
-    async def _hide_again(self, held: Held) -> None:
+    async def _hide_again(self, held: HeldHubMessage) -> None:
         seconds = min(self._hold_time, max(2 * held.hold, self.first_hold))
         try:
             if await self.hide(held, seconds):

@@ -39,7 +39,7 @@ class Entry:
         self.canceled = False
 
 
-class Schedule:
+class MessageSchedule:
     """Calls `deliver` with each message at its due time (ticks)."""
 
     def __init__(self, clock: Clock, deliver: Callable[[ReceivedMessage], None]) -> None:

@@ -19,12 +19,12 @@ from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import MAX_VISIBILITY, Deliveries
-from durable_host.durable.taskhub.azure.held import Held
+from durable_host.durable.taskhub.azure.held import HeldHubMessage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.validity import InvalidMessage
+from durable_host.durable.taskhub.validity import InvalidHubMessage
 from durable_host.storage import PutMessage, QueueService, StorageError
 
 _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
@@ -48,7 +48,7 @@ class Sent(msgspec.Struct, frozen=True):
     hidden: float | None
 
 
-class Sender:
+class MessageSender:
     """Puts messages. `sequence` numbers are given in the order in which messages are handed in."""
 
     def __init__(
@@ -164,7 +164,7 @@ class Sender:
         """False for one that its receiver has to set aside, be it this process."""
         try:
             validity.check(message, is_work_item=message.is_activity)
-        except InvalidMessage:
+        except InvalidHubMessage:
             return False
         return True
 
@@ -176,4 +176,4 @@ class Sender:
         if self._deliveries.claims_still(sent.queue):
             self._deliveries.accept(sent.queue, sent.message, sent.put, sent.hidden)
         elif sent.message.due is None:
-            await self._held.give_back([Held(sent.queue, sent.put.id, sent.put.pop_receipt, 0.0, 1)])
+            await self._held.give_back([HeldHubMessage(sent.queue, sent.put.id, sent.put.pop_receipt, 0.0, 1)])

@@ -9,7 +9,7 @@ from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.poll_backoff import PollBackoff
+from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff
 from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.storage import QueueService, StorageError
 
@@ -40,7 +40,7 @@ class WorkItemPoller:
     async def run(self) -> None:
         """Poll forever."""
         inbox = self._deliveries.activities
-        backoff = PollBackoff(self._options.max_polling_interval)
+        backoff = HubPollBackoff(self._options.max_polling_interval)
         while True:
             wanted = inbox.wanted
             if not wanted:

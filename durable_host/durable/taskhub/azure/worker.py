@@ -28,7 +28,7 @@ from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.durable.taskhub.azure.served_partitions import ServedPartitions
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.work_item_poller import WorkItemPoller
-from durable_host.durable.taskhub.azure.worker_id import WorkerSlot, worker_id
+from durable_host.durable.taskhub.azure.worker_id import HostSlot, worker_id
 from durable_host.durable.taskhub.port import TaskHubRefused
 from durable_host.storage import AccessDenied, QueueService, StorageError
 from durable_host.storage.errors import diagnosis
@@ -39,7 +39,7 @@ _FIRST_PASS_PATIENCE = 3.0
 _STOP_PATIENCE = 2.0
 
 
-class Worker:
+class HubWorker:
     """Receives messages for this process; `read_row` reads an instance, `find_owed` names those whose commits owe
     something.
     """
@@ -77,7 +77,7 @@ class Worker:
         self._outstanding = outstanding
         self._pending_starts = pending_starts
         self._setting = setting
-        self._slot = WorkerSlot(scope)
+        self._slot = HostSlot(scope)
         self._background = Tasks(_log)
         self._manager: PartitionManager | None = None
         self._manager_task: asyncio.Task[None] | None = None

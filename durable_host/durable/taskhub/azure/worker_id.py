@@ -20,7 +20,7 @@ from durable_host.private_files import open_private
 _SLOTS = 64
 
 
-class WorkerSlot:
+class HostSlot:
     """A slot of this machine for hosts of one hub. `scope` names account, hub and app."""
 
     def __init__(self, scope: str, directory: Path | None = None) -> None:

@@ -15,7 +15,7 @@ _encoder = msgspec.json.Encoder()
 _event_decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_CLASS_BY_NAME.items()}
 
 
-class Unreadable(ValueError):
+class UnreadableRecord(ValueError):
     """Stored text is not an event or message known to this version."""
 
 
@@ -39,14 +39,14 @@ def encode_event(event: HistoryEvent) -> bytes:
 
 
 def decode_event(kind: str, data: bytes) -> HistoryEvent:
-    """Raises `Unreadable`."""
+    """Raises `UnreadableRecord`."""
     decoder = _event_decoders.get(kind)
     if decoder is None:
-        raise Unreadable(f"unknown event type '{kind}'")
+        raise UnreadableRecord(f"unknown event type '{kind}'")
     try:
         return decoder.decode(data)
     except _UNDECODABLE as error:
-        raise Unreadable(str(error)) from error
+        raise UnreadableRecord(str(error)) from error
 
 
 def encode_message(message: TaskMessage) -> bytes:
@@ -68,11 +68,11 @@ def encode_message(message: TaskMessage) -> bytes:
 
 
 def decode_message(kind: str, data: bytes) -> TaskMessage:
-    """Raises `Unreadable`."""
+    """Raises `UnreadableRecord`."""
     try:
         body = _body_decoder.decode(data)
     except _UNDECODABLE as error:
-        raise Unreadable(str(error)) from error
+        raise UnreadableRecord(str(error)) from error
     event = decode_event(kind, bytes(body.event))
     return TaskMessage(event, body.target, body.sender, body.episode, body.tags, body.id)
 

@@ -31,7 +31,7 @@ def rows(connection: Connection, instance_id: str) -> list[tuple[int, HistoryEve
     ):
         try:
             found.append((ordinal, codec.decode_event(kind, data)))
-        except codec.Unreadable as error:
+        except codec.UnreadableRecord as error:
             raise UnreadableHistory(
                 f"History row {ordinal} ({kind}) of instance '{instance_id}' cannot be read: {error}"
             ) from error

@@ -17,7 +17,7 @@ from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.durable.taskhub.sqlite import codec
 from durable_host.durable.taskhub.sqlite.schema import ACTIVITY, CONTROL, DELAYED, READY, TAKEN
-from durable_host.durable.taskhub.validity import InvalidMessage
+from durable_host.durable.taskhub.validity import InvalidHubMessage
 
 QUEUES = {CONTROL: "control", ACTIVITY: "workitems"}
 _LONGEST_REASON = 500
@@ -52,7 +52,7 @@ def insert_taken(connection: Connection, messages: Iterable[TaskMessage], now: i
             continue
         try:
             validity.check(message, is_work_item=True)
-        except InvalidMessage:
+        except InvalidHubMessage:
             insert(connection, [message], now)
             continue
         seq = connection.execute(_INSERT, _row(message, TAKEN, 0)).lastrowid
@@ -90,7 +90,7 @@ def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
         try:
             message = codec.decode_message(kind, body)
             validity.check(message, is_work_item=queue == ACTIVITY)
-        except (codec.Unreadable, InvalidMessage) as problem:
+        except (codec.UnreadableRecord, InvalidHubMessage) as problem:
             _set_aside(connection, seq, kind, queue, str(problem), now)
             continue
         if not isinstance(dequeue_count, int):
@@ -184,7 +184,7 @@ def recall(connection: Connection, instance_id: str, now: int) -> list[ReceivedM
     for seq, kind, body, dequeue_count in rows:
         try:
             message = codec.decode_message(kind.decode("utf-8", "replace"), body)
-        except codec.Unreadable:
+        except codec.UnreadableRecord:
             continue
         received.append(ReceivedMessage(str(seq), message, dequeue_count + 1, now, seq))
     connection.executemany(
@@ -224,7 +224,7 @@ def delete_timers(connection: Connection, instance_id: str, execution_id: str, t
     for seq, kind, body in rows:
         try:
             event = codec.decode_message(kind, body).event
-        except codec.Unreadable:
+        except codec.UnreadableRecord:
             continue
         if isinstance(event, TimerFired) and event.timer_id in timer_ids:
             connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))

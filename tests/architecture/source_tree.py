@@ -1,0 +1,38 @@
+"""The package as the tests of its architecture read it: modules and their syntax trees."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import durable_host
+
+ROOT = Path(durable_host.__file__).parent
+_NOT_MODULES = {"templates"}
+"""Folders with files that `func new` writes into apps."""
+
+
+class Module(NamedTuple):
+    """`name` is dotted; that of a package for its `__init__.py`."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    @property
+    def stem(self) -> str:
+        return self.path.stem
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    return tuple(_modules())
+
+
+def _modules() -> Iterator[Module]:
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT.parent).with_suffix("").parts
+        if not _NOT_MODULES.intersection(parts):
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            yield Module(name, path, ast.parse(path.read_text("utf-8")))
