@@ -1,8 +1,9 @@
 """A small model of the extension's replay: the list of the code's actions beside the history, one gate after the other.
 
-Written from docs/protocol/durable-replay.md#replay-of-the-answer and
-docs/protocol/durable-replay.md#gates, without the engine: it only shares the codec of the actions
-and the ids of entity requests. It tells whether an official worker could go on with a history.
+It is written without the engine and shares only the codec of the actions and the IDs of entity requests. It tells
+whether an official worker could continue a history.
+
+Source: docs/protocol/durable-replay.md#replay-of-the-answer, docs/protocol/durable-replay.md#gates.
 """
 
 from __future__ import annotations
