@@ -1,6 +1,6 @@
 """The durable client input binding: where the SDK's client finds the management API.
 
-Source: docs/protocol/durable-client.md#client-payload.
+Source: docs/protocol/durable-client.md#client-payload
 """
 
 from collections.abc import Awaitable, Callable, Mapping

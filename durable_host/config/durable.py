@@ -1,6 +1,6 @@
 """Settings of `extensions.durableTask` in host.json.
 
-Source: docs/protocol/durable-host-json.md#settings.
+Source: docs/protocol/durable-host-json.md#settings
 """
 
 import msgspec

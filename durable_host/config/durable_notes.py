@@ -1,6 +1,6 @@
 """Settings of `extensions.durableTask` that this host reads and has no use for: one line each, when one is set.
 
-Source: docs/protocol/durable-host-json.md#settings.
+Source: docs/protocol/durable-host-json.md#settings
 """
 
 from durable_host.config.section import Section

@@ -1,6 +1,6 @@
 """Reads `extensions.durableTask` into DurableOptions; says in the reference's words what is wrong.
 
-Source: docs/protocol/durable-host-json.md#settings, docs/protocol/durable-host-json.md#invalid-values.
+Source: docs/protocol/durable-host-json.md#settings, docs/protocol/durable-host-json.md#invalid-values
 """
 
 import os

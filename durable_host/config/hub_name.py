@@ -1,6 +1,6 @@
 """The name of the task hub.
 
-Source: docs/protocol/durable-host-json.md#hub-name.
+Source: docs/protocol/durable-host-json.md#hub-name
 """
 
 import re

@@ -238,7 +238,7 @@ def _text(value: Any) -> str:
 def _sent(value: Any) -> str:
     """An input as the SDK's client sends it: JSON text within a JSON string.
 
-    Source: docs/protocol/durable-payload.md#encoding-of-inputs.
+    Source: docs/protocol/durable-payload.md#encoding-of-inputs
     """
     return _text(_text(value))
 

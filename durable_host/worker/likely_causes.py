@@ -1,7 +1,7 @@
 """The likely cause of an error that the SDKs word badly, and its place: one sentence beside the SDK's own text.
 
 Source: docs/protocol/durable-failures.md#failed-orchestrators, docs/protocol/durable-payload.md#encoding-of-inputs,
-    docs/protocol/durable-entities.md#operation-inputs.
+    docs/protocol/durable-entities.md#operation-inputs
 """
 
 from __future__ import annotations

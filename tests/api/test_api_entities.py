@@ -1,4 +1,4 @@
-"""Entities over HTTP. Source: docs/protocol/durable-http-api.md#entities-over-http."""
+"""Entities over HTTP. Source: docs/protocol/durable-http-api.md#entities-over-http"""
 
 import json
 

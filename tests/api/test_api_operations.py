@@ -1,4 +1,4 @@
-"""Operations on one instance. Source: docs/protocol/durable-http-api.md#operations-on-an-instance."""
+"""Operations on one instance. Source: docs/protocol/durable-http-api.md#operations-on-an-instance"""
 
 import pytest
 from api_world import MAX_BODY, World, api_options, running_world

@@ -1,6 +1,6 @@
 """The durableClient payload and the RPC listener.
 
-Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-http-api.md#two-endpoints.
+Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-http-api.md#two-endpoints
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""Paths, methods, callers, other hubs. Source: docs/protocol/durable-http-api.md#paths-and-query-parameters."""
+"""Paths, methods, callers, other hubs. Source: docs/protocol/durable-http-api.md#paths-and-query-parameters"""
 
 import pytest
 from api_world import World, api_options, running_world

@@ -1,4 +1,4 @@
-"""Starting instances over HTTP. Source: docs/protocol/durable-http-api.md#starting-an-instance."""
+"""Starting instances over HTTP. Source: docs/protocol/durable-http-api.md#starting-an-instance"""
 
 import asyncio
 import json

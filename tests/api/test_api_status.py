@@ -1,6 +1,6 @@
 """Status, listing, purging.
 
-Source: docs/protocol/durable-http-api.md#status-of-an-instance, docs/protocol/durable-http-api.md#purging.
+Source: docs/protocol/durable-http-api.md#status-of-an-instance, docs/protocol/durable-http-api.md#purging
 """
 
 from datetime import UTC, datetime, timedelta

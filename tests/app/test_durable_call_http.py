@@ -1,4 +1,4 @@
-"""`call_http` against a server on this machine. Source: docs/protocol/durable-actions.md#callhttp."""
+"""`call_http` against a server on this machine. Source: docs/protocol/durable-actions.md#callhttp"""
 
 import json
 import threading

@@ -1,6 +1,6 @@
 """The SDK's client in HTTP functions, against the real host.
 
-Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-client.md#requests-of-the-sdk-client.
+Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-client.md#requests-of-the-sdk-client
 """
 
 import json

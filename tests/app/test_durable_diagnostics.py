@@ -1,7 +1,7 @@
 """What the real host says about instances in trouble: a warning with instance, event and time in the log.
 
 Source: docs/protocol/durable-actions.md#external-events, docs/protocol/durable-actions.md#early-events,
-    docs/protocol/durable-replay.md#non-determinism, docs/protocol/durable-failures.md#unknown-functions.
+    docs/protocol/durable-replay.md#non-determinism, docs/protocol/durable-failures.md#unknown-functions
 """
 
 import re

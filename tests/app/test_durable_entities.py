@@ -1,6 +1,6 @@
 """Entities through the real host: signals, calls, state, errors, deletion.
 
-Source: docs/protocol/durable-entities.md#entity-scheduler, docs/protocol/durable-http-api.md#entities-over-http.
+Source: docs/protocol/durable-entities.md#entity-scheduler, docs/protocol/durable-http-api.md#entities-over-http
 """
 
 import json

@@ -1,7 +1,7 @@
 """Orchestrations through the real host: retries, sub-orchestrations, generations, all and any, timers and the rest.
 
 Source: docs/protocol/durable-actions.md#kinds-of-actions, docs/protocol/durable-replay.md#completion,
-    docs/protocol/durable-failures.md#failed-children.
+    docs/protocol/durable-failures.md#failed-children
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Durable functions of the v1 model (function.json), old binding names included, through the real host.
 
-Source: docs/protocol/durable-bindings.md#durable-names, docs/protocol/durable-bindings.md#bindings-of-the-v1-model.
+Source: docs/protocol/durable-bindings.md#durable-names, docs/protocol/durable-bindings.md#bindings-of-the-v1-model
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`extensions.durableTask`. Source: docs/protocol/durable-host-json.md#settings."""
+"""`extensions.durableTask`. Source: docs/protocol/durable-host-json.md#settings"""
 
 import json
 from pathlib import Path

@@ -3,7 +3,7 @@
 It is written without the engine and shares only the codec of the actions and the IDs of entity requests. It tells
 whether an official worker could continue a history.
 
-Source: docs/protocol/durable-replay.md#replay-of-the-answer, docs/protocol/durable-replay.md#gates.
+Source: docs/protocol/durable-replay.md#replay-of-the-answer, docs/protocol/durable-replay.md#gates
 """
 
 from __future__ import annotations

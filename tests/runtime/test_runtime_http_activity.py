@@ -1,4 +1,4 @@
-"""`call_http`. Source: docs/protocol/durable-actions.md#callhttp."""
+"""`call_http`. Source: docs/protocol/durable-actions.md#callhttp"""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,6 +1,6 @@
 """Answers of the management API. Bodies are empty or JSON, because the SDK parses every body.
 
-Source: docs/protocol/durable-http-api.md#error-bodies.
+Source: docs/protocol/durable-http-api.md#error-bodies
 """
 
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 `name` is the .NET exception type that stands in error bodies.
 
-Source: docs/protocol/durable-http-api.md#error-bodies.
+Source: docs/protocol/durable-http-api.md#error-bodies
 """
 
 from typing import ClassVar

@@ -2,7 +2,7 @@
 
 Scheduled events are folded into their completions, bookkeeping is left out.
 
-Source: docs/protocol/durable-http-api.md#history-in-a-status.
+Source: docs/protocol/durable-http-api.md#history-in-a-status
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """The HTTP management API on both of its faces, the public webhook and the SDK's RPC endpoint.
 
-Source: docs/protocol/durable-http-api.md#routes, docs/protocol/durable-http-api.md#error-bodies.
+Source: docs/protocol/durable-http-api.md#routes, docs/protocol/durable-http-api.md#error-bodies
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Operations on one instance. Source: docs/protocol/durable-http-api.md#operations-on-an-instance."""
+"""Operations on one instance. Source: docs/protocol/durable-http-api.md#operations-on-an-instance"""
 
 from aiohttp import web
 

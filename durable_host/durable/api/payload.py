@@ -1,6 +1,6 @@
 """URLs of the management API, and the JSON that the durableClient binding hands to user code.
 
-Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-http-api.md#starting-an-instance.
+Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-http-api.md#starting-an-instance
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """Query parameters of the management API: names in any case, values checked.
 
 Source: docs/protocol/durable-http-api.md#paths-and-query-parameters,
-    docs/protocol/durable-http-api.md#listing-instances.
+    docs/protocol/durable-http-api.md#listing-instances
 """
 
 import logging

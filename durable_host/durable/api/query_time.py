@@ -2,7 +2,7 @@
 
 .NET reads many forms; those of the SDK and the usual ones are enough.
 
-Source: docs/protocol/durable-http-api.md#times-in-queries.
+Source: docs/protocol/durable-http-api.md#times-in-queries
 """
 
 import re

@@ -1,6 +1,6 @@
 """The SDK's own door to the management API: a listener on loopback, with no key and no limit on plain bodies.
 
-Source: docs/protocol/durable-http-api.md#two-endpoints.
+Source: docs/protocol/durable-http-api.md#two-endpoints
 """
 
 import logging

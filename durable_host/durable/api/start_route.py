@@ -1,6 +1,6 @@
 """Starting an instance, and waiting for its end.
 
-Source: docs/protocol/durable-http-api.md#starting-an-instance, docs/protocol/durable-http-api.md#waiting-for-the-end.
+Source: docs/protocol/durable-http-api.md#starting-an-instance, docs/protocol/durable-http-api.md#waiting-for-the-end
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The status of an instance as answers show it. Source: docs/protocol/durable-http-api.md#status-of-an-instance."""
+"""The status of an instance as answers show it. Source: docs/protocol/durable-http-api.md#status-of-an-instance"""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,7 +1,7 @@
 """Status, listing and purging of instances.
 
 Source: docs/protocol/durable-http-api.md#status-of-an-instance, docs/protocol/durable-http-api.md#listing-instances,
-    docs/protocol/durable-http-api.md#purging.
+    docs/protocol/durable-http-api.md#purging
 """
 
 from typing import Any

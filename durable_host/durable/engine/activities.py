@@ -1,6 +1,6 @@
 """The answer of an activity as a message to its orchestration.
 
-Source: docs/protocol/durable-activities.md#result, docs/protocol/durable-failures.md#failed-activities.
+Source: docs/protocol/durable-activities.md#result, docs/protocol/durable-failures.md#failed-activities
 """
 
 from durable_host.durable.model import identity

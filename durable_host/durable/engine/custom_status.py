@@ -1,4 +1,4 @@
-"""Limit of the custom status. Source: docs/protocol/durable-replay.md#custom-status."""
+"""Limit of the custom status. Source: docs/protocol/durable-replay.md#custom-status"""
 
 LIMIT_IN_KB = 16
 

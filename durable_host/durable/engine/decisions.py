@@ -3,7 +3,7 @@
 A decision becomes a history event (its number is the event's id) and an outgoing message; in a replay it is matched
 with the event that it became.
 
-Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.md#replay-of-the-answer.
+Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.md#replay-of-the-answer
 """
 
 import msgspec

@@ -2,7 +2,7 @@
 
 They leave the entity's state as it was and fail every operation of the batch.
 
-Source: docs/protocol/durable-entities.md#batches-that-fail, docs/protocol/durable-failures.md#unknown-functions.
+Source: docs/protocol/durable-entities.md#batches-that-fail, docs/protocol/durable-failures.md#unknown-functions
 """
 
 from collections.abc import Sequence

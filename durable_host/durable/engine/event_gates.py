@@ -3,7 +3,7 @@
 Names match without regard to case; an event goes to the newest wait of its name; early events are kept in order, one
 for each wait that follows.
 
-Source: docs/protocol/durable-actions.md#external-events.
+Source: docs/protocol/durable-actions.md#external-events
 """
 
 from collections import deque

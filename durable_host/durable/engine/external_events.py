@@ -3,7 +3,7 @@
 The SDK matches names exactly, serves the newest wait first, keeps only the last early event of a name, and gives that
 one to every later wait.
 
-Source: docs/protocol/durable-actions.md#external-events, docs/protocol/durable-actions.md#early-events.
+Source: docs/protocol/durable-actions.md#external-events, docs/protocol/durable-actions.md#early-events
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 User code continues as soon as its own condition is met. The extension in Azure walks the list of the code's actions and
 waits for each before it begins the next, so a history that runs ahead of these gates cannot be replayed there.
 
-Source: docs/protocol/durable-replay.md#gates.
+Source: docs/protocol/durable-replay.md#gates
 """
 
 from collections import deque

@@ -1,7 +1,7 @@
 """How inputs are stored under the 1.x protocol: activity inputs in one-element arrays, other inputs double-encoded.
 
 Source: docs/protocol/durable-payload.md#encoding-of-inputs, docs/protocol/durable-actions.md#sub-orchestrations,
-    docs/protocol/durable-activities.md#input.
+    docs/protocol/durable-activities.md#input
 """
 
 import json

@@ -1,6 +1,6 @@
 """Calls of functions that the app does not have or the host does not serve.
 
-Source: docs/protocol/durable-failures.md#unknown-functions.
+Source: docs/protocol/durable-failures.md#unknown-functions
 """
 
 from collections.abc import Iterable, Mapping, Sequence

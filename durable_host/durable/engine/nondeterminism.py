@@ -2,7 +2,7 @@
 
 Kind and name are compared (names without regard to case); inputs, versions, times and targets are not.
 
-Source: docs/protocol/durable-replay.md#non-determinism.
+Source: docs/protocol/durable-replay.md#non-determinism
 """
 
 from durable_host.durable.engine.decisions import (

@@ -2,7 +2,7 @@
 
 The code's request for an action reserves its number; the decision is made when the action begins (see `gates`).
 
-Source: docs/protocol/durable-replay.md#numbering.
+Source: docs/protocol/durable-replay.md#numbering
 """
 
 from enum import Enum

@@ -1,4 +1,4 @@
-"""What host.json decides about episodes. Source: docs/protocol/durable-host-json.md#settings."""
+"""What host.json decides about episodes. Source: docs/protocol/durable-host-json.md#settings"""
 
 from typing import Literal
 

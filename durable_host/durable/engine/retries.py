@@ -3,7 +3,7 @@
 The 1.x SDK counts along: it gives a number to the timer when an attempt fails and to the next attempt when the timer
 fires, and raises the user's exception only after one more timer behind the last attempt.
 
-Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-actions.md#retries.
+Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-actions.md#retries
 """
 
 from durable_host.durable.model.actions import CallActivity, CallSubOrchestrator, RetryPolicy

@@ -1,4 +1,4 @@
-"""Which versions of an orchestration this host runs. Source: docs/protocol/durable-host-json.md#versions."""
+"""Which versions of an orchestration this host runs. Source: docs/protocol/durable-host-json.md#versions"""
 
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.options import EngineOptions

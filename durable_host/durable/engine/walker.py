@@ -5,7 +5,7 @@ their numbers in order (children depth first, left to right); one counter a gene
 equal the SDK's by construction, however messages were batched. An action begins when the gate before it is open.
 
 Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.md#replay-of-the-answer,
-    docs/protocol/durable-replay.md#gates.
+    docs/protocol/durable-replay.md#gates
 """
 
 from bisect import bisect

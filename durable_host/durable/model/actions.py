@@ -2,7 +2,7 @@
 
 Inputs are JSON text as the SDK sent it.
 
-Source: docs/protocol/durable-actions.md#kinds-of-actions.
+Source: docs/protocol/durable-actions.md#kinds-of-actions
 """
 
 import msgspec

@@ -1,6 +1,6 @@
 """The built-in activity behind `call_http`: one HTTP request, no polling of 202 answers.
 
-Source: docs/protocol/durable-actions.md#callhttp.
+Source: docs/protocol/durable-actions.md#callhttp
 """
 
 import json

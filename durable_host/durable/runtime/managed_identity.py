@@ -1,6 +1,6 @@
 """Bearer tokens for `call_http` with a token source, from the default Azure credential.
 
-Source: docs/protocol/durable-actions.md#callhttp.
+Source: docs/protocol/durable-actions.md#callhttp
 """
 
 from typing import TYPE_CHECKING, Any, cast

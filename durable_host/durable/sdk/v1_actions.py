@@ -1,6 +1,6 @@
 """Actions of the 1.x protocol in neutral form.
 
-Source: docs/protocol/durable-actions.md#replay-schemas, docs/protocol/durable-actions.md#kinds-of-actions.
+Source: docs/protocol/durable-actions.md#replay-schemas, docs/protocol/durable-actions.md#kinds-of-actions
 """
 
 import json

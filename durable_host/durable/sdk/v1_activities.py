@@ -1,4 +1,4 @@
-"""Results of activities under the 1.x protocol. Source: docs/protocol/durable-activities.md#result."""
+"""Results of activities under the 1.x protocol. Source: docs/protocol/durable-activities.md#result"""
 
 from contextlib import suppress
 

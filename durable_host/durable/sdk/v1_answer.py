@@ -1,6 +1,6 @@
 """What a worker tells about an orchestrator's turn, in neutral form.
 
-Source: docs/protocol/durable-actions.md#the-answer.
+Source: docs/protocol/durable-actions.md#the-answer
 """
 
 import json

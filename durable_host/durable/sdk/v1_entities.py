@@ -1,6 +1,6 @@
 """Payload and answer of an entity batch under the 1.x protocol.
 
-Source: docs/protocol/durable-entities.md#trigger-payload, docs/protocol/durable-entities.md#answer-of-a-batch.
+Source: docs/protocol/durable-entities.md#trigger-payload, docs/protocol/durable-entities.md#answer-of-a-batch
 """
 
 import json

@@ -1,6 +1,6 @@
 """History events as the 1.x SDK reads them.
 
-Source: docs/protocol/durable-payload.md#rules-for-history-events, docs/protocol/durable-payload.md#event-types.
+Source: docs/protocol/durable-payload.md#rules-for-history-events, docs/protocol/durable-payload.md#event-types
 """
 
 from collections.abc import Callable

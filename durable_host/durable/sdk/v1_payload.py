@@ -1,6 +1,6 @@
 """The trigger payload of an orchestrator under the 1.x protocol.
 
-Source: docs/protocol/durable-payload.md#top-level-fields.
+Source: docs/protocol/durable-payload.md#top-level-fields
 """
 
 import json

@@ -1,6 +1,6 @@
 """Another app's task hub, in the client role only: one that does not exist is empty, and is made by the first write.
 
-Source: docs/protocol/durable-http-api.md#paths-and-query-parameters.
+Source: docs/protocol/durable-http-api.md#paths-and-query-parameters
 """
 
 from collections.abc import Awaitable, Callable
