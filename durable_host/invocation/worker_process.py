@@ -25,6 +25,9 @@ __all__ = ["WorkerProcess", "describe_exit"]
 HOST_INSTANCE = str(uuid.uuid4())
 """Of this process; user code sees it in its trace context."""
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
+THREADS = "PYTHON_THREADPOOL_THREAD_COUNT"
+DEFAULT_THREADS = "1000"
+"""As the real host sets it, so that the limits of the triggers decide how much runs at a time."""
 STDERR_LINES_KEPT = 20
 LONGEST_LINE = 64 * 1024
 PIPES_CLOSE_WITHIN = 0.5
@@ -69,6 +72,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         Raises InterpreterUnusable.
         """
         environment = {name: value for name, value in options.environment.items() if name != "__PYVENV_LAUNCHER__"}
+        environment[THREADS] = environment.get(THREADS) or DEFAULT_THREADS
         detached: dict[str, Any] = (
             {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
             if sys.platform == "win32"

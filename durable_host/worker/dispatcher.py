@@ -262,7 +262,7 @@ def _unbegun(invocation_id: str) -> Answer:
 
 
 def _thread_count(channel: PipeChannel) -> int | None:
-    """PYTHON_THREADPOOL_THREAD_COUNT; None means Python's default."""
+    """PYTHON_THREADPOOL_THREAD_COUNT, which the host sets; None means Python's default."""
     setting = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
     if setting is None:
         return None
@@ -271,6 +271,6 @@ def _thread_count(channel: PipeChannel) -> int | None:
     logs.report(
         channel,
         logging.WARNING,
-        f"PYTHON_THREADPOOL_THREAD_COUNT must be a number from 1, not {setting!r}; the default is used",
+        f"PYTHON_THREADPOOL_THREAD_COUNT must be a number from 1, not {setting!r}; Python's default is used",
     )
     return None

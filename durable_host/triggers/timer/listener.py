@@ -1,7 +1,8 @@
 """Fires one timer.
 
-One run at a time; a failing function does not stop the schedule, nor does storage that does not answer: then the timer
-fires without its memory.
+One run at a time. An occurrence that comes while a run is under way runs when that one ends, one for all of them. A
+failing function does not stop the schedule, nor does storage that does not answer: then the timer fires without its
+memory.
 
 Source: docs/protocol/functions-host-timers.md#timer-runs, docs/protocol/functions-host-timers.md#timer-lock
 """
@@ -14,7 +15,7 @@ from durable_host.clock import Clock
 from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.storage.errors import StorageError
 from durable_host.triggers.listener_lock import ListenerLock
-from durable_host.triggers.timer.monitor import ScheduleStatus, after_run, begin
+from durable_host.triggers.timer.monitor import NO_MORE, ScheduleStatus, after_run, begin
 from durable_host.triggers.timer.monitor_store import MonitorStore
 from durable_host.triggers.timer.payload import RUN_ON_STARTUP_DETAILS, TimerRun, past_due_details
 from durable_host.triggers.timer.schedule import TimerSchedule, forecast
@@ -52,6 +53,7 @@ class TimerListener:
         self._lock = lock
         self._run_on_startup = run_on_startup
         self._status: ScheduleStatus | None = None
+        self._next: int | None = None
         self._is_open = False
         self._in_trouble = False
         self._stopping = asyncio.Event()
@@ -80,6 +82,7 @@ class TimerListener:
 
     async def _serve(self) -> None:
         """Fire on schedule as long as this host may."""
+        self._next = self._schedule.next_after(self._clock.now())
         missed = await self._open()
         _log.info("%s", forecast(self._schedule, self._zone, self._clock.now(), self._function))
         if missed is not None and self._may_fire:
@@ -88,9 +91,8 @@ class TimerListener:
             await self._fire(unscheduled=RUN_ON_STARTUP_DETAILS)
         self._run_on_startup = False
         while self._may_fire:
-            now = self._clock.now()
-            planned = self._schedule.next_after(now)
-            if not await self._wait(now, planned):
+            planned = self._next
+            if not await self._wait(self._clock.now(), planned):
                 continue
             if planned is not None and self._may_fire:
                 await self._fire(planned=planned)
@@ -126,6 +128,7 @@ class TimerListener:
         self._is_open = True
         self._recovered()
         self._status = beginning.status
+        self._next = _time_of(beginning.status.next)
         return beginning.status.next if beginning.is_past_due else None
 
     async def _fire_missed(self, planned: int) -> None:
@@ -138,9 +141,11 @@ class TimerListener:
             await self._run_function(run)
         except Exception as error:
             _log.debug("The timer '%s' failed and continues: %s", self._function, error)
+        status = after_run(self._schedule, max(began, planned))
+        self._next = _time_of(status.next)
         if self._monitor is None or not self._is_open:
             return
-        self._status = after_run(self._schedule, max(began, planned))
+        self._status = status
         try:
             await self._monitor.write(self._status)
             self._recovered()
@@ -174,3 +179,7 @@ class TimerListener:
             for task in (wanted, stopping):
                 task.cancel()
             await asyncio.gather(wanted, stopping, return_exceptions=True)
+
+
+def _time_of(following: int) -> int | None:
+    return None if following == NO_MORE else following

@@ -70,7 +70,7 @@ class CronSchedule(msgspec.Struct, frozen=True):
 
 
 class ConstantSchedule(msgspec.Struct, frozen=True):
-    """Fires `seconds` after the last run."""
+    """Fires `seconds` after the start of the last run."""
 
     seconds: float
 
@@ -101,7 +101,7 @@ def parse_schedule(text: str, zone: Zone) -> TimerSchedule:
         raise InvalidSchedule(
             f"The schedule expression '{text}' was not recognized as a valid cron expression or timespan string.",
             cause="A time span must be longer than zero." if seconds is not None else f"As a cron expression: {error}.",
-            remedy="Write '0 */5 * * * *' for every five minutes, or '00:05:00' for five minutes after each run.",
+            remedy="Write '0 */5 * * * *' for every five minutes, or '00:05:00' to count from the start of each run.",
         ) from None
 
 
