@@ -4,7 +4,7 @@ import asyncio
 import time
 from typing import Protocol
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 
 _LONGEST_NAP = 60.0
 """Seconds. The loop's time may stand still while a machine sleeps; what is due then is at most this late."""

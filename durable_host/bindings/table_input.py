@@ -9,11 +9,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from durable_host import timestamp
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.properties import BindingFailed, evaluate, required
 from durable_host.bindings.table_filter import filter_text
 from durable_host.bindings.table_name import table_name
-from durable_host.durable.model import timestamp
 from durable_host.invocation.bindings import BindingContext
 from durable_host.invocation.datum import Datum, json_text
 from durable_host.invocation.metadata import Binding

@@ -75,7 +75,7 @@ class Console(logging.Handler):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def adopt(self, levels: LogLevels) -> None:
+    def set_levels(self, levels: LogLevels) -> None:
         """Filter by other levels from now on."""
         self._levels = levels
         self._thresholds.clear()

@@ -28,7 +28,7 @@ class ConsolePresenter:
         self._console.write(render(event, self._console.mode, self._console.coloured))
 
     def reconfigured(self, levels: LogLevels) -> None:
-        self._console.adopt(levels)
+        self._console.set_levels(levels)
 
     def started(self, summary: StartSummary) -> None:
         if self._quiet and self._console.mode != "json":

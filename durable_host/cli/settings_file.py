@@ -12,7 +12,7 @@ from durable_host.cli.files import write_atomically
 from durable_host.config import suggestion
 from durable_host.config.local_settings import FILE_NAME, text_of
 from durable_host.errors import ConfigurationError, UsageError
-from durable_host.worker import json_text
+from durable_host.worker import lenient_json
 
 _INDENT: Final = re.compile(r"^\{\s*?\n([ \t]+)", re.MULTILINE)
 _FALSE: Final = (None, False, "false", "False")
@@ -83,7 +83,7 @@ class SettingsFile:
 
     def save(self) -> None:
         """Write the file as a whole. Raises ConfigurationError: comments would be lost, or it cannot be written."""
-        if json_text.without_comments(self._text) != self._text and _has_comment(self._text):
+        if lenient_json.without_comments(self._text) != self._text and _has_comment(self._text):
             raise ConfigurationError(
                 f"{FILE_NAME} has comments, which this command would lose.",
                 remedy="Edit the file by hand, or remove the comments.",
@@ -117,8 +117,8 @@ class SettingsFile:
             return dict(members)
 
         try:
-            json_text.parse(text)
-            content: Any = json.loads(json_text.without_comments(text), object_pairs_hook=unique)
+            lenient_json.parse(text)
+            content: Any = json.loads(lenient_json.without_comments(text), object_pairs_hook=unique)
         except ValueError as error:
             raise self._unusable(str(error)) from error
         if not isinstance(content, dict):
@@ -155,5 +155,5 @@ def _existing(section: dict[str, Any], name: str) -> str | None:
 
 def _has_comment(text: str) -> bool:
     """True when more than trailing commas would be lost."""
-    blanked = json_text.without_comments(text)
+    blanked = lenient_json.without_comments(text)
     return any(old not in (new, ",") for old, new in zip(text, blanked, strict=True))

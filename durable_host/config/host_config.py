@@ -19,7 +19,7 @@ from durable_host.config.local_settings import LocalSettings
 from durable_host.config.overrides import Overrides, apply, environment_overrides
 from durable_host.config.settings import AppSettings, SettingMissing, resolve_percent
 from durable_host.errors import ConfigurationError, UsageError
-from durable_host.worker import json_text
+from durable_host.worker import lenient_json
 
 HOST_JSON: Final = "host.json"
 DEFAULT_PORT: Final = 7071
@@ -172,16 +172,16 @@ def _document(root: Path, warnings: list[str]) -> tuple[dict[str, Any], bool]:
         path.write_text(_DEFAULT_DOCUMENT, "utf-8")
     except OSError as error:
         warnings.append(f"The default {HOST_JSON} could not be written: {error}")
-    return cast("dict[str, Any]", json_text.parse(_DEFAULT_DOCUMENT)), True
+    return cast("dict[str, Any]", lenient_json.parse(_DEFAULT_DOCUMENT)), True
 
 
 def read_document(path: Path) -> dict[str, Any]:
     """The parsed file; empty when it is missing. Raises ConfigurationError when it is not a JSON object."""
     try:
-        content: Any = json_text.parse(path.read_text("utf-8-sig"))
+        content: Any = lenient_json.parse(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except json_text.JsonSyntaxError as error:
+    except lenient_json.JsonSyntaxError as error:
         raise ConfigurationError(
             f"Unable to parse host configuration file '{path}'.",
             cause=f"{path.name}, line {error.line}, column {error.column}: {error.problem}",

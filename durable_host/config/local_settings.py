@@ -11,7 +11,7 @@ import msgspec
 from durable_host.config import suggestion
 from durable_host.config.section import Section, shown
 from durable_host.errors import ConfigurationError
-from durable_host.worker import json_text
+from durable_host.worker import lenient_json
 
 FILE_NAME: Final = "local.settings.json"
 
@@ -29,7 +29,7 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
 def read(path: Path, warnings: list[str]) -> LocalSettings:
     """The file's content; empty when there is no such file. Raises ConfigurationError for what cannot be used."""
     try:
-        content: Any = json_text.parse(path.read_text("utf-8-sig"))
+        content: Any = lenient_json.parse(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         return LocalSettings()
     except (OSError, ValueError) as error:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from durable_host.errors import HostError
-from durable_host.host.app_server import AppServer, Pause
+from durable_host.host.app_switch import AppSwitch, Pause
 from durable_host.host.files import OFFLINE_FILE
-from durable_host.host.reload import told
+from durable_host.host.reload import error_text
 from durable_host.supervision import Tasks
 from durable_host.web.admin_host import HostState
 
@@ -24,7 +24,7 @@ OFFLINE_PAGE = """<!DOCTYPE html>
 class Control:
     """Implements `web.admin_host.HostControl`. Owns what goes on in the background. `reload` takes the reason."""
 
-    def __init__(self, server: AppServer, state: HostState, reload: Callable[[str], None]) -> None:
+    def __init__(self, server: AppSwitch, state: HostState, reload: Callable[[str], None]) -> None:
         self._server = server
         self._state = state
         self._reload = reload
@@ -100,7 +100,7 @@ class Control:
     async def _pause(self) -> None:
         async with self._server.turn:
             if not self._server.takes_events:
-                self._server.listen()
+                self._server.update_listeners()
                 await self._server.durable.pause()
 
     async def _go_on(self, success: str) -> None:
@@ -112,7 +112,7 @@ class Control:
                 try:
                     await self._serve()
                 except Exception as error:
-                    server.problem = told(error)
+                    server.problem = error_text(error)
                     _log.error(
                         "The host cannot continue. %s\nResume it again when this is fixed: POST /admin/host/resume",
                         server.problem,
@@ -130,5 +130,5 @@ class Control:
         except Exception:
             server.pauses.add(Pause.FAILURE)
             raise
-        server.take_over(prepared)
-        await server.begin()
+        server.switch_to(prepared)
+        await server.start_events()

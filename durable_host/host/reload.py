@@ -18,9 +18,9 @@ from typing import Any
 from durable_host.config import HostConfig, load
 from durable_host.config.host_config import HOST_JSON, pinned
 from durable_host.errors import ConfigurationError, HostError
-from durable_host.host.app import ServedApp
-from durable_host.host.app_server import AppServer
+from durable_host.host.app_switch import AppSwitch
 from durable_host.host.files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
+from durable_host.host.served_app import ServedApp
 from durable_host.host.worker import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.workers import Workers
@@ -42,7 +42,7 @@ class Superseded(Exception):
 class Reloader:
     """Watches the files of the app from `start` to `stop`, and reloads it on request; one reload at a time."""
 
-    def __init__(self, server: AppServer, config: HostConfig) -> None:
+    def __init__(self, server: AppSwitch, config: HostConfig) -> None:
         self._server = server
         self._stopping = threading.Event()
         self._reasons: dict[str, None] = {}
@@ -106,13 +106,13 @@ class Reloader:
             config = self._configuration(old.config) if with_configuration else old.config
             workers = await self._load(config)
         except HostError as error:
-            _log.error("%s\n%s", told(error), _AS_BEFORE)
+            _log.error("%s\n%s", error_text(error), _AS_BEFORE)
             return
         async with server.turn:
             try:
                 app = await self._replace(config, workers)
             except HostError as error:
-                _log.error("%s\n%s", told(error), _AS_BEFORE)
+                _log.error("%s\n%s", error_text(error), _AS_BEFORE)
                 return
             await self._begin()
         _worker_log.info(WORKER_STARTED)
@@ -124,9 +124,9 @@ class Reloader:
         server = self._server
         server.problem = None
         try:
-            await server.begin()
+            await server.start_events()
         except Exception as error:
-            server.problem = told(error)
+            server.problem = error_text(error)
             _log.error(
                 "%s\nThe changed app runs without it.",
                 server.problem,
@@ -148,7 +148,7 @@ class Reloader:
         except BaseException:
             await workers.stop(0)
             raise
-        server.take_over(app, workers)
+        server.switch_to(app, workers)
         server.options.presenter.reconfigured(config.host.logging)
         return app
 
@@ -214,7 +214,7 @@ def _setting(config: HostConfig, name: str) -> str | None:
     return config.settings.get(name)
 
 
-def told(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """What went wrong, why, and what to do, a line each."""
     if not isinstance(error, HostError):
         return f"{type(error).__name__}: {error}"

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from durable_host.config import StartOptions
 from durable_host.config.connection import Connection
-from durable_host.host.app import ServedApp
 from durable_host.host.azurite import OwnAzurite
 from durable_host.host.hub import uses_sqlite
+from durable_host.host.served_app import ServedApp
 from durable_host.host.triggers import host_account
 from durable_host.storage.account import StorageAccount
 from durable_host.storage.azurite import AzuriteError, is_local_development

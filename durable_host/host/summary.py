@@ -5,8 +5,8 @@ from pathlib import Path
 
 from durable_host.config.connection import Connection
 from durable_host.config.start import FunctionLine, StartSummary
-from durable_host.host.app import ServedApp
 from durable_host.host.functions import AppFunctions
+from durable_host.host.served_app import ServedApp
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.storage.azurite.probe import address_of
 from durable_host.triggers.http.trigger import function_url, methods_of, trigger_methods

@@ -36,7 +36,7 @@ class HostWeb:
         """Raises PortError."""
         config = self._config
         try:
-            await self._port.listen(config.address, config.port)
+            await self._port.start_listening(config.address, config.port)
         except OSError as error:
             raise ports.port_error(config.address, config.port, error) from error
 

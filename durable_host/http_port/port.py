@@ -17,7 +17,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HttpPort:
-    """Listens from `listen` to `stop_listening`, and answers running requests until `close`.
+    """Listens from `start_listening` to `stop_listening`, and answers running requests until `close`.
 
     `handler` gets all requests for `path` and below, the others are answered with 404. Bodies have at most `body_limit`
     bytes where `request.read()` reads them.
@@ -40,7 +40,7 @@ class HttpPort:
         self._runner: web.ServerRunner | None = None
         self._listener: asyncio.Server | None = None
 
-    async def listen(self, address: str, port: int) -> None:
+    async def start_listening(self, address: str, port: int) -> None:
         """May be called again with another port when it fails. Raises OSError."""
         loop = asyncio.get_running_loop()
         if self._runner is None:

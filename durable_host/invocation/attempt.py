@@ -65,14 +65,14 @@ async def run_attempt(
         trace_state=attempt.trace.state,
         retry_count=attempt.retry_count,
         max_retry_count=attempt.max_retry_count,
-        last_error=_told(attempt.last_error),
+        last_error=_error_of(attempt.last_error),
     )
     response = await pool.invoke(request, timeout=timeout, workers=workers, exchange=attempt.exchange)
     await _write_outputs(attempt, response, bindings, context)
     return response
 
 
-def _told(error: FunctionFailed | WorkerLost | None) -> tuple[str, str] | None:
+def _error_of(error: FunctionFailed | WorkerLost | None) -> tuple[str, str] | None:
     """Message and stack."""
     if error is None:
         return None

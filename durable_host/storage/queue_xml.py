@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage.errors import InvalidRequest
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage.errors import InvalidRequest
 
 INT32_MAX = 2**31 - 1

@@ -18,8 +18,8 @@ from durable_host.durable.runtime.runtime import engine_options
 from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.errors import HostError
-from durable_host.host.app import AppParts, ServedApp, served_app
-from durable_host.host.durable import DurableServices
+from durable_host.host.durable_services import DurableServices
+from durable_host.host.served_app import AppParts, ServedApp, served_app
 from durable_host.host.worker import worker_options
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invocation_log import CALLED

@@ -15,7 +15,7 @@ from durable_host.durable.model.events import (
     OrchestratorStarted,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn
+from durable_host.durable.user_code import OrchestratorAnswer, OrchestratorTurn
 
 
 class ReplayFailed(AssertionError):

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from durable_host.durable.model import timestamp
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host import timestamp
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _DEFAULT_START = timestamp.from_datetime(datetime(2024, 1, 1, tzinfo=UTC))
 _ROUNDS_WITHOUT_VIEW = 50

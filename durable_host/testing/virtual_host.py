@@ -22,8 +22,8 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
+from durable_host import timestamp
 from durable_host.durable.api.errors import InstanceNotFound
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.taskhub.azure.history_json import write_history

@@ -107,9 +107,9 @@ async def _outcome(task: asyncio.Task[Outcome], invocation_id: str) -> web.Respo
     try:
         outcome = await asyncio.shield(task)
     except FunctionFailed as error:
-        return web.json_response({**answer, "status": "Failed", **_told(error), "stack": redacted(error.stack)})
+        return web.json_response({**answer, "status": "Failed", **_error_body(error), "stack": redacted(error.stack)})
     except HostError as error:
-        return web.json_response({**answer, "status": "Failed", **_told(error)})
+        return web.json_response({**answer, "status": "Failed", **_error_body(error)})
     if outcome.return_value is not None:
         answer["returnValue"] = plain_value(outcome.return_value)
     if outcome.outputs:
@@ -117,7 +117,7 @@ async def _outcome(task: asyncio.Task[Outcome], invocation_id: str) -> web.Respo
     return web.json_response(answer)
 
 
-def _told(error: Exception) -> dict[str, str]:
+def _error_body(error: Exception) -> dict[str, str]:
     return {"error": redacted(str(error))}
 
 

@@ -26,7 +26,7 @@ class DebuggerFailed(Exception):
         self.kind = kind
 
 
-def listen(channel: PipeChannel, address: dict[str, Any]) -> None:
+def open_debug_port(channel: PipeChannel, address: dict[str, Any]) -> None:
     """Listen on `host` and `port`; with `wait` return when an editor has attached. Raises DebuggerFailed."""
     place = f"{address['host']}:{address['port']}"
     try:
@@ -49,7 +49,7 @@ def listen_when_free(channel: PipeChannel, address: dict[str, Any]) -> None:
     while not _is_free(address) and time.monotonic() < deadline:
         time.sleep(PORT_CHECK_SECONDS)
     try:
-        listen(channel, {**address, "wait": False})
+        open_debug_port(channel, {**address, "wait": False})
     except DebuggerFailed as error:
         logs.report(channel, logging.WARNING, f"The debugger cannot listen: {error}")
 

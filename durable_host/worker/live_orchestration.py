@@ -20,7 +20,7 @@ from .likely_causes import never_resumes
 from .open_timers import OpenTimers
 from .orchestrator_errors import describe
 from .places import position_of
-from .quick_parts import executor_factory, hasten_timestamps
+from .sdk_speedups import executor_factory, speed_up_timestamps
 from .timer_notes import TimerNotes
 from .witness import Witness
 
@@ -279,5 +279,5 @@ def _new_executor(executor_type: Any) -> Any:
     factory = _factories.get(executor_type)
     if factory is None:
         factory = _factories[executor_type] = executor_factory(executor_type)
-        hasten_timestamps()
+        speed_up_timestamps()
     return factory()

@@ -11,7 +11,7 @@ import sys
 import types
 from typing import Any, cast
 
-from . import failures, json_text
+from . import failures, lenient_json
 from .loaded import LoadedApp, LoadedFunction
 from .signature import FunctionLoadError, inspect_function
 
@@ -78,7 +78,7 @@ def _load_function(
 def _read_config(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
         try:
-            config = json_text.parse(file.read())
+            config = lenient_json.parse(file.read())
         except ValueError as error:
             raise ValueError(f"Unable to parse function.json: {error} ({path})") from None
     if not isinstance(config, dict):

@@ -53,7 +53,7 @@ class OrchestrationSessions:
         self._afresh: dict[Function, str | None] = {}
         self._one_at_a_time = threading.RLock()
         self._doubted: dict[str, str] = {}
-        self._told: set[tuple[str, Function]] = set()
+        self._reported: set[tuple[str, Function]] = set()
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -192,9 +192,9 @@ class OrchestrationSessions:
 
     def _note(self, answer: dict[str, Any], kind: str, function: Function, reason: str) -> None:
         """Say once for each function why it is replayed."""
-        if (kind, function) in self._told:
+        if (kind, function) in self._reported:
             return
-        self._told.add((kind, function))
+        self._reported.add((kind, function))
         answer.setdefault("notes", []).append({"kind": kind, "text": reason})
 
     def _take(self, key: str) -> LiveOrchestration | None:

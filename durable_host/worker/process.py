@@ -135,7 +135,7 @@ class AppWorker:
         if address is None:
             return None
         try:
-            debugging.listen(self._channel, address)
+            debugging.open_debug_port(self._channel, address)
         except debugging.DebuggerFailed as error:
             return LoadedApp(failure={"kind": error.kind, **failures.describe(error)})
         return None

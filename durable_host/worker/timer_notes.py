@@ -31,7 +31,7 @@ class TimerNotes:
 
     def __init__(self) -> None:
         self._new: list[Note] = []
-        self._told: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
         self._not_yet_scheduled: list[tuple[Any, str]] = []
 
     @contextmanager
@@ -71,8 +71,8 @@ class TimerNotes:
             self._add(CANCELED_WITHOUT_EFFECT, place, _cancel_text(max(open_parts), timer.action.fire_at))
 
     def _add(self, kind: str, place: str, text: str) -> None:
-        if (kind, place) not in self._told:
-            self._told.add((kind, place))
+        if (kind, place) not in self._reported:
+            self._reported.add((kind, place))
             self._new.append({"kind": kind, "text": text, "position": place})
 
 

@@ -168,7 +168,7 @@ async def running_world(
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = free.getsockname()[1]
     port = HttpPort(handle, body_limit=MAX_BODY, close_within=1.0)
-    await port.listen("127.0.0.1", number)
+    await port.start_listening("127.0.0.1", number)
     async with aiohttp.ClientSession() as session:
         yield World(hub, code, client, live, clock, session, f"http://127.0.0.1:{number}")
     await http_utils._close_session()

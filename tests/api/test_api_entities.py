@@ -6,8 +6,8 @@ import pytest
 from api_world import World, api_options, running_world
 from azure.durable_functions import EntityId
 
+from durable_host import timestamp
 from durable_host.durable.api.identifiers import can_exist
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import EventRaised
 from durable_host.durable.model.status import OrchestrationStatus
 

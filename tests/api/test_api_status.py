@@ -10,8 +10,8 @@ import pytest
 from api_world import World
 from azure.durable_functions import OrchestrationRuntimeStatus
 
+from durable_host import timestamp
 from durable_host.durable.api import patience
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionCompleted,

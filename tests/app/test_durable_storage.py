@@ -26,7 +26,7 @@ from durable_world import (
 )
 from host_process import HostProcess, hub_settings, until, write_app
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage import StorageAccount
 from durable_host.storage.table_codec import EdmDateTime
 

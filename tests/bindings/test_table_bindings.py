@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 from bindings_world import BindingsWorld, plain, running, unique
 
+from durable_host import timestamp
 from durable_host.bindings.properties import BindingFailed
 from durable_host.bindings.table_filter import filter_text
-from durable_host.durable.model import timestamp
 from durable_host.storage.table_codec import EdmDateTime, EdmGuid, Int64
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]

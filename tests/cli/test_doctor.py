@@ -18,11 +18,11 @@ from hub_states import clock
 
 from durable_host.cli.doctor import hub as hub_checks
 from durable_host.config.connections import parse_connection_string
-from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.storage import QueueMessage, StorageAccount
 from durable_host.storage.azurite import connection_string as text_of
 from durable_host.storage.azurite import free_connection
+from durable_host.timestamp import TICKS_PER_MINUTE
 
 pytestmark = pytest.mark.process
 

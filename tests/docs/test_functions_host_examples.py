@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from doc_pages import Page, Row, page
 
+from durable_host import timestamp
 from durable_host.config import binding_data
 from durable_host.config.expressions import ExpressionFailed, SystemValues, parse
 from durable_host.config.path_pattern import parse_path
-from durable_host.durable.model import timestamp
 from durable_host.host_id import host_id, instance_id, stable_hash
 from durable_host.triggers.http.reply import text_reply
 from durable_host.triggers.http.routes import RouteDeclaration, RouteTable

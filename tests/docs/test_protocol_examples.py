@@ -5,8 +5,8 @@ from pathlib import Path
 
 from doc_pages import Page, Row, page
 
+from durable_host import timestamp
 from durable_host.durable.engine.entity_messages import deterministic_guid
-from durable_host.durable.model import timestamp
 from durable_host.durable.taskhub.azure import envelope, names
 
 GOLDEN = Path(__file__).parents[1] / "taskhub" / "azure" / "golden"

@@ -15,13 +15,13 @@ from typing import Any
 
 import azure.durable_functions as df
 
+from durable_host import timestamp
 from durable_host.durable.engine.activities import activity_result
 from durable_host.durable.engine.delivery import classify
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.inputs import activity_trigger_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.actions import Action, WhenAll, WhenAny
 from durable_host.durable.model.events import (
     EventRaised,
@@ -35,8 +35,8 @@ from durable_host.durable.model.events import (
     TimerFired,
 )
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn
 from durable_host.durable.sdk.v1 import V1UserCode
+from durable_host.durable.user_code import OrchestratorAnswer, OrchestratorTurn
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.worker.orchestrations import OrchestrationSessions
 

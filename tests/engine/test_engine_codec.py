@@ -25,7 +25,6 @@ from durable_host.durable.model.actions import (
 )
 from durable_host.durable.model.events import EVENT_CLASSES, OrchestrationInstance, TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.port import ActivityOutcome, EntityBatch, EntityOperation, WorkItemAborted
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.sdk.v1_actions import BadAnswer, decode_action, decode_actions
 from durable_host.durable.sdk.v1_activities import stored_result
@@ -33,6 +32,7 @@ from durable_host.durable.sdk.v1_answer import decode_answer
 from durable_host.durable.sdk.v1_entities import BadEntityAnswer, decode_entity_answer, entity_payload
 from durable_host.durable.sdk.v1_history import event_json
 from durable_host.durable.sdk.v1_payload import input_json, payload_text
+from durable_host.durable.user_code import ActivityOutcome, EntityBatch, EntityOperation, WorkItemAborted
 from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
 
 

@@ -6,7 +6,7 @@ from engine_world import SECOND, START, World, child_completed, completed, fired
 from msgspec.structs import replace
 
 from durable_host.durable.engine.completion import repeated_answer
-from durable_host.durable.engine.delivery import classify, conflict_reply, judge_start
+from durable_host.durable.engine.delivery import classify, classify_start, conflict_reply
 from durable_host.durable.engine.episode import start_episode
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model import identity
@@ -104,11 +104,11 @@ def test_starts():
     start = world.start("orch")
     world.deliver(start)
     other = world.start("orch")
-    assert judge_start(EMPTY, start) == "start"
-    assert judge_start(world.state(), start) == "duplicate"
-    assert judge_start(world.state(), other) == "conflict"
+    assert classify_start(EMPTY, start) == "start"
+    assert classify_start(world.state(), start) == "duplicate"
+    assert classify_start(world.state(), other) == "conflict"
     world.deliver(completed(0), time=1)
-    assert judge_start(world.state(), other) == "start"
+    assert classify_start(world.state(), other) == "start"
 
 
 def test_a_child_started_twice_by_one_call_is_a_duplicate_even_when_it_has_ended():
@@ -116,9 +116,9 @@ def test_a_child_started_twice_by_one_call_is_a_duplicate_even_when_it_has_ended
     world = World([orch])
     world.deliver(world.start("orch", parent_instance=parent))
     again = world.start("orch", parent_instance=parent)
-    assert judge_start(world.state(), again) == "duplicate"
+    assert classify_start(world.state(), again) == "duplicate"
     world.deliver(completed(0), time=1)
-    assert judge_start(world.state(), again) == "duplicate"
+    assert classify_start(world.state(), again) == "duplicate"
 
 
 def child_start(world, *, input="first", seconds=0, id=None, episode=1):
@@ -133,10 +133,10 @@ def test_a_child_that_an_uncommitted_call_began_gives_way_to_what_its_parent_dec
     world.deliver(child_start(world))
     if has_ended:
         world.deliver(completed(0))
-    assert judge_start(world.state(), child_start(world, seconds=1)) == "duplicate"
-    assert judge_start(world.state(), child_start(world, input="otherwise", seconds=1)) == "start"
-    assert judge_start(world.state(), child_start(world, input="otherwise", seconds=0)) == "duplicate"
-    assert judge_start(world.state(), child_start(world, seconds=1, id=identity.execution_of("x"))) == "duplicate"
+    assert classify_start(world.state(), child_start(world, seconds=1)) == "duplicate"
+    assert classify_start(world.state(), child_start(world, input="otherwise", seconds=1)) == "start"
+    assert classify_start(world.state(), child_start(world, input="otherwise", seconds=0)) == "duplicate"
+    assert classify_start(world.state(), child_start(world, seconds=1, id=identity.execution_of("x"))) == "duplicate"
 
 
 def test_a_child_that_its_rewound_parent_calls_again_begins_again():
@@ -145,7 +145,7 @@ def test_a_child_that_its_rewound_parent_calls_again_begins_again():
     ids = [identity.decided(sender, episode, "SubOrchestrationInstanceCreated", 4) for episode in (1, 2)]
     world.deliver(child_start(world, id=ids[0]))
     world.deliver(completed(0))
-    assert judge_start(world.state(), child_start(world, seconds=1, id=ids[1], episode=2)) == "start"
+    assert classify_start(world.state(), child_start(world, seconds=1, id=ids[1], episode=2)) == "start"
 
 
 def test_a_child_that_has_ended_answers_a_second_call_with_its_end():

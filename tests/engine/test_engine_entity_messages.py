@@ -7,6 +7,7 @@ import pytest
 from engine_world import World, completed, raised
 from msgspec.structs import replace
 
+from durable_host import timestamp
 from durable_host.durable.engine.entity_messages import (
     NO_PREDECESSOR,
     SendLabels,
@@ -17,7 +18,6 @@ from durable_host.durable.engine.entity_messages import (
     response_json,
 )
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.model import timestamp
 
 NOW = timestamp.parse("2024-05-01T12:30:45.9876543Z")
 MINUTE = timestamp.TICKS_PER_MINUTE

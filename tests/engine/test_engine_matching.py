@@ -26,7 +26,7 @@ from durable_host.durable.model.events import (
     TimerFired,
 )
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.port import ActivityOutcome
+from durable_host.durable.user_code import ActivityOutcome
 
 EXECUTION = f"{1:032x}"
 OWN = OrchestrationInstance("inst1", EXECUTION)

@@ -4,6 +4,7 @@ import itertools
 import json
 from collections.abc import Callable, Sequence
 
+from durable_host import timestamp
 from durable_host.durable.engine.entity import (
     EntityExecution,
     EntityOptions,
@@ -13,9 +14,8 @@ from durable_host.durable.engine.entity import (
     start_batch,
 )
 from durable_host.durable.engine.entity_messages import request_json
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import EventRaised
-from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, EntityResult
+from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResult
 
 NOW = timestamp.parse("2024-05-01T12:30:46.55Z")
 CALLER = "abc123"

@@ -31,9 +31,9 @@ from durable_host.durable.model.events import (
     OrchestratorCompleted,
     OrchestratorStarted,
 )
-from durable_host.durable.model.timestamp import TICKS_PER_MINUTE, TICKS_PER_SECOND, to_round_trip, to_text
-from durable_host.durable.sdk.port import EntityAnswer, EntityResult
 from durable_host.durable.sdk.v1_entities import timed_out
+from durable_host.durable.user_code import EntityAnswer, EntityResult
+from durable_host.timestamp import TICKS_PER_MINUTE, TICKS_PER_SECOND, to_round_trip, to_text
 
 DAY = 24 * 60 * TICKS_PER_MINUTE
 RESPONSE_TYPE = (

@@ -5,12 +5,12 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from durable_host import timestamp
 from durable_host.durable.engine.entity_messages import SendLabels
 from durable_host.durable.engine.entity_request import EntityRequest, read_moment
 from durable_host.durable.engine.scheduler_state import SchedulerState
 from durable_host.durable.engine.sorter import MessageSorter
-from durable_host.durable.model import timestamp
-from durable_host.durable.model.timestamp import TICKS_PER_MINUTE, TICKS_PER_SECOND
+from durable_host.timestamp import TICKS_PER_MINUTE, TICKS_PER_SECOND
 
 WINDOW = 30 * TICKS_PER_MINUTE
 NOW = timestamp.parse("2024-05-01T12:30:45.9876543Z")

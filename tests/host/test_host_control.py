@@ -11,10 +11,10 @@ import pytest
 from durable_host.config import HostConfig, StartOptions, load
 from durable_host.config.overrides import Overrides
 from durable_host.errors import HostError
-from durable_host.host.app import ServedApp
-from durable_host.host.app_server import AppServer
+from durable_host.host.app_switch import AppSwitch
 from durable_host.host.control import Control
 from durable_host.host.reload import Reloader
+from durable_host.host.served_app import ServedApp
 from durable_host.host.worker import worker_options
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
@@ -25,12 +25,12 @@ STORAGE = HostError("Azurite does not start.", cause="The port is taken.", remed
 TOLD = "Azurite does not start.\nThe port is taken.\nFree it."
 
 
-class Server(AppServer):
-    """Serves an app without functions. `prepare` and `serve_durable` fail with what is in `failures`."""
+class Server(AppSwitch):
+    """Serves an app without functions. `prepare` and `update_durable` fail with what is in `failures`."""
 
     def __init__(self, config: HostConfig, pool: WorkerPool) -> None:
         super().__init__(config, StartOptions(), pool, lambda error: None)
-        self.failures: dict[str, list[Exception]] = {"prepare": [], "serve_durable": []}
+        self.failures: dict[str, list[Exception]] = {"prepare": [], "update_durable": []}
         self.listens = False
         self.front = cast("Any", SimpleNamespace(offline_page=None, adopt=lambda *_, **__: None))
 
@@ -38,12 +38,12 @@ class Server(AppServer):
         self._fail("prepare")
         return await super().prepare(config, index)
 
-    async def serve_durable(self) -> None:
-        self._fail("serve_durable")
-        await super().serve_durable()
+    async def update_durable(self) -> None:
+        self._fail("update_durable")
+        await super().update_durable()
 
-    def listen(self) -> None:
-        super().listen()
+    def update_listeners(self) -> None:
+        super().update_listeners()
         self.listens = self.takes_events
 
     def _fail(self, method: str) -> None:
@@ -63,8 +63,8 @@ class Host:
         self.control = Control(self.server, self.state, self.reloader.request)
 
     async def start(self) -> None:
-        self.server.take_over(await self.server.prepare(self._config, IndexResult()))
-        await self.server.begin()
+        self.server.switch_to(await self.server.prepare(self._config, IndexResult()))
+        await self.server.start_events()
 
     async def until(self, holds: Callable[[], Any]) -> None:
         async with asyncio.timeout(30):
@@ -108,7 +108,7 @@ async def test_a_resume_that_cannot_prepare_is_told_and_can_be_tried_again(host:
 
 async def test_listeners_run_when_only_durable_functions_do_not_come_up(host: Host) -> None:
     await drained(host)
-    host.server.failures["serve_durable"] = [STORAGE]
+    host.server.failures["update_durable"] = [STORAGE]
     host.control.resume()
     await host.until(lambda: host.status == ("Error", [TOLD]))
     assert host.server.listens
@@ -167,7 +167,7 @@ async def test_a_reload_that_fails_after_the_app_was_taken_over_still_listens(
     reloads(host, monkeypatch)
     before = host.server.app
     host.server.listens = False
-    host.server.failures["serve_durable"] = [error]
+    host.server.failures["update_durable"] = [error]
     host.control.restart()
     await host.until(lambda: host.state.state == "Error")
     assert host.server.listens

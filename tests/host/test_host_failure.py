@@ -11,7 +11,7 @@ from durable_host.config import StartOptions, load
 from durable_host.config.overrides import Overrides
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
 from durable_host.errors import EXIT_FAILURE
-from durable_host.host import serving
+from durable_host.host import process_lifetime
 
 APP = """
 import azure.durable_functions as df
@@ -38,6 +38,6 @@ def test_a_runtime_that_fails_for_good_ends_the_host(tmp_path: Path, monkeypatch
     environ = {**os.environ, "FUNCTIONS_WORKER_RUNTIME": "python"}
     config = load(tmp_path, environ=environ, overrides=Overrides(port=0))
     with pytest.raises(RuntimeFailed) as failure:
-        serving.run(config, StartOptions())
+        process_lifetime.run(config, StartOptions())
     assert failure.value.exit_code == EXIT_FAILURE
     assert failure.value.cause == "Last error: ZeroDivisionError: an error of the runtime"

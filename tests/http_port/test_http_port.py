@@ -27,7 +27,7 @@ async def echo(request: web.Request) -> web.Response:
 async def serving(handler: Handler = guarded(echo, LIMIT), **times: float) -> AsyncIterator[Open]:
     """A port with the given times, and what opens a connection to it."""
     port = HttpPort(handler, body_limit=LIMIT, close_within=0.1, times=ConnectionTimes(**{"headers": 60.0, **times}))
-    await port.listen("127.0.0.1", 0)
+    await port.start_listening("127.0.0.1", 0)
     listener = port._listener
     assert listener is not None
     number = listener.sockets[0].getsockname()[1]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 
 
 @pytest.mark.parametrize(

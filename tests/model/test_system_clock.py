@@ -5,7 +5,7 @@ import time
 import pytest
 
 from durable_host.clock import SystemClock
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.timestamp import TICKS_PER_SECOND
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ async def test_a_start_whose_serving_fails_raises(app: App, hosts: Hosts, monkey
     def fail(*_: object) -> None:
         raise ZeroDivisionError("no slots")
 
-    monkeypatch.setattr(WorkItemDispatcher, "serve", fail)
+    monkeypatch.setattr(WorkItemDispatcher, "start_slots", fail)
     hub = RecordingHub(hosts._path, "TestHub")
     runtime = DurableRuntime(hub, app.code(), runtime_options(), SystemClock())
     with pytest.raises(RuntimeFailed):

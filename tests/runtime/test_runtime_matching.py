@@ -25,8 +25,8 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime.dropped_results import MOST_TOLD
-from durable_host.durable.sdk.port import WorkItemAborted
 from durable_host.durable.taskhub.port import ReceivedMessage
+from durable_host.durable.user_code import WorkItemAborted
 
 ACTIVITY, TIMER, CHILD, ENTITY = range(4)
 

@@ -400,7 +400,7 @@ async def test_findings_of_the_engine_come_to_one_place(app: App, hosts: Hosts) 
 
     world = await hosts.start(app)
     heard = []
-    world.runtime.diagnostics.listen(heard.append)
+    world.runtime.diagnostics.subscribe(heard.append)
     gate = asyncio.Event()
 
     async def wait(*_: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage import InvalidRequest, NotFound, StorageAccount
 from durable_host.storage.queue_xml import http_ticks, read_messages, write_message
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage import (
     Conflict,
     EdmDateTime,

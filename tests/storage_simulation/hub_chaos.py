@@ -4,10 +4,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.partitions import PartitionRow
 from durable_host.storage.table_codec import write_entity
+from durable_host.timestamp import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from simulated_world import World

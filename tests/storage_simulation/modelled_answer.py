@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from random import Random
 
 from modelled_answer import Answer, Refused, Request, http_date, xml
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.timestamp import TICKS_PER_SECOND
 
 
 @dataclass(slots=True)

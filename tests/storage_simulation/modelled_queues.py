@@ -8,7 +8,7 @@ from random import Random
 
 from modelled_answer import Answer, Refused, Request, http_date, xml
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _FOREVER = 10**19
 _DEFAULT_TTL = 7 * 24 * 3600

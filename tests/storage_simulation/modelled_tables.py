@@ -9,7 +9,7 @@ import msgspec
 from modelled_answer import Answer, Refused, Request, as_json, odata_error
 from table_filters import Row, partition_of, predicate
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 
 _KEYS = re.compile(r"^([A-Za-z][A-Za-z0-9]*)\(PartitionKey='((?:[^']|'')*)',\s*RowKey='((?:[^']|'')*)'\)$")
 _PART_TARGET = re.compile(rb"\r\n\r\n(POST|PUT|MERGE|DELETE) (\S+) HTTP/1\.1\r\n")

@@ -8,7 +8,7 @@ from typing import Any
 from modelled_storage import ModelledStorage
 from stored_hub import Row, StoredHub
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.durable.taskhub.azure.names import SENTINEL, escape_key, row_key
 
 DOUBLED = ("TaskCompleted", "TimerFired", "EventRaised")

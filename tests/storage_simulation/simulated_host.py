@@ -21,7 +21,7 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient
 from durable_host.durable.runtime import DurableRuntime
 from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
-from durable_host.host.user_code import ReplaceableUserCode
+from durable_host.host.replaceable_user_code import ReplaceableUserCode
 
 if TYPE_CHECKING:
     from simulated_world import World

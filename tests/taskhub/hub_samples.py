@@ -23,8 +23,8 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
+from durable_host.timestamp import TICKS_PER_SECOND
 
 NON_RUNNING = frozenset(
     {

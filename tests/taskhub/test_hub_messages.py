@@ -35,8 +35,8 @@ from durable_host.durable.model.events import (
     TraceContext,
 )
 from durable_host.durable.model.messages import NO_SENDER, TaskMessage
-from durable_host.durable.model.timestamp import to_round_trip
 from durable_host.durable.taskhub.port import TaskHub
+from durable_host.timestamp import to_round_trip
 
 
 async def test_messages_of_every_kind_arrive_as_they_were_sent(hub: TaskHub):

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from durable_host.durable.model import timestamp
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host import timestamp
 from durable_host.testing import VirtualClock
+from durable_host.timestamp import TICKS_PER_SECOND
 
 pytestmark = pytest.mark.unit
 

@@ -14,10 +14,10 @@ import pytest
 
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.config.path_pattern import parse_path
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.storage import Conflict, StorageAccount, StorageUnavailable
 from durable_host.storage.blobs import BlobProperties
+from durable_host.timestamp import TICKS_PER_SECOND
 from durable_host.triggers.blob.listing import OVERLAP, ContainerProgress
 from durable_host.triggers.blob.message import BlobTriggerMessage, InvalidBlobMessage, from_text, to_text
 from durable_host.triggers.blob.receipts import CONTAINER, BlobReceipts

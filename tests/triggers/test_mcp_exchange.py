@@ -78,7 +78,7 @@ async def test_work_goes_on_when_a_client_with_a_session_has_gone(impatient: Non
         return response
 
     port = HttpPort(handle, body_limit=1000, close_within=0)
-    await port.listen("127.0.0.1", number := unused_port())
+    await port.start_listening("127.0.0.1", number := unused_port())
     try:
         async with aiohttp.ClientSession() as client:
             response = await client.post(f"http://127.0.0.1:{number}/", headers={"Accept": BOTH})

@@ -115,7 +115,7 @@ async def test_a_client_that_listens_late_is_told_once_what_has_changed() -> Non
     session.tell(["a"])
     sent: list[dict[str, Any]] = []
     stream: Any = SimpleNamespace(is_open=True, send=sent.append)
-    session.listen(stream)
+    session.attach(stream)
     assert [message["method"] for message in sent] == ["a", "b"]
     session.tell(["c"])
     assert [message["method"] for message in sent] == ["a", "b", "c"]

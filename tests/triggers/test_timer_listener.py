@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage import StorageUnavailable
 from durable_host.testing import VirtualClock
 from durable_host.triggers.timer.listener import TimerListener

@@ -12,7 +12,7 @@ from croniter import croniter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.triggers.timer.ncrontab import InvalidExpression, parse_cron
 from durable_host.triggers.timer.occurrences import next_occurrence
 from durable_host.triggers.timer.schedule import InvalidSchedule, forecast, parse_schedule

@@ -12,12 +12,12 @@ from durable_host.clock import SystemClock
 from durable_host.config import HostConfig
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
 from durable_host.host.functions import AppFunctions
 from durable_host.host.hub import open_hub, sqlite_path, uses_sqlite
 from durable_host.storage import NotFound, StorageAccount, StorageError
+from durable_host.timestamp import TICKS_PER_MINUTE
 
 _HUB: Final = "Task hub"
 _MOST: Final = 10_000

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import click
 
+from durable_host import timestamp
 from durable_host.cli.durable.errors import InputInvalid
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.errors import UsageError
-from durable_host.worker import json_text
+from durable_host.worker import lenient_json
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 DATA_HINT: Final = "@file.json sends the JSON in the file; any other text is sent as a JSON string, never parsed."
@@ -88,7 +88,7 @@ def json_data(text: str | None) -> str | None:
     except (OSError, ValueError) as error:
         raise InputInvalid(f"The input file '{path}' cannot be read.", cause=str(error)) from error
     try:
-        value = json_text.parse(content)
+        value = lenient_json.parse(content)
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError as error:
         raise InputInvalid(

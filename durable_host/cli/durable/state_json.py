@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.taskhub.azure.history_json import write_history

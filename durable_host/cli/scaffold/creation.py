@@ -13,7 +13,7 @@ from durable_host.cli.scaffold.catalog import FunctionTemplate, Model
 from durable_host.cli.scaffold.module_text import FUNCTIONS, Container, ModuleText
 from durable_host.cli.scaffold.source_file import SourceFile
 from durable_host.errors import ConfigurationError, UsageError
-from durable_host.worker import json_text
+from durable_host.worker import lenient_json
 
 Report = Callable[[str], None]
 _NEW_APP = f"import {FUNCTIONS} as func\n\napp = func.FunctionApp()\n"
@@ -147,7 +147,7 @@ def missing_settings(root: Path, values: Mapping[str, str]) -> list[str]:
     """Connections among the values for which local.settings.json has nothing."""
     connection = values.get("connection")
     try:
-        document = json_text.parse((root / "local.settings.json").read_text("utf-8-sig"))
+        document = lenient_json.parse((root / "local.settings.json").read_text("utf-8-sig"))
         known = {str(key).casefold() for key in document.get("Values", {})}
     except (OSError, ValueError, AttributeError):
         return []

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from durable_host.durable.api.json_text import encoded
+from durable_host.durable.api.embedded_json import encoded
 from durable_host.redaction import redacted
 
 ARGUMENT_ERROR = "One or more of the arguments submitted is incorrect"

@@ -35,14 +35,14 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.rewound import is_rewound
-from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.taskhub.waiting import wait_for_event
+from durable_host.durable.user_code import UserCode
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _PURGED_AT_ONCE = 4

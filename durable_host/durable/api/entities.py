@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
+from durable_host import timestamp
 from durable_host.clock import Clock
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api.errors import InvalidArgument
@@ -21,13 +22,13 @@ from durable_host.durable.api.identifiers import can_exist, entity_instance_id, 
 from durable_host.durable.api.paging import query_page
 from durable_host.durable.api.patience import patiently
 from durable_host.durable.engine.entity_messages import request_event_name, request_json
-from durable_host.durable.model import identity, timestamp
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TraceContext
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import TaskHub
+from durable_host.durable.user_code import UserCode
 
 _LOCK_HOLDING_STATUSES = frozenset({OrchestrationStatus.Running, OrchestrationStatus.Suspended})
 

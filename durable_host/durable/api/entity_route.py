@@ -5,13 +5,13 @@ from typing import Any
 
 from aiohttp import web
 
+from durable_host import timestamp
 from durable_host.durable.api import answers
 from durable_host.durable.api.call import ApiCall
+from durable_host.durable.api.embedded_json import InvalidJson, compact, embedded
 from durable_host.durable.api.entities import EntityQuery, EntityState
 from durable_host.durable.api.errors import InvalidArgument
-from durable_host.durable.api.json_text import InvalidJson, compact, embedded
 from durable_host.durable.api.status_route import CONTINUATION_HEADER, continuation
-from durable_host.durable.model import timestamp
 
 _EMPTY_KEY = "$"
 

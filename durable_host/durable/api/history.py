@@ -8,8 +8,8 @@ Source: docs/protocol/durable-http-api.md#history-in-a-status
 from collections.abc import Iterable
 from typing import Any
 
-from durable_host.durable.api.json_text import embedded
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
+from durable_host.durable.api.embedded_json import embedded
 from durable_host.durable.model.events import (
     ContinueAsNew,
     EventRaised,

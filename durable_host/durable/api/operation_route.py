@@ -4,8 +4,8 @@ from aiohttp import web
 
 from durable_host.durable.api import answers
 from durable_host.durable.api.call import ApiCall
+from durable_host.durable.api.embedded_json import InvalidJson, compact
 from durable_host.durable.api.errors import InstanceNotFound, InvalidArgument, NotFailed
-from durable_host.durable.api.json_text import InvalidJson, compact
 from durable_host.durable.api.start_route import started_answer
 from durable_host.durable.taskhub.port import InstanceExists
 

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 
 _ISO = re.compile(r"(\d{1,4})-(\d{1,2})(?:-(\d{1,2}))?(?=[T ]|$)")
 _OFFSET_WITHOUT_SIGN = re.compile(r" (\d\d:?\d\d)$")

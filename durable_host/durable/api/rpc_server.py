@@ -61,7 +61,7 @@ async def _listen(listener: HttpPort) -> int:
     last: OSError | None = None
     for port in ports:
         try:
-            await listener.listen(ADDRESS, port)
+            await listener.start_listening(ADDRESS, port)
         except OSError as error:
             last = error
             continue

@@ -9,8 +9,8 @@ from aiohttp import web
 
 from durable_host.durable.api import answers
 from durable_host.durable.api.call import ApiCall
+from durable_host.durable.api.embedded_json import InvalidJson, checked, embedded
 from durable_host.durable.api.errors import InvalidArgument
-from durable_host.durable.api.json_text import InvalidJson, checked, embedded
 from durable_host.durable.api.status_route import status_answer
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus

@@ -6,7 +6,7 @@ Source: docs/protocol/durable-activities.md#result, docs/protocol/durable-failur
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import HistoryEvent, TaskCompleted, TaskFailed, TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.port import ActivityOutcome
+from durable_host.durable.user_code import ActivityOutcome
 
 
 def activity_result(request: TaskMessage, outcome: ActivityOutcome, *, now: int) -> TaskMessage:

@@ -39,7 +39,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.sdk.port import OrchestratorAnswer, UserCode
+from durable_host.durable.user_code import OrchestratorAnswer, UserCode
 
 _ROWS = (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated, EventSent)
 _INPUT_LOST = (
@@ -47,7 +47,7 @@ _INPUT_LOST = (
 )
 
 
-def is_told(message: TaskMessage, instance: OrchestrationInstance) -> bool:
+def is_in_history_rows(message: TaskMessage, instance: OrchestrationInstance) -> bool:
     """Whether a message of a commit can be told from the rows of the execution `instance`."""
     if message.sender != instance:
         return False

@@ -41,7 +41,7 @@ def classify(
     """
     message = received.message
     if isinstance(message.event, ExecutionStarted):
-        return "process" if judge_start(state, message) == "start" else "discard"
+        return "process" if classify_start(state, message) == "start" else "discard"
     is_result = answer_key(message) is not None
     early: Delivery = "defer" if is_result and received.dequeue_count <= ZOMBIE_DEQUEUES else "discard"
     if not state.is_started:
@@ -65,7 +65,7 @@ def why_dropped(state: OrchestrationState, message: TaskMessage, taken: Containe
     return state.calls.misfit(message, state.instance, taken)
 
 
-def judge_start(state: OrchestrationState, message: TaskMessage) -> StartDelivery:
+def classify_start(state: OrchestrationState, message: TaskMessage) -> StartDelivery:
     """What a start message means for an instance whose current execution is `state`.
 
     `start`: run it, instead of what `state` describes; `duplicate`: the same start again (a parent whose episode was

@@ -1,4 +1,4 @@
-"""One cycle of an entity's scheduler, as pure functions: messages in, one batch of operations, outcome out.
+"""One cycle of an entity's scheduler, deterministic and without I/O.
 
 To storage an entity is an orchestration that continues as new after every batch, its scheduler state being the
 input. The caller loops::
@@ -45,8 +45,8 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
-from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, EntityOperation, EntityResult
+from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityOperation, EntityResult
+from durable_host.timestamp import TICKS_PER_SECOND
 
 __all__ = ["EntityExecution", "EntityOptions", "EntityOutcome", "EntityTurn", "finish_batch", "start_batch"]
 

@@ -14,8 +14,8 @@ from durable_host.durable.engine.scheduler_state import SchedulerState
 from durable_host.durable.model.events import EventRaised, ExecutionStarted, HistoryEvent, OrchestratorStarted
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
-from durable_host.durable.sdk.port import EntityBatch
+from durable_host.durable.user_code import EntityBatch
+from durable_host.timestamp import TICKS_PER_MINUTE
 
 
 class EntityOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_host.durable.engine.missing import missing_function_text
-from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, EntityResult
+from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResult
 
 MAX_BATCH_ATTEMPTS = 3
 """How often a batch runs whose invocation fails as a whole (state or result not serialisable, say) before its

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from durable_host.durable.model import timestamp
-from durable_host.durable.model.timestamp import TICKS_PER_MINUTE, TICKS_PER_SECOND
+from durable_host import timestamp
+from durable_host.timestamp import TICKS_PER_MINUTE, TICKS_PER_SECOND
 
 REQUEST_NAMESPACE = uuid.UUID("9e952959-5e33-4daf-827f-2fa12937b875")
 NO_PREDECESSOR = "0001-01-01T00:00:00"

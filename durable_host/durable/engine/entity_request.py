@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import msgspec
 
+from durable_host import timestamp
 from durable_host.durable.engine.entity_messages import Moment
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import TraceContext
 from durable_host.durable.model.ids import is_too_long, is_well_formed
 

@@ -1,4 +1,4 @@
-"""One episode of an orchestration as a pure function: state and answer in, decisions out.
+"""One episode of an orchestration deterministic and without I/O.
 
 `start_episode` puts messages into the history, the runtime has the code run, `finish_episode` turns its answer into
 history events and messages.
@@ -33,7 +33,7 @@ from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.versioning import mismatch_fault
 from durable_host.durable.engine.walker import NonDeterminism, Walker
 from durable_host.durable.model.events import OrchestratorCompleted
-from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
+from durable_host.durable.user_code import OrchestratorAnswer, OrchestratorTurn, UserCode
 
 __all__ = ["EpisodeOutcome", "EpisodeStart", "finish_episode", "start_episode"]
 

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.model import identity, timestamp
+from durable_host import timestamp
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
     EventSent,

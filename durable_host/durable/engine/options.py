@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
+from durable_host.timestamp import TICKS_PER_MINUTE
 
 VersionMatch = Literal["None", "Strict", "CurrentOrOlder"]
 VersionFailure = Literal["Reject", "Fail"]

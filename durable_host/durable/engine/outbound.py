@@ -44,7 +44,7 @@ from durable_host.durable.model.events import (
     TraceContext,
 )
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.user_code import UserCode
 
 TIMER_TOO_LONG = "The Azure Storage provider supports a maximum of {days} days for time-based delays"
 _TIMER_SLACK = 36_000_000_000

@@ -8,7 +8,7 @@ from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.port import OrchestratorTurn
+from durable_host.durable.user_code import OrchestratorTurn
 from durable_host.invocation.failure import CodeFailure
 
 

@@ -13,7 +13,7 @@ from durable_host.durable.engine.entity_messages import entity_name_of
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.ids import is_too_long, is_well_formed
-from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.user_code import UserCode
 
 SAME_AS_PARENT = (
     "The instance ID of a sub-orchestration must be different than the instance ID of a parent orchestration."

@@ -8,7 +8,7 @@ from durable_host.durable.engine.gates import Gate
 from durable_host.durable.engine.refusals import Refusal
 from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism
-from durable_host.durable.sdk.port import CodeNote
+from durable_host.durable.user_code import CodeNote
 
 _MOST_LISTED = 5
 

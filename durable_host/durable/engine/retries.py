@@ -7,7 +7,7 @@ Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-actions
 """
 
 from durable_host.durable.model.actions import CallActivity, CallSubOrchestrator, RetryPolicy
-from durable_host.durable.model.timestamp import TICKS_PER_MINUTE
+from durable_host.timestamp import TICKS_PER_MINUTE
 
 DEFAULT_MAX_INTERVAL = 6 * 24 * 60 * TICKS_PER_MINUTE
 

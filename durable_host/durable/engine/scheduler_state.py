@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import msgspec
 
+from durable_host import timestamp
 from durable_host.durable.engine.entity_messages import Moment, SendLabels
 from durable_host.durable.engine.entity_request import (
     EntityRequest,
@@ -20,7 +21,6 @@ from durable_host.durable.engine.entity_request import (
     request_record,
 )
 from durable_host.durable.engine.sorter import MessageSorter, Source
-from durable_host.durable.model import timestamp
 
 
 class SchedulerState:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from durable_host.durable.engine.entity_messages import Moment
 from durable_host.durable.engine.entity_request import NEVER, EntityRequest
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _COLLECTION_GAP = 10 * TICKS_PER_SECOND
 

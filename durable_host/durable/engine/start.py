@@ -13,7 +13,7 @@ from durable_host.durable.engine.versioning import rejection_text, version_match
 from durable_host.durable.engine.work_item import WorkItem
 from durable_host.durable.model.events import ExecutionStarted, OrchestratorStarted
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.port import OrchestratorTurn
+from durable_host.durable.user_code import OrchestratorTurn
 
 
 class EpisodeStart(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,7 @@ from durable_host.durable.model.events import (
     TimerFired,
 )
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.port import ActivityOutcome
+from durable_host.durable.user_code import ActivityOutcome
 
 
 def in_place_of(message: TaskMessage, reason: str, *, now: int) -> TaskMessage | None:

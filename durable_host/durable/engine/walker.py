@@ -46,7 +46,7 @@ from durable_host.durable.model.events import (
     TimerCreated,
     TimerFired,
 )
-from durable_host.durable.sdk.port import Step
+from durable_host.durable.user_code import Step
 
 
 class NonDeterminism(Exception):

@@ -8,7 +8,7 @@ Source: docs/protocol/task-hub-storage-messages.md#envelope,
 
 import msgspec
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionStarted,

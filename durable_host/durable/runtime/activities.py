@@ -25,8 +25,8 @@ from durable_host.durable.runtime.diagnostics import REFUSED, Diagnostics
 from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
-from durable_host.durable.sdk.port import ActivityOutcome, UserCode, WorkItemAborted
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubRefused, TaskHubUnavailable
+from durable_host.durable.user_code import ActivityOutcome, UserCode, WorkItemAborted
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 

@@ -33,16 +33,16 @@ class Diagnostics:
     def __init__(self, kept: int = _KEPT) -> None:
         self.counts: Counter[str] = Counter()
         self._recent: deque[Diagnostic] = deque(maxlen=kept)
-        self._told: deque[tuple[str, ...]] = deque(maxlen=kept)
+        self._reported: deque[tuple[str, ...]] = deque(maxlen=kept)
         self._listeners: list[Listener] = []
 
     def report(self, finding: Diagnostic) -> None:
         """Log and keep a finding, unless it is one that was to be said once."""
         self.counts[finding.code] += 1
         if finding.once is not None:
-            if finding.once in self._told:
+            if finding.once in self._reported:
                 return
-            self._told.append(finding.once)
+            self._reported.append(finding.once)
         self._recent.append(finding)
         where = f" ({finding.position})" if finding.position else ""
         _log.log(
@@ -68,13 +68,13 @@ class Diagnostics:
     def forget(self, code: str, instance_id: str) -> None:
         """The trouble is over: say it again when it comes back."""
         with suppress(ValueError):
-            self._told.remove((code, instance_id))
+            self._reported.remove((code, instance_id))
 
     def recent(self) -> list[Diagnostic]:
         """Kept findings, oldest first."""
         return list(self._recent)
 
-    def listen(self, listener: Listener) -> Callable[[], None]:
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with every new finding; returns what ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)

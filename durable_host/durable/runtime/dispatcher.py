@@ -56,7 +56,7 @@ class WorkItemDispatcher:
         """Sessions that a slot works on now."""
         return list(self._running)
 
-    def serve(self, group: asyncio.TaskGroup) -> None:
+    def start_slots(self, group: asyncio.TaskGroup) -> None:
         """Start the slots as tasks of `group`."""
         for number in range(self._slots):
             group.create_task(self._slot(group), name=f"{self.name} slot {number}")

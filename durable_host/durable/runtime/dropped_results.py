@@ -20,14 +20,14 @@ class DroppedResults:
     def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
         self._diagnostics = diagnostics
         self._clock = clock
-        self._told: OrderedDict[str, set[str]] = OrderedDict()
+        self._reported: OrderedDict[str, set[str]] = OrderedDict()
 
     def report(self, state: OrchestrationState, message: TaskMessage, misfit: Misfit) -> None:
         """A message for the execution `state` is dropped. Copies are expected after faults, anything else is not."""
-        told = self._told.setdefault(state.instance_id, set())
-        self._told.move_to_end(state.instance_id)
-        if len(self._told) > _REMEMBERED:
-            self._told.popitem(last=False)
+        told = self._reported.setdefault(state.instance_id, set())
+        self._reported.move_to_end(state.instance_id)
+        if len(self._reported) > _REMEMBERED:
+            self._reported.popitem(last=False)
         call = f"{answer_key(message)} {misfit.is_copy}"
         if call in told or len(told) > MOST_TOLD:
             self._diagnostics.counts[codes.RESULT_DROPPED] += 1

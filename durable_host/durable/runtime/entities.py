@@ -21,8 +21,8 @@ from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.runtime.sessions import SessionCache
-from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, UserCode
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
+from durable_host.durable.user_code import EntityAnswer, EntityBatch, UserCode
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 

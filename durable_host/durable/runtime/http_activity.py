@@ -14,7 +14,7 @@ from durable_host.durable.model import identity
 from durable_host.durable.model.events import TaskFailed, TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime.managed_identity import TokenSource, TokenUnavailable
-from durable_host.durable.sdk.port import ActivityOutcome
+from durable_host.durable.user_code import ActivityOutcome
 
 DEFAULT_TIMEOUT = 240.0
 _CONTENT_HEADERS = frozenset({

@@ -10,7 +10,7 @@ from collections.abc import Container, Hashable
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.completion import repeated_answer
-from durable_host.durable.engine.delivery import classify, conflict_reply, judge_start, why_dropped
+from durable_host.durable.engine.delivery import classify, classify_start, conflict_reply, why_dropped
 from durable_host.durable.engine.matching import answer_key
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
@@ -20,11 +20,11 @@ from durable_host.durable.model.events import (
     ExecutionSuspended,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.runtime.dropped_results import DroppedResults
 from durable_host.durable.runtime.session import InstanceSession
-from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
+from durable_host.durable.user_code import UserCode
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _KEPT_FOR_START = (EventRaised, ExecutionSuspended, ExecutionResumed)
 _AFTER_START = 0.5
@@ -116,7 +116,7 @@ class Intake:
         """Whether a start begins a new execution; a parent whose child cannot start is notified."""
         event = received.message.event
         assert isinstance(event, ExecutionStarted)
-        verdict = judge_start(state, received.message)
+        verdict = classify_start(state, received.message)
         if verdict != "duplicate" and event.parent_instance is None:
             return not state.is_started or await self._is_newest(state.instance_id, event)
         match verdict:

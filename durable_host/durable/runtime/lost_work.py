@@ -16,7 +16,7 @@ import msgspec
 from durable_host.clock import Clock
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.runtime.diagnostics import GIVEN_UP, Diagnostics
-from durable_host.durable.sdk.port import LostRun, UserCode, WorkItemAborted
+from durable_host.durable.user_code import LostRun, UserCode, WorkItemAborted
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -104,7 +104,7 @@ class LostWork:
             other for other, known in self._lost.items() if known and not any(one.is_certain for one in known)
         ]:
             del self._lost[other]
-        text = _told(item.kind, runs)
+        text = _failure_text(item.kind, runs)
         self._diagnostics.report(
             Diagnostic(
                 code=GIVEN_UP,
@@ -126,7 +126,7 @@ class LostWork:
 _BEFORE = LostRun("an earlier run was interrupted", is_certain=False)
 
 
-def _told(kind: str, runs: list[LostRun]) -> str:
+def _failure_text(kind: str, runs: list[LostRun]) -> str:
     counts = Counter(run.what for run in runs)
     happened = ", ".join(f"{what} ({count} time{'' if count == 1 else 's'})" for what, count in counts.items())
     return f"The {kind} was tried {len(runs)} times and never finished: {happened}."

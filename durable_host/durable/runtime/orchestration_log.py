@@ -23,7 +23,7 @@ from durable_host.durable.model.events import (
     OrchestratorStarted,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.sdk.port import UserCode
+from durable_host.durable.user_code import UserCode
 from durable_host.invocation.failure import CodeFailure
 
 _log = logging.getLogger("Host.Triggers.DurableTask")

@@ -37,8 +37,8 @@ from durable_host.durable.runtime.orchestration_log import OrchestrationLog
 from durable_host.durable.runtime.row_repair import begun_row, repaired_row, terminated_row
 from durable_host.durable.runtime.session import InstanceSession, follow_timers, open_timers
 from durable_host.durable.runtime.sessions import SessionCache
-from durable_host.durable.sdk.port import OrchestratorAnswer, OrchestratorTurn, UserCode
 from durable_host.durable.taskhub.port import Debt, EpisodeCommit, ReceivedMessage, TaskHub
+from durable_host.durable.user_code import OrchestratorAnswer, OrchestratorTurn, UserCode
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -64,7 +64,7 @@ class OrchestrationRunner:
         self._diagnostics = diagnostics
         self._lost = lost
         self._intake = Intake(hub, code, clock, DroppedResults(diagnostics, clock))
-        self._told = OrchestrationLog(code)
+        self._orchestration_log = OrchestrationLog(code)
 
     async def run(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
         """Deal with every message of the batch: consumed, discarded or given back when this returns.
@@ -111,7 +111,7 @@ class OrchestrationRunner:
             await self._hub.discard([*work, *useless])
             return
         events = [received.message.event for index, received in enumerate(work) if index not in start.dropped]
-        self._told.received(state, events)
+        self._orchestration_log.received(state, events)
         outcome = await self._episode(state, start.turn, failure)
         if was_loaded:
             outcome = _with_status(outcome, state, has_row=not is_young)
@@ -218,7 +218,7 @@ class OrchestrationRunner:
             )
         )
         self._diagnostics.report_all(outcome.diagnostics)
-        self._told.committed(state, outcome, events)
+        self._orchestration_log.committed(state, outcome, events)
         replaced, replaced_timers = outcome.replaced_execution_id, session.timers
         if outcome.first_ordinal == 0:
             session.timers = set()
@@ -294,7 +294,7 @@ class OrchestrationRunner:
             await self._hub.discard(useless)
         _log.debug("%d message(s) for instance '%s' were discarded.", len(useless), session.instance_id)
         if state.is_terminal or not state.is_started:
-            self._told.found_ended(state)
+            self._orchestration_log.found_ended(state)
             self._sessions.ended(session)
 
     async def _with_custom_status(self, state: OrchestrationState, update: InstanceUpdate) -> InstanceUpdate:

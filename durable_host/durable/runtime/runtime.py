@@ -10,7 +10,6 @@ from durable_host.clock import Clock
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.engine.entity import EntityOptions
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.runtime.activities import ActivityRunner
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.dispatcher import WorkItemDispatcher
@@ -23,10 +22,11 @@ from durable_host.durable.runtime.sessions import DEFAULT_CAPACITY, SessionCache
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.runtime.watchdog import SessionWatchdog
 from durable_host.durable.runtime.work_items import GuardedWorkItem
-from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
+from durable_host.durable.user_code import UserCode
 from durable_host.errors import EXIT_STORAGE, HostError
 from durable_host.supervision import keep_running
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -206,8 +206,8 @@ class DurableRuntime:
 
     async def _serve_in_group(self, serving: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
-            self._orchestrations.serve(group)
-            self._entities.serve(group)
+            self._orchestrations.start_slots(group)
+            self._entities.start_slots(group)
             self._receivers = [
                 group.create_task(self._receive(), name="control messages"),
                 group.create_task(self._activities.serve(group), name="activity requests"),

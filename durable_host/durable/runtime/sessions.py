@@ -12,15 +12,15 @@ from itertools import islice
 
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.session import InstanceSession
-from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.taskhub.port import TaskHub
+from durable_host.durable.user_code import UserCode
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 DEFAULT_CAPACITY = 500
 IDLE_SECONDS = 900.0
 TOUCH_AFTER_SECONDS = 1.0
-_LOOKED_AT = 16
+_EVICTION_CANDIDATES = 16
 
 
 class SessionCache:
@@ -121,7 +121,7 @@ class SessionCache:
     def _make_room(self) -> None:
         """For one more session, which is not among those that may go: it is idle until its first message."""
         excess = len(self._sessions) + 1 - self._capacity
-        oldest = islice(self._sessions.values(), excess + _LOOKED_AT)
+        oldest = islice(self._sessions.values(), excess + _EVICTION_CANDIDATES)
         for session in [one for one in oldest if self._may_go(one)][:excess]:
             self._evict(session)
 

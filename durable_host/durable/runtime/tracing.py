@@ -11,8 +11,7 @@ from contextlib import ExitStack, contextmanager
 
 import msgspec
 
-from durable_host import spans
-from durable_host.durable.model import timestamp
+from durable_host import spans, timestamp
 from durable_host.durable.model.events import (
     ExecutionCompleted,
     ExecutionStarted,
@@ -22,7 +21,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.sdk.port import ActivityOutcome, EntityAnswer, EntityBatch
+from durable_host.durable.user_code import ActivityOutcome, EntityAnswer, EntityBatch
 
 _NANOSECONDS_PER_TICK = 100
 

@@ -28,7 +28,7 @@ class SessionWatchdog:
         self._clock = clock
         self._diagnostics = diagnostics
         self._limit = limit
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     async def run(self) -> None:
         while True:
@@ -38,9 +38,9 @@ class SessionWatchdog:
     def look(self, now: float) -> None:
         """One look; `now` is a reading of the monotonic clock."""
         late = {one.instance_id: one for one in self._sessions() if one.is_scheduled and now - one.since > self._limit}
-        for instance_id in self._told - late.keys():
+        for instance_id in self._reported - late.keys():
             self._diagnostics.forget(ABNORMALLY_LONG, instance_id)
-        self._told = set(late)
+        self._reported = set(late)
         for session in late.values():
             self._diagnostics.report_once(self._finding(session, now))
 

@@ -10,7 +10,6 @@ from durable_host.durable.runtime.diagnostics import REFUSED, UNREADABLE_HISTORY
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
-from durable_host.durable.sdk.port import WorkItemAborted
 from durable_host.durable.taskhub.port import (
     CommitConflict,
     ReceivedMessage,
@@ -19,6 +18,7 @@ from durable_host.durable.taskhub.port import (
     TaskHubUnavailable,
     UnreadableHistory,
 )
+from durable_host.durable.user_code import WorkItemAborted
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 

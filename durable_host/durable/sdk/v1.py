@@ -11,7 +11,11 @@ import msgspec
 from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS, invocation_failed, unknown_entity
 from durable_host.durable.engine.missing import FunctionNames, missing_function_text
 from durable_host.durable.model.events import TraceContext
-from durable_host.durable.sdk.port import (
+from durable_host.durable.sdk.v1_activities import stored_result
+from durable_host.durable.sdk.v1_answer import decode_answer, plain_failure
+from durable_host.durable.sdk.v1_entities import BadEntityAnswer, decode_entity_answer, entity_payload, timed_out
+from durable_host.durable.sdk.v1_payload import new_events, payload_text
+from durable_host.durable.user_code import (
     ActivityOutcome,
     EntityAnswer,
     EntityBatch,
@@ -20,10 +24,6 @@ from durable_host.durable.sdk.port import (
     OrchestratorTurn,
     WorkItemAborted,
 )
-from durable_host.durable.sdk.v1_activities import stored_result
-from durable_host.durable.sdk.v1_answer import decode_answer, plain_failure
-from durable_host.durable.sdk.v1_entities import BadEntityAnswer, decode_entity_answer, entity_payload, timed_out
-from durable_host.durable.sdk.v1_payload import new_events, payload_text
 from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
 
 SESSION_LIMIT = 20_000

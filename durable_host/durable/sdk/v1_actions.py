@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.durable.model.actions import (
     Action,
     CallActivity,

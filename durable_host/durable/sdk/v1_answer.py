@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.sdk.port import CodeNote, OrchestratorAnswer, Step
 from durable_host.durable.sdk.v1_actions import BadAnswer, decode_actions
+from durable_host.durable.user_code import CodeNote, OrchestratorAnswer, Step
 from durable_host.invocation.failure import CodeFailure, read_failure
 
 NOT_JSON = "Out of proc orchestrators must return a valid JSON schema"

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.sdk.port import EntityAnswer, EntityBatch, EntityResult
+from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResult
 
 
 class BadEntityAnswer(Exception):

@@ -6,7 +6,7 @@ Source: docs/protocol/durable-payload.md#rules-for-history-events, docs/protocol
 from collections.abc import Callable
 from typing import Any
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.durable.model.events import (
     ContinueAsNew,
     EventRaised,

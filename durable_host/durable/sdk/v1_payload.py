@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from durable_host.durable.model.events import ExecutionStarted, HistoryEvent
-from durable_host.durable.sdk.port import OrchestratorTurn
 from durable_host.durable.sdk.v1_history import REACTED_TO, event_json
+from durable_host.durable.user_code import OrchestratorTurn
 
 UPPER_SCHEMA_VERSION = 1
 UPPER_SCHEMA_VERSION_NEW = 2

@@ -17,7 +17,7 @@ import msgspec
 from durable_host.durable.model import events as e
 from durable_host.durable.model.ids import is_too_long, is_well_formed, utf16_units
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.timestamp import MAX_TICKS
+from durable_host.timestamp import MAX_TICKS
 
 LONGEST_COLUMN: Final = 30_720
 """UTF-16 units of a text that stays in its row."""

@@ -8,8 +8,8 @@ Source: docs/protocol/functions-host-blobs.md#scan-for-blobs
 
 from dataclasses import dataclass, field
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.storage.blobs import BlobProperties
+from durable_host.timestamp import TICKS_PER_SECOND
 
 OVERLAP = 30 * TICKS_PER_SECOND
 

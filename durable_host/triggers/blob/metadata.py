@@ -5,7 +5,7 @@ Source: docs/protocol/functions-host-blobs.md#blob-trigger-metadata
 
 from typing import Any
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage.blobs import BlobProperties
 from durable_host.storage.queue_xml import QueueMessage
 from durable_host.triggers.queue.metadata import details as queue_details

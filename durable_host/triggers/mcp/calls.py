@@ -43,7 +43,7 @@ class McpCalls:
             outcome = await self._run(tool.function, context, data, caller)
             return tool_result(outcome.return_value, uses_result_schema=tool.uses_result_schema)
         except (HostError, FunctionFailed, ResultInvalid) as error:
-            return error_result(self._told(error, tool.name))
+            return error_result(self._error_text(error, tool.name))
 
     async def read_resource(
         self, resource: Resource, uri: str, parameters: Mapping[str, str], caller: Caller
@@ -57,7 +57,7 @@ class McpCalls:
         try:
             outcome = await self._run(resource.function, context, data, caller)
         except (HostError, FunctionFailed) as error:
-            raise RpcError(jsonrpc.INTERNAL_ERROR, self._told(error, uri)) from error
+            raise RpcError(jsonrpc.INTERNAL_ERROR, self._error_text(error, uri)) from error
         return resource_result(outcome.return_value, resource, uri)
 
     async def get_prompt(self, prompt: Prompt, arguments: dict[str, str], caller: Caller) -> dict[str, Any]:
@@ -68,7 +68,7 @@ class McpCalls:
             outcome = await self._run(prompt.function, context, data, caller)
             return prompt_result(outcome.return_value, prompt)
         except (HostError, FunctionFailed, ResultInvalid) as error:
-            raise RpcError(jsonrpc.INTERNAL_ERROR, self._told(error, prompt.name)) from error
+            raise RpcError(jsonrpc.INTERNAL_ERROR, self._error_text(error, prompt.name)) from error
 
     async def drain(self, grace: float) -> None:
         """Wait for the calls that run, at most `grace` seconds."""
@@ -105,7 +105,7 @@ class McpCalls:
         if not task.cancelled():
             task.exception()
 
-    def _told(self, error: Exception, name: str) -> str:
+    def _error_text(self, error: Exception, name: str) -> str:
         if self.explain or isinstance(error, ResultInvalid):
             return redacted(str(error))
         return f"An error occurred invoking '{name}'."

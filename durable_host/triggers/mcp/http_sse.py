@@ -40,7 +40,7 @@ class HttpSse:
             raise Refused(503, error) from None
         stream = EventStream(request)
         stream.put(event(self._endpoint(request, session).encode("ascii"), "endpoint"))
-        session.listen(stream)
+        session.attach(stream)
         async with asyncio.TaskGroup() as group:
             self._groups[session.id] = group
             try:

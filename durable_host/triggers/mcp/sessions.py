@@ -34,7 +34,7 @@ class McpSession:
     def is_in_use(self) -> bool:
         return bool(self._requests) or (self.stream is not None and self.stream.is_open)
 
-    def listen(self, stream: EventStream) -> None:
+    def attach(self, stream: EventStream) -> None:
         """Messages go to `stream` from now on; it begins with what the client has missed."""
         self.stream = stream
         news, self._news = self._news, {}

@@ -108,7 +108,7 @@ class StreamableHttp:
         if session.stream is not None and session.stream.is_open:
             raise refused(409, "The session has a stream already.")
         stream = EventStream(request)
-        session.listen(stream)
+        session.attach(stream)
         return await stream.serve()
 
     def _session(self, request: web.Request) -> McpSession:

@@ -5,7 +5,7 @@ Source: docs/protocol/functions-host-queues.md#queue-trigger-metadata
 
 from typing import Any
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage.queues import QueueMessage
 
 

@@ -12,8 +12,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from durable_host.clock import Clock
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.storage.errors import StorageError
+from durable_host.timestamp import TICKS_PER_SECOND
 from durable_host.triggers.listener_lock import ListenerLock
 from durable_host.triggers.timer.monitor import NO_MORE, ScheduleStatus, after_run, begin
 from durable_host.triggers.timer.monitor_store import MonitorStore

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.triggers.timer.schedule import TimerSchedule
 from durable_host.triggers.timer.zone import Zone
 

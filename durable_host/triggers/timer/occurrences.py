@@ -8,7 +8,7 @@ Source: docs/protocol/functions-host-timers.md#time-zones
 
 from datetime import datetime, timedelta
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
+from durable_host.timestamp import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 from durable_host.triggers.timer.ncrontab import CronExpression
 from durable_host.triggers.timer.zone import Zone
 

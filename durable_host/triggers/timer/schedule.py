@@ -8,10 +8,10 @@ from typing import Protocol
 
 import msgspec
 
+from durable_host import timestamp
 from durable_host.config import timespan
-from durable_host.durable.model import timestamp
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.errors import HostError
+from durable_host.timestamp import TICKS_PER_SECOND
 from durable_host.triggers.timer.ncrontab import CronExpression, InvalidExpression, parse_cron
 from durable_host.triggers.timer.occurrences import next_occurrence
 from durable_host.triggers.timer.zone import Zone

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from durable_host.durable.model import timestamp
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host import timestamp
+from durable_host.timestamp import TICKS_PER_SECOND
 from durable_host.triggers.timer.windows_zones import iana_name
 
 _log = logging.getLogger("Host.Triggers.Timer")

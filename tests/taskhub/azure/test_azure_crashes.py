@@ -12,7 +12,6 @@ from durable_host.durable.model import events as e
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.port import (
     CommitConflict,
     EpisodeCommit,
@@ -20,6 +19,7 @@ from durable_host.durable.taskhub.port import (
     TaskHubUnavailable,
 )
 from durable_host.storage import StorageAccount, StorageUnavailable
+from durable_host.timestamp import TICKS_PER_SECOND
 
 STEPS = {
     True: ["nothing", "history", "row", "timer", "signal", "event", "delete"],

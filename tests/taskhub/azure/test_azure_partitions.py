@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND, parse
 from durable_host.durable.taskhub.azure.partitions import LEASE_TICKS, PartitionRow, Pass, decide
 from durable_host.storage.table_codec import read_entity, write_entity
+from durable_host.timestamp import TICKS_PER_SECOND, parse
 
 NOW = parse("2024-05-01T12:00:00Z")
 R8 = [

@@ -13,10 +13,10 @@ from durable_host.durable.model import events as e
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.instance import InstanceQuery, InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.model.timestamp import parse
 from durable_host.durable.taskhub.azure import history_rows, instance_query, instance_rows
 from durable_host.durable.taskhub.azure.history_rows import UnreadableRow
 from durable_host.storage.table_codec import read_entity, write_entity
+from durable_host.timestamp import parse
 
 EXECUTION = "0123456789abcdef0123456789abcdef"
 GOLDEN: dict[str, list[str]] = {}

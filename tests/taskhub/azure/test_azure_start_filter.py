@@ -12,7 +12,7 @@ from durable_host.durable.model.events import ExecutionStarted, OrchestrationIns
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus as S
 from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff, abandon_delay
-from durable_host.durable.taskhub.azure.start_filter import judge_start
+from durable_host.durable.taskhub.azure.start_filter import filter_start
 
 
 def start(execution_id: str = "e", *, generation: int | None = 0, timestamp: int = 100) -> ExecutionStarted:
@@ -53,7 +53,7 @@ def row(execution_id: str | None = "e", status: S = S.Pending, *, created: int =
     ],
 )
 def test_start_message_is_judged_by_the_row(event, state, dequeue_count, dequeued_at, verdict) -> None:
-    assert judge_start(event, state, dequeue_count, dequeued_at) == verdict
+    assert filter_start(event, state, dequeue_count, dequeued_at) == verdict
 
 
 def test_polls_back_off_to_the_longest_wait_and_start_anew_after_work() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND, parse
 from durable_host.durable.taskhub.azure.consumed import KEPT_BESIDE, KEPT_FROM_OUTSIDE, LONGEST_TEXT, ConsumedMessages
+from durable_host.timestamp import TICKS_PER_SECOND, parse
 
 NOW = parse("2026-05-01T12:00:00Z")
 MINUTE = 60 * TICKS_PER_SECOND

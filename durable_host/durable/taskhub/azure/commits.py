@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from durable_host.clock import Clock
-from durable_host.durable.engine.debt import first_owed, is_told
+from durable_host.durable.engine.debt import first_owed, is_in_history_rows
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionResumed,
@@ -128,7 +128,7 @@ class Commits:
             await self._held.deleted()
         consumed = self._add(known.consumed.copy() if known is not None else ConsumedMessages(), episode.consumed)
         answered = _answered(episode)
-        rest = [one for one in put if not is_told(one, instance)]
+        rest = [one for one in put if not is_in_history_rows(one, instance)]
         mark = self._mark(standing, episode, answered, tells=bool(direct) or len(rest) < len(put), has_rest=bool(rest))
         columns = mark.changes(known.mark if known is not None else Mark())
         if rest:

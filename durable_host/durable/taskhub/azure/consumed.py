@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
+from durable_host.timestamp import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 
 LONGEST_TEXT = 32_000
 """Characters; a column of a table holds 32,768."""

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
@@ -20,8 +19,9 @@ from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff, abandon_delay
 from durable_host.durable.taskhub.azure.reading import Message, MessageReader
-from durable_host.durable.taskhub.azure.start_filter import judge_start
+from durable_host.durable.taskhub.azure.start_filter import filter_start
 from durable_host.storage import NotFound, QueueMessage, QueueService, StorageError
+from durable_host.timestamp import TICKS_PER_SECOND
 
 RowReader = Callable[[str], Awaitable[InstanceState | None]]
 _FULL_WAIT = 0.25
@@ -92,7 +92,7 @@ class ControlPoller:
         if not isinstance(event, ExecutionStarted) or event.parent_instance is not None:
             return True
         row = await self._read_row(message.target.instance_id)
-        verdict = judge_start(event, row, held.dequeue_count, dequeued_at)
+        verdict = filter_start(event, row, held.dequeue_count, dequeued_at)
         if verdict == "process":
             return True
         if verdict == "delete":

@@ -16,7 +16,6 @@ from typing import cast
 from durable_host.clock import Clock
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.inbox import Inbox
@@ -27,6 +26,7 @@ from durable_host.durable.taskhub.azure.schedule import MessageSchedule, TimerKe
 from durable_host.durable.taskhub.azure.seen_starts import SeenStarts
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import PutMessage, QueueMessage
+from durable_host.timestamp import TICKS_PER_SECOND
 
 MAX_VISIBILITY = 7 * 24 * 3600.0
 _REMEMBERED_TIMERS = 50_000
@@ -170,7 +170,7 @@ class Deliveries:
         if key is not None:
             stand_in = self._seen_timers.get(key)
             if stand_in is not None:
-                self._meet(stand_in, received, key)
+                self._merge_with_stand_in(stand_in, received, key)
                 return None
             self._remember(message)
             self._drop_reserve(key)
@@ -293,7 +293,7 @@ class Deliveries:
         else:
             self.park(waiting, waiting.message.due or 0)
 
-    def _meet(self, stand_in: HeldHubMessage, received: ReceivedMessage, key: TimerKey) -> None:
+    def _merge_with_stand_in(self, stand_in: HeldHubMessage, received: ReceivedMessage, key: TimerKey) -> None:
         """The queue brings a timer whose stand-in was delivered: they become one message."""
         real = held_of(received)
         self._seen_timers[key] = None

@@ -16,10 +16,10 @@ import msgspec
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.ids import is_well_formed
 from durable_host.durable.model.messages import NO_SENDER, TaskMessage
-from durable_host.durable.taskhub.azure import json_text, nested_json
+from durable_host.durable.taskhub.azure import json_net, nested_json
 from durable_host.durable.taskhub.azure.event_json import encode_event
 from durable_host.durable.taskhub.azure.event_reader import read_event
-from durable_host.durable.taskhub.azure.json_text import nullable, quote
+from durable_host.durable.taskhub.azure.json_net import nullable, quote
 
 LARGE_MESSAGE_BYTES = 46_080
 _LONGEST_BLOB_NAME = 1024
@@ -91,7 +91,7 @@ def from_text(text: str) -> Envelope:
 def from_json(text: str | bytes) -> Envelope:
     """Decode the JSON of an envelope. Raises `UnreadableMessage`."""
     try:
-        return _read_envelope(json_text.parse(text))
+        return _read_envelope(json_net.parse(text))
     except UnreadableMessage:
         raise
     except (ValueError, RecursionError) as problem:

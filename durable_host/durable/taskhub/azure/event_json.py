@@ -10,7 +10,7 @@ from typing import Any
 
 from durable_host.durable.model import events as e
 from durable_host.durable.taskhub.azure import nested_json as nested
-from durable_host.durable.taskhub.azure.json_text import boolean, moment, nullable, number
+from durable_host.durable.taskhub.azure.json_net import boolean, moment, nullable, number
 
 
 def encode_event(event: e.HistoryEvent) -> str:

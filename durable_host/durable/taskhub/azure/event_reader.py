@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from durable_host import timestamp
 from durable_host.durable.model import events as e
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure import nested_json as nested
 

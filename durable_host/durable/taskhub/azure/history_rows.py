@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from durable_host.durable.model import events as e
-from durable_host.durable.taskhub.azure import json_text
+from durable_host.durable.taskhub.azure import json_net
 from durable_host.durable.taskhub.azure import nested_json as nested
 from durable_host.durable.taskhub.azure.event_reader import build
 from durable_host.durable.taskhub.azure.names import SENTINEL
@@ -85,7 +85,7 @@ def read_row(row: Row) -> e.HistoryEvent:
 
 
 def _json_column(text: str) -> Any:
-    return None if text in ("null", "") else json_text.parse(text)
+    return None if text in ("null", "") else json_net.parse(text)
 
 
 def _execution_started(row: Row, v: e.ExecutionStarted) -> None:

@@ -5,7 +5,7 @@ Source: docs/protocol/task-hub-storage-instances.md#instance-queries
 
 from datetime import datetime
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.taskhub.azure.instance_rows import selection
 from durable_host.durable.taskhub.azure.names import escape_key

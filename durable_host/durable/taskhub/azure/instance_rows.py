@@ -10,7 +10,7 @@ from typing import Any
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance import InstanceState, InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure import json_text, nested_json
+from durable_host.durable.taskhub.azure import json_net, nested_json
 from durable_host.durable.taskhub.azure.history_rows import Row, clean
 from durable_host.durable.taskhub.azure.names import unescape_key
 from durable_host.storage.table_codec import EdmDateTime
@@ -142,6 +142,6 @@ def read_tags(text: str | None) -> dict[str, str] | None:
     if not text or text == "null":
         return None
     try:
-        return nested_json.read_tags(json_text.parse(text))
+        return nested_json.read_tags(json_net.parse(text))
     except ValueError:
         return None

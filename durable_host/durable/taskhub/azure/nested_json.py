@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from durable_host.durable.model.events import FailureDetails, OrchestrationInstance, ParentInstance, TraceContext
-from durable_host.durable.taskhub.azure.json_text import DICTIONARY_TYPE, boolean, nullable, quote, value
+from durable_host.durable.taskhub.azure.json_net import DICTIONARY_TYPE, boolean, nullable, quote, value
 
 _INSTANCE_TYPE = '"$type":"DurableTask.Core.OrchestrationInstance",'
 _PARENT_TYPE = '"$type":"DurableTask.Core.ParentInstance",'

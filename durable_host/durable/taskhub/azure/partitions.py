@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.storage import EdmDateTime, Entity
+from durable_host.timestamp import TICKS_PER_SECOND
 
 LEASE_TICKS = 30 * TICKS_PER_SECOND
 

@@ -9,8 +9,8 @@ from collections import OrderedDict
 
 import msgspec
 
+from durable_host import timestamp
 from durable_host.clock import Clock
-from durable_host.durable.model import timestamp
 from durable_host.durable.model.events import ExecutionStarted, TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub import validity

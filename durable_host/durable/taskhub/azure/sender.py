@@ -14,7 +14,6 @@ import msgspec
 from durable_host.clock import Clock
 from durable_host.durable.model import identity
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.bounded import for_each
@@ -26,6 +25,7 @@ from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.validity import InvalidHubMessage
 from durable_host.storage import PutMessage, QueueService, StorageError
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
 

@@ -9,7 +9,7 @@ Source: docs/protocol/task-hub-storage-additions.md#unreadable-container
 import json
 from collections import Counter
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.storage import BlobService, NotFound, QueueMessage
 
 

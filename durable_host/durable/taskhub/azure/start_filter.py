@@ -14,7 +14,7 @@ _ATTEMPTS = 10
 Verdict = Literal["process", "delete", "wait"]
 
 
-def judge_start(event: ExecutionStarted, row: InstanceState | None, dequeue_count: int, dequeued_at: int) -> Verdict:
+def filter_start(event: ExecutionStarted, row: InstanceState | None, dequeue_count: int, dequeued_at: int) -> Verdict:
     """`row` is the instance's row now, `dequeued_at` the time (ticks) when the queue handed the message out."""
     if row is not None:
         if not row.execution_id or _same(row.execution_id, event.orchestration_instance.execution_id):

@@ -14,7 +14,7 @@ import msgspec
 from durable_host.clock import Clock
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _REMEMBERED = 10_000
 _FORGOTTEN_AFTER = 600 * TICKS_PER_SECOND

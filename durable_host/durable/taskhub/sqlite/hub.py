@@ -12,7 +12,6 @@ from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.port import (
     Checkpoint,
     CommitConflict,
@@ -26,6 +25,7 @@ from durable_host.durable.taskhub.sqlite.database import UNUSABLE, Database
 from durable_host.durable.taskhub.sqlite.receiver import Receiver
 from durable_host.durable.taskhub.sqlite.rewind import rewind
 from durable_host.durable.taskhub.sqlite.worker_lock import WorkerLock
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _FOREIGN_POLL_SECONDS = 0.5
 _WORKER_PATIENCE_SECONDS = 5.0

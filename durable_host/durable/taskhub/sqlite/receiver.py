@@ -7,13 +7,13 @@ from functools import partial
 
 from durable_host.clock import Clock
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.model.timestamp import TICKS_PER_SECOND
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.durable.taskhub.sqlite import messages, schema
 from durable_host.durable.taskhub.sqlite.database import Database
 from durable_host.durable.taskhub.sqlite.direct_results import DirectResults
 from durable_host.durable.taskhub.sqlite.wakeup import Signal
 from durable_host.durable.taskhub.waiting import first_of
+from durable_host.timestamp import TICKS_PER_SECOND
 
 _CONTROL_BATCH = 256
 _MOST_REQUESTS = 256

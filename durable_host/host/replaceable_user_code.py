@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from durable_host.durable.sdk.port import (
+from durable_host.durable.user_code import (
     ActivityOutcome,
     EntityAnswer,
     EntityBatch,

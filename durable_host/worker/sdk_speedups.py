@@ -40,7 +40,7 @@ def executor_factory(executor_type: Any) -> Callable[[], Any]:
     return make
 
 
-def hasten_timestamps() -> None:
+def speed_up_timestamps() -> None:
     """Give the SDK's history events a parser that knows the protocol's form of timestamps."""
     module: Any = import_module("azure.durable_functions.models.history.HistoryEvent")
     if getattr(module.dt_parse, "is_quick", False):

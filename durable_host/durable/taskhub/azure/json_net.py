@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import msgspec
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 
 _SPECIAL = re.compile("[\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 _base = cast("Any", _quote_ascii_controls)

@@ -1,4 +1,4 @@
-"""The host from its start to its end: event loop, signals, exit code. The composition root is `services`.
+"""The host from its start to its end: event loop, signals, exit code. The composition root is `composition`.
 
 Source: docs/protocol/functions-host-worker.md#stopping-the-host
 """
@@ -22,7 +22,7 @@ from durable_host.host.worker import worker_options
 from durable_host.invocation.pool import WorkerPool
 
 if TYPE_CHECKING:
-    from durable_host.host.services import Services
+    from durable_host.host.composition import Services
 
 _log = logging.getLogger("Host.Startup")
 
@@ -98,7 +98,7 @@ def _keep_for_good() -> None:
 
 
 def _import_services() -> "type[Services]":
-    from durable_host.host.services import Services
+    from durable_host.host.composition import Services
 
     return Services
 

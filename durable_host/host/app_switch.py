@@ -11,9 +11,9 @@ from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions
 from durable_host.errors import HostError
-from durable_host.host.app import AppParts, ServedApp, report_problems, served_app
-from durable_host.host.durable_part import DurablePart
+from durable_host.host.durable_switch import DurableSwitch
 from durable_host.host.listeners import Listeners
+from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
 from durable_host.host.storage import HostStorage
 from durable_host.host.web import shown_host
 from durable_host.invocation.bindings import BindingRegistry
@@ -35,12 +35,12 @@ class Pause(Enum):
     FAILURE = "failure"
 
 
-class AppServer:
-    """`prepare`, then `take_over`, `serve_durable` and `listen`; again for each new state of the app.
+class AppSwitch:
+    """`prepare`, then `switch_to`, `update_durable` and `update_listeners`; again for each new state of the app.
 
     One caller at a time does that, in its `turn`.
 
-    `front` and `keys` are given before the first `take_over`. `failed` is called when a part that the host cannot do
+    `front` and `keys` are given before the first `switch_to`. `failed` is called when a part that the host cannot do
     without has ended for good. While there are `pauses`, nothing but HTTP starts a function. `problem` tells why the
     last try to serve the app failed.
     """
@@ -57,7 +57,7 @@ class AppServer:
         self.base_url = f"http://{shown_host(config.address)}:{config.port}"
         self.accounts = Accounts(config.settings)
         self.storage = HostStorage(options, config.root)
-        self.durable = DurablePart(pool, self.invoker, self.base_url, self._put_up_front, failed)
+        self.durable = DurableSwitch(pool, self.invoker, self.base_url, self._put_up_front, failed)
         self.listeners = Listeners()
         self.manual = ManualInvocation()
         self.mcp = McpWebhook(self.invoker)
@@ -77,7 +77,7 @@ class AppServer:
 
     @property
     def app(self) -> ServedApp:
-        """What is served now; there is something from the first `take_over` on."""
+        """What is served now; there is something from the first `switch_to` on."""
         assert self._app is not None
         return self._app
 
@@ -86,13 +86,13 @@ class AppServer:
         return not self.pauses
 
     async def prepare(self, config: HostConfig, index: IndexResult) -> ServedApp:
-        """The app as `take_over` wants it, with its storage up; tells what does not run, and why. Raises HostError."""
+        """The app as `switch_to` wants it, with its storage up; tells what does not run, and why. Raises HostError."""
         app = served_app(self._parts, config, index)
         report_problems(app, self._app)
         await self.storage.ensure_for(app)
         return app
 
-    def take_over(self, app: ServedApp, workers: Workers | None = None) -> None:
+    def switch_to(self, app: ServedApp, workers: Workers | None = None) -> None:
         """Serve `app` from now on, run by `workers` (None: by the current ones). All at once: nothing is awaited, so
         that no request meets one part of the old app and another of the new one.
         """
@@ -106,23 +106,23 @@ class AppServer:
         self.pauses.discard(Pause.FAILURE)
         self._put_up_front()
 
-    async def begin(self) -> None:
-        """Serve Durable Functions and listen, as far as the app wants it and events are taken. The listeners run even
-        when this raises HostError.
+    async def start_events(self) -> None:
+        """Start Durable Functions and the listeners, as far as the app wants it and events are taken. The listeners
+        run even when this raises HostError.
         """
         try:
-            await self.serve_durable()
+            await self.update_durable()
             await self.make_keys()
         finally:
-            self.listen()
+            self.update_listeners()
 
-    async def serve_durable(self) -> None:
+    async def update_durable(self) -> None:
         """Start or end Durable Functions as the app wants it. Raises StorageFailed."""
         if not (self.app.functions.use_durable and self.takes_events):
             await self.durable.end()
             return
         key = await self.keys.system_key(DURABLE_KEY) if self.options.enable_auth else None
-        await self.durable.serve(self.app, key)
+        await self.durable.start(self.app, key)
 
     async def make_keys(self) -> None:
         """Have keys for the webhooks of the app, so that its callers can look them up. Raises KeysUnavailable."""
@@ -135,7 +135,7 @@ class AppServer:
         if not self.app.functions.mcp.is_empty:
             await self.keys.system_key(MCP_KEY)
 
-    def listen(self) -> None:
+    def update_listeners(self) -> None:
         """Have exactly the listeners of the app run; none while no events are taken."""
         self.listeners.replace(self.app.triggers.listeners if self.takes_events else ())
 

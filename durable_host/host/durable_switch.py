@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 from durable_host.errors import HostError
-from durable_host.host.app import ServedApp
-from durable_host.host.durable import DurableServices
+from durable_host.host.durable_services import DurableServices
 from durable_host.host.hub import uses_sqlite
+from durable_host.host.served_app import ServedApp
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.pool import WorkerPool
 from durable_host.storage.errors import StorageFailed
@@ -19,7 +19,7 @@ WAIT_FOR_DURABLE = 30.0
 PATIENCE_OF_COUNTING = 2.0
 
 
-class DurablePart:
+class DurableSwitch:
     """`services` is None while there are none.
 
     `changed` is called after each change of it, `failed` when they have ended by an error of their own, for good.
@@ -41,7 +41,7 @@ class DurablePart:
         self._failed = failed
         self._is_up = asyncio.Event()
 
-    async def serve(self, app: ServedApp, key: str | None) -> None:
+    async def start(self, app: ServedApp, key: str | None) -> None:
         """Start them, if they are not there. `key`: see DurableServices. Raises StorageFailed."""
         if self.services is not None:
             return

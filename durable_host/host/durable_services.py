@@ -11,13 +11,13 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
 from durable_host.durable.api.payload import WEBHOOK_PATH
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
-from durable_host.durable.sdk.port import UserCode
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
+from durable_host.durable.user_code import UserCode
 from durable_host.host.calls import DurableCalls, durable_names, unserved_names
 from durable_host.host.functions import AbsentFunction
 from durable_host.host.hub import open_foreign_hub, open_hub, uses_sqlite
-from durable_host.host.user_code import ReplaceableUserCode
+from durable_host.host.replaceable_user_code import ReplaceableUserCode
 from durable_host.http_port import body_limit
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata

@@ -5,8 +5,8 @@ from dateutil.parser import parse as general
 from hypothesis import given
 from hypothesis import strategies as st
 
-from durable_host.durable.model import timestamp
-from durable_host.worker.quick_parts import executor_factory, timestamp_parser
+from durable_host import timestamp
+from durable_host.worker.sdk_speedups import executor_factory, timestamp_parser
 
 quick = timestamp_parser(general)
 

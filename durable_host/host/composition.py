@@ -17,7 +17,7 @@ from durable_host.config import HostConfig, StartOptions
 from durable_host.config.connection import Connection
 from durable_host.config.connections import ConnectionMissing
 from durable_host.errors import HostError
-from durable_host.host.app_server import AppServer
+from durable_host.host.app_switch import AppSwitch
 from durable_host.host.control import Control
 from durable_host.host.hub import uses_sqlite
 from durable_host.host.keys import key_ring
@@ -63,7 +63,7 @@ class Services:
         self._state = HostState(host_id=host_id_of(config.root, config.settings))
         self._failure: HostError | None = None
         self._has_failed = asyncio.Event()
-        self._server = AppServer(config, options, pool, self._fail)
+        self._server = AppSwitch(config, options, pool, self._fail)
         self._reloader = Reloader(self._server, config)
         self._control = Control(self._server, self._state, self._reloader.request)
         self._web: HostWeb | None = None
@@ -85,13 +85,13 @@ class Services:
         server.keys = key_ring(self._config, server.accounts, is_storage_up=server.storage.is_ensured)
         self._web = self._make_web(server.keys)
         server.front = self._web.front
-        server.take_over(app)
+        server.switch_to(app)
         self._state.state = "Running"
         self._control.check_offline()
-        await server.serve_durable()
+        await server.update_durable()
         await server.make_keys()
         await self._web.open()
-        server.listen()
+        server.update_listeners()
         await self._announce(started_at)
         _worker_log.info(WORKER_STARTED)
         self._reloader.start(self._control.check_offline, self._control.show_state)
