@@ -7,12 +7,14 @@ Source: docs/protocol/functions-host-cli.md#start-of-the-host,
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from debug_client import DebugClient
 from host_process import HostProcess, ends_of, until, write_app
+
+from durable_host.config.ports import reserved
 
 StartHost = Callable[..., HostProcess]
 
@@ -39,10 +41,9 @@ SHORT = json.dumps({"version": "2.0", "functionTimeout": "00:00:01"})
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def port() -> Iterator[int]:
+    with reserved("127.0.0.1") as port:
+        yield port
 
 
 def processes_of(host: HostProcess) -> list[int]:
@@ -144,10 +145,9 @@ def test_without_debugpy_the_remedy_is_told(start_host: StartHost, tmp_path: Pat
     assert "-m pip install debugpy" in host.output
 
 
-def test_a_port_that_is_taken_is_told(start_host: StartHost, port: int) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", port))
-        taken.listen()
+def test_a_port_that_is_taken_is_told(start_host: StartHost) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
         host = start_host({"function_app.py": APP}, "--debug", str(port), wait=False)
         assert host.wait_exit() == 6
     assert f"127.0.0.1:{port}" in host.output

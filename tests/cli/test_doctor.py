@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import sys
 import uuid
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hub_states import clock
 
 from durable_host.cli.doctor import hub as hub_checks
 from durable_host.config.connections import parse_connection_string
+from durable_host.config.ports import reserved
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.storage import QueueMessage, StorageAccount
 from durable_host.storage.azurite import connection_string as text_of
@@ -41,7 +43,7 @@ def flow(context): ...
 
 
 @pytest.fixture
-def app(func: Func, folder: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+def app(func: Func, folder: Path, connection_string: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An app in which nothing is wrong, with a hub of its own."""
     assert func("init", "--python", "--no-bundle").code == 0
     hub = f"Doc{uuid.uuid4().hex[:10]}"
@@ -49,14 +51,12 @@ def app(func: Func, folder: Path, connection_string: str, monkeypatch: pytest.Mo
     (folder / "function_app.py").write_text(QUEUE_APP.replace("QUEUE", f"q-{hub.lower()}"))
     settings = {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": connection_string}
     write_settings(folder, settings)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (folder / "local.settings.json").write_text(
-        json.dumps({"IsEncrypted": False, "Values": settings, "Host": {"LocalHttpPort": port}})
-    )
     monkeypatch.setenv("languageWorkers__python__defaultExecutablePath", sys.executable)
-    return folder
+    with reserved("127.0.0.1") as port:
+        (folder / "local.settings.json").write_text(
+            json.dumps({"IsEncrypted": False, "Values": settings, "Host": {"LocalHttpPort": port}})
+        )
+        yield folder
 
 
 def write_settings(folder: Path, values: dict[str, str]) -> None:

@@ -9,10 +9,10 @@ A line of expected output must be found in the output, in the order of the page;
 only look are typed again until they show it.
 """
 
+import contextlib
 import os
 import re
 import shlex
-import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +22,10 @@ from pathlib import Path
 
 from doc_pages import Block, Command
 
+from durable_host.config.ports import reserved
+
 LIMIT = 30.0
+COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
 _START = re.compile(r"(make start|func (host )?start\b.*)")
 _ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor)")
@@ -109,7 +112,8 @@ class Desk:
         self._home = home
         self._connection_string = connection_string
         self._hub, self._shown_hub = hub, shown_hub
-        self.ports = dict(ports or zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+        self._reserved = contextlib.ExitStack()
+        self.ports = dict(ports or {shown: self._free_port() for shown in _PORTS})
         self._given = host
         self._hosts: dict[str, Host] = {}
         self._instance = ""
@@ -161,6 +165,7 @@ class Desk:
         for host in self._hosts.values():
             host.stop()
         self._hosts.clear()
+        self._reserved.close()
 
     def start(self, command: str) -> Host:
         """Run `func start` and wait until it is ready."""
@@ -175,6 +180,10 @@ class Desk:
         host = self._hosts[shown] = Host(f"{self._real(arguments)} --no-azurite", self.folder, self._with_state())
         host.wait_until(lambda output: "Listening: " in output)
         return host
+
+    def _free_port(self) -> str:
+        """One that nobody else gets until the end of the page."""
+        return str(self._reserved.enter_context(reserved("127.0.0.1")))
 
     def _type(self, block: Block, command: Command) -> None:
         text = re.sub(r"\s+#.*$", "", command.text).replace(".venv/bin/", "")
@@ -192,6 +201,7 @@ class Desk:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
+                timeout=COMMAND_LIMIT,
                 check=False,
             )
             output = self._shown(done.stdout)
@@ -208,7 +218,7 @@ class Desk:
     def _python(self, block: Block) -> None:
         done = subprocess.run(
             [sys.executable, "-"], input=self._real(block.text), cwd=self.folder, env=self._with_state(),
-            capture_output=True, text=True, check=False,
+            capture_output=True, text=True, timeout=COMMAND_LIMIT, check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{block.place}\n{done.stdout}{done.stderr}"
 
@@ -253,15 +263,3 @@ def missing_line(output: str, expected: tuple[str, ...]) -> str | None:
             return pattern
         position = found.end()
     return None
-
-
-def free_ports(count: int) -> list[str]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [str(each.getsockname()[1]) for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

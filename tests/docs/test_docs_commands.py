@@ -46,21 +46,28 @@ def pages_with_commands() -> list[str]:
     return [page.name for page in all_pages() if any(block.kind == "console" for block in page.blocks)]
 
 
+A_WHOLE_PAGE = pytest.mark.timeout(300)
+"""Its commands are dozens of processes, one after the other; each has a limit of its own."""
+
+
 def take_all(desk: Desk, name: str) -> None:
     for block in page(name).blocks:
         desk.take(block)
 
 
+@A_WHOLE_PAGE
 @pytest.mark.parametrize("name", SAMPLE_PAGES)
 def test_commands_about_the_sample_work(name: str, sample_desk: Desk) -> None:
     take_all(sample_desk, name)
 
 
+@A_WHOLE_PAGE
 @pytest.mark.parametrize("name", COPY_PAGES)
 def test_commands_about_a_copy_of_the_sample_work(name: str, copy_desk: Desk) -> None:
     take_all(copy_desk, name)
 
 
+@A_WHOLE_PAGE
 @pytest.mark.parametrize("name", [name for name in pages_with_commands() if name not in SAMPLE_PAGES + COPY_PAGES])
 def test_commands_that_begin_in_an_empty_folder_work(name: str, empty_desk: Desk) -> None:
     if name == "docs/how-to/debug.md" and find_spec("debugpy") is None:

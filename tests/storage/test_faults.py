@@ -79,6 +79,7 @@ async def test_a_service_that_stands_still_is_named_once_and_once_when_it_is_bac
             async with asyncio.timeout(30):
                 while not caplog.records:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
+            monkeypatch.setattr(transport, "STALL_SECONDS", 60.0)
             script.may_answer.set()
             assert await asyncio.gather(*requests) == [True, True, True]
             await account.queues.create("another")
