@@ -226,12 +226,13 @@ class World:
             EpisodeCommit(
                 instance_id=instance_id,
                 execution_id=last.execution_id,
-                checkpoint=None,
+                checkpoint=(await self.hub.load_history(instance_id)).checkpoint,
                 first_ordinal=0,
                 events=(),
                 outbound=(),
                 update=stale,
                 consumed=(),
+                judged=await self.hub.get_instance(instance_id),
             )
         )
 

@@ -473,6 +473,7 @@ async def test_status_that_a_crash_left_behind_is_mended_by_the_next_episode(app
             outbound=(),
             update=stale,
             consumed=(),
+            judged=running,
         )
     )
     commits = len(world.hub.commits)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from simulated_world import World
 
 FOREIGN = "RD0003FF-official-worker"
-_THIEF = "simulated:thief"
+_THIEF = "simulated:99"
 
 
 def steal_leases(world: "World") -> None:

@@ -145,9 +145,9 @@ def events_before_the_start_dropped() -> Patches:
 def refused_row_forgotten() -> Patches:
     """The row of an instance is tried once; what became of the instance is not seen."""
 
-    async def write(self: Any, instance_id: str, update: Any, moved: Any) -> None:
+    async def write(self: Any, instance_id: str, update: Any, moved: Any, **options: Any) -> None:
         try:
-            await self._instances.update(instance_id, update, moved)
+            await self._instances.update(instance_id, update, moved, self._instances.known_etag(instance_id))
         except sentinel_writer.StorageError:
             return
 

@@ -104,7 +104,13 @@ class Heir:
             assert loaded.checkpoint.knows(message.message)
             self.copies += 1
         repair = msgspec.structs.replace(
-            episode, checkpoint=loaded.checkpoint, events=(), outbound=(), consumed=messages, replaced_execution_id=None
+            episode,
+            checkpoint=loaded.checkpoint,
+            events=(),
+            outbound=(),
+            consumed=messages,
+            replaced_execution_id=None,
+            judged=await self._hub.get_instance(episode.instance_id),
         )
         await self._hub.commit(repair)
         return None

@@ -12,7 +12,6 @@ READING = frozenset({"list", "query_all"})
 CHANGING = frozenset(
     {
         ("table", "transaction"),
-        ("table", "upsert_merge"),
         ("table", "merge"),
         ("table", "insert"),
         ("queue", "put"),

@@ -11,6 +11,7 @@ from hub_samples import (
     complete,
     create,
     first_episode,
+    later,
     new_id,
     nothing_more,
     raised,
@@ -34,10 +35,10 @@ from durable_host.durable.model.events import (
     TimerCreated,
     TimerFired,
 )
-from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.instance import InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.port import CommitConflict, EpisodeCommit, TaskHub
+from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, EpisodeCommit, TaskHub
 
 
 def _without_flags(events):
@@ -187,7 +188,10 @@ async def test_an_episode_without_an_update_leaves_the_row_until_it_is_touched(h
     )  # fmt: skip
     assert await hub.get_instance("a") == before
     await hub.touch_instance("a", events[-1].timestamp)
-    assert await hub.get_instance("a") == msgspec.structs.replace(before, last_updated_time=events[-1].timestamp)
+    touched = await hub.get_instance("a")
+    assert before is not None
+    assert touched is not None
+    assert touched == msgspec.structs.replace(before, last_updated_time=events[-1].timestamp, etag=touched.etag)
 
 
 async def test_columns_without_a_new_value_keep_the_old_one(hub: TaskHub):
@@ -321,6 +325,7 @@ async def test_a_commit_without_events_changes_the_row_only(hub: TaskHub):
                 output="enough",
             ),
             consumed=[received],
+            judged=await hub.get_instance("a"),
         )
     )
     terminated = await hub.get_instance("a")
@@ -329,3 +334,42 @@ async def test_a_commit_without_events_changes_the_row_only(hub: TaskHub):
     loaded = await hub.load_history("a")
     assert (loaded.events, loaded.execution_id, loaded.checkpoint) == ([], None, None)
     await nothing_more(hub, "a")
+
+
+def repair_of(start: TaskMessage, checkpoint: Checkpoint | None, judged: InstanceState | None) -> EpisodeCommit:
+    repair = commit_of(start, first_episode(start), checkpoint=checkpoint, runtime_status=OrchestrationStatus.Suspended)
+    return msgspec.structs.replace(repair, events=(), judged=judged)
+
+
+async def test_a_row_that_has_changed_since_it_was_judged_is_not_repaired(hub: TaskHub):
+    start, checkpoint = await run_first_episode(hub, "a")
+    judged = await hub.get_instance("a", fetch_input=False, fetch_output=False)
+    await hub.touch_instance("a", later(5))
+    with pytest.raises(CommitConflict):
+        await hub.commit(repair_of(start, checkpoint, judged))
+    state = await hub.get_instance("a")
+    assert state is not None
+    assert state.runtime_status is OrchestrationStatus.Running
+    await hub.commit(repair_of(start, checkpoint, state))
+    state = await hub.get_instance("a")
+    assert state is not None
+    assert state.runtime_status is OrchestrationStatus.Suspended
+
+
+async def test_the_row_of_a_history_that_has_gone_on_is_not_repaired(hub: TaskHub):
+    start, checkpoint = await run_first_episode(hub, "a")
+    more = [OrchestratorStarted(timestamp=1), OrchestratorCompleted(timestamp=1)]
+    await hub.commit(commit_of(start, more, checkpoint=checkpoint, first_ordinal=len(first_episode(start))))
+    with pytest.raises(CommitConflict):
+        await hub.commit(repair_of(start, checkpoint, await hub.get_instance("a")))
+
+
+async def test_a_purged_row_is_not_made_again_by_a_repair(hub: TaskHub):
+    start = await complete(hub, "a")
+    checkpoint = (await hub.load_history("a")).checkpoint
+    judged = await hub.get_instance("a")
+    await hub.purge_instance("a")
+    for row in (judged, None):
+        with pytest.raises(CommitConflict):
+            await hub.commit(repair_of(start, checkpoint, row))
+    assert await hub.get_instance("a") is None

@@ -11,7 +11,9 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the Instances table. Times are ticks; input, output and custom status are raw stored text."""
+    """One row of the Instances table. Times are ticks; input, output and custom status are raw stored text. `etag`
+    tells this state of the row from later ones, where the storage knows etags.
+    """
 
     instance_id: str
     execution_id: str | None
@@ -28,6 +30,7 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
     generation: int | None = None
     tags: dict[str, str] | None = None
     parent_instance_id: str | None = None
+    etag: str | None = None
 
 
 class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):

@@ -114,6 +114,7 @@ class EntityRunner:
         if not copies and (batch or not was_loaded):
             return
         if was_loaded and execution.started is not None:
+            row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
             await self._hub.commit(
                 EpisodeCommit(
                     instance_id=session.instance_id,
@@ -124,6 +125,7 @@ class EntityRunner:
                     outbound=(),
                     update=row_of(execution),
                     consumed=copies,
+                    judged=row,
                 )
             )
         else:

@@ -259,6 +259,7 @@ class OrchestrationRunner:
         the last commit was not finished.
         """
         update: InstanceUpdate | None = None
+        row: InstanceState | None = None
         events = [received.message.event for received in useless]
         ends = [one for one in events if isinstance(one, ExecutionTerminated)]
         if ends and (not state.is_started or state.is_terminal):
@@ -288,6 +289,7 @@ class OrchestrationRunner:
                     outbound=(),
                     update=update,
                     consumed=useless,
+                    judged=row,
                 )
             )
         elif useless:

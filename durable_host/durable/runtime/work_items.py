@@ -72,7 +72,7 @@ class GuardedWorkItem:
         except CommitConflict as conflict:
             _log.info("The instance '%s' was committed by another host: %s", session.instance_id, conflict)
             self._sessions.drop_state(session)
-            return None
+            return None if batch else ABORT_DELAY  # Woken without a message: there is none that could bring it back.
         except TaskHubRefused as error:
             session.failures += 1
             self._faults.failed(session.instance_id, error)

@@ -99,6 +99,9 @@ class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
     `execution_id`. After a continue-as-new `events` is the whole history of the new execution, `first_ordinal` is 0
     and `replaced_execution_id` names the old one. `checkpoint` is that of the load or of the previous commit.
     `update` is None when nothing in the instance row changed that must be visible now.
+
+    Without `events` only the row is repaired, as the history of `checkpoint` says: if that is still the history, and
+    the row is still the one that was `judged` (None: there was none).
     """
 
     instance_id: str
@@ -110,11 +113,12 @@ class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
     update: InstanceUpdate | None
     consumed: Sequence[ReceivedMessage]
     replaced_execution_id: str | None = None
+    judged: InstanceState | None = None
 
 
 class CommitConflict(Exception):
-    """Another host committed this instance's history since it was loaded. The messages of the episode were given
-    back; drop the session and let the next delivery load the history again.
+    """Another host committed this instance's history since it was loaded, or changed the row that was to be repaired.
+    The messages of the episode were given back; drop the session and let the next delivery load the history again.
     """
 
 

@@ -96,7 +96,7 @@ async def test_nothing_is_lost_when_the_worker_dies(
         await doomed._worker.held.drain(5)
     await kill(doomed, account)
     await asyncio.gather(committing, return_exceptions=True)
-    kinds = {"table.transaction": "history", "table.upsert_merge": "row", "queue.put": "put", "queue.delete": "delete"}
+    kinds = {"table.transaction": "history", "table.merge": "row", "queue.put": "put", "queue.delete": "delete"}
     done = ["put" if one in ("activity", "timer", "signal", "event") else one for one in STEPS[alone][1 : steps + 1]]
     assert [kinds[one] for one in account.since(mark, without=("get", "update")) if one in kinds] == done
 

@@ -132,7 +132,7 @@ async def test_a_plain_step_costs_one_transaction_one_merge_one_delete_and_a_put
     assert checkpoint
     await hub._worker.held.drain(5)
     put = [] if alone else ["queue.put"]
-    assert account.since(mark) == ["table.transaction", "table.upsert_merge", *put, "queue.delete"]
+    assert account.since(mark) == ["table.transaction", "table.merge", *put, "queue.delete"]
     if alone:
         request = await receive_activity(hub)
         await hub.complete_activity(request, activity_result(start.message.target))

@@ -328,7 +328,7 @@ async def test_a_first_row_that_is_refused_at_first_is_written_with_its_custom_s
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
-    account.answer = refusing("table", "upsert_merge", times, status, code)
+    account.answer = refusing("table", "merge", times, status, code)
     await hub.commit(commit_of(start.message, episode_events(start.message), [start], custom_status='"waiting"'))
     state = await hub.get_instance("abc123")
     assert state is not None
@@ -343,11 +343,11 @@ async def test_a_row_that_is_refused_for_good_is_not_tried_forever(
     hub = await open_azure()
     await create(hub, "abc123")
     (start,) = await receive(hub, 1)
-    account.answer = refusing("table", "upsert_merge", 99, 400, "InvalidInput")
+    account.answer = refusing("table", "merge", 99, 400, "InvalidInput")
     events = episode_events(start.message)
     async with time_limit():
         checkpoint = await hub.commit(commit_of(start.message, events, [start], outbound=[raised("other")]))
-    assert sum(one[1] == "upsert_merge" for one in account.requests) <= 10
+    assert sum(one[1] == "merge" for one in account.requests) <= 10
     assert told(caplog, "The row of instance 'abc123' is refused and stays as it was") == 1
     assert (await receive(hub, 1))[0].message.target.instance_id == "other"
     loaded = await hub.load_history("abc123")
@@ -369,7 +369,7 @@ async def test_a_row_whose_texts_are_refused_is_written_without_them(
     (start,) = await receive(hub, 1)
 
     def answer(service: str, method: str, arguments: tuple[Any, ...]) -> StorageError | None:
-        if (service, method) == ("table", "upsert_merge") and "unwanted" in str(arguments):
+        if (service, method) == ("table", "merge") and "unwanted" in str(arguments):
             return storage_error(400, "InvalidInput", "The value is not accepted.")
         return None
 

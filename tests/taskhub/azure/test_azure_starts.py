@@ -477,3 +477,49 @@ async def test_an_event_to_an_instance_without_a_message_arrives_with_its_start(
     await restore(hub, "abc123")
     (started,) = await receive(hub, 1)
     assert isinstance(started.message.event, e.ExecutionStarted)
+
+
+# Processes that go, and those that stay
+
+
+async def test_a_pending_row_of_a_client_that_is_gone_is_found_by_a_host_that_was_there_before(
+    open_azure, storage: StorageAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_starts, "_LOOK_EVERY", 0.3)
+    monkeypatch.setattr(pending_starts, "_YOUNG_SECONDS", 0.0)
+    hub = await open_azure()
+    client = await open_azure(worker=False, on=RecordingAccount(storage))
+    start = start_of("abc123")
+    await unstarted(client, start)
+    (started,) = await receive(hub, 1)
+    assert (started.message.target, started.message.id) == (start.target, start.id)
+
+
+@pytest.mark.parametrize("method", [("table", "insert"), ("queue", "put")], ids=["row", "message"])
+async def test_a_start_whose_answer_does_not_come_is_finished_when_the_process_ends(
+    open_azure, account: RecordingAccount, storage: StorageAccount, method: tuple[str, str]
+) -> None:
+    client = await open_azure(worker=False)
+    recorder = getattr(account, f"{method[0]}s")
+    real, asked = getattr(recorder, method[1]), asyncio.Event()
+
+    async def silent_once(*args: Any, **kwargs: Any) -> Any:
+        is_first = not asked.is_set()
+        answer = await real(*args, **kwargs) if not is_first or method[0] == "table" else None
+        asked.set()
+        if is_first:
+            await asyncio.Event().wait()
+        return answer
+
+    setattr(recorder, method[1], silent_once)
+    start = start_of("abc123")
+    creating = asyncio.ensure_future(client.create_instance(start, dedupe_statuses=NON_RUNNING))
+    async with time_limit():
+        await asked.wait()
+    await client.stop()
+    await client.close()
+    worker = await open_azure(on=RecordingAccount(storage))
+    (started,) = await receive(worker, 1)
+    assert (started.message.target, started.message.id) == (start.target, start.id)
+    creating.cancel()
+    await asyncio.gather(creating, return_exceptions=True)

@@ -37,7 +37,7 @@ from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
-from durable_host.durable.taskhub.azure.row_writer import RowWriter
+from durable_host.durable.taskhub.azure.row_writer import RowChanged, RowWriter
 from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Mark, Standing, Standings, TaskKey
 from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, EpisodeCommit, ReceivedMessage
@@ -122,7 +122,8 @@ class Commits:
             is_direct = one.event.event_id in ordinals and self._outgoing.goes_directly(one, instance)
             (direct if is_direct else put).append(one)
         if not episode.events:
-            await self._follow(standing, episode, {}, put, direct)
+            await self._repair(episode)
+            self.discard(episode.consumed)
             return before or Checkpoint(""), {}
         if known is not None and known.consumed.is_full:
             await self._held.deleted()
@@ -173,6 +174,20 @@ class Commits:
             raise
         return checkpoint, committed.moved
 
+    async def _repair(self, episode: EpisodeCommit) -> None:
+        """Write the row of a history that was loaded. Who reads the row first and the history after it misses nothing
+        that another host writes: then either of them has changed.
+        """
+        before, judged = episode.checkpoint, episode.judged
+        try:
+            if episode.update is not None:
+                if await self._history.etag(episode.instance_id) != (before.etag or None if before else None):
+                    raise RowChanged
+                await self._rows.repair(episode.instance_id, episode.update, judged.etag if judged else None)
+        except RowChanged:
+            await self._abandon(episode.consumed)
+            raise CommitConflict(f"Another host changed the row of instance '{episode.instance_id}'.") from None
+
     def _mark(
         self, standing: Standing, episode: EpisodeCommit, answered: Set[TaskKey], *, tells: bool, has_rest: bool
     ) -> Mark:
@@ -208,8 +223,9 @@ class Commits:
         direct: Sequence[TaskMessage],
     ) -> None:
         """Do what the commit owes: the row, the messages; then the consumed messages can go."""
-        if episode.update is not None:
-            await self._rows.write(episode.instance_id, episode.update, moved)
+        if episode.update is not None and standing.checkpoint is not None:
+            etag, is_first = standing.checkpoint.etag, episode.checkpoint is None
+            await self._rows.write(episode.instance_id, episode.update, moved, history=etag, is_first=is_first)
         await self._outgoing.send(standing.instance_id, put)
         await self._outgoing.begin(standing, direct)
         if standing.checkpoint is not None:

@@ -56,6 +56,9 @@ class Creator:
         self._new_instances = new_instances
         self._unfinished = unfinished
         self._on_unfinished = on_unfinished
+        self._under_way: dict[str | None, TaskMessage] = {}
+        self._none_under_way = asyncio.Event()
+        self._none_under_way.set()
 
     async def create(self, start: TaskMessage, dedupe_statuses: frozenset[OrchestrationStatus]) -> InstanceState:
         """The created instance. Raises `InstanceExists`."""
@@ -64,6 +67,8 @@ class Creator:
         if start.id is None:
             start = msgspec.structs.replace(start, id=identity.of_start(start.target))
         prepared = await self._sender.prepare(_with_generation(start, 0))
+        self._under_way[start.id] = prepared.message
+        self._none_under_way.clear()
         try:
             return await self._create(prepared, dedupe_statuses)
         except InstanceExists:
@@ -73,6 +78,18 @@ class Creator:
             self._unfinished.add(prepared.message)
             self._on_unfinished(prepared.message)
             raise
+        finally:
+            self._under_way.pop(start.id, None)
+            if not self._under_way:
+                self._none_under_way.set()
+
+    async def drain(self, patience: float) -> None:
+        """Wait for the starts that are under way, for `patience` seconds; those that take longer count as failed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._none_under_way.wait()
+        for start in self._under_way.values():
+            self._on_unfinished(start)
 
     async def _create(self, prepared: Prepared, dedupe: frozenset[OrchestrationStatus]) -> InstanceState:
         """The first try reads nothing: most IDs are new."""

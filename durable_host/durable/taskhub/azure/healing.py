@@ -34,8 +34,6 @@ class Healing:
         self._lock = asyncio.Lock()
         self._active = False
         self.times = 0
-        self.rows_were_lost = False
-        self._instances = names.instances
 
     def begin(self) -> None:
         self._active = True
@@ -51,7 +49,6 @@ class Healing:
             if self.times == before:
                 made = await self._create()
                 self.times += 1
-                self.rows_were_lost = self.rows_were_lost or self._instances in made
                 for name in made:
                     _log.warning(
                         "'%s' of task hub '%s' was missing and is created again.%s",

@@ -117,6 +117,12 @@ class HistoryStore:
         """Set columns of the sentinel only; the new etag. Raises `HistoryConflict` and `StorageError`."""
         return await self._write_last(escape_key(instance_id), execution_id, etag, [], columns)
 
+    async def etag(self, instance_id: str) -> str | None:
+        """The etag of the last commit; None when the instance has no history."""
+        key = escape_key(instance_id)
+        sentinel = await self._tables.get(self._names.history, key, SENTINEL, ("PartitionKey",))
+        return sentinel.etag if sentinel is not None else None
+
     async def owed(self) -> list[str]:
         """Instances whose sentinel has a mark of debt, or whose last commit is unfinished."""
         found = self._tables.query_all(self._names.history, _OWING, ("PartitionKey",))

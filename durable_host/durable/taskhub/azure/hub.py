@@ -1,6 +1,7 @@
 """`AzureTaskHub`: the port `TaskHub` on Azure Storage."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -49,6 +50,7 @@ from durable_host.storage import StorageAccount, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 DEVELOPMENT_POLLING_INTERVAL = 2.0
+_CLOSE_PATIENCE = 2.0
 
 
 class AzureTaskHub:
@@ -112,7 +114,7 @@ class AzureTaskHub:
         self._marks = Marks(self._history, self._standings, owed)
         self._commits = Commits(
             self._history,
-            RowWriter(self._instances, self._history, self._healing, outage),
+            RowWriter(self._instances, self._history, outage),
             self._sender,
             outgoing,
             held,
@@ -191,7 +193,11 @@ class AzureTaskHub:
         await self._blobs.drain()
 
     async def close(self) -> None:
-        await self._worker.held.drain(2.0)
+        await self._creator.drain(_CLOSE_PATIENCE)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_PATIENCE):
+                await self._pending_starts.finish()
+        await self._worker.held.drain(_CLOSE_PATIENCE)
 
     # Client role
 
@@ -260,12 +266,15 @@ class AzureTaskHub:
         loaded = rows.history
         self._blobs.loaded(instance_id, loaded.execution_id, rows.blobs)
         if loaded.checkpoint is None:
+            self._worker.owed.settled(instance_id)
             return loaded
         served_since = self._worker.deliveries.served_since(instance_id)
         checkpoint = AzureCheckpoint.loaded(
             loaded.checkpoint.etag, loaded.execution_id, rows.columns, served_since=served_since
         )
         debt = await self._marks.debt(instance_id, checkpoint, rows.columns)
+        if debt is None:
+            self._worker.owed.settled(instance_id)
         return LoadedHistory(loaded.events, loaded.execution_id, checkpoint, debt)
 
     @storage_errors_as_unavailable
@@ -295,6 +304,7 @@ class AzureTaskHub:
     @storage_errors_as_unavailable
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
         await self._commits.settle(instance_id, messages)
+        self._worker.owed.settled(instance_id)
 
     async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
         try:

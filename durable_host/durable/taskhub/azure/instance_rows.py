@@ -113,6 +113,7 @@ def read_instance(row: Mapping[str, Any]) -> InstanceState:
         generation=_ticks(row, "Generation"),
         tags=read_tags(_text(row, "Tags")),
         parent_instance_id=_text(row, "ParentInstanceId") or None,
+        etag=getattr(row, "etag", None) or None,
     )
 
 

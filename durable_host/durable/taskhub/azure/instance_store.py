@@ -6,6 +6,7 @@ Source: docs/protocol/task-hub-storage-instances.md#instance-row,
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ from durable_host.durable.taskhub.azure.names import HubNames, escape_key
 from durable_host.storage import EdmDateTime, Entity, InvalidRequest, NotFound, TableService
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
+_REMEMBERED = 20_000
 _OUTPUT_SOURCES = (
     ("ExecutionCompleted", "Result"),
     ("ExecutionTerminated", "Input"),
@@ -36,17 +38,26 @@ _OUTPUT_SOURCES = (
 
 
 class InstanceStore:
-    """Reads and writes instance rows, with large inputs and outputs in blobs."""
+    """Reads and writes instance rows, with large inputs and outputs in blobs. It remembers etags of the last 20,000:
+    a write that names one costs no further request, and one that storage carries out late changes nothing.
+    """
 
     def __init__(self, tables: TableService, names: HubNames, payloads: LargePayloads, clock: Clock) -> None:
         self._tables = tables
         self._names = names
         self._payloads = payloads
         self._clock = clock
+        self._known: OrderedDict[str, str] = OrderedDict()
+
+    def known_etag(self, instance_id: str) -> str | None:
+        """The etag of the row as this process has read or written it last; None when it has not, or long ago."""
+        return self._known.get(instance_id)
 
     async def get_row(self, instance_id: str, select: tuple[str, ...] | None = None) -> Entity | None:
         """The row as it is."""
-        return await self._tables.get(self._names.instances, escape_key(instance_id), "", select)
+        row = await self._tables.get(self._names.instances, escape_key(instance_id), "", select)
+        self._knows(instance_id, row.etag if row is not None else None)
+        return row
 
     async def get(self, instance_id: str, *, fetch_input: bool, fetch_output: bool) -> InstanceState | None:
         """State of one instance."""
@@ -110,13 +121,18 @@ class InstanceStore:
                 row[f"{column}BlobName"] = await self._move(key, column, text)
                 row[column] = ""
         if etag is None:
-            await self._tables.insert(self._names.instances, row)
+            written = await self._tables.insert(self._names.instances, row)
         else:
-            await self._tables.replace(self._names.instances, row, etag)
+            written = await self._tables.replace(self._names.instances, row, etag)
+        self._knows(instance_id, written)
         return row
 
-    async def update(self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str]) -> None:
-        """Merge what an episode changed; `moved` are the blobs of large history columns."""
+    async def update(
+        self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str], etag: str | None
+    ) -> None:
+        """Merge what an episode changed into the row with `etag`, or insert it; `moved` are the blobs of large history
+        columns. Raises Conflict, NotFound or PreconditionFailed when that is not the row any more.
+        """
         key = escape_key(instance_id)
         row = instance_rows.update_row(key, self._names.hub, update)
         for column, sources in (("Input", (("ExecutionStarted", "Input"),)), ("Output", _OUTPUT_SOURCES)):
@@ -124,23 +140,37 @@ class InstanceStore:
             if text and is_large(text):
                 known = [moved[source] for source in sources if source in moved]
                 row[column] = self._payloads.url(known[0] if known else await self._move(key, column, text))
-        await self._tables.upsert_merge(self._names.instances, row)
+        if etag is None:
+            written = await self._tables.insert(self._names.instances, row)
+        else:
+            written = await self._tables.merge(self._names.instances, row, etag)
+        self._knows(instance_id, written)
 
     async def touch(self, instance_id: str, last_updated_time: int) -> None:
         """Write a newer LastUpdatedTime."""
         await self.merge(instance_id, {"LastUpdatedTime": EdmDateTime(last_updated_time)})
 
-    async def merge(self, instance_id: str, columns: Row) -> bool:
-        """Change columns of an existing row; False when there is none."""
+    async def merge(self, instance_id: str, columns: Row, etag: str = "*") -> bool:
+        """Change columns of an existing row; False when there is none. Raises PreconditionFailed when its etag is
+        another.
+        """
         try:
             row = {"PartitionKey": escape_key(instance_id), "RowKey": "", **columns}
-            await self._tables.merge(self._names.instances, row)
+            self._knows(instance_id, await self._tables.merge(self._names.instances, row, etag))
         except NotFound:
             return False
         return True
 
+    def _knows(self, instance_id: str, etag: str | None) -> None:
+        self._known.pop(instance_id, None)
+        if etag is not None:
+            self._known[instance_id] = etag
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+
     async def delete(self, instance_id: str) -> None:
         """Delete the row."""
+        self._knows(instance_id, None)
         try:
             await self._tables.delete(self._names.instances, escape_key(instance_id), "")
         except NotFound:

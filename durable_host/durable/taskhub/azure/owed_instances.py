@@ -37,6 +37,8 @@ class OwedInstances:
         self._has_looked = asyncio.Event()
         self._has_looked.set()
         self._has_named = False
+        self._unsettled: set[str] = set()
+        self._has_settled = asyncio.Event()
 
     def claimed(self, queue: str) -> None:
         """This process serves a control queue now."""
@@ -65,6 +67,7 @@ class OwedInstances:
                 standing = self._standings.get(instance_id)
                 is_new = standing is None or standing.debt is not None
                 if is_new and queue in claimed and queue in self._deliveries.owned:
+                    self._unsettled.add(instance_id)
                     self._deliveries.owed.put_nowait(instance_id)
             if not self._claimed:
                 self._has_looked.set()
@@ -77,6 +80,18 @@ class OwedInstances:
         instance_id = await self._deliveries.owed.get()
         self._has_named = True
         return instance_id
+
+    def settled(self, instance_id: str) -> None:
+        """The instance owes nothing any more."""
+        self._unsettled.discard(instance_id)
+        self._has_settled.set()
+
+    async def all_settled(self, queue: str) -> None:
+        """Wait until what was found of a control queue is settled; not for storage that does not answer."""
+        await self._has_looked.wait()
+        while any(self._names.queue_of(one) == queue for one in self._unsettled):
+            self._has_settled.clear()
+            await self._has_settled.wait()
 
     async def all_named(self) -> None:
         """Wait until all that was found has been given out; not for storage that does not answer."""

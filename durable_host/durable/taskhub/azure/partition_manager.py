@@ -152,6 +152,8 @@ class PartitionManager:
             _log.info("Partition '%s' belongs to another worker now.", queue)
             await self._close(queue)
         for queue in plan.drain:
+            if queue not in self._polling:
+                self._open_queue(queue)  # An earlier process of this name may have left something undone.
             self._drains[queue] = False
             self._background.run(f"drain of '{queue}'", self._drain(queue))
         for row in plan.replace:

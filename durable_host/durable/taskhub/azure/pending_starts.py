@@ -1,12 +1,14 @@
 """Instances that nothing will start: their row is Pending, and no queue holds their start message.
 
 Whoever ends between row and message leaves one behind. The runtime tells of them after a start of the host; later the
-owner of a partition looks for them when it takes that over. It gives the message time to come, and sends it again:
-with the execution of the row and the identity of the first, so that a copy is dropped.
+owner of a partition looks for them when it takes that over, and every two minutes, since the client may be a process
+that is gone. It gives the message time to come, and sends it again: with the execution of the row and the identity of
+the first, so that a copy is dropped. A start that failed in this process is finished by this process.
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start
 """
 
 import asyncio
+import contextlib
 import logging
 
 import msgspec
@@ -35,12 +37,14 @@ _LOOK_AGAIN = 0.2
 _RETRY_SECONDS = 2.0
 _PARALLEL = 8
 _MOST_EXPECTED = 10_000
+_LOOK_EVERY = 120.0
+_YOUNG_SECONDS = 30.0
 _SOURCE = "instances without a start message"
 
 
 class PendingStart(msgspec.Struct, frozen=True):
     """An instance whose start message should come. `due` is when it can be visible, in ticks; `may_be_queued` when
-    the queue has to be seen empty after that before the message counts as missing.
+    the queue has to be seen empty after that before the message counts as missing; else it failed in this process.
     """
 
     instance_id: str
@@ -71,6 +75,7 @@ class PendingStarts:
         self._outage = outage
         self._names = names
         self._has_begun = False
+        self._next_look = 0
         self._unlisted: set[str] = set()
         self._waiting: dict[str, PendingStart] = {}
         self._wake = asyncio.Event()
@@ -78,6 +83,8 @@ class PendingStarts:
     def begin(self) -> None:
         """The worker role has begun. Whoever began it lists the instances of the queues that are served by now."""
         self._has_begun = True
+        self._next_look = self._in(_LOOK_EVERY)
+        self._wake.set()
 
     def claimed(self, queue: str) -> None:
         """This process serves a control queue now."""
@@ -89,7 +96,7 @@ class PendingStarts:
         """The worker role has ended."""
         self._has_begun = False
         self._unlisted.clear()
-        self._waiting.clear()
+        self._waiting = {id: one for id, one in self._waiting.items() if not one.may_be_queued}
 
     def found(self, state: InstanceState) -> None:
         """An instance is pending, perhaps without a message."""
@@ -100,6 +107,12 @@ class PendingStarts:
         """A start failed in this process after its row may have been written."""
         if len(self._waiting) < _MOST_EXPECTED:
             self._add(start.target.instance_id, start.target.execution_id, self._clock.now(), may_be_queued=False)
+
+    async def finish(self) -> None:
+        """Send the messages of starts that failed in this process: it ends, and their callers may be gone."""
+        expected = [one for one in self._waiting.values() if not one.may_be_queued]
+        with contextlib.suppress(StorageError):
+            await for_each(expected, self._start, _PARALLEL)
 
     async def run(self) -> None:
         """List, look, send; forever."""
@@ -121,17 +134,23 @@ class PendingStarts:
                 self._outage.failed(_SOURCE, error)
             return _RETRY_SECONDS
         self._outage.recovered(_SOURCE)
-        if not self._waiting:
+        times = [one.due + int(GRACE * TICKS_PER_SECOND) for one in self._waiting.values()]
+        if self._has_begun:
+            times.append(self._next_look)
+        if not times:
             return None
-        first = min(one.due for one in self._waiting.values())
-        return max(_LOOK_AGAIN, (first - self._clock.now()) / TICKS_PER_SECOND + GRACE)
+        return max(_LOOK_AGAIN, (min(times) - self._clock.now()) / TICKS_PER_SECOND)
 
     async def _list(self) -> None:
-        """Find the pending instances of queues that were claimed."""
-        queues = frozenset(self._unlisted)
+        """Find the pending instances of queues that were claimed, and now and then of all that are served."""
+        is_time = self._has_begun and self._clock.now() >= self._next_look
+        queues = frozenset(self._deliveries.owned) if is_time else frozenset(self._unlisted)
+        if is_time:
+            self._next_look = self._in(_LOOK_EVERY)
         if not queues:
             return
         query = InstanceQuery(
+            created_to=None if self._unlisted else self._in(-_YOUNG_SECONDS),
             statuses=frozenset({OrchestrationStatus.Pending}),
             exclude_entities=True,
             fetch_input=False,
@@ -143,20 +162,22 @@ class PendingStarts:
                 self.found(state)
         self._unlisted -= queues
 
+    def _in(self, seconds: float) -> int:
+        return self._clock.now() + int(seconds * TICKS_PER_SECOND)
+
     def _add(self, instance_id: str, execution_id: str | None, due: int, *, may_be_queued: bool) -> None:
         known = self._waiting.get(instance_id)
         if known is not None and known.execution_id == execution_id:
             return
         queue = self._names.queue_of(instance_id)
-        if self._deliveries.serves(instance_id):
+        if not may_be_queued or self._deliveries.serves(instance_id):
             self._waiting[instance_id] = PendingStart(instance_id, execution_id, queue, due, may_be_queued)
             self._wake.set()
 
     def _is_missing(self, one: PendingStart) -> bool:
         """Whether the message should be here and is not. One that came, or is another's to look for, is forgotten."""
-        if self._deliveries.starts.knows(one.instance_id, one.execution_id) or not self._deliveries.serves(
-            one.instance_id
-        ):
+        is_others = one.may_be_queued and not self._deliveries.serves(one.instance_id)
+        if is_others or self._deliveries.starts.knows(one.instance_id, one.execution_id):
             del self._waiting[one.instance_id]
             return False
         if self._clock.now() < one.due + int(GRACE * TICKS_PER_SECOND):

@@ -52,12 +52,13 @@ class Rewinder:
             except PreconditionFailed:
                 if attempt == _ATTEMPTS - 1:
                     raise
-        if await self._status(instance_id) == OrchestrationStatus.Failed.name:
-            pending = {
-                "RuntimeStatus": OrchestrationStatus.Pending.name,
-                "LastUpdatedTime": EdmDateTime(self._clock.now()),
-            }
-            await self._instances.merge(instance_id, pending)
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._reopen(instance_id)
+                break
+            except PreconditionFailed:
+                if attempt == _ATTEMPTS - 1:
+                    raise
         above |= {instance_id}
         children = [child for child in dict.fromkeys(children) if child not in above]
         for child in children:
@@ -65,6 +66,16 @@ class Rewinder:
         if not children:
             event = GenericEvent(data=reason, timestamp=self._clock.now())
             wakeups.append(TaskMessage(event, OrchestrationInstance(instance_id)))
+
+    async def _reopen(self, instance_id: str) -> None:
+        """The row of a failed instance is pending again."""
+        row = await self._instances.get_row(instance_id, ("RuntimeStatus",))
+        if row is not None and row.get("RuntimeStatus") == OrchestrationStatus.Failed.name:
+            pending = {
+                "RuntimeStatus": OrchestrationStatus.Pending.name,
+                "LastUpdatedTime": EdmDateTime(self._clock.now()),
+            }
+            await self._instances.merge(instance_id, pending, row.etag)
 
     async def _rewrite(self, instance_id: str, children: list[str]) -> None:
         """Rewrite the failures of the current execution; adds the children that failed."""

@@ -1,11 +1,13 @@
 """Writing what an episode changed in the instance's row, for as long as that takes: its history is there already.
 
+Every write names the row that it changes by its etag, or inserts it. So a row that another host has written since stays
+as it is, a purged one does not come back, and a request that storage carries out late changes nothing.
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-commit,
     docs/protocol/task-hub-storage-instances.md#row-writes
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -13,14 +15,23 @@ from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.attempts import MOST_REFUSALS, Attempts
-from durable_host.durable.taskhub.azure.healing import Healing
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.unavailable import is_about_data
-from durable_host.storage import StorageError
+from durable_host.storage import Conflict, NotFound, PreconditionFailed, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
+_MOST_HASTY = 3
+
+Place = str | None
+"""Where to write: the etag of the row, None when there is no row."""
+Look = Callable[[Place], Awaitable[tuple[InstanceUpdate, Place] | None]]
+"""Looks again, after the row turned out not to be at that place. None when there is nothing to write any more."""
+
+
+class RowChanged(Exception):
+    """The row is not the one that was judged."""
 
 
 class RowWriter:
@@ -28,21 +39,63 @@ class RowWriter:
     row whose data is refused is written without what may be the reason.
     """
 
-    def __init__(self, instances: InstanceStore, history: HistoryStore, healing: Healing, outage: Outage) -> None:
+    def __init__(self, instances: InstanceStore, history: HistoryStore, outage: Outage) -> None:
         self._instances = instances
         self._history = history
-        self._healing = healing
         self._outage = outage
 
-    async def write(self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str]) -> None:
-        refusals = 0
+    async def write(
+        self,
+        instance_id: str,
+        update: InstanceUpdate,
+        moved: Mapping[tuple[str, str], str],
+        *,
+        history: str,
+        is_first: bool,
+    ) -> None:
+        """Write what a commit changed; `history` is its etag. `is_first`: there was no history before it."""
+        place = self._instances.known_etag(instance_id)
+
+        async def look(place: Place) -> tuple[InstanceUpdate, Place] | None:
+            return await self._look(instance_id, update, place, history)
+
+        await self._insist(instance_id, update, moved, place, look, is_unknown=place is None and not is_first)
+
+    async def repair(self, instance_id: str, update: InstanceUpdate, place: Place) -> None:
+        """Write the row that was judged. Raises `RowChanged` when it is another by now."""
+
+        async def look(place: Place) -> None:
+            raise RowChanged
+
+        await self._insist(instance_id, update, {}, place, look)
+
+    async def _insist(
+        self,
+        instance_id: str,
+        update: InstanceUpdate,
+        moved: Mapping[tuple[str, str], str],
+        place: Place,
+        look: Look,
+        *,
+        is_unknown: bool = False,
+    ) -> None:
+        refusals = changes = 0
         with Attempts(self._outage, f"row of '{instance_id}'") as attempts:
             while True:
-                had_lost = self._healing.rows_were_lost
                 try:
-                    whole = await self._whole(instance_id, update) if had_lost else update
-                    await self._instances.update(instance_id, whole, moved)
+                    if is_unknown:
+                        found = await look(place)
+                        if found is None:
+                            return
+                        update, place = found if refusals < MOST_REFUSALS else (update, found[1])
+                        is_unknown = False
+                    await self._instances.update(instance_id, update, moved, place)
                 except StorageError as error:
+                    if _is_changed(error) and not is_unknown:
+                        is_unknown, changes = True, changes + 1
+                        if changes > _MOST_HASTY:
+                            await attempts.pause()
+                        continue
                     attempts.failed(error)
                     refusals += is_about_data(error)
                     if refusals == MOST_REFUSALS:
@@ -52,9 +105,8 @@ class RowWriter:
                         return
                     await attempts.pause()
                 else:
-                    if self._healing.rows_were_lost == had_lost:
-                        attempts.succeeded()
-                        return
+                    attempts.succeeded()
+                    return
 
     def _give_up(self, instance_id: str, error: StorageError) -> None:
         _log.error(
@@ -64,16 +116,35 @@ class RowWriter:
             extra={"instance_id": instance_id},
         )
 
+    async def _look(
+        self, instance_id: str, update: InstanceUpdate, place: Place, history: str
+    ) -> tuple[InstanceUpdate, Place] | None:
+        """Where the row is now, and what to write there. None when another has written what is newer."""
+        row = await self._instances.get_row(instance_id, ("RuntimeStatus", "ExecutionId", "Name"))
+        if (row is None or place is not None) and await self._history.etag(instance_id) != history:
+            return None  # Purged, or committed by another host, which sees to the row.
+        if row is None:
+            return await self._whole(instance_id, update), None
+        is_behind = update.started is not None and row.get("ExecutionId") == update.execution_id
+        is_pending = row.get("RuntimeStatus") == OrchestrationStatus.Pending.name
+        if place is not None and row.etag != place and is_pending and not is_behind:
+            return None  # Rewound, or replaced by a client.
+        return (update if row.get("Name") else await self._whole(instance_id, update)), row.etag
+
     async def _whole(self, instance_id: str, update: InstanceUpdate) -> InstanceUpdate:
-        """What makes a whole row even when the one that was there is lost."""
+        """What makes a whole row even where there is none: somebody deleted it, or the table."""
         if update.started is not None:
-            return update
-        row = await self._instances.get_row(instance_id, ("Name",))
-        if row is not None and row.get("Name"):
             return update
         loaded = (await self._history.read(instance_id)).history
         started = next((event for event in loaded.events if isinstance(event, ExecutionStarted)), None)
         return msgspec.structs.replace(update, started=started)
+
+
+def _is_changed(error: StorageError) -> bool:
+    """Whether the row is not where it was: changed, deleted, or inserted by another."""
+    if isinstance(error, Conflict):
+        return error.code == "EntityAlreadyExists"
+    return isinstance(error, PreconditionFailed) or (isinstance(error, NotFound) and not error.is_missing_resource)
 
 
 def _least(update: InstanceUpdate, error: StorageError) -> InstanceUpdate:

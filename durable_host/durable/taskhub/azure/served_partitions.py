@@ -24,6 +24,7 @@ from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import QueueService, StorageError
 from durable_host.supervision import Tasks
 
+_OWED_PATIENCE = 10.0
 _DRAIN_PATIENCE = 60.0
 _STOP_PATIENCE = 0.5
 
@@ -102,7 +103,13 @@ class ServedPartitions:
                 await self._outstanding.handover.put(one)
 
     async def drain(self, queue: str) -> None:
-        """Stop serving a control queue, and wait until nothing of it is worked on; for a minute at the most."""
+        """Stop serving a control queue, and wait until nothing of it is worked on; for a minute at the most.
+
+        What an earlier process owes is settled first: the next owner may be one that does not know how.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_OWED_PATIENCE):
+                await self._owed.all_settled(queue)
         _poller, task = self.pollers.get(queue, (None, None))
         await self.close(queue)
         with contextlib.suppress(TimeoutError):

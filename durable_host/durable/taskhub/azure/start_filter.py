@@ -1,6 +1,7 @@
 """What to do with a start message that a queue delivered: run it, drop it, or wait for the instance's row.
 
-A client sends the start before it writes the row, and clients that lose a race leave their messages behind.
+A client sends the start before it writes the row, and clients that lose a race leave their messages behind. A start of
+a generation before that of the row, which the official backend receives ten times, is dropped at once.
 Source: docs/protocol/task-hub-storage-processing.md#start-filter
 """
 
@@ -20,6 +21,8 @@ def filter_start(event: ExecutionStarted, row: InstanceState | None, dequeue_cou
         if not row.execution_id or _same(row.execution_id, event.orchestration_instance.execution_id):
             terminated = row.execution_id and row.runtime_status is OrchestrationStatus.Terminated
             return "delete" if terminated else "process"
+        if event.generation is not None and row.generation is not None and event.generation < row.generation:
+            return "delete"
         if (event.generation or 0) == (row.generation or 0) and (
             (row.created_time < event.timestamp and row.runtime_status is OrchestrationStatus.Pending)
             or (dequeue_count > 1 and dequeued_at > row.created_time)

@@ -47,11 +47,8 @@ def append(
     events: Sequence[HistoryEvent],
 ) -> Checkpoint:
     """Add an episode's events and return the new checkpoint; ordinal 0 starts over. Raises `CommitConflict`."""
+    check(connection, instance_id, checkpoint)
     key = codec.storable(instance_id)
-    sentinel = connection.execute("SELECT etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
-    stored = None if sentinel is None else str(sentinel[0])
-    if stored != (None if checkpoint is None else checkpoint.etag):
-        raise CommitConflict(f"The history of instance '{instance_id}' was changed since it was loaded.")
     if first_ordinal == 0:
         connection.execute("DELETE FROM history WHERE instance_id = ?", (key,))
     connection.executemany(
@@ -65,6 +62,15 @@ def append(
     new_etag = _next_etag(connection)
     connection.execute("INSERT OR REPLACE INTO sentinels VALUES (?, ?, ?)", (key, execution_id, new_etag))
     return Checkpoint(str(new_etag))
+
+
+def check(connection: Connection, instance_id: str, checkpoint: Checkpoint | None) -> None:
+    """Raises `CommitConflict` when the history is not that of the checkpoint any more."""
+    key = codec.storable(instance_id)
+    sentinel = connection.execute("SELECT etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
+    stored = None if sentinel is None else str(sentinel[0])
+    if stored != (None if checkpoint is None else checkpoint.etag):
+        raise CommitConflict(f"The history of instance '{instance_id}' was changed since it was loaded.")
 
 
 def replace_row(connection: Connection, instance_id: str, ordinal: int, event: HistoryEvent) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.port import CommitConflict
 from durable_host.durable.taskhub.sqlite.codec import storable
 
 _COLUMNS = (
@@ -110,6 +111,13 @@ def merge(connection: Connection, instance_id: str, update: InstanceUpdate) -> N
             f"INSERT INTO instances ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
             tuple(columns.values()),
         )
+
+
+def check(connection: Connection, instance_id: str, judged: InstanceState | None) -> None:
+    """Raises `CommitConflict` when the row is not that one any more."""
+    stored = read(connection, instance_id, fetch_input=False, fetch_output=False)
+    if stored != (judged and msgspec.structs.replace(judged, input=None, output=None)):
+        raise CommitConflict(f"The row of instance '{instance_id}' was changed since it was read.")
 
 
 def touch(connection: Connection, instance_id: str, last_updated_time: int) -> None:

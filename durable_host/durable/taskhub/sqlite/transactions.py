@@ -68,7 +68,10 @@ class Committed(msgspec.Struct, frozen=True):
 def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: bool) -> Committed:
     """Write an episode. `takes`: this process takes its activity requests at once. Raises CommitConflict."""
     checkpoint = episode.checkpoint or Checkpoint("")
-    if episode.events:
+    if not episode.events:
+        history.check(connection, episode.instance_id, episode.checkpoint)
+        instances.check(connection, episode.instance_id, episode.judged)
+    else:
         checkpoint = history.append(
             connection,
             episode.instance_id,
