@@ -186,7 +186,8 @@ class World:
         while True:
             number += 1
             death = None
-            if self._deaths_left > 0 and not self.is_calm.is_set() and self._open.is_set():
+            # A host that dies right before all are stopped leaves marks that no other has come to yet.
+            if self._deaths_left > 0 and not self.faults.paused and self._open.is_set():
                 self._deaths_left -= 1
                 death = any_death(self.random, before_commits=not self.plan.is_strict)
             host = SimulatedHost(self, f"{slot}", death)
@@ -265,6 +266,7 @@ class World:
         if not self.is_calm.is_set():
             self.note("", "CALM", "")
             self.is_calm.set()
+            self.faults.paused = True
             self.faults.end()
             for host in self._hosts.values():
                 host.spare()

@@ -64,6 +64,7 @@ class Intake:
         work: list[ReceivedMessage] = []
         useless: list[ReceivedMessage] = []
         early: list[ReceivedMessage] = []
+        waiting: list[ReceivedMessage] = []
         dropped: list[ReceivedMessage] = []
         copies = [one for one in batch if session.knows(one)]
         fresh = [one for one in batch if one not in copies] if copies else batch
@@ -79,8 +80,15 @@ class Intake:
                 useless.append(received)
         if started is not None:
             kept = sorted(await self._hub.recall(session.instance_id), key=_sent)
-            useless += [one for one in kept if session.knows(one)]
-            fresh = [*[one for one in kept if not session.knows(one)], *fresh]
+            for received in kept:
+                if session.knows(received):
+                    useless.append(received)
+                elif isinstance(received.message.event, ExecutionStarted):
+                    waits = _is_rival(started, received) or _sent(received) > _sent(started)
+                    (early if waits else useless).append(received)
+                else:
+                    waiting.append(received)
+            fresh = [*waiting, *fresh]
             batch[:] = [*kept, *batch]
             if state.is_started:
                 state = self._replace(session, state)

@@ -1,0 +1,67 @@
+"""What becomes of the messages of a batch, and of those that were given back before."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from durable_host.clock import SystemClock
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.model import identity
+from durable_host.durable.model.events import EventRaised, ExecutionStarted, OrchestrationInstance, ParentInstance
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.runtime.intake import Intake
+from durable_host.durable.runtime.session import InstanceSession
+from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub
+
+
+class _Hub:
+    """Gives back what was kept, and writes down what it is given."""
+
+    def __init__(self, kept: Sequence[ReceivedMessage]) -> None:
+        self._kept = list(kept)
+        self.given_back: list[ReceivedMessage] = []
+
+    async def recall(self, instance_id: str) -> list[ReceivedMessage]:
+        kept, self._kept = self._kept, []
+        return kept
+
+    async def abandon(self, messages: Sequence[ReceivedMessage], /, *, delay: float | None = None) -> None:
+        self.given_back += messages
+
+
+def received(id: str, message: TaskMessage) -> ReceivedMessage:
+    return ReceivedMessage(id, message, 1, 0, None)
+
+
+def start(id: str, timestamp: int = 100, parent: str | None = None, execution: str = "e") -> ReceivedMessage:
+    instance = OrchestrationInstance("a", execution)
+    above = None
+    if parent is not None:
+        above = ParentInstance("Parent", OrchestrationInstance(parent, "p"), task_schedule_id=0)
+    event = ExecutionStarted(
+        orchestration_instance=instance, name="F", timestamp=timestamp, parent_instance=above, generation=0
+    )
+    return received(id, TaskMessage(event, instance, id=identity.of_start(instance)))
+
+
+@pytest.mark.parametrize(
+    ("kept", "fate"),
+    [
+        (start("copy"), "useless"),
+        (start("older", timestamp=50, execution="before"), "useless"),
+        (start("newer", timestamp=150, execution="after"), "given back"),
+        (start("of another parent", parent="other", execution="x"), "given back"),
+        (received("event", TaskMessage(EventRaised(name="E", timestamp=1), OrchestrationInstance("a"))), "work"),
+    ],
+    ids=lambda one: one.id if isinstance(one, ReceivedMessage) else one,
+)
+async def test_a_message_that_was_given_back_before_the_start_is_dealt_with(kept: ReceivedMessage, fate: str) -> None:
+    """Each is processed, deleted or given back again: else it would be kept from everybody forever."""
+    hub = _Hub([kept])
+    intake = Intake(cast("TaskHub", hub), cast("Any", None), SystemClock(), cast("Any", None))
+    batch = [start("first")]
+    work, useless = await intake.sort(InstanceSession("a"), OrchestrationState("a"), batch)
+    fates = {"work": work, "useless": useless, "given back": hub.given_back}
+    assert [name for name, messages in fates.items() for one in messages if one is kept] == [fate]
+    assert (kept in batch) == (fate != "given back")
