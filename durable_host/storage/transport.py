@@ -20,6 +20,7 @@ Query = Sequence[tuple[str, str]]
 
 RETRY_DELAYS = (0.0, 0.1, 0.3, 0.8, 1.5)
 CONNECT_TIMEOUT = 5.0
+CONNECT_RETRIES = 1
 ANSWER_TIMEOUT = 30.0
 _BYTES_PER_SECOND = 500_000
 _PIECEMEAL = 512 * 1024
@@ -148,6 +149,9 @@ class HttpChannel:
                     raise self._refusal(StorageResponse(status, response.headers, content, after_retry), method, path)
             except aiohttp.ClientConnectorError as failure:
                 if attempt >= len(RETRY_DELAYS):
+                    raise self._unavailable(failure, after_retry, f"{method} {path}") from None
+            except aiohttp.ConnectionTimeoutError as failure:
+                if attempt >= CONNECT_RETRIES:
                     raise self._unavailable(failure, after_retry, f"{method} {path}") from None
             except (aiohttp.ClientError, TimeoutError, OSError) as failure:
                 after_retry = True

@@ -1,11 +1,14 @@
 """Services that do not answer, break off, or fail for a while."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
+from loop_time import skip
 
 from durable_host.config.connection import Connection
 from durable_host.storage import Conflict, InvalidRequest, Operation, StorageAccount, StorageUnavailable, transport
@@ -123,6 +126,29 @@ async def test_broken_connections_end_in_unavailable_naming_the_endpoint(script:
     async with script.account() as account:
         with pytest.raises(StorageUnavailable, match=f"table service at http://127.0.0.1:{script.port}/devstore"):
             await account.tables.insert("Any", {"PartitionKey": "", "RowKey": ""})
+
+
+@pytest.mark.parametrize(("lost", "outcome"), [(1, contextlib.nullcontext()), (2, pytest.raises(StorageUnavailable))])
+async def test_a_connection_that_does_not_come_about_in_time_is_tried_once_more(
+    script: Script, monkeypatch: pytest.MonkeyPatch, lost: int, outcome: contextlib.AbstractContextManager[object]
+) -> None:
+    loop = asyncio.get_running_loop()
+    connect, tries = loop.sock_connect, 0
+
+    async def connect_late(*arguments: Any) -> None:
+        nonlocal tries
+        tries += 1
+        if tries <= lost:
+            skip(2 * transport.CONNECT_TIMEOUT)
+            await asyncio.Event().wait()
+        await connect(*arguments)
+
+    monkeypatch.setattr(loop, "sock_connect", connect_late)
+    script.answers = [answer("201 Created")]
+    async with script.account() as account:
+        with outcome:
+            assert await account.queues.create("late")
+    assert tries == 2
 
 
 async def test_a_conflict_after_a_lost_answer_is_marked(script: Script) -> None:
