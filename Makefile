@@ -15,8 +15,9 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	&& $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo $$name; break; }; done)
 
-# Processes that run tests: many of these wait for a host most of the time.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
+# Processes that run tests. Many tests wait for a host most of the time; unit tests do not.
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+WORKERS ?= $(shell expr $(CORES) + 1)
 
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -36,16 +37,16 @@ start: install
 	$(BIN)/func start
 
 test: install
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 quick: install
-	$(BIN)/python -m pytest -m unit -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -m unit -n $(CORES) --dist worksteal
 
 TESTS ?= tests
 
 coverage: install
 	rm -rf build/coverage && mkdir -p build/coverage
-	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile -o timeout=300 $(TESTS); tests=$$?; \
+	$(BIN)/coverage run -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -o timeout=300 $(TESTS); tests=$$?; \
 	$(BIN)/coverage combine --quiet && $(BIN)/coverage html --quiet && $(BIN)/coverage report && exit $$tests
 
 check: install

@@ -102,10 +102,12 @@ class CallReader:
         message_id = rest.partition("/")[2]
         if message_id:
             kind = Kind.DELETE_MESSAGE if method == "DELETE" else Kind.UPDATE_MESSAGE
-            return StorageCall(kind, queue, *self._messages.get(unquote(message_id), (frozenset(), "")))
+            instances, event = self._messages.get(unquote(message_id), (frozenset[str](), ""))
+            return StorageCall(kind, queue, instances, event)
         if method == "POST":
             found = _MESSAGE_TEXT.search(body.decode())
-            return StorageCall(Kind.PUT_MESSAGE, queue, *(_about(html.unescape(found[1])) if found else ()))
+            instances, event = _about(html.unescape(found[1])) if found else (frozenset[str](), "")
+            return StorageCall(Kind.PUT_MESSAGE, queue, instances, event)
         is_get = method == "GET" and "peekonly" not in query
         return StorageCall(Kind.GET_MESSAGES if is_get else Kind.OTHER, queue)
 

@@ -1,9 +1,10 @@
 """For all tests: their tiers, and one in-memory Azurite a session, on free ports."""
 
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import pytest
-from tiers import ProcessGuard, tier_of
+from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
 
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
@@ -13,11 +14,17 @@ from durable_host.storage.azurite import free_connection, start_azurite
 GUARD = ProcessGuard()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Importing everything takes longer than many unit tests."""
+    return True if config.option.markexpr == "unit" and has_no_unit_tests(collection_path) else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Before `-m` selects."""
     for item in items:
         item.add_marker(tier_of(item))
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,7 +16,6 @@ from tiers import TIERS, tier
         ("docs", ["azurite"], [], "docs"),
         ("cli", ["azurite"], ["process", "parametrize"], "process"),
         ("taskhub", ["bench"], ["storage"], "storage"),
-        ("testing", [], ["unit"], "unit"),
     ],
 )
 def test_marks_decide_then_the_folder_then_the_fixtures(

@@ -19,6 +19,11 @@ OF_FOLDER = {
     "oracle": "process",
     "testing": "process",
 }
+LONGEST_FIRST = (
+    "oracle", "faults", "storage_simulation", "docs", "app", "cli", "invocation",
+    "testing", "taskhub", "sample", "runtime", "bindings", "simulation",
+)  # fmt: skip
+"""Folders whose files take longest. They begin first, so that no long file is left over at the end."""
 
 _TESTS = Path(__file__).parent
 _STARTS = frozenset({"subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.spawn"})
@@ -38,6 +43,17 @@ def tier_of(item: pytest.Item) -> str:
     folder = item.path.relative_to(_TESTS).parts[0]
     fixtures: list[str] = getattr(item, "fixturenames", [])
     return tier(folder, fixtures, {mark.name for mark in item.iter_markers()})
+
+
+def rank(item: pytest.Item) -> int:
+    """Where the file of a test comes in the run."""
+    folder = item.path.relative_to(_TESTS).parts[0]
+    return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+
+def has_no_unit_tests(path: Path) -> bool:
+    """Whether the folder of a file has another tier, so that `-m unit` need not even import it."""
+    return path.is_relative_to(_TESTS) and path.relative_to(_TESTS).parts[0] in OF_FOLDER
 
 
 class ProcessGuard:

@@ -113,7 +113,7 @@ def sequence(context: df.DurableOrchestrationContext):
 
 @app.orchestration_trigger(context_name="context")
 def wide(context: df.DurableOrchestrationContext):
-    tasks = [context.call_activity("repeat", "x") for _ in range(context.get_input())]
+    tasks = [context.call_activity("repeat", "x") for _ in range(context.get_input() or 0)]
     return len((yield context.task_all(tasks)))
 
 

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -153,7 +154,7 @@ async def running_world(
     clock, code, live = SystemClock(), KnownNames(), LiveInstances()
     hub = SqliteTaskHub(":memory:", HUB, clock)
     await hub.create()
-    client = DurableClient(hub, code, options, clock, live)
+    client = DurableClient(hub, code, options, clock, live)  # pyright: ignore[reportArgumentType]
     api = DurableHttpApi(client, options, admit=is_local_request, hub_for=hub_for, max_body=MAX_BODY, key=key)
 
     async def webhook(request: web.Request) -> web.Response:
@@ -178,7 +179,7 @@ async def running_world(
     await hub.close()
 
 
-def api_options(**changes: object) -> DurableOptions:
+def api_options(**changes: Any) -> DurableOptions:
     return DurableOptions(
         hub_name=HUB,
         max_concurrent_activity_functions=10,

@@ -198,8 +198,8 @@ async def test_rewind_of_a_failed_instance(world: World) -> None:
 async def test_restart_with_a_new_id_keeps_name_and_input(world: World) -> None:
     await world.put("a", OrchestrationStatus.Completed, name="Other", input='"x"')
     body = await world.sdk().restart("a")
-    assert body["id"] != "a"
-    state = await world.client.get(body["id"])
+    assert body["id"] != "a"  # pyright: ignore[reportArgumentType]
+    state = await world.client.get(body["id"])  # pyright: ignore[reportArgumentType]
     assert state is not None
     assert (state.name, state.input) == ("Other", '"x"')
 

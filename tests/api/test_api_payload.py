@@ -79,7 +79,7 @@ def test_sdk_makes_a_check_status_response_of_the_payload() -> None:
 
 def _api(**options: Any) -> tuple[SqliteTaskHub, DurableHttpApi]:
     hub = SqliteTaskHub(":memory:", "TestHub")
-    client = DurableClient(hub, KnownNames(), api_options(), SystemClock())
+    client = DurableClient(hub, KnownNames(), api_options(), SystemClock())  # pyright: ignore[reportArgumentType]
     return hub, DurableHttpApi(client, api_options(), admit=is_local_request, **options)
 
 

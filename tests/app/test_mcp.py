@@ -805,5 +805,5 @@ def test_host_json_says_whether_keys_are_asked_for_and_how_the_server_shows_itse
     until(lambda: guarded.post(ENDPOINT, json=initialize).status_code == 200, host=guarded)
     assert guarded.post(ENDPOINT, json=initialize).json()["result"]["serverInfo"]["name"] == "Renamed"
     with guarded.get(f"{ENDPOINT}/sse", stream=True) as stream:
-        lines = (line for line in stream.iter_lines(decode_unicode=True) if line.startswith("data: "))
-        assert next(lines).startswith(f"data: {guarded.base_url}{ENDPOINT}/message?azmcpcs=")
+        lines = (line for line in stream.iter_lines(decode_unicode=True) if line.startswith("data: "))  # pyright: ignore[reportArgumentType]
+        assert next(lines).startswith(f"data: {guarded.base_url}{ENDPOINT}/message?azmcpcs=")  # pyright: ignore[reportArgumentType]

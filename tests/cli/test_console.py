@@ -5,6 +5,7 @@ import json
 import logging
 import threading
 from collections.abc import Iterator
+from typing import TextIO
 
 import pytest
 
@@ -20,7 +21,7 @@ def logging_as_it_was() -> Iterator[None]:
     root.setLevel(level)
 
 
-def console(stream: io.TextIOBase, levels: LogLevels | None = None, **options: object) -> Console:
+def console(stream: TextIO, levels: LogLevels | None = None, **options: object) -> Console:
     settings: dict = {"mode": "plain", "coloured": False, "verbose": False, **options}
     return Console(stream, levels or LogLevels(), **settings)
 

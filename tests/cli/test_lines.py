@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from durable_host.cli.lines import Event, compact, json_line, level_name, plain, render
+from durable_host.cli.lines import Event, OutputMode, compact, json_line, level_name, plain, render
 
 MOMENT = 1714558829.0017
 
@@ -30,7 +30,7 @@ def test_every_physical_line_gets_the_prefix():
 
 @pytest.mark.parametrize("mode", ["plain", "compact", "json"])
 @pytest.mark.parametrize("message", ["", "  ", "\n"])
-def test_empty_messages_are_dropped(mode: str, message: str):
+def test_empty_messages_are_dropped(mode: OutputMode, message: str):
     assert render(event(message), mode, False) == ""
 
 

@@ -155,7 +155,7 @@ def _shown(command: click.Command) -> list[click.Option]:
 
 
 def _hub_options() -> list[click.Option]:
-    return _shown(hub_options(click.Command("any")))[::-1]
+    return _shown(hub_options(click.Command("any")))[::-1]  # pyright: ignore[reportArgumentType]
 
 
 def _table(options: list[click.Option]) -> str:

@@ -136,7 +136,7 @@ class Desk:
             self._connection_string,
             hub=self._hub,
             shown_hub=self._shown_hub,
-            ports=self.ports,
+            ports=self.ports,  # pyright: ignore[reportArgumentType]
             host=host,
         )
 

@@ -39,4 +39,4 @@ def test_the_lock_file_holds_versions_and_nothing_of_this_machine() -> None:
 def test_installing_takes_the_locked_versions() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     assert '--constraint constraints.txt --editable ".[dev]"' in makefile
-    assert version("pytest") == LOCKED["pytest"]
+    assert version("pytest") == LOCKED[canonicalize_name("pytest")]

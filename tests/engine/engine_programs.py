@@ -88,7 +88,7 @@ def without_child_events(program: list[dict[str, Any]]) -> bool:
 
 def interpreter(context: df.DurableOrchestrationContext):
     results = []
-    for statement in context.get_input():
+    for statement in context.get_input():  # pyright: ignore[reportOptionalIterable]
         expression = statement["yield"]
         task = build(context, expression)
         try:

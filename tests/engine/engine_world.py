@@ -89,7 +89,7 @@ class World:
         self,
         orchestrators: dict[str, Callable[..., Any]] | Sequence[Callable[..., Any]],
         activities: dict[str, Callable[[Any], Any]] | None = None,
-        entities: dict[str, Callable[..., Any]] | None = None,
+        entities: dict[str, Any] | None = None,
         *,
         mode: str = "live",
         options: EngineOptions | None = None,
@@ -106,7 +106,7 @@ class World:
         self.entities = {name: df.Entity.create(code) for name, code in (entities or {}).items()}
         self.calls = InProcessCalls(self)
         self.code = V1UserCode(
-            self.calls,
+            self.calls,  # pyright: ignore[reportArgumentType]
             orchestrators={name: name for name in self.handles},
             activities={name: name for name in self.activities},
             entities={name: name for name in self.entities},

@@ -18,7 +18,7 @@ EXECUTION = f"{1:032x}"
 
 
 class Received:
-    def __init__(self, event, *, execution=EXECUTION, sender="", count=1, instance="inst1"):
+    def __init__(self, event, *, execution: str | None = EXECUTION, sender="", count=1, instance="inst1"):
         self.message = TaskMessage(
             event=event,
             target=OrchestrationInstance(instance, execution),

@@ -55,7 +55,7 @@ class Judged(World):
         assert not extension.pending
         has_ended = answer.is_done or answer.error is not None
         assert outcome.is_terminal == (has_ended and extension.is_over)
-        self.judge(extension)
+        self.judge(extension)  # pyright: ignore[reportOptionalCall]
 
 
 def play(program, seed, events, mode="cold", judge=None, lifted=0):

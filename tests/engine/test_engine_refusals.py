@@ -155,7 +155,7 @@ def test_retry_intervals_beyond_the_longest_timer_fail_the_instance():
 
 def test_activities_are_found_by_function_name_too():
     world = World([])
-    code = type(world.code)(world.calls, orchestrators={}, activities={"Renamed": "fn"}, entities={})
+    code = type(world.code)(world.calls, orchestrators={}, activities={"Renamed": "fn"}, entities={})  # pyright: ignore[reportArgumentType]
     assert code.has_activity("RENAMED")
     assert code.has_activity("fn")
     assert code.activity_names() == ("Renamed",)

@@ -186,7 +186,7 @@ def test_a_request_that_comes_too_early_is_sent_again():
     assert again["due"] == to_text(due)
     assert again["$type"].startswith("Microsoft.Azure.WebJobs.Extensions.DurableTask.RequestMessage")
     assert entity.batches == []
-    entity.run(message.event, now=due - TICKS_PER_SECOND // 20)
+    entity.run(message.event, now=due - TICKS_PER_SECOND // 20)  # pyright: ignore[reportArgumentType]
     assert entity.operations == ["add"]
 
 
@@ -351,7 +351,7 @@ def test_failures_of_the_whole_batch_answer_each_call_and_keep_the_state():
 
 def test_an_unknown_entity_name_fails_every_operation_with_the_known_names():
     turn = start_batch(fresh("@nope@1"), [request("x")], now=NOW, options=OPTIONS)
-    answer = entity_failures.unknown_entity(turn.batch, ["counter", "log"])
+    answer = entity_failures.unknown_entity(turn.batch, ["counter", "log"])  # pyright: ignore[reportArgumentType]
     outcome = finish_batch(turn, answer, now=NOW, new_id=ids())
     text = json.loads(json.loads(outcome.outbound[0].event.input)["result"])
     assert text == (
@@ -364,7 +364,7 @@ def test_an_unknown_entity_name_fails_every_operation_with_the_known_names():
 def test_a_timeout_is_answered_with_bare_text():
     text = "Timeout value of 00:05:00 was exceeded by function: counter"
     turn = start_batch(fresh(), [request("x")], now=NOW, options=OPTIONS)
-    outcome = finish_batch(turn, timed_out(turn.batch, text), now=NOW, new_id=ids())
+    outcome = finish_batch(turn, timed_out(turn.batch, text), now=NOW, new_id=ids())  # pyright: ignore[reportArgumentType]
     response = json.loads(outcome.outbound[0].event.input)
     assert response["result"] == text
     assert response["exceptionType"] == "Error"
@@ -400,7 +400,7 @@ def test_calls_of_several_senders_run_in_their_order_exactly_once_whatever_arriv
         messages, arrivals = [*waiting, *arrivals[:take]], arrivals[take:]
         outcomes = entity.run(*messages)
         sent_now = [message for outcome in outcomes for message in outcome.outbound]
-        waiting = [message.event for message in sent_now if message.target.instance_id == "@counter@a"]
+        waiting = [message.event for message in sent_now if message.target.instance_id == "@counter@a"]  # pyright: ignore[reportAssignmentType]
         responses += [message.event.name for message in sent_now if message.target.instance_id != "@counter@a"]
     for sender in ("p", "q"):
         mine = [name for name in entity.operations if name.startswith(sender)]

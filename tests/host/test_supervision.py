@@ -72,7 +72,7 @@ async def test_a_task_that_fails_is_named_in_the_log(caplog: pytest.LogCaptureFi
 
 async def test_stop_ends_all_tasks(caplog: pytest.LogCaptureFixture) -> None:
     tasks = Tasks(LOG)
-    waiting = [tasks.run("wait", asyncio.Event().wait()), tasks.keep_running("loop", asyncio.Event().wait)]
+    waiting = [tasks.run("wait", asyncio.Event().wait()), tasks.keep_running("loop", asyncio.Event().wait)]  # pyright: ignore[reportArgumentType]
     await asyncio.sleep(0)
     await tasks.stop()
     assert all(task.cancelled() for task in waiting)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loop_time import skip
@@ -81,7 +82,7 @@ async def started(app: RunningApp, function: str) -> None:
     assert await app.text("wait_started", string(function)) == "True"
 
 
-async def takes_too_long(app: RunningApp, function: str, **options: str) -> BaseException | None:
+async def takes_too_long(app: RunningApp, function: str, **options: Any) -> BaseException | None:
     """What a call fails with that is still running when its time is up."""
     call = asyncio.create_task(app.call(function, timeout=60, **options))
     await started(app, function)

@@ -11,7 +11,9 @@ SENDER = OrchestrationInstance("a", "e" * 32)
 FOREIGN = "0e7b3a52-8f4d-4b3e-9c1a-2d5f6a7b8c9d"
 
 
-def request(sender=SENDER, episode=2, kind="TaskScheduled", number=3, content=("Hello",), unstored="[1]"):
+def request(
+    sender=SENDER, episode=2, kind="TaskScheduled", number=3, content=("Hello",), unstored: str | None = "[1]"
+) -> str:
     return identity.decided(sender, episode, kind, number, content, unstored=unstored)
 
 
@@ -39,15 +41,15 @@ def test_only_what_the_history_does_not_hold_makes_no_difference_to_likeness(cha
     is_alike = "unstored" in change
     other = request(**change)
     assert identity.is_alike(other, request()) is is_alike
-    assert identity.is_alike(identity.answer_to(other), identity.answer_to(request())) is is_alike
+    assert identity.is_alike(identity.answer_to(other), identity.answer_to(request())) is is_alike  # pyright: ignore[reportArgumentType]
     assert identity.is_alike(request(), identity.decided(SENDER, 2, "TaskScheduled", 3, ("Hello",)))
 
 
 def test_identities_are_guids_that_tell_what_is_derived():
     own = (request(), request(unstored=None), identity.answer_to(request()))
     assert [uuid.UUID(each).version for each in own] == [5, 5, 5]
-    assert all(str(uuid.UUID(each)) == each and identity.is_derived(each) for each in own)
+    assert all(str(uuid.UUID(each)) == each and identity.is_derived(each) for each in own)  # pyright: ignore[reportArgumentType]
     foreign = (identity.new(), FOREIGN, identity.answer_to(FOREIGN))
-    assert all(str(uuid.UUID(each)) == each and not identity.is_derived(each) for each in foreign)
+    assert all(str(uuid.UUID(each)) == each and not identity.is_derived(each) for each in foreign)  # pyright: ignore[reportArgumentType]
     assert identity.answer_to(FOREIGN) == identity.answer_to(FOREIGN) != FOREIGN
     assert identity.answer_to(None) is None

@@ -183,7 +183,7 @@ class Play:
                 for player in waiting:
                     self._look(player, time.monotonic() > deadline)
                 time.sleep(0.2)
-            elif all(player.at is None or player.at >= wall for player in self._players):
+            elif all(player.at is None or player.at >= wall for player in self._players):  # pyright: ignore[reportOperatorIssue]
                 return
 
     def _look(self, player: _Player, is_late: bool) -> None:

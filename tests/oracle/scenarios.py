@@ -5,8 +5,9 @@ other side makes of it.
 """
 
 from collections.abc import Generator, Iterator
+from typing import Any
 
-from play import Condition, Curtain, Instance, Scenario
+from play import Condition, Curtain, Instance
 
 Acts = Generator[Condition | Curtain]
 LAST_MOMENT, NOBODY, OTHER = Curtain.LAST_MOMENT, Curtain.NOBODY, Curtain.OTHER
@@ -566,7 +567,7 @@ def all_fails_and_waits(it: Instance) -> Acts:
     yield it.returns(["caught", "Hello after failure!", "go"])
 
 
-def _scenarios() -> Iterator[Scenario]:
+def _scenarios() -> Iterator[Any]:
     for value in globals().copy().values():
         if callable(value) and getattr(value, "__annotations__", {}).get("return") is Acts:
             yield value

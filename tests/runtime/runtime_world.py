@@ -18,7 +18,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime import DurableRuntime
 from durable_host.durable.sdk.v1 import V1UserCode
-from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage
+from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, ReceivedMessage
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.worker.orchestrations import OrchestrationSessions
@@ -128,7 +128,7 @@ class RecordingHub(SqliteTaskHub):
         self.withdrawn: list[tuple[str, str, frozenset[int]]] = []
         self.faults: dict[str, list[Exception]] = {}
 
-    async def commit(self, episode: EpisodeCommit) -> str:
+    async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         self._fail("commit")
         checkpoint = await super().commit(episode)
         self.commits.append(episode)

@@ -34,7 +34,7 @@ class Unreadable(RecordingHub):
         messages: list[Any] = await super().next_control_messages()
         if self.times:
             self.times -= 1
-            return [*messages, None]
+            return [*messages, None]  # pyright: ignore[reportReturnType]
         return messages
 
 

@@ -27,6 +27,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.diagnostics import UNREADABLE_HISTORY, WORK_ITEM_FAILED
 from durable_host.durable.taskhub.port import (
+    Checkpoint,
     CommitConflict,
     EpisodeCommit,
     ReceivedMessage,
@@ -185,7 +186,7 @@ async def test_commit_of_another_host_makes_the_session_load_again(app: App, hos
         hub.faults = {"commit": [CommitConflict("somebody else was faster")]}
 
     class Conflicting(RecordingHub):
-        async def commit(self, episode: EpisodeCommit) -> str:
+        async def commit(self, episode: EpisodeCommit) -> Checkpoint:
             try:
                 return await super().commit(episode)
             except CommitConflict:
@@ -204,7 +205,7 @@ class WatchedHub(RecordingHub):
 
     starts_done = 0
 
-    async def commit(self, episode: EpisodeCommit) -> str:
+    async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         checkpoint = await super().commit(episode)
         self._note(episode.consumed)
         return checkpoint
@@ -293,7 +294,7 @@ class TornHub(RecordingHub):
 
     torn, kept = "", 0
 
-    async def commit(self, episode: EpisodeCommit) -> str:
+    async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         if episode.instance_id != self.torn:
             return await super().commit(episode)
         self.torn = ""

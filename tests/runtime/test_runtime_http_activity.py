@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -33,7 +34,7 @@ async def url() -> AsyncIterator[str]:
     await server.close()
 
 
-async def _run(request: dict) -> dict | str | None:
+async def _run(request: dict) -> Any:
     activity = HttpActivity()
     outcome = await activity.run(json.dumps([request]))
     await activity.close()

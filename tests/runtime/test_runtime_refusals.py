@@ -11,7 +11,7 @@ from durable_host.clock import SystemClock
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed, storage_faults
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
-from durable_host.durable.taskhub.port import EpisodeCommit, TaskHubRefused, TaskHubUnavailable
+from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, TaskHubRefused, TaskHubUnavailable
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ async def test_an_entity_operation_whose_data_is_refused_fails_with_the_reason(a
     def prepare(hub: RecordingHub) -> None:
         commit, left = hub.commit, refused(MOST_REFUSALS, is_about_data=True)
 
-        async def faulty(episode: EpisodeCommit) -> str:
+        async def faulty(episode: EpisodeCommit) -> Checkpoint:
             if episode.instance_id.startswith("@") and left:
                 raise left.pop()
             return await commit(episode)
@@ -139,7 +139,7 @@ class RowRefused(RecordingHub):
 
     left = 1
 
-    async def commit(self, episode: EpisodeCommit) -> str:
+    async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         if not self.left:
             return await super().commit(episode)
         self.left -= 1

@@ -16,7 +16,7 @@ from durable_host.durable.model.events import ExecutionStarted, TraceContext
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 CALLER = TraceContext(f"00-{TRACE}-b7ad6b7169203331-01", "vendor=1")
 
-Spans = Callable[[], dict[str, ReadableSpan]]
+Spans = Callable[[], Sequence[ReadableSpan]]
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ async def test_spans_go_from_the_starter_through_children_activities_and_entitie
     assert [created.kind, orchestration.kind, activity.kind, entity.kind] == [
         SpanKind.PRODUCER, SpanKind.SERVER, SpanKind.SERVER, SpanKind.SERVER,
     ]  # fmt: skip
-    assert orchestration.start_time <= activity.start_time <= activity.end_time <= orchestration.end_time
+    assert orchestration.start_time <= activity.start_time <= activity.end_time <= orchestration.end_time  # pyright: ignore[reportOperatorIssue]
     assert orchestration.attributes is not None
     assert orchestration.attributes["durabletask.task.instance_id"] == "i"
     assert orchestration.attributes["durabletask.task.status"] == "Completed"

@@ -38,7 +38,7 @@ class SimulatedApp:
 
     def code(self) -> V1UserCode:
         return V1UserCode(
-            self,
+            self,  # pyright: ignore[reportArgumentType]
             orchestrators={name: name for name in self._orchestrators},
             activities={name: name for name in ("double", "flaky")},
             entities={"Counter": "Counter"},

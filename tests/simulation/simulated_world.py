@@ -91,7 +91,7 @@ class Simulation:
             max_concurrent_entity_functions=5,
         )
         code = self.app.code()
-        runtime = DurableRuntime(faulty, code, options, self.clock)
+        runtime = DurableRuntime(faulty, code, options, self.clock)  # pyright: ignore[reportArgumentType]
         await runtime.start()
         return Host(hub, faulty, runtime, DurableClient(hub, code, options, self.clock))
 

@@ -132,7 +132,7 @@ def test_a_failure_as_azure_words_it_is_read() -> None:
         b"--changesetresponse_2--\r\n--batchresponse_1--\r\n"
     )
     with pytest.raises(TransactionFailed) as caught:
-        read_transaction(StorageResponse(202, {}, body, False), 100, "T")
+        read_transaction(StorageResponse(202, {}, body, False), 100, "T")  # pyright: ignore[reportArgumentType]
     failure = caught.value
     assert (failure.index, failure.status, failure.code) == (99, 412, "UpdateConditionNotSatisfied")
     assert "RequestId" not in str(failure)

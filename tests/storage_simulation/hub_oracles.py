@@ -77,9 +77,9 @@ def _open_work(hub: StoredHub, instance_id: str, history: list[Row], messages: l
         request = _json(row.get("Input"))
         if not isinstance(request, dict) or request.get("signal") or request.get("op") is None:
             continue
-        id = request.get("id")
+        id = request.get("id", "")
         answered = id in names or any(one.kind == "EventRaised" and one.event.get("Name") == id for one in current)
-        asked = any(id in (one.event.get("Input") or "") for one in messages if one.kind == "EventRaised")
+        asked = any(id in (one.event.get("Input") or "") for one in messages if one.kind == "EventRaised")  # pyright: ignore[reportOperatorIssue]
         if not answered and not asked:
             yield f"the call of {row.get('InstanceId')} by {instance_id} is open and has no message"
     for one in current:

@@ -113,7 +113,7 @@ class Writer:
 
 def program(context: df.DurableOrchestrationContext) -> Generator[Any, Any, Any]:
     """The orchestrator that runs programs. Its input is `{steps, log}`, its output the log."""
-    given: dict[str, Any] = context.get_input()
+    given: Any = context.get_input()
     log: list[Any] = list(given["log"])
     for number, step in enumerate(given["steps"]):
         if step[0] == "again":

@@ -60,7 +60,7 @@ class StoredHub:
 
     def status(self, instance_id: str) -> str | None:
         row = self.instance(instance_id)
-        return row and row.get("RuntimeStatus")
+        return row.get("RuntimeStatus") if row is not None else None
 
     def sentinel(self, instance_id: str) -> Row | None:
         return self._storage.tables.partition(self.history_table, escape_key(instance_id)).get(SENTINEL)

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hub_samples import HubOpener
@@ -71,7 +72,7 @@ class Bench:
         return is_cut, "table.transaction" in account.since(mark)
 
     @staticmethod
-    async def _all_deleted(committing: "asyncio.Future[object]", hub: TaskHub) -> None:
+    async def _all_deleted(committing: "asyncio.Future[Any]", hub: TaskHub) -> None:
         await committing
         await hub._worker.held.deleted()  # type: ignore[attr-defined]
 

@@ -23,7 +23,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
+from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, ReceivedMessage, TaskHub
 from durable_host.timestamp import TICKS_PER_SECOND
 
 NON_RUNNING = frozenset(
@@ -125,7 +125,7 @@ def commit_of(
     events: Sequence[HistoryEvent],
     consumed: Sequence[ReceivedMessage] = (),
     *,
-    checkpoint: str | None = None,
+    checkpoint: Checkpoint | None = None,
     first_ordinal: int = 0,
     outbound: Sequence[TaskMessage] = (),
     replaced: str | None = None,
@@ -151,7 +151,7 @@ def commit_of(
 
 async def run_first_episode(
     hub: TaskHub, instance_id: str, *events: HistoryEvent, outbound: Sequence[TaskMessage] = (), **more: Any
-) -> tuple[TaskMessage, str]:
+) -> tuple[TaskMessage, Checkpoint]:
     """Create an instance and commit its first episode; gives its start message and the checkpoint."""
     await create(hub, instance_id, **more)
     (received,) = await receive(hub, 1)

@@ -179,10 +179,11 @@ async def test_of_two_hosts_that_commit_one_episode_one_wins(open_hub):
 async def test_an_episode_without_an_update_leaves_the_row_until_it_is_touched(hub: TaskHub):
     start, checkpoint = await run_first_episode(hub, "a")
     before = await hub.get_instance("a")
+    assert before is not None
     events = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
     await hub.commit(
         EpisodeCommit(
-            instance_id="a", execution_id=start.target.execution_id, checkpoint=checkpoint, first_ordinal=3,
+            instance_id="a", execution_id=start.target.execution_id or "", checkpoint=checkpoint, first_ordinal=3,
             events=events, outbound=[], update=None, consumed=[],
         )
     )  # fmt: skip
@@ -197,7 +198,7 @@ async def test_an_episode_without_an_update_leaves_the_row_until_it_is_touched(h
 async def test_columns_without_a_new_value_keep_the_old_one(hub: TaskHub):
     start, checkpoint = await run_first_episode(hub, "a")
     now = clock.now()
-    execution_id = start.target.execution_id
+    execution_id = start.target.execution_id or ""
     await hub.commit(
         EpisodeCommit(
             instance_id="a", execution_id=execution_id, checkpoint=checkpoint, first_ordinal=3,

@@ -201,7 +201,7 @@ async def test_a_withdrawn_timer_does_not_fire_and_others_do(hub: TaskHub):
     timers = [timer(start.target, 1, due), timer(start.target, 2, due), timer(other, 1, due)]
     episode = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
     await hub.commit(commit_of(start, episode, checkpoint=checkpoint, first_ordinal=3, outbound=timers))
-    await hub.withdraw_timers("a", start.target.execution_id, [1])
+    await hub.withdraw_timers("a", start.target.execution_id or "", [1])
     fired = {(item.message.target.execution_id, item.message.event.timer_id) for item in await receive(hub, 2)}
     assert fired == {(start.target.execution_id, 2), (other.execution_id, 1)}
     await nothing_more(hub, "a")

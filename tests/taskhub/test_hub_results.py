@@ -64,7 +64,7 @@ async def test_a_consumed_result_is_gone_with_its_request(open_hub, crash):
     await crash(hub)
     heir: TaskHub = await open_hub(short_visibility=True)
     if (debt := (await heir.load_history("a")).debt) is not None:
-        await heir.settle("a", (await heir.load_history("a")).checkpoint, [second.message, *debt.messages])
+        await heir.settle("a", (await heir.load_history("a")).checkpoint, [second.message, *debt.messages])  # pyright: ignore[reportArgumentType]
     assert (await receive_activity(heir)).message == second.message
     await _nothing_runs(heir)
 

@@ -9,8 +9,6 @@ from durable_host import timestamp
 from durable_host.testing import VirtualClock
 from durable_host.timestamp import TICKS_PER_SECOND
 
-pytestmark = pytest.mark.unit
-
 
 async def test_time_stands_still():
     clock = VirtualClock(datetime(2024, 5, 1, tzinfo=UTC))

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ class Listening:
         self.signals = QueueSignals()
         self._listeners: list[tuple[QueueListener, asyncio.Task[None]]] = []
 
-    def start(self, run: Run, *, hold: float = 30.0, service: object = None, **options: object) -> QueueListener:
+    def start(self, run: Run, *, hold: float = 30.0, service: Any = None, **options: object) -> QueueListener:
         settings = QueueOptions(**{"message_encoding": "none", **options})
         listener = QueueListener(
             queue=self.queue, account="a", service=service or self.queues, options=settings, signals=self.signals,

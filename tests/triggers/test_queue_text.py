@@ -36,7 +36,7 @@ from durable_host.triggers.queue.outcome import Fate, after_failure, before_runn
     ],
 )
 def test_an_output_value_makes_these_messages(kind: str, value: object, messages: list[bytes]) -> None:
-    assert messages_of(Datum(kind, value)) == messages
+    assert messages_of(Datum(kind, value)) == messages  # pyright: ignore[reportArgumentType]
 
 
 def test_base64_is_decoded_and_anything_else_is_undecodable() -> None:

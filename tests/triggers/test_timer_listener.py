@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ class Memory:
 class Timer:
     """A listener on virtual time and what it ran."""
 
-    def __init__(self, schedule: str, start: str, store: Memory | None = None, *, seconds: float = 0, **more: bool):
+    def __init__(self, schedule: str, start: str, store: Memory | None = None, *, seconds: float = 0, **more: Any):
         self.clock = VirtualClock(at(start))
         self.runs: list[TimerRun] = []
         self.most_at_a_time = self._now = 0

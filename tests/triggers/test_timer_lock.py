@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ class Keeping:
         self._host_id = host_id
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, service: object = None) -> ListenerLock:
+    def start(self, service: Any = None) -> ListenerLock:
         lock = ListenerLock(service or self._storage.blobs, self._host_id, NAME, instance_id="I")
         self._tasks.append(asyncio.create_task(lock.keep()))
         return lock

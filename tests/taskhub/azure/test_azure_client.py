@@ -15,6 +15,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import (
+    Checkpoint,
     EpisodeCommit,
     InstanceExists,
     TaskHub,
@@ -30,11 +31,11 @@ async def write(
     events: list[HistoryEvent],
     *,
     execution_id: str,
-    checkpoint: str | None = None,
+    checkpoint: Checkpoint | None = None,
     update: InstanceUpdate | None = None,
     first_ordinal: int = 0,
     replaced: str | None = None,
-) -> str:
+) -> Checkpoint:
     return await hub.commit(
         EpisodeCommit(
             instance_id=instance_id,
@@ -80,7 +81,7 @@ async def test_input_of_any_size_can_be_read_before_and_after_the_first_episode(
     assert before.input == text
     (start,) = await receive(hub, 1)
     assert start.message.event.input == text
-    execution = start.message.target.execution_id
+    execution = start.message.target.execution_id or ""
     output = '"' + "y" * size + '"'
     await write(
         hub,
@@ -421,7 +422,7 @@ async def test_instance_id_with_odd_characters_goes_through_everything(open_azur
     await hub.send(raised(odd))
     start, event = await receive(hub, 2)
     assert event.message.target.instance_id == odd
-    execution = start.message.target.execution_id
+    execution = start.message.target.execution_id or ""
     big = '"' + "x" * 40_000 + '"'
     await write(hub, odd, [started(odd, execution, big)], execution_id=execution, update=updated(execution))
     assert (await hub.get_history(odd))[0].input == big

@@ -13,6 +13,7 @@ from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import (
+    Checkpoint,
     CommitConflict,
     EpisodeCommit,
     ReceivedMessage,
@@ -30,7 +31,7 @@ DEATHS = [(alone, steps) for alone, done in STEPS.items() for steps in range(len
 ENTITY = "@counter@a"
 
 
-def first_episode(start: ReceivedMessage, checkpoint: str | None) -> EpisodeCommit:
+def first_episode(start: ReceivedMessage, checkpoint: Checkpoint | None) -> EpisodeCommit:
     """Start, one activity, one timer, one signal, and one message that cannot be told from the rows."""
     event = start.message.event
     target = start.message.target
@@ -133,7 +134,7 @@ async def test_commit_whose_history_is_written_waits_for_the_row_and_the_message
         assert len(hub._worker.deliveries.activities) == 0
     account.fail_after(None)
     async with time_limit():
-        await committing
+        await committing  # pyright: ignore[reportGeneralTypeIssues]
     row = await hub.get_instance("abc123")
     assert row is not None
     assert row.runtime_status is OrchestrationStatus.Running

@@ -71,7 +71,7 @@ def assert_engine_takes(message: TaskMessage) -> None:
     start_episode(begun, [start, message], now=clock.now(), options=EngineOptions())
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, deadline=None, suppress_health_check=tuple(HealthCheck))  # pyright: ignore[reportArgumentType]
 @given(any_text())
 def test_whatever_lies_in_a_queue_is_a_message_for_engine_and_stores_or_none(text: str) -> None:
     message = read(text)

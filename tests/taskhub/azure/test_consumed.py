@@ -151,7 +151,7 @@ def test_deletes_make_room() -> None:
 
 def test_what_an_earlier_session_consumed_is_never_waited_for() -> None:
     consumed = reloaded(added(*ids(1380)))
-    consumed.add(*ids(1, 9000), NOW, from_outside=False)
+    consumed.add(*ids(1, 9000), NOW, from_outside=False)  # pyright: ignore[reportCallIssue]
     assert len(consumed) == 1381
     assert not consumed.is_full
     for id in ids(400, 9001):
