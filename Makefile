@@ -1,6 +1,6 @@
 # make start   run the function app of this folder        make test   run all tests
 # make quick   run the tests that start no process        make bench  measure
-# make check   lint and types
+# make check   lint, types and import contracts
 # make coverage   run all tests and report which lines and branches they reach, processes included (TESTS=tests/engine:
 #                 these alone); the pages are in build/coverage/html
 # make soak    kill the host 200 times under load and judge its work (KILLS=20: fewer)

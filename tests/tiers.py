@@ -17,10 +17,11 @@ OF_FOLDER = {
     "faults": "process",
     "invocation": "process",
     "oracle": "process",
+    "reference": "process",
     "testing": "process",
 }
 LONGEST_FIRST = (
-    "oracle", "faults", "storage_simulation", "docs", "app", "cli", "invocation",
+    "oracle", "faults", "storage_simulation", "docs", "app", "reference", "cli", "invocation",
     "testing", "taskhub", "sample", "runtime", "bindings", "simulation",
 )  # fmt: skip
 """Folders whose files take longest. They begin first, so that no long file is left over at the end."""
