@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from runtime_world import App, Hosts, RecordingHub, World
 
-from durable_host.durable.taskhub.port import EpisodeCommit, TaskHubUnavailable
+from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, TaskHubUnavailable
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ class ForgetfulHub(RecordingHub):
 
     is_forgetful = True
 
-    async def commit(self, episode: EpisodeCommit) -> str:
+    async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         if not self.is_forgetful:
             return await super().commit(episode)
         self.is_forgetful = False
