@@ -34,16 +34,6 @@ def to_datetime(ticks: int) -> datetime:
     return _ORIGIN + timedelta(microseconds=ticks // 10)
 
 
-def from_unix(seconds: float) -> int:
-    """Ticks of a Unix time in seconds."""
-    return UNIX_EPOCH_TICKS + round(seconds * TICKS_PER_SECOND)
-
-
-def to_unix(ticks: int) -> float:
-    """Unix time in seconds."""
-    return (ticks - UNIX_EPOCH_TICKS) / TICKS_PER_SECOND
-
-
 def parse(text: str) -> int:
     """Ticks of an ISO 8601 text with up to 7 fraction digits and `Z`, an offset, or nothing (taken as UTC).
 

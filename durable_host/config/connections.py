@@ -233,14 +233,3 @@ def _service_uri(uri: str, service: str, setting: str) -> str:
             f"https://<account>.{service}.core.windows.net."
         )
     return uri.rstrip("/")
-
-
-def require_service(connection: Connection, service: str) -> str:
-    """The endpoint of `service` (blob, queue or table). Raises ConnectionInvalid where the connection has none."""
-    endpoint: str | None = getattr(connection, f"{service}_endpoint")
-    if endpoint is None:
-        raise ConnectionInvalid(
-            f"The connection '{connection.setting}' has no {service} endpoint.",
-            remedy=f"Set '{connection.setting}__{service}ServiceUri' or '{connection.setting}__accountName'.",
-        )
-    return endpoint

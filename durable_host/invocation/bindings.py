@@ -64,15 +64,6 @@ class BindingRegistry:
         self._inputs = {name.lower(): binding for name, binding in (inputs or {}).items()}
         self._outputs = {name.lower(): binding for name, binding in (outputs or {}).items()}
 
-    def add_trigger(self, type: str) -> None:
-        self._triggers.add(type.lower())
-
-    def add_input(self, type: str, binding: InputBinding) -> None:
-        self._inputs[type.lower()] = binding
-
-    def add_output(self, type: str, binding: OutputBinding) -> None:
-        self._outputs[type.lower()] = binding
-
     def input(self, type: str) -> InputBinding | None:
         return self._inputs.get(type.lower())
 

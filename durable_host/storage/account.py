@@ -7,7 +7,6 @@ from durable_host.storage.auth import Token, authorization, create_credential
 from durable_host.storage.blobs import BlobService
 from durable_host.storage.errors import StorageError
 from durable_host.storage.queues import QueueService
-from durable_host.storage.sdk import SdkClients
 from durable_host.storage.standstill import Standstill
 from durable_host.storage.tables import TableService
 from durable_host.storage.transport import AccountSession, HttpChannel
@@ -35,7 +34,6 @@ class StorageAccount:
         self._queues: QueueService | None = None
         self._tables: TableService | None = None
         self._blobs: BlobService | None = None
-        self._sdk: SdkClients | None = None
 
     @property
     def queues(self) -> QueueService:
@@ -57,18 +55,6 @@ class StorageAccount:
         if self._blobs is None:
             self._blobs = BlobService(self._channel("blob", self.connection.blob_endpoint))
         return self._blobs
-
-    def sdk_queue_service(self) -> Any:
-        """The official `azure.storage.queue.aio.QueueServiceClient`; belongs to the account, do not close it."""
-        return self._sdk_clients().queue_service(self._endpoint("queue", self.connection.queue_endpoint))
-
-    def sdk_blob_service(self) -> Any:
-        """The official `azure.storage.blob.aio.BlobServiceClient`; belongs to the account, do not close it."""
-        return self._sdk_clients().blob_service(self._endpoint("blob", self.connection.blob_endpoint))
-
-    def sdk_table_service(self) -> Any:
-        """The official `azure.data.tables.aio.TableServiceClient`; belongs to the account, do not close it."""
-        return self._sdk_clients().table_service(self._endpoint("table", self.connection.table_endpoint))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -94,12 +80,6 @@ class StorageAccount:
             authorization(self.connection, tables=service == "table", token=self._token),
             self.standstill,
         )
-
-    def _sdk_clients(self) -> SdkClients:
-        if self._sdk is None:
-            credential = self._token_credential() if self._uses_token() else None
-            self._sdk = SdkClients(self.connection, self._session, credential)
-        return self._sdk
 
     def _uses_token(self) -> bool:
         return not self.connection.account_key and not self.connection.sas

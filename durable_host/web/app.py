@@ -87,11 +87,6 @@ class Front:
         self._http, self._durable, self._blobs, self._event_grid = http, durable, blobs, event_grid
         self._absent, self._mcp = absent, mcp
 
-    @property
-    def running_requests(self) -> int:
-        """Requests that functions work on now."""
-        return self._running
-
     async def drain(self, grace: float) -> None:
         """Wait until no function works on a request, at most `grace` seconds."""
         with contextlib.suppress(TimeoutError):

@@ -24,7 +24,7 @@ from .sdk_speedups import executor_factory, speed_up_timestamps
 from .timer_notes import TimerNotes
 from .witness import Witness
 
-EXECUTION_STARTED, TIMER_FIRED, ORCHESTRATOR_STARTED = 0, 11, 12
+TIMER_FIRED = 11
 LABEL = "\n\n$OutOfProcData$:"
 _EXECUTOR_PARTS = (
     "current_task",

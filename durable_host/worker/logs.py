@@ -12,7 +12,6 @@ from typing import Any
 from . import scope
 from .channel import PipeChannel
 
-SYSTEM_PREFIXES = ("azure_functions_worker", "azure.functions")
 _POINTLESS = "Auth level is not applied to non http function app."
 """azure-functions warns so about every app without HTTP functions, whether it sets an auth level or not."""
 

@@ -6,7 +6,7 @@ Source: docs/protocol/functions-host-config.md#connections
 import pytest
 
 from durable_host.config import AppSettings, ConnectionInvalid, ConnectionMissing
-from durable_host.config.connections import DEVELOPMENT_KEY, parse_connection_string, require_service, resolve
+from durable_host.config.connections import DEVELOPMENT_KEY, parse_connection_string, resolve
 from durable_host.redaction import redacted
 
 KEY = "c2VjcmV0"
@@ -122,8 +122,6 @@ def test_service_addresses_of_an_identity_section():
     assert connection.account_name == "acc"
     assert connection.queue_endpoint == "https://acc.queue.core.windows.net"
     assert connection.blob_endpoint is None
-    with pytest.raises(ConnectionInvalid, match="no blob endpoint"):
-        require_service(connection, "blob")
 
 
 def test_account_name_wins_over_service_addresses():

@@ -154,10 +154,6 @@ class DurableRuntime:
         return await self._recovery.in_flight()
 
     @property
-    def running_activities(self) -> int:
-        return self._activities.running
-
-    @property
     def running_work_items(self) -> list[str]:
         """Instances whose orchestrator or entity runs now."""
         return [one.instance_id for one in (*self._orchestrations.running, *self._entities.running)]

@@ -9,7 +9,7 @@ Source: docs/protocol/task-hub-storage-history.md#event-row-columns,
 
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from durable_host.durable.model import events as e
 from durable_host.durable.taskhub.azure import json_net
@@ -205,8 +205,3 @@ _COLUMNS: dict[type[e.HistoryEvent], Callable[[Row, Any], None]] = {
     e.ExecutionResumed: _reason,
     e.ExecutionRewound: _rewound,
 }
-
-
-def as_row(entity: Any) -> Row:
-    """A row as read from the table, as a plain dict."""
-    return cast("Row", dict(entity))

