@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from azure.storage.blob.aio import BlobServiceClient
 
 from bench.storage_calls import Kind, StorageCall
 from bench.storage_proxy import Delay, Fail, Freeze, Hold, Repeat, Rule, StorageProxy
@@ -72,12 +73,17 @@ async def test_rows_and_histories_are_told_apart(proxy: StorageProxy, account: S
 
 
 async def test_blobs_go_through_the_official_sdk_too(proxy: StorageProxy, account: StorageAccount):
-    container = account.sdk_blob_service().get_container_client("proxied-largemessages")
-    await container.create_container()
-    blob = container.get_blob_client("blobs1/message.json.gz")
-    await blob.upload_blob(b"content")
-    assert (await blob.get_blob_properties()).size == 7
-    assert await (await blob.download_blob()).readall() == b"content"
+    connection = account.connection
+    credential = {"account_name": connection.account_name, "account_key": connection.account_key}
+    async with (
+        BlobServiceClient(connection.blob_endpoint, credential=credential) as service,
+        service.get_container_client("proxied-largemessages") as container,
+    ):
+        await container.create_container()
+        blob = container.get_blob_client("blobs1/message.json.gz")
+        await blob.upload_blob(b"content")
+        assert (await blob.get_blob_properties()).size == 7
+        assert await (await blob.download_blob()).readall() == b"content"
     assert proxy.counts(["blobs1"])["blobs1"] == {Kind.BLOB_PUT: 1, Kind.BLOB_GET: 2}
 
 
