@@ -13,6 +13,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+from progress import Progress
 from sides import Ours, Side, Theirs
 from storage_view import StorageView
 
@@ -169,10 +170,13 @@ class Play:
         """Those act that have waited for this moment."""
         self.play_to(Curtain.NOBODY)
 
-    def play_to(self, curtain: Curtain | None, limit: float = LIMIT) -> None:
-        """Until every scenario stands before `curtain` or a later one; to their ends for None."""
+    def play_to(self, curtain: Curtain | None) -> None:
+        """Until every scenario stands before `curtain` or a later one; to their ends for None.
+
+        Those that still wait fail when nothing has changed in the hub for a while.
+        """
         wall = len(Curtain) + 1 if curtain is None else curtain
-        deadline = time.monotonic() + limit
+        progress = Progress(LIMIT)
         while True:
             for player in self._players:
                 if isinstance(player.at, Curtain) and player.at < wall:
@@ -180,18 +184,19 @@ class Play:
             waiting = [player for player in self._players if callable(player.at)]
             if waiting:
                 self.view.refresh()
+                has_stopped = progress.has_stopped((len(waiting), self.view.history, self.view.instances))
                 for player in waiting:
-                    self._look(player, time.monotonic() > deadline)
+                    self._look(player, has_stopped)
                 time.sleep(0.2)
             elif all(player.at is None or player.at >= wall for player in self._players):  # pyright: ignore[reportOperatorIssue]
                 return
 
-    def _look(self, player: _Player, is_late: bool) -> None:
+    def _look(self, player: _Player, has_stopped: bool) -> None:
         assert callable(player.at)
         try:
             if player.at():
                 player.go_on()
-            elif is_late:
+            elif has_stopped:
                 rows, said = self.view.dump(player.instance.id), self.side.output()[-4000:]
                 player.fail(f"it did not go on at {self.side.name}:\n{rows}\n{said}")
         except Exception:

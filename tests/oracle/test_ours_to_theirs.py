@@ -5,7 +5,7 @@ from handing_over import NAMES, Passed, pass_on
 from play import Play
 from scenarios import SCENARIOS
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

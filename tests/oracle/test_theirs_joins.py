@@ -4,7 +4,7 @@ import pytest
 from handing_over import NAMES, Failures, take_over
 from play import Play
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from handing_over import NAMES, Failures
 from play import Curtain, Play
 from scenarios import SCENARIOS
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
