@@ -70,7 +70,9 @@ async def test_missing_id_becomes_32_hex_digits(world: World) -> None:
 async def test_body_that_is_no_json_is_refused(world: World, body: bytes) -> None:
     async with world.http.post(f"{world.rpc}/orchestrators/Orch", data=body) as answer:
         assert answer.status == 400
-        assert (await answer.json())["ExceptionMessage"] == "Invalid JSON content"
+        told = await answer.json()
+    assert told["Message"] == "Invalid JSON content"
+    assert told["ExceptionType"] == "Newtonsoft.Json.JsonReaderException"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +91,8 @@ async def test_bad_instance_id_is_refused(world: World, instance_id: str, text: 
     async with world.http.post(url) as answer:
         body = await answer.json()
         assert answer.status == 400
-        assert body["Message"] == "One or more of the arguments submitted is incorrect"
-        assert text in body["ExceptionMessage"]
+        assert body["Message"] == body["ExceptionMessage"]
+        assert text in body["Message"]
 
 
 async def test_blanks_and_other_letters_are_good_in_ids(world: World) -> None:
@@ -105,12 +107,15 @@ ODD_IDS = ["a b", "äöü ☃", "100%", "50%25", "a+b", "a;b=c", "a&b", "a:b'c\"
 @pytest.mark.parametrize("instance_id", ODD_IDS)
 async def test_each_url_of_an_odd_id_works_as_it_is(world: World, instance_id: str) -> None:
     quoted = urllib.parse.quote(instance_id, safe="")
+    form_encoded = quoted.replace("%20", "+").replace("~", "%7E")
+    for letter in "!*()":
+        form_encoded = form_encoded.replace(f"%{ord(letter):X}", letter)
     url = yarl.URL(f"{world.webhook}/orchestrators/Orch/{quoted}", encoded=True)
     async with world.http.post(url) as answer:
         told = await answer.json()
         assert told["id"] == instance_id
         assert answer.headers["Location"] == told["statusQueryGetUri"]
-    assert all(f"/instances/{quoted}" in uri for name, uri in told.items() if name != "id")
+    assert all(f"/instances/{form_encoded}" in uri for name, uri in told.items() if name != "id")
 
     async def follow(method: str, name: str) -> int:
         uri = yarl.URL(told[name].replace("{eventName}", "E").replace("{text}", "x"), encoded=True)
@@ -134,7 +139,7 @@ async def test_urls_of_a_restart_are_encoded(world: World) -> None:
     async with world.http.post(f"{world.rpc}/instances/ä b/restart?restartWithNewInstanceId=false") as answer:
         told = await answer.json()
         assert told["id"] == "ä b"
-        assert "/instances/%C3%A4%20b?" in told["statusQueryGetUri"]
+        assert "/instances/%C3%A4+b?" in told["statusQueryGetUri"]
         assert answer.headers["Location"] == told["statusQueryGetUri"]
 
 
@@ -246,15 +251,14 @@ async def test_waiting_start_sees_an_end_in_this_process_at_once(world: World) -
     answer.release()
 
 
-@pytest.mark.parametrize(("flag", "code"), [("", 200), ("&returnInternalServerErrorOnFailure=true", 500)])
-async def test_waiting_start_of_a_failing_instance_answers_its_status(world: World, flag: str, code: int) -> None:
-    url = f"{world.webhook}/orchestrators/Orch/w?timeout=60&pollingInterval=60{flag}"
+async def test_waiting_start_of_a_failing_instance_answers_its_status(world: World) -> None:
+    url = f"{world.webhook}/orchestrators/Orch/w?timeout=60&pollingInterval=60"
     request = asyncio.ensure_future(world.http.post(url))
     await world.exists("w")
     await world.put("w", OrchestrationStatus.Failed, output="Orchestrator function 'Orch' failed: x")
     world.live.ended("w")
     answer = await request
-    assert answer.status == code
+    assert answer.status == 200
     assert (await answer.json())["runtimeStatus"] == "Failed"
     answer.release()
 
@@ -298,17 +302,8 @@ async def test_a_wait_has_a_longest_time(world: World, monkeypatch: pytest.Monke
 async def test_polling_interval_above_the_timeout_is_refused_after_the_start(world: World) -> None:
     async with world.http.post(f"{world.rpc}/orchestrators/Orch/w?timeout=5&pollingInterval=10") as answer:
         assert answer.status == 400
-        text = (await answer.json())["ExceptionMessage"]
-        assert text == "Total timeout 5 should be bigger than retry timeout 10"
+        assert await answer.json() == {"Message": "Total timeout 5 should be bigger than retry timeout 10"}
     assert await world.client.get("w") is not None
-
-
-@pytest.mark.parametrize("query", ["timeout=x&pollingInterval=1", "timeout=-1&pollingInterval=1", "timeout=nan"])
-async def test_times_that_are_no_numbers_are_refused(world: World, query: str) -> None:
-    async with world.http.post(f"{world.rpc}/orchestrators/Orch/w?{query}") as answer:
-        assert answer.status == 400
-        assert "is not a number of seconds" in (await answer.json())["ExceptionMessage"]
-    assert await world.client.get("w") is None
 
 
 async def test_webhook_limits_bodies_and_rpc_does_not(world: World) -> None:

@@ -319,7 +319,7 @@ def test_a_failing_activity_is_retried(host: HostProcess, times: int, result: st
 
 def test_an_activity_out_of_attempts_raises_after_the_last_timer(host: HostProcess) -> None:
     status = run(host, "retry_activity", {"key": "exhausted", "times": 9, "attempts": 2})
-    assert status["output"][1].startswith("gave up: Activity function 'flaky' failed:  ValueError: try 2")
+    assert status["output"][1].startswith("gave up: Activity function 'flaky' failed: ValueError: try 2")
     assert kinds(status).count("TimerFired") == 2
 
 

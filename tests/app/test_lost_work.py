@@ -91,7 +91,7 @@ def test_an_activity_that_aborts_fails_and_those_beside_it_do_not(host: HostProc
     instance = host.get("/api/start/crowd").text
     results, caught = host.wait_status(instance, "Completed", 60)["output"]
     assert results == list(range(5))
-    assert "Activity function 'aborts' failed:  WorkerLost: The activity was tried 3 times and never finished" in caught
+    assert "Activity function 'aborts' failed: WorkerLost: The activity was tried 3 times and never finished" in caught
     assert "the worker process died with signal 6 (SIGABRT) (3 times)" in caught
     assert tries(host, "aborts") == 3
     host.wait_for("DH6205")

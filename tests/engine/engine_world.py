@@ -295,7 +295,7 @@ def completed(number: int, result: Any = None, time: float = 0) -> TaskCompleted
     return TaskCompleted(timestamp=at(time), task_scheduled_id=number, result=text)
 
 
-def failed(number: int, text: str = "Activity function 'Flaky' failed:  ValueError: boom", details: str | None = "{}"):
+def failed(number: int, text: str = "Activity function 'Flaky' failed: ValueError: boom", details: str | None = "{}"):
     return TaskFailed(timestamp=START, task_scheduled_id=number, reason=text, details=details)
 
 

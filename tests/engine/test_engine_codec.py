@@ -229,7 +229,7 @@ def test_activity_failures_have_the_text_of_the_reference():
     request = TaskMessage(event=TaskScheduled(event_id=3, name="Flaky"), target=instance, episode=2)
     told = activity_result(request, ActivityOutcome(error="ValueError: boom", details="trace"), now=START)
     assert (told.event.task_scheduled_id, told.event.reason, told.event.details) == (
-        3, "Activity function 'Flaky' failed:  ValueError: boom", "trace",
+        3, "Activity function 'Flaky' failed: ValueError: boom", "trace",
     )  # fmt: skip
     assert (told.target, told.sender, told.event.event_id) == (instance, instance, -1)
     missing = missing_activity_result(request, now=START)

@@ -99,7 +99,7 @@ def test_trace_4_retry_exhausted(mode):
     assert decided(world.deliver(failed(2), time=7)) == ["#3 timer 7"]
     assert decided(world.deliver(fired(3), time=7)) == ["#4 B"]
     told = json.loads(world.sent[-1].event.input)[0]
-    assert json.loads(told) == "caught Activity function 'Flaky' failed:  ValueError: boom \n {}"
+    assert json.loads(told) == "caught Activity function 'Flaky' failed: ValueError: boom \n {}"
 
 
 def test_trace_5_two_retried_activities_in_parallel(mode):

@@ -108,12 +108,11 @@ def test_all_waiting_operations_run_in_one_batch():
     assert entity.scheduler["state"] == "10"
 
 
-def test_deletion_leaves_neither_state_nor_existence():
+def test_deletion_leaves_no_existence_and_the_state_null():
     entity = Entity()
     entity.run(signal("add", "1"))
     (outcome,) = entity.run(signal("del"))
-    assert "state" not in entity.scheduler
-    assert "exists" not in entity.scheduler
+    assert entity.scheduler == {"state": "null", "sorter": {}}
     assert outcome.update.custom_status == "{}"
 
 

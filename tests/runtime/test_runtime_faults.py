@@ -100,7 +100,7 @@ async def test_failing_activity_fails_the_orchestration(app: App, hosts: Hosts) 
     await world.start("doomed", "d")
     state = await world.result("d")
     assert state.runtime_status is OrchestrationStatus.Failed
-    assert "Activity function 'boom' failed:  ValueError: no luck" in (state.output or "")
+    assert "Activity function 'boom' failed: ValueError: no luck" in (state.output or "")
 
 
 async def test_crash_loses_no_instance(app: App, hosts: Hosts) -> None:

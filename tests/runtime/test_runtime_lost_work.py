@@ -48,7 +48,7 @@ async def test_activity_that_ends_its_worker_again_and_again_fails_with_what_hap
     world = await hosts.start(deadly)
     await world.start("killing", "k")
     output = await world.output("k")
-    assert f"Activity function 'kill' failed:  WorkerLost: The activity {TRIED}" in output
+    assert f"Activity function 'kill' failed: WorkerLost: The activity {TRIED}" in output
     assert len(tries) == 3
     [finding] = world.runtime.diagnostics.recent()
     assert (finding.code, finding.instance_id, finding.function) == (GIVEN_UP, "k", "kill")

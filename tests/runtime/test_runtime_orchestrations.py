@@ -262,7 +262,7 @@ async def test_ended_instance_can_be_started_again_under_its_id(app: App, hosts:
     for name in ("a", "b"):
         await world.start("chain", "same", [name])
         assert await world.output("same") == [f"Hello {name}"]
-    await world.client.restart("same", with_new_id=False)
+    await world.client.restart("same", new_id="same")
     assert await world.output("same") == ["Hello b"]
 
 

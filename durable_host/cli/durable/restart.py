@@ -19,7 +19,7 @@ def restart(ctx: click.Context, instance_id: str, same_id: bool, **given: Any) -
     """Start the orchestrator of an instance again with the same input, as a new instance."""
 
     async def work(session: HubSession) -> None:
-        started = await session.client.restart(instance_id, with_new_id=not same_id)
+        started = await session.client.restart(instance_id, new_id=instance_id if same_id else None)
         session.say(f"Restarted '{instance_id}'. Instance ID: '{started}'.", restarted=instance_id, instanceId=started)
 
     run(ctx, given, work)

@@ -16,6 +16,9 @@ INTERNAL_ERROR = "Something went wrong while processing your request"
 _CONTENT_TYPE = "application/json; charset=utf-8"
 
 
+_JSON_ERROR = "Newtonsoft.Json.JsonReaderException"
+
+
 def json_answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(body=encoded(body), status=status, headers={"Content-Type": _CONTENT_TYPE, **(headers or {})})
 
@@ -30,3 +33,8 @@ def error(status: int, message: str, exception: str | None = None, kind: str = "
     if exception is not None:
         body |= {"ExceptionMessage": redacted(exception), "ExceptionType": kind, "StackTrace": ""}
     return json_answer(body, status)
+
+
+def bad_json(problem: Exception) -> web.Response:
+    """The body of a start or an event is not JSON."""
+    return error(400, "Invalid JSON content", str(problem), _JSON_ERROR)

@@ -6,8 +6,10 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
+from durable_host.durable.api.cautions import Cautions
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.api.content_coding import unpacker
+from durable_host.durable.api.embedded_json import decoded
 from durable_host.durable.api.payload import ManagementUrls
 from durable_host.durable.api.query import QueryParameters
 from durable_host.durable.model.events import TraceContext
@@ -17,7 +19,7 @@ Face = Literal["webhook", "rpc"]
 
 class ApiCall(msgspec.Struct, frozen=True):
     """`urls` are those of the hub as seen by the caller. `max_body`, in bytes, is for bodies that come packed, and
-    with `limits_plain` for all.
+    on the webhook for all.
     """
 
     request: web.Request
@@ -25,8 +27,9 @@ class ApiCall(msgspec.Struct, frozen=True):
     query: QueryParameters
     urls: ManagementUrls
     url: str
+    face: Face
     max_body: int
-    limits_plain: bool
+    cautions: Cautions
 
     async def body(self) -> bytes:
         """The whole body, unpacked, empty when there is none.
@@ -35,7 +38,7 @@ class ApiCall(msgspec.Struct, frozen=True):
         """
         coding = self.request.headers.get("Content-Encoding", "")
         packed = unpacker(coding)
-        limit = self.max_body if self.limits_plain or coding else sys.maxsize - 1
+        limit = self.max_body if self.face == "webhook" or coding else sys.maxsize - 1
         size = self.request.content_length or 0
         if size > limit:
             raise web.HTTPRequestEntityTooLarge(limit, size)
@@ -50,6 +53,10 @@ class ApiCall(msgspec.Struct, frozen=True):
         if parts:
             packed.end()
         return b"".join(parts)
+
+    async def text(self) -> str:
+        """The whole body in the charset of its content type, UTF-8 by default. Raises as `body`, and `InvalidJson`."""
+        return decoded(await self.body(), self.request.charset)
 
     def trace(self) -> TraceContext | None:
         """The caller's W3C trace context."""

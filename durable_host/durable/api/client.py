@@ -171,15 +171,14 @@ class DurableClient:
             raise NotFailed(status)
         await self.hub.rewind(instance_id, reason)
 
-    async def restart(self, instance_id: str, *, with_new_id: bool = True) -> str:
+    async def restart(self, instance_id: str, *, new_id: str | None = None, version: str | None = None) -> str:
         """Start the same orchestrator with the same input; returns the ID of the new instance.
 
-        Raises `InstanceNotFound`, `InstanceExists` (same ID, and it must not be replaced), and what `start` raises.
+        `new_id` None: a random one; it may be `instance_id`. `version` None: the default one. Raises
+        `InstanceNotFound`, `InstanceExists` (the ID is in use, and must not be replaced), and what `start` raises.
         """
         state = await self._existing(instance_id, fetch_input=True)
-        if with_new_id:
-            return await self.start(state.name, input=state.input)
-        return await self.start(state.name, instance_id=instance_id, input=state.input)
+        return await self.start(state.name, instance_id=new_id, input=state.input, version=version)
 
     async def purge(self, instance_id: str) -> bool:
         """Delete an instance that has ended, or an entity. False: there is none. Raises `NotTerminal`."""

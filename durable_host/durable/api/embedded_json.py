@@ -18,19 +18,28 @@ class InvalidJson(ValueError):
     """The text is not JSON."""
 
 
-def checked(body: bytes) -> str:
-    """The text of `body` as it is. Raises `InvalidJson`."""
+def decoded(body: bytes, charset: str | None = None, errors: str = "strict") -> str:
+    """The text of `body`, without a byte order mark. An unknown charset counts as UTF-8. Raises `InvalidJson`."""
     try:
-        text = body.decode("utf-8-sig")
+        return body.decode(charset or "utf-8", errors).removeprefix("\ufeff")
+    except LookupError:
+        return decoded(body, errors=errors)
+    except ValueError as error:
+        raise InvalidJson(str(error)) from error
+
+
+def checked(text: str) -> str:
+    """`text`, which is JSON. Raises `InvalidJson`."""
+    try:
         _raw.decode(text)
     except (ValueError, RecursionError):
-        return _checked_leniently(body)
+        _check_leniently(text)
     return text
 
 
-def compact(body: bytes) -> str:
-    """The text of `body` without whitespace between tokens. Raises `InvalidJson`."""
-    text = checked(body)
+def compact(text: str) -> str:
+    """`text` without whitespace between tokens. Raises `InvalidJson`."""
+    checked(text)
     try:
         return msgspec.json.format(text, indent=-1)
     except (ValueError, RecursionError):
@@ -59,13 +68,11 @@ def encoded(answer: Any) -> bytes:
         return _encoder.encode(_well_formed(answer))
 
 
-def _checked_leniently(body: bytes) -> str:
+def _check_leniently(text: str) -> None:
     try:
-        text = body.decode("utf-8-sig")
         json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidJson(str(error)) from error
-    return text
 
 
 def _finite(value: Any) -> Any:

@@ -34,7 +34,7 @@ _LOCK_HOLDING_STATUSES = frozenset({OrchestrationStatus.Running, OrchestrationSt
 
 
 class EntityState(msgspec.Struct, frozen=True):
-    """Committed state of an existing entity; `state` is JSON text or None, `last_operation_time` in ticks."""
+    """Committed state of an entity; `state` is JSON text or None, `last_operation_time` in ticks."""
 
     name: str
     key: str
@@ -101,7 +101,10 @@ class EntityClient:
         await self._send(instance_id, request_event_name(due, self._clock.now()), request, trace)
 
     async def get(self, name: str, key: str) -> EntityState | None:
-        """Committed state, or None when the entity does not exist. Raises `InvalidArgument`."""
+        """Committed state, or None when there never was any. Raises `InvalidArgument`.
+
+        As in Azure, an entity that was deleted, or whose first operation failed, has the state `null`.
+        """
         instance_id = entity_instance_id(name, key)
         if not can_exist(instance_id):
             return None
@@ -109,7 +112,7 @@ class EntityClient:
         return _entity_of(row) if row is not None else None
 
     async def query(self, query: EntityQuery) -> EntityPage:
-        """One page of existing entities; a page may be empty and not the last. Raises `InvalidArgument`."""
+        """One page of entities, as `get` sees them; it may be empty and not the last. Raises `InvalidArgument`."""
         rows = InstanceQuery(
             created_from=query.last_operation_from,
             created_to=query.last_operation_to,
@@ -167,13 +170,12 @@ class EntityClient:
 
 
 def _entity_of(row: InstanceState) -> EntityState | None:
-    """The entity in a row, or None when it was deleted or never had a state."""
-    scheduler = _object(row.input)
-    state = scheduler.get("state")
-    if not scheduler.get("exists", state is not None):
+    """The entity in a row, or None when the row has no state."""
+    state = _object(row.input).get("state")
+    if not isinstance(state, str):
         return None
     name, _, key = row.instance_id[1:].partition("@")
-    return EntityState(name, key, row.created_time, state if isinstance(state, str) else None)
+    return EntityState(name, key, row.created_time, state)
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from aiohttp import web
 from durable_host import timestamp
 from durable_host.durable.api import answers
 from durable_host.durable.api.call import ApiCall
-from durable_host.durable.api.embedded_json import InvalidJson, compact, embedded
+from durable_host.durable.api.embedded_json import InvalidJson, compact, decoded, embedded
 from durable_host.durable.api.entities import EntityQuery, EntityState
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.status_route import CONTINUATION_HEADER, continuation
@@ -44,7 +44,7 @@ async def signal(call: ApiCall, name: str, key: str, operation: str | None = Non
     """`operation` None: the one of the query."""
     body = await call.body()
     try:
-        text = _input_of(call.request.content_type.lower(), body)
+        text = _input_of(call, body)
     except InvalidJson as error:
         return answers.error(400, f"Could not parse JSON content: {error}")
     if operation is None:
@@ -56,12 +56,13 @@ async def signal(call: ApiCall, name: str, key: str, operation: str | None = Non
     return answers.empty(202)
 
 
-def _input_of(content_type: str, body: bytes) -> str | None:
+def _input_of(call: ApiCall, body: bytes) -> str | None:
     if not body:
         return None
-    if content_type == "application/json":
-        return compact(body)
-    return json.dumps(body.decode("utf-8", "replace"), ensure_ascii=False)
+    charset = call.request.charset
+    if call.request.content_type.lower() == "application/json":
+        return compact(decoded(body, charset))
+    return json.dumps(decoded(body, charset, "replace"), ensure_ascii=False)
 
 
 def _shown(entity: EntityState) -> dict[str, Any]:

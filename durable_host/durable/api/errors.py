@@ -22,6 +22,14 @@ class InvalidArgument(ClientError):
     name: ClassVar[str] = "System.ArgumentException"
 
 
+class InvalidInstanceId(InvalidArgument):
+    """The ID breaks a `rule`. As in Azure, message and parameter name are swapped in the text."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f"instanceId (Parameter '{rule}')")
+        self.rule = rule
+
+
 class UnknownFunction(InvalidArgument):
     """The app has no orchestrator, activity or entity of this name; the text lists those it has."""
 

@@ -47,6 +47,8 @@ def project(events: Iterable[HistoryEvent], *, show_input: bool, show_output: bo
         if isinstance(event, OrchestratorStarted | OrchestratorCompleted):
             continue
         entry: dict[str, Any] = {"EventType": event.event_name}
+        if isinstance(event, GenericEvent):
+            entry = {"Data": event.data} | entry
         entry |= _members(event, show_input, show_output)
         entry["Timestamp"] = timestamp.to_text(event.timestamp)
         if isinstance(event, _Scheduled):
@@ -56,8 +58,10 @@ def project(events: Iterable[HistoryEvent], *, show_input: bool, show_output: bo
         elif isinstance(event, _COMPLETIONS) and (origin := scheduled.pop(event.task_scheduled_id, None)):
             position, cause = origin
             shown[position] = None
-            entry["ScheduledTime"] = timestamp.to_text(cause.timestamp)
+            entry["ScheduledTime"] = timestamp.to_text(cause.timestamp).removesuffix("Z") + "+00:00"
             entry["FunctionName"] = cause.name
+            if isinstance(cause, SubOrchestrationInstanceCreated):
+                entry["InstanceId"] = cause.instance_id
             if show_input:
                 entry["Input"] = cause.input
         shown.append(entry)
@@ -69,44 +73,52 @@ _COMPLETIONS = (TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, Su
 
 def _members(event: HistoryEvent, show_input: bool, show_output: bool) -> dict[str, Any]:
     """The members of one event between its type and its timestamp."""
-    members: dict[str, Any] = {}
-    if isinstance(event, ExecutionStarted):
-        members["Correlation"] = event.correlation
-        members["ScheduledStartTime"] = _time(event.scheduled_start_time)
-    elif isinstance(event, ExecutionCompleted | ContinueAsNew):
-        members["OrchestrationStatus"] = event.orchestration_status.name
-    elif isinstance(event, _Scheduled):
-        members["Name"] = event.name
-        if isinstance(event, SubOrchestrationInstanceCreated):
-            members["InstanceId"] = event.instance_id
-    elif isinstance(event, TaskFailed | SubOrchestrationInstanceFailed):
-        members |= {"Reason": event.reason, "Details": event.details}
-    elif isinstance(event, TimerCreated | TimerFired):
-        members["FireAt"] = _time(event.fire_at)
-    elif isinstance(event, EventSent):
-        members |= {"InstanceId": event.instance_id, "Name": event.name}
-    elif isinstance(event, EventRaised):
-        members["Name"] = event.name
-    elif isinstance(event, GenericEvent):
-        members["Data"] = event.data
-        if event.reason is not None:
-            members["Reason"] = event.reason
-    elif isinstance(event, ExecutionSuspended | ExecutionResumed | ExecutionRewound):
-        members["Reason"] = event.reason
-    if show_output and isinstance(
-        event, ExecutionCompleted | ContinueAsNew | TaskCompleted | SubOrchestrationInstanceCompleted
-    ):
-        members["Result"] = embedded(event.result)
-    if isinstance(event, ExecutionStarted | EventSent | EventRaised | TaskScheduled | SubOrchestrationInstanceCreated):
-        if show_input:
-            members["Input"] = event.input
-    elif isinstance(event, ExecutionTerminated):
-        members["Input"] = event.input
-    if isinstance(event, ExecutionCompleted | ContinueAsNew | TaskFailed | SubOrchestrationInstanceFailed):
-        members["FailureDetails"] = _failure(event.failure_details)
-    if isinstance(event, ExecutionStarted | EventRaised | TaskScheduled) and event.parent_trace_context is not None:
-        members["ParentTraceContext"] = _trace(event.parent_trace_context)
-    return members
+    match event:
+        case ExecutionStarted():
+            return _input(event.input, show_input) | {
+                "Correlation": event.correlation,
+                "ParentTraceContext": _trace(event.parent_trace_context),
+                "ScheduledStartTime": _time(event.scheduled_start_time),
+                "Generation": event.generation,
+                "GenerateNewTrace": event.generate_new_trace,
+            }
+        case ExecutionCompleted() | ContinueAsNew():
+            status = {"OrchestrationStatus": event.orchestration_status.name}
+            return status | _result(event.result, show_output) | {"FailureDetails": _failure(event.failure_details)}
+        case TaskScheduled():
+            members = {"Name": event.name} | _input(event.input, show_input)
+            if event.parent_trace_context is not None:
+                members["ParentTraceContext"] = _trace(event.parent_trace_context)
+            return members | {"Tags": event.tags}
+        case SubOrchestrationInstanceCreated():
+            members = {"Name": event.name, "InstanceId": event.instance_id} | _input(event.input, show_input)
+            return members | {"ClientSpanId": event.client_span_id, "Tags": event.tags}
+        case TaskCompleted() | SubOrchestrationInstanceCompleted():
+            return _result(event.result, show_output)
+        case TaskFailed() | SubOrchestrationInstanceFailed():
+            failure = _failure(event.failure_details)
+            return {"Reason": event.reason, "Details": event.details, "FailureDetails": failure}
+        case TimerCreated() | TimerFired():
+            return {"FireAt": _time(event.fire_at)}
+        case EventSent():
+            return {"InstanceId": event.instance_id, "Name": event.name} | _input(event.input, show_input)
+        case EventRaised():
+            trace = {"ParentTraceContext": _trace(event.parent_trace_context)}
+            return {"Name": event.name} | _input(event.input, show_input) | trace
+        case ExecutionTerminated():
+            return _input(event.input, show_input)
+        case ExecutionSuspended() | ExecutionResumed() | ExecutionRewound():
+            return {"Reason": event.reason}
+        case _:
+            return {}
+
+
+def _input(text: str | None, is_shown: bool) -> dict[str, Any]:
+    return {"Input": text} if is_shown else {}
+
+
+def _result(text: str | None, is_shown: bool) -> dict[str, Any]:
+    return {"Result": embedded(text)} if is_shown else {}
 
 
 def _time(ticks: int | None) -> str | None:
@@ -126,7 +138,9 @@ def _failure(details: FailureDetails | None) -> dict[str, Any] | None:
     }
 
 
-def _trace(context: TraceContext) -> dict[str, Any]:
+def _trace(context: TraceContext | None) -> dict[str, Any] | None:
+    if context is None:
+        return None
     return {
         "TraceParent": context.trace_parent,
         "TraceState": context.trace_state,

@@ -4,9 +4,10 @@ Source: docs/protocol/durable-http-api.md#routes, docs/protocol/durable-http-api
 """
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 import msgspec
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp import web
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import answers, entity_route, operation_route, start_route, status_route
 from durable_host.durable.api.call import ApiCall, Face
+from durable_host.durable.api.cautions import Cautions
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.api.content_coding import UnknownCoding
 from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument
@@ -58,21 +60,22 @@ class DurableHttpApi:
         self._others = OtherHubs(hub_for) if hub_for is not None else None
         self.max_body = max_body
         self._key = key
+        self._cautions = Cautions()
 
     async def handle(self, request: web.Request, tail: str, face: Face) -> web.Response:
         """Answer one request; `tail` is the still percent-encoded path after the base of the face."""
         if not self._admit(request):
             return answers.error(403, "Only local callers may use the management API.")
         try:
-            query = QueryParameters(request.query.items())
+            query = QueryParameters(request.query.items(), self._cautions)
             hub = query.text("taskHub") or self._options.hub_name
             connection = query.text("connection") or self._options.storage.connection_name
             parts = tail.strip("/").split("/")
             segments = [unquote(part) for part in parts]
             async with self._client_of(hub, connection) as client:
                 call = self._call(request, face, query, client, self._urls(request, face, hub, connection))
-                if segments[0].lower() == "instances" and "%" in "".join(parts[1:2]):
-                    segments[1] = await _known_id(client, segments[1], parts[1])
+                if segments[0].lower() == "instances" and re.search("[%+]", "".join(parts[1:2])):
+                    segments[1] = await _known_id(client, parts[1])
                 return await _route(call, request.method, segments)
         except web.HTTPRequestEntityTooLarge:
             return too_large(request, self.max_body)
@@ -123,9 +126,10 @@ class DurableHttpApi:
             client=client,
             query=query,
             urls=urls,
+            cautions=self._cautions,
+            face=face,
             url=self._origin(request) + request.rel_url.raw_path_qs,
             max_body=self.max_body,
-            limits_plain=face == "webhook",
         )
 
     def _client_of(self, hub: str, connection: str) -> AbstractAsyncContextManager[DurableClient]:
@@ -145,9 +149,13 @@ class DurableHttpApi:
         return f"{scheme}://{host}"
 
 
-async def _known_id(client: DurableClient, decoded: str, written: str) -> str:
-    """`decoded`, unless there is only an instance whose ID is as `written`: the SDK puts IDs into URLs as they are."""
-    for instance_id in (decoded, written):
+async def _known_id(client: DurableClient, written: str) -> str:
+    """The first of its meanings that is the ID of an instance; if none is, the first.
+
+    Generated URLs are encoded as in a form, the SDK puts IDs into URLs as they are, and Azure decodes twice.
+    """
+    decoded = unquote_plus(written)
+    for instance_id in dict.fromkeys((decoded, unquote(written), unquote_plus(decoded), written)):
         if await client.get(instance_id, fetch_input=False, fetch_output=False) is not None:
             return instance_id
     return decoded
@@ -189,6 +197,7 @@ _PATTERNS = (
     _Pattern("DELETE", ("instances",), status_route.purge_by_filter),
     _Pattern("DELETE", ("instances", None), status_route.purge_one),
     _Pattern("POST", ("instances", None, "restart"), operation_route.restart),
+    _Pattern("POST", ("instances", None, "restartwithoptions"), operation_route.restart_with_options),
     _Pattern("POST", ("instances", None, "rewind"), operation_route.rewind),
     _Pattern("GET", ("entities",), _list_entities),
     _Pattern("GET", ("entities", None), _list_entities),

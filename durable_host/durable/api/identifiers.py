@@ -8,7 +8,7 @@ Source: docs/protocol/task-hub-storage.md#instance-id-limits,
 import re
 from collections.abc import Sequence
 
-from durable_host.durable.api.errors import InvalidArgument, UnknownFunction
+from durable_host.durable.api.errors import InvalidArgument, InvalidInstanceId, UnknownFunction
 
 MAX_INSTANCE_ID_LENGTH = 256
 _MAX_KEY_BYTES = 1024
@@ -16,13 +16,11 @@ _FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
 
 def check_instance_id(instance_id: str) -> None:
-    """Raises `InvalidArgument` with the texts of the reference (message and parameter name swapped, as there)."""
+    """Raises `InvalidArgument` with the texts of the reference."""
     if instance_id.startswith("@"):
-        raise InvalidArgument("instanceId (Parameter 'Orchestration instance ids must not start with @.')")
+        raise InvalidInstanceId("Orchestration instance ids must not start with @.")
     if _FORBIDDEN.search(instance_id):
-        raise InvalidArgument(
-            "instanceId (Parameter 'Orchestration instance ids must not contain /, \\, #, ?, or control characters.')"
-        )
+        raise InvalidInstanceId("Orchestration instance ids must not contain /, \\, #, ?, or control characters.")
     if len(instance_id.encode("utf-16-le", "surrogatepass")) // 2 > MAX_INSTANCE_ID_LENGTH:
         raise InvalidArgument(f"Instance ID lengths must not exceed {MAX_INSTANCE_ID_LENGTH} characters.")
 

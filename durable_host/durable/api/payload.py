@@ -4,7 +4,7 @@ Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-ht
 """
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import msgspec
 
@@ -25,7 +25,7 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
         return self._of(instance_id, "")
 
     def all_of(self, instance_id: str, *, with_rewind: bool) -> dict[str, str]:
-        """The management URLs, with the ID as it is in `id` first. In the URLs it is percent-encoded."""
+        """The management URLs, with the ID as it is in `id` first. In the URLs it is encoded as in a form."""
         urls = {
             "id": instance_id,
             "statusQueryGetUri": self.status(instance_id),
@@ -57,7 +57,7 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
     def _of(self, instance_id: str, operation: str, query: str = "") -> str:
         common = f"taskHub={quote(self.task_hub, safe='')}&connection={quote(self.connection, safe='')}"
         parts = [part for part in (query, common, self._key()) if part]
-        encoded = quote(instance_id, safe="", errors="replace")
+        encoded = quote_plus(instance_id, safe="!*()", errors="replace").replace("~", "%7E")
         return f"{self.base_url}/instances/{encoded}{operation}?{'&'.join(parts)}"
 
     def _key(self) -> str:

@@ -4,26 +4,28 @@ Source: docs/protocol/durable-http-api.md#paths-and-query-parameters,
     docs/protocol/durable-http-api.md#listing-instances
 """
 
-import logging
-import math
+import re
 from collections.abc import Iterable, Mapping
 
+from durable_host.durable.api.cautions import Cautions
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.query_time import read_time
 from durable_host.durable.model.status import OrchestrationStatus
 
-_log = logging.getLogger("Host.Triggers.DurableTask")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,20}")
+_NUMBER = re.compile(r"[+-]?(?=[0-9.])[0-9,]*(\.[0-9]*)?(e[+-]?[0-9]+)?|[+-]?infinity", re.IGNORECASE)
 _MAX_INT32 = 2**31 - 1
 
 
 class QueryParameters:
     """The query of one request. A parameter that is given twice has both values, joined with a comma."""
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]], cautions: Cautions) -> None:
         values: dict[str, list[str]] = {}
         for name, value in pairs:
             values.setdefault(name.lower(), []).append(value)
         self._values: Mapping[str, list[str]] = values
+        self._cautions = cautions
 
     def text(self, name: str) -> str | None:
         values = self._values.get(name.lower())
@@ -39,29 +41,24 @@ class QueryParameters:
         value = self.text(name)
         if not value or not value.strip():
             return default
-        try:
-            number = int(value)
-        except ValueError:
-            number = _MAX_INT32 + 1
+        number = int(value) if _INTEGER.fullmatch(value.strip()) else _MAX_INT32 + 1
+        if not -_MAX_INT32 <= number <= _MAX_INT32:
+            self._cautions.not_obeyed(name, value)
+            return default
         if number < 0:
             raise InvalidArgument(f"'{value}' is not a number of instances. (Parameter '{name}')")
-        if number > _MAX_INT32:
-            self._not_obeyed(name, value)
-            return default
         return number
 
     def seconds(self, name: str) -> float | None:
-        """Raises `InvalidArgument`."""
+        """A number, with or without commas (`1,000`), maybe negative or infinite. What is none is not obeyed."""
         value = self.text(name)
-        if value is None:
+        if not value or not value.strip():
             return None
         try:
-            seconds = float(value)
+            return float(_number_text(value))
         except ValueError:
-            seconds = math.nan
-        if not 0 <= seconds <= _MAX_INT32:
-            raise InvalidArgument(f"'{value}' is not a number of seconds. (Parameter '{name}')")
-        return seconds
+            self._cautions.not_obeyed(name, value)
+            return None
 
     def time(self, name: str) -> int | None:
         """Ticks of a date or time; None when the parameter is missing or empty. Raises `InvalidArgument`."""
@@ -78,16 +75,20 @@ class QueryParameters:
         try:
             return self.time(name)
         except InvalidArgument:
-            self._not_obeyed(name, self.text(name) or "")
+            self._cautions.not_obeyed(name, self.text(name) or "")
             return None
-
-    def _not_obeyed(self, name: str, value: str) -> None:
-        _log.warning("The parameter %s of a listing cannot be parsed and is ignored, as in Azure: %.100r", name, value)
 
     def statuses(self, name: str) -> list[str]:
         """The words of a repeated or comma separated parameter."""
         words = (word.strip() for value in self._values.get(name.lower(), ()) for word in value.split(","))
         return [word for word in words if word]
+
+
+def _number_text(value: str) -> str:
+    """`value` as Python writes numbers. Raises ValueError."""
+    if _NUMBER.fullmatch(value.strip()) is None:
+        raise ValueError(f"'{value}' is not a number")
+    return value.replace(",", "")
 
 
 def known_statuses(words: Iterable[str]) -> frozenset[OrchestrationStatus]:

@@ -11,7 +11,7 @@ from durable_host.durable.api import answers
 from durable_host.durable.api.call import ApiCall
 from durable_host.durable.api.embedded_json import InvalidJson, checked, embedded
 from durable_host.durable.api.errors import InvalidArgument
-from durable_host.durable.api.status_route import status_answer
+from durable_host.durable.api.status_route import status_body
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import InstanceExists
@@ -20,37 +20,56 @@ from durable_host.http_port import wait_lost
 LONGEST_WAIT = 230.0
 """Seconds: Azure's load balancer gives no answer more time than that."""
 
+_LONGEST_TIME = 922_337_203_685.0
+"""Seconds that .NET can count."""
+
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
 
 async def start(call: ApiCall, name: str, instance_id: str | None) -> web.Response:
-    timeout, interval = call.query.seconds("timeout"), call.query.seconds("pollingInterval")
-    body = await call.body()
     try:
-        text = checked(body) if body.strip() else None
-    except InvalidJson:
-        return answers.error(400, answers.ARGUMENT_ERROR, "Invalid JSON content", InvalidArgument.name)
-    try:
+        text = await call.text()
+        input = checked(text) if text.strip() else None
         started = await call.client.start(
-            name, instance_id=instance_id, input=text, version=call.query.text("version"), trace=call.trace()
+            name, instance_id=instance_id, input=input, version=call.query.text("version"), trace=call.trace()
         )
+    except InvalidJson as error:
+        return answers.bad_json(error)
+    except InvalidArgument as error:
+        return answers.error(400, str(error), str(error), error.name)
     except InstanceExists as exists:
         return answers.error(409, str(exists))
-    return await started_answer(call, started, timeout, interval)
+    _warn(call, name, has_input=input is not None)
+    return await started_answer(call, started)
 
 
-async def started_answer(
-    call: ApiCall, instance_id: str, timeout: float | None, interval: float | None
-) -> web.Response:
-    """The check-status answer, or the outcome when both times are given and it comes in time. No wait is longer than
-    `LONGEST_WAIT`.
+def _warn(call: ApiCall, name: str, *, has_input: bool) -> None:
+    """The start was accepted, but its instance fails in Azure."""
+    if call.request.content_length == 0:
+        return
+    if call.face == "webhook" and call.request.content_type.lower() in _FORMS:
+        call.cautions.form_start(name, call.request.content_type)
+    elif not has_input:
+        call.cautions.blank_start(name)
+
+
+async def started_answer(call: ApiCall, instance_id: str) -> web.Response:
+    """The check-status answer, or the outcome when the caller waits for it and it comes in time.
+
+    A caller waits by giving both times, neither of them negative. No wait is longer than `LONGEST_WAIT`.
     """
-    if timeout is not None and interval is not None:
+    timeout, interval = call.query.seconds("timeout"), call.query.seconds("pollingInterval")
+    if timeout is not None and interval is not None and min(timeout, interval) >= 0:
+        if max(timeout, interval) > _LONGEST_TIME:
+            problem = "TimeSpan overflowed because the duration is too long."
+            return answers.error(500, answers.INTERNAL_ERROR, problem, "System.OverflowException")
         if interval > timeout:
-            raise InvalidArgument(f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}")
+            return answers.error(400, f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}")
         state = await _wait(call, instance_id, min(timeout, LONGEST_WAIT), min(interval, LONGEST_WAIT))
         if state is not None and state.runtime_status is OrchestrationStatus.Completed:
             return answers.json_answer(embedded(state.output))
         if state is not None and state.runtime_status.is_terminal:
-            return status_answer(call, state, call.urls.status(instance_id))
+            return answers.json_answer(await status_body(call, state))
     urls = call.urls.all_of(instance_id, with_rewind=False)
     return answers.json_answer(urls, 202, {"Location": urls["statusQueryGetUri"], "Retry-After": "10"})
 

@@ -20,31 +20,35 @@ CONTINUATION_HEADER = "x-ms-continuation-token"
 
 
 async def get_status(call: ApiCall, instance_id: str) -> web.Response:
-    show_input = call.query.flag("showInput", True)
-    state = await call.client.get(instance_id, fetch_input=show_input)
+    state = await call.client.get(instance_id, fetch_input=_shows_input(call))
     if state is None:
         return answers.empty(404)
-    shown: dict[str, Any] = {"show_input": show_input}
-    if call.query.flag("showHistory", False):
-        is_pending = state.runtime_status is OrchestrationStatus.Pending
-        shown["history"] = () if is_pending else await call.client.history(instance_id)
-        shown["show_history_output"] = call.query.flag("showHistoryOutput", False)
-    return status_answer(call, state, call.url, **shown)
-
-
-def status_answer(call: ApiCall, state: InstanceState, location: str, **shown: Any) -> web.Response:
-    """The answer for one instance; `location` is where to look again while it runs."""
-    body = status_of(state, **shown)
+    body = await status_body(call, state)
     if not state.runtime_status.is_terminal:
-        return answers.json_answer(body, 202, {"Location": location, "Retry-After": "5"})
+        return answers.json_answer(body, 202, {"Location": call.url, "Retry-After": "5"})
     is_error = state.runtime_status is OrchestrationStatus.Failed and call.query.flag(
         "returnInternalServerErrorOnFailure", False
     )
     return answers.json_answer(body, 500 if is_error else 200)
 
 
+async def status_body(call: ApiCall, state: InstanceState) -> dict[str, Any]:
+    """The status of an instance, with as much of it as the query asks for."""
+    show_history = call.query.flag("showHistory", False) and state.runtime_status is not OrchestrationStatus.Pending
+    return status_of(
+        state,
+        show_input=_shows_input(call),
+        history=await call.client.history(state.instance_id) if show_history else None,
+        show_history_output=call.query.flag("showHistoryOutput", False),
+    )
+
+
+def _shows_input(call: ApiCall) -> bool:
+    return call.query.flag("showInput", True)
+
+
 async def list_instances(call: ApiCall) -> web.Response:
-    show_input = call.query.flag("showInput", True)
+    show_input = _shows_input(call)
     top = call.query.page_size("top", 100)
     if top == 0:
         return answers.json_answer([])

@@ -33,8 +33,8 @@ def _answer(request: TaskMessage, event: HistoryEvent) -> TaskMessage:
 
 
 def failure_reason(name: str, error: str) -> str:
-    """`error` is `Type: message`. The two blanks are the reference's."""
-    return f"Activity function '{name}' failed:  {error}"
+    """`error` is `Type: message`."""
+    return f"Activity function '{name}' failed: {error}"
 
 
 def missing_activity_result(request: TaskMessage, *, now: int, reason: str | None = None) -> TaskMessage:

@@ -110,7 +110,8 @@ def finish_batch(
         outbox.reschedule(request)
     if answer is not None:
         scheduler.exists = answer.exists
-        scheduler.state = answer.state if answer.exists else None
+        # What does not exist has at most the state `null`: readers take another one for existence.
+        scheduler.state = answer.state if answer.exists or answer.state is None else "null"
         _respond(turn, answer, outbox)
         for target, operation, input in answer.signals:
             label, predecessor = scheduler.labels.label(target, now, turn.options.reorder_window)

@@ -52,9 +52,8 @@ class SchedulerState:
         if "exists" in fields:
             scheduler.exists = bool(fields["exists"])
         else:
-            # Core never writes `exists`. The legacy dialect leaves out false, and may keep the state `null` beside it.
+            # Core never writes `exists`. The legacy dialect leaves out false, and keeps the state `null` beside it.
             scheduler.exists = scheduler.state not in (None, "null")
-            scheduler.state = scheduler.state if scheduler.exists else None
         scheduler.queue = deque(request_of(each) for each in cast("list[Any]", fields.get("queue") or []))
         scheduler.locked_by = fields.get("lockedBy")
         scheduler.suspended = bool(fields.get("suspended"))

@@ -44,7 +44,7 @@ def decode_entity_answer(text: str, operation_count: int) -> EntityAnswer:
         raise BadEntityAnswer("Out of proc orchestrators must return a valid JSON schema.") from None
     if len(results) != operation_count:
         raise BadEntityAnswer(f"The entity function answered {len(results)} results to {operation_count} operations.")
-    return EntityAnswer(exists=exists, state=state if exists else None, results=results, signals=signals)
+    return EntityAnswer(exists=exists, state=state, results=results, signals=signals)
 
 
 def timed_out(batch: EntityBatch, text: str) -> EntityAnswer:

@@ -1,0 +1,51 @@
+"""Warnings about requests that Azure would answer differently, or that do not mean what their sender expects."""
+
+import logging
+from collections import deque
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+NOT_OBEYED = "DH6401"
+FAILS_IN_AZURE = "DH6402"
+
+_MOST_REMEMBERED = 1000
+_LONGEST_VALUE = 100
+
+
+class Cautions:
+    """Logs each warning once for the parameter and value, or for the kind of request and function, that cause it."""
+
+    def __init__(self) -> None:
+        self._told: deque[tuple[str, ...]] = deque(maxlen=_MOST_REMEMBERED)
+
+    def not_obeyed(self, name: str, value: str) -> None:
+        """The query parameter `name` cannot be read, and has no effect."""
+        value = value[:_LONGEST_VALUE]
+        self._once(
+            (NOT_OBEYED, name.lower(), value),
+            f"The query parameter {name} cannot be parsed and is ignored, as in Azure: {value!r}",
+        )
+
+    def blank_start(self, function: str) -> None:
+        """A start without a body, and without the header that says so."""
+        self._once(
+            (FAILS_IN_AZURE, "blank", function),
+            f"A start of '{function}' came with a blank body. It runs here, without input; in Azure it fails. "
+            "Send the header 'Content-Length: 0' (curl: -d ''), or the input as JSON (curl: -d null with "
+            "-H 'Content-Type: application/json').",
+        )
+
+    def form_start(self, function: str, content_type: str) -> None:
+        """A start whose input came as a form, which is what curl makes of `-d` without a header."""
+        self._once(
+            (FAILS_IN_AZURE, "form", function),
+            f"A start of '{function}' came with the content type {content_type[:_LONGEST_VALUE]}. Its body is taken as "
+            "JSON here; in Azure the instance fails. Send the header 'Content-Type: application/json' "
+            "(curl: -H 'Content-Type: application/json').",
+        )
+
+    def _once(self, cause: tuple[str, ...], text: str) -> None:
+        if cause in self._told:
+            return
+        self._told.append(cause)
+        _log.warning("%s: %s", cause[0], text)
