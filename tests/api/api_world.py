@@ -79,8 +79,7 @@ class World:
         return self.origin + RPC_PATH
 
     def sdk(self) -> DurableOrchestrationClient:
-        urls = ManagementUrls(base_url=self.webhook, task_hub=HUB)
-        return DurableOrchestrationClient(json.dumps(client_payload(urls, rpc_base_url=self.rpc + "/")))
+        return sdk_client(self.origin)
 
     async def create(self, instance_id: str, name: str = "Orch", input: str | None = None) -> str:
         target = OrchestrationInstance(instance_id, f"{abs(hash(instance_id)):032x}"[:32])
@@ -144,6 +143,31 @@ class World:
 
 
 @contextlib.asynccontextmanager
+async def served(api: DurableHttpApi) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """Both faces of `api` on a free port: a caller's session, and the origin."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.startswith(RPC_PATH):
+            return await api.handle(request, raw_tail(request, RPC_PATH), "rpc")
+        return await api.handle(request, raw_tail(request, WEBHOOK_PATH), "webhook")
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        number = free.getsockname()[1]
+    port = HttpPort(handle, body_limit=MAX_BODY, close_within=1.0)
+    await port.start_listening("127.0.0.1", number)
+    async with aiohttp.ClientSession() as session:
+        yield session, f"http://127.0.0.1:{number}"
+    await http_utils._close_session()
+    await port.close()
+    await api.close()
+
+
+def sdk_client(origin: str) -> DurableOrchestrationClient:
+    urls = ManagementUrls(base_url=origin + WEBHOOK_PATH, task_hub=HUB)
+    return DurableOrchestrationClient(json.dumps(client_payload(urls, rpc_base_url=f"{origin}{RPC_PATH}/")))
+
+
+@contextlib.asynccontextmanager
 async def running_world(
     *,
     options: DurableOptions | None = None,
@@ -156,25 +180,8 @@ async def running_world(
     await hub.create()
     client = DurableClient(hub, code, options, clock, live)  # pyright: ignore[reportArgumentType]
     api = DurableHttpApi(client, options, admit=is_local_request, hub_for=hub_for, max_body=MAX_BODY, key=key)
-
-    async def webhook(request: web.Request) -> web.Response:
-        return await api.handle(request, raw_tail(request, WEBHOOK_PATH), "webhook")
-
-    async def rpc(request: web.Request) -> web.Response:
-        return await api.handle(request, raw_tail(request, RPC_PATH), "rpc")
-
-    async def handle(request: web.Request) -> web.Response:
-        return await (rpc if request.path.startswith(RPC_PATH) else webhook)(request)
-
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
-    port = HttpPort(handle, body_limit=MAX_BODY, close_within=1.0)
-    await port.start_listening("127.0.0.1", number)
-    async with aiohttp.ClientSession() as session:
-        yield World(hub, code, client, live, clock, session, f"http://127.0.0.1:{number}")
-    await http_utils._close_session()
-    await port.close()
-    await api.close()
+    async with served(api) as (session, origin):
+        yield World(hub, code, client, live, clock, session, origin)
     await hub.stop()
     await hub.close()
 
