@@ -14,8 +14,6 @@ from durable_host.redaction import redacted
 ARGUMENT_ERROR = "One or more of the arguments submitted is incorrect"
 INTERNAL_ERROR = "Something went wrong while processing your request"
 _CONTENT_TYPE = "application/json; charset=utf-8"
-
-
 _JSON_ERROR = "Newtonsoft.Json.JsonReaderException"
 
 
