@@ -4,8 +4,11 @@ import json
 from typing import Any
 
 import azure.durable_functions as df
+import pytest
 from azure.durable_functions import EntityId
 from reference_world import DurableApp
+
+pytestmark = pytest.mark.unit
 
 
 async def test_the_text_of_a_failed_activity_has_one_blank(durable_app: DurableApp) -> None:

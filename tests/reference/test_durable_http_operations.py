@@ -8,6 +8,8 @@ from api_world import World
 from durable_host.durable.model.events import EventRaised, ExecutionStarted
 from durable_host.durable.model.status import OrchestrationStatus
 
+pytestmark = pytest.mark.unit
+
 RUNNING, FAILED = OrchestrationStatus.Running, OrchestrationStatus.Failed
 NOT_FAILED = [status for status in OrchestrationStatus if status is not FAILED]
 

@@ -8,6 +8,8 @@ from api_world import World
 
 from durable_host.durable.model.status import OrchestrationStatus
 
+pytestmark = pytest.mark.unit
+
 COMPLETED = OrchestrationStatus.Completed
 
 

@@ -10,6 +10,8 @@ from api_world import World
 from durable_host.durable.model.events import EventRaised, ExecutionStarted
 from durable_host.durable.model.status import OrchestrationStatus
 
+pytestmark = pytest.mark.unit
+
 COMPLETED, FAILED, RUNNING = OrchestrationStatus.Completed, OrchestrationStatus.Failed, OrchestrationStatus.Running
 FORM = "application/x-www-form-urlencoded"
 

@@ -19,6 +19,8 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.status import OrchestrationStatus
 
+pytestmark = pytest.mark.unit
+
 TIME = "2026-01-01T12:00:00.1234567Z"
 SCHEDULED_TIME = "2026-01-01T12:00:00.1234567+00:00"
 NOON = timestamp.parse(TIME)

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.testing import VirtualClock
 from durable_host.triggers.timer.listener import TimerListener
 from durable_host.triggers.timer.monitor import ScheduleStatus
