@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 from host_process import HostProcess, hub_settings, until
+from progress import Progress
 
 from bench.histories import doubled
 from bench.storage_calls import Kind, StorageCall
@@ -189,9 +190,9 @@ class FaultWorld:
                 return known or [self.messages_left()] * (self.messages_left() > 0)
             return [one for one in known if family in StorageCall(Kind.OTHER, "", one[0]).families]
 
-        deadline = time.monotonic() + LIMIT
+        progress = Progress(LIMIT)
         while found := left():
-            assert time.monotonic() < deadline, f"messages left: {found}"
+            assert not progress.has_stopped(found), f"messages left: {found}"
             time.sleep(0.2)
 
     def wait_ends(self, instances: Iterable[str]) -> None:
@@ -226,11 +227,11 @@ class FaultWorld:
 
     # Many runs
 
-    def drive(self, runs: Sequence[Run], limit: float = LIMIT) -> None:
+    def drive(self, runs: Sequence[Run]) -> None:
         """Start the runs and send what they wait for, each event only when it is waited for; until each has ended or
-        is frozen.
+        is frozen, or nothing changes any more.
         """
-        deadline = time.monotonic() + limit
+        progress = Progress(LIMIT)
         with ThreadPoolExecutor(CALLERS) as pool:
             while open_runs := [run for run in runs if not self._has_ended(run)]:
                 self._look(open_runs)
@@ -238,7 +239,7 @@ class FaultWorld:
                     if not run.busy and (step := self._next_step(run)) is not None:
                         run.busy = True
                         pool.submit(self._take, run, step)
-                if time.monotonic() > deadline:
+                if progress.has_stopped([(run.started, run.sent, run.status) for run in runs]):
                     return
                 time.sleep(0.1)
 

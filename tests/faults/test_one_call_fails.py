@@ -32,7 +32,7 @@ def calls_of(world: FaultWorld) -> dict[str, Counter[Kind]]:
     indirect=["shared_world"],
     ids=["alone", "beside another host", "beside an official worker"],
 )
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_when_one_call_fails(world: FaultWorld, is_alone: bool) -> None:
     """Where an activity travels in a message, that may be put twice, and then the activity runs twice."""
     runs: list[Run] = []

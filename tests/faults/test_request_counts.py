@@ -5,6 +5,8 @@ from fault_world import FaultWorld
 
 from bench.storage_calls import PERIODIC, Kind, StorageCall
 
+pytestmark = pytest.mark.timeout(300)
+
 SEQUENCE_CEILING = 12
 FAN_OUT_CEILING = 250
 
@@ -25,7 +27,6 @@ def test_a_sequence_of_five_activities_makes_at_most_12_requests(world: FaultWor
     assert len(calls) <= SEQUENCE_CEILING * len(families), kinds
 
 
-@pytest.mark.timeout(180)
 def test_a_fan_out_of_1000_makes_at_most_250_requests(world: FaultWorld) -> None:
     run_all(world, "wide", ["warmwide"], 20)
     world.proxy.forget_calls()
