@@ -44,6 +44,6 @@ def play(oracle: Path, connection_string: str, tmp_path_factory: pytest.TempPath
     theirs = Theirs(launcher(oracle, connection_string, hub, gates))
     view = StorageView(connection_string, hub)
     yield Play(ours, theirs, view, gates)
-    ours.end()
+    ours.host.end()
     theirs.close()
     view.close()
