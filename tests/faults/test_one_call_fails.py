@@ -10,6 +10,8 @@ from fault_world import EXPECTED, FaultWorld, Run
 from bench.storage_calls import PERIODIC, Kind, StorageCall
 from bench.storage_proxy import Action, Fail, Rule
 
+pytestmark = pytest.mark.timeout(900)
+
 FAULTS: dict[str, tuple[Action, ...]] = {
     "before": (Fail(503), Fail(0)),
     "after": (Fail(0, after=True), Fail(500, after=True)),
@@ -32,7 +34,6 @@ def calls_of(world: FaultWorld) -> dict[str, Counter[Kind]]:
     indirect=["shared_world"],
     ids=["alone", "beside another host", "beside an official worker"],
 )
-@pytest.mark.timeout(600)
 def test_nothing_is_lost_or_doubled_when_one_call_fails(world: FaultWorld, is_alone: bool) -> None:
     """Where an activity travels in a message, that may be put twice, and then the activity runs twice."""
     runs: list[Run] = []
