@@ -7,7 +7,7 @@ import os
 
 import msgspec
 
-from durable_host.config import notes
+from durable_host.config import notes, timespan
 from durable_host.config.headers import header_mistake
 from durable_host.config.section import Section
 
@@ -76,7 +76,7 @@ def _header(section: Section, name: str) -> tuple[str, str]:
 
 def _hsts(section: Section) -> str | None:
     enabled = section.boolean("isEnabled", False)
-    seconds = section.span("maxAge", 30 * 86_400.0)
+    seconds = _max_age(section)
     parts = [f"max-age={int(seconds)}"]
     if section.boolean("includeSubDomains", False):
         parts.append("includeSubDomains")
@@ -85,6 +85,18 @@ def _hsts(section: Section) -> str | None:
     notes.add(section, "extensions.http.hsts")
     section.close()
     return "; ".join(parts) if enabled else None
+
+
+def _max_age(section: Section) -> float:
+    """Seconds. A bare number is accepted, as in Azure, and means days there."""
+    value = section.raw("maxAge")
+    days = value.strip() if isinstance(value, str) else ""
+    if not (days.isascii() and days.isdigit() and len(days) < 8):
+        return section.span("maxAge", 30 * 86_400.0)
+    seconds = int(days) * 86_400.0
+    clear = timespan.render(seconds)
+    section.warn("maxAge", f'is "{days}", which means {days} days, as in Azure. Write "{clear}" to make that clear.')
+    return seconds
 
 
 def read_queues(section: Section) -> QueueOptions:

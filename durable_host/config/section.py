@@ -190,6 +190,10 @@ class Section:
         hint = f" Did you mean '{self.path(related)}'?" if related else ""
         self.warnings.append(f"{self._file}: '{self.path(key)}' is not a known setting and is ignored.{hint}")
 
+    def warn(self, key: str, sentence: str) -> None:
+        """Say something about a value that is odd but fine; `sentence` goes on from the name of the key."""
+        self.warnings.append(f"{self._file}: '{self.path(key)}' {sentence}")
+
     def path(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
 

@@ -3,6 +3,7 @@ state in its place.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from enum import Enum
 
@@ -23,8 +24,10 @@ from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.workers import Workers
 from durable_host.triggers.mcp.webhook import McpWebhook
 from durable_host.web.app import BLOBS_KEY, DURABLE_KEY, EVENT_GRID_KEY, MCP_KEY, Front
-from durable_host.web.keys import KeyRing
+from durable_host.web.keys import KeyRing, KeysUnavailable
 from durable_host.web.manual import ManualInvocation
+
+_log = logging.getLogger("Host.Startup")
 
 
 class Pause(Enum):
@@ -121,8 +124,19 @@ class AppSwitch:
         if not (self.app.functions.use_durable and self.takes_events):
             await self.durable.end()
             return
-        key = await self.keys.system_key(DURABLE_KEY) if self.options.enable_auth else None
-        await self.durable.start(self.app, key)
+        await self.durable.start(self.app, await self._durable_key())
+
+    async def _durable_key(self) -> str | None:
+        """The key in the URLs of the management API, which has them in Azure, too. Where callers need no keys, the URLs
+        do without it when keys cannot be kept. Raises KeysUnavailable.
+        """
+        try:
+            return await self.keys.system_key(DURABLE_KEY)
+        except KeysUnavailable as error:
+            if self.options.enable_auth:
+                raise
+            _log.warning("The URLs of the management API have no key. %s %s", error, error.cause or "")
+            return None
 
     async def make_keys(self) -> None:
         """Have keys for the webhooks of the app, so that its callers can look them up. Raises KeysUnavailable."""

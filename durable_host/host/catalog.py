@@ -40,9 +40,10 @@ def find_mistake(function: FunctionMetadata) -> str | None:
             return f"'{binding.direction}' is not a valid binding direction."
         if (mistake := _mistake_in_values(binding)) is not None:
             return mistake
-    name, count = Counter(binding.name.lower() for binding in function.bindings).most_common(1)[0]
-    if count > 1:
-        return f"Multiple bindings with name '{name}' discovered. Binding names must be unique."
+    names = Counter(binding.name.lower() for binding in function.bindings)
+    for binding in function.bindings:
+        if names[binding.name.lower()] > 1:
+            return f"Multiple bindings with name '{binding.name}' discovered. Binding names must be unique."
     triggers = sum(binding.is_trigger for binding in function.bindings)
     if triggers == 0:
         return "No trigger binding specified. A function must have a trigger input binding."

@@ -16,6 +16,7 @@ from durable_host import telemetry
 from durable_host.config import HostConfig, StartOptions
 from durable_host.config.connection import Connection
 from durable_host.config.connections import ConnectionMissing
+from durable_host.config.effective import effective_options
 from durable_host.errors import HostError
 from durable_host.host.app_switch import AppSwitch
 from durable_host.host.control import Control
@@ -140,16 +141,16 @@ class Services:
             self._state,
             self._control,
             root=str(config.root),
-            host_json=lambda: server.app.config.host.raw,
+            effective=lambda: effective_options(server.app.config.host),
+            bundle=lambda: server.app.config.host.raw.get("extensionBundle"),
             processes=self._processes,
             set_aside=server.durable.set_aside,
         )
         admin = AdminApi(
             host,
-            lambda: described(server.app.functions, config.root, server.base_url, self._prefix),
+            lambda base_url: described(server.app.functions, config.root, base_url, self._prefix),
             server.manual,
-            KeyRoutes(keys, server.base_url),
-            base_url=server.base_url,
+            KeyRoutes(keys),
         )
         return HostWeb(config, admin, self._home, Access(keys) if self._options.enable_auth else None)
 
@@ -192,8 +193,12 @@ class Services:
         return home_page(function_lines(app.functions, base_url, self._prefix), mcp_url(app, base_url))
 
     def _processes(self) -> list[Mapping[str, object]]:
-        workers = [{"processId": pid, "name": "python worker"} for pid in self._pool.pids]
-        return [{"processId": os.getpid(), "name": "host"}, *workers]
+        return [_process(os.getpid(), "func"), *(_process(pid, "python") for pid in self._pool.pids)]
+
+
+def _process(pid: int, name: str) -> Mapping[str, object]:
+    """A process as tools list it that attach a debugger."""
+    return {"processId": pid, "processName": name, "debugEngine": "python", "isEligibleForOpenInBrowser": False}
 
 
 async def _safely(work: Awaitable[object]) -> None:

@@ -31,7 +31,7 @@ class DurableServices:
     """Started after storage answers and before any listener; stopped after them.
 
     `absent` are functions that cannot be called, with the reason that a caller gets.
-    `key` is the system key that management URLs carry, None where callers need none.
+    `key` is the system key that management URLs carry, None when there is none.
     `on_failure` is called when the runtime has ended for good. Tests give a `clock` and a `hub`
     of their own; else the time is real, and the hub is that of the configuration.
     """

@@ -19,6 +19,7 @@ from durable_host.config.connections import require, require_name, resolve
 from durable_host.config.expressions import parse
 from durable_host.config.settings import AppSettings, resolve_percent
 from durable_host.errors import HostError
+from durable_host.host.binding_types import unregistered
 from durable_host.host.catalog import find_mistake, is_disabled
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 from durable_host.triggers.blob.target import blob_pattern
@@ -135,9 +136,11 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
     excluded = list(index.excluded)
     not_served: dict[str, str] = {}
     errors: list[FunctionProblem] = []
+    has_bundle = "extensionBundle" in config.host.raw
     for error in index.errors:
-        if (function := _with_mistake(error, index.model)) is not None:
-            errors.append(FunctionProblem(function=function.name, message=find_mistake(function) or ""))
+        function = _of_function_json(error, index.model)
+        if function is not None and (mistake := _mistake(function, has_bundle)) is not None:
+            errors.append(FunctionProblem(function=function.name, message=mistake))
             seen.append(function)
         elif error.function is not None:
             errors.append(error)
@@ -146,7 +149,7 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
             excluded.append(function.name)
             continue
         unknown = [binding.type for binding in function.bindings if not serves(binding)]
-        mistake = find_mistake(function)
+        mistake = _mistake(function, has_bundle)
         if mistake is None and unknown:
             names = " and no ".join(f"'{name}'" for name in dict.fromkeys(unknown))
             not_served[function.name] = f"this host has no {names}"
@@ -173,12 +176,19 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
     return functions.with_errors(mistakes) if mistakes else functions
 
 
-def _with_mistake(error: FunctionProblem, model: str) -> FunctionMetadata | None:
-    """The function of a function.json that is wrong by itself: Azure's host says so before the worker sees the code."""
+def _of_function_json(error: FunctionProblem, model: str) -> FunctionMetadata | None:
+    """What a function.json says of a function in error. Where that is wrong by itself, Azure's host says so before the
+    worker sees the code.
+    """
     if model != "v1" or error.function is None or not error.bindings:
         return None
-    function = FunctionMetadata(name=error.function, bindings=error.bindings)
-    return function if find_mistake(function) is not None else None
+    return FunctionMetadata(name=error.function, bindings=error.bindings)
+
+
+def _mistake(function: FunctionMetadata, has_bundle: bool) -> str | None:
+    """What is wrong with a function's name, bindings or their types."""
+    types = (binding.type for binding in function.bindings)
+    return find_mistake(function) or unregistered(types, has_bundle=has_bundle)
 
 
 def _trigger_of(function: FunctionMetadata | None) -> Binding | None:

@@ -21,6 +21,7 @@ from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.starts import manual_starts
 from durable_host.host.triggers import AppTriggers, app_triggers, host_account
+from durable_host.host_id import host_id_of
 from durable_host.http_port.body_limit import configured_body_limit
 from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker, Pipeline
@@ -105,7 +106,9 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         http=http,
         absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=details.shown),
         triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals),
-        starts=manual_starts(parts.invoker, SystemClock(), accounts, config.settings),
+        starts=manual_starts(
+            parts.invoker, SystemClock(), accounts, config.settings, host_id_of(config.root, config.settings)
+        ),
     )
 
 

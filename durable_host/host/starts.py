@@ -9,6 +9,7 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock
 from durable_host.config import binding_data
 from durable_host.host.calls import activity_data
+from durable_host.host.triggers import host_account
 from durable_host.invocation.datum import NONE, Datum, HttpData, string
 from durable_host.invocation.exchange import CollectedExchange, RequestHead
 from durable_host.invocation.invoker import Invoker, Outcome
@@ -18,7 +19,7 @@ from durable_host.triggers.event_grid.trigger import invoke_text
 from durable_host.triggers.mcp.catalog import MCP_TRIGGERS
 from durable_host.triggers.mcp.manual import invoke_by_hand
 from durable_host.triggers.queue.metadata import offset_text
-from durable_host.triggers.timer.trigger import invoke_timer, manual_info, schedule_of
+from durable_host.triggers.timer.trigger import invoke_timer, schedule_of, stored_info
 from durable_host.triggers.timer.zone import zone_of
 from durable_host.triggers.warmup import invoke_warmup
 from durable_host.web.manual import Start
@@ -29,7 +30,9 @@ MOST_SHOWN = 1024 * 1024
 """Bytes of a streamed response, which may have no end."""
 
 
-def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: Mapping[str, str]) -> dict[str, Start]:
+def manual_starts(
+    invoker: Invoker, clock: Clock, accounts: Accounts, settings: Mapping[str, str], host_id: str
+) -> dict[str, Start]:
     """By trigger type, lower case. Orchestrations and entities are started through their client instead."""
 
     async def activity(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
@@ -91,7 +94,9 @@ def manual_starts(invoker: Invoker, clock: Clock, accounts: Accounts, settings: 
 
     async def timer(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         zone = zone_of(settings)
-        info = manual_info(schedule_of(function.trigger, zone), zone, clock.now())
+        account = host_account(accounts)
+        service = account.blobs if account is not None else None
+        info = await stored_info(function, schedule_of(function.trigger, zone), zone, service, host_id)
         return await invoke_timer(invoker, function, info, reason=reason, invocation_id=invocation_id)
 
     async def blob(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:

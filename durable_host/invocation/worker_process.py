@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import uuid
 from collections import deque
 from pathlib import Path
 from typing import Any, cast
@@ -22,8 +21,6 @@ from durable_host.invocation.worker_stream import WorkerStream
 
 __all__ = ["WorkerProcess", "describe_exit"]
 
-HOST_INSTANCE = str(uuid.uuid4())
-"""Of this process; user code sees it in its trace context."""
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
 THREADS = "PYTHON_THREADPOOL_THREAD_COUNT"
 DEFAULT_THREADS = "1000"
@@ -31,6 +28,16 @@ DEFAULT_THREADS = "1000"
 STDERR_LINES_KEPT = 20
 LONGEST_LINE = 64 * 1024
 PIPES_CLOSE_WITHIN = 0.5
+
+
+def worker_environment(options: WorkerOptions) -> dict[str, str]:
+    """The environment of a worker process: that of the host, and what the real host adds for its workers."""
+    environment = {name: value for name, value in options.environment.items() if name != "__PYVENV_LAUNCHER__"}
+    if not environment.get(THREADS):
+        environment[THREADS] = DEFAULT_THREADS
+    environment["FUNCTIONS_APPLICATION_DIRECTORY"] = str(options.root)
+    environment["FUNCTIONS_WORKER_DIRECTORY"] = str(ENTRY.parent)
+    return environment
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
@@ -71,8 +78,6 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
         Raises InterpreterUnusable.
         """
-        environment = {name: value for name, value in options.environment.items() if name != "__PYVENV_LAUNCHER__"}
-        environment[THREADS] = environment.get(THREADS) or DEFAULT_THREADS
         detached: dict[str, Any] = (
             {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
             if sys.platform == "win32"
@@ -88,7 +93,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=str(options.root),
-                env=environment,
+                env=worker_environment(options),
                 **detached,
             )
         except OSError as error:
@@ -101,7 +106,6 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             "k": "start",
             "root": str(options.root),
             "script": options.script,
-            "host": HOST_INSTANCE,
         }
         if debugger is not None:
             start["debugger"] = _debugger_fields(debugger)

@@ -3,87 +3,120 @@
 Source: docs/protocol/functions-host-admin.md#function-objects, docs/protocol/functions-host-admin.md#host-operations
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.redaction import redacted
-from durable_host.web.admin_host import HostRoutes
+from durable_host.web.admin_host import Answer, HostRoutes
+from durable_host.web.base_url import base_url_of
 from durable_host.web.function_json import DescribedFunction, describe
-from durable_host.web.keys.routes import HOST_LISTS, KeyRoutes
+from durable_host.web.keys.routes import HOST_LISTS, KEY_METHODS, KeyRoutes
 from durable_host.web.manual import ManualInvocation
 
 
 class AdminApi:
-    """`functions` gives the described functions at the moment, in the host's order."""
+    """`functions` gives the described functions at the moment, in the host's order, for a base URL of the host."""
 
     def __init__(
         self,
         host: HostRoutes,
-        functions: Callable[[], Sequence[DescribedFunction]],
+        functions: Callable[[str], Sequence[DescribedFunction]],
         manual: ManualInvocation,
         keys: KeyRoutes,
-        *,
-        base_url: str,
     ) -> None:
         self._host = host
         self._functions = functions
         self._manual = manual
         self._keys = keys
-        self._base_url = base_url
 
-    async def handle(self, request: web.Request, segments: list[str]) -> web.Response:
-        """`segments` is the path below `/admin/`, still percent-encoded."""
-        method = request.method
+    def find(self, method: str, segments: list[str]) -> Answer | None:
+        """What answers a path below `/admin/`, whose `segments` are still percent-encoded; None where there is no
+        such route. What the path names (a function, a key) need not exist.
+        """
         match [segments[0].lower(), *(unquote(segment) for segment in segments[1:])] if segments else []:
-            case ["host", kind] if kind.lower() in HOST_LISTS:
-                return await self._keys.of_host(request, kind.lower(), None)
-            case ["host", kind, key] if kind.lower() in HOST_LISTS:
-                return await self._keys.of_host(request, kind.lower(), key)
+            case ["host", kind] if kind.lower() in HOST_LISTS and method == "GET":
+                return partial(self._keys.of_host, kind=kind.lower(), name=None)
+            case ["host", kind, key] if kind.lower() in HOST_LISTS and method in KEY_METHODS:
+                return partial(self._keys.of_host, kind=kind.lower(), name=key)
             case ["host", *rest]:
-                return await self._host.handle(request, "/".join(rest).lower())
+                return self._host.find(method, "/".join(rest).lower())
+            case ["instance", health] if method == "GET" and health.lower() == "http-health":
+                return _ok
             case ["warmup"] if method in ("GET", "POST"):
-                return await self._warm_up()
+                return self._warm_up
             case ["functions"] if method == "GET":
-                return web.json_response([describe(one, self._base_url) for one in self._functions()])
+                return self._list
             case ["functions", name, *rest]:
-                return await self._function(request, name, rest)
+                answer = self._of_function(method, [part.lower() for part in rest[:1]] + rest[1:])
+                return None if answer is None else partial(self._with_function, name=name, answer=answer)
             case _:
-                return web.Response(status=404)
+                return None
 
-    async def _warm_up(self) -> web.Response:
+    async def _list(self, request: web.Request) -> web.Response:
+        base_url = base_url_of(request)
+        return web.json_response([describe(one, base_url) for one in self._functions(base_url)])
+
+    async def _warm_up(self, request: web.Request) -> web.Response:
         """Run the warm-up functions and answer when they have ended; their failures are in the log."""
         if not self._host.is_running:
             return web.Response(status=503, text="Function host is not running.")
         await self._manual.run_all(
             one.metadata
-            for one in self._functions()
+            for one in self._functions(base_url_of(request))
             if one.metadata is not None and not one.errors and not one.is_disabled and _is_warmup(one.metadata)
         )
         return web.Response()
 
-    async def _function(self, request: web.Request, name: str, rest: list[str]) -> web.Response:
-        found = next((one for one in self._functions() if one.name.lower() == name.lower()), None)
-        if found is None:
-            return web.Response(status=404)
-        match request.method, [part.lower() for part in rest[:1]] + rest[1:]:
+    def _of_function(self, method: str, rest: list[str]) -> "_FunctionAnswer | None":
+        """What answers a path below that of a function."""
+        match method, rest:
             case "GET", []:
-                return web.json_response(describe(found, self._base_url))
+                return _describe
             case "GET", ["status"]:
-                errors = [redacted(error) for error in found.errors]
-                return web.json_response({"errors": errors} if errors else {})
-            case _, ["keys"]:
-                return await self._keys.of_function(request, found.name, None)
-            case _, ["keys", key]:
-                return await self._keys.of_function(request, found.name, key)
+                return _status
+            case "GET", ["keys"]:
+                return partial(self._keys_of_function, key=None)
+            case _, ["keys", key] if method in KEY_METHODS:
+                return partial(self._keys_of_function, key=key)
             case "POST", []:
-                if not self._host.is_running:
-                    return web.Response(status=503, text="Function host is not running.")
-                return await self._manual.handle(request, found)
+                return self._invoke
             case _:
-                return web.Response(status=404)
+                return None
+
+    async def _with_function(self, request: web.Request, name: str, answer: "_FunctionAnswer") -> web.Response:
+        functions = self._functions(base_url_of(request))
+        found = next((one for one in functions if one.name.lower() == name.lower()), None)
+        return web.Response(status=404) if found is None else await answer(request, found)
+
+    async def _keys_of_function(
+        self, request: web.Request, function: DescribedFunction, key: str | None
+    ) -> web.Response:
+        return await self._keys.of_function(request, function.name, key)
+
+    async def _invoke(self, request: web.Request, function: DescribedFunction) -> web.Response:
+        if not self._host.is_running:
+            return web.Response(status=503, text="Function host is not running.")
+        return await self._manual.handle(request, function)
+
+
+_FunctionAnswer = Callable[[web.Request, DescribedFunction], Awaitable[web.Response]]
+
+
+async def _describe(request: web.Request, function: DescribedFunction) -> web.Response:
+    return web.json_response(describe(function, base_url_of(request)))
+
+
+async def _status(request: web.Request, function: DescribedFunction) -> web.Response:
+    errors = [redacted(error) for error in function.errors]
+    return web.json_response({"errors": errors} if errors else {})
+
+
+async def _ok(request: web.Request) -> web.Response:
+    return web.Response()
 
 
 def _is_warmup(function: FunctionMetadata) -> bool:

@@ -3,6 +3,7 @@
 Source: docs/protocol/functions-host-admin.md#host-status, docs/protocol/functions-host-admin.md#host-operations
 """
 
+import json
 import logging
 import platform
 import time
@@ -15,9 +16,13 @@ from aiohttp import web
 from durable_host import __version__
 from durable_host.http_port import read_body
 from durable_host.redaction import redacted, redacted_json
+from durable_host.web.base_url import links
 
 HOST_VERSION = "4.1052.200.0"
 _LEVELS = {"trace": 5, "debug": 10, "information": 20, "warning": 30, "error": 40, "critical": 50}
+
+
+Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class HostState(msgspec.Struct):
@@ -56,7 +61,8 @@ class HostControl(Protocol):
 
 
 class HostRoutes:
-    """Answers everything below `/admin/host/` except the keys. `set_aside` counts the messages of the task hub that
+    """Answers everything below `/admin/host/` except the keys. `effective` are the options of the extensions as the
+    host uses them, `bundle` is what host.json says of the bundle. `set_aside` counts the messages of the task hub that
     nobody can read, by queue; None when there is no hub, or it does not answer now.
     """
 
@@ -66,60 +72,69 @@ class HostRoutes:
         control: HostControl,
         *,
         root: str,
-        host_json: Callable[[], Mapping[str, Any]],
+        effective: Callable[[], Mapping[str, Any]],
+        bundle: Callable[[], object],
         processes: Callable[[], Sequence[Mapping[str, Any]]],
         set_aside: Callable[[], Awaitable[Mapping[str, int] | None]],
     ) -> None:
         self._state = state
         self._control = control
         self._root = root
-        self._host_json = host_json
+        self._effective = effective
+        self._bundle = bundle
         self._processes = processes
         self._set_aside = set_aside
+        self._routes: Mapping[tuple[str, str], Answer] = {
+            ("GET", "status"): self._status,
+            ("GET", "ping"): _ping,
+            ("POST", "ping"): _ping,
+            ("GET", "config"): self._config,
+            ("GET", "processes"): self._list_processes,
+            ("GET", "extensions"): _extensions,
+            ("POST", "synctriggers"): _sync_triggers,
+            ("POST", "restart"): self._restart,
+            ("POST", "drain"): self._drain,
+            ("GET", "drain/status"): self._drain_status,
+            ("POST", "resume"): self._resume,
+            ("PUT", "state"): self._set_state,
+            ("POST", "log"): self._log_entries,
+            ("POST", "debug"): _debug,
+            ("POST", "scale/status"): _scale_status,
+        }
 
     @property
     def is_running(self) -> bool:
         return self._state.state in ("Running", "Error")
 
-    async def handle(self, request: web.Request, path: str) -> web.Response:
-        """`path` is below `/admin/host/`, in lower case."""
-        control = self._control
-        match request.method, path:
-            case "GET", "status":
-                return await self._status()
-            case (("GET" | "POST"), "ping"):
-                return web.Response()
-            case "GET", "config":
-                return web.json_response(redacted_json(self._host_json()))
-            case "GET", "processes":
-                return web.json_response({"processes": list(self._processes())})
-            case "POST", "synctriggers":
-                return web.json_response({"status": "success"})
-            case "POST", "restart":
-                control.restart()
-                return web.json_response(self._host_options())
-            case "POST", "drain":
-                control.drain()
-                return web.Response(status=202)
-            case "GET", "drain/status":
-                state, running, retries = control.drain_status()
-                answer = {"state": state, "outstandingInvocations": running, "outstandingRetries": retries}
-                return web.json_response(answer)
-            case "POST", "resume":
-                control.resume()
-                return web.json_response({"state": self._state.state})
-            case "PUT", "state":
-                return await self._set_state(request)
-            case "POST", "log":
-                return await self._log_entries(request)
-            case "POST", "debug":
-                return web.Response()
-            case "POST", "scale/status":
-                return web.json_response({"vote": "None", "targetWorkerCount": 1})
-            case _:
-                return web.Response(status=404)
+    def find(self, method: str, path: str) -> Answer | None:
+        """What answers `path`, which is below `/admin/host/`, in lower case; None where there is no such route."""
+        return self._routes.get((method, path))
 
-    async def _status(self) -> web.Response:
+    async def _config(self, request: web.Request) -> web.Response:
+        text = json.dumps(redacted_json(self._effective()), indent=2)
+        return web.Response(text=text, content_type="text/plain")
+
+    async def _list_processes(self, request: web.Request) -> web.Response:
+        return web.json_response({"processes": list(self._processes())})
+
+    async def _restart(self, request: web.Request) -> web.Response:
+        self._control.restart()
+        return web.json_response(self._host_options())
+
+    async def _drain(self, request: web.Request) -> web.Response:
+        self._control.drain()
+        return web.Response(status=202)
+
+    async def _drain_status(self, request: web.Request) -> web.Response:
+        state, running, retries = self._control.drain_status()
+        answer = {"state": state, "outstandingInvocations": running, "outstandingRetries": retries}
+        return web.json_response(answer)
+
+    async def _resume(self, request: web.Request) -> web.Response:
+        self._control.resume()
+        return web.json_response({"state": self._state.state})
+
+    async def _status(self, request: web.Request) -> web.Response:
         state = self._state
         answer: dict[str, Any] = {
             "id": state.host_id,
@@ -131,7 +146,7 @@ class HostRoutes:
             "computerName": platform.node() if platform.system() == "Windows" else "",
             "processUptime": int((time.monotonic() - state.started) * 1000),
             "functionAppContentEditingState": "Unknown",
-            "extensionBundle": self._host_json().get("extensionBundle"),
+            "extensionBundle": self._bundle(),
         }
         set_aside = await self._set_aside()
         if set_aside is not None:
@@ -180,6 +195,27 @@ class HostRoutes:
                 category = str(members.get("source") or members.get("category") or "Host.General")
                 logging.getLogger(category).log(level, "%s", members.get("message") or "")
         return web.Response()
+
+
+async def _ping(request: web.Request) -> web.Response:
+    return web.Response(headers={"Cache-Control": "no-store,no-cache"})
+
+
+async def _extensions(request: web.Request) -> web.Response:
+    return web.json_response({"extensions": [], "links": links(request)})
+
+
+async def _sync_triggers(request: web.Request) -> web.Response:
+    """There is no scale controller outside Azure that triggers could be given to."""
+    return web.json_response({"status": "Invalid environment for SyncTriggers operation."}, status=500)
+
+
+async def _scale_status(request: web.Request) -> web.Response:
+    return web.Response(status=400, text="Runtime scale monitoring is not enabled.")
+
+
+async def _debug(request: web.Request) -> web.Response:
+    return web.Response()
 
 
 async def _json(request: web.Request) -> Any:

@@ -32,7 +32,7 @@ from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.triggers.mcp.webhook import WEBHOOK_PATH as MCP_PATH
 from durable_host.triggers.mcp.webhook import McpWebhook
 from durable_host.web.admin import AdminApi, is_for_anybody
-from durable_host.web.keys import Access, KeysUnavailable
+from durable_host.web.keys import Access, KeysUnavailable, Verdict
 from durable_host.web.local_only import REFUSAL, is_local_request
 
 _log = logging.getLogger("Host.Triggers.Http")
@@ -40,6 +40,7 @@ _log = logging.getLogger("Host.Triggers.Http")
 DURABLE_KEY = "durabletask_extension"
 BLOBS_KEY = "blobs_extension"
 MCP_KEY = "mcp_extension"
+WEBHOOKS_PATH = "/runtime/webhooks/"
 EVENT_GRID_KEY = "eventgrid_extension"
 
 
@@ -132,7 +133,7 @@ class Front:
 
     async def _unserved(self, request: web.Request, reply: HttpFunctionReply) -> web.Response:
         """The reason is for those who may see everything; where no keys are asked for, these are all."""
-        if self._access is not None and await _refusal(self._access.is_admin(request)) is not None:
+        if self._access is not None and await _refusal(self._access.admin(request)) is not None:
             return web.Response(status=reply.status)
         return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body or None)
 
@@ -143,7 +144,7 @@ class Front:
             if access is None:
                 return await http.handle(request, match)
             with http.held() as workers:
-                refusal = await _refusal(access.allows(request, match.route.target))
+                refusal = await _refusal_of_function(access.allows(request, match.route.target))
                 if refusal is None and http.is_disabled(match.route.target) and not await access.is_admin(request):
                     return web.Response(status=404)
                 return refusal or await http.handle(request, match, workers)
@@ -180,13 +181,20 @@ class Front:
         if self._mcp is not None and _is_below(path, MCP_PATH):
             return await self._answer_mcp(request, self._mcp, path[len(MCP_PATH) :])
         if path[:7].lower() == "/admin/":
-            segments = [part for part in path[7:].split("/") if part]
-            if self._access is not None and not is_for_anybody(segments):
-                refusal = await _refusal(self._access.is_admin(request))
-                if refusal is not None:
-                    return refusal
-            return await self._admin.handle(request, segments)
+            return await self._answer_admin(request, [part for part in path[7:].split("/") if part])
+        if self._access is not None and path[: len(WEBHOOKS_PATH)].lower() == WEBHOOKS_PATH:
+            return await _refusal(self._access.any_key(request)) or web.Response(status=404)
         return web.Response(status=404)
+
+    async def _answer_admin(self, request: web.Request, segments: list[str]) -> web.Response:
+        answer = self._admin.find(request.method, segments)
+        if answer is None:
+            return web.Response(status=404)
+        if self._access is not None and not is_for_anybody(segments):
+            refusal = await _refusal(self._access.admin(request))
+            if refusal is not None:
+                return refusal
+        return await answer(request)
 
     async def _answer_mcp(self, request: web.Request, mcp: McpWebhook, tail: str) -> web.StreamResponse:
         if not mcp.is_anonymous and (refusal := await self._refusal_of_extension(request, MCP_KEY)) is not None:
@@ -204,17 +212,35 @@ class Front:
     async def _refusal_of_extension(self, request: web.Request, system_key: str) -> web.Response | None:
         if self._access is None:
             return None
-        return await _refusal(self._access.allows_extension(request, system_key))
+        return await _refusal(self._access.extension(request, system_key))
 
 
 def _is_below(path: str, top: str) -> bool:
     return path[: len(top)].lower() == top and path[len(top) :][:1] in ("", "/")
 
 
-async def _refusal(allowed: Awaitable[bool]) -> web.Response | None:
-    """What to answer a caller that may not do what it wants."""
+async def _refusal(verdict: Awaitable[Verdict]) -> web.Response | None:
+    """What to answer a caller that may not use a built-in route."""
+    try:
+        match await verdict:
+            case Verdict.ALLOWED:
+                return None
+            case Verdict.UNKNOWN:
+                return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
+            case Verdict.FORBIDDEN:
+                return web.Response(status=403)
+    except KeysUnavailable as error:
+        return _without_keys(error)
+
+
+async def _refusal_of_function(allowed: Awaitable[bool]) -> web.Response | None:
+    """What to answer a caller that may not run a function."""
     try:
         return None if await allowed else web.Response(status=401)
     except KeysUnavailable as error:
-        _log.error("%s %s", error, error.cause or "")
-        return web.Response(status=503)
+        return _without_keys(error)
+
+
+def _without_keys(error: KeysUnavailable) -> web.Response:
+    _log.error("%s %s", error, error.cause or "")
+    return web.Response(status=503)

@@ -10,6 +10,7 @@ import msgspec
 
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.redaction import redacted_json
+from durable_host.worker import json_text
 
 
 class DescribedFunction(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,39 +27,51 @@ class DescribedFunction(msgspec.Struct, frozen=True, kw_only=True):
 def describe(function: DescribedFunction, base_url: str) -> dict[str, Any]:
     """The JSON object of `/admin/functions`."""
     metadata = function.metadata
-    script = metadata.script_file if metadata else "function_app.py"
-    folder = function.root / function.name
-    is_v1 = (folder / "function.json").is_file()
-    script_path = f"{function.name}/{script}" if is_v1 else script
-    bindings = [redacted_json(_raw(binding)) for binding in metadata.bindings] if metadata else []
+    is_v1 = _function_file(function).is_file()
+    unknown_script = f"{function.name}/__init__.py" if is_v1 else "function_app.py"
+    script = metadata.script_file if metadata else unknown_script
     vfs = f"{base_url}/admin/vfs"
     return {
         "name": function.name,
         "script_root_path_href": f"{vfs}/{function.name}/" if is_v1 else None,
-        "script_href": f"{vfs}/{script_path}",
+        "script_href": f"{vfs}/{Path(script).as_posix()}",
         "config_href": f"{vfs}/{function.name}/function.json" if is_v1 else None,
         "test_data_href": f"{vfs}/data/Functions/sampledata/{function.name}.dat",
         "href": f"{base_url}/admin/functions/{function.name}",
         "invoke_url_template": function.url.lower() if function.url else None,
         "language": "python",
-        "config": {
-            "name": function.name,
-            "entryPoint": metadata.entry_point if metadata else "",
-            "scriptFile": script,
-            "language": "python",
-            "functionDirectory": metadata.directory if metadata else str(function.root),
-            "bindings": bindings,
-        },
+        "config": redacted_json(_written_config(function) if is_v1 else _config(function, script)),
         "files": None,
-        "test_data": None,
+        "test_data": "",
         "isDisabled": function.is_disabled,
-        "isDirect": function.url is not None or (metadata is not None and _has_trigger(metadata, "manualtrigger")),
+        "isDirect": False,
         "isProxy": False,
     }
 
 
-def _has_trigger(metadata: FunctionMetadata, kind: str) -> bool:
-    return any(binding.type.lower() == kind for binding in metadata.bindings)
+def _function_file(function: DescribedFunction) -> Path:
+    return function.root / function.name / "function.json"
+
+
+def _written_config(function: DescribedFunction) -> Any:
+    """The function.json as it is written; empty when it cannot be read."""
+    try:
+        return json_text.parse(_function_file(function).read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _config(function: DescribedFunction, script: str) -> dict[str, Any]:
+    """What a function.json of a decorated function would be."""
+    metadata = function.metadata
+    return {
+        "name": function.name,
+        "entryPoint": metadata.entry_point if metadata else "",
+        "scriptFile": script,
+        "language": "python",
+        "functionDirectory": metadata.directory if metadata else str(function.root),
+        "bindings": [_raw(binding) for binding in metadata.bindings] if metadata else [],
+    }
 
 
 def _raw(binding: Any) -> dict[str, Any]:

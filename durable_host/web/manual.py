@@ -27,6 +27,15 @@ from durable_host.web.function_json import DescribedFunction
 _log = logging.getLogger("Host.Startup")
 
 REASON = CALLED
+_STARTED_BY_CLIENTS = frozenset({"orchestrationtrigger", "entitytrigger"})
+NOT_BY_HAND = (
+    "DH5032: The {kind} '{name}' was not run by hand: Azure accepts such a request too, and the call fails there. "
+    "{remedy}"
+)
+_REMEDIES = {
+    "orchestrationtrigger": "Start it with its client, or with 'func durable start-new --function-name {name}'.",
+    "entitytrigger": "Signal it with its client, or with POST /runtime/webhooks/durabletask/entities/{name}/<key>.",
+}
 
 
 class NotJson(Exception):
@@ -51,7 +60,7 @@ class ManualInvocation:
         self._starts = starts
 
     async def handle(self, request: web.Request, function: DescribedFunction) -> web.Response:
-        """202, or with `?wait=true` 200 and the outcome."""
+        """202, or with `?wait=true` 200 and the outcome. 202 also for orchestrations and entities, which do not run."""
         try:
             text = await _input(request)
         except NotJson:
@@ -62,13 +71,19 @@ class ManualInvocation:
         start = (
             self._starts.get(metadata.trigger.type.lower()) if metadata is not None and not function.errors else None
         )
+        is_awaited = request.query.get("wait", "").lower() in ("true", "1")
+        if start is None and metadata is not None and not function.errors and not is_awaited:
+            kind = metadata.trigger.type.lower()
+            if kind in _STARTED_BY_CLIENTS:
+                _report_not_by_hand(function.name, kind)
+                return web.Response(status=202)
         if metadata is None or start is None:
             return web.json_response(
                 {"Message": f"The function '{function.name}' cannot be invoked by hand."}, status=400
             )
         invocation_id = str(uuid.uuid4())
         task = self._run(start, metadata, text, invocation_id)
-        if request.query.get("wait", "").lower() not in ("true", "1"):
+        if not is_awaited:
             return web.Response(status=202)
         return await _outcome(task, invocation_id)
 
@@ -102,6 +117,11 @@ class ManualInvocation:
             _log.error("A function could not be run by hand: %s", error, exc_info=error)
 
 
+def _report_not_by_hand(name: str, kind: str) -> None:
+    word = kind.removesuffix("trigger")
+    _log.error("%s", NOT_BY_HAND.format(kind=word, name=name, remedy=_REMEDIES[kind].format(name=name)))
+
+
 async def _outcome(task: asyncio.Task[Outcome], invocation_id: str) -> web.Response:
     answer: dict[str, Any] = {"invocationId": invocation_id, "status": "Succeeded"}
     try:
@@ -132,17 +152,23 @@ def plain_value(value: Datum) -> Any:
 
 
 async def _input(request: web.Request) -> str:
-    """The `input` of the body, empty when there is none. Raises NotJson, and ValueError for broken JSON."""
+    """The `input` of the body, empty when there is none; a number as it is written. Raises NotJson, and ValueError for
+    broken JSON and an input of another kind.
+    """
     body = await read_body(request)
     if not body.strip():
         return ""
     if request.content_type != "application/json":
         raise NotJson(request.content_type)
     try:
-        content: Any = json.loads(body)
+        content: Any = json.loads(body, parse_int=str, parse_float=str)
     except RecursionError:
         raise ValueError("The body is nested too deeply.") from None
     if not isinstance(content, dict):
         raise ValueError('The body must be a JSON object such as {"input": "text"}.')
-    value = cast("dict[str, Any]", content).get("input", "")
-    return value if isinstance(value, str) else ""
+    value = cast("dict[str, Any]", content).get("input")
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ValueError("The input must be a text or a number. Write an object as a text with escaped quotes.")
+    return value

@@ -46,6 +46,8 @@ def load(app: LoadedApp, root: str, only: frozenset[str] | None = None) -> None:
         try:
             config = _read_config(os.path.join(root, name, "function.json"))
             entries: list[object] = config.get("bindings") or []
+            if not entries:
+                raise ValueError("At least one binding must be declared.")
             bindings = [_binding(entry) for entry in entries]
             app.functions[name] = _load_function(app.sdk, root, name, config, bindings)
         except Exception as error:

@@ -62,7 +62,6 @@ class AppWorker:
         self._reader = reader
         self._start = start
         self._host = host
-        sdk.host_instance_id = start.get("host", "")
         self._loop = asyncio.new_event_loop()
         self._is_stopping = False
         self._is_orphan = False

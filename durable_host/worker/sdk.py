@@ -12,9 +12,6 @@ from typing import Any
 
 from . import scope
 
-host_instance_id = ""
-"""Told by the host when it starts the process."""
-
 
 class SdkNotInstalled(Exception):
     """The app's interpreter has no azure-functions package."""
@@ -80,12 +77,15 @@ def _out_class(functions: Any) -> Any:
 
 
 class FunctionTraceContext:
-    """`context.trace_context`, with the old CamelCase names beside the new ones."""
+    """`context.trace_context`, with the old CamelCase names beside the new ones. There are attributes only where the
+    agent of Application Insights adds them.
+    """
 
-    def __init__(self, trace_parent: str, trace_state: str, attributes: dict[str, str]) -> None:
+    def __init__(self, trace_parent: str, trace_state: str) -> None:
         self.trace_parent = self.Traceparent = trace_parent
         self.trace_state = self.Tracestate = trace_state
-        self.attributes = self.Attributes = attributes
+        self.attributes: dict[str, str] = {}
+        self.Attributes = self.attributes
 
 
 class RpcException:
@@ -128,13 +128,7 @@ def _context_class(functions: Any) -> Any:
 
         @property
         def trace_context(self) -> FunctionTraceContext:
-            request = self._request
-            attributes = {
-                "ProcessId": str(os.getppid()),
-                "HostInstanceId": host_instance_id,
-                "Category": f"Function.{request['f']}",
-            }
-            return FunctionTraceContext(request.get("tp") or "", request.get("ts") or "", attributes)
+            return FunctionTraceContext(self._request.get("tp") or "", self._request.get("ts") or "")
 
         @property
         def retry_context(self) -> RetryContext:

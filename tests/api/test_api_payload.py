@@ -54,6 +54,8 @@ def test_payload_with_a_key_is_that_of_the_reference() -> None:
         "requiredQueryStringParameters": "code=SYSKEY",
         "rpcBaseUrl": "http://127.0.0.1:17071/durabletask/",
         "httpBaseUrl": None,
+        "maxGrpcMessageSizeInBytes": None,
+        "grpcHttpClientTimeout": None,
     }
 
 

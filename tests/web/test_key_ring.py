@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from durable_host.web.keys import FileKeys, KeyRing, KeysUnavailable
-from durable_host.web.keys.keyring import Level
+from durable_host.web.keys.keyring import Grant, Level
 from durable_host.web.keys.records import InvalidKeys, host_document, new_host_keys, new_key, read_function, read_host
 
 
@@ -75,24 +75,25 @@ async def test_levels_of_keys() -> None:
     ring = KeyRing(memory, "i")
     host, own = await ring.host(), await ring.function("Fn")
     system = await ring.system_key("x_extension")
-    assert await ring.level_of(host.master, "fn") is Level.ADMIN
-    assert await ring.level_of(system, "fn") is Level.SYSTEM
-    assert await ring.level_of(host.function_keys["default"], "fn") is Level.FUNCTION
-    assert await ring.level_of(own["default"], "FN") is Level.FUNCTION
-    assert await ring.level_of(own["default"], "other") is Level.ANONYMOUS
-    assert await ring.level_of(system, None, "x_extension") is Level.SYSTEM
-    assert await ring.level_of(system, None, "y_extension") is Level.ANONYMOUS
-    assert await ring.level_of(host.function_keys["default"], None, "x_extension") is Level.ANONYMOUS
-    assert await ring.level_of("", "fn") is Level.ANONYMOUS
+    for key, function, grant in (
+        (host.master, "fn", Grant(Level.ADMIN)),
+        (system, "fn", Grant(Level.SYSTEM, "x_extension")),
+        (host.function_keys["default"], "fn", Grant(Level.FUNCTION)),
+        (own["default"], "FN", Grant(Level.FUNCTION)),
+        (own["default"], "other", Grant(Level.ANONYMOUS)),
+        (own["default"], None, Grant(Level.ANONYMOUS)),
+        ("", "fn", Grant(Level.ANONYMOUS)),
+    ):
+        assert await ring.grant_of(key, function) == grant
 
 
 async def test_wrong_keys_do_not_read_storage_each_time() -> None:
     memory = Memory()
     ring = KeyRing(memory, "i")
-    await ring.level_of("wrong", "fn")
+    await ring.grant_of("wrong", "fn")
     before = memory.reads
     for _ in range(20):
-        assert await ring.level_of("wrong", "fn") is Level.ANONYMOUS
+        assert (await ring.grant_of("wrong", "fn")).level is Level.ANONYMOUS
     assert memory.reads == before
 
 

@@ -80,6 +80,8 @@ def client_payload(
         "requiredQueryStringParameters": urls.required_query(),
         "rpcBaseUrl": rpc_base_url,
         "httpBaseUrl": None,
+        "maxGrpcMessageSizeInBytes": None,
+        "grpcHttpClientTimeout": None,
     }
     if rpc_base_url is None:
         del payload["rpcBaseUrl"]

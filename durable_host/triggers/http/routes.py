@@ -48,13 +48,15 @@ class RouteDeclaration(Generic[T]):
 
 class RouteTable(Generic[T]):
     """Compiled once. `errors` maps functions that got no route to the reason; `hidden` names functions that no
-    request can reach, with the function that answers first.
+    request can reach, with the function that answers first; `doubled` are functions whose route begins with a slash
+    behind a prefix.
     """
 
     def __init__(self, declarations: Iterable[RouteDeclaration[T]], prefix: str) -> None:
         self.routes: list[HttpRoute[T]] = []
         self.errors: dict[str, str] = {}
         self.hidden: dict[str, str] = {}
+        self.doubled: list[str] = []
         for declaration in sorted(declarations, key=lambda one: one.function_name.lower()):
             self._add(declaration, prefix)
 
@@ -71,8 +73,13 @@ class RouteTable(Generic[T]):
         return None
 
     def warnings(self) -> list[str]:
-        """One for each function that no request can reach."""
-        return [
+        """One for each function that no request can reach, and one for routes that Azure refuses."""
+        doubled = ", ".join(f"'{name}'" for name in self.doubled)
+        refused = (
+            f"DH5042: The route of {doubled} begins with a slash, behind the prefix of all routes. It works here. "
+            f'{HOST_DOES_NOT_START} Set "routePrefix": "" in extensions.http of host.json, or remove the slash.'
+        )
+        return [refused] * bool(doubled) + [
             f"No request can reach the function '{hidden}': '{other}' comes first in the alphabet and takes all of its "
             f"requests. Rename one of them, or narrow the route of '{other}'."
             for hidden, other in self.hidden.items()
@@ -96,6 +103,8 @@ class RouteTable(Generic[T]):
                     f"The route specified conflicts with the route defined by function '{other.function_name}'."
                 )
                 return
+        if own.startswith("/") and prefix.strip("/"):
+            self.doubled.append(declaration.function_name)
         for other in self.routes:
             if (not other.methods or (methods and methods <= other.methods)) and other.template.covers(template):
                 self.hidden[declaration.function_name] = other.function_name

@@ -68,6 +68,8 @@ def parse_template(text: str) -> RouteTemplate:
     """Raises `InvalidTemplate`."""
     text = re.sub("/{2,}", "/", text.strip("/")) if "//" in text else text.strip("/")
     segments = tuple(_parse_segment(piece, text) for piece in _split(text))
+    if any("?" in part for segment in segments for part in segment if isinstance(part, str)):
+        raise InvalidTemplate(f"The route '{text}' has a '?' outside of a parameter.")
     parameters = [part for segment in segments for part in segment if isinstance(part, RouteParameter)]
     names = [parameter.name.lower() for parameter in parameters]
     for name in names:

@@ -14,9 +14,9 @@ from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.storage.blobs import BlobService
+from durable_host.storage.errors import StorageError
 from durable_host.triggers.listener_lock import ListenerLock
 from durable_host.triggers.timer.listener import TimerListener
-from durable_host.triggers.timer.monitor import NEVER, ScheduleStatus
 from durable_host.triggers.timer.monitor_store import BlobMonitorStore
 from durable_host.triggers.timer.payload import TimerRun, reason, timer_info
 from durable_host.triggers.timer.schedule import TimerSchedule, parse_schedule
@@ -100,9 +100,16 @@ async def invoke_timer(
     )
 
 
-def manual_info(schedule: TimerSchedule, zone: Zone, now: int) -> str:
-    """The `TimerRequest` of a run by hand."""
-    status = ScheduleStatus(NEVER, schedule.next_after(now) or NEVER, NEVER)
+async def stored_info(
+    function: FunctionMetadata, schedule: TimerSchedule, zone: Zone, service: BlobService | None, host_id: str
+) -> str:
+    """The `TimerRequest` of a run by hand: with the status that is stored, without one where there is none."""
+    status = None
+    if service is not None and uses_monitor(function.trigger, schedule):
+        try:
+            status = await BlobMonitorStore(service, host_id, function.name, zone).read()
+        except StorageError as error:
+            _log.warning("The status of the timer '%s' cannot be read now: %s", function.name, error)
     return timer_info(schedule, zone, status, is_past_due=False)
 
 

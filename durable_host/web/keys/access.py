@@ -3,13 +3,25 @@
 Source: docs/protocol/functions-host-http.md#access-with-keys
 """
 
+from enum import Enum
+
 from aiohttp import web
 
 from durable_host.invocation.metadata import FunctionMetadata
-from durable_host.web.keys.keyring import KeyRing, Level
+from durable_host.web.keys.keyring import Grant, KeyRing, Level
 
 HEADER = "x-functions-key"
-_LEVELS = {"anonymous": Level.ANONYMOUS, "function": Level.FUNCTION, "admin": Level.ADMIN}
+_LEVELS = {level.value: level for level in Level}
+
+
+class Verdict(Enum):
+    """What becomes of a request to a built-in route."""
+
+    ALLOWED = "allowed"
+    UNKNOWN = "unknown"
+    """It has no key, or one that does not exist."""
+    FORBIDDEN = "forbidden"
+    """Its key is for something else."""
 
 
 class Access:
@@ -23,23 +35,40 @@ class Access:
         needed = level_needed(function)
         if needed is Level.ANONYMOUS:
             return True
-        key = _key_of(request)
-        return key is not None and await self._keys.level_of(key, function.name) >= needed
+        return (await self._grant(request, function.name)).level in (needed, Level.ADMIN)
 
     async def is_admin(self, request: web.Request) -> bool:
         """Whether the caller has the master key."""
-        key = _key_of(request)
-        return key is not None and await self._keys.level_of(key, None) is Level.ADMIN
+        return await self.admin(request) is Verdict.ALLOWED
 
-    async def allows_extension(self, request: web.Request, system_key: str) -> bool:
-        """Whether the caller has the system key of an extension, or the master key."""
+    async def admin(self, request: web.Request) -> Verdict:
+        """For what takes the master key only."""
+        grant = await self._grant(request, None)
+        return _verdict(grant, grant.level is Level.ADMIN)
+
+    async def extension(self, request: web.Request, system_key: str) -> Verdict:
+        """For the webhook of an extension, which takes its system key and the master key."""
+        grant = await self._grant(request, None)
+        return _verdict(grant, grant.level is Level.ADMIN or grant.system_key == system_key)
+
+    async def any_key(self, request: web.Request) -> Verdict:
+        """For what takes every key of the host."""
+        return _verdict(await self._grant(request, None), True)
+
+    async def _grant(self, request: web.Request, function: str | None) -> Grant:
         key = _key_of(request)
-        return key is not None and await self._keys.level_of(key, None, system_key) >= Level.SYSTEM
+        return Grant(Level.ANONYMOUS) if key is None else await self._keys.grant_of(key, function)
 
 
 def level_needed(function: FunctionMetadata) -> Level:
     """That of the trigger's `authLevel`; functions that name none need a function key."""
     return _LEVELS.get((function.trigger.text("authLevel") or "function").lower(), Level.FUNCTION)
+
+
+def _verdict(grant: Grant, is_allowed: bool) -> Verdict:
+    if grant.level is Level.ANONYMOUS:
+        return Verdict.UNKNOWN
+    return Verdict.ALLOWED if is_allowed else Verdict.FORBIDDEN
 
 
 def _key_of(request: web.Request) -> str | None:

@@ -6,7 +6,7 @@ Source: docs/protocol/functions-host-http.md#access-with-keys, docs/protocol/fun
 import asyncio
 import hmac
 import time
-from enum import IntEnum
+from enum import Enum
 
 import msgspec
 
@@ -26,13 +26,25 @@ from durable_host.web.keys.repository import HOST, KeyRepository, KeysUnavailabl
 READ_AGAIN_AFTER = 1.0
 
 
-class Level(IntEnum):
-    """What a key gives access to; a higher level includes the lower ones."""
+class Level(Enum):
+    """What a key gives access to. `ADMIN` includes the others, which do not include each other."""
 
-    ANONYMOUS = 0
-    FUNCTION = 1
-    SYSTEM = 2
-    ADMIN = 3
+    ANONYMOUS = "anonymous"
+    FUNCTION = "function"
+    USER = "user"
+    """No key has this level."""
+    SYSTEM = "system"
+    ADMIN = "admin"
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What one key gives access to: nothing at the level `ANONYMOUS`. `system_key` is the name of a system key."""
+
+    level: Level
+    system_key: str = ""
+
+
+_NOTHING = Grant(Level.ANONYMOUS)
 
 
 class KeyRing:
@@ -65,15 +77,15 @@ class KeyRing:
                 )
             return keys.system_keys[name]
 
-    async def level_of(self, key: str, function: str | None, system_key: str | None = None) -> Level:
-        """What `key` gives access to: for a function, or for the extension whose system key is named."""
-        level = await self._level(key, function, system_key)
-        if level is Level.ANONYMOUS and time.monotonic() - self._read_at > READ_AGAIN_AFTER:
+    async def grant_of(self, key: str, function: str | None) -> Grant:
+        """What `key` gives access to. The keys of a function count only where it is named."""
+        grant = await self._grant(key, function)
+        if grant is _NOTHING and time.monotonic() - self._read_at > READ_AGAIN_AFTER:
             async with self._lock:
                 self._host = None
                 self._functions.clear()
-            level = await self._level(key, function, system_key)
-        return level
+            grant = await self._grant(key, function)
+        return grant
 
     async def put_host(self, keys: HostKeys) -> None:
         async with self._lock:
@@ -84,18 +96,17 @@ class KeyRing:
             await self._repository.write(name.lower(), function_document(keys, self._instance_id))
             self._functions[name.lower()] = keys
 
-    async def _level(self, key: str, function: str | None, system_key: str | None) -> Level:
+    async def _grant(self, key: str, function: str | None) -> Grant:
         keys = await self.host()
         if _same(key, keys.master):
-            return Level.ADMIN
-        if system_key is not None:
-            return Level.SYSTEM if _same(key, keys.system_keys.get(system_key, "")) else Level.ANONYMOUS
-        if any(_same(key, value) for value in keys.system_keys.values()):
-            return Level.SYSTEM
+            return Grant(Level.ADMIN)
+        for name, value in keys.system_keys.items():
+            if _same(key, value):
+                return Grant(Level.SYSTEM, name)
         values = list(keys.function_keys.values())
         if function is not None:
             values += (await self.function(function)).values()
-        return Level.FUNCTION if any(_same(key, value) for value in values) else Level.ANONYMOUS
+        return Grant(Level.FUNCTION) if any(_same(key, value) for value in values) else _NOTHING
 
     async def _load_host(self) -> HostKeys:
         if self._host is None:

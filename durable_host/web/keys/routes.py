@@ -10,12 +10,14 @@ import msgspec
 from aiohttp import web
 
 from durable_host.http_port import read_body
+from durable_host.web.base_url import links, own_url
 from durable_host.web.keys.keyring import KeyRing
 from durable_host.web.keys.records import MASTER, HostKeys, new_key
 from durable_host.web.keys.repository import KeysUnavailable
 
 HOST_LISTS = frozenset({"keys", "functionkeys", "systemkeys"})
-_METHODS = ("GET", "PUT", "POST", "DELETE")
+KEY_METHODS = frozenset({"GET", "PUT", "POST", "DELETE"})
+"""For one key; a list of keys is only read."""
 
 
 Save = Callable[[dict[str, str]], Awaitable[None]]
@@ -30,9 +32,8 @@ class _KeyBody(msgspec.Struct):
 class KeyRoutes:
     """Answers `…/keys` and `…/keys/{key}`, of the host and of functions."""
 
-    def __init__(self, keys: KeyRing, base_url: str) -> None:
+    def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
-        self._base_url = base_url
         self._lock = asyncio.Lock()
 
     async def of_host(self, request: web.Request, kind: str, name: str | None) -> web.Response:
@@ -43,8 +44,6 @@ class KeyRoutes:
         return await self._safely(self._of_function, request, function, name)
 
     async def _safely(self, answer: Answer, request: web.Request, owner: str, name: str | None) -> web.Response:
-        if request.method not in (_METHODS if name else ("GET",)):
-            return web.Response(status=404)
         try:
             async with self._lock:
                 return await answer(request, owner, name)
@@ -56,7 +55,7 @@ class KeyRoutes:
         known = keys.system_keys if kind == "systemkeys" else keys.function_keys
         if name is None:
             return self._listed(request, known)
-        if name.lower() == MASTER:
+        if name.lower() == MASTER and (kind == "systemkeys" or request.method != "GET"):
             return await self._master(request, keys)
 
         async def save(changed: dict[str, str]) -> None:
@@ -98,17 +97,25 @@ class KeyRoutes:
         if isinstance(value, web.Response):
             return value
         await save({**known, name: value})
-        return self._shown(request, name, value, status=200 if name in known else 201)
+        if name in known:
+            return self._shown(request, name, value)
+        return self._shown(request, name, value, status=201, headers={"Location": own_url(request)})
 
     def _listed(self, request: web.Request, keys: Mapping[str, str]) -> web.Response:
         entries = [{"name": name, "value": value} for name, value in keys.items()]
-        return web.json_response({"keys": entries, "links": self._links(request)})
+        return web.json_response({"keys": entries, "links": links(request)})
 
-    def _shown(self, request: web.Request, name: str, value: str, *, status: int = 200) -> web.Response:
-        return web.json_response({"name": name, "value": value, "links": self._links(request)}, status=status)
-
-    def _links(self, request: web.Request) -> list[dict[str, str]]:
-        return [{"rel": "self", "href": f"{self._base_url}{request.rel_url.raw_path}"}]
+    def _shown(
+        self,
+        request: web.Request,
+        name: str,
+        value: str,
+        *,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        content = {"name": name, "value": value, "links": links(request)}
+        return web.json_response(content, status=status, headers=headers)
 
 
 async def _given_value(request: web.Request) -> str | web.Response:
@@ -117,8 +124,6 @@ async def _given_value(request: web.Request) -> str | web.Response:
         return new_key()
     try:
         body = msgspec.json.decode(await read_body(request), type=_KeyBody)
-    except (ValueError, RecursionError) as error:
-        return web.json_response({"Message": f"The body is not a key: {error}."}, status=400)
-    if not body.value:
-        return web.json_response({"Message": 'The body needs a value: {"name": "k", "value": "v"}.'}, status=400)
-    return body.value
+    except (ValueError, RecursionError):
+        body = _KeyBody()
+    return body.value or web.Response(status=400, text="Invalid key value")
