@@ -10,7 +10,7 @@ import msgspec
 
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.redaction import redacted_json
-from durable_host.worker import json_text
+from durable_host.worker import lenient_json
 
 
 class DescribedFunction(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +56,7 @@ def _function_file(function: DescribedFunction) -> Path:
 def _written_config(function: DescribedFunction) -> Any:
     """The function.json as it is written; empty when it cannot be read."""
     try:
-        return json_text.parse(_function_file(function).read_text("utf-8-sig"))
+        return lenient_json.parse(_function_file(function).read_text("utf-8-sig"))
     except (OSError, ValueError):
         return {}
 

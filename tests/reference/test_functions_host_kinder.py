@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from admin_world import World, http_function, running_world
 
-from durable_host.durable.model import timestamp
+from durable_host import timestamp
 from durable_host.host.functions import AppFunctions
 from durable_host.host.summary import described
 from durable_host.invocation.datum import string
