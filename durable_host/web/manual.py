@@ -28,8 +28,9 @@ _log = logging.getLogger("Host.Startup")
 
 REASON = CALLED
 _STARTED_BY_CLIENTS = frozenset({"orchestrationtrigger", "entitytrigger"})
-NOT_BY_HAND = (
-    "DH5032: The {kind} '{name}' was not run by hand: Azure accepts such a request too, and the call fails there. "
+NOT_BY_HAND = "DH5032"
+_NOT_BY_HAND = (
+    "{code}: The {kind} '{name}' was not run by hand: Azure accepts such a request too, and the call fails there. "
     "{remedy}"
 )
 _REMEDIES = {
@@ -119,7 +120,9 @@ class ManualInvocation:
 
 def _report_not_by_hand(name: str, kind: str) -> None:
     word = kind.removesuffix("trigger")
-    _log.error("%s", NOT_BY_HAND.format(kind=word, name=name, remedy=_REMEDIES[kind].format(name=name)))
+    _log.error(
+        "%s", _NOT_BY_HAND.format(code=NOT_BY_HAND, kind=word, name=name, remedy=_REMEDIES[kind].format(name=name))
+    )
 
 
 async def _outcome(task: asyncio.Task[Outcome], invocation_id: str) -> web.Response:

@@ -97,6 +97,6 @@ def test_a_string_that_only_json_net_can_read_is_text(text: str) -> None:
 
 
 def test_json_in_a_string_is_sent_as_it_is_written() -> None:
-    """functions-host, section 3.5: the real host prints it again with two spaces"""
+    """functions-host 29: the real host prints it again with two spaces"""
     text = json.dumps({"a": [1, 2]})
     assert function_reply(http_function("hello"), string(text), {}).body == text.encode()

@@ -14,6 +14,7 @@ from durable_host.triggers.http.template import InvalidTemplate, RouteTemplate, 
 T = TypeVar("T")
 
 HOST_DOES_NOT_START = "In Azure the host does not start with such a route, and every request is answered with 503."
+LEADING_SLASH = "DH5042"
 _ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 
@@ -76,7 +77,7 @@ class RouteTable(Generic[T]):
         """One for each function that no request can reach, and one for routes that Azure refuses."""
         doubled = ", ".join(f"'{name}'" for name in self.doubled)
         refused = (
-            f"DH5042: The route of {doubled} begins with a slash, behind the prefix of all routes. It works here. "
+            f"{LEADING_SLASH}: The route of {doubled} begins with a slash, behind the prefix of all routes. It works here. "
             f'{HOST_DOES_NOT_START} Set "routePrefix": "" in extensions.http of host.json, or remove the slash.'
         )
         return [refused] * bool(doubled) + [
