@@ -86,7 +86,7 @@ def test_values_that_the_host_cannot_read_are_mistakes(tmp_path: Path, wrong: di
 
 
 def test_an_unknown_type_of_an_app_with_a_bundle_is_not_in_the_bundle(tmp_path: Path) -> None:
-    """functions-host 24, with the text of apps that have a bundle; a similar name is mentioned, which the real host does not do"""
+    """functions-host 24, with the text of apps that have a bundle; only this host mentions a similar name"""
     declared = [REQUEST, {"name": "x", "type": "servicBus"}]
     [error] = mistakes(tmp_path, declared, extensionBundle=BUNDLE).errors
     assert error.message == (

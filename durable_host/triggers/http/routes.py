@@ -77,7 +77,8 @@ class RouteTable(Generic[T]):
         """One for each function that no request can reach, and one for routes that Azure refuses."""
         doubled = ", ".join(f"'{name}'" for name in self.doubled)
         refused = (
-            f"{LEADING_SLASH}: The route of {doubled} begins with a slash, behind the prefix of all routes. It works here. "
+            f"{LEADING_SLASH}: The route of {doubled} begins with a slash, behind the prefix of all routes. It works "
+            "here. "
             f'{HOST_DOES_NOT_START} Set "routePrefix": "" in extensions.http of host.json, or remove the slash.'
         )
         return [refused] * bool(doubled) + [
