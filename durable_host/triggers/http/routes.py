@@ -75,17 +75,18 @@ class RouteTable(Generic[T]):
 
     def warnings(self) -> list[str]:
         """One for each function that no request can reach, and one for routes that Azure refuses."""
-        doubled = ", ".join(f"'{name}'" for name in self.doubled)
-        refused = (
-            f"{LEADING_SLASH}: The route of {doubled} begins with a slash, behind the prefix of all routes. It works "
-            "here. "
-            f'{HOST_DOES_NOT_START} Set "routePrefix": "" in extensions.http of host.json, or remove the slash.'
-        )
-        return [refused] * bool(doubled) + [
+        found = [
             f"No request can reach the function '{hidden}': '{other}' comes first in the alphabet and takes all of its "
             f"requests. Rename one of them, or narrow the route of '{other}'."
             for hidden, other in self.hidden.items()
         ]
+        if self.doubled:
+            names = ", ".join(f"'{name}'" for name in self.doubled)
+            found.append(
+                f"{LEADING_SLASH}: The route of {names} begins with a slash, behind the prefix of all routes, and works "
+                f'here. {HOST_DOES_NOT_START} Set "routePrefix": "" in extensions.http of host.json, or remove the slash.'
+            )
+        return found
 
     def _add(self, declaration: RouteDeclaration[T], prefix: str) -> None:
         own = declaration.route or declaration.function_name
