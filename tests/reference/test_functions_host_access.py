@@ -47,7 +47,7 @@ async def key_of(ring: KeyRing, kind: str) -> str | None:
 async def test_admin_routes_tell_unknown_keys_from_keys_of_a_lower_level(
     world: World, path: str, kind: str, status: int
 ) -> None:
-    """functions-host 16"""
+    """functions-host 16: admin routes tell unknown keys from keys of a lower level"""
     answered, headers, body = await world.ask("GET", path, await key_of(world.keys, kind))
     assert (answered, body) == (status, "")
     assert headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
@@ -68,7 +68,7 @@ async def test_a_webhook_takes_its_own_system_key(world: World, kind: str, statu
 
 @pytest.mark.parametrize(("kind", "status"), [("none", 401), ("bad", 401), ("host", 404), ("master", 404)])
 async def test_an_unknown_webhook_is_401_without_a_key(world: World, kind: str, status: int) -> None:
-    """functions-host 16"""
+    """functions-host 16: an unknown webhook is 401 without a key"""
     assert await world.status("GET", "/runtime/webhooks/nothing/here", await key_of(world.keys, kind)) == status
 
 
@@ -76,7 +76,7 @@ async def test_an_unknown_webhook_is_401_without_a_key(world: World, kind: str, 
     ("method", "path"), [("GET", "/admin/none"), ("GET", "/admin/host/none"), ("PATCH", "/admin/host/keys/x")]
 )
 async def test_an_unknown_admin_route_is_404_without_a_key(world: World, method: str, path: str) -> None:
-    """functions-host 16"""
+    """functions-host 16: an unknown admin route is 404 without a key"""
     assert await world.status(method, path) == 404
 
 
@@ -101,12 +101,12 @@ async def test_each_level_of_a_function_takes_keys_of_exactly_that_level(
 
 @pytest.mark.parametrize("path", ["/admin/host/ping", "/admin/warmup", "/"])
 async def test_routes_that_tell_nothing_need_no_key(world: World, path: str) -> None:
-    """functions-host 16"""
+    """functions-host 16: routes that tell nothing need no key"""
     assert await world.status("GET", path) == 200
 
 
 async def test_without_the_flag_every_caller_is_an_administrator(tmp_path: Path) -> None:
-    """functions-host, above the table: plain 401s are not differences"""
+    """functions-host 16: without the flag, plain 401s are not differences"""
     async with running_world(tmp_path, FUNCTIONS) as world:
         for path in ("/admin/host/status", "/api/boss", "/admin/host/keys", "/api/caller?code=wrong"):
             assert await world.status("GET", path) == 200

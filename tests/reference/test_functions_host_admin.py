@@ -27,7 +27,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_the_configuration_has_effective_values_of_extensions_and_concurrency(tmp_path: Path) -> None:
-    """functions-host 17"""
+    """functions-host 17: the configuration has effective values of extensions and concurrency"""
     host_json = {"version": "2.0", "functionTimeout": "00:05:00", "extensions": {"queues": {"messageEncoding": "none"}}}
     (tmp_path / "host.json").write_text(json.dumps(host_json))
     async with running_world(tmp_path) as world:
@@ -51,21 +51,21 @@ async def test_the_configuration_has_effective_values_of_extensions_and_concurre
 
 
 async def test_processes_have_the_members_that_debuggers_look_for(world: World) -> None:
-    """functions-host 18"""
+    """functions-host 18: processes have the members that debuggers look for"""
     _, _, body = await world.ask("GET", "/admin/host/processes")
     assert body == {"processes": [PROCESS]}
     assert set(PROCESS) == {"processId", "processName", "debugEngine", "isEligibleForOpenInBrowser"}
 
 
 async def test_a_function_object_is_not_direct_and_has_empty_test_data(world: World) -> None:
-    """functions-host 19"""
+    """functions-host 19: a function object is not direct and has empty test data"""
     _, _, told = await world.ask("GET", "/admin/functions/HELLO")
     assert (told["name"], told["isDirect"], told["isProxy"], told["test_data"]) == ("hello", False, False, "")
     assert told["config"]["bindings"][0]["route"] == "Hello/{name?}"
 
 
 async def test_addresses_of_a_function_object_have_the_host_that_the_caller_named(world: World) -> None:
-    """functions-host 19"""
+    """functions-host 19: addresses of a function object have the host that the caller named"""
     port = world.url.rpartition(":")[2]
     base_url = f"http://localhost:{port}"
     _, _, [told] = await world.ask("GET", "/admin/functions", headers={"Host": f"localhost:{port}"})
@@ -77,7 +77,7 @@ async def test_addresses_of_a_function_object_have_the_host_that_the_caller_name
 
 
 async def test_a_function_folder_is_described_with_its_function_json_as_written(tmp_path: Path) -> None:
-    """functions-host 19"""
+    """functions-host 19: a function folder is described with its function json as written"""
     (tmp_path / "ok").mkdir()
     (tmp_path / "ok" / "function.json").write_text(json.dumps(V1_FILE))
     trigger = Binding("req", "httpTrigger", "in", {"route": "Old/{x}"})
@@ -98,7 +98,7 @@ async def test_a_function_folder_is_described_with_its_function_json_as_written(
 async def test_a_new_key_is_answered_with_its_location(
     world: World, place: str, method: str, options: dict[str, Any]
 ) -> None:
-    """functions-host 21"""
+    """functions-host 21: a new key is answered with its location"""
     status, headers, made = await world.ask(method, f"{place}/x", **options)
     address = f"{world.url}{place}/x"
     assert (status, headers["Location"]) == (201, address)
@@ -110,45 +110,45 @@ async def test_a_new_key_is_answered_with_its_location(
 
 @pytest.mark.parametrize(("path", "status"), [("keys", 404), ("functionkeys", 404), ("systemkeys", 200)])
 async def test_the_master_key_is_not_among_the_keys_of_the_host(world: World, path: str, status: int) -> None:
-    """functions-host 21"""
+    """functions-host 21: the master key is not among the keys of the host"""
     assert await world.status("GET", f"/admin/host/{path}/_master") == status
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "{}", '{"value": 5}', '{"name": "x", "value": ""}'])
 async def test_a_key_without_a_value_is_refused_with_a_text(world: World, body: str) -> None:
-    """functions-host 21"""
+    """functions-host 21: a key without a value is refused with a text"""
     status, headers, text = await world.ask("PUT", "/admin/host/keys/x", data=body)
     assert (status, text) == (400, "Invalid key value")
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
 async def test_triggers_are_not_synchronized_outside_azure(world: World) -> None:
-    """functions-host 22"""
+    """functions-host 22: triggers are not synchronized outside azure"""
     status, _, body = await world.ask("POST", "/admin/host/synctriggers")
     assert (status, body) == (500, {"status": "Invalid environment for SyncTriggers operation."})
 
 
 async def test_the_scale_status_needs_scale_monitoring(world: World) -> None:
-    """functions-host 22"""
+    """functions-host 22: the scale status needs scale monitoring"""
     status, headers, text = await world.ask("POST", "/admin/host/scale/status", json={})
     assert (status, text) == (400, "Runtime scale monitoring is not enabled.")
     assert headers["Content-Type"].startswith("text/plain")
 
 
 async def test_extensions_are_an_empty_list(world: World) -> None:
-    """functions-host 22"""
+    """functions-host 22: extensions are an empty list"""
     status, _, body = await world.ask("GET", "/admin/host/extensions")
     links = [{"rel": "self", "href": f"{world.url}/admin/host/extensions"}]
     assert (status, body) == (200, {"extensions": [], "links": links})
 
 
 async def test_the_health_of_the_instance_is_there(world: World) -> None:
-    """functions-host 22"""
+    """functions-host 22: the health of the instance is there"""
     assert await world.status("GET", "/admin/instance/http-health") == 200
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_ping_is_not_cached(world: World, method: str) -> None:
-    """functions-host 22"""
+    """functions-host 22: a ping is not cached"""
     status, headers, body = await world.ask(method, "/admin/host/ping")
     assert (status, headers["Cache-Control"], body) == (200, "no-store,no-cache", "")

@@ -15,7 +15,7 @@ from durable_host.worker.sdk import Sdk
 
 
 def test_the_trace_context_has_no_attributes() -> None:
-    """functions-host 26"""
+    """functions-host 26: the trace context has no attributes"""
     context: func.Context = Sdk().context({"i": "id", "f": "hello", "tp": "00-a-b-01", "ts": "s=1"}, "/app")
     trace = context.trace_context
     assert (trace.trace_parent, trace.trace_state, trace.attributes) == ("00-a-b-01", "s=1", {})
@@ -30,7 +30,7 @@ def test_the_trace_context_has_no_attributes() -> None:
     ],
 )
 def test_the_environment_names_the_folders_of_app_and_worker(name: str, value: str) -> None:
-    """functions-host 28"""
+    """functions-host 28: the environment names the folders of app and worker"""
     options = WorkerOptions(root=Path(os.sep, "app"), python=Path("python"), environment={name: "mine", "A": "1"})
     environment = worker_environment(options)
     assert (environment[name], environment["A"]) == (value, "1")

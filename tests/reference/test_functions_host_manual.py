@@ -53,14 +53,14 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     ],
 )
 async def test_the_input_is_a_text_or_a_number(world: World, body: str, status: int) -> None:
-    """functions-host 23"""
+    """functions-host 23: the input is a text or a number"""
     headers = {"Content-Type": "application/json"}
     assert await world.status("POST", "/admin/functions/act", data=body, headers=headers) == status
 
 
 @pytest.mark.parametrize(("given", "received"), [("5", "5"), ("1.50", "1.50"), ('"a b"', "a b"), ("null", "")])
 async def test_a_number_arrives_as_it_was_written(world: World, given: str, received: str) -> None:
-    """functions-host 23"""
+    """functions-host 23: a number arrives as it was written"""
     headers = {"Content-Type": "application/json"}
     body = f'{{"input": {given}}}'
     assert await world.status("POST", "/admin/functions/act?wait=true", data=body, headers=headers) == 200
@@ -71,7 +71,7 @@ async def test_a_number_arrives_as_it_was_written(world: World, given: str, rece
 async def test_an_orchestration_is_accepted_and_the_log_says_that_it_does_not_run(
     world: World, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """functions-host 23"""
+    """functions-host 23: an orchestration is accepted and the log says that it does not run"""
     with caplog.at_level(logging.ERROR):
         assert await world.status("POST", f"/admin/functions/{name}", json={"input": "x"}) == 202
     assert world.calls.calls == []
@@ -81,7 +81,7 @@ async def test_an_orchestration_is_accepted_and_the_log_says_that_it_does_not_ru
 
 
 async def test_an_empty_body_is_accepted_here(world: World) -> None:
-    """functions-host 23, better here: the real host answers 400"""
+    """functions-host 23: stays different, the real host answers 400"""
     assert await world.status("POST", "/admin/functions/act") == 202
 
 
@@ -117,7 +117,7 @@ class StoredStatus:
 async def test_a_timer_that_is_run_by_hand_gets_the_stored_status(
     stored: dict[str, str] | None, status: dict[str, str] | None
 ) -> None:
-    """functions-host 23"""
+    """functions-host 23: a timer that is run by hand gets the stored status"""
     service = StoredStatus(None if stored is None else json.dumps(stored).encode())
     schedule = parse_schedule("0 0 0 1 1 *", UTC_ZONE)
     info = json.loads(await stored_info(TIMER, schedule, UTC_ZONE, cast("BlobService", service), "host"))
@@ -126,7 +126,7 @@ async def test_a_timer_that_is_run_by_hand_gets_the_stored_status(
 
 
 async def test_a_timer_without_a_monitor_has_no_stored_status() -> None:
-    """functions-host 23"""
+    """functions-host 23: a timer without a monitor has no stored status"""
     timer = function_of("timerTrigger", "tick", schedule="0 0 0 1 1 *", useMonitor=False)
     schedule = parse_schedule("0 0 0 1 1 *", UTC_ZONE)
     service = cast("BlobService", StoredStatus(b"{}"))

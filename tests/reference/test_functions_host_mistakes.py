@@ -73,7 +73,7 @@ def mistakes(root: Path, declared: list[dict[str, Any]], **host_json: Any) -> Ap
 def test_a_mistake_in_the_bindings_is_named_in_the_words_of_the_host(
     tmp_path: Path, declared: list[dict[str, Any]], text: str
 ) -> None:
-    """functions-host 24"""
+    """functions-host 24: a mistake in the bindings is named in the words of the host"""
     assert [error.message for error in mistakes(tmp_path, declared).errors] == [text]
 
 
@@ -86,7 +86,7 @@ def test_values_that_the_host_cannot_read_are_mistakes(tmp_path: Path, wrong: di
 
 
 def test_an_unknown_type_of_an_app_with_a_bundle_is_not_in_the_bundle(tmp_path: Path) -> None:
-    """functions-host 24, with the text of apps that have a bundle; only this host mentions a similar name"""
+    """functions-host 24: with the text of apps that have a bundle; only this host mentions a similar name"""
     declared = [REQUEST, {"name": "x", "type": "servicBus"}]
     [error] = mistakes(tmp_path, declared, extensionBundle=BUNDLE).errors
     assert error.message == (
@@ -99,7 +99,7 @@ def test_an_unknown_type_of_an_app_with_a_bundle_is_not_in_the_bundle(tmp_path: 
 def test_a_function_json_without_bindings_is_a_mistake_before_its_code_is_loaded(
     tmp_path: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """functions-host 24"""
+    """functions-host 24: a function json without bindings is a mistake before its code is loaded"""
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "function.json").write_text(json.dumps(content))
     (tmp_path / "empty" / "__init__.py").write_text("raise RuntimeError('not to be imported')")

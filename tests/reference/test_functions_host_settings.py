@@ -13,7 +13,7 @@ from durable_host.durable.api import ManagementUrls, client_payload
 
 @pytest.mark.parametrize(("text", "seconds"), [("10", 864_000), ("1", 86_400), ("00:00:10", 10)])
 def test_the_maximum_age_may_be_a_number_of_days(tmp_path: Path, text: str, seconds: int) -> None:
-    """functions-host 29"""
+    """functions-host 29: the maximum age may be a number of days"""
     options = {"hsts": {"isEnabled": True, "maxAge": text}}
     (tmp_path / "host.json").write_text(json.dumps({"version": "2.0", "extensions": {"http": options}}))
     config = load(tmp_path, environ={})
@@ -22,7 +22,7 @@ def test_the_maximum_age_may_be_a_number_of_days(tmp_path: Path, text: str, seco
 
 
 def test_the_durable_client_gets_the_members_for_grpc_without_values() -> None:
-    """functions-host 29"""
+    """functions-host 29: the durable client gets the members for grpc without values"""
     urls = ManagementUrls(base_url="http://localhost:7071/runtime/webhooks/durabletask", task_hub="Hub", key="KEY")
     payload = client_payload(urls, rpc_base_url="http://127.0.0.1:1/durabletask/")
     assert payload["maxGrpcMessageSizeInBytes"] is None
