@@ -88,4 +88,3 @@ class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Not in host.json: see config.gates."""
     max_grpc_message_size: int = 4_194_304
     grpc_http_client_timeout: float = 100.0
-    grpc_listener_mode: str | None = None

@@ -11,7 +11,6 @@ _NOTES: dict[str, dict[str, str]] = {
         "appLeaseOptions": "the app lease is renewed and acquired after fixed times.",
         "extendedSessionIdleTimeoutInSeconds": "sessions of active instances stay in memory while there is room.",
         "grpcHttpClientTimeout": "apps of the 2.x SDK, which speaks gRPC, are not served.",
-        "grpcListenerMode": "apps of the 2.x SDK, which speaks gRPC, are not served.",
         "maxGrpcMessageSizeInBytes": "apps of the 2.x SDK, which speaks gRPC, are not served.",
         "rollbackEntityOperationsOnExceptions": "an operation of a Python entity that fails is never rolled back.",
         "throwStatusExceptionsOnRaiseEvent": "it is for .NET; Python's raise_event always raises.",
@@ -20,6 +19,8 @@ _NOTES: dict[str, dict[str, str]] = {
     "storageProvider": {
         "allowReplayingTerminalInstances": "messages for an instance that has ended are discarded.",
         "fetchLargeMessagesAutomatically": "status queries always load large inputs and outputs.",
+        "partitionTableOperationTimeout": "requests to storage have fixed time limits.",
+        "useInstanceTableEtag": "the rows of instances have one writer.",
         "useLegacyPartitionManagement": "partitions are shared through the partition table.",
     },
     "tracing": {
@@ -27,6 +28,7 @@ _NOTES: dict[str, dict[str, str]] = {
         "distributedTracingEnabled": "spans are recorded when an OpenTelemetry SDK is configured "
         "(OTEL_TRACES_EXPORTER).",
         "distributedTracingProtocol": "trace context is W3C's.",
+        "includeInstanceIdInOperationName": "spans have the name of the function, and the instance as a tag.",
         "traceInputsAndOutputs": "log lines carry no inputs and outputs; the management API shows them.",
         "traceReplayEvents": "replays are not logged.",
         "version": "spans are named as version V2 has it, when an OpenTelemetry SDK is configured.",

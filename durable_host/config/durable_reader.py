@@ -4,16 +4,18 @@ Source: docs/protocol/durable-host-json.md#settings, docs/protocol/durable-host-
 """
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
 from durable_host.config import durable_notes, hub_name
 from durable_host.config.durable import DurableOptions, NotificationOptions, StorageProviderOptions, TracingOptions
 from durable_host.config.hub_place import OTHER_SERVICES, HubPlace
-from durable_host.config.section import Section
+from durable_host.config.section import Section, shown
 from durable_host.errors import ConfigurationError
 
 _DEFAULT_HUB = "TestHubName"
+_SETTING = re.compile(r"%[^%]+%")
 
 
 def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = HubPlace()) -> DurableOptions:
@@ -23,7 +25,7 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
     """
     concurrency = 10 * (os.cpu_count() or 1)
     provider = section.section("storageProvider")
-    storage = _storage(provider, lookup, place)
+    storage = _storage(provider, place)
     given, name = _hub_name(section, lookup, stands_in=storage.stands_in_for is not None)
     if storage.stands_in_for is not None:
         section.warnings.append(_stand_in_note(section, provider, storage, name))
@@ -38,32 +40,30 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
         max_concurrent_orchestrator_functions=_positive(section, "maxConcurrentOrchestratorFunctions", concurrency),
         max_concurrent_entity_functions=_positive(section, "maxConcurrentEntityFunctions", concurrency),
         max_entity_operation_batch_size=_positive(section, "maxEntityOperationBatchSize", 5000),
-        max_orchestration_actions=_positive(section, "maxOrchestrationActions", 100_000),
+        max_orchestration_actions=_lenient(section, "maxOrchestrationActions", 100_000, minimum=1),
         extended_sessions_enabled=section.boolean("extendedSessionsEnabled", False),
-        extended_session_idle_timeout=float(section.integer("extendedSessionIdleTimeoutInSeconds", 30, minimum=0)),
+        extended_session_idle_timeout=float(_lenient(section, "extendedSessionIdleTimeoutInSeconds", 30)),
         overridable_existing_instance_states=section.choice(
-            "overridableExistingInstanceStates", ("NonRunningStates", "AnyState"), "NonRunningStates"
+            "overridableExistingInstanceStates", ("AnyState", "NonRunningStates"), "NonRunningStates", by_number=True
         ),
-        entity_message_reorder_window=60.0 * section.integer("entityMessageReorderWindowInMinutes", 30, minimum=0),
+        entity_message_reorder_window=60.0 * _lenient(section, "entityMessageReorderWindowInMinutes", 30),
         rollback_entity_operations_on_exceptions=section.boolean("rollbackEntityOperationsOnExceptions", True),
         use_graceful_shutdown=section.boolean("useGracefulShutdown", False),
         use_app_lease=section.boolean("useAppLease", True),
         store_inputs_in_orchestration_history=section.boolean("storeInputsInOrchestrationHistory", False),
         throw_status_exceptions_on_raise_event=section.optional_boolean("throwStatusExceptionsOnRaiseEvent"),
         local_rpc_endpoint_enabled=section.boolean("localRpcEndpointEnabled", True),
-        default_async_request_sleep_time=http.integer("defaultAsyncRequestSleepTimeMilliseconds", 30_000, minimum=0)
-        / 1000,
+        default_async_request_sleep_time=_lenient(http, "defaultAsyncRequestSleepTimeMilliseconds", 30_000) / 1000,
         use_forwarded_host=http.boolean("useForwardedHost", False),
-        default_version=_version(section, lookup),
+        default_version=_version(section),
         version_match_strategy=section.choice(
-            "versionMatchStrategy", ("None", "Strict", "CurrentOrOlder"), "CurrentOrOlder"
+            "versionMatchStrategy", ("None", "Strict", "CurrentOrOlder"), "CurrentOrOlder", by_number=True
         ),
         version_failure_strategy=section.choice("versionFailureStrategy", ("Reject", "Fail"), "Reject"),
-        max_grpc_message_size=_positive(section, "maxGrpcMessageSizeInBytes", 4_194_304),
+        max_grpc_message_size=_lenient(section, "maxGrpcMessageSizeInBytes", 4_194_304, minimum=1),
         grpc_http_client_timeout=section.span("grpcHttpClientTimeout", 100.0),
-        grpc_listener_mode=section.optional_text("grpcListenerMode"),
     )
-    section.section("appLeaseOptions")
+    _check_app_lease(section.section("appLeaseOptions"))
     durable_notes.add(section)
     section.accept("eventGridTopicEndpoint", "eventGridKeySettingName")
     http.close()
@@ -100,12 +100,41 @@ def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in:
     return True, name
 
 
-def _version(section: Section, lookup: Callable[[str, str], str]) -> str | None:
+def _version(section: Section) -> str | None:
     text = section.optional_text("defaultVersion")
-    return None if text is None else lookup(text, section.path("defaultVersion"))
+    if text is not None and _SETTING.search(text):
+        section.warnings.append(
+            f"'{section.path('defaultVersion')}' is {shown(text)}: Azure resolves %NAME% in hubName only, so this text "
+            "itself is the version. Write the version there, or set "
+            "AzureFunctionsJobHost__extensions__durableTask__defaultVersion in the app settings."
+        )
+    return text
 
 
-def _storage(section: Section, lookup: Callable[[str, str], str], place: HubPlace) -> StorageProviderOptions:
+def _check_app_lease(section: Section) -> None:
+    for key, default in (("renewInterval", 25.0), ("acquireInterval", 300.0), ("leaseInterval", 60.0)):
+        section.span(key, default)
+    section.close()
+
+
+def _connection_name(section: Section, *keys: str) -> str | None:
+    """The first of `keys` that is set. A name with `%` is refused: Azure does not resolve it, and does not start."""
+    found = next((key for key in keys if section.optional_text(key)), None)
+    if found is None:
+        return None
+    name = section.text(found, "")
+    if _SETTING.search(name):
+        raise section.error(
+            found,
+            "",
+            "Azure resolves %NAME% in hubName only and does not start with this. Write the name of the connection "
+            "here, or set it in the environment: AzureFunctionsJobHost__extensions__durableTask__storageProvider__"
+            f"{found}.",
+        )
+    return name
+
+
+def _storage(section: Section, place: HubPlace) -> StorageProviderOptions:
     written = _provider_type(section)
     provider = place.provider(written)
     if written in OTHER_SERVICES:
@@ -118,15 +147,11 @@ def _storage(section: Section, lookup: Callable[[str, str], str], place: HubPlac
             or section.optional_text("connectionName"),
         )
 
-    def name(*keys: str) -> str | None:
-        texts = [section.optional_text(key) for key in keys]
-        found = next((text for text in texts if text), None)
-        return None if found is None else lookup(found, section.path(keys[0]))
-
     defaults = StorageProviderOptions()
     options = StorageProviderOptions(
         type=provider,
-        connection_name=name("connectionName", "connectionStringName") or defaults.connection_name,
+        connection_name=_connection_name(section, "connectionName", "connectionStringName")
+        or defaults.connection_name,
         partition_count=section.integer(
             "partitionCount",
             defaults.partition_count,
@@ -137,8 +162,10 @@ def _storage(section: Section, lookup: Callable[[str, str], str], place: HubPlac
         control_queue_batch_size=section.integer(
             "controlQueueBatchSize",
             defaults.control_queue_batch_size,
-            minimum=0,
-            message="ControlQueueBatchSize must be a non-negative integer.",
+            minimum=1,
+            maximum=32,
+            message="ControlQueueBatchSize must be a positive integer and must not exceed 32; Azure does not start "
+            "with another one.",
         ),
         control_queue_buffer_threshold=section.integer(
             "controlQueueBufferThreshold",
@@ -155,14 +182,16 @@ def _storage(section: Section, lookup: Callable[[str, str], str], place: HubPlac
             message="ControlQueueVisibilityTimeout must be between 1 and 60 minutes.",
         ),
         work_item_queue_visibility_timeout=section.span(
-            "workItemQueueVisibilityTimeout", defaults.work_item_queue_visibility_timeout, minimum=1.0
+            "workItemQueueVisibilityTimeout", defaults.work_item_queue_visibility_timeout
         ),
         max_queue_polling_interval=section.span(
             "maxQueuePollingInterval",
             defaults.max_queue_polling_interval,
             message="MaxQueuePollingInterval must be non-negative.",
         ),
-        tracking_store_connection_name=name("trackingStoreConnectionName", "trackingStoreConnectionStringName"),
+        tracking_store_connection_name=_connection_name(
+            section, "trackingStoreConnectionName", "trackingStoreConnectionStringName"
+        ),
         tracking_store_name_prefix=section.text("trackingStoreNamePrefix", defaults.tracking_store_name_prefix),
         fetch_large_messages_automatically=section.boolean("fetchLargeMessagesAutomatically", True),
         use_legacy_partition_management=section.boolean("useLegacyPartitionManagement", False),
@@ -171,6 +200,13 @@ def _storage(section: Section, lookup: Callable[[str, str], str], place: HubPlac
         queue_client_message_encoding=section.choice("queueClientMessageEncoding", ("UTF8", "Base64"), "UTF8"),
         path=section.optional_text("path"),
     )
+    section.span("partitionTableOperationTimeout", 2.0)
+    section.boolean("useInstanceTableEtag", False)
+    if options.control_queue_batch_size > options.control_queue_buffer_threshold:
+        section.warnings.append(
+            f"'{section.path('controlQueueBatchSize')}' ({options.control_queue_batch_size}) is larger than "
+            f"controlQueueBufferThreshold ({options.control_queue_buffer_threshold}): one poll fills the buffer."
+        )
     section.close()
     return options
 
@@ -212,15 +248,25 @@ def _positive(section: Section, key: str, default: int) -> int:
     return section.integer(key, default, minimum=1, message=f"{name} must be a positive integer value.")
 
 
+def _lenient(section: Section, key: str, default: int, *, minimum: int = 0) -> int:
+    """A number that Azure does not check: below `minimum` the default is used, with a warning."""
+    value = section.integer(key, default)
+    if value >= minimum:
+        return value
+    section.warnings.append(
+        f"'{section.path(key)}' is {value}, which means nothing: {default} is used. Azure accepts it."
+    )
+    return default
+
+
 def _tracing(section: Section) -> TracingOptions:
+    section.boolean("includeInstanceIdInOperationName", False)
     options = TracingOptions(
         trace_inputs_and_outputs=section.boolean("traceInputsAndOutputs", False),
         trace_replay_events=section.boolean("traceReplayEvents", False),
         allow_verbose_linux_telemetry=section.boolean("allowVerboseLinuxTelemetry", False),
         distributed_tracing_enabled=section.boolean("distributedTracingEnabled", False),
-        distributed_tracing_protocol=section.choice(
-            "distributedTracingProtocol", ("HttpCorrelationProtocol", "W3CTraceContext"), "HttpCorrelationProtocol"
-        ),
+        distributed_tracing_protocol=section.text("distributedTracingProtocol", "HttpCorrelationProtocol"),
         version=section.choice("version", ("None", "V1", "V2"), "V1"),
     )
     section.close()
@@ -235,13 +281,22 @@ def _notifications(section: Section) -> NotificationOptions:
     options = NotificationOptions(
         topic_endpoint=grid.optional_text("topicEndpoint"),
         key_setting_name=grid.optional_text("keySettingName"),
-        publish_retry_count=grid.integer("publishRetryCount", 0, minimum=0),
-        publish_retry_interval=grid.span("publishRetryInterval", 300.0),
+        publish_retry_count=_lenient(grid, "publishRetryCount", 0),
+        publish_retry_interval=grid.span(
+            "publishRetryInterval",
+            300.0,
+            minimum=1e-7,
+            maximum=3600.0,
+            message="it must be more than 0 and at most one hour; Azure does not start with another value.",
+        ),
         publish_retry_http_status=tuple(int(status) for status in statuses or ()),
         publish_event_types=grid.texts("publishEventTypes") or (),
     )
     grid.close()
     section.close()
+    for given, missing in (("topicEndpoint", "keySettingName"), ("keySettingName", "topicEndpoint")):
+        if grid.optional_text(given) and not grid.optional_text(missing):
+            raise grid.error(given, "", f"it needs {missing} beside it; Azure does not start without.")
     if options.topic_endpoint:
         section.warnings.append(f"'{grid.path('topicEndpoint')}': life-cycle events are not sent by this host.")
     return options

@@ -3,7 +3,7 @@
 Values may come as text (environment overrides always do, and .NET's binder accepts them in the file as well).
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -110,11 +110,15 @@ class Section:
             return value
         raise self.error(key, 'text in quotes ("…")')
 
-    def choice(self, key: str, choices: Collection[Choice], default: Choice) -> Choice:
-        """One of a few words, in the spelling of `choices`; case does not count."""
+    def choice(self, key: str, choices: Sequence[Choice], default: Choice, *, by_number: bool = False) -> Choice:
+        """One of a few words, in the spelling of `choices`; case does not count. With `by_number` also its position,
+        from 0: .NET reads an enumeration that way.
+        """
         value = self.raw(key)
         if value is None:
             return default
+        if by_number and str(value).isdecimal() and int(value) < len(choices):
+            return choices[int(value)]
         for candidate in choices:
             if isinstance(value, str) and value.strip().casefold() == candidate.casefold():
                 return candidate

@@ -52,7 +52,7 @@ def test_every_setting_is_read(tmp_path: Path):
                 "type": "azurestorage",
                 "connectionName": "Other",
                 "partitionCount": 16,
-                "controlQueueBatchSize": 0,
+                "controlQueueBatchSize": 1,
                 "controlQueueBufferThreshold": 1000,
                 "controlQueueVisibilityTimeout": "00:01:00",
                 "workItemQueueVisibilityTimeout": "00:02:00",
@@ -115,7 +115,7 @@ MESSAGES = [
     ({"maxConcurrentEntityFunctions": 0}, "MaxConcurrentEntityFunctions must be a positive integer value."),
     ({"maxEntityOperationBatchSize": 0}, "MaxEntityOperationBatchSize must be a positive integer value."),
     ({"storageProvider": {"partitionCount": 17}}, "PartitionCount must be an integer value between 1 and 16."),
-    ({"storageProvider": {"controlQueueBatchSize": -1}}, "ControlQueueBatchSize must be a non-negative integer."),
+    ({"storageProvider": {"controlQueueBatchSize": -1}}, "ControlQueueBatchSize must be a positive integer"),
     (
         {"storageProvider": {"controlQueueVisibilityTimeout": "01:00:01"}},
         "ControlQueueVisibilityTimeout must be between 1 and 60 minutes.",
@@ -157,17 +157,8 @@ def test_embedded_provider_is_chosen_by_name(tmp_path: Path):
     assert (storage.type, storage.path) == ("sqlite", "hub.db")
 
 
-def test_settings_are_resolved_in_names(tmp_path: Path):
-    durable = options(
-        tmp_path,
-        {"hubName": "%HUB%", "storageProvider": {"connectionName": "%CONN%"}, "defaultVersion": "%VER%"},
-        HUB="FromSetting",
-        CONN="Elsewhere",
-        VER="1.2",
-    )
-    assert durable.hub_name == "FromSetting"
-    assert durable.storage.connection_name == "Elsewhere"
-    assert durable.default_version == "1.2"
+def test_settings_are_resolved_in_the_name_of_the_hub(tmp_path: Path):
+    assert options(tmp_path, {"hubName": "%HUB%"}, HUB="FromSetting").hub_name == "FromSetting"
 
 
 def test_missing_setting_in_a_name_is_refused(tmp_path: Path):
