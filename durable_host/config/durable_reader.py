@@ -150,8 +150,7 @@ def _storage(section: Section, place: HubPlace) -> StorageProviderOptions:
     defaults = StorageProviderOptions()
     options = StorageProviderOptions(
         type=provider,
-        connection_name=_connection_name(section, "connectionName", "connectionStringName")
-        or defaults.connection_name,
+        connection_name=_connection_name(section, "connectionName", "connectionStringName") or defaults.connection_name,
         partition_count=section.integer(
             "partitionCount",
             defaults.partition_count,
