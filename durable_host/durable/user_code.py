@@ -91,12 +91,13 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntityOperation(msgspec.Struct, frozen=True):
-    """`trace` is what the sender of the request was doing."""
+    """`trace` is what the sender of the request was doing, `id` that of the request."""
 
     name: str
     input: str | None
     is_signal: bool
     trace: TraceContext | None = None
+    id: str | None = None
 
 
 class EntityBatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,7 +115,7 @@ async def test_bad_signals_are_refused_with_a_message_only(world: World) -> None
     async with world.http.post(f"{world.rpc}/entities/counter/a%2Fb?op=x") as answer:
         assert answer.status == 400
         text = (await answer.json())["Message"]
-        assert text == "Entity keys must not contain /, \\, #, ?, or control characters."
+        assert text == "entityKey (Parameter 'Entity keys must not contain /, \\, #, ?, or control characters.')"
     async with world.http.post(f"{world.rpc}/entities/counter/{'k' * 504}?op=x") as answer:
         assert answer.status == 400
         assert "must not be longer than 512 characters" in (await answer.json())["Message"]

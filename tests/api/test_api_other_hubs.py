@@ -10,7 +10,7 @@ from api_world import api_options, running_world
 
 from durable_host.clock import SystemClock
 from durable_host.durable.api import DurableClient
-from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.api.errors import UnknownHub
 from durable_host.durable.api.other_hubs import MOST, OtherHubs
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import ForeignSqliteHub
@@ -91,7 +91,7 @@ async def test_a_hub_in_use_is_not_closed(opened: Opened) -> None:
 
 async def test_a_hub_that_cannot_be_opened_takes_no_place(opened: Opened) -> None:
     async with others(opened) as hubs:
-        with pytest.raises(InvalidArgument, match="Nowhere"):
+        with pytest.raises(UnknownHub, match="Nowhere"):
             async with hubs.client("A", "Nowhere", ("a", "nowhere")):
                 pass
         assert hubs.open_count == 0

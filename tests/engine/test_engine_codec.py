@@ -50,7 +50,8 @@ def test_the_worked_payload_of_the_protocol():
     history = told.pop("history")
     assert told == {
         "input": '{"a": 1}', "instanceId": "inst1", "isReplaying": True, "parentInstanceId": None,
-        "upperSchemaVersion": 1, "upperSchemaVersionNew": 2, "longRunningTimerIntervalDuration": "3.00:00:00",
+        "sourceInstanceId": None,
+        "upperSchemaVersion": 1, "upperSchemaVersionNew": 3, "longRunningTimerIntervalDuration": "3.00:00:00",
         "maximumShortTimerDuration": "6.00:00:00", "defaultHttpAsyncRequestSleepTimeMillseconds": 30000,
     }  # fmt: skip
     assert history[1] == {
@@ -246,7 +247,7 @@ BATCH = EntityBatch(name="counter", key="k1", exists=True, state="5", operations
 def test_the_entity_payload_of_the_protocol():
     assert json.loads(entity_payload(BATCH)) == {
         "self": {"name": "counter", "key": "k1"}, "exists": True, "state": "5",
-        "batch": [{"name": "add", "input": '"3"', "isSignal": True}],
+        "batch": [{"name": "add", "input": '"3"', "isSignal": True, "id": None}],
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """One call of the management API: the request, and the task hub it is about."""
 
+import re
 import sys
 from typing import Literal
 
@@ -13,6 +14,8 @@ from durable_host.durable.api.embedded_json import decoded
 from durable_host.durable.api.payload import ManagementUrls
 from durable_host.durable.api.query import QueryParameters
 from durable_host.durable.model.events import TraceContext
+
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 Face = Literal["webhook", "rpc"]
 
@@ -30,6 +33,7 @@ class ApiCall(msgspec.Struct, frozen=True):
     face: Face
     max_body: int
     cautions: Cautions
+    use_app_lease: bool = True
 
     async def body(self) -> bytes:
         """The whole body, unpacked, empty when there is none.
@@ -59,6 +63,6 @@ class ApiCall(msgspec.Struct, frozen=True):
         return decoded(await self.body(), self.request.charset)
 
     def trace(self) -> TraceContext | None:
-        """The caller's W3C trace context."""
-        parent = self.request.headers.get("traceparent")
-        return TraceContext(parent, self.request.headers.get("tracestate")) if parent else None
+        """The caller's W3C trace context; None for a header that is not one."""
+        parent = self.request.headers.get("traceparent") or ""
+        return TraceContext(parent, self.request.headers.get("tracestate")) if _TRACE_PARENT.fullmatch(parent) else None

@@ -7,6 +7,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 NOT_OBEYED = "DH6401"
 FAILS_IN_AZURE = "DH6402"
+DECODED_TWICE = "DH6403"
 
 _MOST_REMEMBERED = 1000
 _LONGEST_VALUE = 100
@@ -42,6 +43,22 @@ class Cautions:
             f"A start of '{function}' came with the content type {content_type[:_LONGEST_VALUE]}. Its body is taken as "
             "JSON here; in Azure the instance fails. Send the header 'Content-Type: application/json' "
             "(curl: -H 'Content-Type: application/json').",
+        )
+
+    def decoded_again(self, once: str, twice: str) -> None:
+        """The name of an event, or the key of an entity, is not what a caller may have meant by its URL."""
+        self._once(
+            (DECODED_TWICE, "again", once),
+            f"'{once}' in a URL is read as '{twice}', as in Azure, which decodes paths twice. An orchestrator that "
+            f"waits for an event '{once}' waits forever. Avoid + and % in names of events and keys of entities.",
+        )
+
+    def unreachable(self, instance_id: str, twice: str) -> None:
+        """Azure looks for another instance than the one that was found."""
+        self._once(
+            (DECODED_TWICE, "unreachable", instance_id),
+            f"A request for the instance '{instance_id}' finds it here; Azure, which decodes paths twice, looks for "
+            f"'{twice}'. Avoid + and % in instance IDs.",
         )
 
     def _once(self, cause: tuple[str, ...], text: str) -> None:

@@ -86,7 +86,7 @@ class DurableClient:
             raise unknown_function(name, "orchestrator", self._code.orchestrator_names())
         instance_id = instance_id or uuid.uuid4().hex
         check_instance_id(instance_id)
-        target = OrchestrationInstance(instance_id, uuid.uuid4().hex)
+        target = OrchestrationInstance(instance_id, str(uuid.uuid4()))
         event = ExecutionStarted(
             timestamp=self._clock.now(),
             orchestration_instance=target,

@@ -89,7 +89,7 @@ class EntityClient:
         if not can_exist(instance_id):
             raise InvalidArgument("Entity IDs, '@name@key', must not be longer than 512 characters.")
         if self._code is not None and not self._code.has_entity(name):
-            raise unknown_function(name, "entity", self._code.entity_names())
+            raise unknown_function(name.lower(), "entity", self._code.entity_names())
         request = request_json(
             operation=operation,
             request_id=str(uuid.uuid4()),

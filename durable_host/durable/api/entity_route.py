@@ -17,7 +17,10 @@ _EMPTY_KEY = "$"
 
 
 async def get_entity(call: ApiCall, name: str, key: str) -> web.Response:
-    entity = await call.client.entities.get(name, "" if key == _EMPTY_KEY else key)
+    try:
+        entity = await call.client.entities.get(name, "" if key == _EMPTY_KEY else key)
+    except InvalidArgument:
+        entity = None
     if entity is None:
         return answers.empty(404)
     return answers.json_answer(embedded(entity.state))

@@ -34,6 +34,20 @@ class UnknownFunction(InvalidArgument):
     """The app has no orchestrator, activity or entity of this name; the text lists those it has."""
 
 
+class UnknownHub(ClientError):
+    """A request names a task hub or a connection that cannot be; the text says which."""
+
+
+class ForwardedPort(ClientError):
+    """Azure makes no URL of a forwarded host that has a port."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"Invalid URI: The hostname could not be parsed: '{host}'. With useForwardedHost, X-Forwarded-Host must "
+            "not have a port."
+        )
+
+
 class InstanceNotFound(ClientError):
     """There is no such instance, and never was, or it was purged."""
 

@@ -4,10 +4,8 @@ Source: docs/protocol/durable-http-api.md#routes, docs/protocol/durable-http-api
 """
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from urllib.parse import unquote, unquote_plus
 
 import msgspec
 from aiohttp import web
@@ -18,9 +16,11 @@ from durable_host.durable.api.call import ApiCall, Face
 from durable_host.durable.api.cautions import Cautions
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.api.content_coding import UnknownCoding
-from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument
+from durable_host.durable.api.decoding import decoded_again, decoded_once, known_id
+from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument, UnknownHub
+from durable_host.durable.api.origin import origin_of
 from durable_host.durable.api.other_hubs import HubFactory, OtherHubs
-from durable_host.durable.api.payload import RPC_PATH, WEBHOOK_PATH, ManagementUrls
+from durable_host.durable.api.payload import WEBHOOK_PATH, ManagementUrls
 from durable_host.durable.api.query import QueryParameters
 from durable_host.durable.taskhub.port import InstanceExists, TaskHubRefused, TaskHubUnavailable, UnreadableHistory
 from durable_host.http_port.body_limit import DEFAULT_BODY_LIMIT, too_large
@@ -68,15 +68,12 @@ class DurableHttpApi:
             return answers.error(403, "Only local callers may use the management API.")
         try:
             query = QueryParameters(request.query.items(), self._cautions)
-            hub = query.text("taskHub") or self._options.hub_name
-            connection = query.text("connection") or self._options.storage.connection_name
+            hub = query.words("taskHub") or self._options.hub_name
+            connection = query.words("connection") or self._options.storage.connection_name
             parts = tail.strip("/").split("/")
-            segments = [unquote(part) for part in parts]
             async with self._client_of(hub, connection) as client:
-                call = self._call(request, face, query, client, self._urls(request, face, hub, connection))
-                if segments[0].lower() == "instances" and re.search("[%+]", "".join(parts[1:2])):
-                    segments[1] = await _known_id(client, parts[1])
-                return await _route(call, request.method, segments)
+                call = self._call(request, face, query, client, self._urls(request, hub, connection))
+                return await _route(call, request.method, await _segments(client, parts, self._cautions))
         except web.HTTPRequestEntityTooLarge:
             return too_large(request, self.max_body)
         except UnknownCoding:
@@ -110,13 +107,10 @@ class DurableHttpApi:
         if self._others is not None:
             await self._others.close()
 
-    def _urls(self, request: web.Request, face: Face, hub: str, connection: str) -> ManagementUrls:
-        return ManagementUrls(
-            base_url=self._origin(request) + (WEBHOOK_PATH if face == "webhook" else RPC_PATH),
-            task_hub=hub,
-            connection=connection,
-            key=self._key if face == "webhook" else None,
-        )
+    def _urls(self, request: web.Request, hub: str, connection: str) -> ManagementUrls:
+        """On both faces those of the webhook, at the origin of the request."""
+        origin = origin_of(request, use_forwarded=self._options.use_forwarded_host)
+        return ManagementUrls(base_url=origin + WEBHOOK_PATH, task_hub=hub, connection=connection, key=self._key)
 
     def _call(
         self, request: web.Request, face: Face, query: QueryParameters, client: DurableClient, urls: ManagementUrls
@@ -128,7 +122,8 @@ class DurableHttpApi:
             urls=urls,
             cautions=self._cautions,
             face=face,
-            url=self._origin(request) + request.rel_url.raw_path_qs,
+            url=origin_of(request, use_forwarded=False) + request.rel_url.raw_path_qs,
+            use_app_lease=self._options.use_app_lease,
             max_body=self.max_body,
         )
 
@@ -138,27 +133,21 @@ class DurableHttpApi:
         if key == (self._options.hub_name.lower(), own_connection):
             return nullcontext(self._client)
         if self._others is None:
-            raise InvalidArgument(f"This host serves the task hub '{self._options.hub_name}' only.")
+            raise UnknownHub(f"This host serves the task hub '{self._options.hub_name}' only.")
         return self._others.client(hub, connection, key)
 
-    def _origin(self, request: web.Request) -> str:
-        scheme, host = request.scheme, request.host
-        if self._options.use_forwarded_host:
-            host = request.headers.get("X-Forwarded-Host") or host
-            scheme = request.headers.get("X-Forwarded-Proto") or scheme
-        return f"{scheme}://{host}"
 
-
-async def _known_id(client: DurableClient, written: str) -> str:
-    """The first of its meanings that is the ID of an instance; if none is, the first.
-
-    Generated URLs are encoded as in a form, the SDK puts IDs into URLs as they are, and Azure decodes twice.
-    """
-    decoded = unquote_plus(written)
-    for instance_id in dict.fromkeys((decoded, unquote(written), unquote_plus(decoded), written)):
-        if await client.get(instance_id, fetch_input=False, fetch_output=False) is not None:
-            return instance_id
-    return decoded
+async def _segments(client: DurableClient, parts: list[str], cautions: Cautions) -> list[str]:
+    """The decoded segments of a path; names of events and keys of entities are decoded twice, as in Azure."""
+    segments = [decoded_once(part) for part in parts]
+    if segments[0].lower() == "instances" and len(parts) > 1:
+        segments[1] = await known_id(client, parts[1], cautions)
+        is_event = len(parts) == 4 and segments[2].lower() == "raiseevent"
+        if is_event:
+            segments[3:] = [decoded_again(part, cautions) for part in segments[3].split("/")]
+    elif segments[0].lower() == "entities":
+        segments[2:] = [decoded_again(part, cautions) for part in segments[2:]]
+    return segments
 
 
 def _connection_key(name: str) -> str:
@@ -184,8 +173,18 @@ async def _signal(call: ApiCall, name: str, key: str = "") -> web.Response:
     return await entity_route.signal(call, name, key)
 
 
-async def _delete_entity(call: ApiCall, name: str, key: str) -> web.Response:
+async def _signal_nobody(call: ApiCall) -> web.Response:
+    return await entity_route.signal(call, "", "")
+
+
+async def _delete_entity(call: ApiCall, name: str, key: str = "") -> web.Response:
     return await entity_route.signal(call, name, key, "delete")
+
+
+async def _make_primary(call: ApiCall) -> web.Response:
+    if not call.use_app_lease:
+        return answers.error(400, "Cannot make current app primary. This app is not using the AppLease feature.")
+    return answers.empty(200)
 
 
 _PATTERNS = (
@@ -202,8 +201,10 @@ _PATTERNS = (
     _Pattern("GET", ("entities",), _list_entities),
     _Pattern("GET", ("entities", None), _list_entities),
     _Pattern("GET", ("entities", None, None), entity_route.get_entity),
+    _Pattern("POST", ("entities",), _signal_nobody),
     _Pattern("POST", ("entities", None), _signal),
     _Pattern("POST", ("entities", None, None), _signal),
+    _Pattern("DELETE", ("entities", None), _delete_entity),
     _Pattern("DELETE", ("entities", None, None), _delete_entity),
 )
 
@@ -220,6 +221,6 @@ async def _route(call: ApiCall, method: str, segments: list[str]) -> web.Respons
         ):
             return await operation_route.with_reason(call, instance_id, operation.lower())
         case ["makeprimary"]:
-            return answers.empty(200)
+            return await _make_primary(call)
         case _:
             return answers.empty(404)

@@ -35,7 +35,9 @@ def entity_instance_id(name: str, key: str) -> str:
     if not name or "@" in name or _FORBIDDEN.search(name):
         raise InvalidArgument("Entity names must not be empty or contain @, /, \\, #, ?, or control characters.")
     if _FORBIDDEN.search(key):
-        raise InvalidArgument("Entity keys must not contain /, \\, #, ?, or control characters.")
+        raise InvalidArgument(
+            "entityKey (Parameter 'Entity keys must not contain /, \\, #, ?, or control characters.')"
+        )
     return f"@{name.lower()}@{key}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from durable_host.durable.api.client import DurableClient
-from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.api.errors import UnknownHub
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.errors import HostError
 
@@ -44,7 +44,7 @@ class OtherHubs:
     async def client(self, hub: str, connection: str, key: tuple[str, str]) -> AsyncGenerator[DurableClient]:
         """A client to use within the context; `key` is the same for all names of one hub.
 
-        Raises `InvalidArgument` for names that cannot be, TaskHubUnavailable while too many hubs are in use.
+        Raises `UnknownHub` for names that cannot be, TaskHubUnavailable while too many hubs are in use.
         """
         entry = self._entries.get(key)
         if entry is None:
@@ -52,7 +52,7 @@ class OtherHubs:
             try:
                 entry = self._entries[key] = _OpenHub(self._open_hub(hub, connection))
             except HostError as error:
-                raise InvalidArgument(str(error)) from error
+                raise UnknownHub(str(error)) from error
         entry.users += 1
         try:
             yield entry.client

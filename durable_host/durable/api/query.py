@@ -31,6 +31,11 @@ class QueryParameters:
         values = self._values.get(name.lower())
         return ",".join(values) if values else None
 
+    def words(self, name: str) -> str | None:
+        """As `text`, but a blank value counts as absent."""
+        value = self.text(name)
+        return value if value and value.strip() else None
+
     def flag(self, name: str, default: bool) -> bool:
         """`true` or `false` in any case; anything else is the default, as in the reference."""
         value = (self.text(name) or "").strip().lower()

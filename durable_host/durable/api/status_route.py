@@ -76,7 +76,9 @@ async def purge_one(call: ApiCall, instance_id: str) -> web.Response:
         found = await call.client.purge(instance_id)
     except NotTerminal as error:
         return answers.json_answer(str(error), 412)
-    return answers.json_answer({"instancesDeleted": 1}) if found else answers.empty(404)
+    if not found and not instance_id.startswith("@"):
+        return answers.empty(404)
+    return answers.json_answer({"instancesDeleted": int(found)})
 
 
 async def purge_by_filter(call: ApiCall) -> web.Response:

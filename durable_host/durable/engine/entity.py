@@ -158,7 +158,8 @@ def _batch(execution: EntityExecution, operations: Sequence[EntityRequest]) -> E
         exists=execution.scheduler.exists,
         state=execution.scheduler.state,
         operations=[
-            EntityOperation(each.operation or "", each.input, each.is_signal, each.trace) for each in operations
+            EntityOperation(each.operation or "", each.input, each.is_signal, each.trace, each.id)
+            for each in operations
         ],
     )
 

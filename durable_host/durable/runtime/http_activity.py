@@ -4,6 +4,7 @@ Source: docs/protocol/durable-actions.md#callhttp
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -21,6 +22,10 @@ _CONTENT_HEADERS = frozenset({
     "allow", "content-disposition", "content-encoding", "content-language", "content-length", "content-location",
     "content-md5", "content-range", "content-type", "expires", "last-modified",
 })  # fmt: skip
+
+
+_LISTS = frozenset({"accept-ranges", "connection", "pragma", "trailer", "upgrade", "vary", "via"})
+_PRODUCTS = re.compile(r"\((?:[^()\\]|\\.)*\)|[^\s()]+")
 
 
 class _HttpRequest(msgspec.Struct):
@@ -87,7 +92,7 @@ class HttpActivity:
             shown: dict[str, str | list[str]] = {}
             for name in dict.fromkeys(response.headers.keys()):
                 if name.lower() not in _CONTENT_HEADERS:
-                    values = response.headers.getall(name)
+                    values = separate_values(name, response.headers.getall(name))
                     shown[name] = values[0] if len(values) == 1 else list(values)
             return json.dumps({"statusCode": response.status, "headers": shown, "content": content})
 
@@ -118,8 +123,24 @@ def _headers_of(request: _HttpRequest) -> list[tuple[str, str]]:
                 continue
         headers.extend((name, one) for one in values)
     if request.content is not None and not has_type:
-        headers.append(("Content-Type", "text/plain; charset=utf-8"))
+        headers.append(("Content-Type", "text/plain"))
     return headers
+
+
+def separate_values(name: str, values: list[str]) -> list[str]:
+    """The values of a response header as .NET parts them: the products and comments of `Server`, the items of lists.
+    A value that does not part cleanly stays as it is.
+    """
+    if name.lower() == "server":
+        return [part for value in values for part in _products(value)]
+    if name.lower() in _LISTS:
+        return [part.strip() for value in values for part in value.split(",") if part.strip()] or values
+    return values
+
+
+def _products(value: str) -> list[str]:
+    rest = _PRODUCTS.sub("", value)
+    return _PRODUCTS.findall(value) if value.strip() and not rest.strip() else [value]
 
 
 def _seconds(text: str | None) -> float | None:

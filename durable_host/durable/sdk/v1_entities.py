@@ -16,13 +16,13 @@ class BadEntityAnswer(Exception):
 
 
 def entity_payload(batch: EntityBatch) -> str:
-    """The trigger payload: exactly the four keys that the SDK takes."""
+    """The trigger payload: exactly the four keys that the SDK takes at the top."""
     payload: dict[str, Any] = {
         "self": {"name": batch.name, "key": batch.key},
         "exists": batch.exists,
         "state": batch.state,
         "batch": [
-            {"name": operation.name, "input": operation.input, "isSignal": operation.is_signal}
+            {"name": operation.name, "input": operation.input, "isSignal": operation.is_signal, "id": operation.id}
             for operation in batch.operations
         ],
     }

@@ -14,7 +14,7 @@ from durable_host.durable.sdk.v1_history import REACTED_TO, event_json
 from durable_host.durable.user_code import OrchestratorTurn
 
 UPPER_SCHEMA_VERSION = 1
-UPPER_SCHEMA_VERSION_NEW = 2
+UPPER_SCHEMA_VERSION_NEW = 3
 LONG_TIMER_INTERVAL = "3.00:00:00"
 MAX_SHORT_TIMER = "6.00:00:00"
 
@@ -29,6 +29,7 @@ def payload_text(turn: OrchestratorTurn, *, async_request_sleep_ms: int = 30_000
         "instanceId": turn.instance_id,
         "isReplaying": started.is_played,
         "parentInstanceId": parent.orchestration_instance.instance_id if parent is not None else None,
+        "sourceInstanceId": None,
         "upperSchemaVersion": UPPER_SCHEMA_VERSION,
         "upperSchemaVersionNew": UPPER_SCHEMA_VERSION_NEW,
         "longRunningTimerIntervalDuration": LONG_TIMER_INTERVAL,

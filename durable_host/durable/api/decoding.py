@@ -1,0 +1,41 @@
+"""Segments of a path. Azure decodes them twice, and reads `+` as a blank.
+
+Names of events and keys of entities follow it. An instance is found by each reading of its ID, because the links that
+this host makes work for every ID.
+
+Source: docs/protocol/durable-http-api.md#paths-and-query-parameters
+"""
+
+from urllib.parse import unquote, unquote_plus
+
+from durable_host.durable.api.cautions import Cautions
+from durable_host.durable.api.client import DurableClient
+
+
+def decoded_once(part: str) -> str:
+    return unquote(part)
+
+
+def decoded_again(once: str, cautions: Cautions) -> str:
+    """The second decoding of what was decoded once already."""
+    twice = unquote_plus(once)
+    if twice != once:
+        cautions.decoded_again(once, twice)
+    return twice
+
+
+async def known_id(client: DurableClient, part: str, cautions: Cautions) -> str:
+    """The first meaning of the segment `part` that is the ID of an instance; if none is, the first.
+
+    Generated URLs are encoded as in a form, the SDK puts IDs into URLs as they are, and Azure decodes twice.
+    """
+    first, twice = unquote_plus(part), unquote_plus(unquote(part))
+    meanings = list(dict.fromkeys((first, unquote(part), twice, part)))
+    if len(meanings) == 1:
+        return first
+    for instance_id in meanings:
+        if await client.get(instance_id, fetch_input=False, fetch_output=False) is not None:
+            if instance_id != twice:
+                cautions.unreachable(instance_id, twice)
+            return instance_id
+    return first

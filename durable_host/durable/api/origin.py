@@ -1,0 +1,20 @@
+"""The origin that generated URLs have. Source: docs/protocol/durable-http-api.md#forwarded-hosts"""
+
+from aiohttp import web
+
+from durable_host.durable.api.errors import ForwardedPort
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def origin_of(request: web.Request, *, use_forwarded: bool) -> str:
+    """`scheme://host[:port]` of `request`. With `use_forwarded` scheme and host are those of `X-Forwarded-Proto` and
+    `X-Forwarded-Host` if both are there, beside the port of the request. Raises `ForwardedPort`.
+    """
+    host, scheme = request.headers.get("X-Forwarded-Host"), request.headers.get("X-Forwarded-Proto")
+    if not (use_forwarded and host and scheme):
+        return f"{request.scheme}://{request.host}"
+    if ":" in host:
+        raise ForwardedPort(host)
+    port = request.url.port
+    return f"{scheme}://{host}" + ("" if port is None or port == _PORTS.get(scheme.lower()) else f":{port}")
