@@ -1,4 +1,4 @@
-"""The management API beside extension 3.19.0, rows 21 to 39 of the comparison: what its answers, URLs and payloads have.
+"""The management API beside extension 3.19.0, rows 21 to 39 of the comparison.
 
 The expected values are the answers of the extension, except where a test says that this host stays different.
 """
@@ -109,9 +109,9 @@ async def test_a_restart_replaces_a_running_instance_under_any_state() -> None:
 )
 async def test_only_an_app_with_a_lease_is_made_primary(uses_lease: bool, code: int, body: bytes) -> None:
     """durable-http 25"""
-    async with running_world(options=api_options(use_app_lease=uses_lease)) as world:
-        async with world.http.post(f"{world.webhook}/makeprimary") as answer:
-            assert (answer.status, await answer.read()) == (code, body)
+    options = api_options(use_app_lease=uses_lease)
+    async with running_world(options=options) as world, world.http.post(f"{world.webhook}/makeprimary") as answer:
+        assert (answer.status, await answer.read()) == (code, body)
 
 
 @pytest.mark.parametrize("query", ["connection=Nowhere", "taskHub=no-hub"])
@@ -121,10 +121,12 @@ async def test_an_unknown_connection_or_hub_is_an_error_of_the_server(query: str
     def hub_for(hub: str, connection: str) -> DurableClient:
         raise ConfigurationError(f"There is no {connection} or {hub}.")
 
-    async with running_world(hub_for=hub_for) as world:
-        async with world.http.get(f"{world.webhook}/instances/a?{query}") as answer:
-            assert answer.status == 500
-            assert (await answer.json())["Message"] == "Something went wrong while processing your request"
+    async with (
+        running_world(hub_for=hub_for) as world,
+        world.http.get(f"{world.webhook}/instances/a?{query}") as answer,
+    ):
+        assert answer.status == 500
+        assert (await answer.json())["Message"] == "Something went wrong while processing your request"
 
 
 @pytest.mark.parametrize("query", ["connection=%20", "taskHub=%20", "connection=&taskHub="])
@@ -288,9 +290,11 @@ async def test_a_forwarded_host_needs_its_scheme_and_keeps_the_port(
 async def test_a_forwarded_host_with_a_port_is_an_error() -> None:
     """durable-http 31"""
     headers = {"X-Forwarded-Host": "app.example:8080", "X-Forwarded-Proto": "https"}
-    async with running_world(options=api_options(use_forwarded_host=True)) as world:
-        async with world.http.post(f"{world.webhook}/orchestrators/Orch/a", headers=headers) as answer:
-            assert answer.status == 500
+    async with (
+        running_world(options=api_options(use_forwarded_host=True)) as world,
+        world.http.post(f"{world.webhook}/orchestrators/Orch/a", headers=headers) as answer,
+    ):
+        assert answer.status == 500
 
 
 async def test_an_rpc_start_has_the_urls_of_the_webhook_and_its_key() -> None:

@@ -1,4 +1,4 @@
-"""The origin that generated URLs have. Source: docs/protocol/durable-http-api.md#forwarded-hosts"""
+"""The origin that generated URLs have. Source: docs/protocol/durable-http-api.md#starting-an-instance"""
 
 from aiohttp import web
 

@@ -24,6 +24,8 @@ from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
 from durable_host.durable.user_code import EntityAnswer, EntityBatch, UserCode
 
+NOT_FOR_ENTITIES = "DH6152"
+
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
@@ -138,7 +140,9 @@ class EntityRunner:
         batch[:] = [one for one in batch if one not in foreign]
         for one in foreign:
             _log.warning(
-                "The entity '%s' does not support %s; the message is discarded.",
+                "%s: The entity '%s' does not support %s; the message is discarded. In Azure a terminated entity takes "
+                "no operations until it is purged.",
+                NOT_FOR_ENTITIES,
                 session.instance_id,
                 one.message.event.event_name,
                 extra={"instance_id": session.instance_id},
