@@ -131,13 +131,6 @@ def test_a_blocked_function_does_not_keep_the_host_from_ending_within_10_seconds
     until(lambda: ends_of(processes))
 
 
-def test_after_kill_9_of_the_host_its_worker_ends_too(start_host: StartHost) -> None:
-    host = start_host({"function_app.py": SLOW})
-    processes = workers_of(host)
-    host.kill()
-    until(lambda: ends_of(processes))
-
-
 def _ignore_errors(host: HostProcess, path: str) -> None:
     with contextlib.suppress(requests.RequestException):
         host.get(path)

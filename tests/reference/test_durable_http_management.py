@@ -30,12 +30,6 @@ COMPLETED = OrchestrationStatus.Completed
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with running_world() as world:
-        yield world
-
-
-@pytest.fixture
 async def echo() -> AsyncIterator[str]:
     async def answer(request: web.Request) -> web.Response:
         return web.Response(text=request.headers.get("Content-Type", "none"), headers={"Server": "A/1 B/2"})
@@ -56,12 +50,12 @@ async def call_http(request: dict[str, object]) -> dict[str, object]:
 
 
 async def test_call_http_sends_text_without_a_charset(echo: str) -> None:
-    """durable-http 21"""
+    """durable-http 21: sends `text/plain`."""
     assert (await call_http({"method": "POST", "uri": echo, "content": '{"a": 1}'}))["content"] == "text/plain"
 
 
 async def test_call_http_parts_the_products_of_a_server(echo: str) -> None:
-    """durable-http 22"""
+    """durable-http 22: a list of two."""
     headers = (await call_http({"method": "GET", "uri": echo}))["headers"]
     assert isinstance(headers, dict)
     assert headers["Server"] == ["A/1", "B/2"]
@@ -79,20 +73,20 @@ async def test_call_http_parts_the_products_of_a_server(echo: str) -> None:
     ],
 )
 def test_response_headers_are_parted_as_dotnet_does(name: str, values: list[str], parted: list[str]) -> None:
-    """durable-http 22"""
+    """durable-http 22: product tokens and comments are values of their own, and so are the items of lists."""
     assert separate_values(name, values) == parted
 
 
 @pytest.mark.parametrize("instance_id", ["@x", "a%3Fb", "a%23b", "a%5Cb", "a%09b", "a" * 300, "a" * 600])
 async def test_ids_are_checked_at_the_start(world: World, instance_id: str) -> None:
-    """durable-http 23: stays different. The extension runs them; beyond the limit of a table key it returns 500"""
+    """durable-http 23: stays different. The extension runs them; beyond the limit of a table key it returns 500."""
     url = yarl.URL(f"{world.webhook}/orchestrators/Orch/{instance_id}", encoded=True)
     async with world.http.post(url, json=None) as answer:
         assert answer.status == 400
 
 
 async def test_a_restart_replaces_a_running_instance_under_any_state() -> None:
-    """durable-http 24"""
+    """durable-http 24: replaced, 202."""
     async with running_world(options=api_options(overridable_existing_instance_states="AnyState")) as world:
         await world.put("a", RUNNING)
         async with world.http.post(f"{world.webhook}/instances/a/restart?restartWithNewInstanceId=false") as answer:
@@ -108,7 +102,7 @@ async def test_a_restart_replaces_a_running_instance_under_any_state() -> None:
     ],
 )
 async def test_only_an_app_with_a_lease_is_made_primary(uses_lease: bool, code: int, body: bytes) -> None:
-    """durable-http 25"""
+    """durable-http 25: 400 with the reason without the lease."""
     options = api_options(use_app_lease=uses_lease)
     async with running_world(options=options) as world, world.http.post(f"{world.webhook}/makeprimary") as answer:
         assert (answer.status, await answer.read()) == (code, body)
@@ -116,7 +110,7 @@ async def test_only_an_app_with_a_lease_is_made_primary(uses_lease: bool, code: 
 
 @pytest.mark.parametrize("query", ["connection=Nowhere", "taskHub=no-hub"])
 async def test_an_unknown_connection_or_hub_is_an_error_of_the_server(query: str) -> None:
-    """durable-http 26"""
+    """durable-http 26: 500."""
 
     def hub_for(hub: str, connection: str) -> DurableClient:
         raise ConfigurationError(f"There is no {connection} or {hub}.")
@@ -131,21 +125,21 @@ async def test_an_unknown_connection_or_hub_is_an_error_of_the_server(query: str
 
 @pytest.mark.parametrize("query", ["connection=%20", "taskHub=%20", "connection=&taskHub="])
 async def test_a_blank_connection_or_hub_counts_as_absent(world: World, query: str) -> None:
-    """durable-http 26"""
+    """durable-http 26: a blank value counts as absent."""
     await world.put("a", COMPLETED)
     async with world.http.get(yarl.URL(f"{world.webhook}/instances/a?{query}", encoded=True)) as answer:
         assert answer.status == 200
 
 
 async def test_a_terminate_of_an_entity_is_accepted(world: World) -> None:
-    """durable-http 27: the answer is the extension's. The entity stays, tests/runtime/test_runtime_entities.py"""
+    """durable-http 27: the answer is the extension's. The entity stays, tests/runtime/test_runtime_entities.py."""
     await world.put("@counter@k", RUNNING, name="@counter@k")
     async with world.http.post(f"{world.webhook}/instances/@counter@k/terminate?reason=x") as answer:
         assert answer.status == 202
 
 
 async def test_a_delete_without_a_key_is_for_the_empty_key(world: World) -> None:
-    """durable-http 28"""
+    """durable-http 28: 202."""
     async with world.http.delete(f"{world.webhook}/entities/Counter") as answer:
         assert answer.status == 202
     (event,) = await world.messages("@counter@")
@@ -154,14 +148,14 @@ async def test_a_delete_without_a_key_is_for_the_empty_key(world: World) -> None
 
 
 async def test_a_signal_to_no_entity_is_refused(world: World) -> None:
-    """durable-http 28"""
+    """durable-http 28: 400."""
     async with world.http.post(f"{world.webhook}/entities") as answer:
         assert answer.status == 400
 
 
 @pytest.mark.parametrize(("instance_id", "code"), [("@counter@never", 200), ("never", 404)])
 async def test_a_purge_of_an_entity_that_never_was_deletes_none(world: World, instance_id: str, code: int) -> None:
-    """durable-http 28"""
+    """durable-http 28: 200 `{"instancesDeleted":0}`."""
     async with world.http.delete(f"{world.webhook}/instances/{instance_id}") as answer:
         assert answer.status == code
         if code == 200:
@@ -169,7 +163,7 @@ async def test_a_purge_of_an_entity_that_never_was_deletes_none(world: World, in
 
 
 async def test_a_bad_entity_key_is_named_as_the_extension_does(world: World) -> None:
-    """durable-http 28"""
+    """durable-http 28: `entityKey (Parameter 'Entity keys must not …')`."""
     url = yarl.URL(f"{world.webhook}/entities/Counter/a%3Fb?op=add", encoded=True)
     async with world.http.post(url) as answer:
         assert answer.status == 400
@@ -179,7 +173,7 @@ async def test_a_bad_entity_key_is_named_as_the_extension_does(world: World) -> 
 
 
 async def test_an_unknown_entity_is_named_in_lower_case(world: World) -> None:
-    """durable-http 28"""
+    """durable-http 28: named in lower case."""
     async with world.http.post(f"{world.webhook}/entities/NoBody/k?op=add") as answer:
         assert answer.status == 400
         assert "The function 'nobody' doesn't exist" in (await answer.json())["Message"]
@@ -187,7 +181,7 @@ async def test_an_unknown_entity_is_named_in_lower_case(world: World) -> None:
 
 @pytest.mark.parametrize("path", ["a@b/k", "a%3Fb/k", "Counter/a%3Fb"])
 async def test_no_entity_has_a_bad_name(world: World, path: str) -> None:
-    """durable-http 28"""
+    """durable-http 28: a GET of a bad name is a 404."""
     async with world.http.get(yarl.URL(f"{world.webhook}/entities/{path}", encoded=True)) as answer:
         assert answer.status == 404
 
@@ -199,7 +193,7 @@ async def test_no_entity_has_a_bad_name(world: World, path: str) -> None:
 async def test_names_of_events_are_decoded_twice(
     world: World, segment: str, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """durable-http 29"""
+    """durable-http 29: twice, and `+` is a blank; a warning says so, once."""
     await world.put("a", RUNNING)
     url = yarl.URL(f"{world.webhook}/instances/a/raiseEvent/{segment}", encoded=True)
     for _ in range(2):
@@ -213,7 +207,7 @@ async def test_names_of_events_are_decoded_twice(
 
 
 async def test_keys_of_entities_are_decoded_twice(world: World) -> None:
-    """durable-http 29"""
+    """durable-http 29: the same for keys of entities."""
     url = yarl.URL(f"{world.webhook}/entities/Counter/a%2Bb?op=add", encoded=True)
     async with world.http.post(url) as answer:
         assert answer.status == 202
@@ -221,7 +215,7 @@ async def test_keys_of_entities_are_decoded_twice(world: World) -> None:
 
 
 async def test_a_slash_in_the_name_of_an_event_begins_a_segment(world: World) -> None:
-    """durable-http 29"""
+    """durable-http 29: `a%2Fb` is two segments, a 404."""
     await world.put("a", RUNNING)
     before = len(await world.messages("a"))
     url = yarl.URL(f"{world.webhook}/instances/a/raiseEvent/a%2Fb", encoded=True)
@@ -231,14 +225,14 @@ async def test_a_slash_in_the_name_of_an_event_begins_a_segment(world: World) ->
 
 
 async def test_an_id_that_is_found_after_two_decodings_is_found(world: World) -> None:
-    """durable-http 29"""
+    """durable-http 29: `a%2541` is `aA`."""
     await world.put("aA", RUNNING)
     async with world.http.get(yarl.URL(f"{world.webhook}/instances/a%2541", encoded=True)) as answer:
         assert (await answer.json())["instanceId"] == "aA"
 
 
 async def test_an_id_with_a_plus_is_reached(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """durable-http 29: stays different, with a warning. The extension cannot reach such an instance"""
+    """durable-http 29: stays different, with a warning. The extension cannot reach such an instance."""
     await world.put("a+b", RUNNING)
     for _ in range(2):
         async with world.http.get(yarl.URL(f"{world.webhook}/instances/a%2Bb", encoded=True)) as answer:
@@ -247,7 +241,7 @@ async def test_an_id_with_a_plus_is_reached(world: World, caplog: pytest.LogCapt
 
 
 async def test_numbers_in_the_data_of_an_event_keep_their_spelling(world: World) -> None:
-    """durable-http 30: stays different. The extension prints 2.5"""
+    """durable-http 30: stays different. The extension prints 2.5."""
     await world.put("a", RUNNING)
     async with world.http.post(f"{world.webhook}/instances/a/raiseEvent/E", data=b"2.50", headers=JSON) as answer:
         assert answer.status == 202
@@ -276,7 +270,7 @@ async def test_a_restart_keeps_the_text_of_the_input(world: World) -> None:
 async def test_a_forwarded_host_needs_its_scheme_and_keeps_the_port(
     host: str | None, scheme: str | None, origin: str
 ) -> None:
-    """durable-http 31"""
+    """durable-http 31: both headers are needed, the request's port is kept, `Location` of a status is untouched."""
     sent = {"X-Forwarded-Host": host, "X-Forwarded-Proto": scheme}
     headers = {name: value for name, value in sent.items() if value is not None}
     async with running_world(options=api_options(use_forwarded_host=True)) as world:
@@ -288,7 +282,7 @@ async def test_a_forwarded_host_needs_its_scheme_and_keeps_the_port(
 
 
 async def test_a_forwarded_host_with_a_port_is_an_error() -> None:
-    """durable-http 31"""
+    """durable-http 31: a port in the header is a 500."""
     headers = {"X-Forwarded-Host": "app.example:8080", "X-Forwarded-Proto": "https"}
     async with (
         running_world(options=api_options(use_forwarded_host=True)) as world,
@@ -298,14 +292,14 @@ async def test_a_forwarded_host_with_a_port_is_an_error() -> None:
 
 
 async def test_an_rpc_start_has_the_urls_of_the_webhook_and_its_key() -> None:
-    """durable-http 34"""
+    """durable-http 34: the RPC origin, the path of the webhook, and the key."""
     async with running_world(key="secret") as world, world.http.post(f"{world.rpc}/orchestrators/Orch/a") as answer:
         url = (await answer.json())["statusQueryGetUri"]
     assert url == f"{world.webhook}/instances/a?taskHub={HUB}&connection=Storage&code=secret"
 
 
 async def test_the_execution_of_a_client_start_is_a_guid_with_dashes(world: World) -> None:
-    """durable-http 35"""
+    """durable-http 35: a GUID with dashes."""
     async with world.http.post(f"{world.rpc}/orchestrators/Orch/a") as answer:
         assert answer.status == 202
     state = await world.client.get("a")
@@ -317,7 +311,7 @@ async def test_the_execution_of_a_client_start_is_a_guid_with_dashes(world: Worl
     ("header", "is_stored"), [("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", True), ("nonsense", False)]
 )
 async def test_the_trace_of_a_caller_is_kept(world: World, header: str, is_stored: bool) -> None:
-    """durable-http 36: stays different. Without tracing the extension stores none"""
+    """durable-http 36: stays different. Without tracing the extension stores none."""
     async with world.http.post(f"{world.rpc}/orchestrators/Orch/a", headers={"traceparent": header}) as answer:
         assert answer.status == 202
     (event,) = await world.messages("a")
@@ -326,13 +320,13 @@ async def test_the_trace_of_a_caller_is_kept(world: World, header: str, is_store
 
 
 async def test_errors_have_no_stack_trace(world: World) -> None:
-    """durable-http 37: stays different. The extension fills it with frames of .NET"""
+    """durable-http 37: stays different. The extension fills it with frames of .NET."""
     async with world.http.post(f"{world.webhook}/instances/nope/restart") as answer:
         assert (await answer.json())["StackTrace"] == ""
 
 
 def test_the_client_payload_ends_with_the_settings_of_grpc() -> None:
-    """durable-http 38"""
+    """durable-http 38: both null, at the end."""
     payload = client_payload(ManagementUrls(base_url="http://x", task_hub=HUB), rpc_base_url="http://y/")
     assert list(payload.items())[-2:] == [("maxGrpcMessageSizeInBytes", None), ("grpcHttpClientTimeout", None)]
 
@@ -342,7 +336,7 @@ def orch(context):
 
 
 def test_the_trigger_payload_has_the_members_of_the_extension() -> None:
-    """durable-http 39"""
+    """durable-http 39: `sourceInstanceId` (null) after `parentInstanceId`, `upperSchemaVersionNew` 3."""
     engine = EngineWorld([orch])
     engine.deliver(engine.start("orch", {"a": 1}), time=0)
     engine.state().append(events.OrchestratorStarted(timestamp=START + SECOND))
@@ -354,7 +348,7 @@ def test_the_trigger_payload_has_the_members_of_the_extension() -> None:
 
 
 def test_the_operations_of_a_batch_have_ids() -> None:
-    """durable-http 39"""
+    """durable-http 39: items of an entity batch have `id`."""
     operation = EntityOperation("add", "1", is_signal=True, id="5e1f")
     batch = EntityBatch(name="counter", key="k", exists=False, state=None, operations=[operation])
     assert json.loads(entity_payload(batch))["batch"][0]["id"] == "5e1f"

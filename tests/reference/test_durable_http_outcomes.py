@@ -25,7 +25,7 @@ def unprintable(context):
 
 
 async def test_an_instance_of_a_version_that_runs_nowhere_is_terminated(hosts: Hosts) -> None:
-    """durable-http 32: stays different. The extension terminates it after minutes"""
+    """durable-http 32: stays different. The extension terminates it after minutes."""
     app = App()
     app.orchestrator(plain)
     world = await hosts.start(app, options=runtime_options(default_version="1.0", version_match_strategy="Strict"))
@@ -42,7 +42,7 @@ async def test_an_instance_of_a_version_that_runs_nowhere_is_terminated(hosts: H
     ],
 )
 async def test_failures_have_the_short_text(hosts: Hosts, function, output: str) -> None:
-    """durable-http 33: stays different. The extension wraps it: `One or more errors occurred. (Result: Failure…)`"""
+    """durable-http 33: stays different. The extension wraps it: `One or more errors occurred. (Result: Failure…)`."""
     app = App()
     app.orchestrator(function)
     world = await hosts.start(app)

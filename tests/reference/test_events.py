@@ -1,4 +1,6 @@
-"""The deliberate differences on events, beside the real host: the second table of the comparison of events.
+"""The deliberate differences on events, beside the real host: the second table of the page events.
+
+Its rows are numbered on from the first table: 12 is its first row, 23 the last.
 
 Each situation was run on the real host. What it does stands in the docstring; this host stays different on purpose,
 except where the docstring says that it follows.
@@ -59,7 +61,7 @@ def after_a_failure(context):
 
 
 def test_the_step_after_a_failed_task_all_waits_for_an_event_that_is_out() -> None:
-    """events, row 1 of the differences: follows. Running until the event comes"""
+    """events 12: follows. Running until the event comes."""
     engine = EngineWorld([after_a_failure])
     engine.deliver(engine.start("after_a_failure"))
     assert not decided(engine.deliver(failed(0), time=6))
@@ -74,7 +76,7 @@ def two_races(context):
 
 
 def test_a_second_race_with_the_loser_of_the_first_stays_running() -> None:
-    """events, row 1 of the differences: follows. B comes, and the instance is Running"""
+    """events 12: follows. B comes, and the instance is Running."""
     engine = EngineWorld([two_races])
     engine.deliver(engine.start("two_races"))
     engine.deliver(raised("A", 1), time=1)
@@ -82,7 +84,7 @@ def test_a_second_race_with_the_loser_of_the_first_stays_running() -> None:
 
 
 async def test_an_event_that_overtakes_a_start_is_delivered(app: App, hosts: Hosts) -> None:
-    """events, row 2 of the differences: in an earlier batch than the start the real host discards it"""
+    """events 13: stays different. In an earlier batch than the start the real host discards it."""
     world = await hosts.start(app)
     event = EventRaised(timestamp=1, name="Approval", input="5")
     await world.hub.send(TaskMessage(event, OrchestrationInstance("i")))
@@ -91,7 +93,7 @@ async def test_an_event_that_overtakes_a_start_is_delivered(app: App, hosts: Hos
 
 
 async def test_an_event_for_a_scheduled_start_is_delivered(app: App, hosts: Hosts) -> None:
-    """events, row 2 of the differences: the real host answers 202, then the event is lost"""
+    """events 13: stays different. The real host answers 202, then the event is lost."""
     world = await hosts.start(app)
     start = world.clock.now() + 2_000_000
     await world.client.start("approval", instance_id="i", scheduled_start=start)
@@ -100,7 +102,7 @@ async def test_an_event_for_a_scheduled_start_is_delivered(app: App, hosts: Host
 
 
 async def test_a_termination_ends_an_instance_that_continues_as_new(app: App, hosts: Hosts) -> None:
-    """events, row 3 of the differences: the same on both, 104 of 104 were Terminated on the real host"""
+    """events 14: the same on both, 104 of 104 were Terminated on the real host."""
 
     @app.orchestrator
     def eternal(context):
@@ -118,7 +120,7 @@ async def test_a_termination_ends_an_instance_that_continues_as_new(app: App, ho
 
 
 async def test_a_cancelled_timer_is_taken_out_of_its_queue(app: App, hosts: Hosts) -> None:
-    """events, row 4 of the differences: on the real host its message stays until it is due"""
+    """events 15: stays different. On the real host its message stays until it is due."""
 
     @app.orchestrator
     def race(context):
@@ -147,7 +149,7 @@ def other_case(context):
 
 
 def test_early_events_are_lost_and_doubled_as_on_the_real_host_with_a_warning() -> None:
-    """events, row 5 of the differences: follows, [2, 2]. The real host logs one line at Information"""
+    """events 16: follows, [2, 2]. The real host logs one line at Information."""
     engine = EngineWorld([two_waits])
     engine.deliver(engine.start("two_waits"))
     for number in (1, 2):
@@ -161,7 +163,7 @@ def test_early_events_are_lost_and_doubled_as_on_the_real_host_with_a_warning() 
 
 
 def test_only_the_exact_case_of_a_name_is_delivered() -> None:
-    """events, row 5 of the differences: follows"""
+    """events 16: follows."""
     engine = EngineWorld([other_case])
     engine.deliver(engine.start("other_case"))
     assert not engine.deliver(raised("e", 1), time=1).is_terminal
@@ -169,7 +171,7 @@ def test_only_the_exact_case_of_a_name_is_delivered() -> None:
 
 
 async def test_a_call_of_an_unknown_activity_fails(app: App, hosts: Hosts) -> None:
-    """events, row 6 of the differences: Running on the real host"""
+    """events 17: stays different. Running on the real host."""
 
     @app.orchestrator
     def lost(context):
@@ -182,7 +184,7 @@ async def test_a_call_of_an_unknown_activity_fails(app: App, hosts: Hosts) -> No
 
 
 async def test_a_child_with_an_id_that_is_too_long_fails(app: App, hosts: Hosts) -> None:
-    """events, row 7 of the differences: Running on the real host, tried again and again"""
+    """events 18: stays different. Running on the real host, tried again and again."""
 
     @app.orchestrator
     def parent(context):
@@ -195,7 +197,7 @@ async def test_a_child_with_an_id_that_is_too_long_fails(app: App, hosts: Hosts)
 
 
 async def test_a_running_instance_is_not_replaced_by_a_child(app: App, hosts: Hosts) -> None:
-    """events, row 8 of the differences: the real host replaces it"""
+    """events 19: stays different. The real host replaces it."""
 
     @app.orchestrator
     def other(context):
@@ -215,7 +217,7 @@ async def test_a_running_instance_is_not_replaced_by_a_child(app: App, hosts: Ho
 
 
 async def test_an_activity_whose_worker_is_lost_runs_again(app: App, hosts: Hosts) -> None:
-    """events, row 9 of the differences: Failed on the real host, `…/python exited with code 137 (0x89)`"""
+    """events 20: stays different. Failed on the real host, `…/python exited with code 137 (0x89)`."""
 
     @app.orchestrator
     def greet(context):
@@ -236,7 +238,7 @@ async def test_an_activity_whose_worker_is_lost_runs_again(app: App, hosts: Host
 
 
 async def test_a_batch_of_an_entity_that_never_works_fails_after_three_runs(app: App, hosts: Hosts) -> None:
-    """events, row 10 of the differences: the real host runs it forever"""
+    """events 21: stays different. The real host runs it forever."""
 
     @app.entity
     def counter(context):
@@ -260,7 +262,7 @@ async def test_a_batch_of_an_entity_that_never_works_fails_after_three_runs(app:
 
 
 async def test_a_purge_by_filter_leaves_running_instances(api: ApiWorld) -> None:
-    """events, row 11 of the differences: the real host deletes it, `instancesDeleted: 1`"""
+    """events 22: stays different. The real host deletes it, `instancesDeleted: 1`."""
     await api.put("i", OrchestrationStatus.Running)
     async with api.http.delete(f"{api.webhook}/instances?createdTimeFrom=2001-01-01") as answer:
         assert answer.status == 404
@@ -268,14 +270,14 @@ async def test_a_purge_by_filter_leaves_running_instances(api: ApiWorld) -> None
 
 
 async def test_an_id_in_use_is_a_conflict(api: ApiWorld) -> None:
-    """events, row 12 of the differences: follows, 409"""
+    """events 23: follows, 409."""
     await api.put("i", OrchestrationStatus.Running)
     async with api.http.post(f"{api.webhook}/orchestrators/Orch/i") as answer:
         assert answer.status == 409
 
 
 async def test_an_unknown_orchestrator_is_refused(api: ApiWorld) -> None:
-    """events, row 12 of the differences: the real host answers 202, then the instance fails"""
+    """events 23: stays different. The real host answers 202, then the instance fails."""
     async with api.http.post(f"{api.webhook}/orchestrators/Nobody/i") as answer:
         assert answer.status == 400
         assert "'Orch'" in json.loads(await answer.text())["ExceptionMessage"]

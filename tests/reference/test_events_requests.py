@@ -1,18 +1,17 @@
 """What requests with events and odd IDs do, beside the real host: the first table of the comparison of events.
 
-The expected values are the real host's answers, except where a test says that this host stays different. Row 9, the
-worker that survives `kill -9` of the real host, is in tests/app/test_start_and_stop.py: here it ends.
+The expected values are the real host's answers, except where a test says that this host stays different. Row 9
+is in test_events_worker.py.
 """
 
 import json
 import urllib.parse
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import yarl
-from api_world import World, running_world
+from api_world import World
 from azure.durable_functions import EntityId
 from engine_world import SECOND
 from engine_world import World as EngineWorld
@@ -25,19 +24,13 @@ MESSAGES = Path(__file__).parents[1] / "taskhub/azure/golden/messages.jsonl"
 RUNNING = OrchestrationStatus.Running
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    async with running_world() as world:
-        yield world
-
-
 async def raised_names(world: World, instance_id: str) -> list[str]:
     return [one.name for one in await world.messages(instance_id) if isinstance(one, EventRaised)]
 
 
 @pytest.mark.parametrize(("segment", "name"), [("a%2Bb", "a b"), ("a%252Bb", "a+b")])
 async def test_an_event_name_with_a_plus_is_decoded_twice(world: World, segment: str, name: str) -> None:
-    """events 1, through HTTP"""
+    """events 1: the path is decoded a second time, `a b`."""
     await world.put("i", RUNNING)
     url = yarl.URL(f"{world.webhook}/instances/i/raiseEvent/{segment}", encoded=True)
     async with world.http.post(url, json=1) as answer:
@@ -46,14 +39,14 @@ async def test_an_event_name_with_a_plus_is_decoded_twice(world: World, segment:
 
 
 async def test_the_client_of_the_sdk_sends_a_plus_as_a_blank(world: World) -> None:
-    """events 1, through the client of the SDK"""
+    """events 1: the same through the client of the SDK."""
     await world.put("i", RUNNING)
     await world.sdk().raise_event("i", "a+b", 1)
     assert await raised_names(world, "i") == ["a b"]
 
 
 async def test_an_event_name_with_a_slash_is_not_found(world: World) -> None:
-    """events 2"""
+    """events 2: 404, nothing stored."""
     await world.put("i", RUNNING)
     url = yarl.URL(f"{world.webhook}/instances/i/raiseEvent/a%2Fb", encoded=True)
     async with world.http.post(url, json=1) as answer:
@@ -63,7 +56,7 @@ async def test_an_event_name_with_a_slash_is_not_found(world: World) -> None:
 
 @pytest.mark.parametrize("instance_id", ["a b", "100%", "a;b", "äöü ☃"])
 async def test_links_of_odd_ids_work(world: World, instance_id: str) -> None:
-    """events 3"""
+    """events 3: form-encoded, they work."""
     url = yarl.URL(f"{world.webhook}/orchestrators/Orch/{urllib.parse.quote(instance_id, safe='')}", encoded=True)
     async with world.http.post(url) as answer:
         link = (await answer.json())["statusQueryGetUri"]
@@ -73,13 +66,13 @@ async def test_links_of_odd_ids_work(world: World, instance_id: str) -> None:
 
 @pytest.mark.parametrize("instance_id", ["@starts", "a%5Cb", "a%3Fb", "a%23b", "a%09b", "a" * 257])
 async def test_odd_ids_are_refused(world: World, instance_id: str) -> None:
-    """events 4: stays different. The real host runs them"""
+    """events 4: stays different. The real host runs them."""
     async with world.http.post(yarl.URL(f"{world.webhook}/orchestrators/Orch/{instance_id}", encoded=True)) as answer:
         assert answer.status == 400
 
 
 async def test_the_dollar_is_a_key_except_for_reading(world: World) -> None:
-    """events 5"""
+    """events 5: POST takes the key `$`; only GET maps it to the empty key."""
     async with world.http.post(f"{world.webhook}/entities/Counter/$?op=add") as answer:
         assert answer.status == 202
     assert len(await world.messages("@counter@$")) == 1
@@ -89,7 +82,7 @@ async def test_the_dollar_is_a_key_except_for_reading(world: World) -> None:
 
 
 async def test_a_deleted_entity_is_still_there(world: World) -> None:
-    """events 6"""
+    """events 6: 200 `null`, `entity_exists` True, listed."""
     await world.put("@counter@k", RUNNING, name="@counter@k", input='{"state":"null","sorter":{}}')
     async with world.http.get(f"{world.webhook}/entities/Counter/k") as answer:
         assert (answer.status, await answer.json()) == (200, None)
@@ -99,7 +92,7 @@ async def test_a_deleted_entity_is_still_there(world: World) -> None:
 
 
 def test_a_message_without_its_sender_is_read() -> None:
-    """events 7: stays different. It blocks its instance on the real host"""
+    """events 7: stays different. It blocks its instance on the real host."""
     raw = json.loads(MESSAGES.read_text("utf-8").splitlines()[0])
     del raw["Sender"]
     assert envelope.from_text(json.dumps(raw)).message is not None
@@ -110,7 +103,7 @@ def nearly_two_seconds(context):
 
 
 def test_a_timer_is_never_early() -> None:
-    """events 8: stays different. The real host cuts the delay to whole seconds"""
+    """events 8: stays different. The real host cuts the delay to whole seconds."""
     engine = EngineWorld([nearly_two_seconds])
     engine.deliver(engine.start("nearly_two_seconds"), time=0)
     (timer,) = [one for one in engine.sent if isinstance(one.event, TimerFired)]
@@ -120,7 +113,7 @@ def test_a_timer_is_never_early() -> None:
 
 @pytest.mark.parametrize(("instance_id", "code"), [("nope", 404), ("done", 410), ("running", 400)])
 async def test_an_event_is_checked_after_its_instance(world: World, instance_id: str, code: int) -> None:
-    """events 10"""
+    """events 10: 404, 410, then 400."""
     await world.put("done", OrchestrationStatus.Completed)
     await world.put("running", RUNNING)
     headers = {"Content-Type": "application/json"}
@@ -131,7 +124,7 @@ async def test_an_event_is_checked_after_its_instance(world: World, instance_id:
 
 @pytest.mark.parametrize("status", [RUNNING, OrchestrationStatus.Completed])
 async def test_only_failed_instances_are_rewound(world: World, status: OrchestrationStatus) -> None:
-    """events 11"""
+    """events 11: 412 with text."""
     await world.put("i", status)
     async with world.http.post(f"{world.webhook}/instances/i/rewind") as answer:
         assert answer.status == 412
