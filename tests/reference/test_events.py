@@ -196,6 +196,23 @@ async def test_a_child_with_an_id_that_is_too_long_fails(app: App, hosts: Hosts)
     assert diagnostics.BAD_INSTANCE_ID in codes(world)
 
 
+async def test_an_entity_with_an_id_that_is_too_long_fails(app: App, hosts: Hosts) -> None:
+    """events 18: stays different. The same for an entity."""
+
+    @app.entity
+    def counter(context):
+        context.set_result(1)
+
+    @app.orchestrator
+    def calling(context):
+        yield context.call_entity(EntityId("counter", "k" * 504), "get")
+
+    world = await hosts.start(app)
+    await world.start("calling", "i")
+    assert (await world.result("i")).runtime_status is OrchestrationStatus.Failed
+    assert diagnostics.BAD_INSTANCE_ID in codes(world)
+
+
 async def test_a_running_instance_is_not_replaced_by_a_child(app: App, hosts: Hosts) -> None:
     """events 19: stays different. The real host replaces it."""
 

@@ -178,6 +178,10 @@ def answer_key(message: TaskMessage) -> Hashable:
     return answered_id(event)
 
 
+NO_ENTITY = OrchestrationInstance("@")
+"""The sender of a refusal to call an entity whose ID no message can hold."""
+
+
 def is_from_entity(message: TaskMessage) -> bool:
     """Whether an entity has sent the message to an orchestration."""
     return message.sender.instance_id.startswith("@") and not message.target.instance_id.startswith("@")
@@ -192,7 +196,9 @@ def _why_not(call: _Call, message: TaskMessage, own: OrchestrationInstance) -> s
         return "it names no execution"
     if isinstance(event, TimerFired) and isinstance(called, TimerCreated) and event.fire_at != called.fire_at:
         return f"it is of a timer due at {timestamp.to_text(event.fire_at)}"
-    if isinstance(called, SubOrchestrationInstanceCreated) and message.sender.instance_id != called.instance_id:
+    # A call of a child whose ID no message can hold is refused by the instance itself.
+    senders = (called.instance_id, own.instance_id) if isinstance(called, SubOrchestrationInstanceCreated) else None
+    if senders is not None and message.sender.instance_id not in senders:
         return f"it comes from the instance '{message.sender.instance_id}'"
     return _why_not_requested(call, called, message, own) if isinstance(called, TaskScheduled) else None
 
@@ -217,7 +223,7 @@ def _why_not_requested(
 
 def _entity_misfit(call: _EntityCall, message: TaskMessage, *, is_taken: bool) -> Misfit | None:
     what = f"the call of {' or '.join(repr(one) for one in sorted(call.entities))}"
-    if message.sender.instance_id.casefold() not in call.entities:
+    if message.sender != NO_ENTITY and message.sender.instance_id.casefold() not in call.entities:
         sender = message.sender.instance_id
         return Misfit(what, f"it comes from the instance '{sender}'" if sender else "it comes from a client")
     return _copy(what) if call.is_answered or is_taken else None

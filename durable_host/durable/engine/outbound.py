@@ -23,6 +23,7 @@ from durable_host.durable.engine.decisions import (
 from durable_host.durable.engine.entity_messages import request_json, response_json
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.inputs import json_string, stored_activity_input
+from durable_host.durable.engine.matching import NO_ENTITY
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.refusals import Refusal, refuse_child, refuse_entity
@@ -43,6 +44,7 @@ from durable_host.durable.model.events import (
     TimerFired,
     TraceContext,
 )
+from durable_host.durable.model.ids import is_too_long, is_well_formed
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.user_code import UserCode
 
@@ -163,7 +165,8 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: SendingOrches
             timestamp=sender.now, task_scheduled_id=decision.id, reason=refusal.text
         )
         id = sender.identity(SubOrchestrationInstanceFailed, decision.id, refusal.text)
-        reply = TaskMessage(failed, sender.instance, OrchestrationInstance(decision.instance_id), sender.episode, id=id)
+        child = _refused(decision.instance_id, sender.instance)
+        reply = TaskMessage(failed, sender.instance, child, sender.episode, id=id)
         return Scheduled(event, [reply], refusal)
     tags = {key: value for key, value in (sender.started.tags or {}).items() if key != FIRE_AND_FORGET}
     id = sender.identity(SubOrchestrationInstanceCreated, decision.id, decision.instance_id, action.name, stored)
@@ -226,13 +229,19 @@ def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Sch
             input=response_json(json_string(refusal.text), is_error=True),
         )
         id = sender.identity(EventRaised, decision.id, refusal.text)
-        reply = TaskMessage(event=answer, target=sender.instance, sender=entity, id=id)
+        reply = TaskMessage(event=answer, target=sender.instance, sender=_refused(entity.instance_id, NO_ENTITY), id=id)
         return Scheduled(event, [reply], refusal)
     raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
     # With the request's ID: one that is made anew under another ID has to be answered under that one, and the next
     # request to the entity names it as its predecessor.
     id = sender.identity(EventSent, decision.id, decision.instance_id, decision.operation, stored, decision.request_id)
     return Scheduled(event, [sender.message(raised, id, entity)])
+
+
+def _refused(instance_id: str, instead: OrchestrationInstance) -> OrchestrationInstance:
+    """The sender of the answer to a call of `instance_id` that is refused: `instead`, if no message can hold the ID."""
+    is_usable = is_well_formed(instance_id) and not is_too_long(instance_id)
+    return OrchestrationInstance(instance_id) if is_usable else instead
 
 
 def _check_retry_interval(action: CallActivity | CallSubOrchestrator | CallHttp, sender: SendingOrchestration) -> None:
