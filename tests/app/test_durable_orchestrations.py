@@ -340,7 +340,7 @@ def test_a_child_knows_its_parent_and_has_a_default_id(host: HostProcess) -> Non
     assert told["child"]["parent"] == told["self"]
     assert told["child"]["input"] == 5
     execution_id, _, number = told["child"]["self"].rpartition(":")
-    assert (len(execution_id), number) == (32, "0")
+    assert (len(execution_id), number) == (36, "0")
 
 
 def test_a_child_may_be_given_its_id(host: HostProcess) -> None:

@@ -85,12 +85,12 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> It
         "maxOrchestrationActions": 20,
         "storeInputsInOrchestrationHistory": True,
         "overridableExistingInstanceStates": "AnyState",
-        "defaultVersion": "%APP_VERSION%",
+        "defaultVersion": "2.0",
         "versionFailureStrategy": "Fail",
         "tracing": {"traceReplayEvents": True},
     }
     root = write_app(tmp_path_factory.mktemp("settings") / "app", with_settings(settings))
-    host = HostProcess(root, {**hub_settings(connection_string), "APP_VERSION": "2.0"})
+    host = HostProcess(root, hub_settings(connection_string))
     yield host.start()
     host.end()
 
