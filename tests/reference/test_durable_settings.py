@@ -47,7 +47,7 @@ STOPS_THE_START = [
 
 @pytest.mark.parametrize(("row", "settings", "text"), STOPS_THE_START)
 def test_what_stops_the_start_in_azure_stops_it_here(tmp_path: Path, row: str, settings: Any, text: str) -> None:
-    """durable-http section 5, 1, 3, 7: Azure does not start."""
+    """durable-http settings 1, 3, 7: Azure does not start."""
     with pytest.raises(ConfigurationError) as caught:
         load_durable(tmp_path, settings, CONN="Elsewhere")
     assert text in caught.value.message
@@ -56,7 +56,7 @@ def test_what_stops_the_start_in_azure_stops_it_here(tmp_path: Path, row: str, s
 
 @pytest.mark.parametrize("size", [1, 32])
 def test_sizes_of_batches_that_azure_takes_are_taken(tmp_path: Path, size: int) -> None:
-    """durable-http section 5, 1: sizes from 1 to 32 are fine."""
+    """durable-http settings 1: sizes from 1 to 32 are fine."""
     config = load_durable(tmp_path, provider(controlQueueBatchSize=size))
     assert config.host.durable.storage.control_queue_batch_size == size
 
@@ -70,26 +70,26 @@ KNOWN = [
 
 @pytest.mark.parametrize(("settings", "name"), KNOWN, ids=[name for _, name in KNOWN])
 def test_settings_of_the_extension_are_known(tmp_path: Path, settings: Any, name: str) -> None:
-    """durable-http section 5, 2: known."""
+    """durable-http settings 2: known."""
     (warning,) = [text for text in load_durable(tmp_path, settings).warnings if name in text]
     assert "has no effect here" in warning
     assert "not a known setting" not in warning
 
 
 def test_a_version_in_percent_signs_is_that_text(tmp_path: Path) -> None:
-    """durable-http section 5, 3: literal text; a warning says so."""
+    """durable-http settings 3: literal text; a warning says so."""
     config = load_durable(tmp_path, {"defaultVersion": "%VER%"}, VER="1.2")
     assert config.host.durable.default_version == "%VER%"
     assert any("defaultVersion" in text and "Azure resolves %NAME% in hubName only" in text for text in config.warnings)
 
 
 def test_the_name_of_the_hub_is_resolved(tmp_path: Path) -> None:
-    """durable-http section 5, 3: only `hubName` is resolved."""
+    """durable-http settings 3: only `hubName` is resolved."""
     assert load_durable(tmp_path, {"hubName": "%HUB%"}, HUB="FromSetting").host.durable.hub_name == "FromSetting"
 
 
 def test_extended_sessions_start_here_with_a_warning(tmp_path: Path) -> None:
-    """durable-http section 5, 4: stays different. Azure does not start; this host warns."""
+    """durable-http settings 4: stays different. Azure does not start; this host warns."""
     warnings = load_durable(tmp_path, {"extendedSessionsEnabled": True}).warnings
     assert any("refuses to start with it" in text for text in warnings)
 
@@ -108,14 +108,14 @@ UNCHECKED: list[tuple[dict[str, Any], str, object]] = [
 def test_numbers_that_azure_does_not_check_are_accepted(
     tmp_path: Path, settings: Any, name: str, value: object
 ) -> None:
-    """durable-http section 5, 5: accepted."""
+    """durable-http settings 5: accepted."""
     config = load_durable(tmp_path, settings)
     assert option(config.host.durable, name) == value
     assert any("which means nothing" in text for text in config.warnings)
 
 
 def test_an_empty_time_of_hidden_work_items_is_accepted(tmp_path: Path) -> None:
-    """durable-http section 5, 5: accepted."""
+    """durable-http settings 5: accepted."""
     config = load_durable(tmp_path, provider(workItemQueueVisibilityTimeout="00:00:00"))
     assert config.host.durable.storage.work_item_queue_visibility_timeout == 0
 
@@ -132,25 +132,25 @@ WORDS = [
 
 @pytest.mark.parametrize(("settings", "name", "value"), WORDS)
 def test_words_may_be_numbers_and_the_protocol_any_text(tmp_path: Path, settings: Any, name: str, value: str) -> None:
-    """durable-http section 5, 6: accepted."""
+    """durable-http settings 6: accepted."""
     assert option(load_durable(tmp_path, settings).host.durable, name) == value
 
 
 def test_legacy_partitions_have_no_effect(tmp_path: Path) -> None:
-    """durable-http section 5, 8: stays different. `useTablePartitionManagement` goes off; here a line tells."""
+    """durable-http settings 8: stays different. `useTablePartitionManagement` goes off; here a line tells."""
     warnings = load_durable(tmp_path, provider(useLegacyPartitionManagement=True)).warnings
     assert any("useLegacyPartitionManagement" in text and "no effect here" in text for text in warnings)
 
 
 def test_a_batch_larger_than_the_buffer_is_warned_about(tmp_path: Path) -> None:
-    """durable-http section 5, 9: a warning."""
+    """durable-http settings 9: a warning."""
     warnings = load_durable(tmp_path, provider(controlQueueBufferThreshold=31)).warnings
     assert any("larger than controlQueueBufferThreshold" in text for text in warnings)
     assert not load_durable(tmp_path, provider(controlQueueBufferThreshold=32)).warnings
 
 
 def test_the_mode_of_the_grpc_listener_is_no_setting(tmp_path: Path) -> None:
-    """durable-http section 5, 10: no public option, ignored."""
+    """durable-http settings 10: no public option, ignored."""
     (warning,) = load_durable(tmp_path, {"grpcListenerMode": "x"}).warnings
     assert "not a known setting" in warning
 

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.unit
 
 HERE = Path(__file__).parent
 _ROW_OF_FILE = re.compile(r"\brows? \d+.* of the page (functions-host|durable-http|events)\b")
-_ROW = re.compile(r"(functions-host|durable-http|events) (\d+|section \d+)(, \d+)*: ")
+_ROW = re.compile(r"(functions-host|durable-http|events) (\d+|settings \d+)(, \d+)*: ")
 
 
 def _unnamed(path: Path) -> list[str]:
