@@ -21,7 +21,8 @@ async def Readings(req: func.HttpRequest, client: df.DurableOrchestrationClient)
     entity = df.EntityId(ENTITY, req.route_params["sensor"])
     if req.method == "GET":
         state = await client.read_entity_state(entity)
-        if not state.entity_exists:
+        # A deleted entity exists for this client, and its state is "".
+        if not state.entity_exists or state.entity_state == "":
             return answer({"error": "There are no readings of this sensor."}, 404)
         return answer(state.entity_state)
     if req.method == "DELETE":
