@@ -37,6 +37,9 @@ LONGEST_LIFE = 5.0
 LONGEST_STEP = 0.5
 """Seconds that an activity takes, so that kills meet them."""
 PATIENCE = 120.0
+"""For how many seconds after the last kill no run may end before the rest is lost."""
+MOST_OPEN = 100
+"""Runs under way at once: more than a machine works off between two kills would only pile up."""
 SHOWN = 20
 
 
@@ -63,6 +66,8 @@ class Soak:
         self._hub = f"soak{uuid.uuid4().hex[:8]}"
         self._port = free_port()
         self.runs: list[Run] = []
+        self._room = asyncio.Semaphore(MOST_OPEN)
+        self._last_end = 0.0
         self.ran_file = folder / "ran.txt"
         self.ran_file.write_text("", encoding="utf-8")
         self.deaths: list[int] = []
@@ -111,9 +116,10 @@ class Soak:
             return [row async for row in account.tables.query_all(f"{self._hub}History")]
 
     async def _load(self, hub: Hub, group: asyncio.TaskGroup) -> None:
-        """Start runs while the host is up."""
+        """Start runs while the host is up and not too many are under way."""
         number = 0
         while True:
+            await self._room.acquire()
             await hub.up.wait()
             kind = list(KINDS)[number % len(KINDS)]
             run = Run(kind, f"run{number}")
@@ -123,16 +129,22 @@ class Soak:
             await asyncio.sleep(random.expovariate(self._rate))
 
     async def _one(self, hub: Hub, run: Run) -> None:
-        """Until the run has ended, or for long enough after the last kill."""
+        """Until the run has ended, or no run has for long enough after the last kill."""
         work = asyncio.ensure_future(KINDS[run.kind](hub, run))
-        quiet = 0.0
-        while not work.done() and quiet < PATIENCE:
+        while not work.done() and not self._is_over(hub):
             await asyncio.wait([work], timeout=1.0)
-            quiet = quiet + 1.0 if len(self.deaths) == self._kills and hub.up.is_set() else 0.0
-        if not work.done():
+        if work.done():
+            self._last_end = time.monotonic()
+        else:
             work.cancel()
+        self._room.release()
         with contextlib.suppress(asyncio.CancelledError):
             await work
+
+    def _is_over(self, hub: Hub) -> bool:
+        if len(self.deaths) < self._kills or not hub.up.is_set():
+            self._last_end = time.monotonic()
+        return time.monotonic() - self._last_end > PATIENCE
 
     async def _read_entities(self, hub: Hub) -> None:
         """What entities count, now that nothing is under way."""

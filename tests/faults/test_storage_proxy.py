@@ -76,7 +76,7 @@ async def test_blobs_go_through_the_official_sdk_too(proxy: StorageProxy, accoun
     connection = account.connection
     credential = {"account_name": connection.account_name, "account_key": connection.account_key}
     async with (
-        BlobServiceClient(connection.blob_endpoint, credential=credential) as service,
+        BlobServiceClient(str(connection.blob_endpoint), credential=credential) as service,
         service.get_container_client("proxied-largemessages") as container,
     ):
         await container.create_container()
