@@ -181,7 +181,7 @@ def test_an_entity_is_purged_like_an_instance(host: HostProcess) -> None:
 def test_unknown_entities_are_refused(host: HostProcess) -> None:
     answer = host.post(f"{MANAGEMENT}/entities/Nobody/k?op=x")
     assert answer.status_code == 400
-    assert "The function 'Nobody' doesn't exist" in answer.text
+    assert "The function 'nobody' doesn't exist" in answer.text
     told = output(host, "call", {"name": "Nobody", "key": "k", "op": "x"})
     assert told.startswith("raised: The function 'nobody' doesn't exist, is disabled, or is not an entity function.")
     failed = run(host, "signal_unknown", wanted="Failed")["output"]
