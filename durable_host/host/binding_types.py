@@ -4,6 +4,7 @@ Source: docs/protocol/functions-host-app.md#binding-checks
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from durable_host.config.suggestion import closest
 
@@ -35,6 +36,11 @@ _TYPES = (
     *("connectorTrigger",),
 )
 _KNOWN = frozenset(name.lower() for name in _TYPES)
+
+
+def has_own_extensions(root: Path) -> bool:
+    """Whether the app brings extensions of its own, which may have types of any name."""
+    return (root / "extensions.csproj").is_file() or (root / "bin" / "extensions.json").is_file()
 
 
 def unregistered(types: Iterable[str], *, has_bundle: bool) -> str | None:

@@ -19,7 +19,7 @@ from durable_host.config.connections import require, require_name, resolve
 from durable_host.config.expressions import parse
 from durable_host.config.settings import AppSettings, resolve_percent
 from durable_host.errors import HostError
-from durable_host.host.binding_types import unregistered
+from durable_host.host.binding_types import has_own_extensions, unregistered
 from durable_host.host.catalog import find_mistake, is_disabled
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 from durable_host.triggers.blob.target import blob_pattern
@@ -136,10 +136,16 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
     excluded = list(index.excluded)
     not_served: dict[str, str] = {}
     errors: list[FunctionProblem] = []
-    has_bundle = "extensionBundle" in config.host.raw
+    has_bundle, brings_extensions = "extensionBundle" in config.host.raw, has_own_extensions(config.root)
+
+    def mistake_in(function: FunctionMetadata) -> str | None:
+        if (mistake := find_mistake(function)) is not None or brings_extensions:
+            return mistake
+        return unregistered((binding.type for binding in function.bindings), has_bundle=has_bundle)
+
     for error in index.errors:
         function = _of_function_json(error, index.model)
-        if function is not None and (mistake := _mistake(function, has_bundle)) is not None:
+        if function is not None and (mistake := mistake_in(function)) is not None:
             errors.append(FunctionProblem(function=function.name, message=mistake))
             seen.append(function)
         elif error.function is not None:
@@ -149,7 +155,7 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
             excluded.append(function.name)
             continue
         unknown = [binding.type for binding in function.bindings if not serves(binding)]
-        mistake = _mistake(function, has_bundle)
+        mistake = mistake_in(function)
         if mistake is None and unknown:
             names = " and no ".join(f"'{name}'" for name in dict.fromkeys(unknown))
             not_served[function.name] = f"this host has no {names}"
@@ -183,12 +189,6 @@ def _of_function_json(error: FunctionProblem, model: str) -> FunctionMetadata | 
     if model != "v1" or error.function is None or not error.bindings:
         return None
     return FunctionMetadata(name=error.function, bindings=error.bindings)
-
-
-def _mistake(function: FunctionMetadata, has_bundle: bool) -> str | None:
-    """What is wrong with a function's name, bindings or their types."""
-    types = (binding.type for binding in function.bindings)
-    return find_mistake(function) or unregistered(types, has_bundle=has_bundle)
 
 
 def _trigger_of(function: FunctionMetadata | None) -> Binding | None:

@@ -95,6 +95,13 @@ def test_an_unknown_type_of_an_app_with_a_bundle_is_not_in_the_bundle(tmp_path: 
     )
 
 
+def test_an_app_with_extensions_of_its_own_may_have_types_of_any_name(tmp_path: Path) -> None:
+    """functions-host 24: then the extension is installed, and the function is not served here"""
+    (tmp_path / "extensions.csproj").write_text("<Project />")
+    [error] = mistakes(tmp_path, [REQUEST, {"name": "x", "type": "foo"}]).errors
+    assert "foo" not in error.message
+
+
 @pytest.mark.parametrize("content", [{"bindings": []}, {}])
 def test_a_function_json_without_bindings_is_a_mistake_before_its_code_is_loaded(
     tmp_path: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
