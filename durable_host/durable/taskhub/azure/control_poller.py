@@ -12,15 +12,12 @@ from collections.abc import Awaitable, Callable
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
-from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff, abandon_delay
-from durable_host.durable.taskhub.azure.reading import Message, MessageReader
+from durable_host.durable.taskhub.azure.reading import Message
+from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.azure.start_filter import filter_start
-from durable_host.storage import NotFound, QueueMessage, QueueService, StorageError
+from durable_host.storage import NotFound, QueueMessage, StorageError
 from durable_host.timestamp import TICKS_PER_SECOND
 
 RowReader = Callable[[str], Awaitable[InstanceState | None]]
@@ -30,28 +27,18 @@ _FULL_WAIT = 0.25
 class ControlPoller:
     """Polls one queue until it is stopped. `read_row` gives the state of an instance without input and output."""
 
-    def __init__(
-        self,
-        queue: str,
-        queues: QueueService,
-        options: AzureTaskHubOptions,
-        deliveries: Deliveries,
-        held: HeldMessages,
-        reader: MessageReader,
-        outage: Outage,
-        read_row: RowReader,
-    ) -> None:
+    def __init__(self, queue: str, reception: Reception, read_row: RowReader) -> None:
         self.queue = queue
-        self._queues = queues
-        self._options = options
-        self._deliveries = deliveries
-        self._held = held
-        self._reader = reader
-        self._outage = outage
+        self._queues = reception.queues
+        self._options = reception.options
+        self._deliveries = reception.deliveries
+        self._held = reception.held
+        self._reader = reception.reader
+        self._outage = reception.outage
         self._read_row = read_row
         self._starts = f"starts of {queue}"
         self._stopped = asyncio.Event()
-        self._backoff = HubPollBackoff(options.max_polling_interval)
+        self._backoff = HubPollBackoff(self._options.max_polling_interval)
 
     def stop(self) -> None:
         """Let `run` end after the request that is under way."""

@@ -36,6 +36,8 @@ from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
+from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.azure.resources import Resources
 from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
@@ -129,18 +131,11 @@ class AzureTaskHub:
         self._pending_starts = PendingStarts(
             self._instances, self._history, self._sender, deliveries, clock, outage, names
         )
+        reader = MessageReader(payloads, self._aside, held, outage, clock, names.work_items)
         self._worker = HubWorker(
-            queues,
-            names,
-            options,
-            clock,
-            payloads,
-            self._aside,
+            Reception(queues, names, options, clock, reader, held, deliveries, outage),
             partitions,
             app_lease,
-            outage,
-            held,
-            deliveries,
             Outstanding(self._commits, self._marks, handover, self._standings),
             self._pending_starts,
             setting=self.connection_setting,

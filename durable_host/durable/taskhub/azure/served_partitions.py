@@ -7,21 +7,16 @@ Source: docs/protocol/task-hub-storage-partitions.md#partition-drain,
 import asyncio
 import contextlib
 
-from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
-from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
-from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.names import HubNames
+from durable_host.durable.taskhub.azure.deliveries import held_of
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
-from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outstanding import Outstanding
 from durable_host.durable.taskhub.azure.owed_instances import OwedInstances
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
 from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
-from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.port import ReceivedMessage
-from durable_host.storage import QueueService, StorageError
+from durable_host.storage import StorageError
 from durable_host.supervision import Tasks
 
 _OWED_PATIENCE = 10.0
@@ -34,28 +29,19 @@ class ServedPartitions:
 
     def __init__(
         self,
-        queues: QueueService,
-        names: HubNames,
-        options: AzureTaskHubOptions,
-        clock: Clock,
-        deliveries: Deliveries,
-        held: HeldMessages,
-        reader: MessageReader,
-        outage: Outage,
+        reception: Reception,
         outstanding: Outstanding,
         owed: OwedInstances,
         pending_starts: PendingStarts,
         background: Tasks,
         read_row: RowReader,
     ) -> None:
-        self._queues = queues
-        self._names = names
-        self._options = options
-        self._clock = clock
-        self._deliveries = deliveries
-        self._held = held
-        self._reader = reader
-        self._outage = outage
+        self._reception = reception
+        self._names = reception.names
+        self._clock = reception.clock
+        self._deliveries = reception.deliveries
+        self._held = reception.held
+        self._outage = reception.outage
         self._outstanding = outstanding
         self._owed = owed
         self._pending_starts = pending_starts
@@ -77,16 +63,7 @@ class ServedPartitions:
         self._deliveries.owned[queue] = self._clock.now()
         self._owed.claimed(queue)
         self._pending_starts.claimed(queue)
-        poller = ControlPoller(
-            queue,
-            self._queues,
-            self._options,
-            self._deliveries,
-            self._held,
-            self._reader,
-            self._outage,
-            self._read_row,
-        )
+        poller = ControlPoller(queue, self._reception, self._read_row)
         self.pollers[queue] = (poller, self._background.keep_running(f"poller of '{queue}'", poller.run))
 
     async def close(self, queue: str) -> None:

@@ -5,13 +5,9 @@ Source: docs/protocol/task-hub-storage-queues.md#work-item-queue
 
 import asyncio
 
-from durable_host.durable.taskhub.azure.deliveries import Deliveries
-from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff
-from durable_host.durable.taskhub.azure.reading import MessageReader
-from durable_host.storage import QueueService, StorageError
+from durable_host.durable.taskhub.azure.reception import Reception
+from durable_host.storage import StorageError
 
 _MAX_BATCH = 32
 
@@ -19,23 +15,14 @@ _MAX_BATCH = 32
 class WorkItemPoller:
     """Polls the work-item queue for as many requests as callers wait for."""
 
-    def __init__(
-        self,
-        queue: str,
-        queues: QueueService,
-        options: AzureTaskHubOptions,
-        deliveries: Deliveries,
-        held: HeldMessages,
-        reader: MessageReader,
-        outage: Outage,
-    ) -> None:
-        self._queue = queue
-        self._queues = queues
-        self._options = options
-        self._deliveries = deliveries
-        self._held = held
-        self._reader = reader
-        self._outage = outage
+    def __init__(self, reception: Reception) -> None:
+        self._queue = reception.names.work_items
+        self._queues = reception.queues
+        self._options = reception.options
+        self._deliveries = reception.deliveries
+        self._held = reception.held
+        self._reader = reception.reader
+        self._outage = reception.outage
 
     async def run(self) -> None:
         """Poll forever."""

@@ -10,27 +10,19 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
-from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.app_lease import AppLease
 from durable_host.durable.taskhub.azure.control_poller import RowReader
-from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.held import Stage
-from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
-from durable_host.durable.taskhub.azure.names import HubNames
-from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outstanding import Outstanding
 from durable_host.durable.taskhub.azure.owed_instances import OwedInstances
 from durable_host.durable.taskhub.azure.partition_manager import PartitionManager, PartitionTable
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
-from durable_host.durable.taskhub.azure.reading import MessageReader
+from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.azure.served_partitions import ServedPartitions
-from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.work_item_poller import WorkItemPoller
 from durable_host.durable.taskhub.azure.worker_id import HostSlot, worker_id
 from durable_host.durable.taskhub.port import TaskHubRefused
-from durable_host.storage import AccessDenied, QueueService, StorageError
+from durable_host.storage import AccessDenied, StorageError
 from durable_host.storage.errors import diagnosis
 from durable_host.supervision import Tasks
 
@@ -46,17 +38,9 @@ class HubWorker:
 
     def __init__(
         self,
-        queues: QueueService,
-        names: HubNames,
-        options: AzureTaskHubOptions,
-        clock: Clock,
-        payloads: LargePayloads,
-        aside: SetAside,
+        reception: Reception,
         partitions: PartitionTable,
         app_lease: AppLease,
-        outage: Outage,
-        held: HeldMessages,
-        deliveries: Deliveries,
         outstanding: Outstanding,
         pending_starts: PendingStarts,
         *,
@@ -65,15 +49,13 @@ class HubWorker:
         read_row: RowReader,
         find_owed: Callable[[], Awaitable[list[str]]],
     ) -> None:
-        self._queues = queues
-        self._names = names
-        self._options = options
-        self._clock = clock
+        self._reception = reception
+        self._options = reception.options
         self._partition_table = partitions
         self._app_lease = app_lease
-        self._outage = outage
-        self.held = held
-        self.deliveries = deliveries
+        self._outage = reception.outage
+        self.held = reception.held
+        self.deliveries = reception.deliveries
         self._outstanding = outstanding
         self._pending_starts = pending_starts
         self._setting = setting
@@ -81,23 +63,8 @@ class HubWorker:
         self._background = Tasks(_log)
         self._manager: PartitionManager | None = None
         self._manager_task: asyncio.Task[None] | None = None
-        self._reader = MessageReader(payloads, aside, held, outage, clock, names.work_items)
-        self.owed = OwedInstances(names, deliveries, outstanding.standings, outage, find_owed)
-        self.served = ServedPartitions(
-            queues,
-            names,
-            options,
-            clock,
-            deliveries,
-            held,
-            self._reader,
-            outage,
-            outstanding,
-            self.owed,
-            pending_starts,
-            self._background,
-            read_row,
-        )
+        self.owed = OwedInstances(reception.names, self.deliveries, outstanding.standings, self._outage, find_owed)
+        self.served = ServedPartitions(reception, outstanding, self.owed, pending_starts, self._background, read_row)
 
     async def start(self) -> None:
         """Begin to receive. Waits a moment for the partitions, not for another app's lease."""
@@ -111,7 +78,7 @@ class HubWorker:
         manager = self._manager = PartitionManager(
             self._partition_table,
             me,
-            self._clock,
+            self._reception.clock,
             background,
             self._outage,
             open_queue=self.served.open,
@@ -119,15 +86,7 @@ class HubWorker:
             drain_queue=self.served.drain,
             on_neighbours=self.served.meet,
         )
-        work_items = WorkItemPoller(
-            self._names.work_items,
-            self._queues,
-            options,
-            self.deliveries,
-            self.held,
-            self._reader,
-            self._outage,
-        )
+        work_items = WorkItemPoller(self._reception)
         background.keep_running("renewal of messages", self.held.renew_forever)
         background.keep_running("timer schedule", self.deliveries.schedule.run)
         background.keep_running("unsettled commits", self.owed.run)
