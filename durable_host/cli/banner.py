@@ -46,9 +46,8 @@ def plain_listing(functions: tuple[FunctionLine, ...], coloured: bool = False) -
         name = painted(f"{function.name}:", YELLOW, coloured)
         text += f"\n\t{name} {painted(_address(function), GREEN if function.url else '', coloured)}\n"
     for function in unserved:
-        text += (
-            f"\n\t{painted(f'{function.name}:', YELLOW, coloured)} {function.kind} {_not_served(function, coloured)}\n"
-        )
+        what = _address(function) if function.failed_to_load else function.kind
+        text += f"\n\t{painted(f'{function.name}:', YELLOW, coloured)} {what} {_not_served(function, coloured)}\n"
     for function in disabled:
         text += "\n" + painted(f"Function {function.name} is disabled.", YELLOW, coloured) + "\n"
     return text
@@ -67,7 +66,8 @@ def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False)
         if function.disabled:
             tail = painted("disabled", YELLOW, coloured)
         elif function.reason is not None:
-            tail = _not_served(function, coloured)
+            url = f"{function.url} " if function.failed_to_load and function.url else ""
+            tail = url + _not_served(function, coloured)
         else:
             tail = painted(function.url or "", GREEN, coloured)
         lines.append(f"  {name}  {_kind(function):{kinds}}  {tail}".rstrip())
@@ -122,4 +122,5 @@ def _kind(function: FunctionLine) -> str:
 
 
 def _not_served(function: FunctionLine, coloured: bool) -> str:
-    return painted(f"(not served: {printable_lines(function.reason or '')})", YELLOW, coloured)
+    what = "does not load" if function.failed_to_load else "not served"
+    return painted(f"({what}: {printable_lines(function.reason or '')})", YELLOW, coloured)

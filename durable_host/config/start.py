@@ -19,6 +19,7 @@ class FunctionLine(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind` is the trigger's binding type as declared (`httpTrigger`). `url` and `methods` (upper case) are of HTTP
     triggers only; no methods means any. `reason` says why a function is not served; it is None for served ones.
+    `failed_to_load`: it is listed with its URL, where each request fails with the reason.
     """
 
     name: str
@@ -27,6 +28,7 @@ class FunctionLine(msgspec.Struct, frozen=True, kw_only=True):
     url: str | None = None
     disabled: bool = False
     reason: str | None = None
+    failed_to_load: bool = False
 
 
 class StartSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -85,12 +85,6 @@ def _is_list_of_texts(value: Any) -> bool:
 
 
 def is_disabled(function: FunctionMetadata, settings: Mapping[str, str]) -> bool:
-    """By `AzureWebJobs.<Fn>.Disabled`, `AzureWebJobs_<Fn>_Disabled` or `disabled` in function.json."""
-    for setting in (f"AzureWebJobs.{function.name}.Disabled", f"AzureWebJobs_{function.name}_Disabled"):
-        if setting in settings:
-            return is_true(settings, setting)
-    configured = function.disabled
-    if isinstance(configured, str):
-        name = configured.strip("%")
-        return is_true(settings, name) if name in settings else configured.casefold() in ("1", "true")
-    return bool(configured)
+    """By `AzureWebJobs.<Fn>.Disabled` or `AzureWebJobs_<Fn>_Disabled`; `disabled` in function.json does not count."""
+    names = (f"AzureWebJobs.{function.name}.Disabled", f"AzureWebJobs_{function.name}_Disabled")
+    return next((is_true(settings, name) for name in names if name in settings), False)

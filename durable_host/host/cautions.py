@@ -10,6 +10,7 @@ from durable_host.invocation.metadata import FunctionMetadata
 
 RESERVED_NAME = "DH5040"
 REFUSED_ANNOTATION = "DH5041"
+DISABLED_IN_FILE = "DH5050"
 MOST_NAMED = 5
 RESERVED_NAMES = {"activitytrigger": frozenset({"data"})}
 """Names that Azure's host cannot bind the parameter of a trigger to, by type of trigger: it has a value of that name of
@@ -23,6 +24,12 @@ def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSe
     logs_outputs = mode_of(settings) == "log"
     for function in functions.served:
         trigger = function.trigger
+        if function.disabled is not None and str(function.disabled).lower() not in ("false", "0", ""):
+            yield (
+                f"{DISABLED_IN_FILE}: The function '{function.name}' runs: 'disabled' in its function.json has no "
+                f"effect, in Azure neither. To disable it, set AzureWebJobs.{function.name}.Disabled=true in the "
+                "app settings ('Values' of local.settings.json)."
+            )
         if trigger.name.lower() in RESERVED_NAMES.get(trigger.type.lower(), ()):
             yield (
                 f"{RESERVED_NAME}: The function '{function.name}' runs here, but Azure would not serve it: the "

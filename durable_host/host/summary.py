@@ -5,9 +5,9 @@ from pathlib import Path
 
 from durable_host.config.connection import Connection
 from durable_host.config.start import FunctionLine, StartSummary
-from durable_host.host.functions import AppFunctions
+from durable_host.host.functions import AbsentFunction, AppFunctions
 from durable_host.host.served_app import ServedApp
-from durable_host.invocation.metadata import Binding, FunctionMetadata
+from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.azurite.probe import address_of
 from durable_host.triggers.http.trigger import function_url, methods_of, trigger_methods
 from durable_host.triggers.mcp.webhook import WEBHOOK_PATH as MCP_PATH
@@ -17,7 +17,7 @@ from durable_host.web.function_json import DescribedFunction
 def function_lines(functions: AppFunctions, base_url: str, prefix: str) -> tuple[FunctionLine, ...]:
     """The listing, in the host's order; functions that did not load are in it by name."""
     problems = _problems(functions)
-    triggers = {one.name: one.trigger for one in functions.absent}
+    absent = {one.name: one for one in functions.absent}
     disabled = {function.name for function in functions.disabled}
     lines = [
         FunctionLine(
@@ -32,20 +32,24 @@ def function_lines(functions: AppFunctions, base_url: str, prefix: str) -> tuple
     ]
     known = {line.name for line in lines}
     lines += [
-        _unloaded_line(name, triggers.get(name), text, base_url, prefix)
+        _unloaded_line(name, absent.get(name), text, base_url, prefix)
         for name, text in problems.items()
         if name not in known
     ]
     return tuple(sorted(lines, key=lambda line: line.name.upper()))
 
 
-def _unloaded_line(name: str, trigger: Binding | None, reason: str, base_url: str, prefix: str) -> FunctionLine:
+def _unloaded_line(name: str, function: AbsentFunction | None, reason: str, base_url: str, prefix: str) -> FunctionLine:
     """A function whose code did not load; its trigger may still be known."""
+    trigger = function.trigger if function is not None else None
+    failed = function is not None and function.failed_to_load
     kind = trigger.type if trigger is not None else ""
     if trigger is None or kind.lower() != "httptrigger":
-        return FunctionLine(name=name, kind=kind, reason=reason)
+        return FunctionLine(name=name, kind=kind, reason=reason, failed_to_load=failed)
     url = function_url(name, trigger, base_url, prefix)
-    return FunctionLine(name=name, kind=kind, methods=trigger_methods(trigger), url=url, reason=reason)
+    return FunctionLine(
+        name=name, kind=kind, methods=trigger_methods(trigger), url=url, reason=reason, failed_to_load=failed
+    )
 
 
 def start_summary(app: ServedApp, base_url: str) -> StartSummary:

@@ -56,7 +56,7 @@ class Binding(msgspec.Struct, frozen=True):
 
 
 class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A function that the worker has loaded. `disabled` is what function.json says: a flag or a setting's name.
+    """A function that the worker has loaded. `disabled` is what function.json says, which has no effect.
 
     `directory`, `script_file` and `entry_point` are those of function.json; `source_file` and `source_line` tell where
     the user's code begins. With `streams_http` the trigger's request and the response are streamed.

@@ -13,6 +13,8 @@ import pytest
 from azure.storage.queue import QueueClient
 from host_process import HostProcess, hub_settings, until, write_app
 
+pytestmark = pytest.mark.process
+
 APP = """
 import os, threading, time
 import azure.functions as func

@@ -48,13 +48,14 @@ class AbsentRoutes:
         if match is None:
             return None
         function = match.route.target
-        text = redacted(f"The function '{function.name}' is not served: {function.reason.rstrip('.')}.")
+        what = "does not load" if function.status == 500 else "is not served"
+        text = redacted(f"The function '{function.name}' {what}: {function.reason.rstrip('.')}.")
         _log.error("%s %s: %s", method, raw_path, text, extra={"function": function.name})
         if not (self._explain and explain):
             return HttpFunctionReply(function.status)
         if "text/html" in accept:
             return HttpFunctionReply(
-                function.status, (("Content-Type", "text/html; charset=utf-8"),), _page(function.name, text)
+                function.status, (("Content-Type", "text/html; charset=utf-8"),), _page(f"{function.name} {what}", text)
             )
         fields = {"error": text, "function": function.name}
         return HttpFunctionReply(
@@ -64,8 +65,8 @@ class AbsentRoutes:
         )
 
 
-def _page(name: str, text: str) -> bytes:
+def _page(title: str, text: str) -> bytes:
     return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(name)} is not served</title>'
-        f"</head>\n<body><h1>{html.escape(name)} is not served</h1><p>{html.escape(text)}</p></body></html>\n"
+        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"</head>\n<body><h1>{html.escape(title)}</h1><p>{html.escape(text)}</p></body></html>\n"
     ).encode()
