@@ -21,4 +21,8 @@ def container_and_blob(path: str, connection: Connection) -> tuple[str, str]:
         raise BindingFailed(
             f"Invalid blob path specified : '{shown}'. Blob identifiers must be in the format 'container/blob'."
         )
+    if "\\" in name:
+        raise BindingFailed(
+            f"The given blob name '{name}' contains illegal characters. A blob name cannot contain the character '\\'."
+        )
     return container.lower(), name

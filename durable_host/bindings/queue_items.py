@@ -1,13 +1,15 @@
 """One output value as the messages it makes.
 
 Lists and JSON-array texts make one message an element; an object is stored as it was written; text that only looks
-like JSON is sent as it is.
+like JSON is sent as it is. A `QueueMessage` is stored as its JSON, with `id` and `body`.
 
 Source: docs/protocol/functions-host-values.md#items-of-an-output
 """
 
 import json
 from typing import Any, cast
+
+from durable_host.config.expressions import json_primitive
 
 
 def split_text(text: str) -> list[str]:
@@ -26,19 +28,32 @@ def split_json(text: str) -> list[str]:
     """Messages of a JSON value: what the SDK made of a dict, a list or a `QueueMessage`."""
     value: Any = json.loads(text)
     if isinstance(value, list):
-        return [_element(_body_of(item)) for item in cast("list[Any]", value)]
-    body = _body_of(value)
-    return [text if body is value else _element(body)]
+        return [_element(item) for item in cast("list[Any]", value)]
+    return [_element(value) if is_queue_message(value) else text]
+
+
+def is_queue_message(item: Any) -> bool:
+    """Whether `item` is the SDK's form of a `QueueMessage`."""
+    if not isinstance(item, dict):
+        return False
+    members = cast("dict[str, Any]", item)
+    return members.keys() == {"id", "body"} and isinstance(members["body"], str)
+
+
+def holds_queue_message(text: str) -> bool:
+    """Whether a JSON value is a `QueueMessage` or has one among its elements."""
+    if '"body"' not in text:
+        return False
+    value: Any = json.loads(text)
+    return any(map(is_queue_message, cast("list[Any]", value) if isinstance(value, list) else [value]))
 
 
 def _element(item: Any) -> str:
-    return item if isinstance(item, str) else json.dumps(item, ensure_ascii=False)
-
-
-def _body_of(item: Any) -> Any:
-    """The body when `item` is the SDK's form of a `QueueMessage` without an ID, else `item`."""
-    if isinstance(item, dict):
-        members = cast("dict[str, Any]", item)
-        if members.keys() == {"id", "body"} and members["id"] is None and isinstance(members["body"], str):
-            return members["body"]
-    return cast("Any", item)
+    """Null, Booleans and numbers as .NET prints them: an empty text, `True`, `1.5`."""
+    if item is None:
+        return ""
+    if isinstance(item, str):
+        return item
+    if isinstance(item, bool | int | float):
+        return json_primitive(item)
+    return json.dumps(item, ensure_ascii=False, indent=2 if is_queue_message(item) else None)

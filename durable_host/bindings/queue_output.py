@@ -3,12 +3,13 @@
 Source: docs/protocol/functions-host-queues.md#queue-output, docs/protocol/functions-host-values.md#items-of-an-output
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from durable_host.bindings.accounts import Accounts, account_key
 from durable_host.bindings.properties import BindingFailed, required
-from durable_host.bindings.queue_items import split_json, split_text
+from durable_host.bindings.queue_items import holds_queue_message, split_json, split_text
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.queue_text import InvalidQueueName, encode, queue_name
 from durable_host.invocation.bindings import BindingContext
@@ -17,14 +18,22 @@ from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import NotFound, StorageError
 from durable_host.storage.queues import QueueService
 
+_log = logging.getLogger("Host.Bindings")
+
+MESSAGE_IS_JSON = "DH5051"
+
 
 class QueueOutput:
-    """Puts one message an item; creates the queue when it is missing; wakes a listener of this host."""
+    """Puts one message an item; creates the queue when it is missing; wakes a listener of this host.
+
+    Warns once for each binding that stores a `QueueMessage`, which consumers get as JSON.
+    """
 
     def __init__(self, accounts: Accounts, signals: QueueSignals, encoding: str) -> None:
         self._accounts = accounts
         self._signals = signals
         self._encoding = encoding
+        self._warned: set[tuple[str, str]] = set()
 
     async def write(
         self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
@@ -41,6 +50,7 @@ class QueueOutput:
                 cause="host.json says that queue messages are plain text.",
                 remedy='Set "extensions": {"queues": {"messageEncoding": "base64"}} in host.json, or send text.',
             ) from error
+        self._caution(binding, datum, context.function.name)
         account = self._accounts.account(binding.text("connection"))
         try:
             for text in texts:
@@ -49,6 +59,21 @@ class QueueOutput:
             raise BindingFailed(f"The message could not be put on the queue '{queue}': {error}") from error
         finally:
             self._signals.notify(account_key(account), queue)
+
+    def _caution(self, binding: Binding, datum: Datum, function: str) -> None:
+        """Nobody expects what is stored of a `QueueMessage`."""
+        if datum.kind != "json" or (function, binding.name) in self._warned:
+            return
+        if holds_queue_message(datum.as_text() or "null"):
+            self._warned.add((function, binding.name))
+            logging.getLogger(f"Function.{function}").warning(
+                "%s: The function '%s' sets its output '%s' to a func.QueueMessage. What is stored is JSON with 'id' "
+                "and 'body', and a consumer gets exactly that from get_body(), in Azure too. To send the body alone, "
+                "set the text itself: func.Out[str].",
+                MESSAGE_IS_JSON,
+                function,
+                binding.name,
+            )
 
 
 def messages_of(value: Datum) -> list[bytes]:

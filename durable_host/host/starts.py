@@ -18,7 +18,7 @@ from durable_host.triggers.blob.trigger import BlobNotThere, invoke_blob, named_
 from durable_host.triggers.event_grid.trigger import invoke_text
 from durable_host.triggers.mcp.catalog import MCP_TRIGGERS
 from durable_host.triggers.mcp.manual import invoke_by_hand
-from durable_host.triggers.queue.metadata import offset_text
+from durable_host.triggers.queue.metadata import message_data, offset_text
 from durable_host.triggers.timer.trigger import invoke_timer, schedule_of, stored_info
 from durable_host.triggers.timer.zone import zone_of
 from durable_host.triggers.warmup import invoke_warmup
@@ -55,12 +55,11 @@ def manual_starts(
             "NextVisibleTime": moment,
             "QueueTrigger": text,
         }
-        data = {**metadata, function.trigger.name: text, **binding_data.from_json_text(text)}
         return await invoker.invoke(
             function,
             trigger_value=string(text),
             trigger_metadata=metadata,
-            binding_data=data,
+            binding_data=message_data(metadata, text, function.trigger.name),
             reason=reason,
             invocation_id=invocation_id,
         )

@@ -196,7 +196,7 @@ def test_a_failing_message_is_tried_five_times(host: HostProcess, queues: QueueS
         ("list-text", [b"a", b"b"]),
         ("annotated-dict", [b'{"a": 1}']),
         ("dict", [b"a"]),
-        ("message", [b"from a message"]),
+        ("message", [b'{\n  "id": null,\n  "body": "from a message"\n}']),
         ("bytes", [b"\x00\xff"]),
         ("looks-like-json", [b"{not json}"]),
     ],

@@ -3,10 +3,14 @@
 Source: docs/protocol/functions-host-queues.md#queue-trigger-metadata
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from durable_host import timestamp
+from durable_host.config import binding_data
 from durable_host.storage.queues import QueueMessage
+
+_TIMES = ("InsertionTime", "ExpirationTime", "NextVisibleTime")
 
 
 def trigger_metadata(message: QueueMessage, content: str) -> dict[str, Any]:
@@ -20,6 +24,13 @@ def trigger_metadata(message: QueueMessage, content: str) -> dict[str, Any]:
         "PopReceipt": message.pop_receipt,
         "QueueTrigger": content,
     }
+
+
+def message_data(metadata: Mapping[str, Any], content: str, trigger_name: str) -> dict[str, Any]:
+    """What `{…}` in other bindings can name. Properties of a JSON body replace the message's own values; times are
+    values of .NET without a text form.
+    """
+    return binding_data.merged({**metadata, **dict.fromkeys(_TIMES), trigger_name: content}, content)
 
 
 def offset_text(ticks: int) -> str:

@@ -10,7 +10,6 @@ import logging
 from durable_host.bindings.accounts import Accounts, account_key
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.queue_text import queue_name
-from durable_host.config import binding_data
 from durable_host.config.extensions import QueueOptions
 from durable_host.errors import HostError
 from durable_host.invocation.datum import binary, string
@@ -19,9 +18,16 @@ from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.queue_xml import QueueMessage
 from durable_host.triggers.queue.listener import QueueListener
-from durable_host.triggers.queue.metadata import details, trigger_metadata
+from durable_host.triggers.queue.metadata import details, message_data, trigger_metadata
 
 _log = logging.getLogger("Host.Triggers.Queue")
+
+
+class MessageIsNotText(HostError):
+    """A function that takes a text gets a message whose content is not UTF-8; it does not run."""
+
+    code = "DH5052"
+
 
 HOLD = 600.0
 HOLD_ON_DEVELOPMENT_ACCOUNT = 30.0
@@ -57,7 +63,7 @@ class QueueTrigger:
         )
 
     async def run(self, message: QueueMessage, content: bytes) -> None:
-        """Run the function. Raises when it fails; the invoker has logged that."""
+        """Run the function. Raises when it fails, which has been logged."""
         text = self._text(message, content)
         metadata = trigger_metadata(message, text)
         try:
@@ -65,11 +71,7 @@ class QueueTrigger:
                 self.function,
                 trigger_value=binary(content) if self._is_binary else string(text),
                 trigger_metadata=metadata,
-                binding_data={
-                    **metadata,
-                    self.function.trigger.name: text,
-                    **binding_data.from_json_text(text),
-                },
+                binding_data=message_data(metadata, text, self.function.trigger.name),
                 reason=f"New queue message detected on '{self._queue}'.",
                 details=details(message),
             )
@@ -80,14 +82,20 @@ class QueueTrigger:
             raise
 
     def _text(self, message: QueueMessage, content: bytes) -> str:
+        """The content as text, with U+FFFD where the function takes bytes. Raises MessageIsNotText."""
         try:
             return content.decode()
-        except UnicodeDecodeError:
-            if not self._is_binary and self._encoding == "base64":
-                _log.warning(
-                    "The message '%s' of queue '%s' is not text after decoding from base64. If it was sent as plain "
-                    'text, set "extensions": {"queues": {"messageEncoding": "none"}} in host.json.',
-                    message.id,
-                    self._queue,
-                )
-            return content.decode("utf-8", "replace")
+        except UnicodeDecodeError as error:
+            if self._is_binary:
+                return content.decode("utf-8", "replace")
+            refusal = MessageIsNotText(
+                f"The message '{message.id}' of queue '{self._queue}' is not text after decoding from base64, so "
+                f"'{self.function.name}' does not run: Unable to translate bytes [{content[error.start]:02X}] at index "
+                f"{error.start} from specified code page to Unicode.",
+                remedy='If it was sent as plain text, set "extensions": {"queues": {"messageEncoding": '
+                '"none"}} in host.json. To receive bytes, use data_type=func.DataType.BINARY.',
+            )
+            _log.error(
+                "%s: %s %s", refusal.code, refusal.message, refusal.remedy, extra={"function": self.function.name}
+            )
+            raise refusal from None
