@@ -7,8 +7,14 @@ from typing import Any
 import msgspec
 from aiohttp import ClientConnectionResetError, web
 from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+
+from durable_host.http_port.methods import has_made_up_method, parser_for_any_method
 
 _log = logging.getLogger("Host.Triggers.Http")
+
+LONGEST_HEADER = 32_768
+"""As much as Azure's web server takes for all headers of a request."""
 
 
 class ConnectionTimes(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,12 +32,24 @@ class HttpConnection(web.RequestHandler):
     has gone away, is not an error of the host: it is logged at the level Debug.
     """
 
-    __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers", "_why_lost")
+    __slots__ = (
+        "_began",
+        "_heard",
+        "_is_between",
+        "_last_body",
+        "_lost",
+        "_timer",
+        "_times",
+        "_watchers",
+        "_why_lost",
+    )
 
     def __init__(self, *args: Any, times: ConnectionTimes, **options: Any) -> None:
         super().__init__(*args, keepalive_timeout=times.keep_alive, **options)
         self._times = times
         self._last_body: Any = None
+        self._is_between = True
+        """No part of a further request has come."""
         self._began: float | None = None
         self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -75,7 +93,10 @@ class HttpConnection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         is_of_body = self._last_body is not None and not self._last_body.is_eof()
         count = self._request_count
+        if self._is_between and not is_of_body and has_made_up_method(data):
+            self._parser: Any = parser_for_any_method(self, self._loop, LONGEST_HEADER)
         super().data_received(data)
+        self._is_between = is_of_body or self._request_count > count
         if self._request_count > count:
             self._began = None
             message, body = self._messages[-1]
@@ -106,6 +127,7 @@ class HttpConnection(web.RequestHandler):
             status = 400
         if status >= 500:
             return super().handle_error(request, status, exc, message)
+        status = _status_of(exc, self.max_line_size) or status
         reason = ascii(message or exc)[1:-1]
         _log.debug("A request from %s is not HTTP: %s", request.remote, reason)
         response = web.json_response({"Message": f"The request is not HTTP: {reason}"}, status=status)
@@ -148,6 +170,15 @@ class HttpConnection(web.RequestHandler):
         _log.debug("A connection from %s was closed: its request was not completed.", self.peername)
         self.transport.abort()
         self.force_close()
+
+
+def _status_of(error: BaseException | None, line_size: int) -> int | None:
+    """414 for a URL that is too long, 431 for headers."""
+    if isinstance(error, LineTooLong):
+        return 414 if f"than {line_size} bytes" in error.message else 431
+    if isinstance(error, BadHttpMessage) and "Too many headers" in error.message:
+        return 431
+    return None
 
 
 async def wait_lost(request: web.Request) -> str:

@@ -8,10 +8,10 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
 from durable_host.http_port.body_limit import too_large
-from durable_host.http_port.connection import ConnectionTimes, HttpConnection
+from durable_host.http_port.connection import LONGEST_HEADER, ConnectionTimes, HttpConnection
 
-LONGEST_HEADER = 32_768
-"""Of a request: as much as Azure's web server takes for all of them."""
+MOST_HEADERS = 100
+"""Of a request, as Azure's web server takes them."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -101,6 +101,9 @@ class HttpPort:
         path = request.rel_url.raw_path
         if not path.startswith(self._path) or path[len(self._path) :][:1] not in ("", "/"):
             return web.Response(status=404)
+        headers = request.raw_headers
+        if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LONGEST_HEADER:
+            return web.json_response({"Message": "The headers of the request are too long."}, status=431)
         if (expected := request.headers.get(hdrs.EXPECT)) and request.version >= HttpVersion11:
             if expected.lower() != "100-continue":
                 return web.Response(status=417)

@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable, Generator
 
 from aiohttp import web
+from yarl import URL
 
 from durable_host.durable.api import DurableHttpApi, raw_tail
 from durable_host.durable.api.payload import WEBHOOK_PATH
@@ -25,6 +26,7 @@ from durable_host.triggers.blob.webhook import BlobWebhook
 from durable_host.triggers.event_grid.webhook import EVENT_GRID_PATH, EventGridWebhook
 from durable_host.triggers.http.absent import AbsentRoutes
 from durable_host.triggers.http.cors import CorsPolicy
+from durable_host.triggers.http.paths import without_dots
 from durable_host.triggers.http.reply import HttpFunctionReply
 from durable_host.triggers.http.routes import RouteMatch
 from durable_host.triggers.http.streamed import RESPONSE_HEADERS
@@ -107,14 +109,21 @@ class Front:
         if "Upgrade" in request.headers:
             # What follows on this connection would be taken for the other protocol, which nobody speaks here.
             response.force_close()
-        if headers and not response.prepared:
+        if not response.prepared:
+            response.headers.update(self._http.custom_headers if self._http is not None else {})
             response.headers.update(headers)
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
-        head = path[:9].lower()
-        if head.startswith(("/admin/", "/runtime/")):
+        if not _is_below(path, WEBHOOK_PATH):  # There, dots and the null character may be of an instance's ID.
+            if (resolved := without_dots(path)) != path:
+                query = request.rel_url.raw_query_string
+                request = request.clone(rel_url=URL.build(path=resolved, query_string=query, encoded=True))
+                path = resolved
+            if "%00" in path:
+                return web.Response(status=400)
+        if self._is_built_in(request.method, path):
             return await self._built_in(request, path)
         if (offline := self._offline_answer()) is not None:
             return offline
@@ -126,7 +135,7 @@ class Front:
             reply = self._absent.reply(request.method, path, request.headers.get("Accept", ""), explain=explain)
             if reply is not None:
                 return await self._unserved(request, reply)
-        if path == "/" and request.method in ("GET", "HEAD"):
+        if path == "/":
             page = self._home(is_local_host(request.host))
             return web.Response(status=204) if page is None else web.Response(text=page, content_type="text/html")
         return web.Response(status=404)
@@ -160,6 +169,12 @@ class Front:
             if not self._running:
                 self._idle.set()
 
+    def _is_built_in(self, method: str, path: str) -> bool:
+        """Whether the host itself has such a route. Other paths below `/admin` and `/runtime` are for functions."""
+        if path[:7].lower() == "/admin/":
+            return self._admin.find(method, _segments(path)) is not None
+        return path[: len(WEBHOOKS_PATH)].lower() == WEBHOOKS_PATH
+
     async def _built_in(self, request: web.Request, path: str) -> web.StreamResponse:
         if not is_local_request(request):
             return web.json_response({"Message": REFUSAL}, status=403)
@@ -181,7 +196,7 @@ class Front:
         if self._mcp is not None and _is_below(path, MCP_PATH):
             return await self._answer_mcp(request, self._mcp, path[len(MCP_PATH) :])
         if path[:7].lower() == "/admin/":
-            return await self._answer_admin(request, [part for part in path[7:].split("/") if part])
+            return await self._answer_admin(request, _segments(path))
         if self._access is not None and path[: len(WEBHOOKS_PATH)].lower() == WEBHOOKS_PATH:
             return await _refusal(self._access.any_key(request)) or web.Response(status=404)
         return web.Response(status=404)
@@ -213,6 +228,11 @@ class Front:
         if self._access is None:
             return None
         return await _refusal(self._access.extension(request, system_key))
+
+
+def _segments(path: str) -> list[str]:
+    """What is below `/admin/`."""
+    return [part for part in path[7:].split("/") if part]
 
 
 def _is_below(path: str, top: str) -> bool:

@@ -11,6 +11,7 @@ from aiohttp import web
 from durable_host.config import binding_data
 from durable_host.http_port import read_body
 from durable_host.invocation.datum import HttpData
+from durable_host.triggers.http.paths import joined_query, path_of_url, query_parameters
 
 
 async def read_request(request: web.Request, route_values: Mapping[str, str], origin: str | None = None) -> HttpData:
@@ -28,29 +29,23 @@ async def read_request(request: web.Request, route_values: Mapping[str, str], or
         headers["content-length"] = str(len(body))
     return HttpData(
         method=request.method,
-        url=f"{origin or f'{request.scheme}://{request.host}'}{request.rel_url.raw_path_qs}",
+        url=f"{origin or f'{request.scheme}://{request.host}'}{path_of_url(request.rel_url.raw_path)}"
+        + (f"?{query}" if (query := request.rel_url.raw_query_string) else ""),
         headers=headers,
-        query=_query(request),
+        query={name: value for name, value in joined_query(query).items() if value},
         params=dict(route_values),
         body=body,
     )
 
 
 def http_binding_data(data: HttpData, request: web.Request, trigger_name: str) -> dict[str, Any]:
-    """What `{…}` in other bindings can name: JSON body below query below route values; `Query`, `Headers`."""
-    values = binding_data.from_json_text(data.body.decode("utf-8", "replace")) if data.body else {}
-    values.update((name, value) for name, value in request.query.items() if name.lower() != "code")
-    values.update(data.params)
-    values.setdefault("Query", dict(request.query.items()))
-    values.setdefault("Headers", data.headers)
-    values.setdefault(trigger_name, data.url)
-    return values
-
-
-def _query(request: web.Request) -> dict[str, str]:
-    if not request.query_string:
-        return {}
-    joined: dict[str, str] = {}
-    for name, value in request.query.items():
-        joined[name] = f"{joined[name]},{value}" if name in joined else value
-    return {name: value for name, value in joined.items() if value}
+    """What `{…}` in other bindings can name: JSON body below query below route values; `Query`, `Headers`, and the
+    request, which has no text form.
+    """
+    query = dict(query_parameters(request.rel_url.raw_query_string))
+    own = {trigger_name: None, "Query": query, "Headers": data.headers}
+    values = binding_data.merged(own, data.body.decode("utf-8", "replace"))
+    for name, value in query.items():
+        if name.lower() != "code":
+            values = binding_data.overlaid(values, {name: value})
+    return binding_data.overlaid(values, data.params)

@@ -3,19 +3,17 @@
 Source: docs/protocol/functions-host-http.md#order-of-routes, docs/protocol/functions-host-http.md#route-conflicts
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
-from urllib.parse import unquote
 
+from durable_host.triggers.http.paths import decoded_path
 from durable_host.triggers.http.template import InvalidTemplate, RouteTemplate, parse_template
 
 T = TypeVar("T")
 
 HOST_DOES_NOT_START = "In Azure the host does not start with such a route, and every request is answered with 503."
 LEADING_SLASH = "DH5042"
-_ENCODED_SLASH = re.compile("%2f", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +61,7 @@ class RouteTable(Generic[T]):
 
     def match(self, method: str, raw_path: str) -> RouteMatch[T] | None:
         """`method` in upper case, `raw_path` percent-encoded as it came, without the query."""
-        if "%" in raw_path:
-            raw_path = unquote(_ENCODED_SLASH.sub("%252F", raw_path))
-        path = raw_path[1:].removesuffix("/")
+        path = decoded_path(raw_path)[1:]
         for route in self.routes:
             if not route.methods or method in route.methods:
                 values = route.template.match(path)

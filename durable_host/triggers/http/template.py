@@ -44,7 +44,10 @@ class RouteTemplate:
     _patterns: tuple[tuple[re.Pattern[str], tuple[RouteParameter | None, ...]], ...]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Values of the parameters when `path` (decoded, no outer slashes) fits, else None."""
+        """Values of the parameters when `path` (decoded, no slash at its beginning) fits, else None.
+
+        A slash at the end does not count, except in the value of a catch-all parameter, where it stays.
+        """
         for pattern, parameters in self._patterns:
             found = pattern.fullmatch(path)
             if found is None:
@@ -219,6 +222,8 @@ def _compile(segments: tuple[Segment, ...]) -> list[tuple[re.Pattern[str], tuple
             source = "/".join(text for text, _ in chosen)
             parameters = [parameter for _, used in chosen for parameter in used]
             missing = [parameter for parameter in absent_defaults if parameter not in parameters]
+            if source and not (parameters and parameters[-1].is_catch_all):
+                source += "/?"
             source += "()" * len(missing)
             patterns.append((re.compile(source, re.IGNORECASE | re.DOTALL), (*parameters, *missing)))
     return patterns
@@ -234,6 +239,6 @@ def _segment_variants(segment: Segment) -> list[tuple[str, list[RouteParameter]]
         is_last_of_several = index == len(segment) - 1 > 0
         if part.is_optional and is_last_of_several and segment[index - 1] == ".":
             variants.append((source.removesuffix(re.escape(".")), list(used)))
-        source += "(.*)" if part.is_catch_all else "([^/]+)"
+        source += "((?:[^/].*)?)" if part.is_catch_all else "([^/]+)"
         used.append(part)
     return [(source, used), *variants]

@@ -47,7 +47,8 @@ def route_table(functions: Iterable[FunctionMetadata], options: HttpOptions) -> 
 
 class HttpTrigger:
     """The HTTP functions of an app behind their routes. `details` says when the error goes into the body of a
-    500. `base_url` is that of the host, for requests that call it by a name that is not its own.
+    500. `base_url` is that of the host, for requests that call it by a name that is not its own. `custom_headers` are
+    for all responses of the host.
 
     Functions that are `disabled` answer administrators, which all callers are where no keys are asked for.
     `stream_limit` is the most bytes that a streamed request's body may have, None for any number.
@@ -69,6 +70,7 @@ class HttpTrigger:
         self._base_url = base_url
         self._stream_limit = stream_limit
         self._disabled = frozenset(disabled)
+        self.custom_headers = dict(options.custom_headers)
         self._extra_headers = (*options.custom_headers, *_hsts(options))
         self._throttle = Throttle(options.max_concurrent_requests, options.max_outstanding_requests)
         self.routes = route_table(functions, options)
