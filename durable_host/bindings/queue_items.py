@@ -33,7 +33,7 @@ def split_json(text: str) -> list[str]:
 
 
 def is_queue_message(item: Any) -> bool:
-    """Whether `item` is the SDK's form of a `QueueMessage`."""
+    """Whether `item` has the form that the SDK gives a `QueueMessage`."""
     if not isinstance(item, dict):
         return False
     members = cast("dict[str, Any]", item)
@@ -41,11 +41,12 @@ def is_queue_message(item: Any) -> bool:
 
 
 def holds_queue_message(text: str) -> bool:
-    """Whether a JSON value is a `QueueMessage` or has one among its elements."""
+    """Whether a JSON value is a new `QueueMessage`, which has no ID, or has one among its elements."""
     if '"body"' not in text:
         return False
     value: Any = json.loads(text)
-    return any(map(is_queue_message, cast("list[Any]", value) if isinstance(value, list) else [value]))
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return any(is_queue_message(item) and item["id"] is None for item in items)
 
 
 def _element(item: Any) -> str:

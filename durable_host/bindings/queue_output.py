@@ -18,8 +18,6 @@ from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import NotFound, StorageError
 from durable_host.storage.queues import QueueService
 
-_log = logging.getLogger("Host.Bindings")
-
 MESSAGE_IS_JSON = "DH5051"
 
 

@@ -27,7 +27,7 @@ def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSe
         if function.disabled is not None and str(function.disabled).lower() not in ("false", "0", ""):
             yield (
                 f"{DISABLED_IN_FILE}: The function '{function.name}' runs: 'disabled' in its function.json has no "
-                f"effect, in Azure neither. To disable it, set AzureWebJobs.{function.name}.Disabled=true in the "
+                f"effect, here or in Azure. To disable it, set AzureWebJobs.{function.name}.Disabled=true in the "
                 "app settings ('Values' of local.settings.json)."
             )
         if trigger.name.lower() in RESERVED_NAMES.get(trigger.type.lower(), ()):

@@ -8,8 +8,9 @@ import msgspec
 from aiohttp import ClientConnectionResetError, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from aiohttp.http_parser import HttpRequestParserPy
 
-from durable_host.http_port.methods import has_made_up_method, parser_for_any_method
+from durable_host.http_port.methods import AnyMethodParser
 
 _log = logging.getLogger("Host.Triggers.Http")
 
@@ -32,24 +33,13 @@ class HttpConnection(web.RequestHandler):
     has gone away, is not an error of the host: it is logged at the level Debug.
     """
 
-    __slots__ = (
-        "_began",
-        "_heard",
-        "_is_between",
-        "_last_body",
-        "_lost",
-        "_timer",
-        "_times",
-        "_watchers",
-        "_why_lost",
-    )
+    __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers", "_why_lost")
 
     def __init__(self, *args: Any, times: ConnectionTimes, **options: Any) -> None:
         super().__init__(*args, keepalive_timeout=times.keep_alive, **options)
+        self._parser: Any = AnyMethodParser(self._parser, self._tolerant_parser)
         self._times = times
         self._last_body: Any = None
-        self._is_between = True
-        """No part of a further request has come."""
         self._began: float | None = None
         self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -93,10 +83,7 @@ class HttpConnection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         is_of_body = self._last_body is not None and not self._last_body.is_eof()
         count = self._request_count
-        if self._is_between and not is_of_body and has_made_up_method(data):
-            self._parser: Any = parser_for_any_method(self, self._loop, LONGEST_HEADER)
         super().data_received(data)
-        self._is_between = is_of_body or self._request_count > count
         if self._request_count > count:
             self._began = None
             message, body = self._messages[-1]
@@ -133,6 +120,16 @@ class HttpConnection(web.RequestHandler):
         response = web.json_response({"Message": f"The request is not HTTP: {reason}"}, status=status)
         response.force_close()
         return response
+
+    def _tolerant_parser(self) -> HttpRequestParserPy:
+        return HttpRequestParserPy(
+            self,
+            self._loop,
+            max_line_size=self.max_line_size,
+            max_field_size=LONGEST_HEADER,
+            payload_exception=web.RequestPayloadError,
+            auto_decompress=False,
+        )
 
     def _break_off(self, body: Any) -> None:
         """What has come is not HTTP. Who still reads the body of the last request would wait for the rest forever."""

@@ -3,34 +3,38 @@
 A connection whose request has one goes on with aiohttp's other parser, which is slower.
 """
 
-import asyncio
 import re
+from collections.abc import Callable
 from typing import Any
 
-from aiohttp import web
-from aiohttp.http_parser import HttpRequestParserPy
+from aiohttp.http_exceptions import BadHttpMethod
 
 _USUAL = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE", b"CONNECT"})
-_FIRST_WORD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100})( |\Z)")
+_FIRST_WORD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}) ")
 
 
-def has_made_up_method(beginning: bytes) -> bool:
-    """Whether a request that begins like this has a method that the quick parser may refuse."""
-    match = _FIRST_WORD.match(beginning)
-    if match is None:
-        return False
-    word, is_whole = match[1], bool(match[2])
-    return word not in _USUAL and (is_whole or not any(usual.startswith(word) for usual in _USUAL))
+class AnyMethodParser:
+    """The parser of a connection, until it refuses a method; then the one that `tolerant` makes."""
+
+    def __init__(self, quick: Any, tolerant: Callable[[], Any]) -> None:
+        self._parser = quick
+        self._tolerant = tolerant
+
+    def feed_data(self, data: bytes) -> Any:
+        """Raises what the parser raises for data that is not HTTP."""
+        try:
+            return self._parser.feed_data(data)
+        except BadHttpMethod:
+            if not has_made_up_method(data):
+                raise
+        self._parser = self._tolerant()
+        return self._parser.feed_data(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
 
 
-def parser_for_any_method(connection: web.RequestHandler, loop: asyncio.AbstractEventLoop, field_size: int) -> Any:
-    """In place of the connection's own parser, between two requests."""
-    return HttpRequestParserPy(
-        connection,
-        loop,
-        2**16,
-        max_line_size=connection.max_line_size,
-        max_field_size=field_size,
-        payload_exception=web.RequestPayloadError,
-        auto_decompress=False,
-    )
+def has_made_up_method(data: bytes) -> bool:
+    """Whether a request begins here with a method that the quick parser may refuse."""
+    match = _FIRST_WORD.match(data)
+    return match is not None and match[1] not in _USUAL

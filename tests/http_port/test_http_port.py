@@ -157,6 +157,25 @@ async def test_a_connection_may_be_used_again() -> None:
             await asyncio.sleep(SHORT * 1.5)
 
 
+async def test_a_request_in_pieces_behind_another_one_keeps_its_method() -> None:
+    async with serving() as connect:
+        reader, writer = await connect()
+        writer.write(REQUEST + b"GE")
+        assert b"GET 0" in await reader.read(10_000)
+        writer.write(b"T / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert (await reader.read(10_000)).endswith(b"GET 0")
+
+
+@pytest.mark.parametrize("before", [b"", REQUEST, b"POST / HTTP/1.1\r\nHost: l\r\nContent-Length: 3\r\n\r\nabc"])
+async def test_a_made_up_method_is_taken_and_the_connection_goes_on(before: bytes) -> None:
+    async with serving() as connect:
+        reader, writer = await connect()
+        for request, answer in ((before, b" "), (b"FOO" + REQUEST[3:], b"FOO 0"), (REQUEST, b"GET 0")):
+            if request:
+                writer.write(request)
+                assert answer in (await reader.read(10_000)).partition(b"\r\n\r\n")[2] + b" "
+
+
 HOSTILE = [
     (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: \xff\r\n\r\n", 417),
     (b"GET / HTTP/1.1\r\nHost: localhost\r\nExpect: tea\r\n\r\n", 417),

@@ -17,7 +17,7 @@ from host_process import HostProcess, write_app
 
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.web.keys.access import Access
-from durable_host.web.keys.keyring import Level
+from durable_host.web.keys.keyring import Grant, Level
 
 pytestmark = pytest.mark.process
 
@@ -101,8 +101,8 @@ async def test_the_key_in_the_query_has_no_case(name: str) -> None:
     """functions-host 9: `?Code=` is the key of a function, too."""
 
     class Keys:
-        async def level_of(self, key: str, function: str | None, system_key: str | None = None) -> Level:
-            return Level.FUNCTION if key == "right" else Level.ANONYMOUS
+        async def grant_of(self, key: str, function: str | None) -> Grant:
+            return Grant(Level.FUNCTION if key == "right" else Level.ANONYMOUS)
 
     access = Access(Keys())  # pyright: ignore[reportArgumentType]
     function = FunctionMetadata(name="f", bindings=(Binding("req", "httpTrigger", "in", {}),))

@@ -42,10 +42,9 @@ def http_binding_data(data: HttpData, request: web.Request, trigger_name: str) -
     """What `{…}` in other bindings can name: JSON body below query below route values; `Query`, `Headers`, and the
     request, which has no text form.
     """
-    query = dict(query_parameters(request.rel_url.raw_query_string))
+    pairs = query_parameters(request.rel_url.raw_query_string)
+    query = dict({name.casefold(): (name, value) for name, value in pairs}.values())
     own = {trigger_name: None, "Query": query, "Headers": data.headers}
     values = binding_data.merged(own, data.body.decode("utf-8", "replace"))
-    for name, value in query.items():
-        if name.lower() != "code":
-            values = binding_data.overlaid(values, {name: value})
+    values = binding_data.overlaid(values, {name: value for name, value in query.items() if name.lower() != "code"})
     return binding_data.overlaid(values, data.params)
