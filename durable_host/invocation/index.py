@@ -14,6 +14,8 @@ from durable_host.invocation.interpreter import install_command
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 
 NOTHING_SERVED = "Azure would serve none of this app's functions: one that cannot be indexed takes down the whole app."
+_OWN_ERRORS = ("FunctionLoadError", "FunctionFileError")
+"""Of the worker itself: their texts are complete."""
 _BINDING_FIELDS = ("name", "type", "direction")
 _EXTENSION = re.compile(r"azurefunctions\.extensions\.([a-z]+\.[a-z]+|base)")
 _PACKAGES = {"azure.durable_functions": "azure-functions-durable"}
@@ -62,7 +64,7 @@ def _problem(error: dict[str, Any], model: str) -> FunctionProblem:
     """A function that Azure's worker would refuse, too. The place of an error in the user's code comes first; where
     there is none, the place of the function comes last.
     """
-    message = error["message"] if error["type"] == "FunctionLoadError" else f"{error['type']}: {error['message']}"
+    message = error["message"] if error["type"] in _OWN_ERRORS else f"{error['type']}: {error['message']}"
     source_file, source_line = error.get("source") or (None, None)
     if error.get("file"):
         message = f"{error['file']}:{error['line']}: {message}"

@@ -19,6 +19,10 @@ PACKAGE = "__app__"
 DEFAULT_ENTRY_POINT = "main"
 
 
+class FunctionFileError(Exception):
+    """A function.json is wrong by itself; the text is that of Azure's host."""
+
+
 def find_folders(root: str) -> list[str]:
     """Immediate sub-folders of the app with a function.json; their names are the function names."""
     with os.scandir(root) as entries:
@@ -47,7 +51,7 @@ def load(app: LoadedApp, root: str, only: frozenset[str] | None = None) -> None:
             config = _read_config(os.path.join(root, name, "function.json"))
             entries: list[object] = config.get("bindings") or []
             if not entries:
-                raise ValueError("At least one binding must be declared.")
+                raise FunctionFileError("At least one binding must be declared.")
             bindings = [_binding(entry) for entry in entries]
             app.functions[name] = _load_function(app.sdk, root, name, config, bindings)
         except Exception as error:
@@ -98,7 +102,7 @@ def _binding(entry: object) -> dict[str, Any]:
 def _direction(entry: dict[str, Any]) -> str:
     direction = str(entry.get("direction") or "in").lower()
     if direction not in ("in", "out", "inout"):
-        raise ValueError(f"'{entry['direction']}' is not a valid binding direction.")
+        raise FunctionFileError(f"'{entry['direction']}' is not a valid binding direction.")
     return direction
 
 
@@ -106,7 +110,7 @@ def _script_of(folder: str, configured: str | None) -> str:
     if configured:
         script = os.path.normpath(os.path.join(folder, configured))
         if not os.path.isfile(script):
-            raise FileNotFoundError(
+            raise FunctionFileError(
                 "Invalid script file name configuration. The 'scriptFile' property is set to a file that does not "
                 "exist."
             )
@@ -115,7 +119,7 @@ def _script_of(folder: str, configured: str | None) -> str:
         files = [entry.name for entry in entries if entry.is_file() and entry.name != "function.json"]
     candidates = files if len(files) == 1 else [name for name in ("run.py", "__init__.py") if name in files]
     if not candidates:
-        raise FileNotFoundError(
+        raise FunctionFileError(
             "Unable to determine the primary function script. Make sure at least one script file is present. Try "
             "renaming your entry point script to 'run' or alternatively you can specify the name of the entry point "
             "script explicitly by adding a 'scriptFile' property to your function metadata."

@@ -12,6 +12,7 @@ import pytest
 
 from durable_host.config import load
 from durable_host.host.functions import AppFunctions, app_functions
+from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import Binding, Direction, FunctionProblem, IndexResult
 from durable_host.worker import loading_v1
 from durable_host.worker.loaded import LoadedApp
@@ -113,6 +114,8 @@ def test_a_function_json_without_bindings_is_a_mistake_before_its_code_is_loaded
     monkeypatch.setitem(sys.modules, loading_v1.PACKAGE, ModuleType(loading_v1.PACKAGE))
     app = LoadedApp(sdk=Sdk())
     loading_v1.load(app, str(tmp_path))
-    assert [(error["function"], error["message"]) for error in app.errors] == [
+    nothing = {"functions": [], "failure": None, "warnings": [], "python": "", "executable": "", "sdk": {}}
+    index = read_index({**nothing, "errors": app.errors, "model": "v1"})
+    assert [(error.function, error.message) for error in index.errors] == [
         ("empty", "At least one binding must be declared.")
     ]
