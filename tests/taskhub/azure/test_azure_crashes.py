@@ -292,7 +292,7 @@ async def test_deletes_wait_for_a_storage_that_comes_back(open_azure, account: R
     await hub.discard([message])
     account.fail_after(None)
     await hub._worker.held.drain(10)
-    assert await storage.queues.message_count(hub._worker._names.queue_of("abc123")) == 0
+    assert await storage.queues.message_count(hub._worker._reception.names.queue_of("abc123")) == 0
 
 
 async def test_hub_recovers_from_an_outage_and_warns_once(

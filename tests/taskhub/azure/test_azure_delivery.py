@@ -237,9 +237,9 @@ async def test_timer_is_delivered_when_due_and_only_once(open_azure, account) ->
     assert fired.message.event.timer_id == 1
     assert clock.now() >= due
     # Its message becomes visible in the queue a moment later: that is a redelivery, not a second timer.
-    polls = gets_of(account, hub._worker._names.queue_of("abc123"))
+    polls = gets_of(account, hub._worker._reception.names.queue_of("abc123"))
     async with time_limit():
-        while gets_of(account, hub._worker._names.queue_of("abc123")) < polls + 8:
+        while gets_of(account, hub._worker._reception.names.queue_of("abc123")) < polls + 8:
             await clock.sleep(0.05)
     assert len(hub._worker.deliveries.control) == 0
     await hub.discard([fired])

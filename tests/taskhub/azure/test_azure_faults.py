@@ -145,14 +145,14 @@ async def test_message_that_cannot_be_taken_in_is_given_back_and_not_held(
 ) -> None:
     monkeypatch.setattr(held_messages, "abandon_delay", lambda _: 0.0)
     hub = await open_azure(take_all_activities=False)
-    real, failures = hub._worker._reader.read, [ZeroDivisionError("bug"), ZeroDivisionError("bug")]
+    real, failures = hub._worker._reception.reader.read, [ZeroDivisionError("bug"), ZeroDivisionError("bug")]
 
     async def read(*arguments: Any) -> Any:
         if failures:
             raise failures.pop()
         return await real(*arguments)
 
-    monkeypatch.setattr(hub._worker._reader, "read", read)
+    monkeypatch.setattr(hub._worker._reception.reader, "read", read)
     sender = await open_azure(worker=False, on=RecordingAccount(storage))
     instance = OrchestrationInstance("abc123", new_id())
     await sender.send(activity(instance) if poller == "work items" else raised("abc123"))

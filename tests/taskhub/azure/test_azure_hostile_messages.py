@@ -297,7 +297,7 @@ async def test_a_message_that_cannot_be_put_aside_stays_and_others_go_on(
             raise AccessDenied(403, "AuthorizationFailure", "not allowed")
 
     hub = await open_azure()
-    hub._worker._reader._aside = NoContainer()
+    hub._worker._reception.reader._aside = NoContainer()
     queue = HubNames.of(hub_name, 4).queue_of("victim")
     with caplog.at_level(logging.WARNING):
         await storage.queues.put(queue, "rubbish")

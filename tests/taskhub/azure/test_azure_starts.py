@@ -432,7 +432,7 @@ async def test_a_replaced_execution_gets_no_start_and_its_successor_does(open_az
 async def test_a_start_of_another_partition_is_left_to_its_owner(open_azure, account: RecordingAccount) -> None:
     hub = await open_azure()
     await unstarted(hub, start_of("abc123"))
-    queue = hub._worker._names.queue_of("abc123")
+    queue = hub._worker._reception.names.queue_of("abc123")
     await hub._worker.served.close(queue)
     mark = len(account.requests)
     await restore(hub, "abc123")
