@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 from engine_world import World, raised
-from hypothesis import assume, given, note, settings
+from hypothesis import assume, example, given, note, settings
 from hypothesis import strategies as st
 from pool_programs import ACTIVITIES, EVENTS, KINDS, child, pooled, pools, simple_pools
 from reference_extension import Extension
@@ -81,7 +81,14 @@ def test_requests_to_entities_have_the_ids_that_the_extension_waits_for(program,
     play(program, seed, events, judge=judge)
 
 
+TIMER_CANCELLED_AFTER_A_RACE_THAT_IT_LOST = {
+    "tasks": [{"kind": kind, "seconds": 3} for kind in ("timer", "activity", "activity", "activity", "timer")],
+    "code": [("signal", [0, 1, 2, 3]), ("any", [0, 1]), ("race", [0, 2, 4]), ("signal", [0])],
+}
+
+
 @settings(max_examples=150, deadline=None)
+@example(TIMER_CANCELLED_AFTER_A_RACE_THAT_IT_LOST, 0, [])
 @given(pools((*KINDS, "retry")), SEEDS, RAISED)
 def test_live_sessions_and_replays_decide_the_same(program, seed, events):
     live = play(program, seed, events, "live")

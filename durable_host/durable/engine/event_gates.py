@@ -24,6 +24,11 @@ class EventGates:
     def raised(self, name: str, index: int) -> None:
         self._name(name).raised(index)
 
+    def hand_out_again(self) -> None:
+        """Waits may have begun earlier than it seemed."""
+        for one in self._names.values():
+            one.hand_out_again()
+
     def _name(self, name: str) -> "_Name":
         return self._names.setdefault(name.casefold(), _Name())
 
@@ -42,7 +47,7 @@ class _Name:
     def begin(self, gate: Gate) -> None:
         self._waits.append(gate)
         if self._events and self._events[-1] > gate.began_at:
-            self._hand_out_again()
+            self.hand_out_again()
         else:
             self._serve(gate)
 
@@ -63,7 +68,7 @@ class _Name:
         else:
             self._early.append(index)
 
-    def _hand_out_again(self) -> None:
+    def hand_out_again(self) -> None:
         """A wait began before the last event. Older waits may stay settled: everything before this wait has passed."""
         self._open.clear()
         self._early.clear()

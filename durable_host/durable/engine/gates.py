@@ -29,7 +29,7 @@ class Gate:
     be earlier than the one during which the code asked for it.
     """
 
-    __slots__ = ("_missing", "_parent", "_settled_at", "action", "began_at", "members", "number", "position")
+    __slots__ = ("_missing", "_next", "_parent", "_settled_at", "action", "began_at", "members", "number", "position")
 
     def __init__(self, action: Action, parent: "Gate | None" = None, position: str | None = None) -> None:
         self.action = action
@@ -39,6 +39,7 @@ class Gate:
         self.members = [Gate(child, self) for child in action.children] if isinstance(action, WhenAll | WhenAny) else []
         self._missing = _needed(action, self.members)
         self._parent = parent
+        self._next: Gate | None = None
         self._settled_at: int | None = None
 
     @property
@@ -66,6 +67,25 @@ class Gate:
         self._missing -= 1
         if self.is_open and self._parent is not None:
             self._parent.settle(at)
+
+    def begin_after(self, before: "Gate") -> None:
+        """Begin when the top-level action before this one opened."""
+        before._next = self
+        self.begin(before.opened_at)
+
+    def cancel(self) -> bool:
+        """User code has cancelled this timer. The extension reads that before it begins anything, so what came after
+        the timer may have begun earlier than it seemed: then true.
+        """
+        self.settle(None)
+        gate = self
+        while gate._parent is not None:
+            gate = gate._parent
+        is_earlier = False
+        while (after := gate._next) is not None and after.began_at != gate.opened_at:
+            after.begin(gate.opened_at)
+            gate, is_earlier = after, True
+        return is_earlier
 
     def leaves(self) -> Iterator["Gate"]:
         """The gates of the actions inside compound ones, depth first."""
@@ -127,9 +147,11 @@ class Gates:
         """The next action that may begin now: for the extension it begins when the gate before it opened."""
         if not self._held or self.closed is not None:
             return None
-        begins_at = self._last.opened_at if self.are_kept and self._last is not None else now
-        self._last = self._held.popleft().gate
-        self._last.begin(begins_at)
+        before, self._last = self._last, self._held.popleft().gate
+        if self.are_kept and before is not None:
+            self._last.begin_after(before)
+        else:
+            self._last.begin(now)
         return self._last
 
     def held(self, since: int) -> GatedAction | None:

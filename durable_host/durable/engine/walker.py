@@ -130,7 +130,8 @@ class Walker(Numbering):
         gate = self._timers.get((action_number, leaf))
         if gate is not None and gate.number is not None:
             self.open.pop(gate.number, None)
-            gate.settle(None)
+            if gate.cancel():
+                self._event_gates.hand_out_again()
             self._begin_what_may()
 
     def _react(self, event: HistoryEvent, index: int) -> None:
