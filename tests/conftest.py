@@ -1,8 +1,10 @@
 """For all tests: their tiers, and one in-memory Azurite a session, on free ports."""
 
+import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
 
@@ -12,6 +14,11 @@ from durable_host.storage.azurite import connection_string as text_of
 from durable_host.storage.azurite import free_connection, start_azurite
 
 GUARD = ProcessGuard()
+
+_SLOW_MACHINE = (hypothesis.HealthCheck.too_slow,)
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=_SLOW_MACHINE)
+hypothesis.settings.register_profile("explore", max_examples=1000, deadline=None, suppress_health_check=_SLOW_MACHINE)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

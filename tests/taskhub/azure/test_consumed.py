@@ -208,23 +208,27 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_no_message_that_may_come_back_is_forgotten(steps: list[Step]) -> None:
-    """Against the plain definition, in any order of consumption, confirmation and reload, within one service."""
+    """Against the plain definition, in any order of consumption, confirmation and reload. What does not come back
+    within ten minutes of a reload was deleted.
+    """
     names = ids(121)
     consumed, now = ConsumedMessages(), NOW
-    unconfirmed: set[str] = set()
+    unconfirmed: dict[str, int | None] = {}
     outside: list[tuple[str, int]] = []
     for kind, number, from_outside, seconds in steps:
         id = names[number]
         now += seconds * TICKS_PER_SECOND
+        unconfirmed = {id: at for id, at in unconfirmed.items() if at is None or now - at <= 10 * MINUTE}
         if kind == "add":
             consumed.add(id, now, from_outside=from_outside)
-            unconfirmed.add(id)
+            unconfirmed[id] = None
             outside = [one for one in outside if one[0] != id] + ([(id, now)] if from_outside else [])
         elif kind == "confirm":
             consumed.confirmed(id)
-            unconfirmed.discard(id)
+            unconfirmed.pop(id, None)
         else:
             consumed = reloaded(consumed, now, served_since=now)
+            unconfirmed = dict.fromkeys(unconfirmed, now)
         text = consumed.text(now)
         assert len(text) <= LONGEST_TEXT
         again = ConsumedMessages.read(text, served_since=now)

@@ -75,9 +75,9 @@ class ConsumedMessages:
             if group is None:
                 return cls()
             minute, entries = int(group.group(1)), group.group(2)
-            until = _kept_until(minute)
             for at in range(0, len(entries), _ENTRY):
                 state, key = entries[at], entries[at + 1 : at + _ENTRY]
+                until = _kept_until(minute)
                 if state != _CONFIRMED:
                     until = max(until, served_since + KEPT_TICKS)
                 consumed._entries[key] = _ConsumedMessage(minute, state, True, until)
