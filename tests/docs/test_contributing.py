@@ -22,7 +22,7 @@ def command_texts(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("page", all_pages(), ids=lambda page: page.name)
 def test_make_commands_in_the_pages_are_targets(page: Page) -> None:
-    named = {name for text in command_texts(page) for name in re.findall(r"(?:^|[\s$])make ([a-z]+)", text)}
+    named = {name for text in command_texts(page) for name in re.findall(r"(?:^|[\n$] ?)make ([a-z]+)", text)}
     assert named - TARGETS == set()
 
 
