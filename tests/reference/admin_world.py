@@ -98,7 +98,7 @@ async def running_world(
     config = load(root, environ=settings or {})
     calls, ring = NotedCalls(), KeyRing(KeysInMemory(), "instance")
     front = _front(config, functions, model, calls, ring, with_auth=with_auth)
-    server = RawTestServer(front.handle)
+    server = RawTestServer(cast(Any, front.handle))
     async with server, aiohttp.ClientSession() as session:
         yield World(session, str(server.make_url("/")).rstrip("/"), ring, calls)
 

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from faulty_hub import NO_FAULTS, Faults
-from simulated_world import Simulation
+from faulty_world import Simulation
 
 from durable_host.durable.model.status import OrchestrationStatus
 
