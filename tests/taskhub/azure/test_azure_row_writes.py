@@ -132,6 +132,27 @@ async def test_a_failure_that_was_rewound_before_its_answer_came_is_not_written_
     assert await status_of(other) == "Pending"
 
 
+async def test_an_instance_that_another_host_has_rewound_runs_again(open_azure, storage: StorageAccount) -> None:
+    other = await open_azure(worker=False, on=RecordingAccount(storage))
+    hub = await open_azure()
+    start, checkpoint = await run_first_episode(hub, "abc123")
+    await hub.commit(an_end(start, checkpoint, OrchestrationStatus.Failed))
+    await other.rewind("abc123", "again")
+    (wakeup,) = await receive(hub, 1)
+    loaded = await hub.load_history("abc123")
+    events = [e.OrchestratorStarted(timestamp=3), wakeup.message.event, e.OrchestratorCompleted(timestamp=3)]
+    going_on = commit_of(
+        start,
+        events,
+        [wakeup],
+        checkpoint=loaded.checkpoint,
+        first_ordinal=len(loaded.events),
+        runtime_status=OrchestrationStatus.Running,
+    )
+    await hub.commit(going_on)
+    assert await status_of(other) == "Running"
+
+
 @pytest.mark.parametrize("is_deleted", [False, True])
 async def test_a_worker_that_has_not_seen_the_row_writes_what_is_missing_of_it(
     open_azure, account: RecordingAccount, storage: StorageAccount, hub_name: str, is_deleted: bool

@@ -125,10 +125,10 @@ class RowWriter:
             return None  # Purged, or committed by another host, which sees to the row.
         if row is None:
             return await self._whole(instance_id, update), None
-        is_behind = update.started is not None and row.get("ExecutionId") == update.execution_id
+        is_ours = row.get("ExecutionId") == update.execution_id
         is_pending = row.get("RuntimeStatus") == OrchestrationStatus.Pending.name
-        if place is not None and row.etag != place and is_pending and not is_behind:
-            return None  # Rewound, or replaced by a client.
+        if place is not None and row.etag != place and is_pending and not (is_ours and _goes_on(update)):
+            return None  # Replaced by a client, or rewound after this end.
         return (update if row.get("Name") else await self._whole(instance_id, update)), row.etag
 
     async def _whole(self, instance_id: str, update: InstanceUpdate) -> InstanceUpdate:
@@ -138,6 +138,10 @@ class RowWriter:
         loaded = (await self._history.read(instance_id)).history
         started = next((event for event in loaded.events if isinstance(event, ExecutionStarted)), None)
         return msgspec.structs.replace(update, started=started)
+
+
+def _goes_on(update: InstanceUpdate) -> bool:
+    return update.started is not None or update.runtime_status is None or not update.runtime_status.is_terminal
 
 
 def _is_changed(error: StorageError) -> bool:
