@@ -49,7 +49,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     settings = {"SWITCH": "1", "AzureWebJobs.off.Disabled": "true"}
     host = HostProcess(write_app(tmp_path_factory.mktemp("v1"), dict(files())), settings)
     yield host.start()
-    host.kill()
+    host.end()
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -61,7 +61,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
     settings = {"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000"}
     host = HostProcess(write_app(tmp_path_factory.mktemp("http"), files), settings)
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def exchanged(host: HostProcess, target: str, method: str = "GET", headers: bytes = b"") -> tuple[int, bytes]:

@@ -102,7 +102,7 @@ def host(
     root = write_app(tmp_path_factory.mktemp("queues"), {"function_app.py": APP})
     host = HostProcess(root, {**hub_settings(connection_string), "P": P})
     yield host.start()
-    host.kill()
+    host.end()
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str, queue
     settings = {**hub_settings(connection_string), "QUEUE": queue.queue_name}
     host = HostProcess(write_app(tmp_path_factory.mktemp("threads"), files), settings)
     yield host.start()
-    host.kill()
+    host.end()
 
 
 def number(host: HostProcess, path: str) -> int:
