@@ -60,14 +60,9 @@ class KnownNames:
         return self.entities
 
 
-@dataclass
-class World:
-    hub: SqliteTaskHub
-    code: KnownNames
-    client: DurableClient
-    live: LiveInstances
-    clock: SystemClock
-    http: aiohttp.ClientSession
+class ServedApi:
+    """The management API at `origin`, as callers see it."""
+
     origin: str
 
     @property
@@ -80,6 +75,17 @@ class World:
 
     def sdk(self) -> DurableOrchestrationClient:
         return sdk_client(self.origin)
+
+
+@dataclass
+class World(ServedApi):
+    hub: SqliteTaskHub
+    code: KnownNames
+    client: DurableClient
+    live: LiveInstances
+    clock: SystemClock
+    http: aiohttp.ClientSession
+    origin: str
 
     async def create(self, instance_id: str, name: str = "Orch", input: str | None = None) -> str:
         target = OrchestrationInstance(instance_id, f"{abs(hash(instance_id)):032x}"[:32])

@@ -4,21 +4,18 @@ import contextlib
 from typing import Any, Self
 
 import aiohttp
-from api_world import HUB, MAX_BODY, sdk_client, served
-from azure.durable_functions import DurableOrchestrationClient
+from api_world import HUB, MAX_BODY, ServedApi, served
 from runtime_world import App, Hosts, World, runtime_options
 
 from durable_host.durable.api import DurableHttpApi
-from durable_host.durable.api.payload import RPC_PATH, WEBHOOK_PATH
 from durable_host.web.local_only import is_local_request
 
 
-class DurableApp:
+class DurableApp(ServedApi):
     """Functions are added to `code`; then `start` runs them and serves the API."""
 
     world: World
     http: aiohttp.ClientSession
-    origin: str
 
     def __init__(self, code: App, hosts: Hosts) -> None:
         self.code = code
@@ -30,17 +27,6 @@ class DurableApp:
         self.world = await self._hosts.start(self.code, options=options)
         api = DurableHttpApi(self.world.client, options, admit=is_local_request, max_body=MAX_BODY)
         self.http, self.origin = await self._closing.enter_async_context(served(api))
-
-    @property
-    def webhook(self) -> str:
-        return self.origin + WEBHOOK_PATH
-
-    @property
-    def rpc(self) -> str:
-        return self.origin + RPC_PATH
-
-    def sdk(self) -> DurableOrchestrationClient:
-        return sdk_client(self.origin)
 
     async def output(self, orchestrator: str, instance_id: str, input: Any = None) -> str:
         """The output, as stored, of an orchestration that the SDK starts."""
