@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 
 from aiohttp import web
 from yarl import URL
@@ -34,6 +35,7 @@ from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.triggers.mcp.webhook import WEBHOOK_PATH as MCP_PATH
 from durable_host.triggers.mcp.webhook import McpWebhook
 from durable_host.web.admin import AdminApi, is_for_anybody
+from durable_host.web.admin_host import Answer
 from durable_host.web.keys import Access, KeysUnavailable, Verdict
 from durable_host.web.local_only import REFUSAL, is_local_request
 
@@ -123,8 +125,10 @@ class Front:
                 path = resolved
             if "%00" in path:
                 return web.Response(status=400)
-        if self._is_built_in(request.method, path):
-            return await self._built_in(request, path)
+        if (built_in := self._built_in(request.method, path)) is not None:
+            if not is_local_request(request):
+                return web.json_response({"Message": REFUSAL}, status=403)
+            return await built_in(request)
         if (offline := self._offline_answer()) is not None:
             return offline
         match = self._http.match(request.method, path) if self._http is not None else None
@@ -169,15 +173,15 @@ class Front:
             if not self._running:
                 self._idle.set()
 
-    def _is_built_in(self, method: str, path: str) -> bool:
-        """Whether the host itself has such a route. Other paths below `/admin` and `/runtime` are for functions."""
+    def _built_in(self, method: str, path: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]] | None:
+        """What answers a route of the host itself. Other paths below `/admin` and `/runtime` are for functions."""
         if path[:7].lower() == "/admin/":
-            return self._admin.find(method, _segments(path)) is not None
-        return path[: len(WEBHOOKS_PATH)].lower() == WEBHOOKS_PATH
+            segments = [part for part in path[7:].split("/") if part]
+            answer = self._admin.find(method, segments)
+            return partial(self._answer_admin, segments=segments, answer=answer) if answer is not None else None
+        return partial(self._answer_webhook, path=path) if path[: len(WEBHOOKS_PATH)].lower() == WEBHOOKS_PATH else None
 
-    async def _built_in(self, request: web.Request, path: str) -> web.StreamResponse:
-        if not is_local_request(request):
-            return web.json_response({"Message": REFUSAL}, status=403)
+    async def _answer_webhook(self, request: web.Request, path: str) -> web.StreamResponse:
         if _is_below(path, WEBHOOK_PATH):
             refusal = await self._refusal_of_extension(request, DURABLE_KEY)
             if refusal is not None or self._durable is None:
@@ -195,16 +199,10 @@ class Front:
                 return await self._event_grid.handle(request)
         if self._mcp is not None and _is_below(path, MCP_PATH):
             return await self._answer_mcp(request, self._mcp, path[len(MCP_PATH) :])
-        if path[:7].lower() == "/admin/":
-            return await self._answer_admin(request, _segments(path))
-        if self._access is not None and path[: len(WEBHOOKS_PATH)].lower() == WEBHOOKS_PATH:
-            return await _refusal(self._access.any_key(request)) or web.Response(status=404)
-        return web.Response(status=404)
+        refusal = await _refusal(self._access.any_key(request)) if self._access is not None else None
+        return refusal or web.Response(status=404)
 
-    async def _answer_admin(self, request: web.Request, segments: list[str]) -> web.Response:
-        answer = self._admin.find(request.method, segments)
-        if answer is None:
-            return web.Response(status=404)
+    async def _answer_admin(self, request: web.Request, segments: list[str], answer: Answer) -> web.Response:
         if self._access is not None and not is_for_anybody(segments):
             refusal = await _refusal(self._access.admin(request))
             if refusal is not None:
@@ -228,11 +226,6 @@ class Front:
         if self._access is None:
             return None
         return await _refusal(self._access.extension(request, system_key))
-
-
-def _segments(path: str) -> list[str]:
-    """What is below `/admin/`."""
-    return [part for part in path[7:].split("/") if part]
 
 
 def _is_below(path: str, top: str) -> bool:

@@ -1,4 +1,4 @@
-"""One episode of an orchestration deterministic and without I/O.
+"""One episode of an orchestration, deterministic and without I/O.
 
 `start_episode` puts messages into the history, the runtime has the code run, `finish_episode` turns its answer into
 history events and messages.
