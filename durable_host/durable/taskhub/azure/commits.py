@@ -104,11 +104,15 @@ class Commits:
     async def _commit(
         self, standing: Standing, episode: EpisodeCommit
     ) -> tuple[Checkpoint, Mapping[tuple[str, str], str]]:
+        before = episode.checkpoint
+        if not episode.events:
+            await self._repair(episode)
+            self.discard(episode.consumed)
+            return before or Checkpoint(""), {}
         messages = list(episode.outbound)
         if self._deliveries.is_official_order:
             await self._sender.send_all(messages)
             messages = []
-        before = episode.checkpoint
         known = before if isinstance(before, AzureCheckpoint) else None
         instance = OrchestrationInstance(episode.instance_id, episode.execution_id)
         ordinals = {
@@ -116,15 +120,7 @@ class Commits:
             for index, event in enumerate(episode.events)
             if isinstance(event, TaskScheduled)
         }
-        put: list[TaskMessage] = []
-        direct: list[TaskMessage] = []
-        for one in messages:
-            is_direct = one.event.event_id in ordinals and self._outgoing.goes_directly(one, instance)
-            (direct if is_direct else put).append(one)
-        if not episode.events:
-            await self._repair(episode)
-            self.discard(episode.consumed)
-            return before or Checkpoint(""), {}
+        put, direct = self._outgoing.part(messages, instance, ordinals)
         if known is not None and known.consumed.is_full:
             await self._held.deleted()
         consumed = self._add(known.consumed.copy() if known is not None else ConsumedMessages(), episode.consumed)
@@ -246,10 +242,7 @@ class Commits:
         async with self._standings.locked(instance_id) as standing:
             execution_id = standing.checkpoint.execution_id if standing.checkpoint is not None else None
             instance = OrchestrationInstance(instance_id, execution_id)
-            put: list[TaskMessage] = []
-            direct: list[TaskMessage] = []
-            for one in messages:
-                (direct if self._outgoing.goes_directly(one, instance) else put).append(one)
+            put, direct = self._outgoing.part(messages, instance)
             first = standing.debt.first_ordinal if standing.debt is not None else 0
             standing.in_hand.update({request_key(one): first for one in direct})
             await self._outgoing.send(instance_id, put)

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.undeliverable import in_place_of
@@ -32,9 +32,18 @@ class Outgoing:
         self._outage = outage
         self._clock = clock
 
-    def goes_directly(self, message: TaskMessage, instance: OrchestrationInstance) -> bool:
-        """Whether a message of the current execution needs no queue."""
-        return message.is_activity and self._deliveries.is_alone and message.sender == instance
+    def part(
+        self, messages: Sequence[TaskMessage], instance: OrchestrationInstance, ids: Container[int] | None = None
+    ) -> tuple[list[TaskMessage], list[TaskMessage]]:
+        """The messages to put, and those of the current execution that need no queue: activities while this host is
+        alone, with `ids` only these.
+        """
+        put: list[TaskMessage] = []
+        direct: list[TaskMessage] = []
+        for one in messages:
+            is_one = one.is_activity and (ids is None or one.event.event_id in ids)
+            (direct if is_one and self._deliveries.is_alone and one.sender == instance else put).append(one)
+        return put, direct
 
     async def send(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
         """Put messages of an instance."""
