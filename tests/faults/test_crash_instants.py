@@ -13,7 +13,7 @@ from host_process import until
 from bench.storage_calls import Kind
 from bench.storage_proxy import Action, Fail, Hold, Repeat, Rule
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 DEADLINE = 5.0
 """Seconds until the deadline of `races`."""

@@ -36,7 +36,7 @@ def count_what_took_effect(run: Run, rule: Rule) -> None:
         run.sent += 1
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_nothing_is_lost_or_doubled_by_a_kill_at_any_instant(world: FaultWorld) -> None:
     planned = list(instants(world))
     runs: list[Run] = []

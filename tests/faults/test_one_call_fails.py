@@ -10,7 +10,7 @@ from fault_world import EXPECTED, FaultWorld, Run
 from bench.storage_calls import PERIODIC, Kind, StorageCall
 from bench.storage_proxy import Action, Fail, Rule
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 FAULTS: dict[str, tuple[Action, ...]] = {
     "before": (Fail(503), Fail(0)),

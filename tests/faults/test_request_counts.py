@@ -5,7 +5,7 @@ from fault_world import FaultWorld
 
 from bench.storage_calls import PERIODIC, Kind, StorageCall
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 SEQUENCE_CEILING = 12
 FAN_OUT_CEILING = 250

@@ -278,12 +278,10 @@ class World:
         self.faults.paused = True
         for host in self._hosts.values():
             host.spare()
-        while len(self._hosts) < self.plan.hosts or not all(host.is_serving for host in self._hosts.values()):
+        while self.faults.under_way or not self._all_serve():  # A host that stopped during a fault has left a mark.
             await asyncio.sleep(0.2)
             for host in self._hosts.values():
                 host.spare()
-        while self.faults.under_way:  # noqa: ASYNC110 - time is virtual
-            await asyncio.sleep(1.0)
         await asyncio.sleep(3.0 if self.plan.mode == "alone" else 35.0)
         self._open.clear()
         while self._hosts:  # noqa: ASYNC110 - time is virtual
@@ -296,6 +294,9 @@ class World:
         await asyncio.sleep(self.random.choice((0.0, 5.0)))
         self.faults.paused = self.is_calm.is_set()
         self._open.set()
+
+    def _all_serve(self) -> bool:
+        return len(self._hosts) == self.plan.hosts and all(host.is_serving for host in self._hosts.values())
 
     def is_served(self, instance_id: str) -> bool:
         """Whether no foreign worker has the partition of the instance."""
