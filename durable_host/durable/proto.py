@@ -1,0 +1,33 @@
+"""The protobuf classes of the Durable Task protocol, which apps of the 2.x SDK and plain workers speak.
+
+`pb` has the messages, `service` what gRPC needs to serve them. They are those of the `durabletask` package: its
+messages have no package name, so a second copy of our own could not be loaded beside that SDK. Only this module
+imports `durabletask`, and only parts that serve such apps import this module, because gRPC costs start-up time.
+"""
+
+from durable_host.errors import EXIT_APP, HostError
+
+INSTALL = 'pip install "durable-host[grpc]"'
+
+
+class GrpcMissing(HostError):
+    """The packages of the extra `grpc` are not installed beside this host."""
+
+    code = "DH6011"
+    exit_code = EXIT_APP
+
+
+try:
+    import grpc  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    from durabletask.internal import orchestrator_service_pb2 as pb
+    from durabletask.internal import orchestrator_service_pb2_grpc as service
+    from google.protobuf.timestamp_pb2 import Timestamp
+    from google.protobuf.wrappers_pb2 import BoolValue, Int32Value, StringValue
+except ImportError as error:
+    raise GrpcMissing(
+        "This needs gRPC, which is not installed.",
+        cause=f"{type(error).__name__}: {error}",
+        remedy=f"Install it beside the host: {INSTALL}",
+    ) from error
+
+__all__ = ["INSTALL", "BoolValue", "GrpcMissing", "Int32Value", "StringValue", "Timestamp", "pb", "service"]
