@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 import msgspec
 
 from durable_host.durable.model.actions import Action
-from durable_host.durable.model.events import HistoryEvent, TraceContext
+from durable_host.durable.model.events import FailureDetails, HistoryEvent, TraceContext
+from durable_host.durable.model.numbered import EntityAction, NumberedAction
 from durable_host.invocation.failure import CodeFailure
 
 
@@ -22,7 +23,7 @@ class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
     OrchestratorStarted. An executor that still holds the live session of this execution feeds it only what it has
     not seen; otherwise it replays all of `history`. After a suspension `new_from` lies before the last episode: all
     episodes that user code has not seen are new. `session` names the in-memory state the history belongs to: a live
-    session of another state must not be reused.
+    session of another state must not be reused. `worker_trace` is that of the last `NumberedAnswer`.
     """
 
     instance_id: str
@@ -33,6 +34,7 @@ class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
     trace_parent: str | None = None
     trace_state: str | None = None
     session: object | None = None
+    worker_trace: bytes | None = None
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -90,6 +92,29 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     failure: CodeFailure | None = None
 
 
+class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the code did in a turn, of an SDK that numbers its actions itself (2.x).
+
+    `actions` are only new ones, with final ids, among them the completion if there is one. `custom_status` is JSON text
+    and replaces the old one; None clears it. `has_ended_early`: the code ended while it replayed what it had done
+    before, so it does not do what the history says. With `error` the code failed outside the protocol (`error` is
+    `Type: message`, `failure_details` the tree) and nothing of its actions is known. `worker_trace` goes into the
+    request of the next turn as it is.
+    """
+
+    actions: Sequence[NumberedAction] = ()
+    custom_status: str | None = None
+    has_ended_early: bool = False
+    error: str | None = None
+    error_details: str | None = None
+    failure_details: FailureDetails | None = None
+    warnings: Sequence[str] = ()
+    notes: Sequence[CodeNote] = ()
+    position: str | None = None
+    failure: CodeFailure | None = None
+    worker_trace: bytes | None = None
+
+
 class EntityOperation(msgspec.Struct, frozen=True):
     """`trace` is what the sender of the request was doing, `id` that of the request."""
 
@@ -111,19 +136,29 @@ class EntityBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntityResult(msgspec.Struct, frozen=True):
-    """`result` is JSON text (for errors: of the message), or bare text after a time-out."""
+    """`result` is JSON text (for errors: of the message), or bare text after a time-out. An error of 2.x code is a
+    `failure` instead.
+    """
 
     is_error: bool
     result: str | None
+    failure: FailureDetails | None = None
 
 
 class EntityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """State after the batch and one result an operation, in order."""
+    """State after the batch and one result an operation, in order.
+
+    `actions` are what 2.x code asks for besides. With `leaves_rest`, operations without a result have not run and stay
+    in the queue. `failure`: the batch could not run at all; it is tried again later.
+    """
 
     exists: bool
     state: str | None
     results: Sequence[EntityResult]
     signals: Sequence[tuple[str, str, str | None]] = ()
+    actions: Sequence[EntityAction] = ()
+    leaves_rest: bool = False
+    failure: FailureDetails | None = None
 
 
 class ActivityOutcome(msgspec.Struct, frozen=True):
@@ -180,7 +215,7 @@ class UserCode(Protocol):
         ...
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
-        """Raises `WorkItemAborted`."""
+        """The form of the answer is told by `numbers_its_actions`. Raises `WorkItemAborted`."""
         ...
 
     def forget(self, instance_id: str, execution_id: str) -> None:
@@ -196,3 +231,10 @@ class UserCode(Protocol):
     async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
         """Raises `WorkItemAborted`."""
         ...
+
+
+def numbers_its_actions(code: UserCode) -> bool:
+    """Whether the code answers with `NumberedAnswer`s, as that of the 2.x protocol does. Code says so with an attribute
+    of this name.
+    """
+    return getattr(code, "numbers_its_actions", False) is True

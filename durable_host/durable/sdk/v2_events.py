@@ -1,0 +1,308 @@
+"""History events of the 2.x protocol: protobuf to the neutral form and back.
+
+Source: docs/protocol/durable-v2-protocol.md#34-history-events-content-and-sdk-reaction-all-x
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
+
+from durable_host.durable.model.events import (
+    ContinueAsNew,
+    EventRaised,
+    EventSent,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionRewound,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    GenericEvent,
+    HistoryEvent,
+    OrchestratorCompleted,
+    OrchestratorStarted,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.proto import pb
+from durable_host.durable.sdk.v2_native_entities import NativeEntityEvents, legacy_form
+from durable_host.durable.sdk.v2_values import (
+    failure_message,
+    instance_message,
+    moment,
+    parent_message,
+    read_failure,
+    read_instance,
+    read_parent,
+    read_trace,
+    text_of,
+    ticks_of,
+    trace_message,
+    wrapped,
+)
+
+
+class UnknownHistoryEvent(ValueError):
+    """A history event has no member that this host knows."""
+
+
+def event_messages(events: Iterable[HistoryEvent], *, native_entities: bool = False) -> list[pb.HistoryEvent]:
+    """The events of one execution from its beginning. With `native_entities`, messages to and from entities have the
+    protocol's own form (events 23 to 29) instead of DurableTask.Core's.
+    """
+    native = NativeEntityEvents() if native_entities else None
+    messages: list[pb.HistoryEvent] = []
+    for event in events:
+        message = native.form_of(event) if native is not None else None
+        messages.append(event_message(event) if message is None else message)
+    return messages
+
+
+def event_message(event: HistoryEvent) -> pb.HistoryEvent:
+    """One event. What the protocol has no use for becomes a generic event, which every SDK passes over."""
+    message = pb.HistoryEvent(eventId=event.event_id, timestamp=moment(event.timestamp))
+    match event:
+        case ExecutionStarted():
+            message.executionStarted.CopyFrom(_started(event))
+        case ExecutionCompleted():
+            message.executionCompleted.orchestrationStatus = status_number(event.orchestration_status)
+            _set(message.executionCompleted.result, event.result)
+            if event.failure_details is not None:
+                message.executionCompleted.failureDetails.CopyFrom(failure_message(event.failure_details))
+        case ExecutionTerminated():
+            message.executionTerminated.CopyFrom(pb.ExecutionTerminatedEvent(input=wrapped(event.input)))
+        case TaskScheduled():
+            message.taskScheduled.CopyFrom(
+                pb.TaskScheduledEvent(
+                    name=event.name,
+                    version=wrapped(event.version or None),
+                    input=wrapped(event.input),
+                    parentTraceContext=trace_message(event.parent_trace_context),
+                    tags=event.tags,
+                )
+            )
+        case TaskCompleted():
+            message.taskCompleted.CopyFrom(
+                pb.TaskCompletedEvent(taskScheduledId=event.task_scheduled_id, result=wrapped(event.result))
+            )
+        case TaskFailed():
+            message.taskFailed.CopyFrom(pb.TaskFailedEvent(**_failed(event)))
+        case SubOrchestrationInstanceCreated():
+            message.subOrchestrationInstanceCreated.CopyFrom(
+                pb.SubOrchestrationInstanceCreatedEvent(
+                    instanceId=event.instance_id,
+                    name=event.name,
+                    version=wrapped(event.version or None),
+                    input=wrapped(event.input),
+                    tags=event.tags,
+                )
+            )
+        case SubOrchestrationInstanceCompleted():
+            message.subOrchestrationInstanceCompleted.CopyFrom(
+                pb.SubOrchestrationInstanceCompletedEvent(
+                    taskScheduledId=event.task_scheduled_id, result=wrapped(event.result)
+                )
+            )
+        case SubOrchestrationInstanceFailed():
+            message.subOrchestrationInstanceFailed.CopyFrom(pb.SubOrchestrationInstanceFailedEvent(**_failed(event)))
+        case TimerCreated():
+            message.timerCreated.CopyFrom(pb.TimerCreatedEvent(fireAt=moment(event.fire_at)))
+        case TimerFired():
+            message.timerFired.CopyFrom(pb.TimerFiredEvent(fireAt=moment(event.fire_at), timerId=event.timer_id))
+        case OrchestratorStarted():
+            message.orchestratorStarted.SetInParent()
+        case OrchestratorCompleted():
+            message.orchestratorCompleted.SetInParent()
+        case EventSent():
+            message.eventSent.CopyFrom(
+                pb.EventSentEvent(instanceId=event.instance_id, name=event.name, input=wrapped(event.input))
+            )
+        case EventRaised():
+            message.eventRaised.CopyFrom(pb.EventRaisedEvent(name=event.name, input=wrapped(event.input)))
+        case ExecutionSuspended():
+            message.executionSuspended.CopyFrom(pb.ExecutionSuspendedEvent(input=wrapped(event.reason)))
+        case ExecutionResumed():
+            message.executionResumed.CopyFrom(pb.ExecutionResumedEvent(input=wrapped(event.reason)))
+        case ExecutionRewound():
+            message.executionRewound.CopyFrom(
+                pb.ExecutionRewoundEvent(
+                    reason=wrapped(event.reason),
+                    parentExecutionId=wrapped(event.parent_execution_id),
+                    instanceId=wrapped(event.instance_id),
+                    parentTraceContext=trace_message(event.parent_trace_context),
+                )
+            )
+        case GenericEvent():
+            message.genericEvent.CopyFrom(pb.GenericEvent(data=wrapped(event.data)))
+        case _:
+            message.genericEvent.SetInParent()
+    return message
+
+
+def read_events(messages: Iterable[pb.HistoryEvent]) -> list[HistoryEvent]:
+    """Raises `UnknownHistoryEvent`."""
+    return [read_event(message) for message in messages]
+
+
+def read_event(message: pb.HistoryEvent) -> HistoryEvent:
+    """Raises `UnknownHistoryEvent`. Messages to and from entities come out in DurableTask.Core's form."""
+    kind = message.WhichOneof("eventType")
+    common = {"event_id": message.eventId, "timestamp": ticks_of(message.timestamp)}
+    read = _READERS.get(kind or "")
+    if read is not None:
+        return read(getattr(message, kind or ""), common)
+    legacy = legacy_form(message, common)
+    if legacy is None:
+        raise UnknownHistoryEvent(f"A history event of the kind {kind or 'nothing'} cannot be read.")
+    return legacy
+
+
+def _started(event: ExecutionStarted) -> pb.ExecutionStartedEvent:
+    """An empty version or parent would reach user code as a version or parent, so these are absent."""
+    return pb.ExecutionStartedEvent(
+        name=event.name,
+        version=wrapped(event.version or None),
+        input=wrapped(event.input),
+        orchestrationInstance=instance_message(event.orchestration_instance),
+        parentInstance=parent_message(event.parent_instance),
+        scheduledStartTimestamp=moment(event.scheduled_start_time),
+        parentTraceContext=trace_message(event.parent_trace_context),
+        tags=event.tags,
+    )
+
+
+def _failed(event: TaskFailed | SubOrchestrationInstanceFailed) -> dict[str, Any]:
+    return {
+        "taskScheduledId": event.task_scheduled_id,
+        "failureDetails": failure_message(event.failure_details, event.reason, event.details),
+    }
+
+
+def _set(field: Any, text: str | None) -> None:
+    if text is not None:
+        field.value = text
+
+
+def _read_started(message: pb.ExecutionStartedEvent, common: dict[str, Any]) -> ExecutionStarted:
+    scheduled = message.scheduledStartTimestamp if message.HasField("scheduledStartTimestamp") else None
+    return ExecutionStarted(
+        **common,
+        name=message.name,
+        version=text_of(message, "version"),
+        input=text_of(message, "input"),
+        orchestration_instance=read_instance(message.orchestrationInstance),
+        parent_instance=read_parent(message),
+        scheduled_start_time=None if scheduled is None else ticks_of(scheduled),
+        parent_trace_context=read_trace(message),
+        tags=_tags(message.tags),
+    )
+
+
+def _read_completed(message: pb.ExecutionCompletedEvent, common: dict[str, Any]) -> ExecutionCompleted:
+    return ExecutionCompleted(
+        **common,
+        orchestration_status=status_of(message.orchestrationStatus),
+        result=text_of(message, "result"),
+        failure_details=read_failure(message.failureDetails) if message.HasField("failureDetails") else None,
+    )
+
+
+def status_number(status: OrchestrationStatus) -> pb.OrchestrationStatus:
+    """The numbers are DurableTask.Core's."""
+    return cast("pb.OrchestrationStatus", status.value)
+
+
+def status_of(number: int) -> OrchestrationStatus:
+    """The status of a number of the protocol, which are DurableTask.Core's; an unknown one counts as Failed."""
+    try:
+        return OrchestrationStatus(number)
+    except ValueError:
+        return OrchestrationStatus.Failed
+
+
+def _read_task_failed(message: pb.TaskFailedEvent, common: dict[str, Any]) -> TaskFailed:
+    failure = read_failure(message.failureDetails)
+    return TaskFailed(
+        **common,
+        task_scheduled_id=message.taskScheduledId,
+        reason=failure.error_message,
+        details=failure.stack_trace,
+        failure_details=failure,
+    )
+
+
+def _read_child_failed(
+    message: pb.SubOrchestrationInstanceFailedEvent, common: dict[str, Any]
+) -> SubOrchestrationInstanceFailed:
+    failure = read_failure(message.failureDetails)
+    return SubOrchestrationInstanceFailed(
+        **common,
+        task_scheduled_id=message.taskScheduledId,
+        reason=failure.error_message,
+        details=failure.stack_trace,
+        failure_details=failure,
+    )
+
+
+def _read_rewound(message: pb.ExecutionRewoundEvent, common: dict[str, Any]) -> ExecutionRewound:
+    return ExecutionRewound(
+        **common,
+        reason=text_of(message, "reason"),
+        parent_execution_id=text_of(message, "parentExecutionId"),
+        instance_id=text_of(message, "instanceId"),
+        parent_trace_context=read_trace(message),
+    )
+
+
+def _tags(tags: Mapping[str, str]) -> dict[str, str] | None:
+    return dict(tags) or None
+
+
+_READERS: dict[str, Callable[[Any, dict[str, Any]], HistoryEvent]] = {
+    "executionStarted": _read_started,
+    "executionCompleted": _read_completed,
+    "executionTerminated": lambda m, common: ExecutionTerminated(**common, input=text_of(m, "input")),
+    "taskScheduled": lambda m, common: TaskScheduled(
+        **common,
+        name=m.name,
+        version=text_of(m, "version"),
+        input=text_of(m, "input"),
+        parent_trace_context=read_trace(m),
+        tags=_tags(m.tags),
+    ),
+    "taskCompleted": lambda m, common: TaskCompleted(
+        **common, task_scheduled_id=m.taskScheduledId, result=text_of(m, "result")
+    ),
+    "taskFailed": _read_task_failed,
+    "subOrchestrationInstanceCreated": lambda m, common: SubOrchestrationInstanceCreated(
+        **common,
+        instance_id=m.instanceId,
+        name=m.name,
+        version=text_of(m, "version"),
+        input=text_of(m, "input"),
+        tags=_tags(m.tags),
+    ),
+    "subOrchestrationInstanceCompleted": lambda m, common: SubOrchestrationInstanceCompleted(
+        **common, task_scheduled_id=m.taskScheduledId, result=text_of(m, "result")
+    ),
+    "subOrchestrationInstanceFailed": _read_child_failed,
+    "timerCreated": lambda m, common: TimerCreated(**common, fire_at=ticks_of(m.fireAt)),
+    "timerFired": lambda m, common: TimerFired(**common, fire_at=ticks_of(m.fireAt), timer_id=m.timerId),
+    "orchestratorStarted": lambda m, common: OrchestratorStarted(**common),
+    "orchestratorCompleted": lambda m, common: OrchestratorCompleted(**common),
+    "eventSent": lambda m, common: EventSent(
+        **common, instance_id=m.instanceId, name=m.name, input=text_of(m, "input")
+    ),
+    "eventRaised": lambda m, common: EventRaised(**common, name=m.name, input=text_of(m, "input")),
+    "genericEvent": lambda m, common: GenericEvent(**common, data=text_of(m, "data")),
+    "continueAsNew": lambda m, common: ContinueAsNew(**common, result=text_of(m, "input")),
+    "executionSuspended": lambda m, common: ExecutionSuspended(**common, reason=text_of(m, "input")),
+    "executionResumed": lambda m, common: ExecutionResumed(**common, reason=text_of(m, "input")),
+    "executionRewound": _read_rewound,
+}

@@ -1,0 +1,200 @@
+"""Messages to and from entities in the protocol's own form: events 23 to 29.
+
+History keeps DurableTask.Core's form, an EventSent with the request and an EventRaised named after it with the answer.
+Both forms say the same.
+
+Source: docs/protocol/durable-v2-protocol.md#53-orchestration-side-two-history-dialects
+"""
+
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.engine.entity_request import EntityRequest, UnreadableEntityMessage, read_request
+from durable_host.durable.engine.entity_texts import (
+    LOCK_ACQUIRED,
+    failure_text,
+    lock_text,
+    operation_text,
+    read_failure_record,
+    release_text,
+    result_text,
+)
+from durable_host.durable.model.events import EventRaised, EventSent, FailureDetails, HistoryEvent
+from durable_host.durable.proto import pb
+from durable_host.durable.sdk.v2_values import (
+    failure_message,
+    moment,
+    read_failure,
+    text_of,
+    ticks_of,
+    wrapped,
+)
+
+
+class NativeEntityEvents:
+    """Translates the events of one execution, which have to come in order: an answer is known by its request."""
+
+    def __init__(self) -> None:
+        self._calls: set[str] = set()
+        self._locks: set[str] = set()
+
+    def form_of(self, event: HistoryEvent) -> pb.HistoryEvent | None:
+        """The native form of a message to or from an entity; None for every other event."""
+        if isinstance(event, EventSent) and event.instance_id.startswith("@"):
+            return self._sent(event)
+        if isinstance(event, EventRaised):
+            return self._answer(event)
+        return None
+
+    def _sent(self, event: EventSent) -> pb.HistoryEvent | None:
+        message = pb.HistoryEvent(eventId=event.event_id, timestamp=moment(event.timestamp))
+        with suppress(UnreadableEntityMessage):
+            request = read_request(event.input)
+            if event.name == "release":
+                message.entityUnlockSent.CopyFrom(
+                    pb.EntityUnlockSentEvent(
+                        criticalSectionId=request.id,
+                        parentInstanceId=wrapped(request.parent),
+                        targetInstanceId=wrapped(event.instance_id),
+                    )
+                )
+                return message
+            if event.name.startswith("op"):
+                self._request(message, request, event.instance_id)
+                return message
+        return None
+
+    def _request(self, message: pb.HistoryEvent, request: EntityRequest, target: str) -> None:
+        due = moment(request.due.ticks) if request.due is not None else None
+        if request.is_lock:
+            self._locks.add(request.id)
+            message.entityLockRequested.CopyFrom(
+                pb.EntityLockRequestedEvent(
+                    criticalSectionId=request.id,
+                    lockSet=[f"@{name}@{key}" for name, key in request.lock_set],
+                    position=request.position,
+                    parentInstanceId=wrapped(request.parent),
+                )
+            )
+        elif request.is_signal:
+            message.entityOperationSignaled.CopyFrom(
+                pb.EntityOperationSignaledEvent(
+                    requestId=request.id,
+                    operation=request.operation or "",
+                    scheduledTime=due,
+                    input=wrapped(request.input),
+                    targetInstanceId=wrapped(target),
+                )
+            )
+        else:
+            self._calls.add(request.id)
+            message.entityOperationCalled.CopyFrom(
+                pb.EntityOperationCalledEvent(
+                    requestId=request.id,
+                    operation=request.operation or "",
+                    scheduledTime=due,
+                    input=wrapped(request.input),
+                    parentInstanceId=wrapped(request.parent),
+                    parentExecutionId=wrapped(request.parent_execution),
+                    targetInstanceId=wrapped(target),
+                )
+            )
+
+    def _answer(self, event: EventRaised) -> pb.HistoryEvent | None:
+        message = pb.HistoryEvent(eventId=event.event_id, timestamp=moment(event.timestamp))
+        if event.name in self._locks:
+            message.entityLockGranted.criticalSectionId = event.name
+            return message
+        if event.name not in self._calls:
+            return None
+        result, failure = read_answer(event.input)
+        if failure is not None:
+            message.entityOperationFailed.CopyFrom(
+                pb.EntityOperationFailedEvent(requestId=event.name, failureDetails=failure_message(failure))
+            )
+        else:
+            message.entityOperationCompleted.CopyFrom(
+                pb.EntityOperationCompletedEvent(requestId=event.name, output=wrapped(result))
+            )
+        return message
+
+
+class _Answer(msgspec.Struct, rename="camel"):
+    result: str | None = None
+    exception_type: str | None = None
+    failure_details: Any = None
+
+
+def read_answer(text: str | None) -> tuple[str | None, FailureDetails | None]:
+    """Result or failure in the answer of an entity. An entity of a 1.x app tells only a text."""
+    try:
+        answer = msgspec.json.decode(text or "null", type=_Answer)
+    except msgspec.MsgspecError:
+        return text, None
+    failure = read_failure_record(answer.failure_details)
+    if failure is not None:
+        return None, failure
+    if answer.exception_type is None:
+        return answer.result, None
+    said = answer.result or ""
+    with suppress(msgspec.MsgspecError):
+        said = msgspec.json.decode(said, type=str)
+    return None, FailureDetails(error_type=answer.exception_type, error_message=said)
+
+
+def legacy_form(message: pb.HistoryEvent, common: dict[str, Any]) -> HistoryEvent | None:
+    """DurableTask.Core's form of a native event; None for one of another kind."""
+    match message.WhichOneof("eventType"):
+        case "entityOperationSignaled":
+            event = message.entityOperationSignaled
+            due = ticks_of(event.scheduledTime) if event.HasField("scheduledTime") else None
+            text = operation_text(
+                operation=event.operation,
+                request_id=event.requestId,
+                input=text_of(event, "input"),
+                is_signal=True,
+                due=due,
+            )
+            return EventSent(**common, instance_id=event.targetInstanceId.value, name="op", input=text)
+        case "entityOperationCalled":
+            event = message.entityOperationCalled
+            text = operation_text(
+                operation=event.operation,
+                request_id=event.requestId,
+                input=text_of(event, "input"),
+                parent=text_of(event, "parentInstanceId"),
+                parent_execution=text_of(event, "parentExecutionId"),
+            )
+            return EventSent(**common, instance_id=event.targetInstanceId.value, name="op", input=text)
+        case "entityLockRequested":
+            event = message.entityLockRequested
+            text = lock_text(
+                critical_section_id=event.criticalSectionId,
+                lock_set=list(event.lockSet),
+                position=event.position,
+                parent=event.parentInstanceId.value,
+                parent_execution=None,
+            )
+            target = event.lockSet[event.position] if 0 <= event.position < len(event.lockSet) else ""
+            return EventSent(**common, instance_id=target, name="op", input=text)
+        case "entityUnlockSent":
+            event = message.entityUnlockSent
+            text = release_text(
+                critical_section_id=event.criticalSectionId,
+                parent=event.parentInstanceId.value,
+                parent_execution=None,
+            )
+            return EventSent(**common, instance_id=event.targetInstanceId.value, name="release", input=text)
+        case "entityOperationCompleted":
+            event = message.entityOperationCompleted
+            return EventRaised(**common, name=event.requestId, input=result_text(text_of(event, "output")))
+        case "entityOperationFailed":
+            event = message.entityOperationFailed
+            return EventRaised(**common, name=event.requestId, input=failure_text(read_failure(event.failureDetails)))
+        case "entityLockGranted":
+            event = message.entityLockGranted
+            return EventRaised(**common, name=event.criticalSectionId, input=result_text(LOCK_ACQUIRED))
+        case _:
+            return None

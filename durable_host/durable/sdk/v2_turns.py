@@ -1,0 +1,70 @@
+"""A turn of 2.x orchestrator code as protobuf, and its answer.
+
+Source: docs/protocol/durable-v2-protocol.md#3-orchestrator-turns
+"""
+
+from collections.abc import Sequence
+
+from google.protobuf.message import DecodeError
+
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.proto import pb
+from durable_host.durable.sdk.v2_actions import read_action
+from durable_host.durable.sdk.v2_events import UnknownHistoryEvent, event_messages
+from durable_host.durable.sdk.v2_values import wrapped
+from durable_host.durable.user_code import NumberedAnswer
+
+
+class BadResponse(ValueError):
+    """The code's answer cannot be read; the exception's text says why."""
+
+
+def turn_request(
+    instance_id: str,
+    history: Sequence[HistoryEvent],
+    new_from: int,
+    *,
+    seen: int = 0,
+    execution_id: str | None = None,
+    worker_trace: bytes | None = None,
+    native_entities: bool = False,
+) -> pb.OrchestratorRequest:
+    """`history` up to `new_from` is past, the rest is new; the past leaves out the first `seen` events. `worker_trace`
+    is that of the answer before.
+    """
+    messages = event_messages(history if native_entities else history[seen:], native_entities=native_entities)
+    if native_entities:
+        del messages[:seen]
+    split = max(0, new_from - seen)
+    request = pb.OrchestratorRequest(
+        instanceId=instance_id,
+        executionId=wrapped(execution_id),
+        pastEvents=messages[:split],
+        newEvents=messages[split:],
+    )
+    if worker_trace is not None:
+        request.orchestrationTraceContext.ParseFromString(worker_trace)
+    return request
+
+
+def read_response(data: bytes) -> NumberedAnswer:
+    """The answer in serialized form. Raises `BadResponse`."""
+    try:
+        message = pb.OrchestratorResponse.FromString(data)
+    except DecodeError as error:
+        raise BadResponse(f"The orchestrator's answer is not an OrchestratorResponse: {error}") from None
+    return answer_of(message)
+
+
+def answer_of(message: pb.OrchestratorResponse) -> NumberedAnswer:
+    """Raises `BadResponse`."""
+    try:
+        actions = [read_action(action) for action in message.actions]
+    except UnknownHistoryEvent as error:
+        raise BadResponse(str(error)) from None
+    has_trace = message.HasField("orchestrationTraceContext")
+    return NumberedAnswer(
+        actions=actions,
+        custom_status=message.customStatus.value or None if message.HasField("customStatus") else None,
+        worker_trace=message.orchestrationTraceContext.SerializeToString() if has_trace else None,
+    )
