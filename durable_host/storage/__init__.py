@@ -15,6 +15,9 @@ from durable_host.storage.errors import (
     TransactionFailed,
     odata_literal,
 )
+from durable_host.storage.leased_message import LeasedMessage
+from durable_host.storage.message_leases import HoldTimes, MessageLeases
+from durable_host.storage.poll_backoff import PollBackoff
 from durable_host.storage.queue_xml import PutMessage, QueueMessage
 from durable_host.storage.queues import QueueService
 from durable_host.storage.table_codec import EdmDateTime, EdmGuid, Entity, Int64
@@ -30,11 +33,15 @@ __all__ = [
     "EdmDateTime",
     "EdmGuid",
     "Entity",
+    "HoldTimes",
     "Int64",
     "InvalidRequest",
+    "LeasedMessage",
+    "MessageLeases",
     "NotFound",
     "Operation",
     "Page",
+    "PollBackoff",
     "PreconditionFailed",
     "PutMessage",
     "QueueMessage",

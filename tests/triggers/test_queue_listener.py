@@ -13,8 +13,7 @@ import pytest
 
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config.extensions import QueueOptions
-from durable_host.storage import AccessDenied, NotFound, QueueMessage, StorageAccount, StorageUnavailable
-from durable_host.triggers.queue.backoff import QueuePollBackoff
+from durable_host.storage import AccessDenied, NotFound, PollBackoff, QueueMessage, StorageAccount, StorageUnavailable
 from durable_host.triggers.queue.listener import QueueListener
 
 pytestmark = pytest.mark.timeout(60)
@@ -167,14 +166,14 @@ async def test_a_local_write_is_received_without_waiting_for_the_poll(
 ) -> None:
     waiting, seen = asyncio.Event(), asyncio.Event()
 
-    def very_long(_: QueuePollBackoff) -> float:
+    def very_long(_: PollBackoff) -> float:
         waiting.set()
         return 3600.0
 
     async def run(message: QueueMessage, content: bytes) -> None:
         seen.set()
 
-    monkeypatch.setattr(QueuePollBackoff, "after_empty_poll", very_long)
+    monkeypatch.setattr(PollBackoff, "after_empty_poll", very_long)
     listening.start(run)
     await waiting.wait()
     await listening.queues.put(listening.queue, "here")

@@ -11,7 +11,6 @@ import pytest
 from durable_host.bindings.queue_output import messages_of
 from durable_host.bindings.queue_text import InvalidQueueName, UndecodableMessage, decode, encode, queue_name
 from durable_host.invocation.datum import Datum
-from durable_host.triggers.queue.backoff import QueuePollBackoff
 from durable_host.triggers.queue.outcome import Fate, after_failure, before_running, poison_queue_of
 
 
@@ -70,13 +69,3 @@ def test_there_is_no_poison_queue_of_a_poison_queue_or_of_a_long_name() -> None:
     assert poison_queue_of("x" * 57) is None
     assert after_failure("q-poison", 9, 5) is Fate.HOLD
     assert before_running("q-poison", 9, 5) is Fate.RUN
-
-
-def test_pauses_grow_to_the_limit_and_start_again_after_work() -> None:
-    backoff = QueuePollBackoff(2.0)
-    pauses = [backoff.after_empty_poll() for _ in range(10)]
-    assert pauses[0] == 0.1
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == 2.0
-    backoff.reset()
-    assert backoff.after_empty_poll() == 0.1

@@ -10,18 +10,25 @@ from collections.abc import Awaitable, Callable
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.queue_text import UndecodableMessage, decode
 from durable_host.config.extensions import QueueOptions
-from durable_host.storage.errors import NotFound, StorageError
-from durable_host.storage.queue_xml import QueueMessage
-from durable_host.storage.queues import QueueService
+from durable_host.storage import (
+    HoldTimes,
+    LeasedMessage,
+    MessageLeases,
+    NotFound,
+    PollBackoff,
+    QueueMessage,
+    QueueService,
+    StorageError,
+)
 from durable_host.supervision import keep_running
-from durable_host.triggers.queue.backoff import QueuePollBackoff
+from durable_host.triggers.queue.held_message import HeldMessage
 from durable_host.triggers.queue.outcome import Fate, after_failure, before_running, poison_queue_of
-from durable_host.triggers.queue.renewal import HeldMessage, VisibilityRenewal
 from durable_host.triggers.queue.settlement import Settlement
 
 _log = logging.getLogger("Host.Triggers.Queue")
 
 MOST_UNSETTLED = 64
+SHORTEST_PAUSE = 0.1
 LONGEST_OUTAGE_PAUSE = 1.0
 
 RunMessage = Callable[[QueueMessage, bytes], Awaitable[None]]
@@ -52,11 +59,11 @@ class QueueListener:
         self._signals = signals
         self._run_function = run
         self._hold = hold
-        self._renewal = VisibilityRenewal(service, queue, hold)
+        self._leases = MessageLeases(service, HoldTimes(hold, hold), _log)
         self._settlement = Settlement(
             service,
             queue,
-            self._renewal,
+            self._leases,
             options.visibility_timeout,
             lambda poison: signals.notify(account, poison),
         )
@@ -76,9 +83,9 @@ class QueueListener:
         """Receive until `stop`."""
         self._wake = self._signals.subscribe(self._account, self.queue)
         renewal = f"renewal of messages of queue '{self.queue}'"
-        renewing = asyncio.create_task(keep_running(renewal, self._renewal.run, _log))
+        renewing = asyncio.create_task(keep_running(renewal, self._leases.run, _log))
         try:
-            backoff = QueuePollBackoff(self._options.max_polling_interval)
+            backoff = PollBackoff(SHORTEST_PAUSE, self._options.max_polling_interval)
             while not self._stopping:
                 await self._room()
                 self._wake.clear()
@@ -115,7 +122,7 @@ class QueueListener:
         except TimeoutError:
             pass
 
-    async def _receive(self, backoff: QueuePollBackoff) -> float:
+    async def _receive(self, backoff: PollBackoff) -> float:
         """Receive once; seconds to pause before the next time."""
         count = min(32, self._options.batch_size + self._options.new_batch_threshold - self._running)
         try:
@@ -131,14 +138,15 @@ class QueueListener:
             return backoff.after_empty_poll()
         backoff.reset()
         for message in messages:
-            held = self._renewal.watch(message)
+            lease = LeasedMessage(self.queue, message, self._hold)
+            self._leases.keep(lease)
             self._running += 1
-            task = asyncio.create_task(self._process(held))
+            task = asyncio.create_task(self._process(HeldMessage(message, lease)))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return 0.0
 
-    def _trouble(self, error: StorageError, backoff: QueuePollBackoff) -> float:
+    def _trouble(self, error: StorageError, backoff: PollBackoff) -> float:
         if not self._in_trouble:
             self._in_trouble = True
             _log.warning("The queue '%s' cannot be read and is being retried: %s", self.queue, error)
@@ -160,7 +168,7 @@ class QueueListener:
         except Exception:
             _log.exception("The message '%s' of queue '%s' was not settled and comes back", held.message.id, self.queue)
         finally:
-            await self._renewal.let_go(held)
+            self._leases.let_go(held.lease)
             self._progress.set()
 
     async def _run(self, held: HeldMessage) -> Fate:

@@ -8,10 +8,9 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 
-from durable_host.storage.errors import InvalidRequest, NotFound, StorageError
-from durable_host.storage.queues import QueueService
+from durable_host.storage import MessageLeases, NotFound, QueueService, StorageError
+from durable_host.triggers.queue.held_message import HeldMessage
 from durable_host.triggers.queue.outcome import Fate, poison_queue_of
-from durable_host.triggers.queue.renewal import HeldMessage, VisibilityRenewal
 
 _log = logging.getLogger("Host.Triggers.Queue")
 
@@ -31,13 +30,13 @@ class Settlement:
         self,
         service: QueueService,
         queue: str,
-        renewal: VisibilityRenewal,
+        leases: MessageLeases,
         visibility_timeout: float,
         put_elsewhere: Callable[[str], None],
     ) -> None:
         self._service = service
         self._queue = queue
-        self._renewal = renewal
+        self._leases = leases
         self._visibility_timeout = visibility_timeout
         self._put_elsewhere = put_elsewhere
         self._finished: OrderedDict[str, None] = OrderedDict()
@@ -66,23 +65,21 @@ class Settlement:
 
     async def _delete(self, held: HeldMessage) -> None:
         self._finished[held.message.id] = None
-        await self._renewal.let_go(held)
         pause = 0.2
         for _ in range(_TRIES):
             try:
-                await self._service.delete(self._queue, held.message.id, held.pop_receipt)
-            except (NotFound, InvalidRequest) as error:
-                _log.debug("Message '%s' of queue '%s' is already gone: %s", held.message.id, self._queue, error)
-                if not isinstance(error, NotFound):
-                    break
+                is_deleted = await self._leases.delete(held.lease)
             except StorageError as error:
                 self._warn(held, "deleted", error)
                 await asyncio.sleep(pause)
                 pause *= 2
                 continue
             self._refused.discard("deleted")
-            self._finished.pop(held.message.id, None)
-            return
+            if is_deleted:
+                self._finished.pop(held.message.id, None)
+            else:
+                _log.debug("Message '%s' of queue '%s' is no longer held by this host", held.message.id, self._queue)
+            break
         while len(self._finished) > _REMEMBERED:
             self._finished.popitem(last=False)
 
@@ -94,7 +91,7 @@ class Settlement:
                 await self._put(poison, held.message.text)
                 break
             except StorageError as error:
-                if held.is_lost:
+                if held.lease.is_lost:
                     return
                 self._warn(held, f"moved to '{poison}'", error)
                 await asyncio.sleep(pause)
@@ -111,14 +108,14 @@ class Settlement:
             await self._service.put(queue, text)
 
     async def _hide(self, held: HeldMessage, seconds: float) -> None:
-        await self._renewal.let_go(held)
         try:
-            await self._service.update(self._queue, held.message.id, held.pop_receipt, seconds)
-            self._refused.discard("released")
-        except (NotFound, InvalidRequest) as error:
-            _log.debug("Message '%s' of queue '%s' was not released: %s", held.message.id, self._queue, error)
+            is_hidden = await self._leases.give_back(held.lease, seconds)
         except StorageError as error:
             self._warn(held, "released", error)
+            return
+        self._refused.discard("released")
+        if not is_hidden:
+            _log.debug("Message '%s' of queue '%s' is no longer held by this host", held.message.id, self._queue)
 
     def _warn(self, held: HeldMessage, what: str, error: StorageError) -> None:
         if what not in self._refused:

@@ -4,14 +4,12 @@ Source: docs/protocol/task-hub-storage-processing.md#start-filter,
     docs/protocol/task-hub-storage-queues.md#poll-back-off
 """
 
-from itertools import pairwise
-
 import pytest
 
 from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus as S
-from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff, abandon_delay
+from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.start_filter import filter_start
 
 
@@ -57,16 +55,6 @@ def row(execution_id: str | None = "e", status: S = S.Pending, *, created: int =
 )
 def test_start_message_is_judged_by_the_row(event, state, dequeue_count, dequeued_at, verdict) -> None:
     assert filter_start(event, state, dequeue_count, dequeued_at) == verdict
-
-
-def test_polls_back_off_to_the_longest_wait_and_start_anew_after_work() -> None:
-    backoff = HubPollBackoff(2.0)
-    waits = [backoff.after_empty_poll() for _ in range(20)]
-    assert waits[:2] == [0.0, 0.05]
-    assert waits[-1] == 2.0
-    assert all(earlier <= later * 1.5 for earlier, later in pairwise(waits))
-    backoff.reset()
-    assert backoff.after_empty_poll() == 0.0
 
 
 @pytest.mark.parametrize(("count", "delay"), [(1, 2), (3, 8), (9, 512), (10, 600), (31, 600), (5000, 600)])

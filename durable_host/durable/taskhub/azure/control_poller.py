@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
-from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff, abandon_delay
 from durable_host.durable.taskhub.azure.reading import Message
 from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.azure.start_filter import filter_start
@@ -38,7 +38,7 @@ class ControlPoller:
         self._read_row = read_row
         self._starts = f"starts of {queue}"
         self._stopped = asyncio.Event()
-        self._backoff = HubPollBackoff(self._options.max_polling_interval)
+        self._backoff = reception.poll_backoff()
 
     def stop(self) -> None:
         """Let `run` end after the request that is under way."""

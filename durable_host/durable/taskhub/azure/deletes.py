@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from durable_host.durable.taskhub.azure.held import HeldHubMessage
-from durable_host.storage import InvalidRequest, NotFound, QueueService, StorageError
+from durable_host.storage import MessageLeases, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _PARALLEL = 8
@@ -16,13 +16,13 @@ _RETRY_SECONDS = 0.5
 
 class Deletes:
     """Owner of the deletes that are not done. Each message goes to `forget` when its delete is done or given up, and to
-    `gone` when its receipt is no longer valid.
+    `gone` when it is lost.
     """
 
     def __init__(
-        self, queues: QueueService, *, gone: Callable[[HeldHubMessage], None], forget: Callable[[HeldHubMessage], None]
+        self, leases: MessageLeases, *, gone: Callable[[HeldHubMessage], None], forget: Callable[[HeldHubMessage], None]
     ) -> None:
-        self._queues = queues
+        self._leases = leases
         self._gone = gone
         self._forget = forget
         self._waiting: deque[HeldHubMessage] = deque()
@@ -66,22 +66,13 @@ class Deletes:
             self._deleting -= 1
 
     async def _delete(self, held: HeldHubMessage) -> None:
-        """Delete until it is done. A receipt that is no longer valid means that the queue has delivered the message
-        again, or will: the entry stays until then, so that it is not taken for a new message.
+        """Delete until it is done. A message that is lost has been delivered again by its queue, or will be: the entry
+        stays until then, so that it is not taken for a new message.
         """
-        assert held.queue is not None
+        assert held.lease is not None
         while True:
-            await held.renewed()
-            receipt = held.receipt
             try:
-                await self._queues.delete(held.queue, held.id, receipt)
-            except (NotFound, InvalidRequest) as error:
-                if held.receipt != receipt:
-                    continue
-                self._gone(held)
-                if error.code == "QueueNotFound":
-                    self._forget(held)
-                return
+                is_deleted = await self._leases.delete(held.lease)
             except StorageError as error:
                 if self._patience_ends is not None and time.monotonic() > self._patience_ends:
                     _log.warning("Message %s of queue '%s' could not be deleted: %s", held.id, held.queue, error)
@@ -89,6 +80,9 @@ class Deletes:
                     return
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
+            if not is_deleted:
+                self._gone(held)
+                return
             if held.on_deleted is not None:
                 held.on_deleted()
             self._forget(held)

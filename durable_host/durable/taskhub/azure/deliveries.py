@@ -8,7 +8,6 @@ Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
 
 import asyncio
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import cast
@@ -25,7 +24,7 @@ from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.schedule import MessageSchedule, TimerKey, timer_key
 from durable_host.durable.taskhub.azure.seen_starts import SeenStarts
 from durable_host.durable.taskhub.port import ReceivedMessage
-from durable_host.storage import PutMessage, QueueMessage
+from durable_host.storage import LeasedMessage, PutMessage, QueueMessage
 from durable_host.timestamp import TICKS_PER_SECOND
 
 MAX_VISIBILITY = 7 * 24 * 3600.0
@@ -138,7 +137,7 @@ class Deliveries:
 
     def accept(self, queue: str, message: TaskMessage, put: PutMessage, hidden: float) -> None:
         """Hand over, now or when it is due, a message that was put invisible for `hidden` seconds."""
-        held = HeldHubMessage(queue, put.id, put.pop_receipt, time.monotonic() + hidden, 1)
+        held = HeldHubMessage(LeasedMessage(queue, put, hidden))
         self._held.take(held)
         now = self._clock.now()
         self._remember(message)
@@ -151,7 +150,7 @@ class Deliveries:
         """None for a message that is new. One that is in our hands already only has a new receipt; the seconds
         given with it are how long it has to stay hidden (None: as it is).
         """
-        held = self._held.refresh(got.id, got.pop_receipt, time.monotonic() + hidden)
+        held = self._held.refresh(got.id, got.pop_receipt, hidden)
         if held is None:
             return None
         waiting = self.schedule.remove(got.id) if held.stage is Stage.PARKED else None
@@ -183,7 +182,7 @@ class Deliveries:
             return
         id = f"restored-{key[0]}/{key[1]}/{key[2]}"
         self._reserve.add(id)
-        held = HeldHubMessage(None, id, "", 0.0, 1)
+        held = HeldHubMessage(None, id=id)
         self._held.park(held)
         due = max(message.due or 0, self._clock.now())
         grace = int(self._options.restored_timer_grace * TICKS_PER_SECOND)
@@ -301,6 +300,5 @@ class Deliveries:
             self._held.delete_later(real)
             return
         self._held.forget(real)
-        stand_in.queue, stand_in.id, stand_in.receipt = real.queue, real.id, real.receipt
-        stand_in.hidden_until = real.hidden_until
+        stand_in.lease = real.lease
         self._held.take(stand_in)

@@ -44,7 +44,7 @@ class DirectWork:
         """Let this process run an activity, unless it does already, or holds the result: a debt may name it again."""
         if self._is_in_hand(message):
             return
-        held = HeldHubMessage(None, f"direct-{next(self._numbers)}", "", 0.0, 1)
+        held = HeldHubMessage(None, id=f"direct-{next(self._numbers)}")
         received = ReceivedMessage(held.id, message, 1, self._clock.now(), held)
         self._requests[request_key(message)] = received
         self._deliveries.activities.put(received)

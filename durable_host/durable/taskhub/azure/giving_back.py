@@ -7,14 +7,14 @@ import logging
 from collections.abc import Sequence
 
 from durable_host.clock import Clock
-from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
 from durable_host.durable.taskhub.azure.handover import Handover
 from durable_host.durable.taskhub.azure.held import Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import StorageError
+from durable_host.storage.bounded import for_each
 from durable_host.timestamp import TICKS_PER_SECOND
 
 _log = logging.getLogger("Host.Triggers.DurableTask")

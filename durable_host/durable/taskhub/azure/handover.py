@@ -6,12 +6,10 @@ Source: docs/protocol/task-hub-storage-additions.md#activities-without-messages,
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
 
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.attempts import Attempts
-from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
 from durable_host.durable.taskhub.azure.held import Stage
@@ -22,7 +20,8 @@ from durable_host.durable.taskhub.azure.sender import MessageSender, Sent
 from durable_host.durable.taskhub.azure.standing import Standings
 from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.durable.taskhub.port import ReceivedMessage
-from durable_host.storage import StorageError
+from durable_host.storage import LeasedMessage, StorageError
+from durable_host.storage.bounded import for_each
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _PARALLEL = 8
@@ -72,8 +71,7 @@ class Handover:
             sent = await self._put(message, hold)
             self._direct.done(received)
             if runs and sent is not None and held.stage is Stage.HELD:
-                held.queue, held.id, held.receipt = sent.queue, sent.put.id, sent.put.pop_receipt
-                held.hidden_until = time.monotonic() + hold
+                held.lease = LeasedMessage(sent.queue, sent.put, hold)
                 self._held.take(held)
             self._standings.out_of_hand(request_key(message))
 

@@ -15,15 +15,15 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from durable_host.durable.taskhub.azure.bounded import for_each
+from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.deletes import Deletes
 from durable_host.durable.taskhub.azure.held import RENEWED, HeldHubMessage, Stage
-from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
-from durable_host.durable.taskhub.azure.renewals import Renewals
-from durable_host.storage import QueueMessage, QueueService, StorageError
+from durable_host.storage import HoldTimes, LeasedMessage, MessageLeases, QueueMessage, QueueService, StorageError
+from durable_host.storage.bounded import for_each
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _PARALLEL = 8
+_FIRST_HOLD = 2.0
 _CANCELLED_PATIENCE = 1.0
 
 
@@ -33,19 +33,19 @@ class HeldMessages:
     def __init__(self, queues: QueueService, hold_time: float) -> None:
         self._hold_time = hold_time
         self._by_id: dict[str, HeldHubMessage] = {}
-        self._renewals = Renewals(queues, hold_time, self._is_renewed)
-        self._deletes = Deletes(queues, gone=self._gone, forget=self.forget)
+        self._leases = MessageLeases(queues, HoldTimes(min(_FIRST_HOLD, hold_time), hold_time), _log)
+        self._deletes = Deletes(self._leases, gone=self._gone, forget=self.forget)
         self._shrunk = asyncio.Event()
         self._swept = 0.0
 
     @property
     def first_hold(self) -> float:
         """For how many seconds to hide a message that this process takes."""
-        return self._renewals.first_hold
+        return self._leases.first_hold
 
     def take(self, held: HeldHubMessage) -> None:
         """Begin to hold a message."""
-        if held.queue is not None:
+        if held.lease is not None:
             self._by_id[held.id] = held
             if held.stage is Stage.HELD:
                 self.hold(held)
@@ -55,8 +55,7 @@ class HeldMessages:
         self, queue: str, got: Sequence[QueueMessage], hidden: float
     ) -> AsyncGenerator[list[tuple[QueueMessage, HeldHubMessage]]]:
         """Begin to hold messages that a queue delivered, hidden for so many seconds, and own them meanwhile."""
-        until = time.monotonic() + hidden
-        new = [(one, HeldHubMessage(queue, one.id, one.pop_receipt, until, one.dequeue_count)) for one in got]
+        new = [(one, HeldHubMessage(LeasedMessage(queue, one, hidden), one.dequeue_count)) for one in got]
         for _, held in new:
             self.take(held)
         async with self.owning([held for _, held in new]):
@@ -102,29 +101,30 @@ class HeldMessages:
     def hold(self, held: HeldHubMessage) -> None:
         """The message is handed on: keep it hidden until it is consumed or given back."""
         held.stage = Stage.HELD
-        if held.queue is not None:
-            self._renewals.add(held)
+        if held.lease is not None:
+            self._leases.keep(held.lease)
 
     def park(self, held: HeldHubMessage) -> None:
         """The message is hidden until this process delivers it."""
         held.stage = Stage.PARKED
-        self._renewals.remove(held)
+        self._let_go(held)
 
-    def refresh(self, id: str, receipt: str, hidden_until: float) -> HeldHubMessage | None:
+    def refresh(self, id: str, receipt: str, hidden: float) -> HeldHubMessage | None:
         """The queue delivered a message again: the held one with its new receipt, or None when it is not held."""
         held = self._by_id.get(id)
-        if held is None:
+        if held is None or held.lease is None:
             return None
-        held.receipt = receipt
-        held.hidden_until = hidden_until
+        held.lease.received_again(receipt, hidden)
         if held.stage is Stage.GONE:
             self.delete_later(held)
+        if held.stage in RENEWED:
+            self._leases.keep(held.lease)
         return held
 
     def forget(self, held: HeldHubMessage) -> None:
         """Stop holding a message without a word to the queue."""
         held.stage = Stage.GONE
-        self._renewals.remove(held)
+        self._let_go(held)
         if self._by_id.get(held.id) is held:
             del self._by_id[held.id]
             self._shrunk.set()
@@ -148,22 +148,22 @@ class HeldMessages:
         if held.stage is Stage.DELETING:
             return
         held.stage = Stage.DELETING
-        if held.queue is None:
+        if held.lease is None:
             held.stage = Stage.GONE
             return
         self._deletes.add(held)
 
     async def hide(self, held: HeldHubMessage, seconds: float) -> bool:
-        """Set until when the message is invisible; False when it is no longer ours. Raises StorageError."""
-        return await self._renewals.hide(held, seconds)
+        """Set until when the message is invisible; False when it is lost. Raises StorageError."""
+        return held.lease is None or await self._leases.hide(held.lease, seconds)
 
     async def give_back(self, messages: Sequence[HeldHubMessage], seconds: float = 0.0) -> None:
         """Make messages visible after `seconds` and stop holding them. Failures are ignored: time does it too."""
 
         async def one(held: HeldHubMessage) -> None:
-            await held.renewed()
             try:
-                await self.hide(held, seconds)
+                if held.lease is not None:
+                    await self._leases.give_back(held.lease, seconds)
             except StorageError as error:
                 _log.debug("Message %s could not be given back: %s", held.id, error)
             self.forget(held)
@@ -173,10 +173,8 @@ class HeldMessages:
     async def renew_forever(self) -> None:
         """Hide held messages again before their time is over."""
         while True:
-            has_renewed = await self._renewals.renew_due()
+            await self._leases.renew_next()
             self._forget_gone()
-            if not has_renewed:
-                await self._renewals.rest()
 
     async def drain(self, patience: float) -> None:
         """Wait until all deletes are done; gives up on a silent storage after `patience` seconds."""
@@ -186,13 +184,14 @@ class HeldMessages:
         """Wait until all deletes that were asked for are done."""
         await self._deletes.done()
 
-    def _is_renewed(self, held: HeldHubMessage) -> bool:
-        return held.stage in RENEWED and self._by_id.get(held.id) is held
+    def _let_go(self, held: HeldHubMessage) -> None:
+        if held.lease is not None:
+            self._leases.let_go(held.lease)
 
     def _gone(self, held: HeldHubMessage) -> None:
-        """The receipt is no longer valid. The entry stays until the queue delivers the message again."""
+        """The message is lost. The entry stays until the queue delivers it again."""
         held.stage = Stage.GONE
-        self._renewals.remove(held)
+        self._let_go(held)
         self._shrunk.set()
 
     def _forget_gone(self) -> None:
@@ -201,7 +200,7 @@ class HeldMessages:
             return
         self._swept = now
         for held in self.in_stage(Stage.GONE):
-            if held.hidden_until + 2 * self._hold_time < now:
+            if held.lease is None or held.lease.hidden_until + 2 * self._hold_time < now:
                 self.forget(held)
 
 

@@ -16,7 +16,6 @@ import msgspec
 from durable_host.clock import Clock
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.taskhub.azure import history_rows, unfinished
-from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.history_reader import LARGE_COLUMNS, HistoryReader, LoadedRows, StoredRows
 from durable_host.durable.taskhub.azure.history_rows import OWED, UNFINISHED, Row
 from durable_host.durable.taskhub.azure.instance_query import partition_filter
@@ -26,6 +25,7 @@ from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
 from durable_host.durable.taskhub.azure.unfinished import Rest
 from durable_host.storage import Entity, NotFound, Operation, StorageError, TableService, TransactionFailed
+from durable_host.storage.bounded import for_each
 
 __all__ = ["CommittedHistory", "HistoryConflict", "HistoryStore", "LoadedRows"]
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from io import BytesIO
 from urllib.parse import unquote, urlsplit
 
-from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.storage import BlobService, InvalidRequest, NotFound
+from durable_host.storage.bounded import for_each
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 LARGE_PROPERTY_UNITS = 30_720

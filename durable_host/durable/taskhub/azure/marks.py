@@ -9,12 +9,12 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 
-from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Mark, Standings
 from durable_host.durable.taskhub.port import Debt
 from durable_host.storage import StorageError
+from durable_host.storage.bounded import for_each
 
 QUIET_SECONDS = 2.0
 _PARALLEL = 8

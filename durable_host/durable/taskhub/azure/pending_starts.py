@@ -19,7 +19,6 @@ from durable_host.durable.model.events import ExecutionStarted, OrchestrationIns
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
@@ -29,6 +28,7 @@ from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.waiting import first_of
 from durable_host.storage import StorageError
+from durable_host.storage.bounded import for_each
 from durable_host.timestamp import TICKS_PER_SECOND
 
 _log = logging.getLogger("Host.Triggers.DurableTask")

@@ -15,12 +15,12 @@ from durable_host.durable.model.events import ExecutionStarted, TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
+from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
 from durable_host.durable.taskhub.azure.held import HeldHubMessage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.validity import InvalidHubMessage
 from durable_host.storage import QueueMessage, StorageError

@@ -1,4 +1,7 @@
-"""What all that receive messages of one hub share."""
+"""What all that receive messages of one hub share.
+
+Source: docs/protocol/task-hub-storage-queues.md#poll-back-off
+"""
 
 from dataclasses import dataclass
 
@@ -9,7 +12,9 @@ from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.reading import MessageReader
-from durable_host.storage import QueueService
+from durable_host.storage import PollBackoff, QueueService
+
+_SHORTEST_PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +31,7 @@ class Reception:
     held: HeldMessages
     deliveries: Deliveries
     outage: Outage
+
+    def poll_backoff(self) -> PollBackoff:
+        """The pauses of one poller."""
+        return PollBackoff(_SHORTEST_PAUSE, self.options.max_polling_interval, immediate=1)

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from durable_host.durable.taskhub.azure.app_lease import AppLease
-from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.storage import QueueService, TableService
+from durable_host.storage.bounded import for_each
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 _PARALLEL = 8

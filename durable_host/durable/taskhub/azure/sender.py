@@ -16,7 +16,6 @@ from durable_host.durable.model import identity
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
-from durable_host.durable.taskhub.azure.bounded import for_each
 from durable_host.durable.taskhub.azure.deliveries import MAX_VISIBILITY, Deliveries
 from durable_host.durable.taskhub.azure.held import HeldHubMessage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
@@ -24,7 +23,8 @@ from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.validity import InvalidHubMessage
-from durable_host.storage import PutMessage, QueueService, StorageError
+from durable_host.storage import LeasedMessage, PutMessage, QueueService, StorageError
+from durable_host.storage.bounded import for_each
 from durable_host.timestamp import TICKS_PER_SECOND
 
 _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
@@ -176,4 +176,4 @@ class MessageSender:
         if self._deliveries.claims_still(sent.queue):
             self._deliveries.accept(sent.queue, sent.message, sent.put, sent.hidden)
         elif sent.message.due is None:
-            await self._held.give_back([HeldHubMessage(sent.queue, sent.put.id, sent.put.pop_receipt, 0.0, 1)])
+            await self._held.give_back([HeldHubMessage(LeasedMessage(sent.queue, sent.put, 0.0))])

@@ -7,13 +7,13 @@ Source: docs/protocol/task-hub-storage-partitions.md#partition-drain,
 import asyncio
 import contextlib
 
+from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
 from durable_host.durable.taskhub.azure.deliveries import held_of
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.outstanding import Outstanding
 from durable_host.durable.taskhub.azure.owed_instances import OwedInstances
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
-from durable_host.durable.taskhub.azure.poll_backoff import abandon_delay
 from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import StorageError

@@ -5,7 +5,6 @@ Source: docs/protocol/task-hub-storage-queues.md#work-item-queue
 
 import asyncio
 
-from durable_host.durable.taskhub.azure.poll_backoff import HubPollBackoff
 from durable_host.durable.taskhub.azure.reception import Reception
 from durable_host.storage import StorageError
 
@@ -18,7 +17,7 @@ class WorkItemPoller:
     def __init__(self, reception: Reception) -> None:
         self._queue = reception.names.work_items
         self._queues = reception.queues
-        self._options = reception.options
+        self._new_backoff = reception.poll_backoff
         self._deliveries = reception.deliveries
         self._held = reception.held
         self._reader = reception.reader
@@ -27,7 +26,7 @@ class WorkItemPoller:
     async def run(self) -> None:
         """Poll forever."""
         inbox = self._deliveries.activities
-        backoff = HubPollBackoff(self._options.max_polling_interval)
+        backoff = self._new_backoff()
         while True:
             wanted = inbox.wanted
             if not wanted:
