@@ -3,6 +3,7 @@
 A mark at the test, its file or its parameter decides. Without one the folder decides, then the fixtures.
 """
 
+import platform
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -62,6 +63,7 @@ class ProcessGuard:
 
     def __init__(self) -> None:
         self.is_on = False
+        platform.processor()  # starts `uname` once in a process; azure-identity asks for it when it is imported
         sys.addaudithook(self._see)
 
     def _see(self, event: str, _: tuple[object, ...]) -> None:

@@ -9,7 +9,6 @@ DIM: Final = ";2"
 RED: Final = ";31"
 GREEN: Final = ";32"
 YELLOW: Final = ";33"
-BLUE: Final = ";34"
 CYAN: Final = ";36"
 GREY: Final = ";90"
 

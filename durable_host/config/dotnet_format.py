@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 
 _DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS: Final = (
+MONTHS: Final = (
     "January",
     "February",
     "March",
@@ -103,7 +103,7 @@ def _day(value: datetime, count: int) -> str:
 def _month(value: datetime, count: int) -> str:
     if count <= 2:
         return f"{value.month:0{count}}"
-    name = _MONTHS[value.month - 1]
+    name = MONTHS[value.month - 1]
     return name[:3] if count == 3 else name
 
 

@@ -57,7 +57,6 @@ class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `extensions.durableTask` may say, with the defaults of the local host. Times in seconds."""
 
     hub_name: str = "TestHubName"
-    hub_name_is_default: bool = True
     storage: StorageProviderOptions = StorageProviderOptions()
     tracing: TracingOptions = TracingOptions()
     notifications: NotificationOptions = NotificationOptions()

@@ -26,13 +26,12 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
     concurrency = 10 * (os.cpu_count() or 1)
     provider = section.section("storageProvider")
     storage = _storage(provider, place)
-    given, name = _hub_name(section, lookup, stands_in=storage.stands_in_for is not None)
+    name = _hub_name(section, lookup, stands_in=storage.stands_in_for is not None)
     if storage.stands_in_for is not None:
         section.warnings.append(_stand_in_note(section, provider, storage, name))
     http = section.section("httpSettings")
     options = DurableOptions(
         hub_name=name,
-        hub_name_is_default=not given,
         storage=storage,
         tracing=_tracing(section.section("tracing")),
         notifications=_notifications(section.section("notifications")),
@@ -76,28 +75,28 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
     return options
 
 
-def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in: bool) -> tuple[bool, str]:
-    """Whether host.json names the hub, and its name. A hub that stands in for one of another service, which has rules
-    of its own for names, takes what can be kept of the name.
+def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in: bool) -> str:
+    """The name of the hub. Another service has its own rules for names: a hub that replaces one of its hubs gets the
+    nearest valid name.
     """
     written = section.optional_text("hubName")
     if written is None:
         try:
             site = lookup("%WEBSITE_SITE_NAME%", "")
         except ConfigurationError:
-            return False, _DEFAULT_HUB
-        return False, hub_name.repaired(site)
+            return _DEFAULT_HUB
+        return hub_name.repaired(site)
     try:
         name = lookup(written, section.path("hubName"))
     except ConfigurationError:
         if not stands_in:
             raise
-        return False, _DEFAULT_HUB
+        return _DEFAULT_HUB
     if stands_in:
-        return True, hub_name.repaired(name)
+        return hub_name.repaired(name)
     if (problem := hub_name.problem(name)) is not None:
         raise section.error("hubName", "", problem)
-    return True, name
+    return name
 
 
 def _version(section: Section) -> str | None:

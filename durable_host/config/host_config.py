@@ -56,8 +56,6 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     address: str = DEFAULT_ADDRESS
     cors: tuple[str, ...] = ()
     cors_credentials: bool = False
-    host_json_created: bool = False
-    """True when there was no host.json (or an empty one) and a default one was written."""
     warnings: tuple[str, ...] = ()
     """What is odd but does not stop the host; the composition root logs it."""
 
@@ -72,7 +70,7 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
     local = local_settings.read(root / local_settings.FILE_NAME, warnings)
     port = local.port or DEFAULT_PORT if overrides.port is None else overrides.port
     settings = _settings(root, local, environ, port, warnings)
-    document, created = _document(root, warnings)
+    document = _document(root, warnings)
     content = apply(document, environment_overrides(settings.items()))
 
     def lookup(text: str, where: str) -> str:
@@ -108,7 +106,6 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
         address=overrides.address or local.address or DEFAULT_ADDRESS,
         cors=origins,
         cors_credentials=credentials,
-        host_json_created=created,
         warnings=tuple(warnings),
     )
 
@@ -163,16 +160,16 @@ def _settings(
     return AppSettings(values, frozenset(taken))
 
 
-def _document(root: Path, warnings: list[str]) -> tuple[dict[str, Any], bool]:
-    """The parsed host.json, and whether the default one was written because there was none."""
+def _document(root: Path, warnings: list[str]) -> dict[str, Any]:
+    """The parsed host.json. If there is none, the default one is written."""
     path = root / HOST_JSON
     if content := read_document(path):
-        return content, False
+        return content
     try:
         path.write_text(_DEFAULT_DOCUMENT, "utf-8")
     except OSError as error:
         warnings.append(f"The default {HOST_JSON} could not be written: {error}")
-    return cast("dict[str, Any]", lenient_json.parse(_DEFAULT_DOCUMENT)), True
+    return cast("dict[str, Any]", lenient_json.parse(_DEFAULT_DOCUMENT))
 
 
 def read_document(path: Path) -> dict[str, Any]:

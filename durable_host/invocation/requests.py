@@ -6,7 +6,8 @@ import msgspec
 
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.failure import CodeFailure, read_failure
-from durable_host.invocation.frames import BlobWriter, read_datum, write_datum
+from durable_host.invocation.frames import read_datum, write_datum
+from durable_host.worker.frames import FrameBody
 
 
 class InvocationRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +46,8 @@ class InvocationResponse(msgspec.Struct, frozen=True):
     failed_count: int = 0
 
 
-def encode_request(request: InvocationRequest) -> tuple[dict[str, Any], BlobWriter]:
-    blob = BlobWriter()
+def encode_request(request: InvocationRequest) -> tuple[dict[str, Any], FrameBody]:
+    blob = FrameBody()
     header: dict[str, Any] = {
         "k": "invoke",
         "i": request.invocation_id,

@@ -15,9 +15,10 @@ from durable_host.invocation import log_relay, worker_stream
 from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
 from durable_host.invocation.exchange import HttpExchange
 from durable_host.invocation.failure import read_failure
-from durable_host.invocation.frames import BlobWriter, WorkerFrameParser, encode
+from durable_host.invocation.frames import decode_header, encode
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_stream import WorkerStream
+from durable_host.worker.frames import FrameBody, FrameParser
 
 __all__ = ["WorkerProcess", "describe_exit"]
 
@@ -54,7 +55,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._streams: dict[str, WorkerStream] = {}
         self._instances: dict[str, str] = {}
         self._outgoing: list[bytes] = []
-        self._parser = WorkerFrameParser()
+        self._parser = FrameParser(decode_header)
         self._stderr = bytearray()
         self._last_stderr: deque[str] = deque(maxlen=STDERR_LINES_KEPT)
         self._writable = asyncio.Event()
@@ -130,7 +131,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def last_stderr(self) -> tuple[str, ...]:
         return tuple(self._last_stderr)
 
-    def send(self, header: dict[str, Any], blob: BlobWriter | None = None) -> None:
+    def send(self, header: dict[str, Any], blob: FrameBody | None = None) -> None:
         """Write a frame; frames of one turn of the loop go out together."""
         if not self._outgoing:
             self._loop.call_soon(self._flush)
@@ -141,7 +142,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self.send({"k": "debug", **_debugger_fields(address)})
 
     async def request(
-        self, header: dict[str, Any], blob: BlobWriter | None = None, instance_id: str | None = None
+        self, header: dict[str, Any], blob: FrameBody | None = None, instance_id: str | None = None
     ) -> tuple[dict[str, Any], bytes]:
         """Run the call that `header` describes; `i` in it is its invocation ID. Raises FunctionFailed, WorkerLost.
 
@@ -171,7 +172,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return invocation_id in self._pending
 
     async def stream(
-        self, header: dict[str, Any], blob: BlobWriter, exchange: HttpExchange
+        self, header: dict[str, Any], blob: FrameBody, exchange: HttpExchange
     ) -> tuple[dict[str, Any], bytes]:
         """Run the call that `header` describes, with the HTTP request and response of `exchange`.
 

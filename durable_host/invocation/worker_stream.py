@@ -11,11 +11,11 @@ from typing import Any
 from durable_host.invocation.errors import ClientGone, FunctionFailed
 from durable_host.invocation.exchange import HttpExchange
 from durable_host.invocation.failure import read_failure
-from durable_host.invocation.frames import BlobWriter
+from durable_host.worker.frames import FrameBody
 from durable_host.worker.http_stream import PIECE, WINDOW
 
 Answer = tuple[dict[str, Any], bytes]
-Send = Callable[[dict[str, Any], BlobWriter | None], None]
+Send = Callable[[dict[str, Any], FrameBody | None], None]
 
 FRAMES = frozenset({"head", "body", "want"})
 _ENDED_BY_CLIENT = frozenset({"ClientDisconnect", "CancelledError", "ConnectionResetError"})
@@ -88,7 +88,7 @@ class WorkerStream:
             while self._credit <= 0:
                 self._credited.clear()
                 await self._credited.wait()
-            blob = BlobWriter()
+            blob = FrameBody()
             _, size = blob.add(data[start : start + min(PIECE, self._credit)])
             self._credit -= size
             start += size

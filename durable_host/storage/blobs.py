@@ -10,6 +10,7 @@ from multidict import CIMultiDictProxy
 
 from durable_host.storage.errors import Conflict, InvalidRequest
 from durable_host.storage.leases import BlobLeases, blob_path
+from durable_host.storage.listing import names_of
 from durable_host.storage.queue_xml import http_ticks
 from durable_host.storage.transport import HttpChannel
 
@@ -18,7 +19,7 @@ _CONTAINER = (("restype", "container"),)
 
 
 class BlobProperties(msgspec.Struct, frozen=True):
-    """What the service knows of a blob. Times in ticks; `leased` as the service told it a moment ago."""
+    """What the service knows of a blob. Times in ticks."""
 
     name: str
     etag: str
@@ -28,7 +29,6 @@ class BlobProperties(msgspec.Struct, frozen=True):
     content_encoding: str | None
     content_md5: str | None
     blob_type: str
-    leased: bool
     created: int
     metadata: dict[str, str]
     headers: dict[str, str]
@@ -82,19 +82,7 @@ class BlobService(BlobLeases):
 
     async def list_containers(self, prefix: str = "") -> "list[str]":
         """Names of all containers that begin with `prefix`, in order."""
-        names: list[str] = []
-        marker = ""
-        while True:
-            query = [("comp", "list")]
-            if marker:
-                query.append(("marker", marker))
-            if prefix:
-                query.append(("prefix", prefix))
-            root = ElementTree.fromstring((await self._channel.send("GET", "/", query)).body)
-            names += [name for found in root.iter("Container") if (name := found.findtext("Name"))]
-            marker = root.findtext("NextMarker") or ""
-            if not marker:
-                return names
+        return await names_of(self._channel, "Container", prefix)
 
     async def put(
         self,
@@ -199,7 +187,6 @@ def _from_headers(name: str, headers: CIMultiDictProxy[str]) -> BlobProperties:
         content_encoding=headers.get("Content-Encoding"),
         content_md5=headers.get("Content-MD5"),
         blob_type=headers.get("x-ms-blob-type", "BlockBlob"),
-        leased=headers.get("x-ms-lease-status", "unlocked") == "locked",
         created=http_ticks(created) if created else 0,
         metadata={key[len(_META) :]: value for key, value in headers.items() if key.lower().startswith(_META)},
         headers=dict(headers),
@@ -224,7 +211,6 @@ def _from_listing(blob: Any) -> BlobProperties:
         content_encoding=values.get("Content-Encoding") or None,
         content_md5=values.get("Content-MD5") or None,
         blob_type=values.get("BlobType", "BlockBlob"),
-        leased=values.get("LeaseStatus", "unlocked") == "locked",
         created=http_ticks(created) if created else 0,
         metadata={} if stored is None else {item.tag: item.text or "" for item in stored},
         headers=values,

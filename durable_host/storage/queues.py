@@ -2,10 +2,10 @@
 
 import math
 from urllib.parse import quote
-from xml.etree import ElementTree
 
 from durable_host.storage import queue_xml
 from durable_host.storage.errors import Conflict, InvalidRequest
+from durable_host.storage.listing import names_of
 from durable_host.storage.queue_xml import PutMessage, QueueMessage
 from durable_host.storage.transport import HttpChannel
 
@@ -44,20 +44,7 @@ class QueueService:
 
     async def list(self, prefix: str = "") -> "list[str]":
         """Names of all queues that begin with `prefix`, in order."""
-        names: list[str] = []
-        marker = ""
-        while True:
-            query = [("comp", "list")]
-            if marker:
-                query.append(("marker", marker))
-            if prefix:
-                query.append(("prefix", prefix))
-            reply = await self._channel.send("GET", "/", query)
-            root = ElementTree.fromstring(reply.body)
-            names += [name for queue in root.iter("Queue") if (name := queue.findtext("Name"))]
-            marker = root.findtext("NextMarker") or ""
-            if not marker:
-                return names
+        return await names_of(self._channel, "Queue", prefix)
 
     async def clear(self, queue: str) -> None:
         """Delete all messages of a queue."""

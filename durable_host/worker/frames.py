@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from typing import Any
 
 LENGTHS = struct.Struct(">II")
@@ -40,13 +41,15 @@ class FrameBody:
         return place
 
 
-class HostFrameParser:
-    """Cuts a byte stream into frames."""
+class FrameParser:
+    """Cuts a byte stream into frames. `decode` reads a header."""
 
-    def __init__(self) -> None:
+    def __init__(self, decode: Callable[[bytearray], dict[str, Any]] = json.loads) -> None:
+        self._decode = decode
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[dict[str, Any], bytes]]:
+        """Header and blob of each frame that `data` completes. The rest is kept for the next call."""
         buffer = self._buffer
         buffer += data
         frames: list[tuple[dict[str, Any], bytes]] = []
@@ -58,7 +61,8 @@ class HostFrameParser:
             end = blob_start + blob_size
             if end > available:
                 break
-            frames.append((json.loads(buffer[header_start:blob_start]), bytes(memoryview(buffer)[blob_start:end])))
+            header = self._decode(buffer[header_start:blob_start])
+            frames.append((header, bytes(memoryview(buffer)[blob_start:end]) if blob_size else b""))
             start = end
         if start:
             del buffer[:start]

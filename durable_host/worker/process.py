@@ -19,7 +19,7 @@ from typing import Any
 from . import console, debugging, failures, logs, orphan, scope, sdk, slow_load
 from .channel import PipeChannel
 from .dispatcher import CallDispatcher
-from .frames import HostFrameParser
+from .frames import FrameParser
 from .loaded import LoadedApp
 from .loading import load_app
 
@@ -234,7 +234,7 @@ class _Reader:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._parser = HostFrameParser()
+        self._parser = FrameParser()
 
     def read(self) -> list[tuple[dict[str, Any], bytes]]:
         while True:

@@ -24,7 +24,6 @@ def test_defaults_are_those_of_the_reference(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     durable = options(tmp_path, {})
     assert durable.hub_name == "TestHubName"
-    assert durable.hub_name_is_default
     assert durable.max_concurrent_activity_functions == 20
     assert durable.max_concurrent_orchestrator_functions == 20
     assert durable.max_concurrent_entity_functions == 20
@@ -91,7 +90,6 @@ def test_every_setting_is_read(tmp_path: Path):
         },
     )
     assert durable.hub_name == "Hub1"
-    assert not durable.hub_name_is_default
     assert durable.storage.type == "AzureStorage"
     assert durable.storage.connection_name == "Other"
     assert durable.storage.tracking_store_connection_name == "Tracking"
@@ -167,8 +165,7 @@ def test_missing_setting_in_a_name_is_refused(tmp_path: Path):
 
 
 def test_site_name_gives_the_default_hub(tmp_path: Path):
-    durable = options(tmp_path, {}, WEBSITE_SITE_NAME="my-site")
-    assert (durable.hub_name, durable.hub_name_is_default) == ("mysite", True)
+    assert options(tmp_path, {}, WEBSITE_SITE_NAME="my-site").hub_name == "mysite"
 
 
 def test_extended_sessions_are_warned_about(tmp_path: Path):

@@ -73,7 +73,6 @@ def test_properties_of_a_blob_are_texts() -> None:
         content_encoding=None,
         content_md5=None,
         blob_type="BlockBlob",
-        leased=False,
         created=moment,
         metadata={},
         headers={"x-ms-lease-state": "available", "x-ms-lease-status": "unlocked"},

@@ -103,7 +103,7 @@ async def test_every_matching_function_gets_a_message_and_a_receipt(scanning: Sc
     assert properties is not None
     assert properties.length == 0
     assert properties.metadata == {}
-    assert not properties.leased
+    assert properties.headers["x-ms-lease-status"] == "unlocked"
 
 
 async def test_a_new_scanner_does_nothing_again_but_sees_new_versions(scanning: Scanning) -> None:
@@ -239,7 +239,7 @@ async def test_a_name_too_long_for_a_receipt_is_told_and_passed_over(
 
 
 def blob(name: str, seconds: int, etag: str = "1") -> BlobProperties:
-    return BlobProperties(name, etag, seconds * TICKS_PER_SECOND, 0, None, None, None, "BlockBlob", False, 0, {}, {})
+    return BlobProperties(name, etag, seconds * TICKS_PER_SECOND, 0, None, None, None, "BlockBlob", 0, {}, {})
 
 
 def test_the_last_seconds_of_a_listing_are_looked_at_again() -> None:

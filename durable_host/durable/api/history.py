@@ -10,6 +10,7 @@ from typing import Any
 
 from durable_host import timestamp
 from durable_host.durable.api.embedded_json import embedded
+from durable_host.durable.model import event_parts
 from durable_host.durable.model.events import (
     ContinueAsNew,
     EventRaised,
@@ -20,7 +21,6 @@ from durable_host.durable.model.events import (
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
-    FailureDetails,
     GenericEvent,
     HistoryEvent,
     OrchestratorCompleted,
@@ -33,7 +33,6 @@ from durable_host.durable.model.events import (
     TaskScheduled,
     TimerCreated,
     TimerFired,
-    TraceContext,
 )
 
 _Scheduled = TaskScheduled | SubOrchestrationInstanceCreated
@@ -77,18 +76,22 @@ def _members(event: HistoryEvent, show_input: bool, show_output: bool) -> dict[s
         case ExecutionStarted():
             return _input(event.input, show_input) | {
                 "Correlation": event.correlation,
-                "ParentTraceContext": _trace(event.parent_trace_context),
-                "ScheduledStartTime": _time(event.scheduled_start_time),
+                "ParentTraceContext": event_parts.trace(event.parent_trace_context),
+                "ScheduledStartTime": event_parts.time(event.scheduled_start_time),
                 "Generation": event.generation,
                 "GenerateNewTrace": event.generate_new_trace,
             }
         case ExecutionCompleted() | ContinueAsNew():
             status = {"OrchestrationStatus": event.orchestration_status.name}
-            return status | _result(event.result, show_output) | {"FailureDetails": _failure(event.failure_details)}
+            return (
+                status
+                | _result(event.result, show_output)
+                | {"FailureDetails": event_parts.failure(event.failure_details)}
+            )
         case TaskScheduled():
             members = {"Name": event.name} | _input(event.input, show_input)
             if event.parent_trace_context is not None:
-                members["ParentTraceContext"] = _trace(event.parent_trace_context)
+                members["ParentTraceContext"] = event_parts.trace(event.parent_trace_context)
             return members | {"Tags": event.tags}
         case SubOrchestrationInstanceCreated():
             members = {"Name": event.name, "InstanceId": event.instance_id} | _input(event.input, show_input)
@@ -96,14 +99,14 @@ def _members(event: HistoryEvent, show_input: bool, show_output: bool) -> dict[s
         case TaskCompleted() | SubOrchestrationInstanceCompleted():
             return _result(event.result, show_output)
         case TaskFailed() | SubOrchestrationInstanceFailed():
-            failure = _failure(event.failure_details)
+            failure = event_parts.failure(event.failure_details)
             return {"Reason": event.reason, "Details": event.details, "FailureDetails": failure}
         case TimerCreated() | TimerFired():
-            return {"FireAt": _time(event.fire_at)}
+            return {"FireAt": event_parts.time(event.fire_at)}
         case EventSent():
             return {"InstanceId": event.instance_id, "Name": event.name} | _input(event.input, show_input)
         case EventRaised():
-            trace = {"ParentTraceContext": _trace(event.parent_trace_context)}
+            trace = {"ParentTraceContext": event_parts.trace(event.parent_trace_context)}
             return {"Name": event.name} | _input(event.input, show_input) | trace
         case ExecutionTerminated():
             return _input(event.input, show_input)
@@ -119,32 +122,3 @@ def _input(text: str | None, is_shown: bool) -> dict[str, Any]:
 
 def _result(text: str | None, is_shown: bool) -> dict[str, Any]:
     return {"Result": embedded(text)} if is_shown else {}
-
-
-def _time(ticks: int | None) -> str | None:
-    return timestamp.to_text(ticks) if ticks is not None else None
-
-
-def _failure(details: FailureDetails | None) -> dict[str, Any] | None:
-    if details is None:
-        return None
-    return {
-        "ErrorType": details.error_type,
-        "ErrorMessage": details.error_message,
-        "StackTrace": details.stack_trace,
-        "InnerFailure": _failure(details.inner_failure),
-        "IsNonRetriable": details.is_non_retriable,
-        "Properties": details.properties,
-    }
-
-
-def _trace(context: TraceContext | None) -> dict[str, Any] | None:
-    if context is None:
-        return None
-    return {
-        "TraceParent": context.trace_parent,
-        "TraceState": context.trace_state,
-        "Id": context.id,
-        "SpanId": context.span_id,
-        "ActivityStartTime": context.activity_start_time,
-    }

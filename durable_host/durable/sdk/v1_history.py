@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from durable_host import timestamp
+from durable_host.durable.model import event_parts
 from durable_host.durable.model.events import (
     ContinueAsNew,
     EventRaised,
@@ -17,7 +18,6 @@ from durable_host.durable.model.events import (
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
-    FailureDetails,
     GenericEvent,
     HistoryEvent,
     OrchestrationInstance,
@@ -31,7 +31,6 @@ from durable_host.durable.model.events import (
     TaskScheduled,
     TimerCreated,
     TimerFired,
-    TraceContext,
 )
 
 REACTED_TO: tuple[type[HistoryEvent], ...] = (
@@ -73,8 +72,8 @@ def _execution_started(event: ExecutionStarted) -> dict[str, Any]:
         "Input": event.input,
         "Tags": event.tags,
         "Correlation": event.correlation,
-        "ParentTraceContext": _trace(event.parent_trace_context),
-        "ScheduledStartTime": _time(event.scheduled_start_time),
+        "ParentTraceContext": event_parts.trace(event.parent_trace_context),
+        "ScheduledStartTime": event_parts.time(event.scheduled_start_time),
         "Generation": event.generation,
         "GenerateNewTrace": event.generate_new_trace,
     }
@@ -84,7 +83,7 @@ def _completion(event: ExecutionCompleted | ContinueAsNew) -> dict[str, Any]:
     return {
         "OrchestrationStatus": int(event.orchestration_status),
         "Result": event.result,
-        "FailureDetails": _failure(event.failure_details),
+        "FailureDetails": event_parts.failure(event.failure_details),
     }
 
 
@@ -94,7 +93,7 @@ def _task_failed(event: TaskFailed | SubOrchestrationInstanceFailed) -> dict[str
         "TaskScheduledId": event.task_scheduled_id,
         "Reason": NO_REASON if event.reason is None else event.reason,
         "Details": event.details or "",
-        "FailureDetails": _failure(event.failure_details),
+        "FailureDetails": event_parts.failure(event.failure_details),
     }
 
 
@@ -107,7 +106,7 @@ def _task_scheduled(event: TaskScheduled) -> dict[str, Any]:
         "Name": event.name,
         "Version": event.version,
         "Input": event.input,
-        "ParentTraceContext": _trace(event.parent_trace_context),
+        "ParentTraceContext": event_parts.trace(event.parent_trace_context),
         "Tags": event.tags,
     }
 
@@ -124,7 +123,11 @@ def _child_created(event: SubOrchestrationInstanceCreated) -> dict[str, Any]:
 
 
 def _event_raised(event: EventRaised) -> dict[str, Any]:
-    return {"Name": event.name, "Input": event.input, "ParentTraceContext": _trace(event.parent_trace_context)}
+    return {
+        "Name": event.name,
+        "Input": event.input,
+        "ParentTraceContext": event_parts.trace(event.parent_trace_context),
+    }
 
 
 def _rewound(event: ExecutionRewound) -> dict[str, Any]:
@@ -132,7 +135,7 @@ def _rewound(event: ExecutionRewound) -> dict[str, Any]:
         "Reason": event.reason,
         "ParentExecutionId": event.parent_execution_id,
         "InstanceId": event.instance_id,
-        "ParentTraceContext": _trace(event.parent_trace_context),
+        "ParentTraceContext": event_parts.trace(event.parent_trace_context),
     }
 
 
@@ -157,35 +160,6 @@ def _parent(parent: ParentInstance | None) -> dict[str, Any] | None:
         "TaskScheduleId": parent.task_schedule_id,
         "Version": parent.version,
     }
-
-
-def _trace(context: TraceContext | None) -> dict[str, Any] | None:
-    if context is None:
-        return None
-    return {
-        "TraceParent": context.trace_parent,
-        "TraceState": context.trace_state,
-        "Id": context.id,
-        "SpanId": context.span_id,
-        "ActivityStartTime": context.activity_start_time,
-    }
-
-
-def _failure(details: FailureDetails | None) -> dict[str, Any] | None:
-    if details is None:
-        return None
-    return {
-        "ErrorType": details.error_type,
-        "ErrorMessage": details.error_message,
-        "StackTrace": details.stack_trace,
-        "InnerFailure": _failure(details.inner_failure),
-        "IsNonRetriable": details.is_non_retriable,
-        "Properties": details.properties,
-    }
-
-
-def _time(ticks: int | None) -> str | None:
-    return None if ticks is None else timestamp.to_text(ticks)
 
 
 _FIELDS: dict[type[HistoryEvent], Callable[[Any], dict[str, Any]]] = {

@@ -66,11 +66,6 @@ class StorageHealth(msgspec.Struct, frozen=True):
         return all(service.state == "silent" for service in self.services)
 
     @property
-    def is_known(self) -> bool:
-        """It is known what listens: all that accepts connections has answered."""
-        return not self.mute
-
-    @property
     def mute(self) -> tuple[ServiceHealth, ...]:
         """Services that accept connections and do not answer."""
         return tuple(service for service in self.services if service.state == "mute")

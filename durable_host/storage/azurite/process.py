@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 from durable_host.config.connection import Connection
 from durable_host.private_files import make_app_folder
@@ -184,23 +184,10 @@ def _ask_to_end(process: "subprocess.Popen[bytes]") -> None:
 
 def _popen(command: list[str], folder: Path, environ: dict[str, str], output: IO[bytes]) -> "subprocess.Popen[bytes]":
     """Out of reach of the terminal's Ctrl-C: the host decides when storage ends."""
+    options: dict[str, Any] = {"start_new_session": True, "umask": 0o077}
     if sys.platform == "win32":
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environ,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
-        )
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environ,
-        stdin=subprocess.PIPE,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        umask=0o077,
+        options = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
+    process = subprocess.Popen(
+        command, cwd=folder, env=environ, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT, **options
     )
+    return cast("subprocess.Popen[bytes]", process)

@@ -8,21 +8,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from durable_host.config.dotnet_format import MONTHS
+
 _NUMBER = re.compile(r"[+-]?\d{1,9}")
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 
 
@@ -43,7 +31,7 @@ SECOND = FieldKind("second", 0, 59)
 MINUTE = FieldKind("minute", 0, 59)
 HOUR = FieldKind("hour", 0, 23)
 DAY = FieldKind("day", 1, 31)
-MONTH = FieldKind("month", 1, 12, _MONTHS)
+MONTH = FieldKind("month", 1, 12, MONTHS)
 WEEKDAY = FieldKind("day of week", 0, 6, _WEEKDAYS)
 
 

@@ -89,11 +89,7 @@ def test_resources_are_named_after_the_hub() -> None:
     hub = HubNames.of("MyHub", 2)
     assert hub.control_queues == ["myhub-control-00", "myhub-control-01"]
     assert (hub.work_items, hub.history, hub.instances) == ("myhub-workitems", "MyHubHistory", "MyHubInstances")
-    assert (hub.partitions, hub.leases, hub.large_messages) == (
-        "MyHubPartitions",
-        "myhub-leases",
-        "myhub-largemessages",
-    )
+    assert (hub.partitions, hub.large_messages) == ("MyHubPartitions", "myhub-largemessages")
     assert (hub.app_lease, hub.app_lease_blob) == ("myhub-applease", "myhub-appleaseinfo")
     assert HubNames.of("MyHub", 2, "DurableTask").history == "DurableTaskHistory"
 

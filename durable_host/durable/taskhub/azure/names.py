@@ -105,10 +105,6 @@ class HubNames(msgspec.Struct, frozen=True):
         return f"{self.hub}Partitions"
 
     @property
-    def leases(self) -> str:
-        return f"{self.lower}-leases"
-
-    @property
     def app_lease(self) -> str:
         return f"{self.lower}-applease"
 
