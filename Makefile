@@ -1,6 +1,6 @@
 # make start   run the function app of this folder        make test   run all tests
 # make quick   run the tests that start no process        make bench  measure
-# make check   lint, types and import contracts          make dead-code   list code that nothing uses
+# make check   lint, types and import contracts          make unused list code that nothing uses
 # make coverage   run all tests and report which lines and branches they reach, processes included (TESTS=tests/engine:
 #                 these alone); the pages are in build/coverage/html
 # make soak    kill the host 200 times under load and judge its work (KILLS=20: fewer)
@@ -23,7 +23,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMP := $(VENV)/.installed
 
-.PHONY: install start test quick coverage check dead-code bench soak simulate lock clean
+.PHONY: install start test quick coverage check unused bench soak simulate lock clean
 
 install: $(STAMP)
 
@@ -55,7 +55,7 @@ check: install
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
-dead-code: install
+unused: install
 	$(BIN)/vulture
 
 bench: install

@@ -42,9 +42,6 @@ class EdmGuid(str):
     __slots__ = ()
 
 
-Value = str | int | float | bool | bytes | Int64 | EdmDateTime | EdmGuid
-
-
 class Entity(dict[str, Any]):
     """An entity as read: its properties, and beside them `etag` and `timestamp` (ticks; 0 when not selected)."""
 
