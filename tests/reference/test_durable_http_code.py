@@ -113,6 +113,21 @@ async def test_an_entity_that_never_was_is_not_found(durable_app: DurableApp) ->
     assert (read.entity_exists, read.entity_state) == (False, None)
 
 
+async def test_a_terminated_entity_becomes_terminated(durable_app: DurableApp) -> None:
+    """durable-http 27: 202, the entity instance becomes Terminated; its state is still there."""
+    _with_counter(durable_app)
+    await durable_app.start()
+    await durable_app.output("operate", "a", ["add"])
+    path = "instances/@counter@k"
+    async with durable_app.http.post(f"{durable_app.webhook}/{path}/terminate?reason=enough") as answer:
+        assert answer.status == 202
+    row = await durable_app.world.result("@counter@k")
+    assert (row.runtime_status.name, row.output) == ("Terminated", "enough")
+    told = await durable_app.get(path)
+    assert (told["runtimeStatus"], told["output"]) == ("Terminated", "enough")
+    assert await durable_app.get("entities/Counter/k") == 1
+
+
 def _with_versions(app: DurableApp) -> None:
     @app.code.orchestrator
     def parent(context):

@@ -7,9 +7,11 @@ import azure.durable_functions as df
 from runtime_world import App, Hosts, codes, runtime_options
 
 from durable_host.durable.engine import diagnostics as engine_codes
+from durable_host.durable.engine.entity_end import TERMINATED
 from durable_host.durable.engine.entity_messages import request_json
 from durable_host.durable.model.events import EventRaised, ExecutionTerminated, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.model.status import OrchestrationStatus
 
 
 def _with_counter(app: App) -> None:
@@ -113,6 +115,47 @@ async def test_purged_entity_begins_anew(app: App, hosts: Hosts) -> None:
     assert await world.client.purge("@counter@k")
     await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
     await _settled(world, "k", 1)
+
+
+async def test_a_terminated_entity_takes_no_operations_until_it_is_purged(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+    world = await hosts.start(app)
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    await _settled(world, "k", 5)
+    await world.client.terminate("@counter@k", "enough")
+    row = await world.result("@counter@k")
+    assert (row.runtime_status, row.output) == (OrchestrationStatus.Terminated, "enough")
+    names = [event.event_name for event in await world.client.history("@counter@k")]
+    ended = ["OrchestratorStarted", "ExecutionTerminated", "ExecutionCompleted", "OrchestratorCompleted"]
+    assert names == ["OrchestratorStarted", "ExecutionStarted", "OrchestratorCompleted", *ended]
+    for _ in range(2):
+        await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+        await world.until(lambda: not world.runtime.running_work_items)
+    await world.until(lambda: codes(world).count(TERMINATED) == 2)
+    await _settled(world, "k", 5)
+    assert await world.client.purge("@counter@k")
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
+    await _settled(world, "k", 1)
+
+
+async def test_a_termination_after_operations_of_its_batch_comes_after_them(app: App, hosts: Hosts) -> None:
+    _with_counter(app)
+    gate = asyncio.Event()
+
+    async def wait(_: str) -> None:
+        await gate.wait()
+
+    app.before_entity = wait
+    world = await hosts.start(app)
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
+    await world.until(lambda: world.runtime.running_work_items)
+    await world.hub.send(_signal("k", 2, "two"))
+    await world.hub.send(TaskMessage(ExecutionTerminated(timestamp=1, input="r"), OrchestrationInstance("@counter@k")))
+    await world.hub.send(_signal("k", 3, "three"))
+    gate.set()
+    row = await world.result("@counter@k")
+    assert row.runtime_status is OrchestrationStatus.Terminated
+    await _settled(world, "k", 6)
 
 
 async def test_unknown_entity_and_unusable_messages_stop_nobody(app: App, hosts: Hosts) -> None:

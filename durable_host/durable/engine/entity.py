@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.entity_end import ended_row
 from durable_host.durable.engine.entity_execution import EntityExecution, EntityOptions, EntityOutcome, EntityTurn
 from durable_host.durable.engine.entity_messages import request_json
 from durable_host.durable.engine.entity_outbox import Outbox
@@ -39,6 +40,7 @@ from durable_host.durable.engine.scheduler_state import SchedulerState
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionStarted,
+    HistoryEvent,
     OrchestrationInstance,
     OrchestratorCompleted,
     OrchestratorStarted,
@@ -199,15 +201,16 @@ def _continue_as_new(turn: EntityTurn, sent: list[TaskMessage], now: int, execut
         generation=None,
         scheduled_start_time=None,
     )
+    events: list[HistoryEvent] = [
+        OrchestratorStarted(timestamp=now),
+        started,
+        OrchestratorCompleted(timestamp=now, is_played=True),
+    ]
     return EntityOutcome(
-        execution=EntityExecution(execution.instance_id, scheduler, started, episode=2),
+        execution=EntityExecution(execution.instance_id, scheduler, started, episode=2, rows=len(events)),
         execution_id=execution_id,
         replaced_execution_id=execution.execution_id,
-        new_events=[
-            OrchestratorStarted(timestamp=now),
-            started,
-            OrchestratorCompleted(timestamp=now, is_played=True),
-        ],
+        new_events=events,
         outbound=sent,
         update=_row(started, scheduler),
         more=scheduler.has_work,
@@ -216,9 +219,13 @@ def _continue_as_new(turn: EntityTurn, sent: list[TaskMessage], now: int, execut
 
 
 def row_of(execution: EntityExecution) -> InstanceUpdate:
-    """The entity's row, as its last batch should have written it."""
+    """The entity's row, as its last batch, or its termination, should have written it."""
     assert execution.started is not None
-    return _row(execution.started, execution.scheduler)
+    row = _row(execution.started, execution.scheduler)
+    if execution.end is None:
+        return row
+    end = ended_row(execution)
+    return msgspec.structs.replace(end, started=row.started)
 
 
 def _row(started: ExecutionStarted, scheduler: SchedulerState) -> InstanceUpdate:

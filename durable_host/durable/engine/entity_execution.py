@@ -11,7 +11,13 @@ import msgspec
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.entity_request import EntityRequest
 from durable_host.durable.engine.scheduler_state import SchedulerState
-from durable_host.durable.model.events import EventRaised, ExecutionStarted, HistoryEvent, OrchestratorStarted
+from durable_host.durable.model.events import (
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionStarted,
+    HistoryEvent,
+    OrchestratorStarted,
+)
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.user_code import EntityBatch
@@ -29,10 +35,11 @@ class EntityExecution:
     """One execution of an entity as loaded; its scheduler state is changed by the batch that runs on it.
 
     `execution_id` and `started` are None before the first batch. `episode` is the number its messages carry.
-    `pending` are events of the history that another host accepted but did not work on.
+    `pending` are events of the history that another host accepted but did not work on. `end` is there when the entity
+    was terminated; `rows` is the number of events in its history.
     """
 
-    __slots__ = ("episode", "execution_id", "instance_id", "pending", "scheduler", "started")
+    __slots__ = ("end", "episode", "execution_id", "instance_id", "pending", "rows", "scheduler", "started")
 
     def __init__(
         self,
@@ -41,6 +48,8 @@ class EntityExecution:
         started: ExecutionStarted | None = None,
         episode: int = 1,
         pending: Sequence[EventRaised] = (),
+        end: ExecutionCompleted | None = None,
+        rows: int = 0,
     ) -> None:
         self.instance_id = instance_id
         self.scheduler = scheduler
@@ -48,6 +57,8 @@ class EntityExecution:
         self.execution_id = started.orchestration_instance.execution_id if started else None
         self.episode = episode
         self.pending = pending
+        self.end = end
+        self.rows = rows
 
     @classmethod
     def from_history(cls, instance_id: str, events: Sequence[HistoryEvent]) -> "EntityExecution":
@@ -59,6 +70,8 @@ class EntityExecution:
             started,
             sum(isinstance(event, OrchestratorStarted) for event in events) + 1,
             [event for event in events if isinstance(event, EventRaised)],
+            next((event for event in events if isinstance(event, ExecutionCompleted)), None),
+            len(events),
         )
 
 

@@ -8,14 +8,17 @@ Source: docs/protocol/task-hub-storage-processing.md#executable-check,
 
 import logging
 import uuid
+from collections.abc import Sequence
 
 from durable_host.clock import Clock
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, row_of, start_batch
+from durable_host.durable.engine.entity_end import TERMINATED, dropped, end_of, ended_row, terminated
 from durable_host.durable.engine.entity_failures import invocation_failed, unknown_entity
 from durable_host.durable.engine.missing import reason_not_served
-from durable_host.durable.model.events import EventRaised
+from durable_host.durable.model.events import EventRaised, ExecutionTerminated
+from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
@@ -23,8 +26,6 @@ from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
 from durable_host.durable.user_code import EntityAnswer, EntityBatch, UserCode
-
-NOT_FOR_ENTITIES = "DH6152"
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -64,11 +65,25 @@ class EntityRunner:
         if execution is None:
             execution = await self._load(session)
         await self._discard_copies(session, execution, batch, was_loaded=was_loaded)
-        work = [one for one in batch if isinstance(one.message.event, EventRaised)]
-        if len(work) < len(batch):
-            await self._discard_foreign(session, batch)
-        if not work:
+        if execution.end is not None:
+            await self._discard_after_end(session, execution, batch)
             return
+        # What begins with this batch cannot be meant by a termination in it.
+        kinds = (EventRaised, ExecutionTerminated) if execution.started is not None else EventRaised
+        await self._discard_foreign(session, batch, kinds)
+        ends = [one for one in batch if isinstance(one.message.event, ExecutionTerminated)]
+        execution = await self._operate(session, execution, batch, failure)
+        if ends:
+            await self._terminate(session, execution, ends)
+            batch.clear()
+
+    async def _operate(
+        self, session: InstanceSession, execution: EntityExecution, batch: list[ReceivedMessage], failure: str | None
+    ) -> EntityExecution:
+        """Run the operations of the batch, in turns that are committed one by one: the entity after them."""
+        work = [one for one in batch if isinstance(one.message.event, EventRaised)]
+        if not work:
+            return execution
         events = [received.message.event for received in work]
         messages = [event for event in events if isinstance(event, EventRaised)]
         while True:
@@ -92,13 +107,49 @@ class EntityRunner:
                     replaced_execution_id=outcome.replaced_execution_id,
                 )
             )
-            batch.clear()
+            batch[:] = [one for one in batch if one not in work]
             session.entity = execution = outcome.execution
             self._diagnostics.report_all(outcome.diagnostics)
             self._sessions.committed(session, outcome.update.last_updated_time, is_written=True)
             if not outcome.more:
-                return
+                return execution
             work, messages = [], []
+
+    async def _terminate(
+        self, session: InstanceSession, execution: EntityExecution, ends: list[ReceivedMessage]
+    ) -> None:
+        now, termination = self._clock.now(), ends[-1].message.event
+        assert isinstance(termination, ExecutionTerminated)
+        events = end_of(execution, termination, now=now)
+        await self._hub.commit(
+            EpisodeCommit(
+                instance_id=session.instance_id,
+                execution_id=execution.execution_id or "",
+                checkpoint=session.checkpoint,
+                first_ordinal=execution.rows,
+                events=events,
+                outbound=(),
+                update=ended_row(execution),
+                consumed=ends,
+            )
+        )
+        self._sessions.ended(session)
+        self._diagnostics.report(terminated(session.instance_id, now))
+
+    async def _discard_after_end(
+        self, session: InstanceSession, execution: EntityExecution, batch: list[ReceivedMessage]
+    ) -> None:
+        """The session ends at once: the entity may be purged, and begin anew."""
+        operations = [one.message.event for one in batch if isinstance(one.message.event, EventRaised)]
+        row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
+        if row is not None and row.runtime_status.is_terminal:
+            await self._hub.discard(batch)
+        else:
+            await self._write_row(session, execution, batch, row)
+        batch.clear()
+        self._sessions.ended(session)
+        if operations:
+            self._diagnostics.report(dropped(session.instance_id, operations, self._clock.now()))
 
     async def _load(self, session: InstanceSession) -> EntityExecution:
         loaded = await self._hub.load_history(session.instance_id)
@@ -117,32 +168,45 @@ class EntityRunner:
             return
         if was_loaded and execution.started is not None:
             row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
-            await self._hub.commit(
-                EpisodeCommit(
-                    instance_id=session.instance_id,
-                    execution_id=execution.execution_id or "",
-                    checkpoint=session.checkpoint,
-                    first_ordinal=0,
-                    events=(),
-                    outbound=(),
-                    update=row_of(execution),
-                    consumed=copies,
-                    judged=row,
-                )
-            )
+            await self._write_row(session, execution, copies, row)
         else:
             await self._hub.discard(copies)
         batch[:] = [one for one in batch if one not in copies]
 
-    async def _discard_foreign(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
-        foreign = [one for one in batch if not isinstance(one.message.event, EventRaised)]
+    async def _write_row(
+        self,
+        session: InstanceSession,
+        execution: EntityExecution,
+        consumed: Sequence[ReceivedMessage],
+        judged: InstanceState | None,
+    ) -> None:
+        """What an earlier commit may not have come to. `judged` is the row as it was found."""
+        await self._hub.commit(
+            EpisodeCommit(
+                instance_id=session.instance_id,
+                execution_id=execution.execution_id or "",
+                checkpoint=session.checkpoint,
+                first_ordinal=0,
+                events=(),
+                outbound=(),
+                update=row_of(execution),
+                consumed=consumed,
+                judged=judged,
+            )
+        )
+
+    async def _discard_foreign(
+        self, session: InstanceSession, batch: list[ReceivedMessage], kinds: type | tuple[type, ...]
+    ) -> None:
+        foreign = [one for one in batch if not isinstance(one.message.event, kinds)]
+        if not foreign:
+            return
         await self._hub.discard(foreign)
         batch[:] = [one for one in batch if one not in foreign]
         for one in foreign:
             _log.warning(
-                "%s: The entity '%s' does not support %s; the message is discarded. In Azure a terminated entity takes "
-                "no operations until it is purged.",
-                NOT_FOR_ENTITIES,
+                "%s: The entity '%s' does not support %s; the message is discarded.",
+                TERMINATED,
                 session.instance_id,
                 one.message.event.event_name,
                 extra={"instance_id": session.instance_id},

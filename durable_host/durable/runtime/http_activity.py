@@ -4,7 +4,6 @@ Source: docs/protocol/durable-actions.md#callhttp
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -15,6 +14,7 @@ from durable_host.durable.model import identity
 from durable_host.durable.model.events import TaskFailed, TaskScheduled
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime.managed_identity import TokenSource, TokenUnavailable
+from durable_host.durable.runtime.response_headers import parsed_values
 from durable_host.durable.user_code import ActivityOutcome
 
 DEFAULT_TIMEOUT = 240.0
@@ -22,10 +22,6 @@ _CONTENT_HEADERS = frozenset({
     "allow", "content-disposition", "content-encoding", "content-language", "content-length", "content-location",
     "content-md5", "content-range", "content-type", "expires", "last-modified",
 })  # fmt: skip
-
-
-_LISTS = frozenset({"accept-ranges", "connection", "pragma", "trailer", "upgrade", "vary", "via"})
-_PRODUCTS = re.compile(r"\((?:[^()\\]|\\.)*\)|[^\s()]+")
 
 
 class _HttpRequest(msgspec.Struct):
@@ -92,7 +88,7 @@ class HttpActivity:
             shown: dict[str, str | list[str]] = {}
             for name in dict.fromkeys(response.headers.keys()):
                 if name.lower() not in _CONTENT_HEADERS:
-                    values = separate_values(name, response.headers.getall(name))
+                    values = parsed_values(name, response.headers.getall(name))
                     shown[name] = values[0] if len(values) == 1 else list(values)
             return json.dumps({"statusCode": response.status, "headers": shown, "content": content})
 
@@ -125,22 +121,6 @@ def _headers_of(request: _HttpRequest) -> list[tuple[str, str]]:
     if request.content is not None and not has_type:
         headers.append(("Content-Type", "text/plain"))
     return headers
-
-
-def separate_values(name: str, values: list[str]) -> list[str]:
-    """The values of a response header as .NET parts them: the products and comments of `Server`, the items of lists.
-    A value that does not part cleanly stays as it is.
-    """
-    if name.lower() == "server":
-        return [part for value in values for part in _products(value)]
-    if name.lower() in _LISTS:
-        return [part.strip() for value in values for part in value.split(",") if part.strip()] or values
-    return values
-
-
-def _products(value: str) -> list[str]:
-    rest = _PRODUCTS.sub("", value)
-    return _PRODUCTS.findall(value) if value.strip() and not rest.strip() else [value]
 
 
 def _seconds(text: str | None) -> float | None:
