@@ -12,7 +12,7 @@ from durable_host.durable.engine.matching import Misfit, answer_key
 from durable_host.durable.engine.refusals import SAME_AS_PARENT
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model import identity
-from durable_host.durable.model.events import ExecutionStarted, SubOrchestrationInstanceFailed
+from durable_host.durable.model.events import ExecutionStarted, SubOrchestrationInstanceFailed, is_same_execution
 from durable_host.durable.model.messages import TaskMessage
 
 Delivery = Literal["process", "defer", "discard"]
@@ -118,5 +118,4 @@ def conflict_reply(state: OrchestrationState, message: TaskMessage, *, now: int)
 
 
 def _is_current(state: OrchestrationState, message: TaskMessage) -> bool:
-    meant, current = message.target.execution_id, state.execution_id
-    return not meant or current is None or meant.casefold() == current.casefold()
+    return is_same_execution(message.target.execution_id, state.execution_id)

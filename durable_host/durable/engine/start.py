@@ -11,7 +11,7 @@ from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.versioning import rejection_text, version_matches
 from durable_host.durable.engine.work_item import WorkItem
-from durable_host.durable.model.events import ExecutionStarted, OrchestratorStarted
+from durable_host.durable.model.events import ExecutionStarted, OrchestratorStarted, is_same_execution
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.user_code import OrchestratorTurn
 
@@ -107,5 +107,4 @@ def _in_order(messages: Sequence[TaskMessage]) -> list[int]:
 
 
 def _is_meant(message: TaskMessage, execution_id: str) -> bool:
-    meant = message.target.execution_id
-    return not meant or meant == execution_id or meant.casefold() == execution_id.casefold()
+    return is_same_execution(message.target.execution_id, execution_id)

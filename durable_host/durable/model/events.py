@@ -20,6 +20,13 @@ class OrchestrationInstance(msgspec.Struct, frozen=True):
     execution_id: str | None = None
 
 
+def is_same_execution(one: str | None, other: str | None) -> bool:
+    """Whether two execution IDs mean the same execution. None and "" mean any; case does not matter, because other
+    hosts of a hub may write GUIDs in upper case.
+    """
+    return not one or not other or one == other or one.casefold() == other.casefold()
+
+
 class ParentInstance(msgspec.Struct, frozen=True):
     """The orchestration that started a sub-orchestration, and the id of its decision."""
 
@@ -76,6 +83,11 @@ class ExecutionStarted(HistoryEvent, frozen=True, kw_only=True):
     scheduled_start_time: int | None = None
     generation: int | None = None
     generate_new_trace: bool = False
+
+    @property
+    def is_of_client(self) -> bool:
+        """False for the start of a sub-orchestration."""
+        return self.parent_instance is None
 
 
 class ExecutionCompleted(HistoryEvent, frozen=True, kw_only=True):

@@ -43,6 +43,11 @@ class TaskMessage(msgspec.Struct, frozen=True):
         return isinstance(self.event, TaskScheduled)
 
     @property
+    def is_start_of_client(self) -> bool:
+        """True for a message that starts an instance for a client; a parent starts its sub-orchestrations itself."""
+        return isinstance(self.event, ExecutionStarted) and self.event.is_of_client
+
+    @property
     def due(self) -> int | None:
         """Ticks before which the message must not be delivered, or None."""
         event = self.event

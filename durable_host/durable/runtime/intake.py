@@ -18,6 +18,7 @@ from durable_host.durable.model.events import (
     ExecutionResumed,
     ExecutionStarted,
     ExecutionSuspended,
+    is_same_execution,
 )
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.dropped_results import DroppedResults
@@ -47,7 +48,7 @@ class Intake:
         that replaces this one needs no state.
         """
         return any(
-            (_is_of_client(received) and (session.knows(received) or _starts(received, state.execution_id)))
+            (received.message.is_start_of_client and (session.knows(received) or _is_start_of(state, received)))
             or (_depends_on(received) and not session.knows(received) and classify(state, received) != "process")
             for received in batch
         )
@@ -98,7 +99,7 @@ class Intake:
                 work.append(received)
             if isinstance(received.message.event, ExecutionStarted):
                 continue
-            starts = started is not None and _same_execution(started, received)
+            starts = started is not None and _is_of_same_execution(started, received)
             match classify(state, received, starts=starts, taken=taken):
                 case "process":
                     work.append(received)
@@ -125,7 +126,7 @@ class Intake:
         event = received.message.event
         assert isinstance(event, ExecutionStarted)
         verdict = classify_start(state, received.message)
-        if verdict != "duplicate" and event.parent_instance is None:
+        if verdict != "duplicate" and event.is_of_client:
             return not state.is_started or await self._is_newest(state.instance_id, event)
         match verdict:
             case "start":
@@ -196,20 +197,10 @@ def _newest_first(batch: list[ReceivedMessage]) -> list[ReceivedMessage]:
     return sorted(starts, key=lambda received: received.message.event.timestamp, reverse=True)
 
 
-def _is_of_client(received: ReceivedMessage) -> bool:
-    event = received.message.event
-    return isinstance(event, ExecutionStarted) and event.parent_instance is None
-
-
-def _starts(received: ReceivedMessage, execution_id: str | None) -> bool:
-    own = received.message.target.execution_id
-    return own is not None and execution_id is not None and own.casefold() == execution_id.casefold()
-
-
 def _depends_on(received: ReceivedMessage) -> bool:
     event = received.message.event
     if isinstance(event, ExecutionStarted):
-        return event.parent_instance is not None
+        return not event.is_of_client
     return answer_key(received.message) is not None
 
 
@@ -218,10 +209,12 @@ def _is_rival(start: ReceivedMessage, other: ReceivedMessage) -> bool:
     ours, theirs = start.message.event, other.message.event
     assert isinstance(ours, ExecutionStarted)
     assert isinstance(theirs, ExecutionStarted)
-    return theirs.parent_instance is not None and theirs.parent_instance != ours.parent_instance
+    return not theirs.is_of_client and theirs.parent_instance != ours.parent_instance
 
 
-def _same_execution(start: ReceivedMessage, received: ReceivedMessage) -> bool:
-    meant = received.message.target.execution_id
-    own = start.message.target.execution_id
-    return not meant or own is None or meant.casefold() == own.casefold()
+def _is_of_same_execution(start: ReceivedMessage, received: ReceivedMessage) -> bool:
+    return is_same_execution(received.message.target.execution_id, start.message.target.execution_id)
+
+
+def _is_start_of(state: OrchestrationState, start: ReceivedMessage) -> bool:
+    return state.is_started and is_same_execution(start.message.target.execution_id, state.execution_id)

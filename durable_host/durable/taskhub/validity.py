@@ -59,8 +59,8 @@ def _start(event: e.ExecutionStarted, target: e.OrchestrationInstance) -> None:
     started = event.orchestration_instance
     if not started.execution_id:
         raise InvalidHubMessage("it starts an execution without an ID")
-    meant = target.execution_id or started.execution_id
-    if started.instance_id != target.instance_id or meant.casefold() != started.execution_id.casefold():
+    is_same = e.is_same_execution(target.execution_id, started.execution_id)
+    if started.instance_id != target.instance_id or not is_same:
         raise InvalidHubMessage("it starts another execution than it is addressed to")
     parent = event.parent_instance
     if parent is not None and not parent.orchestration_instance.instance_id:

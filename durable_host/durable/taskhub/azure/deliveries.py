@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import cast
 
 from durable_host.clock import Clock
-from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
@@ -258,8 +257,7 @@ class Deliveries:
             if key is None or not self._is_ours(message) or key in self._seen_timers:
                 return
             self._seen_timers[key] = held_of(message)
-        event = message.message.event
-        if isinstance(event, ExecutionStarted) and event.parent_instance is None:
+        if message.message.is_start_of_client:
             self._held.hold(held_of(message))
             self._on_due_start(message)
         else:

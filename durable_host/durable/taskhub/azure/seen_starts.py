@@ -3,7 +3,6 @@
 from collections import OrderedDict
 
 from durable_host.clock import Clock
-from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.messages import TaskMessage
 
 _REMEMBERED = 50_000
@@ -19,8 +18,7 @@ class SeenStarts:
 
     def saw(self, message: TaskMessage) -> None:
         """A message is here; only starts of clients count."""
-        event = message.event
-        if isinstance(event, ExecutionStarted) and event.parent_instance is None:
+        if message.is_start_of_client:
             self._seen[message.target.instance_id, message.target.execution_id] = None
             if len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)

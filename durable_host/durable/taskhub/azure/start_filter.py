@@ -7,7 +7,7 @@ Source: docs/protocol/task-hub-storage-processing.md#start-filter
 
 from typing import Literal
 
-from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.events import ExecutionStarted, is_same_execution
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
 
@@ -18,7 +18,7 @@ Verdict = Literal["process", "delete", "wait"]
 def filter_start(event: ExecutionStarted, row: InstanceState | None, dequeue_count: int, dequeued_at: int) -> Verdict:
     """`row` is the instance's row now, `dequeued_at` the time (ticks) when the queue handed the message out."""
     if row is not None:
-        if not row.execution_id or _same(row.execution_id, event.orchestration_instance.execution_id):
+        if is_same_execution(row.execution_id, event.orchestration_instance.execution_id):
             terminated = row.execution_id and row.runtime_status is OrchestrationStatus.Terminated
             return "delete" if terminated else "process"
         if event.generation is not None and row.generation is not None and event.generation < row.generation:
@@ -29,7 +29,3 @@ def filter_start(event: ExecutionStarted, row: InstanceState | None, dequeue_cou
         ):
             return "delete"
     return "delete" if dequeue_count >= _ATTEMPTS else "wait"
-
-
-def _same(one: str, other: str | None) -> bool:
-    return other is not None and one.lower() == other.lower()

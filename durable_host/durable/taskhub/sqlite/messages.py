@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.model.events import ExecutionStarted, TimerFired
+from durable_host.durable.model.events import TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub import validity
@@ -143,8 +143,7 @@ def _is_outdated_start(connection: Connection, message: TaskMessage) -> bool:
 
     Source: docs/protocol/task-hub-storage-processing.md#start-filter
     """
-    event = message.event
-    if not isinstance(event, ExecutionStarted) or event.parent_instance is not None:
+    if not message.is_start_of_client:
         return False
     instance_id = codec.storable(message.target.instance_id)
     row = connection.execute(
