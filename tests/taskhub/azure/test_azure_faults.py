@@ -30,7 +30,14 @@ from durable_host.durable.model.events import (
     TaskScheduled,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure import AzureTaskHub, app_lease, held_messages, outage, partition_manager
+from durable_host.durable.taskhub.azure import (
+    AzureTaskHub,
+    app_lease,
+    held_messages,
+    outage,
+    partition_manager,
+    reading,
+)
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.partitions import PartitionRow
@@ -126,8 +133,7 @@ async def test_storage_that_denies_everything_is_told_to_the_receiver(
 async def test_activity_whose_blob_cannot_be_read_for_a_while_runs_later(
     open_azure, account: RecordingAccount, storage: StorageAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("reading", "held_messages"):
-        monkeypatch.setattr(f"durable_host.durable.taskhub.azure.{module}.abandon_delay", lambda _: 0.0)
+    monkeypatch.setattr(reading, "delay_after_error", lambda *_: 0.0)
     hub = await open_azure(take_all_activities=False)
     account.answer = refusing("blob", "get", 3, 500, "InternalError")
     waiting = asyncio.ensure_future(hub.next_activity())

@@ -9,7 +9,6 @@ import pytest
 from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus as S
-from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
 from durable_host.durable.taskhub.azure.start_filter import filter_start
 
 
@@ -55,8 +54,3 @@ def row(execution_id: str | None = "e", status: S = S.Pending, *, created: int =
 )
 def test_start_message_is_judged_by_the_row(event, state, dequeue_count, dequeued_at, verdict) -> None:
     assert filter_start(event, state, dequeue_count, dequeued_at) == verdict
-
-
-@pytest.mark.parametrize(("count", "delay"), [(1, 2), (3, 8), (9, 512), (10, 600), (31, 600), (5000, 600)])
-def test_given_back_message_stays_away_longer_each_time(count: int, delay: float) -> None:
-    assert abandon_delay(count) == delay

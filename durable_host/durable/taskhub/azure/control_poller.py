@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
+from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay, delay_after_error
 from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
 from durable_host.durable.taskhub.azure.reading import Message
 from durable_host.durable.taskhub.azure.reception import Reception
@@ -76,7 +76,7 @@ class ControlPoller:
     async def filter_start(self, held: HeldHubMessage, message: TaskMessage, dequeued_at: int) -> bool:
         """True when a start message may be delivered; otherwise it has been dropped or put off."""
         event = message.event
-        if not isinstance(event, ExecutionStarted) or event.parent_instance is not None:
+        if not isinstance(event, ExecutionStarted) or not event.is_of_client:
             return True
         row = await self._read_row(message.target.instance_id)
         verdict = filter_start(event, row, held.dequeue_count, dequeued_at)
@@ -124,7 +124,7 @@ class ControlPoller:
                 return
         except StorageError as error:
             self._outage.failed(self._starts, error)
-            await self._held.give_back([held], abandon_delay(held.dequeue_count))
+            await self._held.give_back([held], delay_after_error(held.dequeue_count, error))
             return
         self._outage.recovered(self._starts)
         if self.queue not in self._deliveries.owned:

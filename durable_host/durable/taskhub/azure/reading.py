@@ -15,7 +15,7 @@ from durable_host.durable.model.events import ExecutionStarted, TimerFired
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub import validity
 from durable_host.durable.taskhub.azure import envelope
-from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
+from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay, delay_after_error
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
 from durable_host.durable.taskhub.azure.held import HeldHubMessage
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
@@ -69,11 +69,9 @@ class MessageReader:
             return await self._decode(queue, got)
         except StorageError as error:
             self._outage.failed(_BLOBS, error)
+            await self._held.give_back([held], delay_after_error(got.dequeue_count, error))
         except (UnreadableMessage, UnreadablePayload, InvalidHubMessage) as problem:
-            if await self._set_aside(queue, got, _plain(str(problem))):
-                self._held.delete_later(held)
-                return None
-        await self._held.give_back([held], abandon_delay(got.dequeue_count))
+            await self._set_aside(queue, got, held, _plain(str(problem)))
         return None
 
     async def _decode(self, queue: str, got: QueueMessage) -> Message:
@@ -87,26 +85,28 @@ class MessageReader:
         validity.check(read.message, is_work_item=queue == self._work_items)
         return Message(_storable(read.message, got.insertion_time), read.sequence_number)
 
-    async def _set_aside(self, queue: str, got: QueueMessage, reason: str) -> bool:
+    async def _set_aside(self, queue: str, got: QueueMessage, held: HeldHubMessage, reason: str) -> None:
         try:
             await self._aside.put(queue, got, reason, self._clock.now())
         except StorageError as error:
             if error.is_outage:
                 self._outage.failed(_ASIDE, error)
-                return False
+                await self._held.give_back([held], delay_after_error(got.dequeue_count, error))
+                return
             self._warn(
                 got,
                 f"A message in queue '{queue}' cannot be read and stays there: {reason}. It could not be put into the "
                 f"container '{self._aside.container}': {error}",
             )
-            return False
+            await self._held.give_back([held], abandon_delay(got.dequeue_count))
+            return
         self._outage.recovered(_ASIDE)
         self._warn(
             got,
             f"A message in queue '{queue}' cannot be read and was set aside in the container "
             f"'{self._aside.container}': {reason}",
         )
-        return True
+        self._held.delete_later(held)
 
     def _warn(self, got: QueueMessage, text: str) -> None:
         if got.id in self._warned:

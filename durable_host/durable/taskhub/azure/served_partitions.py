@@ -7,7 +7,7 @@ Source: docs/protocol/task-hub-storage-partitions.md#partition-drain,
 import asyncio
 import contextlib
 
-from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
+from durable_host.durable.taskhub.azure.abandon_delay import delay_after_error
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
 from durable_host.durable.taskhub.azure.deliveries import held_of
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
@@ -120,6 +120,6 @@ class ServedPartitions:
                     self._deliveries.again(message)
             except StorageError as error:
                 self._outage.failed(f"starts of {queue}", error)
-                await self._held.give_back([held], abandon_delay(held.dequeue_count))
+                await self._held.give_back([held], delay_after_error(held.dequeue_count, error))
             else:
                 self._outage.recovered(f"starts of {queue}")
