@@ -65,6 +65,20 @@ async def test_stop_right_after_the_start_repairs_the_row_that_a_crash_left_behi
     assert (repaired.runtime_status, repaired.output) == (OrchestrationStatus.Completed, done.output)
 
 
+async def test_a_stop_says_what_an_earlier_process_left_and_it_does_not_wait_for(
+    app: App, hosts: Hosts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await hosts.start(app)
+
+    async def never_answers() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(world.hub, "owed_named", never_answers)
+    await world.runtime.stop(0.2)
+    assert "an earlier process left unfinished" in caplog.text
+    assert "The next host finishes it" in caplog.text
+
+
 class _Hub:
     """Counts the held back times that are written."""
 

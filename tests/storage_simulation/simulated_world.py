@@ -168,9 +168,15 @@ class World:
             self._calm_down()
             await chaos
             await self._emptied()
+            await self._answered()
             self._is_over = True
             await asyncio.gather(*slots)
         await end_checks.check(self)
+
+    async def _answered(self) -> None:
+        """No request fails or is slow any more: a host that stops meanwhile cannot know all that it has to finish."""
+        while self.faults.under_way or not self._all_serve():  # noqa: ASYNC110 - time is virtual
+            await asyncio.sleep(3.0)
 
     def _instances(self) -> list[InstanceDriver]:
         plan, random = self.plan, self.random

@@ -126,9 +126,16 @@ class DurableRuntime:
         if main is None:
             return
         if not main.done():
-            with suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(min(grace, _RECOVERY_GRACE)):
                     await self._finish_recovery()
+            except TimeoutError:
+                if grace > 0:
+                    _log.warning(
+                        "This stop does not wait any longer for what an earlier process left unfinished in the task "
+                        "hub '%s'. The next host finishes it.",
+                        self._hub.name,
+                    )
         for receiver in self._receivers:
             receiver.cancel()
         self._orchestrations.close_intake()
