@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
+import fast_start  # first: it decides what is kept of the following
 import hypothesis
 import pytest
 from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
@@ -19,6 +20,11 @@ _SLOW_MACHINE = (hypothesis.HealthCheck.too_slow,)
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=_SLOW_MACHINE)
 hypothesis.settings.register_profile("explore", max_examples=1000, deadline=None, suppress_health_check=_SLOW_MACHINE)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has it
+        fast_start.compile_product()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

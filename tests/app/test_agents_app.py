@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from durable_world import finished, raise_event, run, start_instance, wait_custom_status
+from fast_start import WITH_AGENTS
 from host_process import HostProcess, hub_settings, write_app
 from model_endpoint import model_endpoint
 
@@ -63,9 +64,9 @@ LETTER = ["yes", "rain in Rome", "a letter, written again, written"]
 @pytest.fixture(scope="module")
 def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
     with model_endpoint() as url:
-        settings = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
+        model = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "OPENAI_AGENTS_DISABLE_TRACING": "1"}
         root = write_app(tmp_path_factory.mktemp("app"), {"function_app.py": APP})
-        host = HostProcess(root, {**hub_settings(connection_string), **settings}).start("--verbose")
+        host = HostProcess(root, {**hub_settings(connection_string), **model, **WITH_AGENTS}).start("--verbose")
         yield host
         host.end()
 

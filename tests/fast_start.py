@@ -1,0 +1,34 @@
+"""Keeps Python processes of the tests from importing and compiling what they do not need.
+
+The durable SDK imports `openai-agents` wherever it is installed, which takes five times as long as the SDK itself. Most
+apps do not have it. A module that raises ImportError stands in its place; with the settings `WITH_AGENTS` it does not.
+"""
+
+import compileall
+import os
+import re
+import sys
+from pathlib import Path
+
+WITHOUT_AGENTS = str(Path(__file__).with_name("without_agents"))
+WITH_AGENTS = {"PYTHONPATH": ""}
+
+_PRODUCT = Path(__file__).parents[1] / "durable_host"
+
+
+def hide_agents() -> None:
+    """From this process, and from those it starts."""
+    places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    if WITHOUT_AGENTS not in places:
+        os.environ["PYTHONPATH"] = os.pathsep.join([WITHOUT_AGENTS, *places])
+    if WITHOUT_AGENTS not in sys.path:
+        sys.path.insert(0, WITHOUT_AGENTS)
+
+
+def compile_product() -> None:
+    """Once for all processes of a run. Templates are files that the product copies."""
+    compileall.compile_dir(_PRODUCT, rx=re.compile(r"[\\/]templates[\\/]"), quiet=2)
+
+
+sys.dont_write_bytecode = False  # in this process alone, even if PYTHONDONTWRITEBYTECODE is set
+hide_agents()
