@@ -16,7 +16,7 @@ from durable_host.config.section import Section
 from durable_host.config.settings import AppSettings
 from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS
 from durable_host.durable.taskhub.azure import app_lease
-from durable_host.durable.taskhub.azure.hub import DEVELOPMENT_POLLING_INTERVAL
+from durable_host.durable.taskhub.azure.assembly import DEVELOPMENT_POLLING_INTERVAL
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.host.bindings import binding_registry
 from durable_host.host.durable_services import ACTIVITY_WINDOW_ON_EMULATOR

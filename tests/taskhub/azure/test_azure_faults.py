@@ -172,7 +172,7 @@ async def test_due_start_that_cannot_be_looked_at_is_given_back(
 ) -> None:
     monkeypatch.setattr(held_messages, "abandon_delay", lambda _: 0.0)
     hub = await open_azure()
-    real, failures = hub._read_row, [ZeroDivisionError("bug")]
+    real, failures = hub._worker.served._read_row, [ZeroDivisionError("bug")]
 
     async def read_row(instance_id: str) -> Any:
         if failures:

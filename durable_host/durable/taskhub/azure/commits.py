@@ -31,8 +31,9 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.consumed import ConsumedMessages
-from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
+from durable_host.durable.taskhub.azure.held import held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryConflict, HistoryStore
 from durable_host.durable.taskhub.azure.outgoing import Outgoing

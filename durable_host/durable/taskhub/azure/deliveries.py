@@ -1,39 +1,31 @@
 """The worker's mail: which messages this process takes itself, and how they reach the runtime.
 
 A message that this process sends to a queue it serves is put invisible and handed over at once with the receipt of
-the put: no get, no polling delay. Timers and delayed starts are handed over when they are due. Timers found open in
-a history are kept in reserve, should the queue not deliver them.
+the put: no get, no polling delay. Timers and delayed starts are handed over when they are due.
 
 Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import cast
 
 from durable_host.clock import Clock
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage
+from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.inbox import Inbox
+from durable_host.durable.taskhub.azure.known_timers import KnownTimers
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.schedule import MessageSchedule, TimerKey, timer_key
+from durable_host.durable.taskhub.azure.schedule import MessageSchedule
 from durable_host.durable.taskhub.azure.seen_starts import SeenStarts
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import LeasedMessage, PutMessage, QueueMessage
 from durable_host.timestamp import TICKS_PER_SECOND
 
 MAX_VISIBILITY = 7 * 24 * 3600.0
-_REMEMBERED_TIMERS = 50_000
 _EARLY = TICKS_PER_SECOND // 2
-
-
-def held_of(message: ReceivedMessage) -> HeldHubMessage:
-    """The adapter's part of a received message."""
-    return cast("HeldHubMessage", message.receipt)
 
 
 class Deliveries:
@@ -61,8 +53,6 @@ class Deliveries:
         self.takes_all_activities = take_all_activities
         self._on_due_start = on_due_start
         self._coming = 0
-        self._reserve: set[str] = set()
-        self._seen_timers: OrderedDict[TimerKey, HeldHubMessage | None] = OrderedDict()
         self.running = False
         self.neighbours = Neighbours.UNKNOWN
         self.owned: dict[str, int] = {}
@@ -70,6 +60,7 @@ class Deliveries:
         self.activities = Inbox()
         self.owed: asyncio.Queue[str] = asyncio.Queue()
         self.schedule = MessageSchedule(clock, self._deliver_due)
+        self.timers = KnownTimers(self.schedule, held, clock, options.restored_timer_grace)
         self.starts = SeenStarts(clock)
         self._given_back: dict[str, set[str]] = {}
 
@@ -139,7 +130,7 @@ class Deliveries:
         held = HeldHubMessage(LeasedMessage(queue, put, hidden))
         self._held.take(held)
         now = self._clock.now()
-        self._remember(message)
+        self.timers.saw(message)
         self.starts.saw(message)
         self._sort_in(ReceivedMessage(put.id, message, 1, now, held), now, 0)
 
@@ -164,35 +155,9 @@ class Deliveries:
         """
         now = self._clock.now()
         received = ReceivedMessage(held.id, message, held.dequeue_count, now, held)
-        key = timer_key(message)
-        if key is not None:
-            stand_in = self._seen_timers.get(key)
-            if stand_in is not None:
-                self._merge_with_stand_in(stand_in, received, key)
-                return None
-            self._remember(message)
-            self._drop_reserve(key)
+        if self.timers.is_delivered(received):
+            return None
         return self._sort_in(received, now, _EARLY)
-
-    def restore_timer(self, message: TaskMessage) -> None:
-        """Keep a timer in reserve until shortly after it is due."""
-        key = timer_key(message)
-        if key is None or key in self._seen_timers:
-            return
-        id = f"restored-{key[0]}/{key[1]}/{key[2]}"
-        self._reserve.add(id)
-        held = HeldHubMessage(None, id=id)
-        self._held.park(held)
-        due = max(message.due or 0, self._clock.now())
-        grace = int(self._options.restored_timer_grace * TICKS_PER_SECOND)
-        self.schedule.add(due + grace, ReceivedMessage(id, message, 1, self._clock.now(), held))
-
-    def withdraw(self, key: TimerKey) -> None:
-        """Forget a timer and delete its message."""
-        waiting = self.schedule.remove_timer(key)
-        if waiting is not None:
-            self._reserve.discard(waiting.id)
-            self._held.delete_later(held_of(waiting))
 
     def park(self, message: ReceivedMessage, due: int) -> None:
         """Deliver a message that is hidden anyway (again) at `due`."""
@@ -239,8 +204,7 @@ class Deliveries:
         for messages in (self.control, self.activities, self.schedule):
             messages.remove_where(lambda message: True)
         self.owned.clear()
-        self._reserve.clear()
-        self._seen_timers.clear()
+        self.timers.clear()
         self._given_back.clear()
         self._coming = 0
         self.neighbours = Neighbours.UNKNOWN
@@ -251,12 +215,8 @@ class Deliveries:
             put_off.discard(message.id)
             if not put_off:
                 del self._given_back[instance_id]
-        if message.id in self._reserve:
-            self._reserve.discard(message.id)
-            key = timer_key(message.message)
-            if key is None or not self._is_ours(message) or key in self._seen_timers:
-                return
-            self._seen_timers[key] = held_of(message)
+        if not self.timers.may_deliver(message, is_ours=self._is_ours(message)):
+            return
         if message.message.is_start_of_client:
             self._held.hold(held_of(message))
             self._on_due_start(message)
@@ -273,30 +233,3 @@ class Deliveries:
 
     def _is_ours(self, message: ReceivedMessage) -> bool:
         return self.running and self._names.queue_of(message.message.target.instance_id) in self.owned
-
-    def _remember(self, message: TaskMessage) -> None:
-        key = timer_key(message)
-        if key is not None:
-            self._seen_timers[key] = None
-            if len(self._seen_timers) > _REMEMBERED_TIMERS:
-                self._seen_timers.popitem(last=False)
-
-    def _drop_reserve(self, key: TimerKey) -> None:
-        waiting = self.schedule.remove_timer(key)
-        if waiting is None:
-            return
-        if waiting.id in self._reserve:
-            self._reserve.discard(waiting.id)
-        else:
-            self.park(waiting, waiting.message.due or 0)
-
-    def _merge_with_stand_in(self, stand_in: HeldHubMessage, received: ReceivedMessage, key: TimerKey) -> None:
-        """The queue brings a timer whose stand-in was delivered: they become one message."""
-        real = held_of(received)
-        self._seen_timers[key] = None
-        if stand_in.stage is Stage.GONE:
-            self._held.delete_later(real)
-            return
-        self._held.forget(real)
-        stand_in.lease = real.lease
-        self._held.take(stand_in)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from durable_host.clock import Clock
 from durable_host.durable.taskhub.azure.abandon_delay import abandon_delay
-from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.handover import Handover
-from durable_host.durable.taskhub.azure.held import Stage
+from durable_host.durable.taskhub.azure.held import Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import StorageError

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.attempts import Attempts
-from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
+from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key, result_key
-from durable_host.durable.taskhub.azure.held import Stage
+from durable_host.durable.taskhub.azure.held import Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outgoing import Outgoing

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from enum import Enum
+from typing import cast
 
+from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import LeasedMessage
 
 
@@ -42,3 +44,8 @@ class HeldHubMessage:
     @property
     def queue(self) -> str | None:
         return None if self.lease is None else self.lease.queue
+
+
+def held_of(message: ReceivedMessage) -> HeldHubMessage:
+    """The adapter's part of a received message."""
+    return cast("HeldHubMessage", message.receipt)

@@ -5,53 +5,21 @@ import contextlib
 import logging
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from durable_host.clock import Clock, SystemClock
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure.app_lease import AppLease
-from durable_host.durable.taskhub.azure.commits import Commits
-from durable_host.durable.taskhub.azure.creation import Creator
-from durable_host.durable.taskhub.azure.deliveries import Deliveries, held_of
-from durable_host.durable.taskhub.azure.direct_work import DirectWork
-from durable_host.durable.taskhub.azure.giving_back import GivingBack
-from durable_host.durable.taskhub.azure.handover import Handover
-from durable_host.durable.taskhub.azure.healing import Healing, healed
-from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.history_store import HistoryStore
-from durable_host.durable.taskhub.azure.instance_store import InstanceStore
-from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
-from durable_host.durable.taskhub.azure.lost_histories import LostHistories
-from durable_host.durable.taskhub.azure.marks import Marks
-from durable_host.durable.taskhub.azure.names import HubNames, escape_key
-from durable_host.durable.taskhub.azure.new_instances import NewInstances
+from durable_host.durable.taskhub.azure.assembly import assembled
+from durable_host.durable.taskhub.azure.held import held_of
+from durable_host.durable.taskhub.azure.names import escape_key
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.outgoing import Outgoing
-from durable_host.durable.taskhub.azure.outstanding import Outstanding
-from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
-from durable_host.durable.taskhub.azure.owned_blobs import OwnedBlobs
-from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
-from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
-from durable_host.durable.taskhub.azure.reading import MessageReader
-from durable_host.durable.taskhub.azure.reception import Reception
-from durable_host.durable.taskhub.azure.resources import Resources
-from durable_host.durable.taskhub.azure.rewind import Rewinder
-from durable_host.durable.taskhub.azure.row_writer import RowWriter
-from durable_host.durable.taskhub.azure.sender import MessageSender
-from durable_host.durable.taskhub.azure.set_aside import SetAside
-from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Standings
+from durable_host.durable.taskhub.azure.standing import AzureCheckpoint
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
-from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStarts
-from durable_host.durable.taskhub.azure.worker import HubWorker
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
-DEVELOPMENT_POLLING_INTERVAL = 2.0
 _CLOSE_PATIENCE = 2.0
 
 
@@ -70,87 +38,28 @@ class AzureTaskHub:
         clock: Clock | None = None,
     ) -> None:
         options = options or AzureTaskHubOptions()
-        tracking = tracking or account
-        clock = clock or SystemClock()
+        parts = assembled(account, tracking or account, options, clock or SystemClock())
         self._warns_of_blob_managers = not options.use_table_partition_management
-        names = HubNames.of(options.hub_name, options.partition_count, options.table_prefix)
-        self._healing = Healing(names, self._make_again)
-        queues, tables = healed(account.queues, self._healing), healed(tracking.tables, self._healing)
-        self.connection_setting = tracking.connection.setting
-        outage = Outage(options.hub_name, self.connection_setting)
-        self._outage = outage
-        payloads = LargePayloads(tracking.blobs, names.large_messages)
-        self._aside = SetAside(tracking.blobs, names.unreadable)
-        app_lease = AppLease(tracking.blobs, names, options.app_name, outage)
-        partitions = PartitionTable(tables, names)
-        take_all = options.take_all_activities
-        connection = account.connection
-        if connection.is_development:
-            interval = min(options.max_polling_interval, DEVELOPMENT_POLLING_INTERVAL)
-            options = msgspec.structs.replace(options, max_polling_interval=interval)
-        self._name = options.hub_name
-        self._payloads = payloads
-        self._history = HistoryStore(tables, names, payloads, clock, outage)
-        self._instances = InstanceStore(tables, names, payloads, clock)
-        self._lost_histories = LostHistories(tracking.tables, names, clock)
-        plain = PartitionTable(tracking.tables, names)
-        self._resources = Resources(account.queues, tracking.tables, names, plain, app_lease, payloads, self._aside)
-        self._rewinder = Rewinder(tables, names, self._instances, clock)
-        self._blobs = OwnedBlobs(payloads)
-        held = HeldMessages(queues, options.control_hold)
-        deliveries = Deliveries(
-            names,
-            options,
-            clock,
-            held,
-            take_all_activities=connection.is_development if take_all is None else take_all,
-            on_due_start=self._look_at_due_start,
-        )
-        self._sender = MessageSender(queues, names, options, clock, payloads, deliveries, held)
-        self._direct = DirectWork(deliveries, clock)
-        self._standings = Standings()
-        owed = OwedMessages(payloads)
-        outgoing = Outgoing(self._sender, deliveries, self._direct, outage, clock)
-        handover = Handover(self._sender, outgoing, held, deliveries, self._direct, self._standings, outage)
-        self._giving_back = GivingBack(deliveries, held, handover, clock)
-        self._marks = Marks(self._history, self._standings, owed)
-        self._commits = Commits(
-            self._history,
-            RowWriter(self._instances, self._history, outage),
-            self._sender,
-            outgoing,
-            held,
-            deliveries,
-            self._direct,
-            self._standings,
-            owed,
-            clock,
-            self._giving_back.abandon,
-        )
-        self._new_instances = NewInstances()
-        self._pending_starts = PendingStarts(
-            self._instances, self._history, self._sender, deliveries, clock, outage, names
-        )
-        reader = MessageReader(payloads, self._aside, held, outage, clock, names.work_items)
-        self._worker = HubWorker(
-            Reception(queues, names, options, clock, reader, held, deliveries, outage),
-            partitions,
-            app_lease,
-            Outstanding(self._commits, self._marks, handover, self._standings),
-            self._pending_starts,
-            setting=self.connection_setting,
-            scope=f"{connection.queue_endpoint}|{names.lower}|{options.app_name}",
-            read_row=self._read_row,
-            find_owed=self._history.owed,
-        )
-        self._creator = Creator(
-            self._instances,
-            self._sender,
-            payloads,
-            self._new_instances,
-            UnfinishedStarts(clock),
-            self._pending_starts.expect,
-        )
+        self.connection_setting = parts.setting
+        self._name = parts.names.hub
+        self._healing = parts.healing
+        self._aside = parts.aside
+        self._history = parts.history
+        self._instances = parts.instances
+        self._resources = parts.resources
+        self._rewinder = parts.rewinder
+        self._blobs = parts.blobs
+        self._sender = parts.sender
+        self._direct = parts.direct
+        self._giving_back = parts.giving_back
+        self._marks = parts.marks
+        self._commits = parts.commits
+        self._new_instances = parts.new_instances
+        self._pending_starts = parts.pending_starts
+        self._worker = parts.worker
+        self._creator = parts.creator
+        self._standings = parts.standings
+        self._payloads = parts.payloads
 
     @property
     def name(self) -> str:
@@ -328,22 +237,10 @@ class AzureTaskHub:
 
     async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
         for timer_id in timer_ids:
-            self._worker.deliveries.withdraw((instance_id, execution_id, timer_id))
+            self._worker.deliveries.timers.withdraw((instance_id, execution_id, timer_id))
 
     async def restore_timer(self, message: TaskMessage) -> None:
-        self._worker.deliveries.restore_timer(message)
+        self._worker.deliveries.timers.restore(message)
 
     async def restore_start(self, instance: InstanceState) -> None:
         self._pending_starts.found(instance)
-
-    async def _read_row(self, instance_id: str) -> InstanceState | None:
-        return await self._instances.get(instance_id, fetch_input=False, fetch_output=False)
-
-    def _look_at_due_start(self, message: ReceivedMessage) -> None:
-        self._worker.served.look_at_due_start(message)
-
-    async def _make_again(self) -> list[str]:
-        lost = await self._lost_histories.find()
-        made = await self._resources.create()
-        await self._lost_histories.fail(lost)
-        return made

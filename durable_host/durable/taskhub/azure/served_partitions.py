@@ -9,7 +9,7 @@ import contextlib
 
 from durable_host.durable.taskhub.azure.abandon_delay import delay_after_error
 from durable_host.durable.taskhub.azure.control_poller import ControlPoller, RowReader
-from durable_host.durable.taskhub.azure.deliveries import held_of
+from durable_host.durable.taskhub.azure.held import held_of
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.outstanding import Outstanding
 from durable_host.durable.taskhub.azure.owed_instances import OwedInstances
