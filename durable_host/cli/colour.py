@@ -1,4 +1,8 @@
-"""Colours of the terminal, as plain ANSI sequences."""
+"""Colours of the terminal, as plain ANSI sequences.
+
+Log lines use them, so they are not made by a library: the import of rich takes about 0.1 s, and it renders a line in
+0.19 ms instead of 0.01 ms. `click.style` takes four times as long as `painted`.
+"""
 
 import os
 import sys

@@ -1,6 +1,6 @@
 """JSON as people write it in host.json and function.json: comments, trailing commas and duplicate keys are accepted.
 
-Of duplicate keys the last wins.
+Of duplicate keys the last wins. The worker imports only the standard library, so no package reads it.
 
 Source: docs/protocol/functions-host-config.md#hostjson-file
 """

@@ -42,6 +42,15 @@ def test_each_requirement_has_a_lowest_version_and_excludes_the_next_major_one()
     assert [one for one in requirements if not re.fullmatch(r"[^<>=]+>=[\d.]+,<[\d.]+(;.*)?", one)] == []
 
 
+def test_the_architecture_page_says_what_each_requirement_is_for() -> None:
+    page = (ROOT.parent / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(
+        r"^\| (.+?) \|", page.partition("## Packages and own code")[2].partition("\n## ")[0], re.MULTILINE
+    )
+    named = {name for row in rows for name in re.findall(r"`([a-z-]+)`", row)}
+    assert {_name(one) for one in _PROJECT["dependencies"]} <= named
+
+
 def _imported(tree: ast.Module) -> Iterator[str]:
     """Dotted names of packages that are not in the standard library. `find_spec` counts as an import."""
     for node in ast.walk(tree):

@@ -55,8 +55,11 @@ def test_rules_mean_what_they_mean_to_git(tree: Path, rules: list[str]):
     assert ours == sorted(name for name in listed if name and name != ".funcignore")
 
 
-def test_rule_that_is_no_pattern_matches_nothing():
-    assert not IgnoreRules(["[z-a].txt"]).leaves_out("z.txt", is_folder=False)
+@pytest.mark.parametrize("line", ["[z-a].txt", "!", "\\"])
+def test_a_line_that_is_not_a_pattern_has_no_effect(line: str):
+    rules = IgnoreRules([line, "b.txt"])
+    assert not rules.leaves_out("z.txt", is_folder=False)
+    assert rules.leaves_out("b.txt", is_folder=False)
 
 
 def test_archive_has_the_app_and_no_secrets(func: Func, folder: Path):

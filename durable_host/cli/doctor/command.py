@@ -1,4 +1,7 @@
-"""The command: asks all subjects, shows the findings, ends with 1 when one is an error."""
+"""The command: asks all subjects, shows the findings, ends with 1 if one is an error.
+
+The report is two columns of text. A library for tables would wrap the commands that people copy from it.
+"""
 
 import asyncio
 import sys

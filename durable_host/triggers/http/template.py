@@ -1,6 +1,6 @@
 """Route templates: `items/{id:int}`, `{a}-{b}.{ext?}`, `{*rest}` … compiled to regular expressions.
 
-The grammar is that of classic ASP.NET Core routing.
+The grammar is that of classic ASP.NET Core routing, which no Python package has.
 
 Source: docs/protocol/functions-host-http.md#route-templates
 """

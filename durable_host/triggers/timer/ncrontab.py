@@ -1,6 +1,7 @@
 """NCRONTAB expressions and their occurrences on the wall clock; time zones are the business of `occurrences`.
 
-Day of month and day of week must both fit (unlike in Vixie cron).
+Day of month and day of week must both match. Packages such as croniter follow Vixie cron, where one is enough; a test
+compares the occurrences of expressions that mean the same in both.
 
 Source: docs/protocol/functions-host-timers.md#schedule-expressions
 """
