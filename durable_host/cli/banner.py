@@ -83,6 +83,8 @@ def facts(summary: StartSummary, coloured: bool = False) -> str:
         flight = summary.instances_in_flight
         note = "" if flight is None else f", {flight} instance{'' if flight == 1 else 's'} in flight"
         entries.append(("Task hub", summary.task_hub + note))
+    if summary.grpc_url:
+        entries.append(("gRPC", summary.grpc_url))
     if summary.mcp_url:
         entries.append(("MCP", summary.mcp_url))
     if summary.dashboard_url:

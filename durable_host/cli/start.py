@@ -70,6 +70,11 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 
 @click.command(cls=StartCommand)
 @click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port to listen on (7071); 0 takes a free one.")
+@click.option(
+    "--grpc-port",
+    type=click.IntRange(0, 65535),
+    help="Port for Durable Task SDKs (a free one when the app needs it); 0 switches it off.",
+)
 @click.option("--address", metavar="HOST", help="Address to listen on (127.0.0.1).")
 @click.option(
     "--functions", metavar="NAMES", multiple=True, callback=option_lists.split, help="Load only these functions."
@@ -143,6 +148,7 @@ def start(ctx: click.Context, **options: Any) -> int:
                 debug_port=options["debug_port"] or (DEBUG_PORT if options["debug_wait"] else None),
                 debug_wait=options["debug_wait"],
                 worker_arguments=options["language_worker"],
+                grpc_port=options["grpc_port"],
             ),
             mode=options["output"],
             quiet=options["quiet"],

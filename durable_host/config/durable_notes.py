@@ -10,10 +10,7 @@ _NOTES: dict[str, dict[str, str]] = {
     "": {
         "appLeaseOptions": "the app lease is renewed and acquired after fixed times.",
         "extendedSessionIdleTimeoutInSeconds": "sessions of active instances stay in memory while there is room.",
-        "grpcHttpClientTimeout": "apps of the 2.x SDK, which speaks gRPC, are not served.",
-        "maxGrpcMessageSizeInBytes": "apps of the 2.x SDK, which speaks gRPC, are not served.",
         "rollbackEntityOperationsOnExceptions": "an operation of a Python entity that fails is never rolled back.",
-        "throwStatusExceptionsOnRaiseEvent": "it is for .NET; Python's raise_event always raises.",
         "useGracefulShutdown": "the first Ctrl-C always lets running functions finish for some seconds.",
     },
     "storageProvider": {

@@ -46,6 +46,8 @@ class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
     dashboard_url: str | None = None
     mcp_url: str | None = None
     """Where MCP clients connect; None without MCP functions."""
+    grpc_url: str | None = None
+    """Where Durable Task SDKs connect; None while there is no gRPC endpoint."""
     python_version: str | None = None
     python_path: str | None = None
     sdk_versions: tuple[tuple[str, str], ...] = ()
@@ -98,4 +100,6 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The app is loaded only when a debugger has attached."""
     worker_arguments: str | None = None
     """Further arguments of the worker's interpreter, as one text."""
+    grpc_port: int | None = None
+    """Where Durable Task SDKs connect; 0: nowhere, None: at a free port when the app needs it."""
     presenter: Presenter = SilentPresenter()

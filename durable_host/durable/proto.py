@@ -21,6 +21,7 @@ try:
     import grpc  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from durabletask.internal import orchestrator_service_pb2 as pb
     from durabletask.internal import orchestrator_service_pb2_grpc as service
+    from google.protobuf.empty_pb2 import Empty
     from google.protobuf.timestamp_pb2 import Timestamp
     from google.protobuf.wrappers_pb2 import BoolValue, Int32Value, StringValue
 except ImportError as error:
@@ -30,4 +31,14 @@ except ImportError as error:
         remedy=f"Install it beside the host: {INSTALL}",
     ) from error
 
-__all__ = ["INSTALL", "BoolValue", "GrpcMissing", "Int32Value", "StringValue", "Timestamp", "pb", "service"]
+__all__ = [
+    "INSTALL",
+    "BoolValue",
+    "Empty",
+    "GrpcMissing",
+    "Int32Value",
+    "StringValue",
+    "Timestamp",
+    "pb",
+    "service",
+]

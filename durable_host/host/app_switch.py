@@ -60,7 +60,9 @@ class AppSwitch:
         self.base_url = f"http://{shown_host(config.address)}:{config.port}"
         self.accounts = Accounts(config.settings)
         self.storage = HostStorage(options, config.root)
-        self.durable = DurableSwitch(pool, self.invoker, self.base_url, self._put_up_front, failed)
+        self.durable = DurableSwitch(
+            pool, self.invoker, self.base_url, self._put_up_front, failed, grpc_port=options.grpc_port
+        )
         self.listeners = Listeners()
         self.manual = ManualInvocation()
         self.mcp = McpWebhook(self.invoker)

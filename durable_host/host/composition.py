@@ -174,6 +174,7 @@ class Services:
                 storage=self._storage_line() if is_on_storage else None,
                 azurite_started=server.storage.was_started,
                 task_hub=self._config.host.durable.hub_name if durable is not None else None,
+                grpc_url=durable.grpc_url if durable is not None else None,
                 instances_in_flight=await durable.runtime.in_flight() if durable is not None else None,
                 seconds_to_ready=ready,
             )

@@ -1,7 +1,8 @@
 """Durable Functions of one app, put together: task hub, user code, runtime, client, management API, RPC endpoint."""
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock, SystemClock
@@ -9,13 +10,14 @@ from durable_host.config import HostConfig
 from durable_host.config import hub_name as hub_names
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
-from durable_host.durable.api.payload import WEBHOOK_PATH
+from durable_host.durable.api.payload import WEBHOOK_PATH, grpc_client_payload
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.user_code import UserCode
 from durable_host.host.calls import DurableCalls, durable_names, unserved_names
 from durable_host.host.functions import AbsentFunction
+from durable_host.host.grpc_endpoint import GrpcEndpoint
 from durable_host.host.hub import open_foreign_hub, open_hub, uses_sqlite
 from durable_host.host.replaceable_user_code import ReplaceableUserCode
 from durable_host.http_port import body_limit
@@ -23,6 +25,8 @@ from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
 from durable_host.web.local_only import is_local_request
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
 
 ACTIVITY_WINDOW_ON_EMULATOR = 128
 
@@ -32,8 +36,8 @@ class DurableServices:
 
     `absent` are functions that cannot be called, with the reason that a caller gets.
     `key` is the system key that management URLs carry, None when there is none.
-    `on_failure` is called when the runtime has ended for good. Tests give a `clock` and a `hub`
-    of their own; else the time is real, and the hub is that of the configuration.
+    `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended for good. Tests give a `clock`
+    and a `hub` of their own; else the time is real, and the hub is that of the configuration.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class DurableServices:
         base_url: str,
         function_timeout: float | None,
         key: str | None = None,
+        grpc_port: int | None = 0,
         on_failure: Callable[[RuntimeFailed], None] | None = None,
         clock: Clock | None = None,
         hub: TaskHub | None = None,
@@ -84,6 +89,10 @@ class DurableServices:
             key=key,
         )
         self._rpc = RpcServer(self.api) if options.local_rpc_endpoint_enabled else None
+        # Over gRPC names are not checked: an unknown function fails when it is dispatched.
+        anything = DurableClient(self._hub, None, options, clock, self.runtime.live)
+        self._grpc = GrpcEndpoint(anything, options, clock, foreign_client, grpc_port)
+        self._grpc.is_needed = _use_grpc(functions)
 
     @property
     def code(self) -> UserCode:
@@ -91,10 +100,27 @@ class DurableServices:
         return self._code
 
     async def start(self) -> None:
-        """Open the RPC endpoint and serve the task hub. Raises PortError, TaskHubUnavailable."""
+        """Open the endpoints and serve the task hub. Raises PortError, GrpcMissing, TaskHubUnavailable."""
         if self._rpc is not None:
             await self._rpc.start()
+        await self.open_grpc()
         await self.runtime.start()
+
+    async def open_grpc(self) -> None:
+        """Open the gRPC endpoint if the app needs it. Raises PortError, GrpcMissing."""
+        await self._grpc.open()
+        if self._grpc.is_needed and self._grpc.url is None:
+            _log.warning("Durable clients of this app cannot reach the host: --grpc-port 0 switches gRPC off.")
+
+    @property
+    def grpc_url(self) -> str | None:
+        """Where the gRPC endpoint listens."""
+        return self._grpc.url
+
+    @property
+    def lacks_grpc(self) -> bool:
+        """Whether the app that was adopted needs `open_grpc` first."""
+        return self._grpc.is_due
 
     def adopt(
         self,
@@ -104,14 +130,16 @@ class DurableServices:
     ) -> None:
         """Run the functions of a reloaded app; every instance is replayed in the new worker from its history."""
         self._code.code = self._user_code(functions, absent, function_timeout)
+        self._grpc.is_needed = _use_grpc(functions)
 
     async def stop(self, grace: float) -> None:
         """End the worker role. The RPC endpoint stays open for functions that still run."""
         await self.runtime.stop(grace)
 
     async def close(self) -> None:
-        """Close the RPC endpoint and the hubs."""
+        """Close the endpoints and the hubs."""
         try:
+            await self._grpc.close()
             if self._rpc is not None:
                 await self._rpc.stop()
             await self.api.close()
@@ -137,6 +165,8 @@ class DurableServices:
             connection=connection or storage.connection_name,
             key=self._key,
         )
+        if self._grpc.is_needed:
+            return grpc_client_payload(urls, options, rpc_base_url=self._grpc.url, connection_name=connection)
         base = self._rpc.base_url if self._rpc is not None else None
         return json.dumps(client_payload(urls, rpc_base_url=base, connection_name=connection))
 
@@ -159,3 +189,8 @@ class DurableServices:
 
 def _is_emulated(accounts: Accounts, options: DurableOptions) -> bool:
     return accounts.account(options.storage.connection_name).connection.is_development
+
+
+def _use_grpc(functions: Iterable[FunctionMetadata]) -> bool:
+    """Whether the functions are those of the 2.x SDK, whose client speaks gRPC."""
+    return any(function.requires_grpc for function in functions)

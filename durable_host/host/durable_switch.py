@@ -32,6 +32,8 @@ class DurableSwitch:
         base_url: str,
         changed: Callable[[], None],
         failed: Callable[[HostError], None],
+        *,
+        grpc_port: int | None = None,
     ) -> None:
         self.services: DurableServices | None = None
         self._pool = pool
@@ -39,11 +41,17 @@ class DurableSwitch:
         self._base_url = base_url
         self._changed = changed
         self._failed = failed
+        self._grpc_port = grpc_port
         self._is_up = asyncio.Event()
 
     async def start(self, app: ServedApp, key: str | None) -> None:
-        """Start them, if they are not there. `key`: see DurableServices. Raises StorageFailed."""
+        """Start them, if they are not there, or what a reloaded app needs besides. `key`: see DurableServices.
+
+        Raises StorageFailed, PortError, GrpcMissing.
+        """
         if self.services is not None:
+            await self.services.open_grpc()
+            self._is_up.set()
             return
         durable = self.services = DurableServices(
             app.config,
@@ -55,6 +63,7 @@ class DurableSwitch:
             base_url=self._base_url,
             function_timeout=app.pipeline.function_timeout,
             key=key,
+            grpc_port=self._grpc_port,
             on_failure=self._failed,
         )
         try:
@@ -78,6 +87,8 @@ class DurableSwitch:
         """Run the durable functions of a reloaded app from now on."""
         if self.services is not None:
             self.services.adopt(app.functions.served, app.pipeline.function_timeout, app.functions.absent)
+            if self.services.lacks_grpc:
+                self._is_up.clear()
 
     async def pause(self, grace: float = 5.0) -> None:
         """Give running work back to the task hub; clients can go on sending to it."""

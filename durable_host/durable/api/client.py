@@ -9,6 +9,7 @@ Source: docs/protocol/task-hub-storage-clients.md#create,
 
 import asyncio
 import logging
+import math
 import uuid
 from collections.abc import AsyncIterator
 
@@ -80,8 +81,13 @@ class DurableClient:
         version: str | None = None,
         scheduled_start: int | None = None,
         trace: TraceContext | None = None,
+        tags: dict[str, str] | None = None,
+        replaceable: frozenset[OrchestrationStatus] | None = None,
     ) -> str:
-        """Start an instance and return its ID. Raises `InvalidArgument`, `UnknownFunction`, `InstanceExists`."""
+        """Start an instance and return its ID. Raises `InvalidArgument`, `UnknownFunction`, `InstanceExists`.
+
+        `replaceable`: in which states an instance with this ID may be replaced; None: as host.json says.
+        """
         if self._code is not None and not self._code.has_orchestrator(name):
             raise unknown_function(name, "orchestrator", self._code.orchestrator_names())
         instance_id = instance_id or uuid.uuid4().hex
@@ -93,12 +99,16 @@ class DurableClient:
             name=name,
             version=version if version is not None else self._options.default_version or None,
             input=input,
+            tags=tags,
             parent_trace_context=trace,
             scheduled_start_time=scheduled_start,
             generation=0,
         )
-        any_state = self._options.overridable_existing_instance_states.lower() == "anystate"
-        dedupe = frozenset[OrchestrationStatus]() if any_state else RUNNING_STATUSES
+        if replaceable is not None:
+            dedupe = frozenset(OrchestrationStatus) - replaceable
+        else:
+            any_state = self._options.overridable_existing_instance_states.lower() == "anystate"
+            dedupe = frozenset[OrchestrationStatus]() if any_state else RUNNING_STATUSES
         await self.hub.create_instance(
             TaskMessage(tracing.created(event), target, id=identity.of_start(target)), dedupe_statuses=dedupe
         )
@@ -227,21 +237,34 @@ class DurableClient:
             purged += sum(outcome is True for outcome in outcomes)
         return purged
 
-    async def wait_for_completion(self, instance_id: str, timeout: float, interval: float) -> InstanceState | None:
-        """State when the instance has ended, or at the end of `timeout` seconds; None when there is no instance.
+    async def wait_for_completion(
+        self, instance_id: str, timeout: float | None, interval: float
+    ) -> InstanceState | None:
+        """State when the instance has ended, or at the end of `timeout` seconds (None: never); None when there is no
+        instance.
 
         An instance that ends in this process is seen at once, one that ends elsewhere at the next look, one every
         `interval` seconds.
         """
-        deadline = self._clock.now() + round(timeout * TICKS_PER_SECOND)
+        deadline = self._clock.now() + round(timeout * TICKS_PER_SECOND) if timeout is not None else None
         with self._live.watch(instance_id) as ended:
             while True:
                 state = await self.get(instance_id)
-                remaining = (deadline - self._clock.now()) / TICKS_PER_SECOND
+                remaining = (deadline - self._clock.now()) / TICKS_PER_SECOND if deadline is not None else math.inf
                 if remaining <= 0 or (state is not None and state.runtime_status.is_terminal):
                     return state
                 if await wait_for_event(ended, self._clock, min(max(interval, 0.01), remaining)):
                     ended.clear()
+
+    async def wait_until_started(self, instance_id: str, interval: float) -> None:
+        """Wait until the instance exists and is no longer pending; looks as `wait_for_completion` does."""
+        with self._live.watch(instance_id, start=True) as started:
+            while not self._live.is_open(instance_id):
+                state = await self.get(instance_id, fetch_input=False, fetch_output=False)
+                if state is not None and state.runtime_status is not OrchestrationStatus.Pending:
+                    return
+                if await wait_for_event(started, self._clock, interval):
+                    started.clear()
 
     def _with_live_time(self, state: InstanceState) -> InstanceState:
         updated = self._live.last_updated(state.instance_id)

@@ -34,18 +34,28 @@ _LOCK_HOLDING_STATUSES = frozenset({OrchestrationStatus.Running, OrchestrationSt
 
 
 class EntityState(msgspec.Struct, frozen=True):
-    """Committed state of an entity; `state` is JSON text or None, `last_operation_time` in ticks."""
+    """Committed state of an entity; `state` is JSON text or None, `last_operation_time` in ticks.
+
+    `backlog` is the number of operations that wait, `locked_by` the instance that holds the lock.
+    """
 
     name: str
     key: str
     last_operation_time: int
     state: str | None
+    backlog: int = 0
+    locked_by: str | None = None
 
 
 class EntityQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Filter of a listing; `name` None means every entity name. Times in ticks."""
+    """Filter of a listing; `name` None means every entity name. Times in ticks.
+
+    `prefix` filters by the beginning of the ID instead. `has_state`: only entities with a state.
+    """
 
     name: str | None = None
+    prefix: str | None = None
+    has_state: bool = True
     last_operation_from: int | None = None
     last_operation_to: int | None = None
     fetch_state: bool = False
@@ -83,6 +93,7 @@ class EntityClient:
         *,
         due: int | None = None,
         trace: TraceContext | None = None,
+        request_id: str | None = None,
     ) -> None:
         """Send an operation without waiting for its result. Raises `InvalidArgument`, `UnknownFunction`."""
         instance_id = entity_instance_id(name, key)
@@ -92,7 +103,7 @@ class EntityClient:
             raise unknown_function(name.lower(), "entity", self._code.entity_names())
         request = request_json(
             operation=operation,
-            request_id=str(uuid.uuid4()),
+            request_id=request_id or str(uuid.uuid4()),
             input=input,
             is_signal=True,
             due=due,
@@ -109,20 +120,23 @@ class EntityClient:
         if not can_exist(instance_id):
             return None
         row = await patiently(lambda: self._hub.get_instance(instance_id, fetch_output=False))
-        return _entity_of(row) if row is not None else None
+        entity = _entity_of(row) if row is not None else None
+        return entity if entity is not None and entity.state is not None else None
 
     async def query(self, query: EntityQuery) -> EntityPage:
         """One page of entities, as `get` sees them; it may be empty and not the last. Raises `InvalidArgument`."""
         rows = InstanceQuery(
             created_from=query.last_operation_from,
             created_to=query.last_operation_to,
-            instance_id_prefix=f"@{query.name.lower()}@" if query.name else "@",
+            instance_id_prefix=query.prefix or (f"@{query.name.lower()}@" if query.name else "@"),
             fetch_output=False,
             top=query.top,
             continuation_token=query.continuation_token,
         )
         page = await patiently(lambda: query_page(self._hub, rows))
-        found = [entity for row in page.instances if (entity := _entity_of(row)) is not None]
+        found = [_entity_of(row) for row in page.instances]
+        if query.has_state:
+            found = [entity for entity in found if entity.state is not None]
         if not query.fetch_state:
             found = [msgspec.structs.replace(entity, state=None) for entity in found]
         return EntityPage(found, page.continuation_token)
@@ -169,13 +183,19 @@ class EntityClient:
         await self._hub.send(TaskMessage(event, OrchestrationInstance(instance_id), id=identity.new()))
 
 
-def _entity_of(row: InstanceState) -> EntityState | None:
-    """The entity in a row, or None when the row has no state."""
-    state = _object(row.input).get("state")
-    if not isinstance(state, str):
-        return None
+def _entity_of(row: InstanceState) -> EntityState:
+    """The entity in a row."""
+    state, status = _object(row.input).get("state"), _object(row.custom_status)
     name, _, key = row.instance_id[1:].partition("@")
-    return EntityState(name, key, row.created_time, state)
+    backlog, owner = status.get("queueSize"), status.get("lockedBy")
+    return EntityState(
+        name,
+        key,
+        row.created_time,
+        state if isinstance(state, str) else None,
+        backlog if isinstance(backlog, int) else 0,
+        owner if isinstance(owner, str) else None,
+    )
 
 
 def _object(text: str | None) -> dict[str, Any]:

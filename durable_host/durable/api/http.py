@@ -19,15 +19,13 @@ from durable_host.durable.api.content_coding import UnknownCoding
 from durable_host.durable.api.decoding import decoded_again, decoded_once, known_id
 from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument, UnknownHub
 from durable_host.durable.api.origin import origin_of
-from durable_host.durable.api.other_hubs import HubFactory, OtherHubs
+from durable_host.durable.api.other_hubs import HubFactory, OtherHubs, connection_key
 from durable_host.durable.api.payload import WEBHOOK_PATH, ManagementUrls
 from durable_host.durable.api.query import QueryParameters
 from durable_host.durable.taskhub.port import InstanceExists, TaskHubRefused, TaskHubUnavailable, UnreadableHistory
 from durable_host.http_port.body_limit import DEFAULT_BODY_LIMIT, too_large
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
-
-_DEFAULT_CONNECTION_NAMES = frozenset({"storage", "azurewebjobsstorage"})
 
 
 def raw_tail(request: web.Request, base: str) -> str:
@@ -128,8 +126,8 @@ class DurableHttpApi:
         )
 
     def _client_of(self, hub: str, connection: str) -> AbstractAsyncContextManager[DurableClient]:
-        own_connection = _connection_key(self._options.storage.connection_name)
-        key = (hub.lower(), _connection_key(connection))
+        own_connection = connection_key(self._options.storage.connection_name)
+        key = (hub.lower(), connection_key(connection))
         if key == (self._options.hub_name.lower(), own_connection):
             return nullcontext(self._client)
         if self._others is None:
@@ -148,11 +146,6 @@ async def _segments(client: DurableClient, parts: list[str], cautions: Cautions)
     elif segments[0].lower() == "entities":
         segments[2:] = [decoded_again(part, cautions) for part in segments[2:]]
     return segments
-
-
-def _connection_key(name: str) -> str:
-    name = name.lower()
-    return "storage" if name in _DEFAULT_CONNECTION_NAMES else name
 
 
 class _Pattern(msgspec.Struct, frozen=True):

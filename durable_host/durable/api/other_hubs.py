@@ -13,7 +13,14 @@ HubFactory = Callable[[str, str], DurableClient]
 """Client of another hub, by task hub name and connection name. Raises HostError when there is no such connection."""
 
 MOST = 8
+_DEFAULT_CONNECTION_NAMES = frozenset({"storage", "azurewebjobsstorage"})
 IDLE_SECONDS = 30.0
+
+
+def connection_key(name: str) -> str:
+    """Equal for the names of one connection."""
+    name = name.lower()
+    return "storage" if name in _DEFAULT_CONNECTION_NAMES else name
 
 
 class _OpenHub:

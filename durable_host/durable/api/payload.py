@@ -3,10 +3,14 @@
 Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-http-api.md#starting-an-instance
 """
 
+import json
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 import msgspec
+
+from durable_host.config.durable import DurableOptions
+from durable_host.config.timespan import render
 
 WEBHOOK_PATH = "/runtime/webhooks/durabletask"
 RPC_PATH = "/durabletask"
@@ -54,9 +58,13 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
     def required_query(self) -> str:
         return self._key()
 
+    def common_query(self) -> str:
+        """The parameters of every URL, without a leading `?`."""
+        hub = f"taskHub={quote(self.task_hub, safe='')}&connection={quote(self.connection, safe='')}"
+        return "&".join(part for part in (hub, self._key()) if part)
+
     def _of(self, instance_id: str, operation: str, query: str = "") -> str:
-        common = f"taskHub={quote(self.task_hub, safe='')}&connection={quote(self.connection, safe='')}"
-        parts = [part for part in (query, common, self._key()) if part]
+        parts = [part for part in (query, self.common_query()) if part]
         encoded = quote_plus(instance_id, safe="!*()", errors="replace").replace("~", "%7E")
         return f"{self.base_url}/instances/{encoded}{operation}?{'&'.join(parts)}"
 
@@ -86,3 +94,24 @@ def client_payload(
     if rpc_base_url is None:
         del payload["rpcBaseUrl"]
     return payload
+
+
+def grpc_client_payload(
+    urls: ManagementUrls, options: DurableOptions, *, rpc_base_url: str | None, connection_name: str | None = None
+) -> str:
+    """The text that the durableClient binding of the 2.x SDK gives: its client speaks gRPC and makes URLs itself.
+
+    The SDK keeps one client for each text, so it is the same each time.
+    """
+    payload: dict[str, Any] = {
+        "taskHubName": urls.task_hub,
+        "connectionName": connection_name,
+        "rpcBaseUrl": rpc_base_url,
+        "httpBaseUrl": urls.base_url,
+        "requiredQueryStringParameters": urls.common_query(),
+        "maxGrpcMessageSizeInBytes": options.max_grpc_message_size,
+        "grpcHttpClientTimeout": json.dumps(render(options.grpc_http_client_timeout)),
+    }
+    if options.use_forwarded_host:
+        payload["useForwardedHost"] = True
+    return json.dumps(payload, separators=(",", ":"))

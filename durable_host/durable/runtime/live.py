@@ -14,6 +14,7 @@ class LiveInstances:
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._awaiting_start: dict[str, set[asyncio.Event]] = {}
         self._on_removed: Callable[[str], None] | None = None
 
     def is_open(self, instance_id: str) -> bool:
@@ -27,6 +28,8 @@ class LiveInstances:
     def opened(self, instance_id: str, last_updated: int) -> None:
         """A state that has not ended was loaded or committed."""
         self._open[instance_id] = last_updated
+        for event in self._awaiting_start.get(instance_id, ()):
+            event.set()
 
     def closed(self, instance_id: str) -> None:
         """Nothing is known about the instance any more."""
@@ -35,8 +38,9 @@ class LiveInstances:
     def ended(self, instance_id: str) -> None:
         """The end of the instance was committed."""
         self._open.pop(instance_id, None)
-        for event in self._waiting.get(instance_id, ()):
-            event.set()
+        for waiting in (self._waiting, self._awaiting_start):
+            for event in waiting.get(instance_id, ()):
+                event.set()
 
     def forget_all(self) -> None:
         """The runtime has lost what it had in memory."""
@@ -53,14 +57,17 @@ class LiveInstances:
         self._on_removed = forget
 
     @contextmanager
-    def watch(self, instance_id: str) -> Generator[asyncio.Event]:
-        """An event that is set when the instance ends in this process while the context is open."""
+    def watch(self, instance_id: str, *, start: bool = False) -> Generator[asyncio.Event]:
+        """An event that is set when the instance ends in this process while the context is open; with `start`, also
+        when it is being worked on.
+        """
+        waiting = self._awaiting_start if start else self._waiting
         event = asyncio.Event()
-        watchers = self._waiting.setdefault(instance_id, set())
+        watchers = waiting.setdefault(instance_id, set())
         watchers.add(event)
         try:
             yield event
         finally:
             watchers.discard(event)
             if not watchers:
-                self._waiting.pop(instance_id, None)
+                waiting.pop(instance_id, None)

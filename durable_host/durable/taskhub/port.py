@@ -167,6 +167,10 @@ class TaskHub(Protocol):
 
     # Client role
 
+    async def exists(self) -> bool:
+        """Whether the hub's resources were created."""
+        ...
+
     async def create_instance(
         self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
     ) -> InstanceState:

@@ -81,6 +81,16 @@ class AzureTaskHub:
         self._healing.end()
         await self._resources.delete()
 
+    @storage_errors_as_unavailable
+    async def exists(self) -> bool:
+        try:
+            await self._instances.query(InstanceQuery(top=1, fetch_input=False, fetch_output=False))
+        except StorageError as error:
+            if error.is_missing_resource:
+                return False
+            raise
+        return True
+
     async def start(self) -> None:
         if self._warns_of_blob_managers:
             _log.warning(

@@ -32,6 +32,9 @@ class ForeignSqliteHub(SqliteTaskHub):
         await super().close()
         await self._reader.close()
 
+    async def exists(self) -> bool:
+        return await self._is_there()
+
     async def create_instance(
         self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
     ) -> InstanceState:

@@ -70,6 +70,9 @@ class SqliteTaskHub:
     async def delete(self) -> None:
         await self._database.run(schema.drop)
 
+    async def exists(self) -> bool:
+        return True
+
     async def start(self) -> None:
         await self.create()
         if self._lock is not None:

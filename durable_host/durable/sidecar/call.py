@@ -1,0 +1,23 @@
+"""One call of the service, and the task hub that it is about."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from durable_host.clock import Clock
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.api.client import DurableClient
+
+
+class SidecarCall(msgspec.Struct, frozen=True):
+    """`is_own_hub`: this host serves the task hub."""
+
+    client: DurableClient
+    options: DurableOptions
+    clock: Clock
+    is_own_hub: bool
+
+
+Operation = Callable[[SidecarCall, Any], Awaitable[Any]]
+"""Takes the call and its request message, and returns the response message."""

@@ -1,0 +1,26 @@
+"""Fields of requests: optional texts, times, statuses."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.sdk import v2_values
+
+
+def words_of(message: Any, field: str) -> str | None:
+    """The optional text in `field`; an empty one counts as absent."""
+    return v2_values.text_of(message, field) or None
+
+
+def ticks_of(message: Any, field: str) -> int | None:
+    """The time in `field`; None when it is absent."""
+    return v2_values.ticks_of(getattr(message, field)) if message.HasField(field) else None
+
+
+def statuses_of(numbers: Iterable[int]) -> frozenset[OrchestrationStatus]:
+    """The statuses that these numbers name. Raises `InvalidArgument` for a number that names none."""
+    try:
+        return frozenset(OrchestrationStatus(number) for number in numbers)
+    except ValueError as error:
+        raise InvalidArgument(str(error)) from None

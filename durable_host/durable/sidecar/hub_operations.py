@@ -1,0 +1,29 @@
+"""Operations on a whole task hub."""
+
+import grpc
+
+from durable_host.durable.proto import pb
+from durable_host.durable.sidecar.call import SidecarCall
+from durable_host.durable.sidecar.statuses import CallRefused
+
+
+async def create(call: SidecarCall, request: pb.CreateTaskHubRequest) -> pb.CreateTaskHubResponse:
+    """Does nothing to a hub that exists."""
+    if request.recreateIfExists and await call.client.hub.exists():
+        raise _not_deleted(call)
+    await call.client.hub.create()
+    return pb.CreateTaskHubResponse()
+
+
+async def delete(call: SidecarCall, request: pb.DeleteTaskHubRequest) -> pb.DeleteTaskHubResponse:
+    """A host may serve the hub; it would lose work that it has in hand."""
+    raise _not_deleted(call)
+
+
+def _not_deleted(call: SidecarCall) -> CallRefused:
+    name = call.client.hub.name
+    return CallRefused(
+        grpc.StatusCode.FAILED_PRECONDITION,
+        f"The task hub '{name}' is not deleted while hosts run. Stop them, then run: "
+        f"func durable delete-task-hub --task-hub-name {name}",
+    )

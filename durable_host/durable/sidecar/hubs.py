@@ -1,0 +1,45 @@
+"""Which task hub a call is about: its metadata may name one."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.errors import UnknownHub
+from durable_host.durable.api.other_hubs import HubFactory, OtherHubs, connection_key
+
+_HUB_KEYS = ("durable-taskhub", "taskhub")
+_CONNECTION_KEY = "durable-connectionname"
+
+
+class SidecarHubs:
+    """The hub that this host serves, and others that exist. `client` is that of the former."""
+
+    def __init__(self, client: DurableClient, options: DurableOptions, hub_for: HubFactory | None) -> None:
+        self._client = client
+        self._options = options
+        self._others = OtherHubs(hub_for) if hub_for is not None else None
+
+    @asynccontextmanager
+    async def client(
+        self, metadata: Mapping[str, str], *, must_exist: bool = True
+    ) -> AsyncGenerator[tuple[DurableClient, bool]]:
+        """A client of the hub, and whether it is the one that this host serves. Raises `UnknownHub`."""
+        own, own_connection = self._options.hub_name, self._options.storage.connection_name
+        hub = next((metadata[key] for key in _HUB_KEYS if metadata.get(key)), own)
+        connection = metadata.get(_CONNECTION_KEY) or own_connection
+        key = (hub.lower(), connection_key(connection))
+        if key == (own.lower(), connection_key(own_connection)):
+            yield self._client, True
+            return
+        if self._others is None:
+            raise UnknownHub(f"There is no task hub '{hub}': this host serves '{own}'.")
+        async with self._others.client(hub, connection, key) as client:
+            if must_exist and not await client.hub.exists():
+                raise UnknownHub(f"There is no task hub '{hub}'.")
+            yield client, False
+
+    async def close(self) -> None:
+        """Close the hubs that calls have named."""
+        if self._others is not None:
+            await self._others.close()

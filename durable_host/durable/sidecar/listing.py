@@ -1,0 +1,87 @@
+"""Listings of instances: pages that fit into a message."""
+
+import msgspec
+
+from durable_host.durable.api.errors import InvalidArgument
+from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.model.status import TERMINAL_STATUSES
+from durable_host.durable.proto import pb
+from durable_host.durable.sdk.v2_values import wrapped
+from durable_host.durable.sidecar.call import SidecarCall
+from durable_host.durable.sidecar.fields import statuses_of, ticks_of, words_of
+from durable_host.durable.sidecar.states import orchestration_state
+
+_AT_ONCE = 100
+_MOST = 1000
+_ROOM = 1_000_000
+"""Bytes. A page ends soon after it, well below the 4 MiB that clients take."""
+
+
+async def query(call: SidecarCall, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
+    """One page, in the order of the IDs; the token is absent at the end."""
+    asked = request.query
+    count = asked.maxInstanceCount
+    if count < 0:
+        raise InvalidArgument(f"maxInstanceCount must not be negative, but is {count}.")
+    most = min(count or _MOST, _MOST)
+    wanted = InstanceQuery(
+        created_from=ticks_of(asked, "createdTimeFrom"),
+        created_to=ticks_of(asked, "createdTimeTo"),
+        statuses=statuses_of(list(asked.runtimeStatus)),
+        instance_id_prefix=words_of(asked, "instanceIdPrefix"),
+        exclude_entities=True,
+        fetch_input=asked.fetchInputsAndOutputs,
+        fetch_output=asked.fetchInputsAndOutputs,
+        continuation_token=words_of(asked, "continuationToken"),
+    )
+    found: list[pb.OrchestrationState] = []
+    size, top = 0, _AT_ONCE
+    while True:
+        page = await call.client.query(msgspec.structs.replace(wanted, top=min(top, most - len(found))))
+        with_payloads = asked.fetchInputsAndOutputs
+        states = [await orchestration_state(call.client, one, with_payloads=with_payloads) for one in page.instances]
+        added = sum(one.ByteSize() for one in states)
+        if size + added > _ROOM and (found or len(states) > 1):
+            if found:
+                break
+            top = max(1, len(states) // 4)
+            continue
+        found += states
+        size += added
+        wanted = msgspec.structs.replace(wanted, continuation_token=page.continuation_token)
+        if page.continuation_token is None or len(found) >= most:
+            break
+    return pb.QueryInstancesResponse(orchestrationState=found, continuationToken=wrapped(wanted.continuation_token))
+
+
+async def list_ids(call: SidecarCall, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
+    """IDs of instances that have ended, in the order of their ends. The key of a page is the last end and ID in it."""
+    if request.pageSize < 0:
+        raise InvalidArgument(f"pageSize must not be negative, but is {request.pageSize}.")
+    statuses = statuses_of(list(request.runtimeStatus)) & TERMINAL_STATUSES
+    if request.runtimeStatus and not statuses:
+        return pb.ListInstanceIdsResponse()
+    begin, end = ticks_of(request, "completedTimeFrom"), ticks_of(request, "completedTimeTo")
+    after = _key(words_of(request, "lastInstanceKey"))
+    wanted = InstanceQuery(
+        statuses=statuses or TERMINAL_STATUSES, exclude_entities=True, fetch_input=False, fetch_output=False, top=1000
+    )
+    found: list[tuple[int, str]] = []
+    async for state in call.client.query_all(wanted):
+        ended = state.completed_time or state.last_updated_time
+        if (begin is None or ended >= begin) and (end is None or ended < end) and (ended, state.instance_id) > after:
+            found.append((ended, state.instance_id))
+    found.sort()
+    page = found[: request.pageSize or _AT_ONCE]
+    is_last = len(page) == len(found)
+    last = None if is_last else f"{page[-1][0]}|{page[-1][1]}"
+    return pb.ListInstanceIdsResponse(instanceIds=[one for _, one in page], lastInstanceKey=wrapped(last))
+
+
+def _key(text: str | None) -> tuple[int, str]:
+    if text is None:
+        return (-1, "")
+    ticks, separator, instance_id = text.partition("|")
+    if not separator or not ticks.isdecimal():
+        raise InvalidArgument(f"'{text}' is not the key of a page of instance IDs. (Parameter 'lastInstanceKey')")
+    return (int(ticks), instance_id)

@@ -1,0 +1,77 @@
+"""Deletion of instances that have ended: one, some, or those that fit a filter, within a time that the caller gives."""
+
+import asyncio
+from collections.abc import Sequence
+
+import grpc
+
+from durable_host.durable.api.errors import NotTerminal
+from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.model.status import TERMINAL_STATUSES
+from durable_host.durable.proto import BoolValue, pb
+from durable_host.durable.sidecar.call import SidecarCall
+from durable_host.durable.sidecar.fields import statuses_of, ticks_of
+from durable_host.durable.sidecar.instance_operations import children
+from durable_host.durable.sidecar.statuses import CallRefused
+from durable_host.timestamp import TICKS_PER_SECOND
+
+_AT_ONCE = 4
+
+
+async def purge(call: SidecarCall, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
+    """Instances that do not exist, or have not ended, are not counted."""
+    deadline: int | None = None
+    match request.WhichOneof("request"):
+        case "instanceId":
+            wanted: Sequence[str] = [request.instanceId]
+        case "instanceBatch":
+            wanted = list(dict.fromkeys(request.instanceBatch.instanceIds))
+        case "purgeInstanceFilter":
+            chosen = request.purgeInstanceFilter
+            if chosen.HasField("timeout"):
+                ticks = chosen.timeout.seconds * TICKS_PER_SECOND + chosen.timeout.nanos // 100
+                deadline = call.clock.now() + ticks
+            wanted = await _matching(call, chosen)
+        case _:
+            text = "Nothing to purge: the request names no instance, no batch and no filter."
+            raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, text)
+    deleted, is_complete = 0, True
+    for first in range(0, len(wanted), _AT_ONCE):
+        if deadline is not None and call.clock.now() >= deadline:
+            is_complete = False
+            break
+        batch = wanted[first : first + _AT_ONCE]
+        counts = await asyncio.gather(*(_purge_one(call, one, request.recursive) for one in batch))
+        deleted += sum(counts)
+    return pb.PurgeInstancesResponse(deletedInstanceCount=deleted, isComplete=BoolValue(value=is_complete))
+
+
+async def _matching(call: SidecarCall, chosen: pb.PurgeInstanceFilter) -> list[str]:
+    statuses = statuses_of(list(chosen.runtimeStatus)) & TERMINAL_STATUSES
+    if chosen.runtimeStatus and not statuses:
+        return []
+    query = InstanceQuery(
+        created_from=ticks_of(chosen, "createdTimeFrom"),
+        created_to=ticks_of(chosen, "createdTimeTo"),
+        statuses=statuses or TERMINAL_STATUSES,
+        exclude_entities=True,
+        fetch_input=False,
+        fetch_output=False,
+        top=1000,
+    )
+    return [state.instance_id async for state in call.client.query_all(query)]
+
+
+async def _purge_one(call: SidecarCall, instance_id: str, recursive: bool) -> int:
+    """How many were deleted: the instance and, `recursive`, all below it that have ended."""
+    state = await call.client.get(instance_id, fetch_input=False, fetch_output=False)
+    if state is None or not (state.runtime_status.is_terminal or instance_id.startswith("@")):
+        return 0
+    below = await children(call, instance_id) if recursive else []
+    try:
+        deleted = int(await call.client.purge(instance_id))
+    except NotTerminal:
+        return 0
+    for child in below:
+        deleted += await _purge_one(call, child, recursive=True)
+    return deleted

@@ -1,0 +1,141 @@
+"""`TaskHubSidecarService`: the methods, and what all of them have in common."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, NoReturn
+
+import grpc
+import grpc.aio
+
+from durable_host.clock import Clock
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.proto import Empty, pb
+from durable_host.durable.sidecar import (
+    entity_operations,
+    history,
+    hub_operations,
+    instance_operations,
+    listing,
+    purge,
+)
+from durable_host.durable.sidecar.call import Operation, SidecarCall
+from durable_host.durable.sidecar.hubs import SidecarHubs
+from durable_host.durable.sidecar.statuses import CallRefused, status_of
+
+SERVICE = "TaskHubSidecarService"
+
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+async def _hello(call: SidecarCall, request: Empty) -> Empty:
+    return Empty()
+
+
+_OPERATIONS: Mapping[str, Operation] = {
+    "Hello": _hello,
+    "StartInstance": instance_operations.start,
+    "GetInstance": instance_operations.get,
+    "WaitForInstanceStart": instance_operations.wait_for_start,
+    "WaitForInstanceCompletion": instance_operations.wait_for_completion,
+    "RaiseEvent": instance_operations.raise_event,
+    "TerminateInstance": instance_operations.terminate,
+    "SuspendInstance": instance_operations.suspend,
+    "ResumeInstance": instance_operations.resume,
+    "RewindInstance": instance_operations.rewind,
+    "RestartInstance": instance_operations.restart,
+    "QueryInstances": listing.query,
+    "ListInstanceIds": listing.list_ids,
+    "PurgeInstances": purge.purge,
+    "CreateTaskHub": hub_operations.create,
+    "DeleteTaskHub": hub_operations.delete,
+    "SignalEntity": entity_operations.signal,
+    "GetEntity": entity_operations.get,
+    "QueryEntities": entity_operations.query,
+    "CleanEntityStorage": entity_operations.clean,
+}
+_READS = frozenset(
+    (
+        "Hello", "GetInstance", "WaitForInstanceStart", "WaitForInstanceCompletion", "QueryInstances",
+        "ListInstanceIds", "GetEntity", "QueryEntities", "StreamInstanceHistory",
+    )
+)  # fmt: skip
+
+
+class SidecarService:
+    """The methods of the service, for the hubs in `hubs`."""
+
+    def __init__(self, hubs: SidecarHubs, options: DurableOptions, clock: Clock) -> None:
+        self._hubs = hubs
+        self._options = options
+        self._clock = clock
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What a gRPC server is given. Each method of the service is there; some say that they do nothing."""
+        described = pb.DESCRIPTOR.services_by_name[SERVICE].methods
+        return grpc.method_handlers_generic_handler(SERVICE, {one.name: self._method(one) for one in described})
+
+    def _method(self, described: Any) -> Any:
+        name: str = described.name
+        coding = {
+            "request_deserializer": message_class(described.input_type).FromString,
+            "response_serializer": message_class(described.output_type).SerializeToString,
+        }
+        if name == "StreamInstanceHistory":
+            return grpc.unary_stream_rpc_method_handler(self._stream_history, **coding)
+        if described.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(_unimplemented(name), **coding)
+        operation = _OPERATIONS.get(name)
+        if operation is None:
+            return grpc.unary_unary_rpc_method_handler(_unimplemented(name), **coding)
+
+        async def answer(request: Any, context: _Context) -> Any:
+            return await self._answer(name, operation, request, context)
+
+        return grpc.unary_unary_rpc_method_handler(answer, **coding)
+
+    async def _answer(self, name: str, operation: Operation, request: Any, context: _Context) -> Any:
+        try:
+            self._check_size(request)
+            async with self._hubs.client(_metadata(context), must_exist=name != "CreateTaskHub") as (client, is_own):
+                return await operation(SidecarCall(client, self._options, self._clock, is_own), request)
+        except Exception as error:
+            await _end(context, name, error)
+
+    async def _stream_history(self, request: Any, context: _Context) -> AsyncIterator[Any]:
+        try:
+            async with self._hubs.client(_metadata(context)) as (client, is_own):
+                async for chunk in history.stream(SidecarCall(client, self._options, self._clock, is_own), request):
+                    yield chunk
+        except Exception as error:
+            await _end(context, "StreamInstanceHistory", error)
+
+    def _check_size(self, request: Any) -> None:
+        size, limit = request.ByteSize(), self._options.max_grpc_message_size
+        if size > limit:
+            raise CallRefused(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"The message has {size} bytes, and {limit} are allowed. Send less, or raise maxGrpcMessageSizeInBytes "
+                "in extensions.durableTask of host.json.",
+            )
+
+
+async def _end(context: _Context, name: str, error: Exception) -> NoReturn:
+    """End the call with the status of `error`."""
+    await context.abort(*status_of(name, error, is_repeatable=name in _READS))
+    raise AssertionError("abort raises")
+
+
+def _unimplemented(name: str) -> Callable[[Any, _Context], Any]:
+    async def refuse(request: Any, context: _Context) -> NoReturn:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"This host does not implement {name}.")
+        raise AssertionError("abort raises")
+
+    return refuse
+
+
+def _metadata(context: _Context) -> dict[str, str]:
+    return {key.lower(): value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+
+
+def message_class(described: Any) -> Any:
+    """The class of a message."""
+    return Empty if described.full_name == Empty.DESCRIPTOR.full_name else getattr(pb, described.name)

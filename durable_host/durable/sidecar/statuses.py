@@ -1,0 +1,68 @@
+"""What an error of an operation is over gRPC: a status code and a text.
+
+Clients of .NET apps repeat calls that end with UNAVAILABLE or RESOURCE_EXHAUSTED, so neither is used for a call that
+may have had an effect.
+"""
+
+import logging
+
+import grpc
+
+from durable_host.durable.api.errors import (
+    ClientError,
+    InstanceEnded,
+    InstanceNotFound,
+    InvalidArgument,
+    InvalidInstanceId,
+    NotFailed,
+    NotTerminal,
+    UnknownHub,
+)
+from durable_host.durable.taskhub.port import InstanceExists, TaskHubRefused, TaskHubUnavailable
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+LONGEST_TEXT = 2000
+"""Characters. The text travels as a header."""
+
+Status = tuple[grpc.StatusCode, str]
+
+
+class CallRefused(Exception):
+    """The service does not do what a call asks for, and this is why."""
+
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def status_of(method: str, error: Exception, *, is_repeatable: bool) -> Status:
+    """`is_repeatable`: the call only reads, so that a client may simply repeat it. Logs what nobody expects."""
+    code, text = _status(method, error, is_repeatable)
+    return code, text[:LONGEST_TEXT]
+
+
+def _status(method: str, error: Exception, is_repeatable: bool) -> Status:
+    match error:
+        case CallRefused():
+            return error.code, str(error)
+        case InvalidInstanceId():
+            return grpc.StatusCode.INVALID_ARGUMENT, error.rule
+        case InvalidArgument():
+            return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+        case InstanceNotFound() | UnknownHub():
+            return grpc.StatusCode.NOT_FOUND, str(error)
+        case InstanceEnded() | NotFailed() | NotTerminal():
+            return grpc.StatusCode.FAILED_PRECONDITION, str(error)
+        case InstanceExists():
+            return grpc.StatusCode.ALREADY_EXISTS, f"{error} (instance '{error.instance_id}')"
+        case ClientError():
+            return grpc.StatusCode.INTERNAL, str(error)
+        case TaskHubUnavailable():
+            is_passing = is_repeatable and not isinstance(error, TaskHubRefused)
+            if error.told is not None or not is_passing:
+                _log.warning("%s", error)
+            return grpc.StatusCode.UNAVAILABLE if is_passing else grpc.StatusCode.INTERNAL, error.told or str(error)
+        case _:
+            _log.error("The gRPC call %s failed: %s", method, error, exc_info=error)
+            return grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"

@@ -1,0 +1,67 @@
+"""The gRPC endpoint of a task hub: there while an app of the 2.x SDK is served, or when a port was asked for.
+
+gRPC is imported when the endpoint is opened for the first time: other apps do not pay for it.
+"""
+
+from typing import TYPE_CHECKING
+
+from durable_host.clock import Clock
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.api import DurableClient
+from durable_host.durable.api.other_hubs import HubFactory
+
+if TYPE_CHECKING:
+    from durable_host.durable.sidecar.hubs import SidecarHubs
+    from durable_host.durable.sidecar.listener import SidecarListener
+
+
+class GrpcEndpoint:
+    """`port` None: open while `is_needed`, on a free port; 0: never; any other: always, on this one."""
+
+    def __init__(
+        self, client: DurableClient, options: DurableOptions, clock: Clock, hub_for: HubFactory, port: int | None
+    ) -> None:
+        self.is_needed = False
+        self._client = client
+        self._options = options
+        self._clock = clock
+        self._hub_for = hub_for
+        self._port = port
+        self._listener: SidecarListener | None = None
+        self._hubs: SidecarHubs | None = None
+
+    @property
+    def url(self) -> str | None:
+        """What clients take as the address; None while it is closed."""
+        return self._listener.url if self._listener is not None else None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `open` would change something."""
+        return self._listener is None and self._is_wanted
+
+    @property
+    def _is_wanted(self) -> bool:
+        return self.is_needed if self._port is None else self._port != 0
+
+    async def open(self) -> None:
+        """Listen, if it is wanted. Once open, it stays open. Raises PortError, GrpcMissing."""
+        if not self.is_due:
+            return
+        from durable_host.durable.sidecar.hubs import SidecarHubs
+        from durable_host.durable.sidecar.listener import SidecarListener
+        from durable_host.durable.sidecar.service import SidecarService
+
+        hubs = SidecarHubs(self._client, self._options, self._hub_for)
+        listener = SidecarListener(SidecarService(hubs, self._options, self._clock), self._port or 0)
+        await listener.start()
+        self._hubs, self._listener = hubs, listener
+
+    async def close(self) -> None:
+        """End all calls. Idempotent."""
+        listener, self._listener = self._listener, None
+        hubs, self._hubs = self._hubs, None
+        if listener is not None:
+            await listener.stop()
+        if hubs is not None:
+            await hubs.close()
