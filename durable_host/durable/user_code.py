@@ -162,11 +162,14 @@ class EntityAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActivityOutcome(msgspec.Struct, frozen=True):
-    """`result` is JSON text or None; a failure has `error` (`Type: message`) and `details` (traceback) instead."""
+    """`result` is JSON text or None; a failure has `error` (`Type: message`) and `details` (traceback) instead, of 2.x
+    code also the tree (`failure`).
+    """
 
     result: str | None = None
     error: str | None = None
     details: str | None = None
+    failure: FailureDetails | None = None
 
 
 class LostRun(msgspec.Struct, frozen=True):
@@ -214,7 +217,7 @@ class UserCode(Protocol):
         """The same code in a worker where nothing else runs. Raises `WorkItemAborted` when there is none to be had."""
         ...
 
-    async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
+    async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
         """The form of the answer is told by `numbers_its_actions`. Raises `WorkItemAborted`."""
         ...
 

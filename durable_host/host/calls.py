@@ -9,7 +9,7 @@ import msgspec
 
 from durable_host.config import binding_data
 from durable_host.durable.model.events import TraceContext
-from durable_host.durable.sdk.v1 import UnservedNames
+from durable_host.durable.sdk.app_code import UnservedNames
 from durable_host.host.functions import AbsentFunction
 from durable_host.invocation.datum import Datum, string
 from durable_host.invocation.invoker import Invoker, Outcome

@@ -175,10 +175,21 @@ class DurableServices:
         functions: tuple[FunctionMetadata, ...],
         absent: tuple[AbsentFunction, ...],
         function_timeout: float | None,
-    ) -> V1UserCode:
+    ) -> UserCode:
         names = durable_names(functions)
+        calls = DurableCalls(self._pool, self._invoker, functions, orchestrator_timeout=function_timeout)
+        if any(function.requires_grpc for function in functions):
+            from durable_host.durable.sdk.v2 import V2UserCode  # It needs protobuf, which apps of 1.x do without.
+
+            return V2UserCode(
+                calls,
+                orchestrators=names.orchestrators,
+                activities=names.activities,
+                entities=names.entities,
+                unserved=unserved_names(absent),
+            )
         return V1UserCode(
-            DurableCalls(self._pool, self._invoker, functions, orchestrator_timeout=function_timeout),
+            calls,
             orchestrators=names.orchestrators,
             activities=names.activities,
             entities=names.entities,

@@ -8,9 +8,11 @@ from durable_host.durable.user_code import (
     ActivityOutcome,
     EntityAnswer,
     EntityBatch,
+    NumberedAnswer,
     OrchestratorAnswer,
     OrchestratorTurn,
     UserCode,
+    numbers_its_actions,
 )
 
 
@@ -19,6 +21,10 @@ class ReplaceableUserCode:
 
     def __init__(self, code: UserCode) -> None:
         self.code = code
+
+    @property
+    def numbers_its_actions(self) -> bool:
+        return numbers_its_actions(self.code)
 
     def has_orchestrator(self, name: str) -> bool:
         return self.code.has_orchestrator(name)
@@ -44,7 +50,7 @@ class ReplaceableUserCode:
     def alone(self) -> AbstractAsyncContextManager[UserCode]:
         return self.code.alone()
 
-    async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
+    async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
         return await self.code.run_orchestrator(turn)
 
     def forget(self, instance_id: str, execution_id: str) -> None:

@@ -182,13 +182,19 @@ def _error_details(config: HostConfig) -> ErrorDetails:
 
 
 def require_known_protocol(index: IndexResult) -> None:
-    """Raises AppError for an app of an SDK that this host does not speak with."""
+    """Raises AppError for an app that asks for the protocol of the 2.x SDK and does not have it, and GrpcMissing when
+    the host's environment lacks what that protocol needs.
+    """
     if not index.requires_grpc:
         return
-    version = index.sdk_versions.get("azure-functions-durable", "2.x")
-    raise AppError(
-        f"This app uses azure-functions-durable {version}, whose protocol this host does not support.",
-        cause="Its functions ask for the gRPC protocol of the 2.x SDK (durableRequiresGrpc).",
-        remedy='Install the 1.x SDK into the app\'s environment: pip install "azure-functions-durable<2"',
-        code="DH6010",
-    )
+    version = index.sdk_versions.get("azure-functions-durable", "")
+    if not version or version.partition(".")[0] in {"0", "1"}:
+        raise AppError(
+            "This app asks for the protocol of azure-functions-durable 2.x, which its environment does not have.",
+            cause="Its functions ask for gRPC (durableRequiresGrpc), and the installed SDK is "
+            + (f"azure-functions-durable {version}." if version else "not azure-functions-durable."),
+            remedy="Use the decorators of azure-functions-durable, and for the 1.x SDK: "
+            'pip install "azure-functions-durable<2"',
+            code="DH6010",
+        )
+    import durable_host.durable.proto  # noqa: F401  # pyright: ignore[reportUnusedImport]

@@ -17,6 +17,7 @@ from durable_host.durable.api import DurableClient
 from durable_host.durable.runtime.runtime import engine_options
 from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+from durable_host.durable.user_code import NumberedAnswer
 from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.served_app import AppParts, ServedApp, served_app
@@ -103,6 +104,8 @@ class AppInMemory:
         assert self._durable is not None
         turn = replay.turn_of(read_history(document))
         answer = await self._durable.code.run_orchestrator(turn)
+        if isinstance(answer, NumberedAnswer):
+            raise ValueError("histories are replayed for apps of azure-functions-durable 1.x only")
         replay.check(turn, answer, engine_options(self._config.host.durable))
 
     def _function(self, name: str) -> FunctionMetadata:

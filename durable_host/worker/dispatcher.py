@@ -8,7 +8,7 @@ import contextvars
 import logging
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ class CallDispatcher:
         self._threads = ThreadPoolExecutor(_thread_count(channel), thread_name_prefix="durable-host-sync")
         self._orchestrator_threads = ThreadPoolExecutor(ORCHESTRATOR_THREADS, "durable-host-orchestrator")
         self._sessions: Any = None
+        self._numbered_sessions: Any = None
         self._sessions_lock = threading.Lock()
         self._streams = StreamedCalls(self._run_in_thread)
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -53,8 +54,9 @@ class CallDispatcher:
         if kind == "orchestrate":
             self._submit(self._orchestrator_threads, header["i"], lambda: self._orchestrate(header))
         elif kind == "forget":
-            if self._sessions is not None:
-                self._orchestrator_threads.submit(self._sessions.forget, header["key"])
+            for sessions in (self._sessions, self._numbered_sessions):
+                if sessions is not None:
+                    self._orchestrator_threads.submit(sessions.forget, header["key"])
         elif kind == "stream":
             return self._stream(header, blob)
         elif kind in http_stream.FRAMES:
@@ -204,12 +206,41 @@ class CallDispatcher:
         self._answer(self._in_scope((header["i"], header["f"]), run), self._channel.send)
 
     def _handle_turn(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
+        if function.requires_grpc:
+            return self._numbered().handle(request, function)
         with self._sessions_lock:
             if self._sessions is None:
                 from .orchestrations import OrchestrationSessions
 
                 self._sessions = OrchestrationSessions()
         return self._sessions.handle(request, function.function)
+
+    def _numbered(self) -> Any:
+        with self._sessions_lock:
+            if self._numbered_sessions is None:
+                from .orchestrations_v2 import NumberedSessions
+
+                self._numbered_sessions = NumberedSessions(self._on_loop)
+        return self._numbered_sessions
+
+    def _on_loop(self, start: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        """Run a coroutine on the event loop, as part of the call that this thread runs, and wait for its result."""
+        result: Future[_T] = Future()
+        context = contextvars.copy_context()
+
+        def settle(task: asyncio.Task[_T]) -> None:
+            if task.cancelled():
+                result.cancel()
+            elif (error := task.exception()) is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(task.result())
+
+        def begin() -> None:
+            context.run(lambda: self._loop.create_task(start()).add_done_callback(settle))
+
+        self._loop.call_soon_threadsafe(begin)
+        return result.result()
 
     def _in_scope(self, owner: scope.Scope, run: Callable[[], _T]) -> _T:
         scope.enter(owner)

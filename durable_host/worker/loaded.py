@@ -29,6 +29,11 @@ class LoadedFunction:
     disabled: bool | str | None = None
     asgi_app: Any = None
 
+    @property
+    def requires_grpc(self) -> bool:
+        """Whether it is a function of the 2.x durable SDK."""
+        return any(binding.get("durableRequiresGrpc") is True for binding in self.bindings)
+
     def describe(self) -> dict[str, Any]:
         file, line = source_of(self.function)
         return {

@@ -23,6 +23,7 @@ def activity_result(request: TaskMessage, outcome: ActivityOutcome, *, now: int)
             task_scheduled_id=scheduled.event_id,
             reason=failure_reason(scheduled.name, outcome.error),
             details=outcome.details,
+            failure_details=outcome.failure,
         )
     return _answer(request, event)
 

@@ -13,11 +13,13 @@ import msgspec
 
 from durable_host.durable.engine.completion import Completion
 from durable_host.durable.engine.decisions import Decision, SubOrchestrationDecision, TaskDecision
-from durable_host.durable.engine.entity_request import UnreadableEntityMessage, read_request
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.matching import answered_id
+from durable_host.durable.engine.numbered_debt import Answers, messages_told_by_code
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.outbound import SendingOrchestration, carry_out
+from durable_host.durable.engine.outbound import carry_out
+from durable_host.durable.engine.sending import SendingOrchestration
+from durable_host.durable.engine.sent_events import message_of_sent
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism, Walker
 from durable_host.durable.model import identity
@@ -55,7 +57,7 @@ def is_in_history_rows(message: TaskMessage, instance: OrchestrationInstance) ->
         case TaskScheduled() | TimerFired() | ExecutionStarted() | SubOrchestrationInstanceCompleted():
             return True
         case EventRaised():
-            return message.target.instance_id.startswith("@") and not instance.instance_id.startswith("@")
+            return not instance.instance_id.startswith("@")
         case _:
             return False
 
@@ -95,12 +97,25 @@ class Owed:
     @property
     def needs_code(self) -> bool:
         """Whether the code has to be replayed for inputs."""
-        return any(isinstance(event, TaskScheduled | SubOrchestrationInstanceCreated) for _, event in self.rows)
+        return bool(self.episodes_to_repeat)
+
+    @property
+    def episodes_to_repeat(self) -> list[int]:
+        """The episodes, counted from 1, that have made calls whose inputs are needed."""
+        kinds = TaskScheduled | SubOrchestrationInstanceCreated
+        return sorted({episode for episode, event in self.rows if isinstance(event, kinds)})
 
     def messages(
-        self, answer: OrchestratorAnswer | None, *, code: UserCode, options: EngineOptions
+        self,
+        answer: OrchestratorAnswer | None,
+        *,
+        code: UserCode,
+        options: EngineOptions,
+        answers: Answers | None = None,
     ) -> list[TaskMessage]:
-        """The messages, as they would have been sent. `answer` is that of a replay of the whole history."""
+        """The messages, as they would have been sent. `answer` is that of a replay of the whole history; of 2.x code
+        there are `answers` instead, one for each of `episodes_to_repeat`.
+        """
         state = self._state
         assert state.started is not None
         decisions: Mapping[int, Decision] = {}
@@ -109,7 +124,8 @@ class Owed:
         messages: list[TaskMessage] = []
         for episode, event in self.rows:
             sender = SendingOrchestration(state.instance, state.started, episode, event.timestamp, code, options)
-            messages += _messages_of(event, sender, decisions)
+            told = messages_told_by_code(event, sender, answers) if answers is not None else None
+            messages += _messages_of(event, sender, decisions) if told is None else told
         return messages
 
 
@@ -144,7 +160,7 @@ def _messages_of(
             fired = TimerFired(timestamp=event.timestamp, timer_id=event.event_id, fire_at=event.fire_at)
             return [sender.message(fired, sender.identity(TimerCreated, event.event_id, str(event.fire_at)))]
         case EventSent():
-            return _entity_message(event, sender)
+            return [message_of_sent(event, sender)]
         case ExecutionCompleted():
             return _end(event, sender)
         case TaskScheduled() | SubOrchestrationInstanceCreated():
@@ -178,19 +194,6 @@ def _lost(event: HistoryEvent, sender: SendingOrchestration) -> TaskMessage:
     failed = SubOrchestrationInstanceFailed(timestamp=sender.now, task_scheduled_id=number, reason=_INPUT_LOST)
     message = sender.message(failed, sender.identity(SubOrchestrationInstanceFailed, number, _INPUT_LOST))
     return msgspec.structs.replace(message, sender=OrchestrationInstance(event.instance_id))
-
-
-def _entity_message(event: EventSent, sender: SendingOrchestration) -> list[TaskMessage]:
-    try:
-        request = read_request(event.input, None)
-        content = (request.operation, request.input, request.id)
-    except UnreadableEntityMessage:
-        content = (event.name, event.input, None)
-    raised = EventRaised(
-        timestamp=event.timestamp, name=event.name, input=event.input, parent_trace_context=sender.trace
-    )
-    id = sender.identity(EventSent, event.event_id, event.instance_id, *content)
-    return [sender.message(raised, id, OrchestrationInstance(event.instance_id))]
 
 
 def _end(event: ExecutionCompleted, sender: SendingOrchestration) -> list[TaskMessage]:

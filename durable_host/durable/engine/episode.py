@@ -24,23 +24,25 @@ from durable_host.durable.engine.custom_status import too_large
 from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFault
 from durable_host.durable.engine.gate_texts import waits_for_timers_only
 from durable_host.durable.engine.instance_row import committed_form, row_update
+from durable_host.durable.engine.numbered import NumberedEpisode
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.outbound import SendingOrchestration, carry_out
+from durable_host.durable.engine.outbound import carry_out
 from durable_host.durable.engine.outcome import EpisodeOutcome
 from durable_host.durable.engine.reports import Reports
+from durable_host.durable.engine.sending import SendingOrchestration
 from durable_host.durable.engine.start import EpisodeStart, start_episode, turn_of
 from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.versioning import mismatch_fault
 from durable_host.durable.engine.walker import NonDeterminism, Walker
 from durable_host.durable.model.events import OrchestratorCompleted
-from durable_host.durable.user_code import OrchestratorAnswer, OrchestratorTurn, UserCode
+from durable_host.durable.user_code import NumberedAnswer, OrchestratorAnswer, OrchestratorTurn, UserCode
 
 __all__ = ["EpisodeOutcome", "EpisodeStart", "finish_episode", "start_episode"]
 
 
 def finish_episode(
     state: OrchestrationState,
-    answer: OrchestratorAnswer | None,
+    answer: OrchestratorAnswer | NumberedAnswer | None,
     *,
     now: int,
     new_id: Callable[[], str],
@@ -74,17 +76,20 @@ class _Episode:
         self.options = options
         self.reports = Reports(state, self.now)
 
-    def finish(self, answer: OrchestratorAnswer | None) -> EpisodeOutcome:
+    def finish(self, answer: OrchestratorAnswer | NumberedAnswer | None) -> EpisodeOutcome:
         state = self.state
         if len(state.history) == self.item.first_ordinal:
             return self._outcome(None)
         next_turn = None
         try:
-            if state.termination is not None:
+            if state.is_numbered:
+                next_turn = self._run_numbered(answer)
+            elif state.termination is not None:
                 self._complete(ended_by_termination(state.termination.input))
             elif self.item.is_version_refused:
                 raise mismatch_fault()
             elif not state.is_suspended:
+                assert not isinstance(answer, NumberedAnswer)
                 self._run(answer)
                 next_turn = self._end()
         except NonDeterminism as found:
@@ -95,6 +100,13 @@ class _Episode:
         if next_turn is None and not isinstance(state.history[-1], OrchestratorCompleted):
             state.append(OrchestratorCompleted(timestamp=self.now))
         return self._outcome(next_turn)
+
+    def _run_numbered(self, answer: OrchestratorAnswer | NumberedAnswer | None) -> OrchestratorTurn | None:
+        """As `_run` and `_end`, for code that numbers its actions itself."""
+        if self.item.is_version_refused:
+            raise mismatch_fault()
+        episode = NumberedEpisode(self.state, self.now, self.new_id, self.code, self.options, self.reports)
+        return episode.run(answer if isinstance(answer, NumberedAnswer) else _in_numbered_form(answer))
 
     def _run(self, answer: OrchestratorAnswer | None) -> None:
         """Walk what is new and carry out what was decided."""
@@ -308,3 +320,10 @@ class _Episode:
             diagnostics=[] if next_turn is not None else item.diagnostics,
             failure=item.failure,
         )
+
+
+def _in_numbered_form(answer: OrchestratorAnswer | None) -> NumberedAnswer:
+    """What stands in for an answer of the code: that it could not run. Raises AnswerMismatch for anything else."""
+    if answer is None or not answer.is_plain_failure:
+        raise AnswerMismatch("the code has given no answer of the 2.x protocol")
+    return NumberedAnswer(error=answer.error or "", error_details=answer.error_details, failure=answer.failure)

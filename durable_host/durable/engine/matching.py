@@ -109,6 +109,21 @@ class ExecutionCalls:
         """The activity `number` was called by the request with this identity."""
         self._numbered[number].request = request
 
+    @property
+    def open_activities(self) -> int:
+        """How many activities have not answered."""
+        return sum(not one.is_answered for one in self._numbered.values() if isinstance(one.event, TaskScheduled))
+
+    def latest(self, number: int) -> HistoryEvent | None:
+        """The event of the last call with this number: a retry by 2.x code has the number of the first attempt."""
+        call = self._numbered.get(number)
+        return None if call is None else call.event
+
+    def is_open(self, number: int) -> bool:
+        """Whether an answer to the call with this number is still to come."""
+        call = self._numbered.get(number)
+        return call is not None and not call.is_answered and type(call.event) in _KINDS
+
     def knows(self, message: TaskMessage) -> bool:
         """Whether there is a call with the number, or the request, that a result is about."""
         key = answer_key(message)

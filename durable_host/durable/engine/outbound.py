@@ -8,8 +8,6 @@ Source: docs/protocol/task-hub-storage-processing.md#decisions,
     docs/protocol/durable-failures.md#unknown-functions
 """
 
-from typing import NamedTuple
-
 from durable_host.durable.engine import diagnostics as codes
 from durable_host.durable.engine.completion import FIRE_AND_FORGET
 from durable_host.durable.engine.decisions import (
@@ -25,15 +23,14 @@ from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.inputs import json_string, stored_activity_input
 from durable_host.durable.engine.matching import NO_ENTITY
 from durable_host.durable.engine.missing import missing_function_text
-from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.refusals import Refusal, refuse_child, refuse_entity
+from durable_host.durable.engine.sending import Scheduled, SendingOrchestration
 from durable_host.durable.model import identity
 from durable_host.durable.model.actions import CallActivity, CallHttp, CallSubOrchestrator
 from durable_host.durable.model.events import (
     EventRaised,
     EventSent,
     ExecutionStarted,
-    HistoryEvent,
     OrchestrationInstance,
     ParentInstance,
     SubOrchestrationInstanceCreated,
@@ -42,49 +39,12 @@ from durable_host.durable.model.events import (
     TaskScheduled,
     TimerCreated,
     TimerFired,
-    TraceContext,
 )
 from durable_host.durable.model.ids import is_too_long, is_well_formed
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.user_code import UserCode
 
 TIMER_TOO_LONG = "The Azure Storage provider supports a maximum of {days} days for time-based delays"
 _TIMER_SLACK = 36_000_000_000
-
-
-class Scheduled(NamedTuple):
-    """What a decision became. `request` is the identity of the request for an activity."""
-
-    event: HistoryEvent
-    messages: list[TaskMessage]
-    refusal: Refusal | None = None
-    request: str | None = None
-
-
-class SendingOrchestration(NamedTuple):
-    """The orchestration whose decisions are carried out, and what it takes to do so. `now` in ticks."""
-
-    instance: OrchestrationInstance
-    started: ExecutionStarted
-    episode: int
-    now: int
-    code: UserCode
-    options: EngineOptions
-
-    @property
-    def trace(self) -> TraceContext | None:
-        """Trace context of what the orchestration calls: its own span, where it has one."""
-        context = self.started.parent_trace_context
-        return context if context is None or context.id is None else TraceContext(context.id, context.trace_state)
-
-    def identity(self, kind: type[HistoryEvent], number: int, *content: str | None, unstored: str | None = None) -> str:
-        """Identity of what the decision `number`, of this kind, sends."""
-        return identity.decided(self.instance, self.episode, kind.event_name, number, content, unstored=unstored)
-
-    def message(self, event: HistoryEvent, id: str, target: OrchestrationInstance | None = None) -> TaskMessage:
-        return TaskMessage(
-            event=event, target=target or self.instance, sender=self.instance, episode=self.episode, id=id
-        )
 
 
 def carry_out(decision: Decision, sender: SendingOrchestration) -> Scheduled:
@@ -140,7 +100,7 @@ def _activity(decision: TaskDecision, sender: SendingOrchestration) -> Scheduled
 
 
 def _timer(decision: TimerDecision, sender: SendingOrchestration) -> Scheduled:
-    _check_delay(decision.fire_at - decision.made_at, sender)
+    check_delay(decision.fire_at - decision.made_at, sender)
     event = TimerCreated(event_id=decision.id, timestamp=sender.now, fire_at=decision.fire_at)
     fired = TimerFired(timestamp=sender.now, timer_id=decision.id, fire_at=decision.fire_at)
     return Scheduled(event, [sender.message(fired, sender.identity(TimerCreated, decision.id, str(decision.fire_at)))])
@@ -165,7 +125,7 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: SendingOrches
             timestamp=sender.now, task_scheduled_id=decision.id, reason=refusal.text
         )
         id = sender.identity(SubOrchestrationInstanceFailed, decision.id, refusal.text)
-        child = _refused(decision.instance_id, sender.instance)
+        child = refused_sender(decision.instance_id, sender.instance)
         reply = TaskMessage(failed, sender.instance, child, sender.episode, id=id)
         return Scheduled(event, [reply], refusal)
     tags = {key: value for key, value in (sender.started.tags or {}).items() if key != FIRE_AND_FORGET}
@@ -229,7 +189,9 @@ def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Sch
             input=response_json(json_string(refusal.text), is_error=True),
         )
         id = sender.identity(EventRaised, decision.id, refusal.text)
-        reply = TaskMessage(event=answer, target=sender.instance, sender=_refused(entity.instance_id, NO_ENTITY), id=id)
+        reply = TaskMessage(
+            event=answer, target=sender.instance, sender=refused_sender(entity.instance_id, NO_ENTITY), id=id
+        )
         return Scheduled(event, [reply], refusal)
     raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
     # With the request's ID: one that is made anew under another ID has to be answered under that one, and the next
@@ -238,7 +200,7 @@ def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Sch
     return Scheduled(event, [sender.message(raised, id, entity)])
 
 
-def _refused(instance_id: str, instead: OrchestrationInstance) -> OrchestrationInstance:
+def refused_sender(instance_id: str, instead: OrchestrationInstance) -> OrchestrationInstance:
     """The sender of the answer to a call of `instance_id` that is refused: `instead`, if no message can hold the ID."""
     is_usable = is_well_formed(instance_id) and not is_too_long(instance_id)
     return OrchestrationInstance(instance_id) if is_usable else instead
@@ -247,10 +209,10 @@ def _refused(instance_id: str, instead: OrchestrationInstance) -> OrchestrationI
 def _check_retry_interval(action: CallActivity | CallSubOrchestrator | CallHttp, sender: SendingOrchestration) -> None:
     retry = None if isinstance(action, CallHttp) else action.retry
     if retry is not None:
-        _check_delay(max(retry.first_interval, retry.max_interval or 0), sender)
+        check_delay(max(retry.first_interval, retry.max_interval or 0), sender)
 
 
-def _check_delay(ticks: int, sender: SendingOrchestration) -> None:
+def check_delay(ticks: int, sender: SendingOrchestration) -> None:
     """Timers beyond the storage's limit fail the instance, as in the reference; the SDK splits longer ones itself."""
     limit = sender.options.max_timer
     if limit is not None and ticks > limit + _TIMER_SLACK:

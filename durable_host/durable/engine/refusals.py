@@ -34,13 +34,17 @@ def refuse_child(
     decision: SubOrchestrationDecision, parent: ExecutionStarted, parent_id: str, code: UserCode
 ) -> Refusal | None:
     """Why a child instance cannot be started; None when it can. `parent` is the start of its parent."""
-    name, child = decision.action.name, decision.instance_id
+    return refuse_start(decision.action.name, decision.instance_id, parent, parent_id, code)
+
+
+def refuse_start(name: str, child: str, parent: ExecutionStarted, parent_id: str, code: UserCode) -> Refusal | None:
+    """As `refuse_child`, of the orchestrator `name` under the instance ID `child`."""
     if not code.has_orchestrator(name):
         text = missing_function_text("orchestrator", name, code.orchestrator_names())
         return Refusal(codes.MISSING_FUNCTION, text)
     if child.startswith("@"):
         return Refusal(codes.BAD_INSTANCE_ID, ENTITY_LIKE_ID)
-    if (unusable := _unusable(child)) is not None:
+    if (unusable := refuse_id(child)) is not None:
         return unusable
     ancestors = [parent_id]
     if parent.parent_instance is not None:
@@ -56,10 +60,11 @@ def refuse_entity(decision: SendDecision, code: UserCode) -> Refusal | None:
     if not code.has_entity(name):
         text = missing_function_text("entity", name, code.entity_names())
         return Refusal(codes.MISSING_FUNCTION, text)
-    return _unusable(decision.instance_id)
+    return refuse_id(decision.instance_id)
 
 
-def _unusable(instance_id: str) -> Refusal | None:
+def refuse_id(instance_id: str) -> Refusal | None:
+    """Why no message can hold the ID; None when one can."""
     if not is_well_formed(instance_id):
         return Refusal(codes.BAD_INSTANCE_ID, MALFORMED_ID)
     if is_too_long(instance_id):

@@ -11,7 +11,16 @@ from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.versioning import rejection_text, version_matches
 from durable_host.durable.engine.work_item import WorkItem
-from durable_host.durable.model.events import ExecutionStarted, OrchestratorStarted, is_same_execution
+from durable_host.durable.model.events import (
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    HistoryEvent,
+    OrchestratorCompleted,
+    OrchestratorStarted,
+    is_same_execution,
+)
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.user_code import OrchestratorTurn
 
@@ -42,6 +51,7 @@ def start_episode(
     dropped: list[int] = []
     accepted: list[int] = []
     execution_id, is_started = state.execution_id, state.is_started
+    suspensions = _Suspensions(state)
     for index in _in_order(messages):
         message = messages[index]
         if isinstance(message.event, ExecutionStarted):
@@ -49,14 +59,19 @@ def start_episode(
                 dropped.append(index)
                 continue
             is_started, execution_id = True, message.event.orchestration_instance.execution_id
-        elif not is_started or state.is_terminal or not _is_meant(message, execution_id or ""):
+        elif (
+            not is_started
+            or state.is_terminal
+            or not _is_meant(message, execution_id or "")
+            or not suspensions.admits(message.event)
+        ):
             dropped.append(index)
             continue
         accepted.append(index)
     if not accepted and not state.is_cut_short:
         return EpisodeStart(turn=None, dropped=dropped, is_idle=True)
     first = len(state.history)
-    state.append(OrchestratorStarted(timestamp=max(now, state.now)))
+    state.append(OrchestratorStarted(timestamp=episode_time(state, now)))
     for index in accepted:
         event = messages[index].event
         state.append(msgspec.structs.replace(event, is_played=False) if event.is_played else event)
@@ -64,6 +79,38 @@ def start_episode(
         state.unfed_from = first
     turn, rejected = _next_turn(state, options)
     return EpisodeStart(turn=turn, dropped=sorted(dropped), rejected=rejected)
+
+
+class _Suspensions:
+    """Which suspend and resume messages reach 2.x code: those that change something.
+
+    A resume that finds it running fails the code for good, a second suspend makes its SDK loop forever.
+    """
+
+    def __init__(self, state: OrchestrationState) -> None:
+        self._is_numbered = state.is_numbered
+        self._is_suspended = state.is_suspended
+
+    def admits(self, event: HistoryEvent) -> bool:
+        """For messages in the order in which they enter the history."""
+        if not self._is_numbered or not isinstance(event, ExecutionSuspended | ExecutionResumed):
+            return True
+        suspends = isinstance(event, ExecutionSuspended)
+        changes, self._is_suspended = suspends is not self._is_suspended, suspends
+        return changes
+
+
+_TICKS_PER_MICROSECOND = 10
+
+
+def episode_time(state: OrchestrationState, now: int) -> int:
+    """The time of the next episode. For 2.x code it is in whole microseconds, which is what its SDK keeps, and later
+    than the one before: identifiers are made from it, counted from 0 in each execution.
+    """
+    if not state.is_numbered:
+        return max(now, state.now)
+    earliest = state.now - state.now % _TICKS_PER_MICROSECOND + _TICKS_PER_MICROSECOND if state.now else 0
+    return max(now - now % _TICKS_PER_MICROSECOND, earliest)
 
 
 def turn_of(state: OrchestrationState) -> OrchestratorTurn:
@@ -80,18 +127,39 @@ def turn_of(state: OrchestrationState) -> OrchestratorTurn:
         trace_parent=trace.trace_parent if trace is not None else None,
         trace_state=trace.trace_state if trace is not None else None,
         session=state.token,
+        worker_trace=state.worker_trace,
     )
 
 
+def turn_of_episode(state: OrchestrationState, episode: int) -> OrchestratorTurn | None:
+    """The code run of an episode that is over, again: for 2.x code, which then asks for the same again.
+
+    Episodes count from 1. None when the history does not hold it.
+    """
+    starts = [index for index, event in enumerate(state.history) if isinstance(event, OrchestratorStarted)]
+    if state.started is None or not 1 <= episode <= len(starts):
+        return None
+    first = starts[episode - 1]
+    until = first + 1
+    while until < len(state.history) and _is_message(state.history[until]):
+        until += 1
+    return msgspec.structs.replace(turn_of(state), history=state.history[:until], new_from=first, session=None)
+
+
+def _is_message(event: HistoryEvent) -> bool:
+    return event.event_id < 0 and not isinstance(event, OrchestratorCompleted | ExecutionCompleted)
+
+
 def _next_turn(state: OrchestrationState, options: EngineOptions | None) -> tuple[OrchestratorTurn | None, str | None]:
-    if state.termination is not None:
+    if state.termination is not None and not state.is_numbered:
         return None, None
-    if options is not None and not version_matches(state.version, options):
+    checks_version = options is not None and (not state.is_numbered or bool(options.default_version))
+    if options is not None and checks_version and not version_matches(state.version, options):
         if options.version_failure == "Reject":
             return None, rejection_text(state.name, state.version, options)
         state.work_item.is_version_refused = True
         return None, None
-    if state.is_suspended or state.ending is not None:
+    if not state.is_numbered and (state.is_suspended or state.ending is not None):
         return None, None
     return turn_of(state), None
 

@@ -39,11 +39,14 @@ class OrchestrationState:
     """One execution's history and what follows from it; mutable, owned by the session (or a test).
 
     `unfed_from` is the index of the OrchestratorStarted of the first episode that user code has not seen, None when
-    it has seen all. `token` names this state in memory: live sessions of the code belong to exactly one state.
+    it has seen all. `is_numbered`: the code numbers its actions itself (2.x) and sees every message, suspended or not;
+    `worker_trace` is what its SDK wants back in the next turn. `token` names this state in memory: live sessions of
+    the code belong to exactly one state.
     """
 
-    def __init__(self, instance_id: str, custom_status: str | None = None) -> None:
+    def __init__(self, instance_id: str, custom_status: str | None = None, *, is_numbered: bool = False) -> None:
         self.instance_id = instance_id
+        self.is_numbered = is_numbered
         self.custom_status = custom_status
         self.keeps_custom_status = False
         self.token = object()
@@ -64,17 +67,25 @@ class OrchestrationState:
         self.ending: Ending | None = None
         self.walker: Walker | None = None
         self.held_activities: deque[int] = deque()
+        self.worker_trace: bytes | None = None
         self._last_started_index = 0
         self._suspended_from: int | None = None
 
     @classmethod
     def from_history(
-        cls, instance_id: str, events: Sequence[HistoryEvent], custom_status: str | None = None
+        cls,
+        instance_id: str,
+        events: Sequence[HistoryEvent],
+        custom_status: str | None = None,
+        *,
+        is_numbered: bool = False,
     ) -> "OrchestrationState":
         """State after `events`. `custom_status` is the stored text; None when it is not known."""
-        state = cls(instance_id, custom_status)
+        state = cls(instance_id, custom_status, is_numbered=is_numbered)
         for event in events:
             state.append(event)
+        if is_numbered:
+            return state
         state.unfed_from = state._suspended_from
         if state.unfed_from is not None:
             state.mark_played(state.unfed_from, is_played=False)
@@ -134,7 +145,8 @@ class OrchestrationState:
 
     def seen_by_code(self) -> list[HistoryEvent]:
         """The history that user code has seen: without what has come since it was suspended, and without its end."""
-        seen = self.history if self._suspended_from is None else self.history[: self._suspended_from]
+        is_whole = self._suspended_from is None or self.is_numbered
+        seen = self.history if is_whole else self.history[: self._suspended_from]
         end = next((index for index, event in enumerate(seen) if isinstance(event, ExecutionCompleted)), None)
         return seen if end is None else seen[:end]
 

@@ -26,7 +26,7 @@ from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubRefused, TaskHubUnavailable
-from durable_host.durable.user_code import ActivityOutcome, UserCode, WorkItemAborted
+from durable_host.durable.user_code import ActivityOutcome, UserCode, WorkItemAborted, numbers_its_actions
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -154,7 +154,8 @@ class ActivityRunner:
             )
             return missing_activity_result(message, now=self._clock.now(), reason=reason)
         else:
-            text = activity_trigger_text(scheduled.input)
+            is_bare = numbers_its_actions(self._code)
+            text = scheduled.input or "null" if is_bare else activity_trigger_text(scheduled.input)
             with tracing.activity(message, scheduled) as traced:
                 outcome = traced.activity(await self._outcome(request, scheduled, text, traced.context))
         return activity_result(message, outcome, now=self._clock.now())

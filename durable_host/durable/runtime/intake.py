@@ -157,7 +157,7 @@ class Intake:
         """Start over: a client has replaced the execution that `state` describes."""
         if state.execution_id is not None:
             self._code.forget(session.instance_id, state.execution_id)
-        session.state = OrchestrationState(session.instance_id)
+        session.state = OrchestrationState(session.instance_id, is_numbered=state.is_numbered)
         session.timers = set()
         return session.state
 

@@ -19,7 +19,7 @@ from durable_host.durable.engine.diagnostics import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.start import turn_of
+from durable_host.durable.engine.start import turn_of, turn_of_episode
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     ExecutionStarted,
@@ -28,6 +28,7 @@ from durable_host.durable.model.events import (
     TimerFired,
 )
 from durable_host.durable.model.instance import InstanceState, InstanceUpdate
+from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.dropped_results import DroppedResults
@@ -38,7 +39,13 @@ from durable_host.durable.runtime.row_repair import begun_row, repaired_row, ter
 from durable_host.durable.runtime.session import InstanceSession, follow_timers, open_timers
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.taskhub.port import Debt, EpisodeCommit, ReceivedMessage, TaskHub
-from durable_host.durable.user_code import OrchestratorAnswer, OrchestratorTurn, UserCode
+from durable_host.durable.user_code import (
+    NumberedAnswer,
+    OrchestratorAnswer,
+    OrchestratorTurn,
+    UserCode,
+    numbers_its_actions,
+)
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -82,6 +89,9 @@ class OrchestrationRunner:
     ) -> None:
         state = session.state
         was_loaded, owed = state is None, False
+        if state is not None and state.is_numbered is not numbers_its_actions(self._code):
+            self._sessions.drop_state(session)  # The app was reloaded with an SDK of the other generation.
+            state, was_loaded = None, True
         if state is not None and self._intake.doubts(session, state, batch):
             self._sessions.drop_state(session)
             state, was_loaded = None, True
@@ -119,7 +129,9 @@ class OrchestrationRunner:
 
     async def _load(self, session: InstanceSession) -> OrchestrationState:
         loaded = await self._hub.load_history(session.instance_id)
-        state = OrchestrationState.from_history(session.instance_id, loaded.events)
+        state = OrchestrationState.from_history(
+            session.instance_id, loaded.events, is_numbered=numbers_its_actions(self._code)
+        )
         session.state, session.checkpoint = state, loaded.checkpoint
         session.debt = loaded.debt
         session.timers = open_timers(loaded.events)
@@ -134,8 +146,7 @@ class OrchestrationRunner:
         ordinals = debt.ordinals if debt.execution_id == state.execution_id else range(0)
         owed = Owed(state, debt.first_ordinal, ordinals)
         if owed.rows:
-            answer = await self._replay(state) if owed.needs_code else None
-            messages += owed.messages(answer, code=self._code, options=self._options)
+            messages += await self._messages_of(owed, state)
         await self._hub.settle(session.instance_id, session.checkpoint, messages)
         session.debt = None
         if messages:
@@ -147,10 +158,24 @@ class OrchestrationRunner:
                 extra={"instance_id": session.instance_id},
             )
 
+    async def _messages_of(self, owed: Owed, state: OrchestrationState) -> list[TaskMessage]:
+        if not state.is_numbered:
+            answer = await self._replay(state) if owed.needs_code else None
+            return owed.messages(answer, code=self._code, options=self._options)
+        answers = {episode: await self._repeat(state, episode) for episode in owed.episodes_to_repeat}
+        return owed.messages(None, code=self._code, options=self._options, answers=answers)
+
+    async def _repeat(self, state: OrchestrationState, episode: int) -> NumberedAnswer:
+        """What 2.x code has answered in an episode, told by running it again; nothing if it cannot be run."""
+        turn = turn_of_episode(state, episode)
+        answer = None if turn is None else await self._run_code(turn)
+        return answer if isinstance(answer, NumberedAnswer) else NumberedAnswer()
+
     async def _replay(self, state: OrchestrationState) -> OrchestratorAnswer:
         """What the code has decided so far, told by a run from its beginning; `state` is not changed."""
         past = OrchestrationState.from_history(state.instance_id, state.seen_by_code())
         answer = await self._run_code(turn_of(past))
+        assert isinstance(answer, OrchestratorAnswer)
         if past.execution_id is not None:
             self._code.forget(past.instance_id, past.execution_id)
         return answer
@@ -173,7 +198,7 @@ class OrchestrationRunner:
             turn = outcome.next_turn
             await asyncio.sleep(0)
 
-    async def _run_code(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
+    async def _run_code(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
         """The one place where orchestrator code runs."""
         if not self._code.has_orchestrator(turn.name):
             text = missing_function_text("orchestrator", turn.name, self._code.orchestrator_names())
@@ -304,6 +329,10 @@ class OrchestrationRunner:
         has_begun = any(isinstance(event, ExecutionStarted) for event in state.seen_by_code())
         if not has_begun or not self._code.has_orchestrator(state.name):
             return update
+        if state.is_numbered:
+            repeated = await self._repeat(state, state.episodes)
+            status = repeated.custom_status if repeated.error is None else None
+            return update if status is None else msgspec.structs.replace(update, custom_status=status)
         answer = await self._replay(state)
         if answer.is_plain_failure or answer.custom_status is None:
             return update

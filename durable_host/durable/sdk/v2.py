@@ -1,0 +1,164 @@
+"""The app's durable functions under the 2.x SDK: implements `UserCode` over calls into the worker.
+
+Source: docs/protocol/durable-v2-protocol.md#2-function-metadata-trigger-data-return-data,
+    docs/protocol/durable-v2-protocol.md#316-invocation-outcomes-and-host-reaction-net-s
+"""
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+
+from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS
+from durable_host.durable.engine.missing import missing_function_text
+from durable_host.durable.model.events import FailureDetails, TraceContext
+from durable_host.durable.sdk.app_code import AppCode, aborted, session_key
+from durable_host.durable.sdk.v2_entities import batch_request, read_batch_result
+from durable_host.durable.sdk.v2_turns import BadResponse, read_response, turn_request
+from durable_host.durable.user_code import (
+    ActivityOutcome,
+    CodeNote,
+    EntityAnswer,
+    EntityBatch,
+    EntityResult,
+    NumberedAnswer,
+    OrchestratorTurn,
+)
+from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
+from durable_host.invocation.failure import read_failure
+
+FUNCTION_FAILED = "Function '{name}' failed with an unhandled exception."
+NOT_FOUND = "{kind}FunctionNotFound"
+
+
+class V2UserCode(AppCode):
+    """`UserCode` for the 2.x SDK."""
+
+    numbers_its_actions = True
+
+    async def run_orchestrator(self, turn: OrchestratorTurn) -> NumberedAnswer:
+        """Raises WorkItemAborted."""
+        function = self._orchestrators.find(turn.name)
+        if function is None:
+            text = missing_function_text("orchestrator", turn.name, self._orchestrators.names())
+            return _not_run(FailureDetails(NOT_FOUND.format(kind="Orchestrator"), text))
+        key = session_key(turn.instance_id, turn.execution_id)
+        token, seen = self._seen.pop(key, (None, 0))
+        try:
+            told: dict[str, Any] = {"need": "history"}
+            if token is not None and token is turn.session and seen <= turn.new_from:
+                told = await self._orchestrate(function, key, turn, seen)
+            if told.get("need") == "history":
+                told = await self._orchestrate(function, key, turn, None)
+        except (FunctionTimedOut, WorkerLost) as lost:
+            raise aborted(lost) from lost
+        except FunctionFailed as failed:
+            return _not_run(_failure_of(failed))
+        answer = _answer_of(told)
+        may_go_on = answer.error is None and not told.get("fresh")
+        if may_go_on and turn.session is not None:
+            self._remember(key, turn.session, len(turn.history))
+        return answer
+
+    async def run_activity(
+        self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
+    ) -> ActivityOutcome:
+        """`input` is JSON text; without one the function gets `null`. Raises WorkItemAborted."""
+        function = self._activities.find(name)
+        if function is None:
+            text = f"Activity function '{name}' does not exist."
+            return ActivityOutcome(error=text, failure=FailureDetails(NOT_FOUND.format(kind="Activity"), text))
+        try:
+            returned = await self._calls.run_activity(
+                function, input or "null", instance_id=instance_id, task_id=task_id, trace=trace
+            )
+        except WorkerLost as lost:
+            raise aborted(lost) from lost
+        except FunctionFailed as failed:
+            return ActivityOutcome(
+                error=f"{failed.type}: {failed.message}",
+                details=failed.stack or None,
+                failure=_failure_of(failed),
+            )
+        return ActivityOutcome(result=None if returned is None or returned.strip() in {"", "null"} else returned)
+
+    async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
+        """Raises WorkItemAborted. A batch that fails as a whole time after time fails each of its operations."""
+        function = self._entities.find(batch.name)
+        if function is None:
+            text = missing_function_text("entity", batch.name, self._entities.names())
+            return _all_failed(batch, FailureDetails(NOT_FOUND.format(kind="Entity"), text, is_non_retriable=True))
+        payload = base64.b64encode(batch_request(batch).SerializeToString()).decode("ascii")
+        instance_id, failure = f"@{batch.name}@{batch.key}", FailureDetails()
+        for _ in range(MAX_BATCH_ATTEMPTS):
+            try:
+                returned = await self._calls.run_entity(function, payload, instance_id=instance_id, trace=trace)
+                return read_batch_result(_decoded(returned))
+            except WorkerLost as lost:
+                raise aborted(lost) from lost
+            except FunctionFailed as failed:
+                told = f"{FUNCTION_FAILED.format(name=function)} {failed.type}: {failed.message}"
+                failure = FailureDetails("FunctionInvocationFailed", told, failed.stack or None, is_non_retriable=True)
+                if isinstance(failed, FunctionTimedOut):
+                    break
+            except BadResponse as bad:
+                failure = FailureDetails("FunctionInvocationFailed", str(bad), is_non_retriable=True)
+        return _all_failed(batch, failure)
+
+    async def _orchestrate(self, function: str, key: str, turn: OrchestratorTurn, seen: int | None) -> dict[str, Any]:
+        message = turn_request(
+            turn.instance_id,
+            turn.history,
+            turn.new_from,
+            seen=seen or 0,
+            execution_id=turn.execution_id or None,
+            worker_trace=turn.worker_trace,
+        )
+        payload = base64.b64encode(message.SerializeToString()).decode("ascii")
+        request: dict[str, Any] = {"key": key, "until": len(turn.history), "payload": payload}
+        if seen is not None:
+            request["from"] = seen
+        return await self._calls.orchestrate(function, request, key=key, instance_id=turn.instance_id)
+
+
+def _answer_of(told: dict[str, Any]) -> NumberedAnswer:
+    """`told` is the worker's answer (see `worker/orchestrations_v2.py`)."""
+    failed: dict[str, Any] | None = told.get("failed")
+    if failed is not None:
+        details = FailureDetails(failed.get("type"), failed.get("message"), failed.get("stack"))
+        return msgspec.structs.replace(_not_run(details), failure=read_failure(failed))
+    try:
+        answer = read_response(_decoded(told.get("response")))
+    except BadResponse as bad:
+        return _not_run(FailureDetails("FunctionInvocationFailed", str(bad)))
+    return msgspec.structs.replace(
+        answer,
+        has_ended_early=bool(told.get("stuck")),
+        position=told.get("position"),
+        warnings=tuple(told.get("warnings", ())),
+        notes=[CodeNote(note["kind"], note["text"]) for note in told.get("notes", ())],
+        failure=read_failure(told["raised"]) if told.get("raised") else None,
+    )
+
+
+def _decoded(text: str | None) -> bytes:
+    """Raises BadResponse."""
+    try:
+        return base64.b64decode(text or "", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadResponse(f"The function's answer is not base64: {error}") from None
+
+
+def _not_run(details: FailureDetails) -> NumberedAnswer:
+    error = f"{details.error_type}: {details.error_message}"
+    return NumberedAnswer(error=error, error_details=details.stack_trace, failure_details=details)
+
+
+def _failure_of(failed: FunctionFailed) -> FailureDetails:
+    return FailureDetails(failed.type or "(unknown)", failed.message, failed.stack or None)
+
+
+def _all_failed(batch: EntityBatch, failure: FailureDetails) -> EntityAnswer:
+    results = [EntityResult(True, None, failure) for _ in batch.operations]
+    return EntityAnswer(exists=batch.exists, state=batch.state, results=results)

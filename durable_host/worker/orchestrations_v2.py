@@ -1,0 +1,138 @@
+"""Orchestrators of the 2.x SDK, kept alive between turns.
+
+A session is the SDK's executor with its context and the user's generator. It is fed the events that it has not seen and
+gives the same actions as a replay of the whole history. Where the SDK is not the one that this was written for, or the
+code relies on being run from its beginning each time, the SDK's public handle runs it, which replays.
+
+Request: `{key, payload}`, the payload an OrchestratorRequest (base64) with all of history, and with `from` one that
+leaves out the first so many events. `until` is the number of events that the history has then. Answer: `{need:
+"history"}`, or `{failed: raised}`, or `{response, stuck, position, raised, notes, warnings, fresh}`: the
+OrchestratorResponse (base64); whether the code has ended without being able to say so, because it ended while it
+replayed; where the code stands; what it raised as `{type, message, stack, file, line, hint}`; notes on the code
+(`{kind, text}`), and whether the next request has to bring all of history.
+
+Source: docs/protocol/durable-v2-protocol.md#4-warm-sessions-can-the-host-avoid-full-replay
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from types import FunctionType
+from typing import Any
+
+from . import failures
+from .driving_v2 import CannotDrive, Driver, LiveTurns
+from .fresh_code import reason_of
+from .loaded import LoadedFunction
+from .orchestrator_errors import describe
+
+SESSION_LIMIT = 2000
+REPLAYED = "replayed"
+OnLoop = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
+"""Runs a coroutine on the worker's event loop and waits for its result."""
+
+
+class NumberedSessions:
+    """The live sessions of this process by key; the least recently used goes when there are more than `limit`.
+
+    Thread-safe, as long as no two requests of one key run at the same time.
+    """
+
+    def __init__(self, on_loop: OnLoop, limit: int = SESSION_LIMIT) -> None:
+        self._on_loop = on_loop
+        self._limit = limit
+        self._sessions: OrderedDict[str, LiveTurns] = OrderedDict()
+        self._lock = threading.Lock()
+        self._drivers: dict[Any, Driver | None] = {}
+        self._reasons: dict[Any, str] = {}
+        self._reported: set[Any] = set()
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def handle(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
+        """Run one turn."""
+        key: str = request["key"]
+        session = self._take(key)
+        data = base64.b64decode(request["payload"])
+        if "from" in request:
+            if session is None or session.function is not function or session.seen != request["from"]:
+                return {"need": "history"}
+            answer = session.run(data)
+            # A failure may come from having been kept alive: a replay has the last word.
+            return {"need": "history"} if session.has_failed else self._keep(key, session, request, answer)
+        driver = self._driver(function)
+        if driver is None:
+            return self._replay(request, function)
+        try:
+            session = driver.open(function, data)
+        except CannotDrive as reason:
+            self._give_up(function, str(reason))
+            return self._replay(request, function)
+        if session is None:
+            return self._replay(request, function)
+        return self._keep(key, session, request, session.run(data))
+
+    def forget(self, key: str) -> None:
+        """Drop a session, if there is one."""
+        session = self._take(key)
+        if session is not None:
+            session.close()
+
+    def _driver(self, function: LoadedFunction) -> Driver | None:
+        """None for code that is replayed in each turn."""
+        code = function.function
+        if code not in self._drivers:
+            self._drivers[code] = None
+            try:
+                self._drivers[code] = Driver()
+            except CannotDrive as reason:
+                self._give_up(function, str(reason))
+                return None
+            user_code = getattr(code, "orchestrator_function", None)
+            reason = None
+            with suppress(AttributeError, ImportError, TypeError):
+                reason = reason_of(user_code) if isinstance(user_code, FunctionType) else None
+            if reason is not None:
+                self._give_up(function, reason)
+        return self._drivers[code]
+
+    def _give_up(self, function: LoadedFunction, reason: str) -> None:
+        self._drivers[function.function] = None
+        self._reasons[function.function] = reason
+
+    def _replay(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
+        code = function.function
+        parameter = next(iter(function.signature.inputs))
+        try:
+            response: str = self._on_loop(lambda: code(**{parameter: request["payload"]}))
+        except Exception as error:
+            return {"failed": failures.describe(error)}
+        answer: dict[str, Any] = {"response": response, "fresh": True}
+        reason = self._reasons.get(code)
+        if reason is not None and code not in self._reported:
+            self._reported.add(code)
+            answer["notes"] = [{"kind": REPLAYED, "text": reason}]
+        return answer
+
+    def _keep(self, key: str, session: LiveTurns, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        if session.error is not None:
+            answer["raised"] = describe(session.error, session.function.function)
+        if session.has_ended:
+            session.close()
+            return answer
+        session.seen = request["until"]
+        with self._lock:
+            self._sessions[key] = session
+            evicted = [self._sessions.popitem(last=False)[1] for _ in range(len(self._sessions) - self._limit)]
+        for old in evicted:
+            old.close()
+        return answer
+
+    def _take(self, key: str) -> LiveTurns | None:
+        with self._lock:
+            return self._sessions.pop(key, None)
