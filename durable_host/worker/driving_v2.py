@@ -15,6 +15,7 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+from .drivable import CannotDrive
 from .loaded import LoadedFunction
 from .places import position_of
 
@@ -31,13 +32,9 @@ _PARAMETERS = {
 _OF_WORKER = ("_registry", "_logger", "_data_converter", "_exception_properties_provider", "_payload_store",
               "maximum_timer_interval", "_register_orchestrator_once", "_emit_trace_spans")  # fmt: skip
 _OF_EXECUTOR = ("process_event",)
-_OF_CONTEXT = ("_is_replaying", "_is_complete", "_encoded_custom_status", "_generator", "_previous_task",
-               "_completion_status", "get_actions", "set_failed")  # fmt: skip
+_OF_CONTEXT = ("_is_replaying", "_is_complete", "_encoded_custom_status", "_generator", "_completion_status",
+               "get_actions", "set_failed")  # fmt: skip
 _FAILED = 3
-
-
-class CannotDrive(Exception):
-    """The installed SDK is not the one that this was written for."""
 
 
 class Driver:
@@ -170,7 +167,7 @@ class LiveTurns:
         if self._is_stuck(actions):
             answer["stuck"] = True
         elif not context._is_complete and context._generator is not None:
-            waits_for = context._previous_task
+            waits_for = getattr(context, "_previous_task", None)
             if not self._driver.is_task(waits_for):
                 answer["warnings"] = [
                     f"The orchestrator yields a value of the type {type(waits_for).__name__}, which is not a task. It "

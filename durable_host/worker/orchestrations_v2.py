@@ -25,7 +25,8 @@ from types import FunctionType
 from typing import Any
 
 from . import failures
-from .driving_v2 import CannotDrive, Driver, LiveTurns
+from .drivable import CannotDrive
+from .driving_v2 import Driver, LiveTurns
 from .fresh_code import reason_of
 from .loaded import LoadedFunction
 from .orchestrator_errors import describe

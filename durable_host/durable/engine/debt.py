@@ -51,13 +51,13 @@ _INPUT_LOST = (
 
 def is_in_history_rows(message: TaskMessage, instance: OrchestrationInstance) -> bool:
     """Whether a message of a commit can be told from the rows of the execution `instance`."""
-    if message.sender != instance:
+    if message.sender != instance or instance.instance_id.startswith("@"):
         return False
     match message.event:
         case TaskScheduled() | TimerFired() | ExecutionStarted() | SubOrchestrationInstanceCompleted():
             return True
         case EventRaised():
-            return not instance.instance_id.startswith("@")
+            return True
         case _:
             return False
 

@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.entity_actions import carry_out_actions
 from durable_host.durable.engine.entity_end import ended_row
 from durable_host.durable.engine.entity_execution import EntityExecution, EntityOptions, EntityOutcome, EntityTurn
 from durable_host.durable.engine.entity_messages import request_json
@@ -40,6 +41,7 @@ from durable_host.durable.engine.scheduler_state import SchedulerState
 from durable_host.durable.model.events import (
     EventRaised,
     ExecutionStarted,
+    FailureDetails,
     HistoryEvent,
     OrchestrationInstance,
     OrchestratorCompleted,
@@ -102,9 +104,16 @@ def start_batch(
 
 
 def finish_batch(
-    turn: EntityTurn, answer: EntityAnswer | None, *, now: int, new_id: Callable[[], str]
+    turn: EntityTurn,
+    answer: EntityAnswer | None,
+    *,
+    now: int,
+    new_id: Callable[[], str],
+    tells_failures: bool = False,
 ) -> EntityOutcome:
-    """Apply the answer (None when `turn.batch` was None). `new_id` gives random 32-digit hex ids."""
+    """Apply the answer (None when `turn.batch` was None). `new_id` gives random 32-digit hex ids. With
+    `tells_failures` callers get the whole failure, as 2.x code expects, else its text.
+    """
     execution = turn.execution
     scheduler = execution.scheduler
     outbox = Outbox(execution, now)
@@ -114,7 +123,11 @@ def finish_batch(
         scheduler.exists = answer.exists
         # What does not exist has at most the state `null`: readers take another one for existence.
         scheduler.state = answer.state if answer.exists or answer.state is None else "null"
-        _respond(turn, answer, outbox)
+        if answer.leaves_rest and answer.results:
+            rest = turn.operations[len(answer.results) :]
+            scheduler.queue.extendleft(reversed(rest))
+            del turn.operations[len(answer.results) :]
+        _respond(turn, answer, outbox, tells_failures=tells_failures)
         for target, operation, input in answer.signals:
             label, predecessor = scheduler.labels.label(target, now, turn.options.reorder_window)
             text = request_json(
@@ -127,6 +140,15 @@ def finish_batch(
                 predecessor=predecessor,
             )
             outbox.send(target, "op", text, what=(target, operation, input))
+        refused = carry_out_actions(
+            answer.actions,
+            outbox,
+            scheduler.labels,
+            new_id=new_id,
+            reorder_window=turn.options.reorder_window,
+            default_version=turn.options.default_version,
+        )
+        turn.diagnostics.extend(_refused(outbox, text) for text in refused)
     if turn.lock is not None:
         _grant(scheduler, turn.lock, outbox)
     if turn.is_cut_short:
@@ -166,15 +188,30 @@ def _batch(execution: EntityExecution, operations: Sequence[EntityRequest]) -> E
     )
 
 
-def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox) -> None:
+def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox, *, tells_failures: bool) -> None:
     missing = EntityResult(True, '"The entity function gave no result for this operation."')
     for index, request in enumerate(turn.operations):
         result = answer.results[index] if index < len(answer.results) else missing
         text = "null" if result.result is None else result.result
-        if not request.is_signal:
+        failure = result.failure
+        if failure is not None:
+            text = f"{failure.error_type}: {failure.error_message}"
+        elif tells_failures and result.is_error:
+            failure = FailureDetails("FunctionInvocationFailed", _said(text), is_non_retriable=True)
+        if not request.is_signal and failure is not None:
+            outbox.respond_failure(request, failure)
+        elif not request.is_signal:
             outbox.respond(request, text, is_error=result.is_error)
         elif result.is_error:
             turn.diagnostics.append(_failed_signal(outbox, request, text))
+
+
+def _said(text: str) -> str:
+    """The message in the JSON text of an error; after a time-out it is bare."""
+    try:
+        return msgspec.json.decode(text, type=str)
+    except msgspec.MsgspecError:
+        return text
 
 
 def _grant(scheduler: SchedulerState, lock: EntityRequest, outbox: Outbox) -> None:
@@ -246,6 +283,16 @@ def _unreadable(instance_id: str, event: EventRaised, error: UnreadableEntityMes
         text=f"Message '{event.name}' to entity {instance_id} cannot be read and is dropped: {error}.",
         timestamp=now,
         event_name=event.name,
+    )
+
+
+def _refused(outbox: Outbox, text: str) -> Diagnostic:
+    return Diagnostic(
+        code=UNREADABLE_MESSAGE,
+        instance_id=outbox.instance_id,
+        severity="warning",
+        text=f"Entity {outbox.instance_id} asks for a message that cannot be sent: {text}",
+        timestamp=outbox.now,
     )
 
 

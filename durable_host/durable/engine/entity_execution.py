@@ -25,10 +25,13 @@ from durable_host.timestamp import TICKS_PER_MINUTE
 
 
 class EntityOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`reorder_window` in ticks (0: no sorting); `max_batch_size` None: no limit."""
+    """`reorder_window` in ticks (0: no sorting); `max_batch_size` None: no limit. `default_version` is that of
+    orchestrations which an entity starts.
+    """
 
     reorder_window: int = 30 * TICKS_PER_MINUTE
     max_batch_size: int | None = 5000
+    default_version: str | None = None
 
 
 class EntityExecution:

@@ -4,13 +4,16 @@ Source: docs/protocol/task-hub-storage-entities.md#entity-messages,
     docs/protocol/task-hub-storage-entities.md#entity-batch
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from durable_host.durable.engine.entity_execution import EntityExecution
 from durable_host.durable.engine.entity_messages import request_event_name, response_json
 from durable_host.durable.engine.entity_request import EntityRequest, request_record
+from durable_host.durable.engine.entity_texts import failure_text
 from durable_host.durable.model import identity
-from durable_host.durable.model.events import EventRaised, OrchestrationInstance
+from durable_host.durable.model.events import EventRaised, FailureDetails, HistoryEvent, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 
 
@@ -35,15 +38,25 @@ class Outbox:
     ) -> None:
         """`what` is the content without that which is made anew when the batch is repeated."""
         event = EventRaised(name=name, input=input, timestamp=self.now)
-        instance = OrchestrationInstance(target, execution_id)
         content = (target, name, input) if what is None else what
-        id = identity.decided(self._sender, self._episode, EventRaised.event_name, len(self.sent), content)
-        self.sent.append(TaskMessage(event, instance, self._sender, self._episode, id=id))
+        self.add(event, OrchestrationInstance(target, execution_id), self.identity(EventRaised, content))
+
+    def identity(self, kind: type[HistoryEvent], content: Iterable[str | None]) -> str:
+        """Identity of the next message, by what it says."""
+        return identity.decided(self._sender, self._episode, kind.event_name, len(self.sent), content)
+
+    def add(self, event: HistoryEvent, target: OrchestrationInstance, id: str) -> None:
+        self.sent.append(TaskMessage(event, target, self._sender, self._episode, id=id))
 
     def respond(self, request: EntityRequest, result: str, *, is_error: bool = False) -> None:
         if request.parent is not None:
             text = response_json(result, is_error=is_error)
             self.send(request.parent, request.id, text, request.parent_execution)
+
+    def respond_failure(self, request: EntityRequest, failure: FailureDetails) -> None:
+        """As `respond`, to a caller that wants the whole failure."""
+        if request.parent is not None:
+            self.send(request.parent, request.id, failure_text(failure), request.parent_execution)
 
     def forward(self, request: EntityRequest, position: int) -> None:
         """Pass a lock request on to the entity at `position` of its set."""

@@ -25,7 +25,7 @@ from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, Wo
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.runtime.sessions import SessionCache
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
-from durable_host.durable.user_code import EntityAnswer, EntityBatch, UserCode
+from durable_host.durable.user_code import EntityAnswer, EntityBatch, UserCode, numbers_its_actions
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -93,7 +93,13 @@ class EntityRunner:
                 answer = invocation_failed(turn.batch, failure)
             elif turn.batch is not None:
                 answer = await self._run_code(session.instance_id, turn.batch)
-            outcome = finish_batch(turn, answer, now=self._clock.now(), new_id=_new_id)
+            outcome = finish_batch(
+                turn,
+                answer,
+                now=self._clock.now(),
+                new_id=_new_id,
+                tells_failures=numbers_its_actions(self._code),
+            )
             session.checkpoint = await self._hub.commit(
                 EpisodeCommit(
                     instance_id=session.instance_id,

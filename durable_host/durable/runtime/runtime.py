@@ -284,6 +284,7 @@ def entity_options(options: DurableOptions) -> EntityOptions:
     return EntityOptions(
         reorder_window=round(options.entity_message_reorder_window * TICKS_PER_SECOND),
         max_batch_size=options.max_entity_operation_batch_size,
+        default_version=options.default_version,
     )
 
 

@@ -94,7 +94,10 @@ class V2UserCode(AppCode):
         for _ in range(MAX_BATCH_ATTEMPTS):
             try:
                 returned = await self._calls.run_entity(function, payload, instance_id=instance_id, trace=trace)
-                return read_batch_result(_decoded(returned))
+                answer = read_batch_result(_decoded(returned))
+                if answer.failure is None:
+                    return answer
+                failure = answer.failure
             except WorkerLost as lost:
                 raise aborted(lost) from lost
             except FunctionFailed as failed:
