@@ -76,7 +76,7 @@ class Owed:
     def __init__(self, state: OrchestrationState, first_ordinal: int, ordinals: range) -> None:
         self._state = state
         history = state.history
-        answered = {answered_id(event) for event in history}
+        answered = {answered_id(event): index for index, event in enumerate(history)}
         episode = 0
         self.rows: list[tuple[int, HistoryEvent]] = []
         """Episode and event."""
@@ -84,7 +84,7 @@ class Owed:
             episode += isinstance(event, OrchestratorStarted)
             if index < first_ordinal:
                 continue
-            is_open = event.event_id not in answered
+            is_open = answered.get(event.event_id, -1) < index  # A retry of 2.x code has the number of its call.
             if isinstance(event, TaskScheduled):
                 if is_open and not state.is_terminal:
                     self.rows.append((episode, event))

@@ -24,7 +24,7 @@ from durable_host.durable.engine.custom_status import too_large
 from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFault
 from durable_host.durable.engine.gate_texts import waits_for_timers_only
 from durable_host.durable.engine.instance_row import committed_form, row_update
-from durable_host.durable.engine.numbered import NumberedEpisode
+from durable_host.durable.engine.numbered import INVOCATION_FAILED, NumberedEpisode
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.outbound import carry_out
 from durable_host.durable.engine.outcome import EpisodeOutcome
@@ -32,9 +32,9 @@ from durable_host.durable.engine.reports import Reports
 from durable_host.durable.engine.sending import SendingOrchestration
 from durable_host.durable.engine.start import EpisodeStart, start_episode, turn_of
 from durable_host.durable.engine.state import Ending, OrchestrationState
-from durable_host.durable.engine.versioning import mismatch_fault
+from durable_host.durable.engine.versioning import MISMATCH, mismatch_fault
 from durable_host.durable.engine.walker import NonDeterminism, Walker
-from durable_host.durable.model.events import OrchestratorCompleted
+from durable_host.durable.model.events import FailureDetails, OrchestratorCompleted
 from durable_host.durable.user_code import NumberedAnswer, OrchestratorAnswer, OrchestratorTurn, UserCode
 
 __all__ = ["EpisodeOutcome", "EpisodeStart", "finish_episode", "start_episode"]
@@ -283,7 +283,9 @@ class _Episode:
             self.item.outbound.append(message)
 
     def _fail(self, fault: OrchestrationFault) -> None:
-        if fault.failure_details is not None:
+        if self.state.is_numbered and fault.failure_details is None:
+            fault.failure_details = FailureDetails(INVOCATION_FAILED, fault.text)
+        if fault.failure_details is MISMATCH:
             self.reports.add(codes.VERSION_MISMATCH, "error", f"{fault.failure_details.error_message}.")
         self.item.failure = fault.failure
         self._complete(ended_by_fault(self.state.name, fault))

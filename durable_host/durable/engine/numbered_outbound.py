@@ -70,9 +70,7 @@ def carry_out_numbered(
         case TerminateOrchestration():
             return None, _termination(action, sender)
         case UnknownNumberedAction():
-            raise OrchestrationFault(
-                f"The orchestrator asked for an action that this host does not know: {action.kind}."
-            )
+            raise OrchestrationFault(f"The orchestrator asked for an action of an unknown kind: {action.kind}.")
         case _:
             raise OrchestrationFault(f"The orchestrator asked for an action out of place: {type(action).__name__}.")
     return scheduled.event, scheduled
