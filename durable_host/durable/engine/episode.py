@@ -286,7 +286,7 @@ class _Episode:
         if self.state.is_numbered and fault.failure_details is None:
             fault.failure_details = FailureDetails(INVOCATION_FAILED, fault.text)
         if fault.failure_details is MISMATCH:
-            self.reports.add(codes.VERSION_MISMATCH, "error", f"{fault.failure_details.error_message}.")
+            self.reports.add(codes.VERSION_MISMATCH, "error", f"{MISMATCH.error_message}.")
         self.item.failure = fault.failure
         self._complete(ended_by_fault(self.state.name, fault))
 
