@@ -33,12 +33,12 @@ from durable_host.durable.model.events import (
     OrchestrationInstance,
     TraceContext,
 )
+from durable_host.durable.model.history_end import is_rewound
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.live import LiveInstances
-from durable_host.durable.runtime.rewound import is_rewound
 from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.taskhub.waiting import wait_for_event

@@ -7,16 +7,15 @@ from functools import partial
 from typing import TypeVar
 
 from durable_host.durable.model.events import (
-    ExecutionCompleted,
     ExecutionStarted,
     OrchestrationInstance,
     TimerCreated,
     TimerFired,
 )
+from durable_host.durable.model.history_end import has_ended, is_rewound
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
-from durable_host.durable.runtime.rewound import is_rewound
 from durable_host.durable.runtime.session import open_timers
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.paging import all_instances
@@ -94,8 +93,7 @@ class Recovery:
         started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
         if started is None:
             return
-        has_ended = any(isinstance(event, ExecutionCompleted) for event in events[-2:])
-        if has_ended or found.runtime_status is OrchestrationStatus.Pending:
+        if has_ended(events) or found.runtime_status is OrchestrationStatus.Pending:
             self._wake(instance_id)  # The host died before it wrote the row.
         instance = OrchestrationInstance(instance_id, started.orchestration_instance.execution_id)
         waiting = open_timers(events)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.history_end import has_ended
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.attempts import MOST_REFUSALS, Attempts
@@ -127,9 +128,16 @@ class RowWriter:
             return await self._whole(instance_id, update), None
         is_ours = row.get("ExecutionId") == update.execution_id
         is_pending = row.get("RuntimeStatus") == OrchestrationStatus.Pending.name
-        if place is not None and row.etag != place and is_pending and not (is_ours and _goes_on(update)):
-            return None  # Replaced by a client, or rewound after this end.
+        if place is not None and row.etag != place and is_pending:
+            if not is_ours:
+                return None  # Replaced by a client.
+            if not _goes_on(update) and not await self._is_end_kept(instance_id):
+                return None  # Rewound after this end.
         return (update if row.get("Name") else await self._whole(instance_id, update)), row.etag
+
+    async def _is_end_kept(self, instance_id: str) -> bool:
+        """Whether the history still ends the instance. A rewind, which leaves the etag as it is, takes the end out."""
+        return has_ended((await self._history.read(instance_id)).history.events)
 
     async def _whole(self, instance_id: str, update: InstanceUpdate) -> InstanceUpdate:
         """What makes a whole row even where there is none: somebody deleted it, or the table."""

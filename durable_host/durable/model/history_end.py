@@ -1,8 +1,13 @@
-"""A rewind that was interrupted, as the history shows it."""
+"""What the last events of a history say: the instance has ended, or its end was taken back by a rewind."""
 
 from collections.abc import Sequence
 
-from durable_host.durable.model.events import GenericEvent, HistoryEvent, OrchestratorCompleted
+from durable_host.durable.model.events import ExecutionCompleted, GenericEvent, HistoryEvent, OrchestratorCompleted
+
+
+def has_ended(events: Sequence[HistoryEvent]) -> bool:
+    """Whether the last episode ended the execution."""
+    return any(isinstance(event, ExecutionCompleted) for event in events[-2:])
 
 
 def is_rewound(events: Sequence[HistoryEvent]) -> bool:
