@@ -21,6 +21,7 @@ _MARKER = re.compile(r"^\s*<!-- (?P<text>.+?) -->\s*$")
 _HEADING = re.compile(r"^(#{1,6}) (?P<text>.+?)\s*$")
 _LINK = re.compile(r"(?<!!)\[(?:[^\]\[]|\[[^\]]*\])*\]\((?P<target>[^)\s]+)\)")
 _CODE = re.compile(r"`([^`]+)`")
+_ANCHOR = re.compile(r'<a id="(?P<id>[^"]+)"></a>')
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,12 @@ class Row:
     heading: str
     cells: list[str]
 
+    @property
+    def key(self) -> str:
+        """The ID that the row sets in its first cell, or ""."""
+        found = _ANCHOR.match(self.cells[0])
+        return found["id"] if found is not None else ""
+
     def code(self, column: int = 0) -> list[str]:
         """What stands in backticks in a cell."""
         return _CODE.findall(self.cells[column])
@@ -122,9 +129,13 @@ class Page:
         return [found["text"] for _, line in self.lines if (found := _HEADING.match(line)) is not None]
 
     def anchors(self) -> set[str]:
-        """Anchors as GitHub makes them."""
+        """Anchors as GitHub makes them of headings, and those that the page sets itself."""
         texts = (re.sub(r"[^\w\- ]", "", text.lower().replace("`", "")) for text in self.headings())
-        return {text.replace(" ", "-") for text in texts}
+        return {text.replace(" ", "-") for text in texts} | set(self.own_anchors())
+
+    def own_anchors(self) -> list[str]:
+        """The IDs that are set with `<a id="..."></a>`."""
+        return [found["id"] for _, line in self.lines for found in _ANCHOR.finditer(line)]
 
     def links(self) -> list[tuple[int, str]]:
         """Targets with the line that they begin in; the text of a link may go on in the next line."""

@@ -3,11 +3,12 @@
 import ast
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 
 import cli_reference
 import pytest
-from doc_pages import ROOT, Page, page
+from doc_pages import ROOT, Page, Row, page
 
 import durable_host.errors
 from durable_host.config import host_json
@@ -209,9 +210,33 @@ def test_numbers_that_the_pages_write_as_words_are_those_of_the_code() -> None:
     assert (blob_trigger.DEVELOPMENT_INTERVAL, blob_trigger.CLOUD_INTERVAL) == (2, 10)
 
 
-def test_every_difference_says_what_is_there_what_is_here_and_how_to_switch() -> None:
-    rows = [row for row in page(DIFFERENCES).rows() if not row.cells[0].startswith("**")]
-    assert [row.cells[0] for row in rows if len(row.cells) != 4 or not all((*row.cells[:2], row.cells[3]))] == []
+def differences() -> list[Row]:
+    return [row for row in page(DIFFERENCES).rows() if row.heading != page(DIFFERENCES).headings()[0]]
+
+
+def test_every_difference_says_what_is_there_what_is_here_what_to_do_why_and_how_to_switch() -> None:
+    assert [row.cells[0] for row in differences() if len(row.cells) != 5 or not all(row.cells)] == []
+
+
+def test_no_difference_is_listed_twice() -> None:
+    first_cells = Counter(row.cells[0] for row in differences())
+    assert [text for text, count in first_cells.items() if count > 1] == []
+    anchors = page(DIFFERENCES).own_anchors()
+    assert len(anchors) == len(set(anchors)) == len([row for row in differences() if row.key])
+
+
+def test_differences_are_ordered_by_who_notices_as_the_index_says() -> None:
+    title, *sections = page(DIFFERENCES).headings()
+    index = [row.cells[1] for row in page(DIFFERENCES).rows() if row.heading == title]
+    assert index == [f"[{section}](#{section.lower().replace(', ', '-').replace(' ', '-')})" for section in sections]
+    assert list(dict.fromkeys(row.heading for row in differences())) == sections
+
+
+def test_what_to_do_about_a_difference_is_not_hidden_in_another_column() -> None:
+    """What users must do stands in the column for it."""
+    hints = ("Do not", "Your code must", "you must", "Avoid ")
+    found = [(row.cells[0], hint) for row in differences() for hint in hints if hint in " ".join(row.cells[:2])]
+    assert found == []
 
 
 # The sample app and the folders

@@ -92,12 +92,14 @@ async def running_world(
     model: str = "v2",
     with_auth: bool = False,
     settings: Mapping[str, str] | None = None,
+    durable: Any = None,
 ) -> AsyncIterator[World]:
+    """`durable` stands in for the management API of Durable Functions."""
     if not (root / "host.json").exists():
         (root / "host.json").write_text('{"version": "2.0"}')
     config = load(root, environ=settings or {})
     calls, ring = NotedCalls(), KeyRing(KeysInMemory(), "instance")
-    front = _front(config, functions, model, calls, ring, with_auth=with_auth)
+    front = _front(config, functions, model, calls, ring, with_auth=with_auth, durable=durable)
     server = RawTestServer(cast(Any, front.handle))
     async with server, aiohttp.ClientSession() as session:
         yield World(session, str(server.make_url("/")).rstrip("/"), ring, calls)
@@ -116,6 +118,7 @@ def _front(
     ring: KeyRing,
     *,
     with_auth: bool,
+    durable: Any,
 ) -> Front:
     async def nothing_set_aside() -> None:
         return None
@@ -145,5 +148,5 @@ def _front(
     )
     served = [function for function in functions if function.trigger.type == "httpTrigger"]
     http = HttpTrigger(served, invoker, config.host.http, details=ErrorDetails(True), base_url="http://localhost:7071")
-    front.adopt(http, None, None)
+    front.adopt(http, durable, None)
     return front

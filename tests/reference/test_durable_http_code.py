@@ -113,6 +113,7 @@ async def test_an_entity_that_never_was_is_not_found(durable_app: DurableApp) ->
     assert (read.entity_exists, read.entity_state) == (False, None)
 
 
+@pytest.mark.differs("terminated-entities")
 async def test_a_terminated_entity_becomes_terminated(durable_app: DurableApp) -> None:
     """durable-http 27: 202, the entity instance becomes Terminated; its state is still there."""
     _with_counter(durable_app)

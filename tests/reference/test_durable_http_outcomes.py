@@ -24,6 +24,7 @@ def unprintable(context):
     return {1, 2}
 
 
+@pytest.mark.differs("rejected-versions")
 async def test_an_instance_of_a_version_that_runs_nowhere_is_terminated(hosts: Hosts) -> None:
     """durable-http 32: stays different. The extension terminates it after minutes."""
     app = App()
@@ -34,6 +35,7 @@ async def test_an_instance_of_a_version_that_runs_nowhere_is_terminated(hosts: H
     assert (await world.result("i")).runtime_status is OrchestrationStatus.Terminated
 
 
+@pytest.mark.differs("failure-texts")
 @pytest.mark.parametrize(
     ("function", "output"),
     [

@@ -88,6 +88,7 @@ def test_the_name_of_the_hub_is_resolved(tmp_path: Path) -> None:
     assert load_durable(tmp_path, {"hubName": "%HUB%"}, HUB="FromSetting").host.durable.hub_name == "FromSetting"
 
 
+@pytest.mark.differs("extended-sessions")
 def test_extended_sessions_start_here_with_a_warning(tmp_path: Path) -> None:
     """durable-http settings 4: stays different. Azure does not start; this host warns."""
     warnings = load_durable(tmp_path, {"extendedSessionsEnabled": True}).warnings
@@ -136,6 +137,15 @@ def test_words_may_be_numbers_and_the_protocol_any_text(tmp_path: Path, settings
     assert option(load_durable(tmp_path, settings).host.durable, name) == value
 
 
+@pytest.mark.differs("container-name")
+def test_a_container_has_the_limits_of_every_machine(tmp_path: Path) -> None:
+    """durable-http settings 0: stays different. `CONTAINER_NAME` alone gives 10/5/10, batches of 50, a buffer of 32."""
+    here, in_container = load_durable(tmp_path, {}), load_durable(tmp_path, {}, CONTAINER_NAME="c")
+    assert in_container.host.durable == here.host.durable
+    assert not in_container.warnings
+
+
+@pytest.mark.differs("legacy-partitions")
 def test_legacy_partitions_have_no_effect(tmp_path: Path) -> None:
     """durable-http settings 8: stays different. `useTablePartitionManagement` goes off; here a line tells."""
     warnings = load_durable(tmp_path, provider(useLegacyPartitionManagement=True)).warnings

@@ -37,6 +37,7 @@ async def _raw_post(world: World, path: str, rest: str) -> str:
     return answer.split(b"\r\n", 1)[0].decode()
 
 
+@pytest.mark.differs("blank-starts")
 @pytest.mark.parametrize(
     "rest", ["\r\n", "Content-Length: 2\r\n\r\n \n", "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]
 )
@@ -64,6 +65,7 @@ async def test_a_start_that_says_that_it_has_no_body_has_no_input(
     assert _warnings(caplog) == []
 
 
+@pytest.mark.differs("blank-starts")
 @pytest.mark.parametrize("content_type", [FORM, "multipart/form-data; boundary=x"])
 async def test_a_start_of_a_form_type_runs_with_a_warning(
     world: World, caplog: pytest.LogCaptureFixture, content_type: str
@@ -153,6 +155,7 @@ async def test_an_argument_error_of_a_start_is_its_text_and_nothing_else(world: 
         assert await answer.json() == {"Message": "Total timeout 5 should be bigger than retry timeout 10"}
 
 
+@pytest.mark.differs("unknown-orchestrator", "ids")
 @pytest.mark.parametrize("path", ["Nope", "Orch/@x"])
 async def test_what_only_this_host_refuses_at_a_start_has_the_text_where_the_sdk_reads_it(
     world: World, path: str
@@ -187,6 +190,7 @@ async def test_a_restart_of_a_running_instance_has_the_long_form(world: World) -
 LENIENT = ["{'a': 1}", "{a: 1}", '{"a": 1 /* one */}', '{"a": 1,}', '{"a": 1']
 
 
+@pytest.mark.differs("json-dialect")
 @pytest.mark.parametrize("body", LENIENT)
 @pytest.mark.parametrize("path", ["orchestrators/Orch", "instances/a/raiseEvent/E", "entities/Counter/k?op=add"])
 async def test_only_json_is_json(world: World, path: str, body: str) -> None:

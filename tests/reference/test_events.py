@@ -83,6 +83,7 @@ def test_a_second_race_with_the_loser_of_the_first_stays_running() -> None:
     assert not engine.deliver(raised("B", 1), time=2).is_terminal
 
 
+@pytest.mark.differs("events-before-start")
 async def test_an_event_that_overtakes_a_start_is_delivered(app: App, hosts: Hosts) -> None:
     """events 13: stays different. In an earlier batch than the start the real host discards it."""
     world = await hosts.start(app)
@@ -92,6 +93,7 @@ async def test_an_event_that_overtakes_a_start_is_delivered(app: App, hosts: Hos
     assert await world.output("i") == 5
 
 
+@pytest.mark.differs("events-before-start")
 async def test_an_event_for_a_scheduled_start_is_delivered(app: App, hosts: Hosts) -> None:
     """events 13: stays different. The real host answers 202, then the event is lost."""
     world = await hosts.start(app)
@@ -119,6 +121,7 @@ async def test_a_termination_ends_an_instance_that_continues_as_new(app: App, ho
     assert (await world.result("i")).runtime_status is OrchestrationStatus.Terminated
 
 
+@pytest.mark.differs("cancelled-timers")
 async def test_a_cancelled_timer_is_taken_out_of_its_queue(app: App, hosts: Hosts) -> None:
     """events 15: stays different. On the real host its message stays until it is due."""
 
@@ -170,6 +173,7 @@ def test_only_the_exact_case_of_a_name_is_delivered() -> None:
     assert engine.deliver(raised("E", 2), time=2).is_terminal
 
 
+@pytest.mark.differs("unknown-functions")
 async def test_a_call_of_an_unknown_activity_fails(app: App, hosts: Hosts) -> None:
     """events 17: stays different. Running on the real host."""
 
@@ -183,6 +187,7 @@ async def test_a_call_of_an_unknown_activity_fails(app: App, hosts: Hosts) -> No
     assert diagnostics.MISSING_FUNCTION in codes(world)
 
 
+@pytest.mark.differs("long-ids")
 async def test_a_child_with_an_id_that_is_too_long_fails(app: App, hosts: Hosts) -> None:
     """events 18: stays different. Running on the real host, tried again and again."""
 
@@ -196,6 +201,7 @@ async def test_a_child_with_an_id_that_is_too_long_fails(app: App, hosts: Hosts)
     assert diagnostics.BAD_INSTANCE_ID in codes(world)
 
 
+@pytest.mark.differs("long-ids")
 async def test_an_entity_with_an_id_that_is_too_long_fails(app: App, hosts: Hosts) -> None:
     """events 18: stays different. The same for an entity."""
 
@@ -213,6 +219,7 @@ async def test_an_entity_with_an_id_that_is_too_long_fails(app: App, hosts: Host
     assert diagnostics.BAD_INSTANCE_ID in codes(world)
 
 
+@pytest.mark.differs("ids-in-use")
 async def test_a_running_instance_is_not_replaced_by_a_child(app: App, hosts: Hosts) -> None:
     """events 19: stays different. The real host replaces it."""
 
@@ -233,6 +240,7 @@ async def test_a_running_instance_is_not_replaced_by_a_child(app: App, hosts: Ho
     assert await world.output("taken") == 5
 
 
+@pytest.mark.differs("lost-workers")
 async def test_an_activity_whose_worker_is_lost_runs_again(app: App, hosts: Hosts) -> None:
     """events 20: stays different. Failed on the real host, `…/python exited with code 137 (0x89)`."""
 
@@ -254,6 +262,7 @@ async def test_an_activity_whose_worker_is_lost_runs_again(app: App, hosts: Host
     assert len(tries) == 2
 
 
+@pytest.mark.differs("failing-entities")
 async def test_a_batch_of_an_entity_that_never_works_fails_after_three_runs(app: App, hosts: Hosts) -> None:
     """events 21: stays different. The real host runs it forever."""
 
@@ -278,6 +287,7 @@ async def test_a_batch_of_an_entity_that_never_works_fails_after_three_runs(app:
     assert len(runs) == 3
 
 
+@pytest.mark.differs("purge-by-filter")
 async def test_a_purge_by_filter_leaves_running_instances(api: ApiWorld) -> None:
     """events 22: stays different. The real host deletes it, `instancesDeleted: 1`."""
     await api.put("i", OrchestrationStatus.Running)
@@ -293,6 +303,7 @@ async def test_an_id_in_use_is_a_conflict(api: ApiWorld) -> None:
         assert answer.status == 409
 
 
+@pytest.mark.differs("unknown-orchestrator")
 async def test_an_unknown_orchestrator_is_refused(api: ApiWorld) -> None:
     """events 23: stays different. The real host answers 202, then the instance fails."""
     async with api.http.post(f"{api.webhook}/orchestrators/Nobody/i") as answer:

@@ -17,6 +17,7 @@ def hello(req: func.HttpRequest) -> str:
 """
 
 
+@pytest.mark.differs("killed-hosts")
 @pytest.mark.process
 def test_the_worker_of_a_killed_host_ends(tmp_path: Path, connection_string: str) -> None:
     """events 9: stays different. The Python worker of the real host stays alive after `kill -9` of its host."""

@@ -26,6 +26,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
+@pytest.mark.differs("host-config")
 async def test_the_configuration_has_effective_values_of_extensions_and_concurrency(tmp_path: Path) -> None:
     """functions-host 17: the configuration has effective values of extensions and concurrency"""
     host_json = {"version": "2.0", "functionTimeout": "00:05:00", "extensions": {"queues": {"messageEncoding": "none"}}}

@@ -9,6 +9,7 @@ import azure.functions as func
 import pytest
 
 import durable_host.worker
+from durable_host.config import load
 from durable_host.invocation.worker_options import WorkerOptions
 from durable_host.invocation.worker_process import worker_environment
 from durable_host.worker.sdk import Sdk
@@ -34,3 +35,10 @@ def test_the_environment_names_the_folders_of_app_and_worker(name: str, value: s
     options = WorkerOptions(root=Path(os.sep, "app"), python=Path("python"), environment={name: "mine", "A": "1"})
     environment = worker_environment(options)
     assert (environment[name], environment["A"]) == (value, "1")
+
+
+@pytest.mark.differs("worker-version")
+def test_the_version_of_the_runtime_is_that_of_core_tools(tmp_path: Path) -> None:
+    """functions-host 28: stays different, the real host alone sets no `FUNCTIONS_WORKER_RUNTIME_VERSION`"""
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    assert load(tmp_path, environ={}).settings.get("FUNCTIONS_WORKER_RUNTIME_VERSION") == "3.x"

@@ -80,6 +80,7 @@ async def test_an_orchestration_is_accepted_and_the_log_says_that_it_does_not_ru
     assert name in line
 
 
+@pytest.mark.differs("manual-runs")
 async def test_an_empty_body_is_accepted_here(world: World) -> None:
     """functions-host 23: stays different, the real host answers 400"""
     assert await world.status("POST", "/admin/functions/act") == 202
