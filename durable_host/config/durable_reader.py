@@ -19,7 +19,8 @@ _SETTING = re.compile(r"%[^%]+%")
 
 
 def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = HubPlace()) -> DurableOptions:
-    """All options. `lookup(text, where)` replaces `%NAME%` by app settings; `where` is for its error.
+    """All options. `lookup` replaces `%NAME%` in its first argument by app settings; its second one, the place of the
+    text, is for errors.
 
     `place` decides where the hub lives when host.json names a service that is not here, or the user chooses.
     """

@@ -19,7 +19,7 @@ class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
     """One episode to run.
 
     `history` is the whole history of the current execution with this episode's OrchestratorStarted and messages at
-    the end (their `is_played` false, the earlier messages' true). `new_from` is the index of that
+    the end (not marked as played; the earlier messages are). `new_from` is the index of that
     OrchestratorStarted. An executor that still holds the live session of this execution feeds it only what it has
     not seen; otherwise it replays all of `history`. After a suspension `new_from` lies before the last episode: all
     episodes that user code has not seen are new. `session` names the in-memory state the history belongs to: a live

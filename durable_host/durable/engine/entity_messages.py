@@ -142,7 +142,7 @@ def request_id_of(event_input: str | None) -> str | None:
 
 
 def entity_name_of(instance_id: str) -> str:
-    """`name` of the entity instance id `@name@key`."""
+    """The name of the entity in an instance ID, `@name@key`."""
     return instance_id[1:].partition("@")[0]
 
 

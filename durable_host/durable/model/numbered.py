@@ -15,7 +15,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 class NumberedAction(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all. `id` becomes the `event_id` of the history event; a retry repeats the `id` of its first attempt."""
+    """Base of all. `id` becomes the ID of the history event; a retry repeats the `id` of its first attempt."""
 
     id: int
 

@@ -49,7 +49,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class MessageSender:
-    """Puts messages. `sequence` numbers are given in the order in which messages are handed in."""
+    """Puts messages. They get their sequence numbers in the order in which they are handed in."""
 
     def __init__(
         self,
