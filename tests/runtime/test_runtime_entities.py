@@ -138,6 +138,18 @@ async def test_a_terminated_entity_takes_no_operations_until_it_is_purged(app: A
     await _settled(world, "k", 1)
 
 
+async def test_entities_of_the_core_dialect_are_not_terminated(app: App, hosts: Hosts) -> None:
+    """Seen on the official backend, whose entities are those of DurableTask.Core."""
+    _with_counter(app)
+    app.numbers_its_actions = True
+    world = await hosts.start(app)
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    await _settled(world, "k", 5)
+    await world.client.terminate("@counter@k", "enough")
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    await _settled(world, "k", 10)
+
+
 async def test_a_termination_after_operations_of_its_batch_comes_after_them(app: App, hosts: Hosts) -> None:
     _with_counter(app)
     gate = asyncio.Event()

@@ -68,9 +68,11 @@ class EntityRunner:
         if execution.end is not None:
             await self._discard_after_end(session, execution, batch)
             return
-        # What begins with this batch cannot be meant by a termination in it.
-        kinds = (EventRaised, ExecutionTerminated) if execution.started is not None else EventRaised
-        await self._discard_foreign(session, batch, kinds)
+        # What begins with this batch cannot be meant by a termination in it. Entities of 2.x ignore it.
+        is_ended_by_it = execution.started is not None and not numbers_its_actions(self._code)
+        await self._discard_foreign(
+            session, batch, (EventRaised, ExecutionTerminated) if is_ended_by_it else EventRaised
+        )
         ends = [one for one in batch if isinstance(one.message.event, ExecutionTerminated)]
         execution = await self._operate(session, execution, batch, failure)
         if ends:
