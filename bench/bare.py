@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
-from durable_host.storage.transactions import Operation
+from durable_host.storage.table_transactions import Operation
 
 T = TypeVar("T")
 

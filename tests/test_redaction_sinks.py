@@ -12,19 +12,19 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from durable_host import spans
-from durable_host.cli import banner, failure
+from durable_host.cli import banner, command_failure
 from durable_host.cli.console import Console
 from durable_host.cli.doctor import command as doctor
 from durable_host.cli.doctor import findings
 from durable_host.cli.presenter import ConsolePresenter
 from durable_host.config.log_levels import LogLevels
-from durable_host.config.start import FunctionLine, StartSummary
+from durable_host.config.start_options import FunctionLine, StartSummary
 from durable_host.durable.api import answers
 from durable_host.errors import HostError
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.redaction import HIDDEN
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
-from durable_host.triggers.http.failure import failure_reply
+from durable_host.triggers.http.failure_reply import failure_reply
 from durable_host.triggers.mcp import jsonrpc
 from durable_host.web.function_json import DescribedFunction, describe
 from durable_host.web.home import home_page
@@ -71,8 +71,8 @@ def test_a_hidden_reason_leaves_the_colours_whole() -> None:
 
 def test_errors_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
     error = HostError(f"message {CONNECTION}", cause=f"cause {CONNECTION}\nx?code={SECRET}", remedy=f"use {CONNECTION}")
-    failure.report(error, debug=True)
-    failure.report_unexpected(ValueError(CONNECTION), debug=True)
+    command_failure.report(error, debug=True)
+    command_failure.report_unexpected(ValueError(CONNECTION), debug=True)
     assert is_clean(capsys.readouterr().err)
 
 

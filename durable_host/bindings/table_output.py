@@ -15,8 +15,8 @@ from durable_host.invocation.datum import Datum
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import NotFound, StorageError
 from durable_host.storage.table_codec import Int64
+from durable_host.storage.table_transactions import MAX_OPERATIONS, Operation
 from durable_host.storage.tables import TableService
-from durable_host.storage.transactions import MAX_OPERATIONS, Operation
 
 _INT64_LIMIT = 2**63
 _KEYS = {"partitionkey": "PartitionKey", "rowkey": "RowKey", "etag": "ETag"}

@@ -1,7 +1,7 @@
 """Output bindings whose service this host does not have: the function runs, and what it sends is refused or logged.
 
-An output that gets an implementation of its own is registered beside the others in `host/bindings.py`; nothing changes
-here.
+An output that gets an implementation of its own is registered beside the others in `host/binding_registry.py`; nothing
+changes here.
 """
 
 import base64

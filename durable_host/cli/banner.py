@@ -9,7 +9,7 @@ import durable_host
 from durable_host.cli.colour import BOLD, CYAN, DIM, GREEN, YELLOW, painted
 from durable_host.cli.lines import OutputMode
 from durable_host.cli.printable import printable_lines
-from durable_host.config.start import FunctionLine, StartSummary
+from durable_host.config.start_options import FunctionLine, StartSummary
 from durable_host.redaction import redacted_struct
 
 

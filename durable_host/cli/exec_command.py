@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 
 import click
 
-from durable_host.cli import failure
+from durable_host.cli import command_failure
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.colour import DIM, YELLOW, is_coloured, painted
 from durable_host.cli.host_process import HostNotReady, HostProcess, LogLine
@@ -120,7 +120,7 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
             if not host.is_running:
                 _say("The host stopped before the command finished.", YELLOW)
         except HostNotReady as error:
-            failure.report(error)
+            command_failure.report(error)
             code = error.host_code
         except (KeyboardInterrupt, Terminated) as interruption:
             code = EXIT_INTERRUPTED if isinstance(interruption, KeyboardInterrupt) else 128 + signal.SIGTERM
@@ -177,7 +177,7 @@ def _storage(config: HostConfig) -> Connection | None:
 def _delete_hub(config: HostConfig, hub: str) -> None:
     from durable_host.bindings.accounts import Accounts
     from durable_host.durable.taskhub.port import TaskHubUnavailable
-    from durable_host.host.hub import open_hub, uses_sqlite
+    from durable_host.host.hub_opening import open_hub, uses_sqlite
 
     if uses_sqlite(config) or _storage(config) is None:
         return

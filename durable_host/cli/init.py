@@ -12,12 +12,12 @@ from typing import Any, Final, cast
 
 import click
 
-from durable_host.cli import prompts
+from durable_host.cli import questions
 from durable_host.cli.app_folder import app_root, working_folder
+from durable_host.cli.atomic_write import write_atomically
 from durable_host.cli.colour import YELLOW, is_coloured, painted
-from durable_host.cli.files import write_atomically
-from durable_host.cli.scaffold.catalog import Model
 from durable_host.cli.scaffold.project_files import CHANNELS, docker_files, project_files
+from durable_host.cli.scaffold.template_catalog import Model
 from durable_host.errors import ConfigurationError, UsageError
 
 _MODELS: Final = ("V1", "V2")
@@ -106,7 +106,7 @@ def _check(given: Mapping[str, Any]) -> None:
 
 
 def _wizard(given: Mapping[str, Any]) -> dict[str, Any]:
-    if not prompts.is_interactive():
+    if not questions.is_interactive():
         raise UsageError(
             "Running with stdin\\stdout redirected. Command must specify --worker-runtime, or --python, explicitly.",
             remedy="func init --python",
@@ -114,7 +114,7 @@ def _wizard(given: Mapping[str, Any]) -> dict[str, Any]:
     answers: dict[str, Any] = {"worker_runtime": "python"}
     if given["model"] is None:
         models = ["V2: decorators in function_app.py (recommended)", "V1: a folder with a function.json per function"]
-        answers["model"] = ("V2", "V1")[prompts.choose("Programming model", models)]
+        answers["model"] = ("V2", "V1")[questions.choose("Programming model", models)]
     if not given["docker"]:
         answers["docker"] = click.confirm("Write a Dockerfile?", default=False)
     if not given["source_control"]:

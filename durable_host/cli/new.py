@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import click
 
-from durable_host.cli import prompts
+from durable_host.cli import questions
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.colour import DIM, GREEN, YELLOW, is_coloured, painted
-from durable_host.cli.scaffold import catalog
-from durable_host.cli.scaffold.catalog import Ask, FunctionTemplate, Model
-from durable_host.cli.scaffold.creation import Target, create, default_of, missing_settings
+from durable_host.cli.scaffold import template_catalog
+from durable_host.cli.scaffold.function_creation import Target, create, default_of, missing_settings
+from durable_host.cli.scaffold.template_catalog import Ask, FunctionTemplate, Model
 from durable_host.errors import UsageError
 
 _NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,126}[a-zA-Z0-9]")
@@ -61,14 +61,14 @@ def _new(ctx: click.Context, **given: Any) -> None:
     root = app_root(ctx)
     _check(given)
     target = _target(root, given["file"])
-    asking = prompts.is_interactive()
+    asking = questions.is_interactive()
     template = _template(given["template"], given["name"], target.model, asking)
     name = _name(given["name"], template, asking)
     values = {key: given[key] for key in _VALUES if given.get(key)}
     if asking:
         for ask in template.asks:
             if ask.key not in values:
-                values[ask.key] = prompts.ask(ask.question, default_of(ask.default, name), _check_of(ask))
+                values[ask.key] = questions.ask(ask.question, default_of(ask.default, name), _check_of(ask))
     create(target, template, name, values, click.echo)
     coloured = is_coloured(sys.stdout)
     shown = template.name_in(target.model)
@@ -90,10 +90,10 @@ def _check(given: dict[str, Any]) -> None:
     if given["csx"]:
         raise UsageError("--csx is for C# scripts; this program runs apps written in Python.")
     level: str | None = given["auth_level"]
-    if level is not None and level.lower() not in catalog.AUTH_LEVELS:
+    if level is not None and level.lower() not in template_catalog.AUTH_LEVELS:
         raise UsageError(
             f"Unable to configure Authorization level '{level}'.",
-            remedy=f"Choose one of {', '.join(catalog.AUTH_LEVELS)}.",
+            remedy=f"Choose one of {', '.join(template_catalog.AUTH_LEVELS)}.",
         )
     if given["name"] is not None:
         _checked_name(given["name"])
@@ -122,16 +122,16 @@ def _target(root: Path, file: str | None) -> Target:
 
 def _template(text: str | None, name: str | None, model: Model, asking: bool) -> FunctionTemplate:
     if text is not None:
-        return catalog.find(text, model)
+        return template_catalog.find(text, model)
     if not asking:
         missing = "--template" if name is not None else "--template, and --name"
         raise UsageError(
             f"Running with stdin\\stdout redirected. Command must specify {missing} explicitly.",
             remedy='func new --template "HTTP trigger" --name hello',
         )
-    known = catalog.of_model(model)
+    known = template_catalog.of_model(model)
     labels = [template.name_in(model) or "" for template in known]
-    return known[prompts.choose("Select a template for your function", labels)]
+    return known[questions.choose("Select a template for your function", labels)]
 
 
 def _name(text: str | None, template: FunctionTemplate, asking: bool) -> str:
@@ -142,7 +142,7 @@ def _name(text: str | None, template: FunctionTemplate, asking: bool) -> str:
             "Running with stdin\\stdout redirected. Command must specify --template, and --name explicitly.",
             remedy=f'func new --template "{template.name}" --name {template.default_name}',
         )
-    return prompts.ask("Function name", template.default_name, _asked_name)
+    return questions.ask("Function name", template.default_name, _asked_name)
 
 
 def _checked_name(name: str) -> str:
@@ -166,8 +166,8 @@ def _asked_name(name: str) -> str:
 
 def _check_of(ask: Ask) -> Any:
     def check(text: str) -> str:
-        if ask.key == "auth_level" and text.strip().lower() not in catalog.AUTH_LEVELS:
-            raise click.BadParameter(f"choose one of {', '.join(catalog.AUTH_LEVELS)}")
+        if ask.key == "auth_level" and text.strip().lower() not in template_catalog.AUTH_LEVELS:
+            raise click.BadParameter(f"choose one of {', '.join(template_catalog.AUTH_LEVELS)}")
         return text.strip()
 
     return check

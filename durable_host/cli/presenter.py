@@ -6,7 +6,7 @@ from durable_host.cli import banner
 from durable_host.cli.console import Console
 from durable_host.cli.lines import Event, render
 from durable_host.config.log_levels import LogLevels
-from durable_host.config.start import StartSummary
+from durable_host.config.start_options import StartSummary
 from durable_host.redaction import redacted
 
 

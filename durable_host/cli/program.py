@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 import durable_host
-from durable_host.cli import failure, standard_streams
+from durable_host.cli import command_failure, standard_streams
 from durable_host.cli.env_file import load_env_file
 from durable_host.cli.lazy_group import Commands, LazyGroup
 from durable_host.errors import EXIT_INTERRUPTED, EXIT_STOPPED, HostError
@@ -134,12 +134,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         click.echo(error.ctx.get_help() if error.ctx else "")
         return EXIT_STOPPED
     except click.ClickException as error:
-        return failure.report_usage(error)
+        return command_failure.report_usage(error)
     except (KeyboardInterrupt, click.Abort):
         click.echo(err=True)  # ends the line of ^C, or of the question
         return EXIT_INTERRUPTED
     except HostError as error:
-        return failure.report(error, debug=debug)
+        return command_failure.report(error, debug=debug)
     except Exception as error:
-        return failure.report_unexpected(error, debug=debug)
+        return command_failure.report_unexpected(error, debug=debug)
     return outcome if isinstance(outcome, int) else EXIT_STOPPED

@@ -5,7 +5,7 @@ Source: docs/protocol/functions-host-cli.md#settings-commands
 
 import click
 
-from durable_host.cli import prompts
+from durable_host.cli import questions
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.settings_file import SettingsFile
 from durable_host.config.local_settings import FILE_NAME
@@ -48,7 +48,7 @@ def add(ctx: click.Context, name: str, value: str | None, connection_string: boo
     if not name.strip():
         raise UsageError("A setting needs a name.")
     if value is None:
-        if not prompts.is_interactive():
+        if not questions.is_interactive():
             raise UsageError("There is no value.", remedy=f"func settings add {name} <value>")
         value = click.prompt("Please enter the value", hide_input=True, default="", show_default=False)
     if connection_string:

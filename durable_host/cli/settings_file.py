@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, Final, cast
 
-from durable_host.cli.files import write_atomically
+from durable_host.cli.atomic_write import write_atomically
 from durable_host.config import suggestion
 from durable_host.config.local_settings import FILE_NAME, text_of
 from durable_host.errors import ConfigurationError, UsageError

@@ -18,7 +18,7 @@ from durable_host.cli.lines import OutputMode
 from durable_host.config import log_levels
 from durable_host.config.hub_place import CHOICES
 from durable_host.config.overrides import Overrides
-from durable_host.config.start import AzuriteMode, StartOptions
+from durable_host.config.start_options import AzuriteMode, StartOptions
 from durable_host.errors import EXIT_STOPPED
 
 DEBUG_PORT: Final = 5678

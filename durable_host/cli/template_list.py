@@ -2,7 +2,7 @@
 
 import click
 
-from durable_host.cli.scaffold.catalog import TEMPLATES
+from durable_host.cli.scaffold.template_catalog import TEMPLATES
 from durable_host.errors import UsageError
 
 

@@ -13,7 +13,7 @@ from durable_host.config.log_levels import LogLevels
 from durable_host.config.overrides import Overrides
 from durable_host.config.retry import RetryOptions
 from durable_host.config.settings import AppSettings, SettingMissing, resolve_percent
-from durable_host.config.start import FunctionLine, Presenter, StartOptions, StartSummary
+from durable_host.config.start_options import FunctionLine, Presenter, StartOptions, StartSummary
 
 __all__ = [
     "AppSettings",

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from durable_host.config import gates, host_json, local_settings, log_levels
+from durable_host.config import gates_setting, host_json, local_settings, log_levels
 from durable_host.config.host_json import HostJson
 from durable_host.config.hub_place import place_of
 from durable_host.config.local_settings import LocalSettings
@@ -82,9 +82,9 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
     user_log_level = _user_log_level(settings, overrides)
     place = place_of(settings, overrides.task_hub)
     host = host_json.read(content, HOST_JSON, lookup, warnings, user_log_level, place)
-    if not gates.are_kept(settings):
+    if not gates_setting.are_kept(settings):
         host = msgspec.structs.replace(host, durable=msgspec.structs.replace(host.durable, keeps_gates=False))
-        if (note := gates.lifted_note(settings, host.durable.storage)) is not None:
+        if (note := gates_setting.lifted_note(settings, host.durable.storage)) is not None:
             warnings.append(note)
     if overrides.functions:
         host = msgspec.structs.replace(host, functions=overrides.functions)

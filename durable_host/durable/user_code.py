@@ -12,7 +12,7 @@ import msgspec
 from durable_host.durable.model.actions import Action
 from durable_host.durable.model.events import FailureDetails, HistoryEvent, TraceContext
 from durable_host.durable.model.numbered import EntityAction, NumberedAction
-from durable_host.invocation.failure import CodeFailure
+from durable_host.invocation.code_failure import CodeFailure
 
 
 class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,9 +13,9 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions
 from durable_host.errors import HostError
 from durable_host.host.durable_switch import DurableSwitch
+from durable_host.host.host_storage import HostStorage
 from durable_host.host.listeners import Listeners
 from durable_host.host.served_app import AppParts, ServedApp, report_problems, served_app
-from durable_host.host.storage import HostStorage
 from durable_host.host.web import shown_host
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invoker import Invoker
@@ -23,9 +23,9 @@ from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.workers import Workers
 from durable_host.triggers.mcp.webhook import McpWebhook
-from durable_host.web.app import BLOBS_KEY, DURABLE_KEY, EVENT_GRID_KEY, MCP_KEY, Front
+from durable_host.web.front import BLOBS_KEY, DURABLE_KEY, EVENT_GRID_KEY, MCP_KEY, Front
 from durable_host.web.keys import KeyRing, KeysUnavailable
-from durable_host.web.manual import ManualInvocation
+from durable_host.web.manual_invocation import ManualInvocation
 
 _log = logging.getLogger("Host.Startup")
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from durable_host.config.connection import Connection
-from durable_host.config.start import AzuriteMode
+from durable_host.config.start_options import AzuriteMode
 from durable_host.storage.azurite import AzuriteContainer, AzuriteError, AzuriteProcess, ensure_azurite
 from durable_host.supervision import keep_running
 

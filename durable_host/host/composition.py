@@ -20,12 +20,12 @@ from durable_host.config.effective import effective_options
 from durable_host.errors import HostError
 from durable_host.host.app_switch import AppSwitch
 from durable_host.host.control import Control
-from durable_host.host.hub import uses_sqlite
+from durable_host.host.hub_opening import uses_sqlite
 from durable_host.host.keys import key_ring
 from durable_host.host.reload import Reloader
 from durable_host.host.summary import described, function_lines, mcp_url, start_summary, storage_text
 from durable_host.host.web import HostWeb
-from durable_host.host.worker import WORKER_STARTED
+from durable_host.host.worker_start import WORKER_STARTED
 from durable_host.host_id import host_id_of
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from durable_host.errors import HostError
 from durable_host.host.app_switch import AppSwitch, Pause
-from durable_host.host.files import OFFLINE_FILE
 from durable_host.host.reload import error_text
+from durable_host.host.watched_files import OFFLINE_FILE
 from durable_host.supervision import Tasks
 from durable_host.web.admin_host import HostState
 

@@ -10,15 +10,15 @@ from durable_host.config import HostConfig
 from durable_host.config import hub_name as hub_names
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
-from durable_host.durable.api.payload import WEBHOOK_PATH, grpc_client_payload
+from durable_host.durable.api.client_payload import WEBHOOK_PATH, grpc_client_payload
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.user_code import UserCode
-from durable_host.host.calls import DurableCalls, durable_names, unserved_names
+from durable_host.host.durable_calls import DurableCalls, durable_names, unserved_names
 from durable_host.host.functions import AbsentFunction
 from durable_host.host.grpc_endpoint import GrpcEndpoint
-from durable_host.host.hub import open_foreign_hub, open_hub, uses_sqlite
+from durable_host.host.hub_opening import open_foreign_hub, open_hub, uses_sqlite
 from durable_host.host.replaceable_user_code import ReplaceableUserCode
 from durable_host.http_port import body_limit
 from durable_host.invocation.invoker import Invoker

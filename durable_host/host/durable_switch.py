@@ -9,7 +9,7 @@ from collections.abc import Callable
 from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
 from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices
-from durable_host.host.hub import uses_sqlite
+from durable_host.host.hub_opening import uses_sqlite
 from durable_host.host.served_app import ServedApp
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.pool import WorkerPool

@@ -20,7 +20,7 @@ from durable_host.config.expressions import parse
 from durable_host.config.settings import AppSettings, resolve_percent
 from durable_host.errors import HostError
 from durable_host.host.binding_types import has_own_extensions, unregistered
-from durable_host.host.catalog import find_mistake, is_disabled
+from durable_host.host.function_mistakes import find_mistake, is_disabled
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem, IndexResult
 from durable_host.triggers.blob.target import blob_pattern
 from durable_host.triggers.mcp.catalog import LITERAL_TEXTS, MCP_TRIGGERS, McpCatalog, mcp_catalog

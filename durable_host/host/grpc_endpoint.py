@@ -11,8 +11,8 @@ from durable_host.durable.api import DurableClient
 from durable_host.durable.api.other_hubs import HubFactory
 
 if TYPE_CHECKING:
+    from durable_host.durable.sidecar.grpc_server import SidecarListener
     from durable_host.durable.sidecar.hubs import SidecarHubs
-    from durable_host.durable.sidecar.listener import SidecarListener
 
 
 class GrpcEndpoint:
@@ -48,8 +48,8 @@ class GrpcEndpoint:
         """Listen, if it is wanted. Once open, it stays open. Raises PortError, GrpcMissing."""
         if not self.is_due:
             return
+        from durable_host.durable.sidecar.grpc_server import SidecarListener
         from durable_host.durable.sidecar.hubs import SidecarHubs
-        from durable_host.durable.sidecar.listener import SidecarListener
         from durable_host.durable.sidecar.service import SidecarService
 
         hubs = SidecarHubs(self._client, self._options, self._hub_for)

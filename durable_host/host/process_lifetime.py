@@ -18,7 +18,7 @@ from durable_host.config import HostConfig, StartOptions, ports
 from durable_host.config.host_config import pinned
 from durable_host.errors import EXIT_STOPPED
 from durable_host.host.code_storage import connection_of_code
-from durable_host.host.worker import worker_options
+from durable_host.host.worker_start import worker_options
 from durable_host.invocation.pool import WorkerPool
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from durable_host.config import HostConfig, load
 from durable_host.config.host_config import HOST_JSON, pinned
 from durable_host.errors import ConfigurationError, HostError
 from durable_host.host.app_switch import AppSwitch
-from durable_host.host.files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
 from durable_host.host.served_app import ServedApp
-from durable_host.host.worker import WORKER_STARTED, worker_options
+from durable_host.host.watched_files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
+from durable_host.host.worker_start import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.workers import Workers
 from durable_host.supervision import Tasks

@@ -16,7 +16,7 @@ from durable_host.bindings.unserved_output import mode_of
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig
 from durable_host.config.ports import LOOPBACK
-from durable_host.host.bindings import binding_registry
+from durable_host.host.binding_registry import binding_registry
 from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.starts import manual_starts
@@ -27,9 +27,9 @@ from durable_host.invocation.errors import AppError
 from durable_host.invocation.invoker import Invoker, Pipeline
 from durable_host.invocation.metadata import IndexResult
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
-from durable_host.triggers.http.failure import ErrorDetails
+from durable_host.triggers.http.failure_reply import ErrorDetails
 from durable_host.triggers.http.trigger import HttpTrigger
-from durable_host.web.manual import Start
+from durable_host.web.manual_invocation import Start
 
 _log = logging.getLogger("Host.Startup")
 

@@ -8,21 +8,21 @@ import msgspec
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock
 from durable_host.config import binding_data
-from durable_host.host.calls import activity_data
+from durable_host.host.durable_calls import activity_data
 from durable_host.host.triggers import host_account
 from durable_host.invocation.datum import NONE, Datum, HttpData, string
-from durable_host.invocation.exchange import CollectedExchange, RequestHead
+from durable_host.invocation.http_exchange import CollectedExchange, RequestHead
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.trigger import BlobNotThere, invoke_blob, named_blob, target_of
 from durable_host.triggers.event_grid.trigger import invoke_text
 from durable_host.triggers.mcp.catalog import MCP_TRIGGERS
 from durable_host.triggers.mcp.manual import invoke_by_hand
-from durable_host.triggers.queue.metadata import message_data, offset_text
+from durable_host.triggers.queue.message_metadata import message_data, offset_text
 from durable_host.triggers.timer.trigger import invoke_timer, schedule_of, stored_info
 from durable_host.triggers.timer.zone import zone_of
 from durable_host.triggers.warmup import invoke_warmup
-from durable_host.web.manual import Start
+from durable_host.web.manual_invocation import Start
 
 _log = logging.getLogger("Host.Triggers")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from durable_host.config.connection import Connection
-from durable_host.config.start import FunctionLine, StartSummary
+from durable_host.config.start_options import FunctionLine, StartSummary
 from durable_host.host.functions import AbsentFunction, AppFunctions
 from durable_host.host.served_app import ServedApp
 from durable_host.invocation.metadata import FunctionMetadata

@@ -6,7 +6,7 @@ from durable_host.config import HostConfig, ports
 from durable_host.http_port import HttpPort, body_limit
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.web.admin import AdminApi
-from durable_host.web.app import Front
+from durable_host.web.front import Front
 from durable_host.web.keys import Access
 
 CLOSE_CONNECTIONS_WITHIN = 0.5

@@ -9,7 +9,7 @@ from durable_host.errors import HostError
 from durable_host.invocation.bindings import RESPONSE_TYPES, BindingContext, BindingRegistry
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
-from durable_host.invocation.exchange import HttpExchange
+from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from durable_host.errors import EXIT_APP, HostError
-from durable_host.invocation.failure import CodeFailure
+from durable_host.invocation.code_failure import CodeFailure
 
 
 class FunctionFailed(Exception):

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from durable_host.invocation.attempt import Attempt
+from durable_host.invocation.code_failure import CodeFailure
 from durable_host.invocation.errors import ClientGone, FunctionFailed, WorkerLost
-from durable_host.invocation.failure import CodeFailure
 from durable_host.invocation.requests import InvocationResponse
 
 CALLED = "This function was programmatically called via the host APIs."

@@ -19,7 +19,7 @@ from durable_host.config.retry import RetryOptions
 from durable_host.invocation.attempt import Attempt, Trace, run_attempt
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.datum import Datum
-from durable_host.invocation.exchange import HttpExchange
+from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.invocation_log import logged
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool

@@ -17,7 +17,7 @@ import msgspec
 
 from durable_host.errors import HostError
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
-from durable_host.invocation.exchange import HttpExchange
+from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
 from durable_host.invocation.worker_options import WorkerOptions

@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
+from durable_host.invocation.code_failure import CodeFailure, read_failure
 from durable_host.invocation.datum import Datum
-from durable_host.invocation.failure import CodeFailure, read_failure
 from durable_host.invocation.frames import read_datum, write_datum
 from durable_host.worker.frames import FrameBody
 

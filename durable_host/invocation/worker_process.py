@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import durable_host.worker
 from durable_host.invocation import log_relay, worker_stream
+from durable_host.invocation.code_failure import read_failure
 from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
-from durable_host.invocation.exchange import HttpExchange
-from durable_host.invocation.failure import read_failure
 from durable_host.invocation.frames import decode_header, encode
+from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_stream import WorkerStream
 from durable_host.worker.frames import FrameBody, FrameParser

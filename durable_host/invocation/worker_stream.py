@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from durable_host.invocation.code_failure import read_failure
 from durable_host.invocation.errors import ClientGone, FunctionFailed
-from durable_host.invocation.exchange import HttpExchange
-from durable_host.invocation.failure import read_failure
+from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.worker.frames import FrameBody
 from durable_host.worker.http_stream import PIECE, WINDOW
 

@@ -22,8 +22,8 @@ from durable_host.storage.poll_backoff import PollBackoff
 from durable_host.storage.queue_xml import PutMessage, QueueMessage
 from durable_host.storage.queues import QueueService
 from durable_host.storage.table_codec import EdmDateTime, EdmGuid, Entity, Int64
+from durable_host.storage.table_transactions import Operation
 from durable_host.storage.tables import Page, TableService
-from durable_host.storage.transactions import Operation
 
 __all__ = [
     "AccessDenied",

@@ -10,8 +10,8 @@ from multidict import CIMultiDictProxy
 
 from durable_host.storage.errors import Conflict, InvalidRequest
 from durable_host.storage.leases import BlobLeases, blob_path
-from durable_host.storage.listing import names_of
 from durable_host.storage.queue_xml import http_ticks
+from durable_host.storage.resource_names import names_of
 from durable_host.storage.transport import HttpChannel
 
 _META = "x-ms-meta-"

@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from durable_host.storage import queue_xml
 from durable_host.storage.errors import Conflict, InvalidRequest
-from durable_host.storage.listing import names_of
 from durable_host.storage.queue_xml import PutMessage, QueueMessage
+from durable_host.storage.resource_names import names_of
 from durable_host.storage.transport import HttpChannel
 
 MAX_MESSAGE_BYTES = 65_536

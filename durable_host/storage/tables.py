@@ -8,7 +8,7 @@ import msgspec
 from durable_host.storage import table_codec
 from durable_host.storage.errors import Conflict
 from durable_host.storage.table_codec import Entity, entity_path, read_entity, write_entity
-from durable_host.storage.transactions import Operation, read_transaction, write_transaction
+from durable_host.storage.table_transactions import Operation, read_transaction, write_transaction
 from durable_host.storage.transport import HttpChannel
 
 _ACCEPT = "application/json;odata=minimalmetadata"

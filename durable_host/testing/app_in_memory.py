@@ -21,7 +21,7 @@ from durable_host.durable.user_code import NumberedAnswer
 from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.served_app import AppParts, ServedApp, served_app
-from durable_host.host.worker import worker_options
+from durable_host.host.worker_start import worker_options
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome

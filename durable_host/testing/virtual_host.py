@@ -29,7 +29,7 @@ from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.app_in_memory import AppInMemory
 from durable_host.testing.loop_thread import LoopThread
-from durable_host.web.manual import plain_value
+from durable_host.web.manual_invocation import plain_value
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from durable_host.redaction import redacted
 from durable_host.web.admin_host import Answer, HostRoutes
 from durable_host.web.base_url import base_url_of
 from durable_host.web.function_json import DescribedFunction, describe
-from durable_host.web.keys.routes import HOST_LISTS, KEY_METHODS, KeyRoutes
-from durable_host.web.manual import ManualInvocation
+from durable_host.web.keys.key_routes import HOST_LISTS, KEY_METHODS, KeyRoutes
+from durable_host.web.manual_invocation import ManualInvocation
 
 
 class AdminApi:

@@ -6,7 +6,7 @@ Source: docs/protocol/functions-host-admin.md#home-page
 import html
 from collections.abc import Sequence
 
-from durable_host.config.start import FunctionLine
+from durable_host.config.start_options import FunctionLine
 from durable_host.redaction import redacted_struct
 
 _HEAD = """<!DOCTYPE html>

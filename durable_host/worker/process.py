@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import console, debugging, failures, logs, orphan, scope, sdk, slow_load
+from . import captured_streams, debugging, failures, logs, orphan, scope, sdk, slow_load
+from .call_dispatcher import CallDispatcher
 from .channel import PipeChannel
-from .dispatcher import CallDispatcher
 from .frames import FrameParser
 from .loaded import LoadedApp
 from .loading import load_app
@@ -36,9 +36,9 @@ def run() -> None:
     """Serve the host on descriptors 0 and 1 until it says stop or goes away."""
     host = os.getppid()
     orphan.end_with_parent()
-    requests, answers = console.take_pipes()
+    requests, answers = captured_streams.take_pipes()
     channel = PipeChannel(answers)
-    capture = console.Capture(channel)
+    capture = captured_streams.Capture(channel)
     faulthandler.enable(file=2, all_threads=False)
     _ignore_signals()
     if hasattr(os, "register_at_fork"):
@@ -55,7 +55,7 @@ class AppWorker:
     """Loads the app, then hands request frames to the dispatcher."""
 
     def __init__(
-        self, channel: PipeChannel, capture: console.Capture, reader: _Reader, start: dict[str, Any], host: int
+        self, channel: PipeChannel, capture: captured_streams.Capture, reader: _Reader, start: dict[str, Any], host: int
     ) -> None:
         self._channel = channel
         self._capture = capture
@@ -262,7 +262,7 @@ def _ignore_signals() -> None:
 
 
 def _after_fork(channel: PipeChannel, requests: int) -> None:
-    console.after_fork()
+    captured_streams.after_fork()
     channel.after_fork()
     os.close(requests)
     for number, original in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):

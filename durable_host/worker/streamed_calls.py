@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from . import web_extension
-from .calls import Answer, FunctionCall
 from .channel import PipeChannel
+from .function_call import Answer, FunctionCall
 from .http_stream import HttpStream
 from .loaded import LoadedFunction
 from .sdk import Sdk

@@ -17,7 +17,7 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.unserved_output import mode_of
 from durable_host.config import HostConfig, load
 from durable_host.config.binding_data import from_json_text
-from durable_host.host.bindings import binding_registry
+from durable_host.host.binding_registry import binding_registry
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.invocation.datum import string
 from durable_host.invocation.errors import FunctionFailed

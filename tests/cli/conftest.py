@@ -38,7 +38,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def typed(*lines: str) -> None:
         answers = iter(lines)
-        monkeypatch.setattr("durable_host.cli.prompts.is_interactive", lambda: True)
+        monkeypatch.setattr("durable_host.cli.questions.is_interactive", lambda: True)
         monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: next(answers))
         monkeypatch.setattr("click.termui.hidden_prompt_func", lambda _: next(answers))
 

@@ -20,7 +20,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
-from durable_host.host.hub import open_hub
+from durable_host.host.hub_opening import open_hub
 
 clock = SystemClock()
 

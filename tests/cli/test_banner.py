@@ -8,7 +8,7 @@ import json
 import msgspec
 
 from durable_host.cli import banner
-from durable_host.config.start import FunctionLine, StartSummary
+from durable_host.config.start_options import FunctionLine, StartSummary
 
 BASE = "http://localhost:7071"
 FUNCTIONS = (

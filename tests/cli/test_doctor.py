@@ -17,7 +17,7 @@ import pytest
 from cli_runs import Func, Outcome
 from hub_states import clock
 
-from durable_host.cli.doctor import hub as hub_checks
+from durable_host.cli.doctor import hub_check as hub_checks
 from durable_host.config.connections import parse_connection_string
 from durable_host.config.ports import reserved
 from durable_host.durable.taskhub.azure.set_aside import SetAside

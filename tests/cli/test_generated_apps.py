@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_runs import Func
 
-from durable_host.cli.scaffold.catalog import TEMPLATES, Model, of_model
+from durable_host.cli.scaffold.template_catalog import TEMPLATES, Model, of_model
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.worker_process import WorkerOptions

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from durable_host.cli import failure
+from durable_host.cli import command_failure
 from durable_host.cli.lines import Event, OutputMode, render
 from durable_host.cli.printable import printable
 from durable_host.errors import HostError
@@ -59,6 +59,6 @@ def test_only_what_the_app_prints_may_be_coloured(category: str, kept: bool) -> 
 
 
 def test_errors_of_commands_are_printable() -> None:
-    text = failure.render(HostError(f"message {HOSTILE}", cause=f"cause\n{HOSTILE}", remedy=HOSTILE))
+    text = command_failure.render(HostError(f"message {HOSTILE}", cause=f"cause\n{HOSTILE}", remedy=HOSTILE))
     assert text.count(SPELLED) == 3
     assert "\x07" not in text

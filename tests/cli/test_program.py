@@ -270,7 +270,7 @@ def test_interrupted_question_ends_with_130(
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("durable_host.cli.prompts.is_interactive", lambda: True)
+    monkeypatch.setattr("durable_host.cli.questions.is_interactive", lambda: True)
     monkeypatch.setattr("click.termui.visible_prompt_func", interrupted)
     assert main(["init"]) == 130
     assert list(tmp_path.iterdir()) == []

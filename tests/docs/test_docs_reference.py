@@ -19,7 +19,7 @@ from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS
 from durable_host.durable.taskhub.azure import app_lease
 from durable_host.durable.taskhub.azure.assembly import DEVELOPMENT_POLLING_INTERVAL
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.host.bindings import binding_registry
+from durable_host.host.binding_registry import binding_registry
 from durable_host.host.durable_services import ACTIVITY_WINDOW_ON_EMULATOR
 from durable_host.host.functions import SERVED_TRIGGERS
 from durable_host.triggers import listener_lock

@@ -16,7 +16,7 @@ from typing import Any
 import azure.durable_functions as df
 
 from durable_host import timestamp
-from durable_host.durable.engine.activities import activity_result
+from durable_host.durable.engine.activity_results import activity_result
 from durable_host.durable.engine.delivery import classify
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.inputs import activity_trigger_text
@@ -38,7 +38,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.user_code import OrchestratorAnswer, OrchestratorTurn
 from durable_host.invocation.errors import FunctionFailed
-from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 
 START = timestamp.parse("2026-01-01T00:00:00Z")
 SECOND = timestamp.TICKS_PER_SECOND

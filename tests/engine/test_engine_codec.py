@@ -6,9 +6,9 @@ import msgspec
 import pytest
 from engine_world import SECOND, START, World, completed, run_now
 
-from durable_host.durable.engine.activities import activity_result, missing_activity_result
+from durable_host.durable.engine.activity_results import activity_result, missing_activity_result
+from durable_host.durable.engine.episode_start import turn_of
 from durable_host.durable.engine.inputs import activity_trigger_text, json_string, stored_activity_input
-from durable_host.durable.engine.start import turn_of
 from durable_host.durable.model import events
 from durable_host.durable.model.actions import (
     CallActivity,

@@ -3,7 +3,7 @@
 import pytest
 from engine_world import World, completed, raised
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 
 MODES = ["live", "cold", "one_shot"]
 

@@ -23,7 +23,7 @@ from fresh_programs import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 
 PROGRAM = st.sampled_from(PROGRAMS)
 STEPS = st.integers(0, 4)

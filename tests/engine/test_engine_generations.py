@@ -3,7 +3,7 @@
 import pytest
 from engine_world import World, completed, decided, failed, fired, raised
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.model.events import OrchestrationInstance, ParentInstance, TraceContext
 

@@ -8,7 +8,7 @@ import pytest
 from engine_world import START, World, at, child_completed, child_failed, completed, failed, fired, raised
 from msgspec.structs import replace
 
-from durable_host.durable.engine.activities import activity_result
+from durable_host.durable.engine.activity_results import activity_result
 from durable_host.durable.engine.delivery import classify, why_dropped
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model import identity

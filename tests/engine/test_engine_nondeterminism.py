@@ -4,7 +4,7 @@ import azure.durable_functions as df
 import pytest
 from engine_world import World, completed, raised
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.model.events import GenericEvent
 
 QUESTION = "Was a change made to the orchestrator code after this instance had already started running?"

@@ -6,7 +6,7 @@ import azure.durable_functions as df
 import pytest
 from engine_world import World, child_failed, decided
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.model.events import OrchestrationInstance, ParentInstance
 from durable_host.durable.sdk.v1_actions import decode_action

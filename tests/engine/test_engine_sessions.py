@@ -4,7 +4,7 @@ import json
 
 from engine_world import World, completed, raised
 
-from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 from durable_host.worker.places import position_of
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from engine_world import World, completed, fired
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 
 MODES = ["live", "cold", "one_shot"]
 

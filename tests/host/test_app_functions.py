@@ -13,9 +13,9 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.unserved_output import Mode
 from durable_host.config import HostConfig, load
 from durable_host.errors import ConfigurationError
-from durable_host.host.bindings import binding_registry
-from durable_host.host.calls import durable_names, unserved_names
+from durable_host.host.binding_registry import binding_registry
 from durable_host.host.cautions import cautions
+from durable_host.host.durable_calls import durable_names, unserved_names
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.summary import function_lines
 from durable_host.invocation.bindings import BindingRegistry

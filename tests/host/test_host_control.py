@@ -15,7 +15,7 @@ from durable_host.host.app_switch import AppSwitch
 from durable_host.host.control import Control
 from durable_host.host.reload import Reloader
 from durable_host.host.served_app import ServedApp
-from durable_host.host.worker import worker_options
+from durable_host.host.worker_start import worker_options
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.workers import Workers

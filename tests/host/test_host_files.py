@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from durable_host.host.files import WatchRules, changes, differences
+from durable_host.host.watched_files import WatchRules, changes, differences
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from durable_host.http_port.local_names import is_address, is_local_host, is_local_origin
-from durable_host.triggers.http.failure import ErrorDetails
+from durable_host.triggers.http.failure_reply import ErrorDetails
 
 LOCAL = [
     "localhost", "localhost:7071", "LOCALHOST.", "app.localhost:1", "127.0.0.1", "127.1.2.3:80", "[::1]", "[::1]:7071",

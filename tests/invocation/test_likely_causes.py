@@ -10,9 +10,9 @@ from typing import Any
 import azure.durable_functions as df
 import pytest
 
-from durable_host.worker.entities import FailedOperations
+from durable_host.worker.entity_functions import FailedOperations
 from durable_host.worker.likely_causes import likely_cause
-from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 from durable_host.worker.suspect import short_place
 
 MODES = ["live", "one_shot"]

@@ -165,8 +165,8 @@ async def test_failure_has_type_text_and_the_users_frames_with_causes(app: Runni
     assert "The above exception was the direct cause of the following exception" in stack
     assert f"in {function}" in stack
     assert "in deep" in stack
-    assert "dispatcher.py" not in stack
-    assert "calls.py" not in stack
+    assert "call_dispatcher.py" not in stack
+    assert "function_call.py" not in stack
     assert "concurrent" not in stack
 
 

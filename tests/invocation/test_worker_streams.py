@@ -16,7 +16,7 @@ from worker_apps import RunningApp, eventually, http, index_of, messages, runnin
 
 from durable_host.invocation.datum import NONE, string
 from durable_host.invocation.errors import ClientGone, FunctionFailed, FunctionTimedOut, WorkerLost
-from durable_host.invocation.exchange import RequestHead
+from durable_host.invocation.http_exchange import RequestHead
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
 from durable_host.worker.http_stream import PIECE, WINDOW
 

@@ -18,13 +18,13 @@ from durable_host.host.summary import described
 from durable_host.invocation.datum import string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import Binding, FunctionMetadata
-from durable_host.triggers.http.failure import ErrorDetails
+from durable_host.triggers.http.failure_reply import ErrorDetails
 from durable_host.triggers.http.trigger import HttpTrigger
 from durable_host.web.admin import AdminApi
 from durable_host.web.admin_host import HostControl, HostRoutes, HostState
-from durable_host.web.app import Front
+from durable_host.web.front import Front
 from durable_host.web.keys import Access, KeyRing, KeyRoutes
-from durable_host.web.manual import ManualInvocation
+from durable_host.web.manual_invocation import ManualInvocation
 
 PROCESS = {"processId": 1, "processName": "func", "debugEngine": "python", "isEligibleForOpenInBrowser": False}
 

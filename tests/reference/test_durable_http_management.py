@@ -16,7 +16,7 @@ from engine_world import SECOND, START
 from engine_world import World as EngineWorld
 
 from durable_host.durable.api import DurableClient, ManagementUrls, client_payload
-from durable_host.durable.engine.start import turn_of
+from durable_host.durable.engine.episode_start import turn_of
 from durable_host.durable.model import events
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime.http_activity import HttpActivity

@@ -20,7 +20,7 @@ from engine_world import World as EngineWorld
 from engine_world import completed, decided, failed, raised
 from runtime_world import App, Hosts, codes, hosts_on
 
-from durable_host.durable.engine import diagnostics
+from durable_host.durable.engine import diagnostic
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
@@ -160,8 +160,8 @@ def test_early_events_are_lost_and_doubled_as_on_the_real_host_with_a_warning() 
     engine.deliver(completed(0), time=3)
     assert engine.result == [2, 2]
     assert [each.code for each in engine.diagnostics] == [
-        diagnostics.EARLY_EVENT_LOST,
-        diagnostics.EARLY_EVENT_DOUBLED,
+        diagnostic.EARLY_EVENT_LOST,
+        diagnostic.EARLY_EVENT_DOUBLED,
     ]
 
 
@@ -184,7 +184,7 @@ async def test_a_call_of_an_unknown_activity_fails(app: App, hosts: Hosts) -> No
     world = await hosts.start(app)
     await world.start("lost", "i")
     assert (await world.result("i")).runtime_status is OrchestrationStatus.Failed
-    assert diagnostics.MISSING_FUNCTION in codes(world)
+    assert diagnostic.MISSING_FUNCTION in codes(world)
 
 
 @pytest.mark.differs("long-ids")
@@ -198,7 +198,7 @@ async def test_a_child_with_an_id_that_is_too_long_fails(app: App, hosts: Hosts)
     world = await hosts.start(app)
     await world.start("parent", "i")
     assert (await world.result("i")).runtime_status is OrchestrationStatus.Failed
-    assert diagnostics.BAD_INSTANCE_ID in codes(world)
+    assert diagnostic.BAD_INSTANCE_ID in codes(world)
 
 
 @pytest.mark.differs("long-ids")
@@ -216,7 +216,7 @@ async def test_an_entity_with_an_id_that_is_too_long_fails(app: App, hosts: Host
     world = await hosts.start(app)
     await world.start("calling", "i")
     assert (await world.result("i")).runtime_status is OrchestrationStatus.Failed
-    assert diagnostics.BAD_INSTANCE_ID in codes(world)
+    assert diagnostic.BAD_INSTANCE_ID in codes(world)
 
 
 @pytest.mark.differs("ids-in-use")

@@ -25,8 +25,8 @@ from durable_host.invocation.datum import Datum, HttpReply, string
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import Binding, FunctionMetadata, FunctionProblem
 from durable_host.storage.blobs import BlobProperties
-from durable_host.triggers.blob.metadata import pascal_properties
-from durable_host.triggers.http.outcome import function_reply
+from durable_host.triggers.blob.blob_metadata import pascal_properties
+from durable_host.triggers.http.function_reply import function_reply
 from durable_host.triggers.http.routes import RouteDeclaration, RouteTable
 
 

@@ -12,8 +12,8 @@ from durable_host import timestamp
 from durable_host.testing import VirtualClock
 from durable_host.triggers.timer.listener import TimerListener
 from durable_host.triggers.timer.monitor import ScheduleStatus
-from durable_host.triggers.timer.payload import TimerRun
 from durable_host.triggers.timer.schedule import parse_schedule
+from durable_host.triggers.timer.timer_info import TimerRun
 from durable_host.triggers.timer.zone import UTC_ZONE
 
 NOON = timestamp.parse("2024-05-01T12:00:00Z")

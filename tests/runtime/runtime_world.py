@@ -21,7 +21,7 @@ from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, ReceivedMessage
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.invocation.errors import FunctionFailed
-from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 
 PATIENCE = 60.0
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.runtime.diagnostics import Diagnostics
 
 FINDING = Diagnostic(code="DH6145", instance_id="a", severity="warning", text="Told.", timestamp=0, position="app.py:3")

@@ -6,7 +6,7 @@ import json
 import azure.durable_functions as df
 from runtime_world import App, Hosts, codes, runtime_options
 
-from durable_host.durable.engine import diagnostics as engine_codes
+from durable_host.durable.engine import diagnostic as engine_codes
 from durable_host.durable.engine.entity_end import TERMINATED
 from durable_host.durable.engine.entity_messages import request_json
 from durable_host.durable.model.events import EventRaised, ExecutionTerminated, OrchestrationInstance

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 from runtime_world import App, Hosts, RecordingHub, World
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,

@@ -7,7 +7,7 @@ from typing import Any
 
 from runtime_world import App, Hosts, RecordingHub, codes, runtime_options
 
-from durable_host.durable.engine import diagnostics as engine_codes
+from durable_host.durable.engine import diagnostic as engine_codes
 from durable_host.durable.model.events import EventRaised, ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage

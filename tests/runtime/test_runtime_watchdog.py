@@ -3,7 +3,7 @@
 from durable_host.clock import SystemClock
 from durable_host.durable.runtime.diagnostics import ABNORMALLY_LONG, Diagnostics
 from durable_host.durable.runtime.session import InstanceSession
-from durable_host.durable.runtime.watchdog import SessionWatchdog
+from durable_host.durable.runtime.session_watchdog import SessionWatchdog
 
 
 def test_long_running_and_long_waiting_instances_are_reported_once() -> None:

@@ -13,8 +13,8 @@ from runtime_world import App, World, hosts_on, runtime_options
 from durable_host.durable.api import DurableClient
 from durable_host.durable.api.other_hubs import HubFactory
 from durable_host.durable.proto import service
+from durable_host.durable.sidecar.grpc_server import SidecarListener
 from durable_host.durable.sidecar.hubs import SidecarHubs
-from durable_host.durable.sidecar.listener import SidecarListener
 from durable_host.durable.sidecar.service import SidecarService
 
 

@@ -5,7 +5,7 @@ import json
 from runtime_world import runtime_options
 
 from durable_host.durable.api import ManagementUrls
-from durable_host.durable.api.payload import grpc_client_payload
+from durable_host.durable.api.client_payload import grpc_client_payload
 
 _URLS = ManagementUrls(
     base_url="http://localhost:7071/runtime/webhooks/durabletask",

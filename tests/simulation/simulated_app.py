@@ -13,7 +13,7 @@ from faulty_hub import Faults
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
 from durable_host.testing import VirtualClock
-from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 
 FAILURES_BEFORE_SUCCESS = 2
 

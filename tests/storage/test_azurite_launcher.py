@@ -13,6 +13,7 @@ import pytest
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
 from durable_host.storage.azurite import AzuriteProcess, ensure_azurite, free_connection, probe, start_azurite
+from durable_host.storage.azurite.azurite_process import command_line
 from durable_host.storage.azurite.errors import (
     AccountKeyRefused,
     AzuriteError,
@@ -27,7 +28,6 @@ from durable_host.storage.azurite.errors import (
 from durable_host.storage.azurite.install import VERSION, find_azurite
 from durable_host.storage.azurite.launcher import Mode, Patience
 from durable_host.storage.azurite.probe import address_of
-from durable_host.storage.azurite.process import command_line
 
 pytestmark = pytest.mark.storage
 

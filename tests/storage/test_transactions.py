@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from durable_host.storage import InvalidRequest, Operation, StorageAccount, TransactionFailed
-from durable_host.storage.transactions import read_transaction
+from durable_host.storage.table_transactions import read_transaction
 from durable_host.storage.transport import StorageResponse
 
 

@@ -14,7 +14,7 @@ from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.azure.history_rows import read_row
 from durable_host.storage.table_codec import read_entity
 from durable_host.testing import replay
-from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 
 if TYPE_CHECKING:
     from simulated_world import World

@@ -9,7 +9,7 @@ from programs import ENTITY, ledger, program
 
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
-from durable_host.worker.orchestrations import OrchestrationSessions
+from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 
 if TYPE_CHECKING:
     from simulated_host import SimulatedHost

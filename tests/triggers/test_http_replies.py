@@ -14,8 +14,8 @@ from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
 from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.cors import CorsPolicy
-from durable_host.triggers.http.failure import failure_reply
-from durable_host.triggers.http.outcome import function_reply
+from durable_host.triggers.http.failure_reply import failure_reply
+from durable_host.triggers.http.function_reply import function_reply
 from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply, text_reply
 
 PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)

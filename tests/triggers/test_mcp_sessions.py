@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from durable_host.triggers.mcp.jsonrpc import RpcError
-from durable_host.triggers.mcp.sessions import MOST_REQUESTS, McpSession, Sessions
+from durable_host.triggers.mcp.mcp_sessions import MOST_REQUESTS, McpSession, Sessions
 from durable_host.triggers.mcp.streams import MOST_WAITING, EventStream
 
 

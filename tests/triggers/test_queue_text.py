@@ -11,7 +11,7 @@ import pytest
 from durable_host.bindings.queue_output import messages_of
 from durable_host.bindings.queue_text import InvalidQueueName, UndecodableMessage, decode, encode, queue_name
 from durable_host.invocation.datum import Datum
-from durable_host.triggers.queue.outcome import Fate, after_failure, before_running, poison_queue_of
+from durable_host.triggers.queue.message_fate import Fate, after_failure, before_running, poison_queue_of
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from durable_host.storage import StorageUnavailable
 from durable_host.testing import VirtualClock
 from durable_host.triggers.timer.listener import TimerListener
 from durable_host.triggers.timer.monitor import NEVER, ScheduleStatus, after_run, begin, parse_status
-from durable_host.triggers.timer.payload import TimerRun, timer_info
 from durable_host.triggers.timer.schedule import parse_schedule
+from durable_host.triggers.timer.timer_info import TimerRun, timer_info
 from durable_host.triggers.timer.zone import UTC_ZONE, zone_named
 
 EVERY_FIVE = parse_schedule("0 */5 * * * *", UTC_ZONE)

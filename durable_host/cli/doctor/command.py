@@ -15,7 +15,7 @@ import durable_host
 from durable_host.bindings.accounts import Accounts
 from durable_host.cli.app_folder import app_root, working_folder
 from durable_host.cli.colour import BOLD, DIM, GREEN, RED, YELLOW, is_coloured, painted
-from durable_host.cli.doctor import app, findings, hub, packages, storage
+from durable_host.cli.doctor import app_check, findings, hub_check, packages_check, storage_check
 from durable_host.cli.doctor.findings import Finding
 from durable_host.cli.printable import printable, printable_lines
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, ConfigurationError
@@ -49,30 +49,30 @@ def doctor(ctx: click.Context, output: str) -> int:
 async def examine(root: Path) -> list[Finding]:
     """All findings, in the order in which things depend on each other."""
     result = [findings.ok("App", f"{root} (durable-host {durable_host.__version__})")]
-    result += await asyncio.to_thread(packages.check, root)
-    config, about = app.configuration(root)
+    result += await asyncio.to_thread(packages_check.check, root)
+    config, about = app_check.configuration(root)
     result += about
     if config is None:
         return result
     accounts = Accounts(config.settings)
-    functions, about = await app.functions(config, accounts)
+    functions, about = await app_check.functions(config, accounts)
     result += about
-    result.append(app.port(config))
+    result.append(app_check.port(config))
     hub_connection = config.host.durable.storage.connection_name
     hub_account: StorageAccount | None = None
     try:
         answering: set[str] = set()
-        for name in app.connection_names(config, functions):
-            account, about = await storage.check(root, accounts, name)
+        for name in app_check.connection_names(config, functions):
+            account, about = await storage_check.check(root, accounts, name)
             result += [finding for finding in about if finding not in result]
             if account is not None:
                 answering.add((name or "storage").lower())
                 if name == hub_connection:
                     hub_account = account
         if functions.use_durable:
-            result += await hub.check(config, accounts, hub_account)
+            result += await hub_check.check(config, accounts, hub_account)
         if answering:
-            result += await hub.poison_queues(accounts, functions)
+            result += await hub_check.poison_queues(accounts, functions)
     finally:
         await accounts.close()
     return result

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
+from durable_host.cli.durable.hub_session import HubSession, run
 from durable_host.cli.durable.options import hub_options
-from durable_host.cli.durable.session import HubSession, run
 
 
 @click.command()

@@ -7,7 +7,7 @@ import msgspec
 
 from durable_host.cli import option_lists
 from durable_host.cli.durable import options, state_json
-from durable_host.cli.durable.session import HubSession, run
+from durable_host.cli.durable.hub_session import HubSession, run
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
 

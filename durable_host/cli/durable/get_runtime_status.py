@@ -7,7 +7,7 @@ import click
 
 from durable_host.cli.colour import RED, is_coloured, painted
 from durable_host.cli.durable import options, state_json
-from durable_host.cli.durable.session import HubSession, run
+from durable_host.cli.durable.hub_session import HubSession, run
 
 
 def _switch(name: str, text: str) -> options.Decorator:

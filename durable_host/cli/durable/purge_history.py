@@ -7,7 +7,7 @@ import click
 from durable_host import timestamp
 from durable_host.cli import option_lists
 from durable_host.cli.durable import options
-from durable_host.cli.durable.session import HubSession, run
+from durable_host.cli.durable.hub_session import HubSession, run
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.taskhub.port import UnreadableHistory

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from durable_host.cli.durable import options
-from durable_host.cli.durable.session import HubSession, run
+from durable_host.cli.durable.hub_session import HubSession, run
 
 
 @click.command(epilog=options.DATA_HINT)

@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from durable_host import timestamp
+from durable_host.cli.durable.hub_session import HubSession, run
 from durable_host.cli.durable.options import DATA_HINT, hub_options, json_data
-from durable_host.cli.durable.session import HubSession, run
 
 
 @click.command(epilog=DATA_HINT)

@@ -7,8 +7,8 @@ import click
 
 from durable_host.cli.durable import options
 from durable_host.cli.durable.errors import NotPossible
-from durable_host.cli.durable.session import HubSession, run
-from durable_host.cli.durable.waiting import until
+from durable_host.cli.durable.hub_session import HubSession, run
+from durable_host.cli.durable.wait_until import until
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
 

@@ -8,8 +8,8 @@ import click
 from durable_host.cli.colour import YELLOW, is_coloured, painted
 from durable_host.cli.durable import options
 from durable_host.cli.durable.errors import InstanceMissing
-from durable_host.cli.durable.session import HubSession, run
-from durable_host.cli.durable.waiting import until
+from durable_host.cli.durable.hub_session import HubSession, run
+from durable_host.cli.durable.wait_until import until
 from durable_host.durable.api.errors import InstanceNotFound
 
 

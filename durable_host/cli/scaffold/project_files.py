@@ -7,7 +7,7 @@ import json
 from typing import Final
 
 from durable_host.cli.scaffold import rendering
-from durable_host.cli.scaffold.catalog import Model
+from durable_host.cli.scaffold.template_catalog import Model
 
 CHANNELS: Final = {"GA": "", "Preview": ".Preview", "Experimental": ".Experimental"}
 """Channel of the extension bundle → what it adds to the bundle's ID."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from durable_host.cli.files import write_atomically
+from durable_host.cli.atomic_write import write_atomically
 from durable_host.cli.scaffold.module_text import ModuleText
 from durable_host.errors import ConfigurationError
 

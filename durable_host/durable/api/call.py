@@ -7,12 +7,12 @@ from typing import Literal
 import msgspec
 from aiohttp import web
 
-from durable_host.durable.api.cautions import Cautions
 from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.client_payload import ManagementUrls
 from durable_host.durable.api.content_coding import unpacker
 from durable_host.durable.api.embedded_json import decoded
-from durable_host.durable.api.payload import ManagementUrls
 from durable_host.durable.api.query import QueryParameters
+from durable_host.durable.api.request_cautions import Cautions
 from durable_host.durable.model.events import TraceContext
 
 _TRACE_PARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")

@@ -17,11 +17,11 @@ import msgspec
 
 from durable_host.clock import Clock
 from durable_host.config.durable import DurableOptions
-from durable_host.durable.api.entities import EntityClient
+from durable_host.durable.api.entity_client import EntityClient
 from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound, NotFailed, NotTerminal
 from durable_host.durable.api.identifiers import can_exist, check_instance_id, unknown_function
-from durable_host.durable.api.paging import query_page
 from durable_host.durable.api.patience import patiently
+from durable_host.durable.api.query_page import query_page
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,

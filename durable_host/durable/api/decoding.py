@@ -8,8 +8,8 @@ Source: docs/protocol/durable-http-api.md#paths-and-query-parameters
 
 from urllib.parse import unquote, unquote_plus
 
-from durable_host.durable.api.cautions import Cautions
 from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.request_cautions import Cautions
 
 
 def decoded_once(part: str) -> str:

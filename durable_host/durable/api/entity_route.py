@@ -9,7 +9,7 @@ from durable_host import timestamp
 from durable_host.durable.api import answers
 from durable_host.durable.api.call import ApiCall
 from durable_host.durable.api.embedded_json import InvalidJson, compact, decoded, embedded
-from durable_host.durable.api.entities import EntityQuery, EntityState
+from durable_host.durable.api.entity_client import EntityQuery, EntityState
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.status_route import CONTINUATION_HEADER, continuation
 

@@ -13,15 +13,15 @@ from aiohttp import web
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import answers, entity_route, operation_route, start_route, status_route
 from durable_host.durable.api.call import ApiCall, Face
-from durable_host.durable.api.cautions import Cautions
 from durable_host.durable.api.client import DurableClient
+from durable_host.durable.api.client_payload import WEBHOOK_PATH, ManagementUrls
 from durable_host.durable.api.content_coding import UnknownCoding
 from durable_host.durable.api.decoding import decoded_again, decoded_once, known_id
 from durable_host.durable.api.errors import ClientError, InstanceEnded, InstanceNotFound, InvalidArgument, UnknownHub
 from durable_host.durable.api.origin import origin_of
 from durable_host.durable.api.other_hubs import HubFactory, OtherHubs, connection_key
-from durable_host.durable.api.payload import WEBHOOK_PATH, ManagementUrls
 from durable_host.durable.api.query import QueryParameters
+from durable_host.durable.api.request_cautions import Cautions
 from durable_host.durable.taskhub.port import InstanceExists, TaskHubRefused, TaskHubUnavailable, UnreadableHistory
 from durable_host.http_port.body_limit import DEFAULT_BODY_LIMIT, too_large
 

@@ -7,9 +7,9 @@ Source: docs/protocol/durable-http-api.md#paths-and-query-parameters,
 import re
 from collections.abc import Iterable, Mapping
 
-from durable_host.durable.api.cautions import Cautions
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.query_time import read_time
+from durable_host.durable.api.request_cautions import Cautions
 from durable_host.durable.model.status import OrchestrationStatus
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,20}")

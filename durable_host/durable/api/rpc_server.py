@@ -8,8 +8,8 @@ import random
 
 from aiohttp import web
 
+from durable_host.durable.api.client_payload import RPC_PATH
 from durable_host.durable.api.http import DurableHttpApi, raw_tail
-from durable_host.durable.api.payload import RPC_PATH
 from durable_host.errors import PortError
 from durable_host.http_port import ConnectionTimes, HttpPort, guarded
 

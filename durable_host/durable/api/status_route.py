@@ -12,7 +12,7 @@ from durable_host.durable.api import answers
 from durable_host.durable.api.call import ApiCall
 from durable_host.durable.api.errors import InvalidArgument, NotTerminal
 from durable_host.durable.api.query import known_statuses
-from durable_host.durable.api.status import status_of
+from durable_host.durable.api.status_view import status_of
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
 

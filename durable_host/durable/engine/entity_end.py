@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_host.durable.engine.completion import ended_by_termination
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.entity_execution import EntityExecution
 from durable_host.durable.model.events import (
     EventRaised,

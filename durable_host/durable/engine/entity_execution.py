@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.entity_request import EntityRequest
 from durable_host.durable.engine.scheduler_state import SchedulerState
 from durable_host.durable.model.events import (

@@ -11,7 +11,7 @@ Source: docs/protocol/task-hub-storage-processing.md#episode,
 
 from collections.abc import Callable
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.completion import (
     FIRE_AND_FORGET,
     Completion,
@@ -21,16 +21,16 @@ from durable_host.durable.engine.completion import (
 )
 from durable_host.durable.engine.continue_as_new import next_generation
 from durable_host.durable.engine.custom_status import too_large
+from durable_host.durable.engine.episode_start import EpisodeStart, start_episode, turn_of
 from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFault
 from durable_host.durable.engine.gate_texts import waits_for_timers_only
 from durable_host.durable.engine.instance_row import committed_form, row_update
-from durable_host.durable.engine.numbered import INVOCATION_FAILED, NumberedEpisode
+from durable_host.durable.engine.numbered_episode import INVOCATION_FAILED, NumberedEpisode
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.outbound import carry_out
 from durable_host.durable.engine.outcome import EpisodeOutcome
 from durable_host.durable.engine.reports import Reports
 from durable_host.durable.engine.sending import SendingOrchestration
-from durable_host.durable.engine.start import EpisodeStart, start_episode, turn_of
 from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.versioning import MISMATCH, mismatch_fault
 from durable_host.durable.engine.walker import NonDeterminism, Walker

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 
 
 class EventFinding(msgspec.Struct, frozen=True):

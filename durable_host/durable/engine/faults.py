@@ -1,8 +1,8 @@
 """Reasons for which the engine itself fails an orchestration, and answers it cannot use."""
 
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.model.events import FailureDetails
-from durable_host.invocation.failure import CodeFailure
+from durable_host.invocation.code_failure import CodeFailure
 
 
 class OrchestrationFault(Exception):

@@ -1,7 +1,7 @@
 """Words for a gate that holds something back: what it waits for, why, and how the code can avoid the wait."""
 
 from durable_host import timestamp
-from durable_host.config.gates import SETTING
+from durable_host.config.gates_setting import SETTING
 from durable_host.durable.engine.gates import Gate
 from durable_host.durable.model.actions import (
     Action,

@@ -6,7 +6,7 @@ message. An entity that the app does not have answers calls itself.
 Source: docs/protocol/durable-v2-protocol.md#35-actions-content-and-what-the-host-does
 """
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.entity_messages import request_event_name
 from durable_host.durable.engine.entity_texts import lock_text, operation_text, release_text
 from durable_host.durable.engine.faults import OrchestrationFault

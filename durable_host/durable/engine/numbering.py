@@ -17,7 +17,7 @@ from durable_host.durable.engine.decisions import (
 from durable_host.durable.engine.entity_messages import SendLabels, deterministic_guid, request_event_name
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.gates import Gate
-from durable_host.durable.engine.retries import RetryLoop
+from durable_host.durable.engine.retry_loop import RetryLoop
 from durable_host.durable.model.actions import CallActivity, CallEntity, CallHttp, CallSubOrchestrator, SignalEntity
 
 

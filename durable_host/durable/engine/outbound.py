@@ -8,7 +8,7 @@ Source: docs/protocol/task-hub-storage-processing.md#decisions,
     docs/protocol/durable-failures.md#unknown-functions
 """
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.completion import FIRE_AND_FORGET
 from durable_host.durable.engine.decisions import (
     HTTP_ACTIVITY,

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import msgspec
 
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.user_code import OrchestratorTurn
-from durable_host.invocation.failure import CodeFailure
+from durable_host.invocation.code_failure import CodeFailure
 
 
 class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):

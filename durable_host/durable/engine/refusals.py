@@ -7,7 +7,7 @@ Source: docs/protocol/task-hub-storage.md#instance-id-limits,
 
 from typing import NamedTuple
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.decisions import SendDecision, SubOrchestrationDecision
 from durable_host.durable.engine.entity_messages import entity_name_of
 from durable_host.durable.engine.missing import missing_function_text

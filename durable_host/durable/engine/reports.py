@@ -1,7 +1,7 @@
 """Puts what an episode noticed into diagnostics of its work item."""
 
-from durable_host.durable.engine import diagnostics as codes
-from durable_host.durable.engine.diagnostics import Diagnostic, Severity
+from durable_host.durable.engine import diagnostic as codes
+from durable_host.durable.engine.diagnostic import Diagnostic, Severity
 from durable_host.durable.engine.external_events import EventFinding
 from durable_host.durable.engine.gate_texts import name_of, seconds, wait_text
 from durable_host.durable.engine.gates import Gate

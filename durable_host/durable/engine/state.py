@@ -22,7 +22,7 @@ from durable_host.durable.model.events import (
     ParentInstance,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.invocation.failure import CodeFailure
+from durable_host.invocation.code_failure import CodeFailure
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from durable_host.durable.engine.activities import activity_result
+from durable_host.durable.engine.activity_results import activity_result
 from durable_host.durable.engine.entity_messages import response_json
 from durable_host.durable.engine.entity_request import UnreadableEntityMessage, read_request
 from durable_host.durable.engine.inputs import json_string

@@ -20,7 +20,7 @@ from durable_host.durable.engine.gates import Gate, GatedAction, Gates
 from durable_host.durable.engine.nondeterminism import ScheduledEvent, mismatch
 from durable_host.durable.engine.numbering import Numbering, OpenTask, TaskKind
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.retries import RetryLoop
+from durable_host.durable.engine.retry_loop import RetryLoop
 from durable_host.durable.model.actions import (
     CallActivity,
     CallEntity,

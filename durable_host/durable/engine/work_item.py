@@ -1,8 +1,8 @@
 """What piles up during one work item, over all its generations, until it is committed."""
 
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.invocation.failure import CodeFailure
+from durable_host.invocation.code_failure import CodeFailure
 
 
 class WorkItem:

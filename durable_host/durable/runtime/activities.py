@@ -12,10 +12,10 @@ import logging
 from collections.abc import Awaitable
 
 from durable_host.clock import Clock
-from durable_host.durable.engine import diagnostics as codes
-from durable_host.durable.engine.activities import activity_result, missing_activity_result
+from durable_host.durable.engine import diagnostic as codes
+from durable_host.durable.engine.activity_results import activity_result, missing_activity_result
 from durable_host.durable.engine.decisions import HTTP_ACTIVITY
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.inputs import activity_trigger_text
 from durable_host.durable.engine.missing import reason_not_served
 from durable_host.durable.model.events import TaskScheduled, TraceContext

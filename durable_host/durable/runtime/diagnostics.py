@@ -10,7 +10,7 @@ from contextlib import suppress
 
 import msgspec
 
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 

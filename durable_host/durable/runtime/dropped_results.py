@@ -3,8 +3,8 @@
 from collections import OrderedDict
 
 from durable_host.clock import Clock
-from durable_host.durable.engine import diagnostics as codes
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine import diagnostic as codes
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.matching import Misfit, answer_key
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.messages import TaskMessage

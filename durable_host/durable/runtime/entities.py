@@ -11,8 +11,8 @@ import uuid
 from collections.abc import Sequence
 
 from durable_host.clock import Clock
-from durable_host.durable.engine import diagnostics as codes
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine import diagnostic as codes
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.entity import EntityExecution, EntityOptions, finish_batch, row_of, start_batch
 from durable_host.durable.engine.entity_end import TERMINATED, dropped, end_of, ended_row, terminated
 from durable_host.durable.engine.entity_failures import invocation_failed, unknown_entity
@@ -23,7 +23,7 @@ from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import Diagnostics
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.session import InstanceSession
-from durable_host.durable.runtime.sessions import SessionCache
+from durable_host.durable.runtime.session_cache import SessionCache
 from durable_host.durable.taskhub.port import EpisodeCommit, ReceivedMessage, TaskHub
 from durable_host.durable.user_code import EntityAnswer, EntityBatch, UserCode, numbers_its_actions
 

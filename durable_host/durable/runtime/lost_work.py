@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from durable_host.clock import Clock
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.runtime.diagnostics import GIVEN_UP, Diagnostics
 from durable_host.durable.user_code import LostRun, UserCode, WorkItemAborted
 

@@ -24,7 +24,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.user_code import UserCode
-from durable_host.invocation.failure import CodeFailure
+from durable_host.invocation.code_failure import CodeFailure
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 

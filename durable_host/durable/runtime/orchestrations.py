@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_host.clock import Clock
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.debt import Owed
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
+from durable_host.durable.engine.episode_start import turn_of, turn_of_episode
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
-from durable_host.durable.engine.start import turn_of, turn_of_episode
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     ExecutionStarted,
@@ -37,7 +37,7 @@ from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, Wo
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
 from durable_host.durable.runtime.row_repair import begun_row, repaired_row, terminated_row
 from durable_host.durable.runtime.session import InstanceSession, follow_timers, open_timers
-from durable_host.durable.runtime.sessions import SessionCache
+from durable_host.durable.runtime.session_cache import SessionCache
 from durable_host.durable.taskhub.port import Debt, EpisodeCommit, ReceivedMessage, TaskHub
 from durable_host.durable.user_code import (
     NumberedAnswer,

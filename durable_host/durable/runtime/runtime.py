@@ -18,9 +18,9 @@ from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.lost_work import LostWork
 from durable_host.durable.runtime.orchestrations import OrchestrationRunner
 from durable_host.durable.runtime.recovery import Recovery
-from durable_host.durable.runtime.sessions import DEFAULT_CAPACITY, SessionCache
+from durable_host.durable.runtime.session_cache import DEFAULT_CAPACITY, SessionCache
+from durable_host.durable.runtime.session_watchdog import SessionWatchdog
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
-from durable_host.durable.runtime.watchdog import SessionWatchdog
 from durable_host.durable.runtime.work_items import GuardedWorkItem
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
 from durable_host.durable.user_code import UserCode

@@ -3,8 +3,8 @@
 import logging
 
 from durable_host.clock import Clock
-from durable_host.durable.taskhub.faults import Faults
 from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
+from durable_host.durable.taskhub.reported_faults import Faults
 
 _log = logging.getLogger("Host.Storage")
 

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from durable_host.clock import Clock
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.faults import AnswerMismatch
 from durable_host.durable.runtime.diagnostics import REFUSED, UNREADABLE_HISTORY, WORK_ITEM_FAILED, Diagnostics
 from durable_host.durable.runtime.session import InstanceSession
-from durable_host.durable.runtime.sessions import SessionCache
+from durable_host.durable.runtime.session_cache import SessionCache
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import (
     CommitConflict,

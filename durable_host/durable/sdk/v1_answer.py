@@ -11,7 +11,7 @@ import msgspec
 
 from durable_host.durable.sdk.v1_actions import BadAnswer, decode_actions
 from durable_host.durable.user_code import CodeNote, OrchestratorAnswer, Step
-from durable_host.invocation.failure import CodeFailure, read_failure
+from durable_host.invocation.code_failure import CodeFailure, read_failure
 
 NOT_JSON = "Out of proc orchestrators must return a valid JSON schema"
 
@@ -31,7 +31,7 @@ _decoder = msgspec.json.Decoder(_State)
 
 
 def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
-    """`told` is the worker's answer (see `worker/orchestrations.py`)."""
+    """`told` is the worker's answer (see `worker/orchestrations_v1.py`)."""
     failed: dict[str, Any] | None = told.get("failed")
     if failed is not None:
         return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"), read_failure(failed))

@@ -25,8 +25,8 @@ from durable_host.durable.user_code import (
     NumberedAnswer,
     OrchestratorTurn,
 )
+from durable_host.invocation.code_failure import read_failure
 from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
-from durable_host.invocation.failure import read_failure
 
 FUNCTION_FAILED = "Function '{name}' failed with an unhandled exception."
 NOT_FOUND = "{kind}FunctionNotFound"

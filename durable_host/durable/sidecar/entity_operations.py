@@ -2,11 +2,11 @@
 
 import grpc
 
-from durable_host.durable.api.entities import EntityQuery, EntityState
+from durable_host.durable.api.entity_client import EntityQuery, EntityState
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_values import moment, read_trace, text_of, wrapped
-from durable_host.durable.sidecar.call import SidecarCall
-from durable_host.durable.sidecar.fields import ticks_of, words_of
+from durable_host.durable.sidecar.request_fields import ticks_of, words_of
+from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused
 
 _PAGE = 100

@@ -3,7 +3,7 @@
 import grpc
 
 from durable_host.durable.proto import pb
-from durable_host.durable.sidecar.call import SidecarCall
+from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused
 
 

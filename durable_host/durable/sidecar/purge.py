@@ -9,9 +9,9 @@ from durable_host.durable.api.errors import NotTerminal
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.proto import BoolValue, pb
-from durable_host.durable.sidecar.call import SidecarCall
-from durable_host.durable.sidecar.fields import statuses_of, ticks_of
 from durable_host.durable.sidecar.instance_operations import children
+from durable_host.durable.sidecar.request_fields import statuses_of, ticks_of
+from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused
 from durable_host.timestamp import TICKS_PER_SECOND
 

@@ -11,14 +11,14 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.proto import Empty, pb
 from durable_host.durable.sidecar import (
     entity_operations,
-    history,
+    history_chunks,
     hub_operations,
     instance_operations,
-    listing,
+    instance_pages,
     purge,
 )
-from durable_host.durable.sidecar.call import Operation, SidecarCall
 from durable_host.durable.sidecar.hubs import SidecarHubs
+from durable_host.durable.sidecar.sidecar_call import Operation, SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused, status_of
 
 SERVICE = "TaskHubSidecarService"
@@ -42,8 +42,8 @@ _OPERATIONS: Mapping[str, Operation] = {
     "ResumeInstance": instance_operations.resume,
     "RewindInstance": instance_operations.rewind,
     "RestartInstance": instance_operations.restart,
-    "QueryInstances": listing.query,
-    "ListInstanceIds": listing.list_ids,
+    "QueryInstances": instance_pages.query,
+    "ListInstanceIds": instance_pages.list_ids,
     "PurgeInstances": purge.purge,
     "CreateTaskHub": hub_operations.create,
     "DeleteTaskHub": hub_operations.delete,
@@ -103,7 +103,8 @@ class SidecarService:
     async def _stream_history(self, request: Any, context: _Context) -> AsyncIterator[Any]:
         try:
             async with self._hubs.client(_metadata(context)) as (client, is_own):
-                async for chunk in history.stream(SidecarCall(client, self._options, self._clock, is_own), request):
+                call = SidecarCall(client, self._options, self._clock, is_own)
+                async for chunk in history_chunks.stream(call, request):
                     yield chunk
         except Exception as error:
             await _end(context, "StreamInstanceHistory", error)

@@ -2,6 +2,7 @@
 thread.
 """
 
+from durable_host.storage.azurite.azurite_process import AzuriteProcess
 from durable_host.storage.azurite.docker import AzuriteContainer
 from durable_host.storage.azurite.errors import AzuriteError
 from durable_host.storage.azurite.launcher import (
@@ -13,7 +14,6 @@ from durable_host.storage.azurite.launcher import (
     start_azurite,
 )
 from durable_host.storage.azurite.probe import ServiceHealth, StorageHealth, probe
-from durable_host.storage.azurite.process import AzuriteProcess
 
 __all__ = [
     "AzuriteContainer",

@@ -14,19 +14,19 @@ from typing import Literal
 import msgspec
 
 from durable_host.config.connection import Connection
-from durable_host.storage.azurite.docker import AzuriteContainer, start_container
-from durable_host.storage.azurite.errors import AzuriteError, AzuriteStartFailed
-from durable_host.storage.azurite.install import AzuriteProgram, Node, find_azurite, find_node, install_azurite
-from durable_host.storage.azurite.lock import exclusive
-from durable_host.storage.azurite.note import is_alive, is_azurite, read_note
-from durable_host.storage.azurite.probe import ANSWER_TIMEOUT, StorageHealth, address_of, probe
-from durable_host.storage.azurite.process import (
+from durable_host.storage.azurite.azurite_process import (
     DEVELOPMENT_KEY,
     READY_TIMEOUT,
     AzuriteProcess,
     spawn,
     wait_until_ready,
 )
+from durable_host.storage.azurite.docker import AzuriteContainer, start_container
+from durable_host.storage.azurite.errors import AzuriteError, AzuriteStartFailed
+from durable_host.storage.azurite.install import AzuriteProgram, Node, find_azurite, find_node, install_azurite
+from durable_host.storage.azurite.lock import exclusive
+from durable_host.storage.azurite.note import is_alive, is_azurite, read_note
+from durable_host.storage.azurite.probe import ANSWER_TIMEOUT, StorageHealth, address_of, probe
 
 ACCOUNT = "devstoreaccount1"
 LOCK = "azurite.lock"

@@ -21,9 +21,9 @@ from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.blobs import Blob
 from durable_host.storage.errors import NotFound, StorageError
 from durable_host.storage.queue_xml import QueueMessage
-from durable_host.triggers.blob.delivery import BlobDelivery
+from durable_host.triggers.blob.blob_delivery import BlobDelivery
+from durable_host.triggers.blob.blob_metadata import details, trigger_metadata
 from durable_host.triggers.blob.message import BlobTriggerMessage, internal_queue, to_text
-from durable_host.triggers.blob.metadata import details, trigger_metadata
 from durable_host.triggers.blob.receipts import BlobReceipts
 from durable_host.triggers.blob.scanner import BlobScanner
 from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget, blob_pattern, source_of

@@ -15,7 +15,7 @@ from durable_host.redaction import redacted
 from durable_host.storage.errors import StorageError
 from durable_host.triggers.blob.message import BlobTriggerMessage
 from durable_host.triggers.blob.target import EVENT_GRID, BlobTarget
-from durable_host.triggers.event_grid.events import data_of, events_of, kind_of, validation_code
+from durable_host.triggers.event_grid.posted_events import data_of, events_of, kind_of, validation_code
 
 _log = logging.getLogger("Host.Triggers.Blob")
 

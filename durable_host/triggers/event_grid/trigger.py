@@ -7,7 +7,7 @@ from durable_host.config import binding_data
 from durable_host.invocation.datum import json_text
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
-from durable_host.triggers.event_grid.events import Event
+from durable_host.triggers.event_grid.posted_events import Event
 
 
 async def invoke_event(invoker: Invoker, function: FunctionMetadata, event: Event) -> Outcome:

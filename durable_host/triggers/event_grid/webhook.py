@@ -16,7 +16,7 @@ from durable_host.invocation.errors import FunctionFailed, WorkerLost
 from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.redaction import redacted
-from durable_host.triggers.event_grid.events import Event, events_of, validation_code
+from durable_host.triggers.event_grid.posted_events import Event, events_of, validation_code
 from durable_host.triggers.event_grid.trigger import invoke_event
 
 _log = logging.getLogger("Host.Triggers.EventGrid")

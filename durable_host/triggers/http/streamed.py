@@ -13,8 +13,8 @@ from durable_host.http_port import wait_lost
 from durable_host.http_port.body_limit import BODY_LIMIT_SETTING, DEFAULT_BODY_LIMIT
 from durable_host.invocation.datum import HttpData
 from durable_host.invocation.errors import ClientGone, FunctionFailed
-from durable_host.invocation.exchange import Address, RequestHead
-from durable_host.triggers.http.outcome import SET_BY_HOST
+from durable_host.invocation.http_exchange import Address, RequestHead
+from durable_host.triggers.http.function_reply import SET_BY_HOST
 from durable_host.triggers.http.reply import InvalidReply, checked_status
 
 _log = logging.getLogger("Host.Triggers.Http")

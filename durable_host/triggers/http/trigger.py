@@ -26,8 +26,8 @@ from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 from durable_host.invocation.workers import Workers
 from durable_host.triggers.http.answer_hint import answer_hint
-from durable_host.triggers.http.failure import ErrorDetails, failure_reply
-from durable_host.triggers.http.outcome import function_reply
+from durable_host.triggers.http.failure_reply import ErrorDetails, failure_reply
+from durable_host.triggers.http.function_reply import function_reply
 from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply
 from durable_host.triggers.http.request import http_binding_data, read_request
 from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable

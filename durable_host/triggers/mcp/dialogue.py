@@ -8,8 +8,8 @@ from durable_host.triggers.mcp import jsonrpc, versions
 from durable_host.triggers.mcp.caller import Caller
 from durable_host.triggers.mcp.calls import CallCancelled
 from durable_host.triggers.mcp.jsonrpc import Message, Notification, Request, RpcError
+from durable_host.triggers.mcp.mcp_sessions import McpSession
 from durable_host.triggers.mcp.server import McpServer
-from durable_host.triggers.mcp.sessions import McpSession
 
 log = logging.getLogger("Host.Triggers.Mcp")
 

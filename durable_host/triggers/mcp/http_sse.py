@@ -12,8 +12,8 @@ from aiohttp import web
 from durable_host.triggers.mcp import dialogue, jsonrpc, versions
 from durable_host.triggers.mcp.exchange import Refused, content_of, headers_of, not_allowed, refused, require_events
 from durable_host.triggers.mcp.jsonrpc import Notification, Request, RpcError
+from durable_host.triggers.mcp.mcp_sessions import McpSession, Sessions
 from durable_host.triggers.mcp.server import McpServer
-from durable_host.triggers.mcp.sessions import McpSession, Sessions
 from durable_host.triggers.mcp.streams import EventStream, event
 
 TRANSPORT = "http-sse"

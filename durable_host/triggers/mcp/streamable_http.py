@@ -21,8 +21,8 @@ from durable_host.triggers.mcp.exchange import (
     respond,
 )
 from durable_host.triggers.mcp.jsonrpc import Message, Notification, Request, RpcError
+from durable_host.triggers.mcp.mcp_sessions import McpSession, Sessions
 from durable_host.triggers.mcp.server import McpServer
-from durable_host.triggers.mcp.sessions import McpSession, Sessions
 from durable_host.triggers.mcp.streams import EventStream
 
 SESSION_HEADER = "Mcp-Session-Id"

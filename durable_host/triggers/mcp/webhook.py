@@ -9,8 +9,8 @@ from durable_host.triggers.mcp.catalog import McpCatalog
 from durable_host.triggers.mcp.dialogue import log
 from durable_host.triggers.mcp.exchange import Refused, refused
 from durable_host.triggers.mcp.http_sse import HttpSse
+from durable_host.triggers.mcp.mcp_sessions import Sessions
 from durable_host.triggers.mcp.server import McpServer
-from durable_host.triggers.mcp.sessions import Sessions
 from durable_host.triggers.mcp.stateless_http import VERSION_HEADER, StatelessHttp, unsupported
 from durable_host.triggers.mcp.streamable_http import StreamableHttp
 from durable_host.triggers.mcp.subscriptions import CHANGES, Subscriptions

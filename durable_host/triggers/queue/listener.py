@@ -22,7 +22,7 @@ from durable_host.storage import (
 )
 from durable_host.supervision import keep_running
 from durable_host.triggers.queue.held_message import HeldMessage
-from durable_host.triggers.queue.outcome import Fate, after_failure, before_running, poison_queue_of
+from durable_host.triggers.queue.message_fate import Fate, after_failure, before_running, poison_queue_of
 from durable_host.triggers.queue.settlement import Settlement
 
 _log = logging.getLogger("Host.Triggers.Queue")

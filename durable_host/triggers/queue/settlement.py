@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from durable_host.storage import MessageLeases, NotFound, QueueService, StorageError
 from durable_host.triggers.queue.held_message import HeldMessage
-from durable_host.triggers.queue.outcome import Fate, poison_queue_of
+from durable_host.triggers.queue.message_fate import Fate, poison_queue_of
 
 _log = logging.getLogger("Host.Triggers.Queue")
 

@@ -18,7 +18,7 @@ from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.queue_xml import QueueMessage
 from durable_host.triggers.queue.listener import QueueListener
-from durable_host.triggers.queue.metadata import details, message_data, trigger_metadata
+from durable_host.triggers.queue.message_metadata import details, message_data, trigger_metadata
 
 _log = logging.getLogger("Host.Triggers.Queue")
 

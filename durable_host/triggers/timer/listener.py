@@ -17,8 +17,8 @@ from durable_host.timestamp import TICKS_PER_SECOND
 from durable_host.triggers.listener_lock import ListenerLock
 from durable_host.triggers.timer.monitor import NO_MORE, ScheduleStatus, after_run, begin
 from durable_host.triggers.timer.monitor_store import MonitorStore
-from durable_host.triggers.timer.payload import RUN_ON_STARTUP_DETAILS, TimerRun, past_due_details
 from durable_host.triggers.timer.schedule import TimerSchedule, forecast
+from durable_host.triggers.timer.timer_info import RUN_ON_STARTUP_DETAILS, TimerRun, past_due_details
 from durable_host.triggers.timer.zone import Zone
 
 _log = logging.getLogger("Host.Triggers.Timer")

@@ -18,8 +18,8 @@ from durable_host.storage.errors import StorageError
 from durable_host.triggers.listener_lock import ListenerLock
 from durable_host.triggers.timer.listener import TimerListener
 from durable_host.triggers.timer.monitor_store import BlobMonitorStore
-from durable_host.triggers.timer.payload import TimerRun, reason, timer_info
 from durable_host.triggers.timer.schedule import TimerSchedule, parse_schedule
+from durable_host.triggers.timer.timer_info import TimerRun, reason, timer_info
 from durable_host.triggers.timer.zone import Zone
 
 _log = logging.getLogger("Host.Triggers.Timer")

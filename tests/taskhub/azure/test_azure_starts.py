@@ -35,7 +35,7 @@ LARGE = '"' + "x" * 60_000 + '"'
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("durable_host.durable.taskhub.azure.creation._PUT_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr("durable_host.durable.taskhub.azure.instance_creation._PUT_PAUSES", (0.01, 0.01))
     monkeypatch.setattr(pending_starts, "GRACE", 0.2)
 
 

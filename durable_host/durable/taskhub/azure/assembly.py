@@ -8,7 +8,6 @@ from durable_host.clock import Clock
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.taskhub.azure.app_lease import AppLease
 from durable_host.durable.taskhub.azure.commits import Commits
-from durable_host.durable.taskhub.azure.creation import Creator
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork
 from durable_host.durable.taskhub.azure.giving_back import GivingBack
@@ -16,6 +15,9 @@ from durable_host.durable.taskhub.azure.handover import Handover
 from durable_host.durable.taskhub.azure.healing import Healing, healed
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
+from durable_host.durable.taskhub.azure.hub_resources import Resources
+from durable_host.durable.taskhub.azure.hub_worker import HubWorker
+from durable_host.durable.taskhub.azure.instance_creation import Creator
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.lost_histories import LostHistories
@@ -32,14 +34,12 @@ from durable_host.durable.taskhub.azure.partition_manager import PartitionTable
 from durable_host.durable.taskhub.azure.pending_starts import PendingStarts
 from durable_host.durable.taskhub.azure.reading import MessageReader
 from durable_host.durable.taskhub.azure.reception import Reception
-from durable_host.durable.taskhub.azure.resources import Resources
 from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
 from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.standing import Standings
 from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStarts
-from durable_host.durable.taskhub.azure.worker import HubWorker
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import StorageAccount
 

@@ -15,10 +15,10 @@ from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage, held_
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.inbox import Inbox
 from durable_host.durable.taskhub.azure.known_timers import KnownTimers
+from durable_host.durable.taskhub.azure.message_schedule import MessageSchedule
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.neighbours import Neighbours
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.schedule import MessageSchedule
 from durable_host.durable.taskhub.azure.seen_starts import SeenStarts
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import LeasedMessage, PutMessage, QueueMessage

@@ -12,7 +12,7 @@ from durable_host.clock import Clock
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.held import HeldHubMessage, Stage, held_of
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
-from durable_host.durable.taskhub.azure.schedule import MessageSchedule, TimerKey, timer_key
+from durable_host.durable.taskhub.azure.message_schedule import MessageSchedule, TimerKey, timer_key
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.timestamp import TICKS_PER_SECOND
 

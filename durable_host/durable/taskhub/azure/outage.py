@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from durable_host.durable.taskhub.faults import Faults
+from durable_host.durable.taskhub.reported_faults import Faults
 from durable_host.storage import AccessDenied, StorageError
 from durable_host.storage.errors import diagnosis
 

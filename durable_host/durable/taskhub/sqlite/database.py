@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from durable_host.durable.taskhub.port import TaskHubRefused, TaskHubUnavailable
-from durable_host.durable.taskhub.sqlite import files
+from durable_host.durable.taskhub.sqlite import hub_files
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], T]
@@ -162,7 +162,7 @@ class Database:
             )
             return self._connection
         if isinstance(self.path, Path):
-            files.make_private(self.path)
+            hub_files.make_private(self.path)
         connection = sqlite3.connect(
             self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from durable_host.durable.taskhub.port import TaskHubUnavailable
-from durable_host.durable.taskhub.sqlite import files
+from durable_host.durable.taskhub.sqlite import hub_files
 
 
 class WorkerLock:
@@ -22,8 +22,8 @@ class WorkerLock:
         """Waits up to `patience` seconds for another worker to go. Raises `TaskHubUnavailable`."""
         connection: sqlite3.Connection | None = None
         try:
-            lock = files.worker_lock(self._hub_path)
-            files.make_private(lock)
+            lock = hub_files.worker_lock(self._hub_path)
+            hub_files.make_private(lock)
             connection = sqlite3.connect(lock, timeout=patience, isolation_level=None, check_same_thread=False)
             connection.execute("BEGIN EXCLUSIVE")
         except (sqlite3.Error, OSError) as error:

@@ -8,7 +8,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 
 from durable_host.http_port.body_limit import too_large
-from durable_host.http_port.connection import LONGEST_HEADER, ConnectionTimes, HttpConnection
+from durable_host.http_port.http_connection import LONGEST_HEADER, ConnectionTimes, HttpConnection
 
 MOST_HEADERS = 100
 """Of a request, as Azure's web server takes them."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from durable_host.durable.api.errors import InstanceNotFound
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_events import event_messages
-from durable_host.durable.sidecar.call import SidecarCall
+from durable_host.durable.sidecar.sidecar_call import SidecarCall
 
 _ROOM = 256 * 1024
 """Bytes of a chunk, unless a single event is longer."""

@@ -28,7 +28,7 @@ from durable_host.durable.api.client import DurableClient
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.errors import ConfigurationError
-from durable_host.host.hub import open_hub, sqlite_path, uses_sqlite
+from durable_host.host.hub_opening import open_hub, sqlite_path, uses_sqlite
 from durable_host.storage import StorageAccount
 from durable_host.storage.azurite import is_local_development, probe
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from durable_host import timestamp
 from durable_host.durable.api.embedded_json import embedded
-from durable_host.durable.api.history import project
+from durable_host.durable.api.history_view import project
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceState
 

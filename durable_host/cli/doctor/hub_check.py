@@ -7,7 +7,7 @@ from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.queue_text import queue_name
 from durable_host.cli.doctor import findings
 from durable_host.cli.doctor.findings import Finding
-from durable_host.cli.durable.session import partition_count
+from durable_host.cli.durable.hub_session import partition_count
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
@@ -15,7 +15,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
 from durable_host.host.functions import AppFunctions
-from durable_host.host.hub import open_hub, sqlite_path, uses_sqlite
+from durable_host.host.hub_opening import open_hub, sqlite_path, uses_sqlite
 from durable_host.storage import NotFound, StorageAccount, StorageError
 from durable_host.timestamp import TICKS_PER_MINUTE
 

@@ -7,11 +7,11 @@ from string import Template as Text
 
 import msgspec
 
-from durable_host.cli.files import write_atomically
+from durable_host.cli.atomic_write import write_atomically
 from durable_host.cli.scaffold import module_edit, rendering
-from durable_host.cli.scaffold.catalog import FunctionTemplate, Model
 from durable_host.cli.scaffold.module_text import FUNCTIONS, Container, ModuleText
 from durable_host.cli.scaffold.source_file import SourceFile
+from durable_host.cli.scaffold.template_catalog import FunctionTemplate, Model
 from durable_host.errors import ConfigurationError, UsageError
 from durable_host.worker import lenient_json
 

@@ -8,8 +8,8 @@ from typing import Any
 from durable_host import timestamp
 from durable_host.storage.blobs import BlobProperties
 from durable_host.storage.queue_xml import QueueMessage
-from durable_host.triggers.queue.metadata import details as queue_details
-from durable_host.triggers.queue.metadata import offset_text
+from durable_host.triggers.queue.message_metadata import details as queue_details
+from durable_host.triggers.queue.message_metadata import offset_text
 
 _FROM_HEADERS = {
     "ContentLanguage": "Content-Language",

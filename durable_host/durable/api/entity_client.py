@@ -19,8 +19,8 @@ from durable_host.clock import Clock
 from durable_host.config.durable import DurableOptions
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.api.identifiers import can_exist, entity_instance_id, unknown_function
-from durable_host.durable.api.paging import query_page
 from durable_host.durable.api.patience import patiently
+from durable_host.durable.api.query_page import query_page
 from durable_host.durable.engine.entity_messages import request_event_name, request_json
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import EventRaised, OrchestrationInstance, TraceContext

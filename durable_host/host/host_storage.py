@@ -6,7 +6,7 @@ from pathlib import Path
 from durable_host.config import StartOptions
 from durable_host.config.connection import Connection
 from durable_host.host.azurite import OwnAzurite
-from durable_host.host.hub import uses_sqlite
+from durable_host.host.hub_opening import uses_sqlite
 from durable_host.host.served_app import ServedApp
 from durable_host.host.triggers import host_account
 from durable_host.storage.account import StorageAccount

@@ -15,11 +15,11 @@ from durable_host.config import HostConfig, StartOptions, load, ports
 from durable_host.config.host_config import HOST_JSON, read_document
 from durable_host.config.local_settings import FILE_NAME
 from durable_host.errors import ConfigurationError, HostError
-from durable_host.host.bindings import binding_registry
+from durable_host.host.binding_registry import binding_registry
 from durable_host.host.cautions import cautions
 from durable_host.host.functions import AppFunctions, app_functions
 from durable_host.host.served_app import require_known_protocol
-from durable_host.host.worker import worker_options
+from durable_host.host.worker_start import worker_options
 from durable_host.invocation.pool import WorkerPool
 from durable_host.triggers.http.trigger import route_table
 

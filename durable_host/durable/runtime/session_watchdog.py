@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from durable_host.clock import Clock
-from durable_host.durable.engine.diagnostics import Diagnostic
+from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.runtime.diagnostics import ABNORMALLY_LONG, Diagnostics
 from durable_host.durable.runtime.session import InstanceSession
 

@@ -11,7 +11,7 @@ import inspect
 from typing import Any
 
 from . import failures, scope, wire
-from .entities import FailedOperations, entity_code_of
+from .entity_functions import FailedOperations, entity_code_of
 from .frames import FrameBody
 from .likely_causes import likely_cause
 from .loaded import LoadedFunction, user_code

@@ -13,11 +13,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from . import failures, http_stream, logs, scope, trace
-from .calls import Answer, FunctionCall
 from .channel import PipeChannel
+from .function_call import Answer, FunctionCall
 from .loaded import LoadedApp, LoadedFunction
+from .loop_watchdog import LoopWatchdog
 from .streamed_calls import StreamedCall, StreamedCalls
-from .watchdog import LoopWatchdog
 
 ORCHESTRATOR_THREADS = 4
 GIVEN_UP = "the host abandoned the invocation"
@@ -210,7 +210,7 @@ class CallDispatcher:
             return self._numbered().handle(request, function)
         with self._sessions_lock:
             if self._sessions is None:
-                from .orchestrations import OrchestrationSessions
+                from .orchestrations_v1 import OrchestrationSessions
 
                 self._sessions = OrchestrationSessions()
         return self._sessions.handle(request, function.function)

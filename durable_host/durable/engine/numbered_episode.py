@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from durable_host.durable.engine import diagnostics as codes
+from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.completion import FIRE_AND_FORGET, Completion, ended_by_termination
 from durable_host.durable.engine.custom_status import too_large
+from durable_host.durable.engine.episode_start import episode_time, turn_of
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.numbered_outbound import carry_out_numbered
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.reports import Reports
 from durable_host.durable.engine.sending import SendingOrchestration
-from durable_host.durable.engine.start import episode_time, turn_of
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     EventRaised,

@@ -7,8 +7,8 @@ from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_values import wrapped
-from durable_host.durable.sidecar.call import SidecarCall
-from durable_host.durable.sidecar.fields import statuses_of, ticks_of, words_of
+from durable_host.durable.sidecar.request_fields import statuses_of, ticks_of, words_of
+from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.states import orchestration_state
 
 _AT_ONCE = 100
