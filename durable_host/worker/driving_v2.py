@@ -3,7 +3,7 @@
 Its parts are private names of `durabletask.worker`. They are used only if they look as they did when this was written
 (durabletask 1.12); else `CannotDrive` says what differs.
 
-Source: docs/protocol/durable-v2-protocol.md#4-warm-sessions-can-the-host-avoid-full-replay
+Source: docs/protocol/durable-v2.md#kept-alive-between-turns
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ OrchestratorResponse (base64); whether the code has ended without being able to 
 replayed; where the code stands; what it raised as `{type, message, stack, file, line, hint}`; notes on the code
 (`{kind, text}`), and whether the next request has to bring all of history.
 
-Source: docs/protocol/durable-v2-protocol.md#4-warm-sessions-can-the-host-avoid-full-replay
+Source: docs/protocol/durable-v2.md#kept-alive-between-turns
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class NumberedSessions:
         self._sessions: OrderedDict[str, LiveTurns] = OrderedDict()
         self._lock = threading.Lock()
         self._drivers: dict[Any, Driver | None] = {}
-        self._reasons: dict[Any, str] = {}
+        self._undrivable: dict[Any, str] = {}
+        self._afresh: dict[Any, str] = {}
         self._reported: set[Any] = set()
 
     def __len__(self) -> int:
@@ -68,14 +69,14 @@ class NumberedSessions:
             return {"need": "history"} if session.has_failed else self._keep(key, session, request, answer)
         driver = self._driver(function)
         if driver is None:
-            return self._replay(request, function)
+            return self._by_handle(request, function)
         try:
             session = driver.open(function, data)
         except CannotDrive as reason:
-            self._give_up(function, str(reason))
-            return self._replay(request, function)
+            self._undrivable[function.function] = str(reason)
+            session = None
         if session is None:
-            return self._replay(request, function)
+            return self._by_handle(request, function)
         return self._keep(key, session, request, session.run(data))
 
     def forget(self, key: str) -> None:
@@ -85,28 +86,23 @@ class NumberedSessions:
             session.close()
 
     def _driver(self, function: LoadedFunction) -> Driver | None:
-        """None for code that is replayed in each turn."""
+        """None for code that cannot be driven."""
         code = function.function
         if code not in self._drivers:
             self._drivers[code] = None
+            user_code = getattr(code, "orchestrator_function", None)
+            with suppress(AttributeError, ImportError, TypeError):
+                reason = reason_of(user_code) if isinstance(user_code, FunctionType) else None
+                if reason is not None:
+                    self._afresh[code] = reason
             try:
                 self._drivers[code] = Driver()
             except CannotDrive as reason:
-                self._give_up(function, str(reason))
-                return None
-            user_code = getattr(code, "orchestrator_function", None)
-            reason = None
-            with suppress(AttributeError, ImportError, TypeError):
-                reason = reason_of(user_code) if isinstance(user_code, FunctionType) else None
-            if reason is not None:
-                self._give_up(function, reason)
-        return self._drivers[code]
+                self._undrivable[code] = str(reason)
+        return None if code in self._undrivable else self._drivers[code]
 
-    def _give_up(self, function: LoadedFunction, reason: str) -> None:
-        self._drivers[function.function] = None
-        self._reasons[function.function] = reason
-
-    def _replay(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
+    def _by_handle(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
+        """The SDK's own way, which replays everything."""
         code = function.function
         parameter = next(iter(function.signature.inputs))
         try:
@@ -114,16 +110,21 @@ class NumberedSessions:
         except Exception as error:
             return {"failed": failures.describe(error)}
         answer: dict[str, Any] = {"response": response, "fresh": True}
-        reason = self._reasons.get(code)
-        if reason is not None and code not in self._reported:
-            self._reported.add(code)
-            answer["notes"] = [{"kind": REPLAYED, "text": reason}]
+        reason = self._undrivable.get(code)
+        if reason is not None:
+            self._note(answer, code, f"it cannot be driven ({reason})")
         return answer
 
     def _keep(self, key: str, session: LiveTurns, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        """Keep the session for the next turn, or have the next turn bring all of history."""
+        code = session.function.function
         if session.error is not None:
-            answer["raised"] = describe(session.error, session.function.function)
-        if session.has_ended:
+            answer["raised"] = describe(session.error, code)
+        reason = self._afresh.get(code)
+        if reason is not None:
+            answer["fresh"] = True
+            self._note(answer, code, reason)
+        if session.has_ended or reason is not None:
             session.close()
             return answer
         session.seen = request["until"]
@@ -133,6 +134,12 @@ class NumberedSessions:
         for old in evicted:
             old.close()
         return answer
+
+    def _note(self, answer: dict[str, Any], code: Any, reason: str) -> None:
+        """Say once for each function why it is replayed."""
+        if code not in self._reported:
+            self._reported.add(code)
+            answer["notes"] = [{"kind": REPLAYED, "text": reason}]
 
     def _take(self, key: str) -> LiveTurns | None:
         with self._lock:

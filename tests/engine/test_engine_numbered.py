@@ -1,6 +1,6 @@
 """Episodes of 2.x code, which numbers its actions itself.
 
-Source: docs/protocol/durable-v2-protocol.md#33-the-turn-algorithm
+Source: docs/protocol/durable-v2.md#turns
 """
 
 import json

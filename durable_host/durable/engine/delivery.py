@@ -8,6 +8,7 @@ Source: docs/protocol/task-hub-storage-processing.md#early-results,
 from collections.abc import Container, Hashable
 from typing import Literal, Protocol
 
+from durable_host.durable.engine.completion import FIRE_AND_FORGET
 from durable_host.durable.engine.matching import Misfit, answer_key
 from durable_host.durable.engine.refusals import SAME_AS_PARENT
 from durable_host.durable.engine.state import OrchestrationState
@@ -105,6 +106,8 @@ def conflict_reply(state: OrchestrationState, message: TaskMessage, *, now: int)
     """The failure for a parent that started a child whose id is in use by a running instance."""
     event = message.event
     if not isinstance(event, ExecutionStarted) or event.parent_instance is None:
+        return None
+    if FIRE_AND_FORGET in (event.tags or {}):
         return None
     parent = event.parent_instance
     reason = (

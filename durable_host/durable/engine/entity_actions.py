@@ -1,16 +1,17 @@
 """What 2.x entity code asks for besides its results: signals and starts of orchestrations.
 
-Source: docs/protocol/durable-v2-protocol.md#54-entity-scheduler-cores-algorithm-condensed
+Source: docs/protocol/durable-v2.md#scheduler
 """
 
 import uuid
 from collections.abc import Callable, Sequence
 
+from durable_host.durable.engine.completion import FIRE_AND_FORGET
 from durable_host.durable.engine.entity_messages import SendLabels, request_event_name, request_json
 from durable_host.durable.engine.entity_outbox import Outbox
 from durable_host.durable.engine.refusals import refuse_id
 from durable_host.durable.model import identity
-from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
+from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance, ParentInstance
 from durable_host.durable.model.numbered import EntityAction, OrchestrationBegun, SignalSent
 
 
@@ -23,7 +24,10 @@ def carry_out_actions(
     reorder_window: int,
     default_version: str | None,
 ) -> list[str]:
-    """Put the messages into the outbox. Returns why actions that cannot be carried out were dropped."""
+    """Put the messages into the outbox. Returns why actions that cannot be carried out were dropped.
+
+    An orchestration that is started has the entity as its parent, to which it tells nothing.
+    """
     refused: list[str] = []
     for action in actions:
         match action:
@@ -70,10 +74,12 @@ def _start(action: OrchestrationBegun, outbox: Outbox, instance_id: str, default
     started = ExecutionStarted(
         timestamp=outbox.now,
         orchestration_instance=instance,
+        parent_instance=ParentInstance(outbox.instance_id, outbox.sender, len(outbox.sent)),
+        tags={FIRE_AND_FORGET: ""},
         name=action.name,
         version=action.version or default_version or "",
         input=action.input,
         parent_trace_context=action.trace,
         scheduled_start_time=action.due if action.due is not None and action.due > outbox.now else None,
     )
-    outbox.add(started, instance, id)
+    outbox.add(started, instance, id, tags=dict(started.tags or {}))

@@ -23,7 +23,7 @@ class Outbox:
     def __init__(self, execution: EntityExecution, now: int) -> None:
         self.sent: list[TaskMessage] = []
         self.instance_id = execution.instance_id
-        self._sender = OrchestrationInstance(execution.instance_id, execution.execution_id)
+        self.sender = OrchestrationInstance(execution.instance_id, execution.execution_id)
         self._episode = execution.episode
         self.now = now
 
@@ -43,10 +43,12 @@ class Outbox:
 
     def identity(self, kind: type[HistoryEvent], content: Iterable[str | None]) -> str:
         """Identity of the next message, by what it says."""
-        return identity.decided(self._sender, self._episode, kind.event_name, len(self.sent), content)
+        return identity.decided(self.sender, self._episode, kind.event_name, len(self.sent), content)
 
-    def add(self, event: HistoryEvent, target: OrchestrationInstance, id: str) -> None:
-        self.sent.append(TaskMessage(event, target, self._sender, self._episode, id=id))
+    def add(
+        self, event: HistoryEvent, target: OrchestrationInstance, id: str, tags: dict[str, str] | None = None
+    ) -> None:
+        self.sent.append(TaskMessage(event, target, self.sender, self._episode, tags, id=id))
 
     def respond(self, request: EntityRequest, result: str, *, is_error: bool = False) -> None:
         if request.parent is not None:

@@ -1,6 +1,6 @@
 """Messages to entities that 2.x code sends, and the answers it reads: DurableTask.Core's texts without sort labels.
 
-Source: docs/protocol/durable-v2-protocol.md#53-orchestration-side-two-history-dialects
+Source: docs/protocol/durable-v2.md#messages-in-history
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
 Retries, waits, cut timers and the order of events are the SDK's. So there is nothing to walk: new actions become
 history events and messages under the numbers they have, and a completion ends the instance at once, open tasks or not.
 
-Source: docs/protocol/durable-v2-protocol.md#33-the-turn-algorithm,
-    docs/protocol/durable-v2-protocol.md#36-completion, docs/protocol/durable-v2-protocol.md#37-continue-as-new
+Source: docs/protocol/durable-v2.md#turns,
+    docs/protocol/durable-v2.md#completion, docs/protocol/durable-v2.md#continue-as-new
 """
 
 from collections.abc import Callable, Sequence

@@ -3,7 +3,7 @@
 As with the decisions of 1.x code, a call that cannot be made still becomes its history event, and its failure is a
 message. An entity that the app does not have answers calls itself.
 
-Source: docs/protocol/durable-v2-protocol.md#35-actions-content-and-what-the-host-does
+Source: docs/protocol/durable-v2.md#actions
 """
 
 from durable_host.durable.engine import diagnostic as codes

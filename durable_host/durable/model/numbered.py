@@ -3,7 +3,7 @@
 The SDK numbers its actions and does its retries and waits itself, so an action says what to do and nothing else.
 Inputs are JSON text, None where there is none; times are ticks.
 
-Source: docs/protocol/durable-v2-protocol.md#35-actions-content-and-what-the-host-does
+Source: docs/protocol/durable-v2.md#actions
 """
 
 from collections.abc import Sequence

@@ -127,8 +127,6 @@ class Intake:
         assert isinstance(event, ExecutionStarted)
         verdict = classify_start(state, received.message)
         if verdict != "duplicate" and event.is_of_client:
-            if verdict == "conflict" and received.message.sender.instance_id:
-                return False  # An entity starts what runs already. Only a client may replace that.
             return not state.is_started or await self._is_newest(state.instance_id, event)
         match verdict:
             case "start":

@@ -1,7 +1,7 @@
 """The app's durable functions under the 2.x SDK: implements `UserCode` over calls into the worker.
 
-Source: docs/protocol/durable-v2-protocol.md#2-function-metadata-trigger-data-return-data,
-    docs/protocol/durable-v2-protocol.md#316-invocation-outcomes-and-host-reaction-net-s
+Source: docs/protocol/durable-v2.md#invocations,
+    docs/protocol/durable-v2.md#detection
 """
 
 import base64

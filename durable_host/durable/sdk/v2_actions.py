@@ -1,6 +1,6 @@
 """Actions of 2.x orchestrator code, from protobuf to the neutral form.
 
-Source: docs/protocol/durable-v2-protocol.md#35-actions-content-and-what-the-host-does
+Source: docs/protocol/durable-v2.md#actions
 """
 
 from collections.abc import Callable, Mapping

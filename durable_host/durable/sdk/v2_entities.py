@@ -1,6 +1,6 @@
 """A batch of an entity's operations under the 2.x protocol, and its answer.
 
-Source: docs/protocol/durable-v2-protocol.md#52-entity-turn-messages
+Source: docs/protocol/durable-v2.md#batches
 """
 
 from google.protobuf.message import DecodeError

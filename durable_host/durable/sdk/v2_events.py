@@ -1,6 +1,6 @@
 """History events of the 2.x protocol: protobuf to the neutral form and back.
 
-Source: docs/protocol/durable-v2-protocol.md#34-history-events-content-and-sdk-reaction-all-x
+Source: docs/protocol/durable-v2.md#history-events
 """
 
 from collections.abc import Callable, Iterable, Mapping

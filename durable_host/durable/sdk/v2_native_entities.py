@@ -3,7 +3,7 @@
 History keeps DurableTask.Core's form, an EventSent with the request and an EventRaised named after it with the answer.
 Both forms say the same.
 
-Source: docs/protocol/durable-v2-protocol.md#53-orchestration-side-two-history-dialects
+Source: docs/protocol/durable-v2.md#messages-in-history
 """
 
 from contextlib import suppress

@@ -1,6 +1,6 @@
 """A turn of 2.x orchestrator code as protobuf, and its answer.
 
-Source: docs/protocol/durable-v2-protocol.md#3-orchestrator-turns
+Source: docs/protocol/durable-v2.md#turns
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Parts of 2.x messages that several of them share: optional text, times, failures, traces.
 
-Source: docs/protocol/durable-v2-protocol.md#31-messages
+Source: docs/protocol/durable-v2.md#messages
 """
 
 from typing import Any, cast
