@@ -26,7 +26,7 @@ from durable_host.redaction import HIDDEN
 from durable_host.triggers.http.absent import AbsentHttpFunction, AbsentRoutes
 from durable_host.triggers.http.failure_reply import failure_reply
 from durable_host.triggers.mcp import jsonrpc
-from durable_host.web.function_json import DescribedFunction, describe
+from durable_host.web.function_json import DescribedFunction, function_json
 from durable_host.web.home import home_page
 
 CONNECTION = "DefaultEndpointsProtocol=https;AccountName=shop;AccountKey=U0VDUkVU;EndpointSuffix=core.windows.net"
@@ -104,7 +104,7 @@ def test_error_details_of_a_failed_function(accept: str) -> None:
 def test_function_objects_of_the_admin_routes(tmp_path: Path) -> None:
     binding: Any = Binding(name="m", type="queueTrigger", direction="in", properties={"connection": CONNECTION})
     metadata = FunctionMetadata(name="q", bindings=(binding,), script_file="function_app.py", entry_point="q")
-    described = describe(DescribedFunction(name="q", metadata=metadata, root=tmp_path), "http://localhost:1")
+    described = function_json(DescribedFunction(name="q", metadata=metadata, root=tmp_path), "http://localhost:1")
     assert is_clean(json.dumps(described))
 
 

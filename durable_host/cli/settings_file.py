@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from durable_host.cli.atomic_write import write_atomically
 from durable_host.config import suggestion
-from durable_host.config.local_settings import FILE_NAME, text_of
+from durable_host.config.local_settings import FILE_NAME, setting_text
 from durable_host.errors import ConfigurationError, UsageError
 from durable_host.worker import lenient_json
 
@@ -35,7 +35,9 @@ class SettingsFile:
     def values(self) -> dict[str, str]:
         """Name → value; nulls and non-scalars are left out."""
         section = self._section("Values", create=False)
-        return {name: text_of(value) for name, value in section.items() if isinstance(value, str | int | float | bool)}
+        return {
+            name: setting_text(value) for name, value in section.items() if isinstance(value, str | int | float | bool)
+        }
 
     @property
     def connection_strings(self) -> dict[str, tuple[str, str | None]]:

@@ -202,12 +202,12 @@ def _run(
         exposed = exposure_warning(config.address, asks_for_keys=options.enable_auth)
         for sentence in (*ignored, *config.warnings, *([exposed] if exposed else [])):
             logger.warning("%s", sentence)
-        from durable_host.host import run
+        from durable_host.host import run_host
 
         presenter = ConsolePresenter(console, verbose=options.verbose, quiet=quiet)
         if (note := container_note(config.address)) is not None:
             presenter.progress(note)
-        return run(config, msgspec.structs.replace(options, presenter=presenter))
+        return run_host(config, msgspec.structs.replace(options, presenter=presenter))
 
 
 def _is_ci() -> bool:

@@ -78,7 +78,7 @@ def _values(section: Section, warnings: list[str]) -> dict[str, str]:
             raise section.error(
                 name, 'text: Values is a flat object; write nested settings as "Parent__Child": "…" or as JSON in text'
             )
-        elif not _fits_the_environment(name, text := text_of(value)):
+        elif not _fits_the_environment(name, text := setting_text(value)):
             raise ConfigurationError(
                 f"{FILE_NAME}: the setting {name!a:.60} cannot be put into the environment of the app.",
                 cause="Its name has a '=', or name or value have a NUL or half of a surrogate pair.",
@@ -97,7 +97,7 @@ def _fits_the_environment(name: str, value: str) -> bool:
     return "=" not in name and "\0" not in name + value
 
 
-def text_of(value: str | float | bool) -> str:
+def setting_text(value: str | float | bool) -> str:
     """A scalar of JSON as the text that .NET puts into the environment."""
     if isinstance(value, bool):
         return "True" if value else "False"

@@ -1,5 +1,5 @@
 """The composition root: builds everything from one frozen configuration, starts it, serves and stops it."""
 
-from durable_host.host.process_lifetime import run
+from durable_host.host.process_lifetime import run_host
 
-__all__ = ["run"]
+__all__ = ["run_host"]

@@ -30,7 +30,7 @@ GRACE = 5.0
 LONGEST_STOP = 9.0
 
 
-def run(config: HostConfig, options: StartOptions) -> int:
+def run_host(config: HostConfig, options: StartOptions) -> int:
     """Serve the app until SIGINT or SIGTERM and return the exit code. Raises HostError when it cannot start, and when
     a part that it cannot do without has ended for good.
 

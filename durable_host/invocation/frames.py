@@ -12,7 +12,7 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Any])
 
 
-def encode(header: dict[str, Any], blob: list[bytes] | None = None) -> bytes:
+def encode_to_worker(header: dict[str, Any], blob: list[bytes] | None = None) -> bytes:
     try:
         text = _encoder.encode(header)
     except UnicodeEncodeError:

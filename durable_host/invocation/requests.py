@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from durable_host.invocation.code_failure import CodeFailure, read_failure
+from durable_host.invocation.code_failure import CodeFailure, read_code_failure
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.frames import read_datum, write_datum
 from durable_host.worker.frames import FrameBody
@@ -74,6 +74,6 @@ def decode_response(header: dict[str, Any], blob: bytes) -> InvocationResponse:
     return InvocationResponse(
         read_datum(returned, blob) if returned is not None else None,
         {name: read_datum(value, blob) for name, value in header.get("o", {}).items()},
-        tuple(read_failure(told) for told in header.get("fo", ())),
+        tuple(read_code_failure(told) for told in header.get("fo", ())),
         header.get("fc", 0),
     )

@@ -12,9 +12,9 @@ from typing import Any, cast
 
 import durable_host.worker
 from durable_host.invocation import log_relay, worker_stream
-from durable_host.invocation.code_failure import read_failure
+from durable_host.invocation.code_failure import read_code_failure
 from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
-from durable_host.invocation.frames import decode_header, encode
+from durable_host.invocation.frames import decode_header, encode_to_worker
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_stream import WorkerStream
@@ -135,7 +135,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """Write a frame; frames of one turn of the loop go out together."""
         if not self._outgoing:
             self._loop.call_soon(self._flush)
-        self._outgoing.append(encode(header, blob.parts if blob is not None else None))
+        self._outgoing.append(encode_to_worker(header, blob.parts if blob is not None else None))
 
     def open_debugger(self, address: DebuggerAddress) -> None:
         """Have the process listen for a debugger from now on."""
@@ -164,7 +164,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             if instance_id is not None:
                 self._instances.pop(invocation_id, None)
         if reply["k"] == "failed":
-            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], read_failure(reply))
+            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], read_code_failure(reply))
         return reply, data
 
     def runs(self, invocation_id: str) -> bool:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from durable_host.invocation.code_failure import read_failure
+from durable_host.invocation.code_failure import read_code_failure
 from durable_host.invocation.errors import ClientGone, FunctionFailed
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.worker.frames import FrameBody
@@ -68,7 +68,7 @@ class WorkerStream:
         if self._broken is not None and not (failed and reply["type"] not in _ENDED_BY_CLIENT):
             raise self._broken
         if failed:
-            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], read_failure(reply))
+            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], read_code_failure(reply))
         return reply, data
 
     async def _pass_on_request(self) -> None:

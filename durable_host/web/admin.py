@@ -13,7 +13,7 @@ from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.redaction import redacted
 from durable_host.web.admin_host import Answer, HostRoutes
 from durable_host.web.base_url import base_url_of
-from durable_host.web.function_json import DescribedFunction, describe
+from durable_host.web.function_json import DescribedFunction, function_json
 from durable_host.web.keys.key_routes import HOST_LISTS, KEY_METHODS, KeyRoutes
 from durable_host.web.manual_invocation import ManualInvocation
 
@@ -58,7 +58,7 @@ class AdminApi:
 
     async def _list(self, request: web.Request) -> web.Response:
         base_url = base_url_of(request)
-        return web.json_response([describe(one, base_url) for one in self._functions(base_url)])
+        return web.json_response([function_json(one, base_url) for one in self._functions(base_url)])
 
     async def _warm_up(self, request: web.Request) -> web.Response:
         """Run the warm-up functions and answer when they have ended; their failures are in the log."""
@@ -107,7 +107,7 @@ _FunctionAnswer = Callable[[web.Request, DescribedFunction], Awaitable[web.Respo
 
 
 async def _describe(request: web.Request, function: DescribedFunction) -> web.Response:
-    return web.json_response(describe(function, base_url_of(request)))
+    return web.json_response(function_json(function, base_url_of(request)))
 
 
 async def _status(request: web.Request, function: DescribedFunction) -> web.Response:

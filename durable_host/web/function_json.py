@@ -24,7 +24,7 @@ class DescribedFunction(msgspec.Struct, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
 
 
-def describe(function: DescribedFunction, base_url: str) -> dict[str, Any]:
+def function_json(function: DescribedFunction, base_url: str) -> dict[str, Any]:
     """The JSON object of `/admin/functions`."""
     metadata = function.metadata
     is_v1 = _function_file(function).is_file()

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import Any
 
-from .frames import FrameBody, encode
+from .frames import FrameBody, encode_frame
 
 
 class PipeChannel:
@@ -27,7 +27,7 @@ class PipeChannel:
         self._loop = loop
 
     def send(self, header: dict[str, Any], blob: FrameBody | None = None) -> None:
-        frame = encode(header, blob)
+        frame = encode_frame(header, blob)
         with self._lock:
             if self._gathered:
                 self._gathered += frame
@@ -37,7 +37,7 @@ class PipeChannel:
 
     def gather(self, header: dict[str, Any], blob: FrameBody | None = None) -> None:
         """Only from the event loop's thread."""
-        frame = encode(header, blob)
+        frame = encode_frame(header, blob)
         with self._lock:
             is_first = not self._gathered
             self._gathered += frame

@@ -17,7 +17,7 @@ INLINE_TEXT = 2048
 _encode_header = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
-def encode(header: dict[str, Any], blob: FrameBody | None = None) -> bytes:
+def encode_frame(header: dict[str, Any], blob: FrameBody | None = None) -> bytes:
     text = _encode_header(header).encode("ascii")
     if blob is None or not blob.parts:
         return LENGTHS.pack(len(text), 0) + text

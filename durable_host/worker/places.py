@@ -11,7 +11,7 @@ from typing import Any
 _WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-def place_of(frame: FrameType) -> str:
+def code_place(frame: FrameType) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
 
 
@@ -31,6 +31,6 @@ def position_of(generator: Any) -> str | None:
     while generator is not None:
         frame = getattr(generator, "gi_frame", None)
         if frame is not None:
-            place = place_of(frame)
+            place = code_place(frame)
         generator = getattr(generator, "gi_yieldfrom", None)
     return place

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from importlib import import_module
 from typing import Any
 
-from .places import calling_frame, place_of
+from .places import calling_frame, code_place
 
 CANCELED_WITHOUT_EFFECT = "canceled_without_effect"
 OFFSET_DROPPED = "offset_dropped"
@@ -97,7 +97,7 @@ def _wrapped(original: Callable[..., Any], after: Callable[..., None]) -> Any:
         result = original(*args, **kwargs)
         notes, frame = _collecting.get(), calling_frame()
         if notes is not None and frame is not None:
-            after(notes, place_of(frame), *args, **kwargs)
+            after(notes, code_place(frame), *args, **kwargs)
         return result
 
     wrapper.durable_host_original = original  # pyright: ignore[reportAttributeAccessIssue]

@@ -15,7 +15,7 @@ from typing import Any
 
 from .fresh_code import reason_in
 from .log_guards import is_log_guard
-from .places import calling_frame, place_of
+from .places import calling_frame, code_place
 
 _KEY = "_durable_host_witness"
 _SHARED = ("_current_utc_datetime", "_custom_status", "_input", "_instance_id", "_replay_schema")
@@ -105,7 +105,7 @@ def _watched(name: str, note: Callable[[Witness, Any], None] | None) -> property
 def _history_read(witness: Witness, value: Any) -> None:
     if witness.obstacle is None:
         frame = calling_frame()
-        witness.obstacle = "it reads context.histories" + (f" at {place_of(frame)}" if frame is not None else "")
+        witness.obstacle = "it reads context.histories" + (f" at {code_place(frame)}" if frame is not None else "")
 
 
 def _replaying_read(witness: Witness, value: Any) -> None:
@@ -113,7 +113,7 @@ def _replaying_read(witness: Witness, value: Any) -> None:
         return
     frame = calling_frame()
     if frame is not None and not is_log_guard(frame):
-        witness.question = place_of(frame)
+        witness.question = code_place(frame)
 
 
 def _gone_astray(owner: Witness) -> None:

@@ -5,10 +5,11 @@ CONTRIBUTING.md has the rules, under "Name a module or a function".
 
 import ast
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from source_tree import modules
+from source_tree import Module, modules
 
 _NOT_NAMES = {"__init__", "__main__"}
 
@@ -67,9 +68,36 @@ def test_a_module_name_that_may_be_shared_is(name: str) -> None:
     assert len(_packages_of_module_names()[name]) > 1
 
 
+def test_only_one_function_of_a_name_is_imported_by_its_bare_name() -> None:
+    """The others are called with their module, as in `envelope.encode(...)`."""
+    defined = {(module.name, name) for module in modules() for name in _public_functions(module)}
+    imported: defaultdict[str, set[str]] = defaultdict(set)
+    for module in modules():
+        for source, name in _imported_names(module):
+            if (source, name) in defined:
+                imported[name].add(source)
+    assert {name: sorted(sources) for name, sources in imported.items() if len(sources) > 1} == {}
+
+
 def _packages_of_module_names() -> dict[str, set[str]]:
     packages: defaultdict[str, set[str]] = defaultdict(set)
     for module in modules():
         if module.stem not in _NOT_NAMES:
             packages[module.stem].add(module.name.rpartition(".")[0].removeprefix("durable_host").lstrip("."))
     return packages
+
+
+def _public_functions(module: Module) -> Iterator[str]:
+    for node in module.tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield node.name
+
+
+def _imported_names(module: Module) -> Iterator[tuple[str, str]]:
+    """Pairs of a module's dotted name and a name that is imported from it; relative imports made absolute."""
+    package = module.name if module.stem == "__init__" else module.name.rpartition(".")[0]
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            yield from ((source, one.name) for one in node.names)

@@ -38,6 +38,6 @@ def test_a_runtime_that_fails_for_good_ends_the_host(tmp_path: Path, monkeypatch
     environ = {**os.environ, "FUNCTIONS_WORKER_RUNTIME": "python"}
     config = load(tmp_path, environ=environ, overrides=Overrides(port=0))
     with pytest.raises(RuntimeFailed) as failure:
-        process_lifetime.run(config, StartOptions())
+        process_lifetime.run_host(config, StartOptions())
     assert failure.value.exit_code == EXIT_FAILURE
     assert failure.value.cause == "Last error: ZeroDivisionError: an error of the runtime"

@@ -9,8 +9,8 @@ from urllib.parse import quote, quote_plus
 
 import msgspec
 
+from durable_host.config import timespan
 from durable_host.config.durable import DurableOptions
-from durable_host.config.timespan import render
 
 WEBHOOK_PATH = "/runtime/webhooks/durabletask"
 RPC_PATH = "/durabletask"
@@ -110,7 +110,7 @@ def grpc_client_payload(
         "httpBaseUrl": urls.base_url,
         "requiredQueryStringParameters": urls.common_query(),
         "maxGrpcMessageSizeInBytes": options.max_grpc_message_size,
-        "grpcHttpClientTimeout": json.dumps(render(options.grpc_http_client_timeout)),
+        "grpcHttpClientTimeout": json.dumps(timespan.render(options.grpc_http_client_timeout)),
     }
     if options.use_forwarded_host:
         payload["useForwardedHost"] = True

@@ -12,7 +12,7 @@ from durable_host.durable.api import answers
 from durable_host.durable.api.call import ApiCall
 from durable_host.durable.api.errors import InvalidArgument, NotTerminal
 from durable_host.durable.api.query import known_statuses
-from durable_host.durable.api.status_view import status_of
+from durable_host.durable.api.status_view import instance_status
 from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.status import OrchestrationStatus
 
@@ -35,7 +35,7 @@ async def get_status(call: ApiCall, instance_id: str) -> web.Response:
 async def status_body(call: ApiCall, state: InstanceState) -> dict[str, Any]:
     """The status of an instance, with as much of it as the query asks for."""
     show_history = call.query.flag("showHistory", False) and state.runtime_status is not OrchestrationStatus.Pending
-    return status_of(
+    return instance_status(
         state,
         show_input=_shows_input(call),
         history=await call.client.history(state.instance_id) if show_history else None,
@@ -62,7 +62,7 @@ async def list_instances(call: ApiCall) -> web.Response:
         continuation_token=call.request.headers.get(CONTINUATION_HEADER) or None,
     )
     page = await call.client.query(query)
-    body = [status_of(state, show_input=show_input) for state in page.instances]
+    body = [instance_status(state, show_input=show_input) for state in page.instances]
     return answers.json_answer(body, headers=continuation(page.continuation_token))
 
 

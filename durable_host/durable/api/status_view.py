@@ -10,7 +10,7 @@ from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceState
 
 
-def status_of(
+def instance_status(
     state: InstanceState,
     *,
     show_input: bool = True,

@@ -3,7 +3,7 @@
 LIMIT_IN_KB = 16
 
 
-def too_large(text: str) -> str | None:
+def why_too_large(text: str) -> str | None:
     """The reference's complaint about a custom status (JSON text) beyond the limit, or None."""
     if len(text) <= LIMIT_IN_KB * 256:
         return None

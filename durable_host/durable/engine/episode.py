@@ -20,7 +20,7 @@ from durable_host.durable.engine.completion import (
     ended_by_termination,
 )
 from durable_host.durable.engine.continue_as_new import next_generation
-from durable_host.durable.engine.custom_status import too_large
+from durable_host.durable.engine.custom_status import why_too_large
 from durable_host.durable.engine.episode_start import EpisodeStart, start_episode, turn_of
 from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFault
 from durable_host.durable.engine.gate_texts import waits_for_timers_only
@@ -179,7 +179,7 @@ class _Episode:
         keeps, state.keeps_custom_status = state.keeps_custom_status, False
         if text is None and keeps:
             return
-        complaint = too_large(text) if text is not None else None
+        complaint = why_too_large(text) if text is not None else None
         if complaint is not None:
             self.reports.add(codes.CUSTOM_STATUS_TOO_LARGE, "error", complaint)
             raise OrchestrationFault(complaint)

@@ -13,7 +13,7 @@ import msgspec
 
 from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.completion import FIRE_AND_FORGET, Completion, ended_by_termination
-from durable_host.durable.engine.custom_status import too_large
+from durable_host.durable.engine.custom_status import why_too_large
 from durable_host.durable.engine.episode_start import episode_time, turn_of
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.numbered_outbound import carry_out_numbered
@@ -124,7 +124,7 @@ class NumberedEpisode:
         keeps, state.keeps_custom_status = state.keeps_custom_status, False
         if text is None and keeps:
             return
-        complaint = too_large(text) if text is not None else None
+        complaint = why_too_large(text) if text is not None else None
         if complaint is not None:
             self._reports.add(codes.CUSTOM_STATUS_TOO_LARGE, "error", complaint)
             raise OrchestrationFault(None, failure_details=FailureDetails(INVOCATION_FAILED, complaint))

@@ -11,7 +11,7 @@ import msgspec
 
 from durable_host.durable.sdk.v1_actions import BadAnswer, decode_actions
 from durable_host.durable.user_code import CodeNote, OrchestratorAnswer, Step
-from durable_host.invocation.code_failure import CodeFailure, read_failure
+from durable_host.invocation.code_failure import CodeFailure, read_code_failure
 
 NOT_JSON = "Out of proc orchestrators must return a valid JSON schema"
 
@@ -34,7 +34,7 @@ def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
     """`told` is the worker's answer (see `worker/orchestrations_v1.py`)."""
     failed: dict[str, Any] | None = told.get("failed")
     if failed is not None:
-        return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"), read_failure(failed))
+        return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"), read_code_failure(failed))
     try:
         state = _decode_state(told.get("state") or "")
         actions = decode_actions(state.actions, state.schema_version)
@@ -59,7 +59,7 @@ def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
         ],
         position=told.get("position"),
         consumed_early_events=tuple(told.get("early", ())),
-        failure=read_failure(told["raised"]) if told.get("raised") else None,
+        failure=read_code_failure(told["raised"]) if told.get("raised") else None,
     )
 
 

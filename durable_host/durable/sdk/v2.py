@@ -25,7 +25,7 @@ from durable_host.durable.user_code import (
     NumberedAnswer,
     OrchestratorTurn,
 )
-from durable_host.invocation.code_failure import read_failure
+from durable_host.invocation.code_failure import read_code_failure
 from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
 
 FUNCTION_FAILED = "Function '{name}' failed with an unhandled exception."
@@ -130,7 +130,7 @@ def _answer_of(told: dict[str, Any]) -> NumberedAnswer:
     failed: dict[str, Any] | None = told.get("failed")
     if failed is not None:
         details = FailureDetails(failed.get("type"), failed.get("message"), failed.get("stack"))
-        return msgspec.structs.replace(_not_run(details), failure=read_failure(failed))
+        return msgspec.structs.replace(_not_run(details), failure=read_code_failure(failed))
     try:
         answer = read_response(_decoded(told.get("response")))
     except BadResponse as bad:
@@ -141,7 +141,7 @@ def _answer_of(told: dict[str, Any]) -> NumberedAnswer:
         position=told.get("position"),
         warnings=tuple(told.get("warnings", ())),
         notes=[CodeNote(note["kind"], note["text"]) for note in told.get("notes", ())],
-        failure=read_failure(told["raised"]) if told.get("raised") else None,
+        failure=read_code_failure(told["raised"]) if told.get("raised") else None,
     )
 
 

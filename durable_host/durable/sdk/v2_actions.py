@@ -22,7 +22,7 @@ from durable_host.durable.model.numbered import (
     UnknownNumberedAction,
 )
 from durable_host.durable.proto import pb
-from durable_host.durable.sdk.v2_events import read_events, status_of
+from durable_host.durable.sdk.v2_events import read_events, read_status
 from durable_host.durable.sdk.v2_values import read_failure, read_trace, text_of, ticks_of
 
 
@@ -67,7 +67,7 @@ def _send_event(id: int, message: pb.SendEventAction) -> SendEvent:
 def _complete(id: int, message: pb.CompleteOrchestrationAction) -> CompleteOrchestration:
     return CompleteOrchestration(
         id=id,
-        status=status_of(message.orchestrationStatus),
+        status=read_status(message.orchestrationStatus),
         result=text_of(message, "result"),
         details=text_of(message, "details"),
         failure=read_failure(message.failureDetails) if message.HasField("failureDetails") else None,

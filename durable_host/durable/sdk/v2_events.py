@@ -207,7 +207,7 @@ def _read_started(message: pb.ExecutionStartedEvent, common: dict[str, Any]) -> 
 def _read_completed(message: pb.ExecutionCompletedEvent, common: dict[str, Any]) -> ExecutionCompleted:
     return ExecutionCompleted(
         **common,
-        orchestration_status=status_of(message.orchestrationStatus),
+        orchestration_status=read_status(message.orchestrationStatus),
         result=text_of(message, "result"),
         failure_details=read_failure(message.failureDetails) if message.HasField("failureDetails") else None,
     )
@@ -218,7 +218,7 @@ def status_number(status: OrchestrationStatus) -> pb.OrchestrationStatus:
     return cast("pb.OrchestrationStatus", status.value)
 
 
-def status_of(number: int) -> OrchestrationStatus:
+def read_status(number: int) -> OrchestrationStatus:
     """The status of a number of the protocol, which are DurableTask.Core's; an unknown one counts as Failed."""
     try:
         return OrchestrationStatus(number)

@@ -5,7 +5,7 @@ import grpc
 from durable_host.durable.api.entity_client import EntityQuery, EntityState
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_values import moment, read_trace, text_of, wrapped
-from durable_host.durable.sidecar.request_fields import ticks_of, words_of
+from durable_host.durable.sidecar.request_fields import optional_ticks, words_of
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused
 
@@ -21,7 +21,7 @@ async def signal(call: SidecarCall, request: pb.SignalEntityRequest) -> pb.Signa
         key,
         request.name,
         text_of(request, "input"),
-        due=ticks_of(request, "scheduledTime"),
+        due=optional_ticks(request, "scheduledTime"),
         trace=read_trace(request),
         request_id=request.requestId or None,
     )
@@ -44,8 +44,8 @@ async def query(call: SidecarCall, request: pb.QueryEntitiesRequest) -> pb.Query
         EntityQuery(
             prefix=_normal_prefix(text_of(asked, "instanceIdStartsWith")),
             has_state=False,
-            last_operation_from=ticks_of(asked, "lastModifiedFrom"),
-            last_operation_to=ticks_of(asked, "lastModifiedTo"),
+            last_operation_from=optional_ticks(asked, "lastModifiedFrom"),
+            last_operation_to=optional_ticks(asked, "lastModifiedTo"),
             fetch_state=True,
             top=min(size, _MOST),
             continuation_token=words_of(asked, "continuationToken"),

@@ -7,7 +7,7 @@ from durable_host.durable.model.events import SubOrchestrationInstanceCreated
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_values import read_trace, text_of
-from durable_host.durable.sidecar.request_fields import statuses_of, ticks_of, words_of
+from durable_host.durable.sidecar.request_fields import optional_ticks, statuses_of, words_of
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.states import orchestration_state
 from durable_host.durable.sidecar.statuses import CallRefused
@@ -33,7 +33,7 @@ async def start(call: SidecarCall, request: pb.CreateInstanceRequest) -> pb.Crea
         instance_id=request.instanceId or None,
         input=words_of(request, "input"),
         version=words_of(request, "version"),
-        scheduled_start=ticks_of(request, "scheduledStartTimestamp"),
+        scheduled_start=optional_ticks(request, "scheduledStartTimestamp"),
         trace=read_trace(request),
         tags=dict(request.tags) or None,
         replaceable=replaceable,

@@ -7,7 +7,7 @@ from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_values import wrapped
-from durable_host.durable.sidecar.request_fields import statuses_of, ticks_of, words_of
+from durable_host.durable.sidecar.request_fields import optional_ticks, statuses_of, words_of
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.states import orchestration_state
 
@@ -25,8 +25,8 @@ async def query(call: SidecarCall, request: pb.QueryInstancesRequest) -> pb.Quer
         raise InvalidArgument(f"maxInstanceCount must not be negative, but is {count}.")
     most = min(count or _MOST, _MOST)
     wanted = InstanceQuery(
-        created_from=ticks_of(asked, "createdTimeFrom"),
-        created_to=ticks_of(asked, "createdTimeTo"),
+        created_from=optional_ticks(asked, "createdTimeFrom"),
+        created_to=optional_ticks(asked, "createdTimeTo"),
         statuses=statuses_of(list(asked.runtimeStatus)),
         instance_id_prefix=words_of(asked, "instanceIdPrefix"),
         exclude_entities=True,
@@ -61,7 +61,7 @@ async def list_ids(call: SidecarCall, request: pb.ListInstanceIdsRequest) -> pb.
     statuses = statuses_of(list(request.runtimeStatus)) & TERMINAL_STATUSES
     if request.runtimeStatus and not statuses:
         return pb.ListInstanceIdsResponse()
-    begin, end = ticks_of(request, "completedTimeFrom"), ticks_of(request, "completedTimeTo")
+    begin, end = optional_ticks(request, "completedTimeFrom"), optional_ticks(request, "completedTimeTo")
     after = _key(words_of(request, "lastInstanceKey"))
     wanted = InstanceQuery(
         statuses=statuses or TERMINAL_STATUSES, exclude_entities=True, fetch_input=False, fetch_output=False, top=1000

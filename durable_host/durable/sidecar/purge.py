@@ -10,7 +10,7 @@ from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.proto import BoolValue, pb
 from durable_host.durable.sidecar.instance_operations import children
-from durable_host.durable.sidecar.request_fields import statuses_of, ticks_of
+from durable_host.durable.sidecar.request_fields import optional_ticks, statuses_of
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused
 from durable_host.timestamp import TICKS_PER_SECOND
@@ -51,8 +51,8 @@ async def _matching(call: SidecarCall, chosen: pb.PurgeInstanceFilter) -> list[s
     if chosen.runtimeStatus and not statuses:
         return []
     query = InstanceQuery(
-        created_from=ticks_of(chosen, "createdTimeFrom"),
-        created_to=ticks_of(chosen, "createdTimeTo"),
+        created_from=optional_ticks(chosen, "createdTimeFrom"),
+        created_to=optional_ticks(chosen, "createdTimeTo"),
         statuses=statuses or TERMINAL_STATUSES,
         exclude_entities=True,
         fetch_input=False,

@@ -13,7 +13,7 @@ def words_of(message: Any, field: str) -> str | None:
     return v2_values.text_of(message, field) or None
 
 
-def ticks_of(message: Any, field: str) -> int | None:
+def optional_ticks(message: Any, field: str) -> int | None:
     """The time in `field`; None when it is absent."""
     return v2_values.ticks_of(getattr(message, field)) if message.HasField(field) else None
 

@@ -8,8 +8,7 @@ from typing import Any
 from durable_host import timestamp
 from durable_host.storage.blobs import BlobProperties
 from durable_host.storage.queue_xml import QueueMessage
-from durable_host.triggers.queue.message_metadata import details as queue_details
-from durable_host.triggers.queue.message_metadata import offset_text
+from durable_host.triggers.queue.message_metadata import message_details, offset_text
 
 _FROM_HEADERS = {
     "ContentLanguage": "Content-Language",
@@ -22,7 +21,7 @@ _FROM_HEADERS = {
 }
 
 
-def trigger_metadata(container: str, properties: BlobProperties, uri: str, captures: dict[str, str]) -> dict[str, Any]:
+def blob_metadata(container: str, properties: BlobProperties, uri: str, captures: dict[str, str]) -> dict[str, Any]:
     """BlobTrigger, Uri, Properties, Metadata and what the path captured."""
     return {
         "BlobTrigger": f"{container}/{properties.name}",
@@ -50,10 +49,10 @@ def pascal_properties(properties: BlobProperties) -> dict[str, Any]:
     }
 
 
-def details(message: QueueMessage, properties: BlobProperties) -> str:
+def blob_details(message: QueueMessage, properties: BlobProperties) -> str:
     """The line of the log that tells which message and which version of the blob started the invocation."""
     return (
-        f"{queue_details(message)}, BlobCreated: {_shown(properties.created)}, "
+        f"{message_details(message)}, BlobCreated: {_shown(properties.created)}, "
         f"BlobLastModified: {_shown(properties.last_modified)}"
     )
 

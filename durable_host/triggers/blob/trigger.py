@@ -22,7 +22,7 @@ from durable_host.storage.blobs import Blob
 from durable_host.storage.errors import NotFound, StorageError
 from durable_host.storage.queue_xml import QueueMessage
 from durable_host.triggers.blob.blob_delivery import BlobDelivery
-from durable_host.triggers.blob.blob_metadata import details, trigger_metadata
+from durable_host.triggers.blob.blob_metadata import blob_details, blob_metadata
 from durable_host.triggers.blob.message import BlobTriggerMessage, internal_queue, to_text
 from durable_host.triggers.blob.receipts import BlobReceipts
 from durable_host.triggers.blob.scanner import BlobScanner
@@ -123,7 +123,7 @@ class BlobTriggers:
                 container,
                 blob,
                 reason=f"New blob detected({target.source}): {container}/{name}",
-                details=details(message, blob.properties),
+                details=blob_details(message, blob.properties),
             )
         except (FunctionFailed, HostError):
             raise
@@ -144,7 +144,7 @@ async def invoke_blob(
 ) -> Outcome:
     """One invocation for a blob that has been read."""
     name = blob.properties.name
-    metadata = trigger_metadata(
+    metadata = blob_metadata(
         container,
         blob.properties,
         target.account.blobs.url(container, name),

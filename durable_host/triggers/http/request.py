@@ -14,7 +14,9 @@ from durable_host.invocation.datum import HttpData
 from durable_host.triggers.http.paths import joined_query, path_of_url, query_parameters
 
 
-async def read_request(request: web.Request, route_values: Mapping[str, str], origin: str | None = None) -> HttpData:
+async def read_http_request(
+    request: web.Request, route_values: Mapping[str, str], origin: str | None = None
+) -> HttpData:
     """Reads the whole body, chunked ones too. Raises aiohttp's 413 when it is over the application's limit.
 
     `origin` stands in the URL in place of scheme and host of the request. A chunked body is told with its length: it is

@@ -29,7 +29,7 @@ from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.failure_reply import ErrorDetails, failure_reply
 from durable_host.triggers.http.function_reply import function_reply
 from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply
-from durable_host.triggers.http.request import http_binding_data, read_request
+from durable_host.triggers.http.request import http_binding_data, read_http_request
 from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable
 from durable_host.triggers.http.streamed import ClientExchange, head_data, request_head
 
@@ -110,7 +110,7 @@ class HttpTrigger:
             return await self._stream(request, match, workers)
         # The SDK builds management URLs from the URL of the request.
         is_asked_elsewhere = _has_client(function) and not is_local_host(request.host)
-        data = await read_request(request, match.values, self._base_url if is_asked_elsewhere else None)
+        data = await read_http_request(request, match.values, self._base_url if is_asked_elsewhere else None)
         try:
             outcome: Outcome = await self._invoker.invoke(
                 function,

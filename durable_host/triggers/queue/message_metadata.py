@@ -13,7 +13,7 @@ from durable_host.storage.queues import QueueMessage
 _TIMES = ("InsertionTime", "ExpirationTime", "NextVisibleTime")
 
 
-def trigger_metadata(message: QueueMessage, content: str) -> dict[str, Any]:
+def message_metadata(message: QueueMessage, content: str) -> dict[str, Any]:
     """Id, DequeueCount, times (as .NET writes a DateTimeOffset), PopReceipt, QueueTrigger (the text)."""
     return {
         "Id": message.id,
@@ -38,7 +38,7 @@ def offset_text(ticks: int) -> str:
     return timestamp.to_text(ticks)[:-1] + "+00:00"
 
 
-def details(message: QueueMessage) -> str:
+def message_details(message: QueueMessage) -> str:
     """The line of the log that tells which message started the invocation."""
     seconds, fraction = divmod(message.insertion_time, timestamp.TICKS_PER_SECOND)
     inserted = timestamp.to_text(seconds * timestamp.TICKS_PER_SECOND)[:-1] + f".{fraction // 10_000:03d}+00:00"

@@ -18,7 +18,7 @@ from durable_host.invocation.invoker import Invoker
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.storage.queue_xml import QueueMessage
 from durable_host.triggers.queue.listener import QueueListener
-from durable_host.triggers.queue.message_metadata import details, message_data, trigger_metadata
+from durable_host.triggers.queue.message_metadata import message_data, message_details, message_metadata
 
 _log = logging.getLogger("Host.Triggers.Queue")
 
@@ -65,7 +65,7 @@ class QueueTrigger:
     async def run(self, message: QueueMessage, content: bytes) -> None:
         """Run the function. Raises when it fails, which has been logged."""
         text = self._text(message, content)
-        metadata = trigger_metadata(message, text)
+        metadata = message_metadata(message, text)
         try:
             await self._invoker.invoke(
                 self.function,
@@ -73,7 +73,7 @@ class QueueTrigger:
                 trigger_metadata=metadata,
                 binding_data=message_data(metadata, text, self.function.trigger.name),
                 reason=f"New queue message detected on '{self._queue}'.",
-                details=details(message),
+                details=message_details(message),
             )
         except (FunctionFailed, HostError):
             raise

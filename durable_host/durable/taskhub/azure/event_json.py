@@ -10,7 +10,7 @@ from typing import Any
 
 from durable_host.durable.model import events as e
 from durable_host.durable.taskhub.azure import nested_json as nested
-from durable_host.durable.taskhub.azure.json_net import boolean, moment, nullable, number
+from durable_host.durable.taskhub.azure.json_net import boolean, nullable, number, time_json
 
 
 def encode_event(event: e.HistoryEvent) -> str:
@@ -18,7 +18,7 @@ def encode_event(event: e.HistoryEvent) -> str:
     kind = type(event)
     return (
         f'{{"$type":"{_TYPE_NAMES[kind]}",{_MEMBERS[kind](event)}'
-        f'"EventId":{event.event_id},"IsPlayed":{boolean(event.is_played)},"Timestamp":{moment(event.timestamp)}}}'
+        f'"EventId":{event.event_id},"IsPlayed":{boolean(event.is_played)},"Timestamp":{time_json(event.timestamp)}}}'
     )
 
 
@@ -29,7 +29,7 @@ def _execution_started(v: e.ExecutionStarted) -> str:
         f'"Version":{nullable(v.version)},"Input":{nullable(v.input)},"Tags":{nested.tags(v.tags, typed=True)},'
         f'"Correlation":{nullable(v.correlation)},'
         f'"ParentTraceContext":{nested.trace(v.parent_trace_context, typed=True)},'
-        f'"ScheduledStartTime":{moment(v.scheduled_start_time)},"Generation":{number(v.generation)},'
+        f'"ScheduledStartTime":{time_json(v.scheduled_start_time)},"Generation":{number(v.generation)},'
         f'"GenerateNewTrace":{boolean(v.generate_new_trace)},'
     )
 
@@ -98,8 +98,8 @@ _MEMBERS: dict[type[e.HistoryEvent], Callable[[Any], str]] = {
     e.SubOrchestrationInstanceCreated: _sub_created,
     e.SubOrchestrationInstanceCompleted: _completed,
     e.SubOrchestrationInstanceFailed: _failed,
-    e.TimerCreated: lambda v: f'"EventType":10,"FireAt":{moment(v.fire_at)},',
-    e.TimerFired: lambda v: f'"EventType":11,"TimerId":{v.timer_id},"FireAt":{moment(v.fire_at)},',
+    e.TimerCreated: lambda v: f'"EventType":10,"FireAt":{time_json(v.fire_at)},',
+    e.TimerFired: lambda v: f'"EventType":11,"TimerId":{v.timer_id},"FireAt":{time_json(v.fire_at)},',
     e.OrchestratorStarted: lambda v: '"EventType":12,',
     e.OrchestratorCompleted: lambda v: '"EventType":13,',
     e.EventSent: lambda v: (

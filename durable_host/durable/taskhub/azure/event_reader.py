@@ -42,7 +42,7 @@ def event_class(members: Mapping[str, Any]) -> type[e.HistoryEvent]:
 def read_event(members: Mapping[str, Any]) -> e.HistoryEvent:
     """Event of a queue message."""
     kind = event_class(members)
-    return build(kind, members, ticks_of(members.get("Timestamp")))
+    return build(kind, members, read_ticks(members.get("Timestamp")))
 
 
 def build(kind: type[e.HistoryEvent], members: Mapping[str, Any], moment: int) -> e.HistoryEvent:
@@ -60,7 +60,7 @@ def build(kind: type[e.HistoryEvent], members: Mapping[str, Any], moment: int) -
     return kind(**values)
 
 
-def ticks_of(raw: Any, member: str = "Timestamp") -> int:
+def read_ticks(raw: Any, member: str = "Timestamp") -> int:
     """Ticks of a JSON timestamp; 0 when there is none."""
     if raw is None:
         return 0

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from durable_host.durable.model.events import EVENT_CLASS_BY_NAME, HistoryEvent
 from durable_host.durable.taskhub.azure.event_json import encode_event
-from durable_host.durable.taskhub.azure.event_reader import build, ticks_of
+from durable_host.durable.taskhub.azure.event_reader import build, read_ticks
 
 
 def write_history(events: Iterable[HistoryEvent]) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def _read(entry: Any) -> HistoryEvent:
     kind = EVENT_CLASS_BY_NAME.get(str(members.get("EventType")))
     if kind is None:
         raise ValueError(f"{json.dumps(entry)[:80]} is not a history event: its EventType is not known.")
-    return build(kind, members, ticks_of(members.get("Timestamp")))
+    return build(kind, members, read_ticks(members.get("Timestamp")))
 
 
 def _without_types(value: Any) -> Any:

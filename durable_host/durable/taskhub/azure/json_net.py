@@ -51,7 +51,7 @@ def number(value: int | None) -> str:
     return "null" if value is None else str(value)
 
 
-def moment(ticks: int | None) -> str:
+def time_json(ticks: int | None) -> str:
     """A quoted UTC timestamp with trimmed fraction, or null; the minimum date has no zone."""
     if ticks is None:
         return "null"
