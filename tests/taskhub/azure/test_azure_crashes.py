@@ -4,7 +4,20 @@ import asyncio
 
 import pytest
 from heir import Heir
-from hub_samples import activity, clock, create, later, new_id, raised, receive, receive_activity, time_limit, timer
+from hub_samples import (
+    activity,
+    clock,
+    commit_of,
+    create,
+    later,
+    new_id,
+    raised,
+    receive,
+    receive_activity,
+    run_first_episode,
+    time_limit,
+    timer,
+)
 from recording_account import RecordingAccount, kill
 
 from durable_host.clock import SystemClock
@@ -235,6 +248,19 @@ async def test_conflicting_commit_gives_the_messages_back(open_azure, storage: S
                 break
     assert again[0].dequeue_count == 2
     assert len((await hub.load_history("abc123")).events) == 6
+
+
+async def test_an_instance_is_loaded_again_after_a_conflict(open_azure, storage: StorageAccount) -> None:
+    """The message that would have it loaded may be gone, and what its earlier commits owe is known to nobody else."""
+    hub = await open_azure()
+    start, checkpoint = await run_first_episode(hub, "abc123")
+    next_episode = commit_of(start, [e.OrchestratorStarted(timestamp=2)], checkpoint=checkpoint, first_ordinal=5)
+    rival = await open_azure(worker=False, on=RecordingAccount(storage))
+    await rival.commit(next_episode)
+    with pytest.raises(CommitConflict):
+        await hub.commit(next_episode)
+    async with time_limit():
+        assert await hub.next_owed() == ["abc123"]
 
 
 async def test_commit_with_an_old_etag_conflicts(open_azure) -> None:

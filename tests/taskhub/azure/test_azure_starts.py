@@ -77,6 +77,27 @@ async def restore(hub: AzureTaskHub, instance_id: str) -> None:
 # Creation
 
 
+async def test_an_instance_whose_start_came_before_its_answer_is_not_taken_for_new(
+    open_azure, account: RecordingAccount
+) -> None:
+    put, may_answer = account.queues.put, asyncio.Event()
+
+    async def put_and_wait(*args: Any, **kwargs: Any) -> Any:
+        answer = await put(*args, **kwargs)
+        await may_answer.wait()
+        return answer
+
+    hub = await open_azure()
+    account.queues.put = put_and_wait
+    creating = asyncio.ensure_future(create(hub, "abc123"))
+    (start,) = await receive(hub, 1)
+    assert (await hub.load_history("abc123")).events == []
+    await hub.commit(commit(start.message, first_episode(start.message), [start]))
+    may_answer.set()
+    await creating
+    assert (await hub.load_history("abc123")).events != []
+
+
 @pytest.mark.parametrize(
     ("input", "requests"),
     [('"small"', ["table.insert", "queue.put"]), (LARGE, ["blob.put", "table.insert", "queue.put"])],

@@ -146,7 +146,7 @@ class Commits:
                 columns,
             )
         except HistoryConflict:
-            self._standings.forget(episode.instance_id)
+            self._look_again(episode.instance_id)
             await self._abandon(episode.consumed)
             raise CommitConflict(f"Another host committed the history of instance '{episode.instance_id}'.") from None
         if known is not None:
@@ -170,6 +170,12 @@ class Commits:
             standing.debt = mark.debt(rest)
             raise
         return checkpoint, committed.moved
+
+    def _look_again(self, instance_id: str) -> None:
+        """What was known of an instance does not hold any more. Have it loaded: an earlier commit may owe something."""
+        self._standings.forget(instance_id)
+        if self._deliveries.serves(instance_id):
+            self._deliveries.owed.put_nowait(instance_id)
 
     async def _repair(self, episode: EpisodeCommit) -> None:
         """Write the row of a history that was loaded. Who reads the row first and the history after it misses nothing

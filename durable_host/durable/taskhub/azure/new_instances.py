@@ -13,7 +13,7 @@ _REMEMBERED = 20_000
 
 
 class NewInstances:
-    """IDs that were created by this process for this process; each is new once only."""
+    """IDs that were created by this process for this process; each is new once only, and none that it has worked on."""
 
     def __init__(self) -> None:
         self._is_new: OrderedDict[str, bool] = OrderedDict()
@@ -21,9 +21,7 @@ class NewInstances:
     def add(self, instance_id: str) -> None:
         """An instance was created that had no row."""
         if instance_id not in self._is_new:
-            self._is_new[instance_id] = True
-            if len(self._is_new) > _REMEMBERED:
-                self._is_new.popitem(last=False)
+            self._remember(instance_id, is_new=True)
 
     def add_child(self, message: TaskMessage) -> None:
         """A sub-orchestration was started; only IDs that are made from the parent's execution are known to be new."""
@@ -35,12 +33,19 @@ class NewInstances:
             self.add(message.target.instance_id)
 
     def take(self, instance_id: str) -> bool:
-        """True when the instance is new; not a second time."""
-        if not self._is_new.get(instance_id, False):
-            return False
-        self._is_new[instance_id] = False
-        return True
+        """True when the instance is new; not a second time. Its start may come from its queue, and be carried out,
+        before storage has answered the creator.
+        """
+        is_new = self._is_new.get(instance_id)
+        if is_new is not False:
+            self._remember(instance_id, is_new=False)
+        return is_new is True
 
     def forget(self, instance_id: str) -> None:
         """The instance was purged and may be created again."""
         self._is_new.pop(instance_id, None)
+
+    def _remember(self, instance_id: str, *, is_new: bool) -> None:
+        self._is_new[instance_id] = is_new
+        if len(self._is_new) > _REMEMBERED:
+            self._is_new.popitem(last=False)
