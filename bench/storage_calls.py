@@ -77,6 +77,11 @@ class CallReader:
         """Instances and event of each message that was seen and not deleted."""
         return list(self._messages.values())
 
+    def families_of(self, message_id: str) -> frozenset[str]:
+        """The families of a message that was seen and not deleted."""
+        instances, event = self._messages.get(message_id, (frozenset[str](), ""))
+        return StorageCall(Kind.OTHER, "", instances, event).families
+
     def read(self, service: str, method: str, path: str, query: Mapping[str, str], body: bytes) -> StorageCall:
         """`path` is below the account, still percent-encoded; the values of `query` are plain."""
         if service == "queue":

@@ -13,6 +13,8 @@ Azure names, not the host.
 """
 
 import asyncio
+import contextlib
+import re
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -28,8 +30,11 @@ from yarl import URL
 
 from bench.storage_calls import CallReader, Kind, StorageCall
 from durable_host.config.connection import Connection
+from durable_host.storage import StorageAccount, StorageError, queue_xml
 
 PATIENCE = 60.0
+KEPT_BACK = 3600.0
+_MESSAGE = re.compile(rb"<QueueMessage>.*?</QueueMessage>", re.DOTALL)
 _CONNECTION_HEADERS = ("Connection", "Keep-Alive", "Transfer-Encoding", "Content-Length", "Expect")
 _CODES = {
     400: "InvalidInput",
@@ -77,7 +82,8 @@ class Hold:
 class Freeze:
     """From this call on, which itself has an effect only with `after`, no call of the family has one, until `thaw`.
     What storage then holds is what a process leaves that dies at this call. All are answered 503, but deletes and
-    renewals of messages 404: a host that repeats them has no hands left for others.
+    renewals of messages 404: a host that repeats them has no hands left for others. Messages of the family are kept
+    back: a host that receives them again and again would raise their dequeue counts, and with these their delays.
     """
 
     after: bool = False
@@ -166,6 +172,7 @@ class StorageProxy:
         self._general: tuple[Rule, ...] = ()
         self._by_family: dict[str, tuple[Rule, ...]] = {}
         self._frozen: frozenset[str] = frozenset()
+        self._kept_back: list[tuple[str, str, str]] = []
         self.calls: list[StorageCall] = []
         self.connection = azurite
         self._loop = asyncio.new_event_loop()
@@ -208,8 +215,10 @@ class StorageProxy:
         return self._frozen
 
     def thaw(self) -> None:
-        """Calls of the frozen families go through again."""
+        """Calls of the frozen families go through again, and hosts receive their messages."""
         self._frozen = frozenset()
+        if self._kept_back:
+            asyncio.run_coroutine_threadsafe(self._hand_out(), self._loop).result(PATIENCE)
 
     # Counting
 
@@ -292,6 +301,8 @@ class StorageProxy:
                     self.calls.append(call)
                     if answer.status < 300:
                         self._reader.learn(call, path, content)
+                        if self._frozen and call.kind is Kind.GET_MESSAGES:
+                            content = await self._without_frozen(call.place, content)
                     kept = CIMultiDict(answer.headers)
                     for name in ("Connection", "Keep-Alive", "Transfer-Encoding"):
                         kept.popall(name, None)
@@ -331,6 +342,27 @@ class StorageProxy:
                 return _cut(request)
             case Fail():
                 return _failure(service, action.status, action.code) if action.status else _cut(request)
+
+    async def _without_frozen(self, queue: str, answer: bytes) -> bytes:
+        """The answer to a get without messages of frozen families: these stay hidden until `thaw`."""
+        frozen = [one for one in queue_xml.read_messages(answer) if self._reader.families_of(one.id) & self._frozen]
+        if not frozen:
+            return answer
+        async with StorageAccount(self._azurite) as account:
+            for one in frozen:
+                with contextlib.suppress(StorageError):  # deleted by a call that began before
+                    receipt, _ = await account.queues.update(queue, one.id, one.pop_receipt, KEPT_BACK)
+                    self._kept_back.append((queue, one.id, receipt))
+        if not self._frozen:  # thawed meanwhile
+            await self._hand_out()
+        ids = [one.id.encode() for one in frozen]
+        return _MESSAGE.sub(lambda found: b"" if any(one in found[0] for one in ids) else found[0], answer)
+
+    async def _hand_out(self) -> None:
+        kept_back, self._kept_back = self._kept_back, []
+        async with StorageAccount(self._azurite) as account:
+            for queue, message_id, receipt in kept_back:
+                await account.queues.update(queue, message_id, receipt, 0)
 
     def _rule_for(self, call: StorageCall) -> Rule | None:
         rules = [rule for family in call.families for rule in self._by_family.get(family, ())]

@@ -33,6 +33,8 @@ from durable_host.timestamp import TICKS_PER_SECOND
 APP = Path(__file__).parents[2] / "bench" / "crash_app"
 MANAGEMENT = "/runtime/webhooks/durabletask"
 CALLERS = 12
+LOOK_AGAIN = 0.3
+"""Seconds between reads of all rows, which keep Azurite busy."""
 LIMIT = 90.0
 LONGEST_HIDDEN = 660.0
 """A message that was received nine times before it could be dealt with is hidden for more than eight minutes, and one
@@ -246,7 +248,7 @@ class FaultWorld:
                         pool.submit(self._take, run, step)
                 if progress.has_stopped([(run.started, run.sent, run.status) for run in runs]):
                     return
-                time.sleep(0.1)
+                time.sleep(LOOK_AGAIN)
 
     def _has_ended(self, run: Run) -> bool:
         return not run.busy and (run.is_done or run.family in self.proxy.frozen)

@@ -141,9 +141,26 @@ async def test_nothing_of_a_frozen_family_has_an_effect(proxy: StorageProxy, acc
     with pytest.raises(NotFound):
         await account.queues.delete(QUEUE, message.id, message.pop_receipt)
     await account.tables.upsert_merge(ROWS, row("other1"))
-    proxy.clear()
+    await asyncio.to_thread(proxy.clear)
     assert await account.tables.get(ROWS, "frozen1", "") is not None
     assert await account.queues.message_count(QUEUE) == 1
+
+
+async def test_messages_of_a_frozen_family_are_kept_back_and_then_received_as_before(
+    proxy: StorageProxy, account: StorageAccount
+):
+    await account.queues.put(QUEUE, event_for("kept1"))
+    await account.queues.put(QUEUE, event_for("other1"))
+    proxy.add(Rule(Freeze(), kind=Kind.ROW_WRITE, family="kept1"))
+    with pytest.raises(StorageError):
+        await account.tables.upsert_merge(ROWS, row("kept1"))
+    (other,) = await account.queues.get(QUEUE, 32, 30)
+    await account.queues.delete(QUEUE, other.id, other.pop_receipt)
+    assert proxy.messages() == [(frozenset(["kept1"]), "EventRaised")]
+    assert await account.queues.get(QUEUE, 32, 30) == []
+    await asyncio.to_thread(proxy.clear)
+    (kept,) = await account.queues.get(QUEUE)
+    assert kept.dequeue_count == 2
 
 
 async def test_a_delayed_call_is_made(proxy: StorageProxy, account: StorageAccount):
