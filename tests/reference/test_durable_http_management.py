@@ -12,6 +12,7 @@ import yarl
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from api_world import HUB, World, api_options, running_world
+from azure.durable_functions import EntityId
 from engine_world import SECOND, START
 from engine_world import World as EngineWorld
 
@@ -352,6 +353,19 @@ def test_the_operations_of_a_batch_have_ids() -> None:
     operation = EntityOperation("add", "1", is_signal=True, id="5e1f")
     batch = EntityBatch(name="counter", key="k", exists=False, state=None, operations=[operation])
     assert json.loads(entity_payload(batch))["batch"][0]["id"] == "5e1f"
+
+
+def calling(context):
+    yield context.call_entity(EntityId("counter", "k"), "get")
+
+
+def test_a_request_to_an_entity_has_its_time() -> None:
+    """durable-http 39: entity requests have `requestTime`."""
+    engine = EngineWorld([calling], entities={"counter": lambda context: None})
+    engine.deliver(engine.start("calling"))
+    (message,) = engine.sent
+    assert isinstance(message.event, events.EventRaised)
+    assert json.loads(message.event.input or "")["requestTime"].endswith("+00:00")
 
 
 JSON = {"Content-Type": "application/json"}
