@@ -35,7 +35,7 @@ async def keep_running(
                 raise
             pause = min(LONGEST_PAUSE, SHORTEST_PAUSE * 2.0 ** min(failures - 1, 10))
             log.error(
-                "The %s failed and restarts in %.0f s: %s: %s",
+                "The %s failed and will restart in %.0f s: %s: %s",
                 name,
                 pause,
                 type(error).__name__,

@@ -10,5 +10,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 def table_name(text: str) -> str:
     """Raises BindingFailed."""
     if not _NAME.fullmatch(text):
-        raise BindingFailed(f"'{text}' is not a valid table name: it takes 3 to 63 letters and digits, a letter first.")
+        raise BindingFailed(
+            f"'{text}' is not a valid table name: it must have 3 to 63 letters and digits, and begin with a letter."
+        )
     return text

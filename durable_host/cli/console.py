@@ -155,8 +155,8 @@ class Console(logging.Handler):
         text = "".join(item if isinstance(item, str) else render(item, self.mode, self.coloured) for item in items)
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            told = f"{dropped} log lines were dropped because the console was not read."
-            text += render(Event(time.time(), logging.WARNING, "Host.Console", told), self.mode, self.coloured)
+            message = f"{dropped} log lines were dropped because the console was not read."
+            text += render(Event(time.time(), logging.WARNING, "Host.Console", message), self.mode, self.coloured)
         try:
             self._stream.write(text)
             self._stream.flush()

@@ -52,7 +52,7 @@ class CommandMissing(UsageError):
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub is stored; overrides host.json.")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
-@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
+@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (default: this one or one above).")
 @click.option("--keep-hub", is_flag=True, help="Do not delete the task hub afterwards.")
 @click.option(
     "--timeout",

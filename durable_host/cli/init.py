@@ -52,7 +52,7 @@ _OLDEST, _NEWEST = (3, 10), (3, 14)
 @click.option("--configuration-profile", metavar="NAME", help="Not supported: it is for custom handlers.")
 @click.pass_context
 def init(ctx: click.Context, folder: str | None, **given: Any) -> None:
-    """Create a new function app in FOLDER (here when none is given). Existing files are kept.
+    """Create a new function app in FOLDER (default: this folder). Existing files are kept.
 
     \b
     Examples:

@@ -116,7 +116,9 @@ def _target(root: Path, file: str | None) -> Target:
         raise UsageError(f"--file '{file}' is outside the app's folder '{root}'.")
     parts = path.relative_to(root.resolve()).with_suffix("").parts
     if not all(part.isidentifier() for part in parts):
-        raise UsageError(f"--file '{file}' cannot be imported: names of modules are letters, digits and underscores.")
+        raise UsageError(
+            f"--file '{file}' cannot be imported: a module name consists of letters, digits and underscores."
+        )
     return Target(root.resolve(), "V2", script, path)
 
 
@@ -151,8 +153,8 @@ def _checked_name(name: str) -> str:
     if not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(
             f'"{name}" is not a valid function name.',
-            cause="A name begins with a letter, ends with a letter or digit, has letters, digits and underscores "
-            "between, 2 to 128 characters in all, and is not a keyword of Python.",
+            cause="A name has 2 to 128 letters, digits and underscores, begins with a letter, ends with a letter or "
+            "digit, and is not a Python keyword.",
         )
     return name
 
@@ -192,5 +194,5 @@ def _command(name: str) -> click.Command:
 
 new: Final = _command("new")
 function: Final = click.Group(
-    "function", commands={"new": new, "create": _command("create")}, help="Commands of functions."
+    "function", commands={"new": new, "create": _command("create")}, help="Commands for functions."
 )

@@ -30,10 +30,10 @@ _MARK_OF_AN_ENVIRONMENT: Final = "pyvenv.cfg"
 @click.argument("folder", required=False)
 @click.option("-o", "--output", metavar="PATH", help="Zip file to write, or the folder to put it into.")
 @click.option("--no-build", is_flag=True, help="Accepted, but has no effect: nothing is built.")
-@click.option("--build-native-deps", is_flag=True, help="Not supported: it needs an image of Azure.")
+@click.option("--build-native-deps", is_flag=True, help="Not supported: it needs a container image of Azure Functions.")
 @click.pass_context
 def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: bool, build_native_deps: bool) -> None:
-    """Create the zip file of the app in FOLDER (here when none is given), as it is deployed to Azure.
+    """Create the zip file of the app in FOLDER (default: this folder), as it is deployed to Azure.
 
     Leaves out what .funcignore lists, and always virtual environments, caches, local.settings.json and .env. Packages
     are not included: Azure installs requirements.txt if you deploy with a remote build.
@@ -41,7 +41,7 @@ def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: b
     if build_native_deps:
         raise UsageError(
             "--build-native-deps is not supported.",
-            cause="It builds packages inside an image of Azure Functions.",
+            cause="It builds packages in a container image of Azure Functions.",
             remedy="Deploy with a remote build: Azure installs requirements.txt itself.",
         )
     root = project.find_root(working_folder(ctx) / (folder or "."))

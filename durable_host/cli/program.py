@@ -30,8 +30,8 @@ COMMANDS: Final[Commands] = {
     "completion": ("durable_host.cli.completion:completion", "Completion of commands and options for your shell."),
     "bundles": ("durable_host.cli.bundles:bundles", "Extension bundles: this host needs none."),
     "extensions": ("durable_host.cli.bundles:extensions", "Extensions: this host needs none."),
-    "function": ("durable_host.cli.new:function", "Commands of functions: 'func function new' is 'func new'."),
-    "host": ("durable_host.cli.start:host", "Commands of the host: 'func host start' is 'func start'."),
+    "function": ("durable_host.cli.new:function", "Commands for functions: 'func function new' is 'func new'."),
+    "host": ("durable_host.cli.start:host", "Commands for the host: 'func host start' is 'func start'."),
 }
 
 SECTIONS: Final = (
@@ -87,7 +87,7 @@ class Program(LazyGroup):
     invoke_without_command=True,
     epilog=EXAMPLES,
 )
-@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
+@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (default: this one or one above).")
 @click.option("--env-file", metavar="PATH", help="Also read settings from this file; the environment takes precedence.")
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")

@@ -105,9 +105,9 @@ def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str
         raise RunRefused("The host asks for another key.", remedy="Pass the master key with --key.")
     if status == 404:
         raise RunRefused(f"The host at {address} has no function '{name}'.", cause=_names(address, key))
-    told = cast("dict[str, Any]", answer).get("Message") if isinstance(answer, dict) else answer
+    message = cast("dict[str, Any]", answer).get("Message") if isinstance(answer, dict) else answer
     raise RunRefused(
-        str(told or f"The host answered {status}."),
+        str(message or f"The host answered {status}."),
         remedy="Orchestrations are started with 'func durable start-new'.",
     )
 
@@ -115,9 +115,7 @@ def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str
 def _names(address: Address, key: str | None) -> str:
     status, answer = _request(address, "GET", "/admin/functions", key)
     if status != 200 or not isinstance(answer, list):
-        raise HostNotRunning(
-            f"What listens at {address} is not a Functions host.", remedy="Start one with 'func start'."
-        )
+        raise HostNotRunning(f"The server at {address} is not a Functions host.", remedy="Start one with 'func start'.")
     names = [str(function["name"]) for function in cast("list[dict[str, Any]]", answer)]
     return f"It has: {', '.join(names)}" if names else "It has no functions."
 

@@ -43,13 +43,13 @@ def list_settings(ctx: click.Context, show_value: bool) -> None:
 @_CONNECTION_STRING
 @click.pass_context
 def add(ctx: click.Context, name: str, value: str | None, connection_string: bool) -> None:
-    """Add the setting NAME, or change it. Asks for VALUE when it is not given, without showing what is typed."""
+    """Add the setting NAME, or change it. Prompts for VALUE if it is not given, and does not show it."""
     file = _plain_file(ctx)
     if not name.strip():
         raise UsageError("A setting needs a name.")
     if value is None:
         if not questions.is_interactive():
-            raise UsageError("There is no value.", remedy=f"func settings add {name} <value>")
+            raise UsageError("A value is missing.", remedy=f"func settings add {name} <value>")
         value = click.prompt("Please enter the value", hide_input=True, default="", show_default=False)
     if connection_string:
         file.set_connection_string(name, value or "")
@@ -77,13 +77,13 @@ settings.add_command(delete, "remove")
 
 @settings.command()
 def encrypt() -> None:
-    """Not supported: the encryption of Core Tools is bound to .NET and to one machine."""
+    """Not supported: the encryption of Core Tools is tied to .NET and to one machine."""
     raise ConfigurationError(
         f"{FILE_NAME} is not encrypted by this program.",
         cause="Core Tools encrypt it with a key that only .NET on the same machine can use; no Python host could read "
-        "the settings after that.",
-        remedy=f"Keep secrets out of the file: set them in the environment, which wins over it. {FILE_NAME} belongs "
-        "into .gitignore, where 'func init' puts it.",
+        "the settings afterwards.",
+        remedy=f"Keep secrets out of the file: set them in the environment, which takes precedence. {FILE_NAME} "
+        "belongs in .gitignore, where 'func init' puts it.",
         code="DH1023",
     )
 

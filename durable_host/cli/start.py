@@ -69,13 +69,13 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 
 
 @click.command(cls=StartCommand)
-@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port to listen on (7071); 0 takes a free one.")
+@click.option("-p", "--port", type=click.IntRange(0, 65535), help="Port to listen on (default: 7071; 0: a free one).")
 @click.option(
     "--grpc-port",
     type=click.IntRange(0, 65535),
     help="Port for Durable Task SDKs (a free one when the app needs it); 0 switches it off.",
 )
-@click.option("--address", metavar="HOST", help="Address to listen on (127.0.0.1).")
+@click.option("--address", metavar="HOST", help="Address to listen on (default: 127.0.0.1).")
 @click.option(
     "--functions", metavar="NAMES", multiple=True, callback=option_lists.split, help="Load only these functions."
 )
@@ -83,7 +83,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub is stored; overrides host.json.")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
-@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (here or above).")
+@click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (default: this one or one above).")
 @click.option("--cors", metavar="ORIGINS", help="Origins that browsers may call from, separated by commas.")
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let browsers send credentials.")
 @click.option("--user-log-level", metavar="LEVEL", help=f"Level of the app's logs: {', '.join(log_levels.NAMES)}.")
@@ -98,7 +98,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
     metavar="[PORT]",
     help=f"Let a debugger attach to the app on 127.0.0.1 ({DEBUG_PORT}); the app needs debugpy.",
 )
-@click.option("--debug-wait", is_flag=True, help="Load the app only when a debugger has attached.")
+@click.option("--debug-wait", is_flag=True, help="Wait for a debugger before the app is loaded.")
 @click.option(
     "--language-worker",
     metavar="ARGUMENTS",
@@ -216,4 +216,4 @@ def _is_ci() -> bool:
 
 @click.group(commands={"start": start})
 def host() -> None:
-    """Commands of the host."""
+    """Commands for the host."""

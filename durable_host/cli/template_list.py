@@ -14,7 +14,7 @@ def templates() -> None:
 @templates.command("list")
 @click.option("-l", "--language", metavar="NAME", default="python", help="Language: python.")
 def list_templates(language: str) -> None:
-    """List the templates, with their names in either programming model."""
+    """List the templates, with their names in both programming models."""
     if language.lower() != "python":
         raise UsageError(f"Language '{language}' is not supported: there are templates for Python only.")
     click.echo("Python Templates:")

@@ -73,8 +73,8 @@ def require_name(connection: str) -> None:
     """Raises ConnectionMissing for a connection string in place of the name of a setting."""
     if looks_like_connection_string(connection):
         raise ConnectionMissing(
-            "The 'connection' of a binding is a connection string, and has to be the name of an app setting.",
-            cause="Azure looks for a setting of that name and finds none; and the secret is in the code.",
+            "The 'connection' of a binding is a connection string, but must be the name of an app setting.",
+            cause="Azure looks for a setting of that name and does not find one, and the secret is in the code.",
             remedy='Move the connection string to Values in local.settings.json, as "MyStorage" for example, and '
             'write connection="MyStorage" in the code.',
         )

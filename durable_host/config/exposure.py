@@ -18,6 +18,6 @@ def exposure_warning(address: str, *, asks_for_keys: bool) -> str | None:
     )
     return (
         f"The host listens {listens}, without encryption. {callers}{keys}. The management API and the admin routes, "
-        "/runtime and /admin, answer this machine only, and errors are not told in answers unless "
+        "/runtime and /admin, answer this machine only, and responses contain no errors unless "
         "DURABLE_HOST_ERROR_DETAILS is 1."
     )

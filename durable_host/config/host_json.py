@@ -172,7 +172,7 @@ def _level(levels: Section, category: str) -> int:
         except ValueError:
             pass
     words = ", ".join(log_levels.NAMES)
-    hint = log_levels.meant(value) if isinstance(value, str) else None
+    hint = log_levels.standard_name(value) if isinstance(value, str) else None
     expected = f"one of {words}"
     if hint is not None and hint != value:
         expected += f' (did you mean "{hint.capitalize()}"?)'

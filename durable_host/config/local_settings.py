@@ -81,7 +81,7 @@ def _values(section: Section, warnings: list[str]) -> dict[str, str]:
         elif not _fits_the_environment(name, text := setting_text(value)):
             raise ConfigurationError(
                 f"{FILE_NAME}: the setting {name!a:.60} cannot be put into the environment of the app.",
-                cause="Its name has a '=', or name or value have a NUL or half of a surrogate pair.",
+                cause="Its name contains '=', or its name or value contains NUL or half of a surrogate pair.",
                 code="DH1002",
             )
         else:

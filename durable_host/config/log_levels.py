@@ -34,7 +34,7 @@ def level_of(name: str) -> int:
     return _LEVELS[folded]
 
 
-def meant(name: str) -> str:
+def standard_name(name: str) -> str:
     """A level name in its standard spelling where `name` is a customary short form of it, else `name`."""
     return _ALIASES.get(name.strip().casefold(), name)
 

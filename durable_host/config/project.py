@@ -18,7 +18,7 @@ def find_root(start: Path) -> Path:
             return folder
     raise ConfigurationError(
         f"Unable to find project root. Expecting to find one of {', '.join(_MARKERS)} in project root.",
-        cause=f"There is none in {start} nor above it.",
+        cause=f"There is none in {start} or above it.",
         remedy="Run 'func start' in the folder of the app, or name it with --script-root PATH.",
         code="DH1030",
     )

@@ -218,7 +218,7 @@ class UserCode(Protocol):
         ...
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
-        """The form of the answer is told by `numbers_its_actions`. Raises `WorkItemAborted`."""
+        """`numbers_its_actions` says which form the answer has. Raises `WorkItemAborted`."""
         ...
 
     def forget(self, instance_id: str, execution_id: str) -> None:

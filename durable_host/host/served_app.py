@@ -190,7 +190,7 @@ def require_known_protocol(index: IndexResult) -> None:
     version = index.sdk_versions.get("azure-functions-durable", "")
     if not version or version.partition(".")[0] in {"0", "1"}:
         raise AppError(
-            "This app asks for the protocol of azure-functions-durable 2.x, which its environment does not have.",
+            "This app needs the protocol of azure-functions-durable 2.x, which is not installed in its environment.",
             cause="Its functions ask for gRPC (durableRequiresGrpc), and the installed SDK is "
             + (f"azure-functions-durable {version}." if version else "not azure-functions-durable."),
             remedy="Use the decorators of azure-functions-durable, and for the 1.x SDK: "

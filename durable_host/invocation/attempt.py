@@ -114,7 +114,7 @@ async def _write_outputs(
 
 def _failed(when: str, error: Exception) -> FunctionFailed:
     """The user's own code is all right here: cause and remedy of the binding's error stand in for a stack."""
-    told = [f"  {when}"]
+    lines = [f"  {when}"]
     if isinstance(error, HostError):
-        told += [f"  {line}" for line in (error.cause, error.remedy) if line]
-    return FunctionFailed(type(error).__name__, str(error), "\n".join(told))
+        lines += [f"  {line}" for line in (error.cause, error.remedy) if line]
+    return FunctionFailed(type(error).__name__, str(error), "\n".join(lines))

@@ -74,6 +74,6 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
         return {name: value for name, value in known.items() if value not in (None, "")}
 
 
-def read_code_failure(told: dict[str, Any]) -> CodeFailure:
+def read_code_failure(fields: dict[str, Any]) -> CodeFailure:
     """From the worker's fields (`worker/failures.py`)."""
-    return msgspec.convert(told, CodeFailure)
+    return msgspec.convert(fields, CodeFailure)

@@ -294,7 +294,7 @@ class WorkerPool:
         if await process.wait_ended(invocation_id, TIMEOUT_GRACE):
             process.overdue_calls -= 1
             self._changed.set()
-            return not process.take_unbegun(invocation_id)
+            return not process.take_unstarted(invocation_id)
         LOG.error(
             "A function timeout has occurred. Restarting worker process executing invocationId '%s'.", invocation_id
         )

@@ -74,6 +74,6 @@ def decode_response(header: dict[str, Any], blob: bytes) -> InvocationResponse:
     return InvocationResponse(
         read_datum(returned, blob) if returned is not None else None,
         {name: read_datum(value, blob) for name, value in header.get("o", {}).items()},
-        tuple(read_code_failure(told) for told in header.get("fo", ())),
+        tuple(read_code_failure(fields) for fields in header.get("fo", ())),
         header.get("fc", 0),
     )

@@ -67,7 +67,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self.is_given_up = False
         self.ended_in_calls = False
         self._is_ended_by_host = False
-        self._unbegun: set[str] = set()
+        self._unstarted: set[str] = set()
         self.overdue_calls = 0
         """Calls that took too long and may cost the process; it takes no others meanwhile."""
         self.indexed: asyncio.Future[dict[str, Any]] = self._loop.create_future()
@@ -201,11 +201,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 await ended.wait()
         return ended.is_set()
 
-    def take_unbegun(self, invocation_id: str) -> bool:
+    def take_unstarted(self, invocation_id: str) -> bool:
         """Whether a call that `wait_ended` has waited for was cancelled before any of its code ran."""
-        was_unbegun = invocation_id in self._unbegun
-        self._unbegun.discard(invocation_id)
-        return was_unbegun
+        was_unstarted = invocation_id in self._unstarted
+        self._unstarted.discard(invocation_id)
+        return was_unstarted
 
     async def wait_idle(self) -> None:
         """Until no call is running, or the process has ended."""
@@ -302,8 +302,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             answer = self._pending.pop(header["i"], None)
             if (watched := self._watched.pop(header["i"], None)) is not None:
                 watched.set()
-                if header.get("unbegun"):
-                    self._unbegun.add(header["i"])
+                if header.get("unstarted"):
+                    self._unstarted.add(header["i"])
             if not self._pending:
                 self._idle.set()
             if answer is not None and not answer.done():

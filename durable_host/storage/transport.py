@@ -44,7 +44,7 @@ class AccountSession:
         """The open session."""
         if self._session is None:
             if self._closed:
-                raise StorageUnavailable(0, "Closed", "The storage account's connections were closed already")
+                raise StorageUnavailable(0, "Closed", "The storage account's connections are already closed")
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     limit=0, limit_per_host=self._max_connections, keepalive_timeout=self._keepalive

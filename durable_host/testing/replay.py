@@ -62,5 +62,5 @@ def check(turn: OrchestratorTurn, answer: OrchestratorAnswer, options: EngineOpt
         raise ReplayFailed(f"{head}\nIt ended as {ending.orchestration_status.name}; the code now waits{where}.")
     failed = OrchestrationStatus.Failed if answer.error is not None else OrchestrationStatus.Completed
     if failed is not ending.orchestration_status:
-        told = f": {answer.error}" if answer.error else ""
-        raise ReplayFailed(f"{head}\nIt ended as {ending.orchestration_status.name}, now as {failed.name}{told}")
+        reason = f": {answer.error}" if answer.error else ""
+        raise ReplayFailed(f"{head}\nIt ended as {ending.orchestration_status.name}, now as {failed.name}{reason}")

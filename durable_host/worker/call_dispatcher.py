@@ -125,7 +125,7 @@ class CallDispatcher:
         waiting = self._waiting.get(invocation_id)
         if waiting is None or not waiting.cancel():
             return False
-        self._answer(_unbegun(invocation_id), self._channel.send)
+        self._answer(_unstarted(invocation_id), self._channel.send)
         return True
 
     def _start_task(self, call: _C, run: Callable[[_C], Awaitable[Answer]]) -> None:
@@ -139,7 +139,7 @@ class CallDispatcher:
         self._tasks.pop(call.scope[0], None)
         self._watchdog.end(task)
         if task.cancelled():
-            self._answer(_unbegun(call.scope[0]), self._channel.gather)
+            self._answer(_unstarted(call.scope[0]), self._channel.gather)
 
     async def _run_async(self, call: _C, run: Callable[[_C], Awaitable[Answer]]) -> None:
         scope.current.set(call.scope)
@@ -286,10 +286,10 @@ def _unknown(header: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unbegun(invocation_id: str) -> Answer:
+def _unstarted(invocation_id: str) -> Answer:
     """The answer of a call that was cancelled before any of its code ran; the host counts it as not tried."""
-    told = {"k": "failed", "i": invocation_id, "type": "CancelledError", "message": GIVEN_UP, "stack": ""}
-    return {**told, "unbegun": True}, None
+    failure = {"k": "failed", "i": invocation_id, "type": "CancelledError", "message": GIVEN_UP, "stack": ""}
+    return {**failure, "unstarted": True}, None
 
 
 def _thread_count(channel: PipeChannel) -> int | None:

@@ -12,14 +12,14 @@ from typing import Any
 from . import failures
 from .likely_causes import likely_cause
 
-_MOST_TOLD = 20
+_MOST_REPORTED = 20
 
 
 class FailedOperations:
-    """What the operations of one batch raised: `told` has the first ones, `count` all."""
+    """What the operations of one batch raised: `reported` has the first ones, `count` all."""
 
     def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.reported: list[dict[str, Any]] = []
         self.count = 0
 
     def watching(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,9 +41,9 @@ class FailedOperations:
 
     def _note(self, error: Exception, user_code: Any, operation: str | None) -> None:
         self.count += 1
-        if len(self.told) < _MOST_TOLD:
+        if len(self.reported) < _MOST_REPORTED:
             hint = likely_cause(error, user_code, kind="entity")
-            self.told.append({**failures.describe(error), "hint": hint, "operation": operation})
+            self.reported.append({**failures.describe(error), "hint": hint, "operation": operation})
 
 
 def entity_code_of(function: Any) -> Any | None:

@@ -32,12 +32,12 @@ def describe(error: BaseException, app_root: str | None = None) -> dict[str, Any
 
     `users` tells whether the stack has frames of the app.
     """
-    told: dict[str, Any] = {"type": type(error).__name__, "message": text_of(error), "stack": stack_of(error)}
+    fields: dict[str, Any] = {"type": type(error).__name__, "message": text_of(error), "stack": stack_of(error)}
     place = place_of(error) if app_root is None else _place_in_app(error, app_root)
-    told["users"] = place is not None
+    fields["users"] = place is not None
     if place is not None:
-        told["file"], told["line"] = place
-    return told
+        fields["file"], fields["line"] = place
+    return fields
 
 
 def place_of(error: BaseException) -> tuple[str, int] | None:
@@ -64,22 +64,22 @@ def stack_of(error: BaseException) -> str:
     Those of the SDKs are left out too where there are frames of the user's code.
     """
     try:
-        told = traceback.TracebackException.from_exception(error, compact=True)
-        _prune(told, set())
-        return "".join(told.format()).rstrip("\n")
+        trace = traceback.TracebackException.from_exception(error, compact=True)
+        _prune(trace, set())
+        return "".join(trace.format()).rstrip("\n")
     except Exception:
         return f"{type(error).__name__}: {text_of(error)}"
 
 
-def _prune(told: traceback.TracebackException, seen: set[int]) -> None:
-    if id(told) in seen:
+def _prune(trace: traceback.TracebackException, seen: set[int]) -> None:
+    if id(trace) in seen:
         return
-    seen.add(id(told))
-    frames = [frame for frame in told.stack if not _is_ours(frame.filename)]
+    seen.add(id(trace))
+    frames = [frame for frame in trace.stack if not _is_ours(frame.filename)]
     if any(is_users(frame.filename) for frame in frames):
         frames = [frame for frame in frames if not _is_sdks(frame.filename)]
-    told.stack = traceback.StackSummary.from_list(frames)
-    for other in (told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())):
+    trace.stack = traceback.StackSummary.from_list(frames)
+    for other in (trace.__cause__, trace.__context__, *(getattr(trace, "exceptions", None) or ())):
         if other is not None:
             _prune(other, seen)
 

@@ -97,7 +97,7 @@ class FunctionCall:
         if outputs:
             answer["o"] = outputs
         if self._failed is not None and self._failed.count:
-            answer["fo"], answer["fc"] = self._failed.told, self._failed.count
+            answer["fo"], answer["fc"] = self._failed.reported, self._failed.count
         return answer, blob
 
     def failure(self, error: BaseException) -> Answer:

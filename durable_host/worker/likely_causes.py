@@ -49,7 +49,7 @@ def likely_cause(
     suspect = Suspect(error, function, position=position, output=output, kind=kind)
     rules = _RULES if kind in ("orchestrator", "entity") else (_not_json,)
     try:
-        return next((told for rule in rules if (told := rule(suspect)) is not None), None)
+        return next((cause for rule in rules if (cause := rule(suspect)) is not None), None)
     except Exception:
         return None
 
@@ -196,8 +196,8 @@ def _not_json(suspect: Suspect) -> str | None:
     if suspect.place is not None:
         return f"The value given at {suspect.where} cannot be written as JSON: it has a value of type {kind}. {_REMEDY}"
     what = {"orchestrator": "custom status or a call's argument", "entity": "state or result"}.get(suspect.kind)
-    told = f"The {what} of {suspect.named}" if what else f"The value that {suspect.returning} returns"
-    return f"{told} cannot be written as JSON: it has a value of type {kind}. {_REMEDY}"
+    value = f"The {what} of {suspect.named}" if what else f"The value that {suspect.returning} returns"
+    return f"{value} cannot be written as JSON: it has a value of type {kind}. {_REMEDY}"
 
 
 _REMEDY = "Give text, numbers, lists and dicts, or an object with to_json and from_json."

@@ -85,10 +85,10 @@ class LoadedApp:
         """`hint` is put behind the error's text; `bindings` and `code` are those of the function, as far as they are
         known.
         """
-        told = failures.describe(error, root)
+        failure = failures.describe(error, root)
         if hint:
-            told["message"] = f"{told['message'].rstrip('.')}. {hint}"
-        self.errors.append({"function": function, **told, "bindings": bindings or [], "source": source_of(code)})
+            failure["message"] = f"{failure['message'].rstrip('.')}. {hint}"
+        self.errors.append({"function": function, **failure, "bindings": bindings or [], "source": source_of(code)})
 
 
 def user_code(function: Any) -> Any:

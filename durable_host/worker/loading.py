@@ -144,14 +144,14 @@ def _failure(error: BaseException, root: str) -> dict[str, Any]:
     if isinstance(error, ModuleNotFoundError):
         if error.name == "azure" or (error.name or "").startswith("azure.functions"):
             return {**failures.describe(error, root), **_sdk_missing()}
-        told = failures.describe(error, root)
-        told["message"] += f". {failures.MODULE_HINT} Current sys.path: {' '.join(sys.path)}"
-        return {"kind": "import", "module": error.name, **told}
+        failure = failures.describe(error, root)
+        failure["message"] += f". {failures.MODULE_HINT} Current sys.path: {' '.join(sys.path)}"
+        return {"kind": "import", "module": error.name, **failure}
     kind = "import" if isinstance(error, (ImportError, SyntaxError)) else "load"
-    told = failures.describe(error, root)
-    if isinstance(error, ImportError) and "no known parent package" in told["message"]:
-        told["message"] += ". Files beside function_app.py are imported by their names: leave out the dot"
-    return {"kind": kind, **told}
+    failure = failures.describe(error, root)
+    if isinstance(error, ImportError) and "no known parent package" in failure["message"]:
+        failure["message"] += ". Files beside function_app.py are imported by their names: leave out the dot"
+    return {"kind": kind, **failure}
 
 
 def _sdk_missing() -> dict[str, Any]:

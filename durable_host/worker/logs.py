@@ -12,7 +12,7 @@ from typing import Any
 from . import scope
 from .channel import PipeChannel
 
-_POINTLESS = "Auth level is not applied to non http function app."
+_NOISE = "Auth level is not applied to non http function app."
 """azure-functions warns so about every app without HTTP functions, whether it sets an auth level or not."""
 
 
@@ -29,7 +29,7 @@ class HostHandler(logging.Handler):
         self._minimum_level = minimum_level
 
     def handle(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= self._minimum_level and not _is_pointless(record) and bool(super().handle(record))
+        return record.levelno >= self._minimum_level and not _is_noise(record) and bool(super().handle(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -42,10 +42,10 @@ class HostHandler(logging.Handler):
             self.handleError(record)
 
 
-def _is_pointless(record: logging.LogRecord) -> bool:
+def _is_noise(record: logging.LogRecord) -> bool:
     return (
         isinstance(record.msg, str)
-        and record.msg.startswith(_POINTLESS)
+        and record.msg.startswith(_NOISE)
         and os.path.join("azure", "functions", "decorators") in record.pathname
     )
 

@@ -50,10 +50,10 @@ class _HandleRun:
             self.stack = failures.stack_of(self.raised)
         self.notes = timers.take()
         try:
-            told: Any = json.loads(self.state or "")
-            actions = told["actions"]
-            self.action_count = len(actions[0]) if told.get("schemaVersion") else len(actions)
-            self.has_ended = bool(told["isDone"]) or self.stack is not None
+            answer: Any = json.loads(self.state or "")
+            actions = answer["actions"]
+            self.action_count = len(actions[0]) if answer.get("schemaVersion") else len(actions)
+            self.has_ended = bool(answer["isDone"]) or self.stack is not None
         except (ValueError, TypeError, LookupError):
             self.state, self.error = None, ValueError("Out of proc orchestrators must return a valid JSON schema")
 

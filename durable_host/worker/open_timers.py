@@ -20,7 +20,7 @@ class OpenTimers:
                 self._timers[id(child)] = (child, number, leaf)
 
     def fired(self, task: Any) -> None:
-        """It cannot be cancelled any more; that it was before is still told."""
+        """It cannot be cancelled any more; an earlier cancellation is still reported."""
         timer = getattr(task, "action_repr", None)
         if not getattr(timer, "is_cancelled", False):
             self._timers.pop(id(timer), None)

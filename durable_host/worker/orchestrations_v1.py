@@ -50,7 +50,7 @@ class OrchestrationSessions:
         self._sessions: OrderedDict[str, LiveOrchestration] = OrderedDict()
         self._lock = threading.Lock()
         self._undrivable: set[Function] = set()
-        self._afresh: dict[Function, str | None] = {}
+        self._fresh_code: dict[Function, str | None] = {}
         self._one_at_a_time = threading.RLock()
         self._doubted: dict[str, str] = {}
         self._reported: set[tuple[str, Function]] = set()
@@ -68,7 +68,7 @@ class OrchestrationSessions:
             session.close()
         if function in self._undrivable:
             return replay(function, request["payload"])
-        if self._runs_afresh(function):
+        if self._is_fresh_code(function):
             with self._one_at_a_time:
                 return self._begin(request, function, key)
         return self._begin(request, function, key)
@@ -85,7 +85,7 @@ class OrchestrationSessions:
         # Outside of the handler: an error of the replay has nothing to do with this one, and is not chained to it.
         if isinstance(failure, CannotDrive):
             return self._replay_from_now_on(function, payload, failure)
-        return self._second_opinion(failure, function, payload)
+        return self._confirm_by_replay(failure, function, payload)
 
     def _begun(
         self, session: LiveOrchestration, answer: dict[str, Any], request: dict[str, Any], key: str
@@ -93,9 +93,9 @@ class OrchestrationSessions:
         doubt = self._doubted.pop(key, None)
         function = session.function
         if doubt is not None and "stack" not in answer:
-            self._afresh[function] = f"kept alive it failed ({doubt}), and in a replay it does not"
-        if session.witness.is_astray and self._afresh[function] is None:
-            self._afresh[function] = ASTRAY
+            self._fresh_code[function] = f"kept alive it failed ({doubt}), and in a replay it does not"
+        if session.witness.has_foreign_use and self._fresh_code[function] is None:
+            self._fresh_code[function] = ASTRAY
             session.close()
             with self._one_at_a_time:
                 return self._begin(request, function, key)
@@ -117,7 +117,7 @@ class OrchestrationSessions:
             session.function is function
             and session.seen == request["from"]
             and session.witness.is_current
-            and self._afresh[function] is None
+            and self._fresh_code[function] is None
         )
         answer = self._advanced(session, request, key) if can_go_on else None
         if answer is None:
@@ -132,25 +132,25 @@ class OrchestrationSessions:
         except BaseException:
             return None
         error, witness = session.own_error, session.witness
-        if witness.obstacle is not None or witness.is_astray:
-            self._afresh[session.function] = witness.obstacle or ASTRAY
+        if witness.obstacle is not None or witness.has_foreign_use:
+            self._fresh_code[session.function] = witness.obstacle or ASTRAY
             return None
         if error is not None:
             self._doubted[key] = f"{type(error).__name__}: {failures.text_of(error)}"
             return None
         return answer
 
-    def _runs_afresh(self, function: Function) -> bool:
+    def _is_fresh_code(self, function: Function) -> bool:
         """True for code that is known to rely on being run from its beginning in each episode."""
-        if function not in self._afresh:
-            self._afresh[function] = None
+        if function not in self._fresh_code:
+            self._fresh_code[function] = None
             with suppress(CannotDrive, ImportError, AttributeError):
                 code = user_code_of(function)
                 if isinstance(code, FunctionType):
-                    self._afresh[function] = reason_of(code)
-        return self._afresh[function] is not None
+                    self._fresh_code[function] = reason_of(code)
+        return self._fresh_code[function] is not None
 
-    def _second_opinion(self, error: BaseException, function: Function, payload: str) -> dict[str, Any]:
+    def _confirm_by_replay(self, error: BaseException, function: Function, payload: str) -> dict[str, Any]:
         """Driving failed: user code's doing if `handle` fails as well, else this SDK is not to be driven."""
         if isinstance(error, UserBodyFailed):
             return {"failed": describe(error.error, function)}
@@ -169,9 +169,9 @@ class OrchestrationSessions:
     ) -> dict[str, Any]:
         """Keep the session for the next turn, or have the next turn bring all of history."""
         function, witness = session.function, session.witness
-        if witness.obstacle is not None and self._afresh[function] is None:
-            self._afresh[function] = witness.obstacle
-        reason = self._afresh[function]
+        if witness.obstacle is not None and self._fresh_code[function] is None:
+            self._fresh_code[function] = witness.obstacle
+        reason = self._fresh_code[function]
         if reason is not None:
             self._note(answer, REPLAYED, function, reason)
         elif witness.question is not None:

@@ -24,11 +24,11 @@ def describe(error: BaseException, function: Any) -> dict[str, Any]:
     if (resuming := frames.get("resume_user_code")) is not None:
         position = position_of(getattr(resuming.f_locals.get("self"), "generator", None))
     hint = likely_cause(error, user_code(function), position=position, output=output, kind="orchestrator")
-    told = {**failures.describe(error), "hint": hint}
-    if position is not None and "file" not in told:
-        told["file"], _, line = position.partition(" in ")[0].rpartition(":")
-        told["line"] = int(line)
-    return told
+    failure = {**failures.describe(error), "hint": hint}
+    if position is not None and "file" not in failure:
+        failure["file"], _, line = position.partition(" in ")[0].rpartition(":")
+        failure["line"] = int(line)
+    return failure
 
 
 def _frames(error: BaseException) -> dict[str, FrameType]:

@@ -107,7 +107,7 @@ class AppWorker:
         sys.path.extend(path for path in (packages, root) if path not in sys.path and os.path.isdir(path))
         app = self._open_debugger()
         if app is None:
-            with slow_load.telling(self._channel, root):
+            with slow_load.reporting(self._channel, root):
                 app = load_app(root, self._start["script"], self._start.get("functions"))
         gc.collect()
         gc.freeze()

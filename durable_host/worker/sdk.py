@@ -134,7 +134,7 @@ def _context_class(functions: Any) -> Any:
         def retry_context(self) -> RetryContext:
             request = self._request
             last_error: dict[str, str] = request.get("re") or {}
-            told = RpcException(**last_error)
-            return RetryContext(request.get("rc") or 0, request.get("mrc") or 0, told)
+            error = RpcException(**last_error)
+            return RetryContext(request.get("rc") or 0, request.get("mrc") or 0, error)
 
     return Context

@@ -13,20 +13,20 @@ from collections.abc import Generator
 from . import debugging, failures, logs
 from .channel import PipeChannel
 
-TELL_AFTER = 5.0
+REPORT_AFTER = 5.0
 
 
 @contextlib.contextmanager
-def telling(channel: PipeChannel, app_root: str) -> Generator[None, None, None]:
+def reporting(channel: PipeChannel, app_root: str) -> Generator[None, None, None]:
     """Watches the thread that enters it."""
     loading = threading.get_ident()
 
-    def tell() -> None:
+    def report() -> None:
         if not debugging.is_attached():
             place = _place(loading, app_root)
-            logs.report(channel, logging.INFO, f"The app is still being loaded after {TELL_AFTER:g} s{place}")
+            logs.report(channel, logging.INFO, f"The app is still being loaded after {REPORT_AFTER:g} s{place}")
 
-    timer = threading.Timer(TELL_AFTER, tell)
+    timer = threading.Timer(REPORT_AFTER, report)
     timer.daemon = True
     debugging.never_paused(timer).start()
     try:

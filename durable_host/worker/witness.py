@@ -25,22 +25,22 @@ class Witness:
     """Of one session.
 
     `obstacle` says why code of this kind has to be run afresh in each episode, None when it has not. `question` is
-    where the code asked for something that a replay answers differently from the next episode on. `is_astray` is true
-    when the run used the context of another one, or another one used its context. `thread` feeds the session now.
+    where the code asked for something that a replay answers differently from the next episode on. `has_foreign_use` is
+    true when the run used the context of another one, or another one used its context. `thread` feeds the session now.
     """
 
-    __slots__ = ("is_astray", "obstacle", "question", "thread")
+    __slots__ = ("has_foreign_use", "obstacle", "question", "thread")
 
     def __init__(self) -> None:
         self.obstacle: str | None = None
         self.question: str | None = None
-        self.is_astray = False
+        self.has_foreign_use = False
         self.thread: int | None = None
 
     @property
     def is_current(self) -> bool:
         """True when the next episode may go on with the session."""
-        return self.obstacle is None and self.question is None and not self.is_astray
+        return self.obstacle is None and self.question is None and not self.has_foreign_use
 
     def watch(self, context: Any) -> None:
         """Hear of what is read from the SDK's context."""
@@ -91,7 +91,7 @@ def _watched(name: str, note: Callable[[Witness, Any], None] | None) -> property
         if name not in values:
             raise AttributeError(name)
         if witness.thread != get_ident():
-            _gone_astray(witness)
+            _note_foreign_use(witness)
         elif note is not None:
             note(witness, values[name])
         return values[name]
@@ -116,10 +116,10 @@ def _replaying_read(witness: Witness, value: Any) -> None:
         witness.question = code_place(frame)
 
 
-def _gone_astray(owner: Witness) -> None:
+def _note_foreign_use(owner: Witness) -> None:
     """The context is used by another run, or by nobody's. A thread that its own run has started may use it."""
     other = _running.get(get_ident())
     if other is not None:
-        other.is_astray = owner.is_astray = True
+        other.has_foreign_use = owner.has_foreign_use = True
     elif owner.thread is None:
-        owner.is_astray = True
+        owner.has_foreign_use = True

@@ -59,7 +59,7 @@ def test_terminal_pages_and_admin_routes(start_host: StartHost, mode: str) -> No
     host.stop()
     assert [text for text in (host.output, *answers) if SECRET in text] == []
     assert "[Hidden Credential]" in host.output
-    assert "has to be the name of an app setting" in host.output
+    assert "must be the name of an app setting" in host.output
     assert "MyStorage" in host.output
 
 
@@ -72,6 +72,6 @@ def test_doctor(start_host: StartHost, output: str) -> None:
         cwd=host.root, env={**os.environ, **host.settings}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert SECRET not in done.stdout + done.stderr
-    assert "has to be the name of an app setting" in done.stdout
+    assert "must be the name of an app setting" in done.stdout
     if output == "json":
         json.loads(done.stdout)

@@ -319,7 +319,7 @@ def test_the_second_host_of_an_embedded_hub_is_told_of_the_first_and_not_of_a_st
     start_host(files, settings=settings)
     second = start_host(files, settings=settings, wait=False)
     assert second.wait_exit() == 4
-    assert "is served by another host already" in second.output
+    assert "is already served by another host" in second.output
     assert "remedy: Stop the other host" in second.output
 
 

@@ -86,7 +86,13 @@ def test_all_is_well(func: Func, app: Path):
     outcome = func("doctor")
     assert outcome.code == 0
     assert outcome.out.endswith("\nAll is well.\n")
-    for text in ("azure-functions-durable", "Azurite answers", "2 load: flow, worker", "does not exist yet", "is free"):
+    for text in (
+        "azure-functions-durable",
+        "Azurite answers",
+        "2 loaded: flow, worker",
+        "does not exist yet",
+        "is free",
+    ):
         assert text in outcome.out
 
 
@@ -100,7 +106,7 @@ def bus(message: func.ServiceBusMessage) -> None: ...
     found = the_problem(func, 0)
     assert found.startswith("warning Functions: bus does not run here: ")
     assert "'serviceBusTrigger'" in found
-    assert "2 load: flow, worker" in func("doctor").out
+    assert "2 loaded: flow, worker" in func("doctor").out
 
 
 def test_folder_without_an_app(func: Func, folder: Path):

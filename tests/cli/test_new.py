@@ -194,7 +194,7 @@ def test_name_that_means_something_else_is_not_taken(func: Func, app: Path):
     (app / "function_app.py").write_text("import azure.functions as f\n\ndef func(): ...\n\napp = f.FunctionApp()\n")
     outcome = func("new", "-t", "HTTP trigger", "-n", "hello")
     assert outcome.code == 2
-    assert "uses the name 'func' for something else" in outcome.err
+    assert "uses the name 'func' for something other than" in outcome.err
 
 
 def test_templates_are_listed(func: Func):

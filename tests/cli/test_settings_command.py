@@ -155,7 +155,7 @@ def test_file_that_cannot_be_used_is_left_alone(func: Func, file: Path, content:
     [
         (["delete", "Zhal"], 2, "Did you mean 'Zahl'?"),
         (["delete", "Nothing"], 2, "There is no setting 'Nothing'"),
-        (["add", "Token"], 2, "There is no value."),
+        (["add", "Token"], 2, "A value is missing."),
         (["add", " ", "x"], 2, "A setting needs a name."),
         (["encrypt"], 3, "is not encrypted by this program"),
         (["decrypt"], 0, ""),

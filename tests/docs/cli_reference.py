@@ -80,7 +80,7 @@ environment.
 
 _TAIL: Final = """## Ignored options of Core Tools
 
-`func start` accepts these options and prints one line that they are ignored.
+`func start` accepts these options and prints a line saying that they are ignored.
 
 {ignored}
 ## Commands of Core Tools that are not available

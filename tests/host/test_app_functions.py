@@ -213,5 +213,5 @@ def test_a_durable_call_of_a_function_that_is_not_served_finds_the_reason(tmp_pa
 )
 def test_a_connection_string_in_place_of_the_name_of_a_setting_is_refused(tmp_path: Path, wrong: Binding) -> None:
     [error] = seen(tmp_path, [function("f", binding("httpTrigger", "req"), wrong)]).errors
-    assert "has to be the name of an app setting" in error.message
+    assert "must be the name of an app setting" in error.message
     assert "SECRET" not in error.message

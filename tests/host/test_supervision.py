@@ -43,7 +43,9 @@ async def test_a_loop_that_fails_begins_again_and_the_log_says_why(
     await keep_running("test loop", loop.run, LOG)
     assert loop.begun == 9
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert caplog.records[0].getMessage() == ("The test loop failed and restarts in 1 s: ZeroDivisionError: number 1")
+    assert caplog.records[0].getMessage() == (
+        "The test loop failed and will restart in 1 s: ZeroDivisionError: number 1"
+    )
     assert caplog.records[0].exc_info is not None
 
 

@@ -306,7 +306,7 @@ def test_operations_that_raise_are_noted_and_answered_as_before() -> None:
         del one["startTime"], one["duration"]
     assert watched == plain
     assert failed.count == 3
-    first, number, nothing = failed.told
+    first, number, nothing = failed.reported
     assert (first["operation"], first["type"], first["message"]) == ("raise", "KeyError", "'wrong_key'")
     assert first["file"].endswith("test_likely_causes.py")
     assert "azure" not in first["stack"]
@@ -317,7 +317,7 @@ def test_operations_that_raise_are_noted_and_answered_as_before() -> None:
 def test_of_many_operations_that_raise_the_first_are_kept() -> None:
     failed = FailedOperations()
     failed.watching(df.Entity.create(entity))(batch(*[("raise", None)] * 100))
-    assert (len(failed.told), failed.count) == (20, 100)
+    assert (len(failed.reported), failed.count) == (20, 100)
 
 
 def test_an_error_that_ends_processes_has_one_traceback():

@@ -38,11 +38,11 @@ def test_an_identity_names_all_that_was_decided(change):
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_only_what_the_history_does_not_hold_makes_no_difference_to_likeness(change):
-    is_alike = "unstored" in change
+    is_same_decision = "unstored" in change
     other = request(**change)
-    assert identity.is_alike(other, request()) is is_alike
-    assert identity.is_alike(identity.answer_to(other), identity.answer_to(request())) is is_alike  # pyright: ignore[reportArgumentType]
-    assert identity.is_alike(request(), identity.decided(SENDER, 2, "TaskScheduled", 3, ("Hello",)))
+    assert identity.is_same_decision(other, request()) is is_same_decision
+    assert identity.is_same_decision(identity.answer_to(other), identity.answer_to(request())) is is_same_decision  # pyright: ignore[reportArgumentType]
+    assert identity.is_same_decision(request(), identity.decided(SENDER, 2, "TaskScheduled", 3, ("Hello",)))
 
 
 def test_identities_are_guids_that_tell_what_is_derived():

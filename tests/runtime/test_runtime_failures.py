@@ -50,7 +50,7 @@ async def test_a_runtime_that_fails_begins_anew_and_loses_nothing(
     assert await world.output("f") == 5
     assert not hub.times
     told = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
-    assert told == ["The durable runtime failed and restarts in 0 s: AttributeError: 'NoneType' object has no "
+    assert told == ["The durable runtime failed and will restart in 0 s: AttributeError: 'NoneType' object has no "
                     "attribute 'message'"] * 2  # fmt: skip
 
 

@@ -110,7 +110,7 @@ async def test_what_callers_are_told_names_neither_file_nor_sql(tmp_path: Path) 
         with pytest.raises(TaskHubUnavailable) as caught:
             await attempt
         assert str(path) in str(caught.value)
-        assert caught.value.told == "The file of the task hub cannot be used; the log of the host says why."
+        assert caught.value.public_text == "The file of the task hub cannot be used; the log of the host says why."
     await foreign.close()
 
 

@@ -126,7 +126,7 @@ def test_a_mistake_in_a_trigger_is_an_error_of_its_function(wrong: FunctionMetad
 
 def test_a_name_that_is_taken_is_an_error_of_the_second_function() -> None:
     catalog, errors = mcp_catalog([tool("a", toolName="same"), tool("b", toolName="same")])
-    assert errors == {"b": "The tool 'same' is that of the function 'a' already."}
+    assert errors == {"b": "The tool 'same' is already used by the function 'a'."}
     assert catalog.tools["same"].function.name == "a"
 
 

@@ -81,7 +81,7 @@ def test_a_new_session_takes_the_place_of_the_one_that_is_idle_the_longest() -> 
 def test_no_session_begins_while_all_are_in_use() -> None:
     sessions = Sessions(most=1)
     listening(begin(sessions))
-    with pytest.raises(RpcError, match="in use already"):
+    with pytest.raises(RpcError, match="already in use"):
         begin(sessions)
 
 
@@ -93,11 +93,11 @@ def test_a_session_is_known_on_its_own_transport_only() -> None:
 async def test_requests_of_a_session_are_bounded_and_have_ids_of_their_own() -> None:
     session = begin(Sessions())
     session.begin(1)
-    with pytest.raises(RpcError, match="runs already"):
+    with pytest.raises(RpcError, match="already running"):
         session.begin(1)
     for number in range(MOST_REQUESTS - 1):
         session.begin(f"r{number}")
-    with pytest.raises(RpcError, match="100 requests of this session run already"):
+    with pytest.raises(RpcError, match="100 requests of this session are already running"):
         session.begin("one more")
 
 
@@ -111,13 +111,13 @@ async def test_an_ended_session_gives_its_requests_up() -> None:
 
 async def test_a_client_that_listens_late_is_told_once_what_has_changed() -> None:
     session = begin(Sessions())
-    session.tell(["a", "b"])
-    session.tell(["a"])
+    session.notify(["a", "b"])
+    session.notify(["a"])
     sent: list[dict[str, Any]] = []
     stream: Any = SimpleNamespace(is_open=True, send=sent.append)
     session.attach(stream)
     assert [message["method"] for message in sent] == ["a", "b"]
-    session.tell(["c"])
+    session.notify(["c"])
     assert [message["method"] for message in sent] == ["a", "b", "c"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from durable_host.bindings.queue_output import messages_of
 from durable_host.bindings.queue_text import InvalidQueueName, UndecodableMessage, decode, encode, queue_name
 from durable_host.invocation.datum import Datum
-from durable_host.triggers.queue.message_fate import Fate, after_failure, before_running, poison_queue_of
+from durable_host.triggers.queue.disposition import Disposition, after_failure, before_running, poison_queue_of
 
 
 @pytest.mark.parametrize(
@@ -58,14 +58,16 @@ def test_queue_names_become_lower_case() -> None:
 
 
 def test_a_failing_message_is_released_until_its_last_try_and_then_moved() -> None:
-    assert [after_failure("q", count, 5) for count in range(1, 7)] == [Fate.RELEASE] * 4 + [Fate.POISON] * 2
-    assert before_running("q", 5, 5) is Fate.RUN
-    assert before_running("q", 6, 5) is Fate.POISON
+    assert [after_failure("q", count, 5) for count in range(1, 7)] == [Disposition.RELEASE] * 4 + [
+        Disposition.POISON
+    ] * 2
+    assert before_running("q", 5, 5) is Disposition.RUN
+    assert before_running("q", 6, 5) is Disposition.POISON
 
 
 def test_there_is_no_poison_queue_of_a_poison_queue_or_of_a_long_name() -> None:
     assert poison_queue_of("q") == "q-poison"
     assert poison_queue_of("q-poison") is None
     assert poison_queue_of("x" * 57) is None
-    assert after_failure("q-poison", 9, 5) is Fate.HOLD
-    assert before_running("q-poison", 9, 5) is Fate.RUN
+    assert after_failure("q-poison", 9, 5) is Disposition.HOLD
+    assert before_running("q-poison", 9, 5) is Disposition.RUN

@@ -86,7 +86,7 @@ async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunction
         remedy = 'func new --template "HTTP trigger" --name hello'
         result.append(findings.warning(_FUNCTIONS, "The app has no functions.", remedy))
     if app.served:
-        result.append(findings.ok(_FUNCTIONS, f"{len(app.served)} load: {', '.join(one.name for one in app.served)}"))
+        result.append(findings.ok(_FUNCTIONS, f"{len(app.served)} loaded: {', '.join(one.name for one in app.served)}"))
     result += [findings.warning(_FUNCTIONS, f"{one.name} is disabled") for one in app.disabled]
     result += [findings.warning(_FUNCTIONS, f"{name} does not run here: {why}") for name, why in app.not_served.items()]
     result += [findings.warning(_FUNCTIONS, text) for text in cautions(app, registry, config.settings)]

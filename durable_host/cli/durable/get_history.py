@@ -11,7 +11,9 @@ from durable_host.cli.durable.hub_session import HubSession, run
 @click.command()
 @options.instance_id
 @click.option(
-    "--as-stored", is_flag=True, help="Keep the order in which the orchestration received them, for a replay."
+    "--as-stored",
+    is_flag=True,
+    help="Keep the order in which the orchestration received the events, for a replay.",
 )
 @options.hub_options
 @click.pass_context

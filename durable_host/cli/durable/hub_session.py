@@ -169,7 +169,7 @@ def _require_file(path: Path, name: str, *, create: bool) -> None:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise HubUnavailable(f"The folder of '{path}' cannot be made.", cause=str(error)) from error
+            raise HubUnavailable(f"The folder of '{path}' cannot be created.", cause=str(error)) from error
         return
     from durable_host.durable.taskhub.sqlite import is_there
 

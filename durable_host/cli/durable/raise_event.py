@@ -18,7 +18,7 @@ from durable_host.cli.durable.hub_session import HubSession, run
 def raise_event(
     ctx: click.Context, instance_id: str, event_name: str | None, event_data: str | None, **given: Any
 ) -> None:
-    """Send an event to an instance, now or before the instance waits for it."""
+    """Send an event to an instance. It may arrive before the instance waits for it."""
     name = event_name or f"Event_{uuid.uuid4().hex}"
     data = options.json_data(event_data)
 

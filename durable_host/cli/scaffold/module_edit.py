@@ -36,7 +36,7 @@ def with_imports(module: ModuleText, wanted: list[str]) -> str:
             continue
         if name in module.names:
             raise UsageError(
-                f"{module.name} uses the name '{name}' for something else than '{line}'.",
+                f"{module.name} uses the name '{name}' for something other than '{line}'.",
                 remedy="Put the function into its own file: --file NAME.py",
             )
         missing.append(line)

@@ -228,7 +228,9 @@ class DurableClient:
             batch = found[start : start + _PURGED_AT_ONCE]
             outcomes = await asyncio.gather(*(self.hub.purge_instance(one) for one in batch), return_exceptions=True)
             failures = [
-                (one, told) for one, told in zip(batch, outcomes, strict=True) if isinstance(told, BaseException)
+                (one, outcome)
+                for one, outcome in zip(batch, outcomes, strict=True)
+                if isinstance(outcome, BaseException)
             ]
             if len(failures) == len(batch):
                 raise failures[0][1]

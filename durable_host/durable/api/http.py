@@ -88,10 +88,10 @@ class DurableHttpApi:
             return answers.error(500, answers.INTERNAL_ERROR, str(error), error.name)
         except TaskHubUnavailable as error:
             is_refused = isinstance(error, TaskHubRefused)
-            if error.told is not None or is_refused:
+            if error.public_text is not None or is_refused:
                 _log.warning("%s", error)
             status, name = (500, "TaskHubRefused") if is_refused else (503, "TaskHubUnavailable")
-            return answers.error(status, answers.INTERNAL_ERROR, error.told or str(error), name)
+            return answers.error(status, answers.INTERNAL_ERROR, error.public_text or str(error), name)
         except UnreadableHistory as error:
             return answers.error(500, answers.INTERNAL_ERROR, str(error), "UnreadableHistory")
         except (ConnectionError, web.RequestPayloadError, web.HTTPException):

@@ -81,7 +81,7 @@ class OtherHubs:
             return
         idle = [key for key, entry in self._entries.items() if not entry.users]
         if not idle:
-            raise TaskHubUnavailable(f"Requests use {self._most} other task hubs now; try again later.")
+            raise TaskHubUnavailable(f"Requests are using {self._most} other task hubs already; try again later.")
         self._close(min(idle, key=lambda key: self._entries[key].idle_since))
 
     def _plan(self) -> None:

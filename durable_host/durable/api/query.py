@@ -48,7 +48,7 @@ class QueryParameters:
             return default
         number = int(value) if _INTEGER.fullmatch(value.strip()) else _MAX_INT32 + 1
         if not -_MAX_INT32 <= number <= _MAX_INT32:
-            self._cautions.not_obeyed(name, value)
+            self._cautions.parameter_ignored(name, value)
             return default
         if number < 0:
             raise InvalidArgument(f"'{value}' is not a number of instances. (Parameter '{name}')")
@@ -62,7 +62,7 @@ class QueryParameters:
         try:
             return float(_number_text(value))
         except ValueError:
-            self._cautions.not_obeyed(name, value)
+            self._cautions.parameter_ignored(name, value)
             return None
 
     def time(self, name: str) -> int | None:
@@ -80,7 +80,7 @@ class QueryParameters:
         try:
             return self.time(name)
         except InvalidArgument:
-            self._cautions.not_obeyed(name, self.text(name) or "")
+            self._cautions.parameter_ignored(name, self.text(name) or "")
             return None
 
     def statuses(self, name: str) -> list[str]:

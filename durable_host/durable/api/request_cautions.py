@@ -5,7 +5,7 @@ from collections import deque
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
-NOT_OBEYED = "DH6401"
+PARAMETER_IGNORED = "DH6401"
 FAILS_IN_AZURE = "DH6402"
 DECODED_TWICE = "DH6403"
 
@@ -17,13 +17,13 @@ class Cautions:
     """Logs each warning once for the parameter and value, or for the kind of request and function, that cause it."""
 
     def __init__(self) -> None:
-        self._told: deque[tuple[str, ...]] = deque(maxlen=_MOST_REMEMBERED)
+        self._reported: deque[tuple[str, ...]] = deque(maxlen=_MOST_REMEMBERED)
 
-    def not_obeyed(self, name: str, value: str) -> None:
+    def parameter_ignored(self, name: str, value: str) -> None:
         """The query parameter `name` cannot be read, and has no effect."""
         value = value[:_LONGEST_VALUE]
         self._once(
-            (NOT_OBEYED, name.lower(), value),
+            (PARAMETER_IGNORED, name.lower(), value),
             f"The query parameter {name} cannot be parsed and is ignored, as in Azure: {value!r}",
         )
 
@@ -62,7 +62,7 @@ class Cautions:
         )
 
     def _once(self, cause: tuple[str, ...], text: str) -> None:
-        if cause in self._told:
+        if cause in self._reported:
             return
-        self._told.append(cause)
+        self._reported.append(cause)
         _log.warning("%s: %s", cause[0], text)

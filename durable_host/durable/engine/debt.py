@@ -1,4 +1,4 @@
-"""Messages that follow from a commit, told from its history rows: what a commit whose process died still owes.
+"""Messages that follow from a commit, derived from its history rows: what a commit whose process died still owes.
 
 The rows say what was decided, but not with which input activities and children were called. So the code is replayed,
 which decides the same again; numbers, times and identities are those of the rows.
@@ -15,7 +15,7 @@ from durable_host.durable.engine.completion import Completion
 from durable_host.durable.engine.decisions import Decision, SubOrchestrationDecision, TaskDecision
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.matching import answered_id
-from durable_host.durable.engine.numbered_debt import Answers, messages_told_by_code
+from durable_host.durable.engine.numbered_debt import Answers, messages_from_code
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.outbound import carry_out
 from durable_host.durable.engine.sending import SendingOrchestration
@@ -50,7 +50,7 @@ _INPUT_LOST = (
 
 
 def is_in_history_rows(message: TaskMessage, instance: OrchestrationInstance) -> bool:
-    """Whether a message of a commit can be told from the rows of the execution `instance`."""
+    """Whether a message of a commit can be derived from the rows of the execution `instance`."""
     if message.sender != instance or instance.instance_id.startswith("@"):
         return False
     match message.event:
@@ -63,7 +63,7 @@ def is_in_history_rows(message: TaskMessage, instance: OrchestrationInstance) ->
 
 
 def first_owed(events: Sequence[HistoryEvent]) -> int | None:
-    """Index of the first row of a commit from which a message can be told."""
+    """Index of the first row of a commit from which a message can be derived."""
     return next(
         (index for index, event in enumerate(events) if isinstance(event, (*_ROWS, ExecutionCompleted))),
         None,
@@ -124,8 +124,8 @@ class Owed:
         messages: list[TaskMessage] = []
         for episode, event in self.rows:
             sender = SendingOrchestration(state.instance, state.started, episode, event.timestamp, code, options)
-            told = messages_told_by_code(event, sender, answers) if answers is not None else None
-            messages += _messages_of(event, sender, decisions) if told is None else told
+            answered = messages_from_code(event, sender, answers) if answers is not None else None
+            messages += _messages_of(event, sender, decisions) if answered is None else answered
         return messages
 
 
@@ -197,7 +197,7 @@ def _lost(event: HistoryEvent, sender: SendingOrchestration) -> TaskMessage:
 
 
 def _end(event: ExecutionCompleted, sender: SendingOrchestration) -> list[TaskMessage]:
-    """What the parent hears of a completed child. The message of a failed one is not told from rows."""
+    """What the parent hears of a completed child. The message of a failed one cannot be derived from rows."""
     parent = sender.started.parent_instance
     if parent is None or "FireAndForget" in (sender.started.tags or {}):
         return []

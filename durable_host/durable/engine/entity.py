@@ -197,7 +197,7 @@ def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox, *, tells_fa
         if failure is not None:
             text = f"{failure.error_type}: {failure.error_message}"
         elif tells_failures and result.is_error:
-            failure = FailureDetails("FunctionInvocationFailed", _said(text), is_non_retriable=True)
+            failure = FailureDetails("FunctionInvocationFailed", _error_text(text), is_non_retriable=True)
         if not request.is_signal and failure is not None:
             outbox.respond_failure(request, failure)
         elif not request.is_signal:
@@ -206,7 +206,7 @@ def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox, *, tells_fa
             turn.diagnostics.append(_failed_signal(outbox, request, text))
 
 
-def _said(text: str) -> str:
+def _error_text(text: str) -> str:
     """The message in the JSON text of an error; after a time-out it is bare."""
     try:
         return msgspec.json.decode(text, type=str)

@@ -41,8 +41,8 @@ def carry_out_actions(
             case OrchestrationBegun():
                 refusal = refuse_id(action.instance_id)
                 if refusal is not None or action.instance_id.startswith("@"):
-                    told = f"'{action.instance_id}' is not the ID of an orchestration."
-                    refused.append(refusal.text if refusal is not None else told)
+                    problem = f"'{action.instance_id}' is not the ID of an orchestration."
+                    refused.append(refusal.text if refusal is not None else problem)
                     continue
                 _start(action, outbox, new_id(), default_version)
             case _:

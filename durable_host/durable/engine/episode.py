@@ -137,9 +137,9 @@ class _Episode:
         state.unfed_from = None
         self._carry_out(walker)
         walker.cursor = len(state.history)
-        self._say_what_waits(walker, first_new)
+        self._report_what_waits(walker, first_new)
 
-    def _say_what_waits(self, walker: Walker, first_new: int) -> None:
+    def _report_what_waits(self, walker: Walker, first_new: int) -> None:
         """What the code has decided since `first_new` and what cannot happen yet."""
         ending, gate = self.state.ending, walker.closed_gate
         if ending is not None and ending.index >= first_new:

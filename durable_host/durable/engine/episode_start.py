@@ -62,7 +62,7 @@ def start_episode(
         elif (
             not is_started
             or state.is_terminal
-            or not _is_meant(message, execution_id or "")
+            or not _is_for(message, execution_id or "")
             or not suspensions.admits(message.event)
         ):
             dropped.append(index)
@@ -174,5 +174,5 @@ def _in_order(messages: Sequence[TaskMessage]) -> list[int]:
     return order
 
 
-def _is_meant(message: TaskMessage, execution_id: str) -> bool:
+def _is_for(message: TaskMessage, execution_id: str) -> bool:
     return is_same_execution(message.target.execution_id, execution_id)

@@ -228,7 +228,7 @@ def _why_not_requested(
         else:
             content = (called.name,)
             request = identity.decided(own, call.episode, TaskScheduled.event_name, called.event_id, content)
-            is_answer = identity.is_alike(message.id, identity.answer_to(request))
+            is_answer = identity.is_same_decision(message.id, identity.answer_to(request))
         return None if is_answer else "it answers a call that was decided under this number and never committed"
     # The official backend counts the episodes of the generation before, when one ends and the next one calls.
     if call.episode == 1 or message.episode is None or message.episode < 1 or message.episode == call.episode:

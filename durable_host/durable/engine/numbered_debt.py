@@ -17,9 +17,7 @@ Answers = Mapping[int, NumberedAnswer]
 """The answers of the episodes that were run again, by their numbers from 1."""
 
 
-def messages_told_by_code(
-    event: HistoryEvent, sender: SendingOrchestration, answers: Answers
-) -> list[TaskMessage] | None:
+def messages_from_code(event: HistoryEvent, sender: SendingOrchestration, answers: Answers) -> list[TaskMessage] | None:
     """The messages of a call in the history; None when the code does not make it any more."""
     answer = answers.get(sender.episode)
     for action in () if answer is None else answer.actions:

@@ -90,9 +90,9 @@ class Reports:
         if not timers:
             return
         listed = [f"timer {number} at {seconds(fire_at)}" for fire_at, number in timers]
-        told = ", ".join(listed[:_MOST_LISTED])
+        shown = ", ".join(listed[:_MOST_LISTED])
         if len(listed) > _MOST_LISTED:
-            told += f" and {len(listed) - _MOST_LISTED} more, the last one at {seconds(timers[-1][0])}"
+            shown += f" and {len(listed) - _MOST_LISTED} more, the last one at {seconds(timers[-1][0])}"
         open_timers = "timer has" if len(timers) == 1 else "timers have"
         advice = (
             "Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends the wait; that "
@@ -103,7 +103,7 @@ class Reports:
         self.add(
             codes.WAITS_FOR_TIMERS,
             "warning",
-            f"{self._end(ending, is_continuing=is_continuing)} until its open {open_timers} fired: {told}. {advice}",
+            f"{self._end(ending, is_continuing=is_continuing)} until its open {open_timers} fired: {shown}. {advice}",
         )
 
     def held_back(self, held: Gate, closed: Gate) -> None:

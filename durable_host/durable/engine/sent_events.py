@@ -1,4 +1,4 @@
-"""The message that an EventSent stands for, told from the event alone.
+"""The message that an EventSent stands for, derived from the event alone.
 
 Source: docs/protocol/task-hub-storage-additions.md#owed-work
 """

@@ -67,7 +67,7 @@ def is_derived(id: str) -> bool:
     return id[14:15] == "5"
 
 
-def is_alike(id: str, other: str | None) -> bool:
+def is_same_decision(id: str, other: str | None) -> bool:
     """Whether two identities name the same decision, perhaps with other content that the history does not hold."""
     return other is not None and id[:_HALF] == other[:_HALF]
 

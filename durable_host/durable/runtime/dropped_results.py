@@ -10,7 +10,7 @@ from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime.diagnostics import Diagnostics
 
-MOST_TOLD = 10
+MOST_REPORTED = 10
 _REMEMBERED = 1000
 
 
@@ -24,22 +24,22 @@ class DroppedResults:
 
     def report(self, state: OrchestrationState, message: TaskMessage, misfit: Misfit) -> None:
         """A message for the execution `state` is dropped. Copies are expected after faults, anything else is not."""
-        told = self._reported.setdefault(state.instance_id, set())
+        reported = self._reported.setdefault(state.instance_id, set())
         self._reported.move_to_end(state.instance_id)
         if len(self._reported) > _REMEMBERED:
             self._reported.popitem(last=False)
         call = f"{answer_key(message)} {misfit.is_copy}"
-        if call in told or len(told) > MOST_TOLD:
+        if call in reported or len(reported) > MOST_REPORTED:
             self._diagnostics.counts[codes.RESULT_DROPPED] += 1
             return
-        told.add(call)
+        reported.add(call)
         event, sender = message.event.event_name, message.sender.instance_id
         text = (
             f"{event} from {repr(sender) if sender else 'a client'} was dropped. It does not complete {misfit.what}: "
             f"{misfit.why}."
         )
-        if len(told) > MOST_TOLD:
-            text = f"{MOST_TOLD} results for this instance were dropped, and those that follow are not listed."
+        if len(reported) > MOST_REPORTED:
+            text = f"{MOST_REPORTED} results for this instance were dropped, and those that follow are not listed."
         self._diagnostics.report(
             Diagnostic(
                 code=codes.RESULT_DROPPED,

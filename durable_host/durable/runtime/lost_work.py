@@ -78,7 +78,7 @@ class LostWork:
         async with self._one_suspect:
             if self._is_suspect(item):
                 _log.info(
-                    "'%s' runs in its own worker process, because it ran in %d that did not survive.",
+                    "'%s' runs in its own worker process, because %d worker processes died while it ran.",
                     item.name,
                     MOST_TRIES - 1,
                     extra={"instance_id": item.instance_id, "function": item.name},

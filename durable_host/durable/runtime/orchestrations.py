@@ -166,13 +166,13 @@ class OrchestrationRunner:
         return owed.messages(None, code=self._code, options=self._options, answers=answers)
 
     async def _repeat(self, state: OrchestrationState, episode: int) -> NumberedAnswer:
-        """What 2.x code has answered in an episode, told by running it again; nothing if it cannot be run."""
+        """What 2.x code has answered in an episode, found by running it again; nothing if it cannot be run."""
         turn = turn_of_episode(state, episode)
         answer = None if turn is None else await self._run_code(turn)
         return answer if isinstance(answer, NumberedAnswer) else NumberedAnswer()
 
     async def _replay(self, state: OrchestrationState) -> OrchestratorAnswer:
-        """What the code has decided so far, told by a run from its beginning; `state` is not changed."""
+        """What the code has decided so far, found by a run from its beginning; `state` is not changed."""
         past = OrchestrationState.from_history(state.instance_id, state.seen_by_code())
         answer = await self._run_code(turn_of(past))
         assert isinstance(answer, OrchestratorAnswer)
@@ -259,9 +259,9 @@ class OrchestrationRunner:
             self._sessions.committed(session, outcome.update.last_updated_time, is_written=outcome.row_changed)
         if replaced is not None and replaced_timers:
             await self._hub.withdraw_timers(session.instance_id, replaced, replaced_timers)
-        await self._withdraw_of_generations(session.instance_id, outcome)
+        await self._withdraw_stale_timers(session.instance_id, outcome)
 
-    async def _withdraw_of_generations(self, instance_id: str, outcome: EpisodeOutcome) -> None:
+    async def _withdraw_stale_timers(self, instance_id: str, outcome: EpisodeOutcome) -> None:
         """Timers of executions that began and ended within this work item."""
         stale: dict[str, set[int]] = {}
         for message in outcome.outbound:

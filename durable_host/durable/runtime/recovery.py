@@ -68,7 +68,7 @@ class Recovery:
                 await self._patiently(partial(self._restore, instance))
             except TaskHubRefused as error:
                 _log.warning(
-                    "The timers of instance '%s' were not looked at: %s",
+                    "The timers of instance '%s' were not checked: %s",
                     instance.instance_id,
                     error,
                     extra={"instance_id": instance.instance_id},

@@ -53,7 +53,7 @@ class DurableRuntime:
 
     `activity_window` limits the outstanding activities of one instance (see EngineOptions); `session_capacity` is the
     number of instances whose state is kept in memory. An error of its own makes the runtime start over; `on_failure` is
-    told when that does not help.
+    called when that does not help.
     """
 
     def __init__(
@@ -132,8 +132,8 @@ class DurableRuntime:
             except TimeoutError:
                 if grace > 0:
                     _log.warning(
-                        "This stop does not wait any longer for what an earlier process left unfinished in the task "
-                        "hub '%s'. The next host finishes it.",
+                        "The host stops before it has finished what an earlier process left in the task hub '%s'. "
+                        "The next host finishes it.",
                         self._hub.name,
                     )
         for receiver in self._receivers:

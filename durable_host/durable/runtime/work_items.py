@@ -57,9 +57,9 @@ class GuardedWorkItem:
         return await self._guarded(session, batch, self._run_once_each)
 
     async def _run_once_each(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
-        if twins := _twins(batch):
-            await self._hub.discard(twins)
-            batch[:] = [one for one in batch if one not in twins]
+        if copies := _copies(batch):
+            await self._hub.discard(copies)
+            batch[:] = [one for one in batch if one not in copies]
         await self._run(session, batch)
 
     async def _guarded(self, session: InstanceSession, batch: list[ReceivedMessage], run: Run) -> float | None:
@@ -147,14 +147,14 @@ class GuardedWorkItem:
         return None
 
 
-def _twins(batch: Sequence[ReceivedMessage]) -> list[ReceivedMessage]:
+def _copies(batch: Sequence[ReceivedMessage]) -> list[ReceivedMessage]:
     """Copies of messages that stand before them in the batch: put twice by a transport, or sent again after a crash."""
     seen: set[str] = set()
-    twins: list[ReceivedMessage] = []
+    copies: list[ReceivedMessage] = []
     for received in batch:
         identity = received.message.id
         if identity in seen:
-            twins.append(received)
+            copies.append(received)
         elif identity is not None:
             seen.add(identity)
-    return twins
+    return copies

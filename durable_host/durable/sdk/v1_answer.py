@@ -30,36 +30,37 @@ class _State(msgspec.Struct, rename="camel"):
 _decoder = msgspec.json.Decoder(_State)
 
 
-def decode_answer(told: dict[str, Any]) -> OrchestratorAnswer:
-    """`told` is the worker's answer (see `worker/orchestrations_v1.py`)."""
-    failed: dict[str, Any] | None = told.get("failed")
+def decode_answer(frame: dict[str, Any]) -> OrchestratorAnswer:
+    """`frame` is the worker's answer (see `worker/orchestrations_v1.py`)."""
+    failed: dict[str, Any] | None = frame.get("failed")
     if failed is not None:
         return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"), read_code_failure(failed))
     try:
-        state = _decode_state(told.get("state") or "")
+        state = _decode_state(frame.get("state") or "")
         actions = decode_actions(state.actions, state.schema_version)
     except BadAnswer as bad:
         return plain_failure(str(bad), None)
     return OrchestratorAnswer(
         steps=[
             Step(index, action, position)
-            for index, action, position in zip(told["at"], actions, _positions(told, len(actions)), strict=True)
+            for index, action, position in zip(frame["at"], actions, _positions(frame, len(actions)), strict=True)
         ],
-        first_action=told["first"],
-        canceled_timers=[(number, leaf) for number, leaf in told.get("canceled", ())],
+        first_action=frame["first"],
+        canceled_timers=[(number, leaf) for number, leaf in frame.get("canceled", ())],
         is_done=state.is_done,
-        ended_at=told.get("ended"),
+        ended_at=frame.get("ended"),
         output=_compact(state.output),
-        error=state.error or _raised(told.get("stack")),
-        error_details=told.get("stack"),
+        error=state.error or _raised(frame.get("stack")),
+        error_details=frame.get("stack"),
         custom_status=_compact(state.custom_status),
-        warnings=tuple(told.get("warnings", ())),
+        warnings=tuple(frame.get("warnings", ())),
         notes=[
-            CodeNote(note["kind"], note["text"], note.get("position"), note.get("at")) for note in told.get("notes", ())
+            CodeNote(note["kind"], note["text"], note.get("position"), note.get("at"))
+            for note in frame.get("notes", ())
         ],
-        position=told.get("position"),
-        consumed_early_events=tuple(told.get("early", ())),
-        failure=read_code_failure(told["raised"]) if told.get("raised") else None,
+        position=frame.get("position"),
+        consumed_early_events=tuple(frame.get("early", ())),
+        failure=read_code_failure(frame["raised"]) if frame.get("raised") else None,
     )
 
 
@@ -68,8 +69,8 @@ def _raised(stack: str | None) -> str | None:
     return None if stack is None else stack.strip().rpartition("\n")[2] or "Exception"
 
 
-def _positions(told: dict[str, Any], count: int) -> list[str | None]:
-    texts, numbers = told.get("places") or ([None], [0] * count)
+def _positions(frame: dict[str, Any], count: int) -> list[str | None]:
+    texts, numbers = frame.get("places") or ([None], [0] * count)
     return [texts[number] for number in numbers]
 
 
@@ -88,8 +89,8 @@ def _decode_state(text: str) -> _State:
 def _decode_leniently(text: str) -> _State:
     """For `NaN`, `Infinity` and lone surrogates, which Python writes and JSON does not know."""
     try:
-        told: Any = json.loads(text)
-        fields: dict[str, Any] = dict(told)
+        frame: Any = json.loads(text)
+        fields: dict[str, Any] = dict(frame)
     except (ValueError, TypeError):
         raise BadAnswer(NOT_JSON) from None
     return _State(

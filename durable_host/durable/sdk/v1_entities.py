@@ -35,11 +35,11 @@ def entity_payload(batch: EntityBatch) -> str:
 def decode_entity_answer(text: str, operation_count: int) -> EntityAnswer:
     """State after the batch and one result an operation. Raises BadEntityAnswer."""
     try:
-        told: Any = json.loads(text)
-        exists = bool(told["entityExists"])
-        state: str | None = told["entityState"]
-        results = [EntityResult(bool(result["isError"]), result.get("result")) for result in told["results"]]
-        signals = [_signal(signal) for signal in told.get("signals") or ()]
+        answer: Any = json.loads(text)
+        exists = bool(answer["entityExists"])
+        state: str | None = answer["entityState"]
+        results = [EntityResult(bool(result["isError"]), result.get("result")) for result in answer["results"]]
+        signals = [_signal(signal) for signal in answer.get("signals") or ()]
     except (ValueError, TypeError, LookupError, AttributeError):
         raise BadEntityAnswer("Out of proc orchestrators must return a valid JSON schema.") from None
     if len(results) != operation_count:

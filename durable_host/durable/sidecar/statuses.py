@@ -60,9 +60,11 @@ def _status(method: str, error: Exception, is_repeatable: bool) -> Status:
             return grpc.StatusCode.INTERNAL, str(error)
         case TaskHubUnavailable():
             is_passing = is_repeatable and not isinstance(error, TaskHubRefused)
-            if error.told is not None or not is_passing:
+            if error.public_text is not None or not is_passing:
                 _log.warning("%s", error)
-            return grpc.StatusCode.UNAVAILABLE if is_passing else grpc.StatusCode.INTERNAL, error.told or str(error)
+            return grpc.StatusCode.UNAVAILABLE if is_passing else grpc.StatusCode.INTERNAL, error.public_text or str(
+                error
+            )
         case _:
             _log.error("The gRPC call %s failed: %s", method, error, exc_info=error)
             return grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"

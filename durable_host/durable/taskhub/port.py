@@ -70,7 +70,7 @@ class Debt(msgspec.Struct, frozen=True):
     """What a commit still owes, because its process ended too early.
 
     Activities without a result among the history rows from `first_ordinal` on; all that follows from the rows at
-    `ordinals` of the execution `execution_id`; and `messages`, which cannot be told from rows.
+    `ordinals` of the execution `execution_id`; and `messages`, which cannot be derived from rows.
     """
 
     first_ordinal: int
@@ -315,13 +315,16 @@ class UnreadableHistory(Exception):
 class TaskHubUnavailable(Exception):
     """The storage behind the task hub does not answer; the text says which service and why. It will pass: try again.
 
-    `told` is what callers over HTTP read where the text names files of this machine. `is_unreachable` when the storage
-    gave no answer at all, as while it is being started again. `kind` tells faults apart that deserve a log line each.
+    `public_text` is what callers over HTTP get instead of a text that names files of this machine. `is_unreachable`
+    when the storage gave no answer at all, as while it is being started again. `kind` tells faults apart that deserve a
+    log line each.
     """
 
-    def __init__(self, text: str, *, told: str | None = None, is_unreachable: bool = False, kind: str = "") -> None:
+    def __init__(
+        self, text: str, *, public_text: str | None = None, is_unreachable: bool = False, kind: str = ""
+    ) -> None:
         super().__init__(text)
-        self.told = told
+        self.public_text = public_text
         self.is_unreachable = is_unreachable
         self.kind = kind
 
@@ -337,13 +340,13 @@ class TaskHubRefused(TaskHubUnavailable):
         self,
         text: str,
         *,
-        told: str | None = None,
+        public_text: str | None = None,
         kind: str = "",
         is_about_data: bool = False,
         is_about_access: bool = False,
         is_final: bool = False,
     ) -> None:
-        super().__init__(text, told=told, kind=kind)
+        super().__init__(text, public_text=public_text, kind=kind)
         self.is_about_data = is_about_data
         self.is_about_access = is_about_access
         self.is_final = is_final

@@ -120,7 +120,7 @@ def _require_image(client: Any, report: Callable[[str], None]) -> None:
         report(f"Pulling {IMAGE} (once)")
     except docker.errors.APIError as error:
         client.close()
-        raise DockerUnavailable("The Docker engine does not list its images.", cause=str(error)) from error
+        raise DockerUnavailable("The Docker engine could not list its images.", cause=str(error)) from error
     try:
         client.images.pull(IMAGE, tag="latest")
     except docker.errors.DockerException as error:
@@ -135,11 +135,11 @@ def _require_image(client: Any, report: Callable[[str], None]) -> None:
 def _await_release(client: Any, data_dir: Path, report: Callable[[str], None]) -> None:
     """Wait for the container of a host that was killed: it is saving the data of this folder."""
     deadline = time.monotonic() + _RELEASE_TIMEOUT
-    told = False
+    is_reported = False
     while found := client.api.containers(filters={"label": f"{_DATA_LABEL}={data_dir}"}):
-        if not told:
+        if not is_reported:
             report("Waiting for the Azurite container of a host that was killed to save its data")
-            told = True
+            is_reported = True
         if time.monotonic() > deadline:
             raise AzuriteStartFailed(
                 f"A container of another host still uses '{data_dir}'.",

@@ -156,7 +156,7 @@ def _run_npm(node: Node, work: Path, report: Callable[[str], None], cancelled: t
             )
         except OSError as error:
             raise _not_installed(f"npm could not be started: {error}") from error
-        started = told = time.monotonic()
+        started = reported = time.monotonic()
         try:
             while (code := npm.poll()) is None:
                 if cancelled.wait(_LOOK_SECONDS):
@@ -164,8 +164,8 @@ def _run_npm(node: Node, work: Path, report: Callable[[str], None], cancelled: t
                 now = time.monotonic()
                 if now > started + _INSTALL_TIMEOUT:
                     raise _not_installed(f"npm did not finish within {_INSTALL_TIMEOUT:.0f} s")
-                if now > told + _PROGRESS_SECONDS:
-                    told = now
+                if now > reported + _PROGRESS_SECONDS:
+                    reported = now
                     report(f"Installing Azurite ({now - started:.0f} s)")
         finally:
             if npm.poll() is None:

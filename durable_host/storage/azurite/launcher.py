@@ -218,7 +218,7 @@ def _await_release(data_dir: Path, report: Callable[[str], None]) -> None:
         if time.monotonic() > deadline:
             raise AzuriteStartFailed(
                 f"The Azurite with process ID {note.pid} still uses '{data_dir}', though its host is gone.",
-                remedy=f"End process {note.pid} and start again.",
+                remedy=f"Stop process {note.pid} and start again.",
             )
         time.sleep(_POLL_SECONDS)
 

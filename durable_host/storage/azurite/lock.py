@@ -24,23 +24,23 @@ def exclusive(
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         raise AzuriteStartFailed(
-            f"Azurite needs the folder '{path.parent}', and it cannot be written.",
+            f"Azurite needs the folder '{path.parent}', which cannot be written.",
             cause=str(error),
             remedy="Make it writable, or start your own Azurite with its data elsewhere.",
         ) from error
     try:
         deadline = time.monotonic() + timeout
-        told = False
+        is_reported = False
         while not _try_lock(descriptor):
-            if not told:
+            if not is_reported:
                 waiting()
-                told = True
+                is_reported = True
             if cancelled is not None and cancelled.is_set():
                 raise AzuriteStartFailed("The start of Azurite was interrupted.")
             if time.monotonic() > deadline:
                 raise AzuriteStartFailed(
                     f"Another process has held '{path}' for {timeout:.0f} s.",
-                    remedy="Wait for the other 'func start' to become ready, or end it.",
+                    remedy="Wait for the other 'func start' to become ready, or stop it.",
                 )
             time.sleep(0.05)
         yield

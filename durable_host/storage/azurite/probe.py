@@ -79,7 +79,7 @@ class StorageHealth(msgspec.Struct, frozen=True):
                 return PortHeld(
                     f"Port {service.port} of the {service.service} service is used by a program that is not Azurite.",
                     cause=f"{service.address} {service.detail}.",
-                    remedy=f"End the program that listens on port {service.port}, or give '{setting}' other ports.",
+                    remedy=f"Stop the program that listens on port {service.port}, or give '{setting}' other ports.",
                 )
         if self.mute:
             return _not_answering(self.mute, setting, waited)
@@ -166,7 +166,7 @@ def _ask(connection: Connection, service: str, endpoint: str, timeout: float) ->
         return health("mute", "accepts connections and does not answer")
     except OSError as error:
         return health("foreign", f"cannot be asked ({error})")
-    return _judge(health, status, headers, body)
+    return _classify(health, status, headers, body)
 
 
 def _request(
@@ -198,7 +198,7 @@ def _request(
         client.close()
 
 
-def _judge(
+def _classify(
     health: Callable[[State, str], ServiceHealth], status: int, headers: http.client.HTTPMessage, body: bytes
 ) -> ServiceHealth:
     server = headers.get("Server", "")

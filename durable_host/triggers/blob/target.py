@@ -49,7 +49,7 @@ def blob_pattern(trigger: Binding) -> PathPattern:
     if not _CONTAINER.fullmatch(pattern.container.lower()):
         raise TemplateInvalid(
             f"Invalid blob trigger path '{path}'. '{pattern.container}' is not a valid container name.",
-            remedy="A container name takes 3 to 63 letters, digits and single dashes, with a letter or digit at both "
+            remedy="A container name has 3 to 63 letters, digits and single dashes, with a letter or digit at both "
             "ends.",
         )
     return pattern

@@ -56,7 +56,7 @@ class EventGridWebhook:
         if kind == "subscriptionvalidation" or code is not None:
             if code is None:
                 return _refused(400, "The body holds no validation code.")
-            _log.info("Event Grid asked whether '%s' takes its events; the answer is yes.", function.name)
+            _log.info("Event Grid validated the endpoint of '%s'.", function.name)
             return web.json_response({"validationResponse": code})
         if kind != "notification":
             return _refused(400, "The header 'aeg-event-type' is not Notification or SubscriptionValidation.")

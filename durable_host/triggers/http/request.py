@@ -19,7 +19,7 @@ async def read_http_request(
 ) -> HttpData:
     """Reads the whole body, chunked ones too. Raises aiohttp's 413 when it is over the application's limit.
 
-    `origin` stands in the URL in place of scheme and host of the request. A chunked body is told with its length: it is
+    `origin` stands in the URL in place of scheme and host of the request. A chunked body gets its length: it is
     whole now, and WSGI apps read nothing without a length.
     """
     headers: dict[str, str] = {}

@@ -54,7 +54,7 @@ class ClientExchange:
         self._size += len(data)
         if self._limit is None and was_small and self._size > DEFAULT_BODY_LIMIT:
             _log.warning(
-                "A request to %s has more than %d bytes, the most that Azure takes unless %s names another number.",
+                "A request to %s has more than %d bytes, the limit in Azure unless %s sets another one.",
                 self._request.path,
                 DEFAULT_BODY_LIMIT,
                 BODY_LIMIT_SETTING,

@@ -76,5 +76,5 @@ def mcp_catalog(functions: Iterable[FunctionMetadata]) -> tuple[McpCatalog, dict
 
 def _add(entries: dict[str, Entry], name: str, entry: Entry, what: str) -> None:
     if (other := entries.get(name)) is not None:
-        raise TriggerInvalid(f"The {what} '{name}' is that of the function '{other.function.name}' already.")
+        raise TriggerInvalid(f"The {what} '{name}' is already used by the function '{other.function.name}'.")
     entries[name] = entry

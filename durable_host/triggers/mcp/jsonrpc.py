@@ -102,10 +102,10 @@ def result(id: str | int, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def failure(error: RpcError, id: str | int | None = None) -> dict[str, Any]:
-    told: dict[str, Any] = {"code": error.code, "message": redacted(error.message)}
+    body: dict[str, Any] = {"code": error.code, "message": redacted(error.message)}
     if error.data is not None:
-        told["data"] = redacted_json(error.data)
-    return {"jsonrpc": "2.0", "id": error.id if id is None else id, "error": told}
+        body["data"] = redacted_json(error.data)
+    return {"jsonrpc": "2.0", "id": error.id if id is None else id, "error": body}
 
 
 def notification(method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:

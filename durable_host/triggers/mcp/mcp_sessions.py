@@ -38,9 +38,9 @@ class McpSession:
         """Messages go to `stream` from now on; it begins with what the client has missed."""
         self.stream = stream
         news, self._news = self._news, {}
-        self.tell(news)
+        self.notify(news)
 
-    def tell(self, methods: Iterable[str]) -> None:
+    def notify(self, methods: Iterable[str]) -> None:
         """Send notifications; a client that does not listen yet gets each of them once, later."""
         for method in methods:
             if self.stream is not None and self.stream.is_open:
@@ -51,9 +51,9 @@ class McpSession:
     def begin(self, id: str | int) -> asyncio.Future[None]:
         """A request that runs; the future is done when the client cancels it. Raises RpcError."""
         if id in self._requests:
-            raise RpcError(jsonrpc.INVALID_REQUEST, f"A request with the id {id!r} runs already.")
+            raise RpcError(jsonrpc.INVALID_REQUEST, f"A request with the id {id!r} is already running.")
         if len(self._requests) >= MOST_REQUESTS:
-            raise RpcError(jsonrpc.SERVER_BUSY, f"{MOST_REQUESTS} requests of this session run already.")
+            raise RpcError(jsonrpc.SERVER_BUSY, f"{MOST_REQUESTS} requests of this session are already running.")
         gives_up = self._requests[id] = asyncio.get_running_loop().create_future()
         return gives_up
 
@@ -97,7 +97,7 @@ class Sessions:
         if len(self._sessions) >= self._most:
             idle = [session for session in self if not session.is_in_use]
             if not idle:
-                raise RpcError(jsonrpc.SERVER_BUSY, f"{self._most} sessions are in use already.")
+                raise RpcError(jsonrpc.SERVER_BUSY, f"{self._most} sessions are already in use.")
             self.end(min(idle, key=lambda session: session.last_used).id)
         session = McpSession(secrets.token_urlsafe(24), transport, version, client_info)
         session.last_used = self._now()

@@ -146,4 +146,4 @@ def _offset(cursor: Any) -> int:
             return int(text)
     except (AttributeError, UnicodeError, binascii.Error):
         pass
-    raise RpcError(jsonrpc.INVALID_PARAMS, "The cursor is not one that this server has given.")
+    raise RpcError(jsonrpc.INVALID_PARAMS, "The cursor is not from this server.")

@@ -44,7 +44,7 @@ class Subscriptions:
             text = "The params must have 'notifications', an object."
             raise Refused(400, RpcError(jsonrpc.INVALID_PARAMS, text, id=request.id))
         if len(self._open) >= MOST:
-            raise Refused(503, RpcError(jsonrpc.SERVER_BUSY, f"{MOST} subscriptions are open already.", id=request.id))
+            raise Refused(503, RpcError(jsonrpc.SERVER_BUSY, f"{MOST} subscriptions are already open.", id=request.id))
         honoured = {name: True for name in CHANGES if cast("dict[str, Any]", wanted).get(name) is True}
         methods = frozenset(CHANGES[name] for name in honoured)
         subscription = _Subscription(request, EventStream(http), methods)
@@ -56,7 +56,7 @@ class Subscriptions:
         finally:
             self._open.remove(subscription)
 
-    def tell(self, methods: Iterable[str]) -> None:
+    def notify(self, methods: Iterable[str]) -> None:
         """Send these notifications to those who want them."""
         for subscription in self._open:
             for method in methods:

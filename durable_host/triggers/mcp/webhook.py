@@ -39,8 +39,8 @@ class McpWebhook:
         changed = _changes(self._server.catalog, catalog)
         self._server.catalog, self._server.options, self._server.calls.explain = catalog, options, explain
         for session in self._sessions:
-            session.tell(changed)
-        self._subscriptions.tell(changed)
+            session.notify(changed)
+        self._subscriptions.notify(changed)
 
     async def handle(self, request: web.Request, tail: str) -> web.StreamResponse:
         """`tail` is the path behind WEBHOOK_PATH."""

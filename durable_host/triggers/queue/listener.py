@@ -21,8 +21,8 @@ from durable_host.storage import (
     StorageError,
 )
 from durable_host.supervision import keep_running
+from durable_host.triggers.queue.disposition import Disposition, after_failure, before_running, poison_queue_of
 from durable_host.triggers.queue.held_message import HeldMessage
-from durable_host.triggers.queue.message_fate import Fate, after_failure, before_running, poison_queue_of
 from durable_host.triggers.queue.settlement import Settlement
 
 _log = logging.getLogger("Host.Triggers.Queue")
@@ -155,31 +155,35 @@ class QueueListener:
     async def _process(self, held: HeldMessage) -> None:
         try:
             try:
-                fate = await self._run(held)
+                disposition = await self._run(held)
             finally:
                 self._running -= 1
                 self._progress.set()
-            await self._settlement.settle(held, fate)
-            if fate is Fate.RELEASE and self._options.visibility_timeout == 0:
+            await self._settlement.settle(held, disposition)
+            if disposition is Disposition.RELEASE and self._options.visibility_timeout == 0:
                 self._wake.set()
         except asyncio.CancelledError:
             await self._settlement.give_back(held)
             raise
         except Exception:
-            _log.exception("The message '%s' of queue '%s' was not settled and comes back", held.message.id, self.queue)
+            _log.exception(
+                "The message '%s' of queue '%s' was not settled and will be delivered again",
+                held.message.id,
+                self.queue,
+            )
         finally:
             self._leases.let_go(held.lease)
             self._progress.set()
 
-    async def _run(self, held: HeldMessage) -> Fate:
+    async def _run(self, held: HeldMessage) -> Disposition:
         message, options = held.message, self._options
         if self._settlement.is_finished(message.id):
-            return Fate.DELETE
+            return Disposition.DELETE
         if self._stopping:
-            return Fate.RUN
-        if before_running(self.queue, message.dequeue_count, options.max_dequeue_count) is Fate.POISON:
+            return Disposition.RUN
+        if before_running(self.queue, message.dequeue_count, options.max_dequeue_count) is Disposition.POISON:
             self._warn_of_poison(options.max_dequeue_count)
-            return Fate.POISON
+            return Disposition.POISON
         try:
             content = decode(message.text, options.message_encoding)
         except UndecodableMessage:
@@ -187,13 +191,13 @@ class QueueListener:
         try:
             await self._run_function(message, content)
         except Exception:
-            fate = after_failure(self.queue, message.dequeue_count, options.max_dequeue_count)
-            if fate is Fate.POISON:
+            disposition = after_failure(self.queue, message.dequeue_count, options.max_dequeue_count)
+            if disposition is Disposition.POISON:
                 self._warn_of_poison(options.max_dequeue_count)
-            return fate
-        return Fate.DELETE
+            return disposition
+        return Disposition.DELETE
 
-    def _undecodable(self, message: QueueMessage) -> Fate:
+    def _undecodable(self, message: QueueMessage) -> Disposition:
         _log.warning(
             "Message decoding has failed! Check MessageEncoding settings. MessageId=%s. The text of this message of "
             "queue '%s' is not base64, which host.json asks for; to receive plain text, set "
@@ -202,9 +206,9 @@ class QueueListener:
             self.queue,
         )
         if poison_queue_of(self.queue) is None:
-            return Fate.HOLD
+            return Disposition.HOLD
         _log.warning("Moving message to queue '%s'.", poison_queue_of(self.queue))
-        return Fate.POISON
+        return Disposition.POISON
 
     def _warn_of_poison(self, max_dequeue_count: int) -> None:
         _log.warning(

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from durable_host.storage import MessageLeases, NotFound, QueueService, StorageError
+from durable_host.triggers.queue.disposition import Disposition, poison_queue_of
 from durable_host.triggers.queue.held_message import HeldMessage
-from durable_host.triggers.queue.message_fate import Fate, poison_queue_of
 
 _log = logging.getLogger("Host.Triggers.Queue")
 
@@ -46,17 +46,17 @@ class Settlement:
         """True for a message that ran to its end before and only could not be deleted."""
         return message_id in self._finished
 
-    async def settle(self, held: HeldMessage, fate: Fate) -> None:
-        match fate:
-            case Fate.DELETE:
+    async def settle(self, held: HeldMessage, disposition: Disposition) -> None:
+        match disposition:
+            case Disposition.DELETE:
                 await self._delete(held)
-            case Fate.POISON:
+            case Disposition.POISON:
                 await self._move_to_poison(held)
-            case Fate.HOLD:
+            case Disposition.HOLD:
                 await self._hide(held, HOLD_WITHOUT_POISON_QUEUE)
-            case Fate.RELEASE:
+            case Disposition.RELEASE:
                 await self._hide(held, self._visibility_timeout)
-            case Fate.RUN:
+            case Disposition.RUN:
                 await self.give_back(held)
 
     async def give_back(self, held: HeldMessage) -> None:

@@ -158,7 +158,7 @@ class TimerListener:
         self._in_trouble = True
         _log.warning(
             "The timer '%s' fires on schedule, but its runs cannot be saved to storage now, so a missed run "
-            "would not be made up for: %s",
+            "would not be caught up on: %s",
             self._function,
             error,
         )

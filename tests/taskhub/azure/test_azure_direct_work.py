@@ -254,7 +254,7 @@ async def test_work_goes_into_queues_however_long_storage_refuses_it(
         return StorageUnavailable(503, "ServerBusy", "The server is busy.")
 
     account.answer = refuse
-    hub._worker.served.meet(Neighbours.OURS)
+    hub._worker.served.set_neighbours(Neighbours.OURS)
     async with time_limit(30):
         while await storage.queues.message_count(names.work_items) < 30:
             await clock.sleep(0.05)

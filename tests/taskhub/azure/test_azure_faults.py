@@ -423,7 +423,7 @@ async def test_a_message_that_is_refused_is_answered_in_its_receivers_place(
     assert failed.event.task_scheduled_id == 0
     assert "The text is not accepted." in str(failed.event)
     assert failed.id == identity.answer_to(request.id)
-    assert told(caplog, "is refused; who waits for it is told so instead") == 1
+    assert told(caplog, "is refused. Whoever waits for it gets an error instead") == 1
 
 
 @pytest.fixture

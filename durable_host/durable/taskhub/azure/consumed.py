@@ -165,14 +165,14 @@ class ConsumedMessages:
             return text
         last = self._last_from_outside()
 
-        def worth(item: tuple[str, _ConsumedMessage]) -> tuple[bool, bool, bool]:
+        def priority(item: tuple[str, _ConsumedMessage]) -> tuple[bool, bool, bool]:
             return item[0] in last, not item[1].is_loaded, item[1].state != _INSIDE
 
-        by_worth = [key for key, _ in sorted(items, key=worth)]
+        by_priority = [key for key, _ in sorted(items, key=priority)]
         dropped = 0
         while (excess := len(text) - LONGEST_TEXT) > 0:
             dropped += -(-excess // _MOST_PER_ENTRY)
-            out = set(by_worth[:dropped])
+            out = set(by_priority[:dropped])
             text = _join(item for item in items if item[0] not in out)
         return text
 

@@ -60,7 +60,9 @@ class Deletes:
                 try:
                     await self._delete(held)
                 except Exception:
-                    _log.exception("Message %s of queue '%s' was not deleted and comes back", held.id, held.queue)
+                    _log.exception(
+                        "Message %s of queue '%s' was not deleted and will be delivered again", held.id, held.queue
+                    )
                     self._forget(held)
         finally:
             self._deleting -= 1

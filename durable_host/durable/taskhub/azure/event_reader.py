@@ -111,7 +111,7 @@ def _status(raw: Any, member: str) -> OrchestrationStatus:
     try:
         return OrchestrationStatus[raw] if isinstance(raw, str) else OrchestrationStatus(raw)
     except (KeyError, ValueError, TypeError):
-        raise ValueError(f"{member} is {raw!r:.100}, no known status") from None
+        raise ValueError(f"{member} is {raw!r:.100}, expected a status") from None
 
 
 def _target(raw: Any, member: str) -> e.OrchestrationInstance:

@@ -84,7 +84,7 @@ class HubWorker:
             open_queue=self.served.open,
             close_queue=self.served.close,
             drain_queue=self.served.drain,
-            on_neighbours=self.served.meet,
+            on_neighbours=self.served.set_neighbours,
         )
         work_items = WorkItemPoller(self._reception)
         background.keep_running("renewal of messages", self.held.renew_forever)

@@ -108,7 +108,7 @@ class Creator:
                 replaced = None
                 continue
             first = self._unfinished.get(_execution_of(found))
-            verdict = _judge(prepared.message, found, replaced, first, dedupe)
+            verdict = _decide_start(prepared.message, found, replaced, first, dedupe)
             if verdict == "ours":
                 row = found
                 break
@@ -178,7 +178,7 @@ class Creator:
                 await self._payloads.delete([prepared.blob])
 
 
-def _judge(
+def _decide_start(
     start: TaskMessage,
     found: Entity,
     replaced: Entity | None,

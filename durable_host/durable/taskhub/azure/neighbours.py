@@ -1,4 +1,4 @@
-"""Who else works on a hub, told from the owners in its Partitions table: that decides how commits are made.
+"""Who else works on a hub, according to the owners in its Partitions table: that decides how commits are made.
 
 Source: docs/protocol/task-hub-storage-additions.md#other-workers
 """

@@ -79,7 +79,7 @@ class Outgoing:
 
     def _refused(self, message: TaskMessage, error: StorageError) -> TaskMessage | None:
         _log.error(
-            "A message (%s) of instance '%s' for '%s' is refused; who waits for it is told so instead: %s",
+            "A message (%s) of instance '%s' for '%s' is refused. Whoever waits for it gets an error instead: %s",
             message.event.event_name,
             message.sender.instance_id,
             message.target.instance_id,

@@ -36,7 +36,7 @@ class Outstanding(NamedTuple):
         except (StorageError, TimeoutError) as error:
             self.handover.forget(of)
             _log.warning(
-                "Work that this host had begun is not in the queues of the task hub: the next host finds it by its "
-                "marks. %s",
+                "This host could not put the work that it had begun into the queues of the task hub. The next host "
+                "finds it in the tables. %s",
                 error or f"The storage did not take it within {_SETTLE_PATIENCE:.0f} s.",
             )

@@ -46,7 +46,7 @@ class OwedMessages:
             texts = msgspec.json.decode(text, type=list[str]) if text else []
             read = [envelope.from_text(one).message for one in texts]
         except (msgspec.MsgspecError, UnreadableMessage, UnreadablePayload) as problem:
-            _log.error("What a commit owes cannot be read: %s", problem)
+            _log.error("Messages that a commit still has to send cannot be read: %s", problem)
             return []
         return [message for message in read if message is not None]
 

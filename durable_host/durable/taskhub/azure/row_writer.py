@@ -60,7 +60,7 @@ class RowWriter:
         async def look(place: Place) -> tuple[InstanceUpdate, Place] | None:
             return await self._look(instance_id, update, place, history)
 
-        await self._insist(instance_id, update, moved, place, look, is_unknown=place is None and not is_first)
+        await self._write_over(instance_id, update, moved, place, look, is_unknown=place is None and not is_first)
 
     async def repair(self, instance_id: str, update: InstanceUpdate, place: Place) -> None:
         """Write the row that was judged. Raises `RowChanged` when it is another by now."""
@@ -68,9 +68,9 @@ class RowWriter:
         async def look(place: Place) -> None:
             raise RowChanged
 
-        await self._insist(instance_id, update, {}, place, look)
+        await self._write_over(instance_id, update, {}, place, look)
 
-    async def _insist(
+    async def _write_over(
         self,
         instance_id: str,
         update: InstanceUpdate,
@@ -111,7 +111,7 @@ class RowWriter:
 
     def _give_up(self, instance_id: str, error: StorageError) -> None:
         _log.error(
-            "The row of instance '%s' is refused and stays as it was; its history is right: %s",
+            "The row of instance '%s' is refused and stays as it was; the history is correct: %s",
             instance_id,
             error,
             extra={"instance_id": instance_id},

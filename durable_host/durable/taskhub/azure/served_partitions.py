@@ -96,7 +96,7 @@ class ServedPartitions:
                 await self._held.none_left_of(queue)
         await self._outstanding.leave(lambda instance_id: self._names.queue_of(instance_id) == queue)
 
-    def meet(self, around: Neighbours) -> None:
+    def set_neighbours(self, around: Neighbours) -> None:
         """Who else works on the hub; activities in hand are for others too as soon as there are any."""
         before, self._deliveries.neighbours = self._deliveries.neighbours, around
         if before is Neighbours.NONE and around is not Neighbours.NONE:

@@ -1,7 +1,7 @@
 """Starts that this process could not finish: the row may be there, the message may be missing.
 
-The caller was told that storage does not answer, and calls again with the same instance ID. The second call must not
-be refused because of the row that the first one left.
+The caller got the error that storage does not answer, and calls again with the same instance ID. The second call must
+not be refused because of the row that the first one left.
 
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start
 """

@@ -76,7 +76,7 @@ class Database:
     def submit(self, work: Work[T], *, writes: bool = True) -> "asyncio.Future[T]":
         """As `run`, for callers that have to see the result even when they are cancelled meanwhile."""
         if self._closed:
-            raise TaskHubUnavailable(f"The task hub file {self.path} was closed.", told=UNUSABLE)
+            raise TaskHubUnavailable(f"The task hub file {self.path} was closed.", public_text=UNUSABLE)
         job = _Job(work, writes)
         if self._inline:
             self._execute([job])
@@ -151,8 +151,8 @@ class Database:
             return error
         text, kind = f"The task hub file {self.path} cannot be used: {error}", _name_of(error)
         if kind.startswith(_PASSING):
-            return TaskHubUnavailable(text, told=UNUSABLE, kind=kind)
-        return TaskHubRefused(text, told=UNUSABLE, kind=kind, is_about_data=kind.startswith("SQLITE_TOOBIG"))
+            return TaskHubUnavailable(text, public_text=UNUSABLE, kind=kind)
+        return TaskHubRefused(text, public_text=UNUSABLE, kind=kind, is_about_data=kind.startswith("SQLITE_TOOBIG"))
 
     def _open(self) -> sqlite3.Connection:
         if self._read_only:

@@ -65,7 +65,7 @@ class SqliteTaskHub:
             await self._database.run(partial(schema.create, name=self._name))
         except schema.WrongHub as error:
             text = f"The task hub file {self._database.path} is not usable: {error}."
-            raise TaskHubRefused(text, told=UNUSABLE, kind="WrongHub") from error
+            raise TaskHubRefused(text, public_text=UNUSABLE, kind="WrongHub") from error
 
     async def delete(self) -> None:
         await self._database.run(schema.drop)
@@ -86,7 +86,7 @@ class SqliteTaskHub:
         (unseen, left), now = self._receiver.end(), self._clock.now()
 
         def work(connection: Connection) -> None:
-            messages.untake(connection, unseen)
+            messages.return_taken(connection, unseen)
             messages.insert(connection, [one.message for one in left], now)
             messages.delete(connection, left)
             messages.give_back_all(connection)

@@ -193,7 +193,7 @@ def recall(connection: Connection, instance_id: str, now: int) -> list[ReceivedM
     return received
 
 
-def untake(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
+def return_taken(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
     """Undo a `take` whose caller went away before it saw the messages."""
     connection.executemany(
         "UPDATE messages SET state = ?, dequeue_count = dequeue_count - 1 WHERE seq = ? AND state = ?",

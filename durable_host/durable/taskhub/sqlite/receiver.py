@@ -129,13 +129,13 @@ class Receiver:
             signal.look_at = _earliest(taken.next_due, self._next_poll())
             return taken
         except asyncio.CancelledError:
-            future.add_done_callback(self._return_unseen)
+            future.add_done_callback(self._return_undelivered)
             raise
 
-    def _return_unseen(self, future: "asyncio.Future[messages.Taken]") -> None:
+    def _return_undelivered(self, future: "asyncio.Future[messages.Taken]") -> None:
         if future.cancelled() or future.exception() is not None or not future.result().messages or not self.serving:
             return
-        returned = self._database.submit(partial(messages.untake, messages=future.result().messages))
+        returned = self._database.submit(partial(messages.return_taken, messages=future.result().messages))
         returned.add_done_callback(lambda _: self.notify_all())
 
     async def _wait(self, signal: Signal, seen: int, due: int | None) -> None:

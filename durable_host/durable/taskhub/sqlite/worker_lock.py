@@ -30,7 +30,7 @@ class WorkerLock:
             if connection is not None:
                 connection.close()
             raise TaskHubUnavailable(
-                f"The task hub file {self._hub_path} is served by another host already, or cannot be locked ({error}). "
+                f"The task hub file {self._hub_path} is already served by another host, or cannot be locked ({error}). "
                 "Stop the other host, or give this one another file."
             ) from error
         self._connection = connection

@@ -8,7 +8,7 @@ from enum import Enum
 POISON_SUFFIX = "-poison"
 
 
-class Fate(Enum):
+class Disposition(Enum):
     """`RUN`: still to be run, by the next receiver when this host stops. `POISON`: move to the poison queue.
     `RELEASE`: visible again after `visibilityTimeout`. `HOLD`: there can be no poison queue, so the message stays
     invisible for the rest of its hold.
@@ -27,14 +27,14 @@ def poison_queue_of(queue: str) -> str | None:
     return None if queue.endswith(POISON_SUFFIX) or len(name) > 63 else name
 
 
-def before_running(queue: str, dequeue_count: int, max_dequeue_count: int) -> Fate:
+def before_running(queue: str, dequeue_count: int, max_dequeue_count: int) -> Disposition:
     """A message that was received too often does not run again."""
     if dequeue_count <= max_dequeue_count:
-        return Fate.RUN
-    return Fate.POISON if poison_queue_of(queue) else Fate.RUN
+        return Disposition.RUN
+    return Disposition.POISON if poison_queue_of(queue) else Disposition.RUN
 
 
-def after_failure(queue: str, dequeue_count: int, max_dequeue_count: int) -> Fate:
+def after_failure(queue: str, dequeue_count: int, max_dequeue_count: int) -> Disposition:
     if poison_queue_of(queue) is None:
-        return Fate.HOLD
-    return Fate.POISON if dequeue_count >= max_dequeue_count else Fate.RELEASE
+        return Disposition.HOLD
+    return Disposition.POISON if dequeue_count >= max_dequeue_count else Disposition.RELEASE
