@@ -5,12 +5,13 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
 from durable_host.durable.model.actions import Action
 from durable_host.durable.model.events import FailureDetails, HistoryEvent, TraceContext
+from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.numbered import EntityAction, NumberedAction
 from durable_host.invocation.code_failure import CodeFailure
 
@@ -116,13 +117,15 @@ class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntityOperation(msgspec.Struct, frozen=True):
-    """`trace` is what the sender of the request was doing, `id` that of the request."""
+    """`trace` is what the sender of the request was doing, `id` that of the request. `parent` waits for the result."""
 
     name: str
     input: str | None
     is_signal: bool
     trace: TraceContext | None = None
     id: str | None = None
+    parent: str | None = None
+    parent_execution: str | None = None
 
 
 class EntityBatch(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,6 +236,15 @@ class UserCode(Protocol):
 
     async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
         """Raises `WorkItemAborted`."""
+        ...
+
+
+@runtime_checkable
+class RunsActivityRequests(Protocol):
+    """User code that wants all that is known of an activity's request, and gets it instead of `run_activity`."""
+
+    async def run_activity_request(self, message: TaskMessage, trace: TraceContext | None) -> ActivityOutcome:
+        """`message` has the TaskScheduled. Raises `WorkItemAborted`."""
         ...
 
 

@@ -182,7 +182,15 @@ def _batch(execution: EntityExecution, operations: Sequence[EntityRequest]) -> E
         exists=execution.scheduler.exists,
         state=execution.scheduler.state,
         operations=[
-            EntityOperation(each.operation or "", each.input, each.is_signal, each.trace, each.id)
+            EntityOperation(
+                each.operation or "",
+                each.input,
+                each.is_signal,
+                each.trace,
+                each.id,
+                each.parent,
+                each.parent_execution,
+            )
             for each in operations
         ],
     )

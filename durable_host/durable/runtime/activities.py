@@ -26,7 +26,13 @@ from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubRefused, TaskHubUnavailable
-from durable_host.durable.user_code import ActivityOutcome, UserCode, WorkItemAborted, numbers_its_actions
+from durable_host.durable.user_code import (
+    ActivityOutcome,
+    RunsActivityRequests,
+    UserCode,
+    WorkItemAborted,
+    numbers_its_actions,
+)
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -167,6 +173,8 @@ class ActivityRunner:
         item = WorkItemId("activity", scheduled.name, target.instance_id, target.execution_id, task_id)
 
         def run(code: UserCode) -> Awaitable[ActivityOutcome]:
+            if isinstance(code, RunsActivityRequests):
+                return code.run_activity_request(request.message, trace)
             return code.run_activity(scheduled.name, text, instance_id=target.instance_id, task_id=task_id, trace=trace)
 
         try:

@@ -20,6 +20,8 @@ from durable_host.durable.sidecar import (
 from durable_host.durable.sidecar.hubs import SidecarHubs
 from durable_host.durable.sidecar.sidecar_call import Operation, SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused, status_of
+from durable_host.durable.sidecar.workers.board import WorkBoard
+from durable_host.durable.sidecar.workers.operations import WORKER_OPERATIONS, work_items
 
 SERVICE = "TaskHubSidecarService"
 
@@ -61,10 +63,15 @@ _READS = frozenset(
 
 
 class SidecarService:
-    """The methods of the service, for the hubs in `hubs`."""
+    """The methods of the service, for the hubs in `hubs`. `board` has the work of the hub that is served here; None:
+    its functions run in workers of this host.
+    """
 
-    def __init__(self, hubs: SidecarHubs, options: DurableOptions, clock: Clock) -> None:
+    def __init__(
+        self, hubs: SidecarHubs, options: DurableOptions, clock: Clock, board: WorkBoard | None = None
+    ) -> None:
         self._hubs = hubs
+        self._board = board
         self._options = options
         self._clock = clock
 
@@ -81,9 +88,9 @@ class SidecarService:
         }
         if name == "StreamInstanceHistory":
             return grpc.unary_stream_rpc_method_handler(self._stream_history, **coding)
-        if described.server_streaming:
-            return grpc.unary_stream_rpc_method_handler(_unimplemented(name), **coding)
-        operation = _OPERATIONS.get(name)
+        if name == "GetWorkItems":
+            return grpc.unary_stream_rpc_method_handler(self._stream_work, **coding)
+        operation = _OPERATIONS.get(name) or self._worker_operation(name)
         if operation is None:
             return grpc.unary_unary_rpc_method_handler(_unimplemented(name), **coding)
 
@@ -94,16 +101,55 @@ class SidecarService:
 
     async def _answer(self, name: str, operation: Operation, request: Any, context: _Context) -> Any:
         try:
-            self._check_size(request)
+            if name not in WORKER_OPERATIONS:
+                self._check_size(request)
             async with self._hubs.client(_metadata(context), must_exist=name != "CreateTaskHub") as (client, is_own):
                 return await operation(SidecarCall(client, self._options, self._clock, is_own), request)
         except Exception as error:
             await _end(context, name, error)
 
+    def _worker_operation(self, name: str) -> Operation | None:
+        operation = WORKER_OPERATIONS.get(name)
+        if operation is None:
+            return None
+
+        async def with_board(call: SidecarCall, request: Any) -> Any:
+            return await operation(self._board_of(call), request)
+
+        return with_board
+
+    def _board_of(self, call: SidecarCall) -> WorkBoard:
+        if self._board is None:
+            text = "This host runs a function app and takes no other workers. 'func durable serve' does."
+            raise CallRefused(grpc.StatusCode.UNIMPLEMENTED, text)
+        if not call.is_own_hub:
+            text = f"Workers are served on the task hub '{self._options.hub_name}' only."
+            raise CallRefused(grpc.StatusCode.NOT_FOUND, text)
+        return self._board
+
+    async def _stream_work(self, request: Any, context: _Context) -> AsyncIterator[Any]:
+        headers = _metadata(context)
+        try:
+            async with self._hubs.client(headers) as (client, is_own):
+                board = self._board_of(SidecarCall(client, self._options, self._clock, is_own))
+                agent, limit = headers.get("user-agent", ""), self._options.max_grpc_message_size
+                async for item in work_items(board, request, user_agent=agent, size_limit=limit):
+                    yield item
+        except Exception as error:
+            await _end(context, "GetWorkItems", error)
+
     async def _stream_history(self, request: Any, context: _Context) -> AsyncIterator[Any]:
         try:
             async with self._hubs.client(_metadata(context)) as (client, is_own):
                 call = SidecarCall(client, self._options, self._clock, is_own)
+                if request.forWorkItemProcessing:
+                    turn = self._board_of(call).turn_of(request.instanceId)
+                    if turn is None:
+                        text = f"No worker has a turn of the instance '{request.instanceId}' now."
+                        raise CallRefused(grpc.StatusCode.NOT_FOUND, text)
+                    for chunk in history_chunks.chunks(turn.past):
+                        yield chunk
+                    return
                 async for chunk in history_chunks.stream(call, request):
                     yield chunk
         except Exception as error:

@@ -1,0 +1,185 @@
+"""Brings work and workers together: who gets what, and what goes back when a worker is gone."""
+
+import asyncio
+import contextlib
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from durable_host.durable.sidecar.workers.work import Kind, Work
+from durable_host.durable.sidecar.workers.work_stream import WorkStream
+
+TURN_PATIENCE = 20.0
+"""Seconds that a worker has for a turn of an orchestration, or a batch of an entity, before another one gets it too."""
+
+ACTIVITY_PATIENCE = 120.0
+"""Seconds after which another worker gets an activity too, if the one that has it has never answered anything. Others
+may take any time, as long as their streams are there.
+"""
+MOST_REMEMBERED = 10_000
+
+
+class UnknownToken(Exception):
+    """No work item has this completion token, or it is of another kind."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(f"There is no work item with the completion token '{token}'.")
+
+
+class WorkBoard:
+    """Work that waits for a worker, in order, and the streams of the workers that are there.
+
+    `version_of` tells the version of an instance: work without a version of its own is matched by it.
+    """
+
+    def __init__(self, version_of: Callable[[str], Awaitable[str | None]]) -> None:
+        self._version_of = version_of
+        self._waiting: dict[Kind, deque[Work]] = {"orchestration": deque(), "entity": deque(), "activity": deque()}
+        self._streams: list[WorkStream] = []
+        self._holders: dict[str, tuple[Work, WorkStream]] = {}
+        self._done: OrderedDict[str, None] = OrderedDict()
+
+    @property
+    def worker_count(self) -> int:
+        return len(self._streams)
+
+    async def run(self, work: Work) -> Any:
+        """The answer of the worker that did the work. Raises WorkTooLarge. Cancelled: nobody wants it any more."""
+        if work.kind == "activity" and not work.version:
+            work.version = await self._version_of(work.instance_id)
+        try:
+            self._offer(work)
+            return await self._answer(work)
+        finally:
+            self._forget(work)
+
+    def connect(self, stream: WorkStream) -> None:
+        """A worker is there."""
+        self._streams.append(stream)
+        self._assign()
+
+    def disconnect(self, stream: WorkStream) -> None:
+        """A worker is gone: what it had not finished goes back to where it was."""
+        if stream in self._streams:
+            self._streams.remove(stream)
+        for token in list(stream.open):
+            self._holders.pop(token, None)
+            work = stream.take_back(token)
+            if work is not None and not work.is_done and not self._is_held(work):
+                self._waiting[work.kind].appendleft(work)
+        self._assign()
+
+    def work_of(self, token: str, kind: Kind) -> Work | None:
+        """The work with this token; None when it was done before. Raises UnknownToken."""
+        held = self._holders.get(token)
+        if held is None:
+            if token in self._done:
+                return None
+            raise UnknownToken(token)
+        if held[0].kind != kind:
+            raise UnknownToken(token)
+        return held[0]
+
+    def complete(self, token: str, kind: Kind, answer: object) -> None:
+        """The worker has done it. One that was done before is done. Raises UnknownToken."""
+        work = self.work_of(token, kind)
+        if work is None:
+            return
+        work.finish(answer)
+        self._holders[token][1].answered()
+
+    def abandon(self, token: str, kind: Kind) -> Work | None:
+        """The worker does not do it. Returns the work for `put_back`; None for a token that nobody has."""
+        held = self._holders.get(token)
+        if held is None or held[0].kind != kind:
+            return None
+        work, stream = held
+        del self._holders[token]
+        stream.take_back(token)
+        stream.answered()
+        self._assign()
+        return work
+
+    def put_back(self, work: Work) -> None:
+        """Offer work that was abandoned to all workers again."""
+        if not work.is_done and not self._is_held(work) and work not in self._waiting[work.kind]:
+            self._offer(work)
+
+    def turn_of(self, instance_id: str) -> Work | None:
+        """The turn of the instance that some worker has now."""
+        for work, _ in self._holders.values():
+            if work.kind == "orchestration" and work.instance_id == instance_id and not work.is_done:
+                return work
+        return None
+
+    async def _answer(self, work: Work) -> Any:
+        patience = ACTIVITY_PATIENCE if work.kind == "activity" else TURN_PATIENCE
+        while True:
+            try:
+                async with asyncio.timeout(patience):
+                    return await asyncio.shield(work.answer)
+            except TimeoutError:
+                self._look_for_another(work)
+
+    def _look_for_another(self, work: Work) -> None:
+        """The worker that has it is silent. Should it answer all the same, that counts."""
+        holders = [stream for held, stream in self._holders.values() if held is work]
+        if not holders or work.is_done or work in self._waiting[work.kind]:
+            return
+        if work.kind == "activity":
+            others = [stream for stream in self._streams if stream not in holders and stream.has_room_for(work)]
+            if not others or any(stream.has_answered for stream in holders):
+                return
+        for stream in holders:
+            stream.is_silent = True
+        self._offer(work)
+
+    def _offer(self, work: Work) -> None:
+        self._waiting[work.kind].append(work)
+        self._assign()
+
+    def _assign(self) -> None:
+        """Hand out what somebody has room for; the others keep their order."""
+        for kind, waiting in self._waiting.items():
+            passed_over: list[Work] = []
+            while waiting and any(stream.has_room(kind) for stream in self._streams):
+                work = waiting.popleft()
+                if work.is_done:
+                    continue
+                stream = self._stream_for(work)
+                if stream is None:
+                    passed_over.append(work)
+                else:
+                    self._hand_out(work, stream)
+            waiting.extendleft(reversed(passed_over))
+
+    def _hand_out(self, work: Work, stream: WorkStream) -> None:
+        token = str(uuid.uuid4())
+        stream.hand_out(work, token)
+        if token in stream.open:
+            work.tokens.add(token)
+            self._holders[token] = (work, stream)
+
+    def _stream_for(self, work: Work) -> WorkStream | None:
+        """The one with the least to do."""
+        fitting = [stream for stream in self._streams if stream.has_room_for(work)]
+        return min(fitting, key=lambda stream: len(stream.open)) if fitting else None
+
+    def _is_held(self, work: Work) -> bool:
+        return any(token in self._holders for token in work.tokens)
+
+    def _forget(self, work: Work) -> None:
+        """It is done, or nobody wants it any more."""
+        for token in work.tokens:
+            held = self._holders.pop(token, None)
+            if held is not None:
+                held[1].take_back(token)
+            self._done[token] = None
+        while len(self._done) > MOST_REMEMBERED:
+            self._done.popitem(last=False)
+        if not work.answer.done():
+            work.answer.cancel()
+        with contextlib.suppress(ValueError):
+            self._waiting[work.kind].remove(work)
+        self._assign()

@@ -1,0 +1,113 @@
+"""What workers call: they fetch work, answer it, or give it back."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import grpc
+
+from durable_host.durable.proto import pb
+from durable_host.durable.sidecar.statuses import CallRefused
+from durable_host.durable.sidecar.workers.board import UnknownToken, WorkBoard
+from durable_host.durable.sidecar.workers.work import Kind
+from durable_host.durable.sidecar.workers.work_stream import WorkStream
+
+ABANDONED_FOR_SECONDS = 0.5
+"""A worker that refuses work may be the only one: it should not get it again at once."""
+
+_MOST_PARTS = 1_000_000
+_TAKES_ANY_SIZE = "grpc-node"
+"""Clients of this library receive messages of any length."""
+
+
+async def work_items(
+    board: WorkBoard, request: pb.GetWorkItemsRequest, *, user_agent: str, size_limit: int
+) -> AsyncIterator[pb.WorkItem]:
+    """Work for one worker, for as long as its call lasts; what it leaves undone then goes to others."""
+    limit = None if user_agent.startswith(_TAKES_ANY_SIZE) else size_limit
+    stream = WorkStream(request, size_limit=limit)
+    board.connect(stream)
+    try:
+        async for item in stream.items():
+            yield item
+    finally:
+        board.disconnect(stream)
+
+
+async def complete_activity(board: WorkBoard, request: pb.ActivityResponse) -> pb.CompleteTaskResponse:
+    return _completed(board, request.completionToken, "activity", request)
+
+
+async def complete_entity(board: WorkBoard, request: pb.EntityBatchResult) -> pb.CompleteTaskResponse:
+    return _completed(board, request.completionToken, "entity", request)
+
+
+async def complete_orchestrator(board: WorkBoard, request: pb.OrchestratorResponse) -> pb.CompleteTaskResponse:
+    """A long answer comes in parts: all but the last are kept with the work."""
+    try:
+        work = board.work_of(request.completionToken, "orchestration")
+    except UnknownToken as unknown:
+        raise _not_found(unknown) from None
+    if work is None:
+        return pb.CompleteTaskResponse()
+    if request.isPartial:
+        if not request.chunkIndex.value:
+            del work.parts[:]
+        if len(work.parts) + len(request.actions) > _MOST_PARTS:
+            text = f"An answer may have {_MOST_PARTS} actions."
+            raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, text)
+        work.parts.extend(request.actions)
+        if request.HasField("orchestrationTraceContext"):
+            work.trace = request.orchestrationTraceContext
+        return pb.CompleteTaskResponse()
+    if work.parts and request.chunkIndex.value:
+        whole = pb.OrchestratorResponse()
+        whole.CopyFrom(request)
+        del whole.actions[:]
+        whole.actions.extend((*work.parts, *request.actions))
+        if work.trace is not None and not request.HasField("orchestrationTraceContext"):
+            whole.orchestrationTraceContext.CopyFrom(work.trace)
+        request = whole
+    return _completed(board, request.completionToken, "orchestration", request)
+
+
+def abandon(kind: Kind) -> Callable[[WorkBoard, Any], Awaitable[Any]]:
+    """The operation by which a worker gives work of a kind back. A token that nobody has is none to give back."""
+    response: Any = {
+        "activity": pb.AbandonActivityTaskResponse,
+        "orchestration": pb.AbandonOrchestrationTaskResponse,
+        "entity": pb.AbandonEntityTaskResponse,
+    }[kind]
+
+    async def operation(board: WorkBoard, request: Any) -> Any:
+        work = board.abandon(request.completionToken, kind)
+        if work is not None:
+            try:
+                await asyncio.sleep(ABANDONED_FOR_SECONDS)
+            finally:
+                board.put_back(work)
+        return response()
+
+    return operation
+
+
+WORKER_OPERATIONS: Mapping[str, Callable[[WorkBoard, Any], Awaitable[Any]]] = {
+    "CompleteActivityTask": complete_activity,
+    "CompleteOrchestratorTask": complete_orchestrator,
+    "CompleteEntityTask": complete_entity,
+    "AbandonTaskActivityWorkItem": abandon("activity"),
+    "AbandonTaskOrchestratorWorkItem": abandon("orchestration"),
+    "AbandonTaskEntityWorkItem": abandon("entity"),
+}
+
+
+def _completed(board: WorkBoard, token: str, kind: Kind, answer: object) -> pb.CompleteTaskResponse:
+    try:
+        board.complete(token, kind, answer)
+    except UnknownToken as unknown:
+        raise _not_found(unknown) from None
+    return pb.CompleteTaskResponse()
+
+
+def _not_found(unknown: UnknownToken) -> CallRefused:
+    return CallRefused(grpc.StatusCode.NOT_FOUND, str(unknown))

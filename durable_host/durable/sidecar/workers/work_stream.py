@@ -1,0 +1,96 @@
+"""One worker's stream of work items."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+from durable_host.durable.proto import pb
+from durable_host.durable.sidecar.workers.filters import WorkFilters, filters_of
+from durable_host.durable.sidecar.workers.work import Kind, Work
+
+PING_SECONDS = 25.0
+_STREAMED_FROM = 1024 * 1024
+"""Bytes of past events from which on a worker that can do it fetches them."""
+_ROOM_FOR_TOKEN = 64
+
+
+class WorkStream:
+    """`open` are the items that the worker has, by token. `limits` hold how many it takes of a kind; 0: any number.
+
+    `size_limit`: the longest message, in bytes, that the worker receives; None: it takes any. `is_silent`: it has left
+    an item without an answer for too long, and gets no more until it answers something.
+    """
+
+    def __init__(self, request: pb.GetWorkItemsRequest, *, size_limit: int | None, address: str = "") -> None:
+        self.limits: Mapping[Kind, int] = {
+            "orchestration": request.maxConcurrentOrchestrationWorkItems,
+            "activity": request.maxConcurrentActivityWorkItems,
+            "entity": request.maxConcurrentEntityWorkItems,
+        }
+        self.filters: WorkFilters = filters_of(request)
+        self.streams_history = pb.WORKER_CAPABILITY_HISTORY_STREAMING in request.capabilities
+        self.address = address
+        self.open: dict[str, Work] = {}
+        self.is_silent = False
+        self.has_answered = False
+        self._size_limit = size_limit
+        self._counts: dict[Kind, int] = {"orchestration": 0, "activity": 0, "entity": 0}
+        self._outgoing: asyncio.Queue[pb.WorkItem] = asyncio.Queue()
+
+    def has_room(self, kind: Kind) -> bool:
+        limit = self.limits[kind]
+        return not self.is_silent and (limit <= 0 or self._counts[kind] < limit)
+
+    def has_room_for(self, work: Work) -> bool:
+        return self.has_room(work.kind) and self.filters.take(work)
+
+    def answered(self) -> None:
+        """The worker has said something about an item."""
+        self.is_silent = False
+        self.has_answered = True
+
+    def hand_out(self, work: Work, token: str) -> None:
+        """Send the work. What the worker cannot receive is refused for good."""
+        item = pb.WorkItem()
+        item.CopyFrom(work.request)
+        item.completionToken = token
+        past_size = sum(event.ByteSize() for event in work.past)
+        if work.kind == "orchestration":
+            if self.streams_history and past_size > _STREAMED_FROM:
+                item.orchestratorRequest.requiresHistoryStreaming = True
+            else:
+                item.orchestratorRequest.pastEvents.extend(work.past)
+        size = item.ByteSize() + _ROOM_FOR_TOKEN
+        if self._size_limit is not None and size > self._size_limit:
+            work.refuse(
+                f"The {work.kind} '{work.name}' of '{work.instance_id}' needs a message of {size} bytes, and "
+                f"{self._size_limit} are allowed. Keep inputs, results and histories small (continue as new), or raise "
+                "the limit on both sides."
+            )
+            return
+        self.open[token] = work
+        self._counts[work.kind] += 1
+        self._outgoing.put_nowait(item)
+
+    def take_back(self, token: str) -> Work | None:
+        """Forget an item; None when the worker does not have it."""
+        work = self.open.pop(token, None)
+        if work is not None:
+            self._counts[work.kind] -= 1
+        return work
+
+    async def items(self) -> AsyncIterator[pb.WorkItem]:
+        """What goes out, with a ping whenever there was nothing for a while, and without what is done meanwhile."""
+        yield _ping()
+        while True:
+            try:
+                async with asyncio.timeout(PING_SECONDS):
+                    item = await self._outgoing.get()
+            except TimeoutError:
+                yield _ping()
+                continue
+            if item.completionToken in self.open:
+                yield item
+
+
+def _ping() -> pb.WorkItem:
+    return pb.WorkItem(healthPing=pb.HealthPing())

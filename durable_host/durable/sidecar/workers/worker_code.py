@@ -1,0 +1,216 @@
+"""The functions of plain workers: implements `UserCode` by work that goes out over their streams.
+
+Nobody knows which functions there are: work for a function that no worker has waits until one comes that has it.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS
+from durable_host.durable.model.events import (
+    ExecutionStarted,
+    FailureDetails,
+    OrchestrationInstance,
+    TaskScheduled,
+    TraceContext,
+)
+from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.proto import StringValue, pb
+from durable_host.durable.sdk.v2_entities import entity_answer_of
+from durable_host.durable.sdk.v2_turns import BadResponse, answer_of, turn_request
+from durable_host.durable.sdk.v2_values import instance_message, read_failure, text_of, trace_message, wrapped
+from durable_host.durable.sidecar.workers.board import WorkBoard
+from durable_host.durable.sidecar.workers.work import Work, WorkTooLarge
+from durable_host.durable.user_code import (
+    ActivityOutcome,
+    EntityAnswer,
+    EntityBatch,
+    EntityOperation,
+    EntityResult,
+    NumberedAnswer,
+    OrchestratorTurn,
+)
+
+_TOO_LARGE = "MessageTooLarge"
+_BAD_ANSWER = "InvalidWorkerAnswer"
+_BATCH_AGAIN_SECONDS = 1.0
+_MOST_VERSIONS = 10_000
+
+
+class WorkerCode:
+    """`version_of` looks up the version of an instance that has not run here lately."""
+
+    numbers_its_actions = True
+
+    def __init__(self, version_of: Callable[[str], Awaitable[str | None]]) -> None:
+        self.board = WorkBoard(self._version_of)
+        self._look_up = version_of
+        self._versions: OrderedDict[str, str | None] = OrderedDict()
+
+    def has_orchestrator(self, name: str) -> bool:
+        return True
+
+    def has_activity(self, name: str) -> bool:
+        return True
+
+    def has_entity(self, name: str) -> bool:
+        return True
+
+    def orchestrator_names(self) -> Sequence[str]:
+        return ()
+
+    def orchestrator_function(self, name: str) -> str:
+        return name
+
+    def activity_names(self) -> Sequence[str]:
+        return ()
+
+    def entity_names(self) -> Sequence[str]:
+        return ()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncGenerator["WorkerCode"]:
+        """Workers cannot be told to run one thing alone."""
+        yield self
+
+    def forget(self, instance_id: str, execution_id: str) -> None:
+        """Workers keep nothing between turns."""
+
+    async def run_orchestrator(self, turn: OrchestratorTurn) -> NumberedAnswer:
+        """Cancelled: the work is withdrawn from the workers."""
+        started = next((event for event in turn.history if isinstance(event, ExecutionStarted)), None)
+        version = started.version or None if started is not None else None
+        self._remember(turn.instance_id, version)
+        request = turn_request(
+            turn.instance_id,
+            turn.history,
+            turn.new_from,
+            execution_id=turn.execution_id or None,
+            worker_trace=turn.worker_trace,
+            native_entities=True,
+        )
+        past = list(request.pastEvents)
+        del request.pastEvents[:]
+        work = Work(
+            "orchestration",
+            turn.name,
+            pb.WorkItem(orchestratorRequest=request),
+            instance_id=turn.instance_id,
+            version=version,
+            past=past,
+        )
+        try:
+            answer: pb.OrchestratorResponse = await self.board.run(work)
+            return answer_of(answer)
+        except WorkTooLarge as large:
+            return _not_run(FailureDetails(_TOO_LARGE, str(large), is_non_retriable=True))
+        except BadResponse as bad:
+            return _not_run(FailureDetails(_BAD_ANSWER, str(bad), is_non_retriable=True))
+
+    async def run_activity(
+        self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
+    ) -> ActivityOutcome:
+        """As `run_activity_request`, for a caller that knows only this of the request."""
+        target = OrchestrationInstance(instance_id)
+        event = TaskScheduled(event_id=task_id, name=name, input=input)
+        return await self.run_activity_request(TaskMessage(event, target), trace)
+
+    async def run_activity_request(self, message: TaskMessage, trace: TraceContext | None) -> ActivityOutcome:
+        """Run what the message of a TaskScheduled asks for."""
+        scheduled, target = message.event, message.target
+        assert isinstance(scheduled, TaskScheduled)
+        request = pb.ActivityRequest(
+            name=scheduled.name,
+            version=wrapped(scheduled.version or None),
+            input=wrapped(scheduled.input or None),
+            orchestrationInstance=instance_message(target),
+            taskId=scheduled.event_id,
+            parentTraceContext=trace_message(trace),
+            tags=scheduled.tags or message.tags or {},
+        )
+        work = Work(
+            "activity",
+            scheduled.name,
+            pb.WorkItem(activityRequest=request),
+            instance_id=target.instance_id,
+            version=scheduled.version or None,
+        )
+        try:
+            answer: pb.ActivityResponse = await self.board.run(work)
+        except WorkTooLarge as large:
+            return _failed(FailureDetails(_TOO_LARGE, str(large), is_non_retriable=True))
+        if answer.HasField("failureDetails"):
+            return _failed(read_failure(answer.failureDetails))
+        return ActivityOutcome(result=text_of(answer, "result") or None)
+
+    async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
+        """A batch that no worker can run, time after time, fails each of its operations."""
+        instance_id = f"@{batch.name}@{batch.key}"
+        has_state = batch.exists and batch.state not in (None, "", "null")
+        request = pb.EntityRequest(
+            instanceId=instance_id,
+            entityState=wrapped(batch.state) if has_state else None,
+            operationRequests=[_operation(one, instance_id) for one in batch.operations],
+        )
+        failure = FailureDetails()
+        for attempt in range(MAX_BATCH_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(_BATCH_AGAIN_SECONDS)
+            work = Work("entity", batch.name, pb.WorkItem(entityRequestV2=request), instance_id=instance_id)
+            try:
+                message: pb.EntityBatchResult = await self.board.run(work)
+            except WorkTooLarge as large:
+                failure = FailureDetails(_TOO_LARGE, str(large), is_non_retriable=True)
+                break
+            answer = entity_answer_of(message)
+            if answer.failure is None and (answer.results or not batch.operations):
+                return answer
+            text = "The worker's answer has no result for any operation."
+            failure = answer.failure or FailureDetails(_BAD_ANSWER, text, is_non_retriable=True)
+        results = [EntityResult(True, None, failure) for _ in batch.operations]
+        return EntityAnswer(exists=batch.exists, state=batch.state, results=results)
+
+    async def _version_of(self, instance_id: str) -> str | None:
+        if instance_id not in self._versions:
+            self._remember(instance_id, await self._look_up(instance_id))
+        return self._versions[instance_id]
+
+    def _remember(self, instance_id: str, version: str | None) -> None:
+        self._versions[instance_id] = version
+        self._versions.move_to_end(instance_id)
+        while len(self._versions) > _MOST_VERSIONS:
+            self._versions.popitem(last=False)
+
+
+def _operation(operation: EntityOperation, instance_id: str) -> pb.HistoryEvent:
+    message = pb.HistoryEvent(eventId=-1)
+    common: dict[str, Any] = {
+        "requestId": operation.id or "",
+        "operation": operation.name,
+        "input": wrapped(operation.input),
+        "targetInstanceId": StringValue(value=instance_id),
+    }
+    if operation.is_signal:
+        message.entityOperationSignaled.CopyFrom(pb.EntityOperationSignaledEvent(**common))
+    else:
+        message.entityOperationCalled.CopyFrom(
+            pb.EntityOperationCalledEvent(
+                **common,
+                parentInstanceId=wrapped(operation.parent),
+                parentExecutionId=wrapped(operation.parent_execution),
+            )
+        )
+    return message
+
+
+def _failed(failure: FailureDetails) -> ActivityOutcome:
+    error = f"{failure.error_type}: {failure.error_message}"
+    return ActivityOutcome(error=error, details=failure.stack_trace, failure=failure)
+
+
+def _not_run(failure: FailureDetails) -> NumberedAnswer:
+    error = f"{failure.error_type}: {failure.error_message}"
+    return NumberedAnswer(error=error, failure_details=failure)
