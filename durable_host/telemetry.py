@@ -18,7 +18,7 @@ _REMEDY = "pip install opentelemetry-sdk opentelemetry-exporter-otlp"
 def configure(settings: Mapping[str, str]) -> bool:
     """Set a tracer provider if OTEL_TRACES_EXPORTER or an OTLP endpoint asks for one; true when it was set.
 
-    Settings of the app count like those of the environment. What is asked for and not installed is said in the log.
+    Settings of the app count like those of the environment. What is asked for and not installed is reported in the log.
     """
     names = _exporters(settings)
     if not names:

@@ -1,1 +1,1 @@
-"""What an invocation reads and writes: one module a binding type."""
+"""What an invocation reads and writes: one module per binding type."""

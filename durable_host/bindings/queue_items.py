@@ -1,6 +1,6 @@
 """One output value as the messages it makes.
 
-Lists and JSON-array texts make one message an element; an object is stored as it was written; text that only looks
+Lists and JSON-array texts make one message per element; an object is stored as it was written; text that only looks
 like JSON is sent as it is. A `QueueMessage` is stored as its JSON, with `id` and `body`.
 
 Source: docs/protocol/functions-host-values.md#items-of-an-output

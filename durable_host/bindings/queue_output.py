@@ -22,7 +22,7 @@ MESSAGE_IS_JSON = "DH5051"
 
 
 class QueueOutput:
-    """Puts one message an item; creates the queue when it is missing; wakes a listener of this host.
+    """Puts one message per item; creates the queue when it is missing; wakes a listener of this host.
 
     Warns once for each binding that stores a `QueueMessage`, which consumers get as JSON.
     """

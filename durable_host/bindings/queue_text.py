@@ -40,5 +40,5 @@ def decode(text: str, encoding: str) -> bytes:
 
 
 def encode(content: bytes, encoding: str) -> str:
-    """The text to store. Raises UnicodeDecodeError for bytes that are no UTF-8 when the encoding is `none`."""
+    """The text to store. Raises UnicodeDecodeError for bytes that are not UTF-8 when the encoding is `none`."""
     return content.decode() if encoding == "none" else base64.b64encode(content).decode("ascii")

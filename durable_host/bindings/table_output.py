@@ -23,7 +23,7 @@ _KEYS = {"partitionkey": "PartitionKey", "rowkey": "RowKey", "etag": "ETag"}
 
 
 class TableOutput:
-    """Writes one entity an object; inserts unless the entity has an ETag. Creates the table when it is missing."""
+    """Writes one entity per object; inserts unless the entity has an ETag. Creates the table when it is missing."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts

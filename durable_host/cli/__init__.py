@@ -1,4 +1,4 @@
-"""The command line `func` (also `durable-host`): one module a command, listed in `program`."""
+"""The command line `func` (also `durable-host`): one module per command, listed in `program`."""
 
 try:
     from durable_host.cli.program import main

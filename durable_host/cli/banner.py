@@ -54,7 +54,7 @@ def plain_listing(functions: tuple[FunctionLine, ...], coloured: bool = False) -
 
 
 def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False) -> str:
-    """One line a function, in columns."""
+    """One line per function, in columns."""
     served, unserved, disabled = _groups(functions)
     if not functions:
         return painted("No functions were found.", YELLOW, coloured) + "\n"

@@ -82,7 +82,7 @@ def compact(event: Event, coloured: bool = True) -> str:
 
 
 def json_line(event: Event) -> str:
-    """One JSON object a line; members that are not known are left out."""
+    """One JSON object per line; members that are not known are left out."""
     members = {
         "time": timestamp(event.created),
         "level": level_name(event.level),
@@ -98,7 +98,7 @@ def json_line(event: Event) -> str:
     known = {name: value for name, value in members.items() if value is not None}
     try:
         return msgspec.json.encode(known).decode() + "\n"
-    except UnicodeEncodeError:  # half a surrogate pair: the app's data, or bytes that are no UTF-8
+    except UnicodeEncodeError:  # half a surrogate pair: the app's data, or bytes that are not UTF-8
         return msgspec.json.encode(_whole(known)).decode() + "\n"
 
 

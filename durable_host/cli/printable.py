@@ -1,6 +1,6 @@
-"""Text of others made fit for a terminal: what could move the cursor, ring, or rewrite what is shown is spelled out.
+"""Makes foreign text safe for a terminal: escapes characters that move the cursor, ring the bell or rewrite lines.
 
-Log lines and errors repeat what requests, messages and exceptions say, and a terminal obeys what is written to it.
+Log lines and errors repeat what requests, messages and exceptions say, and a terminal obeys control characters.
 """
 
 import re

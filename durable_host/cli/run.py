@@ -1,4 +1,4 @@
-"""`func run`: runs one function of a running host now, and shows what came of it.
+"""`func run`: runs one function of a running host now, and shows the outcome.
 
 The host does the work (`POST /admin/functions/{name}`).
 

@@ -40,12 +40,12 @@ def from_json_text(text: str) -> dict[str, Any]:
 
 
 def merged(own: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """`own` and the properties of a JSON object in `text`, which win; the case of names does not count."""
+    """`own` and the properties of a JSON object in `text`, which win; the case of names is ignored."""
     return overlaid(own, from_json_text(text))
 
 
 def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both; names in `above` win, and the case of names does not count."""
+    """Both; names in `above` win, and the case of names is ignored."""
     taken = {name.casefold() for name in above}
     return {**{name: value for name, value in below.items() if name.casefold() not in taken}, **above}
 

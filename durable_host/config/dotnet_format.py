@@ -145,7 +145,7 @@ _PARTS: Final[Mapping[str, Callable[[datetime, int], str]]] = {
 
 
 def format_guid(value: UUID, pattern: str | None) -> str:
-    """`value` in one of .NET's formats N, D, B, P, X (case does not count; None or empty: D)."""
+    """`value` in one of .NET's formats N, D, B, P, X (case is ignored; None or empty: D)."""
     kind = (pattern or "D").upper()
     if kind == "N":
         return value.hex

@@ -176,7 +176,7 @@ def _evaluate(parameter: ExpressionParameter, data: Mapping[str, Any], system: S
 
 
 def _member(container: Any, name: str) -> tuple[bool, Any]:
-    """Look `name` up in a mapping (case does not count) or among the properties of an object."""
+    """Look `name` up in a mapping (case is ignored) or among the properties of an object."""
     if isinstance(container, Mapping):
         members = cast("Mapping[str, Any]", container)
         if name in members:

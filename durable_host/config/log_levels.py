@@ -27,7 +27,7 @@ _SYSTEM: Final = ("microsoft.azure.webjobs.", "function.", "worker.", "host.")
 
 
 def level_of(name: str) -> int:
-    """The stdlib level of a .NET level name (case does not count). Raises ValueError for anything else."""
+    """The stdlib level of a .NET level name (case is ignored). Raises ValueError for anything else."""
     folded = name.strip().casefold()
     if folded not in _LEVELS:
         raise ValueError(f"'{name}' is not a log level")

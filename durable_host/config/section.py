@@ -111,7 +111,7 @@ class Section:
         raise self.error(key, 'text in quotes ("…")')
 
     def choice(self, key: str, choices: Sequence[Choice], default: Choice, *, by_number: bool = False) -> Choice:
-        """One of a few words, in the spelling of `choices`; case does not count. With `by_number` also its position,
+        """One of a few words, in the spelling of `choices`; case is ignored. With `by_number` also its position,
         from 0: .NET reads an enumeration that way.
         """
         value = self.raw(key)

@@ -61,7 +61,7 @@ class AppSettings(Mapping[str, str]):
 
 
 def is_true(settings: Mapping[str, str], name: str) -> bool:
-    """True when the setting is `1` or `true` (case does not count)."""
+    """True when the setting is `1` or `true` (case is ignored)."""
     return settings.get(name, "").strip().casefold() in {"1", "true"}
 
 

@@ -11,7 +11,7 @@ RELATED = 0.7
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = RELATED) -> str | None:
-    """The known name most like `name`, or None. Case, `_` and `-` do not count."""
+    """The known name most like `name`, or None. Case, `_` and `-` are ignored."""
     by_key = {_key(candidate): candidate for candidate in known}
     matches = difflib.get_close_matches(_key(name), by_key, n=1, cutoff=cutoff)
     return by_key[matches[0]] if matches else None

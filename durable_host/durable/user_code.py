@@ -149,7 +149,7 @@ class EntityResult(msgspec.Struct, frozen=True):
 
 
 class EntityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """State after the batch and one result an operation, in order.
+    """State after the batch and one result per operation, in order.
 
     `actions` are what 2.x code asks for besides. With `leaves_rest`, operations without a result have not run and stay
     in the queue. `failure`: the batch could not run at all; it is tried again later.

@@ -1,4 +1,4 @@
-"""What the admin routes can do to the running host: restart, drain, resume, go off line.
+"""What the admin routes can do to the running host: restart, drain, resume, go offline.
 
 Source: docs/protocol/functions-host-admin.md#host-operations, docs/protocol/functions-host-worker.md#reloading
 """
@@ -17,7 +17,7 @@ from durable_host.web.admin_host import HostState
 _log = logging.getLogger("Host.Startup")
 
 OFFLINE_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><title>Off line</title></head><body>The function app is off line.</body></html>
+<html lang="en"><head><title>Offline</title></head><body>The function app is offline.</body></html>
 """
 
 
@@ -76,7 +76,7 @@ class Control:
             self._server.pauses.add(Pause.OFFLINE)
             self._server.options.presenter.progress(f"{OFFLINE_FILE} exists: the app is offline.")
             self.show_state()
-            self._work.run("change to off line", self._pause())
+            self._work.run("change to offline", self._pause())
         else:
             self._server.pauses -= {Pause.OFFLINE, Pause.FAILURE}
             self._work.run("change to on line", self._go_on("The app is online again."))

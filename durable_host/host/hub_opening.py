@@ -64,7 +64,7 @@ def uses_sqlite(config: HostConfig) -> bool:
 
 
 def sqlite_path(config: HostConfig, hub_name: str) -> Path:
-    """One file a hub; `path` of the storage provider names that of the app's own hub."""
+    """One file per hub; `path` of the storage provider names that of the app's own hub."""
     path = config.host.durable.storage.path
     if path and hub_name == config.host.durable.hub_name:
         return config.root / path

@@ -42,7 +42,7 @@ class _Running(msgspec.Struct, frozen=True):
 
 
 class Listeners:
-    """Owns one task a listener."""
+    """Owns one task per listener."""
 
     def __init__(self) -> None:
         self._running: list[_Running] = []

@@ -53,7 +53,7 @@ class Reloader:
         self._known_files = _watch_rules(config).file_times() if server.options.reload else {}
 
     def start(self, check_offline: Callable[[], None], show_state: Callable[[], None]) -> None:
-        """`check_offline` looks at the file that takes the app off line; it is called when that changes.
+        """`check_offline` looks at the file that takes the app offline; it is called when that changes.
 
         `show_state` is called when another state of the app is served.
         """

@@ -127,7 +127,7 @@ def _absent_http(functions: AppFunctions) -> Iterator[AbsentHttpFunction]:
 
 
 def report_problems(app: ServedApp, before: ServedApp | None = None) -> None:
-    """Log what does not run, and why; not what has been said of the app as it was `before`."""
+    """Log what does not run, and why; not what was already reported for the app `before`."""
     known = set(_problems(before)) if before is not None else set[tuple[int, str]]()
     for level, text in _problems(app):
         if (level, text) not in known:
@@ -156,7 +156,7 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
         yield (
             logging.WARNING,
             "There is no storage account (AzureWebJobsStorage), so timers run without a monitor: they fire on "
-            "schedule, but a run that is missed while the host is down is not made up for.",
+            "schedule, but a run that is missed while the host is down is not caught up on.",
         )
     names = {function.name: None for function in app.index.functions}
     names |= {error.function or "": None for error in functions.errors}

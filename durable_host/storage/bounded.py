@@ -1,4 +1,4 @@
-"""Run one coroutine an item, a few at a time."""
+"""Run one coroutine per item, a few at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable

@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = 65_536
 
 
 class QueueService:
-    """Queues of one account. Message text is what lies in the queue: base64 or not is the caller's choice.
+    """Queues of one account. Message text is what is in the queue: base64 or not is the caller's choice.
 
     Visibilities are seconds from now (fractions are rounded up, the service knows whole seconds). Errors are those
     of `storage.errors`; a queue that does not exist is NotFound with code `QueueNotFound`.
@@ -51,7 +51,7 @@ class QueueService:
         await self._channel.send("DELETE", _path(queue) + "/messages")
 
     async def message_count(self, queue: str) -> int:
-        """About how many messages lie in the queue, invisible ones included."""
+        """About how many messages are in the queue, invisible ones included."""
         reply = await self._channel.send("GET", _path(queue), (("comp", "metadata"),))
         return int(reply.headers.get("x-ms-approximate-messages-count", "0"))
 

@@ -56,7 +56,7 @@ class HostControl(Protocol):
     def is_offline(self) -> bool: ...
 
     def set_offline(self, offline: bool) -> None:
-        """Go off line, or on line again. Raises OSError."""
+        """Go offline, or online again. Raises OSError."""
         ...
 
 

@@ -14,7 +14,7 @@ from durable_host.worker import lenient_json
 
 
 class DescribedFunction(msgspec.Struct, frozen=True, kw_only=True):
-    """A function and what became of it. `metadata` is None for one that could not be loaded."""
+    """A function and its outcome. `metadata` is None for one that could not be loaded."""
 
     name: str
     metadata: FunctionMetadata | None

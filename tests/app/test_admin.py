@@ -396,7 +396,7 @@ async def start(req: func.HttpRequest, client) -> str:
     assert host.get("/admin/host/status").json()["state"] == "Offline"
     response = host.get("/api/hello")
     assert response.status_code == 503
-    assert "off line" in response.text
+    assert "offline" in response.text
     assert host.post("/admin/functions/tick", json={}).status_code == 503
     assert set_state('"running"') == 202
     assert host.post("/api/hello", data="you").text == "hello you"

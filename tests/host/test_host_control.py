@@ -1,4 +1,4 @@
-"""Drain, resume, off line and reload when something fails in the middle: the status tells it, a new try helps."""
+"""Drain, resume, offline and reload when something fails in the middle: the status shows it, a new try helps."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

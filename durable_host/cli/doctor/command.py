@@ -79,7 +79,7 @@ async def examine(root: Path) -> list[Finding]:
 
 
 def render(found: list[Finding], *, coloured: bool = False) -> str:
-    """One line a finding, its remedy below it, and a sentence at the end."""
+    """One line per finding, its remedy below it, and a sentence at the end."""
     width = max(len(finding.area) for finding in found)
     lines: list[str] = []
     for finding in found:

@@ -1,4 +1,4 @@
-"""`func durable`: instances of a task hub, straight on its storage; no host has to run. One module a command.
+"""`func durable`: instances of a task hub, straight on its storage; no host has to run. One module per command.
 
 Source: docs/protocol/functions-host-cli.md#durable-commands
 """

@@ -56,7 +56,7 @@ def created_range(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def statuses(values: tuple[str, ...], *, terminal_only: bool = False) -> frozenset[OrchestrationStatus]:
-    """The statuses of these names (case and underscores do not count). Raises UsageError."""
+    """The statuses of these names (case and underscores are ignored). Raises UsageError."""
     allowed = [status for status in OrchestrationStatus if not terminal_only or status in TERMINAL_STATUSES]
     by_name = {status.name.casefold(): status for status in allowed}
     found: set[OrchestrationStatus] = set()

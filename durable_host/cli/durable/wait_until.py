@@ -12,7 +12,7 @@ _LOOK_SECONDS = 0.25
 async def until(
     client: DurableClient, instance_id: str, accepts: Callable[[InstanceState], bool], timeout: float
 ) -> InstanceState | None:
-    """The state as soon as `accepts` likes it, or the last one seen when `timeout` seconds are over."""
+    """The state as soon as `accepts` returns true for it, or the last one seen when `timeout` seconds are over."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:

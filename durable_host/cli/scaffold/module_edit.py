@@ -100,7 +100,7 @@ def checked(text: str, module: ModuleText) -> str:
 
 
 def _import_lines(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """One statement a name."""
+    """One statement per name."""
     if isinstance(node, ast.Import):
         return [ast.unparse(ast.Import([alias])) for alias in node.names]
     return [ast.unparse(ast.ImportFrom(node.module, [alias], node.level)) for alias in node.names]

@@ -208,7 +208,7 @@ def of_model(model: Model) -> Sequence[FunctionTemplate]:
 
 
 def find(name: str, model: Model) -> FunctionTemplate:
-    """The template of this name in either model's spelling (case does not count). Raises UsageError."""
+    """The template of this name in either model's spelling (case is ignored). Raises UsageError."""
     wanted = name.strip().casefold()
     known = of_model(model)
     for template in known:

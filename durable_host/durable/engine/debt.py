@@ -197,7 +197,7 @@ def _lost(event: HistoryEvent, sender: SendingOrchestration) -> TaskMessage:
 
 
 def _end(event: ExecutionCompleted, sender: SendingOrchestration) -> list[TaskMessage]:
-    """What the parent hears of a completed child. The message of a failed one cannot be derived from rows."""
+    """What the parent gets for a completed child. The message of a failed one cannot be derived from rows."""
     parent = sender.started.parent_instance
     if parent is None or "FireAndForget" in (sender.started.tags or {}):
         return []

@@ -1,4 +1,4 @@
-"""What the engine noticed that a user should know: one record a finding, collected by the runtime in one place."""
+"""What the engine noticed that a user should know: one record per finding, collected by the runtime in one place."""
 
 from typing import Literal
 
@@ -28,7 +28,7 @@ class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     """One finding about one instance.
 
     `timestamp` is in ticks; `position` is `file:line in function` where the orchestrator stands; `history_index` is
-    the position of the history event meant. What has `once` is said only once for that key.
+    the position of the history event meant. What has `once` is reported only once for that key.
     """
 
     code: str

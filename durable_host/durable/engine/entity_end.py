@@ -60,7 +60,7 @@ def terminated(instance_id: str, now: int) -> Diagnostic:
 
 
 def dropped(instance_id: str, operations: Sequence[EventRaised], now: int) -> Diagnostic:
-    """The finding about operations that came after the end; it is said once for an entity."""
+    """The finding about operations that came after the end; it is reported once for an entity."""
     return Diagnostic(
         code=TERMINATED,
         instance_id=instance_id,

@@ -36,7 +36,7 @@ class Outbox:
         *,
         what: tuple[str | None, ...] | None = None,
     ) -> None:
-        """`what` is the content without that which is made anew when the batch is repeated."""
+        """`what` is the content without that which is made again when the batch is repeated."""
         event = EventRaised(name=name, input=input, timestamp=self.now)
         content = (target, name, input) if what is None else what
         self.add(event, OrchestrationInstance(target, execution_id), self.identity(EventRaised, content))

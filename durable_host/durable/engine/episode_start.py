@@ -45,7 +45,7 @@ def start_episode(
 ) -> EpisodeStart:
     """Append OrchestratorStarted and the accepted messages. With `options`, the instance's version is checked.
 
-    An episode that was cut short is made up for, also without messages.
+    An episode that was cut short is completed, even without messages.
     """
     state.work_item = WorkItem(first_ordinal=len(state.history), execution_id=state.execution_id)
     dropped: list[int] = []

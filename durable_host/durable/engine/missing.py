@@ -18,7 +18,7 @@ class FunctionNames(tuple[str, ...]):
     unserved: Mapping[str, str]
 
     def __new__(cls, names: Iterable[str], unserved: Mapping[str, str] | None = None) -> "FunctionNames":
-        """`unserved` maps names to reasons; the case of names does not count."""
+        """`unserved` maps names to reasons; the case of names is ignored."""
         self = super().__new__(cls, names)
         self.unserved = {name.casefold(): reason for name, reason in (unserved or {}).items()}
         return self

@@ -119,7 +119,7 @@ class NumberedEpisode:
         raise OrchestrationFault(None, failure_details=details, failure=answer.failure)
 
     def _set_custom_status(self, text: str | None) -> None:
-        """The code tells its status anew in each turn; a new execution keeps the old one until the next turn."""
+        """The code reports its status again in each turn; a new execution keeps the old one until the next turn."""
         state = self._state
         keeps, state.keeps_custom_status = state.keeps_custom_status, False
         if text is None and keeps:

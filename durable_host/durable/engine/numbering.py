@@ -1,4 +1,4 @@
-"""Gives numbers to decisions and keeps what is open: one counter a generation.
+"""Gives numbers to decisions and keeps what is open: one counter per generation.
 
 The code's request for an action reserves its number; the decision is made when the action begins (see `gates`).
 

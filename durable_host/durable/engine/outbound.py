@@ -194,7 +194,7 @@ def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Sch
         )
         return Scheduled(event, [reply], refusal)
     raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
-    # With the request's ID: one that is made anew under another ID has to be answered under that one, and the next
+    # With the request's ID: one that is made again under another ID has to be answered under that one, and the next
     # request to the entity names it as its predecessor.
     id = sender.identity(EventSent, decision.id, decision.instance_id, decision.operation, stored, decision.request_id)
     return Scheduled(event, [sender.message(raised, id, entity)])

@@ -48,7 +48,7 @@ class Reports:
         )
 
     def note(self, note: CodeNote) -> None:
-        """Something about the code: said once for the instance and place, for the place, or for the function."""
+        """Something about the code: reported once for the instance and place, for the place, or for the function."""
         function, instance_id, place = self._state.name, self._state.instance_id, note.position or ""
         text = note.text
         if note.kind in {"replayed", "questioned"}:
@@ -122,7 +122,7 @@ class Reports:
         self.add(codes.HELD_BACK, "warning", text, once=once)
 
     def _end(self, ending: Ending, *, is_continuing: bool) -> str:
-        """How the code has ended, and that the instance has not."""
+        """How the code ended, although the instance has not."""
         code = f"The code of '{self._state.name}'"
         if ending.error is not None:
             error = ending.failure.text if ending.failure is not None else ending.error

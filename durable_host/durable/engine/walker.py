@@ -1,7 +1,7 @@
 """Walks the history event by event beside the user code's steps and numbers what was decided.
 
 For each event first the engine's own retry loops react, then the actions that user code asked for during that event get
-their numbers in order (children depth first, left to right); one counter a generation numbers both. So the numbers
+their numbers in order (children depth first, left to right); one counter per generation numbers both. So the numbers
 equal the SDK's by construction, however messages were batched. An action begins when the gate before it is open.
 
 Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.md#replay-of-the-answer,

@@ -1,6 +1,6 @@
 """History events, as DurableTask.Core names them.
 
-One frozen record a kind. Timestamps are ticks (`timestamp.py`); inputs and results are JSON *text*, exactly as
+One frozen record per kind. Timestamps are ticks (`timestamp.py`); inputs and results are JSON *text*, exactly as
 stored. How they are written (queue JSON, table rows, trigger payload) is up to the codecs.
 
 Source: docs/protocol/task-hub-storage-messages.md#event-json

@@ -28,7 +28,7 @@ Listener = Callable[[Diagnostic], None]
 
 
 class Diagnostics:
-    """Bounded memory of findings; listeners hear of new ones at once. `counts` has all that ever came, by code."""
+    """Bounded memory of findings; listeners get new ones at once. `counts` has all that ever came, by code."""
 
     def __init__(self, kept: int = _KEPT) -> None:
         self.counts: Counter[str] = Counter()
@@ -37,7 +37,7 @@ class Diagnostics:
         self._listeners: list[Listener] = []
 
     def report(self, finding: Diagnostic) -> None:
-        """Log and keep a finding, unless it is one that was to be said once."""
+        """Log and keep a finding, unless it was to be logged once and has been."""
         self.counts[finding.code] += 1
         if finding.once is not None:
             if finding.once in self._reported:

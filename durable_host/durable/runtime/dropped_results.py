@@ -15,7 +15,7 @@ _REMEMBERED = 1000
 
 
 class DroppedResults:
-    """Each is counted, and said once for its instance and call, but at most so many for one instance."""
+    """Each is counted, and reported once for its instance and call, but at most so many for one instance."""
 
     def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
         self._diagnostics = diagnostics

@@ -147,7 +147,7 @@ class EntityRunner:
     async def _discard_after_end(
         self, session: InstanceSession, execution: EntityExecution, batch: list[ReceivedMessage]
     ) -> None:
-        """The session ends at once: the entity may be purged, and begin anew."""
+        """The session ends at once: the entity may be purged, and start over."""
         operations = [one.message.event for one in batch if isinstance(one.message.event, EventRaised)]
         row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
         if row is not None and row.runtime_status.is_terminal:

@@ -54,7 +54,7 @@ def _parser_of(name: str) -> Callable[[str], list[str]]:
 
 
 def _items(pattern: str, line: str) -> list[str]:
-    """The parts of a list, if each matches `pattern`. Empty parts do not count."""
+    """The parts of a list, if each matches `pattern`. Empty parts are ignored."""
     found: list[str] = []
     position = 0
     item = re.compile(rf"[\s,]*(?P<item>{pattern})\s*(?:,|$)")

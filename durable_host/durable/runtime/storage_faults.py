@@ -53,5 +53,5 @@ class StorageFaults:
                 _log.warning("The storage of the task hub '%s' no longer refuses (%s).", self._hub, reason)
 
     def forget(self, source: str) -> None:
-        """`source` asks no more."""
+        """`source` no longer asks."""
         self._faults.ends(source)

@@ -33,7 +33,7 @@ def entity_payload(batch: EntityBatch) -> str:
 
 
 def decode_entity_answer(text: str, operation_count: int) -> EntityAnswer:
-    """State after the batch and one result an operation. Raises BadEntityAnswer."""
+    """State after the batch and one result per operation. Raises BadEntityAnswer."""
     try:
         answer: Any = json.loads(text)
         exists = bool(answer["entityExists"])

@@ -15,7 +15,7 @@ class Faults:
         return is_new
 
     def ends(self, source: str) -> list[str]:
-        """`source` succeeded, or asks no more; the kinds that hold up nobody any longer."""
+        """`source` succeeded, or no longer asks; the kinds that hold up nobody any longer."""
         if not self._kinds:
             return []
         over: list[str] = []

@@ -1,4 +1,4 @@
-"""What a message has to fulfil to be handed on, whatever hub it lies in: kinds, ranges, lengths, well-formed IDs.
+"""What a message has to fulfil to be handed on, whatever hub it is in: kinds, ranges, lengths, well-formed IDs.
 
 A message that the engine or the store of its instance cannot take would come back forever and block the instance.
 The limits are those of .NET (Int32, DateTime) and of a table row.
@@ -34,7 +34,7 @@ class InvalidHubMessage(ValueError):
 
 
 def check(message: TaskMessage, *, is_work_item: bool) -> None:
-    """Raises `InvalidHubMessage`. `is_work_item`: the message lies where activity requests lie."""
+    """Raises `InvalidHubMessage`. `is_work_item`: the message is in the queue of activity requests."""
     event = message.event
     checks = _CHECKS.get(type(event))
     if checks is None or message.is_activity is not is_work_item:

@@ -26,7 +26,7 @@ class InvalidBlobMessage(ValueError):
 
 
 def internal_queue(host_id: str) -> str:
-    """Where the messages of a host's blob triggers lie."""
+    """Where the messages of a host's blob triggers are."""
     return f"azure-webjobs-blobtrigger-{host_id}"
 
 

@@ -31,7 +31,7 @@ class McpCatalog(msgspec.Struct, frozen=True):
         return not (self.tools or self.resources or self.templates or self.prompts)
 
     def find_resource(self, uri: str) -> tuple[Resource, dict[str, str]] | None:
-        """What is at `uri`, and the values of a template's parameters."""
+        """The resource at `uri`, and the values of a template's parameters."""
         if (resource := self.resources.get(uri)) is not None:
             return resource, {}
         for template in self.templates.values():

@@ -105,7 +105,7 @@ class StatelessHttp:
 
 
 def unsupported(requested: str) -> Refused:
-    """The answer to a revision that nobody knows here."""
+    """The answer to a revision that this server does not know."""
     data = {"supported": list(versions.ALL), "requested": requested}
     return Refused(400, RpcError(jsonrpc.UNSUPPORTED_VERSION, "Unsupported protocol version", data))
 

@@ -72,6 +72,6 @@ def _verdict(grant: Grant, is_allowed: bool) -> Verdict:
 
 
 def _key_of(request: web.Request) -> str | None:
-    """That of the header, else of the query, where the case of the name does not count."""
+    """That of the header, else of the query, where the case of the name is ignored."""
     codes = (value for name, value in request.query.items() if name.lower() == "code")
     return request.headers.get(HEADER) or next(codes, None) or None

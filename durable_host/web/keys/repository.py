@@ -113,8 +113,8 @@ class FileKeys:
 
 
 def folder_of_keys(host_id: str) -> Path:
-    """Where keys lie without a storage account: in the temporary folder, or in the user's own state where somebody
-    else has made that folder. Raises OSError.
+    """Where keys are stored without a storage account: in the temporary folder, or in the user's own state
+    where somebody else has made that folder. Raises OSError.
     """
     try:
         return make_private_folder(make_private_folder(temporary_folder() / "secrets") / host_id)

@@ -96,7 +96,7 @@ class AppLease:
 
     async def _renew(self) -> None:
         """Renew the lease. Raises Conflict or PreconditionFailed only when another app holds it: one that has run
-        out, was broken or went with its container is acquired anew.
+        out, was broken or went with its container is acquired again.
         """
         try:
             await self._blobs.renew_lease(self._names.app_lease, None, self.id)

@@ -31,7 +31,7 @@ class Deletes:
         self._patience_ends: float | None = None
 
     def add(self, held: HeldHubMessage) -> None:
-        """Delete a message that lies in a queue."""
+        """Delete a message that is in a queue."""
         self._waiting.append(held)
         if self._deleting < _PARALLEL:
             self._deleting += 1

@@ -31,7 +31,7 @@ def result_key(message: TaskMessage) -> TaskKey | None:
 
 
 class DirectWork:
-    """Requests and results in the hands of this process that lie in no queue."""
+    """Requests and results in the hands of this process that are in no queue."""
 
     def __init__(self, deliveries: Deliveries, clock: Clock) -> None:
         self._deliveries = deliveries

@@ -1,4 +1,4 @@
-"""Queue JSON of history events, written by hand: one function a kind, because every message passes here.
+"""Queue JSON of history events, written by hand: one function per kind, because every message passes here.
 
 Only the kinds that travel in queues are frequent; all kinds are covered.
 

@@ -1,4 +1,4 @@
-"""Work that lies in no queue goes where others find it: when another host appears, and when this one stops.
+"""Work that is in no queue goes where others find it: when another host appears, and when this one stops.
 
 Source: docs/protocol/task-hub-storage-additions.md#activities-without-messages,
     docs/protocol/task-hub-storage-additions.md#other-workers

@@ -1,7 +1,7 @@
 """A table or queue of the hub that somebody deleted is created again, by the request that misses it.
 
 One place for all of them: `healed` wraps a storage service, so that whoever asks only sees that its request took
-longer. What was lost with the resource is said once.
+longer. What was lost with the resource is reported once.
 """
 
 import asyncio

@@ -23,7 +23,7 @@ RENEWED = frozenset((Stage.RECEIVED, Stage.HELD, Stage.DELETING))
 
 
 class HeldHubMessage:
-    """One message: the lease on it, None for a message that lies in no queue, and how often it was delivered.
+    """One message: the lease on it, None for a message that is in no queue, and how often it was delivered.
 
     `on_deleted` is called when its delete is confirmed. Owned by `HeldMessages`, which alone changes `stage`.
     """

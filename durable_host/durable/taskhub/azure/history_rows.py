@@ -1,4 +1,4 @@
-"""Rows of the History table: one row an event, exact columns and Edm types.
+"""Rows of the History table: one row per event, exact columns and Edm types.
 
 The .NET reader fails on a column of a wrong type, hence the wrappers.
 

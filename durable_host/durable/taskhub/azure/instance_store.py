@@ -1,4 +1,4 @@
-"""The Instances table: one row an instance.
+"""The Instances table: one row per instance.
 
 Source: docs/protocol/task-hub-storage-instances.md#instance-row,
     docs/protocol/task-hub-storage-instances.md#row-writes,

@@ -56,7 +56,7 @@ class Outage:
                 _log.warning("Task hub '%s': the storage no longer refuses (%s).", self._hub, kind)
 
     def forget(self, source: str) -> None:
-        """`source` asks no more."""
+        """`source` no longer asks."""
         self._faults.ends(source)
 
     def _denied(self, error: AccessDenied) -> None:

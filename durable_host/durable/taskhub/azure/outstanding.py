@@ -16,7 +16,7 @@ _SETTLE_PATIENCE = 20.0
 
 
 class Outstanding(NamedTuple):
-    """Commits, what they owe, and work that lies in no queue."""
+    """Commits, what they owe, and work that is in no queue."""
 
     commits: Commits
     marks: Marks

@@ -31,7 +31,7 @@ _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A message that can be put, with its text; `blob` is set when its content lies in a blob, which is there."""
+    """A message that can be put, with its text; `blob` is set when its content is in a blob, which exists."""
 
     queue: str
     message: TaskMessage
@@ -40,7 +40,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A message that lies in its queue. `hidden` is set when this process is to take it itself."""
+    """A message that is in its queue. `hidden` is set when this process is to take it itself."""
 
     queue: str
     message: TaskMessage

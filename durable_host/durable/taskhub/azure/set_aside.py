@@ -1,7 +1,7 @@
 """Messages that nobody can read: taken out of their queue and kept in a container, with the reason.
 
-One JSON blob a message, `<queue>/<message ID>.json`. The official backend leaves such messages in the queue forever and
-has nothing of this name.
+One JSON blob per message, `<queue>/<message ID>.json`. The official backend leaves such messages in the queue forever,
+and has no such container.
 
 Source: docs/protocol/task-hub-storage-additions.md#unreadable-container
 """

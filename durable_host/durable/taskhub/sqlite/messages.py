@@ -78,7 +78,7 @@ def _row(message: TaskMessage, state: int, due: int) -> tuple[Any, ...]:
 def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
     """Hand out what is ready, oldest first."""
     connection.execute("UPDATE messages SET state = ? WHERE queue = ? AND state = 2 AND due <= ?", (READY, queue, now))
-    # As bytes: one text that is no UTF-8 would make the whole query fail.
+    # As bytes: one text that is not UTF-8 would make the whole query fail.
     rows = connection.execute(
         "SELECT seq, CAST(kind AS BLOB), body, dequeue_count FROM messages WHERE queue = ? AND state = ? "
         "ORDER BY seq LIMIT ?",
