@@ -40,7 +40,7 @@ test: install
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 quick: install
-	$(BIN)/python -m pytest -m unit -n $(CORES) --dist worksteal
+	HYPOTHESIS_PROFILE=$${HYPOTHESIS_PROFILE:-quick} $(BIN)/python -m pytest -m unit -n $(CORES) --dist worksteal
 
 TESTS ?= tests
 

@@ -1,13 +1,12 @@
 """For all tests: their tiers, and one in-memory Azurite a session, on free ports."""
 
 import gc
-import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import fast_start  # first: it decides what is kept of the following
-import hypothesis
 import pytest
+from examples import register_profiles
 from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
 
 from durable_host.config.connection import Connection
@@ -17,10 +16,7 @@ from durable_host.storage.azurite import free_connection, start_azurite
 
 GUARD = ProcessGuard()
 
-_SLOW_MACHINE = (hypothesis.HealthCheck.too_slow,)
-hypothesis.settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=_SLOW_MACHINE)
-hypothesis.settings.register_profile("explore", max_examples=1000, deadline=None, suppress_health_check=_SLOW_MACHINE)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+register_profiles()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,9 +2,9 @@
 
 import ast
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import durable_host
 
@@ -13,12 +13,16 @@ _NOT_MODULES = {"templates"}
 """Folders with files that `func new` writes into apps."""
 
 
-class Module(NamedTuple):
+@dataclass(frozen=True)
+class Module:
     """`name` is dotted; that of a package for its `__init__.py`."""
 
     name: str
     path: Path
-    tree: ast.Module
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.path.read_text("utf-8"))
 
     @property
     def stem(self) -> str:
@@ -35,4 +39,4 @@ def _modules() -> Iterator[Module]:
         parts = path.relative_to(ROOT.parent).with_suffix("").parts
         if not _NOT_MODULES.intersection(parts):
             name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-            yield Module(name, path, ast.parse(path.read_text("utf-8")))
+            yield Module(name, path)

@@ -7,6 +7,7 @@ import threading
 import azure.durable_functions as df
 import pytest
 from engine_world import World, completed
+from examples import examples
 from fresh_programs import (
     PROGRAMS,
     asks_early,
@@ -20,7 +21,7 @@ from fresh_programs import (
     walks_the_history,
     walks_the_history_late,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_host.worker.orchestrations_v1 import OrchestrationSessions
@@ -64,7 +65,7 @@ def played(program, steps, seed, mode, *, drops=False, threads=False):
     return world
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(PROGRAM, STEPS, SEEDS)
 def test_live_cold_and_one_shot_give_the_same_history(program, steps, seed):
     live = played(program, steps, seed, "live")
@@ -72,7 +73,7 @@ def test_live_cold_and_one_shot_give_the_same_history(program, steps, seed):
     assert played(program, steps, seed, "one_shot").committed == live.committed
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(PROGRAM, STEPS, SEEDS)
 def test_other_threads_and_lost_sessions_change_nothing(program, steps, seed):
     live = played(program, steps, seed, "live")

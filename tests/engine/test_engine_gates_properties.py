@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable
 
 from engine_world import World, raised
-from hypothesis import assume, example, given, note, settings
+from examples import examples
+from hypothesis import assume, example, given, note
 from hypothesis import strategies as st
 from pool_programs import ACTIVITIES, EVENTS, KINDS, child, pooled, pools, simple_pools
 from reference_extension import Extension
@@ -66,13 +67,13 @@ def play(program, seed, events, mode="cold", judge=None, lifted=0):
     return world
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(pools(), SEEDS, RAISED)
 def test_the_extension_could_go_on_after_each_episode(program, seed, events):
     play(program, seed, events, judge=lambda extension: None)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(simple_pools(), SEEDS, RAISED)
 def test_requests_to_entities_have_the_ids_that_the_extension_waits_for(program, seed, events):
     def judge(extension):
@@ -87,7 +88,7 @@ TIMER_CANCELLED_AFTER_A_RACE_THAT_IT_LOST = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @example(TIMER_CANCELLED_AFTER_A_RACE_THAT_IT_LOST, 0, [])
 @given(pools((*KINDS, "retry")), SEEDS, RAISED)
 def test_live_sessions_and_replays_decide_the_same(program, seed, events):
@@ -96,7 +97,7 @@ def test_live_sessions_and_replays_decide_the_same(program, seed, events):
     assert play(program, seed, events, "one_shot").committed == live.committed
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(pools((*KINDS, "retry")), SEEDS, RAISED, st.integers(1, 6), st.sampled_from(["live", "cold"]))
 def test_a_history_that_ran_ahead_goes_on_when_the_gates_are_kept(program, seed, events, episodes, mode):
     world = play(program, seed, events, mode, lifted=episodes)

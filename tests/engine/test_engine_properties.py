@@ -5,7 +5,8 @@ import random
 
 from engine_programs import Work, event_names, fits, interpreter, programs, without_child_events
 from engine_world import World, raised
-from hypothesis import assume, given, note, settings
+from examples import examples
+from hypothesis import assume, given, note
 from hypothesis import strategies as st
 
 from durable_host.durable.engine.options import EngineOptions
@@ -40,7 +41,7 @@ def outcome_of(world):
     return json.loads(completion.result)
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(programs(), SEEDS)
 def test_results_equal_a_direct_evaluation(program, seed):
     assume(without_child_events(program))
@@ -51,7 +52,7 @@ def test_results_equal_a_direct_evaluation(program, seed):
     assert not [request for request in world.calls.requests if "payload" in request and request["until"] > 6]
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(programs(), SEEDS)
 def test_live_sessions_and_full_replays_give_the_same_history(program, seed):
     assume(without_child_events(program))
@@ -60,14 +61,14 @@ def test_live_sessions_and_full_replays_give_the_same_history(program, seed):
     assert played(program, seed, "one_shot").committed == live.committed
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(programs(), SEEDS)
 def test_sessions_lost_at_random_change_nothing(program, seed):
     assume(without_child_events(program))
     assert played(program, seed, "live", drops=True).committed == played(program, seed, "live").committed
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(programs(), SEEDS, st.integers(1, 3), st.sampled_from(["live", "cold"]))
 def test_a_window_of_activities_keeps_the_results(program, seed, window, mode):
     assume(without_child_events(program))

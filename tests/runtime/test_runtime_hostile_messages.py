@@ -42,8 +42,8 @@ def _for_victim(value: Any) -> list[TaskMessage]:
     found: list[TaskMessage] = []
     for golden in GOLDEN:
         for path in paths(golden):
+            raw = json.loads(changed(golden, path, value))
             for target in ("victim", "@counter@victim"):
-                raw = json.loads(changed(golden, path, value))
                 instance = raw.get("TaskMessage", {}) if isinstance(raw.get("TaskMessage"), dict) else {}
                 if isinstance(instance.get("OrchestrationInstance"), dict):
                     instance["OrchestrationInstance"] |= {"InstanceId": target, "ExecutionId": None}

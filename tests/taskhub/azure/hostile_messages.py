@@ -1,6 +1,5 @@
 """Queue messages as nobody should send them: the golden ones with members replaced, and plain rubbish."""
 
-import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,10 +69,9 @@ def paths(value: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 def changed(message: dict[str, Any], path: tuple[str, ...], value: Any) -> str:
     """The JSON with one member replaced; `...` leaves it out."""
-    message = copy.deepcopy(message)
-    place = message
+    message = place = dict(message)
     for name in path[:-1]:
-        place = place[name]
+        place[name] = place = dict(place[name])
     if value is ...:
         del place[path[-1]]
     else:

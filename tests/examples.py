@@ -1,0 +1,23 @@
+"""How many examples random tests try."""
+
+import os
+
+import hypothesis
+
+QUICK = "quick"
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "same")
+_PART = 4
+
+
+def register_profiles() -> None:
+    slow = (hypothesis.HealthCheck.too_slow,)
+    register = hypothesis.settings.register_profile
+    register("same", derandomize=True, deadline=None, suppress_health_check=slow)
+    register(QUICK, max_examples=100 // _PART, derandomize=True, deadline=None, suppress_health_check=slow)
+    register("explore", max_examples=1000, deadline=None, suppress_health_check=slow)
+    hypothesis.settings.load_profile(PROFILE)
+
+
+def examples(number: int) -> hypothesis.settings:
+    """So many, and a quarter of them in `make quick`."""
+    return hypothesis.settings(max_examples=number // _PART if PROFILE == QUICK else number)
