@@ -130,7 +130,7 @@ async def test_triggers_are_not_synchronized_outside_azure(world: World) -> None
 
 
 async def test_the_scale_status_needs_scale_monitoring(world: World) -> None:
-    """functions-host 22: the scale status needs scale monitoring"""
+    """functions-host 22: 400 text unless scale monitoring is on; the page does not have the text"""
     status, headers, text = await world.ask("POST", "/admin/host/scale/status", json={})
     assert (status, text) == (400, "Runtime scale monitoring is not enabled.")
     assert headers["Content-Type"].startswith("text/plain")

@@ -17,6 +17,8 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 from host_process import HostProcess, hub_settings, until, write_app
 
+from durable_host.triggers.queue.trigger import untranslatable
+
 pytestmark = pytest.mark.process
 
 APP = """
@@ -175,6 +177,23 @@ def test_a_message_that_is_no_text_fails_five_times(host: HostProcess, queues: Q
     lines = [line for line in host.lines if "Unable to translate bytes [FF] at index 2" in line]
     assert len(lines) == 5
     assert all("DH5052" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        (b"ok\xff", "[FF] at index 2"),
+        (b"\xc3(", "[C3] at index 0"),
+        (b"o\xe2\x82", "[E2][82] at index 1"),
+        (b"\xf0\x9f\x98A", "[F0][9F][98] at index 0"),
+        (b"\xed\xa0\x80", "[ED] at index 0"),
+    ],
+)
+def test_bytes_that_are_no_text_are_named_as_dotnet_does(content: bytes, place: str) -> None:
+    """functions-host 7: `Unable to translate bytes [FF]…`"""
+    with pytest.raises(UnicodeDecodeError) as caught:
+        content.decode()
+    assert untranslatable(caught.value) == (f"Unable to translate bytes {place} from specified code page to Unicode.")
 
 
 def test_a_function_that_takes_bytes_gets_them(host: HostProcess, queues: QueueServiceClient) -> None:

@@ -90,8 +90,7 @@ class QueueTrigger:
                 return content.decode("utf-8", "replace")
             refusal = MessageIsNotText(
                 f"The message '{message.id}' of queue '{self._queue}' is not text after decoding from base64, so "
-                f"'{self.function.name}' does not run: Unable to translate bytes [{content[error.start]:02X}] at index "
-                f"{error.start} from specified code page to Unicode.",
+                f"'{self.function.name}' does not run: {untranslatable(error)}",
                 remedy='If it was sent as plain text, set "extensions": {"queues": {"messageEncoding": '
                 '"none"}} in host.json. To receive bytes, use data_type=func.DataType.BINARY.',
             )
@@ -99,3 +98,9 @@ class QueueTrigger:
                 "%s: %s %s", refusal.code, refusal.message, refusal.remedy, extra={"function": self.function.name}
             )
             raise refusal from None
+
+
+def untranslatable(error: UnicodeDecodeError) -> str:
+    """The error in the words of .NET."""
+    wrong = "".join(f"[{byte:02X}]" for byte in error.object[error.start : error.end])
+    return f"Unable to translate bytes {wrong} at index {error.start} from specified code page to Unicode."
