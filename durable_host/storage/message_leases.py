@@ -27,7 +27,7 @@ _IN_A_ROUND = 64
 _PER_SECOND = 50
 _SLACK = 64
 _LITTLE = 0.5
-_SHORTEST_RETRY = 1.0
+_SHORTEST_RETRY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
