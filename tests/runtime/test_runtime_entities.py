@@ -10,8 +10,10 @@ from durable_host.durable.engine import diagnostic as engine_codes
 from durable_host.durable.engine.entity_end import TERMINATED
 from durable_host.durable.engine.entity_messages import request_json
 from durable_host.durable.model.events import EventRaised, ExecutionTerminated, OrchestrationInstance
+from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.port import EpisodeCommit
 
 
 def _with_counter(app: App) -> None:
@@ -136,6 +138,30 @@ async def test_a_terminated_entity_takes_no_operations_until_it_is_purged(app: A
     assert await world.client.purge("@counter@k")
     await world.client.entities.signal("Counter", "k", "add", json.dumps("1"))
     await _settled(world, "k", 1)
+
+
+async def test_the_row_of_a_terminated_entity_is_repaired(app: App, hosts: Hosts) -> None:
+    """A host that ends between the history and the row leaves a row behind that says Running."""
+    _with_counter(app)
+    world = await hosts.start(app)
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    await _settled(world, "k", 5)
+    await world.client.terminate("@counter@k", "enough")
+    ended = await world.result("@counter@k")
+    loaded = await world.hub.load_history("@counter@k")
+    behind = InstanceUpdate(
+        execution_id=ended.execution_id or "", last_updated_time=1, runtime_status=OrchestrationStatus.Running
+    )
+    await world.hub.commit(
+        EpisodeCommit(
+            instance_id="@counter@k", execution_id=behind.execution_id, checkpoint=loaded.checkpoint,
+            first_ordinal=0, events=(), outbound=(), update=behind, consumed=(), judged=ended,
+        )
+    )  # fmt: skip
+    assert (await world.client.get("@counter@k")).runtime_status is OrchestrationStatus.Running
+    await world.client.entities.signal("Counter", "k", "add", json.dumps("5"))
+    row = await world.result("@counter@k")
+    assert (row.runtime_status, row.output, row.input) == (OrchestrationStatus.Terminated, "enough", ended.input)
 
 
 async def test_entities_of_the_core_dialect_are_not_terminated(app: App, hosts: Hosts) -> None:
