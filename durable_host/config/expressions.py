@@ -238,6 +238,6 @@ def json_primitive(value: bool | float) -> str:
     if isinstance(value, bool):
         return "True" if value else "False"
     if isinstance(value, float):
-        text = repr(value)
+        text = f"{value:.0f}" if 1e16 <= abs(value) < 1e17 else repr(value)
         return text.removesuffix(".0") if "e" not in text else text.replace("e", "E")
     return str(value)

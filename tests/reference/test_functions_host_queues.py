@@ -17,6 +17,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 from host_process import HostProcess, hub_settings, until, write_app
 
+from durable_host.bindings.queue_items import split_text
 from durable_host.triggers.queue.trigger import untranslatable
 
 pytestmark = pytest.mark.process
@@ -157,6 +158,26 @@ def test_items_of_an_array_are_printed_as_dotnet_does(host: HostProcess, queues:
     queue = f"items{len(form)}"
     assert host.post(f"/api/items/{queue}{form}", data='[null, true, false, 1.50, 2, "x"]').text == "sent"
     assert stored(queues, queue, 6) == ["", "True", "False", "1.5", "2", "x"]
+
+
+@pytest.mark.parametrize(
+    ("item", "text"),
+    [
+        ("1E5", "100000"),
+        ("-0", "0"),
+        ("-0.0", "-0"),
+        ("1.23456789012345678901", "1.2345678901234567"),
+        ("9223372036854775808", "9223372036854775808"),
+        ("0.00001", "1E-05"),
+        ("1.5e15", "1500000000000000"),
+        ("1.5e16", "15000000000000000"),
+        ("1e17", "1E+17"),
+        ("123456789012345678.0", "1.2345678901234568E+17"),
+    ],
+)
+def test_numbers_are_printed_as_json_net_does(item: str, text: str) -> None:
+    """functions-host 6: .NET printing of each item. The texts are those of `JToken.ToString()` of Json.NET 13."""
+    assert split_text(f"[{item}]") == [text]
 
 
 def test_a_message_that_is_no_text_fails_five_times(host: HostProcess, queues: QueueServiceClient) -> None:
