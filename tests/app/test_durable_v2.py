@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from durable_world import MANAGEMENT, finished, raise_event, wait_custom_status
+from durable_world import MANAGEMENT, finished, raise_event, start_instance, wait_custom_status
 from host_process import HostProcess, hub_settings, until, write_app
 from v2_environment import SDK, v2_interpreter
 from v2_features import FILES
@@ -257,6 +257,81 @@ def test_nothing_is_lost_when_the_host_is_killed_in_the_middle_of_fifty_approval
         host.end()
 
 
+V1_APP = """
+import azure.durable_functions as df
+
+app = df.DFApp()
+
+
+@app.orchestration_trigger(context_name="context")
+def asks_first(context):
+    approval = yield context.wait_for_external_event("go")
+    return [context.get_input()["item"], approval]
+
+
+@app.activity_trigger(input_name="value")
+def echo(value: str) -> str:
+    return value
+
+
+@app.orchestration_trigger(context_name="context")
+def works_first(context):
+    value = yield context.call_activity("echo", "x")
+    approval = yield context.wait_for_external_event("go")
+    return [value, approval]
+"""
+
+
+def test_hub_of_a_1x_app_is_gone_on_with_after_an_upgrade_or_the_log_says_why_not(
+    request: pytest.FixtureRequest, tmp_path: Path, connection_string: str
+) -> None:
+    interpreter = str(v2_interpreter(request.config))
+    host_json = {"version": "2.0", "extensions": {"durableTask": {"storageProvider": {"type": "sqlite"}}}}
+    files = {"function_app.py": V1_APP, "host.json": json.dumps(host_json)}
+    host = HostProcess(write_app(tmp_path / "app", files), hub_settings(connection_string))
+    try:
+        host.start()
+        asking, working = (start_instance(host, name, {"item": "chair"}) for name in ("asks_first", "works_first"))
+        until(lambda: len(events_of(host, working)) == 2, host=host)
+        host.wait_status(asking, "Running")
+        host.stop()
+        host.start("--python", interpreter)
+        raise_event(host, working, "go", 1)
+        raise_event(host, asking, "go", 2)
+        assert finished(host, asking)["output"] == ["chair", 2]
+        assert working in host.wait_for("DH6208")
+        assert host.status(working)["runtimeStatus"] == "Running"
+        host.stop()
+        host.start()
+        assert finished(host, working)["output"] == ["x", 1]
+    finally:
+        host.end()
+
+
+def test_instance_of_the_other_generation_can_be_terminated(
+    request: pytest.FixtureRequest, tmp_path: Path, connection_string: str
+) -> None:
+    interpreter = str(v2_interpreter(request.config))
+    host = HostProcess(write_app(tmp_path / "app", {"function_app.py": V1_APP}), hub_settings(connection_string))
+    try:
+        host.start("--python", interpreter)
+        id = start(host, "works_first")
+        until(lambda: len(events_of(host, id)) == 2, host=host)
+        host.stop()
+        host.start()
+        raise_event(host, id, "go", 1)
+        assert id in host.wait_for("DH6208")
+        post(host, id, "terminate?reason=stop")
+        finished(host, id, "Terminated")
+    finally:
+        host.end()
+
+
 def approvals_of(host: HostProcess, instance_id: str) -> int:
-    events = host.status(instance_id)["historyEvents"]
+    events = events_of(host, instance_id)
     return sum(one["EventType"] == "EventRaised" and one["Name"].lower() == "approval" for one in events)
+
+
+def events_of(host: HostProcess, instance_id: str) -> list[dict[str, Any]]:
+    """What the history shows; nothing of a pending instance."""
+    return host.status(instance_id).get("historyEvents") or []

@@ -304,7 +304,9 @@ class _Episode:
 
     def _outcome(self, next_turn: OrchestratorTurn | None) -> EpisodeOutcome:
         state, item = self.state, self.item
-        new_events = [] if next_turn is not None else committed_form(state.history[item.first_ordinal :])
+        new_events = [] if next_turn is not None else state.history[item.first_ordinal :]
+        if not state.is_numbered:
+            new_events = committed_form(new_events)
         update, row_changed = row_update(
             state.execution_id or "", state.parent_id, new_events, state.custom_status, now=self.now
         )

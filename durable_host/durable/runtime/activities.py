@@ -160,7 +160,8 @@ class ActivityRunner:
             )
             return missing_activity_result(message, now=self._clock.now(), reason=reason)
         else:
-            is_bare = numbers_its_actions(self._code)
+            # A request of 1.x code, which waited for a host, has an empty version; one of 2.x code has none.
+            is_bare = numbers_its_actions(self._code) and scheduled.version != ""
             text = scheduled.input or "null" if is_bare else activity_trigger_text(scheduled.input)
             with tracing.activity(message, scheduled) as traced:
                 outcome = traced.activity(await self._outcome(request, scheduled, text, traced.context))

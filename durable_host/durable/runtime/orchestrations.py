@@ -18,6 +18,7 @@ from durable_host.durable.engine.debt import Owed
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.episode_start import turn_of, turn_of_episode
+from durable_host.durable.engine.generations import as_seen_by_numbered_code, refusal_of
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
@@ -30,7 +31,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.instance import InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime import tracing
-from durable_host.durable.runtime.diagnostics import VERSION_REJECTED, Diagnostics
+from durable_host.durable.runtime.diagnostics import OTHER_GENERATION, VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.dropped_results import DroppedResults
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
@@ -95,14 +96,27 @@ class OrchestrationRunner:
         if state is not None and self._intake.doubts(session, state, batch):
             self._sessions.drop_state(session)
             state, was_loaded = None, True
+        refusal: str | None = None
         if state is None:
             state = await self._load(session)
             owed = session.debt is not None
-            if session.debt is not None:
+            refusal = refusal_of(state)
+            if refusal is not None and not _ends_or_replaces(batch):
+                self._refuse(session, state, refusal)
+                await self._hub.abandon(batch)
+                return
+            if session.debt is not None and refusal is None:
                 await self._settle(session, state, session.debt)
+        loaded = state
         work, useless = await self._intake.sort(session, state, batch)
         state = session.state
         assert state is not None
+        if refusal is not None and state is loaded:
+            if not any(isinstance(received.message.event, ExecutionTerminated) for received in work):
+                self._refuse(session, state, refusal)
+                await self._hub.abandon([*work, *useless])
+                return
+            failure = OrchestratorAnswer(steps=(), is_plain_failure=True, error=refusal)
         is_young = was_loaded and state.episodes <= 1
         if not work and not state.is_cut_short:
             if useless and (state.is_terminal or not state.is_started):
@@ -129,9 +143,9 @@ class OrchestrationRunner:
 
     async def _load(self, session: InstanceSession) -> OrchestrationState:
         loaded = await self._hub.load_history(session.instance_id)
-        state = OrchestrationState.from_history(
-            session.instance_id, loaded.events, is_numbered=numbers_its_actions(self._code)
-        )
+        is_numbered = numbers_its_actions(self._code)
+        events = as_seen_by_numbered_code(loaded.events) if is_numbered else loaded.events
+        state = OrchestrationState.from_history(session.instance_id, events, is_numbered=is_numbered)
         session.state, session.checkpoint = state, loaded.checkpoint
         session.debt = loaded.debt
         session.timers = open_timers(loaded.events)
@@ -339,8 +353,15 @@ class OrchestrationRunner:
         return msgspec.structs.replace(update, custom_status=answer.custom_status)
 
     def _reject(self, session: InstanceSession, state: OrchestrationState, text: str) -> None:
+        self._leave_alone(session, state, VERSION_REJECTED, text)
+
+    def _refuse(self, session: InstanceSession, state: OrchestrationState, text: str) -> None:
+        self._leave_alone(session, state, OTHER_GENERATION, text)
+
+    def _leave_alone(self, session: InstanceSession, state: OrchestrationState, code: str, text: str) -> None:
+        """Say once that this host does not run the instance, and why."""
         finding = Diagnostic(
-            code=VERSION_REJECTED,
+            code=code,
             instance_id=session.instance_id,
             severity="warning",
             text=text,
@@ -349,6 +370,11 @@ class OrchestrationRunner:
         )
         self._sessions.drop_state(session)
         self._diagnostics.report_once(finding)
+
+
+def _ends_or_replaces(batch: Sequence[ReceivedMessage]) -> bool:
+    """Whether a client terminates the instance or starts it anew, which needs nothing of its code."""
+    return any(isinstance(one.message.event, ExecutionTerminated | ExecutionStarted) for one in batch)
 
 
 def _starts(received: ReceivedMessage, row: InstanceState) -> bool:
