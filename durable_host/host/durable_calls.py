@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -54,12 +54,17 @@ _batches = msgspec.json.Decoder(_Batch)
 _MOST_NAMED = 5
 
 
-def _entity_reason(instance_id: str, trigger: str) -> str:
-    """`Entity '@counter@k', operations 'add', 'get'.`"""
+def _operations(trigger: str) -> list[str]:
+    """Names of the operations in a payload of the 1.x protocol."""
     try:
-        names = [f"'{operation.name}'" for operation in _batches.decode(trigger).batch]
+        return [str(operation.name) for operation in _batches.decode(trigger).batch]
     except (msgspec.MsgspecError, UnicodeEncodeError):
-        names = []
+        return []
+
+
+def _entity_reason(instance_id: str, operations: Sequence[str]) -> str:
+    """`Entity '@counter@k', operations 'add', 'get'.`"""
+    names = [f"'{name}'" for name in operations]
     if not names:
         return f"Entity '{instance_id}'."
     more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
@@ -128,9 +133,16 @@ class DurableCalls:
         return outcome.return_value.as_text()
 
     async def run_entity(
-        self, function: str, trigger: str, *, instance_id: str, trace: TraceContext | None
+        self,
+        function: str,
+        trigger: str,
+        *,
+        instance_id: str,
+        trace: TraceContext | None,
+        operations: Sequence[str] | None = None,
     ) -> str | None:
-        outcome = await self._run(function, trigger, instance_id, _entity_reason(instance_id, trigger), trace)
+        names = _operations(trigger) if operations is None else operations
+        outcome = await self._run(function, trigger, instance_id, _entity_reason(instance_id, names), trace)
         return outcome.return_value.as_text() if outcome.return_value is not None else None
 
     async def _run(self, name: str, trigger: str, instance_id: str, reason: str, trace: TraceContext | None) -> Outcome:

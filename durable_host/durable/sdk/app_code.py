@@ -45,9 +45,17 @@ class FunctionCaller(Protocol):
         ...
 
     async def run_entity(
-        self, function: str, trigger: str, *, instance_id: str, trace: TraceContext | None
+        self,
+        function: str,
+        trigger: str,
+        *,
+        instance_id: str,
+        trace: TraceContext | None,
+        operations: Sequence[str] | None = None,
     ) -> str | None:
-        """Invoke an entity function with its trigger payload; the text that the SDK returned."""
+        """Invoke an entity function with its trigger payload; the text that the SDK returned. `operations` are for the
+        log where the payload is not JSON.
+        """
         ...
 
 

@@ -93,7 +93,10 @@ class V2UserCode(AppCode):
         instance_id, failure = f"@{batch.name}@{batch.key}", FailureDetails()
         for _ in range(MAX_BATCH_ATTEMPTS):
             try:
-                returned = await self._calls.run_entity(function, payload, instance_id=instance_id, trace=trace)
+                names = [one.name for one in batch.operations]
+                returned = await self._calls.run_entity(
+                    function, payload, instance_id=instance_id, trace=trace, operations=names
+                )
                 answer = read_batch_result(_decoded(returned))
                 if answer.failure is None:
                     return answer
