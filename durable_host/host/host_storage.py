@@ -41,7 +41,7 @@ class HostStorage:
     async def ensure_for_code(self, connection: Connection) -> None:
         """For clients that the app's own code makes; it may run without storage."""
         try:
-            await self._ensure(connection)
+            await self.ensure(connection)
         except AzuriteError as error:
             _log.warning("The app's code reads '%s', but: %s %s", connection.setting, error, error.remedy or "")
 
@@ -52,16 +52,16 @@ class HostStorage:
             names.add(app.config.host.durable.storage.connection_name)
         for name in sorted(names):
             account = app.accounts.account(name)
-            await self._ensure(account.connection)
+            await self.ensure(account.connection)
             self._advise(account)
         account = host_account(app.accounts)
         if account is None:
             return
         if self._options.enable_auth:
-            await self._ensure(account.connection)
+            await self.ensure(account.connection)
         elif app.functions.of_trigger("timertrigger"):
             try:
-                await self._ensure(account.connection)
+                await self.ensure(account.connection)
             except AzuriteError as error:
                 _log.warning("Timers start without storage. %s %s", error, error.remedy or "")
         self._advise(account)
@@ -81,7 +81,8 @@ class HostStorage:
         if self._azurite is not None:
             self._azurite.stop_container()
 
-    async def _ensure(self, connection: Connection) -> None:
+    async def ensure(self, connection: Connection) -> None:
+        """Start Azurite if `connection` means the development account and nothing answers. Raises AzuriteError."""
         if not is_local_development(connection) or self._azurite is not None:
             return
         azurite = OwnAzurite(connection, self._options.azurite, self._root, self._options.presenter.progress)

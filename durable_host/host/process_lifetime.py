@@ -11,12 +11,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Protocol
 
 from durable_host.config import HostConfig, StartOptions, ports
 from durable_host.config.host_config import pinned
-from durable_host.errors import EXIT_STOPPED
+from durable_host.config.start_options import Presenter
+from durable_host.errors import EXIT_STOPPED, HostError
 from durable_host.host.code_storage import connection_of_code
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.pool import WorkerPool
@@ -41,17 +42,51 @@ def run_host(config: HostConfig, options: StartOptions) -> int:
         return runner.run(_serve(pinned_config, options))
 
 
+class HostServices(Protocol):
+    """Everything that runs in a host. `start` once, then `stop` once, however far `start` came."""
+
+    async def start(self, started_at: float) -> None:
+        """Come up. `started_at`: reading of `time.monotonic` when the program began. Raises HostError."""
+        ...
+
+    async def failure(self) -> HostError:
+        """Wait until a part has ended for good that the host cannot do without."""
+        ...
+
+    async def stop(self, grace: float) -> None:
+        """End everything. Never raises."""
+        ...
+
+    def kill(self) -> None:
+        """End at once what outlives this process."""
+        ...
+
+
 async def _serve(config: HostConfig, options: StartOptions) -> int:
-    started_at = _program_start()
     pool = WorkerPool(worker_options(config, options))
-    services: Services | None = None
-    stop_asked = asyncio.Event()
-    restore = _on_signals(stop_asked.set, lambda: services.kill() if services is not None else None)
-    try:
+
+    async def make() -> HostServices:
         # The worker loads the app in a process of its own, while this one imports what serves it.
         code_storage = connection_of_code(config)
         indexing = asyncio.create_task(pool.start()) if code_storage is None else None
-        services = (await asyncio.to_thread(_import_services))(config, options, pool, indexing, code_storage)
+        return (await asyncio.to_thread(_import_services))(config, options, pool, indexing, code_storage)
+
+    return await _run_services(make, options.presenter)
+
+
+def run_services(make: Callable[[], Awaitable[HostServices]], presenter: Presenter) -> int:
+    """As `run_host`, for other services than those of an app."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run_services(make, presenter))
+
+
+async def _run_services(make: Callable[[], Awaitable[HostServices]], presenter: Presenter) -> int:
+    started_at = _program_start()
+    services: HostServices | None = None
+    stop_asked = asyncio.Event()
+    restore = _on_signals(stop_asked.set, lambda: services.kill() if services is not None else None)
+    try:
+        services = await make()
         starting = asyncio.create_task(services.start(started_at))
         stopping = asyncio.create_task(stop_asked.wait())
         failing = asyncio.create_task(services.failure())
@@ -63,7 +98,7 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
                 await asyncio.wait((stopping, failing), return_when=asyncio.FIRST_COMPLETED)
             if failing.done():
                 raise failing.result()
-            options.presenter.progress("Stopping; press Ctrl+C again to stop immediately.")
+            presenter.progress("Stopping; press Ctrl+C again to stop immediately.")
         finally:
             was_up = starting.done()
             for task in (starting, stopping, failing):

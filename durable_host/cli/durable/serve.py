@@ -1,0 +1,140 @@
+"""`func durable serve`: a task hub for plain workers and clients of the Durable Task SDKs, without a function app."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import click
+
+from durable_host.cli.colour import is_coloured
+from durable_host.cli.lines import OutputMode
+from durable_host.config import AppSettings, HostConfig, hub_name, ports
+from durable_host.config.host_json import read as read_host_json
+from durable_host.config.start_options import AzuriteMode, StartOptions
+from durable_host.errors import UsageError
+
+if TYPE_CHECKING:
+    from durable_host.host.plain_workers import ServedWorkers
+
+PORT: Final = 8080
+"""Where clients look for the emulator of the Durable Task Scheduler."""
+
+DEFAULT_HUB: Final = "default"
+_CONNECTION: Final = "AzureWebJobsStorage"
+_DEVELOPMENT: Final = "UseDevelopmentStorage=true"
+_AT_ONCE_IN_FILE: Final = 2000
+_AT_ONCE_IN_ACCOUNT: Final = 256
+"""Work that may be under way at once, work included that no worker has asked for yet."""
+
+
+@click.command()
+@click.option("-p", "--port", type=click.IntRange(0, 65535), default=PORT, help="Port to listen on (8080).")
+@click.option("--task-hub-name", metavar="HUB", default=DEFAULT_HUB, help="Task hub (default).")
+@click.option(
+    "--storage", type=click.Choice(["sqlite", "azure"]), default="sqlite", help="Where the task hub is stored."
+)
+@click.option("--path", metavar="FILE", help="SQLite file of the task hub (default: in this folder).")
+@click.option(
+    "--connection-string-setting", metavar="NAME", help="Setting with the storage connection (AzureWebJobsStorage)."
+)
+@click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
+@click.option(
+    "--max-message-size",
+    type=click.IntRange(1),
+    default=4_194_304,
+    metavar="BYTES",
+    help="Longest message that clients and workers take (4194304).",
+)
+@click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Output format.")
+@click.option("-q", "--quiet", is_flag=True, help="Show only the address, warnings and errors.")
+@click.option("--verbose", is_flag=True, help="Show what the host itself does.")
+@click.pass_context
+def serve(ctx: click.Context, **given: Any) -> int:
+    """Serve a task hub for workers and clients of the Durable Task SDKs until Ctrl+C. No function app is needed.
+
+    \b
+    The connection string of the Durable Task Scheduler's emulator works unchanged:
+      Endpoint=http://localhost:8080;TaskHub=default;Authentication=None
+    """
+    parent = cast("dict[str, Any]", ctx.find_root().obj or {})
+    verbose = bool(given["verbose"] or parent.get("verbose"))
+    if verbose and given["quiet"]:
+        raise click.UsageError("--quiet and --verbose cannot be combined.")
+    config = _config(given)
+    ports.check(config.address, config.port)
+    from durable_host.cli.console import Console
+    from durable_host.cli.presenter import ConsolePresenter
+
+    console = Console(
+        sys.stdout,
+        config.host.logging,
+        mode=cast("OutputMode", given["output"] or ("compact" if sys.stdout.isatty() else "plain")),
+        coloured=is_coloured(sys.stdout),
+        verbose=verbose,
+        quiet=given["quiet"],
+    )
+    with console:
+        for sentence in config.warnings:
+            logging.getLogger("Host.Startup").warning("%s", sentence)
+        presenter = ConsolePresenter(console, verbose=verbose, quiet=given["quiet"])
+        azurite = cast("AzuriteMode", given["azurite"] or "auto")
+        options = StartOptions(azurite=azurite, presenter=presenter)
+        from durable_host.host.plain_workers import PlainWorkersHost
+        from durable_host.host.process_lifetime import HostServices, run_services
+
+        async def make() -> HostServices:
+            return PlainWorkersHost(config, options, lambda served: console.write(announcement(served, console.mode)))
+
+        return run_services(make, presenter)
+
+
+def announcement(served: "ServedWorkers", mode: OutputMode) -> str:
+    """What the terminal shows once the hub is served."""
+    import msgspec
+
+    endpoint = f"http://localhost:{served.port}"
+    connection = f"Endpoint={endpoint};TaskHub={served.task_hub};Authentication=None"
+    if mode == "json":
+        members = msgspec.to_builtins(served) | {"event": "started", "connection_string": connection}
+        return msgspec.json.encode(members).decode() + "\n"
+    flight = served.instances_in_flight
+    return (
+        f"\nTask hub:  {served.task_hub}, {flight} instance{'' if flight == 1 else 's'} in flight\n"
+        f"Storage:   {served.storage}\n"
+        f"Connect:   {connection}\n"
+        f"Listening: {endpoint} (ready in {served.seconds_to_ready:.1f} s), Ctrl+C stops\n\n"
+    )
+
+
+def _config(given: dict[str, Any]) -> HostConfig:
+    """The configuration that the options mean; files of an app are not read."""
+    name: str = given["task_hub_name"]
+    if (problem := hub_name.problem(name)) is not None:
+        raise UsageError(problem)
+    is_file = given["storage"] == "sqlite"
+    if given["path"] is not None and not is_file:
+        raise UsageError("--path is for --storage sqlite.", remedy="Leave one of them out.")
+    setting: str = given["connection_string_setting"] or _CONNECTION
+    environment = dict(os.environ)
+    if not is_file and setting == _CONNECTION:
+        environment.setdefault(_CONNECTION, _DEVELOPMENT)
+    at_once = _AT_ONCE_IN_FILE if is_file else _AT_ONCE_IN_ACCOUNT
+    storage: dict[str, Any] = {"type": "sqlite" if is_file else "AzureStorage", "connectionName": setting}
+    if given["path"] is not None:
+        storage["path"] = str(Path(given["path"]).absolute())
+    durable = {
+        "hubName": name,
+        "storageProvider": storage,
+        "maxConcurrentOrchestratorFunctions": at_once,
+        "maxConcurrentEntityFunctions": at_once,
+        "maxConcurrentActivityFunctions": at_once,
+        "maxGrpcMessageSizeInBytes": given["max_message_size"],
+        "versionMatchStrategy": "None",
+    }
+    warnings: list[str] = []
+    content = {"version": "2.0", "extensions": {"durableTask": durable}}
+    host = read_host_json(content, "the options", lambda text, _: text, warnings)
+    settings = AppSettings(environment)
+    return HostConfig(root=Path.cwd(), settings=settings, host=host, port=given["port"], warnings=tuple(warnings))

@@ -1,0 +1,128 @@
+"""`func durable serve` as a process, with workers and clients of the Durable Task SDK for Python."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from durabletask import task
+from durabletask.azuremanaged.client import DurableTaskSchedulerClient
+from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
+from durabletask.client import OrchestrationStatus
+
+PATIENCE = 60
+READY = re.compile(r"Listening: (http://localhost:\d+)")
+
+
+class Served:
+    """A running `func durable serve`."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "durable_host", "durable", "serve", "--port", "0", *arguments],
+            cwd=folder,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self.url = ""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if match := READY.search(line):
+                self.url = match[1]
+                break
+        assert self.url, "".join(self.lines)
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
+        self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode
+
+
+@pytest.fixture
+def serve(tmp_path: Path, connection_string: str) -> Iterator[Callable[..., Served]]:
+    started: list[Served] = []
+
+    def start(*arguments: str) -> Served:
+        served = Served(tmp_path, {"AzureWebJobsStorage": connection_string}, *arguments)
+        started.append(served)
+        return served
+
+    yield start
+    for served in started:
+        if served.process.poll() is None:
+            served.end(signal.SIGKILL)
+
+
+def act_double(ctx: task.ActivityContext, number: int) -> int:
+    return 2 * number
+
+
+def approved(ctx: task.OrchestrationContext, number: int) -> Any:
+    doubled = yield ctx.call_activity(act_double, input=number)
+    return doubled + (yield ctx.wait_for_external_event("Go"))
+
+
+def _worker(url: str) -> DurableTaskSchedulerWorker:
+    worker = DurableTaskSchedulerWorker(host_address=url, taskhub="default", token_credential=None)
+    worker.add_activity(act_double)
+    worker.add_orchestrator(approved)
+    return worker
+
+
+def _client(url: str) -> DurableTaskSchedulerClient:
+    return DurableTaskSchedulerClient(host_address=url, taskhub="default", token_credential=None)
+
+
+@pytest.mark.parametrize("storage", ["sqlite", "azure"])
+def test_a_killed_host_loses_nothing(serve: Callable[..., Served], storage: str) -> None:
+    served = serve("--storage", storage)
+    hub = "default"
+    assert f"Connect:   Endpoint={served.url};TaskHub={hub};Authentication=None\n" in served.lines
+    names = [f"{storage}-{number}" for number in range(20)]
+    with _worker(served.url) as worker, _client(served.url) as client:
+        worker.start()
+        for number, name in enumerate(names):
+            client.schedule_new_orchestration(approved, input=number, instance_id=name)
+        for name in names[:10]:
+            client.raise_orchestration_event(name, "Go", data=100)
+        client.wait_for_orchestration_completion(names[0], timeout=PATIENCE)
+        served.end(signal.SIGKILL)
+    again = serve("--storage", storage)
+    with _worker(again.url) as worker, _client(again.url) as client:
+        worker.start()
+        for name in names[10:]:
+            client.raise_orchestration_event(name, "Go", data=100)
+        for number, name in enumerate(names):
+            state = client.wait_for_orchestration_completion(name, timeout=PATIENCE)
+            assert (state.runtime_status, json.loads(state.serialized_output)) == (
+                OrchestrationStatus.COMPLETED,
+                2 * number + 100,
+            )
+            client.purge_orchestration(name)
+    assert again.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("--task-hub-name", "no/hub"), 2, "error DH1010"),
+        (("--storage", "azure", "--path", "x.db"), 2, "--path is for --storage sqlite"),
+        (("--storage", "azure", "--connection-string-setting", "Nowhere"), 3, "Nowhere"),
+    ],
+)
+def test_options_that_cannot_be_end_with_a_message(
+    tmp_path: Path, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    command = [sys.executable, "-m", "durable_host", "durable", "serve", "--port", "0", *arguments]
+    told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert (told.returncode, text in told.stderr) == (code, True), told.stderr + told.stdout
