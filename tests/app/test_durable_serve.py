@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,3 +127,31 @@ def test_options_that_cannot_be_end_with_a_message(
     command = [sys.executable, "-m", "durable_host", "durable", "serve", "--port", "0", *arguments]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (told.returncode, text in told.stderr) == (code, True), told.stderr + told.stdout
+
+
+@pytest.fixture(scope="module")
+def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the JavaScript SDK, where the registry of its packages answers."""
+    folder = tmp_path_factory.mktemp("javascript")
+    npm, node = shutil.which("npm"), shutil.which("node")
+    if npm is None or node is None:
+        pytest.skip("needs Node.js")
+    (folder / "package.json").write_text('{"name": "hello", "private": true, "type": "module"}', "utf-8")
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "@microsoft/durabletask-js@0.4.0"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    if done.returncode:
+        pytest.skip(f"the package registry does not answer: {done.stderr[-200:]}")
+    return folder
+
+
+def test_the_javascript_program_of_the_documentation_works(serve: Callable[..., Served], javascript: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "durable-task-workers.md").read_text("utf-8")
+    program = re.search(r"```javascript\n(.*?)```", page, re.DOTALL)
+    assert program is not None
+    (javascript / "hello.mjs").write_text(program[1], "utf-8")
+    served = serve()
+    address = served.url.removeprefix("http://")
+    done = subprocess.run(
+        ["node", "hello.mjs", address], cwd=javascript, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    assert done.stdout == '["Hello Tokyo","Hello Paris"]\n', done.stdout + done.stderr

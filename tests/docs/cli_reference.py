@@ -32,6 +32,9 @@ test compares the two.
 
 """
 
+_SERVE: Final = "func durable serve"
+"""Its options are its own."""
+
 _MORE: Final = {
     "func start": """**Which Python.** `--python` takes an interpreter or the folder of a virtual
 environment. Without it, the host uses the first of these: the setting
@@ -68,7 +71,7 @@ the end, unless you use `--keep-hub`. Other queues, tables and containers of the
 `func start` if the host does not start.
 
 """,
-    "func durable": """All of its commands take these options:
+    "func durable": """All of its commands but `serve` take these options:
 
 {hub_options}
 They find the hub in the same way as the host: name, connection and provider come from `host.json`, the value of the
@@ -143,7 +146,11 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     usage = " ".join(command.collect_usage_pieces(context))
     yield f"```text\n{path} {usage}\n```\n\n"
     yield _text(command.help)
-    shared = {option.name for option in _hub_options()} if path.startswith("func durable ") else set[str]()
+    shared = (
+        {option.name for option in _hub_options()}
+        if path.startswith("func durable ") and path != _SERVE
+        else set[str]()
+    )
     table = _table([option for option in _shown(command) if option.name not in shared])
     yield f"{table}\n" if table else ""
     yield _text(command.epilog)

@@ -1,7 +1,7 @@
 """Plays the reader of a page: types its commands, writes its files, runs its Python, and looks at what comes out.
 
 Commands run in bash, one after the other, in one folder; `cd` and variables last until the end of the page. `func
-start` and `make start` run in the background until another start or the end of the page. What the page says of ports
+start`, `func durable serve` and `make start` run in the background until another start or the end of the page. What the page says of ports
 and of the development account is replaced by free ports and the tests' Azurite. `<id>` is the last instance ID that was
 shown.
 
@@ -27,10 +27,10 @@ from durable_host.config.ports import reserved
 LIMIT = 30.0
 COMMAND_LIMIT = 100.0
 DEVELOPMENT = "UseDevelopmentStorage=true"
-_START = re.compile(r"(make start|func (host )?start\b.*)")
+_START = re.compile(r"(make start|func (host )?start\b.*|func durable serve\b.*)")
 _ONLY_LOOKS = re.compile(r"(curl (?!.*(-X|-d) )|func durable get-|func doctor)")
 _INSTANCE = re.compile(r'"(?:id|instanceId)": ?"([^"]+)"')
-_PORTS = ("7071", "7072", "5678")
+_PORTS = ("7071", "7072", "5678", "8080")
 _BASH = """source state
 cd "$(cat folder)"
 set -a
@@ -170,7 +170,7 @@ class Desk:
     def start(self, command: str) -> Host:
         """Run `func start` and wait until it is ready."""
         port = re.search(r"--port (\d+)", command)
-        shown = port.group(1) if port else "7071"
+        shown = port.group(1) if port else "8080" if "durable serve" in command else "7071"
         if (running := self._hosts.pop(shown, None)) is not None:
             running.stop()
         if self._given is not None:

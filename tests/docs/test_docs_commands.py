@@ -35,6 +35,8 @@ NOT_RUN = {
         "docs/how-to/http-streaming.md",
         ".venv/bin/python -m pip install azurefunctions-extensions-http-fastapi",
     ): REGISTRY,
+    ("docs/how-to/durable-task-workers.md", "npm install @microsoft/durabletask-js"): REGISTRY,
+    ("docs/how-to/durable-task-workers.md", "node hello.mjs localhost:8080"): REGISTRY,
     ("docs/how-to/from-core-tools.md", "func doctor"): "needs an app of the reader's own",
     ("docs/how-to/real-azure-storage.md", "az login"): ACCOUNT,
     ("docs/how-to/real-azure-storage.md", "func doctor"): ACCOUNT,

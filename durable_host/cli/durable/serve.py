@@ -40,6 +40,7 @@ _AT_ONCE_IN_ACCOUNT: Final = 256
     "--connection-string-setting", metavar="NAME", help="Setting with the storage connection (AzureWebJobsStorage)."
 )
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
+@click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option(
     "--max-message-size",
     type=click.IntRange(1),
@@ -79,7 +80,7 @@ def serve(ctx: click.Context, **given: Any) -> int:
         for sentence in config.warnings:
             logging.getLogger("Host.Startup").warning("%s", sentence)
         presenter = ConsolePresenter(console, verbose=verbose, quiet=given["quiet"])
-        azurite = cast("AzuriteMode", given["azurite"] or "auto")
+        azurite = cast("AzuriteMode", "off" if given["no_azurite"] else given["azurite"] or "auto")
         options = StartOptions(azurite=azurite, presenter=presenter)
         from durable_host.host.plain_workers import PlainWorkersHost
         from durable_host.host.process_lifetime import HostServices, run_services
