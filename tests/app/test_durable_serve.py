@@ -1,6 +1,5 @@
 """`func durable serve` as a process, with workers and clients of the Durable Task SDK for Python."""
 
-import json
 import os
 import re
 import shutil
@@ -105,7 +104,7 @@ def test_a_killed_host_loses_nothing(serve: Callable[..., Served], storage: str)
             client.raise_orchestration_event(name, "Go", data=100)
         for number, name in enumerate(names):
             state = client.wait_for_orchestration_completion(name, timeout=PATIENCE)
-            assert (state.runtime_status, json.loads(state.serialized_output)) == (
+            assert (state.runtime_status, state.get_output()) == (
                 OrchestrationStatus.COMPLETED,
                 2 * number + 100,
             )

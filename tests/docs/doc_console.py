@@ -1,9 +1,9 @@
 """Plays the reader of a page: types its commands, writes its files, runs its Python, and looks at what comes out.
 
 Commands run in bash, one after the other, in one folder; `cd` and variables last until the end of the page. `func
-start`, `func durable serve` and `make start` run in the background until another start or the end of the page. What the page says of ports
-and of the development account is replaced by free ports and the tests' Azurite. `<id>` is the last instance ID that was
-shown.
+start`, `func durable serve` and `make start` run in the background until another start or the end of the page. What the
+page says of ports and of the development account is replaced by free ports and the tests' Azurite. `<id>` is the last
+instance ID that was shown.
 
 A line of expected output must be found in the output, in the order of the page; `…` stands for anything. Commands that
 only look are typed again until they show it.

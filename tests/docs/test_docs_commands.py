@@ -36,7 +36,6 @@ NOT_RUN = {
         ".venv/bin/python -m pip install azurefunctions-extensions-http-fastapi",
     ): REGISTRY,
     ("docs/how-to/durable-task-workers.md", "npm install @microsoft/durabletask-js"): REGISTRY,
-    ("docs/how-to/durable-task-workers.md", "node hello.mjs localhost:8080"): REGISTRY,
     ("docs/how-to/from-core-tools.md", "func doctor"): "needs an app of the reader's own",
     ("docs/how-to/real-azure-storage.md", "az login"): ACCOUNT,
     ("docs/how-to/real-azure-storage.md", "func doctor"): ACCOUNT,
@@ -127,7 +126,7 @@ def test_json_in_the_pages_is_valid(block: Block) -> None:
 
 
 def test_blocks_say_what_they_hold() -> None:
-    known = {"console", "python", "json", "text", "yaml"}
+    known = {"console", "javascript", "python", "json", "text", "yaml"}
     assert {block.kind for page in all_pages() for block in page.blocks} <= known
 
 
