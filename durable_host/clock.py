@@ -14,7 +14,7 @@ _SET_BACK = timestamp.TICKS_PER_SECOND
 
 
 class Clock(Protocol):
-    """Where the runtime gets the time from, and how it waits."""
+    """Gives the runtime the time, and lets it wait."""
 
     def now(self) -> int:
         """Current UTC time in ticks (100 ns since 0001-01-01)."""

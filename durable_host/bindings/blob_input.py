@@ -65,7 +65,7 @@ def _log_missing(binding: Binding, data: Mapping[str, Any], context: BindingCont
 
 
 def _quotes(binding: Binding, data: Mapping[str, Any], function: FunctionMetadata) -> str | None:
-    """For an activity whose input is a text, and whose path has all of the input in it."""
+    """A hint for an activity whose input is a text, if the blob's path contains the whole input with its quotes."""
     trigger = function.trigger
     if trigger.type.lower() != "activitytrigger":
         return None

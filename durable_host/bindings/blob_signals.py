@@ -7,7 +7,7 @@ Notified = Callable[[str, str], None]
 
 
 class BlobSignals:
-    """Who wants to know of blobs that this process has written, by blob endpoint."""
+    """Listeners for blobs that this process has written, by blob endpoint."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, list[Notified]] = {}

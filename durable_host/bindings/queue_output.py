@@ -59,7 +59,7 @@ class QueueOutput:
             self._signals.notify(account_key(account), queue)
 
     def _caution(self, binding: Binding, datum: Datum, function: str) -> None:
-        """Nobody expects what is stored of a `QueueMessage`."""
+        """Warn about the JSON that is stored for a `QueueMessage`, which surprises most users."""
         if datum.kind != "json" or (function, binding.name) in self._warned:
             return
         if holds_queue_message(datum.as_text() or "null"):

@@ -93,7 +93,7 @@ def _typed(column: str, value: Any) -> Any:
 
 
 def _batches(operations: list[Operation]) -> Iterator[list[Operation]]:
-    """In order, cut where a transaction is full, or would hold a row twice."""
+    """The operations in order, split where a transaction is full or would contain a row twice."""
     batch: dict[str, Operation] = {}
     for operation in operations:
         row: str = operation.entity["RowKey"]

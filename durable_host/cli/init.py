@@ -149,7 +149,7 @@ def _make_repository(root: Path) -> None:
 
 
 def _python_version() -> str:
-    """Of the image: that of this Python where there is an image of it."""
+    """The Python version of the image: this one, if Azure has an image for it."""
     version = min(max(sys.version_info[:2], _OLDEST), _NEWEST)
     return f"{version[0]}.{version[1]}"
 

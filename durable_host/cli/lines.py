@@ -1,4 +1,4 @@
-"""From one event to the text on the console: plain, compact and JSON lines. Pure functions.
+"""Turns one event into text for the console: plain, compact and JSON lines. Pure functions.
 
 The plain form is that of Core Tools. It takes 0.01 ms to write a line, rich 0.19 ms: a host writes thousands of them.
 

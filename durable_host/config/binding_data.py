@@ -45,7 +45,7 @@ def merged(own: Mapping[str, Any], text: str) -> dict[str, Any]:
 
 
 def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both; names in `above` win, and the case of names is ignored."""
+    """The entries of both mappings. Those in `above` take precedence; the case of names is ignored."""
     taken = {name.casefold() for name in above}
     return {**{name: value for name, value in below.items() if name.casefold() not in taken}, **above}
 

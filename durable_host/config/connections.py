@@ -1,4 +1,4 @@
-"""From the `connection` of a binding to an account: connection strings and identity-based settings.
+"""Finds the account for the `connection` of a binding: connection strings and identity-based settings.
 
 Source: docs/protocol/functions-host-config.md#connections
 """

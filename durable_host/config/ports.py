@@ -1,4 +1,4 @@
-"""Is a port free, and if not, who holds it.
+"""Whether a port is free, and if not, which process uses it.
 
 `holder` reads /proc on Linux and asks `lsof` (macOS) or `netstat` (Windows) elsewhere; where they do not tell, the
 error names the port only.

@@ -85,6 +85,6 @@ def _is_list_of_texts(value: Any) -> bool:
 
 
 def is_disabled(function: FunctionMetadata, settings: Mapping[str, str]) -> bool:
-    """By `AzureWebJobs.<Fn>.Disabled` or `AzureWebJobs_<Fn>_Disabled`; `disabled` in function.json does not count."""
+    """By `AzureWebJobs.<Fn>.Disabled` or `AzureWebJobs_<Fn>_Disabled`. `disabled` in function.json is ignored."""
     names = (f"AzureWebJobs.{function.name}.Disabled", f"AzureWebJobs_{function.name}_Disabled")
     return next((is_true(settings, name) for name in names if name in settings), False)

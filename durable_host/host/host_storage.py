@@ -39,7 +39,7 @@ class HostStorage:
         return self._azurite is not None
 
     async def ensure_for_code(self, connection: Connection) -> None:
-        """For clients that the app's own code makes; it may run without storage."""
+        """Start the storage that clients in the app's own code use. The app may run without it."""
         try:
             await self.ensure(connection)
         except AzuriteError as error:

@@ -1,4 +1,4 @@
-"""From configuration to a task hub."""
+"""Opens the task hub that the configuration names."""
 
 from pathlib import Path
 

@@ -33,7 +33,7 @@ MOST_SHOWN = 1024 * 1024
 def manual_starts(
     invoker: Invoker, clock: Clock, accounts: Accounts, settings: Mapping[str, str], host_id: str
 ) -> dict[str, Start]:
-    """By trigger type, lower case. Orchestrations and entities are started through their client instead."""
+    """What runs a function by hand, by trigger type in lower case. Clients start orchestrations and entities."""
 
     async def activity(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         return await invoker.invoke(

@@ -15,7 +15,7 @@ TOO_LARGE = "DH3040"
 
 
 def body_limit(settings: AppSettings) -> int:
-    """In bytes. Raises ConfigurationError for a setting that is not a number."""
+    """The limit in bytes. Raises ConfigurationError for a setting that is not a number."""
     return configured_body_limit(settings) or DEFAULT_BODY_LIMIT
 
 

@@ -51,7 +51,7 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
         return self.users or not self.hint
 
     def block(self) -> str:
-        """For the log: a line each for error and likely cause, and the traceback."""
+        """The text for the log: a line each for error and likely cause, and the traceback."""
         lines = [f"Operation '{self.operation}' failed."] if self.operation is not None else []
         lines.append(f"Exception: {self.text}" if self.type else f"Reason: {self.text}")
         if self.hint:
@@ -61,19 +61,19 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
     def brief(self) -> str:
-        """For people at a terminal."""
+        """The text for people at a terminal."""
         operation = f"'{self.operation}': " if self.operation is not None else ""
         return "\n".join(
             filter(None, (operation + self.text, self.hint, self.frames if self.has_useful_frames else ""))
         )
 
     def members(self) -> dict[str, Any]:
-        """For JSON lines, whose message has the frames; what is not known is left out."""
+        """The members for JSON lines, whose message has the frames. Unknown ones are left out."""
         known = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("stack", "users")}
         known["message"] = self._own_message
         return {name: value for name, value in known.items() if value not in (None, "")}
 
 
 def read_code_failure(fields: dict[str, Any]) -> CodeFailure:
-    """From the worker's fields (`worker/failures.py`)."""
+    """The failure from the fields that the worker sent (`worker/failures.py`)."""
     return msgspec.convert(fields, CodeFailure)

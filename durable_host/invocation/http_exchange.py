@@ -29,7 +29,7 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     has_body: bool = False
 
     def fields(self) -> dict[str, object]:
-        """For the `stream` frame, see `worker/http_stream.py`."""
+        """The fields for the `stream` frame, see `worker/http_stream.py`."""
         return {
             "method": self.method,
             "path": self.path,

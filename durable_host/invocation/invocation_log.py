@@ -121,7 +121,7 @@ def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[Invo
 
 
 def failure_text(error: FunctionFailed | WorkerLost) -> str:
-    """For people: the error, and below it where it happened. The error is not repeated."""
+    """The text for people: the error, and below it where it happened, without repeating the error."""
     if isinstance(error, WorkerLost):
         return "\n".join(filter(None, (error.message, error.cause)))
     return error.failure.brief()

@@ -92,7 +92,7 @@ class WorkerSlot:
 
     @property
     def pid(self) -> int | None:
-        """Of the process that is up, also when it takes no more calls."""
+        """The ID of the running process, even if it takes no more calls."""
         owned = self._owned
         return None if owned is None or owned.exited.done() else owned.pid
 

@@ -59,7 +59,7 @@ class Workers:
         return [slot.process for slot in self._slots if slot.process is not None and not slot.process.exited.done()]
 
     def pids(self) -> list[int]:
-        """Of all processes that are up, those too that finish their last calls."""
+        """The IDs of all running processes, including those that finish their last calls."""
         return [pid for slot in self._slots if (pid := slot.pid) is not None]
 
     def pick(self, key: str | None = None) -> WorkerProcess | None:

@@ -35,7 +35,7 @@ class Standstill:
         return float("inf") if last is None else time.monotonic() - last
 
     def stalled(self, service: str, seconds: float) -> None:
-        """Nobody was answered for so many seconds."""
+        """Note that no request to `service` was answered for `seconds`."""
         if service in self._since:
             return
         self._since[service] = time.monotonic() - seconds

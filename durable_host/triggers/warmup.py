@@ -34,7 +34,7 @@ class WarmupTrigger:
             _log.debug("The function '%s' failed: %s", self._function.name, error)
 
     def stop(self) -> None:
-        """Nothing more will come."""
+        """Nothing to stop: there are no further events."""
 
 
 async def invoke_warmup(

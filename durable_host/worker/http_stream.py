@@ -172,7 +172,7 @@ def _scope(head: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: bytes) -> str:
-    """Of a header: as the host writes it, in UTF-8."""
+    """The text of a header as the host writes it, in UTF-8."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

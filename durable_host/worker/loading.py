@@ -122,7 +122,7 @@ def _bindings(function: Any) -> list[dict[str, Any]]:
 
 
 def _known_bindings(function: Any) -> list[dict[str, Any]]:
-    """None for a function whose bindings are not JSON."""
+    """The bindings; None for a function whose bindings are not JSON."""
     try:
         return _bindings(function)
     except Exception:

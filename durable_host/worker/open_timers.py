@@ -8,7 +8,7 @@ CREATE_TIMER = 5
 
 
 class OpenTimers:
-    """Of one session; a timer is known by the number of its top-level action and its place among that one's leaves."""
+    """The open timers of one session, by the number of the top-level action and the place among its leaves."""
 
     def __init__(self) -> None:
         self._timers: dict[int, tuple[Any, int, int]] = {}

@@ -182,7 +182,7 @@ def _require_file(path: Path, name: str, *, create: bool) -> None:
 
 
 def _config(ctx: click.Context, task_hub_name: str | None) -> HostConfig:
-    """That of the app here or above; without an app, the environment's, when a hub is named."""
+    """The configuration of the app here or above. Without an app, that of the environment if a hub is named."""
     folder = working_folder(ctx)
     try:
         root = project.find_root(folder)

@@ -1,4 +1,4 @@
-"""From a template's file to text."""
+"""Turns a template's file into text."""
 
 import json
 from collections.abc import Mapping

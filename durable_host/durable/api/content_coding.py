@@ -44,7 +44,7 @@ class _Zlib:
 
 
 def unpacker(coding: str) -> Unpacker:
-    """For the value of `Content-Encoding`. Raises `UnknownCoding`."""
+    """The unpacker for a value of `Content-Encoding`. Raises `UnknownCoding`."""
     match coding.strip().lower():
         case "" | "identity":
             return _Plain()

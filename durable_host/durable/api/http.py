@@ -106,7 +106,7 @@ class DurableHttpApi:
             await self._others.close()
 
     def _urls(self, request: web.Request, hub: str, connection: str) -> ManagementUrls:
-        """On both faces those of the webhook, at the origin of the request."""
+        """The management URLs of the webhook, at the origin of the request."""
         origin = origin_of(request, use_forwarded=self._options.use_forwarded_host)
         return ManagementUrls(base_url=origin + WEBHOOK_PATH, task_hub=hub, connection=connection, key=self._key)
 

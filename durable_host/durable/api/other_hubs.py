@@ -98,7 +98,7 @@ class OtherHubs:
             self._plan()
 
     def _close(self, key: tuple[str, str]) -> None:
-        """In the background; `close` waits for it."""
+        """Close a hub in the background; `close` waits for it."""
         task = asyncio.get_running_loop().create_task(self._entries.pop(key).client.hub.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -92,7 +92,7 @@ class _Suspensions:
         self._is_suspended = state.is_suspended
 
     def admits(self, event: HistoryEvent) -> bool:
-        """For messages in the order in which they enter the history."""
+        """Whether a message may enter the history. Ask for the messages in the order in which they enter it."""
         if not self._is_numbered or not isinstance(event, ExecutionSuspended | ExecutionResumed):
             return True
         suspends = isinstance(event, ExecutionSuspended)

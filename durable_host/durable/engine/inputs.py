@@ -54,7 +54,7 @@ def activity_trigger_text(stored: str | None) -> str:
 
 
 def _lenient_trigger_text(stored: str) -> str:
-    """For JSON with `NaN` or lone surrogates in it."""
+    """The same for JSON that contains `NaN` or lone surrogates."""
     try:
         elements: Any = json.loads(stored)
     except ValueError:

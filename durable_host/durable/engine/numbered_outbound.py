@@ -1,4 +1,4 @@
-"""From an action of 2.x code to its history event and its messages.
+"""Turns an action of 2.x code into its history event and its messages.
 
 As with the decisions of 1.x code, a call that cannot be made still becomes its history event, and its failure is a
 message. An entity that the app does not have answers calls itself.

@@ -1,4 +1,4 @@
-"""From a decision to its history event and its messages.
+"""Turns a decision into its history event and its messages.
 
 A call that cannot be made (function that does not exist, bad child instance id) still becomes its history event, so
 that every host finds its number taken; its failure is a message from the would-be callee, and the replay on any host

@@ -35,7 +35,7 @@ def compare_versions(left: str, right: str) -> int:
 
 
 def rejection_text(name: str, version: str | None, options: EngineOptions) -> str:
-    """For the log: both versions and the rule."""
+    """The text for the log: both versions and the rule."""
     return (
         f"The orchestration '{name}' has version '{version or ''}', this host's defaultVersion is "
         f"'{options.default_version or ''}' and versionMatchStrategy is {options.version_match}: it does not run here."

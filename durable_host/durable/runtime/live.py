@@ -32,7 +32,7 @@ class LiveInstances:
             event.set()
 
     def closed(self, instance_id: str) -> None:
-        """Nothing is known about the instance any more."""
+        """Forget the instance."""
         self._open.pop(instance_id, None)
 
     def ended(self, instance_id: str) -> None:

@@ -119,7 +119,7 @@ class SessionCache:
             self._has_work.clear()
 
     def _make_room(self) -> None:
-        """For one more session, which is not among those that may go: it is idle until its first message."""
+        """Make room for one more session. It may not be removed itself, although it is idle until its first message."""
         excess = len(self._sessions) + 1 - self._capacity
         oldest = islice(self._sessions.values(), excess + _EVICTION_CANDIDATES)
         for session in [one for one in oldest if self._may_go(one)][:excess]:

@@ -87,7 +87,7 @@ def _decode_state(text: str) -> _State:
 
 
 def _decode_leniently(text: str) -> _State:
-    """For `NaN`, `Infinity` and lone surrogates, which Python writes and JSON does not know."""
+    """The same for `NaN`, `Infinity` and lone surrogates, which Python writes and JSON does not have."""
     try:
         frame: Any = json.loads(text)
         fields: dict[str, Any] = dict(frame)

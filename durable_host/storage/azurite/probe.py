@@ -62,7 +62,7 @@ class StorageHealth(msgspec.Struct, frozen=True):
 
     @property
     def is_silent(self) -> bool:
-        """Nobody listens on any port."""
+        """Whether nothing listens on any port."""
         return all(service.state == "silent" for service in self.services)
 
     @property

@@ -1,4 +1,4 @@
-"""From the internal message to the run of the function, and to the poison queue when it fails too often.
+"""Runs the function for an internal message, and moves the message to the poison queue when it fails too often.
 
 Tries follow each other at once, so they are made while the message is in hand; a message that a killed host left
 behind goes on counting where that one stopped.
@@ -98,7 +98,7 @@ class BlobDelivery:
             await asyncio.sleep(OUTAGE_SECONDS)
 
     async def _poison(self, message: QueueMessage, target: BlobTarget | None) -> None:
-        """To the poison queue of the blob's account, or of the host's where that one has no queues."""
+        """Move the message to the poison queue in the blob's account, or in the host's if that one has no queues."""
         account = self._host
         if target is not None and target.account.connection.queue_endpoint:
             account = target.account

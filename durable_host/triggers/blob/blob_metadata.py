@@ -33,7 +33,7 @@ def blob_metadata(container: str, properties: BlobProperties, uri: str, captures
 
 
 def pascal_properties(properties: BlobProperties) -> dict[str, Any]:
-    """With the names of .NET's BlobProperties."""
+    """The properties with the names of .NET's BlobProperties."""
     headers = {name.lower(): value for name, value in properties.headers.items()}
     return {
         "LastModified": offset_text(properties.last_modified),

@@ -127,7 +127,7 @@ class _Response(web.StreamResponse):
 
 
 def request_head(request: web.Request, route_values: Mapping[str, str], invocation_id: str) -> RequestHead:
-    """With the headers that Azure's host adds when it hands a request on."""
+    """The head of the request, with the headers that Azure's host adds when it forwards it."""
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]
     known = {name.lower() for name, _ in headers}
     added = {"x-forwarded-host": request.host, "x-forwarded-proto": request.scheme, INVOCATION_ID: invocation_id}

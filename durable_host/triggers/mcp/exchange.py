@@ -54,7 +54,7 @@ def not_allowed(*methods: str) -> Refused:
 
 
 def accepted(request: web.Request) -> Accepted:
-    """By the header `Accept`. Who takes anything gets JSON."""
+    """What the client accepts, by the header `Accept`. A client that accepts anything gets JSON."""
     header = ",".join(request.headers.getall("Accept", []))
     types = {part.partition(";")[0].strip().lower() for part in header.split(",")} - {""}
     if not types or "*/*" in types:

@@ -92,7 +92,7 @@ class Sessions:
         return iter(list(self._sessions.values()))
 
     def begin(self, transport: Transport, version: str, client_info: dict[str, Any] | None = None) -> McpSession:
-        """Where there is no room, the session that is idle the longest makes some. Raises RpcError when none is."""
+        """Begin a session. If there is no room, the one that has been idle the longest ends. Raises RpcError."""
         self._end_idle()
         if len(self._sessions) >= self._most:
             idle = [session for session in self if not session.is_in_use]

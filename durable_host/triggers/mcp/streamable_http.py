@@ -72,7 +72,7 @@ class StreamableHttp:
     async def _answers(
         self, messages: list[Message | RpcError], session: McpSession, headers: dict[str, str]
     ) -> list[dict[str, Any]]:
-        """In the order of the messages."""
+        """The responses, in the order of the messages."""
 
         async def one(message: Request | RpcError) -> dict[str, Any] | None:
             if isinstance(message, RpcError):

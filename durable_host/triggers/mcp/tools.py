@@ -79,7 +79,7 @@ def missing_arguments(tool: Tool, arguments: Mapping[str, Any]) -> list[str]:
 
 
 def _properties(function: FunctionMetadata) -> list[dict[str, Any]]:
-    """Those of the trigger, then those that input bindings add."""
+    """The properties of the trigger, then those that input bindings add."""
     properties = declaration.objects(function.trigger, "toolProperties")
     known = {entry.get("propertyName") for entry in properties}
     for binding in function.inputs:

@@ -46,7 +46,7 @@ class CronExpression(msgspec.Struct, frozen=True):
 
     @property
     def expanded(self) -> str:
-        """With every list written out: `0 0,5,10 9-17 * January Monday-Friday`."""
+        """The expression with every list written out: `0 0,5,10 9-17 * January Monday-Friday`."""
         return " ".join(field.expanded() for field in self._fields)
 
     @property

@@ -62,7 +62,7 @@ def _offset_text(seconds: int) -> str:
 
 
 def zone_named(name: str) -> Zone:
-    """By IANA name, or by the name that Windows has for it. Raises LookupError."""
+    """The zone with this IANA name or Windows name. Raises LookupError."""
     try:
         zone = ZoneInfo(iana_name(name) or name)
     except (LookupError, ValueError, OSError) as error:

@@ -42,17 +42,17 @@ class Access:
         return await self.admin(request) is Verdict.ALLOWED
 
     async def admin(self, request: web.Request) -> Verdict:
-        """For what takes the master key only."""
+        """Whether the request may use routes that need the master key."""
         grant = await self._grant(request, None)
         return _verdict(grant, grant.level is Level.ADMIN)
 
     async def extension(self, request: web.Request, system_key: str) -> Verdict:
-        """For the webhook of an extension, which takes its system key and the master key."""
+        """Whether the request may use the webhook of an extension, with its system key or the master key."""
         grant = await self._grant(request, None)
         return _verdict(grant, grant.level is Level.ADMIN or grant.system_key == system_key)
 
     async def any_key(self, request: web.Request) -> Verdict:
-        """For what takes every key of the host."""
+        """Whether the request has any key of the host."""
         return _verdict(await self._grant(request, None), True)
 
     async def _grant(self, request: web.Request, function: str | None) -> Grant:
@@ -61,7 +61,7 @@ class Access:
 
 
 def level_needed(function: FunctionMetadata) -> Level:
-    """That of the trigger's `authLevel`; functions that name none need a function key."""
+    """The level of the trigger's `authLevel`. Functions without one need a function key."""
     return _LEVELS.get((function.trigger.text("authLevel") or "function").lower(), Level.FUNCTION)
 
 
@@ -72,6 +72,6 @@ def _verdict(grant: Grant, is_allowed: bool) -> Verdict:
 
 
 def _key_of(request: web.Request) -> str | None:
-    """That of the header, else of the query, where the case of the name is ignored."""
+    """The key in the header, else in the query, where the case of the name is ignored."""
     codes = (value for name, value in request.query.items() if name.lower() == "code")
     return request.headers.get(HEADER) or next(codes, None) or None

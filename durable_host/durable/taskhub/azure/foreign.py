@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class ForeignAzureHub(AzureTaskHub):
-    """For clients that name a hub in their request."""
+    """A hub for clients that name it in their request."""
 
     async def create_instance(
         self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]

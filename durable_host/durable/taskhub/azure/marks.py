@@ -21,7 +21,7 @@ _PARALLEL = 8
 
 
 class Marks:
-    """Of the instances that this process works on."""
+    """The marks of the instances that this process works on."""
 
     def __init__(self, history: HistoryStore, standings: Standings, messages: OwedMessages) -> None:
         self._history = history

@@ -13,7 +13,7 @@ _OURS = re.compile(r":\d+$")
 
 
 class Neighbours(Enum):
-    """Of the workers of one hub, as seen by one of them."""
+    """The other workers of a hub, as seen by one of them."""
 
     UNKNOWN = "unknown"
     """The table was not read yet, or partitions are on the move."""

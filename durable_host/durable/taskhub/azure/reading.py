@@ -1,4 +1,4 @@
-"""From queue messages to task messages; what cannot be one is set aside.
+"""Turns queue messages into task messages. Messages that cannot be read are set aside.
 
 Source: docs/protocol/task-hub-storage-messages.md#large-messages,
     docs/protocol/task-hub-storage-queues.md#unreadable-messages

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class ForeignSqliteHub(SqliteTaskHub):
-    """For clients that name a hub in their request. Reading opens the file read-only, and only if it is there."""
+    """A hub for clients that name it in their request. Reading opens the file read-only, and only if it is there."""
 
     def __init__(self, path: Path, name: str, clock: Clock | None = None) -> None:
         super().__init__(path, name, clock)

@@ -165,7 +165,7 @@ class SqliteTaskHub:
             raise
 
     def _committed(self, episode: EpisodeCommit, future: "asyncio.Future[transactions.Committed]") -> None:
-        """Also when nobody waits for the commit any more."""
+        """Runs even if nobody waits for the commit any longer."""
         if future.cancelled() or future.exception() is not None:
             return
         self._receiver.results.done(episode.consumed)
@@ -176,7 +176,7 @@ class SqliteTaskHub:
         return await asyncio.get_running_loop().create_future()
 
     async def owed_named(self) -> None:
-        """At once: a commit of this storage owes nothing."""
+        """Returns immediately: a commit of this storage owes nothing."""
 
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
         """Nothing to do: a commit of this storage owes nothing."""
