@@ -3,13 +3,20 @@
 import shutil
 from pathlib import Path
 
+import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
 from host_process import HostProcess, until
+from v2_environment import v2_interpreter
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = ("function_app.py", "functions", "host.json", "requirements.txt")
 QUEUE = "approval-queue"
+
+
+def interpreter_options(generation: str, config: pytest.Config) -> tuple[str, ...]:
+    """Options of `func start` for the app's environment: this one has the 1.x SDK, another one the 2.x SDK."""
+    return () if generation == "1.x" else ("--python", str(v2_interpreter(config)))
 
 
 def copy_sample(target: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The way of one event: the sample app through `func start`, queues and HTTP."""
+"""The way of one event: the sample app through `func start`, queues and HTTP, with both generations of the SDK."""
 
 import base64
 import json
@@ -6,15 +6,19 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from approvals_world import QUEUE, copy_sample, start_approval, wait_stage
+from approvals_world import QUEUE, copy_sample, interpreter_options, start_approval, wait_stage
 from azure.storage.queue import QueueClient
 from host_process import HostProcess, hub_settings, until
 
 
-@pytest.fixture(scope="module")
-def shared_host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
+@pytest.fixture(scope="module", params=[("1.x", "storage"), ("2.x", "storage"), ("2.x", "sqlite")], ids="-".join)
+def shared_host(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
+) -> Iterator[HostProcess]:
+    generation, task_hub = request.param
+    options = interpreter_options(generation, request.config)
     host = HostProcess(copy_sample(tmp_path_factory.mktemp("shared") / "app"), hub_settings(connection_string))
-    yield host.start()
+    yield host.start("--task-hub", task_hub, *options)
     host.end()
 
 

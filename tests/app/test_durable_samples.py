@@ -1,18 +1,26 @@
-"""The sample app at the top of the repository, one documented pattern after the other, through `func start`."""
+"""The sample app at the top of the repository, one pattern after the other, with both generations of the SDK."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from approvals_world import copy_sample
+from approvals_world import copy_sample, interpreter_options
 from host_process import HostProcess, hub_settings, until
 
 
+@pytest.fixture(scope="module", params=["1.x", "2.x"])
+def generation(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
+def host(
+    generation: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
+) -> Iterator[HostProcess]:
+    options = interpreter_options(generation, request.config)
     host = HostProcess(copy_sample(tmp_path_factory.mktemp("samples") / "app"), hub_settings(connection_string))
-    yield host.start()
+    yield host.start(*options)
     host.end()
 
 
@@ -35,10 +43,11 @@ def test_chained_activities_ship_an_order(host: HostProcess) -> None:
     }
 
 
-def test_a_refused_charge_releases_the_reservation(host: HostProcess) -> None:
+def test_a_refused_charge_releases_the_reservation(host: HostProcess, generation: str) -> None:
     outcome = output_of(host, "/api/orders", {"item": "car", "price": 20_000})
     assert outcome["outcome"] == "Refused"
-    assert "Activity function 'ChargeCard' failed" in outcome["reason"]
+    failed = {"1.x": "Activity function 'ChargeCard' failed", "2.x": "Activity task #2 failed"}
+    assert failed[generation] in outcome["reason"]
     assert "the card is good for 100, not for 20000" in outcome["reason"]
     host.wait_for("Released: reservation of car")
 
