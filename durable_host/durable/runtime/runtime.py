@@ -19,7 +19,7 @@ from durable_host.durable.runtime.lost_work import LostWork
 from durable_host.durable.runtime.orchestrations import OrchestrationRunner
 from durable_host.durable.runtime.recovery import Recovery
 from durable_host.durable.runtime.session_cache import DEFAULT_CAPACITY, SessionCache
-from durable_host.durable.runtime.session_watchdog import SessionWatchdog
+from durable_host.durable.runtime.session_watchdog import LONG_RUN, SessionWatchdog
 from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
 from durable_host.durable.runtime.work_items import GuardedWorkItem
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
@@ -105,7 +105,9 @@ class DurableRuntime:
         self._activities = ActivityRunner(
             hub, user_code, clock, self.diagnostics, self._faults, lost, slots=options.max_concurrent_activity_functions
         )
-        self._watchdog = SessionWatchdog(self._sessions.all, clock, self.diagnostics)
+        self._watchdog = SessionWatchdog(
+            self._sessions.all, clock, self.diagnostics, long_run=getattr(user_code, "long_run", LONG_RUN)
+        )
 
     async def start(self) -> None:
         """Begin the worker role. Returns when the hub is served. Raises `TaskHubUnavailable`, `RuntimeFailed`."""

@@ -12,6 +12,9 @@ from durable_host.durable.runtime.session import InstanceSession
 LIMIT_SECONDS = 60.0
 _LOOKS_EVERY = 15.0
 
+LONG_RUN = "an orchestrator must not block or compute for long"
+"""What the finding adds about a work item that has been running for too long."""
+
 
 class SessionWatchdog:
     """Looks at all sessions every few seconds of real time; each trouble is reported once while it lasts."""
@@ -23,11 +26,13 @@ class SessionWatchdog:
         diagnostics: Diagnostics,
         *,
         limit: float = LIMIT_SECONDS,
+        long_run: str = LONG_RUN,
     ) -> None:
         self._sessions = sessions
         self._clock = clock
         self._diagnostics = diagnostics
         self._limit = limit
+        self._long_run = long_run
         self._reported: set[str] = set()
 
     async def run(self) -> None:
@@ -47,7 +52,7 @@ class SessionWatchdog:
     def _finding(self, session: InstanceSession, now: float) -> Diagnostic:
         seconds = now - session.since
         text = (
-            f"its work item has been running for {seconds:.0f} s; an orchestrator must not block or compute for long."
+            f"its work item has been running for {seconds:.0f} s; {self._long_run}."
             if session.is_running
             else f"{len(session.mailbox)} message(s) have waited for a free slot, or for storage, for {seconds:.0f} s."
         )

@@ -44,6 +44,7 @@ class WorkerCode:
     """`version_of` looks up the version of an instance that has not run here lately."""
 
     numbers_its_actions = True
+    long_run = "no worker that has the function is connected, or the one that has the work is silent"
 
     def __init__(self, version_of: Callable[[str], Awaitable[str | None]]) -> None:
         self.board = WorkBoard(self._version_of)
