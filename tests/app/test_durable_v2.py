@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,22 @@ def test_call_http(host: HostProcess) -> None:
     assert output(host, "calls_http", f"{host.base_url}/api/ping") == [200, "pong"]
 
 
+def test_asynchronous_client_starts_waits_and_reads_the_history(host: HostProcess) -> None:
+    status, result, kinds = host.post("/api/clients/approve").json()
+    assert (status, result) == ("Completed", {"from": "client"})
+    assert kinds[0] == "ExecutionStarted"
+    assert "EventRaised" in kinds
+
+
+def test_synchronous_client(host: HostProcess) -> None:
+    assert host.post("/api/synchronous/steps").json() == ["COMPLETED", "end"]
+
+
+def test_scheduled_task_runs_and_is_deleted(host: HostProcess) -> None:
+    id = f"schedule-{uuid.uuid4().hex[:8]}"
+    assert host.post(f"/api/schedules/{id}").json() == [id, "scheduled"]
+
+
 def test_long_chain_is_not_replayed_in_each_turn(host: HostProcess) -> None:
     assert output(host, "steps", 200) == "end"
     assert "'steps' is not kept alive" not in host.output
@@ -236,11 +253,14 @@ def test_code_that_is_kept_alive_answers_as_a_replay_does(request: pytest.Fixtur
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("provider", ["AzureStorage", "sqlite"])
 def test_nothing_is_lost_when_the_host_is_killed_in_the_middle_of_fifty_approvals(
-    request: pytest.FixtureRequest, tmp_path: Path, connection_string: str
+    request: pytest.FixtureRequest, tmp_path: Path, connection_string: str, provider: str
 ) -> None:
     interpreter = str(v2_interpreter(request.config))
-    host = HostProcess(write_app(tmp_path / "app", FILES), hub_settings(connection_string))
+    durable = {"durableTask": {"storageProvider": {"type": provider}}}
+    files = {**FILES, "host.json": json.dumps({"version": "2.0", "extensions": durable})}
+    host = HostProcess(write_app(tmp_path / "app", files), hub_settings(connection_string))
     try:
         host.start("--python", interpreter)
         ids = [start(host, "approval_of_many", number) for number in range(50)]

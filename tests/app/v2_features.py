@@ -2,14 +2,16 @@
 
 FILES = {
     "function_app.py": """
-import json, logging, time
+import asyncio, json, logging
 from datetime import timedelta
 
 import azure.durable_functions as df
 import azure.functions as func
 from durabletask import entities, task
+from durabletask.scheduled import AsyncScheduledTaskClient, ScheduleCreationOptions
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+app.configure_scheduled_tasks()
 tries = {}
 
 
@@ -318,6 +320,44 @@ def Relay(ctx, input):
     other = entities.EntityInstanceId("Counter", f"{ctx.entity_id.key}-other")
     ctx.signal_entity(other, "add", 5)
     return ctx.schedule_new_orchestration("chain")
+
+
+@app.route(route="clients/{name}", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def asynchronous_client(req: func.HttpRequest, client: df.DurableFunctionsClient):
+    id = await client.start_new(req.route_params["name"], None, {"by": "client"})
+    await client.raise_event(id, "Approval", {"from": "client"})
+    await client.wait_for_orchestration_completion(id, timeout=30)
+    status = await client.get_status(id, show_history=True)
+    kinds = [one["EventType"] for one in status.to_json()["historyEvents"]]
+    return json.dumps([status.runtime_status.name, status.output, kinds])
+
+
+@app.route(route="synchronous/{name}", methods=["POST"])
+@app.durable_client_input(client_name="client")
+def synchronous_client(req: func.HttpRequest, client):
+    id = client.schedule_new_orchestration(req.route_params["name"], input=3)
+    state = client.wait_for_orchestration_completion(id, timeout=30)
+    return json.dumps([state.runtime_status.name, json.loads(state.serialized_output)])
+
+
+@app.route(route="schedules/{id}", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def schedules(req: func.HttpRequest, client: df.DurableFunctionsClient):
+    id = req.route_params["id"]
+    tasks = AsyncScheduledTaskClient(client)
+    await tasks.create_schedule(
+        ScheduleCreationOptions(id, "native_style", timedelta(seconds=1), "scheduled", f"{id}-run")
+    )
+    state = None
+    for _ in range(100):
+        state = await client.get_orchestration_state(f"{id}-run")
+        if state is not None and state.serialized_output:
+            break
+        await asyncio.sleep(0.1)
+    described = await tasks.get_schedule(id)
+    await tasks.get_schedule_client(id).delete()
+    return json.dumps([described.schedule_id, json.loads(state.serialized_output)[0]])
 
 
 @app.route(route="ping")

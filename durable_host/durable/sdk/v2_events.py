@@ -44,6 +44,7 @@ from durable_host.durable.sdk.v2_values import (
     text_of,
     ticks_of,
     trace_message,
+    utf8,
     wrapped,
 )
 
@@ -121,10 +122,10 @@ def event_message(event: HistoryEvent) -> pb.HistoryEvent:
             message.orchestratorCompleted.SetInParent()
         case EventSent():
             message.eventSent.CopyFrom(
-                pb.EventSentEvent(instanceId=event.instance_id, name=event.name, input=wrapped(event.input))
+                pb.EventSentEvent(instanceId=utf8(event.instance_id), name=utf8(event.name), input=wrapped(event.input))
             )
         case EventRaised():
-            message.eventRaised.CopyFrom(pb.EventRaisedEvent(name=event.name, input=wrapped(event.input)))
+            message.eventRaised.CopyFrom(pb.EventRaisedEvent(name=utf8(event.name), input=wrapped(event.input)))
         case ExecutionSuspended():
             message.executionSuspended.CopyFrom(pb.ExecutionSuspendedEvent(input=wrapped(event.reason)))
         case ExecutionResumed():
@@ -166,7 +167,7 @@ def read_event(message: pb.HistoryEvent) -> HistoryEvent:
 def _started(event: ExecutionStarted) -> pb.ExecutionStartedEvent:
     """An empty version or parent would reach user code as a version or parent, so these are absent."""
     return pb.ExecutionStartedEvent(
-        name=event.name,
+        name=utf8(event.name),
         version=wrapped(event.version or None),
         input=wrapped(event.input),
         orchestrationInstance=instance_message(event.orchestration_instance),

@@ -18,7 +18,7 @@ UNKNOWN_TYPE = "(unknown)"
 
 def wrapped(text: str | None) -> StringValue | None:
     """An optional text; None is absent."""
-    return None if text is None else StringValue(value=_utf8(text))
+    return None if text is None else StringValue(value=utf8(text))
 
 
 def text_of(message: Any, field: str) -> str | None:
@@ -46,18 +46,18 @@ def failure_message(
     """A failure as a tree. One that is stored as `reason` and `details` only has no known type."""
     if failure is None:
         return pb.TaskFailureDetails(
-            errorType=UNKNOWN_TYPE, errorMessage=_utf8(reason or ""), stackTrace=wrapped(details)
+            errorType=UNKNOWN_TYPE, errorMessage=utf8(reason or ""), stackTrace=wrapped(details)
         )
     message = pb.TaskFailureDetails(
-        errorType=_utf8(failure.error_type or ""),
-        errorMessage=_utf8(failure.error_message or ""),
+        errorType=utf8(failure.error_type or ""),
+        errorMessage=utf8(failure.error_message or ""),
         stackTrace=wrapped(failure.stack_trace),
         isNonRetriable=failure.is_non_retriable,
     )
     if failure.inner_failure is not None:
         message.innerFailure.CopyFrom(failure_message(failure.inner_failure))
     for name, value in (failure.properties or {}).items():
-        message.properties[_utf8(name)].CopyFrom(_value(value))
+        message.properties[utf8(name)].CopyFrom(_value(value))
     return message
 
 
@@ -122,7 +122,7 @@ def read_parent(message: Any) -> ParentInstance | None:
     )
 
 
-def _utf8(text: str) -> str:
+def utf8(text: str) -> str:
     """Protobuf carries only text that UTF-8 can encode; halves of a surrogate pair become `?`."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
@@ -131,7 +131,7 @@ def _value(value: Any) -> struct_pb2.Value:
     try:
         return json_format.ParseDict(value, struct_pb2.Value())
     except json_format.ParseError:
-        return struct_pb2.Value(string_value=_utf8(str(value)))
+        return struct_pb2.Value(string_value=utf8(str(value)))
 
 
 def _plain(value: struct_pb2.Value) -> Any:
