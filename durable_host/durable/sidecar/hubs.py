@@ -1,4 +1,7 @@
-"""Which task hub a call is about: its metadata may name one."""
+"""Which task hub a call is about: its metadata may name one.
+
+Source: docs/protocol/durable-grpc.md#task-hub-of-a-call
+"""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager

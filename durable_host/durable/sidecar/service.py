@@ -1,4 +1,7 @@
-"""`TaskHubSidecarService`: the methods, and what all of them have in common."""
+"""`TaskHubSidecarService`: the methods, and what all of them have in common.
+
+Source: docs/protocol/durable-grpc.md#client-operations
+"""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NoReturn

@@ -2,6 +2,8 @@
 
 Clients of .NET apps repeat calls that end with UNAVAILABLE or RESOURCE_EXHAUSTED, so neither is used for a call that
 may have had an effect.
+
+Source: docs/protocol/durable-grpc.md#status-codes
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""Brings work and workers together: who gets what, and what goes back when a worker is gone."""
+"""Brings work and workers together: who gets what, and what goes back when a worker is gone.
+
+Source: docs/protocol/durable-grpc.md#workers
+"""
 
 import asyncio
 import contextlib
