@@ -311,8 +311,11 @@ def test_hub_of_a_1x_app_is_gone_on_with_after_an_upgrade_or_the_log_says_why_no
     host = HostProcess(write_app(tmp_path / "app", files), hub_settings(connection_string))
     try:
         host.start()
-        asking, working = (start_instance(host, name, {"item": "chair"}) for name in ("asks_first", "works_first"))
-        until(lambda: len(events_of(host, working)) == 2, host=host)
+        asking, working, doomed = (
+            start_instance(host, name, {"item": "chair"}) for name in ("asks_first", "works_first", "works_first")
+        )
+        for one in (working, doomed):
+            until(lambda one=one: len(events_of(host, one)) == 2, host=host)
         host.wait_status(asking, "Running")
         host.stop()
         host.start("--python", interpreter)
@@ -321,6 +324,8 @@ def test_hub_of_a_1x_app_is_gone_on_with_after_an_upgrade_or_the_log_says_why_no
         assert finished(host, asking)["output"] == ["chair", 2]
         assert working in host.wait_for("DH6208")
         assert host.status(working)["runtimeStatus"] == "Running"
+        post(host, doomed, "terminate?reason=stop")
+        assert finished(host, doomed, "Terminated")["output"] == "stop"
         host.stop()
         host.start()
         assert finished(host, working)["output"] == ["x", 1]
