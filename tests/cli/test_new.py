@@ -76,10 +76,16 @@ def test_durable_function_makes_the_app_a_durable_one_and_asks_for_its_package(f
     text = (app / "function_app.py").read_text()
     assert "app = df.DFApp()" in text
     assert "import azure.durable_functions as df" in text
-    assert (app / "requirements.txt").read_text().splitlines()[-1] == "azure-functions-durable"
+    assert (app / "requirements.txt").read_text().splitlines()[-1] == "azure-functions-durable>=1.2.9,<3"
     again = func("new", "-t", "Durable Functions entity", "-n", "Counter")
     assert "Adding" not in again.out
     assert functions_of(app / "function_app.py") == ["Work", "Work_step", "Counter"]
+
+
+def test_v1_app_asks_for_the_generation_that_has_its_model(func: Func, folder: Path):
+    func("init", "--python", "--model", "V1")
+    func("new", "-t", "Durable Functions orchestrator", "-n", "Work")
+    assert (folder / "requirements.txt").read_text().splitlines()[-1] == "azure-functions-durable>=1.2.9,<2"
 
 
 def test_arguments_of_the_app_are_kept_when_it_becomes_durable(func: Func, app: Path):

@@ -17,6 +17,11 @@ from durable_host.worker import lenient_json
 
 Report = Callable[[str], None]
 _NEW_APP = f"import {FUNCTIONS} as func\n\napp = func.FunctionApp()\n"
+_DURABLE_SDK: Mapping[Model, str] = {
+    "V1": "# 2.x does not have the function.json model.\nazure-functions-durable>=1.2.9,<2\n",
+    "V2": "# Tested with 1.2.9 and 1.7.0, and with 2.0.0rc3 on Python 3.13.\nazure-functions-durable>=1.2.9,<3\n",
+}
+"""What requirements.txt says of the durable SDK, by programming model."""
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -38,7 +43,7 @@ def create(target: Target, template: FunctionTemplate, name: str, values: Mappin
     else:
         _append_to_blueprint(target, target.blueprint, template, values, report)
     if template.is_durable:
-        _require_durable(target.root, report)
+        _require_durable(target, report)
 
 
 def default_of(default: str, name: str) -> str:
@@ -132,15 +137,15 @@ def _create_folder(
         write_atomically(folder / file, text)
 
 
-def _require_durable(root: Path, report: Report) -> None:
+def _require_durable(target: Target, report: Report) -> None:
     """Durable Functions need their package, and a task hub needs its name in host.json only when one is wanted."""
-    file = SourceFile.read(root / "requirements.txt")
+    file = SourceFile.read(target.root / "requirements.txt")
     names = {line.split("#")[0].strip().lower().replace("_", "-") for line in file.text.splitlines()}
     if any(name.startswith("azure-functions-durable") for name in names):
         return
     text = file.text if not file.text or file.text.endswith("\n") else file.text + "\n"
     report("Adding azure-functions-durable to requirements.txt")
-    file.write(f"{text}azure-functions-durable\n")
+    file.write(f"{text}{_DURABLE_SDK[target.model]}")
 
 
 def missing_settings(root: Path, values: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,111 @@
+"""The durable templates of `func new`, all in one app, with both generations of the SDK."""
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+from approvals_world import empty_queue, interpreter_options
+from host_process import HostProcess, hub_settings, until
+from v2_environment import SDK
+
+from durable_host.cli import main
+
+QUEUE = "template-decisions"
+TEMPLATES = {
+    "orchestrator": "Work",
+    "activity": "Act",
+    "entity": "Counter",
+    "starter": "Begin",
+    "chaining": "Chain",
+    "fan-out": "FanOut",
+    "approval": "Approval",
+    "monitor": "Watch",
+    "aggregator": "Total",
+}
+OPTIONS = {"starter": (), "approval": ("--queue-name", QUEUE)}
+
+
+@pytest.fixture(scope="module", params=["1.x", "2.x"])
+def generation(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def host(
+    generation: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
+) -> Iterator[HostProcess]:
+    options = interpreter_options(generation, request.config)
+    empty_queue(connection_string, QUEUE).close()
+    folder = tmp_path_factory.mktemp("templates")
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        assert main(["init", "--python"]) == 0
+        for template, name in TEMPLATES.items():
+            more = () if template in ("orchestrator", "activity", "entity") else ("-a", "anonymous")
+            assert main(["new", "-t", template, "-n", name, *more, *OPTIONS.get(template, ())]) == 0
+    finally:
+        os.chdir(before)
+    settings = {"AzureFunctionsJobHost__extensions__queues__messageEncoding": "none"}
+    host = HostProcess(folder, {**hub_settings(connection_string), **settings})
+    yield host.start(*options)
+    host.end()
+
+
+def output_of(host: HostProcess, path: str, **options: object) -> object:
+    response = host.post(path, **options)
+    assert response.status_code == 202, response.text
+    return host.wait_status(response.json()["id"], "Completed")["output"]
+
+
+def test_all_functions_are_served(host: HostProcess) -> None:
+    served = {one["name"] for one in host.get("/admin/functions").json()}
+    assert set(TEMPLATES.values()) <= served
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "output"),
+    [
+        ("/api/orchestrators/Work", json.dumps({"n": 1}), {"n": 1}),
+        ("/api/orchestrators/Work", "", None),
+        ("/api/Chain?city=%20paris", "", "Hello, Paris!"),
+        ("/api/FanOut?count=4", "", 0 + 1 + 4 + 9),
+        ("/api/Watch?job=x", "", "done"),
+    ],
+)
+def test_orchestrations_of_the_templates_complete(host: HostProcess, path: str, body: str, output: object) -> None:
+    assert output_of(host, path, data=body) == output
+
+
+def test_message_decides_the_approval_of_the_template(host: HostProcess, connection_string: str) -> None:
+    instance_id = host.post("/api/Approval", json={"item": "laptop"}).json()["id"]
+    with empty_queue(connection_string, QUEUE) as queue:
+        queue.send_message(instance_id)
+        assert host.wait_status(instance_id, "Completed")["output"] == "Approved"
+
+
+def test_posted_false_denies_in_the_template(host: HostProcess) -> None:
+    urls = host.post("/api/Approval", json={"item": "laptop"}).json()
+    assert host.post(urls["sendEventPostUri"].replace("{eventName}", "Approval"), json=False).status_code == 202
+    assert host.wait_status(urls["id"], "Completed")["output"] == "Denied"
+
+
+def test_aggregator_of_the_template_adds(host: HostProcess) -> None:
+    assert host.get("/api/Total/a").status_code == 404
+    for number in (1, 2.5):
+        assert host.post("/api/Total/a", json=number).status_code == 202
+    until(lambda: host.get("/api/Total/a").text == "3.5", host=host)
+
+
+def test_counter_of_the_template_counts(host: HostProcess, generation: str) -> None:
+    path = "/runtime/webhooks/durabletask/entities/Counter/a"
+    for number in (1, 2):
+        # 1.x reads JSON inside a JSON string.
+        input = {"1.x": str(number), "2.x": number}[generation]
+        assert host.post(f"{path}?op=add", json=input).status_code == 202
+    until(lambda: host.get(path).text == "3", host=host)
+
+
+def test_requirements_say_what_was_tested(host: HostProcess) -> None:
+    assert SDK in (host.root / "requirements.txt").read_text()
