@@ -39,6 +39,10 @@ def app() -> App:
         return (yield context.wait_for_external_event("Approval"))
 
     @app.orchestrator
+    def chain(context):
+        return (yield context.wait_for_external_event("Never"))
+
+    @app.orchestrator
     def failing(context):
         return (yield context.call_activity("fail", "boom"))
 
