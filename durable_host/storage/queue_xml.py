@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import msgspec
 
 from durable_host import timestamp
-from durable_host.storage.errors import InvalidRequest
+from durable_host.storage.errors import InvalidRequest, StorageUnavailable
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -50,8 +50,10 @@ def write_message(text: str) -> bytes:
 
 
 def read_put(body: bytes) -> PutMessage:
-    """The answer to a put."""
-    fields = _messages(body)[0]
+    """The answer to a put. Raises StorageUnavailable."""
+    fields = next(iter(_messages(body)), None)
+    if fields is None:
+        raise StorageUnavailable(200, "InvalidXml", "The answer to a put names no message")
     return PutMessage(
         fields["MessageId"],
         fields["PopReceipt"],
@@ -61,7 +63,7 @@ def read_put(body: bytes) -> PutMessage:
 
 
 def read_messages(body: bytes) -> list[QueueMessage]:
-    """The answer to a get or peek."""
+    """The answer to a get or peek. Raises StorageUnavailable."""
     return [
         QueueMessage(
             fields["MessageId"],
@@ -84,5 +86,9 @@ def http_ticks(text: str) -> int:
 
 
 def _messages(body: bytes) -> list[dict[str, str]]:
-    root = ElementTree.fromstring(body)
+    try:
+        root = ElementTree.fromstring(body)
+    except ElementTree.ParseError as error:
+        # Whoever answers is not the service: a proxy, or the sign-in page of a network.
+        raise StorageUnavailable(200, "InvalidXml", f"The answer is not XML: {error}") from None
     return [{field.tag: field.text or "" for field in message} for message in root.iter("QueueMessage")]
