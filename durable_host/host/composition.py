@@ -164,6 +164,8 @@ class Services:
     async def _announce(self, started_at: float) -> None:
         server, durable = self._server, self._server.durable.services
         ready = time.monotonic() - started_at
+        if self._options.grpc_port and durable is None:
+            _log.warning("--grpc-port has no effect: the app has no durable functions.")
         is_on_storage = bool(server.app.functions.connection_names)
         if durable is not None and not uses_sqlite(self._config):
             is_on_storage = True

@@ -130,6 +130,11 @@ def test_an_app_of_the_first_generation_opens_no_port_unasked(start_host: StartH
     assert "cygrpc" not in Path(f"/proc/{host.pid}/maps").read_text("utf-8")
 
 
+def test_a_port_for_an_app_without_durable_functions_is_said_to_have_no_effect(start_host: StartHost) -> None:
+    host = start_host({"function_app.py": HEADER}, "--grpc-port", "1", "--task-hub", "sqlite")
+    host.wait_for("--grpc-port has no effect: the app has no durable functions")
+
+
 def test_a_port_that_is_taken_ends_the_start_with_its_holder(start_host: StartHost) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
