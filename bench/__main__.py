@@ -11,7 +11,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, request_counts, scenarios, throughput
+from bench import bare, durable_environments, request_counts, scenarios, throughput
 from bench.running_host import RunningHost
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
@@ -24,6 +24,7 @@ EVENTS = 200
 CHAIN = 300
 MESSAGES = 2000
 HTTP_SECONDS = 8
+ENVIRONMENTS = Path(__file__).parents[1] / "build" / "durable-environments"
 
 
 def main() -> None:
@@ -52,42 +53,7 @@ async def measure(connection: Connection, log: Path, rounds: int) -> Table:
         idle = host.megabytes()
         async with aiohttp.ClientSession() as session:
             client = scenarios.Client(host, session)
-            await scenarios.fan_out(client, 20, -1)  # warm up
-            for run in range(rounds):
-                say(f"fan-out of {ACTIVITIES} ...")
-                _, ceiling = await bare.on_bare_hub(connection, lambda hub: bare.fan_out(hub, ACTIVITIES))
-                seconds = await scenarios.fan_out(client, ACTIVITIES, run)
-                table.add_row(
-                    f"fan-out of {ACTIVITIES} activities",
-                    f"{ACTIVITIES / seconds:.0f} activities/s",
-                    f"{ACTIVITIES / ceiling:.0f} activities/s",
-                    f"{ceiling / seconds:.2f}",
-                )
-                say(f"{INSTANCES} orchestrations of {STEPS} activities ...")
-                _, ceiling = await bare.on_bare_hub(connection, lambda hub: bare.sequences(hub, INSTANCES, STEPS))
-                seconds = await scenarios.sequences(client, INSTANCES, STEPS, run)
-                table.add_row(
-                    f"{INSTANCES} orchestrations of {STEPS} activities",
-                    f"{INSTANCES / seconds:.1f} orchestrations/s",
-                    f"{INSTANCES / ceiling:.1f} orchestrations/s",
-                    f"{ceiling / seconds:.2f}",
-                )
-            say(f"{EVENTS} external events ...")
-            bare_latencies, _ = await bare.on_bare_hub(connection, lambda hub: bare.events(hub, EVENTS))
-            latencies = await scenarios.events(client, EVENTS, log)
-            for share in (0.5, 0.99):
-                reached = scenarios.percentile(latencies, share) * 1000
-                floor = scenarios.percentile(bare_latencies, share) * 1000
-                table.add_row(
-                    f"external event, 202 to code going on, p{share * 100:.0f}",
-                    f"{reached:.1f} ms",
-                    f"{floor:.1f} ms",
-                    f"{reached / floor:.2f}",
-                )
-            say(f"a chain of {CHAIN} activities ...")
-            first, last = await scenarios.chain(client, CHAIN)
-            table.add_row(f"chain of {CHAIN}: a step of the first 50", f"{first:.1f} ms", "", "")
-            table.add_row(f"chain of {CHAIN}: a step of the last 50", f"{last:.1f} ms", "", f"{last / first:.2f}")
+            await measure_durable(table, client, connection, log, rounds, say)
         await measure_throughput(table, host, connection, say)
         say("storage requests ...")
         sequence, fan_out = await request_counts.measure(connection, log.parent, STEPS, ACTIVITIES)
@@ -98,7 +64,76 @@ async def measure(connection: Connection, log: Path, rounds: int) -> Table:
         table.add_row("memory after the scenarios", f"{host.megabytes():.0f} MB", "", "")
     finally:
         await asyncio.to_thread(host.stop)
+    await measure_v2(table, connection, log.with_name("v2.txt"), rounds, say)
     return table
+
+
+async def measure_v2(table: Table, connection: Connection, log: Path, rounds: int, say: Callable[[str], None]) -> None:
+    """The durable scenarios again with the 2.x SDK; one row with the reason where it cannot be installed."""
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    try:
+        python = await asyncio.to_thread(durable_environments.v2_environment, ENVIRONMENTS)
+    except RuntimeError as error:
+        say(f"the 2.x SDK is left out: {error}")
+        table.add_row("2.x SDK", "left out", "", "")
+        return
+    say(f"starting the host with azure-functions-durable {durable_environments.V2_SDK} ...")
+    storage, hub = connection_string(connection), f"bench{uuid.uuid4().hex[:8]}"
+    host = await asyncio.to_thread(RunningHost, storage, hub, log, python=str(python))
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = scenarios.Client(host, session)
+            await measure_durable(table, client, connection, log, rounds, say, prefix="2.x SDK: ")
+    finally:
+        await asyncio.to_thread(host.stop)
+
+
+async def measure_durable(
+    table: Table,
+    client: scenarios.Client,
+    connection: Connection,
+    log: Path,
+    rounds: int,
+    say: Callable[[str], None],
+    prefix: str = "",
+) -> None:
+    """Fan-out, sequences and events, each beside the bare storage requests of the same moment, and the chain."""
+    await scenarios.fan_out(client, 20, -1)  # warm up
+    for run in range(rounds):
+        say(f"fan-out of {ACTIVITIES} ...")
+        _, ceiling = await bare.on_bare_hub(connection, lambda hub: bare.fan_out(hub, ACTIVITIES))
+        seconds = await scenarios.fan_out(client, ACTIVITIES, run)
+        table.add_row(
+            f"{prefix}fan-out of {ACTIVITIES} activities",
+            f"{ACTIVITIES / seconds:.0f} activities/s",
+            f"{ACTIVITIES / ceiling:.0f} activities/s",
+            f"{ceiling / seconds:.2f}",
+        )
+        say(f"{INSTANCES} orchestrations of {STEPS} activities ...")
+        _, ceiling = await bare.on_bare_hub(connection, lambda hub: bare.sequences(hub, INSTANCES, STEPS))
+        seconds = await scenarios.sequences(client, INSTANCES, STEPS, run)
+        table.add_row(
+            f"{prefix}{INSTANCES} orchestrations of {STEPS} activities",
+            f"{INSTANCES / seconds:.1f} orchestrations/s",
+            f"{INSTANCES / ceiling:.1f} orchestrations/s",
+            f"{ceiling / seconds:.2f}",
+        )
+    say(f"{EVENTS} external events ...")
+    bare_latencies, _ = await bare.on_bare_hub(connection, lambda hub: bare.events(hub, EVENTS))
+    latencies = await scenarios.events(client, EVENTS, log)
+    for share in (0.5, 0.99):
+        reached = scenarios.percentile(latencies, share) * 1000
+        floor = scenarios.percentile(bare_latencies, share) * 1000
+        table.add_row(
+            f"{prefix}external event, 202 to code going on, p{share * 100:.0f}",
+            f"{reached:.1f} ms",
+            f"{floor:.1f} ms",
+            f"{reached / floor:.2f}",
+        )
+    say(f"a chain of {CHAIN} activities ...")
+    first, last = await scenarios.chain(client, CHAIN)
+    table.add_row(f"{prefix}chain of {CHAIN}: a step of the first 50", f"{first:.1f} ms", "", "")
+    table.add_row(f"{prefix}chain of {CHAIN}: a step of the last 50", f"{last:.1f} ms", "", f"{last / first:.2f}")
 
 
 async def measure_throughput(

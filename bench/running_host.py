@@ -53,6 +53,7 @@ class RunningHost:
         app: Path = APP,
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.port = port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
@@ -69,7 +70,7 @@ class RunningHost:
         }
         begun = time.perf_counter()
         command = [sys.executable, "-m", "durable_host", "start", "--port", str(self.port), "--no-azurite"]
-        command += ["--python", sys.executable]
+        command += ["--python", python]
         self._process = subprocess.Popen(
             command, cwd=app, env=environ, stdout=self._output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )

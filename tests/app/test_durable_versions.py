@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from durable_environments import SDKS, environment, interpreters
 from durable_features import FILES, check_endings, check_events, check_everything
 from host_process import HostProcess, hub_settings, write_app
+
+from bench.durable_environments import SDKS, environment, interpreters
 
 CASES = [
     pytest.param(python, sdk, id=f"python{python}-durable{sdk}", marks=pytest.mark.timeout(300))

@@ -3,19 +3,18 @@
 from pathlib import Path
 
 import pytest
-from durable_environments import environment, interpreters
 
-PYTHON = "3.13"
-SDK = "2.0.0rc3"
+from bench import durable_environments
+from bench.durable_environments import V2_SDK as SDK
+
+__all__ = ["SDK", "v2_interpreter"]
 
 
 def v2_interpreter(config: pytest.Config) -> Path:
     """Its interpreter. Skips the test where there is no Python 3.13 or the packages cannot be installed."""
-    if PYTHON not in interpreters():
-        pytest.skip(f"the 2.x SDK needs Python {PYTHON}, which this machine does not have")
     cache = config.cache
     assert cache is not None
     try:
-        return environment(cache.mkdir("durable-environments"), PYTHON, SDK)
+        return durable_environments.v2_environment(cache.mkdir("durable-environments"))
     except RuntimeError as error:
-        pytest.skip(f"azure-functions-durable {SDK} cannot be installed: {error}")
+        pytest.skip(str(error))

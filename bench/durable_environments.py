@@ -1,4 +1,4 @@
-"""Virtual environments with other SDK versions, made once and kept in pytest's cache folder."""
+"""Virtual environments with other SDK versions, made once and kept in a folder. Tests and measurements use them."""
 
 import os
 import shutil
@@ -10,6 +10,7 @@ from pathlib import Path
 
 PYTHONS = ("3.11", "3.13")
 SDKS = ("1.2.9", "1.7.0")
+V2_PYTHON, V2_SDK = "3.13", "2.0.0rc3"
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -24,6 +25,16 @@ def interpreters() -> dict[str, str]:
         if path is not None:
             found[wanted] = str(path)
     return found
+
+
+def v2_environment(cache: Path) -> Path:
+    """The interpreter of the environment with the 2.x SDK. RuntimeError tells why there is none."""
+    if V2_PYTHON not in interpreters():
+        raise RuntimeError(f"the 2.x SDK needs Python {V2_PYTHON}, which this machine does not have")
+    try:
+        return environment(cache, V2_PYTHON, V2_SDK)
+    except RuntimeError as error:
+        raise RuntimeError(f"azure-functions-durable {V2_SDK} cannot be installed: {error}") from error
 
 
 def environment(cache: Path, python_version: str, sdk: str) -> Path:
