@@ -104,7 +104,9 @@ class App:
         except Exception as error:
             raise FunctionFailed(type(error).__name__, str(error), "Traceback") from error
 
-    async def run_entity(self, function: str, trigger: str, *, instance_id: str, trace: Any = None) -> str | None:
+    async def run_entity(
+        self, function: str, trigger: str, *, instance_id: str, trace: Any = None, operations: Any = None
+    ) -> str | None:
         if self.before_entity is not None:
             await self.before_entity(instance_id)
 
