@@ -206,6 +206,19 @@ async def test_a_silent_worker_loses_its_turn_to_another_one(workers: Workers, m
         await workers.stub.CompleteOrchestratorTask(completion(kept, "1"))
 
 
+async def test_a_lone_worker_that_has_lost_its_work_gets_it_again(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boards, "TURN_PATIENCE", 0.05)
+    async with workers.raw() as worker:
+        await workers.begin("one", "i1")
+        first, second = await worker.next(), await worker.next()
+        assert second.orchestratorRequest.instanceId == "i1"
+        assert second.completionToken != first.completionToken
+        await workers.stub.CompleteOrchestratorTask(completion(second.completionToken))
+        await workers.end("i1")
+
+
 async def test_an_entity_without_any_result_fails_its_operations(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,9 +126,16 @@ class WorkBoard:
                 self._look_for_another(work)
 
     def _look_for_another(self, work: Work) -> None:
-        """The worker that has it is silent. Should it answer all the same, that counts."""
+        """The worker that has it is silent. Should it answer all the same, that counts. If there is no other one, it
+        may have lost the work, and gets it again.
+        """
         holders = [stream for held, stream in self._holders.values() if held is work]
-        if not holders or work.is_done or work in self._waiting[work.kind]:
+        if not holders or work.is_done:
+            return
+        if work in self._waiting[work.kind]:
+            for stream in self._streams:
+                stream.is_silent = False
+            self._assign()
             return
         if work.kind == "activity":
             others = [stream for stream in self._streams if stream not in holders and stream.has_room_for(work)]

@@ -20,7 +20,7 @@ class WorkStream:
     an item without an answer for too long, and gets no more until it answers something.
     """
 
-    def __init__(self, request: pb.GetWorkItemsRequest, *, size_limit: int | None, address: str = "") -> None:
+    def __init__(self, request: pb.GetWorkItemsRequest, *, size_limit: int | None) -> None:
         self.limits: Mapping[Kind, int] = {
             "orchestration": request.maxConcurrentOrchestrationWorkItems,
             "activity": request.maxConcurrentActivityWorkItems,
@@ -28,7 +28,6 @@ class WorkStream:
         }
         self.filters: WorkFilters = filters_of(request)
         self.streams_history = pb.WORKER_CAPABILITY_HISTORY_STREAMING in request.capabilities
-        self.address = address
         self.open: dict[str, Work] = {}
         self.is_silent = False
         self.has_answered = False
