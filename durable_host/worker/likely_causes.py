@@ -16,7 +16,10 @@ from . import failures
 from .suspect import Suspect, short_place
 from .unwritable import first_not_json
 
-_TASKS = r"(?:AtomicTask|TimerTask|LongTimerTask|RetryAbleTask|WhenAllTask|WhenAnyTask|CompoundTask|TaskBase)"
+_TASKS = (
+    r"(?:AtomicTask|TimerTask|LongTimerTask|RetryAbleTask|WhenAllTask|WhenAnyTask|CompoundTask|TaskBase"
+    r"|CompletableTask|CancellableTask|RetryableTask)"
+)
 _TASK_NAMED = re.compile(rf"\b{_TASKS}\b")
 _NOT_ITERABLE = re.compile(rf"'{_TASKS}' object is not iterable")
 _NOT_JSON = re.compile(
@@ -57,8 +60,11 @@ def likely_cause(
 def _is_failed_call(error: BaseException) -> bool:
     """Whether it is what the SDK raises at a `yield` for a failed call, whose text tells of other code than this.
 
-    That of an activity or a child is `Reason`, ` \\n ` and details; that of an entity has the text alone.
+    In 1.x that of an activity or a child is `Reason`, ` \\n ` and details; that of an entity has the text alone.
+    2.x has a class for it.
     """
+    if (type(error).__module__, type(error).__name__) == ("durabletask.task", "TaskFailedError"):
+        return True
     if type(error) is not Exception:
         return False
     return " \n " in failures.text_of(error) or failures.is_raised_in_users_code(error)

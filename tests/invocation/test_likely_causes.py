@@ -9,6 +9,8 @@ from typing import Any
 
 import azure.durable_functions as df
 import pytest
+from durabletask import task
+from durabletask.internal.helpers import new_failure_details
 
 from durable_host.worker.entity_functions import FailedOperations
 from durable_host.worker.likely_causes import likely_cause
@@ -277,6 +279,26 @@ def test_a_value_that_an_activity_returns_is_named_with_its_function() -> None:
     assert hint is not None
     assert "The value that 'activity' (" in hint
     assert "a value of type set" in hint
+
+
+def test_a_failed_call_of_the_2x_sdk_is_not_explained_by_the_text_of_other_code() -> None:
+    def calls(context, _):
+        text = "class <class 'set'> does not expose a `to_json` function"
+        raise task.TaskFailedError(text, new_failure_details(ValueError(text)))
+
+    with pytest.raises(task.TaskFailedError) as caught:
+        calls(None, None)
+    assert likely_cause(caught.value, calls, kind="orchestrator") is None
+
+
+def test_a_missing_yield_with_the_2x_sdk_is_explained() -> None:
+    def compares(context, _):
+        made: Any = task.CompletableTask()
+        return made > 3
+
+    with pytest.raises(TypeError) as caught:
+        compares(None, None)
+    assert "probably a `yield` is missing" in (likely_cause(caught.value, compares, kind="orchestrator") or "")
 
 
 def test_the_apps_own_json_error_is_left_alone() -> None:
