@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import traceback
-from typing import Any
+from typing import Any, cast
 
 _WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _IMPORT_MACHINERY = ("<frozen importlib", "<frozen runpy")
@@ -65,23 +65,48 @@ def stack_of(error: BaseException) -> str:
     """
     try:
         trace = traceback.TracebackException.from_exception(error, compact=True)
-        _prune(trace, set())
+        _prune(trace, _wrappers(error), set())
         return "".join(trace.format()).rstrip("\n")
     except Exception:
         return f"{type(error).__name__}: {text_of(error)}"
 
 
-def _prune(trace: traceback.TracebackException, seen: set[int]) -> None:
+def _wrappers(error: BaseException) -> set[tuple[str, int | None, str]]:
+    """Frames of the 2.x SDK that name the user's file, although their line is one of the SDK's."""
+    found: set[tuple[str, int | None, str]] = set()
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        one = todo.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        for frame, line in traceback.walk_tb(one.__traceback__):
+            code = frame.f_code
+            if is_users(code.co_filename) and _is_sdks(str(frame.f_globals.get("__file__"))):
+                found.add((code.co_filename, line, code.co_name))
+        todo += [one.__cause__, one.__context__]
+        group = getattr(one, "exceptions", None)
+        if isinstance(group, tuple):
+            todo += [part for part in cast("tuple[Any, ...]", group) if isinstance(part, BaseException)]
+    return found
+
+
+def _prune(trace: traceback.TracebackException, wrappers: set[tuple[str, int | None, str]], seen: set[int]) -> None:
     if id(trace) in seen:
         return
     seen.add(id(trace))
-    frames = [frame for frame in trace.stack if not _is_ours(frame.filename)]
+    frames = [
+        frame
+        for frame in trace.stack
+        if not _is_ours(frame.filename) and (frame.filename, frame.lineno, frame.name) not in wrappers
+    ]
     if any(is_users(frame.filename) for frame in frames):
         frames = [frame for frame in frames if not _is_sdks(frame.filename)]
     trace.stack = traceback.StackSummary.from_list(frames)
     for other in (trace.__cause__, trace.__context__, *(getattr(trace, "exceptions", None) or ())):
         if other is not None:
-            _prune(other, seen)
+            _prune(other, wrappers, seen)
 
 
 def _is_ours(filename: str) -> bool:
