@@ -14,6 +14,7 @@ _WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _IMPORT_MACHINERY = ("<frozen importlib", "<frozen runpy")
 _STDLIB = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _SDK_FILE = re.compile(r"(?:site|dist)-packages[\\/](?:azure[\\/](?:functions|durable_functions)|azurefunctions)[\\/]")
+_CORE_FILE = re.compile(r"(?:site|dist)-packages[\\/]durabletask[\\/]")
 MODULE_HINT = (
     "Cannot find module. Please check the requirements.txt file for the missing module. For more info, please refer "
     "the troubleshooting guide: https://aka.ms/functions-modulenotfound."
@@ -102,7 +103,7 @@ def _prune(trace: traceback.TracebackException, wrappers: set[tuple[str, int | N
         if not _is_ours(frame.filename) and (frame.filename, frame.lineno, frame.name) not in wrappers
     ]
     if any(is_users(frame.filename) for frame in frames):
-        frames = [frame for frame in frames if not _is_sdks(frame.filename)]
+        frames = [frame for frame in frames if not (_is_sdks(frame.filename) or _CORE_FILE.search(frame.filename))]
     trace.stack = traceback.StackSummary.from_list(frames)
     for other in (trace.__cause__, trace.__context__, *(getattr(trace, "exceptions", None) or ())):
         if other is not None:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from durable_host.worker.failures import stack_of
 
 
@@ -27,6 +29,13 @@ def raises_from_another() -> None:
         raise RuntimeError("outer") from error
 
 
+def run_by(file: str) -> Callable[[], Any]:
+    """A function that a file of a library calls."""
+    library: dict[str, Any] = {"function": raises}
+    exec(compile("def process_event():\n    return function()", file, "exec"), library)
+    return library["process_event"]
+
+
 def stack(function: Callable[[], Any]) -> str:
     try:
         function()
@@ -46,3 +55,13 @@ def test_wrappers_in_causes_are_left_out_too() -> None:
     told = stack(raises_from_another)
     assert "ValueError: boom" in told
     assert "sync_wrapper" not in told
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["/env/site-packages/durabletask/worker.py", "/env/site-packages/azure/durable_functions/orchestrator.py"],
+)
+def test_frames_of_the_sdks_are_left_out_where_there_are_frames_of_the_app(file: str) -> None:
+    told = stack(run_by(file))
+    assert "process_event" not in told
+    assert "in raises" in told
