@@ -19,7 +19,6 @@ has to bring all of history.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from types import FunctionType
@@ -29,11 +28,11 @@ from . import failures
 from .drivable import CannotDrive, user_code_of
 from .fresh_code import reason_of
 from .live_orchestration import LiveOrchestration, UserBodyFailed
+from .live_sessions import SESSION_LIMIT, LiveSessions
 from .one_shot import replay
 from .orchestrator_errors import describe
 
 Function = Callable[..., Any]
-SESSION_LIMIT = 2000
 REPLAYED, QUESTIONED = "replayed", "questioned"
 ASTRAY = "it uses the context of another run, which it has put where other runs find it, a global variable say"
 
@@ -46,9 +45,7 @@ class OrchestrationSessions:
     """
 
     def __init__(self, limit: int = SESSION_LIMIT) -> None:
-        self._limit = limit
-        self._sessions: OrderedDict[str, LiveOrchestration] = OrderedDict()
-        self._lock = threading.Lock()
+        self._sessions: LiveSessions[LiveOrchestration] = LiveSessions(limit)
         self._undrivable: set[Function] = set()
         self._fresh_code: dict[Function, str | None] = {}
         self._one_at_a_time = threading.RLock()
@@ -61,7 +58,7 @@ class OrchestrationSessions:
     def handle(self, request: dict[str, Any], function: Function) -> dict[str, Any]:
         """Run one turn. `function` is what the SDK's decorator made of the user's orchestrator."""
         key: str = request["key"]
-        session = self._take(key)
+        session = self._sessions.take(key)
         if "payload" not in request:
             return self._continue(session, request, function, key)
         if session is not None:
@@ -104,9 +101,7 @@ class OrchestrationSessions:
     def forget(self, key: str) -> None:
         """Drop a session, if there is one."""
         self._doubted.pop(key, None)
-        session = self._take(key)
-        if session is not None:
-            session.close()
+        self._sessions.forget(key)
 
     def _continue(
         self, session: LiveOrchestration | None, request: dict[str, Any], function: Function, key: str
@@ -183,11 +178,7 @@ class OrchestrationSessions:
             answer["fresh"] = True
             return answer
         session.seen = request["until"]
-        with self._lock:
-            self._sessions[key] = session
-            evicted = [self._sessions.popitem(last=False)[1] for _ in range(len(self._sessions) - self._limit)]
-        for old in evicted:
-            old.close()
+        self._sessions.keep(key, session)
         return answer
 
     def _note(self, answer: dict[str, Any], kind: str, function: Function, reason: str) -> None:
@@ -196,7 +187,3 @@ class OrchestrationSessions:
             return
         self._reported.add((kind, function))
         answer.setdefault("notes", []).append({"kind": kind, "text": reason})
-
-    def _take(self, key: str) -> LiveOrchestration | None:
-        with self._lock:
-            return self._sessions.pop(key, None)

@@ -17,8 +17,6 @@ Source: docs/protocol/durable-v2.md#kept-alive-between-turns
 from __future__ import annotations
 
 import base64
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import FunctionType
@@ -28,10 +26,10 @@ from . import failures
 from .drivable import CannotDrive
 from .driving_v2 import Driver, LiveTurns
 from .fresh_code import reason_of
+from .live_sessions import SESSION_LIMIT, LiveSessions
 from .loaded import LoadedFunction
 from .orchestrator_errors import describe
 
-SESSION_LIMIT = 2000
 REPLAYED = "replayed"
 OnLoop = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 """Runs a coroutine on the worker's event loop and waits for its result."""
@@ -45,9 +43,7 @@ class NumberedSessions:
 
     def __init__(self, on_loop: OnLoop, limit: int = SESSION_LIMIT) -> None:
         self._on_loop = on_loop
-        self._limit = limit
-        self._sessions: OrderedDict[str, LiveTurns] = OrderedDict()
-        self._lock = threading.Lock()
+        self._sessions: LiveSessions[LiveTurns] = LiveSessions(limit)
         self._drivers: dict[Any, Driver | None] = {}
         self._undrivable: dict[Any, str] = {}
         self._afresh: dict[Any, str] = {}
@@ -59,7 +55,7 @@ class NumberedSessions:
     def handle(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
         """Run one turn."""
         key: str = request["key"]
-        session = self._take(key)
+        session = self._sessions.take(key)
         data = base64.b64decode(request["payload"])
         if "from" in request:
             if session is None or session.function is not function or session.seen != request["from"]:
@@ -81,9 +77,7 @@ class NumberedSessions:
 
     def forget(self, key: str) -> None:
         """Drop a session, if there is one."""
-        session = self._take(key)
-        if session is not None:
-            session.close()
+        self._sessions.forget(key)
 
     def _driver(self, function: LoadedFunction) -> Driver | None:
         """None for code that cannot be driven."""
@@ -128,11 +122,7 @@ class NumberedSessions:
             session.close()
             return answer
         session.seen = request["until"]
-        with self._lock:
-            self._sessions[key] = session
-            evicted = [self._sessions.popitem(last=False)[1] for _ in range(len(self._sessions) - self._limit)]
-        for old in evicted:
-            old.close()
+        self._sessions.keep(key, session)
         return answer
 
     def _note(self, answer: dict[str, Any], code: Any, reason: str) -> None:
@@ -140,7 +130,3 @@ class NumberedSessions:
         if code not in self._reported:
             self._reported.add(code)
             answer["notes"] = [{"kind": REPLAYED, "text": reason}]
-
-    def _take(self, key: str) -> LiveTurns | None:
-        with self._lock:
-            return self._sessions.pop(key, None)

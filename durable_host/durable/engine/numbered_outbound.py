@@ -18,18 +18,14 @@ from durable_host.durable.engine.sent_events import message_of_sent
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventSent,
-    ExecutionStarted,
     ExecutionTerminated,
     FailureDetails,
     HistoryEvent,
     OrchestrationInstance,
-    ParentInstance,
     SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
     TaskFailed,
     TaskScheduled,
-    TimerCreated,
-    TimerFired,
 )
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.numbered import (
@@ -142,39 +138,15 @@ def _child(action: CreateSubOrchestration, sender: SendingOrchestration, earlier
         id = sender.identity(SubOrchestrationInstanceFailed, action.id, refusal.text)
         child = refused_sender(action.instance_id, sender.instance)
         return Scheduled(event, [TaskMessage(failed, sender.instance, child, sender.episode, id=id)], refusal)
-    id = sender.identity(SubOrchestrationInstanceCreated, action.id, action.instance_id, action.name, text)
-    child = OrchestrationInstance(action.instance_id, identity.execution_of(id))
-    started = ExecutionStarted(
-        timestamp=sender.now,
-        orchestration_instance=child,
-        parent_instance=ParentInstance(
-            name=sender.started.name,
-            orchestration_instance=sender.instance,
-            task_schedule_id=action.id,
-            version=sender.started.version,
-        ),
-        name=action.name,
-        version=version,
-        input=text,
-        tags=action.tags,
-        parent_trace_context=sender.trace or action.trace,
-    )
-    message = TaskMessage(
-        event=started,
-        target=child,
-        sender=sender.instance,
-        episode=sender.episode,
-        tags=dict(action.tags or {}),
-        id=id,
+    message = sender.start_of_child(
+        event, text, tags=action.tags, message_tags=dict(action.tags or {}), trace=sender.trace or action.trace
     )
     return Scheduled(event, [message])
 
 
 def _timer(action: StartTimer, sender: SendingOrchestration) -> Scheduled:
     check_delay(action.fire_at - sender.now, sender)
-    event = TimerCreated(event_id=action.id, timestamp=sender.now, fire_at=action.fire_at)
-    fired = TimerFired(timestamp=sender.now, timer_id=action.id, fire_at=action.fire_at)
-    return Scheduled(event, [sender.message(fired, sender.identity(TimerCreated, action.id, str(action.fire_at)))])
+    return sender.timer(action.id, action.fire_at)
 
 
 def _entity_message(

@@ -30,15 +30,11 @@ from durable_host.durable.model.actions import CallActivity, CallHttp, CallSubOr
 from durable_host.durable.model.events import (
     EventRaised,
     EventSent,
-    ExecutionStarted,
     OrchestrationInstance,
-    ParentInstance,
     SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
     TaskFailed,
     TaskScheduled,
-    TimerCreated,
-    TimerFired,
 )
 from durable_host.durable.model.ids import is_too_long, is_well_formed
 from durable_host.durable.model.messages import TaskMessage
@@ -101,9 +97,7 @@ def _activity(decision: TaskDecision, sender: SendingOrchestration) -> Scheduled
 
 def _timer(decision: TimerDecision, sender: SendingOrchestration) -> Scheduled:
     check_delay(decision.fire_at - decision.made_at, sender)
-    event = TimerCreated(event_id=decision.id, timestamp=sender.now, fire_at=decision.fire_at)
-    fired = TimerFired(timestamp=sender.now, timer_id=decision.id, fire_at=decision.fire_at)
-    return Scheduled(event, [sender.message(fired, sender.identity(TimerCreated, decision.id, str(decision.fire_at)))])
+    return sender.timer(decision.id, decision.fire_at)
 
 
 def _sub_orchestration(decision: SubOrchestrationDecision, sender: SendingOrchestration) -> Scheduled:
@@ -129,30 +123,8 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: SendingOrches
         reply = TaskMessage(failed, sender.instance, child, sender.episode, id=id)
         return Scheduled(event, [reply], refusal)
     tags = {key: value for key, value in (sender.started.tags or {}).items() if key != FIRE_AND_FORGET}
-    id = sender.identity(SubOrchestrationInstanceCreated, decision.id, decision.instance_id, action.name, stored)
-    child = OrchestrationInstance(decision.instance_id, identity.execution_of(id))
-    started = ExecutionStarted(
-        timestamp=sender.now,
-        orchestration_instance=child,
-        parent_instance=ParentInstance(
-            name=sender.started.name,
-            orchestration_instance=sender.instance,
-            task_schedule_id=decision.id,
-            version=sender.started.version,
-        ),
-        name=action.name,
-        version=version,
-        input=stored,
-        tags=tags or None,
-        parent_trace_context=sender.trace,
-    )
-    message = TaskMessage(
-        event=started,
-        target=child,
-        sender=sender.instance,
-        episode=sender.episode,
-        tags=dict(sender.started.tags or {}),
-        id=id,
+    message = sender.start_of_child(
+        event, stored, tags=tags or None, message_tags=dict(sender.started.tags or {}), trace=sender.trace
     )
     return Scheduled(event, [message])
 

@@ -8,7 +8,16 @@ from typing import NamedTuple
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.refusals import Refusal
 from durable_host.durable.model import identity
-from durable_host.durable.model.events import ExecutionStarted, HistoryEvent, OrchestrationInstance, TraceContext
+from durable_host.durable.model.events import (
+    ExecutionStarted,
+    HistoryEvent,
+    OrchestrationInstance,
+    ParentInstance,
+    SubOrchestrationInstanceCreated,
+    TimerCreated,
+    TimerFired,
+    TraceContext,
+)
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.user_code import UserCode
 
@@ -41,6 +50,43 @@ class SendingOrchestration(NamedTuple):
     def identity(self, kind: type[HistoryEvent], number: int, *content: str | None, unstored: str | None = None) -> str:
         """Identity of what the decision `number`, of this kind, sends."""
         return identity.decided(self.instance, self.episode, kind.event_name, number, content, unstored=unstored)
+
+    def timer(self, number: int, fire_at: int) -> Scheduled:
+        """The timer `number`."""
+        event = TimerCreated(event_id=number, timestamp=self.now, fire_at=fire_at)
+        fired = TimerFired(timestamp=self.now, timer_id=number, fire_at=fire_at)
+        return Scheduled(event, [self.message(fired, self.identity(TimerCreated, number, str(fire_at)))])
+
+    def start_of_child(
+        self,
+        call: SubOrchestrationInstanceCreated,
+        input: str | None,
+        *,
+        tags: dict[str, str] | None,
+        message_tags: dict[str, str],
+        trace: TraceContext | None,
+    ) -> TaskMessage:
+        """The start of the child that `call` names, with its input, which the call need not hold."""
+        id = self.identity(SubOrchestrationInstanceCreated, call.event_id, call.instance_id, call.name, input)
+        child = OrchestrationInstance(call.instance_id, identity.execution_of(id))
+        started = ExecutionStarted(
+            timestamp=self.now,
+            orchestration_instance=child,
+            parent_instance=ParentInstance(
+                name=self.started.name,
+                orchestration_instance=self.instance,
+                task_schedule_id=call.event_id,
+                version=self.started.version,
+            ),
+            name=call.name,
+            version=call.version,
+            input=input,
+            tags=tags,
+            parent_trace_context=trace,
+        )
+        return TaskMessage(
+            event=started, target=child, sender=self.instance, episode=self.episode, tags=message_tags, id=id
+        )
 
     def message(self, event: HistoryEvent, id: str, target: OrchestrationInstance | None = None) -> TaskMessage:
         return TaskMessage(
