@@ -157,8 +157,7 @@ def _messages_of(
 ) -> list[TaskMessage]:
     match event:
         case TimerCreated():
-            fired = TimerFired(timestamp=event.timestamp, timer_id=event.event_id, fire_at=event.fire_at)
-            return [sender.message(fired, sender.identity(TimerCreated, event.event_id, str(event.fire_at)))]
+            return sender.timer(event.event_id, event.fire_at).messages
         case EventSent():
             return [message_of_sent(event, sender)]
         case ExecutionCompleted():

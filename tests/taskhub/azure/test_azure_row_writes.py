@@ -132,50 +132,40 @@ async def test_a_failure_that_was_rewound_before_its_answer_came_is_not_written_
     assert await status_of(other) == "Pending"
 
 
-async def test_an_end_that_comes_after_a_rewind_is_written(open_azure, storage: StorageAccount) -> None:
-    """As when a termination was on its way while somebody rewound the instance."""
-    other = await open_azure(worker=False, on=RecordingAccount(storage))
-    hub = await open_azure()
+async def commit_after_a_rewind(
+    hub: AzureTaskHub, other: AzureTaskHub, *decided: e.HistoryEvent, **update: Any
+) -> None:
+    """An instance has failed, `other` rewinds it, and the next episode decides this."""
     start, checkpoint = await run_first_episode(hub, "abc123")
     await hub.commit(an_end(start, checkpoint, OrchestrationStatus.Failed))
     await other.rewind("abc123", "again")
     (wakeup,) = await receive(hub, 1)
     loaded = await hub.load_history("abc123")
+    events = [e.OrchestratorStarted(timestamp=3), wakeup.message.event, *decided, e.OrchestratorCompleted(timestamp=3)]
+    ordinal = len(loaded.events)
+    await hub.commit(commit_of(start, events, [wakeup], checkpoint=loaded.checkpoint, first_ordinal=ordinal, **update))
+
+
+async def test_an_end_that_comes_after_a_rewind_is_written(open_azure, storage: StorageAccount) -> None:
+    """As when a termination was on its way while somebody rewound the instance."""
+    other = await open_azure(worker=False, on=RecordingAccount(storage))
     terminated = e.ExecutionCompleted(
         event_id=1, orchestration_status=OrchestrationStatus.Terminated, result="enough", timestamp=clock.now()
     )
-    ending = commit_of(
-        start,
-        [e.OrchestratorStarted(timestamp=3), wakeup.message.event, terminated, e.OrchestratorCompleted(timestamp=3)],
-        [wakeup],
-        checkpoint=loaded.checkpoint,
-        first_ordinal=len(loaded.events),
+    await commit_after_a_rewind(
+        await open_azure(),
+        other,
+        terminated,
         runtime_status=OrchestrationStatus.Terminated,
         output="enough",
         completed_time=clock.now(),
     )
-    await hub.commit(ending)
     assert await status_of(other) == "Terminated"
 
 
 async def test_an_instance_that_another_host_has_rewound_runs_again(open_azure, storage: StorageAccount) -> None:
     other = await open_azure(worker=False, on=RecordingAccount(storage))
-    hub = await open_azure()
-    start, checkpoint = await run_first_episode(hub, "abc123")
-    await hub.commit(an_end(start, checkpoint, OrchestrationStatus.Failed))
-    await other.rewind("abc123", "again")
-    (wakeup,) = await receive(hub, 1)
-    loaded = await hub.load_history("abc123")
-    events = [e.OrchestratorStarted(timestamp=3), wakeup.message.event, e.OrchestratorCompleted(timestamp=3)]
-    going_on = commit_of(
-        start,
-        events,
-        [wakeup],
-        checkpoint=loaded.checkpoint,
-        first_ordinal=len(loaded.events),
-        runtime_status=OrchestrationStatus.Running,
-    )
-    await hub.commit(going_on)
+    await commit_after_a_rewind(await open_azure(), other, runtime_status=OrchestrationStatus.Running)
     assert await status_of(other) == "Running"
 
 
