@@ -11,8 +11,8 @@ from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
 
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
+from durable_host.storage.azurite import AzuriteError, AzuriteProcess, free_connection, start_azurite
 from durable_host.storage.azurite import connection_string as text_of
-from durable_host.storage.azurite import free_connection, start_azurite
 
 GUARD = ProcessGuard()
 
@@ -61,10 +61,20 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Connection]:
     """A running Azurite: the connection to it."""
-    connection = free_connection()
-    process = start_azurite(connection)
+    connection, process = _start_azurite()
     yield connection
     process.stop()
+
+
+def _start_azurite(attempts: int = 3) -> tuple[Connection, AzuriteProcess]:
+    """On other ports when a program that does not ask for any free port was faster."""
+    connection = free_connection()
+    try:
+        return connection, start_azurite(connection)
+    except AzuriteError:
+        if attempts == 1:
+            raise
+        return _start_azurite(attempts - 1)
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from durabletask.client import EntityQuery, OrchestrationQuery, OrchestrationSta
 from durabletask.entities import EntityInstanceId
 from host_process import HostProcess, until
 
+from durable_host.config.ports import reserved
+
 APP = (
     HEADER
     + """
@@ -53,14 +55,10 @@ PATIENCE = 60
 GRPC = re.compile(r"gRPC: +http://127\.0\.0\.1:(\d+)")
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
-
-
 @pytest.fixture(params=["sqlite", "storage"])
-def host(request: pytest.FixtureRequest, start_host: StartHost) -> HostProcess:
-    return start_host({"function_app.py": APP}, "--grpc-port", str(_free_port()), "--task-hub", request.param)
+def host(request: pytest.FixtureRequest, start_host: StartHost) -> Iterator[HostProcess]:
+    with reserved("127.0.0.1") as port:
+        yield start_host({"function_app.py": APP}, "--grpc-port", str(port), "--task-hub", request.param)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import http.server
 import os
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,6 +134,18 @@ def test_nothing_listening_and_not_to_be_started_is_said() -> None:
     with pytest.raises(AzuriteNotRunning, match="'MyStorage' is not running") as caught:
         ensure_azurite(connection, data_dir=None, mode="off", report=quiet)
     assert caught.value.exit_code == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not keep ports")
+def test_the_ports_of_a_free_connection_are_kept_for_its_azurite() -> None:
+    for endpoint in msgspec.structs.astuple(free_connection())[1:4]:
+        address = address_of(endpoint)
+        with socket.socket() as other, pytest.raises(OSError, match="Address already in use"):
+            other.bind(address)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address)
+        with socket.create_server(address):
+            pass
 
 
 def test_a_port_held_by_a_program_without_http_is_named(listener: socket.socket) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer, make_mocked_request, unused_port
+from aiohttp.test_utils import TestClient, TestServer, make_mocked_request
 from multidict import CIMultiDict
 
+from durable_host.config.ports import reserved
 from durable_host.http_port import HttpPort
 from durable_host.triggers.mcp import exchange
 
@@ -78,7 +79,8 @@ async def test_work_goes_on_when_a_client_with_a_session_has_gone(impatient: Non
         return response
 
     port = HttpPort(handle, body_limit=1000, close_within=0)
-    await port.start_listening("127.0.0.1", number := unused_port())
+    with reserved("127.0.0.1") as number:
+        await port.start_listening("127.0.0.1", number)
     try:
         async with aiohttp.ClientSession() as client:
             response = await client.post(f"http://127.0.0.1:{number}/", headers={"Accept": BOTH})

@@ -5,6 +5,7 @@ import ipaddress
 import itertools
 import random
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -120,23 +121,29 @@ def start_azurite(
 
 
 def free_connection(setting: str = "AzureWebJobsStorage") -> Connection:
-    """A development account on three free ports of 127.0.0.1.
+    """A development account on three free ports of 127.0.0.1, for tests and tools.
 
-    None of them is one that the system hands out by itself, to an outgoing connection or for port 0: it would be taken
-    before an Azurite has started.
+    None of them is one that the system hands out by itself, to an outgoing connection or for port 0. On Linux no other
+    process that picks a free port gets them before this process ends; elsewhere they are only free now.
     """
-    with contextlib.ExitStack() as stack:
-        numbers = list(itertools.islice(_held_ports(stack), 3))
+    numbers = itertools.islice(_picked_ports(), 3)
     blob, queue, table = (f"http://127.0.0.1:{number}/{ACCOUNT}" for number in numbers)
     return Connection(ACCOUNT, blob, queue, table, account_key=DEVELOPMENT_KEY, setting=setting)
 
 
-def _held_ports(stack: contextlib.ExitStack) -> Iterator[int]:
-    """Free ports in any order, each bound until `stack` ends."""
+def _picked_ports() -> Iterator[int]:
+    """Free ports in any order. On Linux each stays bound until this process ends: a server may listen on a port that is
+    bound with SO_REUSEADDR and not listened on.
+    """
     for port in random.SystemRandom().sample(_OWN_PORTS, len(_OWN_PORTS)):
-        held = stack.enter_context(socket.socket())
         with contextlib.suppress(OSError):
-            held.bind(("127.0.0.1", port))
+            with socket.socket() as probing:
+                probing.bind(("127.0.0.1", port))
+            if sys.platform == "linux":
+                with socket.socket() as holding:
+                    holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    holding.bind(("127.0.0.1", port))
+                    holding.detach()
             yield port
 
 
