@@ -7,6 +7,7 @@ from pathlib import Path
 import fast_start  # first: it decides what is kept of the following
 import pytest
 from examples import register_profiles
+from npm_packages import NpmPackages
 from tiers import ProcessGuard, has_no_unit_tests, rank, tier_of
 
 from durable_host.config.connection import Connection
@@ -88,3 +89,9 @@ async def storage(azurite: Connection) -> AsyncIterator[StorageAccount]:
     """The account of the session's Azurite."""
     async with StorageAccount(azurite) as account:
         yield account
+
+
+@pytest.fixture(scope="session")
+def npm_packages() -> NpmPackages:
+    """The packages of Node.js apps, from npm. A test that asks for them is skipped where npm is missing."""
+    return NpmPackages()

@@ -17,12 +17,13 @@ OF_FOLDER = {
     "docs": "docs",
     "faults": "process",
     "invocation": "process",
+    "node": "process",
     "oracle": "process",
     "reference": "process",
     "testing": "process",
 }
 LONGEST_FIRST = (
-    "oracle", "faults", "storage_simulation", "docs", "app", "reference", "cli", "invocation",
+    "oracle", "faults", "storage_simulation", "docs", "app", "node", "reference", "cli", "invocation",
     "testing", "taskhub", "sample", "runtime", "bindings", "simulation",
 )  # fmt: skip
 """Folders whose files take longest. They begin first, so that no long file is left over at the end."""

@@ -1,0 +1,27 @@
+"""Node.js apps for tests: files, package.json and linked packages."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from host_process import hub_settings, write_app
+from npm_packages import NpmPackages
+
+MAIN = "src/functions/*.js"
+
+
+def write_node_app(
+    root: Path, files: Mapping[str, str], packages: NpmPackages, *, kind: str = "newest", **package: Any
+) -> Path:
+    """Write an app that loads `src/functions/*.js`, unless `package` names another `main`, and link its packages.
+
+    `package` holds more members of package.json; `kind` is the set of packages.
+    """
+    document = json.dumps({"name": "app", "version": "1.0.0", "main": MAIN, **package}, indent=2)
+    return packages.link(write_app(root, {"package.json": document, **files}), kind)
+
+
+def node_settings(connection_string: str) -> dict[str, str]:
+    """Settings of a Node.js app on the session's storage, with a task hub of its own."""
+    return {**hub_settings(connection_string), "FUNCTIONS_WORKER_RUNTIME": "node"}
