@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from durable_host.host import watched_files
 from durable_host.host.watched_files import WatchRules, changes, differences
 
 
@@ -72,6 +73,12 @@ def test_differences_are_new_gone_and_changed_files() -> None:
     a, b, c, d = (Path(name) for name in "abcd")
     before = {a: (1, 1), b: (1, 1), c: (1, 1)}
     assert differences(before, {a: (1, 1), b: (2, 1), d: (1, 1)}) == [b, c, d]
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a notice of the system files are looked at once a tenth of a second."""
+    monkeypatch.setattr(watched_files, "CHECK_MILLISECONDS", 100)
 
 
 @asynccontextmanager

@@ -4,10 +4,20 @@ from pathlib import Path
 import pytest
 from runtime_world import App, Hosts, hosts_on
 
+from durable_host.testing import VirtualClock
+
 
 @pytest.fixture
 async def hosts(tmp_path: Path) -> AsyncIterator[Hosts]:
     async with hosts_on(tmp_path / "hub.db") as hosts:
+        yield hosts
+
+
+@pytest.fixture
+async def virtual_hosts(tmp_path: Path) -> AsyncIterator[Hosts]:
+    """Hosts whose waits are over at once, for work that comes again after seconds."""
+    clock = VirtualClock()
+    async with clock.auto_advance(), hosts_on(tmp_path / "hub.db", clock) as hosts:
         yield hosts
 
 

@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import azure.durable_functions as df
 
@@ -172,6 +172,9 @@ class RecordingHub(SqliteTaskHub):
             raise errors.pop(0)
 
 
+Hub = TypeVar("Hub", bound=RecordingHub)
+
+
 class World:
     """One host: hub, runtime and client."""
 
@@ -249,11 +252,17 @@ class World:
 
 
 class Hosts:
-    """Starts hosts, one after the other, on one and the same hub file."""
+    """Starts hosts, one after the other, on one and the same hub file. `clock` is that of all that get no other."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, clock: Clock | None = None) -> None:
         self._path = path
+        self._clock = clock
         self._worlds: list[World] = []
+
+    def hub(self, kind: type[Hub], clock: Clock | None = None) -> Hub:
+        """A hub of this class. In virtual time it runs SQLite in the thread of the event loop."""
+        clock = clock or self._clock or SystemClock()
+        return kind(self._path, "TestHub", clock, inline=not isinstance(clock, SystemClock))
 
     async def start(
         self,
@@ -266,8 +275,8 @@ class Hosts:
         prepare: Callable[[RecordingHub], None] | None = None,
         hub: RecordingHub | None = None,
     ) -> World:
-        clock = clock or SystemClock()
-        hub = hub or RecordingHub(self._path, "TestHub", clock, inline=not isinstance(clock, SystemClock))
+        clock = clock or self._clock or SystemClock()
+        hub = hub or self.hub(RecordingHub, clock)
         if prepare is not None:
             prepare(hub)
         world = World(app, hub, clock, options or runtime_options(), window=window, capacity=capacity)
@@ -282,8 +291,8 @@ class Hosts:
 
 
 @contextlib.asynccontextmanager
-async def hosts_on(path: Path | str) -> AsyncIterator[Hosts]:
-    hosts = Hosts(path)
+async def hosts_on(path: Path | str, clock: Clock | None = None) -> AsyncIterator[Hosts]:
+    hosts = Hosts(path, clock)
     try:
         yield hosts
     finally:

@@ -41,7 +41,7 @@ class Unreadable(RecordingHub):
 async def test_a_runtime_that_fails_begins_anew_and_loses_nothing(
     app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hub = Unreadable(hosts._path, "TestHub")
+    hub = hosts.hub(Unreadable)
     hub.times = 2
     world = await hosts.start(app, hub=hub)
     await world.start("chain", "c", ["a", "b"])
@@ -55,7 +55,7 @@ async def test_a_runtime_that_fails_begins_anew_and_loses_nothing(
 
 
 async def test_storage_that_is_down_while_the_runtime_begins_anew_is_waited_for(app: App, hosts: Hosts) -> None:
-    hub = Unreadable(hosts._path, "TestHub")
+    hub = hosts.hub(Unreadable)
     world = await hosts.start(app, hub=hub)
     hub.times, hub.faults = 1, {"start": [TaskHubUnavailable("down")]}
     await world.start("chain", "c", ["a"])
@@ -84,7 +84,7 @@ async def test_a_start_whose_serving_fails_raises(app: App, hosts: Hosts, monkey
         raise ZeroDivisionError("no slots")
 
     monkeypatch.setattr(WorkItemDispatcher, "start_slots", fail)
-    hub = RecordingHub(hosts._path, "TestHub")
+    hub = hosts.hub(RecordingHub)
     runtime = DurableRuntime(hub, app.code(), runtime_options(), SystemClock())
     with pytest.raises(RuntimeFailed):
         await runtime.start()
@@ -96,7 +96,7 @@ async def test_a_runtime_that_fails_again_and_again_says_that_it_has_ended(app: 
         async def next_control_messages(self) -> list[Any]:
             return [None]
 
-    hub, ended = Hopeless(hosts._path, "TestHub"), asyncio.Event()
+    hub, ended = hosts.hub(Hopeless), asyncio.Event()
     failures: list[RuntimeFailed] = []
 
     def failed(error: RuntimeFailed) -> None:

@@ -38,8 +38,8 @@ from durable_host.invocation.errors import WorkerLost
 from durable_host.testing import VirtualClock
 
 
-async def test_aborted_episode_runs_again(app: App, hosts: Hosts) -> None:
-    world = await hosts.start(app)
+async def test_aborted_episode_runs_again(app: App, virtual_hosts: Hosts) -> None:
+    world = await virtual_hosts.start(app)
     losses = [WorkerLost("The worker ended."), WorkerLost("The worker ended.")]
 
     async def lose(_: str) -> None:
@@ -52,8 +52,8 @@ async def test_aborted_episode_runs_again(app: App, hosts: Hosts) -> None:
     assert not losses
 
 
-async def test_aborted_activity_runs_again(app: App, hosts: Hosts) -> None:
-    world = await hosts.start(app)
+async def test_aborted_activity_runs_again(app: App, virtual_hosts: Hosts) -> None:
+    world = await virtual_hosts.start(app)
     losses = [WorkerLost("The worker ended.")]
 
     async def lose(*_: str) -> None:
@@ -65,7 +65,7 @@ async def test_aborted_activity_runs_again(app: App, hosts: Hosts) -> None:
     assert await world.output("c") == ["Hello a"]
 
 
-async def test_aborted_activity_runs_again_after_an_outage(app: App, hosts: Hosts) -> None:
+async def test_aborted_activity_runs_again_after_an_outage(app: App, virtual_hosts: Hosts) -> None:
     class Down(RecordingHub):
         async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
             self._fail("abandon")
@@ -81,7 +81,7 @@ async def test_aborted_activity_runs_again_after_an_outage(app: App, hosts: Host
             raise losses.pop()
 
     app.before_activity = lose
-    world = await hosts.start(app, prepare=prepare, hub=Down(hosts._path, "TestHub"))
+    world = await virtual_hosts.start(app, prepare=prepare, hub=virtual_hosts.hub(Down))
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
     assert not world.hub.faults["abandon"]
@@ -142,7 +142,7 @@ async def test_start_counts_instances_in_flight_and_restores_their_timers(app: A
 
 
 async def test_storage_outage_is_waited_out_and_said_once(
-    app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
+    app: App, virtual_hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
     outage = [TaskHubUnavailable("The table service does not answer.") for _ in range(2)]
 
@@ -154,7 +154,7 @@ async def test_storage_outage_is_waited_out_and_said_once(
         }
 
     with caplog.at_level(logging.INFO, "Host.Storage"):
-        world = await hosts.start(app, prepare=prepare)
+        world = await virtual_hosts.start(app, prepare=prepare)
         await world.start("chain", "c", ["a"])
         assert await world.output("c") == ["Hello a"]
     warnings = [one for one in caplog.records if one.levelno == logging.WARNING and one.name == "Host.Storage"]
@@ -193,7 +193,7 @@ async def test_commit_of_another_host_makes_the_session_load_again(app: App, hos
                 await self.abandon(episode.consumed, delay=0.0)
                 raise
 
-    hub = Conflicting(hosts._path, "TestHub")
+    hub = hosts.hub(Conflicting)
     world = await hosts.start(app, prepare=prepare, hub=hub)
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
@@ -221,7 +221,7 @@ class WatchedHub(RecordingHub):
 async def test_copy_of_a_start_leaves_the_row_of_an_instance_that_another_host_has_ended(
     app: App, hosts: Hosts
 ) -> None:
-    hub = WatchedHub(hosts._path, "TestHub")
+    hub = hosts.hub(WatchedHub)
     world = await hosts.start(app, hub=hub)
     await world.start("approval", "a")
     await world.until(lambda: hub.commits)
@@ -255,7 +255,7 @@ async def test_copy_of_a_start_leaves_the_row_of_an_instance_that_another_host_h
 async def test_row_of_an_instance_that_was_suspended_before_its_first_episode_is_repaired(
     app: App, hosts: Hosts
 ) -> None:
-    hub = WatchedHub(hosts._path, "TestHub")
+    hub = hosts.hub(WatchedHub)
     world = await hosts.start(app, hub=hub)
     own, now = OrchestrationInstance("a", "1" * 32), world.clock.now()
     started = ExecutionStarted(timestamp=now, name="approval", orchestration_instance=own)
@@ -303,7 +303,7 @@ class TornHub(RecordingHub):
         raise TaskHubUnavailable("the connection was lost")
 
 
-async def test_episode_whose_history_was_written_in_part_is_made_up_for(app: App, hosts: Hosts) -> None:
+async def test_episode_whose_history_was_written_in_part_is_made_up_for(app: App, virtual_hosts: Hosts) -> None:
     @app.entity
     def collect(context):
         context.set_state([*context.get_state(list), context.get_input()])
@@ -315,9 +315,9 @@ async def test_episode_whose_history_was_written_in_part_is_made_up_for(app: App
         return "sent"
         yield
 
-    hub = TornHub(hosts._path, "TestHub")
+    hub = virtual_hosts.hub(TornHub)
     hub.torn, hub.kept = "s", 6
-    world = await hosts.start(app, hub=hub)
+    world = await virtual_hosts.start(app, hub=hub)
     await world.start("signals", "s")
     assert await world.output("s") == "sent"
     history = [event.event_name for event in await hub.get_history("s")]
@@ -325,23 +325,25 @@ async def test_episode_whose_history_was_written_in_part_is_made_up_for(app: App
     entity = None
     async with asyncio.timeout(20):
         while entity is None or len(entity.state or "") < 30:
+            await asyncio.sleep(0.001)
             entity = await world.client.entities.get("collect", "k")
     assert json.loads(str(entity.state)) == list(range(10))
 
 
-async def test_child_whose_first_row_was_not_written_can_be_found(app: App, hosts: Hosts) -> None:
+async def test_child_whose_first_row_was_not_written_can_be_found(app: App, virtual_hosts: Hosts) -> None:
     @app.orchestrator
     def parent(context):
         return (yield context.call_sub_orchestrator("approval", "input", instance_id="kid"))
 
-    hub = TornHub(hosts._path, "TestHub")
+    hub = virtual_hosts.hub(TornHub)
     hub.torn, hub.kept = "kid", 1000
-    world = await hosts.start(app, hub=hub)
+    world = await virtual_hosts.start(app, hub=hub)
     await world.start("parent", "p")
     await world.until(lambda: world.hub.commits and not hub.torn)
     child = None
     async with asyncio.timeout(20):
         while child is None:
+            await asyncio.sleep(0.001)
             child = await hub.get_instance("kid")
     assert (child.name, child.runtime_status) == ("approval", OrchestrationStatus.Running)
     assert child.created_time > 0
@@ -357,7 +359,7 @@ async def test_row_that_missed_the_last_generation_is_repaired(app: App, hosts: 
         context.continue_as_new("again")
 
     clock = VirtualClock()
-    hub = TornHub(hosts._path, "TestHub", clock, inline=True)
+    hub = hosts.hub(TornHub, clock)
     world = await hosts.start(app, hub=hub, clock=clock)
     async with clock.auto_advance():
         await world.start("twice", "t")
@@ -494,7 +496,7 @@ async def test_instance_that_cannot_be_purged_is_left_and_named(
                 raise TaskHubUnavailable(f"{instance_id} is stuck")
             return await super().purge_instance(instance_id)
 
-    world = await hosts.start(app, hub=Stubborn(hosts._path, "TestHub"))
+    world = await hosts.start(app, hub=hosts.hub(Stubborn))
     stuck = {"c2"}
     for number in range(6):
         await world.start("chain", f"c{number}", ["a"])

@@ -97,12 +97,12 @@ async def test_a_replay_tells_nothing_again(app: App, hosts: Hosts, caplog: pyte
 
 
 async def test_a_work_item_that_is_done_over_is_told_once(
-    app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
+    app: App, virtual_hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(hub: Any) -> None:
         hub.faults["commit"] = [TaskHubUnavailable("away"), TaskHubUnavailable("away again")]
 
-    world = await hosts.start(app, prepare=fail)
+    world = await virtual_hosts.start(app, prepare=fail)
     await world.start("chain", "c")
     await world.result("c")
     assert endings(caplog, "c") == [("INFO", "Running"), ("INFO", "Completed")]
@@ -122,13 +122,13 @@ class ForgetfulHub(RecordingHub):
 
 
 async def test_the_end_is_told_although_the_answer_to_its_commit_is_lost(
-    app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
+    app: App, virtual_hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
     @app.orchestrator
     def short(context):
         return 1
 
-    world = await hosts.start(app, hub=ForgetfulHub(hosts._path, "TestHub"))
+    world = await virtual_hosts.start(app, hub=virtual_hosts.hub(ForgetfulHub))
     await world.start("short", "s")
     await world.until(lambda: len(told(caplog, "s")) == 2)
     assert endings(caplog, "s") == [("INFO", "Running"), ("INFO", "Completed")]

@@ -36,7 +36,7 @@ def deadly(app: App) -> App:
 
 
 async def test_activity_that_ends_its_worker_again_and_again_fails_with_what_happened(
-    deadly: App, hosts: Hosts
+    deadly: App, virtual_hosts: Hosts
 ) -> None:
     tries: list[str] = []
 
@@ -45,7 +45,7 @@ async def test_activity_that_ends_its_worker_again_and_again_fails_with_what_hap
         raise died(alone=True)
 
     deadly.before_activity = run
-    world = await hosts.start(deadly)
+    world = await virtual_hosts.start(deadly)
     await world.start("killing", "k")
     output = await world.output("k")
     assert f"Activity function 'kill' failed: WorkerLost: The activity {TRIED}" in output
@@ -55,7 +55,9 @@ async def test_activity_that_ends_its_worker_again_and_again_fails_with_what_hap
 
 
 @pytest.mark.parametrize("lost", [died(alone=True), FunctionTimedOut("X", "late", was_alone=True)])
-async def test_orchestrator_that_never_ends_a_turn_fails_its_instance(app: App, hosts: Hosts, lost: Exception) -> None:
+async def test_orchestrator_that_never_ends_a_turn_fails_its_instance(
+    app: App, virtual_hosts: Hosts, lost: Exception
+) -> None:
     tries: list[str] = []
 
     async def run(instance_id: str) -> None:
@@ -63,7 +65,7 @@ async def test_orchestrator_that_never_ends_a_turn_fails_its_instance(app: App, 
         raise lost
 
     app.before_episode = run
-    world = await hosts.start(app)
+    world = await virtual_hosts.start(app)
     await world.start("chain", "c", ["a"])
     state = await world.result("c")
     assert state.runtime_status is OrchestrationStatus.Failed
@@ -72,7 +74,7 @@ async def test_orchestrator_that_never_ends_a_turn_fails_its_instance(app: App, 
     assert tries == ["c"] * 3
 
 
-async def test_entity_operations_that_end_the_worker_fail(app: App, hosts: Hosts) -> None:
+async def test_entity_operations_that_end_the_worker_fail(app: App, virtual_hosts: Hosts) -> None:
     @app.entity
     def counter(context):
         context.set_result(1)
@@ -88,12 +90,12 @@ async def test_entity_operations_that_end_the_worker_fail(app: App, hosts: Hosts
         raise died(alone=True)
 
     app.before_entity = run
-    world = await hosts.start(app)
+    world = await virtual_hosts.start(app)
     await world.start("asks", "a")
     assert f"The entity {TRIED}" in await world.output("a")
 
 
-async def test_bystanders_of_a_killer_are_not_given_up(deadly: App, hosts: Hosts) -> None:
+async def test_bystanders_of_a_killer_are_not_given_up(deadly: App, virtual_hosts: Hosts) -> None:
     """All activities run in one worker, which `kill` ends; only the one that does it alone as well is to blame."""
     bystanders = 5
     most_alone = 0
@@ -115,7 +117,7 @@ async def test_bystanders_of_a_killer_are_not_given_up(deadly: App, hosts: Hosts
 
     failed: list[str] = []
     deadly.before_activity = run
-    world = await hosts.start(deadly)
+    world = await virtual_hosts.start(deadly)
     await world.start("crowd", "c")
     output = await world.output("c")
     assert output[:bystanders] == [f"Hello {number}" for number in range(bystanders)]
@@ -124,7 +126,7 @@ async def test_bystanders_of_a_killer_are_not_given_up(deadly: App, hosts: Hosts
     assert codes(world) == [GIVEN_UP]
 
 
-async def test_losses_that_are_nobodys_fault_are_not_counted(app: App, hosts: Hosts) -> None:
+async def test_losses_that_are_nobodys_fault_are_not_counted(app: App, virtual_hosts: Hosts) -> None:
     losses = [WorkerLost("The worker was ended because of another function.") for _ in range(5)]
 
     async def run(*_: str) -> None:
@@ -132,12 +134,12 @@ async def test_losses_that_are_nobodys_fault_are_not_counted(app: App, hosts: Ho
             raise losses.pop()
 
     app.before_activity = run
-    world = await hosts.start(app)
+    world = await virtual_hosts.start(app)
     await world.start("chain", "c", ["a"])
     assert await world.output("c") == ["Hello a"]
 
 
-async def test_what_finishes_is_forgotten(app: App, hosts: Hosts) -> None:
+async def test_what_finishes_is_forgotten(app: App, virtual_hosts: Hosts) -> None:
     losses = [died(alone=True) for _ in range(2)]
 
     async def run(_: str) -> None:
@@ -145,7 +147,7 @@ async def test_what_finishes_is_forgotten(app: App, hosts: Hosts) -> None:
             raise losses.pop()
 
     app.before_episode = run
-    world = await hosts.start(app)
+    world = await virtual_hosts.start(app)
     await world.start("approval", "a")
     await world.until(lambda: world.hub.commits)
     losses += [died(alone=True) for _ in range(2)]
@@ -153,7 +155,7 @@ async def test_what_finishes_is_forgotten(app: App, hosts: Hosts) -> None:
     assert await world.output("a") == 1
 
 
-async def test_an_activity_that_an_earlier_host_began_has_one_try_less(deadly: App, hosts: Hosts) -> None:
+async def test_an_activity_that_an_earlier_host_began_has_one_try_less(deadly: App, virtual_hosts: Hosts) -> None:
     tries: list[str] = []
 
     async def run(name: str, _: str) -> None:
@@ -163,17 +165,17 @@ async def test_an_activity_that_an_earlier_host_began_has_one_try_less(deadly: A
         raise died(alone=True)
 
     deadly.before_activity = run
-    world = await hosts.start(deadly)
+    world = await virtual_hosts.start(deadly)
     await world.start("killing", "k")
     await world.until(lambda: tries)
     await world.crash()
-    world = await hosts.start(deadly)
+    world = await virtual_hosts.start(deadly)
     output = await world.output("k")
     assert "an earlier run was interrupted (1 time), the worker process died with" in output
     assert len(tries) == 3
 
 
-async def test_a_delivery_while_there_was_no_worker_counts_as_no_try(deadly: App, hosts: Hosts) -> None:
+async def test_a_delivery_while_there_was_no_worker_counts_as_no_try(deadly: App, virtual_hosts: Hosts) -> None:
     tries: list[str] = []
 
     async def run(name: str, _: str) -> None:
@@ -181,7 +183,7 @@ async def test_a_delivery_while_there_was_no_worker_counts_as_no_try(deadly: App
         raise WorkerLost("There is no worker.") if len(tries) == 1 else died(alone=True)
 
     deadly.before_activity = run
-    world = await hosts.start(deadly)
+    world = await virtual_hosts.start(deadly)
     await world.start("killing", "k")
     assert TRIED in await world.output("k")
     assert len(tries) == 4

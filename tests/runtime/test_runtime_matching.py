@@ -168,7 +168,7 @@ class Doubling(RecordingHub):
 async def test_second_copies_of_results_do_not_enter_the_history(
     app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hub = Doubling(hosts._path, "TestHub")
+    hub = hosts.hub(Doubling)
     world = await hosts.start(app, hub=hub)
     with caplog.at_level(logging.INFO):
         await world.start("chain", "a", ["x", "y", "z"])
@@ -208,7 +208,7 @@ async def test_results_of_calls_that_do_not_exist_are_dropped_in_the_end(waiting
             strangers = any(isinstance(one.message.event, TaskCompleted) for one in messages)
             await super().abandon(messages, delay=0.0 if strangers else delay)
 
-    hub = Impatient(hosts._path, "TestHub")
+    hub = hosts.hub(Impatient)
     world = await hosts.start(waiting, hub=hub)
     own = await started(world)
     for number in range(40, 40 + MOST_REPORTED + 5):
@@ -232,7 +232,7 @@ async def test_a_result_that_the_state_in_memory_does_not_expect_is_compared_wit
             return await super().load_history(instance_id)
 
     loads: list[str] = []
-    hub = Elsewhere(hosts._path, "TestHub")
+    hub = hosts.hub(Elsewhere)
     world = await hosts.start(app, hub=hub)
     await world.start("approval", "a")
     await world.until(lambda: any(commit.instance_id == "a" for commit in hub.commits))
@@ -262,7 +262,7 @@ async def test_a_dropped_result_is_not_noted_as_consumed_by_the_commit_that_make
                     return [*messages, ReceivedMessage("early", early, 6, 0, -1)]
             return messages
 
-    hub = TooEarly(hosts._path, "TestHub")
+    hub = hosts.hub(TooEarly)
     world = await hosts.start(app, hub=hub)
     await world.start("chain", "a", ["x"])
     assert await world.output("a") == ["Hello x"]

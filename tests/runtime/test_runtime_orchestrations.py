@@ -293,7 +293,7 @@ async def test_of_starts_that_replaced_each_other_the_last_one_runs(app: App, ho
                 if not begins or messages[0].message.event.generation:
                     return [ReceivedMessage(f"before {messages[0].id}", self.first, 1, 0, -1), *messages]
 
-    hub = Outdated(hosts._path, "TestHub")
+    hub = hosts.hub(Outdated)
     options = runtime_options(overridable_existing_instance_states="AnyState")
     world = await hosts.start(app, options=options, hub=hub)
     await world.start("chain", "a", ["first"])
@@ -358,7 +358,7 @@ async def test_of_two_parents_that_start_one_child_at_once_one_fails(app: App, h
                     return messages
 
     clock = VirtualClock()
-    world = await hosts.start(app, clock=clock, hub=Together(hosts._path, "TestHub", clock, inline=True))
+    world = await hosts.start(app, clock=clock, hub=hosts.hub(Together, clock))
     async with clock.auto_advance():
         for name in ("p1", "p2"):
             await world.start("parent", name)

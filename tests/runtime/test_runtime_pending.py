@@ -22,9 +22,9 @@ def waits(app: App) -> App:
 
 @pytest.mark.parametrize("is_replaced", [False, True], ids=["new", "replaced"])
 async def test_events_to_a_scheduled_instance_are_taken_in_order_when_it_begins(
-    waits: App, hosts: Hosts, is_replaced: bool
+    waits: App, virtual_hosts: Hosts, is_replaced: bool
 ) -> None:
-    world = await hosts.start(waits)
+    world = await virtual_hosts.start(waits)
     if is_replaced:
         await world.start("chain", "i", ["a"])
         await world.result("i")

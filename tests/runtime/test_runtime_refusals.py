@@ -103,7 +103,7 @@ async def test_what_is_refused_for_another_reason_is_given_back_and_named(app: A
 
 
 async def test_the_host_is_ended_with_the_reason_when_storage_denies_everything(app: App, hosts: Hosts) -> None:
-    hub = RecordingHub(hosts._path, "TestHub")
+    hub = hosts.hub(RecordingHub)
     hub.faults = {"next_control_messages": [TaskHubRefused("The key is wrong.", is_about_access=True, is_final=True)]}
     failures: list[RuntimeFailed] = []
     runtime = DurableRuntime(hub, app.code(), runtime_options(), SystemClock(), on_failure=failures.append)
@@ -151,7 +151,7 @@ class RowRefused(RecordingHub):
 async def test_custom_status_of_a_first_row_that_was_not_written_is_written_before_the_next_episode(
     app: App, hosts: Hosts
 ) -> None:
-    world = await hosts.start(app, hub=RowRefused(hosts._path, "TestHub"))
+    world = await hosts.start(app, hub=hosts.hub(RowRefused))
     await world.start("approval", "a")
     async with asyncio.timeout(30):
         while (state := await world.hub.get_instance("a")) is None or state.custom_status != '"waiting"':  # noqa: ASYNC110

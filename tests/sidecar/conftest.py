@@ -1,15 +1,30 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from runtime_world import App
 from sidecar_world import Sidecar, running_sidecar
+from workers_world import Workers, serving_workers
 
 
 @pytest.fixture
 async def sidecar(app: App, tmp_path: Path) -> AsyncIterator[Sidecar]:
     async with running_sidecar(app, tmp_path / "hub.db") as sidecar:
         yield sidecar
+
+
+@pytest.fixture(scope="session")
+def stops() -> Iterator[Executor]:
+    """Threads in which workers of the SDK end while other tests run."""
+    with ThreadPoolExecutor(20, "stop a worker") as stops:
+        yield stops
+
+
+@pytest.fixture
+async def workers(tmp_path: Path, stops: Executor) -> AsyncIterator[Workers]:
+    async with serving_workers(tmp_path / "hub.db", stops) as workers:
+        yield workers
 
 
 @pytest.fixture

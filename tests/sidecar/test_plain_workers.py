@@ -1,9 +1,7 @@
 """Plain workers of the Durable Task SDK for Python."""
 
 import threading
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +9,7 @@ from durabletask import task
 from durabletask.client import OrchestrationStatus
 from durabletask.entities import DurableEntity, EntityInstanceId
 from durabletask.worker import TaskHubGrpcWorker
-from workers_world import PATIENCE, Workers, serving_workers
-
-
-@pytest.fixture
-async def workers(tmp_path: Path) -> AsyncIterator[Workers]:
-    async with serving_workers(tmp_path / "hub.db") as workers:
-        yield workers
+from workers_world import PATIENCE, Workers
 
 
 def act_hello(ctx: task.ActivityContext, name: str) -> str:

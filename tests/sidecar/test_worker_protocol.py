@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,6 @@ from workers_world import Workers, serving_workers
 
 from durable_host.durable.proto import pb
 from durable_host.durable.sidecar.workers import board as boards
-
-
-@pytest.fixture
-async def workers(tmp_path: Path) -> AsyncIterator[Workers]:
-    async with serving_workers(tmp_path / "hub.db") as workers:
-        yield workers
 
 
 def completion(token: str, result: str = "1", *, id: int = 1, **fields: Any) -> pb.OrchestratorResponse:
@@ -178,8 +172,11 @@ async def test_a_long_history_is_fetched_by_a_worker_that_can(workers: Workers) 
         assert sum(event.HasField("taskCompleted") for event in events) == 2
 
 
-async def test_what_no_worker_can_receive_fails_with_a_reason(tmp_path: Path) -> None:
-    async with serving_workers(tmp_path / "hub.db", max_grpc_message_size=100_000) as workers, workers.raw() as worker:
+async def test_what_no_worker_can_receive_fails_with_a_reason(tmp_path: Path, stops: Executor) -> None:
+    async with (
+        serving_workers(tmp_path / "hub.db", stops, max_grpc_message_size=100_000) as workers,
+        workers.raw() as worker,
+    ):
         await workers.begin("one", "i1")
         item = await worker.next()
         await workers.stub.CompleteOrchestratorTask(scheduling(item.completionToken, "act"))

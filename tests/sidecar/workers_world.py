@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class Workers:
     board: WorkBoard
     sdk: AsyncTaskHubGrpcClient
     stub: Any
-    _ends: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    started: list[TaskHubGrpcWorker] = field(default_factory=list)
 
     async def start(self, *functions: Any, **options: Any) -> TaskHubGrpcWorker:
         """The SDK's worker, once it is connected. Functions whose name begins with `act` are activities."""
@@ -53,7 +54,7 @@ class Workers:
     async def connect(self, worker: TaskHubGrpcWorker) -> TaskHubGrpcWorker:
         before = self.board.worker_count
         worker.start()
-        self._ends.callback(worker.stop)
+        self.started.append(worker)
         await self.until(lambda: self.board.worker_count > before)
         return worker
 
@@ -100,7 +101,8 @@ class RawWorker:
 
 
 @contextlib.asynccontextmanager
-async def serving_workers(path: Path, **changes: Any) -> AsyncIterator[Workers]:
+async def serving_workers(path: Path, stops: Executor, **changes: Any) -> AsyncIterator[Workers]:
+    """`stops` ends the workers of the SDK: each takes up to a second, and nobody waits for it."""
     options = runtime_options(version_match_strategy="None", **changes)
     clock = SystemClock()
     hub = SqliteTaskHub(path, options.hub_name, clock)
@@ -125,7 +127,8 @@ async def serving_workers(path: Path, **changes: Any) -> AsyncIterator[Workers]:
         try:
             yield workers
         finally:
-            await asyncio.to_thread(workers._ends.close)
+            for worker in workers.started:
+                stops.submit(worker.stop)
             await listener.stop()
-            await runtime.stop(1.0)
+            await runtime.stop(0.1)
             await hub.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_samples import HubOpener
+from hub_samples import HubOpener, clock
 from recording_account import RecordingAccount, kill
 
 from durable_host.durable.taskhub.port import EpisodeCommit, TaskHub
@@ -92,11 +92,12 @@ async def bench(adapter: str, tmp_path: Path, request: pytest.FixtureRequest) ->
     if adapter != "azure":
 
         def build_sqlite(**_: bool) -> Built:
-            return SqliteTaskHub(tmp_path / "hub.db", "TestHub", inline=adapter == "sqlite-inline"), None
+            return SqliteTaskHub(tmp_path / "hub.db", "TestHub", clock, inline=adapter == "sqlite-inline"), None
 
         bench = Bench(build_sqlite)
         yield bench
         await bench.close()
+        clock.return_to_now()
         return
 
     from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from durable_host.clock import SystemClock
+from leaping_clock import LeapingClock
+
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
@@ -37,7 +38,9 @@ NON_RUNNING = frozenset(
 ANY_STATE: frozenset[OrchestrationStatus] = frozenset()
 TIME_LIMIT = 30.0
 
-clock = SystemClock()
+clock = LeapingClock()
+"""Also that of SQLite hubs. Storage services have a clock of their own, so it does not leap in their tests."""
+
 HubOpener = Callable[..., Awaitable[TaskHub]]
 
 
