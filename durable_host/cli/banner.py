@@ -29,9 +29,12 @@ def render(summary: StartSummary, mode: OutputMode, *, coloured: bool = False, v
 def head(summary: StartSummary, coloured: bool = False) -> str:
     """Versions of the host, the interpreter and the SDKs."""
     found = ""
-    if summary.python_version:
-        where = f" ({summary.python_path})" if summary.python_path else ""
-        found = f"Found Python version {summary.python_version}{where}.\n"
+    for name, version, path in (
+        ("Python", summary.python_version, summary.python_path),
+        ("Node.js", summary.node_version, summary.node_path),
+    ):
+        if version:
+            found = f"Found {name} version {version}{f' ({path})' if path else ''}.\n"
     versions = [f"durable-host {durable_host.__version__}", *(f"{name} {v}" for name, v in summary.sdk_versions)]
     return painted(found, DIM, coloured) + painted(", ".join(versions), DIM, coloured) + "\n"
 

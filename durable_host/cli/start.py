@@ -21,7 +21,7 @@ from durable_host.config.overrides import Overrides
 from durable_host.config.start_options import AzuriteMode, StartOptions
 from durable_host.errors import EXIT_STOPPED
 
-DEBUG_PORT: Final = 5678
+USUAL_PORT: Final = 0
 _IGNORED_FLAGS: Final = {
     "--no-build": "there is nothing to build",
     "--dotnet-isolated-debug": "it is for .NET apps",
@@ -83,6 +83,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub is stored; overrides host.json.")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
+@click.option("--node", "node", metavar="PATH", help="Node.js of the app (default: node on PATH).")
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (default: this one or one above).")
 @click.option("--cors", metavar="ORIGINS", help="Origins that browsers may call from, separated by commas.")
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let browsers send credentials.")
@@ -92,11 +93,11 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option(
     "--debug",
     "debug_port",
-    type=click.IntRange(1, 65535),
+    type=click.IntRange(0, 65535),
     is_flag=False,
-    flag_value=DEBUG_PORT,
+    flag_value=USUAL_PORT,
     metavar="[PORT]",
-    help=f"Let a debugger attach to the app on 127.0.0.1 ({DEBUG_PORT}); the app needs debugpy.",
+    help="Let a debugger attach to the app on 127.0.0.1 (5678, or 9229 for Node.js); a Python app needs debugpy.",
 )
 @click.option("--debug-wait", is_flag=True, help="Wait for a debugger before the app is loaded.")
 @click.option(
@@ -125,6 +126,7 @@ def start(ctx: click.Context, **options: Any) -> int:
     debug = bool(options["debug_traceback"] or given.get("debug_traceback") or os.environ.get("CLI_DEBUG"))
     azurite = cast("AzuriteMode", "off" if options["no_azurite"] else options["azurite"] or "auto")
     python: str | None = options["python"]
+    node: str | None = options["node"]
     overrides = Overrides(
         port=options["port"],
         address=options["address"],
@@ -141,11 +143,12 @@ def start(ctx: click.Context, **options: Any) -> int:
             StartOptions(
                 azurite=azurite,
                 python=_interpreter(python) if python else None,
+                node=_interpreter(node) if node else None,
                 verbose=verbose,
                 reload=not options["no_reload"],
                 overrides=overrides,
                 enable_auth=options["enable_auth"],
-                debug_port=options["debug_port"] or (DEBUG_PORT if options["debug_wait"] else None),
+                debug_port=options["debug_port"] or (USUAL_PORT if options["debug_wait"] else options["debug_port"]),
                 debug_wait=options["debug_wait"],
                 worker_arguments=options["language_worker"],
                 grpc_port=options["grpc_port"],
@@ -204,6 +207,10 @@ def _run(
             logger.warning("%s", sentence)
         from durable_host.host import run_host
 
+        if options.debug_port == USUAL_PORT:
+            from durable_host.invocation.worker_kinds import worker_kind_of
+
+            options = msgspec.structs.replace(options, debug_port=worker_kind_of(config.runtime).debug_port)
         presenter = ConsolePresenter(console, verbose=options.verbose, quiet=quiet)
         if (note := container_note(config.address)) is not None:
             presenter.progress(note)

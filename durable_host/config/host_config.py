@@ -18,6 +18,7 @@ from durable_host.config.hub_place import place_of
 from durable_host.config.local_settings import LocalSettings
 from durable_host.config.overrides import Overrides, apply, environment_overrides
 from durable_host.config.settings import AppSettings, SettingMissing, resolve_percent
+from durable_host.config.worker_runtime import PYTHON, runtime_of
 from durable_host.errors import ConfigurationError, UsageError
 from durable_host.worker import lenient_json
 
@@ -35,8 +36,6 @@ _DEFAULT_DOCUMENT: Final = """{
 """
 _KEY_VAULT = re.compile(r"\s*@Microsoft\.KeyVault\(.*\)\s*", re.IGNORECASE | re.DOTALL)
 _INSIGHTS: Final = ("APPLICATIONINSIGHTS_CONNECTION_STRING", "APPINSIGHTS_INSTRUMENTATIONKEY")
-_RUNTIME: Final = "FUNCTIONS_WORKER_RUNTIME"
-_PYTHON: Final = "python"
 _USER_LEVEL: Final = "AzureFunctionsJobHost__logging__logLevel__Function"
 _FORCED: Final = {
     "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
@@ -58,6 +57,8 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     cors_credentials: bool = False
     warnings: tuple[str, ...] = ()
     """What is odd but does not stop the host; the composition root logs it."""
+    runtime: str = PYTHON
+    """Language of the app, see `worker_runtime`."""
 
 
 def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overrides()) -> HostConfig:
@@ -96,6 +97,7 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
             "CORS credentials cannot be allowed for every origin ('*').",
             remedy="Name the origins: --cors http://localhost:3000 --cors-credentials",
         )
+    runtime = runtime_of(root, settings, warnings)
     return HostConfig(
         root=root,
         settings=settings.with_default(
@@ -107,6 +109,7 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
         cors=origins,
         cors_credentials=credentials,
         warnings=tuple(warnings),
+        runtime=runtime,
     )
 
 
@@ -144,9 +147,6 @@ def _settings(
             warnings.append(f"'{name}' is always '{value}' here; the value '{given}' is not used.")
         values[name] = value
     values.setdefault("PYTHON_ENABLE_DEBUG_LOGGING", "1")
-    runtime = AppSettings(values).get(_RUNTIME) or _PYTHON
-    if runtime.casefold() != _PYTHON:
-        warnings.append(f"{_RUNTIME} is '{runtime}'. This host runs Python apps, and treats this one as such.")
     vaulted = [name for name, value in local.values.items() if _KEY_VAULT.fullmatch(value) and name not in present]
     warnings.extend(
         f"Unable to resolve the Key Vault reference for setting: {name} (this host does not ask Key Vault; put the "

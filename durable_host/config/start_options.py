@@ -50,6 +50,8 @@ class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Where Durable Task SDKs connect; None while there is no gRPC endpoint."""
     python_version: str | None = None
     python_path: str | None = None
+    node_version: str | None = None
+    node_path: str | None = None
     sdk_versions: tuple[tuple[str, str], ...] = ()
     """(distribution, version), such as ("azure-functions-durable", "1.7.0")."""
     seconds_to_ready: float | None = None
@@ -87,6 +89,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     azurite: AzuriteMode = "auto"
     python: Path | None = None
     """Interpreter of the app; None: VIRTUAL_ENV, then `.venv` in the app, then the host's own."""
+    node: Path | None = None
+    """Node.js of the app; None: `node` on PATH, then the host's own."""
     verbose: bool = False
     reload: bool = True
     """Take over changes of the app's files while the host runs."""
@@ -103,3 +107,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     grpc_port: int | None = None
     """Where Durable Task SDKs connect; 0: nowhere, None: at a free port when the app needs it."""
     presenter: Presenter = SilentPresenter()
+
+    def interpreter_of(self, runtime: str) -> str | None:
+        """What the command line names for apps of a language."""
+        path = {"python": self.python, "node": self.node}.get(runtime)
+        return None if path is None else str(path)

@@ -196,12 +196,15 @@ class Services:
         return home_page(function_lines(app.functions, base_url, self._prefix), mcp_url(app, base_url))
 
     def _processes(self) -> list[Mapping[str, object]]:
-        return [_process(os.getpid(), "func"), *(_process(pid, "python") for pid in self._pool.pids)]
+        return [
+            _process(os.getpid(), "func"),
+            *(_process(pid, self._pool.kind.runtime, self._pool.kind.debug_engine) for pid in self._pool.pids),
+        ]
 
 
-def _process(pid: int, name: str) -> Mapping[str, object]:
+def _process(pid: int, name: str, engine: str = "python") -> Mapping[str, object]:
     """A process as tools list it that attach a debugger."""
-    return {"processId": pid, "processName": name, "debugEngine": "python", "isEligibleForOpenInBrowser": False}
+    return {"processId": pid, "processName": name, "debugEngine": engine, "isEligibleForOpenInBrowser": False}
 
 
 async def _safely(work: Awaitable[object]) -> None:

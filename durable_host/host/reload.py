@@ -23,6 +23,7 @@ from durable_host.host.served_app import ServedApp
 from durable_host.host.watched_files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
 from durable_host.host.worker_start import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.worker_kinds import worker_kind_of
 from durable_host.invocation.workers import Workers
 from durable_host.supervision import Tasks
 
@@ -181,7 +182,8 @@ class Reloader:
 
 
 def _watch_rules(config: HostConfig) -> WatchRules:
-    return WatchRules(config.root, config.host.watch_files, config.host.watch_directories)
+    suffixes = worker_kind_of(config.runtime).source_suffixes
+    return WatchRules(config.root, config.host.watch_files, config.host.watch_directories, suffixes)
 
 
 def needs_restart(old: HostConfig, new: HostConfig, *, has_durable: bool) -> list[str]:

@@ -59,8 +59,10 @@ def start_summary(app: ServedApp, base_url: str) -> StartSummary:
         base_url=base_url,
         functions=function_lines(app.functions, base_url, app.config.host.http.route_prefix),
         mcp_url=mcp_url(app, base_url),
-        python_version=index.python_version,
-        python_path=index.executable,
+        python_version=index.python_version or None,
+        python_path=index.executable if index.python_version else None,
+        node_version=index.node_version or None,
+        node_path=index.executable if index.node_version else None,
         sdk_versions=tuple(index.sdk_versions.items()),
     )
 

@@ -31,11 +31,12 @@ FileTimes = dict[Path, tuple[int, int]]
 
 
 class WatchRules(msgspec.Struct, frozen=True):
-    """`files` and `directories` are `watchFiles` and `watchDirectories` of host.json."""
+    """`files` and `directories` are `watchFiles` and `watchDirectories` of host.json; `suffixes`: of source files."""
 
     root: Path
     files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    suffixes: frozenset[str] = frozenset({".py"})
 
     def matters(self, path: PurePath) -> bool:
         """Whether a change of this file has to be taken over."""
@@ -50,7 +51,12 @@ class WatchRules(msgspec.Struct, frozen=True):
             return False
         name = relative.name
         is_at_top = len(parts) == 1
-        return relative.suffix == ".py" or name in _EVERYWHERE or name in self.files or (is_at_top and name in _AT_TOP)
+        return (
+            relative.suffix in self.suffixes
+            or name in _EVERYWHERE
+            or name in self.files
+            or (is_at_top and name in _AT_TOP)
+        )
 
     def is_watched(self, folder: Path) -> bool:
         """Whether something in this folder can matter."""

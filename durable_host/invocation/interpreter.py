@@ -9,19 +9,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from durable_host.invocation.errors import InterpreterUnusable
+from durable_host.invocation.worker_kind import Interpreter
 
 ENVIRONMENT_FOLDERS = (".venv", "venv", "env", ".env")
 _CONFIGURED = "languageWorkers__python__defaultExecutablePath"
-
-
-class Interpreter(msgspec.Struct, frozen=True):
-    """`source` says in words where it came from."""
-
-    path: Path
-    source: str
 
 
 def find_interpreter(root: Path, *, explicit: str | None = None, environ: Mapping[str, str]) -> Interpreter:

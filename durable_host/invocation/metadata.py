@@ -133,8 +133,9 @@ class FunctionProblem(msgspec.Struct, frozen=True, kw_only=True):
 class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
     """What indexing the app gave. `failure` is set when the app as a whole did not load; then there are no functions.
 
-    `model` is v1, v2 or none (the folder holds no functions); `sdk_versions` has the distributions that the app
-    has imported; `excluded` names functions that were not loaded because others only are served.
+    `model` is v1, v2 (Python), v4 (Node.js) or none (the folder holds no functions); of the versions, that of
+    the app's language is set. `sdk_versions` has the packages that the app has imported; `excluded` names functions
+    that were not loaded because others only are served.
     """
 
     functions: tuple[FunctionMetadata, ...] = ()
@@ -143,6 +144,7 @@ class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     model: str = "none"
     python_version: str = ""
+    node_version: str = ""
     executable: str = ""
     sdk_versions: dict[str, str] = {}
     excluded: tuple[str, ...] = ()

@@ -20,6 +20,7 @@ from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
+from durable_host.invocation.worker_kind import WorkerKind
 from durable_host.invocation.worker_options import WorkerOptions
 from durable_host.invocation.worker_process import WorkerProcess
 from durable_host.invocation.workers import Workers
@@ -50,6 +51,10 @@ class WorkerPool:
     def index(self) -> IndexResult:
         """What the current workers found in the app."""
         return self.current.index
+
+    @property
+    def kind(self) -> WorkerKind:
+        return self._options.kind
 
     @property
     def has_debugger(self) -> bool:

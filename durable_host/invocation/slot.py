@@ -144,7 +144,7 @@ class WorkerSlot:
 
     def _report(self, process: WorkerProcess, code: int) -> None:
         lines = "".join(f"\n  {line}" for line in process.last_stderr[-3:])
-        LOG.error("%s exited with %s%s", self._options.python, describe_exit(code), lines)
+        LOG.error("%s exited with %s%s", self._options.executable, describe_exit(code), lines)
 
     async def _start_again(self, *, is_crash: bool, in_calls: bool) -> WorkerProcess:
         """Only crashes are waited after: a process that was ended for a function's time-out is not the app's fault."""
@@ -189,7 +189,7 @@ async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None
         await process.destroy()
         raise
     if process.indexed.done() and not process.indexed.cancelled():
-        return process, read_index(process.indexed.result())
+        return process, read_index(process.indexed.result(), options.kind)
     raise _start_error(options, process, process.exited.result())
 
 
@@ -219,13 +219,9 @@ async def _wait_loaded(process: WorkerProcess, *, waits_for_debugger: bool) -> N
 def _start_error(options: WorkerOptions, process: WorkerProcess, code: int) -> Exception:
     lines = "\n".join(process.last_stderr)
     if code == TOO_OLD:
-        return InterpreterUnusable(
-            f"'{options.python}' is too old to run the app.",
-            cause=lines or None,
-            remedy="Use Python 3.10 or later: make the app's virtual environment with it, or pass it with --python.",
-        )
+        return options.kind.too_old(options.executable, lines)
     return WorkerStartFailed(
         f"The worker process ended with {describe_exit(code)} while it loaded the app.",
         cause=f"Its last lines on stderr:\n{lines}" if lines else None,
-        remedy=f'See what happens without the host: "{options.python}" -c "import function_app"',
+        remedy=options.kind.ending_hint(code, lines) or options.kind.load_by_hand(options.executable),
     )

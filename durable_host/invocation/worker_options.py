@@ -5,30 +5,24 @@ from pathlib import Path
 
 import msgspec
 
+from durable_host.invocation.python_worker import PYTHON_WORKER
+from durable_host.invocation.worker_kind import DebuggerAddress, WorkerKind
+
+__all__ = ["DEFAULT_SCRIPT", "DebuggerAddress", "WorkerOptions"]
+
 DEFAULT_SCRIPT = "function_app.py"
-
-
-class DebuggerAddress(msgspec.Struct, frozen=True):
-    """Where the worker's debugger listens; with `wait` the app is loaded only when a debugger has attached."""
-
-    port: int
-    host: str = "127.0.0.1"
-    wait: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How worker processes are started. `environment` is the whole environment of the child.
 
-    `minimum_level`: log records below this level stay in the worker. `arguments` are options of the interpreter, put
+    `minimum_level`: log records below this level stay in the worker. `arguments` are options of `executable`, put
     before the worker's own file. `debugger` is for the first of the processes. `functions` are the only ones that the
     host serves, None for all.
     """
 
     root: Path
-    python: Path
+    executable: Path
     environment: Mapping[str, str]
     script: str = DEFAULT_SCRIPT
     process_count: int = 1
@@ -36,3 +30,4 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
     debugger: DebuggerAddress | None = None
     functions: tuple[str, ...] | None = None
+    kind: WorkerKind = PYTHON_WORKER

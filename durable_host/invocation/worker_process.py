@@ -7,13 +7,11 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from pathlib import Path
 from typing import Any, cast
 
-import durable_host.worker
 from durable_host.invocation import log_relay, worker_stream
 from durable_host.invocation.code_failure import read_code_failure
-from durable_host.invocation.errors import FunctionFailed, InterpreterUnusable, WorkerLost
+from durable_host.invocation.errors import FunctionFailed, WorkerLost
 from durable_host.invocation.frames import decode_header, encode_to_worker
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
@@ -22,10 +20,6 @@ from durable_host.worker.frames import FrameBody, FrameParser
 
 __all__ = ["WorkerProcess", "describe_exit"]
 
-ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
-THREADS = "PYTHON_THREADPOOL_THREAD_COUNT"
-DEFAULT_THREADS = "1000"
-"""As the real host sets it, so that the limits of the triggers decide how much runs at a time."""
 STDERR_LINES_KEPT = 20
 LONGEST_LINE = 64 * 1024
 PIPES_CLOSE_WITHIN = 0.5
@@ -33,11 +27,8 @@ PIPES_CLOSE_WITHIN = 0.5
 
 def worker_environment(options: WorkerOptions) -> dict[str, str]:
     """The environment of a worker process: that of the host, and what the real host adds for its workers."""
-    environment = {name: value for name, value in options.environment.items() if name != "__PYVENV_LAUNCHER__"}
-    if not environment.get(THREADS):
-        environment[THREADS] = DEFAULT_THREADS
+    environment = options.kind.environment(options.environment)
     environment["FUNCTIONS_APPLICATION_DIRECTORY"] = str(options.root)
-    environment["FUNCTIONS_WORKER_DIRECTORY"] = str(ENTRY.parent)
     return environment
 
 
@@ -87,9 +78,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         try:
             _, worker = await asyncio.get_running_loop().subprocess_exec(
                 lambda: cls(options),
-                str(options.python),
-                *options.arguments,
-                str(ENTRY),
+                *options.kind.command(options.executable, options.arguments),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -98,11 +87,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 **detached,
             )
         except OSError as error:
-            raise InterpreterUnusable(
-                f"The Python interpreter '{options.python}' cannot be started.",
-                cause=str(error),
-                remedy="Pass a Python 3.10 or later with --python, or recreate the app's virtual environment.",
-            ) from error
+            raise options.kind.cannot_start(options.executable, str(error)) from error
         start: dict[str, Any] = {
             "k": "start",
             "root": str(options.root),

@@ -87,7 +87,7 @@ def write_app(root: Path, code: str) -> None:
 async def running(root: Path, code: str, settings: Mapping[str, str]) -> AsyncIterator[BindingsWorld]:
     write_app(root, code)
     config = load(root, environ=dict(settings))
-    pool = WorkerPool(WorkerOptions(root=root, environment={**os.environ, **settings}, python=Path(sys.executable)))
+    pool = WorkerPool(WorkerOptions(root=root, environment={**os.environ, **settings}, executable=Path(sys.executable)))
     accounts = Accounts(config.settings)
 
     async def payload(hub: str | None, connection: str | None) -> str:

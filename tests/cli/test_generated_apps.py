@@ -38,7 +38,7 @@ print(output_of(urls))
 
 
 async def loaded(root: Path) -> IndexResult:
-    pool = WorkerPool(WorkerOptions(root=root, python=Path(sys.executable), environment=dict(os.environ)))
+    pool = WorkerPool(WorkerOptions(root=root, executable=Path(sys.executable), environment=dict(os.environ)))
     try:
         return await pool.start()
     finally:

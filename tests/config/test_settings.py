@@ -134,7 +134,7 @@ def test_key_vault_reference_is_warned_about(tmp_path: Path):
     assert any("Unable to resolve the Key Vault reference for setting: Secret" in text for text in config.warnings)
 
 
-@pytest.mark.parametrize(("runtime", "is_told"), [("node", True), ("dotnet-isolated", True), ("Python", False)])
+@pytest.mark.parametrize(("runtime", "is_told"), [("node", False), ("dotnet-isolated", True), ("Python", False)])
 def test_worker_runtime_of_another_language_is_warned_about(tmp_path: Path, runtime: str, is_told: bool):
     config = load_settings(tmp_path, {"Values": {"FUNCTIONS_WORKER_RUNTIME": runtime}})
     assert any(f"FUNCTIONS_WORKER_RUNTIME is '{runtime}'" in text for text in config.warnings) is is_told
@@ -185,3 +185,21 @@ def test_no_project_root_is_refused_in_the_words_of_the_reference(tmp_path: Path
     assert caught.value.message == (
         "Unable to find project root. Expecting to find one of host.json, local.settings.json in project root."
     )
+
+
+@pytest.mark.parametrize("files", [("package.json",), ("package.json", "function_app.py"), ("requirements.txt",), ()])
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [("node", "node"), ("TypeScript", "node"), ("javascript", "node"), ("python", "python"), (None, None)],
+)
+def test_language_of_an_app_is_the_named_one_or_that_of_its_files(
+    tmp_path: Path, files: tuple[str, ...], named: str | None, expected: str | None
+):
+    for name in files:
+        (tmp_path / name).write_text("{}")
+    config = load_settings(tmp_path, {"Values": {"FUNCTIONS_WORKER_RUNTIME": named} if named else {}})
+    if expected is None:
+        expected = "node" if files == ("package.json",) else "python"
+        is_guessed = expected == "node"
+        assert any("FUNCTIONS_WORKER_RUNTIME is not set" in text for text in config.warnings) is is_guessed
+    assert config.runtime == expected

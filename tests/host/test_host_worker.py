@@ -3,7 +3,7 @@
 import pytest
 
 from durable_host.errors import ConfigurationError
-from durable_host.host.worker_start import interpreter_arguments
+from durable_host.invocation.python_worker import interpreter_arguments
 from durable_host.invocation.worker_options import DebuggerAddress
 
 

@@ -435,7 +435,7 @@ async def test_an_app_that_takes_long_to_load_is_told(
 
 
 async def test_program_that_is_no_python_is_an_error(tmp_path: Path):
-    pool = WorkerPool(options(tmp_path, python=Path("/no/such/python")))
+    pool = WorkerPool(options(tmp_path, executable=Path("/no/such/python")))
     with pytest.raises(InterpreterUnusable, match="cannot be started"):
         await pool.start()
 

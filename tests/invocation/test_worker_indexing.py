@@ -125,7 +125,7 @@ def test_environments_of_uv_are_installed_into_with_uv(tmp_path: Path):
 async def test_python_of_the_app_without_azure_functions_is_not_taken_for_the_hosts(tmp_path: Path):
     venv.create(tmp_path / "own")
     python = environment_python(tmp_path / "own")
-    index = await index_of(tmp_path / "app", {"function_app.py": HEADER}, python=python)
+    index = await index_of(tmp_path / "app", {"function_app.py": HEADER}, executable=python)
     assert isinstance(index.failure, SdkMissing)
     assert (index.failure.remedy or "").endswith(f'"{python}" -m pip install -r requirements.txt')
 

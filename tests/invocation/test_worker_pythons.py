@@ -47,7 +47,7 @@ def queued(m: Optional[func.QueueMessage], o: func.Out[str]):
 @pytest.mark.parametrize("python", SUPPORTED, ids=lambda python: python.parents[1].name)
 async def test_worker_runs_on_the_apps_interpreter(tmp_path: Path, python: Path, caplog: pytest.LogCaptureFixture):
     caplog.set_level("INFO")
-    async with running(tmp_path, APP, python=python, settings={"PYTHONPATH": str(SITE_PACKAGES)}) as app:
+    async with running(tmp_path, APP, executable=python, settings={"PYTHONPATH": str(SITE_PACKAGES)}) as app:
         version = ".".join(app.index.python_version.split(".")[:2])
         reply = await app.get("hello")
         assert reply.body.decode() == version
@@ -63,7 +63,7 @@ async def test_worker_runs_on_the_apps_interpreter(tmp_path: Path, python: Path,
 
 @pytest.mark.parametrize("python", TOO_OLD, ids=lambda python: python.parents[1].name)
 async def test_interpreter_that_is_too_old_is_refused(tmp_path: Path, python: Path):
-    pool = WorkerPool(options(write_app(tmp_path, APP), python=python))
+    pool = WorkerPool(options(write_app(tmp_path, APP), executable=python))
     with pytest.raises(InterpreterUnusable) as failure:
         await pool.start()
     assert "is too old to run the app" in failure.value.message

@@ -37,7 +37,7 @@ def write_app(root: Path, files: Mapping[str, str] | str) -> Path:
 
 def options(root: Path, **changes: Any) -> WorkerOptions:
     settings = changes.pop("settings", {})
-    given: dict[str, Any] = {"python": Path(sys.executable), **changes}
+    given: dict[str, Any] = {"executable": Path(sys.executable), **changes}
     return WorkerOptions(root=root, environment={**os.environ, **settings}, **given)
 
 

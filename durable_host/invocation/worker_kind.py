@@ -1,0 +1,97 @@
+"""The port between the host and a language: what it has to know to run worker processes of that language.
+
+A worker speaks the frames of `durable_host/worker/frames.py` on the pipes that it is started with. A language whose
+worker speaks another protocol needs a runner of its own in the place of `WorkerProcess`; the rest of this port, how the
+executable is found and what people are told, is the same for it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from durable_host.invocation.errors import AppError, InterpreterUnusable
+
+
+class DebuggerAddress(msgspec.Struct, frozen=True):
+    """Where the worker's debugger listens; with `wait` the app is loaded only when a debugger has attached."""
+
+    port: int
+    host: str = "127.0.0.1"
+    wait: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+class Interpreter(msgspec.Struct, frozen=True):
+    """The program that runs the app. `source` says in words where it came from."""
+
+    path: Path
+    source: str
+
+
+class WorkerKind(Protocol):
+    """One language. All methods but `find` are pure."""
+
+    runtime: str
+    """Value of FUNCTIONS_WORKER_RUNTIME, and the word for the language in names of settings."""
+    debug_engine: str
+    """What tools that attach a debugger call it."""
+    debug_port: int
+    """Where the debugger listens when no port is named."""
+    names_error_types: bool
+    """Whether the reference puts the type of an error before its message."""
+    sends_default_content_type: bool
+    """Whether a response without a content type gets one."""
+    source_suffixes: frozenset[str]
+    """Files of the app whose change reloads it."""
+
+    def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
+        """The program for the app in `root`; `explicit` is what the command line says. Raises InterpreterUnusable."""
+        ...
+
+    def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
+        """Options of the program, and the debugger that they ask for. Raises ConfigurationError."""
+        ...
+
+    def debugged(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        """Options of a program that a debugger looks into."""
+        ...
+
+    def arguments_of_further(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        """Options for the second process and the ones after it."""
+        ...
+
+    def command(self, executable: Path, arguments: tuple[str, ...]) -> list[str]:
+        """The command line of a worker process. Its descriptors 0, 1 and 2 are the host's pipes."""
+        ...
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """The environment of a worker process, made from the app's."""
+        ...
+
+    def cannot_start(self, executable: Path, reason: str) -> InterpreterUnusable:
+        """The error for a program that the system does not start."""
+        ...
+
+    def too_old(self, executable: Path, printed: str) -> InterpreterUnusable:
+        """The error for a program that has ended with `TOO_OLD`, and what it printed."""
+        ...
+
+    def load_by_hand(self, executable: Path) -> str:
+        """How to see what happens without the host."""
+        ...
+
+    def ending_hint(self, code: int, printed: str) -> str | None:
+        """What to do about a process that ended with `code`, when its last lines tell."""
+        ...
+
+    def load_error(self, failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
+        """The error for an app that does not load: `failure` of the `indexed` frame, and the frame."""
+        ...
+
+    def nothing_found(self, root: Path, frame: dict[str, Any]) -> str | None:
+        """One sentence on why an app has no functions."""
+        ...

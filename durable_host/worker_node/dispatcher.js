@@ -1,0 +1,88 @@
+// Takes request frames and has the functions run. Calls run interleaved on the loop, without a limit.
+'use strict';
+
+const { describe } = require('./errors');
+const { FrameBody } = require('./frames');
+const { Invocation, requestOf } = require('./invocation');
+const typed = require('./typed_data');
+
+class CallDispatcher {
+  /** `app`: `{registry, hooks, logs}`. */
+  constructor(app, channel) {
+    this._app = app;
+    this._channel = channel;
+    this._sessions = undefined;
+    this._running = new Set();
+  }
+
+  handle(header, blob) {
+    switch (header.k) {
+      case 'invoke':
+        this._begin(header, () => this._invoke(header, blob));
+        break;
+      case 'orchestrate':
+        this._begin(header, () => this._orchestrate(header));
+        break;
+      case 'forget':
+        this._sessions?.forget(header.key);
+        break;
+      case 'ping':
+        this._channel.send({ k: 'pong', n: header.n });
+        break;
+      default: // `cancel`: the context of a call has no signal for it.
+    }
+  }
+
+  /** Until no call is running; at most `seconds`. */
+  async waitIdle(seconds) {
+    let timer;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, seconds * 1000);
+    });
+    const idle = async () => {
+      while (this._running.size > 0) {
+        await Promise.all(this._running);
+      }
+    };
+    await Promise.race([idle(), late]);
+    clearTimeout(timer);
+  }
+
+  _begin(header, call) {
+    const running = this._answer(header, call).finally(() => this._running.delete(running));
+    this._running.add(running);
+  }
+
+  async _answer(header, call) {
+    try {
+      this._channel.send(...(await call()));
+    } catch (error) {
+      this._channel.send({ k: 'failed', i: header.i, ...describe(error) });
+    }
+  }
+
+  /** Header and body of the answer. */
+  async _invoke(header, blob) {
+    const response = await new Invocation(this._app, requestOf(header, blob)).run();
+    const body = new FrameBody();
+    const answer = { k: 'result', i: header.i };
+    if (response.returnValue !== undefined && response.returnValue !== null) {
+      answer.r = typed.write(response.returnValue, body);
+    }
+    const outputs = (response.outputData ?? []).map(({ name, data }) => [name, typed.write(data, body)]);
+    if (outputs.length > 0) {
+      answer.o = Object.fromEntries(outputs);
+    }
+    return [answer, body];
+  }
+
+  async _orchestrate(header) {
+    if (this._sessions === undefined) {
+      const { OrchestrationSessions } = require('./orchestrations');
+      this._sessions = new OrchestrationSessions(this._app);
+    }
+    return [{ k: 'orchestrated', i: header.i, p: await this._sessions.handle(header.p, header.f, header.i) }];
+  }
+}
+
+module.exports = { CallDispatcher };

@@ -1,0 +1,46 @@
+// Three ways in which `@azure/functions-core`, which no package provides, reaches whoever asks for it.
+'use strict';
+
+const Module = require('module');
+const path = require('path');
+const { pathToFileURL } = require('url');
+
+const CORE = '@azure/functions-core';
+const FILE = path.join(__dirname, 'functions_core.js');
+
+/** Answer `require` and `import` of the core with `core`; `asked()` is called when that happens. */
+function provideCore(core, asked) {
+  globalThis[Symbol.for('durable_host.functions_core')] = core;
+
+  const require_ = Module.prototype.require;
+  Module.prototype.require = function (name, ...rest) {
+    if (name === CORE) {
+      asked();
+      return core;
+    }
+    return require_.call(this, name, ...rest);
+  };
+
+  const resolve = Module._resolveFilename;
+  Module._resolveFilename = function (name, ...rest) {
+    if (name === CORE) {
+      asked();
+      return FILE;
+    }
+    return resolve.call(this, name, ...rest);
+  };
+
+  if (typeof Module.registerHooks === 'function') {
+    Module.registerHooks({
+      resolve(name, context, next) {
+        if (name === CORE) {
+          asked();
+          return { url: pathToFileURL(FILE).href, format: 'commonjs', shortCircuit: true };
+        }
+        return next(name, context);
+      },
+    });
+  }
+}
+
+module.exports = { provideCore };

@@ -1,0 +1,117 @@
+// One call of a user function: the pipeline from the request frame to the answer.
+'use strict';
+
+const { systemError } = require('./errors');
+const { frozenMembers } = require('./hooks');
+const typed = require('./typed_data');
+const scope = require('./scope');
+
+/**
+ * A call that is about to run. `run` gives what the library makes of the function's result; it throws what user code
+ * throws.
+ *
+ * `owner` names the invocation in log records. It is read each time, so that whoever keeps the call's context alive, as
+ * the sessions of orchestrators do, can give it the invocation that runs now.
+ */
+class Invocation {
+  /** `app`: `{registry, hooks, logs}`. `request`: as the library reads it, see `requestOf`. */
+  constructor(app, request) {
+    this._app = app;
+    this._request = request;
+    this._function = app.registry.functions.get(request.functionId);
+    this._isDone = false;
+    this.owner = { i: request.invocationId, f: this._function?.name ?? request.functionId };
+  }
+
+  /**
+   * `prepared(context, inputs)` is called once the arguments are made and the preInvocation hooks have run. Resolves to
+   * `{outputData: [{name, data}], returnValue}`.
+   */
+  async run(prepared = () => {}) {
+    return scope.run(this.owner, () => this._run(prepared));
+  }
+
+  async _run(prepared) {
+    const { registry, hooks } = this._app;
+    const loaded = this._function;
+    if (loaded === undefined) {
+      throw systemError(`Function code for '${this._request.functionId}' is not loaded and cannot be invoked.`);
+    }
+    const coreContext = {
+      invocationId: this._request.invocationId,
+      request: this._request,
+      metadata: loaded.metadata,
+      state: undefined,
+      log: (level, category, message) => this._log(level, category, message),
+    };
+    const model = await registry.model.getInvocationModel(coreContext);
+    const { context, inputs } = await model.getArguments();
+    this.owner.context = context;
+    this.owner.hookData = {};
+
+    coreContext.state = 'preInvocationHooks';
+    const before = this._hookContext(context, { functionCallback: loaded.callback, inputs });
+    await hooks.run('preInvocation', before);
+    prepared(context, before.inputs);
+
+    coreContext.state = 'invocation';
+    let result;
+    let error;
+    try {
+      result = await model.invokeFunction(context, before.inputs, before.functionCallback);
+    } catch (thrown) {
+      error = thrown;
+    }
+    coreContext.state = undefined;
+
+    coreContext.state = 'postInvocationHooks';
+    const after = this._hookContext(context, { inputs: before.inputs, result, error });
+    await hooks.run('postInvocation', after);
+    coreContext.state = undefined;
+    this._isDone = true;
+    if (after.error !== undefined && after.error !== null) {
+      throw after.error;
+    }
+    return await model.getResponse(context, after.result);
+  }
+
+  _hookContext(invocationContext, members) {
+    return frozenMembers(members, {
+      hookData: this.owner.hookData,
+      appHookData: this._app.hooks.appHookData,
+      invocationContext,
+    });
+  }
+
+  _log(level, category, message) {
+    this._app.logs.write(level, category, message, this.owner);
+    if (this._isDone && category === 'user') {
+      this._app.logs.report(
+        'warning',
+        "Warning: Unexpected call to 'log' on the context object after function execution has completed. Please check " +
+          `for asynchronous calls that are not awaited. Function name: ${this.owner.f}. Invocation Id: ${this.owner.i}.`,
+        this.owner
+      );
+    }
+  }
+}
+
+/** The request of an `invoke` frame as the library reads it. */
+function requestOf(header, blob) {
+  const request = {
+    invocationId: header.i,
+    functionId: header.f,
+    inputData: Object.entries(header.in ?? {}).map(([name, value]) => ({ name, data: typed.read(value, blob) })),
+    triggerMetadata: typed.readMetadata(header.m),
+    traceContext: { traceParent: header.tp ?? '', traceState: header.ts ?? '', attributes: {} },
+  };
+  if (header.rc > 0) {
+    request.retryContext = { retryCount: header.rc, maxRetryCount: header.mrc ?? 0 };
+    if (header.re) {
+      request.retryContext.exception = { source: '', stackTrace: header.re.stack_trace ?? '', message: header.re.message };
+    }
+  }
+  return request;
+}
+
+module.exports = { Invocation, requestOf };
