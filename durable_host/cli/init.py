@@ -3,6 +3,7 @@
 Source: docs/protocol/functions-host-cli.md#initialize-an-app
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,15 +13,34 @@ from typing import Any, Final, cast
 
 import click
 
-from durable_host.cli import questions
+from durable_host.cli import npm, questions
 from durable_host.cli.app_folder import app_root, working_folder
 from durable_host.cli.atomic_write import write_atomically
 from durable_host.cli.colour import YELLOW, is_coloured, painted
+from durable_host.cli.scaffold.languages import (
+    NODE,
+    Language,
+    complete_language,
+    complete_runtime,
+    is_node_app,
+    language,
+    node_language,
+)
+from durable_host.cli.scaffold.node_project import node_docker_files, node_project_files
 from durable_host.cli.scaffold.project_files import CHANNELS, docker_files, project_files
 from durable_host.cli.scaffold.template_catalog import Model
+from durable_host.config import local_settings
 from durable_host.errors import ConfigurationError, UsageError
 
-_MODELS: Final = ("V1", "V2")
+_MODELS: Final = {"python": ("V1", "V2"), NODE: ("V4",)}
+_APPS: Final[tuple[tuple[Language, Model, str], ...]] = (
+    ("python", "V2", "Python, V2: decorators in function_app.py (recommended)"),
+    ("python", "V1", "Python, V1: a folder with a function.json per function"),
+    ("javascript", "V4", "JavaScript, for Node.js"),
+    ("typescript", "V4", "TypeScript, for Node.js"),
+)
+"""What the command asks for when no option says it: language, programming model, text."""
+_NODE_IMAGE: Final = "22"
 _NEWS_V2: Final = (
     "The new Python programming model is generally available. Learn more at https://aka.ms/pythonprogrammingmodel"
 )
@@ -33,12 +53,33 @@ _OLDEST, _NEWEST = (3, 10), (3, 14)
 
 @click.command()
 @click.argument("folder", required=False)
-@click.option("--worker-runtime", metavar="NAME", help="Language of the app; only python is supported.")
+@click.option(
+    "--worker-runtime",
+    metavar="NAME",
+    shell_complete=complete_runtime,
+    help="Worker runtime of the app: python or node.",
+)
 @click.option("--python", "is_python", is_flag=True, help="Same as --worker-runtime python.")
-@click.option("-m", "--model", metavar="V1|V2", help="Programming model: decorators (V2) or function.json (V1).")
+@click.option("--node", "is_node", is_flag=True, help="Same as --worker-runtime node.")
+@click.option("--javascript", "is_javascript", is_flag=True, help="A Node.js app in JavaScript.")
+@click.option("--typescript", "is_typescript", is_flag=True, help="A Node.js app in TypeScript.")
+@click.option(
+    "-l",
+    "--language",
+    metavar="NAME",
+    shell_complete=complete_language,
+    help="Language of a Node.js app: javascript or typescript.",
+)
+@click.option(
+    "-m",
+    "--model",
+    metavar="V1|V2|V4",
+    help="Programming model: V2 (decorators) or V1 (function.json); V4 for Node.js.",
+)
 @click.option("--docker", is_flag=True, help="Write a Dockerfile too.")
 @click.option("--docker-only", is_flag=True, help="Write only a Dockerfile, into an existing app.")
 @click.option("--source-control", is_flag=True, help="Initialize a git repository in the folder.")
+@click.option("--skip-npm-install", is_flag=True, help="Do not run 'npm install' in a new Node.js app.")
 @click.option("--no-docs", is_flag=True, help="Do not write getting_started.md (V1).")
 @click.option("--no-bundle", is_flag=True, help="Do not add the extension bundle to host.json.")
 @click.option(
@@ -58,46 +99,90 @@ def init(ctx: click.Context, folder: str | None, **given: Any) -> None:
     Examples:
       func init my-app --python
       func init --python --model V1
+      func init --worker-runtime node --language typescript
       func init --docker-only
     """
-    _check(given)
+    _check_profile(given)
     if given["docker_only"]:
         root = app_root(ctx)
-        _write(root, docker_files(_python_version()))
+        _write(root, _docker_files(node_language(root) if is_node_app(root, _runtime(root)) else "python"))
         return
-    if not given["is_python"] and not given["worker_runtime"]:
+    wanted = _wanted(given)
+    if wanted is None:
         given |= _wizard(given)
+        wanted = cast("Language", given["language"])
+    model = _model(given["model"], wanted)
     root = (working_folder(ctx) / (folder or ".")).resolve()
     if root.exists() and not root.is_dir():
         raise UsageError(f"'{root}' is a file, not a folder.")
-    model = cast("Model", (given["model"] or "V2").upper())
-    click.echo(_NEWS_V2 if model == "V2" else _NEWS_V1)
-    if not _OLDEST <= sys.version_info[:2] <= _NEWEST:
-        _warn(
-            f"Python {_running()} is not among the versions that Azure Functions runs (3.10 to 3.14); "
-            "make the app's virtual environment with one of those."
-        )
     channel = None if given["no_bundle"] else given["bundles_channel"]
-    files = project_files(model, bundle_channel=channel, docs=not given["no_docs"])
-    _write(root, files | (docker_files(_python_version()) if given["docker"] else {}))
+    docker = _docker_files(wanted) if given["docker"] else {}
+    if wanted == "python":
+        _say_news(model)
+        _write(root, project_files(model, bundle_channel=channel, docs=not given["no_docs"]) | docker)
+    else:
+        _write(root, node_project_files(wanted, bundle_channel=channel) | docker)
     if given["source_control"]:
         _make_repository(root)
+    if wanted != "python":
+        npm.install(root, skipped=given["skip_npm_install"])
 
 
-def _check(given: Mapping[str, Any]) -> None:
-    runtime: str = given["worker_runtime"] or "python"
-    if runtime.lower() != "python":
+def _wanted(given: Mapping[str, Any]) -> Language | None:
+    """The language that the options name, None when they name none. Raises UsageError when two do not agree."""
+    names: list[Language] = []
+    runtime: str | None = given["worker_runtime"]
+    if runtime is not None:
+        names.append(_language_of_runtime(runtime))
+    flags: tuple[tuple[str, Language], ...] = (
+        ("is_python", "python"),
+        ("is_node", "javascript"),
+        ("is_javascript", "javascript"),
+        ("is_typescript", "typescript"),
+    )
+    for flag, name in flags:
+        if given[flag]:
+            names.append(name)
+    if given["language"]:
+        names.append(language(given["language"]))
+    if len({name == "python" for name in names}) > 1:
+        raise UsageError("The options name both Python and Node.js.", remedy="func init --worker-runtime node")
+    if "typescript" in names:
+        return "typescript"
+    says_javascript = given["is_javascript"] or given["language"] or (runtime or NODE).lower() != NODE
+    if names and names[0] != "python" and not says_javascript and questions.is_interactive():
+        known: tuple[Language, ...] = ("javascript", "typescript")
+        return known[questions.choose("Language", known)]
+    return names[0] if names else None
+
+
+def _language_of_runtime(runtime: str) -> Language:
+    if runtime.lower() == NODE:
+        return "javascript"
+    try:
+        return language(runtime)
+    except UsageError:
         raise UsageError(
-            f"Worker runtime '{runtime}' is not supported: this program runs apps written in Python.",
-            remedy="func init --worker-runtime python",
-        )
-    model: str = given["model"] or "V2"
-    if model.upper() not in _MODELS:
-        supported = "\n".join(_MODELS)
+            f"Worker runtime '{runtime}' is not supported: this program runs apps written in Python, JavaScript or "
+            "TypeScript.",
+            remedy="func init --worker-runtime python, or --worker-runtime node",
+        ) from None
+
+
+def _model(text: str | None, wanted: Language) -> Model:
+    runtime = "python" if wanted == "python" else NODE
+    known = _MODELS[runtime]
+    model = (text or known[-1]).upper()
+    if model not in known:
+        supported = "\n".join(known)
         raise UsageError(
-            f"The {model} programming model is not supported for worker runtime python. Supported programming models "
-            f"for worker runtime python are:\n{supported}"
+            f"The {text} programming model is not supported for worker runtime {runtime}. Supported programming models "
+            f"for worker runtime {runtime} are:\n{supported}"
         )
+    return cast("Model", model)
+
+
+def _check_profile(given: Mapping[str, Any]) -> None:
     if given["configuration_profile"]:
         raise UsageError(
             f"The configuration profile '{given['configuration_profile']}' is for custom handlers, which are not "
@@ -109,17 +194,38 @@ def _wizard(given: Mapping[str, Any]) -> dict[str, Any]:
     if not questions.is_interactive():
         raise UsageError(
             "Running with stdin\\stdout redirected. Command must specify --worker-runtime, or --python, explicitly.",
-            remedy="func init --python",
+            remedy="func init --python, or func init --worker-runtime node",
         )
-    answers: dict[str, Any] = {"worker_runtime": "python"}
-    if given["model"] is None:
-        models = ["V2: decorators in function_app.py (recommended)", "V1: a folder with a function.json per function"]
-        answers["model"] = ("V2", "V1")[questions.choose("Programming model", models)]
+    answers: dict[str, Any] = {}
+    model: str | None = given["model"]
+    known = [one for one in _APPS if model is None or one[1] == model.upper()]
+    if not known:
+        known = [one for one in _APPS if one[0] == "python"]
+    chosen = questions.choose("Language", [label for _, _, label in known]) if len(known) > 1 else 0
+    answers["language"], answers["model"] = known[chosen][0], model or known[chosen][1]
     if not given["docker"]:
         answers["docker"] = click.confirm("Write a Dockerfile?", default=False)
     if not given["source_control"]:
         answers["source_control"] = click.confirm("Initialize a git repository?", default=False)
     return answers
+
+
+def _say_news(model: Model) -> None:
+    click.echo(_NEWS_V2 if model == "V2" else _NEWS_V1)
+    if not _OLDEST <= sys.version_info[:2] <= _NEWEST:
+        _warn(
+            f"Python {_running()} is not among the versions that Azure Functions runs (3.10 to 3.14); "
+            "make the app's virtual environment with one of those."
+        )
+
+
+def _docker_files(wanted: Language) -> dict[str, str]:
+    return docker_files(_python_version()) if wanted == "python" else node_docker_files(wanted, _NODE_IMAGE)
+
+
+def _runtime(root: Path) -> str | None:
+    settings = local_settings.read(root / local_settings.FILE_NAME, [])
+    return os.environ.get("FUNCTIONS_WORKER_RUNTIME") or settings.values.get("FUNCTIONS_WORKER_RUNTIME")
 
 
 def _write(root: Path, files: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 Source: docs/protocol/functions-host-cli.md#new-functions
 """
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -13,12 +14,13 @@ import click
 from durable_host.cli import questions
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.colour import DIM, GREEN, YELLOW, is_coloured, painted
-from durable_host.cli.scaffold import template_catalog
+from durable_host.cli.scaffold import languages, node_creation, template_catalog
 from durable_host.cli.scaffold.function_creation import Target, create, default_of, missing_settings
-from durable_host.cli.scaffold.template_catalog import Ask, FunctionTemplate, Model
+from durable_host.cli.scaffold.template_catalog import Ask, FunctionTemplate
 from durable_host.errors import UsageError
 
 _NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]{0,126}[a-zA-Z0-9]")
+_NODE_NAME: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]{0,126}[a-zA-Z0-9]")
 _VALUES: Final = {
     "auth_level": ("-a", "--authlevel"),
     "route": ("--route",),
@@ -43,7 +45,8 @@ _HELP: Final = {
 HELP: Final = """Add a function to the app, from a template.
 
 It is added to the end of function_app.py, to a blueprint with --file, or, in an app of the V1 model, to a folder of
-its own. The command prompts for missing options, or uses their defaults when there is no terminal.
+its own. In a Node.js app it is a file in src/functions, in TypeScript if the app has a tsconfig.json. The command
+prompts for missing options, or uses their defaults when there is no terminal.
 
 \b
 Examples:
@@ -60,15 +63,16 @@ Examples:
 def _new(ctx: click.Context, **given: Any) -> None:
     root = app_root(ctx)
     _check(given)
-    target = _target(root, given["file"])
+    target = _target(root, given["file"], given["language"])
     asking = questions.is_interactive()
-    template = _template(given["template"], given["name"], target.model, asking)
-    name = _name(given["name"], template, asking)
+    template = _template(given["template"], given["name"], target, asking)
+    name = _name(given["name"], template, target, asking)
     values = {key: given[key] for key in _VALUES if given.get(key)}
     if asking:
         for ask in template.asks:
             if ask.key not in values:
-                values[ask.key] = questions.ask(ask.question, default_of(ask.default, name), _check_of(ask))
+                default = default_of(ask.default_in(target.model), name)
+                values[ask.key] = questions.ask(ask.question, default, _check_of(ask))
     create(target, template, name, values, click.echo)
     coloured = is_coloured(sys.stdout)
     shown = template.name_in(target.model)
@@ -80,29 +84,41 @@ def _new(ctx: click.Context, **given: Any) -> None:
         note = f"'{shown}' runs in Azure; here it is listed as not served, and the other functions run."
         click.echo(painted(note, YELLOW, coloured))
     elif template.is_durable:
-        click.echo(painted("Install its package: python -m pip install -r requirements.txt", DIM, coloured))
+        install = "npm install" if target.model == "V4" else "python -m pip install -r requirements.txt"
+        click.echo(painted(f"Install its package: {install}", DIM, coloured))
+    if target.model == "V4" and not node_creation.is_loaded(root, name, target.language):
+        note = "'main' in package.json does not name the new file: change it, or import the file from one it names."
+        click.echo(painted(note, YELLOW, coloured))
 
 
 def _check(given: dict[str, Any]) -> None:
-    language: str = given["language"] or "python"
-    if language.lower() != "python":
-        raise UsageError(f"Language '{language}' is not supported: this program runs apps written in Python.")
     if given["csx"]:
-        raise UsageError("--csx is for C# scripts; this program runs apps written in Python.")
+        raise UsageError("--csx is for C# scripts; this program runs apps written in Python, JavaScript or TypeScript.")
     level: str | None = given["auth_level"]
     if level is not None and level.lower() not in template_catalog.AUTH_LEVELS:
         raise UsageError(
             f"Unable to configure Authorization level '{level}'.",
             remedy=f"Choose one of {', '.join(template_catalog.AUTH_LEVELS)}.",
         )
-    if given["name"] is not None:
-        _checked_name(given["name"])
 
 
-def _target(root: Path, file: str | None) -> Target:
+def _target(root: Path, file: str | None, language: str | None) -> Target:
     from durable_host.config import local_settings
 
+    wanted = languages.language(language) if language else None
     settings = local_settings.read(root / local_settings.FILE_NAME, [])
+    runtime = os.environ.get("FUNCTIONS_WORKER_RUNTIME") or settings.values.get("FUNCTIONS_WORKER_RUNTIME")
+    is_node = languages.is_node_app(root, runtime)
+    if wanted is not None and is_node is (wanted == "python"):
+        raise UsageError(
+            f"--language {wanted} does not fit this app: it is written for the worker runtime "
+            f"{'node' if is_node else 'python'}.",
+            remedy="Leave --language out, or make an app for that language in a folder of its own: func init.",
+        )
+    if is_node:
+        if file is not None:
+            raise UsageError("--file is for Python apps; here each function is a file in src/functions.")
+        return Target(root.resolve(), "V4", language=wanted or languages.node_language(root))
     script = settings.values.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     # 'func init' leaves a requirements.txt without a function_app.py in V1 apps only.
     is_v1 = not (root / script).exists() and ((root / "requirements.txt").exists() or any(root.glob("*/function.json")))
@@ -122,9 +138,10 @@ def _target(root: Path, file: str | None) -> Target:
     return Target(root.resolve(), "V2", script, path)
 
 
-def _template(text: str | None, name: str | None, model: Model, asking: bool) -> FunctionTemplate:
+def _template(text: str | None, name: str | None, target: Target, asking: bool) -> FunctionTemplate:
+    model = target.model
     if text is not None:
-        return template_catalog.find(text, model)
+        return template_catalog.find(text, model, target.language)
     if not asking:
         missing = "--template" if name is not None else "--template, and --name"
         raise UsageError(
@@ -136,34 +153,41 @@ def _template(text: str | None, name: str | None, model: Model, asking: bool) ->
     return known[questions.choose("Select a template for your function", labels)]
 
 
-def _name(text: str | None, template: FunctionTemplate, asking: bool) -> str:
+def _name(text: str | None, template: FunctionTemplate, target: Target, asking: bool) -> str:
     if text is not None:
-        return text
+        return _checked_name(text, target)
     if not asking:
         raise UsageError(
             "Running with stdin\\stdout redirected. Command must specify --template, and --name explicitly.",
             remedy=f'func new --template "{template.name}" --name {template.default_name}',
         )
-    return questions.ask("Function name", template.default_name, _asked_name)
+
+    def check(name: str) -> str:
+        try:
+            return _checked_name(name.strip(), target)
+        except UsageError as error:
+            raise click.BadParameter(f"{error.message} {error.cause}") from None
+
+    return questions.ask("Function name", template.default_name, check)
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(name: str, target: Target) -> str:
     import keyword
 
-    if not _NAME.fullmatch(name) or keyword.iskeyword(name):
+    if target.model == "V4":
+        if not _NODE_NAME.fullmatch(name):
+            raise UsageError(
+                f'"{name}" is not a valid function name.',
+                cause="A name has 2 to 128 letters, digits, underscores and hyphens, begins with a letter, and ends "
+                "with a letter or digit.",
+            )
+    elif not _NAME.fullmatch(name) or keyword.iskeyword(name):
         raise UsageError(
             f'"{name}" is not a valid function name.',
             cause="A name has 2 to 128 letters, digits and underscores, begins with a letter, ends with a letter or "
             "digit, and is not a Python keyword.",
         )
     return name
-
-
-def _asked_name(name: str) -> str:
-    try:
-        return _checked_name(name.strip())
-    except UsageError as error:
-        raise click.BadParameter(f"{error.message} {error.cause}") from None
 
 
 def _check_of(ask: Ask) -> Any:
@@ -178,10 +202,15 @@ def _check_of(ask: Ask) -> Any:
 def _command(name: str) -> click.Command:
     command = click.command(name, help=HELP)(_new)
     options: list[click.Parameter] = [
-        click.Option(["-l", "--language"], metavar="NAME", help="Language of the app: python."),
+        click.Option(
+            ["-l", "--language"],
+            metavar="NAME",
+            shell_complete=languages.complete_language,
+            help="Language: python, javascript or typescript.",
+        ),
         click.Option(["-t", "--template"], metavar="NAME", help="Template to start from."),
         click.Option(["-n", "--name"], metavar="NAME", help="Name of the function."),
-        click.Option(["-f", "--file"], metavar="PATH", help="Put it into a blueprint in this file (V2)."),
+        click.Option(["-f", "--file"], metavar="PATH", help="Put it into a blueprint in this file (Python, V2)."),
         *(
             click.Option([*names, key], metavar="TEXT", help=_HELP.get(key), hidden=key not in _HELP)
             for key, names in _VALUES.items()

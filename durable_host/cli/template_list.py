@@ -2,8 +2,10 @@
 
 import click
 
-from durable_host.cli.scaffold.template_catalog import TEMPLATES
-from durable_host.errors import UsageError
+from durable_host.cli.scaffold.languages import Language, complete_language, language
+from durable_host.cli.scaffold.template_catalog import TEMPLATES, FunctionTemplate
+
+_TITLES: dict[Language, str] = {"python": "Python", "javascript": "JavaScript", "typescript": "TypeScript"}
 
 
 @click.group()
@@ -12,18 +14,28 @@ def templates() -> None:
 
 
 @templates.command("list")
-@click.option("-l", "--language", metavar="NAME", default="python", help="Language: python.")
-def list_templates(language: str) -> None:
-    """List the templates, with their names in both programming models."""
-    if language.lower() != "python":
-        raise UsageError(f"Language '{language}' is not supported: there are templates for Python only.")
-    click.echo("Python Templates:")
+@click.option(
+    "-l",
+    "--language",
+    "wanted",
+    metavar="NAME",
+    default="python",
+    shell_complete=complete_language,
+    help="Language: python, javascript or typescript.",
+)
+def list_templates(wanted: str) -> None:
+    """List the templates of a language; those for Python with their names in both programming models."""
+    chosen = language(wanted)
+    click.echo(f"{_TITLES[chosen]} Templates:")
     for template in TEMPLATES:
-        notes: list[str] = []
-        if template.v1_name is None:
-            notes.append("V2 model only")
-        elif template.v1_name != template.name:
-            notes.append(f"V1 model: {template.v1_name}")
+        notes = _model_notes(template) if chosen == "python" else []
         if not template.is_served:
             notes.append("runs in Azure, not here")
-        click.echo(f"  {template.name}" + (f"  ({'; '.join(notes)})" if notes else ""))
+        name = template.name_in("V2" if chosen == "python" else "V4")
+        click.echo(f"  {name}" + (f"  ({'; '.join(notes)})" if notes else ""))
+
+
+def _model_notes(template: FunctionTemplate) -> list[str]:
+    if template.v1_name is None:
+        return ["V2 model only"]
+    return [f"V1 model: {template.v1_name}"] if template.v1_name != template.name else []

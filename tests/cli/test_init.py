@@ -108,7 +108,7 @@ def test_wizard_asks_when_nothing_is_said(func: Func, folder: Path, terminal: Ca
     ("arguments", "text"),
     [
         ([], "Command must specify --worker-runtime, or --python, explicitly."),
-        (["--worker-runtime", "node"], "Worker runtime 'node' is not supported"),
+        (["--worker-runtime", "java"], "Worker runtime 'java' is not supported"),
         (
             ["--python", "-m", "V3"],
             "The V3 programming model is not supported for worker runtime python. Supported programming models for "

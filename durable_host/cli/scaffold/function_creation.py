@@ -1,4 +1,4 @@
-"""Puts a function from a template into an app of either programming model."""
+"""Puts a function from a template into an app of any programming model."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,7 +8,8 @@ from string import Template as Text
 import msgspec
 
 from durable_host.cli.atomic_write import write_atomically
-from durable_host.cli.scaffold import module_edit, rendering
+from durable_host.cli.scaffold import module_edit, node_creation, rendering
+from durable_host.cli.scaffold.languages import Language
 from durable_host.cli.scaffold.module_text import FUNCTIONS, Container, ModuleText
 from durable_host.cli.scaffold.source_file import SourceFile
 from durable_host.cli.scaffold.template_catalog import FunctionTemplate, Model
@@ -25,17 +26,24 @@ _DURABLE_SDK: Mapping[Model, str] = {
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a function goes. `script` is the V2 app's main file; `blueprint` another file below `root`, or None."""
+    """Where a function goes. `script` is the V2 app's main file; `blueprint` another file below `root`, or None.
+
+    `language` tells JavaScript from TypeScript in the V4 model.
+    """
 
     root: Path
     model: Model
     script: str = "function_app.py"
     blueprint: Path | None = None
+    language: Language = "python"
 
 
 def create(target: Target, template: FunctionTemplate, name: str, values: Mapping[str, str], report: Report) -> None:
     """Write the function. Nothing is written when anything is wrong (UsageError, ConfigurationError)."""
-    values = _complete(template, name, values)
+    values = _complete(target.model, template, name, values)
+    if target.model == "V4":
+        node_creation.create(target.root, target.language, template, name, values, report)
+        return
     if target.model == "V1":
         _create_folder(target.root, template, name, values, report)
     elif target.blueprint is None:
@@ -51,8 +59,8 @@ def default_of(default: str, name: str) -> str:
     return Text(default).substitute(name=name)
 
 
-def _complete(template: FunctionTemplate, name: str, values: Mapping[str, str]) -> dict[str, str]:
-    complete = {ask.key: values.get(ask.key) or default_of(ask.default, name) for ask in template.asks}
+def _complete(model: Model, template: FunctionTemplate, name: str, values: Mapping[str, str]) -> dict[str, str]:
+    complete = {ask.key: values.get(ask.key) or default_of(ask.default_in(model), name) for ask in template.asks}
     level = complete.get("auth_level", "function")
     complete |= {"auth_level": level.upper(), "auth_level_lower": level.lower()}
     return {**complete, "name": name, "activity_name": f"{name}_step"}

@@ -21,8 +21,8 @@ def project_files(model: Model, *, bundle_channel: str | None, docs: bool) -> di
     elif docs:
         files["getting_started.md"] = rendering.read("project/getting_started.md")
     files[".gitignore"] = rendering.read("project/gitignore")
-    files["host.json"] = _text(_host_json(bundle_channel))
-    files["local.settings.json"] = _text(_LOCAL_SETTINGS)
+    files["host.json"] = indented_json(host_json(bundle_channel))
+    files["local.settings.json"] = indented_json(local_settings("python"))
     files[".vscode/extensions.json"] = rendering.read("project/extensions.json")
     return files
 
@@ -35,13 +35,16 @@ def docker_files(python_version: str) -> dict[str, str]:
     }
 
 
-_LOCAL_SETTINGS: Final = {
-    "IsEncrypted": False,
-    "Values": {"FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsStorage": "UseDevelopmentStorage=true"},
-}
+def local_settings(runtime: str) -> dict[str, object]:
+    """The document local.settings.json of an app of this worker runtime."""
+    return {
+        "IsEncrypted": False,
+        "Values": {"FUNCTIONS_WORKER_RUNTIME": runtime, "AzureWebJobsStorage": "UseDevelopmentStorage=true"},
+    }
 
 
-def _host_json(bundle_channel: str | None) -> dict[str, object]:
+def host_json(bundle_channel: str | None) -> dict[str, object]:
+    """The document host.json, with the extension bundle of a channel; None leaves it out."""
     document: dict[str, object] = {
         "version": "2.0",
         "logging": {
@@ -56,5 +59,6 @@ def _host_json(bundle_channel: str | None) -> dict[str, object]:
     return document
 
 
-def _text(document: object) -> str:
+def indented_json(document: object) -> str:
+    """The text of a JSON file."""
     return json.dumps(document, indent=2) + "\n"

@@ -1,9 +1,20 @@
 """Turns a template's file into text."""
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
+
+
+class _ScriptTemplate(Template):
+    """Placeholders are `%%{name}`: JavaScript has its own meaning for `${name}`."""
+
+    delimiter = "%%"
+
+
+_REQUIRE_NAMES = re.compile(r"^const (\{.*\}) = require\('(.*)'\);$", re.MULTILINE)
+_REQUIRE_ALL = re.compile(r"^const (\w+) = require\('(.*)'\);$", re.MULTILINE)
 
 
 def read(name: str) -> str:
@@ -15,3 +26,15 @@ def render(name: str, values: Mapping[str, str]) -> str:
     """The file with every `$key` replaced. Values are escaped as they have to be within quotes (JSON and Python)."""
     escaped = {key: json.dumps(value, ensure_ascii=False)[1:-1] for key, value in values.items()}
     return Template(read(name)).substitute(escaped)
+
+
+def render_script(name: str, values: Mapping[str, str]) -> str:
+    """A file of JavaScript or TypeScript with every `%%{key}` replaced, escaped as within single quotes."""
+    escaped = {key: json.dumps(value, ensure_ascii=False)[1:-1].replace("'", "\\'") for key, value in values.items()}
+    return _ScriptTemplate(read(name)).substitute(escaped)
+
+
+def as_typescript(text: str) -> str:
+    """JavaScript whose `require` lines have become the imports of TypeScript."""
+    text = _REQUIRE_NAMES.sub(r"import \1 from '\2';", text)
+    return _REQUIRE_ALL.sub(r"import * as \1 from '\2';", text)

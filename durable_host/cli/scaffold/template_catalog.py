@@ -8,23 +8,36 @@ from typing import Final, Literal
 
 import msgspec
 
+from durable_host.cli.scaffold.languages import Language
 from durable_host.config import suggestion
 from durable_host.errors import UsageError
 
-Model = Literal["V1", "V2"]
+Model = Literal["V1", "V2", "V4"]
+"""V1 and V2 are for Python, V4 is for Node.js."""
+
 AUTH_LEVELS: Final = ("function", "anonymous", "admin")
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A value that a template needs. `default` may hold `$name` for the function's name."""
+    """A value that a template needs. `default` may hold `$name` for the function's name.
+
+    `node_default` is the default in a Node.js app, where it is another one.
+    """
 
     key: str
     question: str
     default: str
+    node_default: str | None = None
+
+    def default_in(self, model: Model) -> str:
+        return self.node_default if model == "V4" and self.node_default is not None else self.default
 
 
 class FunctionTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is that of the V2 model, `v1_name` of the V1 model (None: not there). `key` names the files."""
+    """`name` is that of the V2 model, `v1_name` of the V1 model (None: not there). `key` names the files.
+
+    Node.js apps have every template, with the name of the V1 model if there is one.
+    """
 
     key: str
     name: str
@@ -36,10 +49,12 @@ class FunctionTemplate(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()
 
     def name_in(self, model: Model) -> str | None:
+        if model == "V4":
+            return self.v1_name or self.name
         return self.name if model == "V2" else self.v1_name
 
 
-_AUTH: Final = Ask("auth_level", "Auth level (function, anonymous, admin)", "function")
+_AUTH: Final = Ask("auth_level", "Auth level (function, anonymous, admin)", "function", "anonymous")
 _ROUTE: Final = Ask("route", "Route", "$name")
 _SCHEDULE: Final = Ask("schedule", "Schedule (second minute hour day month weekday)", "0 */5 * * * *")
 _CONTAINER: Final = Ask("path", "Path of the blobs", "samples-workitems/{name}")
@@ -50,7 +65,6 @@ def _connection(default: str) -> Ask:
 
 
 _FOREIGN: Final = {
-    "eventgrid_trigger": ("EventGrid trigger", "Azure Event Grid trigger", "EventGridTrigger", ()),
     "eventhub_trigger": (
         "EventHub trigger",
         "Azure Event Hub trigger",
@@ -121,6 +135,12 @@ TEMPLATES: Final = (
         default_name="McpToolTrigger",
         asks=(Ask("description", "What the tool does, for the model", "Says hello."),),
         aliases=("mcp", "mcp tool"),
+    ),
+    FunctionTemplate(
+        key="eventgrid_trigger",
+        name="EventGrid trigger",
+        v1_name="Azure Event Grid trigger",
+        default_name="EventGridTrigger",
     ),
     *(
         FunctionTemplate(key=key, name=name, v1_name=v1_name, default_name=default, asks=asks, is_served=False)
@@ -207,7 +227,7 @@ def of_model(model: Model) -> Sequence[FunctionTemplate]:
     return [template for template in TEMPLATES if template.name_in(model) is not None]
 
 
-def find(name: str, model: Model) -> FunctionTemplate:
+def find(name: str, model: Model, language: Language = "python") -> FunctionTemplate:
     """The template of this name in either model's spelling (case is ignored). Raises UsageError."""
     wanted = name.strip().casefold()
     known = of_model(model)
@@ -220,5 +240,6 @@ def find(name: str, model: Model) -> FunctionTemplate:
     hint = f"Did you mean '{meant}'? " if meant else ""
     elsewhere = " (it is there for the V2 model)" if any(wanted == t.name.casefold() for t in TEMPLATES) else ""
     raise UsageError(
-        f'Can\'t find template "{name}" in "python"{elsewhere}.', remedy=f"{hint}'func templates list' shows them all."
+        f'Can\'t find template "{name}" in "{language}"{elsewhere}.',
+        remedy=f"{hint}'func templates list' shows them all.",
     )
