@@ -3,7 +3,6 @@
 Source: docs/protocol/functions-host-cli.md#initialize-an-app
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from durable_host.cli.app_folder import app_root, working_folder
 from durable_host.cli.atomic_write import write_atomically
 from durable_host.cli.colour import YELLOW, is_coloured, painted
 from durable_host.cli.scaffold.languages import (
-    NODE,
     Language,
     complete_language,
     complete_runtime,
@@ -29,7 +27,7 @@ from durable_host.cli.scaffold.languages import (
 from durable_host.cli.scaffold.node_project import node_docker_files, node_project_files
 from durable_host.cli.scaffold.project_files import CHANNELS, docker_files, project_files
 from durable_host.cli.scaffold.template_catalog import Model
-from durable_host.config import local_settings
+from durable_host.config.worker_runtime import NODE
 from durable_host.errors import ConfigurationError, UsageError
 
 _MODELS: Final = {"python": ("V1", "V2"), NODE: ("V4",)}
@@ -105,7 +103,7 @@ def init(ctx: click.Context, folder: str | None, **given: Any) -> None:
     _check_profile(given)
     if given["docker_only"]:
         root = app_root(ctx)
-        _write(root, _docker_files(node_language(root) if is_node_app(root, _runtime(root)) else "python"))
+        _write(root, _docker_files(node_language(root) if is_node_app(root) else "python"))
         return
     wanted = _wanted(given)
     if wanted is None:
@@ -221,11 +219,6 @@ def _say_news(model: Model) -> None:
 
 def _docker_files(wanted: Language) -> dict[str, str]:
     return docker_files(_python_version()) if wanted == "python" else node_docker_files(wanted, _NODE_IMAGE)
-
-
-def _runtime(root: Path) -> str | None:
-    settings = local_settings.read(root / local_settings.FILE_NAME, [])
-    return os.environ.get("FUNCTIONS_WORKER_RUNTIME") or settings.values.get("FUNCTIONS_WORKER_RUNTIME")
 
 
 def _write(root: Path, files: Mapping[str, str]) -> None:

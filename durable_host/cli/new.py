@@ -3,7 +3,6 @@
 Source: docs/protocol/functions-host-cli.md#new-functions
 """
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -107,8 +106,7 @@ def _target(root: Path, file: str | None, language: str | None) -> Target:
 
     wanted = languages.language(language) if language else None
     settings = local_settings.read(root / local_settings.FILE_NAME, [])
-    runtime = os.environ.get("FUNCTIONS_WORKER_RUNTIME") or settings.values.get("FUNCTIONS_WORKER_RUNTIME")
-    is_node = languages.is_node_app(root, runtime)
+    is_node = languages.is_node_app(root)
     if wanted is not None and is_node is (wanted == "python"):
         raise UsageError(
             f"--language {wanted} does not fit this app: it is written for the worker runtime "

@@ -1,9 +1,11 @@
 """The languages of apps: their names on the command line, and what an app in a folder is written in."""
 
+import os
 from pathlib import Path
 from typing import Final, Literal
 
-from durable_host.config import suggestion
+from durable_host.config import AppSettings, suggestion
+from durable_host.config.worker_runtime import NODE, runtime_of
 from durable_host.errors import UsageError
 
 Language = Literal["python", "javascript", "typescript"]
@@ -16,8 +18,6 @@ _NAMES: Final[dict[str, Language]] = {
     "typescript": "typescript",
     "ts": "typescript",
 }
-NODE: Final = "node"
-"""The worker runtime of apps in JavaScript and TypeScript."""
 
 
 def language(text: str) -> Language:
@@ -42,12 +42,13 @@ def complete_runtime(_ctx: object, _option: object, incomplete: str) -> list[str
     return [name for name in ("python", NODE, *LANGUAGES[1:]) if name.startswith(incomplete.lower())]
 
 
-def is_node_app(root: Path, runtime: str | None) -> bool:
-    """Whether the app is for Node.js: `runtime` (FUNCTIONS_WORKER_RUNTIME) says so, else its files do."""
-    if runtime:
-        return runtime.strip().lower() in (NODE, "javascript", "typescript")
-    has = (root / "package.json").exists()
-    return has and not (root / "function_app.py").exists() and not (root / "requirements.txt").exists()
+def is_node_app(root: Path) -> bool:
+    """Whether the app in this folder is for Node.js, as `func start` decides it."""
+    from durable_host.config import local_settings
+
+    values = {**local_settings.read(root / local_settings.FILE_NAME, []).values}
+    values |= {name: value for name, value in os.environ.items() if value}
+    return runtime_of(root, AppSettings(values), []) == NODE
 
 
 def node_language(root: Path) -> Language:

@@ -6,8 +6,9 @@ Source: docs/protocol/functions-host-cli.md#initialize-an-app
 from typing import Final
 
 from durable_host.cli.scaffold import rendering
-from durable_host.cli.scaffold.languages import NODE, Language
+from durable_host.cli.scaffold.languages import Language
 from durable_host.cli.scaffold.project_files import host_json, indented_json, local_settings
+from durable_host.config.worker_runtime import NODE
 
 FUNCTIONS_FOLDER: Final = "src/functions"
 _TYPES_OF_NODE: Final = "^20.0.0"
