@@ -474,7 +474,7 @@ def test_an_event_that_served_two_waits_is_named(mode):
     assert decided(world.deliver(completed(0), time=2)) == []
     [found] = held(world)
     assert "it waits for the event 'E'. The wait" in found.text
-    assert "got an event that an earlier wait had got already" in found.text
+    assert "received an event that an earlier wait had already received" in found.text
     assert decided(world.deliver(raised("E"), time=3)) == ["#1 X"]
 
 

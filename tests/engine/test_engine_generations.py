@@ -34,9 +34,9 @@ FIRST_TASK_OF_V2 = begun(TaskScheduled(event_id=1, name="a"), is_played=False)
 @pytest.mark.parametrize(
     ("history", "is_numbered", "told"),
     [
-        (FIRST_TASK_OF_V1, True, "begun with azure-functions-durable 1.x, and its history holds TaskScheduled 0"),
+        (FIRST_TASK_OF_V1, True, "started with azure-functions-durable 1.x: its history has TaskScheduled 0"),
         (FIRST_TASK_OF_V1, False, None),
-        (FIRST_TASK_OF_V2, False, "begun with azure-functions-durable 2.x"),
+        (FIRST_TASK_OF_V2, False, "started with azure-functions-durable 2.x"),
         (FIRST_TASK_OF_V2, True, None),
         (begun(is_played=True), True, None),
         (begun(is_played=False), False, None),

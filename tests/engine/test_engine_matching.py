@@ -276,7 +276,7 @@ def test_every_result_that_does_not_fit_is_explained(running):
         "the timer due at 2026-01-01T00:01:00Z (number 1): it is the result of an activity"
     )
     assert said(running, early) == (
-        "the timer due at 2026-01-01T00:01:00Z (number 1): it is of a timer due at 2026-01-01T00:00:00Z"
+        "the timer due at 2026-01-01T00:01:00Z (number 1): it belongs to a timer due at 2026-01-01T00:00:00Z"
     )
     assert said(running, stranger) == (
         "the sub-orchestration 'child' (number 2): it comes from the instance 'stranger'"

@@ -192,7 +192,7 @@ def test_code_that_gives_no_answer_fails_the_instance(answer: Any, failure: Fail
         ([CompleteOrchestration(id=1, status=OrchestrationStatus.Running)], "status Running"),
         ([RewindOrchestration(id=-1, new_history=())], "rewinds"),
         ([UnknownNumberedAction(id=1, kind="nothing")], "unknown"),
-        ([EntityLockRequested(id=1, critical_section_id="c", lock_set=())], "lock of no entity"),
+        ([EntityLockRequested(id=1, critical_section_id="c", lock_set=())], "lock without an entity"),
         ([SendEvent(id=1, instance_id="", name="x")], "no target"),
         ([ScheduleTask(id=n, name="x") for n in range(1, 7)], "6 actions, more than 5"),
     ],

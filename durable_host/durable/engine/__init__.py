@@ -1,4 +1,4 @@
-"""One episode of an orchestration or a batch of an entity, deterministic and without I/O.
+"""One episode of an orchestration or one batch of an entity, deterministic and without I/O.
 
-No I/O, no clock, no randomness: times and ids come in as arguments.
+There is no clock and no randomness here: times and IDs are passed in as arguments.
 """

@@ -1,4 +1,4 @@
-"""The answer of an activity as a message to its orchestration.
+"""Turns the outcome of an activity into the message for its orchestration.
 
 Source: docs/protocol/durable-activities.md#result, docs/protocol/durable-failures.md#failed-activities
 """
@@ -10,7 +10,7 @@ from durable_host.durable.user_code import ActivityOutcome
 
 
 def activity_result(request: TaskMessage, outcome: ActivityOutcome, *, now: int) -> TaskMessage:
-    """TaskCompleted or TaskFailed for the request, from what the activity's code did. `now` in ticks."""
+    """Return the TaskCompleted or TaskFailed that answers the request. `now` is in ticks."""
     scheduled = request.event
     if not isinstance(scheduled, TaskScheduled):
         raise TypeError(f"not an activity request: {scheduled.event_name}")
@@ -34,12 +34,14 @@ def _answer(request: TaskMessage, event: HistoryEvent) -> TaskMessage:
 
 
 def failure_reason(name: str, error: str) -> str:
-    """`error` is `Type: message`."""
+    """Return the reason of a TaskFailed. `error` is `Type: message`."""
     return f"Activity function '{name}' failed: {error}"
 
 
 def missing_activity_result(request: TaskMessage, *, now: int, reason: str | None = None) -> TaskMessage:
-    """The answer to a request for an activity that the app no longer has, or that is not served for a `reason`."""
+    """Return the failure for an activity that the app no longer has, or that the host does not serve because of
+    `reason`.
+    """
     scheduled = request.event
     if not isinstance(scheduled, TaskScheduled):
         raise TypeError(f"not an activity request: {scheduled.event_name}")

@@ -1,4 +1,4 @@
-"""How an execution ends: the completion event and the message to the parent.
+"""Ends an execution: the completion event and the message to the parent.
 
 Source: docs/protocol/task-hub-storage-processing.md#completion,
     docs/protocol/task-hub-storage-processing.md#decisions,
@@ -25,12 +25,12 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 
 FIRE_AND_FORGET = "FireAndForget"
-"""Tag of a child whose parent does not wait for its end."""
+"""Tag of a child whose parent does not wait for its result."""
 _NO_DETAILS = " \n "
 
 
 class Completion:
-    """One way to end. `details` go to the parent only."""
+    """The final status and result of an execution. `details` are sent to the parent only."""
 
     __slots__ = ("details", "failure_details", "result", "status")
 
@@ -57,12 +57,12 @@ class Completion:
 
     @property
     def output(self) -> str | None:
-        """The instance row's output: `Type: Message` of structured failures, else the result."""
+        """The output column of the instance row: `Type: Message` of a structured failure, otherwise the result."""
         details = self.failure_details
         return self.result if details is None else f"{details.error_type}: {details.error_message}"
 
     def message_to(self, parent: ParentInstance, sender: OrchestrationInstance, episode: int, now: int) -> TaskMessage:
-        """What the parent hears, addressed to the execution that made the call."""
+        """Return the message with the result, addressed to the execution that called this one."""
         number = parent.task_schedule_id
         event: HistoryEvent
         if self.status is OrchestrationStatus.Completed:
@@ -80,10 +80,10 @@ class Completion:
 
 
 def repeated_answer(state: OrchestrationState, start: TaskMessage) -> TaskMessage | None:
-    """The end of a child again, for a parent that has called it a second time; None while it runs.
+    """Return a child's result again for a parent that has called it a second time, or None while the child runs.
 
-    The parent may have thrown away the first answer, which came before its call was committed. So this one has an
-    identity of its own.
+    The parent may have discarded the first result because it arrived before the call was committed. The message gets an
+    identity of its own, so that it is not taken for a duplicate.
     """
     end = next((event for event in reversed(state.history) if isinstance(event, ExecutionCompleted)), None)
     if end is None or state.parent is None or start.target == state.instance or FIRE_AND_FORGET in (state.tags or {}):
@@ -94,12 +94,12 @@ def repeated_answer(state: OrchestrationState, start: TaskMessage) -> TaskMessag
 
 
 def failure_text(name: str, error: str) -> str:
-    """The SDK ends the text of a failed call with a line for its details; the host's own failures have none."""
+    """Return the result of a failed orchestrator, without the empty details line that the SDK adds to a failed call."""
     return f"Orchestrator function '{name}' failed: {error.removesuffix(_NO_DETAILS)}"
 
 
 def ended_by_code(name: str, ending: Ending) -> Completion:
-    """User code returned or raised."""
+    """Return the completion of an orchestrator that returned or raised."""
     if ending.error is None:
         return Completion(OrchestrationStatus.Completed, ending.output)
     details = f"Message: {ending.error}, StackTrace: {ending.error_details or ''}"
@@ -107,7 +107,7 @@ def ended_by_code(name: str, ending: Ending) -> Completion:
 
 
 def ended_by_fault(name: str, fault: OrchestrationFault) -> Completion:
-    """The engine failed the orchestration."""
+    """Return the completion of an orchestration that the engine failed."""
     result = fault.text
     if result is not None and not fault.is_whole_text:
         result = failure_text(name, result)

@@ -1,4 +1,4 @@
-"""The first events of the next generation.
+"""The history with which the next generation starts after continue-as-new.
 
 Source: docs/protocol/task-hub-storage-processing.md#continue-as-new
 """
@@ -29,10 +29,10 @@ def next_generation(
     execution_id: str,
     shim_inputs: bool,
 ) -> list[HistoryEvent]:
-    """History with which the new execution begins.
+    """Return the first history events of the new execution.
 
-    External events behind `ended_at`, the event during which the code continued as new, are carried over; early
-    events that the old generation never awaited are lost, as the 1.x protocol has it.
+    External events after `ended_at`, the index of the event during which the code continued as new, are carried over.
+    Early events that the old generation never awaited are lost, as in the 1.x protocol.
     """
     restarted = msgspec.structs.replace(
         started,

@@ -1,10 +1,10 @@
-"""Limit of the custom status. Source: docs/protocol/durable-replay.md#custom-status"""
+"""The size limit of the custom status. Source: docs/protocol/durable-replay.md#custom-status"""
 
 LIMIT_IN_KB = 16
 
 
 def why_too_large(text: str) -> str | None:
-    """The reference's complaint about a custom status (JSON text) beyond the limit, or None."""
+    """Return the reference's error text if the custom status (JSON text) is too large, otherwise None."""
     if len(text) <= LIMIT_IN_KB * 256:
         return None
     size = len(text.encode("utf-16-le", "surrogatepass")) // 1024

@@ -1,7 +1,7 @@
-"""Messages that follow from a commit, derived from its history rows: what a commit whose process died still owes.
+"""Derives the messages of a commit from its history rows, to send those that a crashed process still owed.
 
-The rows say what was decided, but not with which input activities and children were called. So the code is replayed,
-which decides the same again; numbers, times and identities are those of the rows.
+The rows record the decisions but not the inputs of activities and sub-orchestrations, so the code is replayed to get
+them. Numbers, times and identities come from the rows.
 
 Source: docs/protocol/task-hub-storage-additions.md#owed-work
 """
@@ -44,13 +44,11 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.user_code import OrchestratorAnswer, UserCode
 
 _ROWS = (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated, EventSent)
-_INPUT_LOST = (
-    "The host ended before the call was carried out, and the code does not make this call when it is replayed."
-)
+_INPUT_LOST = "The host stopped before it sent this call, and the code no longer makes the call when it is replayed."
 
 
 def is_in_history_rows(message: TaskMessage, instance: OrchestrationInstance) -> bool:
-    """Whether a message of a commit can be derived from the rows of the execution `instance`."""
+    """True when a message of a commit can be derived from the history rows of the execution `instance`."""
     if message.sender != instance or instance.instance_id.startswith("@"):
         return False
     match message.event:
@@ -63,7 +61,7 @@ def is_in_history_rows(message: TaskMessage, instance: OrchestrationInstance) ->
 
 
 def first_owed(events: Sequence[HistoryEvent]) -> int | None:
-    """Index of the first row of a commit from which a message can be derived."""
+    """Return the index of the first row of a commit from which a message can be derived, or None."""
     return next(
         (index for index, event in enumerate(events) if isinstance(event, (*_ROWS, ExecutionCompleted))),
         None,
@@ -71,7 +69,7 @@ def first_owed(events: Sequence[HistoryEvent]) -> int | None:
 
 
 class Owed:
-    """The rows whose messages are owed: of activities from `first_ordinal` on, of everything else at `ordinals`."""
+    """The rows whose messages are owed: activities from `first_ordinal` on, everything else within `ordinals`."""
 
     def __init__(self, state: OrchestrationState, first_ordinal: int, ordinals: range) -> None:
         self._state = state
@@ -79,7 +77,7 @@ class Owed:
         answered = {answered_id(event): index for index, event in enumerate(history)}
         episode = 0
         self.rows: list[tuple[int, HistoryEvent]] = []
-        """Episode and event."""
+        """Pairs of episode number and event."""
         for index, event in enumerate(history):
             episode += isinstance(event, OrchestratorStarted)
             if index < first_ordinal:
@@ -96,12 +94,12 @@ class Owed:
 
     @property
     def needs_code(self) -> bool:
-        """Whether the code has to be replayed for inputs."""
+        """True when the code must be replayed to get inputs."""
         return bool(self.episodes_to_repeat)
 
     @property
     def episodes_to_repeat(self) -> list[int]:
-        """The episodes, counted from 1, that have made calls whose inputs are needed."""
+        """The numbers (from 1) of the episodes that made calls whose inputs are needed."""
         kinds = TaskScheduled | SubOrchestrationInstanceCreated
         return sorted({episode for episode, event in self.rows if isinstance(event, kinds)})
 
@@ -113,8 +111,10 @@ class Owed:
         options: EngineOptions,
         answers: Answers | None = None,
     ) -> list[TaskMessage]:
-        """The messages, as they would have been sent. `answer` is that of a replay of the whole history; of 2.x code
-        there are `answers` instead, one for each of `episodes_to_repeat`.
+        """Return the owed messages as they would have been sent.
+
+        For 1.x code, `answer` is the result of a replay of the whole history. For 2.x code, `answers` holds one result
+        for each of `episodes_to_repeat`.
         """
         state = self._state
         assert state.started is not None
@@ -130,7 +130,7 @@ class Owed:
 
 
 class _Recorder(Walker):
-    """A walker that keeps the decisions that the history holds."""
+    """A walker that records the decisions it matched with the history."""
 
     def __init__(self, state: OrchestrationState, options: EngineOptions) -> None:
         super().__init__(state.instance_id, state.execution_id or "", options)
@@ -144,7 +144,7 @@ class _Recorder(Walker):
 
 
 def _decisions(state: OrchestrationState, answer: OrchestratorAnswer, options: EngineOptions) -> Mapping[int, Decision]:
-    """What the replay decided, by number; less when the code has changed meanwhile."""
+    """Return the decisions of the replay by number. Some are missing if the code has changed since."""
     walker = _Recorder(state, options)
     ended_at = answer.ended_at if answer.is_done or answer.error is not None else None
     with contextlib.suppress(NonDeterminism, OrchestrationFault):
@@ -183,7 +183,9 @@ def _fits(event: HistoryEvent, decision: Decision | None) -> bool:
 
 
 def _lost(event: HistoryEvent, sender: SendingOrchestration) -> TaskMessage:
-    """The answer to a call that the code no longer makes: the instance goes on, and its replay tells what differs."""
+    """Return a failure for a call that the code no longer makes. The instance continues, and its replay reports the
+    mismatch.
+    """
     number = event.event_id
     if isinstance(event, TaskScheduled):
         failed: HistoryEvent = TaskFailed(timestamp=sender.now, task_scheduled_id=number, reason=_INPUT_LOST)
@@ -196,7 +198,7 @@ def _lost(event: HistoryEvent, sender: SendingOrchestration) -> TaskMessage:
 
 
 def _end(event: ExecutionCompleted, sender: SendingOrchestration) -> list[TaskMessage]:
-    """What the parent gets for a completed child. The message of a failed one cannot be derived from rows."""
+    """Return the message to the parent of a completed child. That of a failed child cannot be derived from the rows."""
     parent = sender.started.parent_instance
     if parent is None or "FireAndForget" in (sender.started.tags or {}):
         return []

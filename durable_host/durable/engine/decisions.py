@@ -1,6 +1,6 @@
-"""Decisions: what an orchestration has decided to do, each under its number.
+"""Decisions: what an orchestration has decided to do, each with its number.
 
-A decision becomes a history event (its number is the event's id) and an outgoing message; in a replay it is matched
+A new decision becomes a history event (with that number as its ID) and outgoing messages. During a replay it is matched
 with the event that it became.
 
 Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.md#replay-of-the-answer
@@ -38,7 +38,9 @@ class SubOrchestrationDecision(Decision, frozen=True):
 
 
 class SendDecision(Decision, frozen=True):
-    """A message to an entity. `request_id` names the answer; `timestamp` and `predecessor` are its labels."""
+    """A message to an entity. The answer is named after `request_id`; `timestamp` and `predecessor` are its sort
+    labels.
+    """
 
     instance_id: str
     event_name: str

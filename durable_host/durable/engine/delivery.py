@@ -1,4 +1,4 @@
-"""Whether a received message can be worked on now.
+"""Decides whether a received message can be processed now.
 
 Source: docs/protocol/task-hub-storage-processing.md#early-results,
     docs/protocol/task-hub-storage-processing.md#executable-check,
@@ -24,7 +24,7 @@ _CHILD_RUNNING = "An Orchestration instance with the status {status} already exi
 
 
 class Received(Protocol):
-    """A message as the task hub delivered it (`taskhub.port.ReceivedMessage`)."""
+    """A message as the task hub delivers it (`taskhub.port.ReceivedMessage`)."""
 
     message: TaskMessage
     dequeue_count: int
@@ -33,12 +33,12 @@ class Received(Protocol):
 def classify(
     state: OrchestrationState, received: Received, *, starts: bool = False, taken: Container[Hashable] = ()
 ) -> Delivery:
-    """What to do with a received message, given the instance's current state.
+    """Return what to do with a received message in the instance's current state.
 
-    `starts`: the same batch holds the ExecutionStarted of the message's execution; `taken` are the keys
-    (`matching.answer_key`) of the results of the batch that are processed. `defer` means: give it back, it may have
-    overtaken the commit it answers. A discarded ExecutionTerminated still has to be written to the instance's row
-    (docs/protocol/task-hub-storage-processing.md#executable-check).
+    `starts` is true when the same batch contains the ExecutionStarted of the message's execution. `taken` holds the
+    keys (`matching.answer_key`) of the results in the batch that are processed. `defer` means to release the message,
+    because it may have arrived before the commit of the call that it answers. A discarded ExecutionTerminated must
+    still be written to the instance row (docs/protocol/task-hub-storage-processing.md#executable-check).
     """
     message = received.message
     if isinstance(message.event, ExecutionStarted):
@@ -57,7 +57,7 @@ def classify(
 
 
 def why_dropped(state: OrchestrationState, message: TaskMessage, taken: Container[Hashable] = ()) -> Misfit | None:
-    """Why a discarded message fits nothing of a running execution; None where that is no surprise."""
+    """Return why a discarded message does not fit a running execution, or None where discarding is expected."""
     if not state.is_started or state.is_terminal or not _is_current(state, message):
         return None
     key = answer_key(message)
@@ -67,11 +67,11 @@ def why_dropped(state: OrchestrationState, message: TaskMessage, taken: Containe
 
 
 def classify_start(state: OrchestrationState, message: TaskMessage) -> StartDelivery:
-    """What a start message means for an instance whose current execution is `state`.
+    """Return what a start message means for an instance whose current execution is `state`.
 
-    `start`: run it, instead of what `state` describes; `duplicate`: the same start again (a parent whose episode was
-    run twice sends a second one), or one that such an episode has taken back, discard it; `conflict`: another
-    execution is running, answer a parent with `conflict_reply`.
+    `start`: run it in place of the execution in `state`. `duplicate`: discard it, because it repeats the current start
+    (a parent whose episode ran twice sends two), or comes from a run whose decisions were replaced. `conflict`: another
+    execution is running; answer the parent with `conflict_reply`.
     """
     event = message.event
     assert isinstance(event, ExecutionStarted)
@@ -91,9 +91,10 @@ def classify_start(state: OrchestrationState, message: TaskMessage) -> StartDeli
 
 
 def _is_decided_anew(started: ExecutionStarted, message: TaskMessage) -> bool:
-    """Whether the call that has begun this execution was never committed, and the parent has called otherwise since.
+    """True when the call that started this execution was never committed and the parent has since made a different one.
 
-    The execution ID of a start of ours is derived from all that was decided; a foreign one is always new.
+    The execution ID in a start from this host is derived from everything that was decided; one from another host is
+    always new.
     """
     event = message.event
     assert isinstance(event, ExecutionStarted)
@@ -103,7 +104,7 @@ def _is_decided_anew(started: ExecutionStarted, message: TaskMessage) -> bool:
 
 
 def conflict_reply(state: OrchestrationState, message: TaskMessage, *, now: int) -> TaskMessage | None:
-    """The failure for a parent that started a child whose id is in use by a running instance."""
+    """Return the failure for a parent whose child uses the ID of a running instance, or None when no parent waits."""
     event = message.event
     if not isinstance(event, ExecutionStarted) or event.parent_instance is None:
         return None

@@ -1,4 +1,4 @@
-"""What the engine noticed that a user should know: one record per finding, collected by the runtime in one place."""
+"""A finding of the engine that a user should know about. The runtime collects and logs them in one place."""
 
 from typing import Literal
 
@@ -27,8 +27,8 @@ HELD_BACK = "DH6161"
 class Diagnostic(msgspec.Struct, frozen=True, kw_only=True):
     """One finding about one instance.
 
-    `timestamp` is in ticks; `position` is `file:line in function` where the orchestrator stands; `history_index` is
-    the position of the history event meant. What has `once` is reported only once for that key.
+    `timestamp` is in ticks. `position` is where the orchestrator stands, as `file:line in function`. `history_index` is
+    the position of the history event concerned. A finding with `once` is reported only once per key.
     """
 
     code: str

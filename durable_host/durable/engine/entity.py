@@ -1,6 +1,6 @@
 """One cycle of an entity's scheduler, deterministic and without I/O.
 
-To storage an entity is an orchestration that continues as new after every batch, its scheduler state being the
+In storage, an entity is an orchestration that continues as new after every batch, with its scheduler state as the
 input. The caller loops::
 
     execution = EntityExecution.from_history(instance_id, events)
@@ -12,7 +12,7 @@ input. The caller loops::
         if not outcome.more: break
         execution, messages = outcome.execution, []
 
-When anything goes wrong in between, throw everything away and load the history again.
+If anything fails in between, discard the execution and load the history again.
 
 Source: docs/protocol/task-hub-storage-entities.md#entity-batch,
     docs/protocol/task-hub-storage-entities.md#entity-rows,
@@ -65,7 +65,7 @@ _LONGEST_SUSPENSION = 10 * TICKS_PER_SECOND
 def start_batch(
     execution: EntityExecution, messages: Sequence[EventRaised], *, now: int, options: EntityOptions
 ) -> EntityTurn:
-    """Take the messages in and decide what runs. `now` in ticks."""
+    """Accept the messages and decide which operations run. `now` is in ticks."""
     scheduler = execution.scheduler
     diagnostics: list[Diagnostic] = []
     rescheduled: list[EntityRequest] = []
@@ -111,8 +111,10 @@ def finish_batch(
     new_id: Callable[[], str],
     tells_failures: bool = False,
 ) -> EntityOutcome:
-    """Apply the answer (None when `turn.batch` was None). `new_id` gives random 32-digit hex ids. With
-    `tells_failures` callers get the whole failure, as 2.x code expects, else its text.
+    """Apply the answer, which is None when `turn.batch` was None.
+
+    `new_id` returns random 32-digit hex IDs. With `tells_failures`, callers get the structured failure that 2.x code
+    expects, otherwise only its text.
     """
     execution = turn.execution
     scheduler = execution.scheduler
@@ -121,7 +123,7 @@ def finish_batch(
         outbox.reschedule(request)
     if answer is not None:
         scheduler.exists = answer.exists
-        # What does not exist has at most the state `null`: readers take another one for existence.
+        # An entity that does not exist has no state or `null`: readers take any other state for existence.
         scheduler.state = answer.state if answer.exists or answer.state is None else "null"
         if answer.leaves_rest and answer.results:
             rest = turn.operations[len(answer.results) :]
@@ -197,7 +199,7 @@ def _batch(execution: EntityExecution, operations: Sequence[EntityRequest]) -> E
 
 
 def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox, *, tells_failures: bool) -> None:
-    missing = EntityResult(True, '"The entity function gave no result for this operation."')
+    missing = EntityResult(True, '"The entity function returned no result for this operation."')
     for index, request in enumerate(turn.operations):
         result = answer.results[index] if index < len(answer.results) else missing
         text = "null" if result.result is None else result.result
@@ -215,7 +217,7 @@ def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox, *, tells_fa
 
 
 def _error_text(text: str) -> str:
-    """The message in the JSON text of an error; after a time-out it is bare."""
+    """Return the message inside the JSON text of an error. After a time-out the text is not JSON."""
     try:
         return msgspec.json.decode(text, type=str)
     except msgspec.MsgspecError:
@@ -223,7 +225,7 @@ def _error_text(text: str) -> str:
 
 
 def _grant(scheduler: SchedulerState, lock: EntityRequest, outbox: Outbox) -> None:
-    """This entity is locked; pass the request on to the next one of its set, or tell the requester."""
+    """Lock this entity, then forward the request to the next entity of its set or confirm the lock to the requester."""
     scheduler.locked_by = lock.parent
     position = lock.position + 1
     if position < len(lock.lock_set):
@@ -264,7 +266,7 @@ def _continue_as_new(turn: EntityTurn, sent: list[TaskMessage], now: int, execut
 
 
 def row_of(execution: EntityExecution) -> InstanceUpdate:
-    """The entity's row, as its last batch, or its termination, should have written it."""
+    """Return the entity's row as its last batch or its termination should have written it."""
     assert execution.started is not None
     row = _row(execution.started, execution.scheduler)
     if execution.end is None:
@@ -299,7 +301,7 @@ def _refused(outbox: Outbox, text: str) -> Diagnostic:
         code=UNREADABLE_MESSAGE,
         instance_id=outbox.instance_id,
         severity="warning",
-        text=f"Entity {outbox.instance_id} asks for a message that cannot be sent: {text}",
+        text=f"Entity {outbox.instance_id} requested a message that cannot be sent: {text}",
         timestamp=outbox.now,
     )
 

@@ -1,4 +1,4 @@
-"""What 2.x entity code asks for besides its results: signals and starts of orchestrations.
+"""Actions of 2.x entity code besides its results: signals and starts of orchestrations.
 
 Source: docs/protocol/durable-v2.md#scheduler
 """
@@ -24,9 +24,9 @@ def carry_out_actions(
     reorder_window: int,
     default_version: str | None,
 ) -> list[str]:
-    """Put the messages into the outbox. Returns why actions that cannot be carried out were dropped.
+    """Put the messages of the actions into the outbox. Return the reasons why others were dropped.
 
-    An orchestration that is started has the entity as its parent, to which it tells nothing.
+    A started orchestration has the entity as its parent but does not send it a result.
     """
     refused: list[str] = []
     for action in actions:

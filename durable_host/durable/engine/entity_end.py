@@ -1,4 +1,4 @@
-"""The end of an entity that is terminated, as the extension ends the orchestration that an entity is to it.
+"""Ends an entity that is terminated, as the extension ends the orchestration that represents it.
 
 Source: docs/protocol/task-hub-storage-entities.md#terminated-entities
 """
@@ -23,7 +23,7 @@ TERMINATED = "DH6152"
 
 
 def end_of(execution: EntityExecution, termination: ExecutionTerminated, *, now: int) -> list[HistoryEvent]:
-    """What follows the history of `execution`, which has begun; `execution` has ended then."""
+    """End `execution`, which must have started. Return the events to append to its history."""
     execution.end = ended_by_termination(termination.input).event(0, now)
     return [
         OrchestratorStarted(timestamp=now),
@@ -34,7 +34,7 @@ def end_of(execution: EntityExecution, termination: ExecutionTerminated, *, now:
 
 
 def ended_row(execution: EntityExecution) -> InstanceUpdate:
-    """The change of the row of an entity that has ended."""
+    """Return the row update of an entity that has ended."""
     assert execution.end is not None
     return InstanceUpdate(
         execution_id=execution.execution_id or "",
@@ -48,7 +48,7 @@ def ended_row(execution: EntityExecution) -> InstanceUpdate:
 
 
 def terminated(instance_id: str, now: int) -> Diagnostic:
-    """The finding about a termination."""
+    """Return the finding about a termination."""
     return Diagnostic(
         code=TERMINATED,
         instance_id=instance_id,
@@ -60,7 +60,7 @@ def terminated(instance_id: str, now: int) -> Diagnostic:
 
 
 def dropped(instance_id: str, operations: Sequence[EventRaised], now: int) -> Diagnostic:
-    """The finding about operations that came after the end; it is reported once for an entity."""
+    """Return the finding about operations that arrived after the end. It is reported once per entity."""
     return Diagnostic(
         code=TERMINATED,
         instance_id=instance_id,

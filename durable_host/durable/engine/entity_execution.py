@@ -1,4 +1,4 @@
-"""What one batch of an entity starts from, and what it changes.
+"""The input and the outcome of one batch of an entity.
 
 Source: docs/protocol/task-hub-storage-entities.md#scheduler-state,
     docs/protocol/task-hub-storage-entities.md#entity-batch
@@ -25,8 +25,10 @@ from durable_host.timestamp import TICKS_PER_MINUTE
 
 
 class EntityOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`reorder_window` in ticks (0: no sorting); `max_batch_size` None: no limit. `default_version` is that of
-    orchestrations which an entity starts.
+    """Settings of entities.
+
+    `reorder_window` is in ticks (0: no sorting); `max_batch_size` None means no limit; `default_version` is the version
+    of orchestrations that an entity starts.
     """
 
     reorder_window: int = 30 * TICKS_PER_MINUTE
@@ -35,11 +37,11 @@ class EntityOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntityExecution:
-    """One execution of an entity as loaded; its scheduler state is changed by the batch that runs on it.
+    """One execution of an entity as loaded. The batch that runs on it changes its scheduler state.
 
-    `execution_id` and `started` are None before the first batch. `episode` is the number its messages carry.
-    `pending` are events of the history that another host accepted but did not work on. `end` is there when the entity
-    was terminated; `rows` is the number of events in its history.
+    `execution_id` and `started` are None before the first batch. `episode` is the number in its messages. `pending` are
+    events in the history that another host accepted but did not process. `end` is set when the entity was terminated;
+    `rows` is the number of events in its history.
     """
 
     __slots__ = ("end", "episode", "execution_id", "instance_id", "pending", "rows", "scheduler", "started")
@@ -65,7 +67,7 @@ class EntityExecution:
 
     @classmethod
     def from_history(cls, instance_id: str, events: Sequence[HistoryEvent]) -> "EntityExecution":
-        """Raises `Unreadable` when the scheduler state is none."""
+        """Build an execution from its history. Raises `UnreadableEntityMessage` for an unreadable scheduler state."""
         started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
         return cls(
             instance_id,
@@ -79,7 +81,7 @@ class EntityExecution:
 
 
 class EntityTurn(msgspec.Struct, kw_only=True):
-    """A batch under way. `batch` is None when no user code has to run; `finish_batch` is called anyway."""
+    """A batch in progress. `batch` is None when no user code has to run; `finish_batch` is called in either case."""
 
     execution: EntityExecution
     options: EntityOptions
@@ -92,10 +94,10 @@ class EntityTurn(msgspec.Struct, kw_only=True):
 
 
 class EntityOutcome(msgspec.Struct, kw_only=True):
-    """What a batch changes: `new_events` is the whole history of the new execution (first ordinal 0).
+    """What a batch changes. `new_events` is the whole history of the new execution (first ordinal 0).
 
-    `replaced_execution_id` is None for the first batch of an entity. With `more`, the next batch can run at once on
-    `execution`.
+    `replaced_execution_id` is None for the first batch of an entity. When `more` is true, the next batch can run at
+    once on `execution`.
     """
 
     execution: EntityExecution

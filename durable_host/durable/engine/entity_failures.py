@@ -1,6 +1,6 @@
-"""Answers in place of an entity function that gave none.
+"""Answers for batches that an entity function did not answer.
 
-They leave the entity's state as it was and fail every operation of the batch.
+They leave the entity's state unchanged and fail every operation of the batch.
 
 Source: docs/protocol/durable-entities.md#batches-that-fail, docs/protocol/durable-failures.md#unknown-functions
 """
@@ -13,17 +13,19 @@ from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResult
 
 MAX_BATCH_ATTEMPTS = 3
-"""How often a batch runs whose invocation fails as a whole (state or result not serialisable, say) before its
-operations are answered with `invocation_failed`. The reference retries forever."""
+"""How often a batch runs if its invocation fails as a whole (because state or result cannot be serialized, for example)
+before its operations are answered with `invocation_failed`. The reference retries forever."""
 
 
 def invocation_failed(batch: EntityBatch, error: str) -> EntityAnswer:
-    """The invocation failed outside the operations; `error` is the worker's text, `Type: message`."""
+    """Return the answer for an invocation that failed outside the operations. `error` is the worker's text, `Type:
+    message`.
+    """
     return _all_failed(batch, _json(f"Entity function '{batch.name}' failed: {error}"))
 
 
 def unknown_entity(batch: EntityBatch, known: Sequence[str]) -> EntityAnswer:
-    """The app has no entity function of this name."""
+    """Return the answer for an entity function that the app does not have."""
     return _all_failed(batch, _json(missing_function_text("entity", batch.name, known)))
 
 

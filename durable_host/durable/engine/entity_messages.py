@@ -1,4 +1,4 @@
-"""Messages to entities, from the sender's side: request ids, labels for the message sorter, JSON.
+"""Messages to entities from the sender's side: request IDs, labels for the message sorter, JSON.
 
 Source: docs/protocol/task-hub-storage-entities.md#entity-event-names,
     docs/protocol/task-hub-storage-entities.md#entity-messages,
@@ -24,12 +24,12 @@ _ASSEMBLY = ", Microsoft.Azure.WebJobs.Extensions.DurableTask"
 
 
 def deterministic_guid(instance_id: str, now: int, counter: int) -> str:
-    """The id of the request number `counter` that `instance_id` makes at its time `now` (ticks)."""
+    """Return the ID of request number `counter` that `instance_id` makes at its time `now` (ticks)."""
     return str(uuid.uuid5(REQUEST_NAMESPACE, f"{instance_id}_{timestamp.to_round_trip(now)}_{counter}"))
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """A label. One that was moved on by a tick has lost its time zone and is written without `Z`."""
+    """A sort label. A label that was advanced by a tick has lost its time zone and is written without `Z`."""
 
     ticks: int
     is_utc: bool = True
@@ -39,10 +39,11 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class SendLabels:
-    """Labels outgoing messages of one sender so that receivers can order them (the sorter's sender side).
+    """Labels the outgoing messages of one sender so that receivers can order them (the sender side of the message
+    sorter).
 
-    `last_sent` maps a target instance to the label of the last message to it. Windows and times are ticks; a window
-    of 0 disables labelling.
+    `last_sent` maps a target instance to the label of the last message to it. Windows and times are in ticks; a window
+    of 0 disables labels.
     """
 
     __slots__ = ("horizon", "last_sent")
@@ -52,7 +53,7 @@ class SendLabels:
         self.horizon = horizon
 
     def label(self, target: str, now: int, window: int) -> tuple[str, str]:
-        """`Timestamp` and `Predecessor` of the next message to `target`."""
+        """Return `Timestamp` and `Predecessor` for the next message to `target`."""
         if window <= 0:
             return NO_PREDECESSOR, NO_PREDECESSOR
         if self.horizon + window + 10 * TICKS_PER_SECOND < now:
@@ -65,7 +66,9 @@ class SendLabels:
 
 
 def request_event_name(due: int | None, now: int) -> str:
-    """`op`, or `op@{time}` for a delayed request; delays beyond six days go in hops of three."""
+    """Return `op`, or `op@{time}` for a delayed request. A delay of more than six days is split into hops of three
+    days.
+    """
     if due is None:
         return "op"
     return f"op@{timestamp.to_round_trip(due if due <= now + LONGEST_DELAY else now + HOP)}"
@@ -87,9 +90,10 @@ def request_json(
     request_time: int | None = None,
     with_type: bool = True,
 ) -> str:
-    """JSON of a RequestMessage. `input` is JSON text; `lock_set` holds (name, key) pairs; `operation` None locks.
+    """Return the JSON of a RequestMessage. `input` is JSON text, `lock_set` holds (name, key) pairs, and `operation`
+    None requests a lock.
 
-    `request_time` is the wall clock of an orchestration that calls or signals; other senders leave it out.
+    `request_time` is the wall clock of an orchestration that calls or signals; other senders omit it.
     """
     message: dict[str, object] = {"$type": _type_name("RequestMessage")} if with_type else {}
     message["op"] = operation
@@ -116,7 +120,7 @@ def request_json(
 
 
 def response_json(result: str | None, *, is_error: bool = False, with_type: bool = True) -> str:
-    """JSON of a ResponseMessage. `result` is JSON text (for errors: of the message)."""
+    """Return the JSON of a ResponseMessage. `result` is JSON text; for an error, that of its message."""
     message: dict[str, object] = {"$type": _type_name("ResponseMessage")} if with_type else {}
     message["result"] = result
     if is_error:
@@ -132,7 +136,7 @@ _has_id = msgspec.json.Decoder(_HasId)
 
 
 def request_id_of(event_input: str | None) -> str | None:
-    """The `id` inside the input of an EventSent or request event, or None when there is none."""
+    """Return the `id` in the input of an EventSent or request event, or None."""
     if not event_input:
         return None
     try:
@@ -142,7 +146,7 @@ def request_id_of(event_input: str | None) -> str | None:
 
 
 def entity_name_of(instance_id: str) -> str:
-    """The name of the entity in an instance ID, `@name@key`."""
+    """Return the entity name in an instance ID `@name@key`."""
     return instance_id[1:].partition("@")[0]
 
 

@@ -1,4 +1,4 @@
-"""Messages that one batch of an entity sends.
+"""The messages that one batch of an entity sends.
 
 Source: docs/protocol/task-hub-storage-entities.md#entity-messages,
     docs/protocol/task-hub-storage-entities.md#entity-batch
@@ -18,7 +18,7 @@ from durable_host.durable.model.messages import TaskMessage
 
 
 class Outbox:
-    """Messages of one batch, in order."""
+    """The messages of one batch, in order."""
 
     def __init__(self, execution: EntityExecution, now: int) -> None:
         self.sent: list[TaskMessage] = []
@@ -36,13 +36,15 @@ class Outbox:
         *,
         what: tuple[str | None, ...] | None = None,
     ) -> None:
-        """`what` is the content without that which is made again when the batch is repeated."""
+        """Add a message. `what` is the content that identifies it: without the parts that change when the batch is
+        repeated.
+        """
         event = EventRaised(name=name, input=input, timestamp=self.now)
         content = (target, name, input) if what is None else what
         self.add(event, OrchestrationInstance(target, execution_id), self.identity(EventRaised, content))
 
     def identity(self, kind: type[HistoryEvent], content: Iterable[str | None]) -> str:
-        """Identity of the next message, by what it says."""
+        """Return the identity of the next message, derived from its content."""
         return identity.decided(self.sender, self._episode, kind.event_name, len(self.sent), content)
 
     def add(
@@ -56,17 +58,17 @@ class Outbox:
             self.send(request.parent, request.id, text, request.parent_execution)
 
     def respond_failure(self, request: EntityRequest, failure: FailureDetails) -> None:
-        """As `respond`, to a caller that wants the whole failure."""
+        """Send the structured failure to a caller that expects one."""
         if request.parent is not None:
             self.send(request.parent, request.id, failure_text(failure), request.parent_execution)
 
     def forward(self, request: EntityRequest, position: int) -> None:
-        """Pass a lock request on to the entity at `position` of its set."""
+        """Forward a lock request to the entity at `position` of its set."""
         name, key = request.lock_set[position]
         self.send(f"@{name}@{key}", "op", _request_text(msgspec.structs.replace(request, position=position)))
 
     def reschedule(self, request: EntityRequest) -> None:
-        """Send a request that came too early to the own instance again."""
+        """Send a request that arrived too early to this entity again."""
         due = None if request.due is None else request.due.ticks
         self.send(self.instance_id, request_event_name(due, self.now), _request_text(request))
 

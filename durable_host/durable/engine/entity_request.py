@@ -1,4 +1,4 @@
-"""A request to an entity as the receiver sees it: operation call, signal, or lock.
+"""A request to an entity as the receiver reads it: an operation call, a signal or a lock.
 
 Source: docs/protocol/task-hub-storage-entities.md#entity-messages,
     docs/protocol/task-hub-storage-entities.md#core-dialect
@@ -18,14 +18,14 @@ _TYPE = "Microsoft.Azure.WebJobs.Extensions.DurableTask.{}, Microsoft.Azure.WebJ
 
 
 class UnreadableEntityMessage(ValueError):
-    """The text is not an entity message; the exception's text says why."""
+    """The text is not an entity message. The exception text says why."""
 
 
 class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """`operation` is None for a lock request; `input` is JSON text; `lock_set` holds (name, key) pairs.
+    """An operation call, a signal, or (with `operation` None) a lock request.
 
-    `request_time` is the sender's wall clock, as text. `trace` came with the event; the queue in storage does not
-    keep it.
+    `input` is JSON text; `lock_set` holds (name, key) pairs; `request_time` is the sender's wall clock as text. `trace`
+    comes from the event and is not stored in the entity's queue.
     """
 
     operation: str | None
@@ -48,12 +48,12 @@ class EntityRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_request(text: str | None, trace: TraceContext | None = None) -> EntityRequest:
-    """The request in the input of an `op` event. Raises `UnreadableEntityMessage`."""
+    """Return the request in the input of an `op` event. Raises `UnreadableEntityMessage`."""
     return request_of(_object(text), trace)
 
 
 def request_of(record: Any, trace: TraceContext | None = None) -> EntityRequest:
-    """The request in decoded JSON. Raises `UnreadableEntityMessage`."""
+    """Return the request in decoded JSON. Raises `UnreadableEntityMessage`."""
     if not isinstance(record, dict):
         raise UnreadableEntityMessage("it is not a JSON object")
     fields = cast("dict[str, Any]", record)
@@ -82,7 +82,7 @@ def request_of(record: Any, trace: TraceContext | None = None) -> EntityRequest:
 
 
 def request_record(request: EntityRequest, *, with_type: bool) -> dict[str, Any]:
-    """The request as an object to be encoded: members in order, defaults left out."""
+    """Return the request as an object to encode, with members in order and defaults omitted."""
     record: dict[str, Any] = {"$type": _TYPE.format("RequestMessage")} if with_type else {}
     record["op"] = request.operation
     if request.is_signal:
@@ -109,12 +109,14 @@ def request_record(request: EntityRequest, *, with_type: bool) -> dict[str, Any]
 
 
 def read_release(text: str | None) -> str | None:
-    """Who releases the lock, by the input of a `release` event. Raises `UnreadableEntityMessage`."""
+    """Return the instance that releases the lock, from the input of a `release` event. Raises
+    `UnreadableEntityMessage`.
+    """
     return _id(_object(text).get("parent"))
 
 
 def read_moment(value: Any) -> Moment:
-    """A label; absent means never. Raises `UnreadableEntityMessage`."""
+    """Return a label; `NEVER` for None. Raises `UnreadableEntityMessage`."""
     if value is None:
         return NEVER
     if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Messages to entities that 2.x code sends, and the answers it reads: DurableTask.Core's texts without sort labels.
+"""The JSON of messages between 2.x code and entities: DurableTask.Core's form, without sort labels.
 
 Source: docs/protocol/durable-v2.md#messages-in-history
 """
@@ -26,7 +26,7 @@ def operation_text(
     parent_execution: str | None = None,
     due: int | None = None,
 ) -> str:
-    """A call or a signal. `input` is JSON text, `due` in ticks."""
+    """Return the JSON of a call or a signal. `input` is JSON text, `due` is in ticks."""
     message: dict[str, Any] = {"op": operation}
     if is_signal:
         message["signal"] = True
@@ -42,7 +42,7 @@ def operation_text(
 def lock_text(
     *, critical_section_id: str, lock_set: Sequence[str], position: int, parent: str, parent_execution: str | None
 ) -> str:
-    """A request for a lock. `lock_set` are entity instance IDs."""
+    """Return the JSON of a lock request. `lock_set` contains entity instance IDs."""
     message = {"op": None, "id": critical_section_id, **_sender(parent, parent_execution), **_NO_LABELS}
     message["lockset"] = [_entity(id) for id in lock_set]
     if position:
@@ -55,17 +55,17 @@ def release_text(*, critical_section_id: str, parent: str, parent_execution: str
 
 
 def result_text(result: str | None) -> str:
-    """The answer of an operation that worked; `result` is JSON text."""
+    """Return the answer to an operation that succeeded. `result` is JSON text."""
     return _json({"result": result})
 
 
 def failure_text(failure: FailureDetails) -> str:
-    """The answer of an operation that failed."""
+    """Return the answer to an operation that failed."""
     return _json({"result": None, "failureDetails": failure_record(failure)})
 
 
 def failure_record(failure: FailureDetails) -> dict[str, Any]:
-    """A failure as Newtonsoft writes DurableTask.Core's FailureDetails."""
+    """Return a failure as Newtonsoft serializes DurableTask.Core's FailureDetails."""
     return {
         "ErrorType": failure.error_type,
         "ErrorMessage": failure.error_message,
@@ -77,7 +77,7 @@ def failure_record(failure: FailureDetails) -> dict[str, Any]:
 
 
 def read_failure_record(record: Any) -> FailureDetails | None:
-    """The failure in decoded JSON; None where there is none."""
+    """Return the failure in decoded JSON, or None."""
     if not isinstance(record, dict):
         return None
     fields: dict[str, Any] = {str(name).casefold(): value for name, value in record.items()}  # pyright: ignore
@@ -93,7 +93,7 @@ def read_failure_record(record: Any) -> FailureDetails | None:
 
 
 def split_entity_id(instance_id: str) -> tuple[str, str]:
-    """Name and key of `@name@key`; only the first two `@` separate."""
+    """Return name and key of `@name@key`. Only the first two `@` are separators."""
     name, _, key = instance_id[1:].partition("@")
     return name, key
 

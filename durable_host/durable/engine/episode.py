@@ -1,6 +1,6 @@
 """One episode of an orchestration, deterministic and without I/O.
 
-`start_episode` puts messages into the history, the runtime has the code run, `finish_episode` turns its answer into
+`start_episode` adds messages to the history, the runtime runs the code, and `finish_episode` turns its answer into
 history events and messages.
 
 Source: docs/protocol/task-hub-storage-processing.md#episode,
@@ -49,16 +49,16 @@ def finish_episode(
     code: UserCode,
     options: EngineOptions,
 ) -> EpisodeOutcome:
-    """Turn the answer to `start_episode`'s turn (None when there was none) into decisions.
+    """Turn the answer to the turn of `start_episode` (None if there was no turn) into decisions.
 
-    `new_id` makes execution ids (32 hex digits). Raises AnswerMismatch when the answer does not continue where the
-    state stands; like after every other error between start and finish, the state must then be dropped.
+    `new_id` returns execution IDs (32 hex digits). Raises AnswerMismatch if the answer does not continue from the
+    current state. After that, as after any other error between start and finish, discard the state.
     """
     return _Episode(state, now, new_id, code, options).finish(answer)
 
 
 class _Episode:
-    """The second half of an episode while it runs."""
+    """The second half of an episode in progress."""
 
     def __init__(
         self,
@@ -102,14 +102,14 @@ class _Episode:
         return self._outcome(next_turn)
 
     def _run_numbered(self, answer: OrchestratorAnswer | NumberedAnswer | None) -> OrchestratorTurn | None:
-        """As `_run` and `_end`, for code that numbers its actions itself."""
+        """Run and end the episode for code that numbers its own actions (2.x)."""
         if self.item.is_version_refused:
             raise mismatch_fault()
         episode = NumberedEpisode(self.state, self.now, self.new_id, self.code, self.options, self.reports)
         return episode.run(answer if isinstance(answer, NumberedAnswer) else _in_numbered_form(answer))
 
     def _run(self, answer: OrchestratorAnswer | None) -> None:
-        """Walk what is new and carry out what was decided."""
+        """Walk the new events and carry out the decisions."""
         state = self.state
         if answer is not None:
             self._take(answer)
@@ -140,7 +140,7 @@ class _Episode:
         self._report_what_waits(walker, first_new)
 
     def _report_what_waits(self, walker: Walker, first_new: int) -> None:
-        """What the code has decided since `first_new` and what cannot happen yet."""
+        """Report what the code has decided since `first_new` that cannot happen yet."""
         ending, gate = self.state.ending, walker.closed_gate
         if ending is not None and ending.index >= first_new:
             is_continuing = walker.continue_as_new is not None
@@ -152,7 +152,7 @@ class _Episode:
             self.reports.held_back(held.gate, gate)
 
     def _take(self, answer: OrchestratorAnswer) -> None:
-        """What the answer says besides its actions."""
+        """Apply everything in the answer except its actions."""
         state = self.state
         self.reports.position = answer.position
         for warning in answer.warnings:
@@ -189,7 +189,7 @@ class _Episode:
             self.item.custom_status_changed = True
 
     def _walker(self, answer: OrchestratorAnswer | None) -> Walker:
-        """The walker to go on with; a new one when the answer tells everything from the beginning."""
+        """Return the walker to continue with, or a new one if the answer reports all actions from the start."""
         state = self.state
         walker = state.walker
         if answer is None:
@@ -209,7 +209,7 @@ class _Episode:
         return walker
 
     def _carry_out(self, walker: Walker) -> None:
-        """Decisions not in the history become events and messages; activities beyond the window wait."""
+        """Turn decisions that are not in the history into events and messages. Hold activities beyond the window."""
         state, sender = self.state, self._sender()
         held = state.held_activities
         window = self.options.activity_window
@@ -230,13 +230,13 @@ class _Episode:
                 self.reports.refusal(scheduled.refusal)
 
     def _released(self, walker: Walker) -> list[int]:
-        """Held activities for which there is room now."""
+        """Return the held activities that fit into the window now."""
         held, window = self.state.held_activities, self.options.activity_window
         room = len(held) if window is None else min(len(held), max(0, window - walker.outstanding_activities))
         return [held.popleft() for _ in range(room)]
 
     def _end(self) -> OrchestratorTurn | None:
-        """Complete or continue as new when the code has ended, all gates have opened and no task is open."""
+        """Complete or continue as new once the code has ended, all gates are open and no task is open."""
         state, walker = self.state, self.state.walker
         ending = state.ending
         if ending is None or walker is None or walker.open or walker.closed_gate is not None:
@@ -327,7 +327,7 @@ class _Episode:
 
 
 def _in_numbered_form(answer: OrchestratorAnswer | None) -> NumberedAnswer:
-    """What stands in for an answer of the code: that it could not run. Raises AnswerMismatch for anything else."""
+    """Return the 2.x form of an answer that only says the code failed to run. Raises AnswerMismatch for any other."""
     if answer is None or not answer.is_plain_failure:
         raise AnswerMismatch("the code has given no answer of the 2.x protocol")
     return NumberedAnswer(error=answer.error or "", error_details=answer.error_details, failure=answer.failure)

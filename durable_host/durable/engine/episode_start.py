@@ -1,4 +1,4 @@
-"""The first half of an episode: messages enter the history.
+"""The first half of an episode: adds messages to the history.
 
 Source: docs/protocol/task-hub-storage-processing.md#episode
 """
@@ -28,10 +28,10 @@ from durable_host.durable.user_code import OrchestratorTurn
 class EpisodeStart(msgspec.Struct, frozen=True, kw_only=True):
     """What to do next.
 
-    `turn` is the code to run, None when none has to run; `finish_episode` follows in both cases, unless `rejected`
-    says why this host must not run the instance (give the messages back, drop the state). `dropped` are the indices
-    of messages that were not accepted; they are consumed with the rest. `is_idle`: none was, and there is nothing to
-    finish or to commit.
+    `turn` is the code to run, or None. In both cases `finish_episode` follows, unless `rejected` says why this host
+    must not run the instance (release the messages, discard the state). `dropped` are the indices of messages that were
+    not accepted; they are consumed with the others. When `is_idle` is true, no message was accepted and there is
+    nothing to finish or commit.
     """
 
     turn: OrchestratorTurn | None
@@ -43,9 +43,9 @@ class EpisodeStart(msgspec.Struct, frozen=True, kw_only=True):
 def start_episode(
     state: OrchestrationState, messages: Sequence[TaskMessage], *, now: int, options: EngineOptions | None = None
 ) -> EpisodeStart:
-    """Append OrchestratorStarted and the accepted messages. With `options`, the instance's version is checked.
+    """Append OrchestratorStarted and the accepted messages. With `options`, check the instance's version.
 
-    An episode that was cut short is completed, even without messages.
+    An incomplete last episode is completed even without messages.
     """
     state.work_item = WorkItem(first_ordinal=len(state.history), execution_id=state.execution_id)
     dropped: list[int] = []
@@ -82,9 +82,9 @@ def start_episode(
 
 
 class _Suspensions:
-    """Which suspend and resume messages reach 2.x code: those that change something.
+    """Decides which suspend and resume messages reach 2.x code: only those that change something.
 
-    A resume that finds it running fails the code for good, a second suspend makes its SDK loop forever.
+    A resume while it runs fails the code permanently, and a second suspend makes its SDK loop forever.
     """
 
     def __init__(self, state: OrchestrationState) -> None:
@@ -92,7 +92,7 @@ class _Suspensions:
         self._is_suspended = state.is_suspended
 
     def admits(self, event: HistoryEvent) -> bool:
-        """Whether a message may enter the history. Ask for the messages in the order in which they enter it."""
+        """True when a message may enter the history. Call it in the order in which messages enter."""
         if not self._is_numbered or not isinstance(event, ExecutionSuspended | ExecutionResumed):
             return True
         suspends = isinstance(event, ExecutionSuspended)
@@ -104,8 +104,10 @@ _TICKS_PER_MICROSECOND = 10
 
 
 def episode_time(state: OrchestrationState, now: int) -> int:
-    """The time of the next episode. For 2.x code it is in whole microseconds, which is what its SDK keeps, and later
-    than the one before: identifiers are made from it, counted from 0 in each execution.
+    """Return the time of the next episode.
+
+    For 2.x code it is in whole microseconds, because its SDK keeps no more, and later than the previous one: the SDK
+    derives identifiers from the time and a counter that starts at 0 in each execution.
     """
     if not state.is_numbered:
         return max(now, state.now)
@@ -114,7 +116,7 @@ def episode_time(state: OrchestrationState, now: int) -> int:
 
 
 def turn_of(state: OrchestrationState) -> OrchestratorTurn:
-    """The code run that feeds what user code has not seen."""
+    """Return the code run for everything that user code has not seen."""
     started = state.started
     assert started is not None
     trace = started.parent_trace_context
@@ -132,9 +134,9 @@ def turn_of(state: OrchestrationState) -> OrchestratorTurn:
 
 
 def turn_of_episode(state: OrchestrationState, episode: int) -> OrchestratorTurn | None:
-    """The code run of an episode that is over, again: for 2.x code, which then asks for the same again.
+    """Return the turn of a past episode again, for 2.x code, which then requests the same actions again.
 
-    Episodes count from 1. None when the history does not hold it.
+    Episodes count from 1. Returns None if the history does not contain the episode.
     """
     starts = [index for index, event in enumerate(state.history) if isinstance(event, OrchestratorStarted)]
     if state.started is None or not 1 <= episode <= len(starts):
@@ -165,7 +167,7 @@ def _next_turn(state: OrchestrationState, options: EngineOptions | None) -> tupl
 
 
 def _in_order(messages: Sequence[TaskMessage]) -> list[int]:
-    """Arrival order with the start message, if there is one, in front."""
+    """Return the indices in order of arrival, but with the first start message in front."""
     order = list(range(len(messages)))
     first_start = next((i for i in order if isinstance(messages[i].event, ExecutionStarted)), None)
     if first_start:

@@ -1,7 +1,7 @@
-"""External events as the extension hands them to the waits it knows. The SDK has rules of its own (`external_events`).
+"""Delivers external events to waits as the extension does. `external_events` follows the different rules of the SDK.
 
-Names match without regard to case; an event goes to the newest wait of its name; early events are kept in order, one
-for each wait that follows.
+Names are not case-sensitive. An event goes to the newest wait for its name. Early events are kept in order, one for
+each later wait.
 
 Source: docs/protocol/durable-actions.md#external-events
 """
@@ -12,20 +12,20 @@ from durable_host.durable.engine.gates import Gate
 
 
 class EventGates:
-    """Waits and events of one execution; owned by its walker. Times are indices of history events."""
+    """The waits and events of one execution, owned by its walker. Times are indices of history events."""
 
     def __init__(self) -> None:
         self._names: dict[str, _Name] = {}
 
     def begin(self, name: str, gate: Gate) -> None:
-        """A wait begins at `gate.began_at`, which may be in the past."""
+        """Begin a wait at `gate.began_at`, which may be in the past."""
         self._name(name).begin(gate)
 
     def raised(self, name: str, index: int) -> None:
         self._name(name).raised(index)
 
     def hand_out_again(self) -> None:
-        """Waits may have begun earlier than it seemed."""
+        """Deliver all events again, because waits may have begun earlier than assumed."""
         for one in self._names.values():
             one.hand_out_again()
 
@@ -34,7 +34,7 @@ class EventGates:
 
 
 class _Name:
-    """Waits and events of one name. `_open` are the waits without an event, `_early` the events without a wait."""
+    """The waits and events of one name. `_open` are waits without an event, `_early` are events without a wait."""
 
     __slots__ = ("_early", "_events", "_open", "_waits")
 
@@ -69,7 +69,7 @@ class _Name:
             self._early.append(index)
 
     def hand_out_again(self) -> None:
-        """A wait began before the last event. Older waits may stay settled: everything before this wait has passed."""
+        """Deliver the events again because a wait began before the last one. Waits that are settled stay settled."""
         self._open.clear()
         self._early.clear()
         waits = deque(self._waits)

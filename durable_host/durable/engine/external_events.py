@@ -1,7 +1,7 @@
-"""Follows external events and the waits for them, to warn where the 1.x SDK loses or doubles one.
+"""Tracks external events and waits to warn when the 1.x SDK loses or duplicates an event.
 
-The SDK matches names exactly, serves the newest wait first, keeps only the last early event of a name, and gives that
-one to every later wait.
+The SDK matches names exactly, serves the newest wait first, keeps only the last early event of a name, and returns that
+event to every later wait.
 
 Source: docs/protocol/durable-actions.md#external-events, docs/protocol/durable-actions.md#early-events
 """
@@ -29,7 +29,7 @@ class _Early:
 
 
 class ExternalEvents:
-    """Waits and early events of one execution, as the SDK sees them; owned by its walker. Times are ticks."""
+    """The waits and early events of one execution as the SDK sees them, owned by its walker. Times are in ticks."""
 
     __slots__ = ("_early", "_waits")
 
@@ -38,7 +38,7 @@ class ExternalEvents:
         self._early: dict[str, _Early] = {}
 
     def waits_for(self, name: str, now: int) -> Iterator[EventFinding]:
-        """User code began to wait for `name`."""
+        """Record that user code waits for `name`."""
         early = self._early.get(name)
         if early is None:
             self._waits[name] = self._waits.get(name, 0) + 1
@@ -57,7 +57,7 @@ class ExternalEvents:
         early.is_consumed = True
 
     def raised(self, name: str, timestamp: int) -> Iterator[EventFinding]:
-        """An event arrived."""
+        """Record that an event arrived."""
         waiting = self._waits.get(name, 0)
         if waiting:
             self._waits[name] = waiting - 1
@@ -77,19 +77,19 @@ class ExternalEvents:
                 yield _case_differs(name, other, timestamp)
 
     def raised_after_the_end(self, name: str, timestamp: int) -> None:
-        """An event arrived when the code had ended, and nothing will take it."""
+        """Record an event that arrived after the code ended, so that no wait takes it."""
         early = self._early.get(name)
         if early is None or early.is_consumed:
             self._early[name] = _Early(timestamp)
 
     def consumed(self, name: str) -> None:
-        """The SDK has given the early event `name` to user code."""
+        """Record that the SDK has returned the early event `name` to user code."""
         early = self._early.get(name)
         if early is not None:
             early.is_consumed = True
 
     def never_consumed(self) -> Iterator[EventFinding]:
-        """Events that no wait took, at the end of the execution."""
+        """Yield a finding for each event that no wait has taken by the end of the execution."""
         for name, early in self._early.items():
             if not early.is_consumed:
                 yield EventFinding(

@@ -1,4 +1,4 @@
-"""Reasons for which the engine itself fails an orchestration, and answers it cannot use."""
+"""Faults that make the engine fail an orchestration, and answers that it cannot use."""
 
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.model.events import FailureDetails
@@ -6,10 +6,10 @@ from durable_host.invocation.code_failure import CodeFailure
 
 
 class OrchestrationFault(Exception):
-    """The orchestration fails at once, open tasks or not.
+    """Fails the orchestration at once, even if tasks are open.
 
-    The text becomes its result, put behind `Orchestrator function 'X' failed: ` unless `is_whole_text`. `failure` is
-    the exception of user code, if that is the reason.
+    The text becomes its result, prefixed with `Orchestrator function 'X' failed: ` unless `is_whole_text`. `failure` is
+    the exception of user code, if that is the cause.
     """
 
     def __init__(
@@ -32,4 +32,4 @@ class OrchestrationFault(Exception):
 
 
 class AnswerMismatch(Exception):
-    """An answer does not continue where the engine stands: the work item has to be dropped and started again."""
+    """An answer does not continue from the current state. The work item must be discarded and started again."""

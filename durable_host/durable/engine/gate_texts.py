@@ -1,4 +1,4 @@
-"""Words for a gate that holds something back: what it waits for, why, and how the code can avoid the wait."""
+"""Texts about a closed gate: what it waits for, why, and how the code can avoid the wait."""
 
 from durable_host import timestamp
 from durable_host.config.gates_setting import SETTING
@@ -28,7 +28,7 @@ def waits_for_timers_only(gate: Gate) -> bool:
 
 
 def wait_text(gate: Gate) -> str:
-    """What the closed `gate` waits for, why, and the way out, in some sentences."""
+    """Return what the closed `gate` waits for, why, and how to avoid it, in a few sentences."""
     place = f" of {gate.position}" if gate.position else ""
     blockers = [name_of(blocker.action) for blocker in gate.blockers()]
     listed = ", ".join(blockers[:_MOST_LISTED])
@@ -40,7 +40,7 @@ def wait_text(gate: Gate) -> str:
 
 
 def name_of(action: Action) -> str:
-    """An action in a few words. Compound ones by their first member."""
+    """Return a short description of an action. A compound action is described by its first member."""
     match action:
         case CallActivity():
             return f"the activity '{action.name}'"
@@ -64,7 +64,7 @@ def name_of(action: Action) -> str:
 
 
 def seconds(ticks: int) -> str:
-    """A time without fractions of a second."""
+    """Return a time as text, without fractions of a second."""
     return f"{timestamp.to_text(ticks)[:19]}Z"
 
 
@@ -81,8 +81,8 @@ def _reason(gate: Gate, place: str) -> str:
             )
         case WaitForExternalEvent():
             return (
-                f"The wait{place} got an event that an earlier wait had got already, but the next step waits for "
-                "another one."
+                f"The wait{place} received an event that an earlier wait had already received, but the next step waits "
+                "for another one."
             )
         case CreateTimer():
             return f"It is a part{place} of a timer of more than six days, and each part is a step."
@@ -91,7 +91,7 @@ def _reason(gate: Gate, place: str) -> str:
 
 
 def _has_failed_members(gate: Gate) -> bool:
-    """Whether a `task_all` of several tasks in a `task_any` has ended for some of them."""
+    """True when a `task_all` in a `task_any` has ended although some of its tasks are open."""
     inner = [member for member in gate.members if isinstance(member.action, WhenAll)]
     return any(leaf.is_open for member in inner for leaf in member.leaves())
 
@@ -109,7 +109,7 @@ def _advice(gate: Gate) -> str:
                 advice += " Do so in any case: with retries among the open tasks, Azure may mix up results."
             return f"{advice} Cancel timers that are no longer needed (timer.cancel())." if has_timer else advice
         case WhenAny() if _has_failed_members(gate):
-            return "Replace the task_all in it by a sub-orchestration that handles the error."
+            return "Replace that task_all with a sub-orchestration that handles the error."
         case WhenAny() if has_timer:
             return "Cancel the new timer when another task has won (timer.cancel())."
         case WhenAny() if any(isinstance(action, WaitForExternalEvent) for action in actions):

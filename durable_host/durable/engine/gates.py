@@ -1,7 +1,7 @@
-"""Gates: an action begins only when the one before it has settled, as in Azure.
+"""Gates: an action begins only after the previous one has settled, as in Azure.
 
 User code continues as soon as its own condition is met. The extension in Azure walks the list of the code's actions and
-waits for each before it begins the next, so a history that runs ahead of these gates cannot be replayed there.
+waits for each one before it begins the next, so it cannot replay a history that is ahead of these gates.
 
 Source: docs/protocol/durable-replay.md#gates
 """
@@ -21,12 +21,12 @@ from durable_host.durable.model.actions import (
 
 
 class Gate:
-    """An action as something to wait for. It is open when its task has settled; that of a compound action when all or
-    one of its members are open. Times are ticks.
+    """An action that can be waited for. It opens when its task has settled; a compound action opens when all or one of
+    its members are open. Times are indices of history events.
 
-    `number` is the one that the code's request reserved, if the action takes one. `position` is where the code asked
-    for it, if that is known. `began_at` is the event during which the extension begins the action in a replay: that may
-    be earlier than the one during which the code asked for it.
+    `number` is the one reserved when the code requested the action, if it takes one. `position` is where the code
+    requested it, if known. `began_at` is the event during which the extension begins the action in a replay, which may
+    be before the code requested it.
     """
 
     __slots__ = ("_missing", "_next", "_parent", "_settled_at", "action", "began_at", "members", "number", "position")
@@ -48,7 +48,7 @@ class Gate:
 
     @property
     def opened_at(self) -> int:
-        """When an open gate opened, as the extension sees it in a replay: a cancelled timer settles when it begins."""
+        """When an open gate opened, as the extension sees it in a replay. A cancelled timer settles when it begins."""
         times = [member.opened_at for member in self.members if member.is_open]
         if times:
             return min(times) if isinstance(self.action, WhenAny) else max(times)
@@ -60,7 +60,9 @@ class Gate:
             member.begin(at)
 
     def settle(self, at: int | None) -> None:
-        """The task has completed or failed; None: it counts as settled since it began. Later calls are ignored."""
+        """Record that the task completed or failed; with None, that it has been settled since it began. Later calls are
+        ignored.
+        """
         if self.is_open:
             return
         self._settled_at = at
@@ -69,13 +71,14 @@ class Gate:
             self._parent.settle(at)
 
     def begin_after(self, before: "Gate") -> None:
-        """Begin when the top-level action before this one opened."""
+        """Begin this action when the previous top-level action opened."""
         before._next = self
         self.begin(before.opened_at)
 
     def cancel(self) -> bool:
-        """User code has cancelled this timer. The extension reads that before it begins anything, so what came after
-        the timer may have begun earlier than it seemed: then true.
+        """Cancel this timer. Return True when later actions may have begun earlier than assumed.
+
+        The extension sees the cancellation before it begins anything, so it does not wait for the timer.
         """
         self.settle(None)
         gate = self
@@ -88,14 +91,14 @@ class Gate:
         return is_earlier
 
     def leaves(self) -> Iterator["Gate"]:
-        """The gates of the actions inside compound ones, depth first."""
+        """Yield the gates of the actions inside compound actions, depth first."""
         if not isinstance(self.action, WhenAll | WhenAny):
             yield self
         for member in self.members:
             yield from member.leaves()
 
     def blockers(self) -> Iterator["Gate"]:
-        """The leaves that keep this gate closed."""
+        """Yield the leaves that keep this gate closed."""
         if not self.is_open:
             for member in self.members:
                 yield from member.blockers()
@@ -104,7 +107,7 @@ class Gate:
 
 
 def _needed(action: Action, members: list[Gate]) -> int:
-    """How many tasks or members have to settle. Under schema V1, fire-and-forget members do not count."""
+    """Return how many tasks or members must settle. Under schema V1, fire-and-forget members do not count."""
     waiting = sum(not member.is_open for member in members)
     match action:
         case WhenAll():
@@ -118,16 +121,16 @@ def _needed(action: Action, members: list[Gate]) -> int:
 
 
 class GatedAction(NamedTuple):
-    """A top-level action that has not begun, and the event during which the code asked for it."""
+    """A top-level action that has not begun, and the event during which the code requested it."""
 
     gate: Gate
     asked_at: int
 
 
 class Gates:
-    """The top-level actions of one execution in order: which have not begun, and what the next one waits for.
+    """The top-level actions of one execution, in order: those that have not begun, and the one that the next waits for.
 
-    With `are_kept` false an action begins as soon as the code asks for it.
+    When `are_kept` is false, an action begins as soon as the code requests it.
     """
 
     def __init__(self, *, are_kept: bool) -> None:
@@ -137,14 +140,14 @@ class Gates:
 
     @property
     def closed(self) -> Gate | None:
-        """The closed gate that stands before everything that comes next, the end of the code included."""
+        """The closed gate that holds back everything that follows, including the end of the code, or None."""
         return self._last if self.are_kept and self._last is not None and not self._last.is_open else None
 
     def add(self, gate: Gate, asked_at: int) -> None:
         self._held.append(GatedAction(gate, asked_at))
 
     def begin_next(self, now: int) -> Gate | None:
-        """The next action that may begin now: for the extension it begins when the gate before it opened."""
+        """Begin the next action if it may begin now. For the extension it begins when the previous gate opened."""
         if not self._held or self.closed is not None:
             return None
         before, self._last = self._last, self._held.popleft().gate
@@ -155,9 +158,9 @@ class Gates:
         return self._last
 
     def held(self, since: int) -> GatedAction | None:
-        """The first action held back that the code has asked for at `since` (index of an event) or later."""
+        """Return the first held action that the code requested at `since` (index of an event) or later."""
         return next((one for one in self._held if one.asked_at >= since), None)
 
     def holds(self, number: int) -> bool:
-        """Whether the action of `number` is held back."""
+        """True when the action with this number is held back."""
         return any(leaf.number == number for one in self._held for leaf in one.gate.leaves())

@@ -1,7 +1,7 @@
-"""Which generation of the SDK an instance was begun with, and whether code of the other one can go on with it.
+"""Detects which SDK generation started an instance, and whether code of the other one can continue it.
 
-1.x counts its tasks from 0 and encodes inputs twice, 2.x counts from 1 and does not. The first row tells who wrote it:
-in histories of 2.x code no event is marked as played.
+1.x numbers tasks from 0 and encodes inputs twice; 2.x numbers them from 1 and does not. The first row shows who wrote
+it: histories of 2.x code contain no events marked as played.
 
 Source: docs/protocol/durable-v2.md#instances-of-the-other-generation
 """
@@ -22,7 +22,7 @@ _NUMBERED = (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated, Event
 
 
 def refusal_of(state: OrchestrationState) -> str | None:
-    """Why the code must not go on with a history that was loaded, as a sentence; None when it may."""
+    """Return why the code must not continue a loaded history, as a sentence, or None if it may."""
     started = state.started
     if started is None or state.is_terminal:
         return None
@@ -31,20 +31,20 @@ def refusal_of(state: OrchestrationState) -> str | None:
         return None
     if state.is_numbered and started.is_played and first.event_id == 0:
         return (
-            f"The instance '{state.instance_id}' was begun with azure-functions-durable 1.x, and its history holds "
-            f"{first.event_name} 0: tasks are numbered in another way than by the 2.x SDK of this app, so it does not "
-            "go on. Its rows stay as they are. Finish it with the 1.x SDK, or terminate it."
+            f"The instance '{state.instance_id}' was started with azure-functions-durable 1.x: its history has "
+            f"{first.event_name} 0, but the 2.x SDK of this app numbers tasks from 1. The instance does not run, and "
+            "its history is unchanged. Finish it with the 1.x SDK, or terminate it."
         )
     if not state.is_numbered and not started.is_played and first.event_id > 0:
         return (
-            f"The instance '{state.instance_id}' was begun with azure-functions-durable 2.x, which the 1.x SDK of this "
-            "app cannot go on with. Its rows stay as they are. Finish it with the 2.x SDK, or terminate it."
+            f"The instance '{state.instance_id}' was started with azure-functions-durable 2.x, and the 1.x SDK of this "
+            "app cannot continue it. Its history is unchanged. Finish it with the 2.x SDK, or terminate it."
         )
     return None
 
 
 def as_seen_by_numbered_code(events: list[HistoryEvent]) -> list[HistoryEvent]:
-    """A history for 2.x code. The input of an instance that 1.x has begun loses the encoding that its SDK added."""
+    """Return a history for 2.x code. If 1.x started the instance, its input loses the extra encoding of that SDK."""
     return [
         msgspec.structs.replace(event, input=_unwrapped(event.input))
         if isinstance(event, ExecutionStarted) and event.is_played
@@ -54,7 +54,7 @@ def as_seen_by_numbered_code(events: list[HistoryEvent]) -> list[HistoryEvent]:
 
 
 def _unwrapped(input: str | None) -> str | None:
-    """The JSON text inside a JSON string, if that is what it holds."""
+    """Return the JSON text inside a JSON string, or the input itself if it does not contain any."""
     if input is None or not input.startswith('"'):
         return input
     try:

@@ -1,4 +1,4 @@
-"""How inputs are stored under the 1.x protocol: activity inputs in one-element arrays, other inputs double-encoded.
+"""How inputs are stored in the 1.x protocol: activity inputs in one-element arrays, other inputs double-encoded.
 
 Source: docs/protocol/durable-payload.md#encoding-of-inputs, docs/protocol/durable-actions.md#sub-orchestrations,
     docs/protocol/durable-activities.md#input
@@ -13,7 +13,7 @@ from durable_host.durable.model.actions import CallActivity, CallHttp
 
 
 def json_string(text: str | None) -> str | None:
-    """`text` as the text of a JSON string; None stays None."""
+    """Encode `text` as a JSON string. None stays None."""
     if text is None:
         return None
     try:
@@ -23,7 +23,7 @@ def json_string(text: str | None) -> str | None:
 
 
 def stored_activity_input(action: CallActivity | CallHttp, *, shim_inputs: bool) -> str | None:
-    """The Input of the activity's TaskScheduled message."""
+    """Return the Input of the activity's TaskScheduled message."""
     if isinstance(action, CallHttp):
         return f"[{action.request}]"
     if not shim_inputs:
@@ -32,10 +32,10 @@ def stored_activity_input(action: CallActivity | CallHttp, *, shim_inputs: bool)
 
 
 def activity_trigger_text(stored: str | None) -> str:
-    """The trigger string of an activity whose request stores `stored` (its TaskScheduled.Input).
+    """Return the trigger text of an activity whose request stores `stored` (its TaskScheduled.Input).
 
-    The content of the array's element when it is a string, else its compact JSON text. Text that is not an array is
-    passed on as it is, so that hubs written by others can be read.
+    This is the content of the array's only element if it is a string, otherwise the element as compact JSON. Text that
+    is not an array is passed on unchanged, so that hubs written by other hosts can be read.
     """
     if stored is None:
         return "null"
@@ -54,7 +54,7 @@ def activity_trigger_text(stored: str | None) -> str:
 
 
 def _lenient_trigger_text(stored: str) -> str:
-    """The same for JSON that contains `NaN` or lone surrogates."""
+    """Return the trigger text for JSON that contains `NaN` or lone surrogates."""
     try:
         elements: Any = json.loads(stored)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What an episode writes: its history rows and the change of the instance's row.
+"""What an episode writes: its history rows and the update of the instance row.
 
 Source: docs/protocol/task-hub-storage-history.md#played-flags,
     docs/protocol/task-hub-storage-instances.md#row-writes
@@ -23,7 +23,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 def committed_form(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
-    """The events with the played flag that their rows get: true for those that arrived as messages."""
+    """Return the events with the played flag that is stored: true for those that arrived as messages."""
     return [
         msgspec.structs.replace(event, is_played=True)
         if event.event_id < 0
@@ -37,9 +37,10 @@ def committed_form(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
 def row_update(
     execution_id: str, parent: str, new_events: Sequence[HistoryEvent], custom_status: str | None, *, now: int
 ) -> tuple[InstanceUpdate, bool]:
-    """The update and whether a new event changes more than LastUpdatedTime. Later events overwrite earlier ones.
+    """Return the update, and True when an event changes more than LastUpdatedTime. Later events overwrite earlier ones.
 
-    `parent` is "" without one. `custom_status` None means that it is not known: the column stays as it is.
+    `parent` is "" when there is no parent. `custom_status` None means that it is not known, so the column is not
+    changed.
     """
     started: ExecutionStarted | None = None
     status: OrchestrationStatus | None = None

@@ -1,9 +1,9 @@
-"""What an execution has called, and which result answers which call.
+"""Matches results with the calls of an execution.
 
-A number alone tells too little: an episode whose commit was lost is run again and may decide otherwise under the same
-numbers, and results of its first run are still on their way. So a result has to fit its call in everything that it
-carries: kind, execution, and the due time of a timer, the request of an activity, the instance of a child or entity.
-Each call is answered once.
+The number alone is not enough: after a lost commit an episode runs again and may decide something else under the same
+numbers, while results of its first run are still on their way. So a result must fit its call in everything that it
+carries: kind, execution, the due time of a timer, the request of an activity, the instance of a child or entity. Each
+call is answered once.
 
 Source: docs/protocol/task-hub-storage-additions.md#result-matching
 """
@@ -47,7 +47,7 @@ _ANSWERED: dict[type[HistoryEvent], type[HistoryEvent]] = {
 
 
 class Misfit(msgspec.Struct, frozen=True):
-    """Why a result answers nothing. `what` it would have completed; `is_copy` when that was answered before."""
+    """Why a result is not accepted. `what` names the call; `is_copy` is true when the call was already answered."""
 
     what: str
     why: str
@@ -55,7 +55,7 @@ class Misfit(msgspec.Struct, frozen=True):
 
 
 class _Call:
-    """A call of the history. `request` is the identity of its request, where this process has sent it."""
+    """A call in the history. `request` is the identity of its request if this process sent it."""
 
     __slots__ = ("episode", "event", "is_answered", "request")
 
@@ -67,7 +67,7 @@ class _Call:
 
 
 class _EntityCall:
-    """A request to an entity that is answered. `entities` are those of which one answers: of a lock, its whole set."""
+    """A request to an entity that expects an answer. `entities` are those that may answer: all entities of a lock."""
 
     __slots__ = ("entities", "is_answered")
 
@@ -77,9 +77,10 @@ class _EntityCall:
 
 
 class ExecutionCalls:
-    """The calls of one execution; owned by its OrchestrationState. `requests` are those of entities, by lower-case ID.
+    """The calls of one execution, owned by its OrchestrationState. `requests` maps lower-case IDs to requests to
+    entities.
 
-    A call that a rewind has taken out of the history is none; one whose failure was taken out is open again.
+    A call that a rewind removed from the history does not count. A call whose failure was removed is open again.
     """
 
     __slots__ = ("_numbered", "requests")
@@ -89,7 +90,7 @@ class ExecutionCalls:
         self._numbered: dict[Hashable, _Call] = {}
 
     def append(self, event: HistoryEvent, episode: int) -> None:
-        """Note an event that enters the history in this episode."""
+        """Record an event that enters the history in this episode."""
         match event:
             case TaskScheduled() | TimerCreated() | SubOrchestrationInstanceCreated():
                 self._numbered[event.event_id] = _Call(event, episode)
@@ -106,35 +107,35 @@ class ExecutionCalls:
                     call.is_answered = True
 
     def sent(self, number: int, request: str) -> None:
-        """The activity `number` was called by the request with this identity."""
+        """Record the identity of the request that called the activity `number`."""
         self._numbered[number].request = request
 
     @property
     def open_activities(self) -> int:
-        """How many activities have not answered."""
+        """The number of activities without a result."""
         return sum(not one.is_answered for one in self._numbered.values() if isinstance(one.event, TaskScheduled))
 
     def latest(self, number: int) -> HistoryEvent | None:
-        """The event of the last call with this number: a retry by 2.x code has the number of the first attempt."""
+        """Return the event of the last call with this number: a retry by 2.x code reuses the first attempt's number."""
         call = self._numbered.get(number)
         return None if call is None else call.event
 
     def is_open(self, number: int) -> bool:
-        """Whether an answer to the call with this number is still to come."""
+        """True when the call with this number has no answer yet."""
         call = self._numbered.get(number)
         return call is not None and not call.is_answered and type(call.event) in _KINDS
 
     def knows(self, message: TaskMessage) -> bool:
-        """Whether there is a call with the number, or the request, that a result is about."""
+        """True when there is a call with the number or request ID of the result."""
         key = answer_key(message)
         return key in self._numbered or key in self.requests
 
     def misfit(
         self, message: TaskMessage, own: OrchestrationInstance, taken: Container[Hashable] = ()
     ) -> Misfit | None:
-        """Why a message that is about a known call, if about any, must not enter the history of the execution `own`.
+        """Return why a message must not enter the history of the execution `own`, or None if it may.
 
-        `taken` are the keys of results that enter together with it.
+        `taken` holds the keys of results that are accepted together with it.
         """
         event, key = message.event, answer_key(message)
         if isinstance(event, EventRaised):
@@ -175,7 +176,7 @@ _request = msgspec.json.Decoder(_EntityRequest)
 
 
 def answered_id(event: HistoryEvent) -> int | None:
-    """The number of the decision that a completion answers, None for other events."""
+    """Return the number of the decision that a completion answers, or None for other events."""
     match event:
         case TaskCompleted() | TaskFailed() | SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():
             return event.task_scheduled_id
@@ -186,7 +187,7 @@ def answered_id(event: HistoryEvent) -> int | None:
 
 
 def answer_key(message: TaskMessage) -> Hashable:
-    """What a result is about: the number of a call, or the ID of a request; None for what is no result."""
+    """Return the call that a result answers: its number or request ID. None if the message is not a result."""
     event = message.event
     if isinstance(event, EventRaised) and is_from_entity(message):
         return event.name.casefold()
@@ -194,11 +195,11 @@ def answer_key(message: TaskMessage) -> Hashable:
 
 
 NO_ENTITY = OrchestrationInstance("@")
-"""The sender of a refusal to call an entity whose ID no message can hold."""
+"""The sender of a refusal to call an entity whose ID cannot be stored in a message."""
 
 
 def is_from_entity(message: TaskMessage) -> bool:
-    """Whether an entity has sent the message to an orchestration."""
+    """True when an entity sent the message to an orchestration."""
     return message.sender.instance_id.startswith("@") and not message.target.instance_id.startswith("@")
 
 
@@ -210,8 +211,8 @@ def _why_not(call: _Call, message: TaskMessage, own: OrchestrationInstance) -> s
     if not message.target.execution_id:
         return "it names no execution"
     if isinstance(event, TimerFired) and isinstance(called, TimerCreated) and event.fire_at != called.fire_at:
-        return f"it is of a timer due at {timestamp.to_text(event.fire_at)}"
-    # A call of a child whose ID no message can hold is refused by the instance itself.
+        return f"it belongs to a timer due at {timestamp.to_text(event.fire_at)}"
+    # If a message cannot hold the child's ID, the instance itself refuses the call.
     senders = (called.instance_id, own.instance_id) if isinstance(called, SubOrchestrationInstanceCreated) else None
     if senders is not None and message.sender.instance_id not in senders:
         return f"it comes from the instance '{message.sender.instance_id}'"
@@ -221,7 +222,7 @@ def _why_not(call: _Call, message: TaskMessage, own: OrchestrationInstance) -> s
 def _why_not_requested(
     call: _Call, called: TaskScheduled, message: TaskMessage, own: OrchestrationInstance
 ) -> str | None:
-    """Results of our workers carry the identity of their request, if it was ours; all others number and episode."""
+    """Check an activity's result: by the identity of its request if that is ours, otherwise by number and episode."""
     if message.id is not None and identity.is_derived(message.id):
         if call.request is not None:
             is_answer = message.id == identity.answer_to(call.request)
@@ -230,7 +231,7 @@ def _why_not_requested(
             request = identity.decided(own, call.episode, TaskScheduled.event_name, called.event_id, content)
             is_answer = identity.is_same_decision(message.id, identity.answer_to(request))
         return None if is_answer else "it answers a call that was decided under this number and never committed"
-    # The official backend counts the episodes of the generation before, when one ends and the next one calls.
+    # The official backend counts on from the previous generation when one ends and the next one makes calls.
     if call.episode == 1 or message.episode is None or message.episode < 1 or message.episode == call.episode:
         return None
     return f"it answers a call of episode {message.episode}, and this one is of episode {call.episode}"
@@ -245,7 +246,7 @@ def _entity_misfit(call: _EntityCall, message: TaskMessage, *, is_taken: bool) -
 
 
 def _copy(what: str) -> Misfit:
-    return Misfit(what, "that was answered before", is_copy=True)
+    return Misfit(what, "it was already answered", is_copy=True)
 
 
 def _named(event: _Numbered) -> str:

@@ -1,6 +1,6 @@
-"""The check that a replay decides what the history says was decided.
+"""Checks that a replay makes the decisions recorded in the history.
 
-Kind and name are compared (names without regard to case); inputs, versions, times and targets are not.
+Kinds and names are compared (names are not case-sensitive); inputs, versions, times and targets are not.
 
 Source: docs/protocol/durable-replay.md#non-determinism
 """
@@ -35,9 +35,9 @@ _SAME_KIND: dict[type[HistoryEvent], type[Decision]] = {
 
 
 def mismatch(event: ScheduledEvent, decision: Decision | None, *, is_completing: bool = False) -> str | None:
-    """Why `event` of the history does not fit the decision of its number, or None when it does.
+    """Return why `event` of the history does not match the decision with its number, or None if it does.
 
-    `is_completing`: the replay has ended the orchestration with the number of `event` as its completion.
+    `is_completing` is true when the replay ends the orchestration with a completion of that number.
     """
     if decision is None:
         if is_completing:

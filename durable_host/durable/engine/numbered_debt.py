@@ -1,4 +1,5 @@
-"""Calls of 2.x code whose inputs are owed: they are in no history, so the episodes that made them are run again.
+"""Recovers 2.x calls whose inputs are owed. The history does not store inputs, so the episodes that made them run
+again.
 
 Source: docs/protocol/task-hub-storage-additions.md#owed-work
 """
@@ -14,11 +15,11 @@ from durable_host.durable.model.numbered import CreateSubOrchestration, Numbered
 from durable_host.durable.user_code import NumberedAnswer
 
 Answers = Mapping[int, NumberedAnswer]
-"""The answers of the episodes that were run again, by their numbers from 1."""
+"""The answers of the repeated episodes, by episode number (from 1)."""
 
 
 def messages_from_code(event: HistoryEvent, sender: SendingOrchestration, answers: Answers) -> list[TaskMessage] | None:
-    """The messages of a call in the history; None when the code does not make it any more."""
+    """Return the messages of a call in the history, or None if the code no longer makes it."""
     answer = answers.get(sender.episode)
     for action in () if answer is None else answer.actions:
         if action.id == event.event_id and _fits(event, action):

@@ -1,7 +1,7 @@
 """The second half of an episode of 2.x code, which numbers its actions itself.
 
-Retries, waits, cut timers and the order of events are the SDK's. So there is nothing to walk: new actions become
-history events and messages under the numbers they have, and a completion ends the instance at once, open tasks or not.
+The SDK handles retries, waits, split timers and the order of events, so there is nothing to walk: new actions become
+history events and messages with the numbers they have, and a completion ends the instance even if tasks are open.
 
 Source: docs/protocol/durable-v2.md#turns,
     docs/protocol/durable-v2.md#completion, docs/protocol/durable-v2.md#continue-as-new
@@ -42,14 +42,14 @@ from durable_host.durable.user_code import NumberedAnswer, OrchestratorTurn, Use
 INVOCATION_FAILED = "FunctionInvocationFailed"
 NON_DETERMINISM_ERROR = "NonDeterminismError"
 ENDED_EARLY = (
-    "The code ended while it replayed what it has done before, so the result that it waited for can never reach it: it "
-    "does less than the history says."
+    "The code ended during its replay, before it reached the point where the history says that it waited: it does less "
+    "than it did before."
 )
 _ENDS = (OrchestrationStatus.Completed, OrchestrationStatus.Failed, OrchestrationStatus.Terminated)
 
 
 class NumberedEpisode:
-    """The second half of an episode while it runs. `new_id` makes execution ids (32 hex digits)."""
+    """The second half of an episode in progress. `new_id` returns execution IDs (32 hex digits)."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class NumberedEpisode:
         self._reports = reports
 
     def run(self, answer: NumberedAnswer) -> OrchestratorTurn | None:
-        """Carry the answer out; the turn of the next execution when the code continues as new. Raises
+        """Carry out the answer. Return the turn of the next execution if the code continues as new. Raises
         OrchestrationFault.
         """
         state = self._state
@@ -100,7 +100,7 @@ class NumberedEpisode:
         return None
 
     def complete(self, completion: Completion, number: int | None = None) -> None:
-        """End the execution, under the number of the action or the next one that is free."""
+        """End the execution with the action's number, or with the next free one."""
         state = self._state
         state.append(completion.event(state.max_event_id + 1 if number is None else number, self._now))
         if state.parent is not None and FIRE_AND_FORGET not in (state.tags or {}):
@@ -108,7 +108,7 @@ class NumberedEpisode:
             state.work_item.outbound.append(message)
 
     def _not_run(self, answer: NumberedAnswer) -> None:
-        """The code gave no answer. A termination works all the same."""
+        """Fail the instance because the code gave no answer. A termination still takes effect."""
         state = self._state
         if state.termination is not None:
             self.complete(ended_by_termination(state.termination.input))
@@ -119,7 +119,9 @@ class NumberedEpisode:
         raise OrchestrationFault(None, failure_details=details, failure=answer.failure)
 
     def _set_custom_status(self, text: str | None) -> None:
-        """The code reports its status again in each turn; a new execution keeps the old one until the next turn."""
+        """Update the status, which the code reports in each turn. A new execution keeps the old one until its next
+        turn.
+        """
         state = self._state
         keeps, state.keeps_custom_status = state.keeps_custom_status, False
         if text is None and keeps:
@@ -134,7 +136,7 @@ class NumberedEpisode:
             state.work_item.custom_status_changed = True
 
     def _check(self, actions: Sequence[NumberedAction]) -> CompleteOrchestration | None:
-        """The completion among the actions. Raises OrchestrationFault for an answer that no SDK gives."""
+        """Return the completion among the actions. Raises OrchestrationFault for an answer that no SDK would give."""
         seen: set[int] = set()
         completion: CompleteOrchestration | None = None
         for action in actions:
@@ -174,7 +176,7 @@ class NumberedEpisode:
         )
 
     def _carry_out(self, action: NumberedAction, *, is_ending: bool) -> None:
-        """An activity beyond the window is left out: as long as it is not in the history, each answer repeats it."""
+        """Append the action's event and messages. An activity beyond the window is omitted; later answers repeat it."""
         state, window = self._state, self._options.activity_window
         is_full = window is not None and state.calls.open_activities >= window
         if is_full and isinstance(action, ScheduleTask) and not is_ending:
@@ -195,8 +197,10 @@ class NumberedEpisode:
         return SendingOrchestration(state.instance, state.started, state.episodes, self._now, self._code, self._options)
 
     def _continue_as_new(self, completion: CompleteOrchestration) -> OrchestratorTurn:
-        """The next execution begins in this work item. A message of this turn that the old code has not seen any more,
-        because it came behind the end, goes to the new one.
+        """Begin the next execution in this work item.
+
+        A message of this turn that arrived after the end, so that the old code did not see it, goes to the new
+        execution.
         """
         state, item = self._state, self._state.work_item
         assert state.started is not None

@@ -1,7 +1,7 @@
-"""Turns an action of 2.x code into its history event and its messages.
+"""Turns an action of 2.x code into its history event and messages.
 
-As with the decisions of 1.x code, a call that cannot be made still becomes its history event, and its failure is a
-message. An entity that the app does not have answers calls itself.
+As with decisions of 1.x code, a call that cannot be made is still recorded in the history, and its failure is sent as a
+message. Calls of entities that the app does not have are answered by the entity itself.
 
 Source: docs/protocol/durable-v2.md#actions
 """
@@ -49,8 +49,9 @@ BAD_CHILD = "SubOrchestrationRefused"
 def carry_out_numbered(
     action: NumberedAction, sender: SendingOrchestration, earlier: HistoryEvent | None = None
 ) -> tuple[HistoryEvent | None, Scheduled]:
-    """The history event, if the action makes one, and the messages. `earlier` is the last event with the same number:
-    a retry repeats a call. Raises OrchestrationFault.
+    """Return the history event, if the action creates one, and the messages. Raises OrchestrationFault.
+
+    `earlier` is the last event with the same number: a retry repeats a call.
     """
     match action:
         case ScheduleTask():
@@ -66,9 +67,9 @@ def carry_out_numbered(
         case TerminateOrchestration():
             return None, _termination(action, sender)
         case UnknownNumberedAction():
-            raise OrchestrationFault(f"The orchestrator asked for an action of an unknown kind: {action.kind}.")
+            raise OrchestrationFault(f"The orchestrator requested an unknown kind of action: {action.kind}.")
         case _:
-            raise OrchestrationFault(f"The orchestrator asked for an action out of place: {type(action).__name__}.")
+            raise OrchestrationFault(f"The orchestrator requested an action out of place: {type(action).__name__}.")
     return scheduled.event, scheduled
 
 
@@ -117,7 +118,7 @@ def _child(action: CreateSubOrchestration, sender: SendingOrchestration, earlier
     text = action.input or None
     version = action.version or sender.options.default_version or None
     if isinstance(earlier, SubOrchestrationInstanceCreated) and earlier.instance_id == action.instance_id:
-        version = action.version or earlier.version or None  # The SDK leaves it out when it repeats a call.
+        version = action.version or earlier.version or None  # The SDK omits it when it repeats a call.
     event = SubOrchestrationInstanceCreated(
         event_id=action.id,
         timestamp=sender.now,
@@ -168,7 +169,7 @@ def _entity_message(
             return _send(action.id, action.target, request_event_name(action.due, sender.now), text, sender)
         case EntityLockRequested():
             if not 0 <= action.position < len(action.lock_set):
-                raise OrchestrationFault("The orchestrator asked for a lock of no entity.")
+                raise OrchestrationFault("The orchestrator requested a lock without an entity.")
             text = lock_text(
                 critical_section_id=action.critical_section_id,
                 lock_set=action.lock_set,

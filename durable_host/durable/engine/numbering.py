@@ -1,6 +1,6 @@
-"""Gives numbers to decisions and keeps what is open: one counter per generation.
+"""Numbers decisions and tracks open tasks, with one counter per generation.
 
-The code's request for an action reserves its number; the decision is made when the action begins (see `gates`).
+The code's request for an action reserves a number; the decision is made when the action begins (see `gates`).
 
 Source: docs/protocol/durable-replay.md#numbering
 """
@@ -28,8 +28,9 @@ class TaskKind(Enum):
 
 
 class OpenTask:
-    """A started task that has not finished. `gate` waits for it, or for the `retry` loop that owns it; `fire_at` is for
-    timers."""
+    """A started task that has not finished. `gate` waits for it, or for the `retry` loop that owns it. `fire_at` is
+    used for timers.
+    """
 
     __slots__ = ("fire_at", "gate", "kind", "retry")
 
@@ -41,11 +42,11 @@ class OpenTask:
 
 
 class Numbering:
-    """Decisions and open tasks of one execution. Times are ticks.
+    """The decisions and open tasks of one execution. Times are in ticks.
 
-    `pending` are the decisions not found in the history, by number; `fresh` lists those made since `take_fresh`.
-    `open` are the tasks that have not finished; `outstanding_activities` counts the activities that were scheduled and
-    have not answered. `requests` maps ids of entity calls to the gates that wait for their answers.
+    `pending` are the decisions that are not in the history, by number; `fresh` lists those made since `take_fresh`.
+    `open` are the tasks that have not finished; `outstanding_activities` counts scheduled activities without a result.
+    `requests` maps IDs of entity calls to the gates that wait for their answers.
     """
 
     def __init__(self, instance_id: str, execution_id: str, *, max_actions: int, reorder_window: int) -> None:
@@ -64,7 +65,7 @@ class Numbering:
         self._guid_counter = 0
 
     def take_fresh(self) -> list[int]:
-        """Numbers of the decisions made since the last call, in order; history may hold some of them by now."""
+        """Return the numbers of the decisions made since the last call, in order. History may hold some."""
         fresh, self.fresh = self.fresh, []
         return fresh
 
@@ -73,14 +74,14 @@ class Numbering:
         return isinstance(self.pending.get(number), TaskDecision)
 
     def schedule(self, number: int) -> Decision | None:
-        """The decision `number` becomes a history event now; None when the history holds it already."""
+        """Mark the decision `number` as scheduled and return it, or None if the history already contains it."""
         decision = self.pending.pop(number, None)
         if isinstance(decision, TaskDecision):
             self.outstanding_activities += 1
         return decision
 
     def settle(self, task_id: int, kind: TaskKind) -> OpenTask | None:
-        """A task has finished; None when no such task is open."""
+        """Remove and return the task that has finished, or None if no such task is open."""
         task = self.open.get(task_id)
         if task is None or task.kind is not kind:
             return None
@@ -90,7 +91,7 @@ class Numbering:
         return task
 
     def reserve(self) -> int:
-        """The next number. Raises OrchestrationFault when there are too many."""
+        """Return the next number. Raises OrchestrationFault if there are too many."""
         number = self.next_id
         if number >= self._max_actions:
             raise OrchestrationFault(
@@ -101,13 +102,13 @@ class Numbering:
         return number
 
     def attempt(self, loop: RetryLoop, gate: Gate) -> None:
-        """The next attempt of a retried call."""
+        """Make the next attempt of a retried call."""
         self.call(self.reserve(), loop.action, gate, loop)
 
     def call(
         self, number: int, action: CallActivity | CallSubOrchestrator, gate: Gate, loop: RetryLoop | None = None
     ) -> None:
-        """One attempt of a call."""
+        """Make one attempt of a call."""
         if isinstance(action, CallActivity):
             self.open_activity(number, action, gate, loop)
             return
@@ -122,13 +123,15 @@ class Numbering:
         self.open[number] = OpenTask(TaskKind.Activity, gate, loop)
 
     def create_timer(self, number: int, fire_at: int, gate: Gate, loop: RetryLoop | None = None) -> None:
-        """A timer whose gate is open was cancelled: it fires, but is not open."""
+        """Create a timer. If its gate is already open, the timer was cancelled: it fires, but is not an open task."""
         self._decide(TimerDecision(number, self.now, fire_at))
         if not gate.is_open:
             self.open[number] = OpenTask(TaskKind.Timer, gate, loop, fire_at)
 
     def send(self, number: int, action: CallEntity | SignalEntity, began_at: int) -> str:
-        """The id of the request. `began_at` is the orchestration's time at which the extension begins the action."""
+        """Send a request to an entity and return its ID. `began_at` is the orchestration's time when the extension
+        begins it.
+        """
         request_id = deterministic_guid(self._instance_id, began_at, self._guid_counter)
         self._guid_counter += 1
         label, predecessor = self._labels.label(action.instance_id, self.now, self._reorder_window)

@@ -1,4 +1,4 @@
-"""What host.json decides about episodes. Source: docs/protocol/durable-host-json.md#settings"""
+"""The settings in host.json that affect episodes. Source: docs/protocol/durable-host-json.md#settings"""
 
 from typing import Literal
 
@@ -14,10 +14,10 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of the engine.
 
     `activity_window` limits the outstanding activities of one instance (None: no limit). `max_timer` is the longest
-    delay, in ticks, that the storage behind the hub can carry; `entity_reorder_window` is in ticks, 0 disables
-    labelling. `shim_inputs` stores activity inputs as one-element arrays and child inputs as JSON strings, as the
-    1.x protocol does; without it inputs are stored as the SDK sent them. With `keeps_gates` an action begins
-    only when the one before it has settled, as in Azure (see `gates`).
+    delay, in ticks, that the hub's storage supports; `entity_reorder_window` is in ticks, and 0 disables
+    labels. `shim_inputs` stores activity inputs as one-element arrays and child inputs as JSON strings, as the
+    1.x protocol does; otherwise inputs are stored as the SDK sent them. With `keeps_gates`, an action begins
+    only after the previous one has settled, as in Azure (see `gates`).
     """
 
     max_orchestration_actions: int = 100_000

@@ -1,8 +1,8 @@
-"""Turns a decision into its history event and its messages.
+"""Turns a decision into its history event and messages.
 
-A call that cannot be made (function that does not exist, bad child instance id) still becomes its history event, so
-that every host finds its number taken; its failure is a message from the would-be callee, and the replay on any host
-sees an ordinary failed task.
+A call that cannot be made (an unknown function, an invalid instance ID of a child) is still recorded in the history, so
+that every host sees its number as used. Its failure is sent as a message from the would-be callee, so that a replay on
+any host sees an ordinary failed task.
 
 Source: docs/protocol/task-hub-storage-processing.md#decisions,
     docs/protocol/durable-failures.md#unknown-functions
@@ -44,7 +44,7 @@ _TIMER_SLACK = 36_000_000_000
 
 
 def carry_out(decision: Decision, sender: SendingOrchestration) -> Scheduled:
-    """The history event and the messages of one new decision. Raises OrchestrationFault."""
+    """Return the history event and messages of one new decision. Raises OrchestrationFault."""
     match decision:
         case TaskDecision():
             return _activity(decision, sender)
@@ -166,14 +166,14 @@ def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Sch
         )
         return Scheduled(event, [reply], refusal)
     raised = EventRaised(timestamp=sender.now, name=decision.event_name, input=text, parent_trace_context=sender.trace)
-    # With the request's ID: one that is made again under another ID has to be answered under that one, and the next
-    # request to the entity names it as its predecessor.
+    # The identity includes the request's ID: a request repeated under another ID must be answered under that ID, and
+    # the next request to the entity names it as its predecessor.
     id = sender.identity(EventSent, decision.id, decision.instance_id, decision.operation, stored, decision.request_id)
     return Scheduled(event, [sender.message(raised, id, entity)])
 
 
 def refused_sender(instance_id: str, instead: OrchestrationInstance) -> OrchestrationInstance:
-    """The sender of the answer to a call of `instance_id` that is refused: `instead`, if no message can hold the ID."""
+    """Return the sender of the answer to a refused call of `instance_id`: `instead` if no message can hold the ID."""
     is_usable = is_well_formed(instance_id) and not is_too_long(instance_id)
     return OrchestrationInstance(instance_id) if is_usable else instead
 
@@ -185,7 +185,9 @@ def _check_retry_interval(action: CallActivity | CallSubOrchestrator | CallHttp,
 
 
 def check_delay(ticks: int, sender: SendingOrchestration) -> None:
-    """Timers beyond the storage's limit fail the instance, as in the reference; the SDK splits longer ones itself."""
+    """Fail the instance if a timer exceeds the storage's limit, as the reference does. The SDK splits longer timers
+    itself.
+    """
     limit = sender.options.max_timer
     if limit is not None and ticks > limit + _TIMER_SLACK:
         raise OrchestrationFault(TIMER_TOO_LONG.format(days=limit // 864_000_000_000))

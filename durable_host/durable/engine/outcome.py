@@ -1,4 +1,4 @@
-"""What an episode changes."""
+"""The outcome of an episode."""
 
 from collections.abc import Sequence
 
@@ -15,10 +15,10 @@ from durable_host.invocation.code_failure import CodeFailure
 class EpisodeOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What an episode changes.
 
-    With `next_turn` the orchestration continued as new: run that turn at once and call `finish_episode` again; the
-    other fields are complete only in the outcome without one. `row_changed` tells that something besides
+    When `next_turn` is set, the orchestration continued as new: run that turn at once and call `finish_episode` again.
+    The other fields are complete only in an outcome without it. `row_changed` is true when more than
     LastUpdatedTime changed in the instance row. `held_back` counts activities that wait for room in the window.
-    `failure` is the exception of user code with which the instance ended.
+    `failure` is the exception of user code that ended the instance.
     """
 
     next_turn: OrchestratorTurn | None

@@ -1,4 +1,4 @@
-"""Calls that cannot be made: of functions that do not exist, and of instances whose ID cannot be.
+"""Calls that cannot be made: of unknown functions, and of instances with invalid IDs.
 
 Source: docs/protocol/task-hub-storage.md#instance-id-limits,
     docs/protocol/durable-failures.md#unknown-functions,
@@ -24,7 +24,7 @@ MALFORMED_ID = "Instance IDs must not contain half of a surrogate pair."
 
 
 class Refusal(NamedTuple):
-    """A decision that was answered with a failure instead of being carried out."""
+    """A decision that is answered with a failure instead of being carried out."""
 
     code: str
     text: str
@@ -33,12 +33,12 @@ class Refusal(NamedTuple):
 def refuse_child(
     decision: SubOrchestrationDecision, parent: ExecutionStarted, parent_id: str, code: UserCode
 ) -> Refusal | None:
-    """Why a child instance cannot be started; None when it can. `parent` is the start of its parent."""
+    """Return why a child instance cannot be started, or None. `parent` is the start of its parent."""
     return refuse_start(decision.action.name, decision.instance_id, parent, parent_id, code)
 
 
 def refuse_start(name: str, child: str, parent: ExecutionStarted, parent_id: str, code: UserCode) -> Refusal | None:
-    """As `refuse_child`, of the orchestrator `name` under the instance ID `child`."""
+    """Return why the orchestrator `name` cannot be started as the instance `child`, or None."""
     if not code.has_orchestrator(name):
         text = missing_function_text("orchestrator", name, code.orchestrator_names())
         return Refusal(codes.MISSING_FUNCTION, text)
@@ -55,7 +55,7 @@ def refuse_start(name: str, child: str, parent: ExecutionStarted, parent_id: str
 
 
 def refuse_entity(decision: SendDecision, code: UserCode) -> Refusal | None:
-    """Why an entity cannot be called or signalled; None when it can."""
+    """Return why an entity cannot be called or signalled, or None."""
     name = entity_name_of(decision.instance_id)
     if not code.has_entity(name):
         text = missing_function_text("entity", name, code.entity_names())
@@ -64,7 +64,7 @@ def refuse_entity(decision: SendDecision, code: UserCode) -> Refusal | None:
 
 
 def refuse_id(instance_id: str) -> Refusal | None:
-    """Why no message can hold the ID; None when one can."""
+    """Return why a message cannot hold the ID, or None."""
     if not is_well_formed(instance_id):
         return Refusal(codes.BAD_INSTANCE_ID, MALFORMED_ID)
     if is_too_long(instance_id):

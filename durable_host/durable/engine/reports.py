@@ -1,4 +1,4 @@
-"""Puts what an episode noticed into diagnostics of its work item."""
+"""Turns findings of an episode into diagnostics of its work item."""
 
 from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.diagnostic import Diagnostic, Severity
@@ -14,7 +14,7 @@ _MOST_LISTED = 5
 
 
 class Reports:
-    """The diagnostics of one episode. `position` is where the code stands, if it said so; `now` in ticks."""
+    """Adds the diagnostics of one episode. `position` is where the code stands, if known; `now` is in ticks."""
 
     def __init__(self, state: OrchestrationState, now: int) -> None:
         self.position: str | None = None
@@ -48,7 +48,7 @@ class Reports:
         )
 
     def note(self, note: CodeNote) -> None:
-        """Something about the code: reported once for the instance and place, for the place, or for the function."""
+        """Report a note about the code once per instance and place, per place or per function, by its kind."""
         function, instance_id, place = self._state.name, self._state.instance_id, note.position or ""
         text = note.text
         if note.kind in {"replayed", "questioned"}:
@@ -85,7 +85,7 @@ class Reports:
         self.add(refusal.code, "warning", refusal.text)
 
     def waiting_timers(self, ending: Ending, *, is_continuing: bool) -> None:
-        """The code has ended, but the instance has not: timers are open."""
+        """Report that the code has ended but the instance has not, because timers are open."""
         timers = sorted((fire_at, number) for number, fire_at in self._state.open_timers.items() if fire_at > self._now)
         if not timers:
             return
@@ -107,13 +107,13 @@ class Reports:
         )
 
     def held_back(self, held: Gate, closed: Gate) -> None:
-        """The code has decided the action of `held`, but `closed` is in front of it."""
+        """Report that the code has decided the action of `held`, but `closed` is in front of it."""
         self.position = held.position or self.position
         what = f"The code of '{self._state.name}' has decided its next step ({name_of(held.action)})"
         self._gate(f"{what}, but the step does not begin yet: {wait_text(closed)}")
 
     def end_held_back(self, ending: Ending, closed: Gate, *, is_continuing: bool) -> None:
-        """The code has ended, but the instance has not: a gate is closed."""
+        """Report that the code has ended but the instance has not, because a gate is closed."""
         self.position = self.position or closed.position
         self._gate(f"{self._end(ending, is_continuing=is_continuing)}: {wait_text(closed)}")
 
@@ -122,7 +122,7 @@ class Reports:
         self.add(codes.HELD_BACK, "warning", text, once=once)
 
     def _end(self, ending: Ending, *, is_continuing: bool) -> str:
-        """How the code ended, although the instance has not."""
+        """Return how the code ended although the instance has not."""
         code = f"The code of '{self._state.name}'"
         if ending.error is not None:
             error = ending.failure.text if ending.failure is not None else ending.error

@@ -1,7 +1,7 @@
-"""The retry loop of one call: attempts, timers between them, and the timer after the last attempt.
+"""The retry loop of one call: attempts, timers between them, and a timer after the last attempt.
 
-The 1.x SDK counts along: it gives a number to the timer when an attempt fails and to the next attempt when the timer
-fires, and raises the user's exception only after one more timer behind the last attempt.
+The 1.x SDK numbers them in the same way: the timer when an attempt fails, and the next attempt when the timer fires. It
+raises the user's exception only after one more timer that follows the last attempt.
 
 Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-actions.md#retries
 """
@@ -13,7 +13,7 @@ DEFAULT_MAX_INTERVAL = 6 * 24 * 60 * TICKS_PER_MINUTE
 
 
 class RetryLoop:
-    """State of one retried call, owned by the walker that started it. Times are ticks."""
+    """The state of one retried call, owned by the walker that started it. Times are in ticks."""
 
     __slots__ = ("_attempt", "_first_started", "_is_last_timer", "action", "policy")
 
@@ -25,7 +25,7 @@ class RetryLoop:
         self._is_last_timer = False
 
     def attempt_failed(self, now: int, *, is_retriable: bool = True) -> int | None:
-        """When the timer after this failure fires, or None when the call gives up without a timer."""
+        """Return when the timer after this failure fires, or None if the call gives up without a timer."""
         policy = self.policy
         if not is_retriable:
             return None
@@ -39,7 +39,7 @@ class RetryLoop:
         return now + delay
 
     def timer_fired(self) -> bool:
-        """True when another attempt follows, False after the timer behind the last attempt."""
+        """True when another attempt follows, False after the timer that follows the last attempt."""
         return not self._is_last_timer
 
     def _delay(self) -> int:

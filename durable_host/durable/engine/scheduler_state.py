@@ -1,6 +1,6 @@
-"""State of an entity's scheduler: what the Input of the entity's ExecutionStarted holds.
+"""The state of an entity's scheduler, stored as the Input of the entity's ExecutionStarted.
 
-Member order and omission of defaults are those of the reference.
+The order of members and the omission of defaults match the reference.
 
 Source: docs/protocol/task-hub-storage-entities.md#scheduler-state,
     docs/protocol/task-hub-storage-entities.md#core-dialect
@@ -24,7 +24,7 @@ from durable_host.durable.engine.sorter import MessageSorter, Source
 
 
 class SchedulerState:
-    """Mutable; owned by the entity's work item. `state` is JSON text."""
+    """The state of one entity's scheduler: mutable, owned by the entity's work item. `state` is JSON text."""
 
     __slots__ = ("exists", "labels", "locked_by", "queue", "sorter", "state", "suspended")
 
@@ -39,7 +39,7 @@ class SchedulerState:
 
     @classmethod
     def from_json(cls, text: str | None) -> "SchedulerState":
-        """Fresh for None. Raises `UnreadableEntityMessage`."""
+        """Parse a stored state; None gives a new one. Raises `UnreadableEntityMessage`."""
         scheduler = cls()
         if text is None:
             return scheduler
@@ -52,7 +52,7 @@ class SchedulerState:
         if "exists" in fields:
             scheduler.exists = bool(fields["exists"])
         else:
-            # Core never writes `exists`. The legacy dialect leaves out false, and keeps the state `null` beside it.
+            # Core never writes `exists`. The legacy dialect omits it when false, and then keeps the state `null`.
             scheduler.exists = scheduler.state not in (None, "null")
         scheduler.queue = deque(request_of(each) for each in cast("list[Any]", fields.get("queue") or []))
         scheduler.locked_by = fields.get("lockedBy")
@@ -88,7 +88,7 @@ class SchedulerState:
 
     @property
     def has_work(self) -> bool:
-        """The head of the queue may run now."""
+        """True when the first request of the queue may run now."""
         return bool(self.queue) and not self.suspended and self.may_run(self.queue[0])
 
     def _sorter_members(self) -> dict[str, Any]:

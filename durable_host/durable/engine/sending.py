@@ -1,4 +1,4 @@
-"""An orchestration that carries out decisions, and what each of them becomes.
+"""The orchestration that carries out decisions, and what each decision becomes.
 
 Source: docs/protocol/task-hub-storage-processing.md#decisions
 """
@@ -23,7 +23,7 @@ from durable_host.durable.user_code import UserCode
 
 
 class Scheduled(NamedTuple):
-    """What a decision became. `request` is the identity of the request for an activity."""
+    """What a decision became. `request` is the identity of an activity's request."""
 
     event: HistoryEvent
     messages: list[TaskMessage]
@@ -32,7 +32,7 @@ class Scheduled(NamedTuple):
 
 
 class SendingOrchestration(NamedTuple):
-    """The orchestration whose decisions are carried out, and what it takes to do so. `now` in ticks."""
+    """The orchestration whose decisions are carried out, with what that requires. `now` is in ticks."""
 
     instance: OrchestrationInstance
     started: ExecutionStarted
@@ -43,16 +43,16 @@ class SendingOrchestration(NamedTuple):
 
     @property
     def trace(self) -> TraceContext | None:
-        """Trace context of what the orchestration calls: its own span, where it has one."""
+        """The trace context for its calls: the orchestration's own span, if it has one."""
         context = self.started.parent_trace_context
         return context if context is None or context.id is None else TraceContext(context.id, context.trace_state)
 
     def identity(self, kind: type[HistoryEvent], number: int, *content: str | None, unstored: str | None = None) -> str:
-        """Identity of what the decision `number`, of this kind, sends."""
+        """Return the identity of what the decision `number` of this kind sends."""
         return identity.decided(self.instance, self.episode, kind.event_name, number, content, unstored=unstored)
 
     def timer(self, number: int, fire_at: int) -> Scheduled:
-        """The timer `number`."""
+        """Return the event and message of the timer `number`."""
         event = TimerCreated(event_id=number, timestamp=self.now, fire_at=fire_at)
         fired = TimerFired(timestamp=self.now, timer_id=number, fire_at=fire_at)
         return Scheduled(event, [self.message(fired, self.identity(TimerCreated, number, str(fire_at)))])
@@ -66,7 +66,7 @@ class SendingOrchestration(NamedTuple):
         message_tags: dict[str, str],
         trace: TraceContext | None,
     ) -> TaskMessage:
-        """The start of the child that `call` names, with its input, which the call need not hold."""
+        """Return the start message of the child named in `call`. `input` is its input, which `call` may omit."""
         id = self.identity(SubOrchestrationInstanceCreated, call.event_id, call.instance_id, call.name, input)
         child = OrchestrationInstance(call.instance_id, identity.execution_of(id))
         started = ExecutionStarted(

@@ -1,4 +1,4 @@
-"""The message that an EventSent stands for, derived from the event alone.
+"""Derives the message of an EventSent from the event alone.
 
 Source: docs/protocol/task-hub-storage-additions.md#owed-work
 """
@@ -10,7 +10,7 @@ from durable_host.durable.model.messages import TaskMessage
 
 
 def message_of_sent(event: EventSent, sender: SendingOrchestration) -> TaskMessage:
-    """The EventRaised for its target, with the identity that it has had or will have."""
+    """Return the EventRaised for the target. Its identity is the same each time it is derived."""
     try:
         request = read_request(event.input, None)
         content = (request.operation, request.input, request.id)

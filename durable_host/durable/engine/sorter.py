@@ -1,4 +1,4 @@
-"""The message sorter's receiver side: requests of one sender in the order they were sent, each once.
+"""The receiver side of the message sorter: delivers the requests of one sender in the order they were sent, once each.
 
 Times are compared as ticks.
 
@@ -15,7 +15,7 @@ _COLLECTION_GAP = 10 * TICKS_PER_SECOND
 
 
 class Source:
-    """What was received from one sender: label of the last request delivered, and requests that came too early."""
+    """What one sender has sent: the label of the last delivered request, and requests that arrived too early."""
 
     __slots__ = ("buffered", "execution_id", "last")
 
@@ -28,7 +28,7 @@ class Source:
 
 
 class MessageSorter:
-    """State of the receiver side; belongs to the scheduler state of one entity."""
+    """The state of the receiver side, part of the scheduler state of one entity."""
 
     __slots__ = ("horizon", "sources")
 
@@ -37,10 +37,10 @@ class MessageSorter:
         self.horizon = horizon
 
     def receive(self, request: EntityRequest, window: int) -> list[EntityRequest]:
-        """What can be delivered now that `request` is here, in order; `window` in ticks, 0 delivers everything.
+        """Return the requests that can be delivered after `request`, in order. `window` is in ticks; 0 delivers
+        everything.
 
-        Requests of clients, scheduled ones, forwarded locks and those whose sender does not label them are not
-        sorted.
+        Requests from clients, scheduled requests, forwarded locks and requests without labels are not sorted.
         """
         is_sorted = (
             window > 0
@@ -77,7 +77,7 @@ class MessageSorter:
         yield from self._deliverable(source)
 
     def _collect(self) -> Iterator[EntityRequest]:
-        """Forget what is older than the horizon; requests whose predecessor is, need not wait any longer."""
+        """Forget sources older than the horizon, and yield requests that no longer wait for a predecessor."""
         for name, source in list(self.sources.items()):
             if source.last.ticks < self.horizon:
                 source.last = NEVER
@@ -86,8 +86,10 @@ class MessageSorter:
                 del self.sources[name]
 
     def _deliverable(self, source: Source) -> Iterator[EntityRequest]:
-        """What need not wait any longer. An episode that ran again after a crash has given its requests new labels:
-        what it sent the first time is older than what was delivered then, and must not reset the clock for the rest.
+        """Yield the requests that no longer have to wait.
+
+        An episode that ran again after a crash gives its requests new labels. Requests from the first run are then
+        older than those already delivered and must not move `last` back.
         """
         while source.buffered:
             oldest = source.buffered[min(source.buffered)]

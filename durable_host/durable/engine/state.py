@@ -1,4 +1,4 @@
-"""The runtime state of one orchestration instance, rebuilt from its history or kept while a session lives."""
+"""The runtime state of one orchestration instance, rebuilt from its history or kept for as long as a session lives."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from durable_host.invocation.code_failure import CodeFailure
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
-    """How user code ended: by return, error or continue-as-new; `index` is the event during which it did."""
+    """How user code ended: by return, error or continue-as-new. `index` is the event during which it ended."""
 
     index: int
     output: str | None = None
@@ -36,12 +36,12 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OrchestrationState:
-    """One execution's history and what follows from it; mutable, owned by the session (or a test).
+    """One execution's history and the state derived from it: mutable, owned by the session (or a test).
 
-    `unfed_from` is the index of the OrchestratorStarted of the first episode that user code has not seen, None when
-    it has seen all. `is_numbered`: the code numbers its actions itself (2.x) and sees every message, suspended or not;
-    `worker_trace` is what its SDK wants back in the next turn. `token` names this state in memory: live sessions of
-    the code belong to exactly one state.
+    `unfed_from` is the index of the OrchestratorStarted of the first episode that user code has not seen, or None.
+    `is_numbered` is true for code that numbers its own actions (2.x) and sees every message even while suspended;
+    `worker_trace` is what its SDK expects back in the next turn. `token` identifies this state in memory: a live
+    session of the code belongs to exactly one state.
     """
 
     def __init__(self, instance_id: str, custom_status: str | None = None, *, is_numbered: bool = False) -> None:
@@ -80,7 +80,7 @@ class OrchestrationState:
         *,
         is_numbered: bool = False,
     ) -> "OrchestrationState":
-        """State after `events`. `custom_status` is the stored text; None when it is not known."""
+        """Build the state after `events`. `custom_status` is the stored text, or None if it is not known."""
         state = cls(instance_id, custom_status, is_numbered=is_numbered)
         for event in events:
             state.append(event)
@@ -109,7 +109,7 @@ class OrchestrationState:
 
     @property
     def parent_id(self) -> str:
-        """Instance ID of the parent, "" when there is none."""
+        """The instance ID of the parent, or ""."""
         return self.parent.orchestration_instance.instance_id if self.parent is not None else ""
 
     @property
@@ -130,7 +130,7 @@ class OrchestrationState:
 
     @property
     def is_cut_short(self) -> bool:
-        """Whether the last episode is not all here: its host died between two transactions.
+        """True when the last episode is incomplete because its host crashed between two transactions.
 
         Source: docs/protocol/task-hub-storage-history.md#transactions
         """
@@ -138,20 +138,20 @@ class OrchestrationState:
 
     @property
     def open_timers(self) -> dict[int, int]:
-        """Timers waited for: id -> ticks at which it fires. Known once user code has run in this state."""
+        """The timers being waited for: number -> ticks when it fires. Known once user code has run in this state."""
         if self.walker is None:
             return {}
         return {number: task.fire_at for number, task in self.walker.open.items() if task.kind is TaskKind.Timer}
 
     def seen_by_code(self) -> list[HistoryEvent]:
-        """The history that user code has seen: without what has come since it was suspended, and without its end."""
+        """Return the history that user code has seen: without events since it was suspended, and without its end."""
         is_whole = self._suspended_from is None or self.is_numbered
         seen = self.history if is_whole else self.history[: self._suspended_from]
         end = next((index for index, event in enumerate(seen) if isinstance(event, ExecutionCompleted)), None)
         return seen if end is None else seen[:end]
 
     def append(self, event: HistoryEvent) -> None:
-        """Add an event to the history and note what follows from it."""
+        """Add an event to the history and update the derived state."""
         index = len(self.history)
         self.history.append(event)
         self.max_event_id = max(self.max_event_id, event.event_id)
@@ -179,7 +179,9 @@ class OrchestrationState:
                 pass
 
     def mark_played(self, start: int, *, end: int | None = None, is_played: bool = True) -> None:
-        """Set the played flag of what was fed to user code from `start` on: not of decisions, not of episode starts."""
+        """Set the played flag of the messages fed to user code from `start` on. Decisions and episode starts are
+        skipped.
+        """
         for index in range(start, len(self.history) if end is None else end):
             event = self.history[index]
             if event.event_id < 0 and event.is_played is not is_played and not isinstance(event, OrchestratorStarted):

@@ -1,4 +1,4 @@
-"""What is sent in place of a message that storage refuses for good, so that nobody waits forever."""
+"""Replacements for messages that storage permanently rejects, so that nothing waits forever."""
 
 import msgspec
 
@@ -23,8 +23,9 @@ from durable_host.durable.user_code import ActivityOutcome
 
 
 def in_place_of(message: TaskMessage, reason: str, *, now: int) -> TaskMessage | None:
-    """The failure of a call that cannot be made, or of a result that cannot be handed over. None when nobody waits.
-    A timer holds no data that could be refused: it is tried again.
+    """Return the failure of the call or result that cannot be sent, or None if nothing waits for it.
+
+    A timer is returned unchanged to be sent again: it has no data that storage could reject.
     """
     event = message.event
     match event:

@@ -1,4 +1,4 @@
-"""Which versions of an orchestration this host runs. Source: docs/protocol/durable-host-json.md#versions"""
+"""Decides which versions of an orchestration this host runs. Source: docs/protocol/durable-host-json.md#versions"""
 
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.options import EngineOptions
@@ -24,7 +24,9 @@ def version_matches(version: str | None, options: EngineOptions) -> bool:
 
 
 def compare_versions(left: str, right: str) -> int:
-    """-1, 0 or 1. Empty is below any version; 2 to 4 dotted numbers compare as numbers, all else as text."""
+    """Return -1, 0 or 1. An empty version is the lowest; 2 to 4 dotted numbers compare as numbers, anything else as
+    text.
+    """
     if not left or not right:
         return (left > right) - (left < right)
     left_parts, right_parts = _numbers(left), _numbers(right)
@@ -35,7 +37,7 @@ def compare_versions(left: str, right: str) -> int:
 
 
 def rejection_text(name: str, version: str | None, options: EngineOptions) -> str:
-    """The text for the log: both versions and the rule."""
+    """Return the log text with both versions and the rule."""
     return (
         f"The orchestration '{name}' has version '{version or ''}', this host's defaultVersion is "
         f"'{options.default_version or ''}' and versionMatchStrategy is {options.version_match}: it does not run here."
@@ -43,12 +45,12 @@ def rejection_text(name: str, version: str | None, options: EngineOptions) -> st
 
 
 def mismatch_fault() -> OrchestrationFault:
-    """What fails an instance under versionFailureStrategy `Fail`."""
+    """Return the fault that fails an instance under versionFailureStrategy `Fail`."""
     return OrchestrationFault(None, failure_details=MISMATCH)
 
 
 def _numbers(version: str) -> tuple[int, ...] | None:
-    """The parts, missing ones as -1 as .NET's Version has them; None when `version` is not such a text."""
+    """Return the parts as numbers, with -1 for missing ones as in .NET's Version, or None if they are not numbers."""
     parts = version.split(".")
     if not 2 <= len(parts) <= 4 or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
         return None

@@ -1,8 +1,9 @@
-"""Walks the history event by event beside the user code's steps and numbers what was decided.
+"""Walks the history alongside the user code's steps and numbers its decisions.
 
-For each event first the engine's own retry loops react, then the actions that user code asked for during that event get
-their numbers in order (children depth first, left to right); one counter per generation numbers both. So the numbers
-equal the SDK's by construction, however messages were batched. An action begins when the gate before it is open.
+For each event, the engine's own retry loops react first. Then the actions that user code requested during that event
+get their numbers in order (children depth first, left to right); one counter per generation numbers both. So the
+numbers equal the SDK's by construction, regardless of how messages were batched. An action begins when the gate before
+it is open.
 
 Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.md#replay-of-the-answer,
     docs/protocol/durable-replay.md#gates
@@ -50,7 +51,7 @@ from durable_host.durable.user_code import Step
 
 
 class NonDeterminism(Exception):
-    """A scheduled event of the history has no matching decision in the replay."""
+    """An event of the history has no matching decision in the replay."""
 
     def __init__(self, text: str, event: ScheduledEvent, history_index: int, position: str | None) -> None:
         super().__init__(text)
@@ -60,10 +61,11 @@ class NonDeterminism(Exception):
 
 
 class Walker(Numbering):
-    """Where one execution stands; owned by its OrchestrationState. `cursor` is the first event not walked yet.
+    """The position of one execution, owned by its OrchestrationState. `cursor` is the first event that was not walked
+    yet.
 
-    `actions_known` counts the top-level actions that the code has asked for. `continue_as_new` is set when it has asked
-    for that.
+    `actions_known` counts the top-level actions that the code has requested. `continue_as_new` is set once it has
+    requested that.
     """
 
     def __init__(self, instance_id: str, execution_id: str, options: EngineOptions) -> None:
@@ -88,15 +90,15 @@ class Walker(Numbering):
 
     @property
     def closed_gate(self) -> Gate | None:
-        """What everything that comes next waits for, the end of the code included; None when nothing has to wait."""
+        """The gate that everything that follows waits for, including the end of the code, or None if nothing waits."""
         return self._gates.closed
 
     def held(self, since: int) -> GatedAction | None:
-        """The first action that waits for a gate and that the code has asked for at the event `since` or later."""
+        """Return the first action that waits for a gate and that the code requested at the event `since` or later."""
         return self._gates.held(since)
 
     def take_findings(self) -> list[tuple[int, EventFinding]]:
-        """What was noticed since the last call, each with the index of the event during which it was."""
+        """Return the findings since the last call, each with the index of the event during which it was made."""
         findings, self._findings = self._findings, []
         return findings
 
@@ -108,8 +110,9 @@ class Walker(Numbering):
         position: str | None = None,
         ended_at: int | None = None,
     ) -> None:
-        """Walk the events from `cursor` on with the steps made during them. `position` is where the code stands after
-        the last one. Raises NonDeterminism.
+        """Walk the events from `cursor` on together with the steps made during them. Raises NonDeterminism.
+
+        `position` is where the code stands after the last step.
         """
         next_step = 0
         for index in range(self.cursor, len(history)):
@@ -126,7 +129,7 @@ class Walker(Numbering):
         self.cursor = len(history)
 
     def cancel_timer(self, action_number: int, leaf: int) -> None:
-        """User code cancelled a timer: nothing waits for it any more. It still fires."""
+        """Record that user code cancelled a timer: nothing waits for it any longer, but it still fires."""
         gate = self._timers.get((action_number, leaf))
         if gate is not None and gate.number is not None:
             self.open.pop(gate.number, None)
@@ -170,7 +173,7 @@ class Walker(Numbering):
             self._rename_request(decision, request_id_of(event.input))
 
     def _rename_request(self, decision: SendDecision, actual: str | None) -> None:
-        """Another host may have derived the request's id in another way; the history tells which one is in use."""
+        """Use the request ID in the history: another host may have derived it differently."""
         if actual is not None and actual != decision.request_id:
             gate = self.requests.pop(decision.request_id, None)
             if gate is not None:
@@ -212,7 +215,7 @@ class Walker(Numbering):
             task.gate.settle(self._index)
 
     def _take(self, step: Step, index: int, position: str | None) -> None:
-        """Reserve the numbers of an action that the code asks for, and begin it if it may."""
+        """Reserve the numbers of an action that the code requests, and begin it if it may begin."""
         gate = Gate(step.action, position=position)
         first_id, action_number = self.next_id, self.actions_known
         self.actions_known += 1
@@ -238,8 +241,9 @@ class Walker(Numbering):
                     self._timers[place] = leaf
 
     def _lift_gates(self) -> None:
-        """The history is ahead of a gate: another setting or an earlier version wrote it. It goes on without gates,
-        because the extension cannot go on with it in any case.
+        """Continue without gates, because the history is ahead of one: another setting or an earlier version wrote it.
+
+        The extension cannot continue such a history in any case.
         """
         self._gates.are_kept = False
         self._begin_what_may()
@@ -273,7 +277,7 @@ class Walker(Numbering):
                 raise TypeError(f"not an action: {action!r}")
 
     def _time(self, index: int) -> int:
-        """The orchestration's time during the event at `index`."""
+        """Return the orchestration's time during the event at `index`."""
         return self._episodes[bisect(self._episodes, index, key=lambda episode: episode[0]) - 1][1]
 
     def _note(self, index: int, findings: Iterable[EventFinding]) -> None:

@@ -1,4 +1,4 @@
-"""What piles up during one work item, over all its generations, until it is committed."""
+"""What accumulates during one work item, over all its generations, until it is committed."""
 
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.model.messages import TaskMessage
@@ -6,9 +6,9 @@ from durable_host.invocation.code_failure import CodeFailure
 
 
 class WorkItem:
-    """Scratch of the work item under way; owned by the OrchestrationState.
+    """The scratch state of the work item in progress, owned by the OrchestrationState.
 
-    `first_ordinal` is the position of the first event to commit, `execution_id` the execution that was current when
+    `first_ordinal` is the position of the first event to commit. `execution_id` is the execution that was current when
     the work item began (None for a new instance).
     """
 
