@@ -85,7 +85,7 @@ async def test_given_content_type_is_kept_and_left_out_without_content(url: str)
         ),
         ({"method": "GET", "uri": "nourl"}, "nourl"),
         ({"method": "GET"}, "cannot be read"),
-        ({"method": "GET", "uri": "http://localhost:1/", "tokenSource": {}}, "names no resource"),
+        ({"method": "GET", "uri": "http://localhost:1/", "tokenSource": {}}, "has no resource"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_sent_fails_with_the_bare_text(request_: dict, text: str) -> None:

@@ -178,7 +178,7 @@ async def test_second_copies_of_results_do_not_enter_the_history(
     found = reported(world)
     assert {one.severity for one in found} == {"information"}
     assert len({one.text for one in found}) == len(found) > 0
-    assert all("that was answered before" in one.text for one in found)
+    assert all("it was already answered" in one.text for one in found)
     lines = [one for one in caplog.records if codes.RESULT_DROPPED in one.getMessage()]
     assert {one.levelno for one in lines} == {logging.INFO}
 

@@ -128,7 +128,7 @@ def test_each_kind_of_fault_is_said_once_and_once_when_it_is_over(caplog: pytest
         faults.worked(source)
     faults.forget("d")
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [
-        "The task hub 'TestHub' is not available; work continues when it is: The queue is away.",
+        "The task hub 'TestHub' is not available; work continues when it is back: The queue is away.",
         "The storage of the task hub 'TestHub' refused a request: table /t: Too large (EntityTooLarge, HTTP 413)",
         "The task hub 'TestHub' is available again.",
     ]

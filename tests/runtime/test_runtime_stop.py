@@ -75,8 +75,8 @@ async def test_a_stop_says_what_an_earlier_process_left_and_it_does_not_wait_for
 
     monkeypatch.setattr(world.hub, "owed_named", never_answers)
     await world.runtime.stop(0.2)
-    assert "an earlier process left in the task hub" in caplog.text
-    assert "The next host finishes it" in caplog.text
+    assert "work that an earlier process left in the task hub" in caplog.text
+    assert "The next host will finish it" in caplog.text
 
 
 class _Hub:

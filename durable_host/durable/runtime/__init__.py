@@ -1,7 +1,6 @@
-"""Drives the engine: receives messages, keeps sessions, runs orchestrations, activities and entities, commits.
+"""Runs the engine: receives messages, keeps sessions, executes orchestrations, activities and entities, and commits.
 
-`DurableRuntime` is the worker role of one task hub; its `live` and `diagnostics` are for the client API and the
-dashboard.
+`DurableRuntime` is the worker role of one task hub. The client API and the dashboard use its `live` and `diagnostics`.
 """
 
 from durable_host.durable.runtime.diagnostics import Diagnostics

@@ -1,4 +1,4 @@
-"""Activities: fetched one at a time while a slot is free, run, answered.
+"""Fetches activity requests while slots are free, runs them, and sends the results.
 
 Source: docs/protocol/task-hub-storage-queues.md#work-item-queue,
     docs/protocol/task-hub-storage-processing.md#official-commit-order,
@@ -68,11 +68,11 @@ class ActivityRunner:
 
     @property
     def running(self) -> int:
-        """Number of activities that run now."""
+        """The number of activities that are running."""
         return self._running
 
     async def serve(self, group: asyncio.TaskGroup) -> None:
-        """Fetch until cancelled; the activities themselves are tasks of `group`."""
+        """Fetch requests until cancelled. The activities run as tasks of `group`."""
         failures = 0
         while True:
             await self._free.acquire()
@@ -96,7 +96,7 @@ class ActivityRunner:
             group.create_task(self._run(request))
 
     async def drain(self) -> None:
-        """Wait until what runs has ended."""
+        """Wait until all running activities have ended."""
         await self._quiet.wait()
 
     async def close(self) -> None:
@@ -122,7 +122,7 @@ class ActivityRunner:
             await self._give_back(request, None)
         except Exception as error:
             _log.exception(
-                "The activity request %s of instance '%s' failed in the host and is tried again later: %s",
+                "The activity request %s of instance '%s' failed in the host and will be retried later: %s",
                 request.id,
                 request.message.target.instance_id,
                 error,
@@ -135,7 +135,7 @@ class ActivityRunner:
                 self._quiet.set()
 
     async def _result_of(self, request: ReceivedMessage) -> TaskMessage:
-        """The one place where activity code runs."""
+        """Run the activity and return the message with its result. Activity code runs nowhere else."""
         message = request.message
         scheduled = message.event
         assert isinstance(scheduled, TaskScheduled)
@@ -160,7 +160,7 @@ class ActivityRunner:
             )
             return missing_activity_result(message, now=self._clock.now(), reason=reason)
         else:
-            # A request of 1.x code, which waited for a host, has an empty version; one of 2.x code has none.
+            # A request that 1.x code left in the queue has an empty version; a request of 2.x code has none.
             is_bare = numbers_its_actions(self._code) and scheduled.version != ""
             text = scheduled.input or "null" if is_bare else activity_trigger_text(scheduled.input)
             with tracing.activity(message, scheduled) as traced:
@@ -184,8 +184,9 @@ class ActivityRunner:
             return ActivityOutcome(error=given_up.text, details=given_up.details)
 
     async def _complete(self, request: ReceivedMessage, result: TaskMessage) -> None:
-        """Send the result, for as long as an outage takes: the activity has run and should not run again. A result
-        that storage refuses fails the activity. Raises TaskHubRefused when nothing helps.
+        """Send the result, waiting out an outage, so that the activity does not have to run again.
+
+        If storage rejects the result, the activity fails instead. Raises TaskHubRefused if that is rejected too.
         """
         failures = refusals = 0
         while True:
@@ -209,7 +210,7 @@ class ActivityRunner:
                 return
 
     async def _give_back(self, request: ReceivedMessage, delay: float | None) -> None:
-        """Let the hub have the request again, for as long as it takes: nobody else can run it."""
+        """Release the request to the hub. Retry until that works, because nothing else can run the request before."""
         failures = 0
         while True:
             try:
@@ -217,7 +218,7 @@ class ActivityRunner:
             except Exception as error:
                 failures += 1
                 if not isinstance(error, TaskHubUnavailable):
-                    _log.exception("The activity request %s could not be given back: %s", request.id, error)
+                    _log.exception("The activity request %s could not be released: %s", request.id, error)
                 await self._faults.wait(request.id, failures, error)
             else:
                 self._faults.forget(request.id)

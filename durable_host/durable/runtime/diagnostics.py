@@ -1,7 +1,4 @@
-"""The one place through which everything goes that a user should know about a running instance.
-
-Findings of the engine and of the runtime are logged and kept, newest last, for a dashboard.
-"""
+"""Logs findings of the engine and the runtime about running instances, and keeps the latest for the dashboard."""
 
 import logging
 from collections import Counter, deque
@@ -29,7 +26,7 @@ Listener = Callable[[Diagnostic], None]
 
 
 class Diagnostics:
-    """Bounded memory of findings; listeners get new ones at once. `counts` has all that ever came, by code."""
+    """Keeps a limited number of findings and passes new ones to listeners. `counts` has the totals by code."""
 
     def __init__(self, kept: int = _KEPT) -> None:
         self.counts: Counter[str] = Counter()
@@ -38,7 +35,7 @@ class Diagnostics:
         self._listeners: list[Listener] = []
 
     def report(self, finding: Diagnostic) -> None:
-        """Log and keep a finding, unless it was to be logged once and has been."""
+        """Log and keep a finding, unless it has `once` and was already reported."""
         self.counts[finding.code] += 1
         if finding.once is not None:
             if finding.once in self._reported:
@@ -63,19 +60,19 @@ class Diagnostics:
             self.report(finding)
 
     def report_once(self, finding: Diagnostic) -> None:
-        """As `report`, unless the same was said of the instance before (until `forget`)."""
+        """Report a finding unless one with the same code was reported for the instance since the last `forget`."""
         self.report(msgspec.structs.replace(finding, once=(finding.code, finding.instance_id)))
 
     def forget(self, code: str, instance_id: str) -> None:
-        """The trouble is over: say it again when it comes back."""
+        """Report the finding again if the problem comes back."""
         with suppress(ValueError):
             self._reported.remove((code, instance_id))
 
     def recent(self) -> list[Diagnostic]:
-        """Kept findings, oldest first."""
+        """Return the kept findings, oldest first."""
         return list(self._recent)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with every new finding; returns what ends that."""
+        """Call `listener` with every new finding. Returns a function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)

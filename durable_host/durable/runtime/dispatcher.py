@@ -1,4 +1,4 @@
-"""Mailboxes and slots: at most so many work items at once, one per instance, all that has arrived in one batch."""
+"""Mailboxes and slots: limits concurrent work items to one per instance, and batches all messages that have arrived."""
 
 import asyncio
 import time
@@ -9,13 +9,15 @@ from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.taskhub.port import ReceivedMessage
 
 WorkItem = Callable[[InstanceSession, list[ReceivedMessage]], Awaitable[float | None]]
-"""Works on a batch of one instance. Returns None when it is dealt with (consumed or given back), or the seconds after
-which the same batch must be tried again. Never raises except for cancellation.
+"""Processes a batch of one instance.
+
+Returns None when the batch was consumed or released, or the seconds after which to retry it. Raises only on
+cancellation.
 """
 
 
 class WorkItemDispatcher:
-    """Feeds one kind of work item (orchestrations or entities) to its slots."""
+    """Passes one kind of work item (orchestrations or entities) to its slots."""
 
     def __init__(
         self, name: str, slots: int, work: WorkItem, release: Callable[[InstanceSession], None], clock: Clock
@@ -35,25 +37,25 @@ class WorkItemDispatcher:
         self._quiet.set()
 
     def deliver(self, session: InstanceSession, message: ReceivedMessage) -> None:
-        """Put a message into the mailbox of an instance; a slot will take it."""
+        """Add a message to the mailbox of an instance and schedule the instance for a slot."""
         session.mailbox.append(message)
         if not session.is_scheduled:
             self._schedule(session)
 
     def wake(self, session: InstanceSession) -> None:
-        """Let a slot work on an instance without a message: when it is loaded, its last commit is settled."""
+        """Schedule an instance without a message, so that it is loaded and its last commit is settled."""
         self._woken.add(session)
         self._none_woken.clear()
         if not session.is_scheduled:
             self._schedule(session)
 
     async def woken_done(self) -> None:
-        """Wait until every instance that was woken has had its turn."""
+        """Wait until every woken instance has been processed."""
         await self._none_woken.wait()
 
     @property
     def running(self) -> list[InstanceSession]:
-        """Sessions that a slot works on now."""
+        """The sessions that are being processed."""
         return list(self._running)
 
     def start_slots(self, group: asyncio.TaskGroup) -> None:
@@ -62,11 +64,11 @@ class WorkItemDispatcher:
             group.create_task(self._slot(group), name=f"{self.name} slot {number}")
 
     def close_intake(self) -> None:
-        """Begin nothing new from now on, not even what waits in the mailboxes."""
+        """Start no more work items, even if mailboxes are not empty."""
         self._stopping = True
 
     async def drain(self) -> None:
-        """Wait until what runs has ended; after `close_intake`."""
+        """Wait until all running work items have ended. Call `close_intake` first."""
         await self._quiet.wait()
 
     async def _slot(self, group: asyncio.TaskGroup) -> None:

@@ -1,4 +1,4 @@
-"""Says which results were dropped, because they answer nothing that their instance waits for."""
+"""Reports results that were dropped because their instance does not wait for them."""
 
 from collections import OrderedDict
 
@@ -15,7 +15,7 @@ _REMEMBERED = 1000
 
 
 class DroppedResults:
-    """Each is counted, and reported once for its instance and call, but at most so many for one instance."""
+    """Counts dropped results. Reports each once per instance and call, and at most `MOST_REPORTED` per instance."""
 
     def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
         self._diagnostics = diagnostics
@@ -23,7 +23,7 @@ class DroppedResults:
         self._reported: OrderedDict[str, set[str]] = OrderedDict()
 
     def report(self, state: OrchestrationState, message: TaskMessage, misfit: Misfit) -> None:
-        """A message for the execution `state` is dropped. Copies are expected after faults, anything else is not."""
+        """Report a message for the execution `state` as dropped. Only copies are expected, after faults."""
         reported = self._reported.setdefault(state.instance_id, set())
         self._reported.move_to_end(state.instance_id)
         if len(self._reported) > _REMEMBERED:
@@ -39,7 +39,7 @@ class DroppedResults:
             f"{misfit.why}."
         )
         if len(reported) > MOST_REPORTED:
-            text = f"{MOST_REPORTED} results for this instance were dropped, and those that follow are not listed."
+            text = f"{MOST_REPORTED} results for this instance were dropped. Further ones are not listed."
         self._diagnostics.report(
             Diagnostic(
                 code=codes.RESULT_DROPPED,

@@ -1,4 +1,4 @@
-"""One work item of an entity: messages in, batches of operations until it is idle, a commit after each.
+"""Runs one work item of an entity: receives messages and commits batches of operations until the entity is idle.
 
 Source: docs/protocol/task-hub-storage-processing.md#executable-check,
     docs/protocol/task-hub-storage-entities.md#entity-batch,
@@ -31,7 +31,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
 class EntityRunner:
-    """Runs work items. Errors leave `run` as they are; the caller gives the messages back and drops the state."""
+    """Runs work items. Errors are not caught: the caller releases the messages and drops the state."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class EntityRunner:
         self._lost = lost
 
     async def run(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
-        """Deal with every message of the batch; consumed ones are taken out of it as they are committed."""
+        """Process every message of the batch. Consumed messages are removed from it as they are committed."""
         await self._work(session, batch, None)
 
     async def fail(self, session: InstanceSession, batch: list[ReceivedMessage], reason: str) -> None:
-        """As `run`, but the operations fail with `reason` instead of running the entity's code."""
+        """Process the batch like `run`, but fail its operations with `reason` instead of running the entity's code."""
         await self._work(session, batch, reason)
 
     async def _work(self, session: InstanceSession, batch: list[ReceivedMessage], failure: str | None) -> None:
@@ -68,7 +68,7 @@ class EntityRunner:
         if execution.end is not None:
             await self._discard_after_end(session, execution, batch)
             return
-        # What begins with this batch cannot be meant by a termination in it. Entities of 2.x ignore it.
+        # A termination in the batch that starts the entity cannot refer to it. 2.x entities ignore terminations.
         is_ended_by_it = execution.started is not None and not numbers_its_actions(self._code)
         await self._discard_foreign(
             session, batch, (EventRaised, ExecutionTerminated) if is_ended_by_it else EventRaised
@@ -82,7 +82,7 @@ class EntityRunner:
     async def _operate(
         self, session: InstanceSession, execution: EntityExecution, batch: list[ReceivedMessage], failure: str | None
     ) -> EntityExecution:
-        """Run the operations of the batch, in turns that are committed one by one: the entity after them."""
+        """Run the operations in turns, each with its own commit. Return the entity's execution after the last one."""
         work = [one for one in batch if isinstance(one.message.event, EventRaised)]
         if not work:
             return execution
@@ -147,7 +147,7 @@ class EntityRunner:
     async def _discard_after_end(
         self, session: InstanceSession, execution: EntityExecution, batch: list[ReceivedMessage]
     ) -> None:
-        """The session ends at once: the entity may be purged, and start over."""
+        """Discard messages for an ended entity. End the session, because the entity may be purged and start again."""
         operations = [one.message.event for one in batch if isinstance(one.message.event, EventRaised)]
         row = await self._hub.get_instance(session.instance_id, fetch_input=False, fetch_output=False)
         if row is not None and row.runtime_status.is_terminal:
@@ -170,7 +170,7 @@ class EntityRunner:
     async def _discard_copies(
         self, session: InstanceSession, execution: EntityExecution, batch: list[ReceivedMessage], *, was_loaded: bool
     ) -> None:
-        """Messages that were consumed by an earlier batch. Its host may not have come to the entity's row."""
+        """Discard messages that an earlier batch consumed, and write the row if that batch may not have done so."""
         copies = [one for one in batch if session.knows(one)]
         if not copies and (batch or not was_loaded):
             return
@@ -188,7 +188,7 @@ class EntityRunner:
         consumed: Sequence[ReceivedMessage],
         judged: InstanceState | None,
     ) -> None:
-        """What an earlier commit may not have come to. `judged` is the row as it was found."""
+        """Write the row, which an earlier commit may have missed. `judged` is the row that was found."""
         await self._hub.commit(
             EpisodeCommit(
                 instance_id=session.instance_id,
@@ -221,7 +221,7 @@ class EntityRunner:
             )
 
     async def _run_code(self, instance_id: str, batch: EntityBatch) -> EntityAnswer:
-        """The one place where entity code runs."""
+        """Run the operations and return the answer. Entity code runs nowhere else."""
         if not self._code.has_entity(batch.name):
             reason = reason_not_served(batch.name, self._code.entity_names())
             no_such = f"There is no entity function '{batch.name}'."

@@ -1,4 +1,4 @@
-"""The built-in activity behind `call_http`: one HTTP request, no polling of 202 answers.
+"""The built-in activity behind `call_http`: sends one HTTP request, without polling after a 202 response.
 
 Source: docs/protocol/durable-actions.md#callhttp
 """
@@ -34,14 +34,14 @@ class _HttpRequest(msgspec.Struct):
 
 
 class HttpActivity:
-    """Performs requests; one client session for all, opened at the first."""
+    """Sends requests. They share one client session, which is opened for the first."""
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._tokens = TokenSource()
 
     async def run(self, stored_input: str | None) -> ActivityOutcome:
-        """The response as JSON text, or the bare text of what went wrong."""
+        """Send the request. The outcome holds the response as JSON text, or the plain error text."""
         try:
             request = _request_of(stored_input)
         except ValueError as error:
@@ -56,12 +56,14 @@ class HttpActivity:
         except TimeoutError:
             if seconds is not None:
                 return ActivityOutcome(error=f"{request.uri} Reached user specified timeout: {request.timeout}.")
-            return ActivityOutcome(error=f"The request to {request.uri} got no answer within {DEFAULT_TIMEOUT:g} s.")
+            return ActivityOutcome(
+                error=f"The request to {request.uri} received no response within {DEFAULT_TIMEOUT:g} s."
+            )
         except (aiohttp.ClientError, TokenUnavailable, ValueError, OSError) as error:
             return ActivityOutcome(error=str(error) or type(error).__name__)
 
     def failure(self, request: TaskMessage, outcome: ActivityOutcome, *, now: int) -> TaskMessage:
-        """TaskFailed with the bare text as its reason."""
+        """Return a TaskFailed with the plain error text as its reason."""
         scheduled = request.event
         assert isinstance(scheduled, TaskScheduled)
         event = TaskFailed(timestamp=now, task_scheduled_id=scheduled.event_id, reason=outcome.error)
@@ -94,7 +96,7 @@ class HttpActivity:
 
 
 def _request_of(stored_input: str | None) -> _HttpRequest:
-    """Raises ValueError."""
+    """Parse the request. Raises ValueError."""
     value: Any = json.loads(stored_input or "null")
     if isinstance(value, list):
         elements = cast("list[Any]", value)
@@ -105,7 +107,7 @@ def _request_of(stored_input: str | None) -> _HttpRequest:
 
 
 def _headers_of(request: _HttpRequest) -> list[tuple[str, str]]:
-    """Raises ValueError for what is not supported."""
+    """Return the headers to send. Raises ValueError for unsupported content."""
     headers: list[tuple[str, str]] = []
     given: Mapping[str, str | list[str]] = request.headers or {}
     has_type = False
@@ -124,7 +126,7 @@ def _headers_of(request: _HttpRequest) -> list[tuple[str, str]]:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Seconds of `[d.]hh:mm:ss[.fff]`; None when there is no usable limit."""
+    """Parse `[d.]hh:mm:ss[.fff]` into seconds. Returns None when there is no usable limit."""
     if not text:
         return None
     days, dot, rest = text.partition(".")

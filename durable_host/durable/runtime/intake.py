@@ -1,4 +1,4 @@
-"""What the messages of a batch are good for, given the instance's state.
+"""Sorts the messages of a batch into those to process, defer or discard in the instance's current state.
 
 Source: docs/protocol/task-hub-storage-processing.md#message-batches,
     docs/protocol/task-hub-storage-processing.md#early-results,
@@ -33,7 +33,7 @@ _LONGEST_HOLD = 600.0
 
 
 class Intake:
-    """Sorts batches. What is given back here is taken out of the batch."""
+    """Sorts batches. Messages that it releases or deletes are removed from the batch."""
 
     def __init__(self, hub: TaskHub, code: UserCode, clock: Clock, dropped: DroppedResults) -> None:
         self._hub = hub
@@ -42,10 +42,10 @@ class Intake:
         self._dropped = dropped
 
     def doubts(self, session: InstanceSession, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
-        """Whether a message does not fit a state that was kept in memory: another host may have gone on with it.
+        """True when a message does not fit the state in memory, because another host may have continued the instance.
 
-        A copy of a client's start is compared with the instance's row, which may be ahead; the start of an execution
-        that replaces this one needs no state.
+        A copy of a client's start also counts, because the instance row may be ahead. A start that replaces the
+        execution does not depend on the state.
         """
         return any(
             (received.message.is_start_of_client and (session.knows(received) or _is_start_of(state, received)))
@@ -56,10 +56,11 @@ class Intake:
     async def sort(
         self, session: InstanceSession, state: OrchestrationState, batch: list[ReceivedMessage]
     ) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
-        """The messages to process and those that are of no use any more.
+        """Return the messages to process and those that are no longer needed.
 
-        Early ones are given back here. Results that do not fit are deleted here: the commit of what is processed must
-        not note them as consumed, since it may make the call that a later result with the same identity answers.
+        Early messages are released here, and results that do not fit are deleted here. The commit of the processed
+        messages must not record those results as consumed, because it may make the call that a later result with the
+        same identity answers.
         """
         started: ReceivedMessage | None = None
         work: list[ReceivedMessage] = []
@@ -122,7 +123,7 @@ class Intake:
             self._dropped.report(state, received.message, misfit)
 
     async def _accepts_start(self, state: OrchestrationState, received: ReceivedMessage) -> bool:
-        """Whether a start begins a new execution; a parent whose child cannot start is notified."""
+        """True when a start begins a new execution. A parent whose child cannot start is notified."""
         event = received.message.event
         assert isinstance(event, ExecutionStarted)
         verdict = classify_start(state, received.message)
@@ -143,10 +144,10 @@ class Intake:
                 return False
 
     async def _is_newest(self, instance_id: str, event: ExecutionStarted) -> bool:
-        """Whether no client has replaced the instance since the start that `event` is.
+        """True when no client has replaced the instance since the start `event`.
 
-        An episode of the execution that was replaced may have written the row last, with a generation or time of its
-        own: the start is old when both say so.
+        An episode of the replaced execution may have written the row last, with its own generation or time, so the
+        start is old only if both say so.
         """
         row = await self._hub.get_instance(instance_id, fetch_input=False, fetch_output=False)
         if row is None:
@@ -154,7 +155,7 @@ class Intake:
         return (event.generation or 0) >= (row.generation or 0) or event.timestamp >= row.created_time
 
     def _replace(self, session: InstanceSession, state: OrchestrationState) -> OrchestrationState:
-        """Start over: a client has replaced the execution that `state` describes."""
+        """Return a new state, because a client has replaced the execution in `state`."""
         if state.execution_id is not None:
             self._code.forget(session.instance_id, state.execution_id)
         session.state = OrchestrationState(session.instance_id, is_numbered=state.is_numbered)
@@ -164,9 +165,10 @@ class Intake:
     async def keep_for_start(
         self, session: InstanceSession, batch: list[ReceivedMessage], useless: list[ReceivedMessage]
     ) -> list[ReceivedMessage]:
-        """Give back what came before the start of a pending instance, which recalls it; returns what remains useless.
+        """Release messages that arrived before the start of a pending instance, and return the remaining useless ones.
 
-        The reference loses events that overtake a (scheduled) start; the API promises to keep them.
+        The start recalls them. The reference loses events that arrive before a (scheduled) start; the API promises to
+        keep them.
         """
         state = session.state
         early = [one for one in useless if isinstance(one.message.event, _KEPT_FOR_START) and not session.knows(one)]
@@ -180,7 +182,7 @@ class Intake:
             return useless
         remaining = max(0, (row.scheduled_start_time or 0) - self._clock.now()) / TICKS_PER_SECOND
         for one in early:
-            # Doubled each time, so that after a crash none stays away for longer than it had been kept.
+            # The delay doubles each time, so that after a crash no message stays invisible for longer than it was kept.
             delay = min(2.0 ** min(one.dequeue_count, 30), _LONGEST_HOLD)
             await self._hub.abandon([one], delay=min(delay, remaining + _AFTER_START) if remaining else delay)
         batch[:] = [one for one in batch if one not in early]
@@ -192,7 +194,7 @@ def _sent(received: ReceivedMessage) -> int:
 
 
 def _newest_first(batch: list[ReceivedMessage]) -> list[ReceivedMessage]:
-    """The start messages; of several of clients, who replaced each other's instance, the last comes first."""
+    """Return the start messages, newest first. A later start by a client replaces the earlier one."""
     starts = [received for received in batch if isinstance(received.message.event, ExecutionStarted)]
     return sorted(starts, key=lambda received: received.message.event.timestamp, reverse=True)
 
@@ -205,7 +207,7 @@ def _depends_on(received: ReceivedMessage) -> bool:
 
 
 def _is_rival(start: ReceivedMessage, other: ReceivedMessage) -> bool:
-    """Whether `other` comes from another parent, which has to be notified later that the ID is in use."""
+    """True when `other` comes from another parent, which must be notified later that the ID is in use."""
     ours, theirs = start.message.event, other.message.event
     assert isinstance(ours, ExecutionStarted)
     assert isinstance(theirs, ExecutionStarted)

@@ -1,6 +1,6 @@
-"""What this process knows at first hand about instances: which it runs now, and when one of them ends.
+"""What this process knows about instances without reading storage: which are in memory, and when they end.
 
-The client API asks here before it asks storage. Owner of the contents: the session cache of the runtime.
+The client API asks here first. The session cache of the runtime owns the contents.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 class LiveInstances:
-    """Instances whose committed, unfinished state is in this process's memory, and who waits for their end."""
+    """Instances whose committed, unfinished state is in memory, and the callers that wait for their end."""
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
@@ -18,15 +18,15 @@ class LiveInstances:
         self._on_removed: Callable[[str], None] | None = None
 
     def is_open(self, instance_id: str) -> bool:
-        """True when the instance is known to exist and not to have ended; False says nothing."""
+        """True when the instance is known to exist and has not ended. False means that nothing is known."""
         return instance_id in self._open
 
     def last_updated(self, instance_id: str) -> int | None:
-        """Ticks of the last committed episode of an open instance; its row in storage may be older."""
+        """Return the ticks of an open instance's last committed episode. Its row in storage may be older."""
         return self._open.get(instance_id)
 
     def opened(self, instance_id: str, last_updated: int) -> None:
-        """A state that has not ended was loaded or committed."""
+        """Record that a state that has not ended was loaded or committed."""
         self._open[instance_id] = last_updated
         for event in self._awaiting_start.get(instance_id, ()):
             event.set()
@@ -36,30 +36,31 @@ class LiveInstances:
         self._open.pop(instance_id, None)
 
     def ended(self, instance_id: str) -> None:
-        """The end of the instance was committed."""
+        """Record that the end of the instance was committed."""
         self._open.pop(instance_id, None)
         for waiting in (self._waiting, self._awaiting_start):
             for event in waiting.get(instance_id, ()):
                 event.set()
 
     def forget_all(self) -> None:
-        """The runtime has lost what it had in memory."""
+        """Forget all instances, because the runtime has lost its memory of them."""
         self._open.clear()
 
     def removed(self, instance_id: str) -> None:
-        """A client deleted the instance: what is in memory of it is of no use any more."""
+        """Record that a client deleted the instance, and discard its state in memory."""
         self.closed(instance_id)
         if self._on_removed is not None:
             self._on_removed(instance_id)
 
     def when_removed(self, forget: Callable[[str], None]) -> None:
-        """The session cache's part of `removed`."""
+        """Set the callback that `removed` calls with the instance ID, to discard its session."""
         self._on_removed = forget
 
     @contextmanager
     def watch(self, instance_id: str, *, start: bool = False) -> Generator[asyncio.Event]:
-        """An event that is set when the instance ends in this process while the context is open; with `start`, also
-        when it is being worked on.
+        """Yield an event that is set when the instance ends in this process while the context is open.
+
+        With `start`, the event is also set when the instance is loaded or committed.
         """
         waiting = self._awaiting_start if start else self._waiting
         event = asyncio.Event()

@@ -1,8 +1,8 @@
-"""Work that ends its worker again and again: counted here, and given up after a few tries.
+"""Counts work items whose worker process died while they ran, and gives them up after a few tries.
 
-A worker that dies takes all calls with it, and only one of them may be the reason. So a run counts for certain against
-its work item only when nothing else ran in that worker; other lost runs make it a suspect. A suspect has its last try
-alone, in a worker process of its own, one suspect at a time. What finishes is forgotten.
+A worker that dies loses all its calls, although only one of them may be the cause. So a lost run counts for certain
+only if nothing else ran in that worker; otherwise it makes the work item a suspect. A suspect makes its last try alone
+in a worker process of its own, one suspect at a time. A work item that finishes is forgotten.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _REMEMBERED = 10_000
 
 
 class WorkItemId(msgspec.Struct, frozen=True):
-    """What is tried: an episode of an orchestration, a batch of an entity, or an activity (with its `task_id`)."""
+    """An episode of an orchestration, a batch of an entity, or an activity (with its `task_id`)."""
 
     kind: Literal["orchestrator", "entity", "activity"]
     name: str
@@ -37,7 +37,9 @@ class WorkItemId(msgspec.Struct, frozen=True):
 
 
 class WorkItemGivenUp(Exception):
-    """The work item fails now. `text` says what happened and how often, `details` are the worker's last words."""
+    """The work item fails for good. `text` says what happened and how often; `details` is the last output of the
+    worker.
+    """
 
     def __init__(self, text: str, details: str | None) -> None:
         super().__init__(text)
@@ -46,7 +48,7 @@ class WorkItemGivenUp(Exception):
 
 
 class LostWork:
-    """Runs user code for the runners of all kinds; owner of the counts, which begin at zero with the process."""
+    """Runs user code for all runners and owns the counts, which are kept in memory only."""
 
     def __init__(self, code: UserCode, clock: Clock, diagnostics: Diagnostics) -> None:
         self._code = code
@@ -56,10 +58,10 @@ class LostWork:
         self._one_suspect = asyncio.Lock()
 
     async def run(self, item: WorkItemId, run: Callable[[UserCode], Awaitable[T]], *, deliveries: int = 1) -> T:
-        """The result of `run`. `deliveries`: how often the hub has handed out the work item; what happened before this
-        process knew of it counts as one try.
+        """Return the result of `run`. `deliveries` is how often the hub has delivered the work item; earlier deliveries
+        that this process does not know count as one try.
 
-        Raises WorkItemAborted when it is to be tried again, WorkItemGivenUp when it is not.
+        Raises WorkItemAborted when the work item must be retried, and WorkItemGivenUp when it must not.
         """
         try:
             result = await self._run(item, run)
@@ -67,7 +69,7 @@ class LostWork:
             if aborted.lost is not None:
                 self._count(item, aborted.lost, deliveries)
             elif deliveries == 1:
-                self._remember(item, self._lost.get(item, []))  # nothing ran, so the next delivery is the first try
+                self._remember(item, self._lost.get(item, []))  # nothing ran: the next delivery is the first try
             raise
         self._lost.pop(item, None)
         return result
@@ -91,7 +93,7 @@ class LostWork:
         return len(self._lost.get(item, ())) >= MOST_TRIES - 1
 
     def _count(self, item: WorkItemId, lost: LostRun, deliveries: int) -> None:
-        """Raises WorkItemGivenUp."""
+        """Count a lost run. Raises WorkItemGivenUp."""
         runs = self._lost.pop(item, None)
         if runs is None:
             runs = [_BEFORE] if deliveries > 1 else []
@@ -99,7 +101,7 @@ class LostWork:
         if len(runs) < MOST_TRIES or not lost.is_certain:
             self._remember(item, runs[: MOST_TRIES - 1])
             return
-        # The one that ended those workers is found: other work that was in them is no longer a suspect.
+        # This work item ended those workers, so other work that ran in them is no longer suspect.
         for other in [
             other for other, known in self._lost.items() if known and not any(one.is_certain for one in known)
         ]:

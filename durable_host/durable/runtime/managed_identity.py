@@ -12,20 +12,20 @@ _WITH_DEFAULT_SCOPE = frozenset({"https://management.core.windows.net", "https:/
 
 
 class TokenUnavailable(Exception):
-    """No token could be had for a resource; the text says for which, why, and what to do."""
+    """No token is available for a resource. The text says which one, why, and what to do."""
 
 
 class TokenSource:
-    """Gets tokens; credentials are made at first use and kept by their options."""
+    """Gets tokens. Credentials are created on first use and cached by their options."""
 
     def __init__(self) -> None:
         self._credentials: dict[tuple[str | None, str | None], DefaultAzureCredential] = {}
 
     async def bearer(self, source: dict[str, Any]) -> str:
-        """Token for the `resource` of a token source. Raises `TokenUnavailable`."""
+        """Return a token for the `resource` of a token source. Raises `TokenUnavailable`."""
         resource = source.get("resource")
         if not isinstance(resource, str) or not resource:
-            raise TokenUnavailable("The token source of call_http names no resource.")
+            raise TokenUnavailable("The token source of call_http has no resource.")
         options: Any = source.get("options")
         given = cast("dict[str, Any]", options) if isinstance(options, dict) else {}
         authority, tenant = given.get("authorityhost"), given.get("tenantid")
@@ -58,6 +58,6 @@ class TokenSource:
 
 
 def scope_of(resource: str) -> str:
-    """The scope to ask for; two resources get the default suffix as in the reference."""
+    """Return the scope to request. Two resources get the default suffix, as in the reference."""
     plain = resource.rstrip("/")
     return f"{plain}/.default" if plain in _WITH_DEFAULT_SCOPE else resource

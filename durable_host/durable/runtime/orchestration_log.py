@@ -1,7 +1,7 @@
-"""The lines about an orchestration: one when it starts, one when it ends, with the reason if it failed.
+"""Logs the start and the end of each orchestration, with the reason if it failed.
 
-They are written when work items run and are committed, never by a replay. Start and end look like those of other
-functions; what happens in between is logged in the category of the Durable extension.
+The lines are written when work items run and are committed, never during a replay. Start and end look like those of
+other functions; everything in between uses the category of the Durable extension.
 
 Source: docs/protocol/functions-host-cli.md#invocation-lines, docs/protocol/functions-host-cli.md#log-levels
 """
@@ -35,7 +35,7 @@ _LEVELS = {OrchestrationStatus.Failed: logging.ERROR, OrchestrationStatus.Termin
 
 
 class _LoggedRun:
-    """An orchestration whose start was logged here, through all generations. `since` in ticks."""
+    """An orchestration whose start was logged, across all generations. `since` is in ticks."""
 
     __slots__ = ("execution_id", "since")
 
@@ -45,14 +45,14 @@ class _LoggedRun:
 
 
 class OrchestrationLog:
-    """Logs each start and each end once. Owns the memory of what it has logged, bounded."""
+    """Logs each start and each end once, and owns the limited memory of what was logged."""
 
     def __init__(self, code: UserCode) -> None:
         self._code = code
         self._runs: OrderedDict[str, _LoggedRun] = OrderedDict()
 
     def received(self, state: OrchestrationState, events: Sequence[HistoryEvent]) -> None:
-        """`events` have entered the history, and the code runs next. A work item may come here more than once."""
+        """Log that `events` entered the history and the code runs next. May be called repeatedly for a work item."""
         run = self._runs.get(state.instance_id)
         if run is not None and run.execution_id != state.execution_id:
             del self._runs[state.instance_id]
@@ -65,7 +65,7 @@ class OrchestrationLog:
                 self._started(state, f"Rewound: {event.data}" if event.data else "Rewound.")
 
     def committed(self, state: OrchestrationState, outcome: EpisodeOutcome, events: Sequence[HistoryEvent]) -> None:
-        """The work item that `events` began is in storage."""
+        """Log the outcome of a committed work item that started with `events`."""
         run = self._runs.get(state.instance_id)
         is_other = run is not None and run.execution_id != state.execution_id
         if outcome.replaced_execution_id is not None or is_other:
@@ -81,7 +81,7 @@ class OrchestrationLog:
                 self._note(state, "was resumed" + (f": {event.reason}" if event.reason else ""), "Running")
 
     def found_ended(self, state: OrchestrationState) -> None:
-        """The instance has ended; the answer to that commit may have been lost."""
+        """Log the end of an instance found to have ended, because the response to that commit may have been lost."""
         run = self._runs.get(state.instance_id)
         if run is not None and run.execution_id == state.execution_id:
             self._ended(state, state.history, None)

@@ -1,4 +1,4 @@
-"""One work item of an orchestration: from a batch of messages to a commit.
+"""Runs one work item of an orchestration, from a batch of messages to a commit.
 
 Source: docs/protocol/task-hub-storage-processing.md#message-batches,
     docs/protocol/task-hub-storage-processing.md#episode,
@@ -52,7 +52,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
 class OrchestrationRunner:
-    """Runs work items. Errors leave `run` as they are; the caller gives the messages back and drops the state."""
+    """Runs work items. Errors are not caught: the caller releases the messages and drops the state."""
 
     def __init__(
         self,
@@ -75,14 +75,14 @@ class OrchestrationRunner:
         self._orchestration_log = OrchestrationLog(code)
 
     async def run(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
-        """Deal with every message of the batch: consumed, discarded or given back when this returns.
+        """Process every message of the batch: on return, each one was consumed, discarded or released.
 
-        What is given back before the end is taken out of `batch`, so that after an error the rest can be tried again.
+        Messages that are released earlier are removed from `batch`, so that the rest can be retried after an error.
         """
         await self._work(session, batch, None)
 
     async def fail(self, session: InstanceSession, batch: list[ReceivedMessage], reason: str) -> None:
-        """As `run`, but the instance fails with `reason` instead of running its code."""
+        """Process the batch like `run`, but fail the instance with `reason` instead of running its code."""
         await self._work(session, batch, OrchestratorAnswer(steps=(), is_plain_failure=True, error=reason))
 
     async def _work(
@@ -154,7 +154,7 @@ class OrchestrationRunner:
         return state
 
     async def _settle(self, session: InstanceSession, state: OrchestrationState, debt: Debt) -> None:
-        """Send what the last commit of an earlier process owes. Inputs are in no history: the code tells them."""
+        """Send the messages that the last commit of an earlier process owes. The code is run to get inputs."""
         assert session.checkpoint is not None
         messages = list(debt.messages)
         ordinals = debt.ordinals if debt.execution_id == state.execution_id else range(0)
@@ -165,7 +165,7 @@ class OrchestrationRunner:
         session.debt = None
         if messages:
             _log.info(
-                "The last commit of instance '%s' was not finished when the host ended: %d message%s sent now.",
+                "The last commit of instance '%s' was interrupted when the host stopped: %d message%s sent now.",
                 session.instance_id,
                 len(messages),
                 " is" if len(messages) == 1 else "s are",
@@ -180,13 +180,13 @@ class OrchestrationRunner:
         return owed.messages(None, code=self._code, options=self._options, answers=answers)
 
     async def _repeat(self, state: OrchestrationState, episode: int) -> NumberedAnswer:
-        """What 2.x code has answered in an episode, found by running it again; nothing if it cannot be run."""
+        """Run an episode of 2.x code again and return its answer, which is empty if the episode cannot run."""
         turn = turn_of_episode(state, episode)
         answer = None if turn is None else await self._run_code(turn)
         return answer if isinstance(answer, NumberedAnswer) else NumberedAnswer()
 
     async def _replay(self, state: OrchestrationState) -> OrchestratorAnswer:
-        """What the code has decided so far, found by a run from its beginning; `state` is not changed."""
+        """Run the code from the beginning and return what it has decided so far. `state` does not change."""
         past = OrchestrationState.from_history(state.instance_id, state.seen_by_code())
         answer = await self._run_code(turn_of(past))
         assert isinstance(answer, OrchestratorAnswer)
@@ -197,8 +197,9 @@ class OrchestrationRunner:
     async def _episode(
         self, state: OrchestrationState, turn: OrchestratorTurn | None, failure: OrchestratorAnswer | None
     ) -> EpisodeOutcome:
-        """Run the code, and go on with the next generation as long as it continues as new. `failure` stands in for
-        what the code would answer.
+        """Run the code, and continue with the next generation while it continues as new.
+
+        If `failure` is given, it is used in place of the code's answer.
         """
         while True:
             answer = failure if failure is not None else await self._run_code(turn) if turn is not None else None
@@ -213,7 +214,7 @@ class OrchestrationRunner:
             await asyncio.sleep(0)
 
     async def _run_code(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
-        """The one place where orchestrator code runs."""
+        """Run a turn and return the answer. Orchestrator code runs nowhere else."""
         if not self._code.has_orchestrator(turn.name):
             text = missing_function_text("orchestrator", turn.name, self._code.orchestrator_names())
             self._diagnostics.report(
@@ -264,7 +265,7 @@ class OrchestrationRunner:
         follow_timers(session.timers, list(outcome.new_events))
         if outcome.is_terminal:
             tracing.ended(state.started, outcome.new_events)
-            # Not before the end: code may still wait for a timer that it has cancelled.
+            # Only at the end, because code may still wait for a timer that it has cancelled.
             left, session.timers = session.timers, set()
             self._sessions.ended(session)
             if left:
@@ -276,7 +277,7 @@ class OrchestrationRunner:
         await self._withdraw_stale_timers(session.instance_id, outcome)
 
     async def _withdraw_stale_timers(self, instance_id: str, outcome: EpisodeOutcome) -> None:
-        """Timers of executions that began and ended within this work item."""
+        """Withdraw timers of executions that began and ended within this work item."""
         stale: dict[str, set[int]] = {}
         for message in outcome.outbound:
             event, target = message.event, message.target
@@ -294,8 +295,9 @@ class OrchestrationRunner:
         was_loaded: bool,
         owed: bool,
     ) -> None:
-        """Messages that no execution can use. What they say about the instance's row is written first (8.4). `owed`:
-        the last commit was not finished.
+        """Discard messages that no execution can use, after writing what they change in the instance row.
+
+        `owed` is true when the last commit was not finished.
         """
         update: InstanceUpdate | None = None
         row: InstanceState | None = None
@@ -314,7 +316,7 @@ class OrchestrationRunner:
             update = repaired_row(row, state, has_begun=has_begun)
             is_doubtful = owed or any(session.knows(one) for one in useless)
             if update is None and is_doubtful and not state.is_terminal:
-                update = begun_row(state)  # What a commit wrote there may be missing, and nothing tells.
+                update = begun_row(state)  # The row of a commit may be missing, and nothing shows that.
             if update is not None:
                 update = await self._with_custom_status(state, update)
         if update is not None:
@@ -339,7 +341,7 @@ class OrchestrationRunner:
             self._sessions.ended(session)
 
     async def _with_custom_status(self, state: OrchestrationState, update: InstanceUpdate) -> InstanceUpdate:
-        """The custom status is in no history: only the code tells it, in a replay of what is there."""
+        """Add the custom status, which the history does not contain, by replaying the code."""
         has_begun = any(isinstance(event, ExecutionStarted) for event in state.seen_by_code())
         if not has_begun or not self._code.has_orchestrator(state.name):
             return update
@@ -359,7 +361,7 @@ class OrchestrationRunner:
         self._leave_alone(session, state, OTHER_GENERATION, text)
 
     def _leave_alone(self, session: InstanceSession, state: OrchestrationState, code: str, text: str) -> None:
-        """Say once that this host does not run the instance, and why."""
+        """Report once that this host does not run the instance, and why."""
         finding = Diagnostic(
             code=code,
             instance_id=session.instance_id,
@@ -373,20 +375,20 @@ class OrchestrationRunner:
 
 
 def _ends_or_replaces(batch: Sequence[ReceivedMessage]) -> bool:
-    """Whether a client terminates the instance or starts it anew, which needs nothing of its code."""
+    """True when a client terminates or restarts the instance, which does not need its code."""
     return any(isinstance(one.message.event, ExecutionTerminated | ExecutionStarted) for one in batch)
 
 
 def _starts(received: ReceivedMessage, row: InstanceState) -> bool:
-    """Whether a message is the start of the execution that a row is of."""
+    """True when the message is the start of the execution in the row."""
     event = received.message.event
     return isinstance(event, ExecutionStarted) and event.orchestration_instance.execution_id == row.execution_id
 
 
 def _with_status(outcome: EpisodeOutcome, state: OrchestrationState, *, has_row: bool) -> EpisodeOutcome:
-    """Have the row's status written with the first commit after a load: a crash may have come before the last write.
+    """Add the status to the first commit after a load, because a crash may have prevented the last row write.
 
-    Without `has_row` that was perhaps the first one, so all of the row is written.
+    Without `has_row` that write may have been the first one, so the whole row is written.
     """
     update = outcome.update
     if update.started is not None or (has_row and update.runtime_status is not None):

@@ -1,4 +1,4 @@
-"""What a start finds in the hub: instances in flight, with starts and timers that storage may have lost."""
+"""Recovers instances in flight when the host starts: restores starts and timers that storage may have lost."""
 
 import asyncio
 import logging
@@ -30,9 +30,7 @@ _IN_FLIGHT = frozenset(OrchestrationStatus) - TERMINAL_STATUSES
 
 
 class Recovery:
-    """Runs once, in the background, after the worker role has begun. `wake` has an instance loaded, and thereby put
-    in order.
-    """
+    """Runs once in the background after the worker role has started. `wake` loads an instance, which repairs it."""
 
     def __init__(self, hub: TaskHub, faults: StorageFaults, wake: Callable[[str], None]) -> None:
         self._hub = hub
@@ -43,12 +41,12 @@ class Recovery:
         self._looked = asyncio.Event()
 
     async def in_flight(self) -> int:
-        """Number of orchestrations that had not ended at the start; waits until they are counted."""
+        """Return the number of orchestrations that had not ended at the start. Waits until they are counted."""
         await self._listed.wait()
         return len(self._found)
 
     async def looked(self) -> None:
-        """Wait until everything was looked at once; not for storage that does not answer."""
+        """Wait until all instances have been checked once, or until storage did not respond."""
         await self._looked.wait()
 
     async def run(self) -> None:
@@ -81,7 +79,7 @@ class Recovery:
         return [state async for state in all_instances(self._hub.query_instances, query)]
 
     async def _restore(self, found: InstanceState) -> None:
-        """Timers of an instance; and its wake-up, when the host died while it rewound the instance."""
+        """Restore the timers of an instance, and its wake-up if the host crashed while rewinding it."""
         instance_id = found.instance_id
         try:
             events = await self._hub.get_history(instance_id)
@@ -94,7 +92,7 @@ class Recovery:
         if started is None:
             return
         if has_ended(events) or found.runtime_status is OrchestrationStatus.Pending:
-            self._wake(instance_id)  # The host died before it wrote the row.
+            self._wake(instance_id)  # The host crashed before it wrote the row.
         instance = OrchestrationInstance(instance_id, started.orchestration_instance.execution_id)
         waiting = open_timers(events)
         for event in events:

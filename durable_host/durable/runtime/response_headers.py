@@ -1,6 +1,6 @@
-"""The headers of a response as .NET gives them to `call_http`: known headers are parsed and printed again.
+"""Formats response headers as .NET returns them to `call_http`: known headers are parsed and formatted again.
 
-What does not parse stays as it was sent. So do other headers, each line a value.
+A known header that cannot be parsed is not changed. Other headers are not changed either; each line is a value.
 
 Source: docs/protocol/durable-actions.md#callhttp
 """
@@ -36,7 +36,7 @@ _SECONDS = ("max-age", "s-maxage", "min-fresh")
 
 
 def parsed_values(name: str, lines: list[str]) -> list[str]:
-    """The values of the header `name`, which came in `lines`."""
+    """Return the values of the header `name`, received in `lines`."""
     name = name.lower()
     if name == "cache-control":
         return _cache_control(lines)
@@ -54,7 +54,7 @@ def _parser_of(name: str) -> Callable[[str], list[str]]:
 
 
 def _items(pattern: str, line: str) -> list[str]:
-    """The parts of a list, if each matches `pattern`. Empty parts are ignored."""
+    """Return the items of a list if all match `pattern`, otherwise an empty list. Empty items are ignored."""
     found: list[str] = []
     position = 0
     item = re.compile(rf"[\s,]*(?P<item>{pattern})\s*(?:,|$)")
@@ -73,7 +73,7 @@ def _products(line: str) -> list[str]:
 
 
 def _services(line: str) -> list[str]:
-    """Alternative services; the age of a day, which is the default, is left out."""
+    """Return the alternative services. A max age of one day is the default and is omitted."""
     return [_service(part) for part in _items(re.sub(r"\?P<\w+>", "", _SERVICE), line)]
 
 
@@ -89,7 +89,7 @@ def _service(text: str) -> str:
 
 
 def _cache_control(lines: list[str]) -> list[str]:
-    """One value for all lines: known directives first, in the order of .NET."""
+    """Merge all lines into one value, with known directives first, in .NET's order."""
     directives: dict[str, str] = {}
     for line in lines:
         items = _items(_PARAMETER, line)

@@ -1,4 +1,4 @@
-"""Instance rows that an earlier crash, or the lack of a history, left behind the truth.
+"""Repairs instance rows that are outdated because of a crash or a missing history.
 
 Source: docs/protocol/task-hub-storage-instances.md#row-writes,
     docs/protocol/task-hub-storage-processing.md#executable-check
@@ -11,7 +11,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 def terminated_row(row: InstanceState | None, event: ExecutionTerminated, *, now: int) -> InstanceUpdate | None:
-    """The row of an instance that was terminated before it began; None when there is nothing to write."""
+    """Return the row of an instance that was terminated before it began, or None if there is nothing to write."""
     if row is None or row.runtime_status.is_terminal:
         return None
     return InstanceUpdate(
@@ -26,10 +26,11 @@ def terminated_row(row: InstanceState | None, event: ExecutionTerminated, *, now
 def repaired_row(
     row: InstanceState | None, state: OrchestrationState, *, has_begun: bool = False
 ) -> InstanceUpdate | None:
-    """What the row of an instance does not know: that it began, or that it ended. None when the row is right.
+    """Return the update for a row that does not show that the instance began or ended, or None if it is correct.
 
-    A row of another execution is behind when that was running: it has continued as new since. So it is when that is
-    pending and `has_begun`: its start was consumed. Otherwise a client has replaced the instance.
+    A row of another execution is outdated if it says that execution is running: the instance has continued as new
+    since. It is also outdated if it says pending and `has_begun` is true, because that start was consumed. Otherwise a
+    client has replaced the instance.
     """
     if row is not None and row.execution_id == state.execution_id:
         if row.runtime_status is state.status:
@@ -56,7 +57,7 @@ def repaired_row(
 
 
 def begun_row(state: OrchestrationState) -> InstanceUpdate:
-    """The row of an instance that runs, as its first episode should have written it."""
+    """Return the row of a running instance as its first episode should have written it."""
     return InstanceUpdate(
         execution_id=state.execution_id or "",
         last_updated_time=state.history[-1].timestamp,

@@ -36,24 +36,24 @@ MOST_FAILURES = 5
 
 
 class RuntimeFailed(HostError):
-    """The durable runtime has failed again and again by an error of its own."""
+    """The durable runtime failed repeatedly because of an internal error."""
 
     code = "DH6206"
 
 
 class HubDenied(RuntimeFailed):
-    """The storage of the task hub denies access to every request: the key was changed, or a role taken away."""
+    """The storage of the task hub denies every request, for example because a key was changed or a role removed."""
 
     code = "DH2002"
     exit_code = EXIT_STORAGE
 
 
 class DurableRuntime:
-    """Serves a task hub from `start` to `stop`. Give `live` to the DurableClient of the same hub.
+    """Serves a task hub from `start` to `stop`. Pass `live` to the DurableClient of the same hub.
 
-    `activity_window` limits the outstanding activities of one instance (see EngineOptions); `session_capacity` is the
-    number of instances whose state is kept in memory. An error of its own makes the runtime start over; `on_failure` is
-    called when that does not help.
+    `activity_window` limits the outstanding activities of one instance (see EngineOptions). `session_capacity` is the
+    number of instances whose state is kept in memory. After an internal error the runtime starts over; `on_failure` is
+    called if that does not help.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class DurableRuntime:
         self._build()
 
     def _build(self) -> None:
-        """Everything that holds a part of the work in hand, without any."""
+        """Create the parts that hold work in progress, with none."""
         hub, user_code, options, clock, lost = self._hub, self._code, self._options, self._clock, self._lost
         activity_window = self._activity_window
         self._sessions = SessionCache(hub, user_code, self.live, self._session_capacity)
@@ -110,7 +110,7 @@ class DurableRuntime:
         )
 
     async def start(self) -> None:
-        """Begin the worker role. Returns when the hub is served. Raises `TaskHubUnavailable`, `RuntimeFailed`."""
+        """Start the worker role, and return when the hub is served. Raises `TaskHubUnavailable`, `RuntimeFailed`."""
         await self._hub.start()
         self._has_served = False
         serving = asyncio.Event()
@@ -123,7 +123,7 @@ class DurableRuntime:
             main.result()
 
     async def stop(self, grace: float = DEFAULT_GRACE) -> None:
-        """Finish what runs, for at most `grace` seconds, and give the rest back to the hub. Idempotent."""
+        """Finish running work for at most `grace` seconds and release the rest to the hub. Idempotent."""
         main, self._main = self._main, None
         if main is None:
             return
@@ -134,8 +134,8 @@ class DurableRuntime:
             except TimeoutError:
                 if grace > 0:
                     _log.warning(
-                        "The host stops before it has finished what an earlier process left in the task hub '%s'. "
-                        "The next host finishes it.",
+                        "The host stops before it has finished the work that an earlier process left in the task hub "
+                        "'%s'. The next host will finish it.",
                         self._hub.name,
                     )
         for receiver in self._receivers:
@@ -153,29 +153,29 @@ class DurableRuntime:
         await self._hub.stop()
 
     async def _finish_recovery(self) -> None:
-        """Do what a process that died left undone before another worker gets the hub, which may not know how."""
+        """Finish the work of a crashed process before the hub is passed to another worker that may not know how to."""
         await self._hub.owed_named()
         await self._recovery.looked()
         await asyncio.gather(self._orchestrations.woken_done(), self._entities.woken_done())
 
     async def in_flight(self) -> int:
-        """Number of orchestrations that had not ended when the runtime started; waits until they are counted."""
+        """Return the number of orchestrations that had not ended at the start. Waits until they are counted."""
         return await self._recovery.in_flight()
 
     @property
     def running_work_items(self) -> list[str]:
-        """Instances whose orchestrator or entity runs now."""
+        """The instances whose orchestrator or entity is running."""
         return [one.instance_id for one in (*self._orchestrations.running, *self._entities.running)]
 
     async def _serve(self, serving: asyncio.Event) -> None:
-        """Serve until cancelled. Raises RuntimeFailed, and hands it to `on_failure`, when errors do not end."""
+        """Serve until cancelled. If errors persist, raise RuntimeFailed and pass it to `on_failure`."""
         try:
             await keep_running("durable runtime", lambda: self._serve_once(serving), _log, most_failures=MOST_FAILURES)
         except Exception as error:
             failed = RuntimeFailed(
                 f"The durable runtime failed {MOST_FAILURES} times and is not restarted.",
                 cause=f"Last error: {type(error).__name__}: {error}",
-                remedy="Start the host again: nothing that the task hub holds is lost. Then report the error.",
+                remedy="Start the host again: nothing in the task hub is lost. Then report the error.",
             )
             if serving.is_set() and self._on_failure is not None:
                 self._on_failure(failed)
@@ -191,7 +191,7 @@ class DurableRuntime:
             raise _innermost(error) from None
 
     async def _begin_anew(self) -> None:
-        """Give everything in hand back to the hub and receive it again, with nothing left in memory."""
+        """Release all work to the hub and receive it again, with nothing left in memory."""
         await self._activities.close()
         self.live.forget_all()
         self._build()
@@ -249,7 +249,7 @@ class DurableRuntime:
                 (self._entities if session.is_entity else self._orchestrations).deliver(session, received)
 
     async def _wake_owed(self) -> None:
-        """Have the instances loaded whose last commit still owes something."""
+        """Load the instances whose last commit still owes messages."""
         while True:
             for instance_id in await self._hub.next_owed():
                 self._wake(instance_id)
@@ -261,14 +261,14 @@ class DurableRuntime:
 
 def _denied(hub: str, error: TaskHubRefused) -> HubDenied:
     return HubDenied(
-        f"The storage of the task hub '{hub}' refuses access.",
+        f"The storage of the task hub '{hub}' denies access.",
         cause=str(error),
         remedy="Correct the key, the signature or the role assignments and start the host again: nothing is lost.",
     )
 
 
 def engine_options(options: DurableOptions, activity_window: int | None = None) -> EngineOptions:
-    """The engine's part of host.json."""
+    """Return the engine's settings from host.json."""
     return EngineOptions(
         max_orchestration_actions=options.max_orchestration_actions,
         store_inputs=options.store_inputs_in_orchestration_history,
@@ -282,7 +282,7 @@ def engine_options(options: DurableOptions, activity_window: int | None = None) 
 
 
 def entity_options(options: DurableOptions) -> EntityOptions:
-    """The entities' part of host.json."""
+    """Return the settings of entities from host.json."""
     return EntityOptions(
         reorder_window=round(options.entity_message_reorder_window * TICKS_PER_SECOND),
         max_batch_size=options.max_entity_operation_batch_size,
@@ -291,6 +291,6 @@ def entity_options(options: DurableOptions) -> EntityOptions:
 
 
 def _innermost(error: Exception) -> Exception:
-    """The first error that is not a group."""
+    """Return the first error inside nested exception groups."""
     inner: Sequence[Exception] = getattr(error, "exceptions", ())
     return _innermost(inner[0]) if inner else error

@@ -1,4 +1,4 @@
-"""One instance in this process: its mailbox, and its state while that is kept."""
+"""One instance in this process: its mailbox, and its state while it is kept in memory."""
 
 import time
 
@@ -18,12 +18,12 @@ from durable_host.durable.taskhub.port import Checkpoint, Debt, ReceivedMessage
 
 
 class InstanceSession:
-    """Owned by the session cache; worked on by one work item at a time.
+    """Owned by the session cache. At most one work item runs on it at a time.
 
-    `state` (of an orchestration) or `entity`, and `checkpoint`, belong together; None when the history has to be
-    loaded. `debt` is what an earlier process still owed when it was loaded, until that is settled.
-    `timers` are the timers of the current execution that have not fired. `pending_touch` is the LastUpdatedTime that
-    the row does not have yet. `since` and `last_used` are readings of the monotonic clock, in seconds.
+    `state` (of an orchestration) or `entity` belongs to `checkpoint`; they are None when the history must be loaded.
+    `debt` is what an earlier process still owes, until it is settled. `timers` are the timers of the current execution
+    that have not fired. `pending_touch` is a LastUpdatedTime that is not in the row yet. `since` and `last_used` are
+    readings of the monotonic clock, in seconds.
     """
 
     __slots__ = (
@@ -58,11 +58,11 @@ class InstanceSession:
         self.last_used = time.monotonic()
 
     def knows(self, received: ReceivedMessage) -> bool:
-        """True for a copy of a message whose effect is in the history already."""
+        """True for a copy of a message whose effect is already in the history."""
         return self.checkpoint is not None and self.checkpoint.knows(received.message)
 
     def has_begun(self, row: InstanceState) -> bool:
-        """Whether the execution that the instance's row is of has begun, so that a pending row is behind."""
+        """True when the execution in the row has begun, so that a pending row is outdated."""
         instance = OrchestrationInstance(self.instance_id, row.execution_id)
         start = TaskMessage(ExecutionStarted(orchestration_instance=instance), instance, id=identity.of_start(instance))
         return self.checkpoint is not None and self.checkpoint.knows(start)
@@ -81,14 +81,14 @@ class InstanceSession:
 
 
 def open_timers(events: list[HistoryEvent]) -> set[int]:
-    """Ids of the timers of a history that have not fired."""
+    """Return the IDs of the timers in a history that have not fired."""
     timers: set[int] = set()
     follow_timers(timers, events)
     return timers
 
 
 def follow_timers(timers: set[int], events: list[HistoryEvent]) -> None:
-    """Bring `timers` up to date with events added to the history."""
+    """Update `timers` with events added to the history."""
     for event in events:
         if isinstance(event, TimerCreated):
             timers.add(event.event_id)

@@ -1,7 +1,7 @@
-"""The sessions of a runtime: found by instance, dropped when unused for long or too many.
+"""The sessions of a runtime by instance. Sessions are dropped when idle for long, or when there are too many.
 
-A session outlives an episode, so that the next one needs neither the history from storage nor a replay. The checkpoint
-of the last commit guards it: when another host has committed meanwhile, the session is dropped and loaded again.
+A session outlives an episode, so that the next one needs neither the stored history nor a replay. The checkpoint of the
+last commit guards it: if another host has committed since, the session is dropped and loaded again.
 """
 
 import asyncio
@@ -24,7 +24,9 @@ _EVICTION_CANDIDATES = 16
 
 
 class SessionCache:
-    """Least recently used first. Also writes the LastUpdatedTime that commits held back, once a session is quiet."""
+    """Sessions, least recently used first. Also writes the LastUpdatedTime that commits deferred, once a session is
+    quiet.
+    """
 
     def __init__(self, hub: TaskHub, code: UserCode, live: LiveInstances, capacity: int = DEFAULT_CAPACITY) -> None:
         self._hub = hub
@@ -40,7 +42,7 @@ class SessionCache:
         return len(self._sessions)
 
     def get(self, instance_id: str) -> InstanceSession:
-        """The session of an instance, a new one without state when there is none."""
+        """Return the session of an instance. A new one has no state."""
         session = self._sessions.get(instance_id)
         if session is None:
             if len(self._sessions) >= self._capacity:
@@ -54,11 +56,11 @@ class SessionCache:
         return list(self._sessions.values())
 
     def loaded(self, session: InstanceSession, last_updated: int) -> None:
-        """The history of an instance that has not ended was loaded."""
+        """Record that the history of an instance that has not ended was loaded."""
         self._live.opened(session.instance_id, last_updated)
 
     def committed(self, session: InstanceSession, last_updated: int, *, is_written: bool) -> None:
-        """An episode that did not end the instance was committed; `is_written` with its instance row."""
+        """Record a commit that did not end the instance. `is_written` is true when it wrote the instance row."""
         self._live.opened(session.instance_id, last_updated)
         if is_written:
             session.pending_touch = None
@@ -68,7 +70,7 @@ class SessionCache:
         self._has_work.set()
 
     def drop_state(self, session: InstanceSession) -> None:
-        """Forget what is in memory: the next work item loads the history again."""
+        """Forget the state in memory, so that the next work item loads the history again."""
         state, session.state, session.entity, session.checkpoint = session.state, None, None, None
         session.timers = set()
         self._live.closed(session.instance_id)
@@ -76,34 +78,34 @@ class SessionCache:
             self._code.forget(session.instance_id, state.execution_id)
 
     def ended(self, session: InstanceSession) -> None:
-        """The end of the instance was committed."""
+        """Record that the end of the instance was committed."""
         session.pending_touch = None
         self._untouched.discard(session)
         self.drop_state(session)
         self._live.ended(session.instance_id)
 
     def release(self, session: InstanceSession) -> None:
-        """A work item is over; a session that keeps nothing is not kept either."""
+        """End a work item. A session that has nothing to keep is removed."""
         session.last_used = time.monotonic()
         keeps_nothing = not session.has_state and session.is_idle and session.pending_touch is None
         if keeps_nothing and self._sessions.get(session.instance_id) is session:
             del self._sessions[session.instance_id]
 
     async def write_held_back_times(self) -> None:
-        """Runs as long as the runtime: writes the LastUpdatedTime of sessions that have become quiet."""
+        """Write the LastUpdatedTime of sessions that have become quiet, until cancelled."""
         while True:
             await self._has_work.wait()
             await asyncio.sleep(TOUCH_AFTER_SECONDS)
             await self.flush(quiet_for=TOUCH_AFTER_SECONDS)
 
     async def sweep_idle(self) -> None:
-        """Runs as long as the runtime: drops what was idle for long, however busy other sessions are."""
+        """Drop sessions that have been idle for long, until cancelled."""
         while True:
             await asyncio.sleep(IDLE_SECONDS / 10)
             self._drop_idle(time.monotonic() - IDLE_SECONDS)
 
     async def flush(self, *, quiet_for: float = 0.0) -> None:
-        """Write the held back times of sessions that are idle for so many seconds."""
+        """Write the deferred times of sessions that have been idle for `quiet_for` seconds."""
         limit = time.monotonic() - quiet_for
         for session in [one for one in self._untouched if one.is_idle and one.last_used <= limit]:
             self._untouched.discard(session)
@@ -119,7 +121,7 @@ class SessionCache:
             self._has_work.clear()
 
     def _make_room(self) -> None:
-        """Make room for one more session. It may not be removed itself, although it is idle until its first message."""
+        """Make room for a new session. It must not be evicted itself, although it is idle until its first message."""
         excess = len(self._sessions) + 1 - self._capacity
         oldest = islice(self._sessions.values(), excess + _EVICTION_CANDIDATES)
         for session in [one for one in oldest if self._may_go(one)][:excess]:

@@ -1,4 +1,4 @@
-"""Says so when an instance waits abnormally long for its work item to begin or to end."""
+"""Reports instances that wait unusually long for their work item to begin or to end."""
 
 import asyncio
 import time
@@ -13,11 +13,11 @@ LIMIT_SECONDS = 60.0
 _LOOKS_EVERY = 15.0
 
 LONG_RUN = "an orchestrator must not block or compute for long"
-"""What the finding adds about a work item that has been running for too long."""
+"""Appended to the finding about a work item that has been running for too long."""
 
 
 class SessionWatchdog:
-    """Looks at all sessions every few seconds of real time; each trouble is reported once while it lasts."""
+    """Checks all sessions every few seconds of real time. Each problem is reported once while it lasts."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class SessionWatchdog:
             self.look(time.monotonic())
 
     def look(self, now: float) -> None:
-        """One look; `now` is a reading of the monotonic clock."""
+        """Check once. `now` is a reading of the monotonic clock."""
         late = {one.instance_id: one for one in self._sessions() if one.is_scheduled and now - one.since > self._limit}
         for instance_id in self._reported - late.keys():
             self._diagnostics.forget(ABNORMALLY_LONG, instance_id)

@@ -1,4 +1,4 @@
-"""Patience with storage that does not answer or refuses: wait longer each time, say each kind of fault once."""
+"""Handles storage that is unavailable or rejects requests: waits longer each time and logs each kind of fault once."""
 
 import logging
 
@@ -9,14 +9,14 @@ from durable_host.durable.taskhub.reported_faults import Faults
 _log = logging.getLogger("Host.Storage")
 
 MOST_REFUSALS = 4
-"""Tries of something that storage refuses; an outage has no such limit."""
+"""How often a request that storage rejects is tried. Outages have no such limit."""
 _SHORTEST = 0.5
 _LONGEST = 30.0
 _REFUSED = "refused "
 
 
 class StorageFaults:
-    """Back-off and log lines shared by all parts of a runtime that use the task hub. A `source` is who asks."""
+    """Back-off and log lines for all parts of a runtime that use the task hub. A `source` is the part that asks."""
 
     def __init__(self, clock: Clock, hub: str) -> None:
         self._clock = clock
@@ -24,7 +24,7 @@ class StorageFaults:
         self._faults = Faults()
 
     async def wait(self, source: str, attempt: int, error: Exception) -> None:
-        """Wait before try number `attempt` (from 1) after a failure."""
+        """Wait after failure number `attempt` (from 1)."""
         self.failed(source, error)
         await self._clock.sleep(self.delay(attempt))
 
@@ -32,26 +32,26 @@ class StorageFaults:
         return min(_LONGEST, _SHORTEST * 2 ** min(attempt - 1, 10))
 
     def failed(self, source: str, error: Exception) -> None:
-        """An operation failed; the first one that does so in this way is logged."""
+        """Record a failed operation. Only the first failure of its kind is logged as a warning."""
         kind = error.kind if isinstance(error, TaskHubUnavailable) else type(error).__name__
         if isinstance(error, TaskHubRefused):
             is_new = self._faults.begins(source, _REFUSED + kind)
             text = "The storage of the task hub '%s' refused a request: %s"
         else:
             is_new = self._faults.begins(source, kind)
-            text = "The task hub '%s' is not available; work continues when it is: %s"
+            text = "The task hub '%s' is not available; work continues when it is back: %s"
         _log.log(logging.WARNING if is_new else logging.DEBUG, text, self._hub, error)
 
     def worked(self, source: str) -> None:
-        """An operation succeeded."""
+        """Record that an operation succeeded."""
         over = self._faults.ends(source)
         if any(not kind.startswith(_REFUSED) for kind in over):
             _log.warning("The task hub '%s' is available again.", self._hub)
         for kind in over:
             if kind.startswith(_REFUSED):
                 reason = kind.removeprefix(_REFUSED)
-                _log.warning("The storage of the task hub '%s' no longer refuses (%s).", self._hub, reason)
+                _log.warning("The storage of the task hub '%s' no longer refuses requests (%s).", self._hub, reason)
 
     def forget(self, source: str) -> None:
-        """`source` no longer asks."""
+        """Forget the faults of a `source` that has stopped asking."""
         self._faults.ends(source)

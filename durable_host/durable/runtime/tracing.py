@@ -1,9 +1,9 @@
-"""Spans of durable functions, named and tagged as DurableTask.Core does.
+"""Spans of durable functions, with the names and tags of DurableTask.Core.
 
-`create_orchestration:Name` where a client starts an instance, `orchestration:Name` from its start to its end (through
-all generations), `activity:Name` and `entity:name:operation` where code runs. An orchestration outlives processes:
-its span gets its id in the first episode, kept in the history as DurableTask.Core does, and is recorded at the end.
-Without a configured SDK nothing is made up; a caller's context then travels on as it is.
+`create_orchestration:Name` covers a client's start request, `orchestration:Name` an orchestration from start to end
+(across all generations), `activity:Name` and `entity:name:operation` the run of their code. An orchestration outlives
+processes: its span gets an ID in the first episode, which is kept in the history as in DurableTask.Core, and the span
+is recorded at the end. Without a configured SDK no spans are created, and a caller's context is passed on unchanged.
 """
 
 from collections.abc import Generator, Sequence
@@ -27,7 +27,7 @@ _NANOSECONDS_PER_TICK = 100
 
 
 def created(started: ExecutionStarted) -> ExecutionStarted:
-    """A client starts an instance: the event with the span of that as the parent of what follows."""
+    """Return the start event with the span of the client's request as the parent of everything that follows."""
     name, parent = _name("create_orchestration", started), _parent(started.parent_trace_context)
     opened = spans.open_span(name, "producer", parent, _orchestration_tags(started))
     if opened is None:
@@ -37,7 +37,7 @@ def created(started: ExecutionStarted) -> ExecutionStarted:
 
 
 def begun(message: TaskMessage) -> TaskMessage:
-    """A message of an episode; one that begins an execution gets the id of the orchestration's span."""
+    """Return a message of an episode. One that begins an execution gets the ID of the orchestration's span."""
     started = message.event
     if not isinstance(started, ExecutionStarted) or not spans.configured():
         return message
@@ -53,7 +53,7 @@ def begun(message: TaskMessage) -> TaskMessage:
 
 
 def ended(started: ExecutionStarted | None, events: Sequence[HistoryEvent]) -> None:
-    """An orchestration has ended with `events`: its span is recorded."""
+    """Record the span of an orchestration that ended with `events`."""
     context = started.parent_trace_context if started is not None else None
     if started is None or context is None or context.id is None or not spans.configured():
         return
@@ -75,21 +75,21 @@ def ended(started: ExecutionStarted | None, events: Sequence[HistoryEvent]) -> N
 
 
 class Traced:
-    """What runs inside a span: `context` is for the code that is called."""
+    """The run inside a span. `context` is passed to the code that is called."""
 
     def __init__(self, context: TraceContext | None, opened: list[spans.OpenSpan]) -> None:
         self.context = context
         self._opened = opened
 
     def activity(self, outcome: ActivityOutcome) -> ActivityOutcome:
-        """Note how the activity ended."""
+        """Record the outcome of the activity in its span."""
         if outcome.error is not None:
             for one in self._opened:
                 one.fail(outcome.error)
         return outcome
 
     def entity(self, answer: EntityAnswer) -> EntityAnswer:
-        """Note how each operation ended."""
+        """Record the result of each operation in its span."""
         for one, result in zip(self._opened, answer.results, strict=False):
             if result.is_error:
                 one.fail(result.result or "")
@@ -98,7 +98,7 @@ class Traced:
 
 @contextmanager
 def activity(message: TaskMessage, scheduled: TaskScheduled) -> Generator[Traced]:
-    """Around the run of an activity."""
+    """Open a span for the run of an activity."""
     tags: dict[str, str | int] = {
         "durabletask.type": "activity",
         "durabletask.task.name": scheduled.name,
@@ -112,7 +112,7 @@ def activity(message: TaskMessage, scheduled: TaskScheduled) -> Generator[Traced
 
 @contextmanager
 def entity(instance_id: str, batch: EntityBatch) -> Generator[Traced]:
-    """Around the run of a batch: a span for each operation, the first one being the parent of the invocation."""
+    """Open a span for each operation of a batch. The first one is the parent of the invocation."""
     first = batch.operations[0].trace if batch.operations else None
     with ExitStack() as stack:
         opened: list[spans.OpenSpan] = []
@@ -155,7 +155,7 @@ def _orchestration_tags(started: ExecutionStarted) -> dict[str, str]:
 
 
 def _start_of(started: ExecutionStarted, context: TraceContext) -> int:
-    """Ticks of the first generation's start."""
+    """Return the ticks when the first generation started."""
     try:
         return timestamp.parse(context.activity_start_time or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""What happens to a batch when its work item does not come to an end."""
+"""Handles work items that fail: retries them or releases their messages."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -28,11 +28,12 @@ Run = Callable[[InstanceSession, list[ReceivedMessage]], Awaitable[None]]
 
 
 class GuardedWorkItem:
-    """A `dispatcher.WorkItem`: drops the session's state after any failure and gives the messages back.
+    """A `dispatcher.WorkItem` that drops the session's state after any failure and retries or releases the messages.
 
-    Aborted: soon again. Storage not available: kept, and tried again with back-off. Refused by storage: tried a few
-    times; then `fail` runs instead where its data is refused, and anything else is given back. Unreadable or broken by
-    an error of the host: given back with the back-off that grows with each delivery, said loudly, others unharmed.
+    Aborted work items are released and run again soon. If storage is unavailable, the batch is kept and retried with
+    back-off. If storage rejects a request, it is retried a few times; then `fail` runs if the data is rejected,
+    otherwise the batch is released. If the history is unreadable or the host itself fails, the batch is released with a
+    delay that grows with each delivery, and an error is logged.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class GuardedWorkItem:
         except CommitConflict as conflict:
             _log.info("The instance '%s' was committed by another host: %s", session.instance_id, conflict)
             self._sessions.drop_state(session)
-            return None if batch else ABORT_DELAY  # Woken without a message: there is none that could bring it back.
+            return None if batch else ABORT_DELAY  # Woken without a message, so no message brings it back.
         except TaskHubRefused as error:
             session.failures += 1
             self._faults.failed(session.instance_id, error)
@@ -105,7 +106,7 @@ class GuardedWorkItem:
     async def _refused(
         self, session: InstanceSession, batch: list[ReceivedMessage], error: TaskHubRefused, *, may_fail: bool
     ) -> float | None:
-        """Storage refuses what the work item needs, again and again."""
+        """Handle a request that storage has rejected repeatedly."""
         fail = self._fail
         if not may_fail or not error.is_about_data:
             return await self._broken(session, batch, REFUSED, error)
@@ -124,7 +125,7 @@ class GuardedWorkItem:
                 code=code,
                 instance_id=session.instance_id,
                 severity="error",
-                text=f"{type(error).__name__}: {error} The instance is tried again later.",
+                text=f"{type(error).__name__}: {error} The instance will be retried later.",
                 timestamp=self._clock.now(),
                 function=state.name if state is not None else "",
             )
@@ -135,20 +136,20 @@ class GuardedWorkItem:
         self, session: InstanceSession, batch: list[ReceivedMessage], delay: float | None
     ) -> float | None:
         if not batch:
-            return delay  # Woken without a message: there is none that could bring it back.
+            return delay  # Woken without a message, so no message brings it back.
         try:
             await self._hub.abandon(batch, delay=delay)
         except TaskHubUnavailable as error:
             self._faults.failed(session.instance_id, error)
             return self._faults.delay(3)
         except Exception:
-            _log.exception("Messages of an instance could not be returned to the task hub, and are processed again")
+            _log.exception("Messages of an instance could not be released to the task hub and are processed again")
             return self._faults.delay(3)
         return None
 
 
 def _copies(batch: Sequence[ReceivedMessage]) -> list[ReceivedMessage]:
-    """Copies of messages that stand before them in the batch: put twice by a transport, or sent again after a crash."""
+    """Return copies of earlier messages in the batch: duplicated by the transport, or sent again after a crash."""
     seen: set[str] = set()
     copies: list[ReceivedMessage] = []
     for received in batch:
