@@ -1,1 +1,1 @@
-"""Where durable state lives: the port `TaskHub` and its adapters `azure` (queues, tables, blobs) and `sqlite`."""
+"""The storage of durable state: the port `TaskHub` and its adapters `azure` (queues, tables, blobs) and `sqlite`."""

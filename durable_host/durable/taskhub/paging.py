@@ -1,4 +1,4 @@
-"""Reading a whole listing."""
+"""Reads all pages of an instance query."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -10,7 +10,7 @@ from durable_host.durable.model.instance import InstancePage, InstanceQuery, Ins
 async def all_instances(
     read_page: Callable[[InstanceQuery], Awaitable[InstancePage]], query: InstanceQuery
 ) -> AsyncIterator[InstanceState]:
-    """All instances of the query, page by page."""
+    """Yield all instances of the query, page by page."""
     while True:
         page = await read_page(query)
         for state in page.instances:

@@ -1,19 +1,19 @@
-"""The port every task hub implements: what the runtime and the client API need from storage.
+"""The port that every task hub implements: what the runtime and the client API need from storage.
 
-Two adapters implement it (`azure`, `sqlite`); one conformance suite (`tests/taskhub`) holds them to it.
+Two adapters implement it (`azure`, `sqlite`), and one conformance suite (`tests/taskhub`) tests both.
 
-Roles. A *client* creates instances, sends messages, queries. A *worker* additionally receives messages: it pulls
-control messages and activity requests, loads histories and commits episodes. `start` begins the worker role.
+Roles. A *client* creates instances, sends messages and queries. A *worker* also receives messages: it pulls control
+messages and activity requests, loads histories and commits episodes. `start` begins the worker role.
 
-Delivery. At least once. A received message belongs to the receiver until it is consumed by a commit or a
-completion, or given back by `abandon`; the hub keeps it invisible for others meanwhile (renewing what has to be
-renewed) and never delivers the same message twice to a live receiver. After a crash it is delivered again.
+Delivery. At least once. A received message belongs to the receiver until it is consumed by a commit or a completion, or
+released by `abandon`. Until then the hub keeps it invisible to others (renewing what has to be renewed) and never
+delivers it twice to a live receiver. After a crash it is delivered again.
 
-Unreadable messages. What cannot be a message (`validity.check`) is never delivered: the hub takes it out of the
-queue, says so, and keeps it with the reason.
+Unreadable messages. An invalid message (`validity.check`) is never delivered: the hub removes it from the queue, logs a
+warning, and keeps it with the reason.
 
-Wake-up. A message sent by this process to an instance (or activity queue) that this process serves reaches the
-receiver without any polling delay.
+Wake-up. A message that this process sends to an instance (or activity queue) it serves reaches the receiver without a
+polling delay.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,10 +28,10 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 class ReceivedMessage:
-    """A message in the hands of this process.
+    """A message that this process has received.
 
-    `id` is unique among the messages of the hub and equal on redelivery. `dequeue_count` starts at 1.
-    `received_time` is in ticks. `receipt` belongs to the adapter: nobody else looks inside or replaces it.
+    `id` is unique among the messages of the hub and stays the same on redelivery. `dequeue_count` starts at 1.
+    `received_time` is in ticks. `receipt` belongs to the adapter: other code must not use or replace it.
     """
 
     __slots__ = ("dequeue_count", "id", "message", "receipt", "received_time")
@@ -45,9 +45,9 @@ class ReceivedMessage:
 
 
 class Checkpoint:
-    """Where the history of one instance stands, as this process read or wrote it last: it guards the next commit.
+    """The state of an instance's history when this process last read or wrote it. It guards the next commit.
 
-    Belongs to the adapter, which may bring it up to date; nobody else looks inside or makes one.
+    It belongs to the adapter, which may update it: other code must not look inside or create one.
     """
 
     __slots__ = ("etag",)
@@ -62,15 +62,16 @@ class Checkpoint:
         return hash(self.etag)
 
     def knows(self, message: TaskMessage) -> bool:
-        """True when the history holds the effect of this message already: it is a copy, to be discarded."""
+        """True when the effect of this message is already in the history, so that it is a copy to be discarded."""
         return False
 
 
 class Debt(msgspec.Struct, frozen=True):
-    """What a commit still owes, because its process ended too early.
+    """What a commit still owes because its process ended too early.
 
-    Activities without a result among the history rows from `first_ordinal` on; all that follows from the rows at
-    `ordinals` of the execution `execution_id`; and `messages`, which cannot be derived from rows.
+    It consists of the activities without a result among the history rows from `first_ordinal` on, everything that
+    follows from the rows at `ordinals` of the execution `execution_id`, and `messages`, which cannot be derived from
+    rows.
     """
 
     first_ordinal: int
@@ -80,10 +81,10 @@ class Debt(msgspec.Struct, frozen=True):
 
 
 class LoadedHistory(msgspec.Struct, frozen=True):
-    """History of the current execution, in order; empty when there is none.
+    """The history of the current execution, in order. It is empty when there is none.
 
-    `execution_id` is None when the instance has no history. `checkpoint` guards the next commit; None means that no
-    commit was ever made. `debt` has to be settled before the next commit.
+    `execution_id` is None when the instance has no history. `checkpoint` guards the next commit; None means that there
+    was never a commit. `debt` must be settled before the next commit.
     """
 
     events: list[HistoryEvent]
@@ -93,15 +94,15 @@ class LoadedHistory(msgspec.Struct, frozen=True):
 
 
 class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything one episode changes. The order of effects is fixed: history, instance, outbound, consumed.
+    """Everything that one episode changes. The order of effects is fixed: history, instance, outbound, consumed.
 
-    `events` are the new history events and `first_ordinal` the position of the first of them in the execution
-    `execution_id`. After a continue-as-new `events` is the whole history of the new execution, `first_ordinal` is 0
-    and `replaced_execution_id` names the old one. `checkpoint` is that of the load or of the previous commit.
-    `update` is None when nothing in the instance row changed that must be visible now.
+    `events` are the new history events, and `first_ordinal` is the position of the first one in the execution
+    `execution_id`. After a continue-as-new, `events` is the whole history of the new execution, `first_ordinal` is 0,
+    and `replaced_execution_id` is the old execution. `checkpoint` is from the load or the previous commit. `update` is
+    None when no change of the instance row has to be visible now.
 
-    Without `events` only the row is repaired, as the history of `checkpoint` says: if that is still the history, and
-    the row is still the one that was `judged` (None: there was none).
+    A commit without `events` only repairs the row. It requires that the history still matches `checkpoint` and that the
+    row is still `judged` (None: there was no row).
     """
 
     instance_id: str
@@ -117,13 +118,14 @@ class EpisodeCommit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommitConflict(Exception):
-    """Another host committed this instance's history since it was loaded, or changed the row that was to be repaired.
-    The messages of the episode were given back; drop the session and let the next delivery load the history again.
+    """Another host has committed this instance's history since it was loaded, or changed the row to be repaired.
+
+    The messages of the episode were released. Drop the session, and the next delivery loads the history again.
     """
 
 
 class InstanceExists(Exception):
-    """An instance with this ID exists in a state that must not be replaced; `status` tells which."""
+    """An instance with this ID exists and must not be replaced, because of its `status`."""
 
     def __init__(self, instance_id: str, status: OrchestrationStatus) -> None:
         super().__init__(f"An Orchestration instance with the status {status.name} already exists.")
@@ -132,8 +134,10 @@ class InstanceExists(Exception):
 
 
 class TaskHub(Protocol):
-    """One task hub. Every method may raise `TaskHubUnavailable` when the storage behind it does not answer, and
-    `TaskHubRefused` when it refuses.
+    """One task hub.
+
+    Every method may raise `TaskHubUnavailable` if its storage does not respond, and `TaskHubRefused` if it rejects the
+    request.
     """
 
     @property
@@ -144,180 +148,187 @@ class TaskHub(Protocol):
     # Life cycle
 
     async def create(self) -> None:
-        """Create what is missing of the hub's resources. Idempotent."""
+        """Create the resources of the hub that are missing. Idempotent."""
         ...
 
     async def delete(self) -> None:
-        """Delete the hub with all it holds."""
+        """Delete the hub with all its data."""
         ...
 
     async def start(self) -> None:
-        """Begin the worker role: acquire partitions, poll, keep received messages invisible. Calls `create`."""
+        """Start the worker role: acquire partitions, poll, keep received messages invisible. Calls `create`."""
         ...
 
     async def stop(self) -> None:
-        """End the worker role: stop receiving, finish background deletes, release partitions. Messages received
-        and not consumed become visible again at once.
+        """End the worker role: stop receiving, finish background deletes, release partitions.
+
+        Messages that were received but not consumed become visible again at once.
         """
         ...
 
     async def close(self) -> None:
-        """Release connections. `stop` has been called before if `start` was."""
+        """Release connections. If `start` was called, `stop` must be called first."""
         ...
 
     # Client role
 
     async def exists(self) -> bool:
-        """Whether the hub's resources were created."""
+        """True when the hub's resources exist."""
         ...
 
     async def create_instance(
         self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]
     ) -> InstanceState:
-        """Create, or replace, the instance that the ExecutionStarted in `start` describes.
+        """Create or replace the instance described by the ExecutionStarted in `start`.
 
-        `event.generation` is filled in here (0, or the replaced instance's + 1). Raises `InstanceExists` when the
-        existing instance's status is in `dedupe_statuses`. When this returns, the start survives any crash.
+        `event.generation` is set here: 0, or 1 more than that of the replaced instance. Raises `InstanceExists` when
+        the existing instance's status is in `dedupe_statuses`. Once this returns, the start survives any crash.
         """
         ...
 
     async def send(self, message: TaskMessage) -> None:
-        """Send one control message. When this returns, the message survives any crash."""
+        """Send one control message. Once this returns, the message survives any crash."""
         ...
 
     async def get_instance(
         self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
     ) -> InstanceState | None:
-        """Committed state of one instance, or None."""
+        """Return the committed state of one instance, or None."""
         ...
 
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
-        """One page of instances, ordered by instance ID."""
+        """Return one page of instances, ordered by instance ID."""
         ...
 
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:
-        """Committed history of the current execution; empty when there is none."""
+        """Return the committed history of the current execution, or an empty list."""
         ...
 
     async def purge_instance(self, instance_id: str) -> bool:
-        """Delete rows, history and blobs of one instance, whatever its status; False when it does not exist."""
+        """Delete rows, history and blobs of one instance, whatever its status. Returns False when it does not exist."""
         ...
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
-        """Rewind a failed instance in place and wake it. The caller has checked that its status is Failed, or that
-        an earlier rewind of it was interrupted.
+        """Rewind a failed instance in place and wake it.
+
+        The caller has checked that its status is Failed, or that an earlier rewind was interrupted.
 
         Source: docs/protocol/task-hub-storage-clients.md#rewind
         """
         ...
 
     async def set_aside(self) -> dict[str, int]:
-        """How many messages were set aside because nobody can read them, by the name of their queue."""
+        """Return the number of messages that were set aside as unreadable, by queue name."""
         ...
 
     # Worker role
 
     async def next_control_messages(self) -> list[ReceivedMessage]:
-        """Wait for control messages and return what is there now (at least one), in arrival order."""
+        """Wait for control messages and return those that are there (at least one), in order of arrival."""
         ...
 
     async def next_activity(self) -> ReceivedMessage:
-        """Wait for one activity request. Called only when a slot to run it is free."""
+        """Wait for one activity request and return it. Called only when a slot to run it is free."""
         ...
 
     async def load_history(self, instance_id: str) -> LoadedHistory:
-        """History of the instance's current execution, as needed to run an episode."""
+        """Return the history of the instance's current execution, as needed to run an episode."""
         ...
 
     async def commit(self, episode: EpisodeCommit) -> Checkpoint:
-        """Make an episode durable. Raises `CommitConflict`, and nothing else when the history may have been written.
+        """Make an episode durable. Raises `CommitConflict`; raises nothing else once the history may have been written.
 
-        The history is written first: nothing of the episode is seen or runs before. Then follow the instance row and
-        the outbound messages, for as long as that takes; what a crash leaves undone of it is the `debt` of the next
-        load. Consumed messages are deleted in the background when all of that is done.
+        The history is written first: nothing of the episode is visible or runs before that. The instance row and the
+        outbound messages follow, with retries. If a crash interrupts them, the rest is the `debt` of the next load.
+        After that, consumed messages are deleted in the background.
         """
         ...
 
     async def next_owed(self) -> list[str]:
-        """Wait for instances, served by this process, whose last commit still owes something: load each of them and
-        settle its debt. After a start, and when a partition was taken over. Asking again says that those named before
-        are being loaded.
+        """Wait for instances of this process whose last commit still owes something. Load each one and settle its debt.
+
+        Such instances are found after a start and when a partition was claimed. Another call means that the instances
+        returned before are being loaded.
         """
         ...
 
     async def owed_named(self) -> None:
-        """Wait until `next_owed` has named all that could be found by now."""
+        """Wait until `next_owed` has returned everything that can be found so far."""
         ...
 
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
-        """Do what the debt of `load_history` named: send `messages`."""
+        """Pay the debt from `load_history` by sending `messages`."""
         ...
 
     async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
-        """Write a LastUpdatedTime that commits held back (`update=None`). Best effort."""
+        """Write a LastUpdatedTime that commits deferred (`update=None`). Best effort."""
         ...
 
     async def complete_activity(self, request: ReceivedMessage, result: TaskMessage) -> None:
-        """Hand over the result, and delete the request when the result is durable.
+        """Send the result, and delete the request once the result is durable.
 
-        A result for an instance that this process serves goes straight to `next_control_messages`; its request is
-        deleted with the commit that consumes it.
+        A result for an instance that this process serves goes directly to `next_control_messages`. Its request is
+        deleted by the commit that consumes the result.
         """
         ...
 
     async def discard(self, messages: Sequence[ReceivedMessage], /) -> None:
-        """Delete messages that nobody can use any more."""
+        """Delete messages that are no longer needed."""
         ...
 
     async def abandon(self, messages: Sequence[ReceivedMessage], /, *, delay: float | None = None) -> None:
-        """Give messages back: delivered again after `delay` seconds, by default after a back-off that grows with
-        their dequeue count (docs/protocol/task-hub-storage-queues.md#messages-given-back).
+        """Release messages. They are delivered again after `delay` seconds.
+
+        By default, the delay grows with their dequeue count
+        (docs/protocol/task-hub-storage-queues.md#messages-given-back).
         """
         ...
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:
-        """Receive at once what this process gave back for an instance and is not due yet: what it waited for is here.
-        Best effort: the rest comes when it is due.
+        """Receive at once the messages that this process released for an instance and that are not due yet.
+
+        Use it when what they waited for has arrived. Best effort: the others are delivered when they are due.
         """
         ...
 
     async def withdraw_timers(self, instance_id: str, execution_id: str, timer_ids: Iterable[int]) -> None:
-        """Forget timers of this execution that nobody waits for any more. Best effort: one may still fire.
+        """Forget timers of this execution that are no longer waited for. Best effort: one may still fire.
 
         Call it after the commit that cancelled them.
         """
         ...
 
     async def restore_timer(self, message: TaskMessage) -> None:
-        """Tell of an open timer found in a history at start; `message` is the TimerFired it waits for.
+        """Report an open timer found in a history at start. `message` is the TimerFired it waits for.
 
-        The hub delivers it soon after it is due unless the timer's own message was delivered meanwhile. For storage
-        that may lose or withhold delayed messages.
+        The hub delivers it soon after it is due, unless the timer's own message was delivered by then. This is for
+        storage that may lose or withhold delayed messages.
         """
         ...
 
     async def restore_start(self, instance: InstanceState) -> None:
-        """Tell of a pending instance found at start.
+        """Report a pending instance found at start.
 
-        The hub starts it soon, or when its time has come, unless its start message is delivered meanwhile. For storage
-        that may hold the row of an instance without its message.
+        The hub starts it soon, or when it is due, unless its start message is delivered before. This is for storage
+        that may contain the row of an instance without its message.
         """
         ...
 
 
 class UnreadableHistory(Exception):
-    """The stored history of an instance cannot be read; the text names instance, row and reason.
+    """The stored history of an instance cannot be read. The text names instance, row and reason.
 
-    Raised by `load_history` and `get_history`. Give the messages back and warn; other instances are not affected.
+    Raised by `load_history` and `get_history`. Release the messages and log a warning; other instances are not
+    affected.
     """
 
 
 class TaskHubUnavailable(Exception):
-    """The storage behind the task hub does not answer; the text says which service and why. It will pass: try again.
+    """The storage of the task hub does not respond. This is temporary, so retry. The text says which service, and why.
 
-    `public_text` is what callers over HTTP get instead of a text that names files of this machine. `is_unreachable`
-    when the storage gave no answer at all, as while it is being started again. `kind` tells faults apart that deserve a
-    log line each.
+    `public_text` is returned to HTTP callers instead of a text with file names of this machine. `is_unreachable` is
+    true when storage did not respond at all, for example while it restarts. `kind` distinguishes faults that get a log
+    line each.
     """
 
     def __init__(
@@ -330,10 +341,10 @@ class TaskHubUnavailable(Exception):
 
 
 class TaskHubRefused(TaskHubUnavailable):
-    """The storage behind the task hub refuses what was asked: trying again does not help for long.
+    """The storage of the task hub rejects the request. Retrying does not help for long.
 
-    `is_about_data` when it does not accept what was to be stored, `is_about_access` when it does not accept the
-    credentials; `is_final` when that holds for every request, so that nothing can work.
+    `is_about_data` is true when it rejects the data to be stored, `is_about_access` when it rejects the credentials,
+    and `is_final` when it rejects every request, so that nothing can work.
     """
 
     def __init__(

@@ -1,21 +1,21 @@
-"""Which faults of storage make whom wait: each kind is news once when it begins, and once when it is over."""
+"""Tracks which storage faults block whom, so that each kind is logged once when it begins and once when it is over."""
 
 
 class Faults:
-    """Faults by kind, and the sources (loops, instances, activities) that each of them holds up now."""
+    """Faults by kind, each with the sources (loops, instances, activities) that it currently blocks."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, set[str]] = {}
 
     def begins(self, source: str, kind: str) -> bool:
-        """`source` met a fault; True when nobody else waits because of this kind."""
+        """Record a fault of `source`. Returns True when no other source is blocked by this kind."""
         sources = self._kinds.setdefault(kind, set())
         is_new = not sources
         sources.add(source)
         return is_new
 
     def ends(self, source: str) -> list[str]:
-        """`source` succeeded, or no longer asks; the kinds that hold up nobody any longer."""
+        """Record that `source` succeeded or stopped asking. Returns the kinds that no longer block any source."""
         if not self._kinds:
             return []
         over: list[str] = []

@@ -1,6 +1,6 @@
-"""What a message has to fulfil to be handed on, whatever hub it is in: kinds, ranges, lengths, well-formed IDs.
+"""The requirements for a message in any hub: kinds, ranges, lengths, well-formed IDs.
 
-A message that the engine or the store of its instance cannot take would come back forever and block the instance.
+A message that the engine or the instance's storage cannot accept would be redelivered forever and block the instance.
 The limits are those of .NET (Int32, DateTime) and of a table row.
 
 Source: docs/protocol/task-hub-storage-queues.md#unreadable-messages,
@@ -20,21 +20,23 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.timestamp import MAX_TICKS
 
 LONGEST_COLUMN: Final = 30_720
-"""UTF-16 units of a text that stays in its row."""
+"""The longest text that is stored in its row, in UTF-16 units."""
 
 DEEPEST: Final = 64
-"""Levels of nested JSON, as Json.NET limits them."""
+"""How many levels of nested JSON are allowed, as in Json.NET."""
 
 _INT32: Final = range(-(2**31), 2**31)
 _INT64: Final = range(-(2**63), 2**63)
 
 
 class InvalidHubMessage(ValueError):
-    """No task hub may hand this message on; the exception's text says why."""
+    """No task hub may deliver this message. The exception text says why."""
 
 
 def check(message: TaskMessage, *, is_work_item: bool) -> None:
-    """Raises `InvalidHubMessage`. `is_work_item`: the message is in the queue of activity requests."""
+    """Raise `InvalidHubMessage` for an invalid message. `is_work_item`: the message is in the queue of activity
+    requests.
+    """
     event = message.event
     checks = _CHECKS.get(type(event))
     if checks is None or message.is_activity is not is_work_item:
@@ -42,7 +44,7 @@ def check(message: TaskMessage, *, is_work_item: bool) -> None:
         raise InvalidHubMessage(f"{event.event_name} is not a message of {where}")
     target = message.target
     if not target.instance_id:
-        raise InvalidHubMessage("it names no target instance")
+        raise InvalidHubMessage("it has no target instance")
     _instance(target, "OrchestrationInstance")
     _instance(message.sender, "Sender")
     _int32(message.episode, "Episode")
@@ -61,10 +63,10 @@ def _start(event: e.ExecutionStarted, target: e.OrchestrationInstance) -> None:
         raise InvalidHubMessage("it starts an execution without an ID")
     is_same = e.is_same_execution(target.execution_id, started.execution_id)
     if started.instance_id != target.instance_id or not is_same:
-        raise InvalidHubMessage("it starts another execution than it is addressed to")
+        raise InvalidHubMessage("it starts a different execution from the one it is addressed to")
     parent = event.parent_instance
     if parent is not None and not parent.orchestration_instance.instance_id:
-        raise InvalidHubMessage("its ParentInstance names no instance")
+        raise InvalidHubMessage("its ParentInstance has no instance ID")
 
 
 def _id(text: str | None, member: str) -> None:
@@ -100,7 +102,7 @@ def _time(ticks: int | None, member: str) -> None:
 
 
 def _name(text: str | None, member: str) -> None:
-    """A text that identifies something, and stays in its row."""
+    """Check a text that identifies something and is stored in its row."""
     if text is None:
         return
     if not is_well_formed(text):
@@ -135,7 +137,7 @@ def _failure(failure: e.FailureDetails | None, member: str) -> None:
 
 
 def _value(value: Any, member: str, depth: int = 0) -> None:
-    """Any JSON value that both stores can write again."""
+    """Check a JSON value that both storages must be able to write again."""
     if depth > DEEPEST:
         raise InvalidHubMessage(f"{member} is nested too deeply")
     if isinstance(value, float) and not math.isfinite(value):

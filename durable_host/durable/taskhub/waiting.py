@@ -1,4 +1,4 @@
-"""Waiting for whatever comes first: an event, or a time."""
+"""Waits for the first of several events or times."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,7 +8,7 @@ from durable_host.clock import Clock
 
 
 async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
-    """Wait until one of these is over, and cancel the others."""
+    """Wait until one of these is done, and cancel the others."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -19,7 +19,7 @@ async def first_of(*waits: Coroutine[Any, Any, object]) -> None:
 
 
 async def wait_for_event(event: asyncio.Event, clock: Clock, seconds: float) -> bool:
-    """Wait at most `seconds` of `clock` for `event`; True when it is set."""
+    """Wait up to `seconds` of `clock` for `event`. Returns True when it is set."""
     if not event.is_set():
         await first_of(event.wait(), clock.sleep(seconds))
     return event.is_set()

@@ -112,7 +112,7 @@ def test_each_kind_of_fault_is_said_once_and_once_when_it_is_over(caplog: pytest
     faults.recovered("two")
     assert told(caplog, "answers again") == 1
     faults.recovered("three")
-    assert told(caplog, "no longer refuses (AuthorizationFailure)") == 1
+    assert told(caplog, "no longer refuses requests (AuthorizationFailure)") == 1
     assert len(caplog.records) == 4
 
 
@@ -164,7 +164,7 @@ async def test_message_that_cannot_be_taken_in_is_given_back_and_not_held(
     await sender.send(activity(instance) if poller == "work items" else raised("abc123"))
     await (receive_activity(hub) if poller == "work items" else receive(hub, 1))
     assert not failures
-    assert told(caplog, "could not be taken in and is given back") == 2
+    assert told(caplog, "could not be processed and is released") == 2
 
 
 async def test_due_start_that_cannot_be_looked_at_is_given_back(
@@ -184,7 +184,7 @@ async def test_due_start_that_cannot_be_looked_at_is_given_back(
     await create(hub, "abc123", scheduled_start_time=later(0.3))
     await receive(hub, 1)
     assert not failures
-    assert told(caplog, "could not be taken in") == 1
+    assert told(caplog, "could not be processed") == 1
 
 
 async def test_partition_whose_queue_cannot_be_opened_in_time_is_polled_later(
@@ -256,7 +256,7 @@ async def test_a_deleted_resource_is_made_again_with_one_line(
     assert state is not None
     assert state.name == "Hello"
     await hub._worker.held.drain(5)
-    assert told(caplog, f"'{name}' of task hub '{hub_name}' was missing and is created again") == 1
+    assert told(caplog, f"'{name}' of task hub '{hub_name}' was missing and has been recreated") == 1
     assert told(caplog, "was missing") == 1
 
 
@@ -269,7 +269,7 @@ async def test_the_container_of_large_texts_is_made_again_with_one_line(
     assert not told(caplog, "was missing")
     await storage.blobs.delete_container(HubNames.of(hub_name, 4).large_messages)
     await hub.send(raised("abc123", input=large))
-    assert told(caplog, "was missing and is created again") == 1
+    assert told(caplog, "was missing and has been recreated") == 1
 
 
 async def test_an_instance_whose_history_was_deleted_fails_with_the_reason(
@@ -354,7 +354,7 @@ async def test_a_row_that_is_refused_for_good_is_not_tried_forever(
     async with time_limit():
         checkpoint = await hub.commit(commit_of(start.message, events, [start], outbound=[raised("other")]))
     assert sum(one[1] == "merge" for one in account.requests) <= 10
-    assert told(caplog, "The row of instance 'abc123' is refused and stays as it was") == 1
+    assert told(caplog, "The row of instance 'abc123' was refused and is unchanged") == 1
     assert (await receive(hub, 1))[0].message.target.instance_id == "other"
     loaded = await hub.load_history("abc123")
     assert (loaded.events, loaded.checkpoint, loaded.debt) == (events, checkpoint, None)
@@ -423,7 +423,7 @@ async def test_a_message_that_is_refused_is_answered_in_its_receivers_place(
     assert failed.event.task_scheduled_id == 0
     assert "The text is not accepted." in str(failed.event)
     assert failed.id == identity.answer_to(request.id)
-    assert told(caplog, "is refused. Whoever waits for it gets an error instead") == 1
+    assert told(caplog, "was refused. Its caller gets an error instead") == 1
 
 
 @pytest.fixture

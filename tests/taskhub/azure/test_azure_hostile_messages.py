@@ -242,7 +242,7 @@ async def test_the_container_of_unreadable_messages_goes_with_its_hub(open_azure
         (gzip.compress(b"\xff\xfe", mtime=0), "damaged"),
         (gzip.compress(b"[]", mtime=0), "not a JSON object"),
         (gzip.compress(b" " * 2_000 + to().encode(), mtime=0), "more than 1000 bytes"),
-        (gzip.compress(envelope.encode_pointer("x").encode(), mtime=0), "pointer again"),
+        (gzip.compress(envelope.encode_pointer("x").encode(), mtime=0), "another pointer"),
     ],
     ids=["no gzip", "no UTF-8", "no message", "too large when it is unpacked", "pointer"],
 )

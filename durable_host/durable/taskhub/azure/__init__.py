@@ -1,6 +1,6 @@
-"""The task hub in Azure Storage: queues, tables and blobs laid out as the official backend lays them out.
+"""The task hub in Azure Storage: queues, tables and blobs in the layout of the official backend.
 
-Start with `hub.AzureTaskHub`; the codecs (`envelope`, `history_rows`, `instance_rows`) are pure.
+Start with `hub.AzureTaskHub`. The codecs (`envelope`, `history_rows`, `instance_rows`) are pure.
 """
 
 from durable_host.durable.taskhub.azure.hub import AzureTaskHub

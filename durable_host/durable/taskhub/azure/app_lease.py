@@ -1,4 +1,4 @@
-"""The app lease: only one app works on a hub at a time; all workers of that app share the lease.
+"""The app lease: only one app at a time works on a hub. All workers of that app share the lease.
 
 Source: docs/protocol/task-hub-storage-partitions.md#app-lease
 """
@@ -33,19 +33,19 @@ class AppLease:
         self.answered = asyncio.Event()
 
     async def create(self) -> bool:
-        """Create container and blob; False when the container exists already."""
+        """Create container and blob. Returns False when the container already exists."""
         made = await self._blobs.create_container(self._names.app_lease)
         with contextlib.suppress(StorageError):
             await self._blobs.put(self._names.app_lease, self._names.app_lease_blob, b"{}", if_none_match="*")
         return made
 
     async def drop(self) -> None:
-        """Delete the container, under the lease if it is held here; failures are ignored."""
+        """Delete the container, with the lease if it is held here. Errors are ignored."""
         with contextlib.suppress(StorageError):
             await self._blobs.delete_container(self._names.app_lease, lease_id=self.id if self.held else None)
 
     async def run(self, acquired: Callable[[], Awaitable[None]], lost: Callable[[], Awaitable[None]]) -> None:
-        """Call `acquired` whenever the lease becomes ours and `lost` whenever it no longer is, forever."""
+        """Call `acquired` when this app gets the lease and `lost` when it loses it, until cancelled."""
         was_taken = False
         while True:
             await self._acquire(was_taken=was_taken)
@@ -54,11 +54,11 @@ class AppLease:
                 pass
             self.held = False
             was_taken = True
-            _log.warning("Another app took over task hub '%s'; this host waits.", self._names.hub)
+            _log.warning("Another app took over task hub '%s'; this host waits until it is free.", self._names.hub)
             await lost()
 
     async def _acquire(self, *, was_taken: bool) -> None:
-        """Ask until the lease is ours. `was_taken`: the log says already that another app has it."""
+        """Retry until this app has the lease. `was_taken`: the log already says that another app has it."""
         refused = was_taken
         while True:
             try:
@@ -95,8 +95,9 @@ class AppLease:
         return True
 
     async def _renew(self) -> None:
-        """Renew the lease. Raises Conflict or PreconditionFailed only when another app holds it: one that has run
-        out, was broken or went with its container is acquired again.
+        """Renew the lease. A lease that expired, was broken or was deleted with its container is acquired again.
+
+        Raises Conflict or PreconditionFailed only when another app holds it.
         """
         try:
             await self._blobs.renew_lease(self._names.app_lease, None, self.id)
@@ -110,10 +111,10 @@ class AppLease:
     def _warn(self) -> None:
         own = f"'{self._app_name}'" if self._app_name else "without a name"
         _log.warning(
-            "Task hub '%s' is served by another app at the moment (it holds the lease on container '%s'); this app "
-            "(%s) starts instances and answers queries but runs nothing until the lease is free. Give one of the "
-            "two another hubName in host.json, or the same WEBSITE_SITE_NAME, or stop the other host and wait a "
-            "minute. Asking again every %d seconds.",
+            "Task hub '%s' is currently served by another app, which holds the lease on container '%s'. Until it is "
+            "free, this app (%s) starts instances and answers queries but runs nothing. Give one of the apps "
+            "another hubName in host.json, or give both the same WEBSITE_SITE_NAME, or stop the other host and wait "
+            "a minute. Retrying every %d seconds.",
             self._names.hub,
             self._names.app_lease,
             own,

@@ -1,4 +1,4 @@
-"""How the parts of a hub fit together: from accounts and options to the parts that the port and the worker role use."""
+"""Assembles a hub: from accounts and options to the parts that the port and the worker role use."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ DEVELOPMENT_POLLING_INTERVAL = 2.0
 
 @dataclass(frozen=True, slots=True)
 class HubParts:
-    """What `AzureTaskHub` is made of. `setting` is the name of the connection that holds tables and blobs."""
+    """The parts of an `AzureTaskHub`. `setting` is the name of the connection for tables and blobs."""
 
     names: HubNames
     setting: str
@@ -75,7 +75,7 @@ class HubParts:
 def assembled(
     account: StorageAccount, tracking: StorageAccount, options: AzureTaskHubOptions, clock: Clock
 ) -> HubParts:
-    """The parts of one hub: its queues are in `account`, its tables and blobs in `tracking`."""
+    """Return the parts of a hub with its queues in `account` and its tables and blobs in `tracking`."""
     names = HubNames.of(options.hub_name, options.partition_count, options.table_prefix)
     connection, setting = account.connection, tracking.connection.setting
     if connection.is_development:

@@ -1,4 +1,4 @@
-"""Attempts at a write that follows from a commit: repeated for as long as an outage takes, ever more slowly."""
+"""Retries a write that follows from a commit, with back-off, for as long as an outage lasts."""
 
 import asyncio
 from types import TracebackType
@@ -10,11 +10,11 @@ from durable_host.storage import StorageError
 _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
 MOST_REFUSALS = 4
-"""How often data may be refused before something else is written in its place."""
+"""How often storage may reject data before other data is written in its place."""
 
 
 class Attempts:
-    """Reports the attempts of `source` to `outage`, and forgets it at the end of the `with` block."""
+    """Reports the attempts of `source` to `outage`, and forgets them at the end of the `with` block."""
 
     def __init__(self, outage: Outage, source: str) -> None:
         self._outage = outage
@@ -30,15 +30,15 @@ class Attempts:
         self._outage.forget(self._source)
 
     def failed(self, error: StorageError) -> None:
-        """An attempt failed."""
+        """Record a failed attempt."""
         self._failures += 1
         self._outage.failed(self._source, error)
 
     async def pause(self) -> None:
-        """Wait before the next attempt: half a second at first, ten seconds at most."""
+        """Wait before the next attempt: half a second at first, at most ten seconds."""
         await asyncio.sleep(min(_SHORTEST_PAUSE * 2 ** min(self._failures - 1, 6), _LONGEST_PAUSE))
 
     def succeeded(self) -> None:
-        """The write is done."""
+        """Record that the write succeeded."""
         if self._failures:
             self._outage.recovered(self._source)

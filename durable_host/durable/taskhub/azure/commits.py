@@ -1,9 +1,8 @@
-"""The order of a commit: history, instance row, messages, deletes; and what is left of it when something fails.
+"""The order of a commit: history, instance row, messages, deletes; and how it continues after an error.
 
-The table transaction that holds the history rows decides: nothing of the episode runs before, everything else follows
-from it and is done for as long as it takes. A mark on the sentinel (`Owed`) tells a later process what this one did not
-come to. Where a worker of another make shares the hub, the order is the official one, since such a worker never sends
-what a commit owes.
+The table transaction with the history rows decides. Nothing of the episode runs before it, and everything else is
+completed after it. If a worker of another implementation shares the hub, the official order is used instead, because
+such a worker never sends what a commit owes.
 
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-commit,
     docs/protocol/task-hub-storage-additions.md#owed-work,
@@ -54,7 +53,7 @@ _FROM_OUTSIDE = (
 
 
 class Commits:
-    """Commits episodes and settles what they owe. `abandon` gives messages back."""
+    """Commits episodes and settles what they owe. `abandon` releases messages."""
 
     def __init__(
         self,
@@ -84,9 +83,9 @@ class Commits:
         self._running: dict[asyncio.Task[Any], str] = {}
 
     async def commit(self, episode: EpisodeCommit) -> tuple[Checkpoint, Mapping[tuple[str, str], str]]:
-        """The new checkpoint, and the blobs of large columns. Raises CommitConflict.
+        """Commit an episode. Return the new checkpoint and the blobs of large columns. Raises CommitConflict.
 
-        It is done in a task of its own: who stops waiting stops nothing of it.
+        The commit runs in its own task, so cancelling the caller does not interrupt it.
         """
         task = asyncio.get_running_loop().create_task(self._commit_in_turn(episode))
         self._running[task] = episode.instance_id
@@ -150,7 +149,7 @@ class Commits:
             await self._abandon(episode.consumed)
             raise CommitConflict(f"Another host committed the history of instance '{episode.instance_id}'.") from None
         if known is not None:
-            # The same record for all commits of an instance: deletes are confirmed to it, whenever they are done.
+            # All commits of an instance share this record: deletes are confirmed to it even after later commits.
             consumed = self._add(known.consumed, episode.consumed)
         standing.checkpoint = checkpoint = AzureCheckpoint(
             committed.etag,
@@ -172,14 +171,15 @@ class Commits:
         return checkpoint, committed.moved
 
     def _look_again(self, instance_id: str) -> None:
-        """What was known of an instance does not hold any more. Have it loaded: an earlier commit may owe something."""
+        """Load an instance again because its known state is outdated: an earlier commit may owe something."""
         self._standings.forget(instance_id)
         if self._deliveries.serves(instance_id):
             self._deliveries.owed.put_nowait(instance_id)
 
     async def _repair(self, episode: EpisodeCommit) -> None:
-        """Write the row of a history that was loaded. Who reads the row first and the history after it misses nothing
-        that another host writes: then either of them has changed.
+        """Write the row of a loaded history.
+
+        The row is read before the history, so that a change by another host is noticed in one of the two.
         """
         before, judged = episode.checkpoint, episode.judged
         try:
@@ -194,8 +194,9 @@ class Commits:
     def _mark(
         self, standing: Standing, episode: EpisodeCommit, answered: Set[TaskKey], *, tells: bool, has_rest: bool
     ) -> Mark:
-        """What the sentinel says that is owed after this commit. `tells`: messages follow from its rows; `has_rest`:
-        there are others.
+        """Return the mark for the sentinel: what is owed after this commit.
+
+        `tells` is true when messages follow from its rows, `has_rest` when there are others.
         """
         owed = [standing.first_in_hand(episode.execution_id, answered)]
         first = first_owed(episode.events) if tells else None
@@ -209,7 +210,7 @@ class Commits:
         return mark.by(episode.execution_id, episode.first_ordinal, episode.first_ordinal + len(episode.events))
 
     def _add(self, consumed: ConsumedMessages, messages: Sequence[ReceivedMessage]) -> ConsumedMessages:
-        """Note the messages of a commit that may come back."""
+        """Record the messages of a commit that may be delivered again."""
         now = self._clock.now()
         for received in messages:
             message = received.message
@@ -225,7 +226,7 @@ class Commits:
         put: Sequence[TaskMessage],
         direct: Sequence[TaskMessage],
     ) -> None:
-        """Do what the commit owes: the row, the messages; then the consumed messages can go."""
+        """Carry out what the commit owes: write the row, send the messages, then delete the consumed messages."""
         if episode.update is not None and standing.checkpoint is not None:
             etag, is_first = standing.checkpoint.etag, episode.checkpoint is None
             await self._rows.write(episode.instance_id, episode.update, moved, history=etag, is_first=is_first)
@@ -239,13 +240,13 @@ class Commits:
         standing.since = time.monotonic()
 
     def discard(self, messages: Sequence[ReceivedMessage]) -> None:
-        """Delete messages that were consumed or are of no use."""
+        """Delete messages that were consumed or are not needed."""
         for message in messages:
             self._standings.out_of_hand(self._direct.done(message))
             self._held.delete_later(held_of(message))
 
     async def settle(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
-        """Do what an earlier process owes."""
+        """Carry out what an earlier process owes."""
         async with self._standings.locked(instance_id) as standing:
             execution_id = standing.checkpoint.execution_id if standing.checkpoint is not None else None
             instance = OrchestrationInstance(instance_id, execution_id)
@@ -258,34 +259,35 @@ class Commits:
             standing.since = time.monotonic()
 
     async def drain(self, of: Callable[[str], bool] = lambda _: True) -> None:
-        """Wait until the commits of these instances are done, with all that follows from them."""
+        """Wait until the commits of these instances are done, including everything that follows from them."""
         while running := [task for task, instance_id in self._running.items() if of(instance_id)]:
             await asyncio.wait(running)
         await self._messages.drain()
 
     async def settled(self, instance_id: str) -> None:
-        """Wait until what follows from the last commit of this process is done."""
+        """Wait until everything that follows from this process's last commit is done."""
         standing = self._standings.get(instance_id)
         if standing is not None:
             async with standing.lock:
                 pass
 
     def clear(self) -> None:
-        """The worker role has ended: forget everything."""
+        """Forget everything after the worker role has ended."""
         for standing in self._standings:
             self._standings.forget(standing.instance_id)
         self._direct.clear()
 
 
 def _answered(episode: EpisodeCommit) -> frozenset[TaskKey]:
-    """Activities whose results an episode consumed."""
+    """Return the activities whose results an episode consumed."""
     keys = (result_key(message.message) for message in episode.consumed)
     return frozenset(key for key in keys if key is not None)
 
 
 def _has_token(episode: EpisodeCommit) -> bool:
-    """Whether something else than the mark tells of a row that was not written: a message that comes back, or for an
-    instance that has ended, its row.
+    """True when something other than the mark shows that a row was not written.
+
+    That is a message that is delivered again or, for an instance that has ended, its row.
     """
     update = episode.update
     if update is not None and update.runtime_status is not None and update.runtime_status.is_terminal:

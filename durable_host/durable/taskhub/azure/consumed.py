@@ -1,8 +1,8 @@
-"""Which messages an instance has consumed already, as its sentinel carries them: a copy is recognised and dropped.
+"""The messages that an instance has consumed, stored in its sentinel so that copies are recognized and dropped.
 
-Every commit writes the text. It is a list of groups, one for each minute of consumption: `<minute>:` and for each
-message a letter and the 22 characters of its GUID in base64url. The letter tells whether the message came from outside
-and whether it is known to be deleted.
+Every commit writes the text. It is a list of groups, one for each minute of consumption: `<minute>:`, then a letter and
+the 22 characters of a GUID in base64url for each message. The letter shows whether the message came from outside and
+whether it is known to be deleted.
 
 Source: docs/protocol/task-hub-storage-additions.md#consumed-messages
 """
@@ -17,7 +17,7 @@ import msgspec
 from durable_host.timestamp import TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 
 LONGEST_TEXT = 32_000
-"""Characters; a column of a table holds 32,768."""
+"""In characters. A table column holds 32,768."""
 KEPT_FROM_OUTSIDE = 64
 KEPT_BESIDE = 512
 KEPT_TICKS = 600 * TICKS_PER_SECOND
@@ -28,13 +28,14 @@ _ENTRY = 23
 _NEVER = 2**63
 _FORGET_EVERY = KEPT_FROM_OUTSIDE // 2
 _MOST_PER_ENTRY = _ENTRY + 10
-"""Characters of an entry that is alone in its group."""
+"""The characters of an entry that is alone in its group."""
 _GROUP = re.compile(r"(\d{1,8}):((?:[ioc][A-Za-z0-9_-]{22})+)")
 
 
 class _ConsumedMessage(msgspec.Struct, frozen=True):
-    """`state` is a letter of the text. `is_loaded`: an earlier session has consumed it, and nobody here learns of its
-    delete. `kept_until` is in ticks.
+    """One entry. `state` is a letter of the text; `kept_until` is in ticks.
+
+    `is_loaded` is true if an earlier session consumed the message, so that this one does not see its delete.
     """
 
     minute: int
@@ -44,11 +45,11 @@ class _ConsumedMessage(msgspec.Struct, frozen=True):
 
 
 class ConsumedMessages:
-    """Identities of the messages that one instance has consumed. Belongs to whoever commits the instance.
+    """The identities of messages that one instance has consumed, owned by whatever commits the instance.
 
-    The text keeps those whose delete is not confirmed, and of messages from outside the last 64 of the last ten
-    minutes. Beside it, the last 512 that the text no longer needs are known for as long as this object lives: a sender
-    that does not know whether its message arrived may have put it into the queue twice.
+    The text contains the messages whose delete is not confirmed and, of messages from outside, the last 64 of the last
+    ten minutes. The last 512 that were removed from the text are kept in memory for the lifetime of this object,
+    because a sender that does not know whether its message arrived may have put it into the queue twice.
     """
 
     __slots__ = ("_entries", "_forget_at", "_recent", "_text", "_text_until")
@@ -62,10 +63,10 @@ class ConsumedMessages:
 
     @classmethod
     def read(cls, text: str | None, *, served_since: int = 0) -> "ConsumedMessages":
-        """What a sentinel carries; nothing when the text cannot be read.
+        """Parse the text of a sentinel. An unreadable text gives an empty record.
 
         `served_since` (ticks) is when this process began to receive the instance's messages. A message that was
-        consumed before, and does not come back within ten minutes, was deleted.
+        consumed earlier and is not delivered again within ten minutes was deleted.
         """
         consumed = cls()
         if not text:
@@ -92,7 +93,7 @@ class ConsumedMessages:
         return len(self._entries)
 
     def add(self, id: str, now: int, *, from_outside: bool) -> None:
-        """A message is consumed by the next commit; its delete is not confirmed yet."""
+        """Record a message that the next commit consumes. Its delete is not confirmed yet."""
         key = _key(id)
         minute = max(0, -(-(now - UNIX_EPOCH_TICKS) // _TICKS_PER_MINUTE))
         self._entries.pop(key, None)
@@ -103,7 +104,7 @@ class ConsumedMessages:
             self._forget_at = max(KEPT_FROM_OUTSIDE, len(self._entries)) + _FORGET_EVERY
 
     def confirmed(self, id: str) -> None:
-        """The delete of the queue message is confirmed: this message does not come back."""
+        """Record that the queue message was deleted, so that it is not delivered again."""
         key = _key(id)
         entry = self._entries.get(key)
         if entry is None or entry.state == _CONFIRMED:
@@ -115,7 +116,7 @@ class ConsumedMessages:
         self._text = None
 
     def text(self, now: int) -> str:
-        """The text for the sentinel, of at most 32,000 characters. `now` is in ticks."""
+        """Return the text for the sentinel: at most 32,000 characters. `now` is in ticks."""
         if self._text is None or (self._entries and now > self._text_until):
             self._forget_old(now)
             self._text = self._written()
@@ -125,8 +126,10 @@ class ConsumedMessages:
 
     @property
     def is_full(self) -> bool:
-        """Whether the messages whose delete is still to be confirmed do not fit into the text: the next commit has to
-        wait for deletes. What an earlier session consumed gives way, and is not waited for.
+        """True when the messages whose delete is not confirmed do not fit into the text.
+
+        The next commit must then wait for deletes. Messages that an earlier session consumed make room instead, and are
+        not waited for.
         """
         if len(self._entries) * _MOST_PER_ENTRY <= LONGEST_TEXT:
             return False
@@ -134,7 +137,7 @@ class ConsumedMessages:
         return len(_join(awaited)) + KEPT_FROM_OUTSIDE * _MOST_PER_ENTRY > LONGEST_TEXT
 
     def copy(self) -> "ConsumedMessages":
-        """A copy for a commit that may fail: what is added to one is not in the other."""
+        """Return a copy for a commit that may fail: additions to one do not affect the other."""
         copied = ConsumedMessages()
         copied._entries = dict(self._entries)
         copied._recent, copied._forget_at = self._recent, self._forget_at
@@ -148,7 +151,7 @@ class ConsumedMessages:
                 self._retire(key)
 
     def _retire(self, key: str) -> None:
-        """The text no longer needs it."""
+        """Remove an entry from the text and keep it in memory."""
         del self._entries[key]
         self._recent[key] = None
         if len(self._recent) > KEPT_BESIDE:
@@ -197,7 +200,7 @@ def _join(items: Iterable[tuple[str, _ConsumedMessage]]) -> str:
 
 
 def _key(id: str) -> str:
-    """The 22 characters of a GUID; another identity is hashed to one."""
+    """Return the 22 characters of a GUID. Any other identity is hashed."""
     raw = b""
     plain = id.replace("-", "")
     if len(plain) == 32 and (len(id) == 32 or (len(id) == 36 and id[8] == id[13] == id[18] == id[23] == "-")):

@@ -1,4 +1,4 @@
-"""Receiving from one control queue that this process owns.
+"""Receives messages from one control queue that this process owns.
 
 Source: docs/protocol/task-hub-storage-queues.md#control-queues,
     docs/protocol/task-hub-storage-queues.md#poll-back-off,
@@ -25,7 +25,7 @@ _FULL_WAIT = 0.25
 
 
 class ControlPoller:
-    """Polls one queue until it is stopped. `read_row` gives the state of an instance without input and output."""
+    """Polls one queue until it is stopped. `read_row` returns the state of an instance without input and output."""
 
     def __init__(self, queue: str, reception: Reception, read_row: RowReader) -> None:
         self.queue = queue
@@ -41,7 +41,7 @@ class ControlPoller:
         self._backoff = reception.poll_backoff()
 
     def stop(self) -> None:
-        """Let `run` end after the request that is under way."""
+        """Make `run` end after the current request."""
         self._stopped.set()
 
     async def run(self) -> None:
@@ -66,7 +66,7 @@ class ControlPoller:
             await self._pause(self._backoff.after_empty_poll())
 
     async def _get(self, hold: float) -> list[QueueMessage]:
-        """The next messages. The queue of a partition that only the Partitions table knows of may have to be made."""
+        """Return the next messages. Creates the queue if only the Partitions table knows it."""
         try:
             return await self._queues.get(self.queue, self._options.control_queue_batch_size, hold)
         except NotFound:
@@ -74,7 +74,7 @@ class ControlPoller:
         return []
 
     async def filter_start(self, held: HeldHubMessage, message: TaskMessage, dequeued_at: int) -> bool:
-        """True when a start message may be delivered; otherwise it has been dropped or put off."""
+        """True when a start message may be delivered. Otherwise it was deleted or released."""
         event = message.event
         if not isinstance(event, ExecutionStarted) or not event.is_of_client:
             return True
@@ -89,7 +89,7 @@ class ControlPoller:
         return False
 
     def _held_control_messages(self) -> int:
-        """Activity requests do not count: however many wait for a slot, a termination has to come in."""
+        """Count the held control messages. Activity requests do not count, so that control messages always come in."""
         owned = self._deliveries.owned
         return sum(held.queue in owned for held in self._held.in_stage(Stage.RECEIVED, Stage.HELD))
 

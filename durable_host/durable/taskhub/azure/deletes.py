@@ -1,4 +1,4 @@
-"""Deletes of consumed messages in the background, for as long as storage does not answer."""
+"""Deletes consumed messages in the background, waiting out outages."""
 
 import asyncio
 import logging
@@ -15,8 +15,9 @@ _RETRY_SECONDS = 0.5
 
 
 class Deletes:
-    """Owner of the deletes that are not done. Each message goes to `forget` when its delete is done or given up, and to
-    `gone` when it is lost.
+    """Owns the pending deletes.
+
+    Each message is passed to `forget` when its delete is done or given up, and to `gone` when its lease is lost.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class Deletes:
         self._patience_ends: float | None = None
 
     def add(self, held: HeldHubMessage) -> None:
-        """Delete a message that is in a queue."""
+        """Delete a message from its queue in the background."""
         self._waiting.append(held)
         if self._deleting < _PARALLEL:
             self._deleting += 1
@@ -40,7 +41,7 @@ class Deletes:
             task.add_done_callback(self._tasks.discard)
 
     async def drain(self, patience: float) -> None:
-        """Wait until all deletes are done; gives up on a silent storage after `patience` seconds."""
+        """Wait until all deletes are done. If storage does not respond, give up after `patience` seconds."""
         self._patience_ends = time.monotonic() + patience
         try:
             while self._tasks:
@@ -49,7 +50,7 @@ class Deletes:
             self._patience_ends = None
 
     async def done(self) -> None:
-        """Wait until all deletes that were asked for are done."""
+        """Wait until all deletes requested so far are done."""
         while self._tasks:
             await asyncio.wait(set(self._tasks))
 
@@ -68,8 +69,10 @@ class Deletes:
             self._deleting -= 1
 
     async def _delete(self, held: HeldHubMessage) -> None:
-        """Delete until it is done. A message that is lost has been delivered again by its queue, or will be: the entry
-        stays until then, so that it is not taken for a new message.
+        """Delete a message, retrying until that is done.
+
+        If the lease is lost, the queue delivers the message again. Its entry stays until then, so that it is not taken
+        for a new message.
         """
         assert held.lease is not None
         while True:

@@ -1,7 +1,7 @@
-"""The worker's mail: which messages this process takes itself, and how they reach the runtime.
+"""Delivers messages to the runtime, including those that this process sends to itself.
 
-A message that this process sends to a queue it serves is put invisible and handed over at once with the receipt of
-the put: no get, no polling delay. Timers and delayed starts are handed over when they are due.
+A message that this process sends to a queue it serves is put as invisible and delivered at once with the receipt of the
+put, without a get or a polling delay. Timers and delayed starts are delivered when they are due.
 
 Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
@@ -29,11 +29,10 @@ _EARLY = TICKS_PER_SECOND // 2
 
 
 class Deliveries:
-    """Owner of the inboxes, the schedule and the control queues that this process serves (`owned`: each with the ticks
-    since when).
+    """Owns the inboxes, the schedule and the set of control queues that this process serves.
 
-    `on_due_start` is called instead of the control inbox for a delayed start that is due: its row has to be looked
-    at first.
+    `owned` maps each served control queue to the ticks since when it is served. A delayed start that is due goes to
+    `on_due_start` instead of the control inbox, because its row must be checked first.
     """
 
     def __init__(
@@ -66,29 +65,30 @@ class Deliveries:
 
     @property
     def is_alone(self) -> bool:
-        """Whether nobody else could do the work of this hub, so that activities need no messages."""
+        """True when no other worker can do the work of this hub, so that activities need no messages."""
         return self.running and self.takes_all_activities and self.neighbours is Neighbours.NONE
 
     @property
     def is_official_order(self) -> bool:
-        """Whether a worker of another make may take over: it does not do what a commit owes."""
+        """True when a worker of another implementation may take over: it does not carry out what a commit owes."""
         return self.neighbours is Neighbours.FOREIGN
 
     def serves(self, instance_id: str) -> bool:
-        """Whether this process receives the messages of an instance."""
+        """True when this process receives the messages of an instance."""
         return self.running and self._names.queue_of(instance_id) in self.owned
 
     def served_since(self, instance_id: str) -> int:
-        """Since when (ticks) this process has received the messages of an instance; now, when it does not."""
+        """Return since when (ticks) this process receives the messages of an instance, or now if it does not."""
         since = self.owned.get(self._names.queue_of(instance_id))
         return self._clock.now() if since is None else since
 
     # Sending
 
     def claim(self, queue: str) -> float | None:
-        """How long to hide a message for `queue` that this process takes itself; None when others may have it.
+        """Return how long (seconds) to hide a message for `queue` that this process takes itself, or None if others may
+        have it.
 
-        Call `release_claim` when the put failed or its message was not accepted.
+        Call `release_claim` when the put failed or the message was not accepted.
         """
         if not self.running:
             return None
@@ -105,28 +105,30 @@ class Deliveries:
 
     @property
     def control_hold(self) -> float:
-        """For how many seconds to hide a control message that this process takes or sends to itself."""
+        """How long (seconds) to hide a control message that this process receives or sends to itself."""
         return min(self._held.first_hold, self._options.control_hold)
 
     @property
     def activity_hold(self) -> float:
-        """The same for an activity request. Where others wait for one too, it is hidden for the whole hold time at
-        once: it would run twice if its first renewal came too late.
+        """How long (seconds) to hide an activity request that this process receives or sends to itself.
+
+        If other workers wait for requests, it is the whole hold time, because the activity would run twice if the first
+        renewal came too late.
         """
         hold = self._options.work_item_hold
         return min(self._held.first_hold, hold) if self.is_alone else hold
 
     def release_claim(self, queue: str) -> None:
-        """A claimed message was accepted, or was not put at all."""
+        """Release the claim on a message that was accepted, or was not put."""
         if queue == self._names.work_items and self._coming:
             self._coming -= 1
 
     def claims_still(self, queue: str) -> bool:
-        """Whether a claimed message can be accepted now."""
+        """True when a claimed message can be accepted now."""
         return self.running and (queue in self.owned or queue == self._names.work_items)
 
     def accept(self, queue: str, message: TaskMessage, put: PutMessage, hidden: float) -> None:
-        """Hand over, now or when it is due, a message that was put invisible for `hidden` seconds."""
+        """Deliver a message that was put as invisible for `hidden` seconds, now or when it is due."""
         held = HeldHubMessage(LeasedMessage(queue, put, hidden))
         self._held.take(held)
         now = self._clock.now()
@@ -137,8 +139,9 @@ class Deliveries:
     # Receiving
 
     def refreshed(self, queue: str, got: QueueMessage, hidden: float) -> tuple[HeldHubMessage, float | None] | None:
-        """None for a message that is new. One that is in our hands already only has a new receipt; the seconds
-        given with it are how long it has to stay hidden (None: as it is).
+        """Refresh a message that is already held with its new receipt, or return None if the message is new.
+
+        The second value is how many seconds the message must stay hidden, or None to leave it unchanged.
         """
         held = self._held.refresh(got.id, got.pop_receipt, hidden)
         if held is None:
@@ -150,8 +153,9 @@ class Deliveries:
         return held, self._sort_in(waiting, self._clock.now(), _EARLY)
 
     def deliver(self, held: HeldHubMessage, message: TaskMessage) -> float | None:
-        """Hand over a received message, unless it is a timer that was delivered in its place already. One that
-        came too early is parked: the result tells for how many seconds it has to be hidden.
+        """Deliver a received message, unless it is a timer whose stand-in was already delivered.
+
+        A message that arrived too early is parked, and the seconds for which to hide it are returned.
         """
         now = self._clock.now()
         received = ReceivedMessage(held.id, message, held.dequeue_count, now, held)
@@ -160,17 +164,17 @@ class Deliveries:
         return self._sort_in(received, now, _EARLY)
 
     def park(self, message: ReceivedMessage, due: int) -> None:
-        """Deliver a message that is hidden anyway (again) at `due`."""
+        """Deliver a hidden message (again) at `due`."""
         self._held.park(held_of(message))
         self.schedule.add(due, message)
 
     def put_off(self, message: ReceivedMessage, due: int) -> None:
-        """Deliver a message that was given back at `due`, or with `recall`."""
+        """Deliver a released message at `due`, or earlier with `recall`."""
         self._given_back.setdefault(message.message.target.instance_id, set()).add(message.id)
         self.park(message, due)
 
     def recall(self, instance_id: str) -> list[ReceivedMessage]:
-        """Take what was put off for an instance."""
+        """Remove and return the messages that were put off for an instance."""
         waiting = [self.schedule.remove(id) for id in self._given_back.pop(instance_id, ())]
         recalled = [one for one in waiting if one is not None]
         for one in recalled:
@@ -187,8 +191,9 @@ class Deliveries:
     # Leaving
 
     def drop_queue(self, queue: str) -> list[ReceivedMessage]:
-        """A control queue is no longer ours: what the runtime has not seen of it is taken back and returned;
-        parked messages come by themselves to the new owner.
+        """Stop serving a control queue, and return its messages that the runtime has not received yet.
+
+        Parked messages are forgotten: their queue delivers them to the new owner.
         """
         self.owned.pop(queue, None)
 
@@ -200,7 +205,7 @@ class Deliveries:
         return self.control.remove_where(of_queue)
 
     def clear(self) -> None:
-        """The worker role has ended: forget everything."""
+        """Forget everything after the worker role has ended."""
         for messages in (self.control, self.activities, self.schedule):
             messages.remove_where(lambda message: True)
         self.owned.clear()

@@ -1,7 +1,7 @@
-"""Activities without messages: from the commit straight to a worker, and the result straight to the instance.
+"""Activities without messages: from the commit directly to a worker, and the result directly to the instance.
 
-Only while no other host works on the hub. What is in hand here is found again after a crash by the mark of the commit
-that scheduled it; whatever has to be found by others is put into its queue (`handover.py`).
+Used only while no other host works on the hub. After a crash, this work is found through the mark of the commit that
+scheduled it. Work that others must find is put into its queue (`handover.py`).
 
 Source: docs/protocol/task-hub-storage-additions.md#activities-without-messages
 """
@@ -31,7 +31,7 @@ def result_key(message: TaskMessage) -> TaskKey | None:
 
 
 class DirectWork:
-    """Requests and results in the hands of this process that are in no queue."""
+    """The requests and results that this process holds and that are in no queue."""
 
     def __init__(self, deliveries: Deliveries, clock: Clock) -> None:
         self._deliveries = deliveries
@@ -41,7 +41,7 @@ class DirectWork:
         self._results: dict[TaskKey, ReceivedMessage] = {}
 
     def begin(self, message: TaskMessage) -> None:
-        """Let this process run an activity, unless it does already, or holds the result: a debt may name it again."""
+        """Run an activity in this process. Skips one that is running or has its result here: a debt may repeat it."""
         if self._is_in_hand(message):
             return
         held = HeldHubMessage(None, id=f"direct-{next(self._numbers)}")
@@ -57,7 +57,7 @@ class DirectWork:
         return result is not None and result.message.id == identity.answer_to(message.id)
 
     def answer(self, request: ReceivedMessage, result: TaskMessage) -> None:
-        """Deliver the result of a request; the commit that consumes it ends the request."""
+        """Deliver the result of a request. The commit that consumes the result ends the request."""
         key = request_key(request.message)
         self._requests.pop(key, None)
         received = ReceivedMessage(f"result-{request.id}", result, 1, self._clock.now(), request.receipt)
@@ -65,7 +65,7 @@ class DirectWork:
         self._deliveries.control.put(received)
 
     def done(self, message: ReceivedMessage) -> TaskKey | None:
-        """A message was consumed or is of no use; the activity that is in hand no more."""
+        """Forget a message that was consumed or discarded. Return the activity that is no longer held, or None."""
         if message.message.is_activity:
             key = request_key(message.message)
             return key if self._requests.pop(key, None) is not None else None
@@ -77,15 +77,15 @@ class DirectWork:
         return key
 
     def knows(self, request: ReceivedMessage) -> bool:
-        """Whether a request has not been answered or put."""
+        """True when a request was neither answered nor put into its queue."""
         return self._requests.get(request_key(request.message)) is request
 
     def requests(self, of: Callable[[str], bool]) -> list[ReceivedMessage]:
-        """Requests of the instances that `of` names, waiting or running."""
+        """Return the waiting and running requests of the instances for which `of` is true."""
         return [one for key, one in self._requests.items() if of(key[0])]
 
     def results(self, of: Callable[[str], bool]) -> list[ReceivedMessage]:
-        """Results of these instances that no commit has consumed."""
+        """Return the results that no commit has consumed, of the instances for which `of` is true."""
         return [one for key, one in self._results.items() if of(key[0])]
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""The queue message: envelope `MessageData` around a `TaskMessage`.
+"""The queue message: the envelope `MessageData` around a `TaskMessage`.
 
 Source: docs/protocol/task-hub-storage-messages.md#envelope,
     docs/protocol/task-hub-storage-messages.md#task-message,
@@ -27,11 +27,13 @@ _EMPTY_GUID = "00000000-0000-0000-0000-000000000000"
 
 
 class UnreadableMessage(Exception):
-    """The text is not a message of a task hub; the exception's text says why."""
+    """The text is not a message of a task hub. The exception text says why."""
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """A decoded message. `message` is None in a pointer, which names the blob that holds the real envelope."""
+    """A decoded message. In a pointer, `message` is None and `compressed_blob_name` names the blob with the real
+    envelope.
+    """
 
     message: TaskMessage | None
     sequence_number: int = 0
@@ -40,7 +42,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 
 def encode(message: TaskMessage, sequence_number: int) -> str:
-    """The inline JSON of a message. Its identity is the `ActivityId`."""
+    """Return the inline JSON of a message. Its identity is the `ActivityId`."""
     activity_id = message.id or _EMPTY_GUID
     episode = "" if message.episode is None else f'"Episode":{message.episode},'
     sender = message.sender
@@ -56,7 +58,7 @@ def encode(message: TaskMessage, sequence_number: int) -> str:
 
 
 def encode_pointer(blob_name: str) -> str:
-    """The message that stands in for one in a blob."""
+    """Return the JSON of a message that points to a blob."""
     return (
         f'{{"$type":"DurableTask.AzureStorage.MessageData","ActivityId":"{_EMPTY_GUID}","TaskMessage":null,'
         f'"CompressedBlobName":{quote(blob_name)},"SequenceNumber":0,"Sender":null,"SerializableTraceContext":null}}'
@@ -64,7 +66,7 @@ def encode_pointer(blob_name: str) -> str:
 
 
 def blob_name(message: TaskMessage) -> str:
-    """Name of a large message's blob; the instance ID is not escaped in it."""
+    """Return the name of a large message's blob. The instance ID is not escaped."""
     instance_id = message.target.instance_id
     if not is_well_formed(instance_id):
         instance_id = instance_id.encode("utf-8", "replace").decode()
@@ -72,7 +74,7 @@ def blob_name(message: TaskMessage) -> str:
 
 
 def to_text(json_message: str, *, as_base64: bool) -> str:
-    """Queue message text of the JSON."""
+    """Return the queue message text for the JSON."""
     return base64.b64encode(json_message.encode()).decode("ascii") if as_base64 else json_message
 
 
@@ -115,7 +117,7 @@ def _read_task_message(raw: dict[str, Any], envelope: dict[str, Any], activity_i
     event = read_event(_object(raw.get("Event"), "Event"))
     target = nested_json.read_instance(raw.get("OrchestrationInstance"))
     if target is None or not target.instance_id:
-        raise UnreadableMessage("it names no target instance")
+        raise UnreadableMessage("it has no target instance")
     tags = None
     context = raw.get("OrchestrationExecutionContext")
     if context is not None:
@@ -138,7 +140,7 @@ def _object(raw: Any, name: str) -> dict[str, Any]:
 
 
 def _check_type(members: dict[str, Any], expected: str) -> None:
-    """A `$type` may be missing, and may name its assembly behind a comma."""
+    """Check `$type`, which may be missing and may name its assembly after a comma."""
     given = members.get("$type")
     if given is None:
         return

@@ -1,6 +1,6 @@
-"""Queue JSON of history events, written by hand: one function per kind, because every message passes here.
+"""Encodes history events as queue JSON, with one function per event class because every message is encoded here.
 
-Only the kinds that travel in queues are frequent; all kinds are covered.
+Only some kinds occur often in queues, but all are supported.
 
 Source: docs/protocol/task-hub-storage-messages.md#event-json
 """
@@ -14,7 +14,7 @@ from durable_host.durable.taskhub.azure.json_net import boolean, nullable, numbe
 
 
 def encode_event(event: e.HistoryEvent) -> str:
-    """`$type` first, then the members of the class, then EventId, IsPlayed, Timestamp."""
+    """Return the JSON: `$type` first, then the members of the class, then EventId, IsPlayed and Timestamp."""
     kind = type(event)
     return (
         f'{{"$type":"{_TYPE_NAMES[kind]}",{_MEMBERS[kind](event)}'

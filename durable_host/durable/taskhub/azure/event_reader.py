@@ -1,7 +1,7 @@
-"""History events from queue JSON or from table rows: the same members, a few of them spelt differently.
+"""Reads history events from queue JSON and from table rows, which have the same members with a few spelled differently.
 
-Tolerant: unknown members are ignored, missing ones take their defaults; a required member that is missing or of a
-wrong type raises ValueError.
+Reading is tolerant: unknown members are ignored and missing ones get their defaults. A required member that is missing
+or has the wrong type raises ValueError.
 
 Source: docs/protocol/task-hub-storage-messages.md#tolerant-reading,
     docs/protocol/task-hub-storage-messages.md#event-json,
@@ -22,7 +22,7 @@ _TYPE_PREFIX = "DurableTask.Core.History."
 
 
 def event_class(members: Mapping[str, Any]) -> type[e.HistoryEvent]:
-    """Class by `$type` (assembly part ignored), else by the number in EventType."""
+    """Return the class by `$type` (without its assembly), otherwise by the number in EventType."""
     type_name = members.get("$type")
     if isinstance(type_name, str):
         name = type_name.split(",", 1)[0].strip().removeprefix(_TYPE_PREFIX).removesuffix("Event")
@@ -40,13 +40,13 @@ def event_class(members: Mapping[str, Any]) -> type[e.HistoryEvent]:
 
 
 def read_event(members: Mapping[str, Any]) -> e.HistoryEvent:
-    """Event of a queue message."""
+    """Return the event of a queue message."""
     kind = event_class(members)
     return build(kind, members, read_ticks(members.get("Timestamp")))
 
 
 def build(kind: type[e.HistoryEvent], members: Mapping[str, Any], moment: int) -> e.HistoryEvent:
-    """Event of class `kind`; nested objects in `members` are parsed JSON values, times are text or ticks."""
+    """Return an event of class `kind`. Nested objects in `members` are parsed JSON values; times are text or ticks."""
     values: dict[str, Any] = {
         "event_id": _integer(members.get("EventId", -1), "EventId"),
         "is_played": _boolean(members.get("IsPlayed"), "IsPlayed"),
@@ -61,7 +61,7 @@ def build(kind: type[e.HistoryEvent], members: Mapping[str, Any], moment: int) -
 
 
 def read_ticks(raw: Any, member: str = "Timestamp") -> int:
-    """Ticks of a JSON timestamp; 0 when there is none."""
+    """Return the ticks of a JSON timestamp, or 0 for None."""
     if raw is None:
         return 0
     if isinstance(raw, str):

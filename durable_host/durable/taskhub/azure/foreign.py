@@ -1,4 +1,4 @@
-"""Another app's task hub, in the client role only: one that does not exist is empty, and is made by the first write.
+"""Another app's task hub, for clients only. A missing hub is treated as empty and created by the first write.
 
 Source: docs/protocol/durable-http-api.md#paths-and-query-parameters
 """
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class ForeignAzureHub(AzureTaskHub):
-    """A hub for clients that name it in their request."""
+    """A hub that a client names in its request."""
 
     async def create_instance(
         self, start: TaskMessage, *, dedupe_statuses: frozenset[OrchestrationStatus]

@@ -1,4 +1,4 @@
-"""Giving messages back: this process delivers them again itself, or leaves them to others.
+"""Releases messages: this process delivers them again itself, or makes them visible to other workers.
 
 Source: docs/protocol/task-hub-storage-queues.md#messages-given-back
 """
@@ -23,7 +23,7 @@ _PARALLEL = 8
 
 
 class GivingBack:
-    """Gives back messages that were received and not consumed."""
+    """Releases messages that were received but not consumed."""
 
     def __init__(self, deliveries: Deliveries, held: HeldMessages, handover: Handover, clock: Clock) -> None:
         self._deliveries = deliveries
@@ -32,7 +32,7 @@ class GivingBack:
         self._clock = clock
 
     async def abandon(self, messages: Sequence[ReceivedMessage], delay: float | None = None) -> None:
-        """Give messages back after `delay` seconds, or after the back-off of their dequeue counts."""
+        """Release messages for delivery after `delay` seconds, or after the back-off for their dequeue counts."""
         await for_each(messages, lambda message: self._abandon(message, delay), _PARALLEL)
 
     async def _abandon(self, message: ReceivedMessage, delay: float | None) -> None:
@@ -42,7 +42,7 @@ class GivingBack:
         seconds = abandon_delay(held.dequeue_count) if delay is None else delay
         if delay is None and held.dequeue_count == _POISON_COUNT:
             _log.warning(
-                "Poison message: %s for instance '%s' was given back %d times (message %s in queue '%s').",
+                "Poison message: %s for instance '%s' was released %d times (message %s in queue '%s').",
                 message.message.event.event_name,
                 message.message.target.instance_id,
                 held.dequeue_count,
@@ -71,7 +71,7 @@ class GivingBack:
             self._deliveries.again(again)
 
     def _keeps(self, message: ReceivedMessage) -> bool:
-        """Whether a message given back is delivered again by this process."""
+        """True when this process itself delivers a released message again."""
         if not self._deliveries.running:
             return False
         if message.message.is_activity:

@@ -1,4 +1,4 @@
-"""Work that is in no queue goes where others find it: when another host appears, and when this one stops.
+"""Puts work that is in no queue where other hosts find it: when another host appears, and when this one stops.
 
 Source: docs/protocol/task-hub-storage-additions.md#activities-without-messages,
     docs/protocol/task-hub-storage-additions.md#other-workers
@@ -28,7 +28,7 @@ _PARALLEL = 8
 
 
 class Handover:
-    """Puts activities and results of this process into queues, for as long as an outage takes."""
+    """Puts activities and results of this process into queues, waiting out outages."""
 
     def __init__(
         self,
@@ -50,9 +50,10 @@ class Handover:
         self._turn = asyncio.Lock()
 
     async def put_activities(self, of: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
-        """Put the activities of the instances that `of` names, whether they wait or run.
+        """Put the waiting and running activities of the instances for which `of` is true into their queue.
 
-        Those that run stay in the hands of this process, but at the end of it: then all can be seen by others at once.
+        Running activities stay hidden and held by this process, unless `is_end`: then other workers can see all of them
+        at once.
         """
         async with self._turn:
             await self._put_activities(of, is_end)
@@ -65,7 +66,7 @@ class Handover:
         async def put(received: ReceivedMessage) -> None:
             message, held = received.message, held_of(received)
             if not self._direct.knows(received):
-                return  # Answered meanwhile.
+                return  # Answered in the meantime.
             runs = held not in waiting and not is_end
             hold = self._deliveries.activity_hold if runs else 0.0
             sent = await self._put(message, hold)
@@ -78,7 +79,7 @@ class Handover:
         await for_each(requests, put, _PARALLEL)
 
     async def put_results(self, of: Callable[[str], bool] = lambda _: True) -> None:
-        """Put results that no commit has consumed."""
+        """Put results that no commit has consumed into their queues."""
         results = self._direct.results(of)
         found = {one.id for one in results}
         self._deliveries.control.remove_where(lambda one: one.id in found)
@@ -92,12 +93,12 @@ class Handover:
         await for_each(results, put, _PARALLEL)
 
     def forget(self, of: Callable[[str], bool]) -> None:
-        """Leave what could not be put to those who find it by its mark."""
+        """Forget work that could not be put. The mark leads the next host to it."""
         for received in (*self._direct.requests(of), *self._direct.results(of)):
             self._direct.done(received)
 
     async def put(self, received: ReceivedMessage) -> None:
-        """Put a message that this process does not deliver again. If that fails, the next host finds it by its mark."""
+        """Put a message that this process does not deliver again. If that fails, the mark leads the next host to it."""
         key = self._direct.done(received)
         if key is None:
             return
@@ -109,7 +110,7 @@ class Handover:
             self._standings.out_of_hand(key)
 
     async def _put(self, message: TaskMessage, hidden: float) -> Sent | None:
-        """None when storage does not accept the message and another one was sent in its place."""
+        """Put a message. Returns None if storage rejects it and a replacement was sent."""
         instance_id = message.target.instance_id
         with Attempts(self._outage, f"work of '{instance_id}'") as attempts:
             while True:

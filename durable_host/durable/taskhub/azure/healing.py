@@ -1,7 +1,7 @@
-"""A table or queue of the hub that somebody deleted is created again, by the request that misses it.
+"""Recreates a table or queue of the hub that was deleted, as part of the request that misses it.
 
-One place for all of them: `healed` wraps a storage service, so that whoever asks only sees that its request took
-longer. What was lost with the resource is reported once.
+`healed` wraps a storage service, so that callers only notice that the request took longer. What was lost with the
+resource is logged once.
 """
 
 import asyncio
@@ -20,15 +20,17 @@ _ITERATES = frozenset({"query_all"})
 
 
 class Healing:
-    """Makes the hub's missing resources again; `create` makes what is missing and names it. Only from `begin` to
-    `end`: a hub that nobody serves here, or that this process has deleted, is missing for good.
+    """Recreates the hub's missing resources.
+
+    `create` creates what is missing and returns the names. Healing is active from `begin` to `end` only: a hub that is
+    not served here, or that this process has deleted, stays deleted.
     """
 
     def __init__(self, names: HubNames, create: Callable[[], Awaitable[list[str]]]) -> None:
         self._hub = names.hub
         self._lost = {
-            names.history: " The histories that it held are lost: instances that were running cannot go on.",
-            names.instances: " The rows that it held are lost: an instance is listed again when it goes on.",
+            names.history: " The histories in it are lost: instances that were running cannot continue.",
+            names.instances: " The rows in it are lost: an instance is listed again when it continues.",
         }
         self._create = create
         self._lock = asyncio.Lock()
@@ -42,7 +44,7 @@ class Healing:
         self._active = False
 
     async def heal(self, before: int) -> bool:
-        """Whether the resources are there (again); `before` is `times` when the failed request was sent."""
+        """Return True when the resources exist (again). `before` is `times` when the failed request was sent."""
         if not self._active:
             return False
         async with self._lock:
@@ -51,7 +53,7 @@ class Healing:
                 self.times += 1
                 for name in made:
                     _log.warning(
-                        "'%s' of task hub '%s' was missing and is created again.%s",
+                        "'%s' of task hub '%s' was missing and has been recreated.%s",
                         name,
                         self._hub,
                         self._lost.get(name, ""),
@@ -60,12 +62,12 @@ class Healing:
 
 
 def healed(service: Service, healing: Healing) -> Service:
-    """`service`, with requests that miss a resource sent once more after it was made again."""
+    """Return `service` wrapped so that a request that misses a resource is retried after it was recreated."""
     return cast("Service", _Healed(service, healing))
 
 
 class _Healed:
-    """Stands in for a service of the storage account."""
+    """A wrapper around a service of the storage account."""
 
     def __init__(self, service: Any, healing: Healing) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""One message in the hands of this process, and what it does with it."""
+"""One message that this process holds, and its stage."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -9,7 +9,7 @@ from durable_host.storage import LeasedMessage
 
 
 class Stage(Enum):
-    """What this process does with a message it holds. The first three are hidden again and again."""
+    """What this process does with a message it holds. In the stages of `RENEWED` it is kept hidden."""
 
     RECEIVED = "received"
     HELD = "held"
@@ -19,11 +19,11 @@ class Stage(Enum):
 
 
 RENEWED = frozenset((Stage.RECEIVED, Stage.HELD, Stage.DELETING))
-"""The stages in which a message is hidden again and again."""
+"""The stages in which a message is hidden again before its time is over."""
 
 
 class HeldHubMessage:
-    """One message: the lease on it, None for a message that is in no queue, and how often it was delivered.
+    """A message with its lease (None if it is in no queue) and the number of its deliveries.
 
     `on_deleted` is called when its delete is confirmed. Owned by `HeldMessages`, which alone changes `stage`.
     """
@@ -47,5 +47,5 @@ class HeldHubMessage:
 
 
 def held_of(message: ReceivedMessage) -> HeldHubMessage:
-    """The adapter's part of a received message."""
+    """Return the adapter's part of a received message."""
     return cast("HeldHubMessage", message.receipt)

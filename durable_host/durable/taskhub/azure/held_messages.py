@@ -1,12 +1,13 @@
-"""Messages in the hands of this process: where each of them is on its way, and how it is given back.
+"""The messages that this process holds: their stages, and how they are released.
 
-A message that the queue delivers again while it is held only refreshes the receipt.
+If the queue delivers a held message again, only its receipt is refreshed.
+
+After its poller has read a message, the message is delivered (`hold`, `park`), consumed (`delete_later`) or released.
+The context managers `receiving` and `owning` release messages that are in none of these states.
+
 Source: docs/protocol/task-hub-storage-queues.md#control-queues,
     docs/protocol/task-hub-storage-queues.md#lock-renewal,
     docs/protocol/task-hub-storage-messages.md#message-delays
-
-When its poller is done with a received message, it is delivered (`hold`, `park`), consumed (`delete_later`) or given
-back. The context managers `receiving` and `owning` give back what is in none of these states.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ _CANCELLED_PATIENCE = 1.0
 
 
 class HeldMessages:
-    """All messages this process holds, by ID. None is hidden for longer than `hold_time` seconds at once."""
+    """All messages that this process holds, by ID. Each is hidden for at most `hold_time` seconds at a time."""
 
     def __init__(self, queues: QueueService, hold_time: float) -> None:
         self._hold_time = hold_time
@@ -40,11 +41,11 @@ class HeldMessages:
 
     @property
     def first_hold(self) -> float:
-        """For how many seconds to hide a message that this process takes."""
+        """How long (seconds) to hide a message that this process takes."""
         return self._leases.first_hold
 
     def take(self, held: HeldHubMessage) -> None:
-        """Begin to hold a message."""
+        """Start to hold a message."""
         if held.lease is not None:
             self._by_id[held.id] = held
             if held.stage is Stage.HELD:
@@ -54,7 +55,7 @@ class HeldMessages:
     async def receiving(
         self, queue: str, got: Sequence[QueueMessage], hidden: float
     ) -> AsyncGenerator[list[tuple[QueueMessage, HeldHubMessage]]]:
-        """Begin to hold messages that a queue delivered, hidden for so many seconds, and own them meanwhile."""
+        """Start to hold messages from a queue, hidden for `hidden` seconds, and own them in the `with` block."""
         new = [(one, HeldHubMessage(LeasedMessage(queue, one, hidden), one.dequeue_count)) for one in got]
         for _, held in new:
             self.take(held)
@@ -63,9 +64,9 @@ class HeldMessages:
 
     @asynccontextmanager
     async def owning(self, messages: Sequence[HeldHubMessage]) -> AsyncGenerator[None]:
-        """Own messages until each is delivered, consumed or given back; what is not at the end is given back here.
+        """Own messages until each is delivered, consumed or released. The rest is released at the end of the block.
 
-        An error is logged and goes no further.
+        Errors are logged and not raised.
         """
         for held in messages:
             held.stage = Stage.RECEIVED
@@ -86,7 +87,7 @@ class HeldMessages:
 
     @asynccontextmanager
     async def guarding(self, held: HeldHubMessage) -> AsyncGenerator[None]:
-        """While one of several owned messages is worked on: an error gives this one back, and the others go on."""
+        """Guard the processing of one of several owned messages: an error releases this one only."""
         try:
             yield
         except Exception as error:
@@ -94,23 +95,23 @@ class HeldMessages:
 
     async def _give_back_after(self, error: Exception, messages: Sequence[HeldHubMessage]) -> None:
         for held in _undecided(messages):
-            text = "Message %s of queue '%s' could not be taken in and is given back"
+            text = "Message %s of queue '%s' could not be processed and is released"
             _log.error(text, held.id, held.queue, exc_info=error)
             await self.give_back([held], abandon_delay(held.dequeue_count))
 
     def hold(self, held: HeldHubMessage) -> None:
-        """The message is handed on: keep it hidden until it is consumed or given back."""
+        """Keep a message hidden until it is consumed or released."""
         held.stage = Stage.HELD
         if held.lease is not None:
             self._leases.keep(held.lease)
 
     def park(self, held: HeldHubMessage) -> None:
-        """The message is hidden until this process delivers it."""
+        """Leave a message hidden until this process delivers it."""
         held.stage = Stage.PARKED
         self._let_go(held)
 
     def refresh(self, id: str, receipt: str, hidden: float) -> HeldHubMessage | None:
-        """The queue delivered a message again: the held one with its new receipt, or None when it is not held."""
+        """Refresh a held message that the queue delivered again. Returns None when it is not held."""
         held = self._by_id.get(id)
         if held is None or held.lease is None:
             return None
@@ -122,7 +123,7 @@ class HeldMessages:
         return held
 
     def forget(self, held: HeldHubMessage) -> None:
-        """Stop holding a message without a word to the queue."""
+        """Stop holding a message without a request to the queue."""
         held.stage = Stage.GONE
         self._let_go(held)
         if self._by_id.get(held.id) is held:
@@ -130,17 +131,17 @@ class HeldMessages:
             self._shrunk.set()
 
     async def none_left_of(self, queue: str) -> None:
-        """Wait until nothing of this queue is worked on."""
+        """Wait until no message of this queue is being processed."""
         while self.of_queue(queue, *RENEWED):
             self._shrunk.clear()
             await self._shrunk.wait()
 
     def of_queue(self, queue: str, *stages: Stage) -> list[HeldHubMessage]:
-        """Messages of one queue in any of these stages."""
+        """Return the messages of one queue in any of these stages."""
         return [held for held in self._by_id.values() if held.queue == queue and held.stage in stages]
 
     def in_stage(self, *stages: Stage) -> list[HeldHubMessage]:
-        """All messages in any of these stages."""
+        """Return all messages in any of these stages."""
         return [held for held in self._by_id.values() if held.stage in stages]
 
     def delete_later(self, held: HeldHubMessage) -> None:
@@ -154,34 +155,34 @@ class HeldMessages:
         self._deletes.add(held)
 
     async def hide(self, held: HeldHubMessage, seconds: float) -> bool:
-        """Set until when the message is invisible; False when it is lost. Raises StorageError."""
+        """Set how long the message stays invisible. Returns False when its lease is lost. Raises StorageError."""
         return held.lease is None or await self._leases.hide(held.lease, seconds)
 
     async def give_back(self, messages: Sequence[HeldHubMessage], seconds: float = 0.0) -> None:
-        """Make messages visible after `seconds` and stop holding them. Failures are ignored: time does it too."""
+        """Make messages visible after `seconds` and stop holding them. Errors are ignored: the lease expires anyway."""
 
         async def one(held: HeldHubMessage) -> None:
             try:
                 if held.lease is not None:
                     await self._leases.give_back(held.lease, seconds)
             except StorageError as error:
-                _log.debug("Message %s could not be given back: %s", held.id, error)
+                _log.debug("Message %s could not be released: %s", held.id, error)
             self.forget(held)
 
         await for_each(messages, one, _PARALLEL)
 
     async def renew_forever(self) -> None:
-        """Hide held messages again before their time is over."""
+        """Hide held messages again before their time is over, until cancelled."""
         while True:
             await self._leases.renew_next()
             self._forget_gone()
 
     async def drain(self, patience: float) -> None:
-        """Wait until all deletes are done; gives up on a silent storage after `patience` seconds."""
+        """Wait until all deletes are done. If storage does not respond, give up after `patience` seconds."""
         await self._deletes.drain(patience)
 
     async def deleted(self) -> None:
-        """Wait until all deletes that were asked for are done."""
+        """Wait until all deletes requested so far are done."""
         await self._deletes.done()
 
     def _let_go(self, held: HeldHubMessage) -> None:
@@ -189,7 +190,7 @@ class HeldMessages:
             self._leases.let_go(held.lease)
 
     def _gone(self, held: HeldHubMessage) -> None:
-        """The message is lost. The entry stays until the queue delivers it again."""
+        """Record that the lease of a message is lost. Its entry stays until the queue delivers it again."""
         held.stage = Stage.GONE
         self._let_go(held)
         self._shrunk.set()

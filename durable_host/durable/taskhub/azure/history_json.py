@@ -1,4 +1,4 @@
-"""A history as a document: an array of DurableTask.Core's events, with the names of their types.
+"""A history as a JSON document: an array of DurableTask.Core events with the names of their types.
 
 Source: docs/protocol/task-hub-storage-messages.md#event-json,
     docs/protocol/functions-host-cli.md#durable-commands
@@ -14,12 +14,12 @@ from durable_host.durable.taskhub.azure.event_reader import build, read_ticks
 
 
 def write_history(events: Iterable[HistoryEvent]) -> list[dict[str, Any]]:
-    """The events in the given order."""
+    """Return the JSON objects of the events, in the given order."""
     return [_written(event) for event in events]
 
 
 def read_history(document: Any) -> list[HistoryEvent]:
-    """The events of what `write_history` made. Raises ValueError for anything else."""
+    """Return the events of a document from `write_history`. Raises ValueError for anything else."""
     if not isinstance(document, list):
         raise ValueError("A history is a JSON array of events.")
     return [_read(entry) for entry in cast("list[Any]", document)]

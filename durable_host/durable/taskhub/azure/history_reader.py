@@ -1,4 +1,4 @@
-"""Reading the History table: rows of the current execution, and of its last commit what is only in a blob.
+"""Reads the History table: the rows of the current execution, and the rest of its last commit from a blob.
 
 Source: docs/protocol/task-hub-storage-history.md#history-loading,
     docs/protocol/task-hub-storage-additions.md#unfinished-commits
@@ -22,7 +22,7 @@ LARGE_COLUMNS = ("Name", "Input", "Result", "Output", "Reason", "Details", "Corr
 
 
 class LoadedRows(msgspec.Struct, frozen=True):
-    """A history, the names of the blobs that belong to it, and our columns of its sentinel (`OWN_COLUMNS`)."""
+    """A history, the names of its blobs, and this host's own columns of its sentinel (`OWN_COLUMNS`)."""
 
     history: LoadedHistory
     blobs: list[str]
@@ -30,8 +30,9 @@ class LoadedRows(msgspec.Struct, frozen=True):
 
 
 class StoredRows(msgspec.Struct, frozen=True):
-    """Rows of the current execution, its sentinel, and what is missing of its last commit. `lost` says why that cannot
-    be read.
+    """The rows of the current execution, its sentinel, and the missing rest of its last commit.
+
+    `lost` says why the rest cannot be read.
     """
 
     rows: list[Row]
@@ -42,7 +43,7 @@ class StoredRows(msgspec.Struct, frozen=True):
 
 
 class HistoryReader:
-    """Reads table `table`; writes nothing."""
+    """Reads the table `table` and writes nothing."""
 
     def __init__(self, tables: TableService, table: str, payloads: LargePayloads) -> None:
         self._tables = tables
@@ -50,7 +51,7 @@ class HistoryReader:
         self._payloads = payloads
 
     async def stored(self, instance_id: str) -> StoredRows:
-        """What the table holds of the current execution, and what a blob holds of its last commit."""
+        """Return what the table contains of the current execution, and what a blob contains of its last commit."""
         stored = await self._queried(instance_id)
         while stored.blob is not None:
             try:
@@ -63,7 +64,7 @@ class HistoryReader:
                 if rest is not None:
                     return msgspec.structs.replace(stored, rest=rest)
                 reason = f"blob '{stored.blob}' does not hold it"
-            again = await self._queried(instance_id)  # Another may have finished it, and deleted the blob.
+            again = await self._queried(instance_id)  # Another host may have finished it and deleted the blob.
             if again.blob == stored.blob and len(again.rows) == len(stored.rows):
                 return msgspec.structs.replace(again, lost=reason)
             stored = again
@@ -76,7 +77,7 @@ class HistoryReader:
         return StoredRows(list(rows), sentinel, blob)
 
     async def loaded(self, instance_id: str, stored: StoredRows) -> LoadedRows:
-        """The events of rows. Raises `UnreadableHistory`."""
+        """Return the events of stored rows. Raises `UnreadableHistory`."""
         rows, sentinel, columns = stored.rows, stored.sentinel, {}
         if sentinel is not None:
             columns = {name: sentinel[name] for name in OWN_COLUMNS if isinstance(sentinel.get(name), str)}
@@ -109,7 +110,7 @@ class HistoryReader:
 
 
 def current_rows(entities: Sequence[Entity]) -> tuple[list[Entity], Entity | None]:
-    """The rows of the current execution in order, without the sentinel; and the sentinel."""
+    """Return the rows of the current execution in order, without the sentinel, and the sentinel."""
     sentinel = next((row for row in reversed(entities) if row["RowKey"] == SENTINEL), None)
     events = [row for row in entities if row["RowKey"] != SENTINEL]
     if sentinel is not None:

@@ -1,6 +1,6 @@
-"""Rows of the History table: one row per event, exact columns and Edm types.
+"""Rows of the History table: one row per event, with exact columns and Edm types.
 
-The .NET reader fails on a column of a wrong type, hence the wrappers.
+The .NET reader fails on a column with a wrong type, so values that need a type are wrapped.
 
 Source: docs/protocol/task-hub-storage-history.md#event-row-columns,
     docs/protocol/task-hub-storage-history.md#sentinel-row,
@@ -25,7 +25,7 @@ OWED_MESSAGES = "OwedMessages"
 CONSUMED = "Consumed"
 OWED_BY = "OwedBy"
 OWN_COLUMNS = (OWED, OWED_BY, OWED_MESSAGES, CONSUMED)
-"""Columns of ours on the sentinel: the official backend keeps them there, and nowhere else."""
+"""This host's own columns on the sentinel, the only row on which the official backend keeps them."""
 COMMIT_ID = "CommitId"
 UNFINISHED = "Unfinished"
 
@@ -34,16 +34,16 @@ _JSON_COLUMNS = ("OrchestrationInstance", "ParentInstance", "Tags", "ParentTrace
 
 
 class UnreadableRow(Exception):
-    """A row holds what no reader understands; the exception's text says why."""
+    """A row cannot be read. The exception text says why."""
 
 
 def clean(text: str | None) -> str | None:
-    """Text as a table can hold it: an unpaired surrogate becomes U+FFFD."""
+    """Return text that a table can store: an unpaired surrogate becomes U+FFFD."""
     return text if text is None or text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 def event_row(partition_key: str, row_key: str, execution_id: str, event: e.HistoryEvent) -> Row:
-    """The row of one event. Columns that are absent are None or missing."""
+    """Return the row of one event. Absent columns are None or missing."""
     row: Row = {"PartitionKey": partition_key, "RowKey": row_key}
     _COLUMNS[type(event)](row, event)
     row["EventId"] = event.event_id
@@ -55,7 +55,7 @@ def event_row(partition_key: str, row_key: str, execution_id: str, event: e.Hist
 
 
 def sentinel_row(partition_key: str, execution_id: str, *, complete: bool, now: int) -> Row:
-    """The row whose etag guards the history."""
+    """Return the sentinel, whose etag guards the history."""
     row: Row = {
         "PartitionKey": partition_key,
         "RowKey": SENTINEL,
@@ -68,7 +68,7 @@ def sentinel_row(partition_key: str, execution_id: str, *, complete: bool, now: 
 
 
 def read_row(row: Row) -> e.HistoryEvent:
-    """The event of a row. Raises `UnreadableRow`."""
+    """Return the event of a row. Raises `UnreadableRow`."""
     kind = e.EVENT_CLASS_BY_NAME.get(row.get("EventType") or "")
     if kind is None:
         raise UnreadableRow(f"its EventType is {row.get('EventType')!r}")

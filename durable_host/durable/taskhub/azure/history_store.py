@@ -1,4 +1,4 @@
-"""The History table: loading an execution, committing an episode, deleting a history.
+"""The History table: loads an execution, commits an episode, deletes a history.
 
 Source: docs/protocol/task-hub-storage-history.md#sentinel-row,
     docs/protocol/task-hub-storage-history.md#transactions,
@@ -36,7 +36,7 @@ _OWING = f"RowKey eq '{SENTINEL}' and ({OWED} gt '' or ({UNFINISHED} gt '' and I
 
 
 class CommittedHistory(msgspec.Struct, frozen=True):
-    """`moved`: blobs of large columns, by event type and column, the last one of a kind."""
+    """The result of a commit. `moved` maps event type and column to the last blob of a large column."""
 
     etag: str
     moved: dict[tuple[str, str], str]
@@ -56,12 +56,14 @@ class HistoryStore:
         self._writer = SentinelWriter(tables, names.history, outage)
 
     async def read(self, instance_id: str) -> LoadedRows:
-        """Current execution, without writing anything. Raises `UnreadableHistory`."""
+        """Return the current execution without writing anything. Raises `UnreadableHistory`."""
         return await self._reader.loaded(instance_id, await self._reader.stored(instance_id))
 
     async def load(self, instance_id: str) -> LoadedRows:
-        """Current execution, after its last commit was finished if rows of it are missing. For the worker that commits
-        next. Raises `UnreadableHistory`.
+        """Return the current execution, after finishing its last commit if rows are missing. Raises
+        `UnreadableHistory`.
+
+        Only the worker that commits next may call this.
         """
         stored = await self._reader.stored(instance_id)
         for _ in range(_FINISHING_ATTEMPTS):
@@ -71,7 +73,7 @@ class HistoryStore:
                 await self._finish(stored, stored.rest)
             stored = await self._reader.stored(instance_id)
         if stored.lost:
-            _log.warning("The end of the last commit of instance '%s' is lost: %s.", instance_id, stored.lost)
+            _log.warning("The end of the last commit of instance '%s' was lost: %s.", instance_id, stored.lost)
         return await self._reader.loaded(instance_id, stored)
 
     async def commit(
@@ -83,11 +85,10 @@ class HistoryStore:
         events: Sequence[HistoryEvent],
         columns: Mapping[str, str] | None = None,
     ) -> CommittedHistory:
-        """Append the events, and set `columns` of the sentinel. Without events nothing is written: the commit then
-        concerns the instance row only.
+        """Append the events and set `columns` of the sentinel. Without events nothing is written.
 
-        Raises `HistoryConflict` when another has written, and `StorageError`. Either way the first transaction of a
-        commit may be there, and then the next `load` finishes it.
+        Raises `HistoryConflict` when another host has written, and `StorageError`. In both cases the first transaction
+        of the commit may have been written; the next `load` finishes it.
         """
         if not events:
             return CommittedHistory(etag or "", {})
@@ -114,22 +115,22 @@ class HistoryStore:
         return CommittedHistory(etag, moved)
 
     async def update_sentinel(self, instance_id: str, execution_id: str, etag: str, columns: Mapping[str, str]) -> str:
-        """Set columns of the sentinel only; the new etag. Raises `HistoryConflict` and `StorageError`."""
+        """Set columns of the sentinel and return the new etag. Raises `HistoryConflict` and `StorageError`."""
         return await self._write_last(escape_key(instance_id), execution_id, etag, [], columns)
 
     async def etag(self, instance_id: str) -> str | None:
-        """The etag of the last commit; None when the instance has no history."""
+        """Return the etag of the last commit, or None when the instance has no history."""
         key = escape_key(instance_id)
         sentinel = await self._tables.get(self._names.history, key, SENTINEL, ("PartitionKey",))
         return sentinel.etag if sentinel is not None else None
 
     async def owed(self) -> list[str]:
-        """Instances whose sentinel has a mark of debt, or whose last commit is unfinished."""
+        """Return the instances whose sentinel has a mark of debt or whose last commit is unfinished."""
         found = self._tables.query_all(self._names.history, _OWING, ("PartitionKey",))
         return [unescape_key(row["PartitionKey"]) async for row in found]
 
     async def delete(self, instance_id: str) -> None:
-        """Delete all rows of an instance, of all its executions."""
+        """Delete all rows of an instance, across all its executions."""
         query = partition_filter(instance_id)
         columns = ("PartitionKey", "RowKey")
         rows = [row async for row in self._tables.query_all(self._names.history, query, columns)]
@@ -137,14 +138,14 @@ class HistoryStore:
         await for_each(chunks, self._delete_chunk, 10)
 
     async def _finish(self, stored: StoredRows, rest: Rest) -> None:
-        """Write what is missing of a commit whose process ended too early."""
+        """Write the missing rows of a commit that a crashed process left unfinished."""
         assert stored.sentinel is not None
         assert stored.blob is not None
         key, at = stored.sentinel["PartitionKey"], (stored.blob, len(stored.rows))
         await self._write_rest(key, stored.sentinel.etag, rest, at, is_decided=False)
 
     async def _write_rest(self, key: str, etag: str, rest: Rest, at: tuple[str, int], *, is_decided: bool) -> str:
-        """Write what is in a blob, and delete it; `at` is the blob, and the position of the first row."""
+        """Write the rows in a blob and delete it. `at` is the blob and the position of its first row."""
         blob, following = at
         for batch in rest.batches[:-1]:
             following += len(batch)
@@ -153,7 +154,7 @@ class HistoryStore:
         columns = {**rest.columns, UNFINISHED: ""}
         last = rest.batches[-1]
         etag = await self._write_last(key, rest.execution_id, etag, last, columns, is_decided=is_decided)
-        with contextlib.suppress(StorageError):  # What stays goes with a purge.
+        with contextlib.suppress(StorageError):  # A purge deletes what remains.
             await self._payloads.delete([blob])
         return etag
 
@@ -167,7 +168,7 @@ class HistoryStore:
         *,
         is_decided: bool = False,
     ) -> str:
-        """Write rows of a commit, but not the last; `mark` is the blob with those that follow, and their position."""
+        """Write rows of a commit, but not the last ones. `mark` is the blob and position of the rows that follow."""
         sentinel = history_rows.sentinel_row(key, execution_id, complete=False, now=self._clock.now())
         sentinel[UNFINISHED] = unfinished.write_mark(*mark)
         return await self._writer.write(rows, sentinel, etag, is_decided=is_decided)
@@ -182,12 +183,12 @@ class HistoryStore:
         *,
         is_decided: bool = False,
     ) -> str:
-        """Write the last rows of a commit, which are mostly all of them."""
+        """Write the last rows of a commit, usually all of them."""
         sentinel = history_rows.sentinel_row(key, execution_id, complete=True, now=self._clock.now())
         return await self._writer.write(rows, {**sentinel, **columns}, etag, is_decided=is_decided)
 
     async def _move_large(self, row: Row, kind: str, moved: dict[tuple[str, str], str]) -> None:
-        """Put large columns into blobs."""
+        """Move large columns into blobs."""
         for column in LARGE_COLUMNS:
             text = row.get(column)
             if text and is_large(text):

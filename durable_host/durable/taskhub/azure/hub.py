@@ -24,10 +24,10 @@ _CLOSE_PATIENCE = 2.0
 
 
 class AzureTaskHub:
-    """A hub whose queues are in `account` and whose tables and blobs are in `tracking` (default: the same).
+    """A hub with its queues in `account` and its tables and blobs in `tracking` (default: the same account).
 
-    On the development account idle queues are polled every 2 s at the latest: that costs nothing there.
-    The accounts stay open after `close`; they belong to the caller.
+    On the development account idle queues are polled at least every 2 s, which costs nothing there. The accounts belong
+    to the caller and stay open after `close`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class AzureTaskHub:
 
     @property
     def owned_partitions(self) -> frozenset[str]:
-        """Control queues that this process serves now."""
+        """The control queues that this process serves."""
         return frozenset(self._worker.deliveries.owned)
 
     # Life cycle
@@ -94,8 +94,8 @@ class AzureTaskHub:
     async def start(self) -> None:
         if self._warns_of_blob_managers:
             _log.warning(
-                "useTablePartitionManagement is false, but this host shares task hub '%s' through the Partitions table "
-                "only: do not run hosts that use blob leases (extension 2.x) on this hub at the same time.",
+                "useTablePartitionManagement is false, but this host shares task hub '%s' only through the "
+                "Partitions table: do not run hosts that use blob leases (extension 2.x) on this hub at the same time.",
                 self._name,
             )
         await self.create()

@@ -1,4 +1,4 @@
-"""Creating and deleting what a hub consists of.
+"""Creates and deletes the resources of a hub.
 
 Source: docs/protocol/task-hub-storage.md#creation-order,
     docs/protocol/task-hub-storage.md#deletion,
@@ -24,7 +24,7 @@ _CONTROL = re.compile(r"-control-\d\d$")
 
 
 class Resources:
-    """Queues, tables and containers of one hub."""
+    """The queues, tables and containers of one hub."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Resources:
         self._aside = aside
 
     async def create(self) -> list[str]:
-        """Create what is missing, and name it; warns when the hub has another number of partitions than configured."""
+        """Create what is missing and return the names. Warns when the hub was created with another partition count."""
         names = self._names
         makers: dict[str, Callable[[], Awaitable[bool]]] = {
             names.app_lease: self._app_lease.create,

@@ -1,4 +1,4 @@
-"""The worker role of the hub: its start, all that runs meanwhile, and its end.
+"""The worker role of the hub: starts it, runs its background tasks, and stops it.
 
 Source: docs/protocol/task-hub-storage-queues.md#control-queues,
     docs/protocol/task-hub-storage-partitions.md#partition-pass,
@@ -32,8 +32,9 @@ _STOP_PATIENCE = 2.0
 
 
 class HubWorker:
-    """Receives messages for this process; `read_row` reads an instance, `find_owed` names those whose commits owe
-    something.
+    """Receives messages for this process.
+
+    `read_row` reads an instance; `find_owed` returns the instances whose commits owe something.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class HubWorker:
         self.served = ServedPartitions(reception, outstanding, self.owed, pending_starts, self._background, read_row)
 
     async def start(self) -> None:
-        """Begin to receive. Waits a moment for the partitions, not for another app's lease."""
+        """Start receiving. Waits briefly for partitions, but not for another app's lease."""
         options = self._options
         me = options.worker_id or worker_id(options.app_name, self._slot.acquire())
         background = self._background
@@ -106,7 +107,7 @@ class HubWorker:
         self._pending_starts.begin()
 
     async def stop(self) -> None:
-        """Stop receiving, finish deletes, give back what is held, release the partitions."""
+        """Stop receiving, finish deletes, release held messages, then release the partitions."""
         if not self.deliveries.running:
             return
         self.deliveries.running = False
@@ -140,7 +141,7 @@ class HubWorker:
             await self._manager.close_all()
 
     def _give_up(self, error: AccessDenied) -> None:
-        """The storage denies everything: tell whoever receives messages here."""
+        """Fail the control inbox, because storage denies every request."""
         self.deliveries.control.fail(
             TaskHubRefused(diagnosis(error, self._setting), kind=error.code, is_about_access=True, is_final=True)
         )

@@ -1,4 +1,4 @@
-"""Messages that are here and wait for the runtime to take them."""
+"""Received messages that wait for the runtime."""
 
 import asyncio
 from collections import deque
@@ -8,9 +8,9 @@ from durable_host.durable.taskhub.port import ReceivedMessage
 
 
 class Inbox:
-    """A queue in memory that tells how many callers wait at it.
+    """An in-memory queue that counts the callers that wait for messages.
 
-    `demand` is set whenever somebody begins to wait.
+    `demand` is set whenever a caller starts to wait.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Inbox:
 
     @property
     def wanted(self) -> int:
-        """Callers that wait for more than what is here."""
+        """The number of waiting callers beyond the messages that are here."""
         return max(0, self.waiting - len(self._ready))
 
     def put(self, message: ReceivedMessage) -> None:
@@ -36,7 +36,7 @@ class Inbox:
         self._arrived.set()
 
     def fail(self, failure: Exception) -> None:
-        """Raise `failure` for whoever waits or comes, until `resume`."""
+        """Raise `failure` in every call that has to wait, until `resume`."""
         self._failure = failure
         self._arrived.set()
 
@@ -44,19 +44,19 @@ class Inbox:
         self._failure = None
 
     async def take_all(self) -> list[ReceivedMessage]:
-        """Wait for messages and take what is there, at least one."""
+        """Wait for messages and return all that are there, at least one."""
         await self._wait()
         messages = list(self._ready)
         self._ready.clear()
         return messages
 
     async def take_one(self) -> ReceivedMessage:
-        """Wait for a message and take it."""
+        """Wait for a message and return it."""
         await self._wait()
         return self._ready.popleft()
 
     def remove_where(self, unwanted: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
-        """Take out messages that nobody has taken yet."""
+        """Remove and return messages that no caller has taken yet."""
         removed = [message for message in self._ready if unwanted(message)]
         self._ready = deque(message for message in self._ready if not unwanted(message))
         return removed

@@ -1,7 +1,7 @@
-"""Creating an instance: the row first, the start message second, and what happens when either is in doubt.
+"""Creates an instance: the row first, then the start message. Handles cases where either write is in doubt.
 
-An event that follows the start finds the row and waits for the start (the official client sends the message first, and
-loses such events).
+An event sent after the start finds the row and waits for the start. The official client sends the message first and
+loses such events.
 
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start,
     docs/protocol/task-hub-storage-clients.md#create
@@ -37,8 +37,8 @@ _PUT_PAUSES = (0.2, 0.5)
 class Creator:
     """Creates instances.
 
-    `new_instances` is notified of those that had no row before and are run by this process, `on_unfinished` of starts
-    that failed when their row may have been written.
+    `new_instances` receives instances that had no row before and are run by this process. `on_unfinished` receives
+    starts that failed after their row may have been written.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Creator:
         self._none_under_way.set()
 
     async def create(self, start: TaskMessage, dedupe_statuses: frozenset[OrchestrationStatus]) -> InstanceState:
-        """The created instance. Raises `InstanceExists`."""
+        """Create the instance and return it. Raises `InstanceExists`."""
         if not isinstance(start.event, ExecutionStarted):
             raise ValueError(f"{start.event.event_name} does not start an instance")
         if start.id is None:
@@ -84,7 +84,7 @@ class Creator:
                 self._none_under_way.set()
 
     async def drain(self, patience: float) -> None:
-        """Wait for the starts that are under way, for `patience` seconds; those that take longer count as failed."""
+        """Wait up to `patience` seconds for starts in progress. Those that take longer count as failed."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 await self._none_under_way.wait()
@@ -92,7 +92,7 @@ class Creator:
             self._on_unfinished(start)
 
     async def _create(self, prepared: Prepared, dedupe: frozenset[OrchestrationStatus]) -> InstanceState:
-        """The first try reads nothing: most IDs are new."""
+        """Write the row and send the message. The first try reads nothing, because most IDs are new."""
         replaced: Entity | None = None
         conflicts = 0
         while True:
@@ -124,7 +124,7 @@ class Creator:
         return msgspec.structs.replace(_state(row), input=_started(prepared.message).input)
 
     async def _write(self, prepared: Prepared, replaced: Entity | None) -> Row:
-        """Insert the row, or replace that one. Raises Conflict or PreconditionFailed."""
+        """Insert the row, or replace `replaced`. Raises Conflict or PreconditionFailed."""
         event, instance_id = _started(prepared.message), prepared.message.target.instance_id
         try:
             etag = None if replaced is None else replaced.etag
@@ -132,7 +132,7 @@ class Creator:
         except StorageError as error:
             if not error.is_outage:
                 raise
-            # It may have taken effect all the same.
+            # It may have taken effect anyway.
             with contextlib.suppress(StorageError):
                 row = await self._instances.get_row(instance_id, _SELECTED)
                 if _execution_of(row) == prepared.message.target.execution_id:
@@ -140,8 +140,9 @@ class Creator:
             raise
 
     async def _finish(self, first: UnfinishedStart, again: TaskMessage, row: Entity) -> InstanceState:
-        """Finish a start that failed, now that it is asked for again: with its own execution and identity, since its
-        message may be on the way.
+        """Finish a failed start when it is requested again.
+
+        It keeps its own execution and identity, because its message may be on the way.
         """
         state = _state(row)
         event = _started(again)
@@ -172,7 +173,7 @@ class Creator:
         return await self._sender.put_prepared(prepared)
 
     async def _drop(self, prepared: Prepared) -> None:
-        """The message is not sent: delete its blob."""
+        """Delete the blob of a message that is not sent."""
         if prepared.blob is not None:
             with contextlib.suppress(StorageError):
                 await self._payloads.delete([prepared.blob])
@@ -185,11 +186,12 @@ def _decide_start(
     first: UnfinishedStart | None,
     dedupe: frozenset[OrchestrationStatus],
 ) -> Literal["ours", "again", "take over", "taken", "replace"]:
-    """What a row is to a start that met it. `replaced` is the row that the start meant to replace, `first` the
-    unfinished start that wrote `found`. Raises `InstanceExists`.
+    """Return what a row means to a start that found it. Raises `InstanceExists`.
 
-    `ours`: the answer to our own write was lost; `again`: the first start, asked for again; `take over`: its row, for
-    something else that is asked for now; `taken`: another client was faster.
+    `replaced` is the row that the start was going to replace; `first` is the unfinished start that wrote `found`.
+
+    `ours`: the response to this write was lost. `again`: the first start is requested again. `take over`: its row is
+    used for a different request. `taken`: another client was faster.
     """
     if _execution_of(found) == start.target.execution_id:
         return "ours"

@@ -1,4 +1,4 @@
-"""Filters and paging tokens of a listing of instances.
+"""Filters and paging tokens of instance queries.
 
 Source: docs/protocol/task-hub-storage-instances.md#instance-queries
 """
@@ -13,16 +13,16 @@ from durable_host.storage.errors import odata_literal
 
 MAX_PAGE = 1000
 EARLIEST = timestamp.from_datetime(datetime(1601, 1, 1))
-"""The table service takes no earlier time, and no instance has one."""
+"""The earliest time that the table service accepts. No instance has an earlier one."""
 
 
 def partition_filter(instance_id: str) -> str:
-    """All rows of one instance."""
+    """Return the filter for all rows of one instance."""
     return f"PartitionKey eq {odata_literal(escape_key(instance_id))}"
 
 
 def query_filter(query: InstanceQuery) -> str | None:
-    """The OData filter; None when the query has no condition."""
+    """Return the OData filter, or None when the query has no condition."""
     conditions: list[str] = []
     if query.created_from is not None and query.created_from > EARLIEST:
         conditions.append(f"CreatedTime ge datetime'{timestamp.to_round_trip(query.created_from)}'")
@@ -44,22 +44,22 @@ def query_filter(query: InstanceQuery) -> str | None:
 
 
 def query_selection(query: InstanceQuery) -> tuple[str, ...] | None:
-    """The select list; None for whole rows."""
+    """Return the select list, or None for whole rows."""
     return selection(fetch_input=query.fetch_input, fetch_output=query.fetch_output)
 
 
 def page_size(query: InstanceQuery) -> int:
-    """Rows to ask for: what the query wants, within what the service allows."""
+    """Return the number of rows to request: what the query wants, within the service's limits."""
     return max(1, min(query.top, MAX_PAGE))
 
 
 def write_token(continuation: tuple[str, str] | None) -> str | None:
-    """The token callers get: `<NextPartitionKey> <NextRowKey>`."""
+    """Return the continuation token for callers: `<NextPartitionKey> <NextRowKey>`."""
     return None if continuation is None else f"{continuation[0]} {continuation[1]}"
 
 
 def read_token(token: str | None) -> tuple[str, str] | None:
-    """Where the next page begins; a token without a space names the partition only."""
+    """Return where the next page begins. A token without a space names only the partition."""
     if not token:
         return None
     partition, space, row = token.rpartition(" ")
@@ -67,7 +67,7 @@ def read_token(token: str | None) -> tuple[str, str] | None:
 
 
 def _after(prefix: str) -> str | None:
-    """The least text greater than all texts that begin with `prefix`, by UTF-16 units; None when there is none."""
+    """Return the smallest text greater than all texts that begin with `prefix`, by UTF-16 units, or None."""
     if not prefix:
         return None
     last = ord(prefix[-1])

@@ -37,7 +37,7 @@ SELECTED = (
 
 
 def selection(*, fetch_input: bool, fetch_output: bool) -> tuple[str, ...] | None:
-    """The select list of a query, None for whole rows."""
+    """Return the select list of a query, or None for whole rows."""
     if fetch_input and fetch_output:
         return None
     left_out = {name for name, wanted in (("Input", fetch_input), ("Output", fetch_output)) if not wanted}
@@ -45,7 +45,7 @@ def selection(*, fetch_input: bool, fetch_output: bool) -> tuple[str, ...] | Non
 
 
 def created_row(partition_key: str, hub: str, start: ExecutionStarted, input: str | None, now: int) -> Row:
-    """The row a client writes when it creates an instance; `input` may be a blob URL."""
+    """Return the row that a client writes to create an instance. `input` may be a blob URL."""
     return {
         "PartitionKey": partition_key,
         "RowKey": "",
@@ -65,7 +65,7 @@ def created_row(partition_key: str, hub: str, start: ExecutionStarted, input: st
 
 
 def update_row(partition_key: str, hub: str, update: InstanceUpdate) -> Row:
-    """What an episode merges into the row."""
+    """Return what an episode merges into the row."""
     row: Row = {
         "PartitionKey": partition_key,
         "RowKey": "",
@@ -96,7 +96,7 @@ def update_row(partition_key: str, hub: str, update: InstanceUpdate) -> Row:
 
 
 def read_instance(row: Mapping[str, Any]) -> InstanceState:
-    """State of a row; input and output as stored. A status that no reader knows counts as Running."""
+    """Return the state in a row, with input and output as stored. An unknown status counts as Running."""
     return InstanceState(
         instance_id=unescape_key(row["PartitionKey"]),
         execution_id=_text(row, "ExecutionId"),
@@ -139,7 +139,7 @@ def _status(text: Any) -> OrchestrationStatus:
 
 
 def read_tags(text: str | None) -> dict[str, str] | None:
-    """The tags in a column; None when there are none."""
+    """Return the tags in a column, or None."""
     if not text or text == "null":
         return None
     try:

@@ -38,8 +38,10 @@ _OUTPUT_SOURCES = (
 
 
 class InstanceStore:
-    """Reads and writes instance rows, with large inputs and outputs in blobs. It remembers etags of the last 20,000:
-    a write that names one costs no further request, and one that storage carries out late changes nothing.
+    """Reads and writes instance rows, with large inputs and outputs in blobs.
+
+    It remembers the etags of the last 20,000 rows. A write with an etag costs no extra request, and has no effect if
+    storage carries it out too late.
     """
 
     def __init__(self, tables: TableService, names: HubNames, payloads: LargePayloads, clock: Clock) -> None:
@@ -50,17 +52,17 @@ class InstanceStore:
         self._known: OrderedDict[str, str] = OrderedDict()
 
     def known_etag(self, instance_id: str) -> str | None:
-        """The etag of the row as this process has read or written it last; None when it has not, or long ago."""
+        """Return the row's etag when this process last read or wrote it, or None if it is not remembered."""
         return self._known.get(instance_id)
 
     async def get_row(self, instance_id: str, select: tuple[str, ...] | None = None) -> Entity | None:
-        """The row as it is."""
+        """Return the row as stored."""
         row = await self._tables.get(self._names.instances, escape_key(instance_id), "", select)
         self._knows(instance_id, row.etag if row is not None else None)
         return row
 
     async def get(self, instance_id: str, *, fetch_input: bool, fetch_output: bool) -> InstanceState | None:
-        """State of one instance."""
+        """Return the state of one instance, or None."""
         select = instance_rows.selection(fetch_input=fetch_input, fetch_output=fetch_output)
         row = await self.get_row(instance_id, select)
         if row is None:
@@ -68,7 +70,7 @@ class InstanceStore:
         return await self._state(row, fetch_input=fetch_input, fetch_output=fetch_output)
 
     async def get_whole(self, instance_id: str) -> InstanceState | None:
-        """State of one instance with all that it began with. Raises `UnreadablePayload` where a text is lost."""
+        """Return the state of one instance with its input and tags. Raises `UnreadablePayload` if a text is lost."""
         row = await self.get_row(instance_id)
         if row is None:
             return None
@@ -82,7 +84,7 @@ class InstanceStore:
         return state
 
     async def query(self, query: InstanceQuery) -> InstancePage:
-        """One page; rows that cannot be read are left out with a warning. Raises ValueError for a foreign token."""
+        """Return one page, skipping unreadable rows with a warning. Raises ValueError for a token of another hub."""
         try:
             page = await self._tables.query(
                 self._names.instances,
@@ -101,14 +103,14 @@ class InstanceStore:
                 states.append(await self._state(row, fetch_input=query.fetch_input, fetch_output=query.fetch_output))
             except (ValueError, TypeError, KeyError) as problem:
                 _log.warning(
-                    "Row '%s' of table '%s' is left out: %s", row.get("PartitionKey"), self._names.instances, problem
+                    "Row '%s' of table '%s' is skipped: %s", row.get("PartitionKey"), self._names.instances, problem
                 )
         return InstancePage(states, instance_query.write_token(page.continuation))
 
     async def create(
         self, instance_id: str, start: ExecutionStarted, message_blob: str | None, etag: str | None
     ) -> Row:
-        """Insert the row, or replace the one with `etag`; the row as written.
+        """Insert the row, or replace the one with `etag`. Return the row as written.
 
         Raises Conflict or PreconditionFailed when another client was faster.
         """
@@ -130,8 +132,10 @@ class InstanceStore:
     async def update(
         self, instance_id: str, update: InstanceUpdate, moved: Mapping[tuple[str, str], str], etag: str | None
     ) -> None:
-        """Merge what an episode changed into the row with `etag`, or insert it; `moved` are the blobs of large history
-        columns. Raises Conflict, NotFound or PreconditionFailed when that is not the row any more.
+        """Merge what an episode changed into the row with `etag`, or insert it if `etag` is None.
+
+        `moved` are the blobs of large history columns. Raises Conflict, NotFound or PreconditionFailed when the row was
+        inserted, deleted or changed by another writer.
         """
         key = escape_key(instance_id)
         row = instance_rows.update_row(key, self._names.hub, update)
@@ -151,8 +155,8 @@ class InstanceStore:
         await self.merge(instance_id, {"LastUpdatedTime": EdmDateTime(last_updated_time)})
 
     async def merge(self, instance_id: str, columns: Row, etag: str = "*") -> bool:
-        """Change columns of an existing row; False when there is none. Raises PreconditionFailed when its etag is
-        another.
+        """Change columns of an existing row. Returns False when there is none. Raises PreconditionFailed for another
+        etag.
         """
         try:
             row = {"PartitionKey": escape_key(instance_id), "RowKey": "", **columns}
@@ -201,7 +205,7 @@ class InstanceStore:
         return row.get("InputBlobName") if name is None and state.input == "" else name
 
     async def _text_of(self, blob: str) -> str | None:
-        """The text in a blob, None with a warning when it cannot be read."""
+        """Return the text in a blob, or None with a warning if it cannot be read."""
         try:
             return await self._read(blob)
         except UnreadablePayload as problem:
@@ -209,12 +213,12 @@ class InstanceStore:
             return None
 
     async def _read(self, blob: str) -> str | None:
-        """The text in a blob; for a start message, the input in it. Raises `UnreadablePayload`."""
+        """Return the text in a blob; for a start message, the input in it. Raises `UnreadablePayload`."""
         text = await self._payloads.get(blob)
         if not blob.endswith("ExecutionStarted.json.gz"):
             return text
         try:
             message = envelope.from_json(text).message
         except UnreadableMessage as problem:
-            raise UnreadablePayload(f"blob '{blob}' holds no start message: {problem}") from None
+            raise UnreadablePayload(f"blob '{blob}' does not contain a start message: {problem}") from None
         return message.event.input if message and isinstance(message.event, ExecutionStarted) else None

@@ -1,6 +1,6 @@
-"""JSON text as Json.NET writes it: no whitespace, non-ASCII as it is, few escapes.
+"""JSON text as Json.NET writes it: without whitespace, non-ASCII characters unescaped, few escapes.
 
-Characters that XML cannot carry (unpaired surrogates, U+FFFE, U+FFFF) are escaped too, so that every message can
+Characters that XML cannot represent (unpaired surrogates, U+FFFE, U+FFFF) are also escaped, so that every message can
 be sent as plain text.
 
 Source: docs/protocol/task-hub-storage-messages.md#json-form,
@@ -27,7 +27,7 @@ DICTIONARY_TYPE = (
 
 
 def quote(text: str) -> str:
-    """A JSON string literal."""
+    """Return a JSON string literal."""
     literal: str = _base(text)
     if literal.isascii():
         return literal
@@ -39,7 +39,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def nullable(text: str | None) -> str:
-    """A JSON string literal, or null."""
+    """Return a JSON string literal, or null."""
     return "null" if text is None else quote(text)
 
 
@@ -52,19 +52,21 @@ def number(value: int | None) -> str:
 
 
 def time_json(ticks: int | None) -> str:
-    """A quoted UTC timestamp with trimmed fraction, or null; the minimum date has no zone."""
+    """Return a quoted UTC timestamp with a trimmed fraction, or null. The minimum date has no time zone."""
     if ticks is None:
         return "null"
     return f'"{timestamp.to_text(ticks)}"' if ticks else '"0001-01-01T00:00:00"'
 
 
 def value(anything: Any) -> str:
-    """Any JSON value, compact."""
+    """Return any JSON value in compact form."""
     return json.dumps(anything, ensure_ascii=False, separators=(",", ":"))
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON value of `text`; raises ValueError. Tolerates unpaired surrogate escapes, as .NET does, but no `NaN`."""
+    """Return the JSON value of `text`. Raises ValueError. Accepts unpaired surrogate escapes, as .NET does, but not
+    `NaN`.
+    """
     try:
         return _decode(text)
     except (msgspec.DecodeError, UnicodeEncodeError):

@@ -1,7 +1,7 @@
-"""Timers that this process knows: those that are here, and those it restored from a history.
+"""Tracks the timers that have arrived and those restored from a history.
 
-A timer that is open in a history is restored, should its queue not deliver it. If the queue does, the restored one is
-dropped; if that was delivered already, in the place of the real one, the two become one message.
+A timer that is open in a history is restored in case its queue does not deliver it. If the queue does, the restored one
+is dropped. If the restored one was already delivered in its place, the two become one message.
 
 Source: docs/protocol/task-hub-storage-additions.md#messages-to-itself
 """
@@ -20,8 +20,9 @@ _REMEMBERED = 50_000
 
 
 class KnownTimers:
-    """The last 50,000 timers that came, each with its stand-in if that was delivered; restored ones wait in `schedule`
-    until `grace` seconds after they are due.
+    """The last 50,000 timers that arrived, each with its stand-in if that was delivered.
+
+    Restored timers wait in `schedule` until `grace` seconds after they are due.
     """
 
     def __init__(self, schedule: MessageSchedule, held: HeldMessages, clock: Clock, grace: float) -> None:
@@ -33,7 +34,7 @@ class KnownTimers:
         self._seen: OrderedDict[TimerKey, HeldHubMessage | None] = OrderedDict()
 
     def saw(self, message: TaskMessage) -> None:
-        """A message is here; only timers count."""
+        """Record a message that arrived. Only timers are recorded."""
         key = timer_key(message)
         if key is not None:
             self._seen[key] = None
@@ -41,7 +42,7 @@ class KnownTimers:
                 self._seen.popitem(last=False)
 
     def restore(self, message: TaskMessage) -> None:
-        """Deliver a timer shortly after it is due, unless it comes by then."""
+        """Deliver a timer shortly after it is due, unless it arrives before that."""
         key = timer_key(message)
         if key is None or key in self._seen:
             return
@@ -53,7 +54,7 @@ class KnownTimers:
         self._schedule.add(due + self._grace, ReceivedMessage(id, message, 1, self._clock.now(), held))
 
     def may_deliver(self, message: ReceivedMessage, *, is_ours: bool) -> bool:
-        """Whether to deliver a message that is due. `is_ours`: this process serves its instance."""
+        """True when a message that is due may be delivered. `is_ours`: this process serves its instance."""
         if message.id not in self._restored:
             return True
         self._restored.discard(message.id)
@@ -64,7 +65,7 @@ class KnownTimers:
         return True
 
     def is_delivered(self, received: ReceivedMessage) -> bool:
-        """Whether a message from a queue is a timer whose stand-in was delivered: they become one message."""
+        """True when a message from a queue is a timer whose stand-in was delivered. The two become one message."""
         key = timer_key(received.message)
         if key is None:
             return False

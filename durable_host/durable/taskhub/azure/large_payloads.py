@@ -1,4 +1,4 @@
-"""Texts too large for a queue message or a table column, as gzip blobs.
+"""Stores texts that are too large for a queue message or a table column as gzip blobs.
 
 Source: docs/protocol/task-hub-storage-messages.md#large-messages,
     docs/protocol/task-hub-storage-history.md#large-columns,
@@ -22,14 +22,14 @@ LARGE_PROPERTY_UNITS = 30_720
 _MAYBE_LARGE = LARGE_PROPERTY_UNITS // 2
 _THREAD_FROM = 256 * 1024
 _UNPACKED_IN_THREAD_FROM = 16 * 1024
-"""Of packed bytes: they may become a thousand times as many."""
+"""In packed bytes. They may expand to a thousand times as many."""
 _PARALLEL = 8
 LONGEST_UNPACKED = 256 * 1024 * 1024
-"""Bytes of a text in a blob; a larger one is taken for a bomb."""
+"""The largest text in a blob, in bytes. Anything larger is treated as a decompression bomb."""
 
 
 def is_large(text: str) -> bool:
-    """True when the text has more than 61,440 bytes in UTF-16."""
+    """True when the text is longer than 61,440 bytes in UTF-16."""
     length = len(text)
     if length <= _MAYBE_LARGE:
         return False
@@ -39,16 +39,16 @@ def is_large(text: str) -> bool:
 
 
 def property_blob_name(partition_key: str, row_key: str, kind: str, column: str) -> str:
-    """A new blob name for a large column; `kind` is the event type, or the column for Instances rows."""
+    """Return a new blob name for a large column. `kind` is the event type, or the column for Instances rows."""
     return f"{partition_key}/history-{row_key}-{kind}-{os.urandom(4).hex().upper()}-{column}.json.gz"
 
 
 class UnreadablePayload(Exception):
-    """A blob that holds a large text is missing, damaged or too large; the exception's text names it."""
+    """The blob of a large text is missing, damaged or too large. The exception text names it."""
 
 
 class LargePayloads:
-    """The container of large texts; it is created by the first write."""
+    """The container of large texts, created by the first write."""
 
     def __init__(self, blobs: BlobService, container: str) -> None:
         self._blobs = blobs
@@ -66,14 +66,14 @@ class LargePayloads:
             made = await self._blobs.create_container(self._container)
             if made and self._was_there:
                 _log.warning(
-                    "The container '%s' was missing and is created again. The large texts that it held are lost.",
+                    "The container '%s' was missing and has been recreated. The large texts in it are lost.",
                     self._container,
                 )
             await self._blobs.put(self._container, name, data)
         self._was_there = True
 
     async def get(self, name: str) -> str:
-        """A stored text. Raises `UnreadablePayload`."""
+        """Return a stored text. Raises `UnreadablePayload`."""
         try:
             blob = await self._blobs.get(self._container, name)
         except NotFound:
@@ -85,19 +85,19 @@ class LargePayloads:
         try:
             if len(blob.data) <= _UNPACKED_IN_THREAD_FROM:
                 return _unpack(blob.data)
-            async with self._unpacking:  # One at a time: several bombs at once would take several times the memory.
+            async with self._unpacking:  # One at a time, to limit the memory that bombs can use.
                 return await asyncio.to_thread(_unpack, blob.data)
         except (OSError, EOFError, zlib.error, UnicodeDecodeError, OverflowError) as problem:
             raise UnreadablePayload(f"blob '{name}' of container '{self._container}' is damaged: {problem}") from None
 
     def url(self, name: str) -> str:
-        """The address under which the Instances table refers to a blob."""
+        """Return the address by which the Instances table refers to a blob."""
         return self._blobs.url(self._container, name)
 
     def name_in(self, text: str | None) -> str | None:
-        """The blob a column refers to when its text is the address of one, else None.
+        """Return the blob that a column refers to if its text is the address of one, otherwise None.
 
-        Other addresses are plain text to us: an orchestration may well return one.
+        Other addresses are plain text, because an orchestration may return one.
         """
         if not text or not text.startswith(("http://", "https://")) or not text.endswith(".json.gz"):
             return None
@@ -109,11 +109,11 @@ class LargePayloads:
         return unquote(name) if found and before.count("/") <= 1 and name else None
 
     async def delete(self, names: Iterable[str]) -> None:
-        """Delete blobs; those that are gone already are fine."""
+        """Delete blobs. Blobs that no longer exist are ignored."""
         await for_each(names, self._delete_one, _PARALLEL)
 
     async def delete_prefix(self, prefix: str) -> int:
-        """Delete all blobs whose name begins with `prefix`, and count them."""
+        """Delete all blobs whose name begins with `prefix`. Return their number."""
         try:
             names = [blob.name async for blob in self._blobs.list(self._container, prefix)]
         except NotFound:

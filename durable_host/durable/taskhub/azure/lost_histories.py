@@ -1,4 +1,4 @@
-"""Instances whose history went with its table: they cannot go on, so they fail and say why."""
+"""Instances whose history was deleted with its table: they cannot continue, so they fail with the reason."""
 
 from durable_host.clock import Clock
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
@@ -10,7 +10,7 @@ _BEGUN = frozenset(OrchestrationStatus) - TERMINAL_STATUSES - {OrchestrationStat
 
 
 class LostHistories:
-    """`find` while the History table is missing, when nobody can begin an instance; `fail` when it is there again."""
+    """Call `find` while the History table is missing, so that no instance can begin, and `fail` once it is back."""
 
     def __init__(self, tables: TableService, names: HubNames, clock: Clock) -> None:
         self._tables = tables
@@ -18,7 +18,7 @@ class LostHistories:
         self._clock = clock
 
     async def find(self) -> list[Entity]:
-        """Rows of orchestrations that have begun and not ended; none while the History table is there."""
+        """Return the rows of orchestrations that have begun and not ended, or none if the History table exists."""
         try:
             await self._tables.query(self._names.history, top=1)
             return []
@@ -32,7 +32,7 @@ class LostHistories:
             return []
 
     async def fail(self, rows: list[Entity]) -> None:
-        """Write their end, unless somebody has changed the row meanwhile."""
+        """Write the failure to each row, unless the row was changed in the meantime."""
         now = EdmDateTime(self._clock.now())
         for row in rows:
             end = {

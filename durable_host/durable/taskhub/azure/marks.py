@@ -1,4 +1,4 @@
-"""What sentinels say that is owed: read when a history is loaded, brought up to date when no commit does it.
+"""The marks of owed work on sentinels: read when a history is loaded, and cleared when no commit updates them.
 
 Source: docs/protocol/task-hub-storage-additions.md#sentinel-columns,
     docs/protocol/task-hub-storage-additions.md#owed-work
@@ -21,7 +21,7 @@ _PARALLEL = 8
 
 
 class Marks:
-    """The marks of the instances that this process works on."""
+    """The marks of the instances that this process runs."""
 
     def __init__(self, history: HistoryStore, standings: Standings, messages: OwedMessages) -> None:
         self._history = history
@@ -29,7 +29,7 @@ class Marks:
         self._messages = messages
 
     async def debt(self, instance_id: str, checkpoint: AzureCheckpoint, columns: Mapping[str, str]) -> Debt | None:
-        """What the sentinel that was just loaded says that is owed, beyond what is in the hands of this process."""
+        """Return what a loaded sentinel marks as owed, except work that this process already holds."""
         standing = self._standings.get(instance_id)
         known = standing.checkpoint if standing is not None else None
         if standing is not None and known is not None and known.etag == checkpoint.etag:
@@ -46,7 +46,7 @@ class Marks:
         return standing.debt
 
     async def clear_quiet(self) -> None:
-        """Forever: take back what marks say too much when no commit comes that would."""
+        """Clear outdated marks of instances that have no commit that would do so, until cancelled."""
         while True:
             await asyncio.sleep(QUIET_SECONDS / 2)
             limit = time.monotonic() - QUIET_SECONDS
@@ -55,7 +55,7 @@ class Marks:
                 await for_each(quiet, self._clear, _PARALLEL)
 
     async def clear(self, of: Callable[[str], bool]) -> None:
-        """The same at once, for the instances that `of` names: before a partition goes to another worker."""
+        """Clear the marks of the instances for which `of` is true, before a partition moves to another worker."""
         await for_each([one.instance_id for one in self._standings if of(one.instance_id)], self._clear, _PARALLEL)
 
     async def _clear(self, instance_id: str) -> None:

@@ -1,7 +1,7 @@
-"""What this process delivers itself at a later time: timers, delayed starts, messages given back.
+"""Messages that this process delivers itself at a later time: timers, delayed starts, released messages.
 
-The queue holds the same messages, invisible until the same moment, so that they survive a crash; but it is asked
-about in intervals only, and the emulator may withhold delayed messages.
+The queue holds the same messages, invisible until the same time, so that they survive a crash. But it is only polled at
+intervals, and the emulator may hold delayed messages back.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ TimerKey = tuple[str, str | None, int]
 
 
 def timer_key(message: TaskMessage) -> TimerKey | None:
-    """Identity of a timer: instance, execution, timer ID."""
+    """Return the identity of a timer: instance, execution, timer ID. None for other messages."""
     event = message.event
     if not isinstance(event, TimerFired):
         return None
@@ -52,7 +52,7 @@ class MessageSchedule:
         self._changed = asyncio.Event()
 
     def add(self, due: int, message: ReceivedMessage) -> None:
-        """Deliver `message` at `due`; replaces an earlier entry for the same message."""
+        """Deliver `message` at `due`. Replaces an earlier entry for the same message."""
         self.remove(message.id)
         entry = Entry(due, message)
         self._by_id[message.id] = entry
@@ -67,26 +67,26 @@ class MessageSchedule:
             self._changed.set()
 
     def remove(self, id: str) -> ReceivedMessage | None:
-        """Take a message out."""
+        """Remove and return a message."""
         entry = self._by_id.get(id)
         return self._cancel(entry) if entry is not None else None
 
     def remove_timer(self, key: TimerKey) -> ReceivedMessage | None:
-        """Take a timer out."""
+        """Remove and return a timer."""
         entry = self._by_timer.get(key)
         return self._cancel(entry) if entry is not None else None
 
     def remove_where(self, unwanted: Callable[[ReceivedMessage], bool]) -> list[ReceivedMessage]:
-        """Take out all messages for which `unwanted` is true."""
+        """Remove and return all messages for which `unwanted` is true."""
         entries = [entry for entry in self._by_id.values() if unwanted(entry.message)]
         return [self._cancel(entry) for entry in entries]
 
     def messages(self) -> Iterable[ReceivedMessage]:
-        """All messages that wait."""
+        """Return all waiting messages."""
         return [entry.message for entry in self._by_id.values()]
 
     async def run(self) -> None:
-        """Deliver forever."""
+        """Deliver messages until cancelled."""
         while True:
             self._changed.clear()
             now = self._clock.now()

@@ -1,4 +1,4 @@
-"""Names of a hub's resources, and which control queue an instance lives on.
+"""The names of a hub's resources, and the control queue of an instance.
 
 Source: docs/protocol/task-hub-storage.md#resource-names,
     docs/protocol/task-hub-storage.md#instance-routing,
@@ -24,7 +24,7 @@ _NAMED_BACK = {"^": "^", "0": "/", "1": "\\", "2": "#", "3": "?"}
 
 
 def fnv1a32(text: str) -> int:
-    """32-bit FNV-1a of the UTF-8 bytes; an unpaired surrogate counts as U+FFFD."""
+    """Return the 32-bit FNV-1a hash of the UTF-8 bytes. An unpaired surrogate counts as U+FFFD."""
     value = _FNV_OFFSET
     for byte in _utf8(text):
         value = ((value ^ byte) * _FNV_PRIME) & _MASK
@@ -39,7 +39,7 @@ def _utf8(text: str) -> bytes:
 
 
 def escape_key(text: str) -> str:
-    """Table key of an instance ID. Not idempotent: never apply it twice."""
+    """Return the table key of an instance ID. Not idempotent: never apply it twice."""
     return _ESCAPED.sub(_escape_one, text)
 
 
@@ -49,7 +49,7 @@ def _escape_one(match: re.Match[str]) -> str:
 
 
 def unescape_key(key: str) -> str:
-    """Instance ID of a table key."""
+    """Return the instance ID of a table key."""
     return _UNESCAPED.sub(_unescape_one, key) if "^" in key else key
 
 
@@ -63,17 +63,17 @@ def _unescape_one(match: re.Match[str]) -> str:
 
 
 def row_key(ordinal: int) -> str:
-    """RowKey of the event at this position of an execution."""
+    """Return the RowKey of the event at this position of an execution."""
     return f"{ordinal:016X}"
 
 
 def app_lease_id(app_name: str) -> str:
-    """The fixed lease ID by which all workers of one app share the app lease."""
+    """Return the fixed lease ID with which all workers of one app share the app lease."""
     return f"{fnv1a32(app_name):08x}-0000-0000-0000-000000000000"
 
 
 class HubNames(msgspec.Struct, frozen=True):
-    """Names of the resources of hub `hub`; `tables` is the prefix of the two tracking tables."""
+    """The names of the resources of hub `hub`. `tables` is the prefix of the two tracking tables."""
 
     hub: str
     tables: str
@@ -118,14 +118,14 @@ class HubNames(msgspec.Struct, frozen=True):
 
     @property
     def unreadable(self) -> str:
-        """Container of messages that were set aside; the official backend has nothing of that name."""
+        """The container of messages that were set aside. The official backend has no such container."""
         return f"{self.lower}-unreadable"
 
     def control_queue(self, index: int) -> str:
         return f"{self.lower}-control-{index:02d}"
 
     def queue_of(self, instance_id: str) -> str:
-        """The control queue to which messages for this instance go."""
+        """Return the control queue for messages to this instance."""
         return _queue_of(self.lower, self.partition_count, instance_id)
 
 

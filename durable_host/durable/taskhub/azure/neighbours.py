@@ -1,4 +1,4 @@
-"""Who else works on a hub, according to the owners in its Partitions table: that decides how commits are made.
+"""The other workers of a hub, found by the owners in its Partitions table. They decide how commits are made.
 
 Source: docs/protocol/task-hub-storage-additions.md#other-workers
 """
@@ -13,25 +13,25 @@ _OURS = re.compile(r":\d+$")
 
 
 class Neighbours(Enum):
-    """The other workers of a hub, as seen by one of them."""
+    """The other workers of a hub, as one of them sees it."""
 
     UNKNOWN = "unknown"
-    """The table was not read yet, or partitions are on the move."""
+    """The table was not read yet, or partitions are being moved."""
     NONE = "none"
-    """This worker owns every partition, and nobody asks for one."""
+    """This worker owns every partition, and no other worker requests one."""
     OURS = "ours"
-    """Other workers of this make."""
+    """All other workers run this host."""
     FOREIGN = "foreign"
-    """A worker of another make owns a partition, or will."""
+    """A worker of another implementation owns a partition, or is about to."""
 
 
 def is_of_this_make(worker: str) -> bool:
-    """Workers of this make end their name in a slot, `:0`; the official ones do not."""
+    """True for a worker of this host, whose name ends in a slot such as `:0`. Official workers have no slot."""
     return _OURS.search(worker) is not None
 
 
 def neighbours(rows: Sequence[PartitionRow], me: str) -> Neighbours:
-    """`rows` are all partitions, as they are after a pass of `me`."""
+    """Return the neighbours of `me`. `rows` are all partitions after its pass."""
     names = {name for row in rows for name in (row.current_owner, row.next_owner) if name}
     others = names - {me}
     if any(not is_of_this_make(name) for name in others):

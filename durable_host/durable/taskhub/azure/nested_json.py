@@ -1,4 +1,4 @@
-"""JSON of the objects nested in events: with `$type` in queue messages, without it in table rows.
+"""The JSON of objects nested in events: with `$type` in queue messages, without it in table rows.
 
 Source: docs/protocol/task-hub-storage-messages.md#nested-types,
     docs/protocol/task-hub-storage-history.md#event-row-columns
@@ -70,7 +70,7 @@ def execution_context(items: Mapping[str, str] | None) -> str:
 
 
 def read_instance(raw: Any) -> OrchestrationInstance | None:
-    """None for null, as the other readers. All raise ValueError for anything else."""
+    """Return the instance, or None for null. Like the other readers here, it raises ValueError for anything else."""
     members = _members(raw, "OrchestrationInstance")
     if members is None:
         return None
@@ -121,7 +121,7 @@ def read_trace(raw: Any) -> TraceContext | None:
 
 
 def read_tags(raw: Any) -> dict[str, str] | None:
-    """A tag that is null counts as empty."""
+    """Return the tags. A null tag becomes an empty one."""
     members = _members(raw, "Tags")
     if members is None:
         return None

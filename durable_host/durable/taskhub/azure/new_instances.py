@@ -1,7 +1,7 @@
-"""Instances that cannot have a history yet, so that the first load of one need not ask the table.
+"""Instances that cannot have a history yet, so that the first load does not have to query the table.
 
-It is a guess that the sentinel checks: if another host committed meanwhile, the first commit conflicts, the message
-comes again, and the second load reads.
+It is a guess that the sentinel checks: if another host has committed, the first commit conflicts, the message is
+delivered again, and the second load reads the table.
 """
 
 from collections import OrderedDict
@@ -13,18 +13,18 @@ _REMEMBERED = 20_000
 
 
 class NewInstances:
-    """IDs that were created by this process for this process; each is new once only, and none that it has worked on."""
+    """IDs created by this process for this process. Each is new only once, and not if this process has worked on it."""
 
     def __init__(self) -> None:
         self._is_new: OrderedDict[str, bool] = OrderedDict()
 
     def add(self, instance_id: str) -> None:
-        """An instance was created that had no row."""
+        """Add an instance that was created and had no row before."""
         if instance_id not in self._is_new:
             self._remember(instance_id, is_new=True)
 
     def add_child(self, message: TaskMessage) -> None:
-        """A sub-orchestration was started; only IDs that are made from the parent's execution are known to be new."""
+        """Add a sub-orchestration that was started, if its ID is derived from the parent's execution and so is new."""
         event = message.event
         if not isinstance(event, ExecutionStarted) or event.parent_instance is None:
             return
@@ -33,8 +33,9 @@ class NewInstances:
             self.add(message.target.instance_id)
 
     def take(self, instance_id: str) -> bool:
-        """True when the instance is new; not a second time. Its start may come from its queue, and be carried out,
-        before storage has answered the creator.
+        """Return True when the instance is new, but only once.
+
+        The queue may deliver the start, and it may be processed, before storage has responded to the creator.
         """
         is_new = self._is_new.get(instance_id)
         if is_new is not False:
@@ -42,7 +43,7 @@ class NewInstances:
         return is_new is True
 
     def forget(self, instance_id: str) -> None:
-        """The instance was purged and may be created again."""
+        """Forget an instance that was purged and may be created again."""
         self._is_new.pop(instance_id, None)
 
     def _remember(self, instance_id: str, *, is_new: bool) -> None:

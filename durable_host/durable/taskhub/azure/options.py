@@ -1,6 +1,6 @@
-"""Settings of the Azure Storage task hub.
+"""The settings of the Azure Storage task hub.
 
-`hold_time` and `send_concurrency` are our own.
+`hold_time` and `send_concurrency` are specific to this host.
 
 Source: docs/protocol/task-hub-storage-queues.md#hub-settings,
     docs/protocol/task-hub-storage-queues.md#lock-renewal
@@ -10,14 +10,14 @@ import msgspec
 
 
 class AzureTaskHubOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds.
+    """All times are in seconds.
 
-    A received message is hidden for `hold_time`, or for the visibility timeout of its queue if that is shorter, and
-    hidden again and again while this process works on it. So a crash delays nothing for longer than that.
+    A received message is hidden for `hold_time`, or for its queue's visibility timeout if that is shorter, and hidden
+    again for as long as this process works on it. So a crash delays a message by no more than that.
 
-    `worker_id` None: derived from machine, app and a slot that is free on this machine. `app_name` decides who
-    shares the app lease. `take_all_activities` None: yes on the development account, where no other machine waits
-    for work. `table_prefix` names the tracking tables when they live in an account of their own.
+    `worker_id` None derives it from the machine, the app and a free slot on this machine. `app_name` decides who shares
+    the app lease. `take_all_activities` None means yes on the development account, where no other machine waits for
+    work. `table_prefix` names the tracking tables when they are in an account of their own.
     """
 
     hub_name: str = "TestHubName"

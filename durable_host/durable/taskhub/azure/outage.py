@@ -1,4 +1,4 @@
-"""What the background requests of a hub meet: outages are waited out, refusals are explained.
+"""Storage faults of background requests: outages are waited out, and refusals are explained.
 
 Each kind of fault is logged once when it begins and once when it is over.
 """
@@ -18,9 +18,9 @@ _OUTAGE = "outage "
 
 
 class Outage:
-    """Shared by all that talk to a hub's storage in the background. `setting` is the name of the connection.
+    """Shared by everything that uses a hub's storage in the background. `setting` is the name of the connection.
 
-    `on_denied` is called when the storage has denied access to every request for 30 seconds.
+    `on_denied` is called when storage has denied every request for 30 seconds.
     """
 
     def __init__(self, hub: str, setting: str = "AzureWebJobsStorage") -> None:
@@ -32,7 +32,7 @@ class Outage:
         self.on_denied: Callable[[AccessDenied], None] | None = None
 
     def failed(self, source: str, reason: StorageError | str) -> None:
-        """A background request of `source` failed."""
+        """Record that a background request of `source` failed."""
         if isinstance(reason, str) or reason.is_outage:
             kind = _OUTAGE + ("slow" if isinstance(reason, str) else reason.code)
             if self._faults.begins(source, kind):
@@ -46,17 +46,17 @@ class Outage:
             self._denied(reason)
 
     def recovered(self, source: str) -> None:
-        """A background request of `source` succeeded."""
+        """Record that a background request of `source` succeeded."""
         self._denied_since = None
         over = self._faults.ends(source)
         if any(kind.startswith(_OUTAGE) for kind in over):
             _log.warning("Task hub '%s': the storage answers again.", self._hub)
         for kind in over:
             if not kind.startswith(_OUTAGE):
-                _log.warning("Task hub '%s': the storage no longer refuses (%s).", self._hub, kind)
+                _log.warning("Task hub '%s': the storage no longer refuses requests (%s).", self._hub, kind)
 
     def forget(self, source: str) -> None:
-        """`source` no longer asks."""
+        """Forget the faults of a `source` that has stopped asking."""
         self._faults.ends(source)
 
     def _denied(self, error: AccessDenied) -> None:

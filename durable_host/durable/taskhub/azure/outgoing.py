@@ -1,4 +1,4 @@
-"""Sending what a commit owes: messages into queues, activities straight to this process."""
+"""Sends what a commit owes: messages to queues, activities directly to this process."""
 
 import logging
 from collections import Counter
@@ -21,7 +21,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
 class Outgoing:
-    """Sends for as long as an outage takes. A call that storage does not accept is answered in its receiver's place."""
+    """Sends messages, waiting out outages. If storage rejects a call, the caller gets an error as its answer."""
 
     def __init__(
         self, sender: MessageSender, deliveries: Deliveries, direct: DirectWork, outage: Outage, clock: Clock
@@ -35,8 +35,9 @@ class Outgoing:
     def part(
         self, messages: Sequence[TaskMessage], instance: OrchestrationInstance, ids: Container[int] | None = None
     ) -> tuple[list[TaskMessage], list[TaskMessage]]:
-        """The messages to put, and those of the current execution that need no queue: activities while this host is
-        alone, with `ids` only these.
+        """Return the messages to put, and the activities of the current execution that need no queue.
+
+        Activities need no queue while this host is alone; with `ids`, only those activities.
         """
         put: list[TaskMessage] = []
         direct: list[TaskMessage] = []
@@ -46,7 +47,7 @@ class Outgoing:
         return put, direct
 
     async def send(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
-        """Put messages of an instance."""
+        """Put messages of an instance into their queues."""
         left = list(messages)
         refusals: Counter[int] = Counter()
         with Attempts(self._outage, f"messages of '{instance_id}'") as attempts:
@@ -66,7 +67,7 @@ class Outgoing:
                 await attempts.pause()
 
     async def begin(self, standing: Standing, activities: Sequence[TaskMessage]) -> None:
-        """Let this process run activities; if it is no longer alone by now, put them."""
+        """Run activities in this process, or put them into their queue if it is no longer alone."""
         if not activities:
             return
         if self._deliveries.is_alone:
@@ -79,7 +80,7 @@ class Outgoing:
 
     def _refused(self, message: TaskMessage, error: StorageError) -> TaskMessage | None:
         _log.error(
-            "A message (%s) of instance '%s' for '%s' is refused. Whoever waits for it gets an error instead: %s",
+            "A message (%s) of instance '%s' for '%s' was refused. Its caller gets an error instead: %s",
             message.event.event_name,
             message.sender.instance_id,
             message.target.instance_id,

@@ -1,4 +1,4 @@
-"""What the worker role leaves to nobody: at its end, and when a partition goes to another worker."""
+"""Hands outstanding work to other workers: when the worker role ends, and when a partition moves."""
 
 import asyncio
 import logging
@@ -24,8 +24,9 @@ class Outstanding(NamedTuple):
     standings: Standings
 
     async def leave(self, of: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
-        """Put the work of the instances that `of` names where others find it, and leave no mark. `is_end`: activities
-        that still run are put too.
+        """Put the work of the instances for which `of` is true where other workers find it, and clear its marks.
+
+        With `is_end`, activities that are still running are also put.
         """
         try:
             async with asyncio.timeout(_SETTLE_PATIENCE):
@@ -36,7 +37,7 @@ class Outstanding(NamedTuple):
         except (StorageError, TimeoutError) as error:
             self.handover.forget(of)
             _log.warning(
-                "This host could not put the work that it had begun into the queues of the task hub. The next host "
-                "finds it in the tables. %s",
-                error or f"The storage did not take it within {_SETTLE_PATIENCE:.0f} s.",
+                "This host could not put its unfinished work into the queues of the task hub. The next host will "
+                "find it in the tables. %s",
+                error or f"The storage did not accept it within {_SETTLE_PATIENCE:.0f} s.",
             )

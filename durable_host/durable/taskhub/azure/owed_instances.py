@@ -1,4 +1,4 @@
-"""Finding the instances whose commits still owe something, after a start and when a partition is claimed.
+"""Finds the instances whose commits still owe something, after a start and when a partition is claimed.
 
 Source: docs/protocol/task-hub-storage-additions.md#owed-work
 """
@@ -17,7 +17,7 @@ _RETRY_SECONDS = 0.5
 
 
 class OwedInstances:
-    """Runs beside the pollers. `find` reads the names of all instances of the hub whose commits owe something."""
+    """Runs alongside the pollers. `find` returns all instances of the hub whose commits owe something."""
 
     def __init__(
         self,
@@ -41,13 +41,13 @@ class OwedInstances:
         self._has_settled = asyncio.Event()
 
     def claimed(self, queue: str) -> None:
-        """This process serves a control queue now."""
+        """Record that this process now serves a control queue."""
         self._claimed.add(queue)
         self._has_looked.clear()
         self._has_claimed.set()
 
     async def run(self) -> None:
-        """Look through the partitions that were claimed; forever."""
+        """Search the claimed partitions, until cancelled."""
         while True:
             await self._has_claimed.wait()
             self._has_claimed.clear()
@@ -73,7 +73,7 @@ class OwedInstances:
                 self._has_looked.set()
 
     async def next(self) -> str:
-        """The next instance found; the one before is being loaded."""
+        """Wait for the next instance found. The caller has started to load the previous one."""
         if self._has_named:
             self._deliveries.owed.task_done()
             self._has_named = False
@@ -82,18 +82,18 @@ class OwedInstances:
         return instance_id
 
     def settled(self, instance_id: str) -> None:
-        """The instance owes nothing any more."""
+        """Record that the instance no longer owes anything."""
         self._unsettled.discard(instance_id)
         self._has_settled.set()
 
     async def all_settled(self, queue: str) -> None:
-        """Wait until what was found of a control queue is settled; not for storage that does not answer."""
+        """Wait until everything found in a control queue is settled, but not for storage that does not respond."""
         await self._has_looked.wait()
         while any(self._names.queue_of(one) == queue for one in self._unsettled):
             self._has_settled.clear()
             await self._has_settled.wait()
 
     async def all_named(self) -> None:
-        """Wait until all that was found has been given out; not for storage that does not answer."""
+        """Wait until every instance found was returned by `next`, but not for storage that does not respond."""
         await self._has_looked.wait()
         await self._deliveries.owed.join()

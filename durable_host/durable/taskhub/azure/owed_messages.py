@@ -1,4 +1,5 @@
-"""Owed messages that no history row tells: the column `OwedMessages` of the sentinel, or a blob that it names.
+"""Owed messages that cannot be derived from history rows: the `OwedMessages` column of the sentinel, or a blob it
+names.
 
 Source: docs/protocol/task-hub-storage-additions.md#owed-work
 """
@@ -22,14 +23,14 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
 class OwedMessages:
-    """Writes and reads the column. Blobs that say nothing any more are deleted in the background."""
+    """Writes and reads the column. Blobs that are no longer needed are deleted in the background."""
 
     def __init__(self, payloads: LargePayloads) -> None:
         self._payloads = payloads
         self._deletes: set[asyncio.Task[None]] = set()
 
     async def write(self, instance_id: str, messages: Sequence[TaskMessage]) -> str:
-        """The text of the column."""
+        """Return the text for the column."""
         texts = [envelope.encode(message, number) for number, message in enumerate(messages)]
         text = msgspec.json.encode(texts).decode()
         if not is_large(text):
@@ -39,7 +40,7 @@ class OwedMessages:
         return IN_BLOB + name
 
     async def read(self, text: str) -> list[TaskMessage]:
-        """The messages of a column; none, with a line in the log, when it cannot be read."""
+        """Return the messages of a column. If it cannot be read, log an error and return none."""
         try:
             if text.startswith(IN_BLOB):
                 text = await self._payloads.get(text.removeprefix(IN_BLOB))
@@ -51,7 +52,7 @@ class OwedMessages:
         return [message for message in read if message is not None]
 
     def settled(self, checkpoint: AzureCheckpoint | None) -> None:
-        """What this commit owed is done, and the sentinel does not name its blob any more."""
+        """Delete the blob of a commit that owes nothing more and that the sentinel no longer names."""
         if checkpoint is not None and checkpoint.messages_blob is not None:
             task = asyncio.get_running_loop().create_task(self._delete(checkpoint.messages_blob))
             checkpoint.messages_blob = None
@@ -59,10 +60,10 @@ class OwedMessages:
             task.add_done_callback(self._deletes.discard)
 
     async def drain(self) -> None:
-        """Wait for deletes under way."""
+        """Wait for deletes in progress."""
         while self._deletes:
             await asyncio.wait(set(self._deletes))
 
     async def _delete(self, name: str) -> None:
-        with contextlib.suppress(StorageError):  # What stays goes with a purge.
+        with contextlib.suppress(StorageError):  # A purge deletes what remains.
             await self._payloads.delete([name])

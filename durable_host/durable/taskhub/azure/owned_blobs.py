@@ -1,4 +1,4 @@
-"""Which blobs belong to the executions this process works on: those of a replaced execution are deleted.
+"""Tracks the blobs of the executions in this process, and deletes those of a replaced execution.
 
 Source: docs/protocol/task-hub-storage-processing.md#continue-as-new
 """
@@ -18,7 +18,7 @@ _INPUT = "-Input.json.gz"
 
 
 class OwnedBlobs:
-    """Blob names by instance, of its current execution. An orphan that is missed here goes with a purge."""
+    """The blob names of each instance's current execution. A purge deletes orphans that are missed here."""
 
     def __init__(self, payloads: LargePayloads) -> None:
         self._payloads = payloads
@@ -26,7 +26,7 @@ class OwnedBlobs:
         self._deletes: set[asyncio.Task[None]] = set()
 
     def loaded(self, instance_id: str, execution_id: str | None, blobs: list[str]) -> None:
-        """The blobs of an execution as loaded."""
+        """Record the blobs of a loaded execution."""
         self._by_instance.pop(instance_id, None)
         if blobs:
             self._keep(instance_id, execution_id, blobs)
@@ -34,8 +34,9 @@ class OwnedBlobs:
     def committed(
         self, instance_id: str, execution_id: str, moved: Iterable[str], *, replaced: str | None, keep_inputs: bool
     ) -> None:
-        """An episode added blobs, or replaced an execution whose blobs are deleted now. `keep_inputs`: the instance
-        row may still refer to the old input.
+        """Record the blobs of a commit. If it replaced an execution, delete that execution's blobs.
+
+        `keep_inputs`: the instance row may still refer to the old input.
         """
         known = self._by_instance.get(instance_id)
         blobs = list(moved)
@@ -56,11 +57,11 @@ class OwnedBlobs:
             task.add_done_callback(self._deletes.discard)
 
     def forget(self, instance_id: str) -> None:
-        """The instance was purged."""
+        """Forget the blobs of a purged instance."""
         self._by_instance.pop(instance_id, None)
 
     async def drain(self) -> None:
-        """Wait for deletes under way."""
+        """Wait for deletes in progress."""
         while self._deletes:
             await asyncio.gather(*self._deletes)
 

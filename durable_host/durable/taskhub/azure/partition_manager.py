@@ -1,4 +1,4 @@
-"""The table partition manager: reads the Partitions table, decides, writes, opens and closes control queues.
+"""The table partition manager: reads the Partitions table, decides, writes, and opens and closes control queues.
 
 Source: docs/protocol/task-hub-storage-partitions.md#partition-pass,
     docs/protocol/task-hub-storage-partitions.md#partition-drain
@@ -33,7 +33,7 @@ class PartitionTable:
         self._names = names
 
     async def create(self) -> bool:
-        """Create the table; False when it exists already."""
+        """Create the table. Returns False when it already exists."""
         return await self._tables.create_table(self._names.partitions)
 
     async def add(self, queue: str) -> None:
@@ -45,11 +45,11 @@ class PartitionTable:
                 raise
 
     async def read(self) -> list[PartitionRow]:
-        """All rows."""
+        """Return all rows."""
         return [PartitionRow.read(entity) async for entity in self._tables.query_all(self._names.partitions)]
 
     async def read_whole(self) -> list[PartitionRow]:
-        """All rows; those of this hub's queues that are missing are added, since nobody could claim them."""
+        """Return all rows, after adding missing rows of this hub's queues so that they can be claimed."""
         rows = await self.read()
         missing = sorted(set(self._names.control_queues) - {row.queue for row in rows})
         if not missing:
@@ -59,7 +59,7 @@ class PartitionTable:
         return await self.read()
 
     async def replace(self, row: PartitionRow) -> None:
-        """Write a row back under its etag; PreconditionFailed when another worker changed it."""
+        """Write a row back with its etag. Raises PreconditionFailed when another worker has changed it."""
         await self._tables.replace(self._names.partitions, row.write(), row.etag)
 
     async def drop(self) -> None:
@@ -68,10 +68,12 @@ class PartitionTable:
 
 
 class PartitionManager:
-    """Runs passes for one worker. `open_queue` starts polling; it makes no request, so that a partition that is
-    owned is polled. `close_queue` stops it at once, `drain_queue` stops it and waits until nothing of the queue is
-    worked on any more. `on_neighbours` hears with each pass who else works on the hub: others before anything is
-    given to them, their absence when it is certain.
+    """Runs passes for one worker.
+
+    `open_queue` starts polling without a request, so that an owned partition is always polled. `close_queue` stops
+    polling at once. `drain_queue` stops it and waits until no message of the queue is being processed. `on_neighbours`
+    receives the other workers of the hub in each pass: their presence before a partition is given to them, their
+    absence once it is certain.
     """
 
     def __init__(
@@ -102,7 +104,7 @@ class PartitionManager:
         self.first_pass = asyncio.Event()
 
     async def run(self) -> None:
-        """Pass after pass, forever."""
+        """Run passes until cancelled."""
         failures = 0
         while True:
             try:
@@ -122,12 +124,12 @@ class PartitionManager:
                 await self._rest(0.5 if failures < _PATIENT_FAILURES else _INTERVAL)
 
     async def close_all(self) -> None:
-        """Drop all queues: somebody else may serve this hub now."""
+        """Close all queues, because another app may serve this hub now."""
         for queue in list(self._polling):
             await self._close(queue)
 
     async def release_all(self) -> None:
-        """Give all own partitions back; their queues are not worked on any more."""
+        """Release all partitions of this worker. Their queues must not be in use any more."""
         for queue in list(self._polling):
             await self._close(queue)
         for _ in range(3):
@@ -153,7 +155,7 @@ class PartitionManager:
             await self._close(queue)
         for queue in plan.drain:
             if queue not in self._polling:
-                self._open_queue(queue)  # An earlier process of this name may have left something undone.
+                self._open_queue(queue)  # An earlier process with this name may have left unfinished work.
             self._drains[queue] = False
             self._background.run(f"drain of '{queue}'", self._drain(queue))
         for row in plan.replace:

@@ -1,4 +1,4 @@
-"""Who owns which control queue: one pass of the table partition manager, as a pure decision.
+"""Decides in one pass of the table partition manager who owns which control queue, without I/O.
 
 Source: docs/protocol/task-hub-storage-partitions.md#partition-rows,
     docs/protocol/task-hub-storage-partitions.md#partition-pass,
@@ -17,7 +17,7 @@ LEASE_TICKS = 30 * TICKS_PER_SECOND
 
 
 class PartitionRow(msgspec.Struct, frozen=True):
-    """A row of the Partitions table. Times in ticks; None is an absent column."""
+    """A row of the Partitions table. Times are in ticks; None is an absent column."""
 
     queue: str
     etag: str = ""
@@ -42,7 +42,7 @@ class PartitionRow(msgspec.Struct, frozen=True):
         )
 
     def write(self) -> dict[str, Any]:
-        """The whole row, for an insert or a replace."""
+        """Return the whole row, for an insert or a replace."""
         row: dict[str, Any] = {
             "PartitionKey": "",
             "RowKey": self.queue,
@@ -61,9 +61,10 @@ class PartitionRow(msgspec.Struct, frozen=True):
 
 
 class Pass(msgspec.Struct):
-    """What one pass wants: rows to replace, queues to poll from now on, queues to drop at once, queues to drain.
+    """The result of one pass: rows to replace, and queues to poll, to drop at once and to drain.
 
-    `restless`: this worker drains, or waits for a partition it asked for; the next pass should come soon.
+    `restless` is true when this worker drains a partition or waits for one that it requested, so that the next pass
+    should come soon.
     """
 
     replace: list[PartitionRow]
@@ -82,7 +83,9 @@ def decide(
     drains: Mapping[str, bool],
     shutting_down: bool = False,
 ) -> Pass:
-    """One pass over all rows. `polling` are the queues polled here; `drains` those being drained, True when done."""
+    """Decide one pass over all rows. `polling` are the queues polled here; `drains` those being drained, True when
+    done.
+    """
     plan = Pass([], [], [], [])
     if shutting_down:
         for row in rows:
@@ -135,7 +138,7 @@ def _renewed(row: PartitionRow, now: int, *, is_draining: bool) -> PartitionRow:
 
 
 def _own(plan: Pass, row: PartitionRow, now: int, drains: Mapping[str, bool]) -> tuple[PartitionRow, bool]:
-    """An own row after this pass, and whether it stays ours."""
+    """Return this worker's row after the pass, and True when it keeps the partition."""
     if row.next_owner is None:
         plan.poll.append(row.queue)
         return _renewed(row, now, is_draining=False), True
@@ -158,7 +161,7 @@ def _leave(plan: Pass, row: PartitionRow, now: int, drains: Mapping[str, bool]) 
 
 
 def _balance(plan: Pass, rows: Sequence[PartitionRow], me: str, mine: int, counts: Mapping[str, int]) -> None:
-    """Ask for partitions of workers that have more than their share."""
+    """Request partitions from workers that have more than their share."""
     others = {owner: number for owner, number in counts.items() if owner != me}
     if not others:
         return

@@ -1,9 +1,11 @@
-"""Instances that nothing will start: their row is Pending, and no queue holds their start message.
+"""Finds instances that nothing will start: their row is Pending, but no queue holds their start message.
 
-Whoever ends between row and message leaves one behind. The runtime tells of them after a start of the host; later the
-owner of a partition looks for them when it takes that over, and every two minutes, since the client may be a process
-that is gone. It gives the message time to come, and sends it again: with the execution of the row and the identity of
-the first, so that a copy is dropped. A start that failed in this process is finished by this process.
+A process that ends between writing the row and sending the message leaves such an instance behind. The runtime reports
+them when the host starts. Later, the owner of a partition searches for them when it claims the partition, and every two
+minutes, because the client may no longer exist. After waiting for the message, it sends it again with the execution of
+the row and the identity of the first message, so that a copy is dropped. A start that failed in this process is
+finished by this process.
+
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start
 """
 
@@ -43,8 +45,10 @@ _SOURCE = "instances without a start message"
 
 
 class PendingStart(msgspec.Struct, frozen=True):
-    """An instance whose start message should come. `due` is when it can be visible, in ticks; `may_be_queued` when
-    the queue has to be seen empty after that before the message counts as missing; else it failed in this process.
+    """An instance whose start message is expected.
+
+    `due` is when the message can be visible, in ticks. With `may_be_queued`, the message counts as missing only after
+    its queue was seen empty after `due`; without it, the start failed in this process.
     """
 
     instance_id: str
@@ -55,7 +59,7 @@ class PendingStart(msgspec.Struct, frozen=True):
 
 
 class PendingStarts:
-    """Runs beside the pollers. Owner of the list of instances to look at."""
+    """Runs alongside the pollers, and owns the list of instances to check."""
 
     def __init__(
         self,
@@ -81,41 +85,41 @@ class PendingStarts:
         self._wake = asyncio.Event()
 
     def begin(self) -> None:
-        """The worker role has begun. Whoever began it lists the instances of the queues that are served by now."""
+        """Start looking for queues claimed from now on. The caller lists the instances of those already served."""
         self._has_begun = True
         self._next_look = self._in(_LOOK_EVERY)
         self._wake.set()
 
     def claimed(self, queue: str) -> None:
-        """This process serves a control queue now."""
+        """Record that this process now serves a control queue."""
         if self._has_begun:
             self._unlisted.add(queue)
             self._wake.set()
 
     def clear(self) -> None:
-        """The worker role has ended."""
+        """Forget what was found after the worker role has ended, except starts that failed in this process."""
         self._has_begun = False
         self._unlisted.clear()
         self._waiting = {id: one for id, one in self._waiting.items() if not one.may_be_queued}
 
     def found(self, state: InstanceState) -> None:
-        """An instance is pending, perhaps without a message."""
+        """Add an instance that is pending, perhaps without a message."""
         due = max(self._clock.now(), state.scheduled_start_time or 0)
         self._add(state.instance_id, state.execution_id, due, may_be_queued=True)
 
     def expect(self, start: TaskMessage) -> None:
-        """A start failed in this process after its row may have been written."""
+        """Add a start that failed in this process after its row may have been written."""
         if len(self._waiting) < _MOST_EXPECTED:
             self._add(start.target.instance_id, start.target.execution_id, self._clock.now(), may_be_queued=False)
 
     async def finish(self) -> None:
-        """Send the messages of starts that failed in this process: it ends, and their callers may be gone."""
+        """Send the messages of starts that failed in this process, because it ends and their callers may be gone."""
         expected = [one for one in self._waiting.values() if not one.may_be_queued]
         with contextlib.suppress(StorageError):
             await for_each(expected, self._start, _PARALLEL)
 
     async def run(self) -> None:
-        """List, look, send; forever."""
+        """List, check and send, until cancelled."""
         while True:
             self._wake.clear()
             pause = await self._pass()
@@ -124,7 +128,7 @@ class PendingStarts:
                 await first_of(self._wake.wait(), *time_passes)
 
     async def _pass(self) -> float | None:
-        """One round; seconds until the next, None when nothing is to be done."""
+        """Run one pass. Return the seconds until the next one, or None when there is nothing to do."""
         try:
             await self._list()
             missing = [one for one in list(self._waiting.values()) if self._is_missing(one)]
@@ -142,7 +146,7 @@ class PendingStarts:
         return max(_LOOK_AGAIN, (min(times) - self._clock.now()) / TICKS_PER_SECOND)
 
     async def _list(self) -> None:
-        """Find the pending instances of queues that were claimed, and now and then of all that are served."""
+        """Find the pending instances of newly claimed queues, and from time to time those of all served queues."""
         is_time = self._has_begun and self._clock.now() >= self._next_look
         queues = frozenset(self._deliveries.owned) if is_time else frozenset(self._unlisted)
         if is_time:
@@ -175,7 +179,7 @@ class PendingStarts:
             self._wake.set()
 
     def _is_missing(self, one: PendingStart) -> bool:
-        """Whether the message should be here and is not. One that came, or is another's to look for, is forgotten."""
+        """True when the message should be here but is not. One that arrived or is another worker's is forgotten."""
         is_others = one.may_be_queued and not self._deliveries.serves(one.instance_id)
         if is_others or self._deliveries.starts.knows(one.instance_id, one.execution_id):
             del self._waiting[one.instance_id]
@@ -189,7 +193,7 @@ class PendingStarts:
             message = await self._message(one)
         except StorageError:
             raise
-        except Exception as problem:  # Such as a text that is lost: the other instances are not to wait for this one.
+        except Exception as problem:  # For example a lost text: other instances must not wait for this one.
             _log.warning("Instance '%s' has no start message and cannot be started: %s", one.instance_id, problem)
             message = None
         if message is not None and not self._deliveries.starts.knows(one.instance_id, one.execution_id):
@@ -199,7 +203,7 @@ class PendingStarts:
             del self._waiting[one.instance_id]
 
     async def _message(self, one: PendingStart) -> TaskMessage | None:
-        """The start message, made from the row; None when the instance has begun, was replaced or has ended."""
+        """Build the start message from the row. Returns None when the instance has begun, was replaced or has ended."""
         state = await self._instances.get_whole(one.instance_id)
         if (
             state is None
@@ -222,8 +226,9 @@ class PendingStarts:
         return TaskMessage(event, instance, id=identity.of_start(instance))
 
     async def _runs(self, state: InstanceState) -> bool:
-        """Whether the history is that of the row's execution, or of a later generation whose row is not written yet.
-        The history of an execution that was replaced began before the row was made.
+        """True when the row's execution, or a later generation whose row is not written yet, has a history.
+
+        The history of an execution that was replaced began before the row was created.
         """
         loaded = (await self._history.read(state.instance_id)).history
         started = next((event for event in loaded.events if isinstance(event, ExecutionStarted)), None)

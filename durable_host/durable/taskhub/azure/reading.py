@@ -1,4 +1,4 @@
-"""Turns queue messages into task messages. Messages that cannot be read are set aside.
+"""Decodes queue messages into task messages. Unreadable messages are set aside.
 
 Source: docs/protocol/task-hub-storage-messages.md#large-messages,
     docs/protocol/task-hub-storage-queues.md#unreadable-messages
@@ -34,7 +34,7 @@ _EARLIEST = timestamp.parse("1601-01-01T00:00:00Z")
 
 
 class Message:
-    """A message that can be handed on, and its place in the order of its sender."""
+    """A readable message, and its position among the messages of its sender."""
 
     __slots__ = ("sequence_number", "task")
 
@@ -44,7 +44,7 @@ class Message:
 
 
 class MessageReader:
-    """Decodes messages, with their blobs. `work_items` is the queue of activity requests."""
+    """Decodes messages and their blobs. `work_items` is the queue of activity requests."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class MessageReader:
         self._warned: OrderedDict[str, None] = OrderedDict()
 
     async def read(self, queue: str, got: QueueMessage, held: HeldHubMessage) -> Message | None:
-        """The message; None when it is dealt with: set aside, or given back while storage does not answer."""
+        """Return the message, or None if it was set aside, or released because storage does not respond."""
         try:
             return await self._decode(queue, got)
         except StorageError as error:
@@ -81,7 +81,7 @@ class MessageReader:
             self._outage.recovered(_BLOBS)
             read = envelope.from_json(text)
         if read.message is None:
-            raise UnreadableMessage("its blob holds a pointer again")
+            raise UnreadableMessage("its blob contains another pointer")
         validity.check(read.message, is_work_item=queue == self._work_items)
         return Message(_storable(read.message, got.insertion_time), read.sequence_number)
 
@@ -118,7 +118,7 @@ class MessageReader:
 
 
 def _storable(message: TaskMessage, arrived: int) -> TaskMessage:
-    """The message with times that a table can hold: Azure refuses years before 1601, a missing time is year 1."""
+    """Return the message with times that a table can store. Azure rejects years before 1601, and no time is year 1."""
     event = message.event
     early: dict[str, int] = {}
     if event.timestamp < _EARLIEST:
@@ -133,6 +133,6 @@ def _storable(message: TaskMessage, arrived: int) -> TaskMessage:
 
 
 def _plain(reason: str) -> str:
-    """A reason as a line of a log: it may quote what the message holds."""
+    """Return a reason as a single log line: it may quote content of the message."""
     text = reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""What all that receive messages of one hub share.
+"""The record shared by everything that receives messages of one hub.
 
 Source: docs/protocol/task-hub-storage-queues.md#poll-back-off
 """
@@ -19,8 +19,10 @@ _SHORTEST_PAUSE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """Messages come out of `queues`, are understood by `reader`, are `held`, and go to their receivers by way of
-    `deliveries`; what fails is reported to `outage`.
+    """What it takes to receive messages.
+
+    They come from `queues`, are decoded by `reader`, kept in `held`, and delivered by `deliveries`. Storage faults are
+    reported to `outage`.
     """
 
     queues: QueueService
@@ -33,5 +35,5 @@ class Reception:
     outage: Outage
 
     def poll_backoff(self) -> PollBackoff:
-        """The pauses of one poller."""
+        """Return the back-off of one poller."""
         return PollBackoff(_SHORTEST_PAUSE, self.options.max_polling_interval, immediate=1)

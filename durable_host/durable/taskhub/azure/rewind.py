@@ -1,4 +1,4 @@
-"""Rewind of a failed orchestration: its failures are rewritten in place, so that replay schedules them again.
+"""Rewinds a failed orchestration: rewrites its failures in place, so that a replay schedules the calls again.
 
 Source: docs/protocol/task-hub-storage-clients.md#rewind
 """
@@ -24,7 +24,7 @@ _INTERRUPTED = (OrchestrationStatus.Failed.name, OrchestrationStatus.Pending.nam
 
 
 class Rewinder:
-    """Rewinds an instance and, where the failure came from there, its children."""
+    """Rewinds an instance and the failed children that caused its failure."""
 
     def __init__(self, tables: TableService, names: HubNames, instances: InstanceStore, clock: Clock) -> None:
         self._tables = tables
@@ -33,9 +33,9 @@ class Rewinder:
         self._clock = clock
 
     async def rewind(self, instance_id: str, reason: str | None) -> list[TaskMessage]:
-        """Rewrite the rows; the wake-up messages that must be sent now, one for each deepest failed instance.
+        """Rewrite the rows. Return the wake-up messages to send now, one for each deepest failed instance.
 
-        One that was interrupted can be done again: it goes on where it stood.
+        A rewind that was interrupted can be repeated: it continues where it stopped.
         """
         wakeups: list[TaskMessage] = []
         await self._rewind(instance_id, reason, wakeups, frozenset())
@@ -68,7 +68,7 @@ class Rewinder:
             wakeups.append(TaskMessage(event, OrchestrationInstance(instance_id)))
 
     async def _reopen(self, instance_id: str) -> None:
-        """The row of a failed instance is pending again."""
+        """Set the row of a failed instance back to Pending."""
         row = await self._instances.get_row(instance_id, ("RuntimeStatus",))
         if row is not None and row.get("RuntimeStatus") == OrchestrationStatus.Failed.name:
             pending = {
@@ -78,7 +78,7 @@ class Rewinder:
             await self._instances.merge(instance_id, pending, row.etag)
 
     async def _rewrite(self, instance_id: str, children: list[str]) -> None:
-        """Rewrite the failures of the current execution; adds the children that failed."""
+        """Rewrite the failures of the current execution, and add its failed children to `children`."""
         query = partition_filter(instance_id)
         rows, _ = current_rows([row async for row in self._tables.query_all(self._names.history, query)])
         for row in rows:
@@ -104,7 +104,7 @@ class Rewinder:
             await self._replace(failure, {"Reason": f"Rewound: {kind}", "EventType": "GenericEvent"})
 
     async def _rewrite_child(self, row: Entity, children: list[str]) -> None:
-        """A child that has failed is rewound. One that never began, or is not ours, is called again."""
+        """Rewind a child that has failed. A child that never began, or is not of this parent, is called again."""
         child = row.get("InstanceId") or ""
         if await self._status(child) == OrchestrationStatus.Failed.name:
             children.append(child)

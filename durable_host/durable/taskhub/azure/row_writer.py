@@ -1,7 +1,8 @@
-"""Writing what an episode changed in the instance's row, for as long as that takes: its history is there already.
+"""Writes what an episode changed in the instance row, retrying because the history is already written.
 
-Every write names the row that it changes by its etag, or inserts it. So a row that another host has written since stays
-as it is, a purged one does not come back, and a request that storage carries out late changes nothing.
+Every write names the row by its etag, or inserts it. So a row that another host has written since is not overwritten, a
+purged row is not recreated, and a request that storage carries out late has no effect.
+
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-commit,
     docs/protocol/task-hub-storage-instances.md#row-writes
 """
@@ -26,18 +27,20 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 _MOST_HASTY = 3
 
 Place = str | None
-"""Where to write: the etag of the row, None when there is no row."""
+"""Where to write: the etag of the row, or None when there is no row."""
 Look = Callable[[Place], Awaitable[tuple[InstanceUpdate, Place] | None]]
-"""Looks again, after the row turned out not to be at that place. None when there is nothing to write any more."""
+"""Finds the row again when it was not at that place. Returns None when there is nothing left to write."""
 
 
 class RowChanged(Exception):
-    """The row is not the one that was judged."""
+    """The row is no longer the one that the caller read."""
 
 
 class RowWriter:
-    """Outages are waited out, and so are refusals that say nothing about the row, such as those of the credentials. A
-    row whose data is refused is written without what may be the reason.
+    """Writes instance rows.
+
+    Outages are waited out, as are refusals that are not about the row, such as those of credentials. If the data of a
+    row is rejected, the row is written without the data that may be the cause.
     """
 
     def __init__(self, instances: InstanceStore, history: HistoryStore, outage: Outage) -> None:
@@ -54,7 +57,7 @@ class RowWriter:
         history: str,
         is_first: bool,
     ) -> None:
-        """Write what a commit changed; `history` is its etag. `is_first`: there was no history before it."""
+        """Write what a commit changed. `history` is the commit's etag. `is_first`: there was no history before."""
         place = self._instances.known_etag(instance_id)
 
         async def look(place: Place) -> tuple[InstanceUpdate, Place] | None:
@@ -63,7 +66,7 @@ class RowWriter:
         await self._write_over(instance_id, update, moved, place, look, is_unknown=place is None and not is_first)
 
     async def repair(self, instance_id: str, update: InstanceUpdate, place: Place) -> None:
-        """Write the row that was judged. Raises `RowChanged` when it is another by now."""
+        """Write the row at `place`. Raises `RowChanged` when it was changed since it was read."""
 
         async def look(place: Place) -> None:
             raise RowChanged
@@ -111,7 +114,7 @@ class RowWriter:
 
     def _give_up(self, instance_id: str, error: StorageError) -> None:
         _log.error(
-            "The row of instance '%s' is refused and stays as it was; the history is correct: %s",
+            "The row of instance '%s' was refused and is unchanged; the history is correct: %s",
             instance_id,
             error,
             extra={"instance_id": instance_id},
@@ -120,10 +123,10 @@ class RowWriter:
     async def _look(
         self, instance_id: str, update: InstanceUpdate, place: Place, history: str
     ) -> tuple[InstanceUpdate, Place] | None:
-        """Where the row is now, and what to write there. None when another has written what is newer."""
+        """Return where the row is now and what to write, or None when another writer has written something newer."""
         row = await self._instances.get_row(instance_id, ("RuntimeStatus", "ExecutionId", "Name"))
         if (row is None or place is not None) and await self._history.etag(instance_id) != history:
-            return None  # Purged, or committed by another host, which sees to the row.
+            return None  # Purged, or committed by another host, which writes the row.
         if row is None:
             return await self._whole(instance_id, update), None
         is_ours = row.get("ExecutionId") == update.execution_id
@@ -136,11 +139,11 @@ class RowWriter:
         return (update if row.get("Name") else await self._whole(instance_id, update)), row.etag
 
     async def _is_end_kept(self, instance_id: str) -> bool:
-        """Whether the history still ends the instance. A rewind, which leaves the etag as it is, takes the end out."""
+        """True when the history still ends the instance. A rewind removes the end without changing the etag."""
         return has_ended((await self._history.read(instance_id)).history.events)
 
     async def _whole(self, instance_id: str, update: InstanceUpdate) -> InstanceUpdate:
-        """What makes a whole row even where there is none: somebody deleted it, or the table."""
+        """Return an update that makes a whole row even if the row, or the table, was deleted."""
         if update.started is not None:
             return update
         loaded = (await self._history.read(instance_id)).history
@@ -153,14 +156,14 @@ def _goes_on(update: InstanceUpdate) -> bool:
 
 
 def _is_changed(error: StorageError) -> bool:
-    """Whether the row is not where it was: changed, deleted, or inserted by another."""
+    """True when the row was changed, deleted or inserted by another writer."""
     if isinstance(error, Conflict):
         return error.code == "EntityAlreadyExists"
     return isinstance(error, PreconditionFailed) or (isinstance(error, NotFound) and not error.is_missing_resource)
 
 
 def _least(update: InstanceUpdate, error: StorageError) -> InstanceUpdate:
-    """The update without the data of the user's code. An end becomes a failure that says why."""
+    """Return the update without data of user code. An end becomes a failure that says why."""
     started = update.started
     if started is not None:
         started = msgspec.structs.replace(started, input=None, tags=None)

@@ -1,4 +1,4 @@
-"""Which start messages came, and when each control queue was found empty: what did not come by then is missing."""
+"""Records which start messages arrived and when each control queue was empty, to detect missing start messages."""
 
 from collections import OrderedDict
 
@@ -9,7 +9,7 @@ _REMEMBERED = 50_000
 
 
 class SeenStarts:
-    """Start messages of clients that this process sent to itself or read from a queue, the last 50,000 of them."""
+    """The last 50,000 start messages of clients that this process sent to itself or read from a queue."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -17,7 +17,7 @@ class SeenStarts:
         self._emptied: dict[str, int] = {}
 
     def saw(self, message: TaskMessage) -> None:
-        """A message is here; only starts of clients count."""
+        """Record a message that arrived. Only starts by clients are recorded."""
         if message.is_start_of_client:
             self._seen[message.target.instance_id, message.target.execution_id] = None
             if len(self._seen) > _REMEMBERED:
@@ -27,9 +27,9 @@ class SeenStarts:
         return (instance_id, execution_id) in self._seen
 
     def emptied(self, queue: str) -> None:
-        """A poll brought all that was visible in a queue."""
+        """Record that a poll returned everything that was visible in a queue."""
         self._emptied[queue] = self._clock.now()
 
     def was_empty(self, queue: str) -> int:
-        """When that was (ticks), 0 when it never was."""
+        """Return when the queue was last empty, in ticks, or 0."""
         return self._emptied.get(queue, 0)

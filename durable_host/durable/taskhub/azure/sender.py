@@ -1,4 +1,4 @@
-"""Sending messages: text, blob if it is large, put, and the way to this process's own inbox.
+"""Sends messages: encodes them, stores large ones in blobs, puts them, and delivers them to this process's own inbox.
 
 Source: docs/protocol/task-hub-storage-messages.md#text-encoding,
     docs/protocol/task-hub-storage-messages.md#large-messages,
@@ -31,7 +31,7 @@ _NEVER_LARGE = envelope.LARGE_MESSAGE_BYTES // 4
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A message that can be put, with its text; `blob` is set when its content is in a blob, which exists."""
+    """A message that is ready to be put. `blob` is the existing blob with its content, or None."""
 
     queue: str
     message: TaskMessage
@@ -40,7 +40,7 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """A message that is in its queue. `hidden` is set when this process is to take it itself."""
+    """A message that is in its queue. `hidden` is set when this process takes it itself."""
 
     queue: str
     message: TaskMessage
@@ -49,7 +49,7 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class MessageSender:
-    """Puts messages. They get their sequence numbers in the order in which they are handed in."""
+    """Puts messages. They are numbered in the order in which they are passed in."""
 
     def __init__(
         self,
@@ -71,12 +71,13 @@ class MessageSender:
         self._sequence = count(1)
 
     async def send(self, message: TaskMessage) -> None:
-        """Send one message; if this process serves its queue, it is in the inbox when this returns."""
+        """Send one message. If this process serves its queue, the message is in the inbox on return."""
         await self.hand_over(await self.put(message))
 
     async def send_all(self, messages: Sequence[TaskMessage]) -> None:
-        """Send several at once. Activity requests reach the inbox one by one, control messages in the given order
-        after all were put.
+        """Send several messages concurrently.
+
+        Activity requests reach the inbox one by one; control messages reach it in the given order after all were put.
         """
         if len(messages) == 1:
             await self.send(messages[0])
@@ -99,7 +100,7 @@ class MessageSender:
                 await self.hand_over(controls[number])
 
     async def send_what_goes(self, messages: Sequence[TaskMessage]) -> list[tuple[TaskMessage, StorageError]]:
-        """As `send_all`, but a message that cannot be put keeps no other one back; those that failed, each with why."""
+        """Send like `send_all`, but let no failure affect other messages. Return the failed ones with their errors."""
         failed: dict[int, tuple[TaskMessage, StorageError]] = {}
         sent: dict[int, Sent] = {}
 
@@ -119,7 +120,7 @@ class MessageSender:
         return [failed[place] for place in sorted(failed)]
 
     async def prepare(self, message: TaskMessage, number: int | None = None) -> Prepared:
-        """Everything before the put; the message has an identity then, which is equal however often it is put."""
+        """Do everything before the put. The message then has an identity that stays the same for every put."""
         if message.id is None:
             message = msgspec.structs.replace(message, id=identity.new())
         text = envelope.encode(message, number or next(self._sequence))
@@ -135,13 +136,14 @@ class MessageSender:
         return Prepared(queue, message, text, blob)
 
     async def put(self, message: TaskMessage, number: int | None = None, *, hidden: float | None = None) -> Sent:
-        """Put a message into its queue without handing it over. With `hidden` (seconds) it is not for this process, or
-        is in its hands already.
+        """Put a message into its queue without delivering it.
+
+        With `hidden` (seconds), the message is not for this process, or this process already holds it.
         """
         return await self.put_prepared(await self.prepare(message, number), hidden=hidden)
 
     async def put_prepared(self, prepared: Prepared, *, hidden: float | None = None) -> Sent:
-        """As `put`."""
+        """Put a prepared message into its queue without delivering it. See `put` for `hidden`."""
         queue, message = prepared.queue, prepared.message
         due = message.due
         claimed = None
@@ -161,7 +163,7 @@ class MessageSender:
         return Sent(queue, message, put, hidden if claimed is not None else None)
 
     def _can_be_delivered(self, message: TaskMessage) -> bool:
-        """False for one that its receiver has to set aside, be it this process."""
+        """False for a message that its receiver, even this process, has to set aside."""
         try:
             validity.check(message, is_work_item=message.is_activity)
         except InvalidHubMessage:
@@ -169,7 +171,7 @@ class MessageSender:
         return True
 
     async def hand_over(self, sent: Sent) -> None:
-        """Let this process have the message, if it claimed it."""
+        """Deliver the message to this process if it has claimed it."""
         if sent.hidden is None:
             return
         self._deliveries.release_claim(sent.queue)

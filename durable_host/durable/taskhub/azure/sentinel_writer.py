@@ -1,7 +1,7 @@
-"""Transactions that the sentinel guards: whoever writes one learns for certain whether it took effect.
+"""Transactions guarded by the sentinel. The writer always learns whether a transaction took effect.
 
-An answer may be lost, or be an error although the service has written the rows. Who took that for a failure would run
-the episode a second time. So each transaction writes a GUID on the sentinel, and is sent again until the storage says
+A response may be lost, or be an error although the service has written the rows. Treating that as a failure would run
+the episode a second time. So each transaction writes a GUID to the sentinel, and is sent again until storage shows
 whether the GUID is there.
 
 Source: docs/protocol/task-hub-storage-additions.md#commit-in-doubt,
@@ -21,13 +21,12 @@ _SHORTEST_WAIT = 0.5
 _LONGEST_WAIT = 8.0
 _CLOSED = "Closed"
 _MARKS = (COMMIT_ID, "ExecutionId", "IsCheckpointComplete", "CheckpointCompletedTimestamp")
-"""Columns that tell a write of ours even when the official backend has written after it: it keeps our columns, and
-writes others of these.
-"""
+"""Columns that identify a write of this host even after the official backend has written: it keeps columns of this host
+and writes different values to the others."""
 
 
 class HistoryConflict(Exception):
-    """The sentinel was changed, created or purged by another since it was read."""
+    """The sentinel was changed, created or purged by another host since it was read."""
 
 
 class SentinelWriter:
@@ -39,11 +38,11 @@ class SentinelWriter:
         self._outage = outage
 
     async def write(self, rows: Sequence[Row], sentinel: Row, etag: str | None, *, is_decided: bool = False) -> str:
-        """Write `rows` and merge `sentinel`, if its etag is still `etag` (None: if there is none); its new etag.
+        """Write `rows` and merge `sentinel` if its etag is still `etag` (None: if there is none). Return the new etag.
 
-        Raises `HistoryConflict` when another has written, and `StorageError` when nothing was written for certain.
-        `is_decided`: rows of the same commit are there already, so that an outage is waited out even when it is certain
-        that this transaction was not sent.
+        Raises `HistoryConflict` when another host has written, and `StorageError` when it is certain that nothing was
+        written. With `is_decided`, rows of the same commit are already written, so an outage is waited out even when it
+        is certain that this transaction was not sent.
         """
         sentinel[COMMIT_ID] = str(uuid.uuid4())
         operations = [Operation("upsert_replace", row) for row in rows]
@@ -80,7 +79,7 @@ class SentinelWriter:
             wait = min(2 * wait, _LONGEST_WAIT)
 
     async def _own_write(self, write: Operation, refused: StorageError) -> str:
-        """The etag that an attempt of ours has written. Raises `refused` when nobody has written anything."""
+        """Return the etag written by an attempt of this host. Raises `refused` when nothing was written."""
         sentinel = write.entity
         stored = await self._tables.get(self._table, sentinel["PartitionKey"], SENTINEL)
         if stored is not None and all(stored.get(name) == sentinel[name] for name in _MARKS if name in sentinel):
@@ -95,7 +94,7 @@ def _may_have_taken_effect(error: StorageError) -> bool:
 
 
 def _is_conflict(error: StorageError) -> bool:
-    """An outage or refusal whose request named a state of the sentinel that is over."""
+    """True for an error that means that the request named an outdated state of the sentinel."""
     if error.is_outage or error.is_missing_resource:
         return False
     return error.status in (404, 409, 412)

@@ -1,4 +1,4 @@
-"""The partitions that this process serves: their pollers, from claim to drain.
+"""The partitions that this process serves, and their pollers from claim to drain.
 
 Source: docs/protocol/task-hub-storage-partitions.md#partition-drain,
     docs/protocol/task-hub-storage-queues.md#control-queues
@@ -25,7 +25,7 @@ _STOP_PATIENCE = 0.5
 
 
 class ServedPartitions:
-    """Owner of the pollers of control queues, which run in `background`. `read_row` reads an instance."""
+    """Owns the pollers of control queues, which run in `background`. `read_row` reads an instance."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ServedPartitions:
         self.pollers: dict[str, tuple[ControlPoller, asyncio.Task[None]]] = {}
 
     async def stop(self) -> None:
-        """Let the pollers end, the requests under way with them; those that take too long are left."""
+        """Stop the pollers after their current requests, without waiting for those that take too long."""
         for poller, _ in self.pollers.values():
             poller.stop()
         tasks = [task for _, task in self.pollers.values()]
@@ -59,7 +59,7 @@ class ServedPartitions:
         self.pollers.clear()
 
     def open(self, queue: str) -> None:
-        """Begin to serve a control queue."""
+        """Start serving a control queue."""
         self._deliveries.owned[queue] = self._clock.now()
         self._owed.claimed(queue)
         self._pending_starts.claimed(queue)
@@ -80,9 +80,9 @@ class ServedPartitions:
                 await self._outstanding.handover.put(one)
 
     async def drain(self, queue: str) -> None:
-        """Stop serving a control queue, and wait until nothing of it is worked on; for a minute at the most.
+        """Stop serving a control queue, and wait up to a minute until none of its messages is being processed.
 
-        What an earlier process owes is settled first: the next owner may be one that does not know how.
+        What an earlier process owes is settled first, because the next owner may not know how to.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_OWED_PATIENCE):
@@ -97,17 +97,17 @@ class ServedPartitions:
         await self._outstanding.leave(lambda instance_id: self._names.queue_of(instance_id) == queue)
 
     def set_neighbours(self, around: Neighbours) -> None:
-        """Who else works on the hub; activities in hand are for others too as soon as there are any."""
+        """Record the other workers of the hub. As soon as there are any, direct activities are put for them too."""
         before, self._deliveries.neighbours = self._deliveries.neighbours, around
         if before is Neighbours.NONE and around is not Neighbours.NONE:
             self._background.run("activities for other workers", self._outstanding.handover.put_activities())
 
     def look_at_due_start(self, message: ReceivedMessage) -> None:
-        """A delayed start is due."""
+        """Check a delayed start that is due, in the background."""
         self._background.run("look at a delayed start", self._due_start(message))
 
     async def _due_start(self, message: ReceivedMessage) -> None:
-        """Its row comes first: the instance may have been terminated or replaced."""
+        """Deliver a delayed start if its row allows it: the instance may have been terminated or replaced."""
         queue = self._names.queue_of(message.message.target.instance_id)
         running = self.pollers.get(queue)
         held = held_of(message)

@@ -1,7 +1,7 @@
-"""Messages that nobody can read: taken out of their queue and kept in a container, with the reason.
+"""Unreadable messages, moved out of their queue into a container together with the reason.
 
-One JSON blob per message, `<queue>/<message ID>.json`. The official backend leaves such messages in the queue forever,
-and has no such container.
+There is one JSON blob per message, `<queue>/<message ID>.json`. The official backend leaves such messages in the queue
+forever and has no such container.
 
 Source: docs/protocol/task-hub-storage-additions.md#unreadable-container
 """
@@ -14,14 +14,14 @@ from durable_host.storage import BlobService, NotFound, QueueMessage
 
 
 class SetAside:
-    """The container of a hub's unreadable messages; it is created by the first of them."""
+    """The container of a hub's unreadable messages, created for the first one."""
 
     def __init__(self, blobs: BlobService, container: str) -> None:
         self._blobs = blobs
         self.container = container
 
     async def put(self, queue: str, got: QueueMessage, reason: str, now: int) -> None:
-        """Keep a message; again after a crash, in the same place. Raises StorageError."""
+        """Store a message. If repeated after a crash, the same blob is written. Raises StorageError."""
         record = {
             "queue": queue,
             "messageId": got.id,
@@ -39,7 +39,7 @@ class SetAside:
             await self._blobs.put(self.container, name, content, content_type="application/json")
 
     async def counts(self) -> dict[str, int]:
-        """Number of messages by the name of their queue. Raises StorageError."""
+        """Return the number of messages by queue name. Raises StorageError."""
         try:
             names = [blob.name async for blob in self._blobs.list(self.container)]
         except NotFound:

@@ -1,6 +1,6 @@
-"""What this process knows of an instance between two commits: its checkpoint, and what its commits still owe.
+"""The state of an instance between two commits: its checkpoint, and what its commits still owe.
 
-Kept only while something is owed, so there are few at a time.
+It is kept only while something is owed, so there are few at a time.
 
 Source: docs/protocol/task-hub-storage-additions.md#sentinel-columns
 """
@@ -22,8 +22,10 @@ TaskKey = tuple[str, str | None, int]
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """What the sentinel says that is owed: `row` is the column `Owed`, the key of the first row for which something
-    is; `commit` is `OwedBy`, the last commit that owes more than activities: execution, first and last row.
+    """What the sentinel marks as owed.
+
+    `row` is the column `Owed`: the key of the first row for which something is owed. `commit` is the column `OwedBy`:
+    the last commit that owes more than activities, as execution, first row and end.
     """
 
     row: str = ""
@@ -38,11 +40,11 @@ class Mark(msgspec.Struct, frozen=True):
         return cls(columns.get("Owed", ""), columns.get("OwedBy", ""))
 
     def by(self, execution_id: str, first: int, end: int) -> "Mark":
-        """The mark of a commit that wrote the rows from `first` to before `end`."""
+        """Return the mark of a commit that wrote the rows from `first` up to, but not including, `end`."""
         return Mark(self.row, f"{execution_id} {first} {end}")
 
     def changes(self, before: "Mark") -> dict[str, str]:
-        """Columns to write when `before` is stored."""
+        """Return the columns to write when `before` is stored."""
         columns: dict[str, str] = {}
         if self.row != before.row:
             columns["Owed"] = self.row
@@ -61,12 +63,14 @@ class Mark(msgspec.Struct, frozen=True):
 
 NO_MARK = Mark()
 IN_BLOB = "blob:"
-"""Begin of the column `OwedMessages` when what follows is the name of a blob with its text."""
+"""Prefix of the column `OwedMessages` when its text is in a blob. The blob's name follows."""
 
 
 class AzureCheckpoint(Checkpoint):
-    """`mark` is as stored, `has_messages` tells whether the column `OwedMessages` is not empty, and `messages_blob`
-    which blob it names. One object belongs to one commit or load; clearing a mark brings it up to date in place.
+    """A checkpoint with this host's columns of the sentinel.
+
+    `mark` is as stored; `has_messages` is true if the column `OwedMessages` is not empty, and `messages_blob` is the
+    blob that it names. One object belongs to one commit or load, and is updated in place when a mark is cleared.
     """
 
     __slots__ = ("consumed", "consumed_text", "execution_id", "has_messages", "mark", "messages_blob")
@@ -93,7 +97,9 @@ class AzureCheckpoint(Checkpoint):
     def loaded(
         cls, etag: str, execution_id: str | None, columns: Mapping[str, str], *, served_since: int
     ) -> "AzureCheckpoint":
-        """What a sentinel says. `served_since`: when this process began to receive the instance's messages."""
+        """Create a checkpoint from a sentinel. `served_since`: when this process began to receive the instance's
+        messages.
+        """
         text = columns.get("Consumed", "")
         return cls(
             etag,
@@ -113,10 +119,10 @@ class AzureCheckpoint(Checkpoint):
 
 
 class Standing:
-    """One instance. `in_hand` are its activities without messages, each with the ordinal of its row.
+    """The standing of one instance. `in_hand` are its activities without messages, each with the ordinal of its row.
 
-    `lock` is held while the sentinel is written and what follows from it is done. `debt` is what an earlier process
-    left, until it is settled.
+    `lock` is held while the sentinel is written and while what follows from that is done. `debt` is what an earlier
+    process left, until it is settled.
     """
 
     __slots__ = ("checkpoint", "debt", "in_hand", "instance_id", "lock", "since")
@@ -130,13 +136,13 @@ class Standing:
         self.since = time.monotonic()
 
     def first_in_hand(self, execution_id: str, without: Set[TaskKey] = frozenset()) -> int | None:
-        """Ordinal of the first row with an activity in hand, of one execution."""
+        """Return the ordinal of the first row of an execution whose activity is held without a message."""
         ordinals = [row for key, row in self.in_hand.items() if key[1] == execution_id and key not in without]
         return min(ordinals, default=None)
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the last commit is settled, but for activities that run."""
+        """True when the last commit is settled, except for running activities."""
         return self.debt is None and not self.lock.locked()
 
     @property
@@ -146,7 +152,7 @@ class Standing:
 
 
 class Standings:
-    """Owner of the standings, by instance."""
+    """Owns the standings, by instance."""
 
     def __init__(self) -> None:
         self._by_instance: dict[str, Standing] = {}
@@ -161,7 +167,7 @@ class Standings:
         return self._by_instance.get(instance_id)
 
     def of(self, instance_id: str) -> Standing:
-        """The standing of an instance, a new one when there is none."""
+        """Return the standing of an instance, creating it if necessary."""
         standing = self._by_instance.get(instance_id)
         if standing is None:
             standing = self._by_instance[instance_id] = Standing(instance_id)
@@ -169,7 +175,7 @@ class Standings:
 
     @asynccontextmanager
     async def locked(self, instance_id: str) -> AsyncGenerator[Standing]:
-        """The standing of an instance with its lock held; it is released afterwards."""
+        """Yield the standing of an instance with its lock held."""
         standing = self.of(instance_id)
         await standing.lock.acquire()
         while self._by_instance.get(instance_id) is not standing:
@@ -184,7 +190,7 @@ class Standings:
             self.release(standing)
 
     def out_of_hand(self, key: TaskKey | None) -> None:
-        """An activity has no work left in this process."""
+        """Record that this process holds no more work of an activity."""
         standing = self._by_instance.get(key[0]) if key is not None else None
         if standing is not None and key is not None:
             standing.in_hand.pop(key, None)
@@ -195,5 +201,5 @@ class Standings:
             del self._by_instance[standing.instance_id]
 
     def forget(self, instance_id: str) -> None:
-        """What is known of the instance does not hold any more."""
+        """Forget an instance whose known state is outdated."""
         self._by_instance.pop(instance_id, None)

@@ -1,7 +1,8 @@
-"""What to do with a start message that a queue delivered: run it, drop it, or wait for the instance's row.
+"""Decides what to do with a start message from a queue: run it, delete it, or wait for the instance's row.
 
-A client sends the start before it writes the row, and clients that lose a race leave their messages behind. A start of
-a generation before that of the row, which the official backend receives ten times, is dropped at once.
+A client sends the start before it writes the row, and clients that lose a race leave their messages behind. A start
+with an older generation than the row, which the official backend receives ten times, is deleted at once.
+
 Source: docs/protocol/task-hub-storage-processing.md#start-filter
 """
 
@@ -16,7 +17,7 @@ Verdict = Literal["process", "delete", "wait"]
 
 
 def filter_start(event: ExecutionStarted, row: InstanceState | None, dequeue_count: int, dequeued_at: int) -> Verdict:
-    """`row` is the instance's row now, `dequeued_at` the time (ticks) when the queue handed the message out."""
+    """Decide. `row` is the instance's current row; `dequeued_at` (ticks) is when the queue delivered the message."""
     if row is not None:
         if is_same_execution(row.execution_id, event.orchestration_instance.execution_id):
             terminated = row.execution_id and row.runtime_status is OrchestrationStatus.Terminated

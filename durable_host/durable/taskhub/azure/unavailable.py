@@ -1,4 +1,4 @@
-"""Storage errors as the port's callers know them: an outage passes, a refusal does not."""
+"""Translates storage errors into the port's errors: an outage passes, a refusal does not."""
 
 import functools
 from collections.abc import Callable, Coroutine
@@ -15,7 +15,7 @@ _ABOUT_DATA = frozenset((400, 413))
 
 
 class OfConnection(Protocol):
-    """What knows the name of its connection setting."""
+    """An object that knows the name of its connection setting."""
 
     @property
     def connection_setting(self) -> str: ...
@@ -25,12 +25,12 @@ Hub = TypeVar("Hub", bound=OfConnection)
 
 
 def is_about_data(error: StorageError) -> bool:
-    """Whether storage does not accept what was to be stored."""
+    """True when storage rejects the data to be stored."""
     return isinstance(error, InvalidRequest) or error.status in _ABOUT_DATA
 
 
 def as_unavailable(error: StorageError, setting: str) -> TaskHubUnavailable:
-    """The port's error for a storage error; `setting` is the name of the connection."""
+    """Return the port's error for a storage error. `setting` is the name of the connection."""
     if error.is_outage:
         return TaskHubUnavailable(str(error), is_unreachable=error.code == UNAVAILABLE, kind=error.code)
     return TaskHubRefused(
@@ -44,7 +44,7 @@ def as_unavailable(error: StorageError, setting: str) -> TaskHubUnavailable:
 def storage_errors_as_unavailable(
     method: Callable[Concatenate[Hub, Parameters], Coroutine[Any, Any, Result]],
 ) -> "Callable[Concatenate[Hub, Parameters], CoroutineType[Any, Any, Result]]":
-    """Raise `TaskHubUnavailable` or `TaskHubRefused` where a method of the hub lets a StorageError through."""
+    """Make a hub method raise `TaskHubUnavailable` or `TaskHubRefused` instead of StorageError."""
 
     @functools.wraps(method)
     async def translated(hub: Hub, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:

@@ -1,7 +1,7 @@
-"""The rest of a commit that takes several transactions: it is in a blob before the first of them is sent.
+"""The rest of a commit with several transactions, stored in a blob before the first transaction is sent.
 
-So the first transaction decides the commit: whoever loads the history afterwards finishes it. The sentinel names the
-blob, and the position of the first row that is still to be written, for as long as rows are missing.
+So the first transaction decides the commit: whatever loads the history later finishes it. While rows are missing, the
+sentinel names the blob and the position of the first missing row.
 
 Source: docs/protocol/task-hub-storage-additions.md#unfinished-commits
 """
@@ -24,14 +24,16 @@ _MOST_BYTES_PER_CHARACTER = 6
 
 
 class Rest(msgspec.Struct, frozen=True):
-    """What follows the first transaction of a commit: the rows of each further one, and our columns of the last."""
+    """What follows the first transaction of a commit: the rows of each transaction, and the sentinel columns of the
+    last.
+    """
 
     execution_id: str
     columns: dict[str, str]
     batches: list[list[Row]]
 
     def from_ordinal(self, ordinal: int) -> "Rest | None":
-        """What is left when the next row is that of position `ordinal`; None when no batch begins there."""
+        """Return what is left from the row at position `ordinal` on, or None when no batch begins there."""
         for at, batch in enumerate(self.batches):
             if batch[0]["RowKey"] == row_key(ordinal):
                 return Rest(self.execution_id, self.columns, self.batches[at:])
@@ -45,7 +47,7 @@ class _Stored(msgspec.Struct, rename="camel"):
 
 
 def batches_of(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows by transaction: at most 99, and what a request may hold."""
+    """Split rows into transactions: at most 99 rows each, and no more bytes than a request may have."""
     most = sum(_ROW_BYTES + _MOST_BYTES_PER_CHARACTER * _characters(row) for row in rows)
     if len(rows) <= MAX_ROWS and most <= MAX_BYTES:
         return [list(rows)]
@@ -62,18 +64,20 @@ def batches_of(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def blob_name(partition_key: str) -> str:
-    """A name for the rest of a commit; a purge of the instance deletes it."""
+    """Return a name for the blob of a commit's rest. A purge of the instance deletes it."""
     return f"{partition_key}/unfinished-{os.urandom(16).hex()}.json.gz"
 
 
 def write_mark(name: str, ordinal: int) -> str:
-    """The sentinel's column while the rows from `ordinal` on are only in blob `name`."""
+    """Return the sentinel column for a commit whose rows from `ordinal` on are only in blob `name`."""
     return f"{name}#{ordinal}"
 
 
 def read_mark(sentinel: Entity, events: int) -> str | None:
-    """The blob with the rest of the last commit, when the sentinel says that it is missing. `events` is the number of
-    rows of the current execution: another worker that has gone on from an unfinished commit has added some.
+    """Return the blob with the rest of the last commit if the sentinel says that it is missing, otherwise None.
+
+    `events` is the number of rows of the current execution. It is larger if another worker has continued from an
+    unfinished commit.
     """
     name, _, ordinal = (sentinel.get(UNFINISHED) or "").rpartition("#")
     if not name or sentinel.get("IsCheckpointComplete") is not False or ordinal != str(events):
@@ -82,7 +86,7 @@ def read_mark(sentinel: Entity, events: int) -> str | None:
 
 
 def write_rest(execution_id: str, columns: Mapping[str, str], batches: Sequence[Sequence[Row]]) -> str:
-    """The text of the blob."""
+    """Return the text of the blob."""
     content = {
         "executionId": execution_id,
         "columns": columns,
@@ -92,7 +96,7 @@ def write_rest(execution_id: str, columns: Mapping[str, str], batches: Sequence[
 
 
 def read_rest(text: str, partition_key: str) -> Rest | None:
-    """What `write_rest` wrote; None when it is something else, or is about another instance."""
+    """Parse the text of `write_rest`. Returns None for anything else, or for another instance."""
     try:
         stored = msgspec.json.decode(text, type=_Stored)
         batches: list[list[Row]] = [[read_entity(row) for row in batch] for batch in stored.batches]

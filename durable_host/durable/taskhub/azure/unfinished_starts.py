@@ -1,7 +1,7 @@
-"""Starts that this process could not finish: the row may be there, the message may be missing.
+"""Starts that this process could not finish: the row may exist, but the message may be missing.
 
-The caller got the error that storage does not answer, and calls again with the same instance ID. The second call must
-not be refused because of the row that the first one left.
+The caller got the error that storage does not respond, and may call again with the same instance ID. The second call
+must not be rejected because of the row from the first.
 
 Source: docs/protocol/task-hub-storage-additions.md#order-of-a-start
 """
@@ -21,26 +21,26 @@ _FORGOTTEN_AFTER = 600 * TICKS_PER_SECOND
 
 
 class UnfinishedStart(msgspec.Struct, frozen=True):
-    """A call that failed at `time`: the identity of its message, and a digest of what it asked for."""
+    """A call that failed at `time`: the identity of its message, and a digest of the request."""
 
     message_id: str | None
     digest: bytes
     time: int
 
     def asks_for_the_same(self, event: ExecutionStarted) -> bool:
-        """Whether a call repeats this one."""
+        """True when `event` repeats the request of this start."""
         return _digest(event) == self.digest
 
 
 class UnfinishedStarts:
-    """The last 10,000 of the last ten minutes, by execution ID."""
+    """Up to 10,000 unfinished starts of the last ten minutes, by execution ID."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._by_execution: OrderedDict[str, UnfinishedStart] = OrderedDict()
 
     def add(self, start: TaskMessage) -> None:
-        """A start failed when its row may have been written already."""
+        """Add a start that failed after its row may have been written."""
         event = start.event
         if not isinstance(event, ExecutionStarted) or start.target.execution_id is None:
             return
@@ -49,12 +49,12 @@ class UnfinishedStarts:
             self._by_execution.popitem(last=False)
 
     def get(self, execution_id: str | None) -> UnfinishedStart | None:
-        """The unfinished start that made this execution."""
+        """Return the unfinished start that created this execution, or None."""
         known = self._by_execution.get(execution_id or "")
         return known if known is not None and self._clock.now() - known.time < _FORGOTTEN_AFTER else None
 
     def forget(self, execution_id: str | None) -> None:
-        """The start was finished."""
+        """Forget a start that was finished."""
         self._by_execution.pop(execution_id or "", None)
 
 

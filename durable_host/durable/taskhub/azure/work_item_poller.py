@@ -1,4 +1,4 @@
-"""Receiving activity requests that other processes sent, while somebody here waits for work.
+"""Receives activity requests from other processes while activity slots of this host are free.
 
 Source: docs/protocol/task-hub-storage-queues.md#work-item-queue
 """
@@ -24,7 +24,7 @@ class WorkItemPoller:
         self._outage = reception.outage
 
     async def run(self) -> None:
-        """Poll forever."""
+        """Poll until cancelled."""
         inbox = self._deliveries.activities
         backoff = self._new_backoff()
         while True:

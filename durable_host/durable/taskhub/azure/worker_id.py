@@ -1,8 +1,8 @@
-"""The name under which this host owns partitions: stable across restarts, unique among hosts that run at once.
+"""The name under which this host owns partitions: stable across restarts, and unique among running hosts.
 
-A slot is a lock file in the temporary directory; the operating system frees the lock when the process ends, however
-it ends. So a host that was killed comes back under its old name and resumes its partitions at once. All users of the
-machine share the slots, and nothing in the files is read; a file of another user counts as taken.
+A slot is a lock file in the temporary directory. The operating system frees the lock whenever and however the process
+ends, so a host that was killed gets its old name back and resumes its partitions at once. All users of the machine
+share the slots. Nothing in the files is read, and a file of another user counts as taken.
 
 Source: docs/protocol/task-hub-storage-partitions.md#worker-id
 """
@@ -21,7 +21,7 @@ _SLOTS = 64
 
 
 class HostSlot:
-    """A slot of this machine for hosts of one hub. `scope` names account, hub and app."""
+    """A slot of this machine for a host of one hub. `scope` identifies account, hub and app."""
 
     def __init__(self, scope: str, directory: Path | None = None) -> None:
         digest = hashlib.sha256(scope.encode()).hexdigest()[:16]
@@ -31,7 +31,9 @@ class HostSlot:
         self._slot: int | None = None
 
     def acquire(self) -> int:
-        """Lock the first free slot and give its number; a number unique to this process when none can be locked."""
+        """Lock the first free slot and return its number. If none can be locked, return a number unique to this
+        process.
+        """
         if self._slot is not None:
             return self._slot
         for slot in range(_SLOTS):
@@ -50,13 +52,13 @@ class HostSlot:
 
 
 def worker_id(app_name: str, slot: int) -> str:
-    """Machine, app and slot."""
+    """Return the worker's name: machine, app and slot."""
     machine = platform.node() or "localhost"
     return ":".join(part for part in (machine, app_name, str(slot)) if part)
 
 
 def _lock(path: Path) -> int | None:
-    """None when another process has the lock, or another user the file."""
+    """Lock the file. Returns None when another process has the lock, or another user the file."""
     try:
         descriptor = open_private(path, os.O_RDWR | os.O_CREAT)
     except OSError:

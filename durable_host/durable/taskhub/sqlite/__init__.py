@@ -1,6 +1,6 @@
 """The embedded task hub: one SQLite file (or `:memory:`) instead of a storage account.
 
-For tests, virtual time, and for those who want no Azurite. Limits: see `hub.SqliteTaskHub`.
+It serves tests, virtual time, and users who do not want Azurite. For its limits, see `hub.SqliteTaskHub`.
 """
 
 from durable_host.durable.taskhub.sqlite.foreign import ForeignSqliteHub

@@ -1,6 +1,6 @@
-"""JSON form of events and messages in the embedded hub: the fields of the records as they are, times in ticks.
+"""The JSON of events and messages in the embedded hub: the fields of the records unchanged, times in ticks.
 
-The kind of an event (its DurableTask.Core name) stands beside the JSON, in a column.
+The kind of an event (its DurableTask.Core name) is stored next to the JSON in a column.
 """
 
 from typing import Any, cast, overload
@@ -16,7 +16,7 @@ _event_decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_CLASS_
 
 
 class UnreadableRecord(ValueError):
-    """Stored text is not an event or message known to this version."""
+    """The stored text is not an event or message that this version knows."""
 
 
 class _Body(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,7 +39,7 @@ def encode_event(event: HistoryEvent) -> bytes:
 
 
 def decode_event(kind: str, data: bytes) -> HistoryEvent:
-    """Raises `UnreadableRecord`."""
+    """Decode an event of this kind. Raises `UnreadableRecord`."""
     decoder = _event_decoders.get(kind)
     if decoder is None:
         raise UnreadableRecord(f"unknown event type '{kind}'")
@@ -68,7 +68,7 @@ def encode_message(message: TaskMessage) -> bytes:
 
 
 def decode_message(kind: str, data: bytes) -> TaskMessage:
-    """Raises `UnreadableRecord`."""
+    """Decode a message whose event is of this kind. Raises `UnreadableRecord`."""
     try:
         body = _body_decoder.decode(data)
     except _UNDECODABLE as error:
@@ -86,12 +86,12 @@ def storable(text: str | None) -> str | None: ...
 
 
 def storable(text: str | None) -> str | None:
-    """`text` as a column can hold it."""
+    """Return `text` in a form that a column can store."""
     return text if text is None or text.isascii() else well_formed(text)
 
 
 def well_formed(text: str) -> str:
-    """`text` with unpaired surrogates replaced by U+FFFD, as .NET does when it writes UTF-8."""
+    """Replace unpaired surrogates in `text` with U+FFFD, as .NET does when it writes UTF-8."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 

@@ -1,10 +1,10 @@
 """One SQLite connection, used by one thread, with group commit.
 
-Pieces of work that are waiting while a transaction runs share the next one; each has its own savepoint, so that a
-failing piece undoes only itself. When SQLite gives up the whole transaction (disk full, no memory), each piece runs
-again in a transaction of its own, so a piece of work must have no effect but on the connection. WAL with
-synchronous=NORMAL: what was committed survives the end of the process in any way (kill -9 included) and never
-corrupts; the last transactions before a power failure of the machine may be lost.
+Jobs that are waiting while a transaction runs share the next transaction. Each has its own savepoint, so that a failing
+job undoes only its own changes. If SQLite rolls back the whole transaction (disk full, out of memory), each job runs
+again in a transaction of its own, so a job must not have effects outside the connection. With WAL and
+synchronous=NORMAL, committed data survives the end of the process in any way (including kill -9) and is never
+corrupted, but the last transactions before a power failure may be lost.
 """
 
 import asyncio
@@ -27,7 +27,8 @@ _PASSING = (
     "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL",
     "SQLITE_INTERRUPT", "OSError",
 )  # fmt: skip
-"""Faults that pass: the file is in use, or the disk is full or away. With any other the file itself is unusable."""
+"""Temporary faults: the file is in use, or the disk is full or not available. Any other fault means the file is
+unusable."""
 UNUSABLE = "The file of the task hub cannot be used; the log of the host says why."
 
 
@@ -52,10 +53,10 @@ class _Job:
 
 
 class Database:
-    """Runs work on the connection: in the event loop's own thread when `inline`, else in a thread of its own.
+    """Runs work on the connection: in the event loop's thread if `inline`, otherwise in a thread of its own.
 
-    Inline is deterministic and what virtual time needs; `:memory:` is always inline. With `read_only` the file must
-    exist.
+    Inline execution is deterministic, as virtual time requires; `:memory:` is always inline. With `read_only` the file
+    must exist.
     """
 
     def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False) -> None:
@@ -68,13 +69,13 @@ class Database:
         self._closed = False
 
     async def run(self, work: Work[T], *, writes: bool = True) -> T:
-        """Do `work` in a transaction and return its result when that is committed."""
+        """Run `work` in a transaction. Returns its result once the transaction is committed."""
         if self._inline:
             await asyncio.sleep(0)
         return await self.submit(work, writes=writes)
 
     def submit(self, work: Work[T], *, writes: bool = True) -> "asyncio.Future[T]":
-        """As `run`, for callers that have to see the result even when they are cancelled meanwhile."""
+        """Start `work` like `run` and return a future, for callers that need the result even if they are cancelled."""
         if self._closed:
             raise TaskHubUnavailable(f"The task hub file {self.path} was closed.", public_text=UNUSABLE)
         job = _Job(work, writes)
@@ -89,7 +90,7 @@ class Database:
         return job.future
 
     async def close(self) -> None:
-        """Finish what was submitted and close the file."""
+        """Finish the submitted work and close the file."""
         self._closed = True
         if self._thread is not None:
             self._jobs.put(None)
@@ -124,7 +125,7 @@ class Database:
         return jobs, False
 
     def _execute(self, jobs: list[_Job]) -> None:
-        """Run jobs in one transaction; if that is lost as a whole, each in a transaction of its own."""
+        """Run jobs in one transaction. If it is rolled back as a whole, run each job in a transaction of its own."""
         try:
             connection = self._connection or self._open()
             connection.execute(_begin(jobs))
@@ -177,12 +178,12 @@ def _begin(jobs: list[_Job]) -> str:
 
 
 def _name_of(error: BaseException) -> str:
-    """SQLite's own name of an error; of others, that of their class."""
+    """Return SQLite's name of an error, or the class name of any other error."""
     return getattr(error, "sqlite_errorname", None) or type(error).__name__
 
 
 def _run_group(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
-    """Run jobs and commit what they did. Raises, with nothing done, when the transaction is lost as a whole."""
+    """Run jobs and commit. Raises, with nothing done, if the whole transaction is rolled back."""
     try:
         for job in jobs:
             _run_one(connection, job)
@@ -194,7 +195,7 @@ def _run_group(connection: sqlite3.Connection, jobs: list[_Job]) -> None:
 
 
 def _run_one(connection: sqlite3.Connection, job: _Job) -> None:
-    """Run a job in its savepoint and keep its error. Raises when SQLite has ended the whole transaction over it."""
+    """Run a job in its savepoint and store its error. Raises if SQLite has rolled back the whole transaction."""
     connection.execute("SAVEPOINT job")
     try:
         job.result = job.work(connection)

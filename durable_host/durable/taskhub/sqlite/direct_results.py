@@ -1,7 +1,7 @@
-"""Results of activities on their way to the instance: in memory only, until a commit consumes them.
+"""Results of activities, kept in memory until a commit consumes them.
 
-The row of the request is what is left after a crash: then the activity runs again. The commit that consumes the result
-deletes it, so that a step takes one transaction.
+Only the row of the request survives a crash, and then the activity runs again. The commit that consumes the result
+deletes that row, so that a step takes only one transaction.
 """
 
 import heapq
@@ -14,7 +14,7 @@ from durable_host.durable.taskhub.port import ReceivedMessage
 
 
 class DirectResults:
-    """Owner of the results that no commit has consumed. The receipt of each is that of its request."""
+    """Owns the results that no commit has consumed. The receipt of each is that of its request."""
 
     def __init__(self) -> None:
         self._open: dict[int, ReceivedMessage] = {}
@@ -28,16 +28,16 @@ class DirectResults:
         self._ready.append(received)
 
     def is_ready(self, now: int) -> bool:
-        """Whether there is something to take at `now` (ticks)."""
+        """True when there is a result to take at `now` (ticks)."""
         return bool(self._ready) or (bool(self._parked) and self._parked[0][0] <= now)
 
     @property
     def next_due(self) -> int | None:
-        """When the next result that was given back is delivered again."""
+        """When the next released result is delivered again, or None."""
         return self._parked[0][0] if self._parked else None
 
     def take(self, now: int) -> list[ReceivedMessage]:
-        """All that is ready."""
+        """Return all results that are ready."""
         taken = list(self._ready)
         self._ready.clear()
         while self._parked and self._parked[0][0] <= now:
@@ -47,7 +47,7 @@ class DirectResults:
         return taken
 
     def owns(self, message: ReceivedMessage) -> bool:
-        """Whether a received message is one of these results."""
+        """True when a received message is one of these results."""
         known = self._open.get(message.receipt)
         return known is not None and known.id == message.id
 
@@ -58,13 +58,13 @@ class DirectResults:
         heapq.heappush(self._parked, (due, next(self._order), again))
 
     def done(self, messages: Iterable[ReceivedMessage]) -> None:
-        """These messages were consumed or discarded."""
+        """Forget messages that were consumed or discarded."""
         for message in messages:
             if self.owns(message):
                 del self._open[message.receipt]
 
     def leave(self) -> list[ReceivedMessage]:
-        """All results that no commit has consumed; none of them is known any more."""
+        """Remove and return all results that no commit has consumed."""
         left = list(self._open.values())
         self._open.clear()
         self._ready.clear()

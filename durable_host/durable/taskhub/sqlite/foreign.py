@@ -1,5 +1,5 @@
-"""Another app's task hub in a file, in the client role only: one that does not exist is empty, and is made by the first
-start or signal.
+"""Another app's task hub in a file, for clients only. A missing hub counts as empty; the first start or signal creates
+it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class ForeignSqliteHub(SqliteTaskHub):
-    """A hub for clients that name it in their request. Reading opens the file read-only, and only if it is there."""
+    """A hub that a client names in its request. Reads open the file read-only, and only if it exists."""
 
     def __init__(self, path: Path, name: str, clock: Clock | None = None) -> None:
         super().__init__(path, name, clock)

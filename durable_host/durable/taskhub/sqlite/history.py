@@ -1,7 +1,7 @@
-"""Histories of the embedded hub, and the etag that guards them. Works inside the caller's transaction.
+"""The histories of the embedded hub and the etags that guard them. Functions run inside the caller's transaction.
 
-As on Azure Storage, a re-created instance keeps the history of its previous execution until the first commit of the
-new one (docs/protocol/task-hub-storage-history.md#history-loading).
+As in Azure Storage, a recreated instance keeps the history of its previous execution until the first commit of the new
+one (docs/protocol/task-hub-storage-history.md#history-loading).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from durable_host.durable.taskhub.sqlite import codec
 
 
 def load(connection: Connection, instance_id: str) -> LoadedHistory:
-    """Raises `UnreadableHistory` when a row cannot be read."""
+    """Return the history and checkpoint of an instance. Raises `UnreadableHistory` if a row cannot be read."""
     key = codec.storable(instance_id)
     sentinel = connection.execute("SELECT execution_id, etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
     if sentinel is None:
@@ -23,7 +23,7 @@ def load(connection: Connection, instance_id: str) -> LoadedHistory:
 
 
 def rows(connection: Connection, instance_id: str) -> list[tuple[int, HistoryEvent]]:
-    """Ordinals and events. Raises `UnreadableHistory` when a row cannot be read."""
+    """Return pairs of ordinal and event. Raises `UnreadableHistory` if a row cannot be read."""
     found: list[tuple[int, HistoryEvent]] = []
     for ordinal, kind, data in connection.execute(
         "SELECT ordinal, kind, event FROM history WHERE instance_id = ? ORDER BY ordinal",
@@ -46,7 +46,7 @@ def append(
     first_ordinal: int,
     events: Sequence[HistoryEvent],
 ) -> Checkpoint:
-    """Add an episode's events and return the new checkpoint; ordinal 0 starts over. Raises `CommitConflict`."""
+    """Append an episode's events and return the new checkpoint. Ordinal 0 starts over. Raises `CommitConflict`."""
     check(connection, instance_id, checkpoint)
     key = codec.storable(instance_id)
     if first_ordinal == 0:
@@ -58,14 +58,14 @@ def append(
             for index, event in enumerate(events)
         ],
     )
-    # Etags never repeat, not even after a purge and a new start of the same instance.
+    # Etags are never reused, even if the same instance is purged and started again.
     new_etag = _next_etag(connection)
     connection.execute("INSERT OR REPLACE INTO sentinels VALUES (?, ?, ?)", (key, execution_id, new_etag))
     return Checkpoint(str(new_etag))
 
 
 def check(connection: Connection, instance_id: str, checkpoint: Checkpoint | None) -> None:
-    """Raises `CommitConflict` when the history is not that of the checkpoint any more."""
+    """Raise `CommitConflict` if the history has changed since the checkpoint."""
     key = codec.storable(instance_id)
     sentinel = connection.execute("SELECT etag FROM sentinels WHERE instance_id = ?", (key,)).fetchone()
     stored = None if sentinel is None else str(sentinel[0])
@@ -81,7 +81,7 @@ def replace_row(connection: Connection, instance_id: str, ordinal: int, event: H
 
 
 def invalidate(connection: Connection, instance_id: str) -> None:
-    """Make commits fail that are based on the history as it was."""
+    """Change the etag, so that commits based on the current history fail."""
     connection.execute(
         "UPDATE sentinels SET etag = ? WHERE instance_id = ?", (_next_etag(connection), codec.storable(instance_id))
     )

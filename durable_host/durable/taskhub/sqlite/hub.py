@@ -34,13 +34,13 @@ _WORKER_PATIENCE_SECONDS = 5.0
 class SqliteTaskHub:
     """One hub in one file, or in memory.
 
-    An episode commits atomically, so the crash windows between its steps that Azure Storage has do not exist here.
-    What a method did when it returns survives the end of the process (see `database` for power failures).
+    An episode is committed atomically, so a crash cannot occur between its steps, as it can in Azure Storage.
+    Once a method returns, its effects survive the end of the process (see `database` for power failures).
 
-    Limits: one process works on a hub at a time (`start` fails in a second one); other processes may open the same
-    file as clients, and what they send is noticed within half a second. No network file systems.
+    Limits: only one process at a time can be the worker of a hub (`start` fails in a second one). Other processes may
+    open the file as clients; their messages are noticed within half a second. Network file systems do not work.
 
-    `inline` runs SQLite in the event loop's thread: always for `:memory:`, and for files when time is virtual.
+    `inline` runs SQLite in the event loop's thread. It is always on for `:memory:`; virtual time needs it for files.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class SqliteTaskHub:
         return await self._database.run(work, writes=False)
 
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
-        """Raises ValueError for a continuation token that this hub did not give out."""
+        """Return one page. Raises ValueError for a continuation token from elsewhere."""
         return await self._database.run(partial(instances.query, wanted=query), writes=False)
 
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:
@@ -165,21 +165,21 @@ class SqliteTaskHub:
             raise
 
     def _committed(self, episode: EpisodeCommit, future: "asyncio.Future[transactions.Committed]") -> None:
-        """Runs even if nobody waits for the commit any longer."""
+        """Handle the end of a commit, even if its caller no longer waits for it."""
         if future.cancelled() or future.exception() is not None:
             return
         self._receiver.results.done(episode.consumed)
         self._receiver.committed(episode.outbound, future.result().taken)
 
     async def next_owed(self) -> list[str]:
-        """Never returns: a commit of this storage owes nothing."""
+        """Never returns, because commits in this storage owe nothing."""
         return await asyncio.get_running_loop().create_future()
 
     async def owed_named(self) -> None:
-        """Returns immediately: a commit of this storage owes nothing."""
+        """Returns immediately, because commits in this storage owe nothing."""
 
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
-        """Nothing to do: a commit of this storage owes nothing."""
+        """Does nothing, because commits in this storage owe nothing."""
 
     async def touch_instance(self, instance_id: str, last_updated_time: int) -> None:
         await self._database.run(partial(instances.touch, instance_id=instance_id, last_updated_time=last_updated_time))
@@ -227,10 +227,10 @@ class SqliteTaskHub:
         await self._database.run(work)
 
     async def restore_timer(self, message: TaskMessage) -> None:
-        """Nothing to do: this storage loses no delayed message."""
+        """Does nothing, because this storage does not lose delayed messages."""
 
     async def restore_start(self, instance: InstanceState) -> None:
-        """Nothing to do: row and start message are written in one transaction."""
+        """Does nothing, because row and start message are written in one transaction."""
 
 
 def _abandon_seconds(dequeue_count: int, delay: float | None) -> float:

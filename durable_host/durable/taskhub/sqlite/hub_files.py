@@ -1,4 +1,4 @@
-"""The files of an embedded hub: inputs and outputs of orchestrations are for the user alone."""
+"""The files of an embedded hub. Only the user can access them, because they contain inputs and outputs."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,15 @@ from durable_host.private_files import APP_FOLDER, make_app_folder, tighten
 
 
 def worker_lock(path: Path) -> Path:
-    """The file beside a hub's by which its one worker is known."""
+    """Return the path of the file next to the hub's that its worker locks."""
     return path.with_name(f"{path.name}-worker")
 
 
 def make_private(path: Path) -> None:
-    """Make the file and its folder where they are missing, for this user alone; take the rights of others away from
-    those that are there, and from what SQLite keeps beside the file (which gets the file's mode). Raises OSError.
+    """Create the file and its folder if they are missing, accessible only to this user. Raises OSError.
+
+    Access by others is also removed from existing files, including the ones that SQLite keeps next to the file (they
+    get the mode of the file).
     """
     if path.parent.name == APP_FOLDER:
         make_app_folder(path.parent)

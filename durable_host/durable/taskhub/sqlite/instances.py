@@ -1,4 +1,4 @@
-"""Instance rows of the embedded hub. Every function works inside the caller's transaction.
+"""The instance rows of the embedded hub. Functions run inside the caller's transaction.
 
 Source: docs/protocol/task-hub-storage-instances.md#instance-row,
     docs/protocol/task-hub-storage-instances.md#row-writes
@@ -33,7 +33,7 @@ def read(
 
 
 def query(connection: Connection, wanted: InstanceQuery) -> InstancePage:
-    """One page, ordered by instance ID. Raises ValueError when the continuation token is none of ours."""
+    """Return one page, ordered by instance ID. Raises ValueError for an invalid continuation token."""
     conditions: list[str] = []
     values: list[Any] = []
 
@@ -64,7 +64,7 @@ def query(connection: Connection, wanted: InstanceQuery) -> InstancePage:
 
 
 def replace(connection: Connection, state: InstanceState) -> None:
-    """Write a new instance; whatever the row held before is gone."""
+    """Write a new instance, replacing the whole row."""
     connection.execute(
         f"INSERT OR REPLACE INTO instances ({_COLUMNS}, input, output) VALUES ({', '.join('?' * 15)})",
         (
@@ -77,7 +77,7 @@ def replace(connection: Connection, state: InstanceState) -> None:
 
 
 def merge(connection: Connection, instance_id: str, update: InstanceUpdate) -> None:
-    """Apply an episode's changes; None leaves a column as it is. A missing row is created by a start only."""
+    """Apply an episode's changes. None leaves a column unchanged. Only a start creates a missing row."""
     columns: dict[str, Any] = {"execution_id": update.execution_id, "last_updated_time": update.last_updated_time}
     if update.started is not None:
         started = update.started
@@ -114,7 +114,7 @@ def merge(connection: Connection, instance_id: str, update: InstanceUpdate) -> N
 
 
 def check(connection: Connection, instance_id: str, judged: InstanceState | None) -> None:
-    """Raises `CommitConflict` when the row is not that one any more."""
+    """Raise `CommitConflict` if the row has changed since `judged` was read."""
     stored = read(connection, instance_id, fetch_input=False, fetch_output=False)
     if stored != (judged and msgspec.structs.replace(judged, input=None, output=None)):
         raise CommitConflict(f"The row of instance '{instance_id}' was changed since it was read.")

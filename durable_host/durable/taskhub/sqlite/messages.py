@@ -1,6 +1,6 @@
-"""Messages of the embedded hub: the two queues (control, activity) in one table, ordered by arrival.
+"""The messages of the embedded hub: both queues (control, activity) in one table, ordered by arrival.
 
-Every function works inside the caller's transaction.
+Functions run inside the caller's transaction.
 """
 
 import logging
@@ -26,7 +26,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """What one look into a queue brought; `next_due` is when the earliest delayed message becomes ready."""
+    """The messages from one look into a queue. `next_due` is when the earliest delayed message becomes ready."""
 
     messages: list[ReceivedMessage]
     next_due: int | None
@@ -36,7 +36,7 @@ _INSERT = "INSERT INTO messages (queue, state, due, instance_id, execution_id, k
 
 
 def insert(connection: Connection, messages: Iterable[TaskMessage], now: int) -> None:
-    """Send: visible now, or at the due time of the message."""
+    """Send messages. They are visible now, or at their due time."""
     rows: list[tuple[Any, ...]] = []
     for message in messages:
         due = message.due or 0
@@ -45,7 +45,7 @@ def insert(connection: Connection, messages: Iterable[TaskMessage], now: int) ->
 
 
 def insert_taken(connection: Connection, messages: Iterable[TaskMessage], now: int) -> list[ReceivedMessage]:
-    """Send the activity requests among `messages`, and take them at once. One that cannot be read is only sent."""
+    """Send the activity requests among `messages` and take the valid ones at once."""
     received: list[ReceivedMessage] = []
     for message in messages:
         if not message.is_activity:
@@ -76,9 +76,9 @@ def _row(message: TaskMessage, state: int, due: int) -> tuple[Any, ...]:
 
 
 def take(connection: Connection, queue: int, now: int, limit: int) -> Taken:
-    """Hand out what is ready, oldest first."""
+    """Take the messages that are ready, oldest first."""
     connection.execute("UPDATE messages SET state = ? WHERE queue = ? AND state = 2 AND due <= ?", (READY, queue, now))
-    # As bytes: one text that is not UTF-8 would make the whole query fail.
+    # As bytes, because a single text that is not UTF-8 would make the whole query fail.
     rows = connection.execute(
         "SELECT seq, CAST(kind AS BLOB), body, dequeue_count FROM messages WHERE queue = ? AND state = ? "
         "ORDER BY seq LIMIT ?",
@@ -126,12 +126,12 @@ def _set_aside(connection: Connection, seq: int, kind: str, queue: int, problem:
 
 
 def _plain(text: str) -> str:
-    """Stored text as part of a line of the log."""
+    """Escape stored text for a log line."""
     return text.encode("unicode_escape").decode()
 
 
 def set_aside(connection: Connection) -> dict[str, int]:
-    """How many messages were set aside, by the name of their queue."""
+    """Return the number of messages that were set aside, by queue name."""
     if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'set_aside'").fetchone() is None:
         return {}
     rows = connection.execute("SELECT queue, COUNT(*) FROM set_aside GROUP BY queue").fetchall()
@@ -139,7 +139,7 @@ def set_aside(connection: Connection) -> dict[str, int]:
 
 
 def _is_outdated_start(connection: Connection, message: TaskMessage) -> bool:
-    """A start whose instance was replaced, purged, or terminated before it began.
+    """True for a start whose instance was replaced, purged, or terminated before it began.
 
     Source: docs/protocol/task-hub-storage-processing.md#start-filter
     """
@@ -162,7 +162,7 @@ def delete(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
 
 
 def give_back(connection: Connection, messages: Iterable[ReceivedMessage], due_times: Iterable[int], now: int) -> None:
-    """Make taken messages ready again, each at its due time."""
+    """Release taken messages, each at its due time."""
     connection.executemany(
         "UPDATE messages SET state = ?, due = ? WHERE seq = ? AND state = ?",
         [
@@ -173,7 +173,7 @@ def give_back(connection: Connection, messages: Iterable[ReceivedMessage], due_t
 
 
 def recall(connection: Connection, instance_id: str, now: int) -> list[ReceivedMessage]:
-    """Take the messages of an instance that were given back and are not due yet."""
+    """Take the released messages of an instance that are not due yet."""
     rows = connection.execute(
         "SELECT seq, CAST(kind AS BLOB), body, dequeue_count FROM messages "
         "WHERE queue = ? AND state = 2 AND instance_id = ? AND dequeue_count > 0 ORDER BY seq",
@@ -194,7 +194,7 @@ def recall(connection: Connection, instance_id: str, now: int) -> list[ReceivedM
 
 
 def return_taken(connection: Connection, messages: Iterable[ReceivedMessage]) -> None:
-    """Undo a `take` whose caller went away before it saw the messages."""
+    """Undo a `take` whose caller was cancelled before it saw the messages."""
     connection.executemany(
         "UPDATE messages SET state = ?, dequeue_count = dequeue_count - 1 WHERE seq = ? AND state = ?",
         [(READY, message.receipt, TAKEN) for message in messages],
@@ -202,12 +202,12 @@ def return_taken(connection: Connection, messages: Iterable[ReceivedMessage]) ->
 
 
 def give_back_all(connection: Connection) -> None:
-    """Make everything ready that the worker (this one, or one that crashed) still holds."""
+    """Release all messages that the worker (this one, or one that crashed) still holds."""
     connection.execute("UPDATE messages SET state = ? WHERE state = ?", (READY, TAKEN))
 
 
 def delete_of_execution(connection: Connection, instance_id: str, execution_id: str | None) -> None:
-    """Delete waiting control messages that only this execution could have processed."""
+    """Delete waiting control messages that only this execution could process."""
     connection.execute(
         "DELETE FROM messages WHERE instance_id = ? AND execution_id = ? AND queue = ? AND state IN (?, ?)",
         (instance_id, execution_id, CONTROL, READY, DELAYED),
@@ -215,7 +215,7 @@ def delete_of_execution(connection: Connection, instance_id: str, execution_id: 
 
 
 def delete_timers(connection: Connection, instance_id: str, execution_id: str, timer_ids: Collection[int]) -> None:
-    """Delete timers of this execution that wait for their time."""
+    """Delete timers of this execution that are not due yet."""
     rows = connection.execute(
         "SELECT seq, kind, body FROM messages WHERE instance_id = ? AND execution_id = ? AND kind = ? AND state = ?",
         (codec.storable(instance_id), execution_id, TimerFired.event_name, DELAYED),

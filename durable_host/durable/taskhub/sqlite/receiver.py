@@ -1,4 +1,4 @@
-"""What the worker role of the embedded hub receives: from the table, and past it what this process sends to itself."""
+"""Receives messages for the worker role: from the table, and directly those that this process sends to itself."""
 
 import asyncio
 from collections import deque
@@ -20,10 +20,10 @@ _MOST_REQUESTS = 256
 
 
 class Receiver:
-    """Owner of the signals of both queues, and of the activity requests that no caller has yet. `results` are those
-    that no commit has consumed.
+    """Owns the signals of both queues, and the activity requests that were taken but not handed out yet.
 
-    `poll_seconds` is how often to look for messages of other processes; None when there are none.
+    `results` are those that no commit has consumed. `poll_seconds` is how often to look for messages from other
+    processes, or None if there are none.
     """
 
     def __init__(self, database: Database, clock: Clock, poll_seconds: float | None) -> None:
@@ -36,13 +36,14 @@ class Receiver:
         self.serving = False
 
     def begin(self) -> None:
-        """Let waiting callers receive."""
+        """Start handing out messages to waiting callers."""
         self.serving = True
         self.notify_all()
 
     def end(self) -> tuple[list[ReceivedMessage], list[ReceivedMessage]]:
-        """Hand out nothing more. Returns the requests that nobody has received, and the results that no commit has
-        consumed.
+        """Stop handing out messages.
+
+        Returns the requests that no caller has received, and the results that no commit has consumed.
         """
         self.serving = False
         unseen, left = list(self._requests), self.results.leave()
@@ -50,7 +51,7 @@ class Receiver:
         return unseen, left
 
     async def next_control_messages(self) -> list[ReceivedMessage]:
-        """Wait for messages of instances; all that are ready."""
+        """Wait for control messages and return all that are ready."""
         signal = self._signals[schema.CONTROL]
         while True:
             seen = signal.version
@@ -67,7 +68,7 @@ class Receiver:
             await self._wait(signal, seen, _earliest(signal.look_at, self.results.next_due))
 
     async def next_activity(self) -> ReceivedMessage:
-        """Wait for an activity request."""
+        """Wait for an activity request and return it."""
         signal = self._signals[schema.ACTIVITY]
         while True:
             seen = signal.version
@@ -85,12 +86,12 @@ class Receiver:
             await self._wait(signal, seen, signal.look_at)
 
     def can_take(self, count: int) -> bool:
-        """Whether activities go straight to this process: as long as none are in the table that came before."""
+        """True when this process can take `count` new activity requests directly: no earlier ones are in the table."""
         is_next = self.serving and not self._signals[schema.ACTIVITY].has_unread
         return is_next and len(self._requests) + count <= _MOST_REQUESTS
 
     def committed(self, outbound: Sequence[TaskMessage], taken: Sequence[ReceivedMessage]) -> None:
-        """A commit has sent `outbound`, and this process has `taken` the first of its activity requests."""
+        """Handle a commit that sent `outbound`, of which this process has `taken` the first activity requests."""
         if taken and self.serving:
             self._requests.extend(taken)
             self._signals[schema.ACTIVITY].notify(in_table=False)
@@ -99,21 +100,21 @@ class Receiver:
         self.notify_of([*controls, *activities[len(taken) :]])
 
     def answered(self, request: ReceivedMessage, result: TaskMessage) -> None:
-        """An activity that this process ran has a result."""
+        """Add the result of an activity that this process ran."""
         self.results.add(request, result, self._clock.now())
         self._signals[schema.CONTROL].notify(in_table=False)
 
     def notify_control(self) -> None:
-        """The table has a message of an instance."""
+        """Signal that the table contains a control message."""
         self._signals[schema.CONTROL].notify()
 
     def notify_of(self, sent: Iterable[TaskMessage]) -> None:
-        """The table has these messages."""
+        """Signal that the table contains these messages."""
         for queue in {schema.ACTIVITY if message.is_activity else schema.CONTROL for message in sent}:
             self._signals[queue].notify()
 
     def notify_all(self) -> None:
-        """Either queue may have messages."""
+        """Signal that both queues may contain messages."""
         for signal in self._signals.values():
             signal.notify()
 
@@ -139,14 +140,14 @@ class Receiver:
         returned.add_done_callback(lambda _: self.notify_all())
 
     async def _wait(self, signal: Signal, seen: int, due: int | None) -> None:
-        """Until something was sent, or `due`."""
+        """Wait until something is sent, or until `due`."""
         if due is None:
             await signal.wait_beyond(seen)
             return
         await first_of(signal.wait_beyond(seen), self._clock.sleep_until(due))
 
     def _next_poll(self) -> int | None:
-        """When it is time to look for messages from outside."""
+        """Return when to look for messages from other processes next, or None."""
         if self._poll_seconds is None:
             return None
         return self._clock.now() + round(self._poll_seconds * TICKS_PER_SECOND)

@@ -1,4 +1,4 @@
-"""Rewind of failed instances in place.
+"""Rewinds failed instances in place.
 
 Source: docs/protocol/task-hub-storage-clients.md#rewind
 """
@@ -22,7 +22,7 @@ from durable_host.durable.taskhub.sqlite import codec, history, messages
 
 
 def rewind(connection: Connection, instance_id: str, reason: str | None, now: int) -> None:
-    """Take failures out of the history, of failed children too, and wake the deepest ones."""
+    """Remove failures from the history, including those of failed children, and wake the deepest failed instances."""
     rows = history.rows(connection, instance_id)
     scheduled = {event.event_id: (at, event) for at, event in rows if isinstance(event, TaskScheduled)}
     created = {event.event_id: (at, event) for at, event in rows if isinstance(event, SubOrchestrationInstanceCreated)}

@@ -1,8 +1,8 @@
-"""Tables of an embedded task hub.
+"""The tables of an embedded task hub.
 
 `messages.state`: a message is READY, TAKEN by the one worker process, or DELAYED until `due`. `seq` is the order of
-arrival. What nobody can read is moved from `messages` to `set_aside`, with the reason. `hub.etag` is the last etag
-given to a commit.
+arrival. Unreadable messages are moved from `messages` to `set_aside` with the reason. `hub.etag` is the last etag given
+to a commit.
 """
 
 import sqlite3
@@ -75,11 +75,11 @@ CREATE TABLE IF NOT EXISTS instances (
 
 
 class WrongHub(Exception):
-    """The file holds another hub, or was written by a newer version."""
+    """The file contains another hub, or was written by a newer version."""
 
 
 def create(connection: Connection, name: str) -> None:
-    """Create what is missing. Raises `WrongHub` when the file belongs to another hub."""
+    """Create what is missing. Raises `WrongHub` if the file belongs to another hub."""
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
     _add_columns(connection)
@@ -95,14 +95,14 @@ def create(connection: Connection, name: str) -> None:
 
 
 def _add_columns(connection: Connection) -> None:
-    """Earlier versions had no column for the parent."""
+    """Add the parent column, which earlier versions did not have."""
     columns = {row[1] for row in connection.execute("PRAGMA table_info(instances)")}
     if "parent_instance_id" not in columns:
         connection.execute("ALTER TABLE instances ADD COLUMN parent_instance_id TEXT")
 
 
 def _move_unreadable(connection: Connection) -> None:
-    """Earlier versions left them among the messages, without a reason."""
+    """Move unreadable messages, which earlier versions left in the table without a reason."""
     connection.execute(
         "INSERT OR IGNORE INTO set_aside SELECT seq, queue, dequeue_count, instance_id, kind, body, 'not recorded', 0 "
         "FROM messages WHERE state = ?",
@@ -112,7 +112,7 @@ def _move_unreadable(connection: Connection) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Whether the file holds a task hub; also when it cannot be read, which whoever opens it will say."""
+    """True when the file contains a task hub, or cannot be read: then opening it reports the problem."""
     if not path.is_file():
         return False
     try:
@@ -123,6 +123,6 @@ def is_there(path: Path) -> bool:
 
 
 def drop(connection: Connection) -> None:
-    """Delete the hub with all it holds."""
+    """Delete the hub with all its data."""
     for table in ("hub", "messages", "set_aside", "sentinels", "history", "instances"):
         connection.execute(f"DROP TABLE IF EXISTS {table}")

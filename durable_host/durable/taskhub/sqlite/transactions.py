@@ -1,6 +1,6 @@
-"""The transactions of the embedded hub that touch several tables: create, purge, commit.
+"""The transactions of the embedded hub that use several tables: create, purge, commit.
 
-Every function works inside the caller's transaction.
+Functions run inside the caller's transaction.
 """
 
 from sqlite3 import Connection
@@ -18,7 +18,7 @@ from durable_host.durable.taskhub.sqlite import history, instances, messages
 def create_instance(
     connection: Connection, start: TaskMessage, dedupe: frozenset[OrchestrationStatus], now: int
 ) -> InstanceState:
-    """Write row and start message. Raises InstanceExists when the instance has one of the statuses `dedupe`."""
+    """Write the row and the start message. Raises InstanceExists if the existing instance's status is in `dedupe`."""
     event = start.event
     if not isinstance(event, ExecutionStarted):
         raise TypeError(f"an instance starts with ExecutionStarted, not with {event.event_name}")
@@ -49,7 +49,7 @@ def create_instance(
 
 
 def purge_instance(connection: Connection, instance_id: str) -> bool:
-    """Delete an instance with history and waiting messages; False when there is none."""
+    """Delete an instance with its history and waiting messages. Returns False when it does not exist."""
     existing = instances.read(connection, instance_id, fetch_input=False, fetch_output=False)
     if existing is None:
         return False
@@ -66,7 +66,7 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 def commit(connection: Connection, episode: EpisodeCommit, now: int, takes: bool) -> Committed:
-    """Write an episode. `takes`: this process takes its activity requests at once. Raises CommitConflict."""
+    """Write an episode. With `takes`, this process takes its activity requests at once. Raises CommitConflict."""
     checkpoint = episode.checkpoint or Checkpoint("")
     if not episode.events:
         history.check(connection, episode.instance_id, episode.checkpoint)

@@ -1,12 +1,14 @@
-"""A wake-up that is never lost, whatever the number of waiters, and when the table has to be looked at."""
+"""A wake-up signal that is never lost, for any number of waiters, and that knows when to look into the table."""
 
 import asyncio
 
 
 class Signal:
-    """Of one queue. Waiters note `version` before they look for work and wait only if it has not changed since.
+    """The signal of one queue. Waiters read `version` before they look for work, and wait only if it has not changed
+    since.
 
-    `has_unread`: the table may hold messages that are ready. `look_at` is when it may again, in ticks.
+    `has_unread` is true when the table may contain messages that are ready. `look_at` is when it may contain more, in
+    ticks.
     """
 
     def __init__(self) -> None:
@@ -16,18 +18,18 @@ class Signal:
         self._event = asyncio.Event()
 
     def must_look(self, now: int) -> bool:
-        """Whether the table has to be looked at before what is in memory is handed out."""
+        """True when the table must be checked before messages in memory are handed out."""
         return self.has_unread or (self.look_at is not None and now >= self.look_at)
 
     def notify(self, *, in_table: bool = True) -> None:
-        """Wake everyone who waits now. `in_table`: for a message that is in the table, not in memory."""
+        """Wake all current waiters. `in_table` is true if the message is in the table, not in memory."""
         self.has_unread |= in_table
         self.version += 1
         event, self._event = self._event, asyncio.Event()
         event.set()
 
     async def wait_beyond(self, seen: int) -> None:
-        """Return at once if `version` is not `seen` any more, else at the next `notify`."""
+        """Wait for the next `notify`, or return at once if `version` is no longer `seen`."""
         event = self._event
         if self.version == seen:
             await event.wait()

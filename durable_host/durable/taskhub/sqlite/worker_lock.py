@@ -1,6 +1,6 @@
-"""At most one process works on an embedded hub; others may be clients of it.
+"""Ensures that at most one process is the worker of an embedded hub. Others may be its clients.
 
-The lock is SQLite's own file lock on a small file beside the hub's: it works on every system and ends with the
+The lock is SQLite's own file lock on a small file next to the hub's. It works on every system and ends with the
 process, however that ends.
 """
 
@@ -12,14 +12,14 @@ from durable_host.durable.taskhub.sqlite import hub_files
 
 
 class WorkerLock:
-    """Held from `acquire` to `release`."""
+    """A lock that is held from `acquire` to `release`."""
 
     def __init__(self, hub_path: Path) -> None:
         self._hub_path = hub_path
         self._connection: sqlite3.Connection | None = None
 
     def acquire(self, patience: float) -> None:
-        """Waits up to `patience` seconds for another worker to go. Raises `TaskHubUnavailable`."""
+        """Wait up to `patience` seconds for another worker to release the lock. Raises `TaskHubUnavailable`."""
         connection: sqlite3.Connection | None = None
         try:
             lock = hub_files.worker_lock(self._hub_path)
