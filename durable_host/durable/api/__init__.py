@@ -1,6 +1,6 @@
-"""Client operations of Durable Functions and their HTTP face.
+"""The client operations of Durable Functions and their HTTP API.
 
-`DurableClient` does the work; `DurableHttpApi` answers requests of users and of the 1.x SDK with it.
+`DurableClient` carries them out. `DurableHttpApi` uses it to answer requests of users and of the 1.x SDK.
 """
 
 from durable_host.durable.api.client import DurableClient

@@ -1,4 +1,4 @@
-"""Answers of the management API. Bodies are empty or JSON, because the SDK parses every body.
+"""Responses of the management API. Bodies are empty or JSON, because the SDK parses every body.
 
 Source: docs/protocol/durable-http-api.md#error-bodies
 """
@@ -26,7 +26,7 @@ def empty(status: int) -> web.Response:
 
 
 def error(status: int, message: str, exception: str | None = None, kind: str = "System.Exception") -> web.Response:
-    """An error body; with `exception` the long form that the SDK looks into."""
+    """Return an error response. With `exception`, the body has the long form that the SDK reads."""
     body = {"Message": redacted(message)}
     if exception is not None:
         body |= {"ExceptionMessage": redacted(exception), "ExceptionType": kind, "StackTrace": ""}
@@ -34,5 +34,5 @@ def error(status: int, message: str, exception: str | None = None, kind: str = "
 
 
 def bad_json(problem: Exception) -> web.Response:
-    """The body of a start or an event is not JSON."""
+    """Return the response for a start or an event whose body is not JSON."""
     return error(400, "Invalid JSON content", str(problem), _JSON_ERROR)

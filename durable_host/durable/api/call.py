@@ -1,4 +1,4 @@
-"""One call of the management API: the request, and the task hub it is about."""
+"""One call of the management API: the request and the task hub that it addresses."""
 
 import re
 import sys
@@ -21,8 +21,9 @@ Face = Literal["webhook", "rpc"]
 
 
 class ApiCall(msgspec.Struct, frozen=True):
-    """`urls` are those of the hub as seen by the caller. `max_body`, in bytes, is for bodies that come packed, and
-    on the webhook for all.
+    """One call. `urls` are the URLs of the hub as seen by the caller.
+
+    `max_body`, in bytes, limits compressed bodies on both endpoints and all bodies on the webhook.
     """
 
     request: web.Request
@@ -36,9 +37,9 @@ class ApiCall(msgspec.Struct, frozen=True):
     use_app_lease: bool = True
 
     async def body(self) -> bytes:
-        """The whole body, unpacked, empty when there is none.
+        """Return the whole body, decompressed. It is empty when there is none.
 
-        Raises aiohttp's 413, `UnknownCoding`, `InvalidArgument` for one that cannot be unpacked.
+        Raises aiohttp's 413, `UnknownCoding`, and `InvalidArgument` for a body that cannot be decompressed.
         """
         coding = self.request.headers.get("Content-Encoding", "")
         packed = unpacker(coding)
@@ -59,10 +60,12 @@ class ApiCall(msgspec.Struct, frozen=True):
         return b"".join(parts)
 
     async def text(self) -> str:
-        """The whole body in the charset of its content type, UTF-8 by default. Raises as `body`, and `InvalidJson`."""
+        """Return the body as text in the charset of its content type (default: UTF-8). Raises like `body`, and
+        `InvalidJson`.
+        """
         return decoded(await self.body(), self.request.charset)
 
     def trace(self) -> TraceContext | None:
-        """The caller's W3C trace context; None for a header that is not one."""
+        """Return the caller's W3C trace context, or None if the header is missing or invalid."""
         parent = self.request.headers.get("traceparent") or ""
         return TraceContext(parent, self.request.headers.get("tracestate")) if _TRACE_PARENT.fullmatch(parent) else None

@@ -53,8 +53,8 @@ RUNNING_STATUSES = frozenset(OrchestrationStatus) - TERMINAL_STATUSES
 class DurableClient:
     """Starts, queries and controls instances. Inputs, outputs and event data are JSON text.
 
-    `user_code` None: a hub of another app, whose functions are not known; names are not checked then. `live` is that
-    of the runtime that serves the hub in this process, if one does.
+    `user_code` None means a hub of another app, whose functions are not known, so names are not checked. `live` belongs
+    to the runtime that serves the hub in this process, if there is one.
     """
 
     def __init__(
@@ -86,7 +86,8 @@ class DurableClient:
     ) -> str:
         """Start an instance and return its ID. Raises `InvalidArgument`, `UnknownFunction`, `InstanceExists`.
 
-        `replaceable`: in which states an instance with this ID may be replaced; None: as host.json says.
+        `replaceable` contains the statuses in which an existing instance with this ID may be replaced; None uses
+        host.json.
         """
         if self._code is not None and not self._code.has_orchestrator(name):
             raise unknown_function(name, "orchestrator", self._code.orchestrator_names())
@@ -118,7 +119,7 @@ class DurableClient:
     async def get(
         self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
     ) -> InstanceState | None:
-        """Committed state, with the time of the last episode also where its row was not written yet."""
+        """Return the committed state, with the time of the last episode even if its row was not written yet."""
         if not can_exist(instance_id):
             return None
         state = await patiently(
@@ -127,53 +128,53 @@ class DurableClient:
         return self._with_live_time(state) if state is not None else None
 
     async def history(self, instance_id: str) -> list[HistoryEvent]:
-        """Committed history of the current execution."""
+        """Return the committed history of the current execution."""
         return await patiently(lambda: self.hub.get_history(instance_id))
 
     async def query(self, query: InstanceQuery) -> InstancePage:
-        """One page; raises `InvalidArgument` for a page size below 1 or a token of another hub."""
+        """Return one page. Raises `InvalidArgument` for a page size below 1 or a token of another hub."""
         page = await patiently(lambda: query_page(self.hub, query))
         return InstancePage([self._with_live_time(state) for state in page.instances], page.continuation_token)
 
     def query_all(self, query: InstanceQuery) -> AsyncIterator[InstanceState]:
-        """All instances of the query, page by page."""
+        """Yield all instances of the query, page by page."""
         return all_instances(self.query, query)
 
     async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:
-        """Raises `InstanceNotFound`, `InstanceEnded`. `data` is JSON text; absent data is the text `null`."""
+        """Send an event. Raises `InstanceNotFound`, `InstanceEnded`. `data` is JSON text; None sends `null`."""
         await self.require_unended(instance_id)
         await self.send_event(instance_id, name, data)
 
     async def require_unended(self, instance_id: str) -> None:
-        """Check that the instance takes events. Raises `InstanceNotFound`, `InstanceEnded`."""
+        """Check that the instance accepts events. Raises `InstanceNotFound`, `InstanceEnded`."""
         if not self._live.is_open(instance_id):
             await self._running(instance_id)
 
     async def send_event(self, instance_id: str, name: str, data: str | None) -> None:
-        """The second half of `raise_event`, after `require_unended`."""
+        """Send an event after `require_unended` was called."""
         await self._send(instance_id, EventRaised(timestamp=self._clock.now(), name=name, input=data or "null"))
 
     async def terminate(self, instance_id: str, reason: str | None) -> None:
-        """Raises `InstanceNotFound`, `InstanceEnded`."""
+        """Terminate an instance. Raises `InstanceNotFound`, `InstanceEnded`."""
         await self._running(instance_id)
         await self._send(instance_id, ExecutionTerminated(timestamp=self._clock.now(), input=reason))
 
     async def suspend(self, instance_id: str, reason: str | None) -> None:
-        """Raises `InstanceNotFound`, `InstanceEnded`. No effect on an instance that is suspended already."""
+        """Suspend an instance, if it is not suspended already. Raises `InstanceNotFound`, `InstanceEnded`."""
         await self._running(instance_id)
         await self._send(instance_id, ExecutionSuspended(timestamp=self._clock.now(), reason=reason))
 
     async def resume(self, instance_id: str, reason: str | None) -> None:
-        """Raises `InstanceNotFound`, `InstanceEnded`.
+        """Resume an instance. It has no effect on a running one. Raises `InstanceNotFound`, `InstanceEnded`.
 
-        The status is not looked at: a suspension that was sent before may not have reached the instance yet, and
-        the messages are worked on in the order in which they were sent. No effect on an instance that runs.
+        The status is not checked, because an earlier suspension may not have reached the instance yet. Messages are
+        processed in the order in which they were sent.
         """
         await self._running(instance_id)
         await self._send(instance_id, ExecutionResumed(timestamp=self._clock.now(), reason=reason))
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
-        """Raises `InstanceNotFound`, `NotFailed`. One that did not get to its end may be asked for again."""
+        """Rewind an instance. Raises `InstanceNotFound`, `NotFailed`. An interrupted rewind can be repeated."""
         status = (await self._existing(instance_id)).runtime_status
         if status is not OrchestrationStatus.Failed and (
             status.is_terminal or not is_rewound(await self.history(instance_id))
@@ -182,16 +183,16 @@ class DurableClient:
         await self.hub.rewind(instance_id, reason)
 
     async def restart(self, instance_id: str, *, new_id: str | None = None, version: str | None = None) -> str:
-        """Start the same orchestrator with the same input; returns the ID of the new instance.
+        """Start the same orchestrator with the same input. Returns the ID of the new instance.
 
-        `new_id` None: a random one; it may be `instance_id`. `version` None: the default one. Raises
-        `InstanceNotFound`, `InstanceExists` (the ID is in use, and must not be replaced), and what `start` raises.
+        `new_id` None uses a random ID; it may equal `instance_id`. `version` None uses the default version. Raises
+        `InstanceNotFound`, `InstanceExists` (the ID is in use and must not be replaced), and the errors of `start`.
         """
         state = await self._existing(instance_id, fetch_input=True)
         return await self.start(state.name, instance_id=new_id, input=state.input, version=version)
 
     async def purge(self, instance_id: str) -> bool:
-        """Delete an instance that has ended, or an entity. False: there is none. Raises `NotTerminal`."""
+        """Delete an instance that has ended, or an entity. Returns False if it does not exist. Raises `NotTerminal`."""
         state = await self.get(instance_id, fetch_input=False, fetch_output=False)
         if state is None:
             return False
@@ -209,8 +210,8 @@ class DurableClient:
     ) -> int:
         """Delete the ended instances of a time range and return their number.
 
-        Statuses that are not terminal select nothing; none at all means every terminal status. An instance that
-        cannot be deleted is left with a warning; when none of those under way can be, the reason is raised.
+        Statuses that are not terminal select nothing; an empty set selects every terminal status. If an instance cannot
+        be deleted, a warning is logged; if a whole batch cannot be deleted, the first error is raised.
         """
         wanted = statuses & TERMINAL_STATUSES if statuses else TERMINAL_STATUSES
         if not wanted:
@@ -242,11 +243,11 @@ class DurableClient:
     async def wait_for_completion(
         self, instance_id: str, timeout: float | None, interval: float
     ) -> InstanceState | None:
-        """State when the instance has ended, or at the end of `timeout` seconds (None: never); None when there is no
-        instance.
+        """Wait until the instance ends, for at most `timeout` seconds (None: forever). Returns its state then, or None
+        when it does not exist.
 
-        An instance that ends in this process is seen at once, one that ends elsewhere at the next look, one every
-        `interval` seconds.
+        An instance that ends in this process is noticed at once. Otherwise the state is polled every `interval`
+        seconds.
         """
         deadline = self._clock.now() + round(timeout * TICKS_PER_SECOND) if timeout is not None else None
         with self._live.watch(instance_id) as ended:
@@ -259,7 +260,7 @@ class DurableClient:
                     ended.clear()
 
     async def wait_until_started(self, instance_id: str, interval: float) -> None:
-        """Wait until the instance exists and is no longer pending; looks as `wait_for_completion` does."""
+        """Wait until the instance exists and is no longer pending. Polls like `wait_for_completion`."""
         with self._live.watch(instance_id, start=True) as started:
             while not self._live.is_open(instance_id):
                 state = await self.get(instance_id, fetch_input=False, fetch_output=False)

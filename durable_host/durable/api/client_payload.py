@@ -1,4 +1,4 @@
-"""URLs of the management API, and the JSON that the durableClient binding hands to user code.
+"""The URLs of the management API, and the JSON that the durableClient binding passes to user code.
 
 Source: docs/protocol/durable-client.md#client-payload, docs/protocol/durable-http-api.md#starting-an-instance
 """
@@ -18,7 +18,7 @@ INSTANCE_PLACEHOLDER = "INSTANCEID"
 
 
 class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
-    """What the URLs of one task hub have in common. `base_url` has no trailing slash; `key` is a system key."""
+    """The common parts of one task hub's URLs. `base_url` has no trailing slash; `key` is a system key."""
 
     base_url: str
     task_hub: str
@@ -29,7 +29,7 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
         return self._of(instance_id, "")
 
     def all_of(self, instance_id: str, *, with_rewind: bool) -> dict[str, str]:
-        """The management URLs, with the ID as it is in `id` first. In the URLs it is encoded as in a form."""
+        """Return the management URLs. The first entry, `id`, is the plain ID; in the URLs it is form-encoded."""
         urls = {
             "id": instance_id,
             "statusQueryGetUri": self.status(instance_id),
@@ -59,7 +59,7 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
         return self._key()
 
     def common_query(self) -> str:
-        """The parameters of every URL, without a leading `?`."""
+        """Return the parameters of every URL, without a leading `?`."""
         hub = f"taskHub={quote(self.task_hub, safe='')}&connection={quote(self.connection, safe='')}"
         return "&".join(part for part in (hub, self._key()) if part)
 
@@ -75,9 +75,9 @@ class ManagementUrls(msgspec.Struct, frozen=True, kw_only=True):
 def client_payload(
     urls: ManagementUrls, *, rpc_base_url: str | None, connection_name: str | None = None
 ) -> dict[str, Any]:
-    """The durableClient binding's JSON object.
+    """Return the JSON object of the durableClient binding.
 
-    `rpc_base_url` ends in `/`; None when the RPC endpoint is switched off. `connection_name` is the binding's own.
+    `rpc_base_url` ends in `/`, or is None when the RPC endpoint is disabled. `connection_name` is the binding's own.
     """
     payload: dict[str, Any] = {
         "taskHubName": urls.task_hub,
@@ -99,9 +99,9 @@ def client_payload(
 def grpc_client_payload(
     urls: ManagementUrls, options: DurableOptions, *, rpc_base_url: str | None, connection_name: str | None = None
 ) -> str:
-    """The text that the durableClient binding of the 2.x SDK gives: its client speaks gRPC and makes URLs itself.
+    """Return the text of the durableClient binding for the 2.x SDK, whose client uses gRPC and builds URLs itself.
 
-    The SDK keeps one client for each text, so it is the same each time.
+    The SDK keeps one client per text, so the text is the same each time.
     """
     payload: dict[str, Any] = {
         "taskHubName": urls.task_hub,

@@ -1,4 +1,4 @@
-"""Bodies that come packed (`Content-Encoding`), unpacked piece by piece, so that nothing grows beyond its limit."""
+"""Decompresses bodies with a `Content-Encoding` piece by piece, so that none grows beyond its limit."""
 
 import zlib
 from typing import Protocol
@@ -9,11 +9,11 @@ _GZIP_OR_ZLIB = 47
 
 
 class UnknownCoding(Exception):
-    """The body is packed in a way that this host does not unpack."""
+    """The body has a `Content-Encoding` that this host does not support."""
 
 
 class Unpacker(Protocol):
-    """`unpack` gives what `data` holds, at most `limit` bytes of it. Both raise `InvalidArgument`."""
+    """Decompresses a body. `unpack` returns at most `limit` bytes of content. Both methods raise `InvalidArgument`."""
 
     def unpack(self, data: bytes, limit: int) -> bytes: ...
 
@@ -44,7 +44,7 @@ class _Zlib:
 
 
 def unpacker(coding: str) -> Unpacker:
-    """The unpacker for a value of `Content-Encoding`. Raises `UnknownCoding`."""
+    """Return the unpacker for a value of `Content-Encoding`. Raises `UnknownCoding`."""
     match coding.strip().lower():
         case "" | "identity":
             return _Plain()

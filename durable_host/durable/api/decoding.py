@@ -1,7 +1,7 @@
-"""Segments of a path. Azure decodes them twice, and reads `+` as a blank.
+"""Decodes the segments of a path. Azure decodes them twice and reads `+` as a space.
 
-Names of events and keys of entities follow it. An instance is found by each reading of its ID, because the links that
-this host makes work for every ID.
+Names of events and keys of entities are decoded the same way. An instance is found by any reading of its ID, because
+the links that this host generates work for every ID.
 
 Source: docs/protocol/durable-http-api.md#paths-and-query-parameters
 """
@@ -17,7 +17,7 @@ def decoded_once(part: str) -> str:
 
 
 def decoded_again(once: str, cautions: Cautions) -> str:
-    """The second decoding of what was decoded once already."""
+    """Decode a segment a second time."""
     twice = unquote_plus(once)
     if twice != once:
         cautions.decoded_again(once, twice)
@@ -25,9 +25,10 @@ def decoded_again(once: str, cautions: Cautions) -> str:
 
 
 async def known_id(client: DurableClient, part: str, cautions: Cautions) -> str:
-    """The first meaning of the segment `part` that is the ID of an instance; if none is, the first.
+    """Return the first reading of the segment `part` that is an existing instance, or the first reading if there is
+    none.
 
-    Generated URLs are encoded as in a form, the SDK puts IDs into URLs as they are, and Azure decodes twice.
+    Generated URLs are form-encoded, the SDK puts IDs into URLs unencoded, and Azure decodes twice.
     """
     first, twice = unquote_plus(part), unquote_plus(unquote(part))
     meanings = list(dict.fromkeys((first, unquote(part), twice, part)))

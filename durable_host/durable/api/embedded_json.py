@@ -1,7 +1,7 @@
-"""JSON texts that pass through: checked, compacted, embedded into answers, never rewritten.
+"""Handles JSON texts without changing them: checks, compacts and embeds them into responses.
 
-Numbers keep their spelling. `NaN` and `Infinity`, which Python's encoder writes, are accepted, and become strings in
-answers (as Json.NET does).
+Numbers keep their spelling. `NaN` and `Infinity`, which Python's encoder writes, are accepted and become strings in
+responses, as in Json.NET.
 """
 
 import json
@@ -19,7 +19,7 @@ class InvalidJson(ValueError):
 
 
 def decoded(body: bytes, charset: str | None = None, errors: str = "strict") -> str:
-    """The text of `body`, without a byte order mark. An unknown charset counts as UTF-8. Raises `InvalidJson`."""
+    """Decode `body` without a byte order mark. An unknown charset counts as UTF-8. Raises `InvalidJson`."""
     try:
         return body.decode(charset or "utf-8", errors).removeprefix("\ufeff")
     except LookupError:
@@ -29,7 +29,7 @@ def decoded(body: bytes, charset: str | None = None, errors: str = "strict") -> 
 
 
 def checked(text: str) -> str:
-    """`text`, which is JSON. Raises `InvalidJson`."""
+    """Return `text` if it is JSON. Raises `InvalidJson`."""
     try:
         _raw.decode(text)
     except (ValueError, RecursionError):
@@ -38,7 +38,7 @@ def checked(text: str) -> str:
 
 
 def compact(text: str) -> str:
-    """`text` without whitespace between tokens. Raises `InvalidJson`."""
+    """Return `text` without whitespace between tokens. Raises `InvalidJson`."""
     checked(text)
     try:
         return msgspec.json.format(text, indent=-1)
@@ -47,7 +47,7 @@ def compact(text: str) -> str:
 
 
 def embedded(text: str | None) -> Any:
-    """`text` as a part of a larger answer: its JSON if it is some, else the text itself as a string."""
+    """Return `text` for use in a larger response: as JSON if it is JSON, otherwise as a string."""
     if text is None:
         return None
     try:
@@ -61,7 +61,7 @@ def embedded(text: str | None) -> Any:
 
 
 def encoded(answer: Any) -> bytes:
-    """JSON of an answer that may hold embedded texts; unpaired surrogates become U+FFFD."""
+    """Encode a response that may contain embedded texts. Unpaired surrogates become U+FFFD."""
     try:
         return _encoder.encode(answer)
     except UnicodeEncodeError:

@@ -34,9 +34,9 @@ _LOCK_HOLDING_STATUSES = frozenset({OrchestrationStatus.Running, OrchestrationSt
 
 
 class EntityState(msgspec.Struct, frozen=True):
-    """Committed state of an entity; `state` is JSON text or None, `last_operation_time` in ticks.
+    """The committed state of an entity. `state` is JSON text or None; `last_operation_time` is in ticks.
 
-    `backlog` is the number of operations that wait, `locked_by` the instance that holds the lock.
+    `backlog` is the number of waiting operations, `locked_by` the instance that holds the lock.
     """
 
     name: str
@@ -48,9 +48,9 @@ class EntityState(msgspec.Struct, frozen=True):
 
 
 class EntityQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Filter of a listing; `name` None means every entity name. Times in ticks.
+    """The filter of an entity query. `name` None means every entity name. Times are in ticks.
 
-    `prefix` filters by the beginning of the ID instead. `has_state`: only entities with a state.
+    `prefix` filters by the beginning of the ID instead. `has_state` selects only entities with a state.
     """
 
     name: str | None = None
@@ -69,7 +69,7 @@ class EntityPage(msgspec.Struct, frozen=True):
 
 
 class CleanedEntityStorage(msgspec.Struct, frozen=True):
-    """Counts of what was repaired."""
+    """The numbers of removed entities and released locks."""
 
     empty_entities_removed: int
     orphaned_locks_released: int
@@ -112,7 +112,7 @@ class EntityClient:
         await self._send(instance_id, request_event_name(due, self._clock.now()), request, trace)
 
     async def get(self, name: str, key: str) -> EntityState | None:
-        """Committed state, or None when there never was any. Raises `InvalidArgument`.
+        """Return the committed state, or None if there never was one. Raises `InvalidArgument`.
 
         As in Azure, an entity that was deleted, or whose first operation failed, has the state `null`.
         """
@@ -124,7 +124,7 @@ class EntityClient:
         return entity if entity is not None and entity.state is not None else None
 
     async def query(self, query: EntityQuery) -> EntityPage:
-        """One page of entities, as `get` sees them; it may be empty and not the last. Raises `InvalidArgument`."""
+        """Return one page of entities as `get` sees them. Any page may be empty. Raises `InvalidArgument`."""
         rows = InstanceQuery(
             created_from=query.last_operation_from,
             created_to=query.last_operation_to,
@@ -142,7 +142,7 @@ class EntityClient:
         return EntityPage(found, page.continuation_token)
 
     async def clean(self, *, remove_empty: bool = True, release_locks: bool = True) -> CleanedEntityStorage:
-        """Purge entities that are empty and idle beyond the reorder window; release locks of ended orchestrations."""
+        """Purge empty entities that are idle beyond the reorder window, and release locks of ended orchestrations."""
         horizon = self._clock.now() - round(self._options.entity_message_reorder_window * timestamp.TICKS_PER_SECOND)
         removed = released = 0
         async for row in self._rows():
@@ -184,7 +184,7 @@ class EntityClient:
 
 
 def _entity_of(row: InstanceState) -> EntityState:
-    """The entity in a row."""
+    """Return the entity in a row."""
     state, status = _object(row.input).get("state"), _object(row.custom_status)
     name, _, key = row.instance_id[1:].partition("@")
     backlog, owner = status.get("queueSize"), status.get("lockedBy")

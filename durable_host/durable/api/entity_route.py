@@ -1,4 +1,4 @@
-"""Entities over HTTP. Source: docs/protocol/durable-http-api.md#entities-over-http"""
+"""The HTTP routes of entities. Source: docs/protocol/durable-http-api.md#entities-over-http"""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ async def list_entities(call: ApiCall, name: str | None) -> web.Response:
 
 
 async def signal(call: ApiCall, name: str, key: str, operation: str | None = None) -> web.Response:
-    """`operation` None: the one of the query."""
+    """Signal an entity. `operation` None uses the query parameter."""
     body = await call.body()
     try:
         text = _input_of(call, body)

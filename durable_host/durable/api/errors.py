@@ -1,6 +1,6 @@
-"""What a client operation may answer instead of doing its work.
+"""The errors of client operations.
 
-`name` is the .NET exception type that stands in error bodies.
+`name` is the .NET exception type in error bodies.
 
 Source: docs/protocol/durable-http-api.md#error-bodies
 """
@@ -11,19 +11,19 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 class ClientError(Exception):
-    """Base of all."""
+    """The base of all errors of client operations."""
 
     name: ClassVar[str] = "System.InvalidOperationException"
 
 
 class InvalidArgument(ClientError):
-    """An argument is wrong; the text says which and why."""
+    """An argument is invalid. The text says which one and why."""
 
     name: ClassVar[str] = "System.ArgumentException"
 
 
 class InvalidInstanceId(InvalidArgument):
-    """The ID breaks a `rule`. As in Azure, message and parameter name are swapped in the text."""
+    """The ID violates a `rule`. As in Azure, message and parameter name are swapped in the text."""
 
     def __init__(self, rule: str) -> None:
         super().__init__(f"instanceId (Parameter '{rule}')")
@@ -31,15 +31,15 @@ class InvalidInstanceId(InvalidArgument):
 
 
 class UnknownFunction(InvalidArgument):
-    """The app has no orchestrator, activity or entity of this name; the text lists those it has."""
+    """The app has no orchestrator, activity or entity with this name. The text lists those it has."""
 
 
 class UnknownHub(ClientError):
-    """A request names a task hub or a connection that cannot be; the text says which."""
+    """A request names an invalid task hub or connection. The text says which."""
 
 
 class ForwardedPort(ClientError):
-    """Azure makes no URL of a forwarded host that has a port."""
+    """Azure generates no URLs for a forwarded host with a port."""
 
     def __init__(self, host: str) -> None:
         super().__init__(
@@ -49,7 +49,7 @@ class ForwardedPort(ClientError):
 
 
 class InstanceNotFound(ClientError):
-    """There is no such instance, and never was, or it was purged."""
+    """The instance does not exist, or was purged."""
 
     def __init__(self, instance_id: str) -> None:
         super().__init__(f"No instance with ID '{instance_id}' was found.")
@@ -57,7 +57,7 @@ class InstanceNotFound(ClientError):
 
 
 class InstanceEnded(ClientError):
-    """The instance has ended, so nothing can be done to it any more."""
+    """The instance has ended, so the operation is not possible."""
 
     def __init__(self, instance_id: str, status: OrchestrationStatus) -> None:
         super().__init__(f"The instance '{instance_id}' has ended: its status is {status.name}.")
@@ -76,7 +76,7 @@ class NotFailed(ClientError):
 
 
 class NotTerminal(ClientError):
-    """A running instance is not purged."""
+    """An instance that has not ended cannot be purged."""
 
     def __init__(self, instance_id: str, status: OrchestrationStatus) -> None:
         super().__init__(

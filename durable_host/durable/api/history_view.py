@@ -1,6 +1,6 @@
-"""The history of an instance as status answers show it: `historyEvents`.
+"""The history of an instance in status responses: `historyEvents`.
 
-Scheduled events are folded into their completions, bookkeeping is left out.
+Scheduled events are merged into their completions, and bookkeeping events are omitted.
 
 Source: docs/protocol/durable-http-api.md#history-in-a-status
 """
@@ -39,7 +39,7 @@ _Scheduled = TaskScheduled | SubOrchestrationInstanceCreated
 
 
 def project(events: Iterable[HistoryEvent], *, show_input: bool, show_output: bool) -> list[dict[str, Any]]:
-    """Events in the form of the answer; `show_output` adds results, `show_input` inputs."""
+    """Return the events as they appear in the response. `show_output` adds results, `show_input` inputs."""
     shown: list[dict[str, Any] | None] = []
     scheduled: dict[int, tuple[int, _Scheduled]] = {}
     for event in events:
@@ -71,7 +71,7 @@ _COMPLETIONS = (TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, Su
 
 
 def _members(event: HistoryEvent, show_input: bool, show_output: bool) -> dict[str, Any]:
-    """The members of one event between its type and its timestamp."""
+    """Return the members of one event between its type and its timestamp."""
     match event:
         case ExecutionStarted():
             return _input(event.input, show_input) | {

@@ -1,4 +1,4 @@
-"""The HTTP management API on both of its faces, the public webhook and the SDK's RPC endpoint.
+"""The HTTP management API on both endpoints: the public webhook and the SDK's RPC endpoint.
 
 Source: docs/protocol/durable-http-api.md#routes, docs/protocol/durable-http-api.md#error-bodies
 """
@@ -29,17 +29,16 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 
 def raw_tail(request: web.Request, base: str) -> str:
-    """The path of `request` after `base`, still percent-encoded: what `DurableHttpApi.handle` wants."""
+    """Return the path of `request` after `base`, still percent-encoded, for `DurableHttpApi.handle`."""
     return request.rel_url.raw_path[len(base) :]
 
 
 class DurableHttpApi:
-    """Answers management requests; never raises, except for cancellation.
+    """Answers management requests. Never raises, except on cancellation.
 
-    `admit` decides whether a caller may use the API at all (see `web.local_only`), on both faces. `hub_for` makes
-    clients for the `taskHub` and `connection` parameters when they name another hub. `max_body` limits
-    bodies, in bytes: on the webhook, and those that come packed on either face. `key` is the system key that generated
-    webhook URLs carry.
+    `admit` decides whether a caller may use the API at all (see `web.local_only`), on both endpoints. `hub_for` creates
+    clients when the parameters `taskHub` and `connection` name another hub. `max_body` limits bodies in bytes: all on
+    the webhook, and compressed ones on both endpoints. `key` is the system key in generated webhook URLs.
     """
 
     def __init__(
@@ -61,7 +60,7 @@ class DurableHttpApi:
         self._cautions = Cautions()
 
     async def handle(self, request: web.Request, tail: str, face: Face) -> web.Response:
-        """Answer one request; `tail` is the still percent-encoded path after the base of the face."""
+        """Answer one request. `tail` is the percent-encoded path after the base of the endpoint."""
         if not self._admit(request):
             return answers.error(403, "Only local callers may use the management API.")
         try:
@@ -101,12 +100,12 @@ class DurableHttpApi:
             return answers.error(500, answers.INTERNAL_ERROR, str(error), type(error).__name__)
 
     async def close(self) -> None:
-        """Close the hubs that requests have named."""
+        """Close the hubs that requests have opened."""
         if self._others is not None:
             await self._others.close()
 
     def _urls(self, request: web.Request, hub: str, connection: str) -> ManagementUrls:
-        """The management URLs of the webhook, at the origin of the request."""
+        """Return the management URLs of the webhook, at the origin of the request."""
         origin = origin_of(request, use_forwarded=self._options.use_forwarded_host)
         return ManagementUrls(base_url=origin + WEBHOOK_PATH, task_hub=hub, connection=connection, key=self._key)
 
@@ -136,7 +135,7 @@ class DurableHttpApi:
 
 
 async def _segments(client: DurableClient, parts: list[str], cautions: Cautions) -> list[str]:
-    """The decoded segments of a path; names of events and keys of entities are decoded twice, as in Azure."""
+    """Return the decoded segments of a path. Event names and entity keys are decoded twice, as in Azure."""
     segments = [decoded_once(part) for part in parts]
     if segments[0].lower() == "instances" and len(parts) > 1:
         segments[1] = await known_id(client, parts[1], cautions)

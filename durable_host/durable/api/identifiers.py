@@ -16,7 +16,7 @@ _FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 
 
 def check_instance_id(instance_id: str) -> None:
-    """Raises `InvalidArgument` with the texts of the reference."""
+    """Check an instance ID. Raises `InvalidArgument` with the reference's text."""
     if instance_id.startswith("@"):
         raise InvalidInstanceId("Orchestration instance ids must not start with @.")
     if _FORBIDDEN.search(instance_id):
@@ -26,12 +26,12 @@ def check_instance_id(instance_id: str) -> None:
 
 
 def can_exist(instance_id: str) -> bool:
-    """False for an ID that no table key can hold (1 KiB of UTF-16), so that storage need not be asked."""
+    """False for an ID that does not fit into a table key (1 KiB of UTF-16), so that storage need not be queried."""
     return 0 < len(instance_id.encode("utf-16-le", "surrogatepass")) <= _MAX_KEY_BYTES
 
 
 def entity_instance_id(name: str, key: str) -> str:
-    """`@name@key`; raises `InvalidArgument` for a key or a name that cannot be."""
+    """Return `@name@key`. Raises `InvalidArgument` for an invalid name or key."""
     if not name or "@" in name or _FORBIDDEN.search(name):
         raise InvalidArgument("Entity names must not be empty or contain @, /, \\, #, ?, or control characters.")
     if _FORBIDDEN.search(key):
@@ -42,7 +42,7 @@ def entity_instance_id(name: str, key: str) -> str:
 
 
 def unknown_function(name: str, kind: str, known: Sequence[str]) -> UnknownFunction:
-    """The error for a function that the app does not have; `kind` is orchestrator, activity or entity."""
+    """Return the error for a function that the app does not have. `kind` is orchestrator, activity or entity."""
     article = "a" if kind[0] not in "aeiou" else "an"
     if known:
         names = ", ".join(f"'{one}'" for one in sorted(known, key=str.lower))

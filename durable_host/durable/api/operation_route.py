@@ -1,4 +1,4 @@
-"""Operations on one instance. Source: docs/protocol/durable-http-api.md#operations-on-an-instance"""
+"""The HTTP routes of operations on one instance. Source: docs/protocol/durable-http-api.md#operations-on-an-instance"""
 
 from aiohttp import web
 
@@ -16,7 +16,7 @@ _TAKEN = "A non-terminal instance with this instance ID already exists."
 
 
 async def raise_event(call: ApiCall, instance_id: str, event_name: str) -> web.Response:
-    """The instance is looked at first, what was sent afterwards."""
+    """Send an event. The instance is checked before the body."""
     await call.client.require_unended(instance_id)
     if call.request.content_type.lower() != "application/json":
         return answers.error(400, "Only application/json request content is supported")
@@ -29,7 +29,7 @@ async def raise_event(call: ApiCall, instance_id: str, event_name: str) -> web.R
 
 
 async def with_reason(call: ApiCall, instance_id: str, operation: str) -> web.Response:
-    """Terminate, suspend or resume; `operation` is in lower case."""
+    """Terminate, suspend or resume an instance. `operation` is in lower case."""
     client = call.client
     operations = {"terminate": client.terminate, "suspend": client.suspend, "resume": client.resume}
     await operations[operation](instance_id, call.query.text("reason"))
@@ -52,7 +52,7 @@ async def restart(call: ApiCall, instance_id: str) -> web.Response:
 
 
 async def restart_with_options(call: ApiCall, instance_id: str) -> web.Response:
-    """The caller chooses the ID, and may choose the version."""
+    """Restart an instance with an ID, and optionally a version, from the caller."""
     new_id = call.query.text("newInstanceId")
     if not new_id or not new_id.strip():
         return answers.error(400, _NO_NEW_ID)

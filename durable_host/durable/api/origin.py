@@ -1,4 +1,4 @@
-"""The origin that generated URLs have. Source: docs/protocol/durable-http-api.md#starting-an-instance"""
+"""The origin of generated URLs. Source: docs/protocol/durable-http-api.md#starting-an-instance"""
 
 from aiohttp import web
 
@@ -8,8 +8,10 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def origin_of(request: web.Request, *, use_forwarded: bool) -> str:
-    """`scheme://host[:port]` of `request`. With `use_forwarded` scheme and host are those of `X-Forwarded-Proto` and
-    `X-Forwarded-Host` if both are there, beside the port of the request. Raises `ForwardedPort`.
+    """Return `scheme://host[:port]` of `request`. Raises `ForwardedPort`.
+
+    With `use_forwarded`, scheme and host are taken from `X-Forwarded-Proto` and `X-Forwarded-Host` if both are set,
+    together with the port of the request.
     """
     host, scheme = request.headers.get("X-Forwarded-Host"), request.headers.get("X-Forwarded-Proto")
     if not (use_forwarded and host and scheme):

@@ -1,4 +1,4 @@
-"""Clients of other task hubs, for requests that name one: few at a time, and open only while they are used."""
+"""Clients of other task hubs, for requests that name one. Few are open at a time, and only while they are used."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -10,7 +10,7 @@ from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.errors import HostError
 
 HubFactory = Callable[[str, str], DurableClient]
-"""Client of another hub, by task hub name and connection name. Raises HostError when there is no such connection."""
+"""Creates the client of another hub from its name and connection name. Raises HostError for an unknown connection."""
 
 MOST = 8
 _DEFAULT_CONNECTION_NAMES = frozenset({"storage", "azurewebjobsstorage"})
@@ -18,7 +18,7 @@ IDLE_SECONDS = 30.0
 
 
 def connection_key(name: str) -> str:
-    """Equal for the names of one connection."""
+    """Return a key that is the same for all names of one connection."""
     name = name.lower()
     return "storage" if name in _DEFAULT_CONNECTION_NAMES else name
 
@@ -31,8 +31,9 @@ class _OpenHub:
 
 
 class OtherHubs:
-    """At most `most` hubs are open. One that nobody has used for `idle` seconds is closed, and so are those that are
-    idle when another one is needed.
+    """Keeps at most `most` hubs open.
+
+    A hub is closed when it has been idle for `idle` seconds, or when it is idle and another one has to be opened.
     """
 
     def __init__(self, open_hub: HubFactory, *, most: int = MOST, idle: float = IDLE_SECONDS) -> None:
@@ -49,9 +50,9 @@ class OtherHubs:
 
     @asynccontextmanager
     async def client(self, hub: str, connection: str, key: tuple[str, str]) -> AsyncGenerator[DurableClient]:
-        """A client to use within the context; `key` is the same for all names of one hub.
+        """Yield a client for use in the `with` block. `key` is the same for all names of one hub.
 
-        Raises `UnknownHub` for names that cannot be, TaskHubUnavailable while too many hubs are in use.
+        Raises `UnknownHub` for invalid names, and TaskHubUnavailable while too many hubs are in use.
         """
         entry = self._entries.get(key)
         if entry is None:
@@ -69,7 +70,7 @@ class OtherHubs:
             self._plan()
 
     async def close(self) -> None:
-        """Close all of them."""
+        """Close all hubs."""
         if self._timer is not None:
             self._timer.cancel()
         for key in list(self._entries):
@@ -81,7 +82,7 @@ class OtherHubs:
             return
         idle = [key for key, entry in self._entries.items() if not entry.users]
         if not idle:
-            raise TaskHubUnavailable(f"Requests are using {self._most} other task hubs already; try again later.")
+            raise TaskHubUnavailable(f"Requests already use {self._most} other task hubs; try again later.")
         self._close(min(idle, key=lambda key: self._entries[key].idle_since))
 
     def _plan(self) -> None:
@@ -98,7 +99,7 @@ class OtherHubs:
             self._plan()
 
     def _close(self, key: tuple[str, str]) -> None:
-        """Close a hub in the background; `close` waits for it."""
+        """Close a hub in the background. `close` waits for it."""
         task = asyncio.get_running_loop().create_task(self._entries.pop(key).client.hub.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -1,4 +1,4 @@
-"""Queries wait for storage that is away for a moment."""
+"""Lets queries wait for storage that is briefly unavailable."""
 
 import asyncio
 import time
@@ -14,8 +14,10 @@ _AGAIN_SECONDS = 0.5
 
 
 async def patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """What `read` gives. Storage that refuses or breaks connections gets as much time as storage that keeps silent
-    (30 s); then TaskHubUnavailable.
+    """Return the result of `read`, retrying while storage is unreachable.
+
+    Storage that refuses or breaks connections gets as much time as storage that does not respond (30 s). Then
+    TaskHubUnavailable is raised.
     """
     deadline = time.monotonic() + ANSWER_TIMEOUT
     while True:

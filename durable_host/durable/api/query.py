@@ -1,4 +1,4 @@
-"""Query parameters of the management API: names in any case, values checked.
+"""Query parameters of the management API. Names are not case-sensitive; values are checked.
 
 Source: docs/protocol/durable-http-api.md#paths-and-query-parameters,
     docs/protocol/durable-http-api.md#listing-instances
@@ -18,7 +18,7 @@ _MAX_INT32 = 2**31 - 1
 
 
 class QueryParameters:
-    """The query of one request. A parameter that is given twice has both values, joined with a comma."""
+    """The query of one request. If a parameter is given twice, its values are joined with a comma."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]], cautions: Cautions) -> None:
         values: dict[str, list[str]] = {}
@@ -32,17 +32,17 @@ class QueryParameters:
         return ",".join(values) if values else None
 
     def words(self, name: str) -> str | None:
-        """As `text`, but a blank value counts as absent."""
+        """Return the text of a parameter, or None if it is missing or blank."""
         value = self.text(name)
         return value if value and value.strip() else None
 
     def flag(self, name: str, default: bool) -> bool:
-        """`true` or `false` in any case; anything else is the default, as in the reference."""
+        """Return the value of `true` or `false`, in any case. Anything else is the default, as in the reference."""
         value = (self.text(name) or "").strip().lower()
         return value == "true" if value in ("true", "false") else default
 
     def page_size(self, name: str, default: int) -> int:
-        """0 or more. What cannot be read as a number is not obeyed. Raises `InvalidArgument` for a negative one."""
+        """Return 0 or more. A value that is not a number is ignored. Raises `InvalidArgument` for a negative number."""
         value = self.text(name)
         if not value or not value.strip():
             return default
@@ -55,7 +55,7 @@ class QueryParameters:
         return number
 
     def seconds(self, name: str) -> float | None:
-        """A number, with or without commas (`1,000`), maybe negative or infinite. What is none is not obeyed."""
+        """Return a number, with or without commas (`1,000`), perhaps negative or infinite. Other values are ignored."""
         value = self.text(name)
         if not value or not value.strip():
             return None
@@ -66,7 +66,7 @@ class QueryParameters:
             return None
 
     def time(self, name: str) -> int | None:
-        """Ticks of a date or time; None when the parameter is missing or empty. Raises `InvalidArgument`."""
+        """Return the ticks of a date or time, or None if it is missing or empty. Raises `InvalidArgument`."""
         value = self.text(name)
         if not value or not value.strip():
             return None
@@ -76,7 +76,7 @@ class QueryParameters:
             raise InvalidArgument(f"'{value}' is not a valid date and time. (Parameter '{name}')") from error
 
     def time_filter(self, name: str) -> int | None:
-        """As `time`, for a filter of a listing: one that cannot be read is not obeyed, as in Azure."""
+        """Return the ticks of a date or time in a filter. Values that cannot be parsed are ignored, as in Azure."""
         try:
             return self.time(name)
         except InvalidArgument:
@@ -84,18 +84,18 @@ class QueryParameters:
             return None
 
     def statuses(self, name: str) -> list[str]:
-        """The words of a repeated or comma separated parameter."""
+        """Return the words of a repeated or comma-separated parameter."""
         words = (word.strip() for value in self._values.get(name.lower(), ()) for word in value.split(","))
         return [word for word in words if word]
 
 
 def _number_text(value: str) -> str:
-    """`value` as Python writes numbers. Raises ValueError."""
+    """Return `value` in Python's number format. Raises ValueError."""
     if _NUMBER.fullmatch(value.strip()) is None:
         raise ValueError(f"'{value}' is not a number")
     return value.replace(",", "")
 
 
 def known_statuses(words: Iterable[str]) -> frozenset[OrchestrationStatus]:
-    """Statuses named exactly; unknown words are left out."""
+    """Return the statuses with exactly these names. Unknown words are ignored."""
     return frozenset(OrchestrationStatus[word] for word in words if word in OrchestrationStatus.__members__)

@@ -1,4 +1,4 @@
-"""One page of a listing, with the caller's mistakes as `InvalidArgument`."""
+"""Queries one page of instances, and raises the caller's mistakes as `InvalidArgument`."""
 
 from durable_host.durable.api.errors import InvalidArgument
 from durable_host.durable.model.instance import InstancePage, InstanceQuery
@@ -6,7 +6,7 @@ from durable_host.durable.taskhub.port import TaskHub
 
 
 async def query_page(hub: TaskHub, query: InstanceQuery) -> InstancePage:
-    """Raises `InvalidArgument` for a page size below 1 and for a continuation token that the hub did not give out."""
+    """Return one page. Raises `InvalidArgument` for a page size below 1 and for a continuation token from elsewhere."""
     if query.top < 1:
         raise InvalidArgument(f"The page size must be at least 1, not {query.top}. (Parameter 'top')")
     try:

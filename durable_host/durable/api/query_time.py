@@ -1,6 +1,6 @@
-"""Points in time as callers of the management API write them.
+"""Parses dates and times from callers of the management API.
 
-.NET reads many forms; those of the SDK and the usual ones are enough.
+.NET accepts many formats. This module accepts those of the SDK and the common ones.
 
 Source: docs/protocol/durable-http-api.md#times-in-queries
 """
@@ -19,10 +19,11 @@ _FORMATS = tuple(date + time for date in _DATES for time in _TIMES)
 
 
 def read_time(text: str) -> int:
-    """Ticks of a date or time, in UTC where no offset says otherwise; today's, where there is no date.
+    """Return the ticks of a date or time: in UTC unless it has an offset, and today unless it has a date. Raises
+    ValueError.
 
-    The SDK prints years without leading zeros on Linux: `1-01-01T00:00:00.000000Z`. A `+` that a query turned into a
-    blank is one again. Times before year 1 and after 9999 are the first and the last there is. Raises ValueError.
+    The SDK prints years without leading zeros on Linux: `1-01-01T00:00:00.000000Z`. A `+` that became a space in a
+    query is restored. Times before year 1 and after 9999 become the first and the last possible time.
     """
     text = _OFFSET_WITHOUT_SIGN.sub(r"+\1", text.strip()) if "T" in text else text.strip()
     if (date := _ISO.match(text)) is not None:

@@ -1,4 +1,4 @@
-"""Warnings about requests that Azure would answer differently, or that do not mean what their sender expects."""
+"""Warnings about requests that Azure would answer differently, or that may not mean what the caller intends."""
 
 import logging
 from collections import deque
@@ -14,13 +14,13 @@ _LONGEST_VALUE = 100
 
 
 class Cautions:
-    """Logs each warning once for the parameter and value, or for the kind of request and function, that cause it."""
+    """Logs each warning once per parameter and value, or per kind of request and function."""
 
     def __init__(self) -> None:
         self._reported: deque[tuple[str, ...]] = deque(maxlen=_MOST_REMEMBERED)
 
     def parameter_ignored(self, name: str, value: str) -> None:
-        """The query parameter `name` cannot be read, and has no effect."""
+        """Warn that the query parameter `name` cannot be parsed and is ignored."""
         value = value[:_LONGEST_VALUE]
         self._once(
             (PARAMETER_IGNORED, name.lower(), value),
@@ -28,7 +28,7 @@ class Cautions:
         )
 
     def blank_start(self, function: str) -> None:
-        """A start without a body, and without the header that says so."""
+        """Warn about a start without a body and without the header that says so."""
         self._once(
             (FAILS_IN_AZURE, "blank", function),
             f"A start of '{function}' came with a blank body. It runs here, without input; in Azure it fails. "
@@ -37,7 +37,7 @@ class Cautions:
         )
 
     def form_start(self, function: str, content_type: str) -> None:
-        """A start whose input came as a form, which is what curl makes of `-d` without a header."""
+        """Warn about a start whose input is sent as a form, as curl does for `-d` without a header."""
         self._once(
             (FAILS_IN_AZURE, "form", function),
             f"A start of '{function}' came with the content type {content_type[:_LONGEST_VALUE]}. Its body is taken as "
@@ -46,7 +46,7 @@ class Cautions:
         )
 
     def decoded_again(self, once: str, twice: str) -> None:
-        """The name of an event, or the key of an entity, is not what a caller may have meant by its URL."""
+        """Warn that the name of an event or the key of an entity may not be what the caller meant by the URL."""
         self._once(
             (DECODED_TWICE, "again", once),
             f"'{once}' in a URL is read as '{twice}', as in Azure, which decodes paths twice. An orchestrator that "
@@ -54,7 +54,7 @@ class Cautions:
         )
 
     def unreachable(self, instance_id: str, twice: str) -> None:
-        """Azure looks for another instance than the one that was found."""
+        """Warn that Azure would look for a different instance from the one that was found."""
         self._once(
             (DECODED_TWICE, "unreachable", instance_id),
             f"A request for the instance '{instance_id}' finds it here; Azure, which decodes paths twice, looks for "

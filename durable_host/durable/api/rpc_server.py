@@ -1,4 +1,4 @@
-"""The SDK's own door to the management API: a listener on loopback, with no key and no limit on plain bodies.
+"""The SDK's endpoint of the management API: a listener on loopback, without a key and without a limit on plain bodies.
 
 Source: docs/protocol/durable-http-api.md#two-endpoints
 """
@@ -22,7 +22,7 @@ _TRIES = 10
 
 
 class RpcServer:
-    """Listens from `start` to `stop`; `base_url` ends in `/`, as the SDK needs it."""
+    """Listens from `start` to `stop`. `base_url` ends in `/`, as the SDK requires."""
 
     def __init__(self, api: DurableHttpApi, times: ConnectionTimes | None = None) -> None:
         self._api = api
@@ -32,13 +32,13 @@ class RpcServer:
 
     @property
     def base_url(self) -> str:
-        """Raises RuntimeError before `start`."""
+        """The URL of the endpoint. Raises RuntimeError before `start`."""
         if self._port is None:
             raise RuntimeError("the RPC endpoint is not listening")
         return f"http://{ADDRESS}:{self._port}{RPC_PATH}/"
 
     async def start(self) -> str:
-        """Listen and return the base URL. Raises `PortError` when no port can be had."""
+        """Start listening and return the base URL. Raises `PortError` if no port is free."""
         try:
             self._port = await _listen(self._listener)
         except BaseException:

@@ -1,4 +1,4 @@
-"""Starting an instance, and waiting for its end.
+"""The HTTP routes for starting an instance and waiting for its end.
 
 Source: docs/protocol/durable-http-api.md#starting-an-instance, docs/protocol/durable-http-api.md#waiting-for-the-end
 """
@@ -18,10 +18,10 @@ from durable_host.durable.taskhub.port import InstanceExists
 from durable_host.http_port import wait_lost
 
 LONGEST_WAIT = 230.0
-"""Seconds: Azure's load balancer gives no answer more time than that."""
+"""In seconds: how long Azure's load balancer waits for a response."""
 
 _LONGEST_TIME = 922_337_203_685.0
-"""Seconds that .NET can count."""
+"""In seconds: the longest duration that .NET can represent."""
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -44,7 +44,7 @@ async def start(call: ApiCall, name: str, instance_id: str | None) -> web.Respon
 
 
 def _warn(call: ApiCall, name: str, *, has_input: bool) -> None:
-    """The start was accepted, but its instance fails in Azure."""
+    """Warn if the start was accepted although its instance would fail in Azure."""
     if call.request.content_length == 0:
         return
     if call.face == "webhook" and call.request.content_type.lower() in _FORMS:
@@ -54,7 +54,7 @@ def _warn(call: ApiCall, name: str, *, has_input: bool) -> None:
 
 
 async def started_answer(call: ApiCall, instance_id: str) -> web.Response:
-    """The check-status answer, or the outcome when the caller waits for it and it comes in time.
+    """Return the check-status response, or the output if the caller waits for it and it is ready in time.
 
     A caller waits by giving both times, neither of them negative. No wait is longer than `LONGEST_WAIT`.
     """
@@ -75,7 +75,7 @@ async def started_answer(call: ApiCall, instance_id: str) -> web.Response:
 
 
 async def _wait(call: ApiCall, instance_id: str, timeout: float, interval: float) -> InstanceState | None:
-    """The state at the end of the wait; None when the caller has gone away, which ends it."""
+    """Return the state at the end of the wait, or None if the caller has disconnected."""
     waiting = asyncio.ensure_future(call.client.wait_for_completion(instance_id, timeout, interval))
     lost = asyncio.ensure_future(wait_lost(call.request))
     try:

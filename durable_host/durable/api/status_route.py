@@ -1,4 +1,4 @@
-"""Status, listing and purging of instances.
+"""The HTTP routes for the status, queries and purges of instances.
 
 Source: docs/protocol/durable-http-api.md#status-of-an-instance, docs/protocol/durable-http-api.md#listing-instances,
     docs/protocol/durable-http-api.md#purging
@@ -33,7 +33,7 @@ async def get_status(call: ApiCall, instance_id: str) -> web.Response:
 
 
 async def status_body(call: ApiCall, state: InstanceState) -> dict[str, Any]:
-    """The status of an instance, with as much of it as the query asks for."""
+    """Return the status of an instance with the parts that the query requests."""
     show_history = call.query.flag("showHistory", False) and state.runtime_status is not OrchestrationStatus.Pending
     return instance_status(
         state,
@@ -67,7 +67,7 @@ async def list_instances(call: ApiCall) -> web.Response:
 
 
 def continuation(token: str | None) -> dict[str, str]:
-    """The header that says where the next page begins; none at the end."""
+    """Return the header with the token of the next page, or no header on the last page."""
     return {CONTINUATION_HEADER: token} if token else {}
 
 

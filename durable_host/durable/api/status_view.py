@@ -1,4 +1,4 @@
-"""The status of an instance as answers show it. Source: docs/protocol/durable-http-api.md#status-of-an-instance"""
+"""The status of an instance as responses show it. Source: docs/protocol/durable-http-api.md#status-of-an-instance"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,9 +17,9 @@ def instance_status(
     history: Iterable[HistoryEvent] | None = None,
     show_history_output: bool = False,
 ) -> dict[str, Any]:
-    """The JSON object, in the reference's field order.
+    """Return the JSON object, in the reference's field order.
 
-    `version` and `parentInstanceId` only where there is one, `historyEvents` only when `history` is given.
+    `version` and `parentInstanceId` are included only if they are set, `historyEvents` only if `history` is given.
     """
     answer = {
         "name": state.name,
