@@ -23,7 +23,7 @@ except HostError as error:
 @pytest.mark.parametrize("missing", ["grpc", "durabletask", "google.protobuf"])
 def test_without_the_extra_the_error_names_the_command_that_installs_it(missing: str) -> None:
     told = _run(_WITHOUT.format(missing=missing))
-    assert told == 'DH6011 6 Install it beside the host: pip install "durable-host[grpc]"'
+    assert told == 'DH6011 6 Install it together with the host: pip install "durable-host[grpc]"'
 
 
 def test_the_host_is_imported_without_grpc() -> None:

@@ -187,7 +187,7 @@ async def test_what_no_worker_can_receive_fails_with_a_reason(tmp_path: Path, st
         )
         state = await workers.end("i1")
         assert state.runtime_status is OrchestrationStatus.FAILED
-        assert "100000 are allowed" in state.failure_details.message
+        assert "the limit is 100000" in state.failure_details.message
 
 
 async def test_a_silent_worker_loses_its_turn_to_another_one(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,1 +1,1 @@
-"""Codecs between the neutral form of orchestrations and what an SDK generation speaks."""
+"""Codecs between the host's form of orchestrations and the protocol of each SDK generation."""

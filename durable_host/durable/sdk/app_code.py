@@ -1,6 +1,4 @@
-"""The app's durable functions as the runtime calls them, whatever the generation of their SDK: names, live sessions,
-and what it means that a worker is lost.
-"""
+"""The app's durable functions as the runtime calls them, for any SDK generation: names, live sessions, lost workers."""
 
 import copy
 from collections import OrderedDict
@@ -19,7 +17,7 @@ SESSION_LIMIT = 20_000
 
 
 class FunctionCaller(Protocol):
-    """What the invocation layer does for durable functions. `function` is the function's own name.
+    """The calls that the invocation layer makes for durable functions. `function` is the function's own name.
 
     Raises FunctionFailed, FunctionTimedOut, WorkerLost.
     """
@@ -27,7 +25,7 @@ class FunctionCaller(Protocol):
     async def orchestrate(
         self, function: str, payload: dict[str, Any], *, key: str, instance_id: str | None
     ) -> dict[str, Any]:
-        """Run a turn in the worker that holds session `key` (`WorkerPool.orchestrate`)."""
+        """Run a turn in the worker that has the session `key` (`WorkerPool.orchestrate`)."""
         ...
 
     def forget_session(self, key: str) -> None:
@@ -35,13 +33,13 @@ class FunctionCaller(Protocol):
         ...
 
     def alone(self) -> "AbstractAsyncContextManager[FunctionCaller]":
-        """The same calls, made in a worker where nothing else runs. Raises WorkerLost when there is none to be had."""
+        """Yield a caller for a worker where nothing else runs. Raises WorkerLost if there is none."""
         ...
 
     async def run_activity(
         self, function: str, trigger: str, *, instance_id: str, task_id: int, trace: TraceContext | None
     ) -> str | None:
-        """Invoke an activity function with its trigger string; the returned JSON text, None for no value."""
+        """Invoke an activity function with its trigger text. Returns JSON text, or None for no value."""
         ...
 
     async def run_entity(
@@ -53,14 +51,15 @@ class FunctionCaller(Protocol):
         trace: TraceContext | None,
         operations: Sequence[str] | None = None,
     ) -> str | None:
-        """Invoke an entity function with its trigger payload; the text that the SDK returned. `operations` are for the
-        log where the payload is not JSON.
+        """Invoke an entity function with its trigger payload. Returns the text from the SDK.
+
+        `operations` is used in the log if the payload is not JSON.
         """
         ...
 
 
 class UnservedNames(msgspec.Struct, frozen=True):
-    """Durable functions that the app has and that cannot be called: name to reason, for each kind."""
+    """Durable functions of the app that cannot be called: name to reason, for each kind."""
 
     orchestrators: Mapping[str, str] = {}
     activities: Mapping[str, str] = {}
@@ -68,7 +67,7 @@ class UnservedNames(msgspec.Struct, frozen=True):
 
 
 class DurableNameLookup:
-    """Functions of one kind by durable name, without regard to case; the function's own name will do as well."""
+    """Finds functions of one kind by durable name or by the function's own name. Names are not case-sensitive."""
 
     def __init__(self, functions: Mapping[str, str], unserved: Mapping[str, str] | None = None) -> None:
         self._names = FunctionNames(functions, unserved)
@@ -83,8 +82,10 @@ class DurableNameLookup:
 
 
 class AppCode:
-    """What both generations of the SDK share. The three mappings give the function of each durable name; `unserved` has
-    those that the app has and that cannot be called.
+    """The common part of both SDK generations.
+
+    The three mappings give the function of each durable name. `unserved` contains functions of the app that cannot be
+    called.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class AppCode:
         return self._orchestrators.names()
 
     def orchestrator_function(self, name: str) -> str:
-        """The function's own name; `name` when there is no such orchestrator."""
+        """Return the function's own name, or `name` if there is no such orchestrator."""
         return self._orchestrators.find(name) or name
 
     def activity_names(self) -> Sequence[str]:
@@ -127,7 +128,7 @@ class AppCode:
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator[Self]:
-        """The same code in a worker where nothing else runs. Raises WorkItemAborted."""
+        """Yield the same code in a worker where nothing else runs. Raises WorkItemAborted."""
         async with AsyncExitStack() as stack:
             other = copy.copy(self)
             other._seen = OrderedDict()

@@ -1,4 +1,4 @@
-"""The app's durable functions under the 1.x SDK: implements `UserCode` over calls into the worker."""
+"""Implements `UserCode` for the app's durable functions under the 1.x SDK, through calls to the worker."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +22,10 @@ from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, Wor
 
 
 class V1UserCode(AppCode):
-    """`UserCode` for the 1.x SDK. The three mappings give the function of each durable name; `unserved` has those that
-    the app has and that cannot be called.
+    """`UserCode` for the 1.x SDK.
+
+    The three mappings give the function of each durable name. `unserved` contains functions of the app that cannot be
+    called.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class V1UserCode(AppCode):
         self._sleep_ms = async_request_sleep_ms
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
-        """Raises WorkItemAborted."""
+        """Run a turn. Raises WorkItemAborted."""
         function = self._orchestrators.find(turn.name)
         if function is None:
             return plain_failure(missing_function_text("orchestrator", turn.name, self._orchestrators.names()), None)
@@ -69,7 +71,7 @@ class V1UserCode(AppCode):
     async def run_activity(
         self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
     ) -> ActivityOutcome:
-        """`input` is the trigger string. Raises WorkItemAborted."""
+        """Run an activity. `input` is the trigger text. Raises WorkItemAborted."""
         function = self._activities.find(name)
         if function is None:
             return ActivityOutcome(error=f"Activity function '{name}' does not exist.")
@@ -84,7 +86,7 @@ class V1UserCode(AppCode):
         return ActivityOutcome(result=stored_result(returned))
 
     async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
-        """Raises WorkItemAborted. A batch that fails as a whole time after time fails each of its operations."""
+        """Run a batch of operations. If it fails as a whole repeatedly, its operations fail. Raises WorkItemAborted."""
         function = self._entities.find(batch.name)
         if function is None:
             return unknown_entity(batch, self._entities.names())

@@ -1,4 +1,4 @@
-"""Actions of the 1.x protocol in neutral form.
+"""Decodes actions of the 1.x protocol.
 
 Source: docs/protocol/durable-actions.md#replay-schemas, docs/protocol/durable-actions.md#kinds-of-actions
 """
@@ -44,14 +44,14 @@ _NUMBER_BY_NAME = {name.casefold(): number for number, name in enumerate(_KINDS)
 
 
 class BadAnswer(Exception):
-    """The SDK's answer cannot be understood; the text is the reference's."""
+    """The SDK's answer cannot be read. The text is the reference's."""
 
 
 def decode_actions(actions: Any, schema: int) -> list[Action]:
-    """The top-level actions in order.
+    """Return the top-level actions in order.
 
-    Schemas V2 and V3 have one list of them. Under V1 there is one inner list for each `yield`; its members become
-    children of one action, so that they are started together and in order.
+    Schemas V2 and V3 have a single list. V1 has one inner list per `yield`; its members become children of one action,
+    so that they are started together and in order.
     """
     if schema not in {0, 1, 2}:
         raise BadAnswer(f'The OOProc schema of of version "{schema}" is unsupported by this durable-extension version.')
@@ -68,7 +68,7 @@ def decode_actions(actions: Any, schema: int) -> list[Action]:
 
 
 def decode_action(action: Mapping[str, Any]) -> Action:
-    """One action with its children."""
+    """Return one action with its children."""
     kind = action.get("actionType")
     number = _NUMBER_BY_NAME.get(kind.casefold()) if isinstance(kind, str) else kind
     match number:

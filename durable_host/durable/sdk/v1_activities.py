@@ -1,4 +1,4 @@
-"""Results of activities under the 1.x protocol. Source: docs/protocol/durable-activities.md#result"""
+"""The results of activities in the 1.x protocol. Source: docs/protocol/durable-activities.md#result"""
 
 from contextlib import suppress
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 def stored_result(returned: str | None) -> str | None:
-    """What TaskCompleted stores of the JSON text that an activity returned: compact, None for `null`."""
+    """Return what TaskCompleted stores for the JSON text from an activity: compact JSON, or None for `null`."""
     if returned is None:
         return None
     text = returned.strip()

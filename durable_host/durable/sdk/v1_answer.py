@@ -1,4 +1,4 @@
-"""What a worker tells about an orchestrator's turn, in neutral form.
+"""Decodes the worker's answer to a turn of an orchestrator.
 
 Source: docs/protocol/durable-actions.md#the-answer
 """
@@ -17,7 +17,7 @@ NOT_JSON = "Out of proc orchestrators must return a valid JSON schema"
 
 
 class _State(msgspec.Struct, rename="camel"):
-    """The SDK's answer; what is stored as text stays text."""
+    """The SDK's answer. Values that are stored as text are not decoded."""
 
     is_done: bool = False
     schema_version: int = 0
@@ -31,7 +31,7 @@ _decoder = msgspec.json.Decoder(_State)
 
 
 def decode_answer(frame: dict[str, Any]) -> OrchestratorAnswer:
-    """`frame` is the worker's answer (see `worker/orchestrations_v1.py`)."""
+    """Decode the worker's answer `frame` (see `worker/orchestrations_v1.py`)."""
     failed: dict[str, Any] | None = frame.get("failed")
     if failed is not None:
         return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"), read_code_failure(failed))
@@ -65,7 +65,7 @@ def decode_answer(frame: dict[str, Any]) -> OrchestratorAnswer:
 
 
 def _raised(stack: str | None) -> str | None:
-    """Old SDKs leave the error out when the exception has no text: then the last line of its traceback."""
+    """Return the last line of the traceback, because old SDKs omit the error if the exception has no text."""
     return None if stack is None else stack.strip().rpartition("\n")[2] or "Exception"
 
 
@@ -75,7 +75,7 @@ def _positions(frame: dict[str, Any], count: int) -> list[str | None]:
 
 
 def plain_failure(error: str, stack: str | None, failure: CodeFailure | None = None) -> OrchestratorAnswer:
-    """The code failed outside the protocol. `error` is `Type: message`."""
+    """Return the answer for code that failed outside the protocol. `error` is `Type: message`."""
     return OrchestratorAnswer(steps=(), error=error, error_details=stack, is_plain_failure=True, failure=failure)
 
 
@@ -87,7 +87,7 @@ def _decode_state(text: str) -> _State:
 
 
 def _decode_leniently(text: str) -> _State:
-    """The same for `NaN`, `Infinity` and lone surrogates, which Python writes and JSON does not have."""
+    """Decode a state with `NaN`, `Infinity` or lone surrogates, which Python writes although they are not JSON."""
     try:
         frame: Any = json.loads(text)
         fields: dict[str, Any] = dict(frame)
@@ -108,7 +108,7 @@ def _raw(value: Any) -> msgspec.Raw | None:
 
 
 def _compact(raw: msgspec.Raw | None) -> str | None:
-    """JSON text without blanks between tokens; None for an absent value or `null`."""
+    """Return JSON text without whitespace between tokens, or None for an absent value or `null`."""
     if raw is None:
         return None
     data = bytes(raw)

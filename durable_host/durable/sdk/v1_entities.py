@@ -1,4 +1,4 @@
-"""Payload and answer of an entity batch under the 1.x protocol.
+"""The payload and the answer of an entity batch in the 1.x protocol.
 
 Source: docs/protocol/durable-entities.md#trigger-payload, docs/protocol/durable-entities.md#answer-of-a-batch
 """
@@ -12,11 +12,11 @@ from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResu
 
 
 class BadEntityAnswer(Exception):
-    """The entity function's answer is not what the protocol has."""
+    """The entity function's answer does not follow the protocol."""
 
 
 def entity_payload(batch: EntityBatch) -> str:
-    """The trigger payload: exactly the four keys that the SDK takes at the top."""
+    """Return the trigger payload. It has exactly the four top-level keys that the SDK accepts."""
     payload: dict[str, Any] = {
         "self": {"name": batch.name, "key": batch.key},
         "exists": batch.exists,
@@ -33,7 +33,7 @@ def entity_payload(batch: EntityBatch) -> str:
 
 
 def decode_entity_answer(text: str, operation_count: int) -> EntityAnswer:
-    """State after the batch and one result per operation. Raises BadEntityAnswer."""
+    """Return the state after the batch and one result per operation. Raises BadEntityAnswer."""
     try:
         answer: Any = json.loads(text)
         exists = bool(answer["entityExists"])
@@ -43,12 +43,12 @@ def decode_entity_answer(text: str, operation_count: int) -> EntityAnswer:
     except (ValueError, TypeError, LookupError, AttributeError):
         raise BadEntityAnswer("Out of proc orchestrators must return a valid JSON schema.") from None
     if len(results) != operation_count:
-        raise BadEntityAnswer(f"The entity function answered {len(results)} results to {operation_count} operations.")
+        raise BadEntityAnswer(f"The entity function returned {len(results)} results for {operation_count} operations.")
     return EntityAnswer(exists=exists, state=state, results=results, signals=signals)
 
 
 def timed_out(batch: EntityBatch, text: str) -> EntityAnswer:
-    """Every operation fails with the bare text `Timeout value of …`; the state stays."""
+    """Return an answer in which every operation fails with the plain text `Timeout value of …`. The state is kept."""
     failed = EntityResult(is_error=True, result=text)
     return EntityAnswer(exists=batch.exists, state=batch.state, results=[failed] * len(batch.operations))
 

@@ -1,4 +1,4 @@
-"""History events as the 1.x SDK reads them.
+"""Encodes history events for the 1.x SDK.
 
 Source: docs/protocol/durable-payload.md#rules-for-history-events, docs/protocol/durable-payload.md#event-types
 """
@@ -45,14 +45,14 @@ REACTED_TO: tuple[type[HistoryEvent], ...] = (
     EventRaised,
     ContinueAsNew,
 )
-"""Events that change anything in the SDK's executor; a live session needs no others."""
+"""The events that have an effect in the SDK's executor. A live session does not need any others."""
 
 
 NO_REASON = "No reason was given."
 
 
 def event_json(event: HistoryEvent) -> dict[str, Any]:
-    """The event as a JSON object with all keys of its type."""
+    """Return the event as a JSON object with all keys of its type."""
     fields = _FIELDS.get(type(event))
     return {
         "EventType": event.event_type,
@@ -88,7 +88,7 @@ def _completion(event: ExecutionCompleted | ContinueAsNew) -> dict[str, Any]:
 
 
 def _task_failed(event: TaskFailed | SubOrchestrationInstanceFailed) -> dict[str, Any]:
-    """The SDK prints both texts into its exception, and would print `None` for those that are missing."""
+    """Return the members of a failure. Missing texts are replaced, because the SDK's exception would show `None`."""
     return {
         "TaskScheduledId": event.task_scheduled_id,
         "Reason": NO_REASON if event.reason is None else event.reason,

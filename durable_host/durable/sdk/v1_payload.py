@@ -1,4 +1,4 @@
-"""The trigger payload of an orchestrator under the 1.x protocol.
+"""The trigger payload of an orchestrator in the 1.x protocol.
 
 Source: docs/protocol/durable-payload.md#top-level-fields
 """
@@ -20,7 +20,7 @@ MAX_SHORT_TIMER = "6.00:00:00"
 
 
 def payload_text(turn: OrchestratorTurn, *, async_request_sleep_ms: int = 30_000) -> str:
-    """The whole payload as JSON text."""
+    """Return the whole payload as JSON text."""
     started = next(event for event in turn.history if isinstance(event, ExecutionStarted))
     parent = started.parent_instance
     payload: dict[str, Any] = {
@@ -44,7 +44,7 @@ def payload_text(turn: OrchestratorTurn, *, async_request_sleep_ms: int = 30_000
 
 
 def new_events(history: Sequence[HistoryEvent], seen: int) -> list[list[Any]]:
-    """`[index, event]` of what a live session that has seen `seen` events has to be fed."""
+    """Return `[index, event]` for each event that a live session which has seen `seen` events needs."""
     return [
         [index, event_json(history[index])]
         for index in range(seen, len(history))
@@ -53,7 +53,7 @@ def new_events(history: Sequence[HistoryEvent], seen: int) -> list[list[Any]]:
 
 
 def input_json(stored: str | None) -> Any:
-    """The stored input, parsed once; text that is not JSON is passed on as a string."""
+    """Return the stored input, decoded once. Text that is not JSON is passed on as a string."""
     if stored is None or not stored.strip():
         return None if stored is None else stored
     try:

@@ -1,4 +1,4 @@
-"""The app's durable functions under the 2.x SDK: implements `UserCode` over calls into the worker.
+"""Implements `UserCode` for the app's durable functions under the 2.x SDK, through calls to the worker.
 
 Source: docs/protocol/durable-v2.md#invocations,
     docs/protocol/durable-v2.md#detection
@@ -38,7 +38,7 @@ class V2UserCode(AppCode):
     numbers_its_actions = True
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> NumberedAnswer:
-        """Raises WorkItemAborted."""
+        """Run a turn. Raises WorkItemAborted."""
         function = self._orchestrators.find(turn.name)
         if function is None:
             text = missing_function_text("orchestrator", turn.name, self._orchestrators.names())
@@ -64,7 +64,7 @@ class V2UserCode(AppCode):
     async def run_activity(
         self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
     ) -> ActivityOutcome:
-        """`input` is JSON text; without one the function gets `null`. Raises WorkItemAborted."""
+        """Run an activity. `input` is JSON text; without one the function gets `null`. Raises WorkItemAborted."""
         function = self._activities.find(name)
         if function is None:
             text = f"Activity function '{name}' does not exist."
@@ -84,7 +84,7 @@ class V2UserCode(AppCode):
         return ActivityOutcome(result=None if returned is None or returned.strip() in {"", "null"} else returned)
 
     async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
-        """Raises WorkItemAborted. A batch that fails as a whole time after time fails each of its operations."""
+        """Run a batch of operations. If it fails as a whole repeatedly, its operations fail. Raises WorkItemAborted."""
         function = self._entities.find(batch.name)
         if function is None:
             text = missing_function_text("entity", batch.name, self._entities.names())
@@ -129,7 +129,7 @@ class V2UserCode(AppCode):
 
 
 def _answer_of(told: dict[str, Any]) -> NumberedAnswer:
-    """`told` is the worker's answer (see `worker/orchestrations_v2.py`)."""
+    """Decode the worker's answer `told` (see `worker/orchestrations_v2.py`)."""
     failed: dict[str, Any] | None = told.get("failed")
     if failed is not None:
         details = FailureDetails(failed.get("type"), failed.get("message"), failed.get("stack"))
@@ -149,7 +149,7 @@ def _answer_of(told: dict[str, Any]) -> NumberedAnswer:
 
 
 def _decoded(text: str | None) -> bytes:
-    """Raises BadResponse."""
+    """Decode base64. Raises BadResponse."""
     try:
         return base64.b64decode(text or "", validate=True)
     except (binascii.Error, ValueError) as error:

@@ -1,4 +1,4 @@
-"""Actions of 2.x orchestrator code, from protobuf to the neutral form.
+"""Decodes the protobuf actions of 2.x orchestrator code.
 
 Source: docs/protocol/durable-v2.md#actions
 """
@@ -27,7 +27,7 @@ from durable_host.durable.sdk.v2_values import read_failure, read_trace, text_of
 
 
 def read_action(message: pb.OrchestratorAction) -> NumberedAction:
-    """Raises `UnknownHistoryEvent` for a carried event, or one of a rewritten history, that cannot be read."""
+    """Return an action. Raises `UnknownHistoryEvent` if an event in it cannot be read."""
     kind = message.WhichOneof("orchestratorActionType") or ""
     if kind == "sendEntityMessage":
         return _entity_message(message.id, message.sendEntityMessage)

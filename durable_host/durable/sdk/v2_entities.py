@@ -1,4 +1,4 @@
-"""A batch of an entity's operations under the 2.x protocol, and its answer.
+"""A batch of an entity's operations in the 2.x protocol, and its answer.
 
 Source: docs/protocol/durable-v2.md#batches
 """
@@ -13,7 +13,7 @@ from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResu
 
 
 def batch_request(batch: EntityBatch) -> pb.EntityBatchRequest:
-    """An entity without state sends none: the text `null` would count as a state."""
+    """Return the request. An entity without a state sends none, because the text `null` would count as a state."""
     has_state = batch.exists and batch.state not in (None, "", "null")
     return pb.EntityBatchRequest(
         instanceId=f"@{batch.name}@{batch.key}",
@@ -31,7 +31,7 @@ def batch_request(batch: EntityBatch) -> pb.EntityBatchRequest:
 
 
 def read_batch_result(data: bytes) -> EntityAnswer:
-    """The answer in serialized form. Raises `BadResponse`."""
+    """Decode a serialized answer. Raises `BadResponse`."""
     try:
         message = pb.EntityBatchResult.FromString(data)
     except DecodeError as error:

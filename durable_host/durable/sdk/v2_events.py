@@ -1,4 +1,4 @@
-"""History events of the 2.x protocol: protobuf to the neutral form and back.
+"""Converts history events of the 2.x protocol from and to protobuf.
 
 Source: docs/protocol/durable-v2.md#history-events
 """
@@ -50,12 +50,14 @@ from durable_host.durable.sdk.v2_values import (
 
 
 class UnknownHistoryEvent(ValueError):
-    """A history event has no member that this host knows."""
+    """A history event contains no member that this host knows."""
 
 
 def event_messages(events: Iterable[HistoryEvent], *, native_entities: bool = False) -> list[pb.HistoryEvent]:
-    """The events of one execution from its beginning. With `native_entities`, messages to and from entities have the
-    protocol's own form (events 23 to 29) instead of DurableTask.Core's.
+    """Return the events of one execution, from its beginning.
+
+    With `native_entities`, messages to and from entities have the protocol's own form (events 23 to 29) instead of
+    DurableTask.Core's.
     """
     native = NativeEntityEvents() if native_entities else None
     messages: list[pb.HistoryEvent] = []
@@ -66,7 +68,7 @@ def event_messages(events: Iterable[HistoryEvent], *, native_entities: bool = Fa
 
 
 def event_message(event: HistoryEvent) -> pb.HistoryEvent:
-    """One event. What the protocol has no use for becomes a generic event, which every SDK passes over."""
+    """Return one event. Events that the protocol does not use become generic events, which every SDK skips."""
     message = pb.HistoryEvent(eventId=event.event_id, timestamp=moment(event.timestamp))
     match event:
         case ExecutionStarted():
@@ -147,12 +149,12 @@ def event_message(event: HistoryEvent) -> pb.HistoryEvent:
 
 
 def read_events(messages: Iterable[pb.HistoryEvent]) -> list[HistoryEvent]:
-    """Raises `UnknownHistoryEvent`."""
+    """Return the events. Raises `UnknownHistoryEvent`."""
     return [read_event(message) for message in messages]
 
 
 def read_event(message: pb.HistoryEvent) -> HistoryEvent:
-    """Raises `UnknownHistoryEvent`. Messages to and from entities come out in DurableTask.Core's form."""
+    """Return one event; messages to and from entities in DurableTask.Core's form. Raises `UnknownHistoryEvent`."""
     kind = message.WhichOneof("eventType")
     common = {"event_id": message.eventId, "timestamp": ticks_of(message.timestamp)}
     read = _READERS.get(kind or "")
@@ -165,7 +167,7 @@ def read_event(message: pb.HistoryEvent) -> HistoryEvent:
 
 
 def _started(event: ExecutionStarted) -> pb.ExecutionStartedEvent:
-    """An empty version or parent would reach user code as a version or parent, so these are absent."""
+    """Return the message. An empty version or parent is omitted, because user code would see it as a value."""
     return pb.ExecutionStartedEvent(
         name=utf8(event.name),
         version=wrapped(event.version or None),
@@ -215,12 +217,12 @@ def _read_completed(message: pb.ExecutionCompletedEvent, common: dict[str, Any])
 
 
 def status_number(status: OrchestrationStatus) -> pb.OrchestrationStatus:
-    """The numbers are DurableTask.Core's."""
+    """Return the protocol's number of a status, which is DurableTask.Core's."""
     return cast("pb.OrchestrationStatus", status.value)
 
 
 def read_status(number: int) -> OrchestrationStatus:
-    """The status of a number of the protocol, which are DurableTask.Core's; an unknown one counts as Failed."""
+    """Return the status with a number of the protocol. An unknown number counts as Failed."""
     try:
         return OrchestrationStatus(number)
     except ValueError:

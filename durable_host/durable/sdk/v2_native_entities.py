@@ -1,7 +1,7 @@
-"""Messages to and from entities in the protocol's own form: events 23 to 29.
+"""Converts messages to and from entities from and to the protocol's own form: events 23 to 29.
 
-History keeps DurableTask.Core's form, an EventSent with the request and an EventRaised named after it with the answer.
-Both forms say the same.
+The history keeps DurableTask.Core's form: an EventSent with the request, and an EventRaised with the answer that is
+named after the request. Both forms are equivalent.
 
 Source: docs/protocol/durable-v2.md#messages-in-history
 """
@@ -34,14 +34,14 @@ from durable_host.durable.sdk.v2_values import (
 
 
 class NativeEntityEvents:
-    """Translates the events of one execution, which have to come in order: an answer is known by its request."""
+    """Converts the events of one execution. They must be in order, because an answer is recognized by its request."""
 
     def __init__(self) -> None:
         self._calls: set[str] = set()
         self._locks: set[str] = set()
 
     def form_of(self, event: HistoryEvent) -> pb.HistoryEvent | None:
-        """The native form of a message to or from an entity; None for every other event."""
+        """Return the native form of a message to or from an entity, or None for any other event."""
         if isinstance(event, EventSent) and event.instance_id.startswith("@"):
             return self._sent(event)
         if isinstance(event, EventRaised):
@@ -128,7 +128,7 @@ class _Answer(msgspec.Struct, rename="camel"):
 
 
 def read_answer(text: str | None) -> tuple[str | None, FailureDetails | None]:
-    """Result or failure in the answer of an entity. An entity of a 1.x app tells only a text."""
+    """Return the result or the failure in an entity's answer. Failures of 1.x apps contain only a text."""
     try:
         answer = msgspec.json.decode(text or "null", type=_Answer)
     except msgspec.MsgspecError:
@@ -145,7 +145,7 @@ def read_answer(text: str | None) -> tuple[str | None, FailureDetails | None]:
 
 
 def legacy_form(message: pb.HistoryEvent, common: dict[str, Any]) -> HistoryEvent | None:
-    """DurableTask.Core's form of a native event; None for one of another kind."""
+    """Return DurableTask.Core's form of a native event, or None for any other event."""
     match message.WhichOneof("eventType"):
         case "entityOperationSignaled":
             event = message.entityOperationSignaled

@@ -16,7 +16,7 @@ from durable_host.durable.user_code import NumberedAnswer
 
 
 class BadResponse(ValueError):
-    """The code's answer cannot be read; the exception's text says why."""
+    """The code's answer cannot be read. The exception text says why."""
 
 
 def turn_request(
@@ -29,8 +29,10 @@ def turn_request(
     worker_trace: bytes | None = None,
     native_entities: bool = False,
 ) -> pb.OrchestratorRequest:
-    """`history` up to `new_from` is past, the rest is new; the past leaves out the first `seen` events. `worker_trace`
-    is that of the answer before.
+    """Return the request of a turn.
+
+    The `history` up to `new_from` is past, and the rest is new. The first `seen` events are omitted from the past.
+    `worker_trace` is from the previous answer.
     """
     messages = event_messages(history if native_entities else history[seen:], native_entities=native_entities)
     if native_entities:
@@ -48,7 +50,7 @@ def turn_request(
 
 
 def read_response(data: bytes) -> NumberedAnswer:
-    """The answer in serialized form. Raises `BadResponse`."""
+    """Decode a serialized answer. Raises `BadResponse`."""
     try:
         message = pb.OrchestratorResponse.FromString(data)
     except DecodeError as error:
@@ -57,7 +59,7 @@ def read_response(data: bytes) -> NumberedAnswer:
 
 
 def answer_of(message: pb.OrchestratorResponse) -> NumberedAnswer:
-    """Raises `BadResponse`."""
+    """Return the answer in the host's form. Raises `BadResponse`."""
     try:
         actions = [read_action(action) for action in message.actions]
     except UnknownHistoryEvent as error:

@@ -1,4 +1,4 @@
-"""Parts of 2.x messages that several of them share: optional text, times, failures, traces.
+"""Values that many 2.x messages contain: optional texts, times, failures, traces.
 
 Source: docs/protocol/durable-v2.md#messages
 """
@@ -17,17 +17,17 @@ UNKNOWN_TYPE = "(unknown)"
 
 
 def wrapped(text: str | None) -> StringValue | None:
-    """An optional text; None is absent."""
+    """Return an optional text as a message, or None for an absent one."""
     return None if text is None else StringValue(value=utf8(text))
 
 
 def text_of(message: Any, field: str) -> str | None:
-    """The optional text of a message's field; None where it is absent."""
+    """Return the optional text in a field of a message, or None if it is absent."""
     return getattr(message, field).value if message.HasField(field) else None
 
 
 def moment(ticks: int | None) -> Timestamp | None:
-    """A time in microseconds, which is what the SDKs of the protocol keep."""
+    """Return a time in whole microseconds, the precision of the protocol's SDKs."""
     if ticks is None:
         return None
     seconds, fraction = divmod(ticks - UNIX_EPOCH_TICKS, TICKS_PER_SECOND)
@@ -35,7 +35,7 @@ def moment(ticks: int | None) -> Timestamp | None:
 
 
 def ticks_of(stamp: Timestamp) -> int:
-    """Ticks of a time, cut off to microseconds; a time outside the years 1 to 9999 becomes the nearest one inside."""
+    """Return the ticks of a time, truncated to microseconds and limited to the years 1 to 9999."""
     ticks = UNIX_EPOCH_TICKS + stamp.seconds * TICKS_PER_SECOND + stamp.nanos // 1000 * 10
     return min(max(ticks, MIN_TICKS), MAX_TICKS)
 
@@ -43,7 +43,7 @@ def ticks_of(stamp: Timestamp) -> int:
 def failure_message(
     failure: FailureDetails | None, reason: str | None = None, details: str | None = None
 ) -> pb.TaskFailureDetails:
-    """A failure as a tree. One that is stored as `reason` and `details` only has no known type."""
+    """Return a failure as a tree. A failure that is stored only as `reason` and `details` has no known type."""
     if failure is None:
         return pb.TaskFailureDetails(
             errorType=UNKNOWN_TYPE, errorMessage=utf8(reason or ""), stackTrace=wrapped(details)
@@ -62,7 +62,7 @@ def failure_message(
 
 
 def read_failure(message: pb.TaskFailureDetails) -> FailureDetails:
-    """The whole tree."""
+    """Return the whole tree of a failure."""
     properties = {name: _plain(value) for name, value in message.properties.items()}
     return FailureDetails(
         error_type=message.errorType,
@@ -75,7 +75,7 @@ def read_failure(message: pb.TaskFailureDetails) -> FailureDetails:
 
 
 def trace_message(trace: TraceContext | None) -> pb.TraceContext | None:
-    """The context that user code joins: the orchestration's own span, where the host has made one."""
+    """Return the trace context for user code: the orchestration's own span, if the host has created one."""
     parent = None if trace is None else trace.id or trace.trace_parent
     if trace is None or parent is None:
         return None
@@ -123,7 +123,7 @@ def read_parent(message: Any) -> ParentInstance | None:
 
 
 def utf8(text: str) -> str:
-    """Protobuf carries only text that UTF-8 can encode; halves of a surrogate pair become `?`."""
+    """Replace unpaired surrogates with `?`, because protobuf needs text that UTF-8 can encode."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -1,1 +1,1 @@
-"""The gRPC service of the Durable Task SDKs: clients of 2.x apps, plain clients and plain workers."""
+"""The gRPC service of the Durable Task SDKs, for clients of 2.x apps, plain clients and plain workers."""

@@ -1,4 +1,7 @@
-"""Operations on entities. An entity exists while it has a state; the text `null`, which 1.x leaves, is none."""
+"""Operations on entities.
+
+An entity exists while it has a state. The text `null`, which 1.x leaves behind, does not count as a state.
+"""
 
 import grpc
 
@@ -37,7 +40,7 @@ async def get(call: SidecarCall, request: pb.GetEntityRequest) -> pb.GetEntityRe
 
 
 async def query(call: SidecarCall, request: pb.QueryEntitiesRequest) -> pb.QueryEntitiesResponse:
-    """One page, which may be empty and not the last; the token is absent at the end."""
+    """Return one page. Pages before the last may be empty; the last one has no token."""
     asked = request.query
     size = asked.pageSize.value if asked.HasField("pageSize") else _PAGE
     page = await call.client.entities.query(
@@ -59,7 +62,7 @@ async def query(call: SidecarCall, request: pb.QueryEntitiesRequest) -> pb.Query
 
 
 async def clean(call: SidecarCall, request: pb.CleanEntityStorageRequest) -> pb.CleanEntityStorageResponse:
-    """All of it in one call, so there is never a token."""
+    """Clean the entity storage in a single call, so that there is never a token."""
     cleaned = await call.client.entities.clean(
         remove_empty=request.removeEmptyEntities, release_locks=request.releaseOrphanedLocks
     )
@@ -69,7 +72,7 @@ async def clean(call: SidecarCall, request: pb.CleanEntityStorageRequest) -> pb.
 
 
 def _parts(instance_id: str) -> tuple[str, str]:
-    """Name and key of `@name@key`."""
+    """Return the name and key of `@name@key`."""
     at, separator, key = instance_id[1:].partition("@")
     if not instance_id.startswith("@") or not separator or not at:
         text = f"'{instance_id}' is not the ID of an entity, which has the form @name@key."
@@ -78,7 +81,7 @@ def _parts(instance_id: str) -> tuple[str, str]:
 
 
 def _normal_prefix(text: str | None) -> str | None:
-    """A prefix of IDs: names of entities are stored in lower case, keys as they are."""
+    """Return a prefix of entity IDs with the name in lower case, as IDs are stored. Keys are not changed."""
     if not text:
         return None
     name, separator, key = text.removeprefix("@").partition("@")

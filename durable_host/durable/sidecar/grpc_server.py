@@ -1,4 +1,4 @@
-"""The gRPC server, on loopback only."""
+"""The gRPC server. It listens on loopback only."""
 
 import logging
 import socket
@@ -12,7 +12,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 ADDRESS = "127.0.0.1"
 _LARGEST_MESSAGE = 256 * 1024 * 1024
-"""Bytes. The service itself refuses smaller ones, with a text; what comes from workers may be longer than that."""
+"""In bytes. The service itself rejects smaller messages of clients with a text; those of workers may be larger."""
 
 _OPTIONS = [
     ("grpc.so_reuseport", 0),
@@ -24,7 +24,7 @@ _OPTIONS = [
 
 
 class SidecarListener:
-    """Listens from `start` to `stop`. `port` 0 takes a free one, the same on both loopback addresses if possible."""
+    """Listens from `start` to `stop`. `port` 0 uses a free port, the same on both loopback addresses if possible."""
 
     def __init__(self, service: SidecarService, port: int = 0) -> None:
         self._service = service
@@ -34,18 +34,18 @@ class SidecarListener:
 
     @property
     def port(self) -> int:
-        """Raises RuntimeError before `start`."""
+        """The port of the endpoint. Raises RuntimeError before `start`."""
         if self._port is None:
             raise RuntimeError("the gRPC endpoint is not listening")
         return self._port
 
     @property
     def url(self) -> str:
-        """What clients take as their address."""
+        """The address that clients connect to."""
         return f"http://{ADDRESS}:{self.port}"
 
     async def start(self) -> None:
-        """Raises PortError."""
+        """Start listening. Raises PortError."""
         if self._wanted:
             ports.check(ADDRESS, self._wanted)
         server = grpc.aio.server(options=_OPTIONS)
@@ -61,7 +61,7 @@ class SidecarListener:
         _log.info("Opened local gRPC endpoint: %s", self.url)
 
     async def stop(self, grace: float | None = None) -> None:
-        """Let running calls end for `grace` seconds, then cancel them. Idempotent."""
+        """Let running calls finish for `grace` seconds, then cancel them. Idempotent."""
         server, self._server = self._server, None
         self._port = None
         if server is not None:

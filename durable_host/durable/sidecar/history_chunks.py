@@ -1,4 +1,4 @@
-"""The history of an instance, in chunks that fit into messages."""
+"""Streams the history of an instance in chunks that fit into messages."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 
@@ -8,11 +8,11 @@ from durable_host.durable.sdk.v2_events import event_messages
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 
 _ROOM = 256 * 1024
-"""Bytes of a chunk, unless a single event is longer."""
+"""The largest chunk in bytes, unless a single event is larger."""
 
 
 async def stream(call: SidecarCall, request: pb.StreamInstanceHistoryRequest) -> AsyncIterator[pb.HistoryChunk]:
-    """Nothing for an instance that has not begun. Raises `InstanceNotFound`."""
+    """Yield the history, which is empty for an instance that has not begun. Raises `InstanceNotFound`."""
     state = await call.client.get(request.instanceId, fetch_input=False, fetch_output=False)
     if state is None:
         raise InstanceNotFound(request.instanceId)
@@ -21,7 +21,7 @@ async def stream(call: SidecarCall, request: pb.StreamInstanceHistoryRequest) ->
 
 
 def chunks(events: Iterable[pb.HistoryEvent]) -> Iterator[pb.HistoryChunk]:
-    """The events in order; as many in a chunk as there is room for."""
+    """Yield the events in order, with as many in a chunk as fit."""
     chunk, size = pb.HistoryChunk(), 0
     for event in events:
         length = event.ByteSize()

@@ -8,7 +8,7 @@ from durable_host.durable.sidecar.statuses import CallRefused
 
 
 async def create(call: SidecarCall, request: pb.CreateTaskHubRequest) -> pb.CreateTaskHubResponse:
-    """Does nothing to a hub that exists."""
+    """Create the task hub, if it does not exist."""
     if request.recreateIfExists and await call.client.hub.exists():
         raise _not_deleted(call)
     await call.client.hub.create()
@@ -16,7 +16,7 @@ async def create(call: SidecarCall, request: pb.CreateTaskHubRequest) -> pb.Crea
 
 
 async def delete(call: SidecarCall, request: pb.DeleteTaskHubRequest) -> pb.DeleteTaskHubResponse:
-    """A host may serve the hub; it would lose work that it has in hand."""
+    """Refuse to delete the task hub, because a host may serve it and would lose its work in progress."""
     raise _not_deleted(call)
 
 

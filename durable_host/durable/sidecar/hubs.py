@@ -1,4 +1,4 @@
-"""Which task hub a call is about: its metadata may name one.
+"""Selects the task hub of a call. The call's metadata may name one.
 
 Source: docs/protocol/durable-grpc.md#task-hub-of-a-call
 """
@@ -16,7 +16,7 @@ _CONNECTION_KEY = "durable-connectionname"
 
 
 class SidecarHubs:
-    """The hub that this host serves, and others that exist. `client` is that of the former."""
+    """The hub that this host serves, whose client is `client`, and other hubs that exist."""
 
     def __init__(self, client: DurableClient, options: DurableOptions, hub_for: HubFactory | None) -> None:
         self._client = client
@@ -27,7 +27,7 @@ class SidecarHubs:
     async def client(
         self, metadata: Mapping[str, str], *, must_exist: bool = True
     ) -> AsyncGenerator[tuple[DurableClient, bool]]:
-        """A client of the hub, and whether it is the one that this host serves. Raises `UnknownHub`."""
+        """Yield a client of the hub, and True when this host serves it. Raises `UnknownHub`."""
         own, own_connection = self._options.hub_name, self._options.storage.connection_name
         hub = next((metadata[key] for key in _HUB_KEYS if metadata.get(key)), own)
         connection = metadata.get(_CONNECTION_KEY) or own_connection
@@ -43,6 +43,6 @@ class SidecarHubs:
             yield client, False
 
     async def close(self) -> None:
-        """Close the hubs that calls have named."""
+        """Close the hubs that calls have opened."""
         if self._others is not None:
             await self._others.close()

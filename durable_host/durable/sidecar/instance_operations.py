@@ -1,4 +1,4 @@
-"""Operations on one instance: start it, look at it, wait for it, send to it, run it again."""
+"""Operations on one instance: start, get, wait, send, restart."""
 
 import grpc
 
@@ -13,7 +13,7 @@ from durable_host.durable.sidecar.states import orchestration_state
 from durable_host.durable.sidecar.statuses import CallRefused
 
 LONGEST_INSTANCE_ID = 100
-"""Characters, as in Azure. IDs that an SDK makes for children may be longer."""
+"""In characters, as in Azure. The IDs that an SDK generates for children may be longer."""
 
 _LOOK_AGAIN_SECONDS = 1.0
 _NOT_RUNNING = "The orchestration instance with the provided instance id is not running."
@@ -48,13 +48,13 @@ async def get(call: SidecarCall, request: pb.GetInstanceRequest) -> pb.GetInstan
 
 
 async def wait_for_start(call: SidecarCall, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
-    """An instance that does not exist is waited for, too: the caller's deadline ends the wait."""
+    """Wait until the instance has started, even if it does not exist yet. The caller's deadline ends the wait."""
     await call.client.wait_until_started(request.instanceId, _LOOK_AGAIN_SECONDS)
     return await get(call, request)
 
 
 async def wait_for_completion(call: SidecarCall, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
-    """As `wait_for_start`, until the instance has ended."""
+    """Wait until the instance has ended. The caller's deadline ends the wait."""
     state = await call.client.wait_for_completion(request.instanceId, None, _LOOK_AGAIN_SECONDS)
     return await _answer(call, state, request.getInputsAndOutputs)
 
@@ -74,7 +74,7 @@ async def raise_event(call: SidecarCall, request: pb.RaiseEventRequest) -> pb.Ra
 
 
 async def terminate(call: SidecarCall, request: pb.TerminateRequest) -> pb.TerminateResponse:
-    """One that has ended needs no more: clients take anything but NOT_FOUND for an error."""
+    """Terminate an instance. One that has ended is not an error, because clients only expect NOT_FOUND."""
     try:
         await call.client.terminate(request.instanceId, text_of(request, "output"))
     except InstanceEnded:
@@ -125,7 +125,7 @@ async def _answer(call: SidecarCall, state: InstanceState | None, with_payloads:
 
 
 async def _terminate_children(call: SidecarCall, instance_id: str, reason: str | None) -> None:
-    """All that run below the instance, as far as its history tells now."""
+    """Terminate everything that runs below the instance, as far as its history shows now."""
     for child in await children(call, instance_id):
         try:
             await call.client.terminate(child, reason)
@@ -135,7 +135,7 @@ async def _terminate_children(call: SidecarCall, instance_id: str, reason: str |
 
 
 async def children(call: SidecarCall, instance_id: str) -> list[str]:
-    """Instances that this one has started, in order; each once."""
+    """Return the instances that this one has started, in order and once each."""
     history = await call.client.history(instance_id)
     named = (event.instance_id for event in history if isinstance(event, SubOrchestrationInstanceCreated))
     return list(dict.fromkeys(named))

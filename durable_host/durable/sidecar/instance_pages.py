@@ -1,4 +1,4 @@
-"""Listings of instances: pages that fit into a message."""
+"""Queries instances in pages that fit into a message."""
 
 import msgspec
 
@@ -14,11 +14,11 @@ from durable_host.durable.sidecar.states import orchestration_state
 _AT_ONCE = 100
 _MOST = 1000
 _ROOM = 1_000_000
-"""Bytes. A page ends soon after it, well below the 4 MiB that clients take."""
+"""In bytes. A page ends soon after this size, far below the 4 MiB that clients accept."""
 
 
 async def query(call: SidecarCall, request: pb.QueryInstancesRequest) -> pb.QueryInstancesResponse:
-    """One page, in the order of the IDs; the token is absent at the end."""
+    """Return one page, ordered by instance ID. The last one has no token."""
     asked = request.query
     count = asked.maxInstanceCount
     if count < 0:
@@ -55,7 +55,7 @@ async def query(call: SidecarCall, request: pb.QueryInstancesRequest) -> pb.Quer
 
 
 async def list_ids(call: SidecarCall, request: pb.ListInstanceIdsRequest) -> pb.ListInstanceIdsResponse:
-    """IDs of instances that have ended, in the order of their ends. The key of a page is the last end and ID in it."""
+    """Return the IDs of ended instances, ordered by their end. The key of a page is the last end and ID in it."""
     if request.pageSize < 0:
         raise InvalidArgument(f"pageSize must not be negative, but is {request.pageSize}.")
     statuses = statuses_of(list(request.runtimeStatus)) & TERMINAL_STATUSES

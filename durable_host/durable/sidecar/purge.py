@@ -1,4 +1,4 @@
-"""Deletion of instances that have ended: one, some, or those that fit a filter, within a time that the caller gives."""
+"""Deletes instances that have ended: one, several, or those that match a filter, within the caller's time limit."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _AT_ONCE = 4
 
 
 async def purge(call: SidecarCall, request: pb.PurgeInstancesRequest) -> pb.PurgeInstancesResponse:
-    """Instances that do not exist, or have not ended, are not counted."""
+    """Delete the instances. Those that do not exist or have not ended are not counted."""
     deadline: int | None = None
     match request.WhichOneof("request"):
         case "instanceId":
@@ -33,7 +33,7 @@ async def purge(call: SidecarCall, request: pb.PurgeInstancesRequest) -> pb.Purg
                 deadline = call.clock.now() + ticks
             wanted = await _matching(call, chosen)
         case _:
-            text = "Nothing to purge: the request names no instance, no batch and no filter."
+            text = "Nothing to purge: the request has no instance ID, no batch and no filter."
             raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, text)
     deleted, is_complete = 0, True
     for first in range(0, len(wanted), _AT_ONCE):
@@ -63,7 +63,7 @@ async def _matching(call: SidecarCall, chosen: pb.PurgeInstanceFilter) -> list[s
 
 
 async def _purge_one(call: SidecarCall, instance_id: str, recursive: bool) -> int:
-    """How many were deleted: the instance and, `recursive`, all below it that have ended."""
+    """Return how many instances were deleted: this one and, if `recursive`, those below it that have ended."""
     state = await call.client.get(instance_id, fetch_input=False, fetch_output=False)
     if state is None or not (state.runtime_status.is_terminal or instance_id.startswith("@")):
         return 0

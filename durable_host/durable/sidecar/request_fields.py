@@ -1,4 +1,4 @@
-"""Fields of requests: optional texts, times, statuses."""
+"""Reads fields of requests: optional texts, times, statuses."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,17 +9,17 @@ from durable_host.durable.sdk import v2_values
 
 
 def words_of(message: Any, field: str) -> str | None:
-    """The optional text in `field`; an empty one counts as absent."""
+    """Return the optional text in `field`, or None if it is absent or empty."""
     return v2_values.text_of(message, field) or None
 
 
 def optional_ticks(message: Any, field: str) -> int | None:
-    """The time in `field`; None when it is absent."""
+    """Return the time in `field`, or None if it is absent."""
     return v2_values.ticks_of(getattr(message, field)) if message.HasField(field) else None
 
 
 def statuses_of(numbers: Iterable[int]) -> frozenset[OrchestrationStatus]:
-    """The statuses that these numbers name. Raises `InvalidArgument` for a number that names none."""
+    """Return the statuses with these numbers. Raises `InvalidArgument` for an unknown number."""
     try:
         return frozenset(OrchestrationStatus(number) for number in numbers)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`TaskHubSidecarService`: the methods, and what all of them have in common.
+"""`TaskHubSidecarService`: its methods, and what they have in common.
 
 Source: docs/protocol/durable-grpc.md#client-operations
 """
@@ -66,8 +66,9 @@ _READS = frozenset(
 
 
 class SidecarService:
-    """The methods of the service, for the hubs in `hubs`. `board` has the work of the hub that is served here; None:
-    its functions run in workers of this host.
+    """The methods of the service for the hubs in `hubs`.
+
+    `board` has the work of the hub that this host serves. It is None if the functions run in workers of this host.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class SidecarService:
         self._clock = clock
 
     def handler(self) -> grpc.GenericRpcHandler:
-        """What a gRPC server is given. Each method of the service is there; some say that they do nothing."""
+        """Return the handler for a gRPC server. It has every method of the service; those not implemented say so."""
         described = pb.DESCRIPTOR.services_by_name[SERVICE].methods
         return grpc.method_handlers_generic_handler(SERVICE, {one.name: self._method(one) for one in described})
 
@@ -123,10 +124,10 @@ class SidecarService:
 
     def _board_of(self, call: SidecarCall) -> WorkBoard:
         if self._board is None:
-            text = "This host runs a function app and takes no other workers. 'func durable serve' does."
+            text = "This host runs a function app and does not accept other workers. 'func durable serve' does."
             raise CallRefused(grpc.StatusCode.UNIMPLEMENTED, text)
         if not call.is_own_hub:
-            text = f"Workers are served on the task hub '{self._options.hub_name}' only."
+            text = f"Workers can only use the task hub '{self._options.hub_name}'."
             raise CallRefused(grpc.StatusCode.NOT_FOUND, text)
         return self._board
 
@@ -148,7 +149,7 @@ class SidecarService:
                 if request.forWorkItemProcessing:
                     turn = self._board_of(call).turn_of(request.instanceId)
                     if turn is None:
-                        text = f"No worker has a turn of the instance '{request.instanceId}' now."
+                        text = f"No worker currently has a turn of the instance '{request.instanceId}'."
                         raise CallRefused(grpc.StatusCode.NOT_FOUND, text)
                     for chunk in history_chunks.chunks(turn.past):
                         yield chunk
@@ -163,8 +164,8 @@ class SidecarService:
         if size > limit:
             raise CallRefused(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"The message has {size} bytes, and {limit} are allowed. Send less, or raise maxGrpcMessageSizeInBytes "
-                "in extensions.durableTask of host.json.",
+                f"The message has {size} bytes, but the limit is {limit}. Send less, or raise "
+                "maxGrpcMessageSizeInBytes in extensions.durableTask of host.json.",
             )
 
 
@@ -187,5 +188,5 @@ def _metadata(context: _Context) -> dict[str, str]:
 
 
 def message_class(described: Any) -> Any:
-    """The class of a message."""
+    """Return the class of a message."""
     return Empty if described.full_name == Empty.DESCRIPTOR.full_name else getattr(pb, described.name)

@@ -1,4 +1,4 @@
-"""One call of the service, and the task hub that it is about."""
+"""One call of the service, and its task hub."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,7 +11,7 @@ from durable_host.durable.api.client import DurableClient
 
 
 class SidecarCall(msgspec.Struct, frozen=True):
-    """`is_own_hub`: this host serves the task hub."""
+    """One call. `is_own_hub` is true if this host serves the task hub."""
 
     client: DurableClient
     options: DurableOptions

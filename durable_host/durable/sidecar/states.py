@@ -1,4 +1,4 @@
-"""An instance as clients see it over gRPC."""
+"""The state of an instance as clients see it over gRPC."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ _SHOWN_AS = {
     OrchestrationStatus.Canceled: OrchestrationStatus.Terminated,
     OrchestrationStatus.ContinuedAsNew: OrchestrationStatus.Running,
 }
-"""Clients raise an error for a canceled instance, and do not expect one that is about to continue."""
+"""Clients raise an error for a cancelled instance, and do not expect one that is about to continue as new."""
 
 
 async def orchestration_state(
     client: DurableClient, state: InstanceState, *, with_payloads: bool
 ) -> pb.OrchestrationState:
-    """Input, output, custom status and the failure only `with_payloads`."""
+    """Return the state. Input, output, custom status and failure are included only `with_payloads`."""
     status = _SHOWN_AS.get(state.runtime_status, state.runtime_status)
     message = pb.OrchestrationState(
         instanceId=state.instance_id,
@@ -50,7 +50,7 @@ async def orchestration_state(
 
 
 async def _failure(client: DurableClient, state: InstanceState) -> FailureDetails:
-    """What the history says; for an instance that keeps no details there, the output."""
+    """Return the failure in the history, or the output if the history does not contain one."""
     try:
         found = recorded_failure(await client.history(state.instance_id))
     except UnreadableHistory:
@@ -59,7 +59,7 @@ async def _failure(client: DurableClient, state: InstanceState) -> FailureDetail
 
 
 def recorded_failure(history: Sequence[HistoryEvent]) -> FailureDetails | None:
-    """The failure that ended an execution."""
+    """Return the failure that ended an execution."""
     return next(
         (event.failure_details for event in reversed(history) if isinstance(event, ExecutionCompleted)),
         None,

@@ -1,7 +1,7 @@
-"""What an error of an operation is over gRPC: a status code and a text.
+"""Converts an error of an operation to a gRPC status code and text.
 
-Clients of .NET apps repeat calls that end with UNAVAILABLE or RESOURCE_EXHAUSTED, so neither is used for a call that
-may have had an effect.
+Clients of .NET apps retry calls that end with UNAVAILABLE or RESOURCE_EXHAUSTED, so these codes are not used for a call
+that may have had an effect.
 
 Source: docs/protocol/durable-grpc.md#status-codes
 """
@@ -25,13 +25,13 @@ from durable_host.durable.taskhub.port import InstanceExists, TaskHubRefused, Ta
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 LONGEST_TEXT = 2000
-"""Characters. The text travels as a header."""
+"""In characters. The text is sent as a header."""
 
 Status = tuple[grpc.StatusCode, str]
 
 
 class CallRefused(Exception):
-    """The service does not do what a call asks for, and this is why."""
+    """The service rejects a call. The text says why."""
 
     def __init__(self, code: grpc.StatusCode, text: str) -> None:
         super().__init__(text)
@@ -39,7 +39,10 @@ class CallRefused(Exception):
 
 
 def status_of(method: str, error: Exception, *, is_repeatable: bool) -> Status:
-    """`is_repeatable`: the call only reads, so that a client may simply repeat it. Logs what nobody expects."""
+    """Return the status of an error, and log unexpected errors.
+
+    `is_repeatable` is true if the call only reads, so that a client may simply repeat it.
+    """
     code, text = _status(method, error, is_repeatable)
     return code, text[:LONGEST_TEXT]
 

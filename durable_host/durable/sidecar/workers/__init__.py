@@ -1,1 +1,1 @@
-"""Plain workers of the Durable Task SDKs: what is to be run goes out over their streams, and the answers come back."""
+"""Plain workers of the Durable Task SDKs: work is sent over their streams, and they answer it."""

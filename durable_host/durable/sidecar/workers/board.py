@@ -1,4 +1,4 @@
-"""Brings work and workers together: who gets what, and what goes back when a worker is gone.
+"""Assigns work to workers, and takes it back when a worker disconnects.
 
 Source: docs/protocol/durable-grpc.md#workers
 """
@@ -14,26 +14,25 @@ from durable_host.durable.sidecar.workers.work import Kind, Work
 from durable_host.durable.sidecar.workers.work_stream import WorkStream
 
 TURN_PATIENCE = 20.0
-"""Seconds that a worker has for a turn of an orchestration, or a batch of an entity, before another one gets it too."""
+"""Seconds until another worker also gets a turn of an orchestration, or a batch of an entity, that was not answered."""
 
 ACTIVITY_PATIENCE = 120.0
-"""Seconds after which another worker gets an activity too, if the one that has it has never answered anything. Others
-may take any time, as long as their streams are there.
-"""
+"""Seconds until another worker also gets an activity, if the worker that has it has never answered anything. Other
+workers may take any time while they are connected."""
 MOST_REMEMBERED = 10_000
 
 
 class UnknownToken(Exception):
-    """No work item has this completion token, or it is of another kind."""
+    """No work item has this completion token, or it is of a different kind."""
 
     def __init__(self, token: str) -> None:
         super().__init__(f"There is no work item with the completion token '{token}'.")
 
 
 class WorkBoard:
-    """Work that waits for a worker, in order, and the streams of the workers that are there.
+    """The work that waits for a worker, in order, and the streams of the connected workers.
 
-    `version_of` tells the version of an instance: work without a version of its own is matched by it.
+    `version_of` returns the version of an instance. Work without a version of its own is matched by it.
     """
 
     def __init__(self, version_of: Callable[[str], Awaitable[str | None]]) -> None:
@@ -48,7 +47,9 @@ class WorkBoard:
         return len(self._streams)
 
     async def run(self, work: Work) -> Any:
-        """The answer of the worker that did the work. Raises WorkTooLarge. Cancelled: nobody wants it any more."""
+        """Return the answer of the worker that did the work. Raises WorkTooLarge. On cancellation, the work is
+        withdrawn.
+        """
         if work.kind == "activity" and not work.version:
             work.version = await self._version_of(work.instance_id)
         try:
@@ -58,12 +59,12 @@ class WorkBoard:
             self._forget(work)
 
     def connect(self, stream: WorkStream) -> None:
-        """A worker is there."""
+        """Add the stream of a worker that has connected."""
         self._streams.append(stream)
         self._assign()
 
     def disconnect(self, stream: WorkStream) -> None:
-        """A worker is gone: what it had not finished goes back to where it was."""
+        """Remove the stream of a worker. Its unfinished work returns to the front of the queue."""
         if stream in self._streams:
             self._streams.remove(stream)
         for token in list(stream.open):
@@ -74,7 +75,7 @@ class WorkBoard:
         self._assign()
 
     def work_of(self, token: str, kind: Kind) -> Work | None:
-        """The work with this token; None when it was done before. Raises UnknownToken."""
+        """Return the work with this token, or None if it was already done. Raises UnknownToken."""
         held = self._holders.get(token)
         if held is None:
             if token in self._done:
@@ -85,7 +86,7 @@ class WorkBoard:
         return held[0]
 
     def complete(self, token: str, kind: Kind, answer: object) -> None:
-        """The worker has done it. One that was done before is done. Raises UnknownToken."""
+        """Record a worker's answer. A repeated answer is ignored. Raises UnknownToken."""
         work = self.work_of(token, kind)
         if work is None:
             return
@@ -93,7 +94,9 @@ class WorkBoard:
         self._holders[token][1].answered()
 
     def abandon(self, token: str, kind: Kind) -> Work | None:
-        """The worker does not do it. Returns the work for `put_back`; None for a token that nobody has."""
+        """Take work back from a worker that does not do it. Returns the work for `put_back`, or None for an unknown
+        token.
+        """
         held = self._holders.get(token)
         if held is None or held[0].kind != kind:
             return None
@@ -105,12 +108,12 @@ class WorkBoard:
         return work
 
     def put_back(self, work: Work) -> None:
-        """Offer work that was abandoned to all workers again."""
+        """Offer abandoned work to all workers again."""
         if not work.is_done and not self._is_held(work) and work not in self._waiting[work.kind]:
             self._offer(work)
 
     def turn_of(self, instance_id: str) -> Work | None:
-        """The turn of the instance that some worker has now."""
+        """Return the turn of the instance that a worker currently has."""
         for work, _ in self._holders.values():
             if work.kind == "orchestration" and work.instance_id == instance_id and not work.is_done:
                 return work
@@ -126,8 +129,10 @@ class WorkBoard:
                 self._look_for_another(work)
 
     def _look_for_another(self, work: Work) -> None:
-        """The worker that has it is silent. Should it answer all the same, that counts. If there is no other one, it
-        may have lost the work, and gets it again.
+        """Offer work to another worker, because the one that has it is silent. If that one answers after all, it
+        counts.
+
+        If there is no other worker, the same worker gets it again, because it may have lost the work.
         """
         holders = [stream for held, stream in self._holders.values() if held is work]
         if not holders or work.is_done:
@@ -150,7 +155,7 @@ class WorkBoard:
         self._assign()
 
     def _assign(self) -> None:
-        """Hand out what somebody has room for; the others keep their order."""
+        """Assign work to workers with room for it. Other work keeps its order."""
         for kind, waiting in self._waiting.items():
             passed_over: list[Work] = []
             while waiting and any(stream.has_room(kind) for stream in self._streams):
@@ -172,7 +177,7 @@ class WorkBoard:
             self._holders[token] = (work, stream)
 
     def _stream_for(self, work: Work) -> WorkStream | None:
-        """The one with the least to do."""
+        """Return the stream with the least work, or None if there is no room."""
         fitting = [stream for stream in self._streams if stream.has_room_for(work)]
         return min(fitting, key=lambda stream: len(stream.open)) if fitting else None
 
@@ -180,7 +185,7 @@ class WorkBoard:
         return any(token in self._holders for token in work.tokens)
 
     def _forget(self, work: Work) -> None:
-        """It is done, or nobody wants it any more."""
+        """Forget work that is done or no longer wanted."""
         for token in work.tokens:
             held = self._holders.pop(token, None)
             if held is not None:

@@ -1,4 +1,4 @@
-"""Which work a worker takes. Names are compared exactly; those of entities are lower case in IDs."""
+"""Decides which work a worker accepts. Names are case-sensitive; entity names are in lower case in IDs."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from durable_host.durable.proto import pb
 from durable_host.durable.sidecar.workers.work import Kind, Work
 
 Versions = frozenset[str]
-"""None at all means any version."""
+"""An empty set means any version."""
 
 
 class WorkFilters(msgspec.Struct, frozen=True):
-    """`names` None: everything. Otherwise the functions of each kind, each with the versions that are taken of it."""
+    """The functions that a worker accepts, by kind and name with their versions. `names` None accepts everything."""
 
     names: Mapping[Kind, Mapping[str, Versions]] | None = None
 

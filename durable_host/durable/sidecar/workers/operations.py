@@ -1,4 +1,4 @@
-"""What workers call: they fetch work, answer it, or give it back."""
+"""The operations of workers: fetch work, answer it, or abandon it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -13,17 +13,17 @@ from durable_host.durable.sidecar.workers.work import Kind
 from durable_host.durable.sidecar.workers.work_stream import WorkStream
 
 ABANDONED_FOR_SECONDS = 0.5
-"""A worker that refuses work may be the only one: it should not get it again at once."""
+"""A worker that abandons work may be the only one, so it should not get the work again at once."""
 
 _MOST_PARTS = 1_000_000
 _TAKES_ANY_SIZE = "grpc-node"
-"""Clients of this library receive messages of any length."""
+"""Clients of this library accept messages of any length."""
 
 
 async def work_items(
     board: WorkBoard, request: pb.GetWorkItemsRequest, *, user_agent: str, size_limit: int
 ) -> AsyncIterator[pb.WorkItem]:
-    """Work for one worker, for as long as its call lasts; what it leaves undone then goes to others."""
+    """Yield work for one worker while its call lasts. Its unfinished work then goes to other workers."""
     limit = None if user_agent.startswith(_TAKES_ANY_SIZE) else size_limit
     stream = WorkStream(request, size_limit=limit)
     board.connect(stream)
@@ -43,7 +43,7 @@ async def complete_entity(board: WorkBoard, request: pb.EntityBatchResult) -> pb
 
 
 async def complete_orchestrator(board: WorkBoard, request: pb.OrchestratorResponse) -> pb.CompleteTaskResponse:
-    """A long answer comes in parts: all but the last are kept with the work."""
+    """Accept an answer. A long one is sent in parts: all but the last are stored with the work."""
     try:
         work = board.work_of(request.completionToken, "orchestration")
     except UnknownToken as unknown:
@@ -72,7 +72,7 @@ async def complete_orchestrator(board: WorkBoard, request: pb.OrchestratorRespon
 
 
 def abandon(kind: Kind) -> Callable[[WorkBoard, Any], Awaitable[Any]]:
-    """The operation by which a worker gives work of a kind back. A token that nobody has is none to give back."""
+    """Return the operation with which a worker abandons work of a kind. An unknown token is ignored."""
     response: Any = {
         "activity": pb.AbandonActivityTaskResponse,
         "orchestration": pb.AbandonOrchestrationTaskResponse,

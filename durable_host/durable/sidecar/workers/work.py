@@ -1,4 +1,4 @@
-"""A piece of work for plain workers, from the moment it is there until somebody has done it."""
+"""Work for plain workers, from its creation until a worker has done it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,14 +10,15 @@ Kind = Literal["orchestration", "activity", "entity"]
 
 
 class WorkTooLarge(Exception):
-    """No worker can receive the work; the text says why."""
+    """No worker can receive the work. The text says why."""
 
 
 class Work:
-    """`name` and `version` are what filters look at. `request` is the message without a token. `past` are the events
-    that a worker may fetch instead of getting them with the request. `parts` and `trace` are what came so far of an
-    answer that comes in parts. All tokens that were ever handed out for it are valid until it is done: the first answer
-    counts.
+    """One piece of work. `name` and `version` are matched by filters, and `request` is the message without a token.
+
+    `past` are the events that a worker may fetch separately from the request. `parts` and `trace` are what was received
+    so far of an answer in parts. All tokens that were handed out for the work are valid until it is done: the first
+    answer counts.
     """
 
     def __init__(
@@ -46,11 +47,11 @@ class Work:
         return self.answer.done()
 
     def finish(self, answer: object) -> None:
-        """Hand over what the worker answered."""
+        """Set the worker's answer."""
         if not self.answer.done():
             self.answer.set_result(answer)
 
     def refuse(self, reason: str) -> None:
-        """No worker can do it."""
+        """Fail the work, because no worker can do it."""
         if not self.answer.done():
             self.answer.set_exception(WorkTooLarge(reason))

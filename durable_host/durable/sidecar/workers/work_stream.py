@@ -1,4 +1,4 @@
-"""One worker's stream of work items."""
+"""The stream of work items to one worker."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -9,15 +9,16 @@ from durable_host.durable.sidecar.workers.work import Kind, Work
 
 PING_SECONDS = 25.0
 _STREAMED_FROM = 1024 * 1024
-"""Bytes of past events from which on a worker that can do it fetches them."""
+"""In bytes: a worker that can stream histories fetches past events that are larger than this."""
 _ROOM_FOR_TOKEN = 64
 
 
 class WorkStream:
-    """`open` are the items that the worker has, by token. `limits` hold how many it takes of a kind; 0: any number.
+    """The stream of one worker. `open` are the items that the worker has, by token.
 
-    `size_limit`: the longest message, in bytes, that the worker receives; None: it takes any. `is_silent`: it has left
-    an item without an answer for too long, and gets no more until it answers something.
+    `limits` are the numbers of items of each kind that it accepts; 0 means any number. `size_limit` is the longest
+    message, in bytes, that it accepts; None means any length. `is_silent` is true if it has left an item unanswered for
+    too long: it gets no more work until it answers something.
     """
 
     def __init__(self, request: pb.GetWorkItemsRequest, *, size_limit: int | None) -> None:
@@ -43,12 +44,12 @@ class WorkStream:
         return self.has_room(work.kind) and self.filters.take(work)
 
     def answered(self) -> None:
-        """The worker has said something about an item."""
+        """Record that the worker has answered or abandoned an item."""
         self.is_silent = False
         self.has_answered = True
 
     def hand_out(self, work: Work, token: str) -> None:
-        """Send the work. What the worker cannot receive is refused for good."""
+        """Send the work. Work that the worker cannot receive fails for good."""
         item = pb.WorkItem()
         item.CopyFrom(work.request)
         item.completionToken = token
@@ -61,9 +62,9 @@ class WorkStream:
         size = item.ByteSize() + _ROOM_FOR_TOKEN
         if self._size_limit is not None and size > self._size_limit:
             work.refuse(
-                f"The {work.kind} '{work.name}' of '{work.instance_id}' needs a message of {size} bytes, and "
-                f"{self._size_limit} are allowed. Keep inputs, results and histories small (continue as new), or raise "
-                "the limit on both sides."
+                f"The {work.kind} '{work.name}' of '{work.instance_id}' needs a message of {size} bytes, but "
+                f"the limit is {self._size_limit}. Keep inputs, results and histories small (continue as new), "
+                "or raise the limit on both sides."
             )
             return
         self.open[token] = work
@@ -71,14 +72,14 @@ class WorkStream:
         self._outgoing.put_nowait(item)
 
     def take_back(self, token: str) -> Work | None:
-        """Forget an item; None when the worker does not have it."""
+        """Remove and return an item, or return None if the worker does not have it."""
         work = self.open.pop(token, None)
         if work is not None:
             self._counts[work.kind] -= 1
         return work
 
     async def items(self) -> AsyncIterator[pb.WorkItem]:
-        """What goes out, with a ping whenever there was nothing for a while, and without what is done meanwhile."""
+        """Yield outgoing items that are not done yet, and pings in between when there is nothing to send."""
         yield _ping()
         while True:
             try:

@@ -1,6 +1,7 @@
-"""The functions of plain workers: implements `UserCode` by work that goes out over their streams.
+"""Implements `UserCode` for the functions of plain workers, by sending work over their streams.
 
-Nobody knows which functions there are: work for a function that no worker has waits until one comes that has it.
+The host does not know which functions exist. Work for a function that no connected worker has waits for a worker that
+has it.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ _MOST_VERSIONS = 10_000
 
 
 class WorkerCode:
-    """`version_of` looks up the version of an instance that has not run here lately."""
+    """`UserCode` for plain workers. `version_of` looks up the version of an instance that has not run here recently."""
 
     numbers_its_actions = True
     long_run = "no worker that has the function is connected, or the one that has the work is silent"
@@ -74,14 +75,14 @@ class WorkerCode:
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator["WorkerCode"]:
-        """Workers cannot be told to run one thing alone."""
+        """Yield the same code, because a worker cannot be made to run only one thing."""
         yield self
 
     def forget(self, instance_id: str, execution_id: str) -> None:
-        """Workers keep nothing between turns."""
+        """Does nothing, because workers keep nothing between turns."""
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> NumberedAnswer:
-        """Cancelled: the work is withdrawn from the workers."""
+        """Run a turn. On cancellation, the work is withdrawn from the workers."""
         started = next((event for event in turn.history if isinstance(event, ExecutionStarted)), None)
         version = started.version or None if started is not None else None
         self._remember(turn.instance_id, version)
@@ -114,13 +115,13 @@ class WorkerCode:
     async def run_activity(
         self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
     ) -> ActivityOutcome:
-        """As `run_activity_request`, for a caller that knows only this of the request."""
+        """Run an activity for a caller that does not have the whole request."""
         target = OrchestrationInstance(instance_id)
         event = TaskScheduled(event_id=task_id, name=name, input=input)
         return await self.run_activity_request(TaskMessage(event, target), trace)
 
     async def run_activity_request(self, message: TaskMessage, trace: TraceContext | None) -> ActivityOutcome:
-        """Run what the message of a TaskScheduled asks for."""
+        """Run the activity of the TaskScheduled in `message`."""
         scheduled, target = message.event, message.target
         assert isinstance(scheduled, TaskScheduled)
         request = pb.ActivityRequest(
@@ -148,7 +149,7 @@ class WorkerCode:
         return ActivityOutcome(result=text_of(answer, "result") or None)
 
     async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
-        """A batch that no worker can run, time after time, fails each of its operations."""
+        """Run a batch of operations. If it fails repeatedly as a whole, each operation fails."""
         instance_id = f"@{batch.name}@{batch.key}"
         has_state = batch.exists and batch.state not in (None, "", "null")
         request = pb.EntityRequest(
