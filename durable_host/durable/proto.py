@@ -1,8 +1,8 @@
-"""The protobuf classes of the Durable Task protocol, which apps of the 2.x SDK and plain workers speak.
+"""The protobuf classes of the Durable Task protocol, used by apps of the 2.x SDK and by plain workers.
 
-`pb` has the messages, `service` what gRPC needs to serve them. They are those of the `durabletask` package: its
-messages have no package name, so a second copy of our own could not be loaded beside that SDK. Only this module
-imports `durabletask`, and only parts that serve such apps import this module, because gRPC costs start-up time.
+`pb` contains the messages, `service` what gRPC needs to serve them. They come from the `durabletask` package: its
+messages have no package name, so a second copy could not be loaded next to that SDK. Only this module imports
+`durabletask`, and only code that serves such apps imports this module, because gRPC adds to the start-up time.
 """
 
 from durable_host.errors import EXIT_APP, HostError
@@ -11,7 +11,7 @@ INSTALL = 'pip install "durable-host[grpc]"'
 
 
 class GrpcMissing(HostError):
-    """The packages of the extra `grpc` are not installed beside this host."""
+    """The packages of the extra `grpc` are not installed together with this host."""
 
     code = "DH6011"
     exit_code = EXIT_APP
@@ -28,7 +28,7 @@ except ImportError as error:
     raise GrpcMissing(
         "This needs gRPC, which is not installed.",
         cause=f"{type(error).__name__}: {error}",
-        remedy=f"Install it beside the host: {INSTALL}",
+        remedy=f"Install it together with the host: {INSTALL}",
     ) from error
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""How the runtime has orchestrator and entity code run, whatever SDK generation the app uses.
+"""The port through which the runtime runs orchestrator and entity code of any SDK generation.
 
 `sdk.v1` implements it for azure-functions-durable 1.x on top of the invocation layer.
 """
@@ -19,12 +19,12 @@ from durable_host.invocation.code_failure import CodeFailure
 class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
     """One episode to run.
 
-    `history` is the whole history of the current execution with this episode's OrchestratorStarted and messages at
-    the end (not marked as played; the earlier messages are). `new_from` is the index of that
-    OrchestratorStarted. An executor that still holds the live session of this execution feeds it only what it has
-    not seen; otherwise it replays all of `history`. After a suspension `new_from` lies before the last episode: all
-    episodes that user code has not seen are new. `session` names the in-memory state the history belongs to: a live
-    session of another state must not be reused. `worker_trace` is that of the last `NumberedAnswer`.
+    `history` is the whole history of the current execution, with this episode's OrchestratorStarted and messages at the
+    end (not marked as played; earlier messages are). `new_from` is the index of that OrchestratorStarted. An executor
+    that still has the live session of this execution feeds it only what it has not seen; otherwise it replays all of
+    `history`. After a suspension, `new_from` is before the last episode, because all episodes that user code has not
+    seen are new. `session` identifies the in-memory state that the history belongs to: a live session of another state
+    must not be reused. `worker_trace` is from the last `NumberedAnswer`.
     """
 
     instance_id: str
@@ -39,9 +39,9 @@ class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """A top-level action and the index in `history` of the event during which user code produced it.
+    """A top-level action and the index in `history` of the event during which user code requested it.
 
-    `position` is where the code stood then, known after a replay only.
+    `position` is where the code stood then. It is known only after a replay.
     """
 
     event_index: int
@@ -50,10 +50,10 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class CodeNote(msgspec.Struct, frozen=True):
-    """Something about the orchestrator's code that its author should know; `position` is `file:line in function`.
+    """Something about the orchestrator's code that its author should know. `position` is `file:line in function`.
 
-    `text` says what happened, or, of code that is not kept alive between episodes (`replayed`, `questioned`), why.
-    `event_index` is the event in `history` during which it happened, None for what is not tied to one.
+    `text` says what happened or, for code that is not kept alive between episodes (`replayed`, `questioned`), why.
+    `event_index` is the event in `history` during which it happened, or None if it is not related to an event.
     """
 
     kind: Literal["canceled_without_effect", "offset_dropped", "replayed", "questioned"]
@@ -65,15 +65,14 @@ class CodeNote(msgspec.Struct, frozen=True):
 class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the orchestrator code did.
 
-    `steps` are the top-level actions number `first_action` and following, in order; a full replay has
-    `first_action` 0 and reports all of them. `canceled_timers` names all timers that user code has cancelled by
-    (top-level action number, index of the timer among the leaves of that action, depth first); the same timer may be
-    reported again. `ended_at` is the index of the event during which the code returned, raised or continued as new.
-    `output` and `custom_status` are JSON text (None: absent). `error` is the user's error text; with
-    `is_plain_failure` the code failed outside the protocol and nothing of this answer's actions is known. `position`
-    tells where the code stands now, as `file:line in function`. `consumed_early_events` names external events that
-    had arrived before the code waited for them and were taken now, as far as the executor knows. `failure` is what is
-    known of the exception, for the log.
+    `steps` are the top-level actions from number `first_action` on, in order; a full replay has `first_action` 0 and
+    reports all of them. `canceled_timers` identifies all timers that user code has cancelled, as (top-level action
+    number, index of the timer among the leaves of that action, depth first); the same timer may be reported again.
+    `ended_at` is the index of the event during which the code returned, raised or continued as new. `output` and
+    `custom_status` are JSON text (None: absent). `error` is the user's error text; with `is_plain_failure`, the code
+    failed outside the protocol and its actions are not known. `position` is where the code stands now, as `file:line in
+    function`. `consumed_early_events` names external events that arrived before the code waited for them and that it
+    has now received, as far as the executor knows. `failure` is what is known about the exception, for the log.
     """
 
     steps: Sequence[Step]
@@ -94,13 +93,13 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """What the code did in a turn, of an SDK that numbers its actions itself (2.x).
+    """What the code did in a turn, from an SDK that numbers its own actions (2.x).
 
-    `actions` are only new ones, with final ids, among them the completion if there is one. `custom_status` is JSON text
-    and replaces the old one; None clears it. `has_ended_early`: the code ended while it replayed what it had done
-    before, so it does not do what the history says. With `error` the code failed outside the protocol (`error` is
-    `Type: message`, `failure_details` the tree) and nothing of its actions is known. `worker_trace` goes into the
-    request of the next turn as it is.
+    `actions` contains only new actions, with final IDs, including the completion if there is one. `custom_status` is
+    JSON text and replaces the old one; None clears it. `has_ended_early` is true if the code ended during its replay,
+    so that it does not match the history. With `error`, the code failed outside the protocol (`error` is `Type:
+    message`, `failure_details` the tree) and its actions are not known. `worker_trace` is sent back unchanged in the
+    next turn.
     """
 
     actions: Sequence[NumberedAction] = ()
@@ -117,7 +116,7 @@ class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntityOperation(msgspec.Struct, frozen=True):
-    """`trace` is what the sender of the request was doing, `id` that of the request. `parent` waits for the result."""
+    """One operation. `trace` is the trace context of the request, `id` its ID. `parent` waits for the result."""
 
     name: str
     input: str | None
@@ -129,7 +128,7 @@ class EntityOperation(msgspec.Struct, frozen=True):
 
 
 class EntityBatch(msgspec.Struct, frozen=True, kw_only=True):
-    """One entity invocation. `state` is JSON text or None."""
+    """One invocation of an entity. `state` is JSON text or None."""
 
     name: str
     key: str
@@ -139,7 +138,9 @@ class EntityBatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntityResult(msgspec.Struct, frozen=True):
-    """`result` is JSON text (for errors: of the message), or bare text after a time-out. An error of 2.x code is a
+    """The result of one operation.
+
+    `result` is JSON text (for an error, of its message), or plain text after a time-out. An error of 2.x code has a
     `failure` instead.
     """
 
@@ -149,10 +150,10 @@ class EntityResult(msgspec.Struct, frozen=True):
 
 
 class EntityAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """State after the batch and one result per operation, in order.
+    """The state after the batch and one result per operation, in order.
 
-    `actions` are what 2.x code asks for besides. With `leaves_rest`, operations without a result have not run and stay
-    in the queue. `failure`: the batch could not run at all; it is tried again later.
+    `actions` are requested by 2.x code. With `leaves_rest`, operations without a result have not run and stay in the
+    queue. `failure` means that the batch could not run at all and will be retried later.
     """
 
     exists: bool
@@ -165,8 +166,10 @@ class EntityAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ActivityOutcome(msgspec.Struct, frozen=True):
-    """`result` is JSON text or None; a failure has `error` (`Type: message`) and `details` (traceback) instead, of 2.x
-    code also the tree (`failure`).
+    """The outcome of an activity.
+
+    `result` is JSON text or None. A failure has `error` (`Type: message`) and `details` (the traceback) instead; 2.x
+    code also sets the tree (`failure`).
     """
 
     result: str | None = None
@@ -176,10 +179,10 @@ class ActivityOutcome(msgspec.Struct, frozen=True):
 
 
 class LostRun(msgspec.Struct, frozen=True):
-    """A run that the code may itself have brought to nothing.
+    """A run that was lost, perhaps because of the code itself.
 
-    `what` tells what happened (`the worker process died with signal 6 (SIGABRT)`), `details` the last words of the
-    worker. `is_certain`: no other code ran in the worker.
+    `what` says what happened (`the worker process died with signal 6 (SIGABRT)`), and `details` is the last output of
+    the worker. `is_certain` is true when no other code ran in the worker.
     """
 
     what: str
@@ -188,8 +191,9 @@ class LostRun(msgspec.Struct, frozen=True):
 
 
 class WorkItemAborted(Exception):
-    """The code could not run to an end (worker lost, host stopping, function timeout of an orchestrator): the work item
-    is given back and run again later. `lost` tells of a run that may be the code's own fault.
+    """The code could not finish (worker lost, host stopping, function timeout of an orchestrator).
+
+    The work item is released and run again later. `lost` describes a run that the code itself may have ended.
     """
 
     def __init__(self, text: str, lost: LostRun | None = None) -> None:
@@ -198,7 +202,7 @@ class WorkItemAborted(Exception):
 
 
 class UserCode(Protocol):
-    """Runs the app's durable functions. Names are durable names, matched without regard to case."""
+    """Runs the app's durable functions. Names are durable names and are not case-sensitive."""
 
     def has_orchestrator(self, name: str) -> bool: ...
 
@@ -209,7 +213,7 @@ class UserCode(Protocol):
     def orchestrator_names(self) -> Sequence[str]: ...
 
     def orchestrator_function(self, name: str) -> str:
-        """The function's own name, for the log; `name` when there is no such orchestrator."""
+        """Return the function's own name for the log, or `name` if there is no such orchestrator."""
         ...
 
     def activity_names(self) -> Sequence[str]: ...
@@ -217,11 +221,11 @@ class UserCode(Protocol):
     def entity_names(self) -> Sequence[str]: ...
 
     def alone(self) -> "AbstractAsyncContextManager[UserCode]":
-        """The same code in a worker where nothing else runs. Raises `WorkItemAborted` when there is none to be had."""
+        """Return the same code in a worker where nothing else runs. Raises `WorkItemAborted` if there is none."""
         ...
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
-        """`numbers_its_actions` says which form the answer has. Raises `WorkItemAborted`."""
+        """Run a turn. `numbers_its_actions` says which form the answer has. Raises `WorkItemAborted`."""
         ...
 
     def forget(self, instance_id: str, execution_id: str) -> None:
@@ -231,25 +235,28 @@ class UserCode(Protocol):
     async def run_activity(
         self, name: str, input: str | None, *, instance_id: str, task_id: int, trace: TraceContext | None = None
     ) -> ActivityOutcome:
-        """`input` is the trigger string (docs/protocol/durable-activities.md#input). Raises `WorkItemAborted`."""
+        """Run an activity. `input` is the trigger text (docs/protocol/durable-activities.md#input). Raises
+        `WorkItemAborted`.
+        """
         ...
 
     async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
-        """Raises `WorkItemAborted`."""
+        """Run a batch of operations. Raises `WorkItemAborted`."""
         ...
 
 
 @runtime_checkable
 class RunsActivityRequests(Protocol):
-    """User code that wants all that is known of an activity's request, and gets it instead of `run_activity`."""
+    """User code that needs the whole request of an activity. It is called instead of `run_activity`."""
 
     async def run_activity_request(self, message: TaskMessage, trace: TraceContext | None) -> ActivityOutcome:
-        """`message` has the TaskScheduled. Raises `WorkItemAborted`."""
+        """Run the activity of the TaskScheduled in `message`. Raises `WorkItemAborted`."""
         ...
 
 
 def numbers_its_actions(code: UserCode) -> bool:
-    """Whether the code answers with `NumberedAnswer`s, as that of the 2.x protocol does. Code says so with an attribute
-    of this name.
+    """True when the code returns a `NumberedAnswer`, as code of the 2.x protocol does.
+
+    Such code has an attribute with this name.
     """
     return getattr(code, "numbers_its_actions", False) is True

@@ -1,1 +1,1 @@
-"""Pure data of Durable Functions: history events, task messages, instance state, with DurableTask.Core's names."""
+"""The data of Durable Functions: history events, task messages and instance state, with DurableTask.Core's names."""

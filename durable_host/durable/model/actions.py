@@ -1,4 +1,4 @@
-"""What orchestrator code asks for, in neutral form.
+"""The actions that orchestrator code requests, independent of any SDK.
 
 Inputs are JSON text as the SDK sent it.
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
-    """Intervals in ticks; `timeout` None means no limit. `max_attempts` below 1 counts as 1."""
+    """When to retry a call. Intervals are in ticks; `timeout` None is no limit. `max_attempts` below 1 counts as 1."""
 
     first_interval: int
     max_attempts: int
@@ -41,7 +41,7 @@ class ContinueAsNewAction(Action, frozen=True):
 
 
 class CreateTimer(Action, frozen=True):
-    """`fire_at` in ticks."""
+    """A timer. `fire_at` is in ticks."""
 
     fire_at: int
     is_canceled: bool = False
@@ -52,7 +52,7 @@ class WaitForExternalEvent(Action, frozen=True):
 
 
 class CallEntity(Action, frozen=True):
-    """`instance_id` is `@name@key`."""
+    """A call of an entity operation. `instance_id` is `@name@key`."""
 
     instance_id: str
     operation: str
@@ -60,7 +60,7 @@ class CallEntity(Action, frozen=True):
 
 
 class SignalEntity(Action, frozen=True):
-    """`due` in ticks for a delayed signal."""
+    """A signal to an entity. `due` is in ticks, for a delayed signal."""
 
     instance_id: str
     operation: str
@@ -69,7 +69,7 @@ class SignalEntity(Action, frozen=True):
 
 
 class CallHttp(Action, frozen=True):
-    """`request` is the JSON text of the durable HTTP request."""
+    """A durable HTTP request. `request` is its JSON text."""
 
     request: str
 
@@ -83,6 +83,6 @@ class WhenAll(Action, frozen=True):
 
 
 class UnknownAction(Action, frozen=True):
-    """An action of a kind this host does not know; the orchestration fails."""
+    """An action of a kind that this host does not know. It fails the orchestration."""
 
     kind: str

@@ -1,4 +1,4 @@
-"""Objects within history events, as JSON for people and the SDK: names as DurableTask.Core writes them, no types."""
+"""Objects inside history events as JSON for people and the SDK, with DurableTask.Core's names and without types."""
 
 from typing import Any
 
@@ -7,12 +7,12 @@ from durable_host.durable.model.events import FailureDetails, TraceContext
 
 
 def time(ticks: int | None) -> str | None:
-    """A time as text, such as `2024-05-01T10:20:29.001Z`."""
+    """Return a time as text, such as `2024-05-01T10:20:29.001Z`."""
     return None if ticks is None else timestamp.to_text(ticks)
 
 
 def failure(details: FailureDetails | None) -> dict[str, Any] | None:
-    """The error of a task or an orchestration, with its inner errors."""
+    """Return the error of a task or an orchestration, with its inner errors."""
     if details is None:
         return None
     return {
@@ -26,7 +26,7 @@ def failure(details: FailureDetails | None) -> dict[str, Any] | None:
 
 
 def trace(context: TraceContext | None) -> dict[str, Any] | None:
-    """The trace that an event belongs to."""
+    """Return the trace that an event belongs to."""
     if context is None:
         return None
     return {

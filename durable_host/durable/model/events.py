@@ -1,7 +1,7 @@
-"""History events, as DurableTask.Core names them.
+"""History events, with the names of DurableTask.Core.
 
-One frozen record per kind. Timestamps are ticks (`timestamp.py`); inputs and results are JSON *text*, exactly as
-stored. How they are written (queue JSON, table rows, trigger payload) is up to the codecs.
+There is one frozen record per kind. Timestamps are ticks (`timestamp.py`). Inputs and results are JSON *text*, exactly
+as stored. The codecs decide how they are written (queue JSON, table rows, trigger payload).
 
 Source: docs/protocol/task-hub-storage-messages.md#event-json
 """
@@ -14,21 +14,23 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 class OrchestrationInstance(msgspec.Struct, frozen=True):
-    """One execution (generation) of an instance; `execution_id` is None where any execution is meant."""
+    """One execution (generation) of an instance. `execution_id` None means any execution."""
 
     instance_id: str
     execution_id: str | None = None
 
 
 def is_same_execution(one: str | None, other: str | None) -> bool:
-    """Whether two execution IDs mean the same execution. None and "" mean any; case does not matter, because other
-    hosts of a hub may write GUIDs in upper case.
+    """True when two execution IDs mean the same execution.
+
+    None and "" mean any execution. IDs are not case-sensitive, because other hosts of a hub may write GUIDs in upper
+    case.
     """
     return not one or not other or one == other or one.casefold() == other.casefold()
 
 
 class ParentInstance(msgspec.Struct, frozen=True):
-    """The orchestration that started a sub-orchestration, and the id of its decision."""
+    """The orchestration that started a sub-orchestration, and the ID of its decision."""
 
     name: str
     orchestration_instance: OrchestrationInstance
@@ -37,7 +39,7 @@ class ParentInstance(msgspec.Struct, frozen=True):
 
 
 class FailureDetails(msgspec.Struct, frozen=True):
-    """Structured error. The JSON protocol of the 1.x SDK never fills it; other hosts of a hub may."""
+    """A structured error. The JSON protocol of the 1.x SDK never sets it; other hosts of a hub may."""
 
     error_type: str | None = None
     error_message: str | None = None
@@ -48,7 +50,7 @@ class FailureDetails(msgspec.Struct, frozen=True):
 
 
 class TraceContext(msgspec.Struct, frozen=True):
-    """DurableTask.Core's DistributedTraceContext. `activity_start_time` is the DateTimeOffset text."""
+    """DurableTask.Core's DistributedTraceContext. `activity_start_time` is the text of a DateTimeOffset."""
 
     trace_parent: str | None = None
     trace_state: str | None = None
@@ -58,7 +60,7 @@ class TraceContext(msgspec.Struct, frozen=True):
 
 
 class HistoryEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all events. `event_id` is -1 except for events created by a decision."""
+    """The base of all events. `event_id` is -1 except for events created by a decision."""
 
     event_type: ClassVar[int] = -1
     event_name: ClassVar[str] = ""
@@ -218,7 +220,7 @@ class ContinueAsNew(HistoryEvent, frozen=True, kw_only=True):
 
 
 class GenericEvent(HistoryEvent, frozen=True, kw_only=True):
-    """Rewind wake-up; also any row whose type was rewritten by a rewind (`reason` then tells)."""
+    """A rewind wake-up, or a row whose type was rewritten by a rewind (`reason` then says so)."""
 
     event_type: ClassVar[int] = 17
     event_name: ClassVar[str] = "GenericEvent"

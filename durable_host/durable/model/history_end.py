@@ -1,4 +1,4 @@
-"""What the last events of a history say: the instance has ended, or its end was taken back by a rewind."""
+"""Checks the last events of a history: whether the instance has ended, or a rewind has removed its end."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,14 @@ from durable_host.durable.model.events import ExecutionCompleted, GenericEvent, 
 
 
 def has_ended(events: Sequence[HistoryEvent]) -> bool:
-    """Whether the last episode ended the execution."""
+    """True when the last episode ended the execution."""
     return any(isinstance(event, ExecutionCompleted) for event in events[-2:])
 
 
 def is_rewound(events: Sequence[HistoryEvent]) -> bool:
-    """Whether the last thing that happened is a rewind: the end of the instance was taken out of its history, and no
-    episode has followed. The message that wakes the instance may be missing then.
+    """True when a rewind has removed the end of the instance from its history and no episode has followed.
+
+    The message that wakes the instance may then be missing.
     """
     ends = [event for event in events[-3:] if not isinstance(event, OrchestratorCompleted)]
     return bool(ends) and isinstance(ends[-1], GenericEvent) and ends[-1].reason == "Rewound: ExecutionCompleted"

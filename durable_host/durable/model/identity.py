@@ -1,8 +1,8 @@
-"""Identities of messages: equal when a message is sent or delivered again, different for everything else.
+"""Identities of messages: the same when a message is sent or delivered again, different for any other message.
 
-A message of an orchestration or entity is named after what decided it, so that one sent again after a crash has the
-identity of the first. Each call of a client is something new. On Azure Storage an identity travels as the `ActivityId`
-of the envelope, hence a GUID.
+The identity of a message from an orchestration or entity is derived from what decided it, so that a message sent again
+after a crash keeps its identity. Each call of a client gets a new one. Azure Storage transports the identity as the
+`ActivityId` of the envelope, so it is a GUID.
 
 Source: docs/protocol/task-hub-storage-additions.md#message-identities
 """
@@ -14,16 +14,16 @@ from durable_host.durable.model.events import OrchestrationInstance
 
 _NAMESPACE = uuid.UUID("5f3f5d60-6f3c-4c3b-9d0e-0c5a4c1f7b52")
 _HALF = 18
-"""Characters of the first eight bytes of a GUID's text."""
+"""The number of characters of the first eight bytes in a GUID's text."""
 
 
 def new() -> str:
-    """Identity of a client's call."""
+    """Return the identity of a client's call."""
     return str(uuid.uuid4())
 
 
 def of_start(instance: OrchestrationInstance) -> str:
-    """Identity of the start message of an instance that a client creates: each of its executions starts once."""
+    """Return the identity of the start message of an instance created by a client. Each execution starts once."""
     return _named("start", instance.instance_id, instance.execution_id)
 
 
@@ -36,19 +36,21 @@ def decided(
     *,
     unstored: str | None = None,
 ) -> str:
-    """Identity of decision `number` of an episode. `kind` is the type of its history event.
+    """Return the identity of decision `number` of an episode. `kind` is the type of its history event.
 
-    `content` is what an episode that is repeated might decide otherwise under the same number: name, input, target.
-    `unstored` is such content that the history does not hold: identities that differ only in it are alike.
+    `content` is what a repeated episode might decide differently under the same number: name, input, target. `unstored`
+    is content that the history does not store: identities that differ only in it name the same decision (see
+    `is_same_decision`).
     """
     parts = ("decided", sender.instance_id, sender.execution_id, episode, kind, number, *content)
     return _named(*parts) if unstored is None else _joined(_named(*parts), _named(*parts, "unstored", unstored))
 
 
 def answer_to(request: str | None) -> str | None:
-    """Identity of the result of the activity request with this identity; None when that is not known.
+    """Return the identity of the result of the activity request with this identity, or None if that is not known.
 
-    Answers to requests that are alike are alike. An answer to the request of a foreign worker is not derived.
+    Answers to requests that differ only in unstored content name the same decision. An answer to a request from another
+    implementation is not derived.
     """
     if request is None:
         return None
@@ -58,17 +60,19 @@ def answer_to(request: str | None) -> str | None:
 
 
 def execution_of(start: str) -> str:
-    """The execution ID (32 hex digits) of the child that the start message with this identity begins."""
+    """Return the execution ID (32 hex digits) of the child that is started by the message with this identity."""
     return uuid.UUID(_named("execution", start)).hex
 
 
 def is_derived(id: str) -> bool:
-    """Whether the identity was made here from what decided it; those of clients and of foreign workers are random."""
+    """True when this host derived the identity from a decision. Identities of clients and other implementations are
+    random.
+    """
     return id[14:15] == "5"
 
 
 def is_same_decision(id: str, other: str | None) -> bool:
-    """Whether two identities name the same decision, perhaps with other content that the history does not hold."""
+    """True when two identities name the same decision, even if their unstored content differs."""
     return other is not None and id[:_HALF] == other[:_HALF]
 
 

@@ -1,7 +1,7 @@
-"""Which texts can be the ID of an instance or execution.
+"""Checks whether a text can be the ID of an instance or execution.
 
-An ID has to fit the key of a table row, with the characters doubled that must not stand in one, and has to be
-Unicode that UTF-8 can carry.
+An ID must fit into the key of a table row, where characters that are not allowed are escaped as two, and must be
+Unicode that UTF-8 can represent.
 
 Source: docs/protocol/task-hub-storage.md#instance-id-limits
 """
@@ -16,17 +16,17 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def is_well_formed(text: str) -> bool:
-    """Whether the text has no half of a surrogate pair."""
+    """True when the text contains no unpaired surrogate."""
     return text.isascii() or not _SURROGATE.search(text)
 
 
 def utf16_units(text: str) -> int:
-    """Length of the text as .NET and Azure Storage count it."""
+    """Return the length of the text as .NET and Azure Storage count it."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def is_too_long(id: str) -> bool:
-    """Whether no table key can hold the ID."""
+    """True when the ID does not fit into a table key."""
     if len(id) * 2 <= LONGEST_ID:
         return False
     return utf16_units(id) + len(_ESCAPED_IN_KEYS.findall(id)) > LONGEST_ID

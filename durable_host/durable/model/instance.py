@@ -1,4 +1,4 @@
-"""The state of an instance as clients see it, and what an episode changes in it.
+"""The state of an instance as clients see it, and the changes that an episode makes to it.
 
 Source: docs/protocol/task-hub-storage-instances.md#instance-row,
     docs/protocol/task-hub-storage-instances.md#row-writes
@@ -11,8 +11,9 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the Instances table. Times are ticks; input, output and custom status are raw stored text. `etag`
-    tells this state of the row from later ones, where the storage knows etags.
+    """One row of the Instances table. Times are ticks; input, output and custom status are raw stored text.
+
+    `etag` distinguishes this state of the row from later ones, if the storage has etags.
     """
 
     instance_id: str
@@ -34,12 +35,12 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
-    """What one committed episode merges into the Instances row; None leaves a column as it is.
+    """What one committed episode merges into the Instances row. None leaves a column unchanged.
 
-    `custom_status` is JSON text, "null" when there is none. `started` is the episode's new ExecutionStarted, if it
-    brought one: name, version, created time (its timestamp), tags, generation, scheduled start and input come from
-    it, and the status becomes Running unless `runtime_status` says otherwise. `parent_instance_id` is "" for an
-    instance without a parent.
+    `custom_status` is JSON text, "null" when there is none. `started` is the episode's new ExecutionStarted, if there
+    is one: name, version, created time (its timestamp), tags, generation, scheduled start and input are taken from it,
+    and the status becomes Running unless `runtime_status` says otherwise. `parent_instance_id` is "" for an instance
+    without a parent.
     """
 
     execution_id: str
@@ -53,7 +54,7 @@ class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstanceQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Filter of a listing. Times are ticks; empty `statuses` means all; `top` is the page size."""
+    """The filter of a query. Times are ticks; empty `statuses` means all; `top` is the page size."""
 
     created_from: int | None = None
     created_to: int | None = None
@@ -67,7 +68,7 @@ class InstanceQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InstancePage(msgspec.Struct, frozen=True):
-    """One page of a listing; `continuation_token` is None at the end. A page may be empty and not the last."""
+    """One page of a query. `continuation_token` is None on the last page. Other pages may be empty too."""
 
     instances: list[InstanceState]
     continuation_token: str | None = None

@@ -1,6 +1,6 @@
-"""Task messages: what travels between clients, orchestrations, activities and entities.
+"""Task messages, exchanged between clients, orchestrations, activities and entities.
 
-`TaskMessage` is neutral: how it is put into a queue message or a database row is the business of a task hub adapter.
+`TaskMessage` is independent of storage: each task hub adapter decides how it becomes a queue message or a database row.
 
 Source: docs/protocol/task-hub-storage-messages.md#envelope,
     docs/protocol/task-hub-storage-messages.md#task-message
@@ -24,10 +24,10 @@ NO_SENDER = OrchestrationInstance("", "")
 class TaskMessage(msgspec.Struct, frozen=True):
     """One event addressed to one instance.
 
-    `target` is the orchestration the message is for; for activity requests and results it is the orchestration that
-    scheduled the activity. `sender` is `NO_SENDER` for clients. `episode` is the sender's episode number, None for
-    clients. `tags` is set (maybe empty) on activity requests and sub-orchestration starts only. `id` is the message's
-    identity (`identity.py`), None when that is not known.
+    `target` is the orchestration that the message is for; for activity requests and results, it is the orchestration
+    that scheduled the activity. `sender` is `NO_SENDER` for clients. `episode` is the sender's episode number, or None
+    for clients. `tags` is set (and may be empty) only on activity requests and sub-orchestration starts. `id` is the
+    message's identity (`identity.py`), or None if it is not known.
     """
 
     event: HistoryEvent
@@ -44,12 +44,12 @@ class TaskMessage(msgspec.Struct, frozen=True):
 
     @property
     def is_start_of_client(self) -> bool:
-        """True for a message that starts an instance for a client; a parent starts its sub-orchestrations itself."""
+        """True for a message that starts an instance for a client, not a sub-orchestration for its parent."""
         return isinstance(self.event, ExecutionStarted) and self.event.is_of_client
 
     @property
     def due(self) -> int | None:
-        """Ticks before which the message must not be delivered, or None."""
+        """The ticks before which the message must not be delivered, or None."""
         event = self.event
         if isinstance(event, TimerFired):
             return event.fire_at

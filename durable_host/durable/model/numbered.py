@@ -1,7 +1,7 @@
-"""What orchestrator code of the 2.x protocol asks for: new actions only, each with its final number.
+"""The actions that orchestrator code of the 2.x protocol requests: only new ones, each with its final number.
 
-The SDK numbers its actions and does its retries and waits itself, so an action says what to do and nothing else.
-Inputs are JSON text, None where there is none; times are ticks.
+The SDK numbers its actions and handles its own retries and waits, so an action contains nothing about them. Inputs are
+JSON text or None; times are ticks.
 
 Source: docs/protocol/durable-v2.md#actions
 """
@@ -15,7 +15,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 
 
 class NumberedAction(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of all. `id` becomes the ID of the history event; a retry repeats the `id` of its first attempt."""
+    """The base of all actions. `id` becomes the ID of the history event. A retry has the `id` of its first attempt."""
 
     id: int
 
@@ -56,7 +56,7 @@ class EntitySignaled(NumberedAction, frozen=True, kw_only=True):
 
 
 class EntityCalled(NumberedAction, frozen=True, kw_only=True):
-    """`parent` is the caller as the SDK names it."""
+    """A call of an entity operation. `parent` is the caller as the SDK names it."""
 
     request_id: str
     target: str
@@ -68,7 +68,7 @@ class EntityCalled(NumberedAction, frozen=True, kw_only=True):
 
 
 class EntityLockRequested(NumberedAction, frozen=True, kw_only=True):
-    """`lock_set` are entity instance IDs; the request goes to the one at `position`."""
+    """A request for locks. `lock_set` contains entity instance IDs; the request is sent to the one at `position`."""
 
     critical_section_id: str
     lock_set: tuple[str, ...]
@@ -89,8 +89,10 @@ class TerminateOrchestration(NumberedAction, frozen=True, kw_only=True):
 
 
 class CompleteOrchestration(NumberedAction, frozen=True, kw_only=True):
-    """`status` is Completed, Failed, Terminated, or ContinuedAsNew with `result` as new input, `carried` as events
-    that the new execution begins with and perhaps a `new_version`.
+    """The end of an execution. `status` is Completed, Failed, Terminated or ContinuedAsNew.
+
+    For ContinuedAsNew, `result` is the new input, `carried` are the events that the new execution begins with, and
+    `new_version` may be set.
     """
 
     status: OrchestrationStatus
@@ -106,17 +108,17 @@ class RewindOrchestration(NumberedAction, frozen=True, kw_only=True):
 
 
 class UnknownNumberedAction(NumberedAction, frozen=True, kw_only=True):
-    """An action of a kind that this host does not know; the orchestration fails."""
+    """An action of a kind that this host does not know. It fails the orchestration."""
 
     kind: str
 
 
 class EntityAction(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of what an operation of an entity does besides its result."""
+    """The base of the actions of an entity operation, apart from its result."""
 
 
 class SignalSent(EntityAction, frozen=True, kw_only=True):
-    """`due` in ticks for a delayed signal."""
+    """A signal to an entity. `due` is in ticks, for a delayed signal."""
 
     target: str
     operation: str
@@ -126,7 +128,7 @@ class SignalSent(EntityAction, frozen=True, kw_only=True):
 
 
 class OrchestrationBegun(EntityAction, frozen=True, kw_only=True):
-    """`due` in ticks for a delayed start."""
+    """A start of an orchestration. `due` is in ticks, for a delayed start."""
 
     instance_id: str
     name: str

@@ -1,10 +1,10 @@
-"""Runtime status of an orchestration instance, with DurableTask.Core's names and numbers."""
+"""The runtime status of an orchestration instance, with DurableTask.Core's names and numbers."""
 
 from enum import IntEnum
 
 
 class OrchestrationStatus(IntEnum):
-    """Numbers travel in JSON; names stand in table rows and HTTP answers."""
+    """A runtime status. JSON messages contain its number, table rows and HTTP responses its name."""
 
     Running = 0
     Completed = 1
