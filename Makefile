@@ -2,11 +2,11 @@
 # make quick   run the tests that start no process        make bench  measure
 # make check   lint, types and import contracts          make unused list code that nothing uses
 # make coverage   run all tests and report which lines and branches they reach, processes included (TESTS=tests/engine:
-#                 these alone); the pages are in build/coverage/html
-# make soak    kill the host 200 times under load and judge its work (KILLS=20: fewer)
+#                 only these); the report is in build/coverage/html
+# make soak    kill the host 200 times under load and check its results (KILLS=20: fewer)
 # make simulate   run seeds of the simulation of storage requests on all cores (SEEDS=10000: that many; SEED=123: that
-#                 one alone, with its requests; MUTATIONS=1: break the product on purpose and see that it is found)
-# make lock    take the newest packages that pyproject.toml allows into constraints.txt
+#                 one alone, with its requests; MUTATIONS=1: break the product on purpose and check that a seed detects it)
+# make lock    update constraints.txt to the newest versions that pyproject.toml allows
 # PYTHON=/path/to/python3.11+ chooses the interpreter of the virtual environment.
 
 CANDIDATES := python3.14 python3.13 python3.12 python3.11 python3 python
