@@ -78,7 +78,7 @@ async def test_a_folder_that_is_the_users_own_keeps_its_mode(tmp_path: Path):
 _KILLED = """
 import asyncio, sys
 from pathlib import Path
-sys.path.insert(0, {samples!r})
+sys.path[:0] = {helpers!r}
 from hub_samples import activity, create, raised, receive, receive_activity, run_first_episode
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 
@@ -116,7 +116,8 @@ def _run_and_kill(script: str) -> int:
 @pytest.mark.process
 async def test_a_killed_process_loses_nothing_that_it_was_told_is_done(tmp_path: Path):
     path = tmp_path / "hub.db"
-    script = _KILLED.format(samples=str(Path(__file__).parent), path=str(path))
+    helpers = [str(folder) for folder in Path(__file__).parents[:2]]
+    script = _KILLED.format(helpers=helpers, path=str(path))
     told = await asyncio.to_thread(_run_and_kill, script)
     hub = SqliteTaskHub(path, "TestHub")
     await hub.start()
