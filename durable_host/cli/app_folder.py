@@ -1,4 +1,4 @@
-"""Which folder a command works in: the one it is typed in, or `--script-root`."""
+"""The folder that a command works in: the current one, or `--script-root`."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -9,7 +9,7 @@ from durable_host.config import project
 
 
 def working_folder(ctx: click.Context) -> Path:
-    """The folder of `--script-root`, else the current one. Raises UsageError when it is not a folder."""
+    """The folder of `--script-root`, otherwise the current one. Raises UsageError if it is not a folder."""
     given = cast("dict[str, Any]", ctx.find_root().obj or {}).get("script_root")
     folder = Path(given) if given else Path.cwd()
     if not folder.is_dir():
@@ -18,5 +18,5 @@ def working_folder(ctx: click.Context) -> Path:
 
 
 def app_root(ctx: click.Context) -> Path:
-    """The app's folder, here or above. Raises ConfigurationError when there is none."""
+    """The app's folder: the working folder or one above it. Raises ConfigurationError if there is none."""
     return project.find_root(working_folder(ctx))

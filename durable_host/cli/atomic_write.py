@@ -1,4 +1,4 @@
-"""Files are replaced as a whole or not at all."""
+"""Replaces a file atomically."""
 
 import contextlib
 import os
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, text: str, *, new_mode: int = 0o666) -> None:
-    """Write `text` (UTF-8, line ends as they are) so that a reader sees the old file or the new one, never a part.
+    """Write `text` (UTF-8, line ends unchanged) so that a reader sees either the old file or the new one, never a part.
 
-    A link stays a link, and the permissions of an existing file stay what they were. A new one gets `new_mode`, less
-    what the user's mask takes away.
+    A link stays a link, and an existing file keeps its permissions. A new file gets `new_mode`, reduced by the user's
+    umask.
     """
     target = path.resolve()
     target.parent.mkdir(parents=True, exist_ok=True)

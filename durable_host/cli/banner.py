@@ -14,7 +14,7 @@ from durable_host.redaction import redacted_struct
 
 
 def render(summary: StartSummary, mode: OutputMode, *, coloured: bool = False, verbose: bool = False) -> str:
-    """The announcement in the given output mode, without the secrets that names and reasons may hold."""
+    """The announcement in the given output mode, without the secrets that names and reasons may contain."""
     summary = redacted_struct(summary)
     if mode == "json":
         members = msgspec.to_builtins(summary) | {"event": "started"}
@@ -78,7 +78,7 @@ def compact_listing(functions: tuple[FunctionLine, ...], coloured: bool = False)
 
 
 def facts(summary: StartSummary, coloured: bool = False) -> str:
-    """Storage, task hub, addresses and the time it took."""
+    """Storage, task hub, addresses and the start-up time."""
     entries: list[tuple[str, str]] = []
     if summary.storage:
         entries.append(("Storage", summary.storage + (" (started by this host)" if summary.azurite_started else "")))
@@ -96,7 +96,7 @@ def facts(summary: StartSummary, coloured: bool = False) -> str:
 
 
 def address(summary: StartSummary, coloured: bool = False) -> str:
-    """Where the host listens, and how long it took."""
+    """The line with the address and the start-up time."""
     ready = "" if summary.seconds_to_ready is None else f" (ready in {summary.seconds_to_ready:.1f} s)"
     return _fact("Listening", f"{summary.base_url}{ready}, Ctrl+C stops", coloured)
 

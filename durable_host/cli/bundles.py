@@ -1,4 +1,4 @@
-"""`func bundles` and `func extensions`: what Core Tools manage and this host does not need."""
+"""`func bundles` and `func extensions`: commands of Core Tools that this host accepts but does not need."""
 
 from typing import Final
 

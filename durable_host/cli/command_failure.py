@@ -1,4 +1,4 @@
-"""How a failed command ends: code, one sentence, cause and remedy on stderr, and the exit code."""
+"""Reports a failed command: code, one sentence, cause and remedy on stderr, and the exit code."""
 
 import sys
 import traceback
@@ -22,7 +22,7 @@ def report(error: HostError, *, debug: bool = False, stream: TextIO | None = Non
 
 
 def report_usage(error: click.ClickException) -> int:
-    """Show a mistake in the command line."""
+    """Show a mistake in the command line and return the exit code."""
     coloured = is_coloured(sys.stderr)
     text = painted(f"Error: {_shown(error.format_message())}", RED, coloured)
     context = error.ctx if isinstance(error, click.UsageError) else None
@@ -34,7 +34,7 @@ def report_usage(error: click.ClickException) -> int:
 
 
 def report_unexpected(error: Exception, *, debug: bool) -> int:
-    """Show a failure of the program itself."""
+    """Show an unexpected error of the program and return the exit code."""
     wrapped = HostError(
         "durable-host failed with an unexpected error.",
         cause=f"{type(error).__name__}: {error}",
@@ -47,7 +47,7 @@ def report_unexpected(error: Exception, *, debug: bool) -> int:
 
 
 def render(error: HostError, *, coloured: bool = False) -> str:
-    """`error DH1002: sentence`, and below it cause and remedy where there are any."""
+    """`error DH1002: sentence`, followed by the cause and the remedy if there are any."""
     lines = [f"{painted(f'error {error.code}:', RED + BOLD, coloured)} {_shown(error.message)}"]
     for label, text in (("cause", error.cause), ("remedy", error.remedy)):
         if text:

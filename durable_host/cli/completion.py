@@ -1,4 +1,4 @@
-"""`func completion`: the script that makes a shell complete commands and options."""
+"""`func completion`: prints the shell script that completes commands and options."""
 
 import click
 from click.shell_completion import get_completion_class

@@ -1,7 +1,7 @@
-"""The console: takes log records off the event loop's hands and writes them to stdout.
+"""The console: a log handler that writes to stdout without blocking the event loop.
 
-Records are filtered and turned into text where they arise, and written by one thread of its own. The queue is
-bounded: when nobody reads stdout, lines are dropped and counted, and the host goes on.
+Records are filtered and rendered by the thread that logs them, and written by a separate thread. The queue is
+bounded: when nobody reads stdout, lines are dropped and counted, and the host continues.
 
 Source: docs/protocol/functions-host-cli.md#line-format, docs/protocol/functions-host-cli.md#log-levels
 """
@@ -30,9 +30,9 @@ _NOISY: Final = ("azure", "aiohttp", "asyncio", "docker", "urllib3", "watchfiles
 
 
 class Console(logging.Handler):
-    """Writes what the log levels let through to `stream`. Use as a context manager: leaving writes what is left.
+    """Writes records that pass the log levels to `stream`. Use it as a context manager: exiting writes the rest.
 
-    `quiet`: of what the app itself does not say, warnings and errors only.
+    `quiet` shows all records of the app, and only warnings and errors of the host.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Console(logging.Handler):
         self._writer: threading.Thread | None = None
 
     def __enter__(self) -> "Console":
-        """Become the handler of the root logger and start writing."""
+        """Install the console as the handler of the root logger and start writing."""
         root = logging.getLogger()
         root.addHandler(self)
         self._set_levels()
@@ -76,7 +76,7 @@ class Console(logging.Handler):
         self.close()
 
     def set_levels(self, levels: LogLevels) -> None:
-        """Filter by other levels from now on."""
+        """Filter by these levels from now on."""
         self._levels = levels
         self._thresholds.clear()
         self._set_levels()
@@ -107,11 +107,11 @@ class Console(logging.Handler):
             self.handleError(record)
 
     def write(self, text: str) -> None:
-        """Put ready-made text among the log lines."""
+        """Write text that is already rendered, in order with the log lines."""
         self._put(text)
 
     def close(self) -> None:
-        """Write what is queued and stop; later records are written at once. Safe to call twice."""
+        """Write the queued lines and stop; later records are written immediately. Safe to call twice."""
         writer, self._writer = self._writer, None
         if writer is not None:
             try:
@@ -177,7 +177,7 @@ class Console(logging.Handler):
         return level
 
     def _set_levels(self) -> None:
-        """Spare the making of records that would not be shown."""
+        """Set the loggers' levels, so that records that would not be shown are not created."""
         logging.getLogger().setLevel(self._least())
         shown = [level for category, level in self._levels.rules if category.startswith("function") or "*" in category]
         shown += [self._threshold("Function.any"), self._threshold("Function.any.User")]

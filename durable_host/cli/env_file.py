@@ -1,4 +1,7 @@
-"""`--env-file`: settings from a `.env` file. The environment comes before it, local.settings.json after it."""
+"""`--env-file`: settings from a `.env` file.
+
+The environment takes precedence over the file, and the file over local.settings.json.
+"""
 
 import os
 from collections.abc import MutableMapping
@@ -8,7 +11,7 @@ from durable_host.errors import UsageError
 
 
 def load_env_file(path: str, environ: MutableMapping[str, str] = os.environ) -> None:
-    """Add what the file sets to `environ`, where the names stay that it has already. Raises UsageError."""
+    """Add the file's settings to `environ`; names that it already has stay unchanged. Raises UsageError."""
     from dotenv import dotenv_values
 
     try:

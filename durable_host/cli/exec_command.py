@@ -1,7 +1,7 @@
-"""`func exec -- COMMAND`: a host of its own around one command, such as a test run.
+"""`func exec -- COMMAND`: runs one command, such as a test run, with its own host.
 
-The host listens on a free port and has a fresh task hub, which is deleted afterwards. Azurite is started, in memory,
-when the app uses the development account and none is listening.
+The host listens on a free port and has a fresh task hub, which is deleted afterwards. If the app uses the development
+account and no Azurite is listening, one is started that keeps its data in memory.
 """
 
 import asyncio
@@ -130,7 +130,7 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
 
 
 def _run(command: Sequence[str], environ: dict[str, str], signals: Signals) -> int:
-    """Run the command to its end and return its exit code (128 and the number of the signal that killed it)."""
+    """Run the command to its end and return its exit code (128 + the signal number if a signal killed it)."""
     try:
         process = subprocess.Popen(command, env=environ)
     except OSError as error:
@@ -152,14 +152,14 @@ def _run(command: Sequence[str], environ: dict[str, str], signals: Signals) -> i
 
 
 def _start_azurite(config: HostConfig, mode: Mode, cleanup: ExitStack) -> bool:
-    """True when an Azurite was started for this run; it ends with it, and so does all it holds."""
+    """True if an Azurite was started for this run. It stops with the run, and its data is lost."""
     connection = _storage(config)
     if mode == "off" or connection is None or not is_local_development(connection):
         return False
     try:
         azurite = ensure_azurite(connection, data_dir=None, mode=mode, report=_say, app_dir=config.root)
     except AzuriteError as error:
-        _say(f"{error.message} Only an app that uses storage needs it.", YELLOW)
+        _say(f"{error.message} Only apps that use storage need it.", YELLOW)
         return False
     if azurite is None:
         return False

@@ -1,4 +1,4 @@
-"""A `func start` in a process of its own, for commands that need a running host."""
+"""Runs `func start` in a child process, for commands that need a running host."""
 
 import os
 import queue
@@ -22,13 +22,13 @@ _STOP_SECONDS: Final = 15.0
 _KEPT_LINES: Final = 20
 
 LogLine = Callable[[str, str], None]
-"""Called with level and message of each log record, from another thread."""
+"""Called with the level and message of each log record, from another thread."""
 
 
 class HostNotReady(HostError):
-    """The host ended, or took too long, before it was ready; what it said stands above or in the cause.
+    """The host ended, or took too long, before it was ready; its output is above or in the cause.
 
-    `host_code` is the exit code of the host where it ended by itself.
+    `host_code` is the exit code of the host if it ended by itself.
     """
 
     code = "DH3020"
@@ -39,7 +39,7 @@ class HostNotReady(HostError):
 
 
 class HostProcess:
-    """Started in the constructor, out of reach of the terminal's Ctrl-C: its owner calls `stop`."""
+    """A host process. The constructor starts it. Ctrl-C in the terminal does not reach it: call `stop`."""
 
     def __init__(self, arguments: Sequence[str], *, environ: Mapping[str, str], folder: Path, log: LogLine) -> None:
         self._log = log
@@ -71,7 +71,10 @@ class HostProcess:
         return self._process.poll() is None
 
     def wait_until_ready(self, timeout: float) -> str:
-        """The base URL, once the host serves. Raises HostNotReady after `timeout` seconds, or when it ends before."""
+        """Wait for the host and return its base URL.
+
+        Raises HostNotReady after `timeout` seconds, or if the host ends before it is ready.
+        """
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -94,7 +97,7 @@ class HostProcess:
                 return str(event["base_url"]).rstrip("/")
 
     def stop(self) -> None:
-        """Let it drain and end; after 15 s it is killed. Idempotent."""
+        """Stop the host gracefully; kill it after 15 s. Idempotent."""
         if self._process.poll() is None:
             if sys.platform == "win32":
                 self._process.terminate()

@@ -1,4 +1,4 @@
-"""`.funcignore`: the rules of `.gitignore`, for what is not deployed."""
+"""`.funcignore`: files that are not deployed, in the syntax of `.gitignore`."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ class IgnoreRules:
         self._specs = GitIgnoreSpec.from_lines(line for line in lines if _is_pattern(line))
 
     def leaves_out(self, path: str, *, is_folder: bool) -> bool:
-        """Whether the rules leave out this path. The folders above it must not be left out."""
+        """Whether the rules exclude this path. Call it only for paths in folders that are not excluded."""
         return self._specs.match_file(f"{path}/" if is_folder else path)
 
 

@@ -37,7 +37,7 @@ _APPS: Final[tuple[tuple[Language, Model, str], ...]] = (
     ("javascript", "V4", "JavaScript, for Node.js"),
     ("typescript", "V4", "TypeScript, for Node.js"),
 )
-"""What the command asks for when no option says it: language, programming model, text."""
+"""The choices of the prompt when no option names the language: language, programming model, text."""
 _NODE_IMAGE: Final = "22"
 _NEWS_V2: Final = (
     "The new Python programming model is generally available. Learn more at https://aka.ms/pythonprogrammingmodel"
@@ -127,7 +127,7 @@ def init(ctx: click.Context, folder: str | None, **given: Any) -> None:
 
 
 def _wanted(given: Mapping[str, Any]) -> Language | None:
-    """The language that the options name, None when they name none. Raises UsageError when two do not agree."""
+    """The language in the options, or None. Raises UsageError if two options contradict each other."""
     names: list[Language] = []
     runtime: str | None = given["worker_runtime"]
     if runtime is not None:
@@ -248,7 +248,7 @@ def _make_repository(root: Path) -> None:
 
 
 def _python_version() -> str:
-    """The Python version of the image: this one, if Azure has an image for it."""
+    """The Python version of the image: the one that runs this program, if Azure has an image for it."""
     version = min(max(sys.version_info[:2], _OLDEST), _NEWEST)
     return f"{version[0]}.{version[1]}"
 

@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do to a command that runs another one."""
+"""Handles SIGINT and SIGTERM in a command that runs another one."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ class Terminated(BaseException):
 
 
 class Signals:
-    """What SIGINT and SIGTERM do: end the command first, then the host. While cleaning up they are ignored."""
+    """Signal handling: SIGINT and SIGTERM end the command first, then the host. During clean-up they are ignored."""
 
     def __init__(self) -> None:
         self.command: subprocess.Popen[bytes] | None = None
@@ -26,7 +26,7 @@ class Signals:
             raise Terminated
         if self.command is None:
             raise KeyboardInterrupt
-        # The terminal sent it to the command as well, which ends in its own way; the second one insists.
+        # The terminal has sent the signal to the command as well, which ends in its own way. A second signal forces it.
         self._interrupts += 1
         if self._interrupts > 1:
             self.command.terminate()
@@ -34,12 +34,12 @@ class Signals:
 
 @contextmanager
 def handled_signals() -> Generator[Signals]:
-    """Take the signals over, and give them back at the end."""
+    """Install the handlers, and restore the previous ones at the end."""
     handling = Signals()
     numbers = (signal.SIGINT, signal.SIGTERM)
     try:
         previous = [signal.signal(number, handling.received) for number in numbers]
-    except ValueError:  # not the main thread: whoever runs this there handles signals
+    except ValueError:  # not the main thread: the caller handles signals
         yield handling
         return
     try:

@@ -1,4 +1,4 @@
-"""A group whose commands are imported when they are run, so that `func start` pays for nothing but itself."""
+"""A click group that imports its commands when they run, so that `func start` imports only what it needs."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -14,8 +14,10 @@ Commands = Mapping[str, tuple[str, str]]
 
 
 class LazyGroup(click.Group):
-    """`commands_of` lists the commands; `sections` puts headings into the help (heading, names), `elsewhere` has one
-    sentence for each name that is known from Core Tools and not served here, and `aliases` other names of commands.
+    """A group of commands.
+
+    `commands_of` lists the commands, and `sections` the headings of the help (heading, names). `elsewhere` has one
+    sentence for each command of Core Tools that is not available here. `aliases` are other names of commands.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names and their lines, without importing the commands."""
+        """Names and help lines, without importing the commands."""
         names = [
             CompletionItem(name, help=line)
             for name, (_, line) in self.commands_of.items()

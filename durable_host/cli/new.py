@@ -43,9 +43,9 @@ _HELP: Final = {
 }
 HELP: Final = """Add a function to the app, from a template.
 
-It is added to the end of function_app.py, to a blueprint with --file, or, in an app of the V1 model, to a folder of
-its own. In a Node.js app it is a file in src/functions, in TypeScript if the app has a tsconfig.json. The command
-prompts for missing options, or uses their defaults when there is no terminal.
+The function is added to the end of function_app.py, to a blueprint with --file, or, in an app of the V1 model, to a new
+folder. In a Node.js app it is a file in src/functions, in TypeScript if the app has a tsconfig.json. The command
+prompts for missing options, or uses their defaults if there is no terminal.
 
 \b
 Examples:
@@ -111,14 +111,14 @@ def _target(root: Path, file: str | None, language: str | None) -> Target:
         raise UsageError(
             f"--language {wanted} does not fit this app: it is written for the worker runtime "
             f"{'node' if is_node else 'python'}.",
-            remedy="Leave --language out, or make an app for that language in a folder of its own: func init.",
+            remedy="Omit --language, or create an app for that language in another folder: func init.",
         )
     if is_node:
         if file is not None:
             raise UsageError("--file is for Python apps; here each function is a file in src/functions.")
         return Target(root.resolve(), "V4", language=wanted or languages.node_language(root))
     script = settings.values.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
-    # 'func init' leaves a requirements.txt without a function_app.py in V1 apps only.
+    # Only in V1 apps does 'func init' write a requirements.txt without a function_app.py.
     is_v1 = not (root / script).exists() and ((root / "requirements.txt").exists() or any(root.glob("*/function.json")))
     if file is None or (path := (root / file).resolve()) == (root / script).resolve():
         return Target(root, "V1" if is_v1 else "V2", script)

@@ -1,4 +1,4 @@
-"""`npm install` in a new app."""
+"""Runs `npm install` in a new app."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ from durable_host.cli.colour import YELLOW, is_coloured, painted
 
 
 def install(root: Path, *, skipped: bool) -> None:
-    """Run `npm install` in a new app. A failure is only told: the app is complete, and can be installed later."""
+    """Run `npm install`. A failure is only reported, because the app is complete and can be installed later."""
     if skipped:
         click.echo('You skipped "npm install". You must run "npm install" manually')
         return

@@ -1,4 +1,4 @@
-"""Options that take several values, as Core Tools write them: `--functions a b` for `--functions a --functions b`."""
+"""Options with several values in the syntax of Core Tools: `--functions a b` for `--functions a --functions b`."""
 
 from collections.abc import Iterable
 
@@ -6,9 +6,9 @@ import click
 
 
 def spread(args: Iterable[str], *names: str) -> list[str]:
-    """The arguments with every value of these options (lower case, with dashes) behind an option of its own.
+    """The arguments, with the option repeated before each of its values. `names` are in lower case, with dashes.
 
-    Raises UsageError for an option without any value.
+    Raises UsageError for an option without a value.
     """
     result: list[str] = []
     collecting: str | None = None
@@ -34,12 +34,12 @@ def _require_value(bare: str | None) -> None:
 
 
 def split(_ctx: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Values that were given together (`"a b"`, `a,b`), apart."""
+    """Split values that were passed as one (`"a b"`, `a,b`)."""
     return tuple(name for value in values for name in value.replace(",", " ").split())
 
 
 class StatusListCommand(click.Command):
-    """Takes `--runtime-status running failed`."""
+    """A command that accepts `--runtime-status running failed`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spread(args, "--runtime-status"))

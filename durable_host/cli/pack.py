@@ -1,4 +1,4 @@
-"""`func pack`: the zip file of an app, honouring `.funcignore`.
+"""`func pack`: writes the zip file of an app, without the files that `.funcignore` excludes.
 
 Source: docs/protocol/functions-host-cli.md#packing
 """
@@ -22,7 +22,7 @@ _NEVER: Final = (
     ".git/", ".venv/", "/venv/", "/env/", ".env", ".azurite/", "__pycache__/", "*.pyc", ".funcignore", ".gitignore",
     "local.settings.json", ".vscode/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "/.durable-host/",
 )  # fmt: skip
-"""What no deployment needs, whatever .funcignore says; the first lines of the rules."""
+"""Files that are always excluded; .funcignore adds to these rules."""
 _MARK_OF_AN_ENVIRONMENT: Final = "pyvenv.cfg"
 
 
@@ -78,7 +78,7 @@ def write_archive(root: Path, archive: Path) -> int:
 
 
 def packed_files(root: Path) -> list[Path]:
-    """The files that are deployed, sorted."""
+    """The files to deploy, sorted."""
     try:
         own = (root / IGNORE_FILE).read_text("utf-8-sig").splitlines()
     except FileNotFoundError:

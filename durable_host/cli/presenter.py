@@ -11,9 +11,9 @@ from durable_host.redaction import redacted
 
 
 class ConsolePresenter:
-    """The Presenter of `func start`: everything goes through the console, in order with the log lines.
+    """The Presenter of `func start`. All output goes through the console, in order with the log lines.
 
-    `quiet` shows nothing but the address, when the host is ready.
+    With `quiet`, it shows only the address when the host is ready.
     """
 
     def __init__(self, console: Console, *, verbose: bool, quiet: bool = False) -> None:

@@ -1,18 +1,18 @@
-"""Makes foreign text safe for a terminal: escapes characters that move the cursor, ring the bell or rewrite lines.
+"""Makes text safe for a terminal: escapes characters that move the cursor, ring the bell or rewrite lines.
 
-Log lines and errors repeat what requests, messages and exceptions say, and a terminal obeys control characters.
+Log lines and errors contain text from requests, messages and exceptions, and a terminal executes control characters.
 """
 
 import re
 from typing import Final
 
-# C0 and C1 controls except the tab, and the marks that change the direction of what follows.
+# C0 and C1 controls except the tab, and the marks that change the direction of the text.
 _CONTROLS: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLOURS: Final = re.compile("(\x1b\\[[0-9;]{0,32}m)")
 
 
 def printable(line: str, *, keep_colours: bool = False) -> str:
-    """One line with its control characters written as `\\x1b`. `keep_colours` lets colour codes of a terminal pass."""
+    """One line with control characters written as `\\x1b`. `keep_colours` leaves the colour codes of terminals."""
     if _CONTROLS.search(line) is None:
         return line
     if not keep_colours:
@@ -23,7 +23,7 @@ def printable(line: str, *, keep_colours: bool = False) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """Several lines, as `printable` does it for each."""
+    """`printable` for each line of a text."""
     return "\n".join(printable(line) for line in text.splitlines())
 
 

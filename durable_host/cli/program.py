@@ -1,6 +1,6 @@
-"""The program: its commands, and how it ends.
+"""The program `func`: its commands and its exit codes.
 
-Commands are imported when they are run, so that `func start` pays for nothing but itself.
+Commands are imported when they run, so that `func start` imports only what it needs.
 """
 
 import os
@@ -19,7 +19,7 @@ from durable_host.errors import EXIT_INTERRUPTED, EXIT_STOPPED, HostError
 COMMANDS: Final[Commands] = {
     "init": ("durable_host.cli.init:init", "Create a new function app."),
     "new": ("durable_host.cli.new:new", "Add a function to the app, from a template."),
-    "start": ("durable_host.cli.start:start", "Run the function app of this folder."),
+    "start": ("durable_host.cli.start:start", "Run the function app in this folder."),
     "run": ("durable_host.cli.run:run", "Run a function of the running host now."),
     "exec": ("durable_host.cli.exec_command:exec_command", "Run a command, such as your tests, against its own host."),
     "doctor": ("durable_host.cli.doctor:doctor", "Find problems and how to fix them."),
@@ -27,7 +27,7 @@ COMMANDS: Final[Commands] = {
     "settings": ("durable_host.cli.settings:settings", "List, add and delete app settings in local.settings.json."),
     "templates": ("durable_host.cli.template_list:templates", "List the templates of 'func new'."),
     "pack": ("durable_host.cli.pack:pack", "Create the zip file that is deployed to Azure."),
-    "completion": ("durable_host.cli.completion:completion", "Completion of commands and options for your shell."),
+    "completion": ("durable_host.cli.completion:completion", "Complete commands and options in your shell."),
     "bundles": ("durable_host.cli.bundles:bundles", "Extension bundles: this host needs none."),
     "extensions": ("durable_host.cli.bundles:extensions", "Extensions: this host needs none."),
     "function": ("durable_host.cli.new:function", "Commands for functions: 'func function new' is 'func new'."),
@@ -41,7 +41,7 @@ SECTIONS: Final = (
     ("Other", ("completion", "bundles", "extensions", "function", "host")),
 )
 
-_AZURE: Final = "works on Azure itself and is not part of this program; use Core Tools or the Azure CLI for it."
+_AZURE: Final = "manages resources in Azure and is not part of this program; use Core Tools or the Azure CLI."
 ELSEWHERE: Final = {
     "azure": f"'func azure' {_AZURE}",
     "azurecontainerapps": f"'func azurecontainerapps' {_AZURE}",
@@ -67,7 +67,7 @@ Examples:
 
 
 class Program(LazyGroup):
-    """The top of the command line."""
+    """The top-level command."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -105,9 +105,9 @@ def program(
 
 
 def in_front(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `--script-root PATH` in front of the command, as Core Tools take it anywhere.
+    """The arguments with `--script-root PATH` moved before the command. Core Tools accept it anywhere.
 
-    `func exec` stays as it is: most of its arguments are those of another command.
+    Arguments of `func exec` are not changed: most of them belong to another command.
     """
     if any(argument.lower() == "exec" for argument in arguments):
         return list(arguments)
@@ -124,7 +124,7 @@ def in_front(arguments: Sequence[str]) -> list[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the program with `argv` (default: of this process) and return its exit code."""
+    """Run the program with `argv` (default: those of this process) and return the exit code."""
     standard_streams.complete()
     arguments = in_front(sys.argv[1:] if argv is None else argv)
     debug = "--debug-traceback" in arguments or os.environ.get("CLI_DEBUG", "").casefold() in {"1", "true"}
@@ -136,7 +136,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return command_failure.report_usage(error)
     except (KeyboardInterrupt, click.Abort):
-        click.echo(err=True)  # ends the line of ^C, or of the question
+        click.echo(err=True)  # ends the line with ^C or the prompt
         return EXIT_INTERRUPTED
     except HostError as error:
         return command_failure.report(error, debug=debug)

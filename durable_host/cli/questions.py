@@ -1,4 +1,4 @@
-"""Questions to the person at the terminal."""
+"""Prompts on the terminal."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from durable_host.config import suggestion
 
 
 def is_interactive() -> bool:
-    """True when both ends of the conversation are a terminal."""
+    """True if stdin and stdout are a terminal."""
     try:
         return sys.stdin.isatty() and sys.stdout.isatty()
     except (ValueError, AttributeError):
@@ -38,5 +38,5 @@ def choose(question: str, options: Sequence[str], default: int = 1) -> int:
 
 
 def ask(question: str, default: str | None = None, check: Callable[[str], str] | None = None) -> str:
-    """Ask for a text; `check` returns it (maybe corrected) or raises BadParameter."""
+    """Prompt for a text. `check` returns the text, possibly corrected, or raises BadParameter."""
     return click.prompt(question, default=default, value_proc=check)

@@ -1,4 +1,4 @@
-"""`func run`: runs one function of a running host now, and shows the outcome.
+"""`func run`: runs one function of a running host and shows the outcome.
 
 The host does the work (`POST /admin/functions/{name}`).
 
@@ -32,7 +32,7 @@ class HostNotRunning(HostError):
 
 
 class RunRefused(HostError):
-    """The host has no such function, cannot run it by hand, or asks for another key."""
+    """The host has no such function, cannot run it by hand, or requires another key."""
 
     code = "DH3022"
 
@@ -97,18 +97,18 @@ def _text(content: str | None, path: str | None) -> str:
 
 
 def _invoke(address: Address, name: str, text: str, key: str | None) -> dict[str, Any]:
-    """The outcome as the host tells it. Raises HostNotRunning, RunRefused."""
+    """The outcome that the host returns. Raises HostNotRunning, RunRefused."""
     status, answer = _request(address, "POST", f"/admin/functions/{quote(name, safe='')}?wait=true", key, text)
     if status == 200 and isinstance(answer, dict) and "status" in answer:
         return cast("dict[str, Any]", answer)
     if status in (401, 403):
-        raise RunRefused("The host asks for another key.", remedy="Pass the master key with --key.")
+        raise RunRefused("The host requires another key.", remedy="Pass the master key with --key.")
     if status == 404:
         raise RunRefused(f"The host at {address} has no function '{name}'.", cause=_names(address, key))
     message = cast("dict[str, Any]", answer).get("Message") if isinstance(answer, dict) else answer
     raise RunRefused(
         str(message or f"The host answered {status}."),
-        remedy="Orchestrations are started with 'func durable start-new'.",
+        remedy="Start orchestrations with 'func durable start-new'.",
     )
 
 
@@ -121,7 +121,7 @@ def _names(address: Address, key: str | None) -> str:
 
 
 def _request(address: Address, method: str, path: str, key: str | None, text: str | None = None) -> tuple[int, Any]:
-    """Status, and the body: what its JSON says, or its text."""
+    """The status and the body: its parsed JSON, or its text."""
     headers = {"x-functions-key": key} if key else {}
     body = None
     if text is not None:
@@ -131,7 +131,7 @@ def _request(address: Address, method: str, path: str, key: str | None, text: st
     try:
         connection.connect()
         assert connection.sock is not None
-        connection.sock.settimeout(None)  # as long as the function takes
+        connection.sock.settimeout(None)  # the function may take any time
         connection.request(method, path, body, headers)
         response = connection.getresponse()
         content = response.read().decode("utf-8", "replace")
@@ -150,7 +150,7 @@ def _request(address: Address, method: str, path: str, key: str | None, text: st
 
 
 def _show(name: str, outcome: dict[str, Any], seconds: float) -> None:
-    """What the function returned on stdout, how it went on stderr."""
+    """Print the return value on stdout and the outcome on stderr."""
     if outcome.get("status") != "Succeeded":
         click.echo(printable_lines(f"{name} failed: {outcome.get('error', '')}"), err=True)
         if outcome.get("stack"):

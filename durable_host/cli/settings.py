@@ -1,4 +1,4 @@
-"""`func settings`: list, add, delete.
+"""`func settings`: lists, adds and deletes app settings.
 
 Source: docs/protocol/functions-host-cli.md#settings-commands
 """
@@ -43,7 +43,7 @@ def list_settings(ctx: click.Context, show_value: bool) -> None:
 @_CONNECTION_STRING
 @click.pass_context
 def add(ctx: click.Context, name: str, value: str | None, connection_string: bool) -> None:
-    """Add the setting NAME, or change it. Prompts for VALUE if it is not given, and does not show it."""
+    """Add the setting NAME, or change it. Prompts for VALUE if it is missing, and does not show what you type."""
     file = _plain_file(ctx)
     if not name.strip():
         raise UsageError("A setting needs a name.")
@@ -56,7 +56,7 @@ def add(ctx: click.Context, name: str, value: str | None, connection_string: boo
     else:
         file.set_value(name, value or "")
     file.save()
-    click.echo(f"{'Connection string' if connection_string else 'Setting'} '{name}' is in {FILE_NAME}.")
+    click.echo(f"{'Connection string' if connection_string else 'Setting'} '{name}' is saved in {FILE_NAME}.")
 
 
 @click.command()
@@ -102,7 +102,7 @@ def _plain_file(ctx: click.Context) -> SettingsFile:
         raise ConfigurationError(
             f"{FILE_NAME} is encrypted and cannot be read here.",
             cause="The key belongs to the .NET installation that encrypted the file.",
-            remedy="Run 'func settings decrypt' of Azure Functions Core Tools once, or write the values in plain text "
+            remedy="Run 'func settings decrypt' in Azure Functions Core Tools once, or write the values in plain text "
             'with "IsEncrypted": false.',
             code="DH1021",
         )

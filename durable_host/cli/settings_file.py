@@ -1,4 +1,4 @@
-"""local.settings.json as something that is edited: order, indentation and unknown members stay.
+"""Edits local.settings.json. Order, indentation and unknown members are kept.
 
 Source: docs/protocol/functions-host-config.md#local-settings, docs/protocol/functions-host-cli.md#settings-commands
 """
@@ -19,7 +19,7 @@ _FALSE: Final = (None, False, "false", "False")
 
 
 class SettingsFile:
-    """The parsed file of `root`. Raises ConfigurationError when it cannot be used; a missing file is an empty one."""
+    """The parsed file in `root`; a missing file is empty. Raises ConfigurationError if it is not valid."""
 
     def __init__(self, root: Path) -> None:
         self.path: Final = root / FILE_NAME
@@ -68,7 +68,7 @@ class SettingsFile:
             section[written] = {"ConnectionString": value, "ProviderName": "System.Data.SqlClient"}
 
     def delete(self, name: str, *, connection_string: bool) -> str:
-        """Delete a setting or connection string and return its name as it was spelled. Raises UsageError."""
+        """Delete a setting or connection string and return its name as spelled in the file. Raises UsageError."""
         section = self._section("ConnectionStrings" if connection_string else "Values", create=False)
         written = _existing(section, name)
         if written is None:
@@ -78,13 +78,13 @@ class SettingsFile:
             remedy = f"Did you mean '{meant}'?" if meant else "'func settings list' lists the settings."
             if _existing(other, name):
                 flag = "without" if connection_string else "with"
-                remedy = f"There is one among the other kind: try {flag} --connectionString."
+                remedy = f"The other kind has one with this name: try {flag} --connectionString."
             raise UsageError(f"There is no {kind} '{name}' in {FILE_NAME}.", remedy=remedy)
         del section[written]
         return written
 
     def save(self) -> None:
-        """Write the file as a whole. Raises ConfigurationError: comments would be lost, or it cannot be written."""
+        """Write the file atomically. Raises ConfigurationError if it would lose comments or cannot be written."""
         if lenient_json.without_comments(self._text) != self._text and _has_comment(self._text):
             raise ConfigurationError(
                 f"{FILE_NAME} has comments, which this command would lose.",
@@ -149,13 +149,13 @@ class SettingsFile:
 
 
 def _existing(section: dict[str, Any], name: str) -> str | None:
-    """How `name` is spelled in the section; the exact spelling wins."""
+    """The spelling of `name` in the section; an exact match takes precedence."""
     if name in section:
         return name
     return next((written for written in section if written.casefold() == name.casefold()), None)
 
 
 def _has_comment(text: str) -> bool:
-    """True when more than trailing commas would be lost."""
+    """True if the text has comments. Trailing commas do not count."""
     blanked = lenient_json.without_comments(text)
     return any(old not in (new, ",") for old, new in zip(text, blanked, strict=True))

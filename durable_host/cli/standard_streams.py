@@ -1,4 +1,4 @@
-"""Standard streams that the program was started without (`<&-`, `2>&-`)."""
+"""Replaces standard streams that were closed when the program started (`<&-`, `2>&-`)."""
 
 import os
 import sys
@@ -8,10 +8,10 @@ _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def complete() -> None:
-    """Open what is missing of stdin, stdout and stderr on the null device.
+    """Open missing standard streams (stdin, stdout, stderr) on the null device.
 
-    Else the next pipe or socket would get the number of the missing one: a child would take it for its stdin, and the
-    event loop of uvloop aborts the process when it closes it.
+    Otherwise the next pipe or socket would get the file descriptor of the missing stream: a child would use it as its
+    stdin, and uvloop aborts the process when it closes it.
     """
     for number, (name, mode) in enumerate(_STREAMS):
         try:

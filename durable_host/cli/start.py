@@ -41,7 +41,7 @@ _IGNORED_VALUES: Final = {
 
 
 class StartCommand(click.Command):
-    """Takes `--functions a b c` as Core Tools does, and sets options aside that mean nothing here."""
+    """Accepts `--functions a b c` like Core Tools, and ignores options that have no meaning here."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         kept, ignored = _set_aside(args)
@@ -50,7 +50,7 @@ class StartCommand(click.Command):
 
 
 def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
-    """The options that are understood, and one sentence for each that is not needed here."""
+    """The arguments without the ignored options, and one sentence for each ignored option."""
     kept: list[str] = []
     ignored: list[str] = []
     rest = iter(args)
@@ -73,7 +73,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option(
     "--grpc-port",
     type=click.IntRange(0, 65535),
-    help="Port for Durable Task SDKs (a free one when the app needs it); 0 switches it off.",
+    help="Port for Durable Task SDKs (default: a free one if the app needs it); 0 disables it.",
 )
 @click.option("--address", metavar="HOST", help="Address to listen on (default: 127.0.0.1).")
 @click.option(
@@ -89,7 +89,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let browsers send credentials.")
 @click.option("--user-log-level", metavar="LEVEL", help=f"Level of the app's logs: {', '.join(log_levels.NAMES)}.")
 @click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Output format.")
-@click.option("--no-reload", is_flag=True, help="Do not apply changes of the app's files while the host runs.")
+@click.option("--no-reload", is_flag=True, help="Do not apply changes to the app's files while the host runs.")
 @click.option(
     "--debug",
     "debug_port",
@@ -112,9 +112,9 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option("--debug-traceback", is_flag=True, help="Show tracebacks of errors (also: CLI_DEBUG=1).")
 @click.pass_context
 def start(ctx: click.Context, **options: Any) -> int:
-    """Run the function app of this folder until Ctrl+C.
+    """Run the function app in this folder until Ctrl+C.
 
-    Starts Azurite when the app uses the development account and none is listening.
+    Starts Azurite if the app uses the development account and none is listening.
     """
     given = cast("dict[str, Any]", ctx.find_root().obj or {})
     script_root: str | None = options["script_root"] or given.get("script_root")
@@ -158,12 +158,12 @@ def start(ctx: click.Context, **options: Any) -> int:
             debug=debug,
             ignored=ctx.meta.get("ignored", []),
         )
-    except KeyboardInterrupt:  # before the host took the signals over
+    except KeyboardInterrupt:  # before the host handles signals
         return EXIT_STOPPED
 
 
 def _interpreter(text: str) -> Path:
-    """A path as seen from here; a bare name that is not a file here is a command on PATH."""
+    """A path relative to the current folder. A bare name that is not a file here is a command on PATH."""
     path = Path(text)
     return path.absolute() if path.exists() or len(path.parts) > 1 else path
 

@@ -1,6 +1,6 @@
-"""`func doctor`: what is wrong with an app, its settings, its storage and its task hub, and how to fix it.
+"""`func doctor`: finds problems in an app, its settings, its storage and its task hub, and says how to fix them.
 
-One module per subject; each gives findings and changes nothing.
+Each module checks one subject. It returns findings and changes nothing.
 """
 
 from durable_host.cli.doctor.command import doctor

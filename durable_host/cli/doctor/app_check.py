@@ -1,4 +1,4 @@
-"""host.json, settings and the functions themselves: what `func start` would say, without starting."""
+"""Checks host.json, settings and functions like `func start`, without starting the host."""
 
 import os
 from pathlib import Path
@@ -28,7 +28,7 @@ _FUNCTIONS: Final = "Functions"
 
 
 def configuration(root: Path) -> tuple[HostConfig | None, list[Finding]]:
-    """The configuration, and what is to say about it. Nothing is written."""
+    """The configuration (None if it is not valid) and the findings. Writes no files."""
     try:
         if not read_document(root / HOST_JSON):
             remedy = 'func init --python, or write {"version": "2.0"} into it'
@@ -45,7 +45,7 @@ def configuration(root: Path) -> tuple[HostConfig | None, list[Finding]]:
 
 
 def port(config: HostConfig) -> Finding:
-    """Whether the host could listen."""
+    """Whether the host could listen on its port."""
     where = f"{config.address}:{config.port}"
     problem = ports.unavailable(config.address, config.port)
     if problem is None:
@@ -55,7 +55,7 @@ def port(config: HostConfig) -> Finding:
 
 
 async def functions(config: HostConfig, accounts: Accounts) -> tuple[AppFunctions, list[Finding]]:
-    """The functions as a worker loads them, each with its settings and connections."""
+    """The functions as a worker loads them, checked with their settings and connections, and the findings."""
     try:
         pool = WorkerPool(worker_options(config, StartOptions()))
         try:
@@ -103,7 +103,7 @@ async def _no_payload(_hub: str | None, _connection: str | None) -> str:
 
 
 def connection_names(config: HostConfig, app: AppFunctions) -> list[str | None]:
-    """The storage connections that the app uses, by name as bindings write it."""
+    """The storage connections that the app uses, by their names in bindings."""
     from durable_host.host.functions import STORAGE_BINDINGS
 
     names: dict[str, str | None] = {}

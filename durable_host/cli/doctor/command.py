@@ -1,6 +1,6 @@
-"""The command: asks all subjects, shows the findings, ends with 1 if one is an error.
+"""The command `func doctor`: runs all checks, shows the findings, and exits with 1 if one is an error.
 
-The report is two columns of text. A library for tables would wrap the commands that people copy from it.
+The report has two columns. A table library would wrap the commands that people copy from it.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ def doctor(ctx: click.Context, output: str) -> int:
 
 
 async def examine(root: Path) -> list[Finding]:
-    """All findings, in the order in which things depend on each other."""
+    """All findings. Each check comes after those it depends on."""
     result = [findings.ok("App", f"{root} (durable-host {durable_host.__version__})")]
     result += await asyncio.to_thread(packages_check.check, root)
     config, about = app_check.configuration(root)

@@ -1,4 +1,4 @@
-"""What `func doctor` found."""
+"""The findings of `func doctor`."""
 
 from typing import Literal
 
@@ -32,7 +32,7 @@ def problem(area: str, message: str, remedy: str | None = None, details: str | N
 
 
 def of_error(area: str, error: HostError) -> Finding:
-    """An error that the host would end with. A traceback becomes the details; of other causes the last line counts."""
+    """The finding for an error. A traceback becomes the details; of any other cause, only the last line is shown."""
     text = (error.cause or "").strip()
     lines = text.splitlines()
     cause = f" ({lines[-1].strip()})" if lines and lines[-1].strip() not in error.message else ""

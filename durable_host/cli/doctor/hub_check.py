@@ -1,4 +1,4 @@
-"""What is in the app's task hub, and in the poison queues of its queue triggers."""
+"""Checks the app's task hub and the poison queues of its queue triggers."""
 
 from collections import Counter
 from typing import Final
@@ -26,7 +26,7 @@ _POISON_DEQUEUES: Final = 10
 
 
 async def check(config: HostConfig, accounts: Accounts, account: StorageAccount | None) -> list[Finding]:
-    """The hub of host.json. `account` None: its storage does not answer (or the hub is a file)."""
+    """Findings about the hub in host.json. `account` is None if its storage does not answer, or the hub is a file."""
     name = config.host.durable.hub_name
     if uses_sqlite(config):
         from durable_host.durable.taskhub.sqlite import is_there
@@ -52,7 +52,7 @@ async def check(config: HostConfig, accounts: Accounts, account: StorageAccount 
 
 
 async def poison_queues(accounts: Accounts, app: AppFunctions) -> list[Finding]:
-    """Messages that queue triggers gave up."""
+    """Findings about messages in poison queues."""
     result: list[Finding] = []
     for function in app.of_trigger("queuetrigger"):
         trigger = function.trigger
@@ -76,7 +76,7 @@ async def poison_queues(accounts: Accounts, app: AppFunctions) -> list[Finding]:
 
 
 async def _set_aside(config: HostConfig, hub: TaskHub) -> list[Finding]:
-    """Messages that nobody can read, queue by queue."""
+    """Findings about unreadable messages, by queue."""
     name = config.host.durable.hub_name
     place = "the table 'set_aside' of its file"
     if not uses_sqlite(config):

@@ -1,4 +1,4 @@
-"""The app's Python and its packages, asked of the interpreter itself."""
+"""Checks the app's Python and its packages by running a script on that interpreter."""
 
 import json
 import os
@@ -61,7 +61,7 @@ print(json.dumps({
 
 
 class Requirement(msgspec.Struct, frozen=True):
-    """A line of requirements.txt against what is installed (`found` None: not at all)."""
+    """A line of requirements.txt compared with the installed version (`found` is None if there is none)."""
 
     name: str
     wanted: str
@@ -71,7 +71,7 @@ class Requirement(msgspec.Struct, frozen=True):
 
 
 class Environment(msgspec.Struct, frozen=True):
-    """What the interpreter said of itself."""
+    """The script's output."""
 
     version: tuple[int, int, int]
     virtual: bool
@@ -80,7 +80,7 @@ class Environment(msgspec.Struct, frozen=True):
 
 
 def check(root: Path) -> list[Finding]:
-    """Interpreter, SDKs and requirements of the app in `root`."""
+    """Findings about the interpreter, the SDKs and the requirements of the app in `root`."""
     try:
         interpreter = find_interpreter(root, environ=os.environ)
     except HostError as error:
@@ -100,7 +100,7 @@ def check(root: Path) -> list[Finding]:
 
 
 def requirement_lines(path: Path) -> tuple[list[str], list[Finding]]:
-    """The requirements that name a package, and findings about the file."""
+    """The lines that name a package, and findings about the file."""
     try:
         text = path.read_text("utf-8-sig")
     except FileNotFoundError:

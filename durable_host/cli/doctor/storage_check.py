@@ -1,4 +1,4 @@
-"""The storage accounts of the app: do the three services answer, is the key accepted, could Azurite be started."""
+"""Checks the app's storage accounts: whether the services answer, the key is valid, and Azurite could be started."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ _AZURITE: Final = "Azurite"
 
 
 async def check(root: Path, accounts: Accounts, name: str | None) -> tuple[StorageAccount | None, list[Finding]]:
-    """The account behind a connection if it answers, and what is to say about it."""
+    """The account of a connection (None if it does not answer) and the findings."""
     try:
         account = accounts.account(name)
     except ConfigurationError as error:

@@ -1,4 +1,4 @@
-"""`func durable`: instances of a task hub, straight on its storage; no host has to run. One module per command.
+"""`func durable`: works with instances directly in a task hub's storage, without a host. One module per command.
 
 Source: docs/protocol/functions-host-cli.md#durable-commands
 """

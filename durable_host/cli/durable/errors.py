@@ -1,4 +1,4 @@
-"""What `func durable` says when it cannot do what was asked."""
+"""The errors of `func durable`."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,39 +11,39 @@ from durable_host.storage.errors import explain
 
 
 class TaskHubMissing(HostError):
-    """There is no such task hub behind the connection: give another --task-hub-name, or start an instance first."""
+    """The account has no such task hub: pass another --task-hub-name, or start an instance first."""
 
     code = "DH6301"
 
 
 class InstanceMissing(HostError):
-    """The hub has no instance of this ID: 'func durable get-instances' lists those it has."""
+    """The hub has no instance with this ID: 'func durable get-instances' lists its instances."""
 
     code = "DH6302"
 
 
 class NotPossible(HostError):
-    """The instance, or what was given, does not allow the operation; the text says why."""
+    """The state of the instance, or an argument, does not allow the operation; the text says why."""
 
     code = "DH6303"
 
 
 class HubUnavailable(HostError):
-    """The storage of the hub does not answer, or refuses."""
+    """The storage of the hub does not answer, or refuses the request."""
 
     code = "DH6304"
     exit_code = EXIT_STORAGE
 
 
 class InputInvalid(HostError):
-    """An input or event data cannot be read, or is not JSON where it must be."""
+    """An input or event data cannot be read, or must be JSON and is not."""
 
     code = "DH6305"
 
 
 @contextmanager
 def explained(setting: str) -> Generator[None]:
-    """Errors of hub and client as the user should see them; `setting` names the connection."""
+    """Convert errors of the hub and the client into errors for the user; `setting` names the connection."""
     try:
         yield
     except InstanceNotFound as error:
@@ -59,8 +59,8 @@ def explained(setting: str) -> Generator[None]:
 
 
 def missing(instance_id: str) -> InstanceMissing:
-    """The error for an ID that the hub does not know."""
+    """The error for an ID that the hub does not have."""
     return InstanceMissing(
         f"Could not find an orchestration instance with id '{instance_id}'",
-        remedy="'func durable get-instances' lists the instances of the hub; --task-hub-name takes another hub.",
+        remedy="'func durable get-instances' lists the instances of the hub; --task-hub-name selects another hub.",
     )

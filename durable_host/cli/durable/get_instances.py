@@ -60,7 +60,7 @@ def get_instances(
 
 
 async def _page(client: DurableClient, query: InstanceQuery) -> InstancePage:
-    """One page with `top` instances, where there are so many: storage may give shorter ones, even empty ones."""
+    """A page with `top` instances if there are that many. Pages of the storage may be shorter, or even empty."""
     found: list[InstanceState] = []
     while True:
         page = await client.query(msgspec.structs.replace(query, top=query.top - len(found)))

@@ -11,7 +11,7 @@ from durable_host.cli.durable.hub_session import HubSession, run
 
 
 def _switch(name: str, text: str) -> options.Decorator:
-    """A switch that may have its value behind it: `--show-input` and `--show-input true`."""
+    """A flag that accepts an optional value: `--show-input` or `--show-input true`."""
     return click.option(
         name, type=bool, is_flag=False, flag_value="true", default=False, metavar="[true/false]", help=text
     )

@@ -1,4 +1,4 @@
-"""A task hub opened for one command: from the options to a client.
+"""Opens the task hub that the options select, for one command.
 
 Source: docs/protocol/functions-host-cli.md#durable-commands
 """
@@ -44,7 +44,7 @@ class HubSession(msgspec.Struct, frozen=True):
     output: str
 
     def say(self, text: str, **members: Any) -> None:
-        """The outcome: a sentence for people, or the members as a JSON object."""
+        """Print the result: a sentence for people, or the members as a JSON object."""
         if self.output == "json":
             click.echo(msgspec.json.encode(members).decode())
         else:
@@ -59,7 +59,7 @@ def run(
     create: bool = False,
     must_exist: bool = True,
 ) -> None:
-    """Open the hub that the options mean, do the work, close it. `create` makes the hub when it is missing."""
+    """Open the hub that the options select, do the work, close it. `create` creates a missing hub."""
 
     async def main() -> None:
         config = _config(ctx, given.get("task_hub_name"))
@@ -97,7 +97,7 @@ async def _opened(
 
 
 def _setting_of(config: HostConfig, connection_name: str) -> str:
-    """The app setting that holds the connection, as it is written: `Storage` is in `AzureWebJobsStorage`."""
+    """The full name of the app setting with the connection: `AzureWebJobsStorage` for `Storage`."""
     try:
         return resolve(config.settings, connection_name).setting
     except ConfigurationError:
@@ -107,9 +107,9 @@ def _setting_of(config: HostConfig, connection_name: str) -> str:
 async def _checked_account(
     config: HostConfig, accounts: Accounts, connection_name: str, name: str, may_be_missing: bool
 ) -> HostConfig:
-    """The configuration with the number of partitions that the hub really has.
+    """The configuration with the actual number of partitions of the hub.
 
-    Raises TaskHubMissing, and an AzuriteError at once where nobody listens.
+    Raises TaskHubMissing, and AzuriteError immediately if nothing listens on the development account's address.
     """
     storage = config.host.durable.storage
     try:
@@ -133,7 +133,7 @@ async def _checked_account(
 
 
 async def partition_count(account: StorageAccount, hub: str) -> int:
-    """How many control queues the hub has; 0 when there is no such hub."""
+    """The number of control queues of the hub; 0 if there is no such hub."""
     prefix = f"{hub.lower()}-control-"
     queues = await account.queues.list(prefix)
     return sum(queue.removeprefix(prefix).isdigit() and len(queue) == len(prefix) + 2 for queue in queues)
@@ -182,7 +182,7 @@ def _require_file(path: Path, name: str, *, create: bool) -> None:
 
 
 def _config(ctx: click.Context, task_hub_name: str | None) -> HostConfig:
-    """The configuration of the app here or above. Without an app, that of the environment if a hub is named."""
+    """The configuration of the app here or above. Without an app, that of the environment if a hub is given."""
     folder = working_folder(ctx)
     try:
         root = project.find_root(folder)

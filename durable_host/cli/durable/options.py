@@ -1,4 +1,4 @@
-"""Options that all commands of `func durable` share, and how their values are read.
+"""Options that the commands of `func durable` share, and parsers for their values.
 
 Source: docs/protocol/functions-host-cli.md#durable-commands
 """
@@ -24,11 +24,11 @@ def hub_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--task-hub-name`, `--connection-string-setting`, `--output`."""
     for option in (
         click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Output format."),
-        click.option("--task-hub-name", metavar="HUB", help="Task hub (default: the one of host.json)."),
+        click.option("--task-hub-name", metavar="HUB", help="Task hub (default: the one in host.json)."),
         click.option(
             "--connection-string-setting",
             metavar="NAME",
-            help="App setting with the storage connection (default: host.json's, else AzureWebJobsStorage).",
+            help="App setting with the storage connection (default: as in host.json, or AzureWebJobsStorage).",
         ),
     ):
         function = option(function)
@@ -56,7 +56,7 @@ def created_range(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def statuses(values: tuple[str, ...], *, terminal_only: bool = False) -> frozenset[OrchestrationStatus]:
-    """The statuses of these names (case and underscores are ignored). Raises UsageError."""
+    """The statuses with these names (case and underscores are ignored). Raises UsageError."""
     allowed = [status for status in OrchestrationStatus if not terminal_only or status in TERMINAL_STATUSES]
     by_name = {status.name.casefold(): status for status in allowed}
     found: set[OrchestrationStatus] = set()
@@ -72,7 +72,7 @@ def statuses(values: tuple[str, ...], *, terminal_only: bool = False) -> frozens
 
 
 def json_data(text: str | None) -> str | None:
-    """JSON text of an input or of event data: `@file` is the JSON in the file, all else becomes a JSON string.
+    """JSON text of an input or event data: `@file` is the JSON in the file, any other text becomes a JSON string.
 
     None stays None. Raises InputInvalid.
     """

@@ -67,7 +67,7 @@ def purge_history(
 
 
 async def _rows(session: HubSession, instance_id: str) -> int:
-    """Rows of an instance's history: its events, and the one that guards them."""
+    """The number of rows in an instance's history: its events and the sentinel."""
     try:
         events = await session.client.history(instance_id)
     except UnreadableHistory:

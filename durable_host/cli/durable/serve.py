@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from durable_host.host.plain_workers import ServedWorkers
 
 PORT: Final = 8080
-"""Where clients look for the emulator of the Durable Task Scheduler."""
+"""The default port of the Durable Task Scheduler emulator."""
 
 DEFAULT_HUB: Final = "default"
 _CONNECTION: Final = "AzureWebJobsStorage"
 _DEVELOPMENT: Final = "UseDevelopmentStorage=true"
 _AT_ONCE_IN_FILE: Final = 2000
 _AT_ONCE_IN_ACCOUNT: Final = 256
-"""Work that may be under way at once, work included that no worker has asked for yet."""
+"""Most work items in progress, including those that no worker has requested yet."""
 
 
 @click.command()
@@ -92,7 +92,7 @@ def serve(ctx: click.Context, **given: Any) -> int:
 
 
 def announcement(served: "ServedWorkers", mode: OutputMode) -> str:
-    """What the terminal shows once the hub is served."""
+    """The text that the terminal shows when the endpoint is ready."""
     import msgspec
 
     endpoint = f"http://localhost:{served.port}"
@@ -110,7 +110,7 @@ def announcement(served: "ServedWorkers", mode: OutputMode) -> str:
 
 
 def _config(given: dict[str, Any]) -> HostConfig:
-    """The configuration that the options mean; files of an app are not read."""
+    """The configuration from the options; an app's files are not read."""
     name: str = given["task_hub_name"]
     if (problem := hub_name.problem(name)) is not None:
         raise UsageError(problem)

@@ -1,4 +1,4 @@
-"""States and histories as `func durable` prints them: DurableTask.Core's members, in its order.
+"""States and histories as `func durable` prints them, with the members of DurableTask.Core in the same order.
 
 Source: docs/protocol/task-hub-storage-messages.md#event-json,
     docs/protocol/functions-host-cli.md#instance-state-json
@@ -42,10 +42,10 @@ def state(instance: InstanceState) -> dict[str, Any]:
 
 
 def history(events: Iterable[HistoryEvent], *, as_stored: bool = False) -> list[dict[str, Any]]:
-    """The events ordered by time (those of one time stay in their order), or `as_stored`."""
+    """The events, sorted by time (stable), or in stored order with `as_stored`."""
     return write_history(events if as_stored else sorted(events, key=lambda event: event.timestamp))
 
 
 def indented(document: Any) -> str:
-    """As Json.NET writes it indented."""
+    """JSON text, indented like Json.NET's."""
     return json.dumps(document, indent=2, ensure_ascii=False)

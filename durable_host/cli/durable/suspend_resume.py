@@ -50,7 +50,7 @@ def resume(ctx: click.Context, instance_id: str, reason: str | None, **given: An
 async def _require(
     session: HubSession, instance_id: str, operation: str, accepts: Callable[[InstanceState], bool]
 ) -> None:
-    """Give a message that was sent just before some time to reach the instance. Raises NotPossible."""
+    """Wait until the state allows the operation: an earlier message may still be on its way. Raises NotPossible."""
 
     def has_settled(state: InstanceState) -> bool:
         return accepts(state) or state.runtime_status.is_terminal

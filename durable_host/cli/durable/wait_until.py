@@ -1,4 +1,4 @@
-"""Waiting for a host to act on what was sent."""
+"""Waits until a host has processed a message."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _LOOK_SECONDS = 0.25
 async def until(
     client: DurableClient, instance_id: str, accepts: Callable[[InstanceState], bool], timeout: float
 ) -> InstanceState | None:
-    """The state as soon as `accepts` returns true for it, or the last one seen when `timeout` seconds are over."""
+    """The first state that `accepts` returns true for, or the last one seen after `timeout` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
     while True:

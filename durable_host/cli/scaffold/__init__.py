@@ -1,4 +1,4 @@
-"""What `func init` and `func new` write: the catalog of templates, the project's files, and edits of Python modules.
+"""The code behind `func init` and `func new`: the template catalog, project files, and edits of Python modules.
 
-The texts themselves are in `cli/templates`.
+The templates are in `cli/templates`.
 """

@@ -1,4 +1,4 @@
-"""Puts a function from a template into an app of any programming model."""
+"""Adds a function from a template to an app of any programming model."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -22,13 +22,13 @@ _DURABLE_SDK: Mapping[Model, str] = {
     "V1": "# 2.x does not have the function.json model.\nazure-functions-durable>=1.2.9,<2\n",
     "V2": "# Tested with 1.2.9 and 1.7.0, and with 2.0.0rc3 on Python 3.13.\nazure-functions-durable>=1.2.9,<3\n",
 }
-"""What requirements.txt says of the durable SDK, by programming model."""
+"""The lines for the durable SDK in requirements.txt, by programming model."""
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a function goes. `script` is the V2 app's main file; `blueprint` another file below `root`, or None.
+    """Where to add a function. `script` is the V2 app's main file; `blueprint` is another file below `root`, or None.
 
-    `language` tells JavaScript from TypeScript in the V4 model.
+    `language` distinguishes JavaScript and TypeScript in the V4 model.
     """
 
     root: Path
@@ -39,7 +39,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def create(target: Target, template: FunctionTemplate, name: str, values: Mapping[str, str], report: Report) -> None:
-    """Write the function. Nothing is written when anything is wrong (UsageError, ConfigurationError)."""
+    """Write the function. Raises UsageError or ConfigurationError before anything is written."""
     values = _complete(target.model, template, name, values)
     if target.model == "V4":
         node_creation.create(target.root, target.language, template, name, values, report)
@@ -55,7 +55,7 @@ def create(target: Target, template: FunctionTemplate, name: str, values: Mappin
 
 
 def default_of(default: str, name: str) -> str:
-    """A default value with the function's name in place of `$name`."""
+    """A default value with `$name` replaced by the function's name."""
     return Text(default).substitute(name=name)
 
 
@@ -146,7 +146,7 @@ def _create_folder(
 
 
 def _require_durable(target: Target, report: Report) -> None:
-    """Durable Functions need their package, and a task hub needs its name in host.json only when one is wanted."""
+    """Add the durable package to requirements.txt if it is missing."""
     file = SourceFile.read(target.root / "requirements.txt")
     names = {line.split("#")[0].strip().lower().replace("_", "-") for line in file.text.splitlines()}
     if any(name.startswith("azure-functions-durable") for name in names):
@@ -157,7 +157,7 @@ def _require_durable(target: Target, report: Report) -> None:
 
 
 def missing_settings(root: Path, values: Mapping[str, str]) -> list[str]:
-    """Connections among the values for which local.settings.json has nothing."""
+    """Connections among the values that local.settings.json does not have."""
     connection = values.get("connection")
     try:
         document = lenient_json.parse((root / "local.settings.json").read_text("utf-8-sig"))

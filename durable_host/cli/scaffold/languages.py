@@ -1,4 +1,4 @@
-"""The languages of apps: their names on the command line, and what an app in a folder is written in."""
+"""The languages of apps: their names on the command line, and detecting the language of an app."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ _NAMES: Final[dict[str, Language]] = {
 
 
 def language(text: str) -> Language:
-    """The language of this name, in any case. Raises UsageError."""
+    """The language with this name, ignoring case. Raises UsageError."""
     found = _NAMES.get(text.strip().lower())
     if found is None:
         meant = suggestion.closest(text, LANGUAGES)
@@ -33,17 +33,17 @@ def language(text: str) -> Language:
 
 
 def complete_language(_ctx: object, _option: object, incomplete: str) -> list[str]:
-    """The languages that begin so, for the completion of a shell."""
+    """The languages that begin with `incomplete`, for shell completion."""
     return [name for name in LANGUAGES if name.startswith(incomplete.lower())]
 
 
 def complete_runtime(_ctx: object, _option: object, incomplete: str) -> list[str]:
-    """The worker runtimes that begin so, and the languages, which are accepted too."""
+    """The worker runtimes, and the languages, that begin with `incomplete`. Languages are accepted too."""
     return [name for name in ("python", NODE, *LANGUAGES[1:]) if name.startswith(incomplete.lower())]
 
 
 def is_node_app(root: Path) -> bool:
-    """Whether the app in this folder is for Node.js, as `func start` decides it."""
+    """Whether the app in this folder is for Node.js, by the same rules as `func start`."""
     from durable_host.config import local_settings
 
     values = {**local_settings.read(root / local_settings.FILE_NAME, []).values}
@@ -52,5 +52,5 @@ def is_node_app(root: Path) -> bool:
 
 
 def node_language(root: Path) -> Language:
-    """What a Node.js app is written in: TypeScript if it has a tsconfig.json."""
+    """The language of a Node.js app: TypeScript if it has a tsconfig.json, otherwise JavaScript."""
     return "typescript" if (root / "tsconfig.json").exists() else "javascript"

@@ -1,4 +1,4 @@
-"""Adds functions to Python modules: pure functions from text to text, each of whose results is valid Python."""
+"""Adds functions to Python modules. Pure functions from text to text, which return only valid Python."""
 
 import ast
 
@@ -9,9 +9,9 @@ _DURABLE_NAMES = {"FunctionApp": "DFApp", "DFApp": "DFApp", "Blueprint": "Bluepr
 
 
 def with_functions(module: ModuleText, snippet: str) -> str:
-    """The module with the snippet's imports (those it lacks) among its own and the snippet's functions at its end.
+    """The module with the missing imports of the snippet added, and the snippet's functions at its end.
 
-    Raises UsageError when a name is taken already.
+    Raises UsageError if a name is already taken.
     """
     addition = ast.parse(snippet)
     imports = [node for node in addition.body if isinstance(node, ast.Import | ast.ImportFrom)]
@@ -28,7 +28,7 @@ def with_functions(module: ModuleText, snippet: str) -> str:
 
 
 def with_imports(module: ModuleText, wanted: list[str]) -> str:
-    """The module with the import statements of `wanted` that it lacks. Raises UsageError for a name in use."""
+    """The module with the missing import statements of `wanted` added. Raises UsageError if a name is in use."""
     missing: list[str] = []
     for line in wanted:
         ((name, origin),) = ModuleText(line, module.name).imports.items()
@@ -50,7 +50,7 @@ def with_imports(module: ModuleText, wanted: list[str]) -> str:
 
 
 def as_durable(module: ModuleText, container: Container) -> str:
-    """The module with its FunctionApp (or Blueprint) replaced by the one of Durable Functions.
+    """The module with its FunctionApp (or Blueprint) replaced by that of Durable Functions.
 
     Raises ConfigurationError for an app of another kind.
     """
@@ -71,7 +71,7 @@ def as_durable(module: ModuleText, container: Container) -> str:
 
 
 def with_blueprint(module: ModuleText, app: Container, blueprint_module: str, variable: str) -> str:
-    """The module with `from blueprint_module import variable` and its registration, unless both are there."""
+    """The module with `from blueprint_module import variable` and its registration added if they are missing."""
     local = next((name for name, origin in module.imports.items() if origin == f"{blueprint_module}.{variable}"), None)
     if local is not None and _registers(module, local):
         return module.text
@@ -94,7 +94,7 @@ def new_blueprint(*, durable: bool) -> str:
 
 
 def checked(text: str, module: ModuleText) -> str:
-    """`text` if it is valid Python; else ConfigurationError, so that nothing is written."""
+    """Return `text` if it is valid Python. Otherwise raise ConfigurationError, so that nothing is written."""
     ModuleText(text, module.name)
     return text
 
@@ -107,7 +107,7 @@ def _import_lines(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def _end_of_imports(tree: ast.Module) -> tuple[int, bool]:
-    """The number of the line after which an import goes, and whether that line is an import (else the docstring)."""
+    """The line after which to add an import, and whether that line is an import (otherwise it is the docstring)."""
     end, is_import = 0, False
     for index, node in enumerate(tree.body):
         is_docstring = index == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

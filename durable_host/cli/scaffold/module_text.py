@@ -1,4 +1,4 @@
-"""What is in a Python module of the app: its imports, names, and the FunctionApp or Blueprint it holds."""
+"""Parses a Python module of the app: its imports, its names, and its FunctionApp or Blueprint."""
 
 import ast
 from collections.abc import Iterator
@@ -14,8 +14,9 @@ _APPS: Final = ("FunctionApp", "DFApp", "AsgiFunctionApp", "WsgiFunctionApp", "E
 
 
 class Container(msgspec.Struct, frozen=True):
-    """The object whose decorators declare functions. `callee` is the class as the module writes it, at `line` (from
-    1) and `column` (bytes); `origin` is its full name.
+    """The object whose decorators declare functions.
+
+    `callee` is the class as written in the module, at `line` (from 1) and `column` (bytes); `origin` is its full name.
     """
 
     variable: str
@@ -35,7 +36,7 @@ class Container(msgspec.Struct, frozen=True):
 
 
 class ModuleText:
-    """A parsed module. Raises ConfigurationError when `text` is not valid Python; `name` is for messages."""
+    """A parsed module. Raises ConfigurationError if `text` is not valid Python. `name` is for error messages."""
 
     def __init__(self, text: str, name: str) -> None:
         self.text = text
@@ -65,7 +66,7 @@ class ModuleText:
 
     @property
     def function_names(self) -> set[str]:
-        """Names of functions as the host sees them: those of `function_name`, else of the Python functions."""
+        """The function names that the host uses: from `function_name`, otherwise the names of the Python functions."""
         names: set[str] = set()
         for node in self.tree.body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.decorator_list:
@@ -74,7 +75,7 @@ class ModuleText:
         return names
 
     def container(self, kind: Literal["app", "blueprint"]) -> Container | None:
-        """The first app or blueprint that the module makes at its top level."""
+        """The first app or blueprint that the module creates at its top level."""
         for node in self.tree.body:
             value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
             target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)

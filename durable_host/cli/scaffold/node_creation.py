@@ -1,4 +1,4 @@
-"""Puts a function from a template into a Node.js app: a file of its own in `src/functions`, and its package.
+"""Adds a function from a template to a Node.js app: a file in `src/functions`, and the package that it needs.
 
 Source: docs/protocol/functions-host-cli.md#new-functions
 """
@@ -33,10 +33,10 @@ _RESERVED: Final = frozenset({
 def create(
     root: Path, language: Language, template: FunctionTemplate, name: str, values: Mapping[str, str], report: Report
 ) -> None:
-    """Write the function. Nothing is written when anything is wrong (UsageError, ConfigurationError)."""
+    """Write the function. Raises UsageError or ConfigurationError before anything is written."""
     path = root / FUNCTIONS_FOLDER / f"{name}.{'ts' if language == 'typescript' else 'js'}"
     if path.exists():
-        raise UsageError(f"'{path}' exists already.", remedy="Choose another name with --name.")
+        raise UsageError(f"'{path}' already exists.", remedy="Choose another name with --name.")
     package = _with_durable(root) if template.is_durable else None
     text = _text(template, language, {**values, "identifier": _identifier(name)})
     report(f"Writing {path}")
@@ -47,7 +47,7 @@ def create(
 
 
 def is_loaded(root: Path, name: str, language: Language) -> bool:
-    """Whether `main` of package.json names the new function's file, as far as can be told without the app's build."""
+    """Whether `main` in package.json includes the new function's file, as far as known without building the app."""
     main = _read_package(root).get("main")
     if not isinstance(main, str):
         return False
@@ -76,12 +76,12 @@ def _text(template: FunctionTemplate, language: Language, values: Mapping[str, s
 
 
 def _without_default_route(text: str, name: str) -> str:
-    """The route of an HTTP function is its name if it gives none."""
+    """Leave out a route that is equal to the function's name: that is the default."""
     return text.replace(f"    route: '{name}',\n", "") if f"app.http('{name}'," in text else text
 
 
 def _identifier(name: str) -> str:
-    """A name for the handler, which may be exported."""
+    """A valid JavaScript identifier for the handler."""
     words = name.split("-")
     joined = words[0] + "".join(word[:1].upper() + word[1:] for word in words[1:])
     return f"{joined}Function" if joined in _RESERVED else joined
@@ -98,7 +98,7 @@ def _read_package(root: Path) -> dict[str, Any]:
 
 
 def _with_durable(root: Path) -> str | None:
-    """The text of package.json with the durable package, None when it is there or there is no package.json."""
+    """The text of package.json with the durable package added; None if it is there, or if there is no package.json."""
     document = _read_package(root)
     package, version = _DURABLE
     known = {**_section(document, "dependencies"), **_section(document, "devDependencies")}

@@ -1,4 +1,4 @@
-"""The files of a new Node.js app. Pure: name → text; the command writes them.
+"""The files of a new Node.js app, as name → text. Pure functions; the command writes the files.
 
 Source: docs/protocol/functions-host-cli.md#initialize-an-app
 """
@@ -33,7 +33,7 @@ def node_project_files(language: Language, *, bundle_channel: str | None) -> dic
 
 
 def node_docker_files(language: Language, node_version: str) -> dict[str, str]:
-    """Dockerfile and .dockerignore for an image with this Node.js (`20`)."""
+    """Dockerfile and .dockerignore for an image with this Node.js version (`20`)."""
     return {
         "Dockerfile": rendering.render(f"node_project/Dockerfile.{language}", {"node": node_version}),
         ".dockerignore": rendering.read("node_project/dockerignore"),

@@ -1,4 +1,4 @@
-"""The files of a new app. Pure: name → text; the command writes them.
+"""The files of a new app, as name → text. Pure functions; the command writes the files.
 
 Source: docs/protocol/functions-host-cli.md#initialize-an-app
 """
@@ -10,7 +10,7 @@ from durable_host.cli.scaffold import rendering
 from durable_host.cli.scaffold.template_catalog import Model
 
 CHANNELS: Final = {"GA": "", "Preview": ".Preview", "Experimental": ".Experimental"}
-"""Channel of the extension bundle → what it adds to the bundle's ID."""
+"""Channel of the extension bundle → suffix of the bundle's ID."""
 
 
 def project_files(model: Model, *, bundle_channel: str | None, docs: bool) -> dict[str, str]:
@@ -28,7 +28,7 @@ def project_files(model: Model, *, bundle_channel: str | None, docs: bool) -> di
 
 
 def docker_files(python_version: str) -> dict[str, str]:
-    """Dockerfile and .dockerignore for an image with this Python (`3.11`)."""
+    """Dockerfile and .dockerignore for an image with this Python version (`3.11`)."""
     return {
         "Dockerfile": rendering.render("project/Dockerfile", {"python": python_version}),
         ".dockerignore": rendering.read("project/dockerignore"),
@@ -36,7 +36,7 @@ def docker_files(python_version: str) -> dict[str, str]:
 
 
 def local_settings(runtime: str) -> dict[str, object]:
-    """The document local.settings.json of an app of this worker runtime."""
+    """The content of local.settings.json for this worker runtime."""
     return {
         "IsEncrypted": False,
         "Values": {"FUNCTIONS_WORKER_RUNTIME": runtime, "AzureWebJobsStorage": "UseDevelopmentStorage=true"},
@@ -44,7 +44,7 @@ def local_settings(runtime: str) -> dict[str, object]:
 
 
 def host_json(bundle_channel: str | None) -> dict[str, object]:
-    """The document host.json, with the extension bundle of a channel; None leaves it out."""
+    """The content of host.json, with the extension bundle of a channel; None leaves it out."""
     document: dict[str, object] = {
         "version": "2.0",
         "logging": {

@@ -1,4 +1,4 @@
-"""Turns a template's file into text."""
+"""Renders template files."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from string import Template
 
 
 class _ScriptTemplate(Template):
-    """Placeholders are `%%{name}`: JavaScript has its own meaning for `${name}`."""
+    """A template with placeholders `%%{name}`, because `${name}` has a meaning in JavaScript."""
 
     delimiter = "%%"
 
@@ -23,18 +23,18 @@ def read(name: str) -> str:
 
 
 def render(name: str, values: Mapping[str, str]) -> str:
-    """The file with every `$key` replaced. Values are escaped as they have to be within quotes (JSON and Python)."""
+    """The file with every `$key` replaced. Values are escaped for quoted strings in JSON and Python."""
     escaped = {key: json.dumps(value, ensure_ascii=False)[1:-1] for key, value in values.items()}
     return Template(read(name)).substitute(escaped)
 
 
 def render_script(name: str, values: Mapping[str, str]) -> str:
-    """A file of JavaScript or TypeScript with every `%%{key}` replaced, escaped as within single quotes."""
+    """A JavaScript or TypeScript file with every `%%{key}` replaced. Values are escaped for single quotes."""
     escaped = {key: json.dumps(value, ensure_ascii=False)[1:-1].replace("'", "\\'") for key, value in values.items()}
     return _ScriptTemplate(read(name)).substitute(escaped)
 
 
 def as_typescript(text: str) -> str:
-    """JavaScript whose `require` lines have become the imports of TypeScript."""
+    """JavaScript with its `require` lines converted to TypeScript imports."""
     text = _REQUIRE_NAMES.sub(r"import \1 from '\2';", text)
     return _REQUIRE_ALL.sub(r"import * as \1 from '\2';", text)

@@ -1,4 +1,4 @@
-"""A Python file of the app: read and written with its own line ends and byte order mark."""
+"""Reads and writes a Python file of the app, keeping its line ends and byte order mark."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from durable_host.errors import ConfigurationError
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """`text` has plain line feeds; `newline` and `mark` are what the file has."""
+    """A Python file. `text` has plain line feeds; `newline` and `mark` are those in the file."""
 
     path: Path
     text: str = ""
@@ -19,7 +19,7 @@ class SourceFile(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, path: Path) -> "SourceFile":
-        """The file, empty when there is none. Raises ConfigurationError when it cannot be read as text."""
+        """Read the file; a missing one is empty. Raises ConfigurationError if it cannot be read as text."""
         try:
             content = path.read_bytes().decode("utf-8")
         except FileNotFoundError:
@@ -36,7 +36,7 @@ class SourceFile(msgspec.Struct, frozen=True):
         return ModuleText(self.text, self.path.name)
 
     def write(self, text: str) -> None:
-        """Replace the content. Raises ConfigurationError when the file cannot be written."""
+        """Replace the content. Raises ConfigurationError if the file cannot be written."""
         try:
             write_atomically(self.path, self.mark + text.replace("\n", self.newline))
         except OSError as error:

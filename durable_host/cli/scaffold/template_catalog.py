@@ -1,4 +1,4 @@
-"""The templates of `func new`: names, what they ask for, and where they can be used.
+"""The templates of `func new`: their names, the values they need, and the programming models they work in.
 
 Source: docs/protocol/functions-host-cli.md#new-functions
 """
@@ -19,9 +19,9 @@ AUTH_LEVELS: Final = ("function", "anonymous", "admin")
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """A value that a template needs. `default` may hold `$name` for the function's name.
+    """A value that a template needs. `default` may contain `$name` for the function's name.
 
-    `node_default` is the default in a Node.js app, where it is another one.
+    `node_default` is the default in a Node.js app, if it differs.
     """
 
     key: str
@@ -34,9 +34,9 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class FunctionTemplate(msgspec.Struct, frozen=True, kw_only=True):
-    """`name` is that of the V2 model, `v1_name` of the V1 model (None: not there). `key` names the files.
+    """A template. `name` is its name in the V2 model, `v1_name` in the V1 model; None if it does not exist there.
 
-    Node.js apps have every template, with the name of the V1 model if there is one.
+    `key` is the name of its files. Node.js apps have every template, with the name of the V1 model if there is one.
     """
 
     key: str
@@ -228,7 +228,7 @@ def of_model(model: Model) -> Sequence[FunctionTemplate]:
 
 
 def find(name: str, model: Model, language: Language = "python") -> FunctionTemplate:
-    """The template of this name in either model's spelling (case is ignored). Raises UsageError."""
+    """The template with this name in either model, ignoring case. Raises UsageError."""
     wanted = name.strip().casefold()
     known = of_model(model)
     for template in known:
@@ -238,7 +238,7 @@ def find(name: str, model: Model, language: Language = "python") -> FunctionTemp
     names = [text for template in known if (text := template.name_in(model))]
     meant = suggestion.closest(name, [*names, *(alias for template in known for alias in template.aliases)])
     hint = f"Did you mean '{meant}'? " if meant else ""
-    elsewhere = " (it is there for the V2 model)" if any(wanted == t.name.casefold() for t in TEMPLATES) else ""
+    elsewhere = " (only the V2 model has it)" if any(wanted == t.name.casefold() for t in TEMPLATES) else ""
     raise UsageError(
         f'Can\'t find template "{name}" in "{language}"{elsewhere}.',
         remedy=f"{hint}'func templates list' shows them all.",
