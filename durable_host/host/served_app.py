@@ -162,7 +162,8 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
     names |= {error.function or "": None for error in functions.errors}
     names |= dict.fromkeys(app.index.excluded)
     if not names:
-        yield logging.WARNING, f"No functions were found in {app.config.root}."
+        found = f"No functions were found in {app.config.root}."
+        yield logging.WARNING, f"{found} {app.index.hint}" if app.index.hint else found
     known = {name.casefold() for name in names}
     missing = [f"'{name}'" for name in app.config.host.functions or () if name.casefold() not in known]
     if missing and names:

@@ -12,9 +12,13 @@ _FAILED_CALL_ABOVE: Final = re.compile(
 )
 
 
+_NOT_SHOWN: Final = frozenset({"stack", "users", "names_type"})
+
+
 class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
     """One exception of user code. `stack` is its traceback, `file` and `line` the innermost place in the app, `hint`
-    one sentence on the likely cause, and `operation` that of an entity. `users`: the traceback has frames of the app.
+    one sentence on the likely cause, and `operation` that of an entity. `users`: the traceback has frames of
+    the app. `names_type`: the type is part of the text.
     """
 
     type: str
@@ -25,11 +29,12 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
     hint: str | None = None
     operation: str | None = None
     users: bool = True
+    names_type: bool = True
 
     @property
     def text(self) -> str:
-        """`Type: message`."""
-        return f"{self.type}: {self._own_message}" if self.type else self._own_message
+        """`Type: message`, or the message alone where the reference leaves the type out."""
+        return f"{self.type}: {self._own_message}" if self.type and self.names_type else self._own_message
 
     @property
     def _own_message(self) -> str:
@@ -69,11 +74,11 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     def members(self) -> dict[str, Any]:
         """The members for JSON lines, whose message has the frames. Unknown ones are left out."""
-        known = {name: getattr(self, name) for name in self.__struct_fields__ if name not in ("stack", "users")}
+        known = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _NOT_SHOWN}
         known["message"] = self._own_message
         return {name: value for name, value in known.items() if value not in (None, "")}
 
 
-def read_code_failure(fields: dict[str, Any]) -> CodeFailure:
+def read_code_failure(fields: dict[str, Any], *, names_type: bool = True) -> CodeFailure:
     """The failure from the fields that the worker sent (`worker/failures.py`)."""
-    return msgspec.convert(fields, CodeFailure)
+    return msgspec.convert({**fields, "names_type": names_type}, CodeFailure)

@@ -22,12 +22,16 @@ class HttpData(msgspec.Struct, frozen=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True):
-    """An `HttpResponse` of user code. `cookies` are whole Set-Cookie values, `headers` have none."""
+    """A response of user code. `cookies` are whole Set-Cookie values, `headers` have none.
+
+    `is_complete`: nothing is added to it; a body without a content type is sent without.
+    """
 
     status: int
     headers: dict[str, str] = {}
     cookies: list[str] = []
     body: bytes = b""
+    is_complete: bool = False
 
 
 class Datum(msgspec.Struct, frozen=True):

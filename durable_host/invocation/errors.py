@@ -7,13 +7,13 @@ from durable_host.invocation.code_failure import CodeFailure
 
 
 class FunctionFailed(Exception):
-    """User code, or a binding around it, failed. `type` is the Python type's name, `stack` the traceback text.
+    """User code, or a binding around it, failed. `type` is the name of the error's type, `stack` the traceback text.
 
     `failure` is all that is known of it, for the log.
     """
 
     def __init__(self, type: str, message: str, stack: str = "", failure: CodeFailure | None = None) -> None:
-        super().__init__(f"{type}: {message}")
+        super().__init__(f"{type}: {message}" if failure is None or failure.names_type else message)
         self.type = type
         self.message = message
         self.stack = stack

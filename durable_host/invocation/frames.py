@@ -70,7 +70,8 @@ def read_datum(value: list[Any], blob: bytes) -> Datum:
         reply = value[1]
         start, size = reply["body"]
         status = int(reply["status"])
-        return Datum(kind, HttpReply(status, reply["headers"], reply["cookies"], blob[start : start + size]))
+        body, is_complete = blob[start : start + size], reply.get("complete", False)
+        return Datum(kind, HttpReply(status, reply["headers"], reply["cookies"], body, is_complete))
     if kind == "none":
         return NONE
     return Datum(kind, value[1])

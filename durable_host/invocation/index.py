@@ -3,6 +3,7 @@
 Source: docs/protocol/functions-host-app.md#decorator-model, docs/protocol/functions-host-app.md#loading-errors
 """
 
+from pathlib import Path
 from typing import Any
 
 from durable_host.invocation import retry_options
@@ -16,8 +17,11 @@ _OWN_ERRORS = ("FunctionLoadError", "FunctionFileError")
 _BINDING_FIELDS = ("name", "type", "direction")
 
 
-def read_index(frame: dict[str, Any], kind: WorkerKind = PYTHON_WORKER) -> IndexResult:
-    """The `indexed` frame as records; a function whose retry policy cannot be read becomes an error."""
+def read_index(frame: dict[str, Any], kind: WorkerKind = PYTHON_WORKER, root: Path | None = None) -> IndexResult:
+    """The `indexed` frame as records; a function whose retry policy cannot be read becomes an error.
+
+    `root` is the folder of the app.
+    """
     functions: list[FunctionMetadata] = []
     errors = [_problem(error, frame["model"]) for error in frame["errors"]]
     for entry in frame["functions"]:
@@ -39,6 +43,7 @@ def read_index(frame: dict[str, Any], kind: WorkerKind = PYTHON_WORKER) -> Index
         executable=frame["executable"],
         sdk_versions=frame["sdk"],
         excluded=tuple(frame.get("excluded", ())),
+        hint=kind.nothing_found(root, frame) if root is not None and not functions and not errors else None,
     )
 
 

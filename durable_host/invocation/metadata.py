@@ -42,7 +42,10 @@ class Binding(msgspec.Struct, frozen=True):
     def is_deferred(self) -> bool:
         """The worker wants to know where the value is instead of the value: it makes an SDK client of that."""
         extra: object = self.properties.get("properties")
-        return isinstance(extra, dict) and cast("dict[str, Any]", extra).get("SupportsDeferredBinding") is True
+        return isinstance(extra, dict) and any(
+            name.lower() == "supportsdeferredbinding" and str(value).lower() == "true"
+            for name, value in cast("dict[str, Any]", extra).items()
+        )
 
     @property
     def requires_grpc(self) -> bool:
@@ -148,6 +151,8 @@ class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
     executable: str = ""
     sdk_versions: dict[str, str] = {}
     excluded: tuple[str, ...] = ()
+    hint: str | None = None
+    """Why there are no functions."""
 
     @property
     def requires_grpc(self) -> bool:

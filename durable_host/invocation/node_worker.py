@@ -28,7 +28,6 @@ class NodeWorker:
     debug_engine = "node"
     debug_port = 9229
     names_error_types = False
-    sends_default_content_type = False
     source_suffixes = frozenset({".js", ".mjs", ".cjs"})
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:

@@ -25,7 +25,6 @@ class PythonWorker:
     debug_engine = "python"
     debug_port = 5678
     names_error_types = True
-    sends_default_content_type = True
     source_suffixes = frozenset({".py"})
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:

@@ -145,6 +145,8 @@ class WorkerSlot:
     def _report(self, process: WorkerProcess, code: int) -> None:
         lines = "".join(f"\n  {line}" for line in process.last_stderr[-3:])
         LOG.error("%s exited with %s%s", self._options.executable, describe_exit(code), lines)
+        if (hint := self._options.kind.ending_hint(code, "\n".join(process.last_stderr))) is not None:
+            LOG.error("%s", hint)
 
     async def _start_again(self, *, is_crash: bool, in_calls: bool) -> WorkerProcess:
         """Only crashes are waited after: a process that was ended for a function's time-out is not the app's fault."""
@@ -189,7 +191,7 @@ async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None
         await process.destroy()
         raise
     if process.indexed.done() and not process.indexed.cancelled():
-        return process, read_index(process.indexed.result(), options.kind)
+        return process, read_index(process.indexed.result(), options.kind, options.root)
     raise _start_error(options, process, process.exited.result())
 
 

@@ -43,8 +43,6 @@ class WorkerKind(Protocol):
     """Where the debugger listens when no port is named."""
     names_error_types: bool
     """Whether the reference puts the type of an error before its message."""
-    sends_default_content_type: bool
-    """Whether a response without a content type gets one."""
     source_suffixes: frozenset[str]
     """Files of the app whose change reloads it."""
 

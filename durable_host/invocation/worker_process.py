@@ -149,7 +149,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             if instance_id is not None:
                 self._instances.pop(invocation_id, None)
         if reply["k"] == "failed":
-            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], read_code_failure(reply))
+            failure = read_code_failure(reply, names_type=self._options.kind.names_error_types)
+            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], failure)
         return reply, data
 
     def runs(self, invocation_id: str) -> bool:
@@ -237,6 +238,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return WorkerLost(
             f"The worker process ended with {ending} while it ran the function.",
             cause=f"Its last lines on stderr:\n{lines}" if lines else None,
+            remedy=self._options.kind.ending_hint(code, lines),
             ending=None if self._is_ended_by_host else ending,
             was_alone=was_alone,
         )

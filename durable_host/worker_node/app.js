@@ -1,9 +1,10 @@
 // The loaded app: what it registered, and what the host is told about it.
 'use strict';
 
-const { describe } = require('./errors');
+const { describe, systemError } = require('./errors');
 const { Hooks } = require('./hooks');
 const { loadEntryPoints } = require('./entry_points');
+const { oldFunctions } = require('./old_model');
 const { packageVersions } = require('./package_versions');
 const { provideCore } = require('./injection');
 const { Registry } = require('./core');
@@ -19,8 +20,16 @@ const CAPABILITIES = {
   HandlesWorkerTerminateMessage: 'true',
 };
 
+const BLOBS = new Set(['blob', 'blobtrigger']);
+const TEST_MODE =
+  'The package "@azure/functions" is in test mode: it has not found "@azure/functions-core", which the host provides.';
+const GRPC_ONLY =
+  'it is of durable-functions 4, whose protocol (gRPC) this host does not serve for Node.js apps: npm install durable-functions@3';
+
 class App {
-  constructor(root, logs) {
+  /** `wasInTestMode`: whether the library has printed that it did not find the core. */
+  constructor(root, logs, wasInTestMode = () => false) {
+    this._wasInTestMode = wasInTestMode;
     this.root = root;
     this.logs = logs;
     this.hooks = new Hooks(logs, root);
@@ -31,7 +40,7 @@ class App {
   /** Load the app; the fields of the `indexed` frame. `functions` are the only ones that the host serves. */
   async load(functions) {
     const versions = packageVersions();
-    provideCore(this.registry.core(), () => {});
+    provideCore(this.registry.core());
     const loaded = await loadEntryPoints(this.root, this.registry, this.logs);
     let failure = loaded.failure;
     if (failure === undefined) {
@@ -40,15 +49,19 @@ class App {
     this.registry.lock();
     const model = this.registry.model;
     const found = failure === undefined ? [...this.registry.functions.values()] : [];
-    const served = found.filter((one) => isServed(one, functions));
+    const old = failure === undefined && found.length === 0 ? oldFunctions(this.root) : [];
+    if (failure === undefined && found.length === 0 && this._wasInTestMode()) {
+      failure = { kind: 'import', ...describe(systemError(TEST_MODE)), stack: '' };
+    }
+    const wanted = found.filter((one) => isServed(one, functions));
     return {
       k: 'indexed',
-      functions: served.map(described),
-      errors: [],
+      functions: wanted.filter((one) => !requiresGrpc(one)).map(described),
+      errors: [...wanted.filter(requiresGrpc).map(refused), ...old],
       failure: failure ?? null,
       warnings: loaded.warnings,
       excluded: found.filter((one) => !isServed(one, functions)).map((one) => one.name),
-      model: found.length > 0 ? 'v4' : 'none',
+      model: found.length > 0 ? 'v4' : old.length > 0 ? 'v3' : 'none',
       python: '',
       node: process.versions.node,
       executable: process.execPath,
@@ -91,10 +104,19 @@ function isServed(one, functions) {
   return !functions || functions.some((name) => name.toLowerCase() === one.name.toLowerCase());
 }
 
+function requiresGrpc(one) {
+  return Object.values(one.metadata.bindings ?? {}).some((binding) => binding.durableRequiresGrpc === true);
+}
+
+function refused(one) {
+  const { bindings } = described(one);
+  return { function: one.name, type: 'FunctionLoadError', message: GRPC_ONLY, stack: '', bindings };
+}
+
 function described(one) {
   return {
     name: one.name,
-    bindings: Object.entries(one.metadata.bindings ?? {}).map(([name, binding]) => ({ ...binding, name })),
+    bindings: Object.entries(one.metadata.bindings ?? {}).map(([name, binding]) => withDataType({ ...binding, name })),
     directory: one.directory,
     script_file: one.scriptFile,
     entry_point: '',
@@ -104,6 +126,12 @@ function described(one) {
     source_file: one.place?.file ?? null,
     source_line: one.place?.line ?? null,
   };
+}
+
+/** Blobs reach user code as Buffers, unless it asks for text. */
+function withDataType(binding) {
+  const isBlob = BLOBS.has(String(binding.type).toLowerCase()) && binding.direction === 'in';
+  return isBlob && binding.dataType === undefined ? { ...binding, dataType: 'binary' } : binding;
 }
 
 /** The retry policy with durations in seconds, as the other workers report it. */

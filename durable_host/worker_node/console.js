@@ -31,10 +31,13 @@ class Lines {
   }
 }
 
-/** Capture `process.stdout` and `process.stderr`; returns what sends unfinished lines. */
-function capture(channel) {
+/** Capture `process.stdout` and `process.stderr`. `seen(text)` gets each line; returns what sends unfinished ones. */
+function capture(channel, seen) {
   const streams = ['stdout', 'stderr'].map((name) => {
-    const lines = new Lines((text) => channel.send({ k: 'console', s: name, t: text, ...scope.fields() }));
+    const lines = new Lines((text) => {
+      seen(text);
+      channel.send({ k: 'console', s: name, t: text, ...scope.fields() });
+    });
     process[name].write = (chunk, encoding, done) => {
       const callback = typeof encoding === 'function' ? encoding : done;
       const given = typeof encoding === 'string' ? encoding : 'utf8';

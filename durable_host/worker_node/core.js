@@ -36,8 +36,6 @@ class Registry {
     this.model = undefined;
     /** The file that is being loaded. */
     this.entryPoint = undefined;
-    /** Whether some code has asked for the core: the library, or a bundle with it. */
-    this.wasAsked = false;
   }
 
   lock() {

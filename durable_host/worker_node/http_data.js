@@ -45,7 +45,7 @@ function writeResponse(response, body) {
   }
   const bytes = response.body?.bytes ?? response.body?.string ?? '';
   const content = typeof bytes === 'string' ? Buffer.from(bytes) : require('./typed_data').asBuffer(bytes);
-  return { status: Number(response.statusCode ?? 200), headers, cookies, body: body.add(content) };
+  return { status: Number(response.statusCode ?? 200), headers, cookies, body: body.add(content), complete: true };
 }
 
 /** A Set-Cookie header as ASP.NET writes it. */

@@ -8,14 +8,13 @@ const { pathToFileURL } = require('url');
 const CORE = '@azure/functions-core';
 const FILE = path.join(__dirname, 'functions_core.js');
 
-/** Answer `require` and `import` of the core with `core`; `asked()` is called when that happens. */
-function provideCore(core, asked) {
+/** Answer `require` and `import` of the core with `core`. */
+function provideCore(core) {
   globalThis[Symbol.for('durable_host.functions_core')] = core;
 
   const require_ = Module.prototype.require;
   Module.prototype.require = function (name, ...rest) {
     if (name === CORE) {
-      asked();
       return core;
     }
     return require_.call(this, name, ...rest);
@@ -24,7 +23,6 @@ function provideCore(core, asked) {
   const resolve = Module._resolveFilename;
   Module._resolveFilename = function (name, ...rest) {
     if (name === CORE) {
-      asked();
       return FILE;
     }
     return resolve.call(this, name, ...rest);
@@ -34,7 +32,6 @@ function provideCore(core, asked) {
     Module.registerHooks({
       resolve(name, context, next) {
         if (name === CORE) {
-          asked();
           return { url: pathToFileURL(FILE).href, format: 'commonjs', shortCircuit: true };
         }
         return next(name, context);

@@ -11,6 +11,7 @@ const { stackOf, toError } = require('./errors');
 const GRACE_WITHOUT_HOST = 2;
 const APP_TERMINATE_SECONDS = 2;
 const CRASHED = 1;
+const TEST_MODE = '"@azure/functions" package is in test mode';
 const LEARN_MORE = 'https://go.microsoft.com/fwlink/?linkid=2097909 ';
 
 function run() {
@@ -21,7 +22,10 @@ class AppWorker {
   constructor(channel) {
     this._channel = channel;
     this._logs = new Logs(channel);
-    this._finishConsole = capture(channel);
+    this._isTestMode = false;
+    this._finishConsole = capture(channel, (line) => {
+      this._isTestMode ||= line.includes(TEST_MODE);
+    });
     this._app = undefined;
     this._dispatcher = undefined;
     this._early = [];
@@ -55,7 +59,7 @@ class AppWorker {
   async _load(start) {
     process.chdir(start.root);
     this._logs.minimumLevel = start.level ?? 0;
-    this._app = new App(start.root, this._logs);
+    this._app = new App(start.root, this._logs, () => this._isTestMode);
     const indexed = await this._app.load(start.functions);
     this._dispatcher = new CallDispatcher(this._app, this._channel);
     this._channel.send(indexed);

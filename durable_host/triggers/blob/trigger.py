@@ -8,13 +8,13 @@ Source: docs/protocol/functions-host-blobs.md#scan-for-blobs,
 import logging
 
 from durable_host.bindings.accounts import Accounts, account_key
-from durable_host.bindings.blob_input import deferred_blob
+from durable_host.bindings.blob_input import deferred_blob, text_or_bytes
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.queue_text import encode
 from durable_host.config.extensions import BlobOptions, QueueOptions
 from durable_host.errors import HostError
-from durable_host.invocation.datum import binary
+from durable_host.invocation.datum import Datum, binary
 from durable_host.invocation.errors import FunctionFailed
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
@@ -153,15 +153,20 @@ async def invoke_blob(
     path = metadata["BlobTrigger"]
     return await invoker.invoke(
         target.function,
-        trigger_value=deferred_blob(target.account.connection, container, name)
-        if target.function.trigger.is_deferred
-        else binary(blob.data),
+        trigger_value=_value(target, container, blob),
         trigger_metadata=metadata,
         binding_data={target.function.trigger.name: path, **metadata},
         reason=reason,
         details=details,
         invocation_id=invocation_id,
     )
+
+
+def _value(target: BlobTarget, container: str, blob: Blob) -> Datum:
+    trigger = target.function.trigger
+    if trigger.is_deferred:
+        return deferred_blob(target.account.connection, container, blob.properties.name)
+    return text_or_bytes(blob.data) if trigger.data_type == "string" else binary(blob.data)
 
 
 def target_of(function: FunctionMetadata, accounts: Accounts) -> BlobTarget:

@@ -40,6 +40,6 @@ def datum_reply(value: Datum) -> HttpFunctionReply:
 
 def _of_response(response: HttpReply) -> HttpFunctionReply:
     headers = tuple((name, value) for name, value in response.headers.items() if name.lower() not in SET_BY_HOST)
-    if response.body and not any(name.lower() == "content-type" for name, _ in headers):
+    if response.body and not response.is_complete and not any(name.lower() == "content-type" for name, _ in headers):
         headers = (*headers, ("Content-Type", TEXT))
     return HttpFunctionReply(checked_status(response.status), headers, response.body, tuple(response.cookies))

@@ -28,6 +28,7 @@ from durable_host.invocation.workers import Workers
 from durable_host.triggers.http.answer_hint import answer_hint
 from durable_host.triggers.http.failure_reply import ErrorDetails, failure_reply
 from durable_host.triggers.http.function_reply import function_reply
+from durable_host.triggers.http.plain_response import PlainResponse
 from durable_host.triggers.http.reply import HttpFunctionReply, InvalidReply
 from durable_host.triggers.http.request import http_binding_data, read_http_request
 from durable_host.triggers.http.routes import RouteDeclaration, RouteMatch, RouteTable
@@ -187,7 +188,7 @@ class HttpTrigger:
         return self._response(reply)
 
     def _response(self, reply: HttpFunctionReply) -> web.Response:
-        response = web.Response(status=reply.status, body=reply.body or None)
+        response = PlainResponse(status=reply.status, body=reply.body or None)
         headers = response.headers
         for name, value in (*reply.headers, *self._extra_headers):
             _check(name, value)
