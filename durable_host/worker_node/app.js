@@ -24,7 +24,8 @@ const BLOBS = new Set(['blob', 'blobtrigger']);
 const TEST_MODE =
   'The package "@azure/functions" is in test mode: it has not found "@azure/functions-core", which the host provides.';
 const GRPC_ONLY =
-  'it is of durable-functions 4, whose protocol (gRPC) this host does not serve for Node.js apps: npm install durable-functions@3';
+  'it is of durable-functions 4, whose protocol (gRPC) this host does not serve for Node.js apps: ' +
+  'npm install durable-functions@3';
 
 class App {
   /** `wasInTestMode`: whether the library has printed that it did not find the core. */
@@ -116,7 +117,9 @@ function refused(one) {
 function described(one) {
   return {
     name: one.name,
-    bindings: Object.entries(one.metadata.bindings ?? {}).map(([name, binding]) => withDataType({ ...binding, name })),
+    bindings: Object.entries(one.metadata.bindings ?? {}).map(([name, binding]) =>
+      withDataType({ ...binding, name })
+    ),
     directory: one.directory,
     script_file: one.scriptFile,
     entry_point: '',
@@ -139,7 +142,7 @@ function retryOf(options) {
   if (options === undefined || options === null) {
     return null;
   }
-  const seconds = (duration) => (duration === undefined || duration === null ? null : duration.seconds ?? 0);
+  const seconds = (duration) => (duration === undefined || duration === null ? null : (duration.seconds ?? 0));
   const strategy = options.retryStrategy ?? options.strategy;
   return {
     strategy: strategy === 'exponentialBackoff' ? 'exponential_backoff' : 'fixed_delay',

@@ -1,5 +1,5 @@
-// What user code prints becomes console records. Descriptors 1 and 2, where child processes and native code write, go to
-// the host as they are.
+// What user code prints becomes console records. Descriptors 1 and 2, where child processes and native code write, go
+// to the host as they are.
 'use strict';
 
 const scope = require('./scope');

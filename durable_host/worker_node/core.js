@@ -15,7 +15,9 @@ class Disposable {
   }
 
   static from(...disposables) {
-    return new Disposable(() => disposables.forEach((one) => one && typeof one.dispose === 'function' && one.dispose()));
+    return new Disposable(() =>
+      disposables.forEach((one) => one && typeof one.dispose === 'function' && one.dispose())
+    );
   }
 
   dispose() {

@@ -41,7 +41,7 @@ async function loadEntryPoints(root, registry, logs) {
       await load(file, type);
       logs.report('debug', `Loaded entry point file "${shown}"`);
     } catch (thrown) {
-      result.failure = failure(shown, toError(thrown), { kind: 'import', esm: isModule(file, type) });
+      result.failure = failure(shown, toError(thrown), { kind: 'import' }, file);
       return result;
     } finally {
       registry.entryPoint = undefined;
@@ -77,10 +77,10 @@ function hasSourceMap(file) {
   return size < LARGEST_SOURCE && fs.readFileSync(file, 'latin1').includes('//# sourceMappingURL=');
 }
 
-/** Fields of a failure of the app as a whole. */
-function failure(entryPoint, error, more) {
+/** Fields of a failure of the app as a whole. `file` is the entry point, if there is one. */
+function failure(entryPoint, error, more, file) {
   const fields = describe(error);
-  const place = error.name === 'SyntaxError' ? placeOfSyntaxError(error) ?? placeOf(error) : placeOf(error);
+  const place = file !== undefined && error.name === 'SyntaxError' ? placeOfSyntax(error, file) : placeOf(error);
   return {
     ...fields,
     ...more,
@@ -89,6 +89,10 @@ function failure(entryPoint, error, more) {
     reason: fields.message,
     code: isError(error) && typeof error.code === 'string' ? error.code : undefined,
   };
+}
+
+function placeOfSyntax(error, file) {
+  return placeOfSyntaxError(error) ?? placeOf(error) ?? require('./syntax_places').findSyntaxError(file);
 }
 
 module.exports = { loadEntryPoints };

@@ -47,7 +47,7 @@ function describe(thrown) {
   const place = placeOf(error);
   return {
     type: typeof error.name === 'string' && error.name ? error.name : 'Error',
-    message: textOf(error.message),
+    message: withoutWorkerFiles(textOf(error.message)),
     stack: stackOf(error),
     users: place !== undefined,
     ...(place === undefined ? {} : { file: place.file, line: place.line }),
@@ -84,8 +84,21 @@ function inspected(value) {
   return require('util').inspect(value);
 }
 
+/** Without the worker's files in the list of who required a module that is missing. */
+function withoutWorkerFiles(text) {
+  return text.includes(`\n- ${WORKER_FOLDER}`)
+    ? text
+        .split('\n')
+        .filter((line) => !line.startsWith(`- ${WORKER_FOLDER}`))
+        .join('\n')
+    : text;
+}
+
+/** Without frames of the worker, and without those of the library at the end. */
 function cutEnd(stack) {
-  const lines = stack.split('\n');
+  const lines = withoutWorkerFiles(stack)
+    .split('\n')
+    .filter((line) => !fileOf(line)?.file.startsWith(WORKER_FOLDER));
   while (lines.length > 1 && FRAME.test(lines[lines.length - 1]) && isInternal(lines[lines.length - 1])) {
     lines.pop();
   }
@@ -96,7 +109,7 @@ function isInternal(line) {
   const file = fileOf(line)?.file;
   return file === undefined
     ? /\bnode:|\(<anonymous>\)$|\(native\)$/.test(line)
-    : file.startsWith('node:') || file.startsWith(WORKER_FOLDER) || SDK_FILE.test(file);
+    : file.startsWith('node:') || SDK_FILE.test(file);
 }
 
 /** `{file, line}` that a line of a stack names. */
@@ -152,4 +165,14 @@ function callerInApp() {
   return placeOf(holder);
 }
 
-module.exports = { callerInApp, describe, isError, isUsers, placeOf, placeOfSyntaxError, stackOf, systemError, toError };
+module.exports = {
+  callerInApp,
+  describe,
+  isError,
+  isUsers,
+  placeOf,
+  placeOfSyntaxError,
+  stackOf,
+  systemError,
+  toError,
+};

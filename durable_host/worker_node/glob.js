@@ -37,7 +37,9 @@ function expandOne(pattern, root) {
   }
   const isAbsolute = path.isAbsolute(pattern);
   const start = isAbsolute ? path.parse(pattern).root : root;
-  const segments = (isAbsolute ? pattern.slice(start.length) : pattern).split('/').filter((s) => s !== '' && s !== '.');
+  const segments = (isAbsolute ? pattern.slice(start.length) : pattern)
+    .split('/')
+    .filter((s) => s !== '' && s !== '.');
   let plain = 0;
   let folder = start;
   while (plain < segments.length && !hasMagic(segments[plain])) {
@@ -139,7 +141,9 @@ function braces(pattern) {
         options.push(pattern.slice(begin, at));
         const head = pattern.slice(0, start);
         const tails = braces(pattern.slice(at + 1));
-        return options.flatMap((option) => braces(option)).flatMap((option) => tails.map((tail) => head + option + tail));
+        return options
+          .flatMap((option) => braces(option))
+          .flatMap((option) => tails.map((tail) => head + option + tail));
       }
     }
   }
@@ -203,7 +207,10 @@ function translate(text, at, inGroup) {
       if (end < 0) {
         source += '\\[';
       } else {
-        const inside = text.slice(at + 1, end).replace(/^!/, '^').replace(/\\/g, '\\\\');
+        const inside = text
+          .slice(at + 1, end)
+          .replace(/^!/, '^')
+          .replace(/\\/g, '\\\\');
         source += `[${inside}]`;
         at = end;
       }

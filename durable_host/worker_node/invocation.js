@@ -88,8 +88,9 @@ class Invocation {
     if (this._isDone && category === 'user') {
       this._app.logs.report(
         'warning',
-        "Warning: Unexpected call to 'log' on the context object after function execution has completed. Please check " +
-          `for asynchronous calls that are not awaited. Function name: ${this.owner.f}. Invocation Id: ${this.owner.i}.`,
+        "Warning: Unexpected call to 'log' on the context object after function execution has completed. " +
+          'Please check for asynchronous calls that are not awaited. ' +
+          `Function name: ${this.owner.f}. Invocation Id: ${this.owner.i}.`,
         this.owner
       );
     }
@@ -108,7 +109,11 @@ function requestOf(header, blob) {
   if (header.rc > 0) {
     request.retryContext = { retryCount: header.rc, maxRetryCount: header.mrc ?? 0 };
     if (header.re) {
-      request.retryContext.exception = { source: '', stackTrace: header.re.stack_trace ?? '', message: header.re.message };
+      request.retryContext.exception = {
+        source: '',
+        stackTrace: header.re.stack_trace ?? '',
+        message: header.re.message,
+      };
     }
   }
   return request;

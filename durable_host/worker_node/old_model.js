@@ -5,8 +5,8 @@ const fs = require('fs');
 const path = require('path');
 
 const NOT_SERVED =
-  'it is of the Node.js programming model v3 (function.json), which this host does not run. Model v4 registers functions ' +
-  'in code: https://aka.ms/azure-functions-node-v4-upgrade';
+  'it is of the Node.js programming model v3 (function.json), which this host does not run. Model v4 registers ' +
+  'functions in code: https://aka.ms/azure-functions-node-v4-upgrade';
 
 /** An error for each function of the old model in `root`. */
 function oldFunctions(root) {

@@ -82,7 +82,9 @@ function asBuffer(bytes) {
   if (Buffer.isBuffer(bytes)) {
     return bytes;
   }
-  return ArrayBuffer.isView(bytes) ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) : Buffer.from(bytes);
+  return ArrayBuffer.isView(bytes)
+    ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    : Buffer.from(bytes);
 }
 
 module.exports = { read, readMetadata, write, asBuffer };
