@@ -1,10 +1,10 @@
 """Every template of `func new` for Node.js gives code that compiles and that a real worker loads."""
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from node_apps import compile_typescript
 from npm_packages import NpmPackages
 
 from durable_host.cli import main
@@ -30,14 +30,8 @@ def app(
         assert main(["new", "-t", template.name_in("V4") or "", "-n", template.default_name]) == 0
     npm_packages.link(tmp_path)
     if request.param == "typescript":
-        build(tmp_path)
+        compile_typescript(tmp_path)
     return tmp_path
-
-
-def build(app: Path) -> None:
-    compiler = app / "node_modules" / "typescript" / "bin" / "tsc"
-    done = subprocess.run(["node", str(compiler)], cwd=app, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
 
 
 async def loaded(root: Path) -> IndexResult:

@@ -1,0 +1,3 @@
+const { app } = require('@azure/functions');
+
+app.get('fromCjs', { handler: () => ({ body: typeof require }) });
