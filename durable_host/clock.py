@@ -7,21 +7,21 @@ from typing import Protocol
 from durable_host import timestamp
 
 _LONGEST_NAP = 60.0
-"""Seconds. The loop's time may stand still while a machine sleeps; what is due then is at most this late."""
+"""Seconds. The loop's time may stand still while the machine sleeps; afterwards, a sleeper is at most this late."""
 
 _SET_BACK = timestamp.TICKS_PER_SECOND
-"""Ticks. A clock that is behind by less is only being adjusted."""
+"""Ticks. If the clock is behind by less, it is only being adjusted."""
 
 
 class Clock(Protocol):
-    """Gives the runtime the time, and lets it wait."""
+    """Tells the time and waits."""
 
     def now(self) -> int:
         """Current UTC time in ticks (100 ns since 0001-01-01)."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Wait; not at all when `seconds` is zero or negative."""
+        """Wait for `seconds`; return immediately if they are zero or negative."""
         ...
 
     async def sleep_until(self, ticks: int) -> None:
@@ -32,7 +32,7 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock. `now` never returns the same tick twice in a row, so that event times are ordered.
 
-    When the machine's clock is set back, `now` follows: were it to stand still, all that waits would wait longer.
+    If the machine's clock is set back, `now` follows it. Otherwise everything that waits would wait longer.
     """
 
     def __init__(self) -> None:

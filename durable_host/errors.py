@@ -1,15 +1,15 @@
-"""The errors that end in one clear message for the user instead of a traceback.
+"""Errors that are shown to the user as a message instead of a traceback.
 
 Exit codes of `func`:
 
 | code | what happened                                                      |
 | ---- | ------------------------------------------------------------------ |
-| 0    | stopped on request (Ctrl-C, SIGTERM), or the command did its work   |
+| 0    | stopped on request (Ctrl-C, SIGTERM), or the command succeeded      |
 | 1    | any other failure                                                  |
-| 2    | command line that cannot be understood                             |
+| 2    | invalid command line                                               |
 | 3    | configuration: host.json, local.settings.json, settings, connections |
 | 4    | storage: Azurite or the storage account                            |
-| 5    | port: the address cannot be listened on                            |
+| 5    | port: the host cannot listen on the address                        |
 | 6    | app: it does not import, or its worker does not start              |
 | 130  | interrupted (Ctrl-C) before the work was done; `func start` ends with 0 |
 
@@ -30,10 +30,10 @@ EXIT_INTERRUPTED = 130
 
 
 class HostError(Exception):
-    """Something went wrong that the user can understand and fix.
+    """An error that the user can understand and fix.
 
-    `message` is one sentence saying what happened, `cause` why (one or more lines), `remedy` what to do. `code` is
-    that of the class unless one is given.
+    `message` is one sentence about what happened, `cause` says why (one or more lines), `remedy` says what to do. The
+    default of `code` is the code of the class.
     """
 
     code: str = "DH1000"
@@ -54,7 +54,7 @@ class HostError(Exception):
 
 
 class UsageError(HostError):
-    """The command line asks for something that cannot be done as asked."""
+    """The command line is invalid, or asks for something that is not possible."""
 
     code = "DH1010"
     exit_code = EXIT_USAGE
@@ -68,7 +68,7 @@ class ConfigurationError(HostError):
 
 
 class PortError(HostError):
-    """The address cannot be listened on; most often another process already does."""
+    """The host cannot listen on the address, usually because another process already does."""
 
     code = "DH3001"
     exit_code = EXIT_PORT

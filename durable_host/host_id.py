@@ -1,4 +1,4 @@
-"""The host's identity in storage: leases, timers and blob receipts are kept under it.
+"""The host's ID in storage, under which leases, timers and blob receipts are stored.
 
 Source: docs/protocol/functions-host.md#host-id, docs/protocol/functions-host.md#instance-id
 """
@@ -24,7 +24,7 @@ def stable_hash(text: str) -> int:
 
 
 def host_id(machine: str, path: str) -> str:
-    """At most 32 characters of machine name and hash of the app's folder; a queue can have them in its name."""
+    """The machine name and a hash of the app's folder, at most 32 characters. It can be part of a queue name."""
     number = stable_hash(path)
     if number >= 0x80000000:
         number -= 1 << 32
@@ -33,9 +33,9 @@ def host_id(machine: str, path: str) -> str:
 
 
 def host_id_of(root: Path, settings: Mapping[str, str]) -> str:
-    """The one that `AzureFunctionsWebHost__hostid` sets, else that of this machine and folder.
+    """The ID in the setting `AzureFunctionsWebHost__hostid`, otherwise that of this machine and folder.
 
-    Raises ConfigurationError for one that names in storage cannot hold.
+    Raises ConfigurationError for an ID that cannot be part of a name in storage.
     """
     given = settings.get(_SETTING)
     if not given:
@@ -50,5 +50,5 @@ def host_id_of(root: Path, settings: Mapping[str, str]) -> str:
 
 
 def instance_id(machine: str) -> str:
-    """Id of this host as it appears in the log: 32 characters."""
+    """The ID of this host in the log: 32 characters."""
     return f"{stable_hash(machine):08X}".rjust(32, "0")

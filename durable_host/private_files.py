@@ -1,4 +1,4 @@
-"""Files and folders that are for this user alone, and what may be trusted where others can write too."""
+"""Creates files and folders that only this user can access, and checks whether existing ones can be trusted."""
 
 import os
 import stat
@@ -8,33 +8,35 @@ from contextlib import suppress
 from pathlib import Path
 
 APP_FOLDER = ".durable-host"
-"""Folder below an app's for what this tool keeps for it."""
+"""The folder in an app's folder where this tool stores its data."""
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
-"""Opening a pipe that nobody writes to would wait forever."""
+"""Without this flag, opening a pipe that nobody writes to would block forever."""
 _IS_POSIX = hasattr(os, "getuid")
 
 
 class NotPrivate(OSError):
-    """A file or folder that should be this user's alone belongs to somebody else, is a link, or others can write to
-    it; the text says which. It may have been planted.
+    """A file or folder belongs to another user, is a link, or others can write to it; the text says which.
+
+    It may contain data from an attacker.
     """
 
 
 def user_name() -> str:
-    """The user's ID, as part of a name."""
+    """The user's ID, for use in a name."""
     return str(os.getuid()) if _IS_POSIX else "user"
 
 
 def temporary_folder() -> Path:
-    """This user's folder in the temporary folder of the machine, made and checked. Raises `NotPrivate` and OSError."""
+    """This user's folder in the temporary folder, created and checked. Raises `NotPrivate` and OSError."""
     return make_private_folder(Path(tempfile.gettempdir()) / f"durable-host-{user_name()}")
 
 
 def state_folder() -> Path:
-    """This tool's folder in the user's own state, made and checked: XDG_STATE_HOME, LOCALAPPDATA on Windows, else
-    ~/.local/state. Raises `NotPrivate` and OSError.
+    """This tool's folder in the user's state folder, created and checked.
+
+    The state folder is XDG_STATE_HOME, LOCALAPPDATA on Windows, or ~/.local/state. Raises `NotPrivate` and OSError.
     """
     base = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_STATE_HOME")
     try:
@@ -44,9 +46,9 @@ def state_folder() -> Path:
 
 
 def make_private_folder(path: Path) -> Path:
-    """Make a folder that only this user can look into (700); one that is there and only readable for others is closed
-    to them. Raises `NotPrivate` when it is a link, belongs to another user or could be written to by others, and
-    OSError.
+    """Create a folder that only this user can access (700). If it exists and others can read it, restrict it.
+
+    Raises `NotPrivate` if it is a link, belongs to another user, or others can write to it. Raises OSError.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if _IS_POSIX:
@@ -60,8 +62,9 @@ def make_private_folder(path: Path) -> Path:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a file as `os.open`, made with mode 600; links are not followed. Raises `NotPrivate` when it belongs to
-    another user, or others can write to it, and OSError.
+    """Open a file like `os.open`, with mode 600 for new files, without following links.
+
+    Raises `NotPrivate` if it belongs to another user or others can write to it. Raises OSError.
     """
     descriptor = os.open(path, flags | _NOFOLLOW | _NONBLOCK, 0o600)
     try:
@@ -77,8 +80,9 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def make_app_folder(path: Path) -> None:
-    """Make a folder below the app's for what its user's data lie in: 700, and so are the folders and files (600) that
-    are in it already. It may be a link. Raises OSError.
+    """Create a folder for the user's data in the app's folder, with mode 700. It may be a link.
+
+    Existing folders (700) and files (600) in it are restricted too. Raises OSError.
     """
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     tighten(path)
@@ -87,7 +91,7 @@ def make_app_folder(path: Path) -> None:
 
 
 def tighten(path: Path) -> None:
-    """Take the rights of others away from a file (600) or folder (700), if it is there and may be changed."""
+    """Remove other users' permissions from a file (600) or folder (700), if it exists and can be changed."""
     if not _IS_POSIX:
         return
     with suppress(OSError):

@@ -1,9 +1,8 @@
-"""What a secret is, for everything that the host prints, answers or sends: log lines, errors, listings, admin routes,
-pages, traces.
+"""Finds and hides secrets in all output of the host: log lines, errors, listings, admin routes, pages, traces.
 
 Secrets are the account keys and signatures of connection strings and URLs, function keys, passwords and tokens. They
-are recognised by the words around them, and an account key by its form. What an app's orchestrations and functions
-return is theirs and passes unchanged.
+are recognized by the words around them, and an account key by its form. The results of the app's orchestrations and
+functions are not changed.
 
 Source: docs/protocol/functions-host-worker.md#hidden-credentials
 """
@@ -25,10 +24,10 @@ _NAMES: Final = (
 _HEADERS: Final = r"authorization|x-functions-key|api-key|aeg-sas-key|aeg-sas-token"
 _IS: Final = r"(?:\s{0,3}=\s{0,3}|%(?:25)*3d)"
 _VALUE: Final = r"""(?:\\*["'](?=[^\s"',;.)\]}\\]))?[^"'<\n]+"""
-"""Up to a quotation mark, `<` or the end of the line. A mark directly before the value is part of it."""
+"""Up to a quotation mark, `<` or the end of the line. A quotation mark directly before the value is part of it."""
 
 _PATTERNS: Final = (
-    # As the Functions host hides them: from such a word up to a quotation mark, `<` or the end of the line.
+    # Like the Functions host: from such a word up to a quotation mark, `<` or the end of the line.
     re.compile(
         rf"(?:token=|defaultendpointsprotocol=http|accountkey{_IS}|data\ source=|server=|password=|pwd=|secret="
         rf"|sharedaccesskey{_IS}|sharedaccesssignature{_IS}|(?:[&?]|&amp;|(?<![a-z0-9_]))sig{_IS}|u0026sig="
@@ -36,7 +35,7 @@ _PATTERNS: Final = (
         rf"|(?<![a-z0-9_])code=(?=[\w%+/-]{{20}})|(?<!partition)(?<!row)key=){_VALUE}",
         re.IGNORECASE,
     ),
-    # A member of an object, as JSON or Python prints it, and an assignment in a line of code.
+    # A member of an object in JSON or Python, and an assignment in a line of code.
     re.compile(
         rf"""(?P<kept>(?:["'](?:{_NAMES})\\*["']\s{{0,9}}:\s{{0,9}}|(?:{_NAMES})\s{{0,9}}[=:]\s{{1,9}})[bfr]?)"""
         r"""(?P<quote>\\*["'])(?!\[Hidden )(?:(?!(?P=quote))(?:\\.|[^\n]))+""",
@@ -59,7 +58,7 @@ _MARKS: Final = (
     *("signature", "authorization", "bearer", "defaultendpointsprotocol", "connectionstring", "connection_string"),
     "==",
 )
-"""In lower case: a text without any of them holds no secret. It spares most log lines the search."""
+"""In lower case. A text without any of these contains no secret, so most log lines need no search."""
 _SECRET_MEMBER: Final = re.compile(_NAMES, re.IGNORECASE)
 
 
@@ -74,7 +73,7 @@ def redacted(text: str) -> str:
 
 
 def redacted_json(value: Any) -> Any:
-    """A JSON value with the secrets in its texts hidden, and all of a text whose member is named for a secret."""
+    """A JSON value with secrets hidden: those inside texts, and whole texts whose member has the name of a secret."""
     if isinstance(value, str):
         return redacted(value)
     if isinstance(value, Mapping):
@@ -91,7 +90,7 @@ def redacted_struct(record: Record) -> Record:
 
 
 def looks_like_connection_string(text: str) -> bool:
-    """True for what is meant as the value of a setting where its name is expected: it must not be repeated."""
+    """True for a text that is a setting's value, although its name is expected. Such a text must not be printed."""
     folded = text.casefold()
     return ("=" in folded and ";" in folded) or folded.startswith("usedevelopmentstorage=") or redacted(text) != text
 

@@ -1,7 +1,8 @@
-"""Spans through OpenTelemetry, when an SDK is configured in this process; nothing, at no cost, when none is.
+"""Creates OpenTelemetry spans if an SDK is configured in this process. Without one, it does nothing, at no cost.
 
-A configured SDK is a tracer provider set by whoever embeds the host or runs it under `opentelemetry-instrument`, or
-by `telemetry.configure` from OTEL_* settings. Trace context travels as the two W3C header texts.
+An SDK is configured if there is a tracer provider: set by a program that embeds the host, by
+`opentelemetry-instrument`, or by `telemetry.configure` from OTEL_* settings. Trace context is passed as the two W3C
+header values.
 """
 
 import secrets
@@ -29,7 +30,7 @@ class Parent(NamedTuple):
 
 
 class OpenSpan:
-    """A span that goes on. `header` and `state` are what its children get as their parent."""
+    """A span that has not ended. `header` and `state` are the parent context for its children."""
 
     def __init__(self, span: Any) -> None:
         context = span.get_span_context()
@@ -46,12 +47,12 @@ class OpenSpan:
 
 
 def configured() -> bool:
-    """True when spans go anywhere."""
+    """True if spans are recorded."""
     return _tracer() is not None
 
 
 def open_span(name: str, kind: Kind, parent: Parent, attributes: Mapping[str, Any]) -> OpenSpan | None:
-    """Begin a span; its owner ends it. None when no SDK is configured."""
+    """Start a span; the caller ends it. Returns None if no SDK is configured."""
     tracer = _tracer()
     if tracer is None:
         return None
@@ -60,7 +61,7 @@ def open_span(name: str, kind: Kind, parent: Parent, attributes: Mapping[str, An
 
 @contextmanager
 def span(name: str, kind: Kind, parent: Parent, attributes: Mapping[str, Any]) -> Generator[OpenSpan | None]:
-    """A span around a block, failed by an exception that leaves it. Yields None when no SDK is configured."""
+    """A span around a block; an exception marks it as failed. Yields None if no SDK is configured."""
     opened = open_span(name, kind, parent, attributes)
     if opened is None:
         yield None
@@ -75,7 +76,7 @@ def span(name: str, kind: Kind, parent: Parent, attributes: Mapping[str, Any]) -
 
 
 def reserve(parent: Parent) -> str | None:
-    """The header of a child span that is recorded later, by another process perhaps; None for a bad parent."""
+    """The header of a child span that is recorded later, possibly by another process. None if the parent is invalid."""
     parts = (parent.header or "").split("-")
     if len(parts) < 4 or len(parts[1]) != 32:
         return None
@@ -93,7 +94,7 @@ def record(
     end: int,
     error: str | None,
 ) -> None:
-    """Record the span that `reserve` gave `header`. Times are nanoseconds since 1970."""
+    """Record the span for which `reserve` returned `header`. Times are nanoseconds since 1970."""
     tracer = _tracer()
     if tracer is None:
         return
@@ -127,7 +128,7 @@ def _tracer() -> Any:
 
 
 class _ChosenIds:
-    """The SDK's ids, except where `record` says which one it has to be."""
+    """The SDK's ID generator, except that `record` can choose an ID."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner

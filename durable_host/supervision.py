@@ -1,6 +1,6 @@
-"""Long-lived tasks: none of them ends unseen.
+"""Supervises long-lived tasks, so that every failure is logged.
 
-A loop that fails says why and begins again; a task that fails says so.
+A loop that fails is logged and restarted; a task that fails is logged.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ T = TypeVar("T")
 SHORTEST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 FORGIVEN_AFTER = 600.0
-"""Seconds without a failure, after which earlier ones do not count any more."""
+"""Seconds without a failure after which earlier failures no longer count."""
 
 
 async def keep_running(
     name: str, loop: Callable[[], Awaitable[None]], log: logging.Logger, *, most_failures: int | None = None
 ) -> None:
-    """Run `loop` until it returns. After an unforeseen error it begins again, with pauses that grow to a minute.
+    """Run `loop` until it returns. After an unexpected error, restart it, with delays that grow to a minute.
 
-    `name` stands in the log. Raises the error of failure number `most_failures`, if that is given.
+    The log uses `name`. If `most_failures` is set, that many failures raise the last error.
     """
     failures = 0
     while True:
@@ -48,25 +48,25 @@ async def keep_running(
 
 
 class Tasks:
-    """Owner of background tasks: each one that fails is logged, and `stop` ends them all."""
+    """Owns background tasks. Failures are logged, and `stop` cancels all tasks."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def keep_running(self, name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """A task for `keep_running`."""
+        """Start a task that runs `keep_running`."""
         return self.run(name, keep_running(name, loop, self._log))
 
     def run(self, name: str, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run one piece of work; `name` tells in the log what failed."""
+        """Start a task; the log uses `name` if it fails."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
     async def stop(self) -> None:
-        """Cancel everything and wait for the end of it."""
+        """Cancel all tasks and wait until they have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

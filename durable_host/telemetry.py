@@ -1,7 +1,7 @@
-"""Configures OpenTelemetry's SDK from OTEL_* settings, for those who have installed it.
+"""Configures the OpenTelemetry SDK from OTEL_* settings, if it is installed.
 
-The SDK itself reads most of them (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES ...). Here it is
-decided whether there is something to configure, and which exporters are used.
+The SDK itself reads most of them (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES ...). This module
+decides whether to configure it, and which exporters to use.
 """
 
 import logging
@@ -16,9 +16,9 @@ _REMEDY = "pip install opentelemetry-sdk opentelemetry-exporter-otlp"
 
 
 def configure(settings: Mapping[str, str]) -> bool:
-    """Set a tracer provider if OTEL_TRACES_EXPORTER or an OTLP endpoint asks for one; true when it was set.
+    """Set a tracer provider if OTEL_TRACES_EXPORTER or an OTLP endpoint is set. Returns whether it was set.
 
-    Settings of the app count like those of the environment. What is asked for and not installed is reported in the log.
+    The app's settings count like the environment. Logs a warning if the SDK or a requested exporter is not installed.
     """
     names = _exporters(settings)
     if not names:
@@ -57,7 +57,7 @@ def _exporters(settings: Mapping[str, str]) -> list[str]:
 
 
 def _exporter(name: str) -> Any:
-    """The exporter of a name that packages register; None, and a warning, when none does or it cannot start."""
+    """The exporter that a package registers under this name. Logs a warning and returns None if there is none."""
     from importlib.metadata import entry_points
 
     found = next(iter(entry_points(group="opentelemetry_traces_exporter", name=_registered_name(name))), None)

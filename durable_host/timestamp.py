@@ -1,7 +1,7 @@
 """Points in time as integer ticks.
 
-A tick is 100 ns; tick 0 is 0001-01-01T00:00:00 UTC. Ticks are kept end to end because entity messages are
-ordered, and GUIDs seeded, by differences of one tick.
+A tick is 100 ns; tick 0 is 0001-01-01T00:00:00 UTC. Times keep the precision of ticks everywhere, because entity
+messages are ordered by, and GUIDs derived from, differences of one tick.
 
 Source: docs/protocol/task-hub-storage-messages.md#json-form
 """
@@ -23,21 +23,21 @@ class OutOfRange(ValueError, OverflowError):
 
 
 def from_datetime(moment: datetime) -> int:
-    """Ticks of `moment`; a naive datetime is taken as UTC."""
+    """Ticks of `moment`; a naive datetime is treated as UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return ((moment - _ORIGIN) // _MICROSECOND) * 10
 
 
 def to_datetime(ticks: int) -> datetime:
-    """Aware UTC datetime; the tenth of a microsecond is cut off."""
+    """An aware UTC datetime, truncated to microseconds."""
     return _ORIGIN + timedelta(microseconds=ticks // 10)
 
 
 def parse(text: str) -> int:
-    """Ticks of an ISO 8601 text with up to 7 fraction digits and `Z`, an offset, or nothing (taken as UTC).
+    """Ticks of an ISO 8601 text with up to 7 fraction digits and `Z`, an offset, or neither (treated as UTC).
 
-    Raises ValueError when the text is not such a timestamp, `OutOfRange` when it is out of range in UTC.
+    Raises ValueError if the text is not such a timestamp, and `OutOfRange` if it is out of range in UTC.
     """
     head, fraction = text, 0
     dot = text.find(".", 10)
@@ -62,19 +62,19 @@ def _has_zone(text: str) -> bool:
 
 
 def to_text(ticks: int) -> str:
-    """ISO 8601 with `Z`, trailing zeros of the fraction trimmed, no fraction when it is zero (Json.NET)."""
+    """ISO 8601 with `Z`, without trailing zeros in the fraction, without a zero fraction (Json.NET)."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
     head = _seconds_text(seconds)
     return f"{head}.{fraction:07d}".rstrip("0") + "Z" if fraction else head + "Z"
 
 
 def to_unspecified_text(ticks: int) -> str:
-    """As `to_text` without the `Z`: how a .NET DateTime of unspecified kind is written."""
+    """Like `to_text` without the `Z`: the format of a .NET DateTime of unspecified kind."""
     return to_text(ticks)[:-1]
 
 
 def to_offset_text(ticks: int) -> str:
-    """As `to_text` with the offset `+00:00`: how a .NET DateTimeOffset is written."""
+    """Like `to_text` with the offset `+00:00`: the format of a .NET DateTimeOffset."""
     return to_text(ticks)[:-1] + "+00:00"
 
 

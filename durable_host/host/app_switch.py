@@ -1,6 +1,4 @@
-"""Serves one state of the app: behind the web endpoint, by its listeners, by Durable Functions. A reload puts another
-state in its place.
-"""
+"""Serves one state of the app: web endpoint, listeners and Durable Functions. A reload replaces the state."""
 
 import asyncio
 import logging
@@ -31,7 +29,7 @@ _log = logging.getLogger("Host.Startup")
 
 
 class Pause(Enum):
-    """Why no events are taken."""
+    """Why the host accepts no events."""
 
     DRAIN = "drain"
     OFFLINE = "offline"
@@ -39,13 +37,13 @@ class Pause(Enum):
 
 
 class AppSwitch:
-    """`prepare`, then `switch_to`, `update_durable` and `update_listeners`; again for each new state of the app.
+    """Switches between states of the app: `prepare`, then `switch_to`, `update_durable` and `update_listeners`.
 
-    One caller at a time does that, in its `turn`.
+    Only one caller may do this at a time: hold the lock `turn`.
 
-    `front` and `keys` are given before the first `switch_to`. `failed` is called when a part that the host cannot do
-    without has ended for good. While there are `pauses`, nothing but HTTP starts a function. `problem` tells why the
-    last try to serve the app failed.
+    Set `front` and `keys` before the first `switch_to`. `failed` is called when an essential part has ended
+    permanently. While there are `pauses`, only HTTP requests start functions. `problem` is the reason why the last
+    attempt to serve the app failed.
     """
 
     front: Front
@@ -82,7 +80,7 @@ class AppSwitch:
 
     @property
     def app(self) -> ServedApp:
-        """What is served now; there is something from the first `switch_to` on."""
+        """The state that is served now. Available after the first `switch_to`."""
         assert self._app is not None
         return self._app
 
@@ -91,15 +89,16 @@ class AppSwitch:
         return not self.pauses
 
     async def prepare(self, config: HostConfig, index: IndexResult) -> ServedApp:
-        """The app as `switch_to` wants it, with its storage up; tells what does not run, and why. Raises HostError."""
+        """Build a state of the app, start its storage, and report functions that do not run. Raises HostError."""
         app = served_app(self._parts, config, index)
         report_problems(app, self._app)
         await self.storage.ensure_for(app)
         return app
 
     def switch_to(self, app: ServedApp, workers: Workers | None = None) -> None:
-        """Serve `app` from now on, run by `workers` (None: by the current ones). All at once: nothing is awaited, so
-        that no request meets one part of the old app and another of the new one.
+        """Serve `app` from now on with `workers` (None: the current ones).
+
+        The switch is atomic: nothing is awaited, so no request sees parts of both the old and the new app.
         """
         if workers is not None:
             self.pool.adopt(workers)
@@ -112,8 +111,9 @@ class AppSwitch:
         self._put_up_front()
 
     async def start_events(self) -> None:
-        """Start Durable Functions and the listeners, as far as the app wants it and events are taken. The listeners
-        run even when this raises HostError.
+        """Start Durable Functions and the listeners if the app has them and the host accepts events.
+
+        Raises HostError; the listeners run nevertheless.
         """
         try:
             await self.update_durable()
@@ -122,15 +122,16 @@ class AppSwitch:
             self.update_listeners()
 
     async def update_durable(self) -> None:
-        """Start or end Durable Functions as the app wants it. Raises StorageFailed."""
+        """Start or stop Durable Functions, as the app needs. Raises StorageFailed."""
         if not (self.app.functions.use_durable and self.takes_events):
             await self.durable.end()
             return
         await self.durable.start(self.app, await self._durable_key())
 
     async def _durable_key(self) -> str | None:
-        """The key in the URLs of the management API, which has them in Azure, too. Where callers need no keys, the URLs
-        do without it when keys cannot be kept. Raises KeysUnavailable.
+        """The key for the management API's URLs, as in Azure.
+
+        None if keys cannot be stored and callers need none. Raises KeysUnavailable.
         """
         try:
             return await self.keys.system_key(DURABLE_KEY)
@@ -141,7 +142,7 @@ class AppSwitch:
             return None
 
     async def make_keys(self) -> None:
-        """Have keys for the webhooks of the app, so that its callers can look them up. Raises KeysUnavailable."""
+        """Create the keys for the app's webhooks, so that callers can look them up. Raises KeysUnavailable."""
         if not self.options.enable_auth:
             return
         if self.app.triggers.webhook is not None:
@@ -152,7 +153,7 @@ class AppSwitch:
             await self.keys.system_key(MCP_KEY)
 
     def update_listeners(self) -> None:
-        """Have exactly the listeners of the app run; none while no events are taken."""
+        """Run exactly the listeners of the app; none while the host accepts no events."""
         self.listeners.replace(self.app.triggers.listeners if self.takes_events else ())
 
     def _put_up_front(self) -> None:

@@ -1,4 +1,4 @@
-"""The Azurite that this host started, if it did: watched while the host runs, stopped at its end."""
+"""The Azurite that this host has started: restarted if it ends, stopped with the host."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ DATA_FOLDER = ".azurite"
 
 
 class OwnAzurite:
-    """Makes the development account answer; owner of the process that it had to start for that."""
+    """Starts Azurite if the development account does not answer, and owns that process."""
 
     def __init__(self, connection: Connection, mode: AzuriteMode, root: Path, report: Callable[[str], None]) -> None:
         self._connection = connection
@@ -32,11 +32,11 @@ class OwnAzurite:
 
     @property
     def was_started(self) -> bool:
-        """True when the Azurite in use was started by this host."""
+        """True if this host started the Azurite in use."""
         return self._process is not None
 
     async def ensure(self) -> None:
-        """Raises AzuriteError. Cancelling stops an Azurite that is just starting."""
+        """Start Azurite if nothing answers. Cancelling stops an Azurite that is starting. Raises AzuriteError."""
         work = asyncio.create_task(asyncio.to_thread(self._ensure))
         try:
             self._process = await asyncio.shield(work)
@@ -50,7 +50,7 @@ class OwnAzurite:
             self._watch = asyncio.create_task(keep_running("monitoring of Azurite", self._restart_when_it_ends, _log))
 
     async def stop(self) -> None:
-        """Stop the Azurite that this host started; leave any other alone. Idempotent."""
+        """Stop the Azurite that this host started; any other keeps running. Idempotent."""
         self._cancelled.set()
         watch, self._watch = self._watch, None
         if watch is not None:
@@ -61,7 +61,7 @@ class OwnAzurite:
             await asyncio.to_thread(process.stop)
 
     def stop_container(self) -> None:
-        """Stop a container, which would outlive this process; a process of ours notices the end by itself."""
+        """Stop a container, which would outlive this process. An Azurite process ends by itself."""
         if isinstance(self._process, AzuriteContainer):
             self._process.stop()
 

@@ -1,4 +1,4 @@
-"""Which binding types this host serves, and with what."""
+"""Registers the binding types that this host serves."""
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_input import BlobInput
@@ -27,7 +27,7 @@ def binding_registry(
     settings: AppSettings,
     unserved_outputs: Mode = "fail",
 ) -> BindingRegistry:
-    """Old and new name of the durable client mean the same. `unserved_outputs`: see `UnservedOutput`."""
+    """The registry of all served types. `unserved_outputs`: see `UnservedOutput`."""
     return BindingRegistry(
         triggers=SERVED_TRIGGERS,
         inputs={

@@ -39,12 +39,12 @@ _KNOWN = frozenset(name.lower() for name in _TYPES)
 
 
 def has_own_extensions(root: Path) -> bool:
-    """Whether the app brings extensions of its own, which may have types of any name."""
+    """Whether the app has its own extensions, which may have types of any name."""
     return (root / "extensions.csproj").is_file() or (root / "bin" / "extensions.json").is_file()
 
 
 def unregistered(types: Iterable[str], *, has_bundle: bool) -> str | None:
-    """What Azure says of types that no extension has; None when all are known. `has_bundle`: host.json names one."""
+    """Azure's error for types that no extension has; None if all are known. `has_bundle`: host.json names a bundle."""
     unknown = list(dict.fromkeys(name for name in types if name.lower() not in _KNOWN))
     if not unknown:
         return None

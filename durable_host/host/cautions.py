@@ -1,4 +1,4 @@
-"""What runs here and would not run, or runs differently, in Azure: one warning each."""
+"""Warnings about functions that run here, but would not run, or would run differently, in Azure."""
 
 from collections.abc import Iterator
 
@@ -13,9 +13,7 @@ REFUSED_ANNOTATION = "DH5041"
 DISABLED_IN_FILE = "DH5050"
 MOST_NAMED = 5
 RESERVED_NAMES = {"activitytrigger": frozenset({"data"})}
-"""Names that Azure's host cannot bind the parameter of a trigger to, by type of trigger: it has a value of that name of
-its own. Only those that were seen to fail.
-"""
+"""Parameter names that Azure's host cannot bind because it uses them itself, by trigger type, as far as observed."""
 
 
 def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSettings) -> Iterator[str]:
@@ -52,7 +50,7 @@ def cautions(functions: AppFunctions, bindings: BindingRegistry, settings: AppSe
 
 
 def _annotations(functions: AppFunctions) -> Iterator[str]:
-    """One warning for all of them: such an app usually has many."""
+    """One warning for all annotations, because such an app usually has many."""
     found = [
         f"{name}: {annotation} in '{function.name}'{_place(function)}"
         for function in functions.all

@@ -1,6 +1,6 @@
-"""The development account that the app's own code uses, with clients that it makes from its environment.
+"""Finds the development account that the app's own code uses through its environment.
 
-What bindings need is known once the app is indexed. Clients may be used before, while the app is imported.
+The accounts of bindings are known after indexing, but the app's code may use storage earlier, when it is imported.
 """
 
 import re
@@ -17,7 +17,7 @@ _LARGEST_FILE = 1_000_000
 
 
 def connection_of_code(config: HostConfig) -> Connection | None:
-    """A development account whose setting some Python file of the app reads from the environment."""
+    """The development account whose setting a source file of the app reads from the environment, or None."""
     connections = _development_accounts(config)
     if not connections:
         return None

@@ -1,7 +1,7 @@
-"""Builds the parts of the host from one configuration, starts them in order and stops them in the reverse.
+"""Builds the parts of the host from one configuration, starts them in order and stops them in reverse order.
 
-Order: worker (indexing) → Azurite → task hub and RPC endpoint → web → listeners → file watch. Azurite comes first for
-an app whose code may use it while it is imported.
+Order: worker (indexing) → Azurite → task hub and RPC endpoint → web → listeners → file watch. If the app's code may
+use Azurite when it is imported, Azurite comes first.
 """
 
 import asyncio
@@ -41,10 +41,10 @@ WORKER_GRACE = 0.5
 
 
 class Services:
-    """Everything that runs in the host. `start` once, then `stop` once, however far `start` came.
+    """Everything that runs in the host. Call `start` once, then `stop` once, even if `start` failed.
 
-    `indexing` is the start of `pool`, already under way; None when `code_storage`, which the app's code may use while
-    it is imported, has to answer first.
+    `indexing` is the running start of `pool`; None if `code_storage`, which the app's code may use when it is
+    imported, must answer first.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Services:
         self._web: HostWeb | None = None
 
     async def start(self, started_at: float) -> None:
-        """Come up and tell the presenter. `started_at`: reading of `time.monotonic` when the program began.
+        """Start everything and report to the presenter. `started_at`: `time.monotonic` when the program began.
 
-        Raises HostError with what the user has to fix.
+        Raises HostError.
         """
         server = self._server
         if self._code_storage is not None:
@@ -98,7 +98,7 @@ class Services:
         self._reloader.start(self._control.check_offline, self._control.show_state)
 
     async def failure(self) -> HostError:
-        """Wait until a part has ended for good that the host cannot do without; returns the reason."""
+        """Wait until an essential part has ended permanently, and return the reason."""
         await self._has_failed.wait()
         assert self._failure is not None
         return self._failure
@@ -110,7 +110,7 @@ class Services:
             self._has_failed.set()
 
     async def stop(self, grace: float) -> None:
-        """End everything: first what brings work, then what does it, then what it needs. Never raises."""
+        """Stop everything: first the sources of work, then what does it, then what that depends on. Never raises."""
         server = self._server
         self._state.state = "Stopping"
         if self._indexing is not None:
@@ -131,7 +131,7 @@ class Services:
         await _safely(server.storage.stop())
 
     def kill(self) -> None:
-        """End worker processes, and what user code has started in them, at once."""
+        """Kill the worker processes and the processes that user code has started in them."""
         self._pool.kill()
         self._server.storage.kill()
 
@@ -155,7 +155,7 @@ class Services:
         return HostWeb(config, admin, self._home, Access(keys) if self._options.enable_auth else None)
 
     def _storage_line(self) -> str | None:
-        """The account of AzureWebJobsStorage; None for an app whose bindings all name another connection."""
+        """The account of AzureWebJobsStorage; None if all bindings of the app use other connections."""
         try:
             return storage_text(self._server.accounts.account(None).connection)
         except ConnectionMissing:
@@ -203,12 +203,12 @@ class Services:
 
 
 def _process(pid: int, name: str, engine: str = "python") -> Mapping[str, object]:
-    """A process as tools list it that attach a debugger."""
+    """A process in the format for tools that attach a debugger."""
     return {"processId": pid, "processName": name, "debugEngine": engine, "isEligibleForOpenInBrowser": False}
 
 
 async def _safely(work: Awaitable[object]) -> None:
-    """One part that cannot be stopped in good order must not keep the next from being stopped."""
+    """Log an error instead of raising it, so that the other parts are stopped too."""
     try:
         await work
     except Exception:

@@ -1,4 +1,4 @@
-"""What the admin routes can do to the running host: restart, drain, resume, go offline.
+"""Operations of the admin routes on the running host: restart, drain, resume, go offline.
 
 Source: docs/protocol/functions-host-admin.md#host-operations, docs/protocol/functions-host-worker.md#reloading
 """
@@ -22,7 +22,7 @@ OFFLINE_PAGE = """<!DOCTYPE html>
 
 
 class Control:
-    """Implements `web.admin_host.HostControl`. Owns what goes on in the background. `reload` takes the reason."""
+    """Implements `web.admin_host.HostControl`. Owns the background tasks. `reload` is called with the reason."""
 
     def __init__(self, server: AppSwitch, state: HostState, reload: Callable[[str], None]) -> None:
         self._server = server
@@ -40,7 +40,7 @@ class Control:
             self._work.run("drain", self._pause())
 
     def resume(self) -> None:
-        """Take events again after `drain`; try again what failed before."""
+        """Accept events again after `drain`, and retry what failed before."""
         pauses = self._server.pauses
         if Pause.DRAIN in pauses or self._server.problem is not None:
             pauses -= {Pause.DRAIN, Pause.FAILURE}
@@ -63,7 +63,7 @@ class Control:
         self.check_offline()
 
     def check_offline(self) -> None:
-        """The file in the app's folder decides."""
+        """Go offline if the offline file exists in the app's folder, otherwise online."""
         try:
             page: bytes | None = self._file.read_bytes()
         except OSError:
@@ -79,10 +79,10 @@ class Control:
             self._work.run("change to offline", self._pause())
         else:
             self._server.pauses -= {Pause.OFFLINE, Pause.FAILURE}
-            self._work.run("change to on line", self._go_on("The app is online again."))
+            self._work.run("change to online", self._go_on("The app is online again."))
 
     def show_state(self) -> None:
-        """Have the status tell how the app is served now."""
+        """Update the host's status to the current state."""
         problem = self._server.problem
         self._state.errors = [] if problem is None else [problem]
         if self.is_offline():
@@ -104,7 +104,7 @@ class Control:
                 await self._server.durable.pause()
 
     async def _go_on(self, success: str) -> None:
-        """Serve the app again. When that fails, the status says so, and `resume` tries it again."""
+        """Serve the app again. A failure is shown in the host's status; `resume` retries."""
         server = self._server
         async with server.turn:
             if server.takes_events:

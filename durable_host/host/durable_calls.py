@@ -1,4 +1,4 @@
-"""Durable functions as invocations: what the 1.x codec asks of the worker pool and the invoker."""
+"""Runs durable functions of the 1.x SDK as invocations, through the worker pool and the invoker."""
 
 import copy
 import json
@@ -25,7 +25,7 @@ _KINDS = {
 
 
 class DurableNames(msgspec.Struct, frozen=True):
-    """Durable name to function name, for each kind of durable function."""
+    """Durable name → function name, for each kind of durable function."""
 
     orchestrators: dict[str, str]
     activities: dict[str, str]
@@ -33,7 +33,7 @@ class DurableNames(msgspec.Struct, frozen=True):
 
 
 def durable_names(functions: tuple[FunctionMetadata, ...]) -> DurableNames:
-    """The attribute of the binding is the durable name, else the function's name."""
+    """The durable names: the attribute of the binding, otherwise the function's name."""
     found: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
     for function in functions:
         kind = function.trigger.type.lower()
@@ -55,7 +55,7 @@ _MOST_NAMED = 5
 
 
 def _operations(trigger: str) -> list[str]:
-    """Names of the operations in a payload of the 1.x protocol."""
+    """The operation names in a payload of the 1.x protocol."""
     try:
         return [str(operation.name) for operation in _batches.decode(trigger).batch]
     except (msgspec.MsgspecError, UnicodeEncodeError):
@@ -73,9 +73,7 @@ def _entity_reason(instance_id: str, operations: Sequence[str]) -> str:
 
 
 def unserved_names(absent: Iterable[AbsentFunction]) -> UnservedNames:
-    """Why functions of the app cannot be called by their durable names. One whose trigger is not known may be of any
-    kind.
-    """
+    """Why functions cannot be called, by durable name. A function with an unknown trigger counts for all kinds."""
     found: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
     for function in absent:
         trigger = function.trigger
@@ -87,7 +85,7 @@ def unserved_names(absent: Iterable[AbsentFunction]) -> UnservedNames:
 
 
 class DurableCalls:
-    """Runs durable functions by the function's own name; see `durable.sdk.v1.Calls`."""
+    """Runs durable functions by function name; implements `durable.sdk.v1.Calls`."""
 
     def __init__(
         self,
@@ -105,7 +103,7 @@ class DurableCalls:
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator["DurableCalls"]:
-        """The same calls in a worker process of their own. Raises WorkerLost."""
+        """The same calls, in a separate worker process. Raises WorkerLost."""
         async with self._pool.alone() as workers:
             other = copy.copy(self)
             other._workers = workers
@@ -163,16 +161,17 @@ class DurableCalls:
 
 
 def activity_data(function: FunctionMetadata, trigger: str, own: dict[str, object]) -> dict[str, object]:
-    """What `{...}` in other bindings of an activity can name: `own`, the input's JSON text as `{data}` and by the
-    parameter's name, and the members of an object.
+    """The binding data of an activity.
+
+    It has `own`, the input's JSON text as `data` and under the parameter's name, and the members of an object.
     """
     return binding_data.merged({**own, "data": trigger, function.trigger.name: trigger}, trigger)
 
 
 def returned_json(value: Datum) -> str | None:
-    """The result of an activity whose return value is bound to an output: a text stays a text, whatever it looks like.
+    """The result of an activity whose return value is bound to an output. A string stays a string, even if it is JSON.
 
-    What the SDK has made into JSON for the binding, and numbers, are the result as they are.
+    JSON that the SDK has created for the binding, and numbers, are the result unchanged.
     """
     if value.kind in ("string", "bytes"):
         return json.dumps(value.as_text())

@@ -1,4 +1,4 @@
-"""Durable Functions of one app, put together: task hub, user code, runtime, client, management API, RPC endpoint."""
+"""Durable Functions for one app: task hub, user code, runtime, client, management API and RPC endpoint."""
 
 import json
 import logging
@@ -32,12 +32,12 @@ ACTIVITY_WINDOW_ON_EMULATOR = 128
 
 
 class DurableServices:
-    """Started after storage answers and before any listener; stopped after them.
+    """Durable Functions for one app. Start them after storage and before the listeners, and stop them after those.
 
-    `absent` are functions that cannot be called, with the reason that a caller gets.
-    `key` is the system key that management URLs carry, None when there is none.
-    `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended for good. Tests give a `clock`
-    and a `hub` of their own; else the time is real, and the hub is that of the configuration.
+    `absent` are functions that cannot be called, with the reason for the caller.
+    `key` is the system key in management URLs, or None.
+    `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended permanently. Tests pass their own
+    `clock` and `hub`; the defaults are the real time and the configured hub.
     """
 
     def __init__(
@@ -110,16 +110,16 @@ class DurableServices:
         """Open the gRPC endpoint if the app needs it. Raises PortError, GrpcMissing."""
         await self._grpc.open()
         if self._grpc.is_needed and self._grpc.url is None:
-            _log.warning("Durable clients of this app cannot reach the host: --grpc-port 0 switches gRPC off.")
+            _log.warning("Durable clients of this app cannot reach the host: --grpc-port 0 disables gRPC.")
 
     @property
     def grpc_url(self) -> str | None:
-        """Where the gRPC endpoint listens."""
+        """The URL of the gRPC endpoint; None while it is closed."""
         return self._grpc.url
 
     @property
     def lacks_grpc(self) -> bool:
-        """Whether the app that was adopted needs `open_grpc` first."""
+        """Whether the adopted app needs `open_grpc` first."""
         return self._grpc.is_due
 
     def adopt(
@@ -128,12 +128,12 @@ class DurableServices:
         function_timeout: float | None,
         absent: tuple[AbsentFunction, ...] = (),
     ) -> None:
-        """Run the functions of a reloaded app; every instance is replayed in the new worker from its history."""
+        """Run the functions of a reloaded app. The new worker replays every instance from its history."""
         self._code.code = self._user_code(functions, absent, function_timeout)
         self._grpc.is_needed = _use_grpc(functions)
 
     async def stop(self, grace: float) -> None:
-        """End the worker role. The RPC endpoint stays open for functions that still run."""
+        """Stop processing instances. The RPC endpoint stays open for functions that still run."""
         await self.runtime.stop(grace)
 
     async def close(self) -> None:
@@ -147,15 +147,15 @@ class DurableServices:
             await self._hub.close()
 
     async def set_aside(self) -> dict[str, int]:
-        """How many messages of the hub nobody can read, by queue. Raises TaskHubUnavailable."""
+        """The number of unreadable messages of the hub, by queue. Raises TaskHubUnavailable."""
         return await self._hub.set_aside()
 
     def payload(self, task_hub: str | None, connection: str | None) -> str:
-        """The text that the durable client binding hands to user code, for the hub that the binding names."""
+        """The durable client payload for user code, for the hub that the binding names."""
         options = self._options
         storage = options.storage
         if storage.stands_in_for is not None:
-            # The binding may name the hub as the other service knows it.
+            # The binding may use the hub's name in the other service.
             task_hub = hub_names.repaired(task_hub) if task_hub else None
             is_replaced = (connection or "").casefold() == (storage.replaced_connection_name or "").casefold()
             connection = None if is_replaced else connection
@@ -179,7 +179,7 @@ class DurableServices:
         names = durable_names(functions)
         calls = DurableCalls(self._pool, self._invoker, functions, orchestrator_timeout=function_timeout)
         if any(function.requires_grpc for function in functions):
-            from durable_host.durable.sdk.v2 import V2UserCode  # It needs protobuf, which apps of 1.x do without.
+            from durable_host.durable.sdk.v2 import V2UserCode  # It needs protobuf, which 1.x apps do not need.
 
             return V2UserCode(
                 calls,
@@ -203,5 +203,5 @@ def _is_emulated(accounts: Accounts, options: DurableOptions) -> bool:
 
 
 def _use_grpc(functions: Iterable[FunctionMetadata]) -> bool:
-    """Whether the functions are those of the 2.x SDK, whose client speaks gRPC."""
+    """Whether the functions use the 2.x SDK, whose client uses gRPC."""
     return any(function.requires_grpc for function in functions)

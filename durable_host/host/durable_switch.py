@@ -1,5 +1,6 @@
-"""Durable Functions as a part that comes and goes: an app may get its first durable function, or lose its last, while
-the host runs.
+"""Starts and stops Durable Functions while the host runs.
+
+A reload may add the first durable function of an app, or remove the last one.
 """
 
 import asyncio
@@ -20,9 +21,9 @@ PATIENCE_OF_COUNTING = 2.0
 
 
 class DurableSwitch:
-    """`services` is None while there are none.
+    """Starts, reloads and stops Durable Functions. `services` is None while the app has none.
 
-    `changed` is called after each change of it, `failed` when they have ended by an error of their own, for good.
+    `changed` is called after each change of `services`, `failed` when they have ended permanently with an error.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class DurableSwitch:
         self._is_up = asyncio.Event()
 
     async def start(self, app: ServedApp, key: str | None) -> None:
-        """Start them, if they are not there, or what a reloaded app needs besides. `key`: see DurableServices.
+        """Start the services, or open what a reloaded app needs in addition. `key`: see DurableServices.
 
         Raises StorageFailed, PortError, GrpcMissing.
         """
@@ -91,12 +92,12 @@ class DurableSwitch:
                 self._is_up.clear()
 
     async def pause(self, grace: float = 5.0) -> None:
-        """Give running work back to the task hub; clients can go on sending to it."""
+        """Release running work to the task hub. Clients can still send messages to it."""
         if self.services is not None:
             await self.services.stop(grace)
 
     async def end(self, grace: float = 5.0) -> None:
-        """Give running work back to the task hub and close it."""
+        """Release running work to the task hub and close it."""
         durable, self.services = self.services, None
         self._is_up.clear()
         if durable is not None:
@@ -107,12 +108,12 @@ class DurableSwitch:
                 await durable.close()
 
     async def close(self) -> None:
-        """Close the hub; behind `pause`, when no function runs any more that could send to it."""
+        """Close the hub. Call it after `pause`, when no function runs that could send messages to the hub."""
         if self.services is not None:
             await self.services.close()
 
     async def set_aside(self) -> dict[str, int] | None:
-        """How many messages of the hub nobody can read, by queue; None without a hub, or while it does not answer."""
+        """The number of unreadable messages, by queue; None without a hub, or while it does not answer."""
         if self.services is None:
             return None
         try:
@@ -122,8 +123,10 @@ class DurableSwitch:
             return None
 
     async def payload(self, task_hub: str | None, connection: str | None, *, may_come: bool) -> str:
-        """What a durable client binding hands to user code. Where Durable Functions `may_come`, they are waited for:
-        functions of an app that has just been loaded may run before its task hub is served.
+        """The durable client payload for user code.
+
+        With `may_come`, wait for Durable Functions to start: functions of an app that has just been loaded may run
+        before its task hub is served.
         """
         if may_come:
             with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""Mistakes in functions, and functions that are switched off.
+"""Finds mistakes in functions, and disabled functions.
 
 Source: docs/protocol/functions-host-app.md#binding-checks, docs/protocol/functions-host-app.md#disabled-functions
 """
@@ -19,13 +19,13 @@ _VALUES: Mapping[str, tuple[frozenset[str] | None, tuple[str, ...]]] = {
     "accessRights": (None, ("manage", "listen")),
     "source": (frozenset({"blobtrigger"}), ("LogsAndContainerScan", "EventGrid")),
 }
-"""Properties with a fixed set of values, whatever their case, and the types of binding that have them (None: all)."""
+"""Properties with a fixed set of values, ignoring case, and the binding types that have them (None: all)."""
 _FUNCTION_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING_NAME = re.compile(r"(?!.*__)([a-zA-Z_][a-zA-Z0-9_]{0,127})|\$return")
 
 
 def find_mistake(function: FunctionMetadata) -> str | None:
-    """What is wrong with a function's name or bindings, in the reference's words."""
+    """The error in a function's name or bindings, with the texts of the Functions host, or None."""
     if not _FUNCTION_NAME.fullmatch(function.name) or function.name.lower() == "host":
         return f"'{function.name}' is not a valid function name."
     if not function.bindings:
@@ -53,9 +53,9 @@ def find_mistake(function: FunctionMetadata) -> str | None:
 
 
 def _mistake_in_values(binding: Binding) -> str | None:
-    """A value that Azure's host cannot read: decorators do not check all of them, and function.json has no checks.
+    """The error for a value that Azure's host cannot read, or None. Decorators and function.json do not check them all.
 
-    Values that name an app setting are not looked at.
+    Values that name an app setting are not checked.
     """
     kind = binding.type.lower()
     for name, (types, allowed) in _VALUES.items():
@@ -85,6 +85,6 @@ def _is_list_of_texts(value: Any) -> bool:
 
 
 def is_disabled(function: FunctionMetadata, settings: Mapping[str, str]) -> bool:
-    """By `AzureWebJobs.<Fn>.Disabled` or `AzureWebJobs_<Fn>_Disabled`. `disabled` in function.json is ignored."""
+    """Whether `AzureWebJobs.<Fn>.Disabled` or `AzureWebJobs_<Fn>_Disabled` is set. function.json is not considered."""
     names = (f"AzureWebJobs.{function.name}.Disabled", f"AzureWebJobs_{function.name}_Disabled")
     return next((is_true(settings, name) for name in names if name in settings), False)

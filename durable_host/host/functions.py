@@ -1,4 +1,4 @@
-"""The app's functions as this host sees them: which are served, with app settings filled in, and why others are not.
+"""Decides which functions of the app this host serves, resolves their app settings, and explains why others do not run.
 
 One function in error never stops the others.
 
@@ -30,7 +30,7 @@ from durable_host.triggers.timer.zone import UTC_ZONE
 DURABLE_TRIGGERS = frozenset({"orchestrationtrigger", "activitytrigger", "entitytrigger"})
 DURABLE_CLIENTS = frozenset({"durableclient", "orchestrationclient"})
 STORAGE_BINDINGS = {"queuetrigger": "queue", "blobtrigger": "blob", "queue": "queue", "blob": "blob", "table": "table"}
-"""And the service of the account that each needs."""
+"""The storage bindings, and the service of the account that each needs."""
 SERVED_TRIGGERS = (
     DURABLE_TRIGGERS
     | MCP_TRIGGERS
@@ -39,9 +39,9 @@ SERVED_TRIGGERS = (
 
 
 class AbsentFunction(msgspec.Struct, frozen=True, kw_only=True):
-    """A function that the app has and that cannot be called. `trigger` is None when it is not known.
+    """A function of the app that cannot be called. `trigger` is None if it is not known.
 
-    `failed_to_load`: Azure lists and routes it anyway, and each call of it fails.
+    `failed_to_load`: Azure lists and routes the function anyway, and each call fails.
     """
 
     name: str
@@ -51,9 +51,11 @@ class AbsentFunction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
-    """Functions in the host's order. `served` has no disabled ones. `errors` and `not_served` say why a function does
-    not run; those in `not_served` are not mistakes of the app. `excluded` are the names that a list of functions leaves
-    out. `all` has those whose code has been loaded.
+    """Functions in the host's order.
+
+    `served` has no disabled functions. `errors` and `not_served` give reasons why functions do not run; `not_served`
+    are not mistakes in the app. `excluded` are functions left out by a list of functions. `all` are the functions
+    whose code was loaded.
     """
 
     served: tuple[FunctionMetadata, ...] = ()
@@ -64,11 +66,11 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
     excluded: tuple[str, ...] = ()
     model: str = "v2"
     mcp: McpCatalog = McpCatalog()
-    """What the served ones offer to MCP clients."""
+    """The tools, resources and prompts of the served functions, for MCP clients."""
 
     @property
     def absent(self) -> tuple[AbsentFunction, ...]:
-        """What a caller cannot get, and why."""
+        """The functions that cannot be called, with reasons."""
         loaded = {function.name: function for function in self.all}
         found = [
             AbsentFunction(name=name, reason=reason, trigger=_trigger_of(loaded.get(name)))
@@ -94,15 +96,15 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def of_trigger(self, *kinds: str) -> tuple[FunctionMetadata, ...]:
-        """Served functions whose trigger is of one of these types (lower case)."""
+        """Served functions with a trigger of one of these types (lower case)."""
         return tuple(function for function in self.served if function.trigger.type.lower() in kinds)
 
     def disabled_of_trigger(self, kind: str) -> tuple[FunctionMetadata, ...]:
-        """Disabled functions of a trigger type; HTTP ones still answer, because every local caller is an admin."""
+        """Disabled functions with this trigger. HTTP functions still respond: every local caller is an admin."""
         return tuple(function for function in self.disabled if function.trigger.type.lower() == kind)
 
     def with_errors(self, errors: Mapping[str, str]) -> "AppFunctions":
-        """Functions that could not be started after all."""
+        """These functions, with `errors` added for those that could not be started."""
         problems = tuple(FunctionProblem(function=name, message=text) for name, text in errors.items())
         served = tuple(function for function in self.served if function.name not in errors)
         return msgspec.structs.replace(self, served=served, errors=(*self.errors, *problems))
@@ -114,9 +116,9 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def connection_names(self) -> frozenset[str]:
-        """Connections that the served functions' storage bindings need; empty text for the default one.
+        """The connections of the served functions' storage bindings; the empty text is the default one.
 
-        Blob triggers keep their receipts and messages in the default account, wherever the blobs are.
+        Blob triggers store receipts and messages in the default account, even if the blobs are in another one.
         """
         found = {
             binding.text("connection") or ""
@@ -128,7 +130,7 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Binding], bool]) -> AppFunctions:
-    """What becomes of each indexed function."""
+    """Sort the indexed functions into served ones, disabled ones, and those that do not run."""
     allowed = None if config.host.functions is None else {name.casefold() for name in config.host.functions}
     served: list[FunctionMetadata] = []
     disabled: list[FunctionMetadata] = []
@@ -183,9 +185,7 @@ def app_functions(index: IndexResult, config: HostConfig, serves: Callable[[Bind
 
 
 def _of_function_json(error: FunctionProblem, model: str) -> FunctionMetadata | None:
-    """What a function.json says of a function in error. Where that is wrong by itself, Azure's host says so before the
-    worker sees the code.
-    """
+    """The function.json of a function in error. Azure's host reports its mistakes before the worker loads the code."""
     if model != "v1" or error.function is None or not error.bindings:
         return None
     return FunctionMetadata(name=error.function, bindings=error.bindings)
@@ -198,10 +198,9 @@ def _trigger_of(function: FunctionMetadata | None) -> Binding | None:
 
 
 def _resolved(function: FunctionMetadata, settings: AppSettings) -> FunctionMetadata:
-    """The function with app settings in place of every `%NAME%`.
+    """The function with every `%NAME%` replaced by the app setting.
 
-    Raises for a setting or connection that is missing, a queue name, schedule or path that cannot be, and braces that
-    do not match.
+    Raises for a missing setting or connection, an invalid queue name, schedule or path, and unbalanced braces.
     """
     for binding in function.bindings:
         if binding.type.lower() in STORAGE_BINDINGS.keys() | DURABLE_CLIENTS:
@@ -238,5 +237,5 @@ def _with_settings(binding: Binding, settings: Mapping[str, str]) -> Binding:
 
 
 def _literal(binding: Binding) -> frozenset[str]:
-    """Properties that are texts for people, whatever is in them."""
+    """Properties with texts for people, in which nothing is replaced."""
     return LITERAL_TEXTS if binding.type.lower() in MCP_TRIGGERS | {TOOL_PROPERTY} else frozenset()

@@ -1,6 +1,6 @@
-"""The gRPC endpoint of a task hub: there while an app of the 2.x SDK is served, or when a port was asked for.
+"""The gRPC endpoint of a task hub: open while an app with the 2.x SDK is served, or if a port was requested.
 
-gRPC is imported when the endpoint is opened for the first time: other apps do not pay for it.
+gRPC is imported when the endpoint opens for the first time, so that other apps do not load it.
 """
 
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class GrpcEndpoint:
-    """`port` None: open while `is_needed`, on a free port; 0: never; any other: always, on this one."""
+    """The endpoint. `port` None: opens on a free port if `is_needed`; 0: never opens; other numbers: always opens."""
 
     def __init__(
         self, client: DurableClient, options: DurableOptions, clock: Clock, hub_for: HubFactory, port: int | None
@@ -32,12 +32,12 @@ class GrpcEndpoint:
 
     @property
     def url(self) -> str | None:
-        """What clients take as the address; None while it is closed."""
+        """The address for clients; None while the endpoint is closed."""
         return self._listener.url if self._listener is not None else None
 
     @property
     def is_due(self) -> bool:
-        """Whether `open` would change something."""
+        """Whether `open` would open the endpoint."""
         return self._listener is None and self._is_wanted
 
     @property
@@ -45,7 +45,7 @@ class GrpcEndpoint:
         return self.is_needed if self._port is None else self._port != 0
 
     async def open(self) -> None:
-        """Listen, if it is wanted. Once open, it stays open. Raises PortError, GrpcMissing."""
+        """Listen if the endpoint is wanted. Once open, it stays open. Raises PortError, GrpcMissing."""
         if not self.is_due:
             return
         from durable_host.durable.sidecar.grpc_server import SidecarListener

@@ -1,4 +1,4 @@
-"""Sees to it that the storage which an app needs answers: starts Azurite for development accounts."""
+"""Makes sure that the storage of an app answers: starts Azurite for development accounts."""
 
 import logging
 from pathlib import Path
@@ -14,14 +14,14 @@ from durable_host.storage.azurite import AzuriteError, is_local_development
 
 FOREIGN_AZURITE = (
     "This host did not start this Azurite. Azurite does not answer while it cleans up old messages, for half a minute "
-    "when there are thousands; the one that the host starts does not. Stop this one and restart the host."
+    "if there are thousands; the Azurite that the host starts does. Stop this one and restart the host."
 )
 
 _log = logging.getLogger("Host.Startup")
 
 
 class HostStorage:
-    """Owner of the Azurite that this host started, if it did."""
+    """Starts the storage of the app, and owns the Azurite that it started."""
 
     def __init__(self, options: StartOptions, root: Path) -> None:
         self._options = options
@@ -30,23 +30,23 @@ class HostStorage:
 
     @property
     def was_started(self) -> bool:
-        """True when this host has started the Azurite that it uses."""
+        """True if this host started the Azurite that it uses."""
         return self._azurite is not None and self._azurite.was_started
 
     @property
     def is_ensured(self) -> bool:
-        """True when the development account was needed, and answers."""
+        """True if the development account was needed and answers."""
         return self._azurite is not None
 
     async def ensure_for_code(self, connection: Connection) -> None:
-        """Start the storage that clients in the app's own code use. The app may run without it."""
+        """Start the storage that the app's own code uses. On failure, log a warning: the app may run without it."""
         try:
             await self.ensure(connection)
         except AzuriteError as error:
             _log.warning("The app's code reads '%s', but: %s %s", connection.setting, error, error.remedy or "")
 
     async def ensure_for(self, app: ServedApp) -> None:
-        """Raises AzuriteError, ConnectionMissing."""
+        """Start the storage that the app's functions need. Raises AzuriteError, ConnectionMissing."""
         names = set(app.functions.connection_names)
         if app.functions.use_durable and not uses_sqlite(app.config):
             names.add(app.config.host.durable.storage.connection_name)
@@ -67,22 +67,22 @@ class HostStorage:
         self._advise(account)
 
     def _advise(self, account: StorageAccount) -> None:
-        """What the log adds when the account stands still."""
+        """Set the advice that is logged when the account stops answering."""
         if is_local_development(account.connection):
             account.standstill.advice = "" if self.was_started else FOREIGN_AZURITE
 
     async def stop(self) -> None:
-        """End the Azurite of this host."""
+        """Stop the Azurite that this host started."""
         if self._azurite is not None:
             await self._azurite.stop()
 
     def kill(self) -> None:
-        """Azurite saves and ends by itself; a container does not."""
+        """Stop a container immediately. An Azurite process saves its data and ends by itself."""
         if self._azurite is not None:
             self._azurite.stop_container()
 
     async def ensure(self, connection: Connection) -> None:
-        """Start Azurite if `connection` means the development account and nothing answers. Raises AzuriteError."""
+        """Start Azurite if `connection` is the development account and nothing answers. Raises AzuriteError."""
         if not is_local_development(connection) or self._azurite is not None:
             return
         azurite = OwnAzurite(connection, self._options.azurite, self._root, self._options.presenter.progress)

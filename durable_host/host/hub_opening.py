@@ -1,4 +1,4 @@
-"""Opens the task hub that the configuration names."""
+"""Opens the configured task hub."""
 
 from pathlib import Path
 
@@ -22,8 +22,9 @@ def open_foreign_hub(config: HostConfig, accounts: Accounts, hub_name: str, conn
 def open_hub(
     config: HostConfig, accounts: Accounts, hub_name: str, connection: str, *, is_foreign: bool = False
 ) -> TaskHub:
-    """The hub `hub_name` behind `connection`; nothing is touched yet. Raises ConnectionMissing, and
-    ConnectionInvalid where a connection lacks a service that a hub needs.
+    """The hub `hub_name` behind `connection`; no request is sent yet.
+
+    Raises ConnectionMissing, and ConnectionInvalid if a connection lacks a service that the hub needs.
     """
     if uses_sqlite(config):
         from durable_host.durable.taskhub.sqlite import ForeignSqliteHub, SqliteTaskHub
@@ -64,7 +65,7 @@ def uses_sqlite(config: HostConfig) -> bool:
 
 
 def sqlite_path(config: HostConfig, hub_name: str) -> Path:
-    """One file per hub; `path` of the storage provider names that of the app's own hub."""
+    """The hub's file. `path` of the storage provider sets the file of the app's own hub."""
     path = config.host.durable.storage.path
     if path and hub_name == config.host.durable.hub_name:
         return config.root / path
@@ -72,7 +73,7 @@ def sqlite_path(config: HostConfig, hub_name: str) -> Path:
 
 
 def _in_any_case(path: Path) -> Path:
-    """The file whose name differs in case only, if there is one: so it is with hubs in a storage account."""
+    """An existing file whose name differs only in case, otherwise `path`: hub names in an account ignore case too."""
     if path.exists() or not path.parent.is_dir():
         return path
     return next((one for one in path.parent.iterdir() if one.name.lower() == path.name.lower()), path)

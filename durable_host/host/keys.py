@@ -1,4 +1,4 @@
-"""Where this host keeps its keys.
+"""Selects where this host stores its keys.
 
 Source: docs/protocol/functions-host.md#key-documents
 """
@@ -16,8 +16,10 @@ from durable_host.web.keys.repository import folder_of_keys
 
 
 def key_ring(config: HostConfig, accounts: Accounts, *, is_storage_up: bool) -> KeyRing:
-    """In the host's account; in files where there is none, where files are asked for, and where nothing else needs
-    the development account.
+    """The keys of the host.
+
+    They are stored in the host's account, or in files: if there is no account, if the settings ask for files, or if
+    nothing else needs the development account.
     """
     host_id, account = host_id_of(config.root, config.settings), host_account(accounts)
     instance = instance_id(platform.node())

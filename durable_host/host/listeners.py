@@ -1,4 +1,4 @@
-"""The listeners of an app: started together, replaced when the app is reloaded, drained together."""
+"""Runs the listeners of an app: starts them, replaces them when the app is reloaded, and drains them."""
 
 import asyncio
 import logging
@@ -13,21 +13,22 @@ _log = logging.getLogger("Host.Triggers")
 
 
 class Listener(Protocol):
-    """What waits for the events of a trigger."""
+    """Waits for the events of a trigger."""
 
     async def listen(self) -> None:
-        """Until `stop`, or for as long as there is something to wait for."""
+        """Run until `stop`, or until there is nothing to wait for."""
         ...
 
     def stop(self) -> None:
-        """Take no more; `listen` returns when what runs has ended, or is cancelled earlier."""
+        """Accept no more events. `listen` returns when the running calls have ended, unless it is cancelled earlier."""
         ...
 
 
 class PlannedListener(msgspec.Struct, frozen=True):
-    """A listener that is to run; `name` is what the log calls it. After a reload the running one goes on where `key`
-    is still equal: it holds everything that the listener was made from. One that is `exclusive` begins when its
-    predecessor of the same name has ended.
+    """A listener to run. The log uses `name`.
+
+    `key` contains everything that the listener depends on: after a reload, a listener with an equal key continues. An
+    `exclusive` listener starts after its predecessor with the same name has ended.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Listeners:
         self._ending: set[asyncio.Task[None]] = set()
 
     def replace(self, planned: Sequence[PlannedListener]) -> None:
-        """Run exactly these: those that run already go on, others take no more and end when what runs has ended."""
+        """Run exactly these. Running ones with an equal key continue; others stop and end with their running calls."""
         kept = [running for running in self._running if _is_among(running.planned, planned)]
         ending: dict[str, asyncio.Task[None]] = {}
         for running in self._running:
@@ -63,7 +64,7 @@ class Listeners:
         self._running = kept + [self._start(one, ending.get(one.name) if one.exclusive else None) for one in fresh]
 
     async def stop(self, grace: float) -> None:
-        """Take no more, let what runs finish for `grace` seconds, give the rest back."""
+        """Accept no more events, let running calls finish for `grace` seconds, and cancel the rest."""
         for running in self._running:
             running.planned.listener.stop()
         tasks = [*(running.task for running in self._running), *self._ending]

@@ -1,4 +1,4 @@
-"""A host without a function app: a task hub for plain workers and clients of the Durable Task SDKs."""
+"""A host without a function app: serves a task hub to workers and clients of the Durable Task SDKs."""
 
 import asyncio
 import time
@@ -24,11 +24,11 @@ from durable_host.storage.errors import StorageFailed
 
 ACTIVITY_WINDOW_ON_EMULATOR = 128
 _STOP_SECONDS = 1.0
-"""Workers that are in the middle of something have this long; the rest is given back to the hub."""
+"""Seconds that workers have to finish; unfinished work is released to the hub."""
 
 
 class ServedWorkers(msgspec.Struct, frozen=True, kw_only=True):
-    """What is served, for the terminal. `storage` is for people; `seconds_to_ready` since the program began."""
+    """Facts for the terminal. `storage` is a text for people; `seconds_to_ready` counts from the program's start."""
 
     port: int
     task_hub: str
@@ -38,7 +38,7 @@ class ServedWorkers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlainWorkersHost:
-    """The hub of `config`, and the gRPC endpoint at `config.port`. `ready` is called once it is served."""
+    """Serves the hub of `config` at the gRPC endpoint on `config.port`. `ready` is called when it listens."""
 
     def __init__(self, config: HostConfig, options: StartOptions, ready: Callable[[ServedWorkers], None]) -> None:
         self._config = config
@@ -92,11 +92,11 @@ class PlainWorkersHost:
         )
 
     async def failure(self) -> HostError:
-        """Wait until the runtime has ended for good."""
+        """Wait until the runtime has ended permanently, and return the reason."""
         return await self._failed
 
     async def stop(self, grace: float) -> None:
-        """Give work in hand back to the hub, end all calls and close the hub."""
+        """Release work in progress to the hub, end all calls and close the hub."""
         await self._runtime.stop(min(grace, _STOP_SECONDS))
         await self._listener.stop()
         await self._hubs.close()
@@ -105,7 +105,7 @@ class PlainWorkersHost:
         await self._storage.stop()
 
     def kill(self) -> None:
-        """End an Azurite that was started."""
+        """Stop the Azurite that this host started."""
         self._storage.kill()
 
     def _place(self) -> str:

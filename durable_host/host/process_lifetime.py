@@ -1,4 +1,4 @@
-"""The host from its start to its end: event loop, signals, exit code. The composition root is `composition`.
+"""Runs the host process: event loop, signals, exit code. `composition` is the composition root.
 
 Source: docs/protocol/functions-host-worker.md#stopping-the-host
 """
@@ -32,10 +32,10 @@ LONGEST_STOP = 9.0
 
 
 def run_host(config: HostConfig, options: StartOptions) -> int:
-    """Serve the app until SIGINT or SIGTERM and return the exit code. Raises HostError when it cannot start, and when
-    a part that it cannot do without has ended for good.
+    """Serve the app until SIGINT or SIGTERM, and return the exit code.
 
-    The first signal drains and stops within 10 s, the second one at once.
+    The first signal drains and stops within 10 s, the second one immediately. Raises HostError if the host cannot
+    start, or if an essential part has ended permanently.
     """
     ports.check(config.address, config.port)
     with _with_port(config) as pinned_config, asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -43,22 +43,22 @@ def run_host(config: HostConfig, options: StartOptions) -> int:
 
 
 class HostServices(Protocol):
-    """Everything that runs in a host. `start` once, then `stop` once, however far `start` came."""
+    """Everything that runs in a host. Call `start` once, then `stop` once, even if `start` failed."""
 
     async def start(self, started_at: float) -> None:
-        """Come up. `started_at`: reading of `time.monotonic` when the program began. Raises HostError."""
+        """Start everything. `started_at`: `time.monotonic` when the program began. Raises HostError."""
         ...
 
     async def failure(self) -> HostError:
-        """Wait until a part has ended for good that the host cannot do without."""
+        """Wait until an essential part has ended permanently, and return the reason."""
         ...
 
     async def stop(self, grace: float) -> None:
-        """End everything. Never raises."""
+        """Stop everything. Never raises."""
         ...
 
     def kill(self) -> None:
-        """End at once what outlives this process."""
+        """Immediately stop everything that would outlive this process."""
         ...
 
 
@@ -66,7 +66,7 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
     pool = WorkerPool(worker_options(config, options))
 
     async def make() -> HostServices:
-        # The worker loads the app in a process of its own, while this one imports what serves it.
+        # The worker process loads the app while this process imports the code that serves it.
         code_storage = connection_of_code(config)
         indexing = asyncio.create_task(pool.start()) if code_storage is None else None
         return (await asyncio.to_thread(_import_services))(config, options, pool, indexing, code_storage)
@@ -75,7 +75,7 @@ async def _serve(config: HostConfig, options: StartOptions) -> int:
 
 
 def run_services(make: Callable[[], Awaitable[HostServices]], presenter: Presenter) -> int:
-    """As `run_host`, for other services than those of an app."""
+    """Like `run_host`, for any services."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run_services(make, presenter))
 
@@ -113,7 +113,7 @@ async def _run_services(make: Callable[[], Awaitable[HostServices]], presenter: 
 
 @contextlib.contextmanager
 def _with_port(config: HostConfig) -> Generator[HostConfig]:
-    """Port 0 replaced by a free one, because the URLs that functions hand out are made before anybody listens."""
+    """Replace port 0 by a free port, because functions may create URLs before the host listens."""
     if config.port:
         yield config
         return
@@ -122,10 +122,10 @@ def _with_port(config: HostConfig) -> Generator[HostConfig]:
 
 
 def _keep_for_good() -> None:
-    """Spare the garbage collector what exists now: modules and services, which live as long as the process.
+    """Exclude the existing objects from garbage collection: modules and services live as long as the process.
 
-    Each full collection would walk all of it, a pause of 30 to 50 ms that every request in flight has to bear. The last
-    line tells the collector how little is left: it waits with the next full collection for a quarter more.
+    Otherwise each full collection would visit all of them, a pause of 30 to 50 ms for every request in flight. The last
+    line resets the collector's count, so that the next full collection waits until the rest has grown by a quarter.
     """
     gc.collect()
     gc.freeze()
@@ -149,7 +149,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, None]) -> bool:
 
 
 def _on_signals(first: Callable[[], None], kill: Callable[[], None]) -> Callable[[], None]:
-    """The first signal calls `first`; the second one ends the process. Returns what restores the old handlers."""
+    """The first signal calls `first`, the second ends the process. Returns a function that restores the handlers."""
     loop = asyncio.get_running_loop()
     count = 0
 
@@ -187,7 +187,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _program_start() -> float:
-    """When this process began, as a reading of `time.monotonic`; now, where the system does not tell."""
+    """The start of this process on the clock `time.monotonic`; now, if the system does not provide it."""
     now = time.monotonic()
     try:
         with open(f"/proc/{os.getpid()}/stat", encoding="ascii") as file:

@@ -1,7 +1,7 @@
-"""Takes over changes of the app's files while the host runs.
+"""Reloads the app when its files change while the host runs.
 
-The worker loads the changed app beside the running one; when that works, the new one takes the place of the old, and
-when it does not, the old one goes on.
+A new worker loads the changed app next to the running one. If that succeeds, the new app replaces the old one;
+otherwise the old one continues.
 
 Source: docs/protocol/functions-host-worker.md#reloading
 """
@@ -33,15 +33,15 @@ _worker_log = logging.getLogger("Host.Worker")
 _SHOWN_NAMES = 3
 _AS_BEFORE = "The app continues without the change."
 PATIENCE = 2.0
-"""Seconds that an app may take to load before a newer one takes its turn."""
+"""Seconds that an app may take to load before a newer change supersedes it."""
 
 
 class Superseded(Exception):
-    """There is a newer state of the app than the one that is being loaded."""
+    """The app has changed again while it was being loaded."""
 
 
 class Reloader:
-    """Watches the files of the app from `start` to `stop`, and reloads it on request; one reload at a time."""
+    """Watches the app's files from `start` to `stop`, and reloads the app, one reload at a time."""
 
     def __init__(self, server: AppSwitch, config: HostConfig) -> None:
         self._server = server
@@ -54,9 +54,9 @@ class Reloader:
         self._known_files = _watch_rules(config).file_times() if server.options.reload else {}
 
     def start(self, check_offline: Callable[[], None], show_state: Callable[[], None]) -> None:
-        """`check_offline` looks at the file that takes the app offline; it is called when that changes.
+        """Start watching. `check_offline` is called when the file that takes the app offline changes.
 
-        `show_state` is called when another state of the app is served.
+        `show_state` is called when a new state of the app is served.
         """
         self._show_state = show_state
         self._tasks.keep_running("reloading of the app", self._serve_requests)
@@ -65,7 +65,7 @@ class Reloader:
             self._tasks.keep_running("monitoring of the app's files", lambda: self._watch(config, check_offline))
 
     async def stop(self) -> None:
-        """A reload that is under way is given up."""
+        """Stop watching, and cancel a running reload."""
         self._stopping.set()
         await self._tasks.stop()
 
@@ -154,7 +154,7 @@ class Reloader:
         return app
 
     async def _unless_superseded(self, loading: Coroutine[Any, Any, Workers]) -> Workers:
-        """An app that takes long to load, maybe forever, is given up when there is a newer one.
+        """Load an app, but give up if it takes too long and there is a newer change.
 
         Raises Superseded.
         """
@@ -171,7 +171,7 @@ class Reloader:
             await asyncio.gather(task, newer, return_exceptions=True)
 
     def _configuration(self, old: HostConfig) -> HostConfig:
-        """As it is in the files now. Raises ConfigurationError."""
+        """Read the configuration from the files again. Raises ConfigurationError."""
         path = old.root / HOST_JSON
         if not path.is_file() or not path.read_text("utf-8-sig", "replace").strip():
             raise ConfigurationError(f"{HOST_JSON} is missing or empty.", code="DH1002")
@@ -187,7 +187,7 @@ def _watch_rules(config: HostConfig) -> WatchRules:
 
 
 def needs_restart(old: HostConfig, new: HostConfig, *, has_durable: bool) -> list[str]:
-    """Names of changed settings that the running host goes on without."""
+    """Names of changed settings that only a restart applies."""
     pairs: Sequence[tuple[str, object, object]] = [
         ("Host.LocalHttpPort", old.port, new.port),
         ("Host.LocalHttpAddress", old.address, new.address),
@@ -217,7 +217,7 @@ def _setting(config: HostConfig, name: str) -> str | None:
 
 
 def error_text(error: Exception) -> str:
-    """What went wrong, why, and what to do, a line each."""
+    """The message, the cause and the remedy of an error, on separate lines."""
     if not isinstance(error, HostError):
         return f"{type(error).__name__}: {error}"
     return "\n".join(line for line in (error.message, error.cause, error.remedy) if line)

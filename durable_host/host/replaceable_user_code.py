@@ -1,4 +1,4 @@
-"""The app's durable functions behind a fixed front: a reload puts the new code in, the runtime goes on."""
+"""A `UserCode` whose code can be replaced, so that the runtime continues when the app is reloaded."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -17,7 +17,7 @@ from durable_host.durable.user_code import (
 
 
 class ReplaceableUserCode:
-    """Implements `UserCode` by `code`. Live sessions belong to the code that made them and are not taken over."""
+    """Delegates to `code`. Live sessions belong to the code that created them and are not transferred."""
 
     def __init__(self, code: UserCode) -> None:
         self.code = code

@@ -1,6 +1,6 @@
-"""The app as the host serves it at one time: its functions with routes, listeners and ways to start them by hand.
+"""One state of the app, ready to be served: its functions with routes, listeners and manual starts.
 
-Made from what the worker found; a reload makes another one and puts it in the place of this.
+It is built from the functions that the worker found. A reload builds a new state, which replaces it.
 """
 
 import logging
@@ -34,11 +34,11 @@ from durable_host.web.manual_invocation import Start
 _log = logging.getLogger("Host.Startup")
 
 _RETRIED_TRIGGERS = frozenset({"timertrigger"})
-"""Of the triggers that are served here, those whose retry policies Azure supports."""
+"""The served triggers for which Azure supports retry policies."""
 
 
 class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
-    """`triggers` do not listen by themselves, see `Listeners`."""
+    """One state of the app. `triggers` do not listen until `Listeners` runs them."""
 
     config: HostConfig
     index: IndexResult
@@ -52,9 +52,7 @@ class ServedApp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What all states of an app have in common. `base_url` is that of the host. `has_debugger`: calls may take as long
-    as they like.
-    """
+    """What all states of an app share. `base_url` is the host's. `has_debugger`: calls have no time limit."""
 
     invoker: Invoker
     accounts: Accounts
@@ -66,7 +64,7 @@ class AppParts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> ServedApp:
-    """Nothing is served yet. Raises AppError for an app of an SDK that this host does not speak with."""
+    """Build a state of the app; nothing is served yet. Raises AppError if the app's SDK is not supported."""
     require_known_protocol(index)
     accounts = parts.accounts.renewed(config.settings)
     client = DurableClientInput(parts.client_payload)
@@ -113,7 +111,7 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
 
 
 def _absent_http(functions: AppFunctions) -> Iterator[AbsentHttpFunction]:
-    """HTTP functions that are not served; disabled ones have an answer of their own."""
+    """HTTP functions that are not served, except disabled ones, which have a different response."""
     disabled = {function.name for function in functions.disabled}
     for function in functions.absent:
         trigger = function.trigger
@@ -127,7 +125,7 @@ def _absent_http(functions: AppFunctions) -> Iterator[AbsentHttpFunction]:
 
 
 def report_problems(app: ServedApp, before: ServedApp | None = None) -> None:
-    """Log what does not run, and why; not what was already reported for the app `before`."""
+    """Log functions that do not run, with reasons, unless already reported for the app `before`."""
     known = set(_problems(before)) if before is not None else set[tuple[int, str]]()
     for level, text in _problems(app):
         if (level, text) not in known:
@@ -135,7 +133,7 @@ def report_problems(app: ServedApp, before: ServedApp | None = None) -> None:
 
 
 def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
-    """Log level and text."""
+    """Pairs of log level and text."""
     functions = app.functions
     for warning in app.index.warnings:
         yield logging.WARNING, warning
@@ -156,7 +154,7 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
         yield (
             logging.WARNING,
             "There is no storage account (AzureWebJobsStorage), so timers run without a monitor: they fire on "
-            "schedule, but a run that is missed while the host is down is not caught up on.",
+            "schedule, but runs that are missed while the host is down are not made up.",
         )
     names = {function.name: None for function in app.index.functions}
     names |= {error.function or "": None for error in functions.errors}
@@ -175,7 +173,7 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
 
 
 def _error_details(config: HostConfig) -> ErrorDetails:
-    """A failing function's error goes into the 500 unless it is switched off, or others can reach this host."""
+    """Whether a 500 contains the error: yes, unless it is disabled by a setting or others can reach this host."""
     setting = config.settings.get("DURABLE_HOST_ERROR_DETAILS", "").lower()
     if setting:
         return ErrorDetails(setting in ("1", "true"), by_address=True)
@@ -183,8 +181,10 @@ def _error_details(config: HostConfig) -> ErrorDetails:
 
 
 def require_known_protocol(index: IndexResult) -> None:
-    """Raises AppError for an app that asks for the protocol of the 2.x SDK and does not have it, and GrpcMissing when
-    the host's environment lacks what that protocol needs.
+    """Check that the app's durable protocol is supported.
+
+    Raises AppError if the app asks for the protocol of the 2.x SDK but does not have that SDK, and GrpcMissing if the
+    host's environment lacks gRPC.
     """
     if not index.requires_grpc:
         return

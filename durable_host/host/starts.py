@@ -1,4 +1,4 @@
-"""How each kind of function is started by hand (`POST /admin/functions/{name}`)."""
+"""Starts functions by hand, by kind of trigger (`POST /admin/functions/{name}`)."""
 
 import logging
 from collections.abc import Mapping
@@ -27,13 +27,13 @@ from durable_host.web.manual_invocation import Start
 _log = logging.getLogger("Host.Triggers")
 
 MOST_SHOWN = 1024 * 1024
-"""Bytes of a streamed response, which may have no end."""
+"""Most bytes that are read of a streamed response, which may be endless."""
 
 
 def manual_starts(
     invoker: Invoker, clock: Clock, accounts: Accounts, settings: Mapping[str, str], host_id: str
 ) -> dict[str, Start]:
-    """What runs a function by hand, by trigger type in lower case. Clients start orchestrations and entities."""
+    """The starts by trigger type in lower case. Orchestrations and entities have none: clients start them."""
 
     async def activity(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         return await invoker.invoke(

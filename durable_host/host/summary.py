@@ -1,4 +1,4 @@
-"""What the host tells about itself: the listing of functions and where its storage is."""
+"""Builds the start summary: the listing of functions and the location of the storage."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,7 @@ from durable_host.web.function_json import DescribedFunction
 
 
 def function_lines(functions: AppFunctions, base_url: str, prefix: str) -> tuple[FunctionLine, ...]:
-    """The listing, in the host's order; functions that did not load are in it by name."""
+    """The listing, in the host's order; functions that did not load are sorted in by name."""
     problems = _problems(functions)
     absent = {one.name: one for one in functions.absent}
     disabled = {function.name for function in functions.disabled}
@@ -53,7 +53,7 @@ def _unloaded_line(name: str, function: AbsentFunction | None, reason: str, base
 
 
 def start_summary(app: ServedApp, base_url: str) -> StartSummary:
-    """What the app itself says to the summary of the start."""
+    """The parts of the start summary that depend on the app."""
     index = app.index
     return StartSummary(
         base_url=base_url,
@@ -68,12 +68,12 @@ def start_summary(app: ServedApp, base_url: str) -> StartSummary:
 
 
 def mcp_url(app: ServedApp, base_url: str) -> str | None:
-    """The address for MCP clients; None when the app has nothing for them."""
+    """The address for MCP clients; None if the app has no MCP functions."""
     return None if app.functions.mcp.is_empty else f"{base_url}{MCP_PATH}"
 
 
 def described(functions: AppFunctions, root: Path, base_url: str, prefix: str) -> list[DescribedFunction]:
-    """The functions as the admin routes show them."""
+    """The functions for the admin routes."""
     problems = _problems(functions)
     by_name: Mapping[str, FunctionMetadata] = {function.name: function for function in functions.all}
     return [

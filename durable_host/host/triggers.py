@@ -1,4 +1,4 @@
-"""The listeners of an app: what waits for queues, blobs and points in time, built from its functions."""
+"""Builds the listeners of an app, for queues, blobs and timers, from its functions."""
 
 import platform
 
@@ -27,7 +27,9 @@ from durable_host.triggers.warmup import WarmupTrigger
 
 
 class AppTriggers(msgspec.Struct, frozen=True):
-    """`webhook` takes events about blobs, None without blob triggers; `event_grid` those for Event Grid triggers."""
+    """The listeners, and two webhooks. `webhook` receives blob events (None without blob triggers); `event_grid`
+    receives events for Event Grid triggers.
+    """
 
     listeners: tuple[PlannedListener, ...] = ()
     webhook: BlobWebhook | None = None
@@ -35,7 +37,7 @@ class AppTriggers(msgspec.Struct, frozen=True):
 
 
 def host_account(accounts: Accounts) -> StorageAccount | None:
-    """The account that the host keeps its own things in, as blobs; None when the app has none."""
+    """The account in which the host stores its own blobs; None if the app has none."""
     try:
         account = accounts.account(None)
     except (ConnectionMissing, ConnectionInvalid):
@@ -52,7 +54,7 @@ def app_triggers(
     blob_signals: BlobSignals,
     clock: Clock | None = None,
 ) -> AppTriggers:
-    """Nothing listens yet."""
+    """Build the listeners. They do not listen yet."""
     host_id, instance = host_id_of(config.root, config.settings), instance_id(platform.node())
     listeners: list[PlannedListener] = []
     for function in functions.of_trigger("queuetrigger"):

@@ -1,6 +1,6 @@
-"""Which files of an app matter to the running host, and notice of their changes.
+"""Watches the files of an app that matter to the running host.
 
-Environments, caches, tests and what tools write are left out.
+Environments, caches, tests and the output of tools are excluded.
 
 Source: docs/protocol/functions-host-worker.md#reloading
 """
@@ -31,7 +31,9 @@ FileTimes = dict[Path, tuple[int, int]]
 
 
 class WatchRules(msgspec.Struct, frozen=True):
-    """`files` and `directories` are `watchFiles` and `watchDirectories` of host.json; `suffixes`: of source files."""
+    """Which files to watch. `files` and `directories` are `watchFiles` and `watchDirectories` in host.json; `suffixes`
+    are those of source files.
+    """
 
     root: Path
     files: tuple[str, ...] = ()
@@ -39,7 +41,7 @@ class WatchRules(msgspec.Struct, frozen=True):
     suffixes: frozenset[str] = frozenset({".py"})
 
     def matters(self, path: PurePath) -> bool:
-        """Whether a change of this file has to be taken over."""
+        """Whether a change to this file causes a reload."""
         try:
             relative = path.relative_to(self.root)
         except ValueError:
@@ -59,11 +61,11 @@ class WatchRules(msgspec.Struct, frozen=True):
         )
 
     def is_watched(self, folder: Path) -> bool:
-        """Whether something in this folder can matter."""
+        """Whether this folder can contain watched files."""
         return folder.is_dir() and folder in self.folders()
 
     def file_times(self) -> FileTimes:
-        """All files that matter, with the time of their last change and their size."""
+        """All watched files, with modification time and size."""
         found: FileTimes = {}
         for folder in self.folders():
             with suppress(OSError):
@@ -74,7 +76,7 @@ class WatchRules(msgspec.Struct, frozen=True):
         return found
 
     def folders(self) -> list[Path]:
-        """All folders in which something can matter."""
+        """All folders that can contain watched files."""
         found: list[Path] = []
         seen: set[str] = set()
         for folder, below, files in os.walk(self.root, followlinks=True):
@@ -93,13 +95,14 @@ class WatchRules(msgspec.Struct, frozen=True):
 
 
 def is_left_out(folder: str) -> bool:
-    """Environments, caches, tests, and everything that begins with a dot."""
+    """Whether a folder is excluded: environments, caches, tests, and names that begin with a dot."""
     return folder.startswith((".", "__pycache__")) or folder in _LEFT_OUT
 
 
 async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event) -> AsyncIterator[list[Path]]:
-    """Files that matter and have changed since `known`, were added or deleted; once nothing has been written for a
-    moment. Ends when `stopping` is set, and when the system cannot watch files.
+    """Watched files that were changed, added or deleted since `known`, yielded when writing has paused for a moment.
+
+    Ends when `stopping` is set, or if the system cannot watch files.
     """
     from watchfiles import awatch  # pyright: ignore[reportUnknownVariableType]
 
@@ -123,7 +126,7 @@ async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event
                 async for batch in watching:
                     paths = {Path(path) for _, path in batch}
                     has_new_folders = any(path not in folders and rules.is_watched(path) for path in paths)
-                    # What happened before the watch began was not noticed.
+                    # Changes before the watch began were not reported.
                     if not (is_fresh or has_new_folders or any(map(rules.matters, paths))):
                         continue
                     is_fresh, before, known = False, known, rules.file_times()
@@ -133,7 +136,7 @@ async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event
                         break
         except OSError as error:
             _log.warning(
-                "Changes of the app's files are not detected: %s. Restart the host to apply them, or set "
+                "Changes to the app's files are not detected: %s. Restart the host to apply them, or set "
                 "WATCHFILES_FORCE_POLLING=true.",
                 error,
             )
@@ -141,5 +144,5 @@ async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event
 
 
 def differences(before: FileTimes, after: FileTimes) -> list[Path]:
-    """Files that are new, gone or changed."""
+    """Files that were added, deleted or changed."""
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))

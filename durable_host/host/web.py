@@ -1,4 +1,4 @@
-"""The host's web endpoint: what is behind it, and when it listens."""
+"""The host's web endpoint."""
 
 from collections.abc import Callable
 
@@ -14,8 +14,9 @@ STREAMS_END_WITHIN = 0.5
 
 
 class HostWeb:
-    """Listens from `open` to `drain`; answers running requests until `close`. Raises ConfigurationError for a limit of
-    bodies that is not a number.
+    """Listens from `open` to `drain`, and answers running requests until `close`.
+
+    Raises ConfigurationError if the body limit is not a number.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class HostWeb:
             raise ports.port_error(config.address, config.port, error) from error
 
     async def drain(self, grace: float) -> None:
-        """Take no more connections and let running requests end; cancel streams that have not after `grace` seconds."""
+        """Accept no more connections and let running requests end; cancel streams that run after `grace` seconds."""
         if self._port.is_listening:
             self._port.stop_listening()
             await self.front.drain(grace)
@@ -54,7 +55,7 @@ class HostWeb:
 
 
 def shown_host(address: str) -> str:
-    """An address as it stands in URLs for people."""
+    """An address as shown in URLs for people."""
     if address in ("0.0.0.0", "127.0.0.1", "::", "::1"):
         return "localhost"
     return f"[{address}]" if ":" in address else address

@@ -1,4 +1,4 @@
-"""How the app's worker processes are started.
+"""Builds the options for starting the app's worker processes.
 
 Source: docs/protocol/functions-host-worker.md#worker-processes, docs/protocol/functions-host-cli.md#start-of-the-host
 """
@@ -17,7 +17,7 @@ WORKER_STARTED = "Worker process started and initialized."
 
 
 def worker_options(config: HostConfig, options: StartOptions) -> WorkerOptions:
-    """Raises InterpreterUnusable, and ConfigurationError for an impossible number of processes."""
+    """The options. Raises InterpreterUnusable, and ConfigurationError for an invalid number of processes."""
     kind = worker_kind_of(config.runtime)
     environment = config.settings.environment()
     explicit = options.interpreter_of(kind.runtime)
@@ -60,7 +60,7 @@ def _process_count(config: HostConfig) -> int:
 
 
 def _minimum_level(config: HostConfig, options: StartOptions) -> int:
-    """Records below the least level of any rule need not leave the worker."""
+    """The lowest level of any rule: the worker does not send records below it."""
     levels = config.host.logging
     least = levels.level_for("Function.any.User", verbose=options.verbose)
     return max(0, min([least, *(level for _, level in levels.rules)]))

@@ -1,5 +1,6 @@
-"""What both HTTP ports of the host, the public one and that of the SDK, have in common: connections, time limits, size
-limits, and answers to what is not HTTP.
+"""The common code of the host's two HTTP ports, the public one and the SDK's.
+
+It handles connections, time limits, size limits, and requests that are not valid HTTP.
 """
 
 from durable_host.http_port.body_limit import body_limit, read_body, too_large

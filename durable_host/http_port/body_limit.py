@@ -1,4 +1,4 @@
-"""How long the body of a request may be, and the answer to one that is longer."""
+"""The size limit of request bodies, and the response to larger ones."""
 
 import logging
 
@@ -15,12 +15,12 @@ TOO_LARGE = "DH3040"
 
 
 def body_limit(settings: AppSettings) -> int:
-    """The limit in bytes. Raises ConfigurationError for a setting that is not a number."""
+    """The limit in bytes. Raises ConfigurationError if the setting is not a number."""
     return configured_body_limit(settings) or DEFAULT_BODY_LIMIT
 
 
 def configured_body_limit(settings: AppSettings) -> int | None:
-    """None without the setting, else as `body_limit`."""
+    """Like `body_limit`, but None without the setting."""
     text = settings.get(BODY_LIMIT_SETTING, "").strip()
     if not text:
         return None
@@ -33,7 +33,7 @@ def configured_body_limit(settings: AppSettings) -> int | None:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The whole body. Nothing is read when its length says already that it is too long. Raises aiohttp's 413."""
+    """Read the whole body. Raises aiohttp's 413, before reading if the `Content-Length` is over the limit."""
     length, limit = request.content_length or 0, request.client_max_size
     if length > limit > 0:
         raise web.HTTPRequestEntityTooLarge(limit, length)
@@ -41,7 +41,7 @@ async def read_body(request: web.Request) -> bytes:
 
 
 def too_large(request: web.Request, limit: int) -> web.Response:
-    """413. Names the limit and its setting, in the body and in the log."""
+    """The 413 response. Body and log name the limit and its setting."""
     text = (
         f"The body of {request.method} {request.rel_url.raw_path} is longer than the limit of {limit} bytes. The "
         f"setting {BODY_LIMIT_SETTING} changes it, in local.settings.json or in the environment; restart the host then."

@@ -1,4 +1,4 @@
-"""A client's connection, where aiohttp's own leaves a client without its answer or waits for one without end."""
+"""A client connection that handles cases in which aiohttp's class does not respond or waits forever."""
 
 import asyncio
 import logging
@@ -15,11 +15,11 @@ from durable_host.http_port.methods import AnyMethodParser
 _log = logging.getLogger("Host.Triggers.Http")
 
 LONGEST_HEADER = 32_768
-"""As much as Azure's web server takes for all headers of a request."""
+"""The limit of Azure's web server for all headers of a request."""
 
 
 class ConnectionTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds: until the headers of a request have come whole, between two pieces of a body, and between requests."""
+    """Time limits in seconds: for the headers of a request, between two pieces of a body, and between requests."""
 
     headers: float = 60.0
     body: float = 60.0
@@ -27,10 +27,10 @@ class ConnectionTimes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpConnection(web.RequestHandler):
-    """Answers clients that shut their side down once they have sent their request, and such whose body goes wrong.
+    """A connection that also responds to clients that close their side after the request, or send a malformed body.
 
-    Closes connections that are idle, and requests that do not come to their end. What a client does wrong, or that it
-    has gone away, is not an error of the host: it is logged at the level Debug.
+    Closes idle connections and requests that are never completed. Mistakes of clients, and disconnects, are not errors
+    of the host: they are logged at the level Debug.
     """
 
     __slots__ = ("_began", "_heard", "_last_body", "_lost", "_timer", "_times", "_watchers", "_why_lost")
@@ -48,9 +48,9 @@ class HttpConnection(web.RequestHandler):
         self._watchers = 0
 
     async def wait_lost(self) -> str:
-        """Until the client has closed the connection, or `give_up`; says which.
+        """Wait until the client closes the connection or `give_up` is called, and return the reason.
 
-        Meanwhile a client that shuts its side down counts as gone.
+        During the wait, a client that closes its side counts as disconnected.
         """
         if self._lost is None:
             self._lost = asyncio.Event()
@@ -100,7 +100,7 @@ class HttpConnection(web.RequestHandler):
             self._watch(self._times.headers)
 
     def eof_received(self) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Whether to keep the connection until a request that has come whole is answered."""
+        """Keep the connection (return True) until a complete request is answered."""
         is_idle = self._waiter is not None and not self._waiter.done()
         is_whole = not is_idle and not self._watchers and self._last_body is not None and self._last_body.is_eof()
         if is_whole:
@@ -110,7 +110,7 @@ class HttpConnection(web.RequestHandler):
     def handle_error(
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        if status >= 500 and isinstance(exc, ClientConnectionResetError):  # The client has gone away.
+        if status >= 500 and isinstance(exc, ClientConnectionResetError):  # The client has disconnected.
             status = 400
         if status >= 500:
             return super().handle_error(request, status, exc, message)
@@ -132,13 +132,13 @@ class HttpConnection(web.RequestHandler):
         )
 
     def _break_off(self, body: Any) -> None:
-        """What has come is not HTTP. Who still reads the body of the last request would wait for the rest forever."""
+        """The data is not valid HTTP: end the body, so that its reader does not wait for the rest forever."""
         if body is not None and not body.is_eof():
             body.set_exception(web.HTTPBadRequest(text="The body of the request is malformed."))
             body.feed_eof()
 
     def _watch(self, seconds: float) -> None:
-        """Look after `seconds`, or before, whether what is under way has come."""
+        """Check within `seconds` whether the pending request or body has arrived."""
         at = self._loop.time() + seconds
         if self._timer is not None:
             if self._timer.when() <= at:
@@ -158,7 +158,7 @@ class HttpConnection(web.RequestHandler):
         elif self._last_body is None or self._last_body.is_eof():
             return
         else:
-            if self._reading_paused:  # The function does not read on; the client is not to blame.
+            if self._reading_paused:  # The function has stopped reading; that is not the client's fault.
                 self._heard = now
             until = self._heard + self._times.body
         if now < until:
@@ -179,7 +179,7 @@ def _status_of(error: BaseException | None, line_size: int) -> int | None:
 
 
 async def wait_lost(request: web.Request) -> str:
-    """Until the client has closed the connection of a request; see `HttpConnection.wait_lost`."""
+    """Wait until the client closes the connection of a request; see `HttpConnection.wait_lost`."""
     connection = request.protocol
     assert isinstance(connection, HttpConnection)
     return await connection.wait_lost()

@@ -1,7 +1,7 @@
-"""Names and addresses by which only programs of this machine call it.
+"""Recognizes host names and addresses that only programs on this machine can use to call it.
 
-A page of another site can bind a name of its own to the address of this machine (DNS rebinding), and its browser then
-takes the host for part of that site. It cannot do so with these, nor with an address.
+A page on another site can bind its own name to the address of this machine (DNS rebinding). The browser then treats the
+host as part of that site. This is not possible with these names, nor with an address.
 """
 
 import ipaddress
@@ -21,13 +21,13 @@ def is_local_origin(origin: str) -> bool:
 
 
 def is_local_host(host: str) -> bool:
-    """True when a `Host` header, with or without port, names a loopback address."""
+    """True if a `Host` header, with or without port, names a loopback address."""
     name = _name_of(host)
     return name is not None and _is_loopback(name)
 
 
 def is_address(host: str) -> bool:
-    """True when a `Host` header, with or without port, is an IP address."""
+    """True if a `Host` header, with or without port, is an IP address."""
     name = _name_of(host)
     return name is not None and _address_of(name) is not None
 

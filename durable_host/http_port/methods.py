@@ -1,6 +1,6 @@
-"""Methods that are not HTTP's own: Azure's web server takes any name, aiohttp's quick parser does not.
+"""Accepts non-standard HTTP methods: Azure's web server accepts any name, aiohttp's fast parser does not.
 
-A connection whose request has one goes on with aiohttp's other parser, which is slower.
+After such a request, the connection uses aiohttp's other parser, which is slower.
 """
 
 import re
@@ -14,14 +14,14 @@ _FIRST_WORD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}) ")
 
 
 class AnyMethodParser:
-    """The parser of a connection, until it refuses a method; then the one that `tolerant` makes."""
+    """Uses the parser `quick` until it refuses a method, then the one that `tolerant` creates."""
 
     def __init__(self, quick: Any, tolerant: Callable[[], Any]) -> None:
         self._parser = quick
         self._tolerant = tolerant
 
     def feed_data(self, data: bytes) -> Any:
-        """Raises what the parser raises for data that is not HTTP."""
+        """Parse data. Raises the parser's exception if it is not HTTP."""
         try:
             return self._parser.feed_data(data)
         except BadHttpMethod:
@@ -35,6 +35,6 @@ class AnyMethodParser:
 
 
 def has_made_up_method(data: bytes) -> bool:
-    """Whether a request begins here with a method that the quick parser may refuse."""
+    """Whether `data` begins with a request whose method the fast parser may refuse."""
     match = _FIRST_WORD.match(data)
     return match is not None and match[1] not in _USUAL

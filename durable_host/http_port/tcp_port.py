@@ -1,4 +1,4 @@
-"""A TCP port that answers HTTP with one handler."""
+"""A TCP port that serves HTTP with one handler."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from durable_host.http_port.body_limit import too_large
 from durable_host.http_port.http_connection import LONGEST_HEADER, ConnectionTimes, HttpConnection
 
 MOST_HEADERS = 100
-"""Of a request, as Azure's web server takes them."""
+"""The most headers of a request, as in Azure's web server."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -19,8 +19,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class HttpPort:
     """Listens from `start_listening` to `stop_listening`, and answers running requests until `close`.
 
-    `handler` gets all requests for `path` and below, the others are answered with 404. Bodies have at most `body_limit`
-    bytes where `request.read()` reads them.
+    `handler` gets all requests for `path` and below; other requests get a 404. `body_limit` limits the bytes that
+    `request.read()` reads.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class HttpPort:
         self._listener: asyncio.Server | None = None
 
     async def start_listening(self, address: str, port: int) -> None:
-        """May be called again with another port when it fails. Raises OSError."""
+        """Start listening. After a failure, it may be called again with another port. Raises OSError."""
         loop = asyncio.get_running_loop()
         if self._runner is None:
-            # No application: its router has answers of its own, and a function call would pay for it.
+            # No Application: its router has its own error responses, and takes time on every call.
             server = web.Server(self._answer, request_factory=self._request)
             self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._close_within)
             await self._runner.setup()
@@ -68,12 +68,12 @@ class HttpPort:
         return self._listener is not None
 
     def stop_listening(self) -> None:
-        """Take no more connections. Idempotent."""
+        """Accept no more connections. Idempotent."""
         if self._listener is not None:
             self._listener.close()
 
     def give_up_streams(self, why: str) -> None:
-        """End the requests whose handlers wait for their client to go away."""
+        """End the requests whose handlers wait for the client to disconnect."""
         server = self._runner.server if self._runner is not None else None
         for connection in server.connections if server is not None else ():
             if isinstance(connection, HttpConnection):
@@ -113,7 +113,7 @@ class HttpPort:
 
 
 def guarded(handler: Handler, body_limit: int) -> Handler:
-    """`handler`, with answers to what callers do wrong while it reads what they send."""
+    """`handler`, with error responses for mistakes in the request that occur while it reads the body."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if not all(map(_is_readable, request.headers.values())):
@@ -123,7 +123,7 @@ def guarded(handler: Handler, body_limit: int) -> Handler:
         except web.HTTPRequestEntityTooLarge:
             return too_large(request, body_limit)
         except (ConnectionError, web.RequestPayloadError):
-            # The client has gone away, or what it sends is not the body that it announced.
+            # The client has disconnected, or the body is not as announced.
             return web.json_response({"Message": "The body of the request is incomplete."}, status=400)
 
     return answer

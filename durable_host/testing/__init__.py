@@ -1,6 +1,6 @@
-"""What the tests of an app use: its durable functions in virtual time, which moves when the test says so.
+"""For tests of apps: runs durable functions in virtual time, which the test controls.
 
-`func exec -- pytest` gives tests a whole running host instead.
+To test with a whole running host instead, use `func exec -- pytest`.
 """
 
 from durable_host.testing.replay import ReplayFailed

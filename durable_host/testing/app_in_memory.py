@@ -1,4 +1,4 @@
-"""An app on the embedded engine in virtual time: worker process, task hub in memory, durable runtime. No listeners."""
+"""Runs an app in virtual time: worker process, task hub in memory and durable runtime, without listeners."""
 
 import asyncio
 import logging
@@ -52,7 +52,7 @@ class WorkerClock(VirtualClock):
 
 
 class AppInMemory:
-    """Made by `start`, ended by `stop`; both in the event loop that serves it."""
+    """An app in virtual time. Call `start` and `stop` in the same event loop."""
 
     def __init__(self, config: HostConfig, python: Path | None, start: datetime) -> None:
         self._pool = WorkerPool(worker_options(config, StartOptions(python=python)))
@@ -69,7 +69,7 @@ class AppInMemory:
     async def start(
         cls, root: Path, environ: Mapping[str, str], *, python: Path | None, start: datetime
     ) -> "AppInMemory":
-        """Load the app and serve its durable functions. Raises HostError for an app that does not load."""
+        """Load the app and run its durable functions. Raises HostError if the app does not load."""
         config = load(project.find_root(root), environ=environ)
         app = cls(config, python, start)
         try:
@@ -91,7 +91,7 @@ class AppInMemory:
         return self._durable.client
 
     async def run(self, name: str, content: str) -> Outcome:
-        """Run a function that is not a durable one, as if it had been started by hand. Raises LookupError."""
+        """Run a function that is not a durable one, like a manual start. Raises LookupError."""
         function = self._function(name)
         assert self._app is not None
         run = self._app.starts.get(function.trigger.type.lower())
@@ -100,7 +100,10 @@ class AppInMemory:
         return await run(function, content, reason=CALLED, invocation_id=str(uuid.uuid4()))
 
     async def replay(self, document: Any) -> None:
-        """Raises ReplayFailed, ValueError for what is not a history, WorkItemAborted when the worker is lost."""
+        """Replay a history.
+
+        Raises ReplayFailed, ValueError if it is not a history, and WorkItemAborted if the worker is lost.
+        """
         assert self._durable is not None
         turn = replay.turn_of(read_history(document))
         answer = await self._durable.code.run_orchestrator(turn)

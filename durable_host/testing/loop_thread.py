@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, so that plain test functions and asynchronous ones can use what runs in it."""
+"""An event loop in a separate thread, so that both plain and async test functions can use it."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Started in the constructor; `close` ends it."""
+    """An event loop in a thread. The constructor starts it; `close` ends it."""
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -17,7 +17,7 @@ class LoopThread:
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do `work` in the loop and wait for it. An interruption of the wait cancels it."""
+        """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -26,7 +26,7 @@ class LoopThread:
             raise
 
     def close(self) -> None:
-        """End what still runs, and the loop."""
+        """Cancel running tasks and stop the loop."""
         self.run(_end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -1,4 +1,4 @@
-"""Replays a saved history with the orchestrator as it is now: would running instances survive this change?
+"""Replays a saved history with the current code, to check whether running instances survive a change.
 
 Source: docs/protocol/durable-replay.md#non-determinism says what counts as a difference.
 """
@@ -19,11 +19,11 @@ from durable_host.durable.user_code import OrchestratorAnswer, OrchestratorTurn
 
 
 class ReplayFailed(AssertionError):
-    """The code does not decide any more what the history says was decided; the text says what and where."""
+    """The code no longer makes the decisions in the history; the text says which, and where."""
 
 
 def turn_of(events: Sequence[HistoryEvent]) -> OrchestratorTurn:
-    """All of the history as one episode. Raises ValueError when it is not that of an orchestration."""
+    """The whole history as one episode. Raises ValueError if it is not the history of an orchestration."""
     state = OrchestrationState.from_history("", events)
     started = [index for index, event in enumerate(events) if isinstance(event, OrchestratorStarted)]
     if state.started is None or not started or started[0] != 0:
@@ -42,7 +42,7 @@ def turn_of(events: Sequence[HistoryEvent]) -> OrchestratorTurn:
 
 
 def check(turn: OrchestratorTurn, answer: OrchestratorAnswer, options: EngineOptions) -> None:
-    """Raises ReplayFailed when the answer of the code does not fit the history of the turn."""
+    """Raise ReplayFailed if the code's answer does not match the history of the turn."""
     head = f"The replay of '{turn.name}' ({turn.instance_id}) differs from its history."
     if answer.is_plain_failure:
         raise ReplayFailed(f"{head}\n{answer.error}")

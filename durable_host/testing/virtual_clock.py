@@ -1,4 +1,4 @@
-"""Virtual time: days pass in milliseconds, and always in the same way."""
+"""Virtual time: days pass in milliseconds, deterministically."""
 
 import asyncio
 import heapq
@@ -16,11 +16,11 @@ _ROUNDS_WITHOUT_VIEW = 50
 
 
 class VirtualClock:
-    """A `Clock` whose time stands still until `advance`, or jumps by itself inside `auto_advance`.
+    """A `Clock` whose time stands still until `advance`, or advances automatically inside `auto_advance`.
 
-    Time passes from one sleeper to the next: each one is woken at its own time, and everything that follows from it
-    in the event loop has happened before time goes on. What happens outside the loop (threads, other processes) is
-    not seen; put `with clock.busy():` around the await of it, then time waits too.
+    Time moves from one sleeper to the next. Each sleeper wakes at its time, and everything that follows in the event
+    loop happens before time moves on. Work outside the loop (threads, other processes) is not noticed: await it inside
+    `with clock.busy():`, so that time waits for it.
     """
 
     def __init__(self, start: datetime | int = _DEFAULT_START) -> None:
@@ -35,7 +35,7 @@ class VirtualClock:
 
     @property
     def next_due(self) -> int | None:
-        """When the next sleeper wakes, in ticks; None when nobody sleeps."""
+        """The time when the next sleeper wakes, in ticks; None if there are no sleepers."""
         while self._sleepers and self._sleepers[0][2].done():
             heapq.heappop(self._sleepers)
         return self._sleepers[0][0] if self._sleepers else None
@@ -54,12 +54,12 @@ class VirtualClock:
         await future
 
     async def advance(self, by: timedelta | float) -> None:
-        """Let this much time pass (seconds or a timedelta), with all that happens meanwhile."""
+        """Advance by seconds or a timedelta, and run everything that becomes due."""
         seconds = by.total_seconds() if isinstance(by, timedelta) else by
         await self.advance_to(self._now + round(seconds * TICKS_PER_SECOND))
 
     async def advance_to(self, ticks: int) -> None:
-        """Let time pass until `ticks`."""
+        """Advance to `ticks`, and run everything that becomes due."""
         await self.settle()
         while (due := self.next_due) is not None and due <= ticks:
             self._jump(due)
@@ -68,7 +68,7 @@ class VirtualClock:
 
     @asynccontextmanager
     async def auto_advance(self) -> AsyncGenerator["VirtualClock", None]:
-        """Inside, time jumps to the next sleeper whenever the event loop has nothing else to do."""
+        """In this block, time jumps to the next sleeper whenever the event loop is idle."""
         driver = asyncio.create_task(self._drive(), name="virtual clock")
         try:
             yield self
@@ -78,7 +78,7 @@ class VirtualClock:
 
     @contextmanager
     def busy(self) -> Generator[None, None, None]:
-        """Holds time while something outside the event loop is being waited for."""
+        """Stop time while the block waits for something outside the event loop."""
         self._busy += 1
         try:
             yield
@@ -87,7 +87,7 @@ class VirtualClock:
             self._changed.set()
 
     async def settle(self) -> None:
-        """Wait until everything that can happen now has happened."""
+        """Wait until nothing is left to do at the current time."""
         while True:
             await _until_loop_is_idle()
             if not self._busy:
@@ -106,14 +106,14 @@ class VirtualClock:
             await self._changed.wait()
 
     def _jump(self, due: int) -> None:
-        """Wake the sleepers of one point in time, in the order in which they went to sleep."""
+        """Wake the sleepers that are due at this time, in the order in which they went to sleep."""
         self._now = max(self._now, due)
         while self.next_due == due:
             heapq.heappop(self._sleepers)[2].set_result(None)
 
 
 async def _until_loop_is_idle() -> None:
-    """Let everything run that is ready, until nothing is, twice in a row (the loop polls its I/O in between)."""
+    """Run everything that is ready, until nothing is ready twice in a row (the loop polls its I/O in between)."""
     ready: deque[Any] | None = getattr(asyncio.get_running_loop(), "_ready", None)
     if ready is None:
         for _ in range(_ROUNDS_WITHOUT_VIEW):

@@ -1,4 +1,4 @@
-"""Tests of orchestrations in virtual time: three days of waiting pass in milliseconds.
+"""Tests orchestrations in virtual time: three days of waiting pass in milliseconds.
 
     from durable_host.testing import VirtualHost
 
@@ -8,9 +8,9 @@
             host.advance(days=3)
             assert host.status(instance_id).output == {"status": "expired"}
 
-The app runs in a worker process on its own interpreter, as under `func start`; its functions are the real ones. Task
-hub and time are the host's own: nothing is stored, no queue or port is listened on, timers and retries of triggers
-fire when the test lets time pass. Bindings that read or write storage need it, as ever.
+The app runs in a worker process on its own interpreter, as with `func start`, and its functions are the real ones. The
+task hub is in memory, and time is virtual: nothing is stored, there are no listeners and no ports, and timers and
+retries of triggers fire when the test advances time. Bindings that read or write storage still need it.
 """
 
 import json
@@ -37,12 +37,14 @@ _START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 class StillRunning(AssertionError):
-    """`VirtualHost.wait`: the instance does not end by itself; the text says what it looks like."""
+    """`VirtualHost.wait`: the instance does not end by itself; the text describes its state."""
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """An instance as it is now. `status` is Pending, Running, Suspended, Completed, Failed, Terminated or Canceled;
-    input, output and custom status are the values behind their JSON. Times are virtual, in UTC.
+    """The current state of an instance.
+
+    `status` is Pending, Running, Suspended, Completed, Failed, Terminated or Canceled. Input, output and custom status
+    are decoded from their JSON. Times are virtual, in UTC.
     """
 
     instance_id: str
@@ -56,11 +58,11 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VirtualHost:
-    """One app; use it as a context manager. Values that go in and come out are what `json` makes of them.
+    """Runs one app in virtual time. Use it as a context manager. Values are converted to and from JSON.
 
-    `root` is the app's folder or one below it. `settings` come before the environment and local.settings.json, `python`
-    before the app's virtual environment. Time begins at `start`. Entering raises HostError for an app that does not
-    load. Methods raise the client errors of `durable_host.durable.api.errors`, such as InstanceNotFound.
+    `root` is the app's folder or one below it. `settings` take precedence over the environment and local.settings.json,
+    `python` over the app's virtual environment. Time begins at `start`. Entering the context raises HostError if the
+    app does not load. Methods raise the client errors of `durable_host.durable.api.errors`, such as InstanceNotFound.
     """
 
     def __init__(
@@ -103,12 +105,12 @@ class VirtualHost:
         return timestamp.to_datetime(self._served.clock.now())
 
     def advance(self, by: timedelta | None = None, /, **units: float) -> None:
-        """Let time pass, with all that happens meanwhile: a timedelta, or `days=3, hours=1`."""
+        """Advance the time by a timedelta, or by `days=3, hours=1`, and run everything that becomes due."""
         span = by if by is not None else timedelta(**units)
         self._run(self._served.clock.advance(span))
 
     def start(self, orchestrator: str, input: Any = None, *, instance_id: str | None = None) -> str:
-        """Start an orchestration, let it come to its first wait, and return its instance ID.
+        """Start an orchestration, run it to its first wait, and return its instance ID.
 
         Raises UnknownFunction, InvalidArgument, InstanceExists.
         """
@@ -116,7 +118,7 @@ class VirtualHost:
         return self._then_settle(client.start(orchestrator, instance_id=instance_id, input=_sent(input)))
 
     def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
-        """Send an event, as a JSON body to its `sendEventPostUri` does, and let happen what follows at once."""
+        """Send an event, like a JSON body posted to `sendEventPostUri`, and run everything that follows."""
         self._then_settle(self._served.client.raise_event(instance_id, name, _text(data)))
 
     def terminate(self, instance_id: str, reason: str | None = None) -> None:
@@ -133,42 +135,41 @@ class VirtualHost:
         return self._run(self._status(instance_id))
 
     def wait(self, instance_id: str, *, limit: timedelta = timedelta(days=366)) -> Instance:
-        """Let time jump from one due thing to the next until the instance has ended, and return it.
+        """Jump from one due time to the next until the instance has ended, and return it.
 
-        Raises StillRunning when nothing else is due, so that only an event can help, and after `limit` of virtual
-        time.
+        Raises StillRunning if nothing else is due (only an event could continue it), and after `limit` of virtual time.
         """
         return self._run(self._wait(instance_id, limit))
 
     def signal_entity(self, entity: str, key: str, operation: str, input: Any = None) -> None:
-        """Send an operation to an entity, and let happen what follows at once."""
+        """Send an operation to an entity, and run everything that follows."""
         text = _sent(input) if input is not None else None
         self._then_settle(self._served.client.entities.signal(entity, key, operation, text))
 
     def entity_state(self, entity: str, key: str) -> Any:
-        """The state of an entity, None when there is none."""
+        """The state of an entity; None if it does not exist."""
         found = self._run(self._served.client.entities.get(entity, key))
         return None if found is None else _value(found.state)
 
     def replay(self, history: str | Path | list[dict[str, Any]]) -> None:
-        """Replay a saved history (a file of `func durable get-history --as-stored`, or what it holds) with the app's
-        orchestrator as it is now. Nothing else runs, and nothing is changed.
+        """Replay a saved history with the app's current orchestrator. Nothing else runs, and nothing is changed.
 
-        Raises ReplayFailed when an instance with this history would not survive on the present code.
+        `history` is a file written by `func durable get-history --as-stored`, or its parsed content. Raises
+        ReplayFailed if an instance with this history would not survive with the current code.
         """
         document = history if isinstance(history, list) else json.loads(Path(history).read_text("utf-8-sig"))
         self._run(self._served.replay(document))
 
     def history(self, instance_id: str) -> list[dict[str, Any]]:
-        """The history of an instance, as `replay` takes it."""
+        """The history of an instance, in the form that `replay` accepts."""
         events = self._run(self._served.client.history(instance_id))
         return write_history(events)
 
     def run(self, function: str, content: Any = "") -> Any:
-        """Run another function (HTTP, queue, timer, activity …) once, and return what it returned.
+        """Run another function (HTTP, queue, timer, activity …) once, and return its result.
 
-        `content` is what it gets: a body, a message; what is not text becomes JSON. An HTTP function's response is
-        `{"status": 200, "body": "text"}`. Raises FunctionFailed when the function does.
+        `content` is its input, such as a body or a message; values other than text become JSON. An HTTP function's
+        response is `{"status": 200, "body": "text"}`. Raises FunctionFailed if the function fails.
         """
         text = content if isinstance(content, str) else _text(content)
         outcome = self._then_settle(self._served.run(function, text))
@@ -236,7 +237,7 @@ def _text(value: Any) -> str:
 
 
 def _sent(value: Any) -> str:
-    """An input as the SDK's client sends it: JSON text within a JSON string.
+    """An input in the form that the SDK's client sends: JSON text in a JSON string.
 
     Source: docs/protocol/durable-payload.md#encoding-of-inputs
     """
@@ -244,13 +245,13 @@ def _sent(value: Any) -> str:
 
 
 def _received(text: str | None) -> Any:
-    """An input as `context.get_input()` gives it."""
+    """An input as `context.get_input()` returns it."""
     value = _value(text)
     return _value(value) if isinstance(value, str) else value
 
 
 def _value(text: str | None) -> Any:
-    """What the JSON says; errors of failed instances are plain text."""
+    """The decoded JSON, or the text itself: errors of failed instances are plain text."""
     if text is None:
         return None
     try:

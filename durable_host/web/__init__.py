@@ -1,1 +1,1 @@
-"""The host's one HTTP endpoint: admin and management routes, then the routes of HTTP functions, then the home page."""
+"""The host's HTTP endpoint: admin and management routes, then routes of HTTP functions, then the home page."""

@@ -19,7 +19,7 @@ from durable_host.web.manual_invocation import ManualInvocation
 
 
 class AdminApi:
-    """`functions` gives the described functions at the moment, in the host's order, for a base URL of the host."""
+    """The admin routes. `functions` returns the current functions, in the host's order, for a base URL of the host."""
 
     def __init__(
         self,
@@ -34,8 +34,9 @@ class AdminApi:
         self._keys = keys
 
     def find(self, method: str, segments: list[str]) -> Answer | None:
-        """What answers a path below `/admin/`, whose `segments` are still percent-encoded; None where there is no
-        such route. What the path names (a function, a key) need not exist.
+        """The handler for a path below `/admin/`, or None if there is no such route.
+
+        `segments` are still percent-encoded. The function or key in the path may not exist.
         """
         match [segments[0].lower(), *(unquote(segment) for segment in segments[1:])] if segments else []:
             case ["host", kind] if kind.lower() in HOST_LISTS and method == "GET":
@@ -61,7 +62,7 @@ class AdminApi:
         return web.json_response([function_json(one, base_url) for one in self._functions(base_url)])
 
     async def _warm_up(self, request: web.Request) -> web.Response:
-        """Run the warm-up functions and answer when they have ended; their failures are in the log."""
+        """Run the warm-up functions and respond when they have ended. Failures are only logged."""
         if not self._host.is_running:
             return web.Response(status=503, text="Function host is not running.")
         await self._manual.run_all(
@@ -72,7 +73,7 @@ class AdminApi:
         return web.Response()
 
     def _of_function(self, method: str, rest: list[str]) -> "_FunctionAnswer | None":
-        """What answers a path below that of a function."""
+        """The handler for a path below a function's, or None."""
         match method, rest:
             case "GET", []:
                 return _describe
@@ -124,6 +125,6 @@ def _is_warmup(function: FunctionMetadata) -> bool:
 
 
 def is_for_anybody(segments: Sequence[str]) -> bool:
-    """Routes that tell nothing and take nothing need no key."""
+    """Whether a route needs no key, because it reveals and changes nothing."""
     path = "/".join(segments).lower()
     return path in ("host/ping", "warmup")

@@ -1,4 +1,4 @@
-"""Admin routes of the host itself: status, configuration, processes, restart, drain, on- and offline.
+"""Admin routes of the host itself: status, configuration, processes, restart, drain, online and offline.
 
 Source: docs/protocol/functions-host-admin.md#host-status, docs/protocol/functions-host-admin.md#host-operations
 """
@@ -26,7 +26,7 @@ Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class HostState(msgspec.Struct):
-    """What the status route tells; the composition root changes `state` and `errors`."""
+    """The content of the status route; the composition root updates `state` and `errors`."""
 
     host_id: str
     state: str = "Starting"
@@ -35,22 +35,22 @@ class HostState(msgspec.Struct):
 
 
 class HostControl(Protocol):
-    """What can be done to the running host."""
+    """Operations on the running host."""
 
     def restart(self) -> None:
         """Load the app and its configuration again, in the background."""
         ...
 
     def drain(self) -> None:
-        """Take no more events; what runs goes on. In the background."""
+        """Accept no more events, while running calls continue. In the background."""
         ...
 
     def resume(self) -> None:
-        """Take events again. In the background."""
+        """Accept events again. In the background."""
         ...
 
     def drain_status(self) -> tuple[str, int, int]:
-        """`Disabled`, `InProgress` or `Completed`; running invocations; those that wait for a retry."""
+        """`Disabled`, `InProgress` or `Completed`; the numbers of invocations that run, and that wait for a retry."""
         ...
 
     def is_offline(self) -> bool: ...
@@ -61,9 +61,10 @@ class HostControl(Protocol):
 
 
 class HostRoutes:
-    """Answers everything below `/admin/host/` except the keys. `effective` are the options of the extensions as the
-    host uses them, `bundle` is what host.json says of the bundle. `set_aside` counts the messages of the task hub that
-    nobody can read, by queue; None when there is no hub, or it does not answer now.
+    """Handles all routes below `/admin/host/` except the keys.
+
+    `effective` are the extension options in use, `bundle` is the bundle's section of host.json. `set_aside` counts the
+    unreadable messages of the task hub by queue; it returns None without a hub, or while the hub does not answer.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class HostRoutes:
         return self._state.state in ("Running", "Error")
 
     def find(self, method: str, path: str) -> Answer | None:
-        """What answers `path`, which is below `/admin/host/`, in lower case; None where there is no such route."""
+        """The handler for `path` (below `/admin/host/`, in lower case), or None if there is no such route."""
         return self._routes.get((method, path))
 
     async def _config(self, request: web.Request) -> web.Response:
@@ -206,7 +207,7 @@ async def _extensions(request: web.Request) -> web.Response:
 
 
 async def _sync_triggers(request: web.Request) -> web.Response:
-    """There is no scale controller outside Azure that triggers could be given to."""
+    """Outside Azure there is no scale controller to send triggers to."""
     return web.json_response({"status": "Invalid environment for SyncTriggers operation."}, status=500)
 
 
@@ -219,7 +220,7 @@ async def _debug(request: web.Request) -> web.Response:
 
 
 async def _json(request: web.Request) -> Any:
-    """None for a body that is not JSON."""
+    """The parsed body; None if it is not JSON."""
     try:
         return msgspec.json.decode(await read_body(request))
     except (ValueError, RecursionError):

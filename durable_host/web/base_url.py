@@ -1,4 +1,4 @@
-"""The host as a caller has named it."""
+"""URLs of the host with the name that the caller used."""
 
 from aiohttp import web
 
@@ -9,10 +9,10 @@ def base_url_of(request: web.Request) -> str:
 
 
 def own_url(request: web.Request) -> str:
-    """The URL of what was asked for, without the query."""
+    """The URL of the request, without the query."""
     return base_url_of(request) + request.rel_url.raw_path
 
 
 def links(request: web.Request) -> list[dict[str, str]]:
-    """The `links` of an answer that names itself."""
+    """The `links` member of a response, with a link to itself."""
     return [{"rel": "self", "href": own_url(request)}]

@@ -1,4 +1,4 @@
-"""Which part of the host answers a request.
+"""Routes each request to the part of the host that handles it.
 
 Built-in routes come before functions, the home page after them.
 
@@ -49,10 +49,10 @@ EVENT_GRID_KEY = "eventgrid_extension"
 
 
 class Front:
-    """Everything behind the host's port. `adopt` says what functions there are; until then there are none.
+    """Handles all requests to the host's port. There are no functions until `adopt` is called.
 
-    `home` makes the page at `/`, with what the app consists of or without. With `access` callers need keys. While
-    `offline_page` is set, it is the answer for all functions.
+    `home` creates the page at `/`, with or without the list of functions. With `access`, callers need keys. While
+    `offline_page` is set, it is the response of all functions.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Front:
         absent: AbsentRoutes | None = None,
         mcp: McpWebhook | None = None,
     ) -> None:
-        """Requests that come from now on are for these; running ones end as they began."""
+        """Route new requests to these functions; running requests finish unchanged."""
         self._http, self._durable, self._blobs, self._event_grid = http, durable, blobs, event_grid
         self._absent, self._mcp = absent, mcp
 
@@ -101,7 +101,7 @@ class Front:
                     await self._idle.wait()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """The answer to any request."""
+        """Respond to a request."""
         if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
             return web.Response(status=204, headers=self._cors.preflight_headers(request.headers))
         headers = self._cors.response_headers(request.headers) if self._cors is not None else {}
@@ -109,7 +109,7 @@ class Front:
             request[RESPONSE_HEADERS] = headers
         response = await self._guarded(request)
         if "Upgrade" in request.headers:
-            # What follows on this connection would be taken for the other protocol, which nobody speaks here.
+            # The client may send the other protocol next on this connection, which is not supported.
             response.force_close()
         if not response.prepared:
             response.headers.update(self._http.custom_headers if self._http is not None else {})
@@ -118,7 +118,7 @@ class Front:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.rel_url.raw_path
-        if not _is_below(path, WEBHOOK_PATH):  # There, dots and the null character may be of an instance's ID.
+        if not _is_below(path, WEBHOOK_PATH):  # There, dots and the null character may be part of an instance ID.
             if (resolved := without_dots(path)) != path:
                 query = request.rel_url.raw_query_string
                 request = request.clone(rel_url=URL.build(path=resolved, query_string=query, encoded=True))
@@ -145,7 +145,7 @@ class Front:
         return web.Response(status=404)
 
     async def _unserved(self, request: web.Request, reply: HttpFunctionReply) -> web.Response:
-        """The reason is for those who may see everything; where no keys are asked for, these are all."""
+        """A response with the reason, for callers with the master key; without keys, for all callers."""
         if self._access is not None and await _refusal(self._access.admin(request)) is not None:
             return web.Response(status=reply.status)
         return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body or None)
@@ -164,7 +164,7 @@ class Front:
 
     @contextlib.contextmanager
     def _counted(self) -> Generator[None]:
-        """A request that functions work on; see `drain`."""
+        """Count a request as running in a function; see `drain`."""
         self._running += 1
         try:
             yield
@@ -174,7 +174,7 @@ class Front:
                 self._idle.set()
 
     def _built_in(self, method: str, path: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]] | None:
-        """What answers a route of the host itself. Other paths below `/admin` and `/runtime` are for functions."""
+        """The handler of a built-in route, or None. Other paths below `/admin` and `/runtime` belong to functions."""
         if path[:7].lower() == "/admin/":
             segments = [part for part in path[7:].split("/") if part]
             answer = self._admin.find(method, segments)
@@ -217,7 +217,7 @@ class Front:
         return await mcp.handle(request, tail)
 
     def _offline_answer(self) -> web.Response | None:
-        """Instead of any function; None while the app is online."""
+        """The response of all functions while the app is offline; None while it is online."""
         if self.offline_page is None:
             return None
         return web.Response(status=503, body=self.offline_page, content_type="text/html")
@@ -233,7 +233,7 @@ def _is_below(path: str, top: str) -> bool:
 
 
 async def _refusal(verdict: Awaitable[Verdict]) -> web.Response | None:
-    """What to answer a caller that may not use a built-in route."""
+    """The response to a caller that may not use a built-in route; None if the caller may."""
     try:
         match await verdict:
             case Verdict.ALLOWED:
@@ -247,7 +247,7 @@ async def _refusal(verdict: Awaitable[Verdict]) -> web.Response | None:
 
 
 async def _refusal_of_function(allowed: Awaitable[bool]) -> web.Response | None:
-    """What to answer a caller that may not run a function."""
+    """The response to a caller that may not run a function; None if the caller may."""
     try:
         return None if await allowed else web.Response(status=401)
     except KeysUnavailable as error:

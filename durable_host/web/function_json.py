@@ -1,4 +1,4 @@
-"""A function as the admin routes describe it.
+"""The description of a function in the admin routes.
 
 Source: docs/protocol/functions-host-admin.md#function-objects
 """
@@ -14,7 +14,7 @@ from durable_host.worker import lenient_json
 
 
 class DescribedFunction(msgspec.Struct, frozen=True, kw_only=True):
-    """A function and its outcome. `metadata` is None for one that could not be loaded."""
+    """A function to describe. `metadata` is None if it could not be loaded."""
 
     name: str
     metadata: FunctionMetadata | None
@@ -54,7 +54,7 @@ def _function_file(function: DescribedFunction) -> Path:
 
 
 def _written_config(function: DescribedFunction) -> Any:
-    """The function.json as it is written; empty when it cannot be read."""
+    """The content of function.json; empty if it cannot be read."""
     try:
         return lenient_json.parse(_function_file(function).read_text("utf-8-sig"))
     except (OSError, ValueError):
@@ -62,7 +62,7 @@ def _written_config(function: DescribedFunction) -> Any:
 
 
 def _config(function: DescribedFunction, script: str) -> dict[str, Any]:
-    """What a function.json of a decorated function would be."""
+    """The function.json that a decorated function would have."""
     metadata = function.metadata
     return {
         "name": function.name,

@@ -1,4 +1,4 @@
-"""The page at `/`, when no function answers there.
+"""The page at `/`, unless a function has that route.
 
 Source: docs/protocol/functions-host-admin.md#home-page
 """
@@ -24,8 +24,9 @@ _FOOT = """<p><a href="/admin/host/status">Status</a> · <a href="/admin/functio
 
 
 def home_page(functions: Sequence[FunctionLine] | None, mcp_url: str | None = None) -> str:
-    """Lists the functions, HTTP functions with their URL; None for callers who are not to know them. `mcp_url` is the
-    address for MCP clients.
+    """The page with the list of functions, HTTP functions with their URL.
+
+    `functions` is None for callers that must not see them. `mcp_url` is the address for MCP clients.
     """
     if functions is None:
         return _HEAD + "<p>Its functions are listed for callers that name this machine: localhost.</p></body></html>\n"

@@ -1,8 +1,8 @@
-"""Who may use management routes: programs and pages on this machine.
+"""Restricts management routes to programs and pages on this machine.
 
-A page of another site can make a browser call this host. Browsers say so in `Sec-Fetch-Site`, with images and links
-too, and in `Origin`; and when the page has bound a name of its own to this address, the `Host` gives it away. Another
-machine can write what it likes into all of them; its address tells.
+A page on another site can make a browser call this host. Browsers report this in `Sec-Fetch-Site`, for images and
+links too, and in `Origin`. If the page has bound its own host name to this address, the `Host` header shows that.
+Another machine can forge all of these headers, but not its address.
 Source: DESIGN.md, "Nothing phones home".
 """
 
@@ -14,7 +14,7 @@ from durable_host.config.container import container_gateway
 from durable_host.http_port.local_names import is_local_host, is_local_origin
 
 _SAME_SITE = frozenset({"same-origin", "same-site", "none"})
-"""Pages of this machine, and what a person has typed. Programs other than browsers do not send it."""
+"""The values for pages on this machine, and for URLs that a person typed. Only browsers send the header."""
 
 
 REFUSAL = (
@@ -24,7 +24,7 @@ REFUSAL = (
 
 
 def is_local_request(request: web.Request) -> bool:
-    """True when a program of this machine calls it by a name of this machine, and not for a page of another site."""
+    """True if the caller is on this machine, uses a name of it, and does not act for a page on another site."""
     if request.remote is not None and not is_local_peer(request.remote, container_gateway()):
         return False
     if not _SAME_SITE.issuperset(request.headers.getall("Sec-Fetch-Site", ())):
@@ -36,7 +36,7 @@ def is_local_request(request: web.Request) -> bool:
 
 
 def is_local_peer(address: str, gateway: str | None) -> bool:
-    """True for a loopback address, and for the machine around a container, which calls through its `gateway`."""
+    """True for a loopback address, and for the machine around a container, which calls through the `gateway`."""
     try:
         peer = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -40,24 +40,24 @@ _REMEDIES = {
 
 
 class NotJson(Exception):
-    """The body is of another content type than JSON."""
+    """The content type of the body is not JSON."""
 
 
 class Start(Protocol):
-    """Runs a function as its trigger would, with `text` in place of what the trigger receives."""
+    """Runs a function like its trigger, with `text` instead of the data that the trigger receives."""
 
     async def __call__(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome: ...
 
 
 class ManualInvocation:
-    """`starts` by trigger type in lower case. Owns the calls that nobody waits for."""
+    """Runs functions by hand. Owns the calls that nobody waits for."""
 
     def __init__(self) -> None:
         self._starts: Mapping[str, Start] = {}
         self._running: set[asyncio.Task[Outcome]] = set()
 
     def adopt(self, starts: Mapping[str, Start]) -> None:
-        """How functions are started from now on."""
+        """Use these starts from now on; the keys are trigger types in lower case."""
         self._starts = starts
 
     async def handle(self, request: web.Request, function: DescribedFunction) -> web.Response:
@@ -89,7 +89,7 @@ class ManualInvocation:
         return await _outcome(task, invocation_id)
 
     async def run_all(self, functions: Iterable[FunctionMetadata]) -> None:
-        """Run functions without an input, at the same time, until all have ended; failures are only logged."""
+        """Run functions in parallel, without input, and wait for them. Failures are only logged."""
         tasks = [
             self._run(start, function, "", str(uuid.uuid4()))
             for function in functions
@@ -105,7 +105,7 @@ class ManualInvocation:
         return task
 
     async def drain(self, grace: float) -> None:
-        """Wait for the calls that run, at most `grace` seconds."""
+        """Wait at most `grace` seconds for running calls."""
         if self._running:
             await asyncio.wait(self._running, timeout=grace)
         for task in self._running:
@@ -145,7 +145,7 @@ def _error_body(error: Exception) -> dict[str, str]:
 
 
 def plain_value(value: Datum) -> Any:
-    """What a function gave, as it is shown: JSON by its value, a response as status and body."""
+    """A function's result for the response: JSON as its value, an HTTP response as status and body."""
     if value.kind == "http":
         return {"status": value.value.status, "body": value.value.body.decode("utf-8", "replace")}
     text = value.as_text()
@@ -155,8 +155,9 @@ def plain_value(value: Datum) -> Any:
 
 
 async def _input(request: web.Request) -> str:
-    """The `input` of the body, empty when there is none; a number as it is written. Raises NotJson, and ValueError for
-    broken JSON and an input of another kind.
+    """The `input` in the body as text; empty if there is none. A number keeps its spelling.
+
+    Raises NotJson, and ValueError if the JSON is not valid or the input is not a text or a number.
     """
     body = await read_body(request)
     if not body.strip():

@@ -129,7 +129,7 @@ def test_app_without_a_setting_is_recognized_by_its_files(func: Func, folder: Pa
         (["-t", "HTTP trigger", "-n", "hello", "--file", "x.js"], "--file is for Python apps"),
         (["-t", "HTTP trigger", "-n", "hello", "-l", "python"], "--language python does not fit this app"),
         (["-t", "HTTP trigger", "-n", "hello", "-l", "java"], "Language 'java' is not supported"),
-        (["-t", "HTTP trigger", "-n", "there"], "there.js' exists already."),
+        (["-t", "HTTP trigger", "-n", "there"], "there.js' already exists."),
     ],
 )
 def test_mistakes_end_with_code_2_and_write_nothing(func: Func, app: Path, arguments: list[str], text: str):

@@ -1,4 +1,4 @@
-"""Keys of the host and of its functions: kept in storage as Azure keeps them, and what they give access to."""
+"""Keys of the host and of its functions: stored in Azure's format, and checked against requests."""
 
 from durable_host.web.keys.access import Access, Verdict
 from durable_host.web.keys.key_routes import KeyRoutes

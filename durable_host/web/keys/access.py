@@ -1,4 +1,4 @@
-"""Who may call what when `--enable-auth` is given.
+"""Access control for `--enable-auth`.
 
 Source: docs/protocol/functions-host-http.md#access-with-keys
 """
@@ -15,13 +15,13 @@ _LEVELS = {level.value: level for level in Level}
 
 
 class Verdict(Enum):
-    """What becomes of a request to a built-in route."""
+    """The decision on a request to a built-in route."""
 
     ALLOWED = "allowed"
     UNKNOWN = "unknown"
-    """It has no key, or one that does not exist."""
+    """The request has no key, or one that does not exist."""
     FORBIDDEN = "forbidden"
-    """Its key is for something else."""
+    """The key exists but does not give access."""
 
 
 class Access:
@@ -61,7 +61,7 @@ class Access:
 
 
 def level_needed(function: FunctionMetadata) -> Level:
-    """The level of the trigger's `authLevel`. Functions without one need a function key."""
+    """The level in the trigger's `authLevel`. Functions without one need a function key."""
     return _LEVELS.get((function.trigger.text("authLevel") or "function").lower(), Level.FUNCTION)
 
 
@@ -72,6 +72,6 @@ def _verdict(grant: Grant, is_allowed: bool) -> Verdict:
 
 
 def _key_of(request: web.Request) -> str | None:
-    """The key in the header, else in the query, where the case of the name is ignored."""
+    """The key in the header, otherwise in the query (ignoring the case of its name), or None."""
     codes = (value for name, value in request.query.items() if name.lower() == "code")
     return request.headers.get(HEADER) or next(codes, None) or None

@@ -1,4 +1,4 @@
-"""Admin routes of the keys.
+"""Admin routes for keys.
 
 Source: docs/protocol/functions-host-admin.md#key-endpoints
 """
@@ -17,7 +17,7 @@ from durable_host.web.keys.repository import KeysUnavailable
 
 HOST_LISTS = frozenset({"keys", "functionkeys", "systemkeys"})
 KEY_METHODS = frozenset({"GET", "PUT", "POST", "DELETE"})
-"""For one key; a list of keys is only read."""
+"""The methods for a single key; a list of keys is read-only."""
 
 
 Save = Callable[[dict[str, str]], Awaitable[None]]
@@ -30,14 +30,14 @@ class _KeyBody(msgspec.Struct):
 
 
 class KeyRoutes:
-    """Answers `…/keys` and `…/keys/{key}`, of the host and of functions."""
+    """Handles `…/keys` and `…/keys/{key}`, for the host and for functions."""
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
         self._lock = asyncio.Lock()
 
     async def of_host(self, request: web.Request, kind: str, name: str | None) -> web.Response:
-        """`kind` is one of HOST_LISTS in lower case."""
+        """Handle a request for keys of the host. `kind` is the list of keys: one of HOST_LISTS, in lower case."""
         return await self._safely(self._of_host, request, kind, name)
 
     async def of_function(self, request: web.Request, function: str, name: str | None) -> web.Response:
@@ -119,7 +119,7 @@ class KeyRoutes:
 
 
 async def _given_value(request: web.Request) -> str | web.Response:
-    """The value to set: a new one for POST, that of the body for PUT; or what to answer instead."""
+    """The value to set: a new key for POST, the value in the body for PUT; or an error response."""
     if request.method == "POST":
         return new_key()
     try:

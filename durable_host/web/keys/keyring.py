@@ -1,4 +1,4 @@
-"""All keys of one host: made when they are first asked for, kept in a repository.
+"""All keys of a host: created on first use, and stored in a repository.
 
 Source: docs/protocol/functions-host-http.md#access-with-keys, docs/protocol/functions-host.md#key-documents
 """
@@ -27,7 +27,7 @@ READ_AGAIN_AFTER = 1.0
 
 
 class Level(Enum):
-    """What a key gives access to. `ADMIN` includes the others, which do not include each other."""
+    """Access levels. `ADMIN` includes the others, which do not include each other."""
 
     ANONYMOUS = "anonymous"
     FUNCTION = "function"
@@ -38,7 +38,7 @@ class Level(Enum):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What one key gives access to: nothing at the level `ANONYMOUS`. `system_key` is the name of a system key."""
+    """The access that a key gives. `ANONYMOUS` means none. `system_key` is the name of a system key."""
 
     level: Level
     system_key: str = ""
@@ -48,7 +48,7 @@ _NOTHING = Grant(Level.ANONYMOUS)
 
 
 class KeyRing:
-    """Keeps in memory what it has read; all methods raise KeysUnavailable."""
+    """The keys of a host, cached in memory. All methods raise KeysUnavailable."""
 
     def __init__(self, repository: KeyRepository, instance_id: str) -> None:
         self._repository = repository
@@ -78,7 +78,7 @@ class KeyRing:
             return keys.system_keys[name]
 
     async def grant_of(self, key: str, function: str | None) -> Grant:
-        """What `key` gives access to. The keys of a function count only where it is named."""
+        """The access that `key` gives. Function keys count only for the given `function`."""
         grant = await self._grant(key, function)
         if grant is _NOTHING and time.monotonic() - self._read_at > READ_AGAIN_AFTER:
             async with self._lock:

@@ -1,4 +1,4 @@
-"""Keys as records, and as the JSON documents that Azure's host keeps.
+"""Keys as records, and as JSON documents in the format of Azure's host.
 
 Source: docs/protocol/functions-host.md#key-documents
 """
@@ -18,11 +18,11 @@ _CHECK_BYTES = 4
 
 
 class InvalidKeys(ValueError):
-    """The document holds no keys, or encrypted ones that only another host can read."""
+    """The document contains no keys, or encrypted keys that only another host can read."""
 
 
 class HostKeys(msgspec.Struct, frozen=True):
-    """Keys of the host as a whole, by name where there are several."""
+    """The keys of the host; those that there can be several of, by name."""
 
     master: str
     function_keys: dict[str, str]
@@ -30,7 +30,7 @@ class HostKeys(msgspec.Struct, frozen=True):
 
 
 def new_key() -> str:
-    """56 characters that can stand in a URL, with the signature of Azure Functions in them."""
+    """A random key: 56 URL-safe characters with the signature of Azure Functions in them."""
     signature = base64.b64decode(_SIGNATURE)
     content = secrets.token_bytes(_RANDOM_BYTES) + signature + secrets.token_bytes(_CHECK_BYTES)
     return base64.urlsafe_b64encode(content).decode()

@@ -1,4 +1,4 @@
-"""Where keys are kept: blobs of the host's storage account, or files.
+"""Stores keys in blobs of the host's storage account, or in files.
 
 Source: docs/protocol/functions-host.md#key-documents
 """
@@ -24,13 +24,13 @@ _log = logging.getLogger("Host.Startup")
 
 
 class KeysUnavailable(HostError):
-    """The keys of the host cannot be read or written: see to its storage account."""
+    """The keys of the host cannot be read or written: check its storage account."""
 
     code = "DH3030"
 
 
 class KeyRepository(Protocol):
-    """Documents by name: `host`, or a function's name in lower case. Both raise KeysUnavailable."""
+    """Documents by name: `host`, or a function's name in lower case. Both methods raise KeysUnavailable."""
 
     async def read(self, name: str) -> dict[str, Any] | None: ...
 
@@ -38,7 +38,7 @@ class KeyRepository(Protocol):
 
 
 class BlobKeys:
-    """`<host id>/<name>.json` in the container of keys."""
+    """Stores keys in the blob `<host id>/<name>.json` in the container for keys."""
 
     def __init__(self, service: BlobService, host_id: str) -> None:
         self._service = service
@@ -67,9 +67,10 @@ class BlobKeys:
 
 
 class FileKeys:
-    """`<name>.json` in a folder that only this user can read; the folder, or what gives it when it is needed.
+    """Stores keys in the file `<name>.json` in a folder that only this user can read.
 
-    What somebody else could have planted is refused: keys give access to the host.
+    `folder` may be a function that returns the folder when it is needed. Files that another user could have created are
+    refused, because keys give access to the host.
     """
 
     def __init__(self, folder: Path | Callable[[], Path]) -> None:
@@ -113,8 +114,9 @@ class FileKeys:
 
 
 def folder_of_keys(host_id: str) -> Path:
-    """Where keys are stored without a storage account: in the temporary folder, or in the user's own state
-    where somebody else has made that folder. Raises OSError.
+    """The folder for keys without a storage account.
+
+    It is in the temporary folder, or in the user's state folder if another user created the former. Raises OSError.
     """
     try:
         return make_private_folder(make_private_folder(temporary_folder() / "secrets") / host_id)
