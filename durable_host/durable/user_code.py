@@ -16,6 +16,29 @@ from durable_host.durable.model.numbered import EntityAction, NumberedAction
 from durable_host.invocation.code_failure import CodeFailure
 
 
+class CodeDialect(msgspec.Struct, frozen=True, kw_only=True):
+    """How messages about orchestrator code name things, and what its SDK does with external events.
+
+    With `keeps_early_events`, the SDK keeps all events that arrive before their waits, in order, and returns each once.
+    Otherwise it keeps the last one of a name and returns it to every later wait.
+    """
+
+    sdk: str
+    task_all: str
+    task_any: str
+    task_any_call: str
+    keeps_early_events: bool = False
+
+
+PYTHON_V1 = CodeDialect(sdk="the 1.x SDK", task_all="task_all", task_any="task_any", task_any_call="context.task_any")
+
+
+def dialect_of(code: object) -> CodeDialect:
+    """Return the dialect of the code. Code that is not Python has an attribute `dialect`."""
+    dialect = getattr(code, "dialect", None)
+    return dialect if isinstance(dialect, CodeDialect) else PYTHON_V1
+
+
 class OrchestratorTurn(msgspec.Struct, frozen=True, kw_only=True):
     """One episode to run.
 

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -100,6 +100,8 @@ class DurableCalls:
         self._functions = {function.name: function for function in functions}
         self._timeout = orchestrator_timeout
         self._workers: Workers | None = None
+        self.result_json: Callable[[FunctionMetadata, Datum], str | None] = python_result
+        """The JSON text of what an activity returned."""
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator["DurableCalls"]:
@@ -126,9 +128,7 @@ class DurableCalls:
         outcome = await self._run(function, trigger, instance_id, reason, trace)
         if outcome.return_value is None:
             return None
-        if self._functions[function].return_binding is not None:
-            return returned_json(outcome.return_value)
-        return outcome.return_value.as_text()
+        return self.result_json(self._functions[function], outcome.return_value)
 
     async def run_entity(
         self,
@@ -166,6 +166,11 @@ def activity_data(function: FunctionMetadata, trigger: str, own: dict[str, objec
     It has `own`, the input's JSON text as `data` and under the parameter's name, and the members of an object.
     """
     return binding_data.merged({**own, "data": trigger, function.trigger.name: trigger}, trigger)
+
+
+def python_result(function: FunctionMetadata, value: Datum) -> str | None:
+    """Return the result of an activity of a Python app: its SDK returns JSON text, unless an output is bound to it."""
+    return returned_json(value) if function.return_binding is not None else value.as_text()
 
 
 def returned_json(value: Datum) -> str | None:

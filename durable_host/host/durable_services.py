@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock, SystemClock
@@ -12,10 +12,10 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
 from durable_host.durable.api.client_payload import WEBHOOK_PATH, grpc_client_payload
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
-from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.port import TaskHub
 from durable_host.durable.user_code import UserCode
-from durable_host.host.durable_calls import DurableCalls, durable_names, unserved_names
+from durable_host.host.durable_calls import DurableCalls
+from durable_host.host.durable_user_code import user_code_for
 from durable_host.host.functions import AbsentFunction
 from durable_host.host.grpc_endpoint import GrpcEndpoint
 from durable_host.host.hub_opening import open_foreign_hub, open_hub, uses_sqlite
@@ -35,7 +35,7 @@ class DurableServices:
     """Durable Functions for one app. Start them after storage and before the listeners, and stop them after those.
 
     `absent` are functions that cannot be called, with the reason for the caller.
-    `key` is the system key in management URLs, or None.
+    `sdk_versions` are those of the packages of the app. `key` is the system key in management URLs, or None.
     `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended permanently. Tests pass their own
     `clock` and `hub`; the defaults are the real time and the configured hub.
     """
@@ -49,6 +49,7 @@ class DurableServices:
         functions: tuple[FunctionMetadata, ...],
         *,
         absent: tuple[AbsentFunction, ...] = (),
+        sdk_versions: Mapping[str, str] = {},
         base_url: str,
         function_timeout: float | None,
         key: str | None = None,
@@ -63,7 +64,7 @@ class DurableServices:
         self._pool = pool
         self._invoker = invoker
         self._key = key
-        code = self._code = ReplaceableUserCode(self._user_code(functions, absent, function_timeout))
+        code = self._code = ReplaceableUserCode(self._user_code(functions, absent, function_timeout, sdk_versions))
         self._base_url = base_url
         self._hub = hub or open_hub(config, accounts, options.hub_name, options.storage.connection_name)
         emulated = hub is None and not uses_sqlite(config) and _is_emulated(accounts, options)
@@ -127,9 +128,10 @@ class DurableServices:
         functions: tuple[FunctionMetadata, ...],
         function_timeout: float | None,
         absent: tuple[AbsentFunction, ...] = (),
+        sdk_versions: Mapping[str, str] = {},
     ) -> None:
         """Run the functions of a reloaded app. The new worker replays every instance from its history."""
-        self._code.code = self._user_code(functions, absent, function_timeout)
+        self._code.code = self._user_code(functions, absent, function_timeout, sdk_versions)
         self._grpc.is_needed = _use_grpc(functions)
 
     async def stop(self, grace: float) -> None:
@@ -175,25 +177,14 @@ class DurableServices:
         functions: tuple[FunctionMetadata, ...],
         absent: tuple[AbsentFunction, ...],
         function_timeout: float | None,
+        sdk_versions: Mapping[str, str],
     ) -> UserCode:
-        names = durable_names(functions)
-        calls = DurableCalls(self._pool, self._invoker, functions, orchestrator_timeout=function_timeout)
-        if any(function.requires_grpc for function in functions):
-            from durable_host.durable.sdk.v2 import V2UserCode  # It needs protobuf, which 1.x apps do not need.
-
-            return V2UserCode(
-                calls,
-                orchestrators=names.orchestrators,
-                activities=names.activities,
-                entities=names.entities,
-                unserved=unserved_names(absent),
-            )
-        return V1UserCode(
-            calls,
-            orchestrators=names.orchestrators,
-            activities=names.activities,
-            entities=names.entities,
-            unserved=unserved_names(absent),
+        return user_code_for(
+            self._pool.kind.durable_dialect(functions),
+            DurableCalls(self._pool, self._invoker, functions, orchestrator_timeout=function_timeout),
+            functions,
+            absent,
+            sdk_versions,
             async_request_sleep_ms=round(self._options.default_async_request_sleep_time * 1000),
         )
 

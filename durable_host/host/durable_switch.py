@@ -61,6 +61,7 @@ class DurableSwitch:
             self._invoker,
             app.functions.served,
             absent=app.functions.absent,
+            sdk_versions=app.index.sdk_versions,
             base_url=self._base_url,
             function_timeout=app.pipeline.function_timeout,
             key=key,
@@ -87,7 +88,9 @@ class DurableSwitch:
     def adopt(self, app: ServedApp) -> None:
         """Run the durable functions of a reloaded app from now on."""
         if self.services is not None:
-            self.services.adopt(app.functions.served, app.pipeline.function_timeout, app.functions.absent)
+            self.services.adopt(
+                app.functions.served, app.pipeline.function_timeout, app.functions.absent, app.index.sdk_versions
+            )
             if self.services.lacks_grpc:
                 self._is_up.clear()
 

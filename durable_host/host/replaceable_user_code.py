@@ -6,12 +6,14 @@ from typing import Any
 
 from durable_host.durable.user_code import (
     ActivityOutcome,
+    CodeDialect,
     EntityAnswer,
     EntityBatch,
     NumberedAnswer,
     OrchestratorAnswer,
     OrchestratorTurn,
     UserCode,
+    dialect_of,
     numbers_its_actions,
 )
 
@@ -25,6 +27,10 @@ class ReplaceableUserCode:
     @property
     def numbers_its_actions(self) -> bool:
         return numbers_its_actions(self.code)
+
+    @property
+    def dialect(self) -> CodeDialect:
+        return dialect_of(self.code)
 
     def has_orchestrator(self, name: str) -> bool:
         return self.code.has_orchestrator(name)

@@ -2,14 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import durable_host.worker_node
 from durable_host.invocation import node_load_error
 from durable_host.invocation.errors import AppError, InterpreterUnusable
-from durable_host.invocation.worker_kind import DebuggerAddress, Interpreter, WorkerKind
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.worker_kind import DebuggerAddress, DurableDialect, Interpreter, WorkerKind
 
 ENTRY = Path(durable_host.worker_node.__file__).with_name("main.js")
 CONFIGURED = "languageWorkers__node__defaultExecutablePath"
@@ -85,6 +86,9 @@ class NodeWorker:
 
     def load_error(self, failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         return node_load_error.load_error(failure, frame)
+
+    def durable_dialect(self, functions: Iterable[FunctionMetadata]) -> DurableDialect:
+        return "node"
 
     def nothing_found(self, root: Path, frame: dict[str, Any]) -> str | None:
         return node_load_error.nothing_found(root, frame)

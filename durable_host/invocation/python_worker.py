@@ -1,6 +1,6 @@
 """The worker of Python apps."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +9,8 @@ from durable_host.errors import ConfigurationError
 from durable_host.invocation import python_load_error
 from durable_host.invocation.errors import AppError, InterpreterUnusable
 from durable_host.invocation.interpreter import find_interpreter
-from durable_host.invocation.worker_kind import DebuggerAddress, Interpreter, WorkerKind
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.worker_kind import DebuggerAddress, DurableDialect, Interpreter, WorkerKind
 
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
 THREADS = "PYTHON_THREADPOOL_THREAD_COUNT"
@@ -71,6 +72,9 @@ class PythonWorker:
 
     def load_error(self, failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         return python_load_error.load_error(failure, frame)
+
+    def durable_dialect(self, functions: Iterable[FunctionMetadata]) -> DurableDialect:
+        return "v2" if any(function.requires_grpc for function in functions) else "v1"
 
     def nothing_found(self, root: Path, frame: dict[str, Any]) -> str | None:
         if (root / "package.json").is_file() and not any(root.glob("*.py")):

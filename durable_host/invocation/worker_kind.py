@@ -5,13 +5,17 @@ worker speaks another protocol needs a runner of its own in the place of `Worker
 executable is found and what people are told, is the same for it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from durable_host.invocation.errors import AppError, InterpreterUnusable
+from durable_host.invocation.metadata import FunctionMetadata
+
+DurableDialect = Literal["v1", "v2", "node"]
+"""What the SDK of durable functions speaks: see the modules of `durable/sdk` with these names."""
 
 
 class DebuggerAddress(msgspec.Struct, frozen=True):
@@ -88,6 +92,10 @@ class WorkerKind(Protocol):
 
     def load_error(self, failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         """The error for an app that does not load: `failure` of the `indexed` frame, and the frame."""
+        ...
+
+    def durable_dialect(self, functions: Iterable[FunctionMetadata]) -> DurableDialect:
+        """What the durable functions of the app speak."""
         ...
 
     def nothing_found(self, root: Path, frame: dict[str, Any]) -> str | None:

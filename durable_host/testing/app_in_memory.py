@@ -144,6 +144,7 @@ class AppInMemory:
             self._invoker,
             app.functions.served,
             absent=app.functions.absent,
+            sdk_versions=index.sdk_versions,
             base_url=_BASE_URL,
             function_timeout=app.pipeline.function_timeout,
             clock=self.clock,

@@ -31,6 +31,17 @@ class Invocation {
     return scope.run(this.owner, () => this._run(prepared));
   }
 
+  /** Run more of a call whose context was kept, as part of the invocation `id`. */
+  again(id, work) {
+    this.owner.i = id;
+    this._isDone = false;
+    try {
+      return scope.run(this.owner, work);
+    } finally {
+      this._isDone = true;
+    }
+  }
+
   async _run(prepared) {
     const { registry, hooks } = this._app;
     const loaded = this._function;

@@ -44,7 +44,7 @@ class Scripted:
     """`deliver` runs one episode, to which the code gives the answers in order."""
 
     def __init__(self, *, options: EngineOptions | None = None, **started: Any) -> None:
-        self.options = options or EngineOptions(shim_inputs=False)
+        self.options = options or EngineOptions()
         self.now = START
         self.turns: list[OrchestratorTurn] = []
         self.sent: list[TaskMessage] = []

@@ -198,7 +198,7 @@ def test_code_that_gives_no_answer_fails_the_instance(answer: Any, failure: Fail
     ],
 )
 def test_answer_that_no_sdk_gives_fails_the_instance(actions: list[NumberedAction], why: str) -> None:
-    world = Scripted(options=EngineOptions(shim_inputs=False, max_orchestration_actions=5))
+    world = Scripted(options=EngineOptions(max_orchestration_actions=5))
     outcome = world.begin(actions)
     assert outcome.is_terminal
     details = end_of(world.state.history).failure_details
@@ -404,7 +404,7 @@ def test_start_of_a_child_names_its_parent_and_has_the_tags_of_the_action() -> N
 
 
 def test_default_version_applies_to_children_without_one() -> None:
-    options = EngineOptions(shim_inputs=False, default_version="2.0", version_match="None")
+    options = EngineOptions(default_version="2.0", version_match="None")
     world = Scripted(options=options)
     world.begin(
         [
@@ -527,7 +527,7 @@ def test_messages_to_entities_are_those_of_the_extension(
 
 
 def test_activities_beyond_the_window_begin_when_the_code_repeats_them() -> None:
-    world = Scripted(options=EngineOptions(shim_inputs=False, activity_window=1))
+    world = Scripted(options=EngineOptions(activity_window=1))
     two = ScheduleTask(id=2, name="hello")
     assert world.begin([HELLO, two]).held_back == 1
     assert [one.event.event_id for one in world.sent] == [1]
@@ -614,7 +614,7 @@ def test_reply_of_an_entity_is_matched_by_the_request() -> None:
 
 
 def test_rows_of_a_timer_and_a_child_are_those_of_the_extension() -> None:
-    world = Scripted(options=EngineOptions(shim_inputs=False, store_inputs=True))
+    world = Scripted(options=EngineOptions(store_inputs=True))
     world.begin(
         [
             StartTimer(id=1, fire_at=START + SECOND),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import msgspec
 
-from durable_host.durable.engine.inputs import json_string
 from durable_host.durable.model.actions import ContinueAsNewAction
 from durable_host.durable.model.events import (
     EventRaised,
@@ -27,7 +26,6 @@ def next_generation(
     ended_at: int,
     now: int,
     execution_id: str,
-    shim_inputs: bool,
 ) -> list[HistoryEvent]:
     """Return the first history events of the new execution.
 
@@ -37,7 +35,7 @@ def next_generation(
     restarted = msgspec.structs.replace(
         started,
         orchestration_instance=OrchestrationInstance(started.orchestration_instance.instance_id, execution_id),
-        input=json_string(action.input) if shim_inputs else action.input,
+        input=action.input,
         timestamp=now,
         is_played=False,
         generation=None,

@@ -21,7 +21,10 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class TaskDecision(Decision, frozen=True):
+    """`failure`: the task is not run and fails with this text and details."""
+
     action: CallActivity | CallHttp
+    failure: "tuple[str, str | None] | None" = None
 
     @property
     def name(self) -> str:
@@ -33,8 +36,11 @@ class TimerDecision(Decision, frozen=True):
 
 
 class SubOrchestrationDecision(Decision, frozen=True):
+    """`failure`: the child is not started and the task fails with this text and details."""
+
     action: CallSubOrchestrator
     instance_id: str
+    failure: "tuple[str, str | None] | None" = None
 
 
 class SendDecision(Decision, frozen=True):
@@ -53,9 +59,24 @@ class SendDecision(Decision, frozen=True):
     due: int | None = None
 
 
+class LockDecision(Decision, frozen=True):
+    """A message that asks for the lock of `entities`, sent to the first of them; the answer is named by `request_id`.
+    With `is_release` the lock is given back to `entities[0]`.
+    """
+
+    entities: tuple[str, ...]
+    request_id: str
+    is_release: bool = False
+
+    @property
+    def event_name(self) -> str:
+        return "release" if self.is_release else "op"
+
+
 ACTION_CLASS_NAMES: dict[type[Decision], str] = {
     TaskDecision: "ScheduleTaskOrchestratorAction",
     TimerDecision: "CreateTimerOrchestratorAction",
     SubOrchestrationDecision: "CreateSubOrchestrationAction",
     SendDecision: "SendEventOrchestratorAction",
+    LockDecision: "SendEventOrchestratorAction",
 }

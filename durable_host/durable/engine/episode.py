@@ -35,7 +35,13 @@ from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.versioning import MISMATCH, mismatch_fault
 from durable_host.durable.engine.walker import NonDeterminism, Walker
 from durable_host.durable.model.events import FailureDetails, OrchestratorCompleted
-from durable_host.durable.user_code import NumberedAnswer, OrchestratorAnswer, OrchestratorTurn, UserCode
+from durable_host.durable.user_code import (
+    NumberedAnswer,
+    OrchestratorAnswer,
+    OrchestratorTurn,
+    UserCode,
+    dialect_of,
+)
 
 __all__ = ["EpisodeOutcome", "EpisodeStart", "finish_episode", "start_episode"]
 
@@ -74,7 +80,7 @@ class _Episode:
         self.new_id = new_id
         self.code = code
         self.options = options
-        self.reports = Reports(state, self.now)
+        self.reports = Reports(state, self.now, dialect_of(code))
 
     def finish(self, answer: OrchestratorAnswer | NumberedAnswer | None) -> EpisodeOutcome:
         state = self.state
@@ -203,7 +209,7 @@ class _Episode:
                 f"the answer begins at action {answer.first_action}, "
                 f"{walker.actions_known if walker is not None else 0} are known"
             )
-        walker = Walker(state.instance_id, state.execution_id or "", self.options)
+        walker = Walker(state.instance_id, state.execution_id or "", self.options, dialect_of(self.code))
         state.walker = walker
         state.held_activities.clear()
         return walker
@@ -266,7 +272,6 @@ class _Episode:
                 ended_at=ending.index,
                 now=self.now,
                 execution_id=self.new_id(),
-                shim_inputs=self.options.shim_inputs,
             )
         )
         state.keeps_custom_status = True

@@ -1,7 +1,7 @@
-"""Tracks external events and waits to warn when the 1.x SDK loses or duplicates an event.
+"""Tracks external events and waits to warn when the SDK loses or duplicates an event.
 
-The SDK matches names exactly, serves the newest wait first, keeps only the last early event of a name, and returns that
-event to every later wait.
+The 1.x SDK matches names exactly, serves the newest wait first, keeps only the last early event of a name, and returns
+that event to every later wait. SDKs differ in the last two (`CodeDialect`).
 
 Source: docs/protocol/durable-actions.md#external-events, docs/protocol/durable-actions.md#early-events
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import msgspec
 
 from durable_host.durable.engine import diagnostic as codes
+from durable_host.durable.user_code import PYTHON_V1, CodeDialect
 
 
 class EventFinding(msgspec.Struct, frozen=True):
@@ -31,30 +32,36 @@ class _Early:
 class ExternalEvents:
     """The waits and early events of one execution as the SDK sees them, owned by its walker. Times are in ticks."""
 
-    __slots__ = ("_early", "_waits")
+    __slots__ = ("_dialect", "_early", "_waits")
 
-    def __init__(self) -> None:
+    def __init__(self, dialect: CodeDialect = PYTHON_V1) -> None:
+        self._dialect = dialect
         self._waits: dict[str, int] = {}
-        self._early: dict[str, _Early] = {}
+        self._early: dict[str, list[_Early]] = {}
 
     def waits_for(self, name: str, now: int) -> Iterator[EventFinding]:
         """Record that user code waits for `name`."""
         early = self._early.get(name)
-        if early is None:
+        if not early:
             self._waits[name] = self._waits.get(name, 0) + 1
-            for other, event in self._early.items():
-                if not event.is_consumed and other.casefold() == name.casefold():
-                    yield _case_differs(other, name, event.timestamp)
+            for other, events in self._early.items():
+                if other.casefold() == name.casefold():
+                    yield from (
+                        _case_differs(other, name, event.timestamp) for event in events if not event.is_consumed
+                    )
             return
-        if early.is_consumed:
+        if self._dialect.keeps_early_events:
+            early.pop(0)
+            return
+        if early[-1].is_consumed:
             yield EventFinding(
                 codes.EARLY_EVENT_DOUBLED,
                 name,
-                f"The event '{name}' arrived before the orchestrator waited for it, so the 1.x SDK gives the same "
-                "event to every later wait for that name. Wait for it once, or start waiting before it is raised.",
+                f"The event '{name}' arrived before the orchestrator waited for it, so {self._dialect.sdk} gives the "
+                "same event to every later wait for that name. Wait for it once, or start waiting before it is raised.",
                 now,
             )
-        early.is_consumed = True
+        early[-1].is_consumed = True
 
     def raised(self, name: str, timestamp: int) -> Iterator[EventFinding]:
         """Record that an event arrived."""
@@ -62,42 +69,47 @@ class ExternalEvents:
         if waiting:
             self._waits[name] = waiting - 1
             return
-        earlier = self._early.get(name)
-        if earlier is not None and not earlier.is_consumed:
-            yield EventFinding(
-                codes.EARLY_EVENT_LOST,
-                name,
-                f"Two events '{name}' arrived before the orchestrator waited for them; the 1.x SDK keeps only the "
-                "last, the earlier one is lost. Start waiting before raising, or use a different name for each.",
-                earlier.timestamp,
-            )
-        self._early[name] = _Early(timestamp)
+        early = self._early.setdefault(name, [])
+        if early and not self._dialect.keeps_early_events:
+            earlier = early.pop()
+            if not earlier.is_consumed:
+                yield EventFinding(
+                    codes.EARLY_EVENT_LOST,
+                    name,
+                    f"Two events '{name}' arrived before the orchestrator waited for them; {self._dialect.sdk} keeps "
+                    "only the last, the earlier one is lost. Start waiting before raising, or use a different name "
+                    "for each.",
+                    earlier.timestamp,
+                )
+        early.append(_Early(timestamp))
         for other, count in self._waits.items():
             if count and other.casefold() == name.casefold():
                 yield _case_differs(name, other, timestamp)
 
     def raised_after_the_end(self, name: str, timestamp: int) -> None:
         """Record an event that arrived after the code ended, so that no wait takes it."""
-        early = self._early.get(name)
-        if early is None or early.is_consumed:
-            self._early[name] = _Early(timestamp)
+        early = self._early.setdefault(name, [])
+        if early and early[-1].is_consumed:
+            early.clear()
+        if not early or self._dialect.keeps_early_events:
+            early.append(_Early(timestamp))
 
     def consumed(self, name: str) -> None:
         """Record that the SDK has returned the early event `name` to user code."""
-        early = self._early.get(name)
-        if early is not None:
+        for early in self._early.get(name, ()):
             early.is_consumed = True
 
     def never_consumed(self) -> Iterator[EventFinding]:
         """Yield a finding for each event that no wait has taken by the end of the execution."""
-        for name, early in self._early.items():
-            if not early.is_consumed:
-                yield EventFinding(
-                    codes.EVENT_NEVER_CONSUMED,
-                    name,
-                    f"The event '{name}' was never consumed: the orchestration ended without waiting for it.",
-                    early.timestamp,
-                )
+        for name, events in self._early.items():
+            for early in events:
+                if not early.is_consumed:
+                    yield EventFinding(
+                        codes.EVENT_NEVER_CONSUMED,
+                        name,
+                        f"The event '{name}' was never consumed: the orchestration ended without waiting for it.",
+                        early.timestamp,
+                    )
 
 
 def _case_differs(raised: str, awaited: str, timestamp: int) -> EventFinding:

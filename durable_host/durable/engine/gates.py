@@ -13,6 +13,7 @@ from typing import NamedTuple
 from durable_host.durable.model.actions import (
     Action,
     ContinueAsNewAction,
+    ReleaseEntities,
     SignalEntity,
     UnknownAction,
     WhenAll,
@@ -24,12 +25,25 @@ class Gate:
     """An action that can be waited for. It opens when its task has settled; a compound action opens when all or one of
     its members are open. Times are indices of history events.
 
-    `number` is the one reserved when the code requested the action, if it takes one. `position` is where the code
-    requested it, if known. `began_at` is the event during which the extension begins the action in a replay, which may
-    be before the code requested it.
+    `number` is the one reserved when the code requested the action, if it takes one, or that of the running part of a
+    long timer. `position` is where the code requested it, if known. `began_at` is the event during which the extension
+    begins the action in a replay, which may be before the code requested it.
     """
 
-    __slots__ = ("_missing", "_next", "_parent", "_settled_at", "action", "began_at", "members", "number", "position")
+    __slots__ = (
+        "__weakref__",
+        "_followed",
+        "_followers",
+        "_missing",
+        "_next",
+        "_parent",
+        "_settled_at",
+        "action",
+        "began_at",
+        "members",
+        "number",
+        "position",
+    )
 
     def __init__(self, action: Action, parent: "Gate | None" = None, position: str | None = None) -> None:
         self.action = action
@@ -41,6 +55,8 @@ class Gate:
         self._parent = parent
         self._next: Gate | None = None
         self._settled_at: int | None = None
+        self._followed: Gate | None = None
+        self._followers: list[Gate] = []
 
     @property
     def is_open(self) -> bool:
@@ -67,8 +83,20 @@ class Gate:
             return
         self._settled_at = at
         self._missing -= 1
-        if self.is_open and self._parent is not None:
+        if not self.is_open:
+            return
+        if self._parent is not None:
             self._parent.settle(at)
+        for follower in self._followers:
+            follower.settle(at)
+
+    def follow(self, other: "Gate | None") -> None:
+        """Open together with another gate. None stands for a gate that has opened already."""
+        if other is None or other.is_open:
+            self.settle(None)
+        else:
+            self._followed = other
+            other._followers.append(self)
 
     def begin_after(self, before: "Gate") -> None:
         """Begin this action when the previous top-level action opened."""
@@ -103,7 +131,7 @@ class Gate:
             for member in self.members:
                 yield from member.blockers()
             if not self.members:
-                yield self
+                yield self._followed or self
 
 
 def _needed(action: Action, members: list[Gate]) -> int:
@@ -114,7 +142,7 @@ def _needed(action: Action, members: list[Gate]) -> int:
             return waiting
         case WhenAny():
             return min(1, waiting)
-        case SignalEntity() | ContinueAsNewAction() | UnknownAction():
+        case SignalEntity() | ReleaseEntities() | ContinueAsNewAction() | UnknownAction():
             return 0
         case _:
             return 1

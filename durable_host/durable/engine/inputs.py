@@ -1,4 +1,4 @@
-"""How inputs are stored in the 1.x protocol: activity inputs in one-element arrays, other inputs double-encoded.
+"""How inputs of activities are stored: in arrays of one element.
 
 Source: docs/protocol/durable-payload.md#encoding-of-inputs, docs/protocol/durable-actions.md#sub-orchestrations,
     docs/protocol/durable-activities.md#input
@@ -22,13 +22,9 @@ def json_string(text: str | None) -> str | None:
         return json.dumps(text)
 
 
-def stored_activity_input(action: CallActivity | CallHttp, *, shim_inputs: bool) -> str | None:
+def stored_activity_input(action: CallActivity | CallHttp) -> str:
     """Return the Input of the activity's TaskScheduled message."""
-    if isinstance(action, CallHttp):
-        return f"[{action.request}]"
-    if not shim_inputs:
-        return action.input
-    return f"[{json_string(action.input) or 'null'}]"
+    return f"[{action.request}]" if isinstance(action, CallHttp) else f"[{action.input or 'null'}]"
 
 
 def activity_trigger_text(stored: str | None) -> str:

@@ -8,6 +8,7 @@ Source: docs/protocol/durable-replay.md#non-determinism
 from durable_host.durable.engine.decisions import (
     ACTION_CLASS_NAMES,
     Decision,
+    LockDecision,
     SendDecision,
     SubOrchestrationDecision,
     TaskDecision,
@@ -26,11 +27,11 @@ ScheduledEvent = TaskScheduled | TimerCreated | SubOrchestrationInstanceCreated 
 COMPLETION_CLASS_NAME = "OrchestrationCompleteOrchestratorAction"
 PREFIX = "Non-Deterministic workflow detected: "
 _QUESTION = "Was a change made to the orchestrator code after this instance had already started running?"
-_SAME_KIND: dict[type[HistoryEvent], type[Decision]] = {
+_SAME_KIND: dict[type[HistoryEvent], type[Decision] | tuple[type[Decision], ...]] = {
     TaskScheduled: TaskDecision,
     TimerCreated: TimerDecision,
     SubOrchestrationInstanceCreated: SubOrchestrationDecision,
-    EventSent: SendDecision,
+    EventSent: (SendDecision, LockDecision),
 }
 
 
@@ -63,7 +64,7 @@ def _other_name(event: ScheduledEvent, decision: Decision) -> str | None:
         kind, name = "an activity task", decision.name
     elif isinstance(event, SubOrchestrationInstanceCreated) and isinstance(decision, SubOrchestrationDecision):
         kind, name = "a sub-orchestration task", decision.action.name
-    elif isinstance(event, EventSent) and isinstance(decision, SendDecision):
+    elif isinstance(event, EventSent) and isinstance(decision, SendDecision | LockDecision):
         kind, name = "a send event task", decision.event_name
     if not kind or isinstance(event, TimerCreated) or event.name.casefold() == name.casefold():
         return None

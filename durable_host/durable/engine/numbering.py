@@ -9,6 +9,7 @@ from enum import Enum
 
 from durable_host.durable.engine.decisions import (
     Decision,
+    LockDecision,
     SendDecision,
     SubOrchestrationDecision,
     TaskDecision,
@@ -17,6 +18,7 @@ from durable_host.durable.engine.decisions import (
 from durable_host.durable.engine.entity_messages import SendLabels, deterministic_guid, request_event_name
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.gates import Gate
+from durable_host.durable.engine.http_polling import HttpPoll
 from durable_host.durable.engine.retry_loop import RetryLoop
 from durable_host.durable.model.actions import CallActivity, CallEntity, CallHttp, CallSubOrchestrator, SignalEntity
 
@@ -28,17 +30,25 @@ class TaskKind(Enum):
 
 
 class OpenTask:
-    """A started task that has not finished. `gate` waits for it, or for the `retry` loop that owns it. `fire_at` is
-    used for timers.
+    """A started task that has not finished. `gate` waits for it, or for the `retry` loop or the `poll` that owns it.
+    `fire_at` is used for timers.
     """
 
-    __slots__ = ("fire_at", "gate", "kind", "retry")
+    __slots__ = ("fire_at", "gate", "kind", "poll", "retry")
 
-    def __init__(self, kind: TaskKind, gate: Gate, retry: RetryLoop | None = None, fire_at: int = 0) -> None:
+    def __init__(
+        self,
+        kind: TaskKind,
+        gate: Gate,
+        retry: RetryLoop | None = None,
+        fire_at: int = 0,
+        poll: HttpPoll | None = None,
+    ) -> None:
         self.kind = kind
         self.gate = gate
         self.retry = retry
         self.fire_at = fire_at
+        self.poll = poll
 
 
 class Numbering:
@@ -113,20 +123,32 @@ class Numbering:
             self.open_activity(number, action, gate, loop)
             return
         child = action.instance_id or f"{self.execution_id}:{number}"
-        self._decide(SubOrchestrationDecision(number, self.now, action, child))
+        failure = None if loop is None else loop.given_up
+        self._decide(SubOrchestrationDecision(number, self.now, action, child, failure))
         self.open[number] = OpenTask(TaskKind.SubOrchestration, gate, loop)
 
     def open_activity(
         self, number: int, action: CallActivity | CallHttp, gate: Gate, loop: RetryLoop | None = None
     ) -> None:
-        self._decide(TaskDecision(number, self.now, action))
+        self._decide(TaskDecision(number, self.now, action, None if loop is None else loop.given_up))
         self.open[number] = OpenTask(TaskKind.Activity, gate, loop)
 
-    def create_timer(self, number: int, fire_at: int, gate: Gate, loop: RetryLoop | None = None) -> None:
+    def create_timer(
+        self, number: int, fire_at: int, gate: Gate, loop: RetryLoop | None = None, poll: HttpPoll | None = None
+    ) -> None:
         """Create a timer. If its gate is already open, the timer was cancelled: it fires, but is not an open task."""
         self._decide(TimerDecision(number, self.now, fire_at))
         if not gate.is_open:
-            self.open[number] = OpenTask(TaskKind.Timer, gate, loop, fire_at)
+            self.open[number] = OpenTask(TaskKind.Timer, gate, loop, fire_at, poll)
+
+    def lock(self, number: int, entities: tuple[str, ...], request_id: str) -> None:
+        """Request a lock on entities."""
+        self._decide(LockDecision(number, self.now, entities, request_id))
+
+    def release(self, first: int, entities: tuple[str, ...], request_id: str) -> None:
+        """Release a lock with a message to each of the entities, under consecutive numbers."""
+        for place, entity in enumerate(entities):
+            self._decide(LockDecision(first + place, self.now, (entity,), request_id, is_release=True))
 
     def send(self, number: int, action: CallEntity | SignalEntity, began_at: int) -> str:
         """Send a request to an entity and return its ID. `began_at` is the orchestration's time when the extension

@@ -15,9 +15,7 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `activity_window` limits the outstanding activities of one instance (None: no limit). `max_timer` is the longest
     delay, in ticks, that the hub's storage supports; `entity_reorder_window` is in ticks, and 0 disables
-    labels. `shim_inputs` stores activity inputs as one-element arrays and child inputs as JSON strings, as the
-    1.x protocol does; otherwise inputs are stored as the SDK sent them. With `keeps_gates`, an action begins
-    only after the previous one has settled, as in Azure (see `gates`).
+    labels. With `keeps_gates`, an action begins only after the previous one has settled, as in Azure (see `gates`).
     """
 
     max_orchestration_actions: int = 100_000
@@ -28,5 +26,4 @@ class EngineOptions(msgspec.Struct, frozen=True, kw_only=True):
     activity_window: int | None = None
     entity_reorder_window: int = 30 * TICKS_PER_MINUTE
     max_timer: int | None = 6 * 24 * 60 * TICKS_PER_MINUTE
-    shim_inputs: bool = True
     keeps_gates: bool = True

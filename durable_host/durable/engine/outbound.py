@@ -13,18 +13,21 @@ from durable_host.durable.engine.completion import FIRE_AND_FORGET
 from durable_host.durable.engine.decisions import (
     HTTP_ACTIVITY,
     Decision,
+    LockDecision,
     SendDecision,
     SubOrchestrationDecision,
     TaskDecision,
     TimerDecision,
 )
 from durable_host.durable.engine.entity_messages import request_json, response_json
+from durable_host.durable.engine.entity_texts import lock_text, release_text
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.inputs import json_string, stored_activity_input
 from durable_host.durable.engine.matching import NO_ENTITY
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.refusals import Refusal, refuse_child, refuse_entity
 from durable_host.durable.engine.sending import Scheduled, SendingOrchestration
+from durable_host.durable.engine.sent_events import message_of_sent
 from durable_host.durable.model import identity
 from durable_host.durable.model.actions import CallActivity, CallHttp, CallSubOrchestrator
 from durable_host.durable.model.events import (
@@ -54,6 +57,8 @@ def carry_out(decision: Decision, sender: SendingOrchestration) -> Scheduled:
             return _sub_orchestration(decision, sender)
         case SendDecision():
             return _entity_message(decision, sender)
+        case LockDecision():
+            return _lock_message(decision, sender)
         case _:
             raise TypeError(f"not a decision: {decision!r}")
 
@@ -61,7 +66,7 @@ def carry_out(decision: Decision, sender: SendingOrchestration) -> Scheduled:
 def _activity(decision: TaskDecision, sender: SendingOrchestration) -> Scheduled:
     _check_retry_interval(decision.action, sender)
     name = decision.name
-    stored = stored_activity_input(decision.action, shim_inputs=sender.options.shim_inputs)
+    stored = stored_activity_input(decision.action)
     event = TaskScheduled(
         event_id=decision.id,
         timestamp=sender.now,
@@ -76,6 +81,11 @@ def _activity(decision: TaskDecision, sender: SendingOrchestration) -> Scheduled
         failed = TaskFailed(timestamp=sender.now, task_scheduled_id=decision.id, reason=text)
         reply = TaskMessage(failed, sender.instance, sender.instance, sender.episode, id=identity.answer_to(id))
         return Scheduled(event, [reply], Refusal(codes.MISSING_FUNCTION, text), request=id)
+    if decision.failure is not None:
+        reason, details = decision.failure
+        failed = TaskFailed(timestamp=sender.now, task_scheduled_id=decision.id, reason=reason, details=details)
+        reply = TaskMessage(failed, sender.instance, sender.instance, sender.episode, id=identity.answer_to(id))
+        return Scheduled(event, [reply], request=id)
     request = TaskScheduled(
         event_id=decision.id,
         timestamp=sender.now,
@@ -104,7 +114,7 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: SendingOrches
     action = decision.action
     _check_retry_interval(action, sender)
     version = action.version if action.version is not None else sender.options.default_version or None
-    stored = json_string(action.input) if sender.options.shim_inputs else action.input
+    stored = action.input
     event = SubOrchestrationInstanceCreated(
         event_id=decision.id,
         timestamp=sender.now,
@@ -114,11 +124,13 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: SendingOrches
         input=stored if sender.options.store_inputs else None,
     )
     refusal = refuse_child(decision, sender.started, sender.instance.instance_id, sender.code)
-    if refusal is not None:
+    failure = decision.failure if refusal is None else (refusal.text, None)
+    if failure is not None:
+        reason, details = failure
         failed = SubOrchestrationInstanceFailed(
-            timestamp=sender.now, task_scheduled_id=decision.id, reason=refusal.text
+            timestamp=sender.now, task_scheduled_id=decision.id, reason=reason, details=details
         )
-        id = sender.identity(SubOrchestrationInstanceFailed, decision.id, refusal.text)
+        id = sender.identity(SubOrchestrationInstanceFailed, decision.id, reason)
         child = refused_sender(decision.instance_id, sender.instance)
         reply = TaskMessage(failed, sender.instance, child, sender.episode, id=id)
         return Scheduled(event, [reply], refusal)
@@ -130,7 +142,7 @@ def _sub_orchestration(decision: SubOrchestrationDecision, sender: SendingOrches
 
 
 def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Scheduled:
-    stored = json_string(decision.input) if sender.options.shim_inputs else decision.input
+    stored = decision.input
     text = request_json(
         operation=decision.operation,
         request_id=decision.request_id,
@@ -151,7 +163,7 @@ def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Sch
         name=decision.event_name,
         input=text,
     )
-    refusal = refuse_entity(decision, sender.code)
+    refusal = refuse_entity(decision.instance_id, sender.code)
     if refusal is not None:
         if decision.is_signal:
             raise OrchestrationFault(refusal.text)
@@ -170,6 +182,31 @@ def _entity_message(decision: SendDecision, sender: SendingOrchestration) -> Sch
     # the next request to the entity names it as its predecessor.
     id = sender.identity(EventSent, decision.id, decision.instance_id, decision.operation, stored, decision.request_id)
     return Scheduled(event, [sender.message(raised, id, entity)])
+
+
+def _lock_message(decision: LockDecision, sender: SendingOrchestration) -> Scheduled:
+    """Request or release a lock. Raises OrchestrationFault for an entity that does not exist."""
+    target, own = decision.entities[0], sender.instance
+    for entity in decision.entities:
+        refusal = refuse_entity(entity, sender.code)
+        if refusal is not None:
+            raise OrchestrationFault(refusal.text)
+    if decision.is_release:
+        text = release_text(
+            critical_section_id=decision.request_id, parent=own.instance_id, parent_execution=own.execution_id
+        )
+    else:
+        text = lock_text(
+            critical_section_id=decision.request_id,
+            lock_set=decision.entities,
+            position=0,
+            parent=own.instance_id,
+            parent_execution=own.execution_id,
+        )
+    event = EventSent(
+        event_id=decision.id, timestamp=sender.now, instance_id=target, name=decision.event_name, input=text
+    )
+    return Scheduled(event, [message_of_sent(event, sender)])
 
 
 def refused_sender(instance_id: str, instead: OrchestrationInstance) -> OrchestrationInstance:

@@ -8,7 +8,7 @@ Source: docs/protocol/task-hub-storage.md#instance-id-limits,
 from typing import NamedTuple
 
 from durable_host.durable.engine import diagnostic as codes
-from durable_host.durable.engine.decisions import SendDecision, SubOrchestrationDecision
+from durable_host.durable.engine.decisions import SubOrchestrationDecision
 from durable_host.durable.engine.entity_messages import entity_name_of
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.model.events import ExecutionStarted
@@ -54,13 +54,13 @@ def refuse_start(name: str, child: str, parent: ExecutionStarted, parent_id: str
     return None
 
 
-def refuse_entity(decision: SendDecision, code: UserCode) -> Refusal | None:
-    """Return why an entity cannot be called or signalled, or None."""
-    name = entity_name_of(decision.instance_id)
+def refuse_entity(instance_id: str, code: UserCode) -> Refusal | None:
+    """Return why an entity cannot be called, signalled or locked, or None."""
+    name = entity_name_of(instance_id)
     if not code.has_entity(name):
         text = missing_function_text("entity", name, code.entity_names())
         return Refusal(codes.MISSING_FUNCTION, text)
-    return refuse_id(decision.instance_id)
+    return refuse_id(instance_id)
 
 
 def refuse_id(instance_id: str) -> Refusal | None:

@@ -8,7 +8,7 @@ from durable_host.durable.engine.gates import Gate
 from durable_host.durable.engine.refusals import Refusal
 from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism
-from durable_host.durable.user_code import CodeNote
+from durable_host.durable.user_code import CodeDialect, CodeNote
 
 _MOST_LISTED = 5
 
@@ -16,8 +16,9 @@ _MOST_LISTED = 5
 class Reports:
     """Adds the diagnostics of one episode. `position` is where the code stands, if known; `now` is in ticks."""
 
-    def __init__(self, state: OrchestrationState, now: int) -> None:
+    def __init__(self, state: OrchestrationState, now: int, dialect: CodeDialect) -> None:
         self.position: str | None = None
+        self._dialect = dialect
         self._state = state
         self._now = now
 
@@ -110,12 +111,12 @@ class Reports:
         """Report that the code has decided the action of `held`, but `closed` is in front of it."""
         self.position = held.position or self.position
         what = f"The code of '{self._state.name}' has decided its next step ({name_of(held.action)})"
-        self._gate(f"{what}, but the step does not begin yet: {wait_text(closed)}")
+        self._gate(f"{what}, but the step does not begin yet: {wait_text(closed, self._dialect)}")
 
     def end_held_back(self, ending: Ending, closed: Gate, *, is_continuing: bool) -> None:
         """Report that the code has ended but the instance has not, because a gate is closed."""
         self.position = self.position or closed.position
-        self._gate(f"{self._end(ending, is_continuing=is_continuing)}: {wait_text(closed)}")
+        self._gate(f"{self._end(ending, is_continuing=is_continuing)}: {wait_text(closed, self._dialect)}")
 
     def _gate(self, text: str) -> None:
         once = (codes.HELD_BACK, self._state.instance_id, self.position or "")

@@ -15,7 +15,7 @@ DEFAULT_MAX_INTERVAL = 6 * 24 * 60 * TICKS_PER_MINUTE
 class RetryLoop:
     """The state of one retried call, owned by the walker that started it. Times are in ticks."""
 
-    __slots__ = ("_attempt", "_first_started", "_is_last_timer", "action", "policy")
+    __slots__ = ("_attempt", "_first_started", "_is_last_timer", "action", "given_up", "policy")
 
     def __init__(self, action: CallActivity | CallSubOrchestrator, policy: RetryPolicy, now: int) -> None:
         self.action = action
@@ -23,16 +23,25 @@ class RetryLoop:
         self._first_started = now
         self._attempt = 0
         self._is_last_timer = False
+        self.given_up: tuple[str, str | None] | None = None
 
-    def attempt_failed(self, now: int, *, is_retriable: bool = True) -> int | None:
-        """Return when the timer after this failure fires, or None if the call gives up without a timer."""
+    def attempt_failed(
+        self, now: int, *, is_retriable: bool = True, failure: tuple[str, str | None] = ("", None)
+    ) -> int | None:
+        """Return when the timer after this failure fires, or None if the call gives up without a timer.
+
+        If the SDK counts all attempts, the remaining ones are made but not run, and each of them fails with `given_up`.
+        """
         policy = self.policy
-        if not is_retriable:
-            return None
-        if policy.timeout is not None and now >= self._first_started + policy.timeout:
+        is_late = policy.timeout is not None and now >= self._first_started + policy.timeout
+        if (is_late or not is_retriable) and not policy.counts_all:
             return None
         if self._attempt + 1 >= max(policy.max_attempts, 1):
             self._is_last_timer = True
+            return now
+        if is_late or not is_retriable or self.given_up is not None:
+            self.given_up = self.given_up or failure
+            self._attempt += 1
             return now
         delay = self._delay()
         self._attempt += 1

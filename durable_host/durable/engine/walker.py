@@ -11,6 +11,7 @@ Source: docs/protocol/durable-replay.md#numbering, docs/protocol/durable-replay.
 
 from bisect import bisect
 from collections.abc import Iterable, Sequence
+from weakref import WeakValueDictionary
 
 from durable_host.durable.engine.decisions import SendDecision
 from durable_host.durable.engine.entity_messages import request_id_of
@@ -18,6 +19,8 @@ from durable_host.durable.engine.event_gates import EventGates
 from durable_host.durable.engine.external_events import EventFinding, ExternalEvents
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.gates import Gate, GatedAction, Gates
+from durable_host.durable.engine.http_polling import HttpPoll, next_poll
+from durable_host.durable.engine.long_timers import LongTimer
 from durable_host.durable.engine.nondeterminism import ScheduledEvent, mismatch
 from durable_host.durable.engine.numbering import Numbering, OpenTask, TaskKind
 from durable_host.durable.engine.options import EngineOptions
@@ -29,6 +32,9 @@ from durable_host.durable.model.actions import (
     CallSubOrchestrator,
     ContinueAsNewAction,
     CreateTimer,
+    LockEntities,
+    ReleaseEntities,
+    ScheduledTask,
     SignalEntity,
     UnknownAction,
     WaitForExternalEvent,
@@ -47,7 +53,7 @@ from durable_host.durable.model.events import (
     TimerCreated,
     TimerFired,
 )
-from durable_host.durable.user_code import Step
+from durable_host.durable.user_code import PYTHON_V1, CodeDialect, Step
 
 
 class NonDeterminism(Exception):
@@ -68,7 +74,9 @@ class Walker(Numbering):
     requested that.
     """
 
-    def __init__(self, instance_id: str, execution_id: str, options: EngineOptions) -> None:
+    def __init__(
+        self, instance_id: str, execution_id: str, options: EngineOptions, dialect: CodeDialect = PYTHON_V1
+    ) -> None:
         super().__init__(
             instance_id,
             execution_id,
@@ -79,11 +87,13 @@ class Walker(Numbering):
         self.actions_known = 0
         self.has_ended = False
         self.continue_as_new: ContinueAsNewAction | None = None
-        self.events = ExternalEvents()
+        self.events = ExternalEvents(dialect)
         self._gates = Gates(are_kept=options.keeps_gates)
         self._event_gates = EventGates()
         self._findings: list[tuple[int, EventFinding]] = []
-        self._timers: dict[tuple[int, int], Gate] = {}
+        self._leaves: WeakValueDictionary[tuple[int, int], Gate] = WeakValueDictionary()
+        self._long_timers: dict[int, tuple[Gate, LongTimer]] = {}
+        self._locked = LockEntities("", ())
         self._positions: dict[int, str] = {}
         self._index = 0
         self._episodes: list[tuple[int, int]] = []
@@ -130,7 +140,7 @@ class Walker(Numbering):
 
     def cancel_timer(self, action_number: int, leaf: int) -> None:
         """Record that user code cancelled a timer: nothing waits for it any longer, but it still fires."""
-        gate = self._timers.get((action_number, leaf))
+        gate = self._leaves.get((action_number, leaf))
         if gate is not None and gate.number is not None:
             self.open.pop(gate.number, None)
             if gate.cancel():
@@ -145,7 +155,7 @@ class Walker(Numbering):
             case TaskScheduled() | TimerCreated() | SubOrchestrationInstanceCreated() | EventSent():
                 self._match(event, index)
             case TaskCompleted():
-                self._completed(self.settle(event.task_scheduled_id, TaskKind.Activity))
+                self._activity_completed(event, self.settle(event.task_scheduled_id, TaskKind.Activity))
             case SubOrchestrationInstanceCompleted():
                 self._completed(self.settle(event.task_scheduled_id, TaskKind.SubOrchestration))
             case TaskFailed():
@@ -153,7 +163,7 @@ class Walker(Numbering):
             case SubOrchestrationInstanceFailed():
                 self._failed(event, self.settle(event.task_scheduled_id, TaskKind.SubOrchestration))
             case TimerFired():
-                self._fired(self.settle(event.timer_id, TaskKind.Timer))
+                self._fired(event.timer_id, self.settle(event.timer_id, TaskKind.Timer))
             case EventRaised():
                 self._raised(event, index)
             case _:
@@ -194,25 +204,48 @@ class Walker(Numbering):
         if task is not None:
             task.gate.settle(self._index)
 
+    def _activity_completed(self, event: TaskCompleted, task: OpenTask | None) -> None:
+        action = None if task is None else task.poll
+        follows = None if action is None else next_poll(action.action, event.result)
+        if task is None or follows is None:
+            self._completed(task)
+            return
+        timer, request = self.reserve(), self.reserve()
+        poll = HttpPoll(request, *follows)
+        self.create_timer(timer, self.now + poll.delay, task.gate, poll=poll)
+
     def _failed(self, event: TaskFailed | SubOrchestrationInstanceFailed, task: OpenTask | None) -> None:
         if task is None:
             return
         if task.retry is not None:
             details = event.failure_details
             is_retriable = details is None or not details.is_non_retriable
-            fire_at = task.retry.attempt_failed(self.now, is_retriable=is_retriable)
+            failure = (event.reason or "", event.details)
+            fire_at = task.retry.attempt_failed(self.now, is_retriable=is_retriable, failure=failure)
             if fire_at is not None:
                 self.create_timer(self.reserve(), fire_at, task.gate, task.retry)
                 return
         task.gate.settle(self._index)
 
-    def _fired(self, task: OpenTask | None) -> None:
+    def _fired(self, number: int, task: OpenTask | None) -> None:
+        gate, long_timer = self._long_timers.pop(number, (None, None))
+        if gate is not None and long_timer is not None and long_timer.fire_at > self.now:
+            self._begin_part(self.reserve(), gate, long_timer)
+            return
         if task is None:
             return
-        if task.retry is not None and task.retry.timer_fired():
+        if task.poll is not None:
+            self._request(task.poll.number, task.poll.action, task.gate)
+        elif task.retry is not None and task.retry.timer_fired():
             self.attempt(task.retry, task.gate)
         else:
             task.gate.settle(self._index)
+
+    def _begin_part(self, number: int, gate: Gate, timer: LongTimer) -> None:
+        """Begin the next part of a timer. The parts of a cancelled timer go on, as they do in the SDK."""
+        gate.number = number
+        self._long_timers[number] = (gate, timer)
+        self.create_timer(number, timer.next_part(self.now), gate)
 
     def _take(self, step: Step, index: int, position: str | None) -> None:
         """Reserve the numbers of an action that the code requests, and begin it if it may begin."""
@@ -232,13 +265,27 @@ class Walker(Numbering):
                 self._note(index, self.events.waits_for(wait.name, self.now))
             case ContinueAsNewAction() as action:
                 self.continue_as_new = action
+            case ScheduledTask() as task:
+                self._list_again(leaf, self._leaves.get((task.number, task.leaf)), index)
+            case LockEntities() as action:
+                self._locked = action
+                leaf.number = self.reserve()
+            case ReleaseEntities():
+                for _ in self._locked.entities:
+                    number = self.reserve()
+                    leaf.number = number if leaf.number is None else leaf.number
             case UnknownAction() as action:
                 text = f"Received an unexpected action type from the out-of-proc function: '${action.kind}'."
                 raise OrchestrationFault(text)
             case _:
                 leaf.number = self.reserve()
-                if isinstance(leaf.action, CreateTimer):
-                    self._timers[place] = leaf
+        self._leaves[place] = leaf
+
+    def _list_again(self, leaf: Gate, first: Gate | None, index: int) -> None:
+        """Follow a task that was scheduled before. The SDK registers a wait each time that it is listed."""
+        if first is not None and isinstance(first.action, WaitForExternalEvent):
+            self._note(index, self.events.waits_for(first.action.name, self.now))
+        leaf.follow(first)
 
     def _lift_gates(self) -> None:
         """Continue without gates, because the history is ahead of one: another setting or an earlier version wrote it.
@@ -260,21 +307,34 @@ class Walker(Numbering):
                 loop = None if action.retry is None else RetryLoop(action, action.retry, self.now)
                 self.call(number, action, leaf, loop)
             case CallHttp() as action:
-                self.open_activity(number, action, leaf)
+                self._request(number, action, leaf)
             case CreateTimer() as action:
                 if action.is_canceled:
                     leaf.settle(None)
-                self.create_timer(number, action.fire_at, leaf)
+                if action.parts is None:
+                    self.create_timer(number, action.fire_at, leaf)
+                else:
+                    self._begin_part(number, leaf, LongTimer(action.fire_at, action.parts))
+            case LockEntities() as action:
+                self.requests[action.request_id.casefold()] = leaf
+                self.lock(number, action.entities, action.request_id)
+            case ReleaseEntities():
+                self.release(number, self._locked.entities, self._locked.request_id)
             case WaitForExternalEvent() as wait:
                 self._event_gates.begin(wait.name, leaf)
             case CallEntity() as action:
                 self.requests[self.send(number, action, self._time(leaf.began_at))] = leaf
             case SignalEntity() as action:
                 self.send(number, action, self._time(leaf.began_at))
-            case ContinueAsNewAction():
+            case ContinueAsNewAction() | ScheduledTask():
                 pass
             case action:
                 raise TypeError(f"not an action: {action!r}")
+
+    def _request(self, number: int, action: CallHttp, gate: Gate) -> None:
+        self.open_activity(number, action, gate)
+        if action.poll_after is not None:
+            self.open[number].poll = HttpPoll(number, action, 0)
 
     def _time(self, index: int) -> int:
         """Return the orchestration's time during the event at `index`."""

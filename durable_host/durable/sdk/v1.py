@@ -7,12 +7,15 @@ from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS, invo
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.model.events import TraceContext
 from durable_host.durable.sdk.app_code import AppCode, FunctionCaller, UnservedNames, aborted, session_key
+from durable_host.durable.sdk.v1_actions import PYTHON_RULES, ActionRules
 from durable_host.durable.sdk.v1_activities import stored_result
 from durable_host.durable.sdk.v1_answer import decode_answer, plain_failure
 from durable_host.durable.sdk.v1_entities import BadEntityAnswer, decode_entity_answer, entity_payload, timed_out
 from durable_host.durable.sdk.v1_payload import new_events, payload_text
 from durable_host.durable.user_code import (
+    PYTHON_V1,
     ActivityOutcome,
+    CodeDialect,
     EntityAnswer,
     EntityBatch,
     OrchestratorAnswer,
@@ -22,11 +25,13 @@ from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, Wor
 
 
 class V1UserCode(AppCode):
-    """`UserCode` for the 1.x SDK.
+    """`UserCode` for the 1.x SDK; subclasses override what other SDKs of the protocol do differently.
 
     The three mappings give the function of each durable name. `unserved` contains functions of the app that cannot be
     called.
     """
+
+    dialect: CodeDialect = PYTHON_V1
 
     def __init__(
         self,
@@ -42,6 +47,21 @@ class V1UserCode(AppCode):
             calls, orchestrators=orchestrators, activities=activities, entities=entities, unserved=unserved
         )
         self._sleep_ms = async_request_sleep_ms
+        self._rules = self._action_rules()
+
+    def _action_rules(self) -> ActionRules:
+        return PYTHON_RULES
+
+    def _error_text(self, failed: FunctionFailed) -> str:
+        """Return the text of an error of user code for the output of the instance."""
+        return f"{failed.type}: {failed.message}"
+
+    def _failed_activity(self, failed: FunctionFailed) -> ActivityOutcome:
+        return ActivityOutcome(error=self._error_text(failed), details=failed.stack or None)
+
+    def _entity_answer(self, text: str, operation_count: int) -> EntityAnswer:
+        """Decode the answer of a batch. Raises BadEntityAnswer."""
+        return decode_entity_answer(text, operation_count)
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer:
         """Run a turn. Raises WorkItemAborted."""
@@ -61,8 +81,8 @@ class V1UserCode(AppCode):
         except (FunctionTimedOut, WorkerLost) as lost:
             raise aborted(lost) from lost
         except FunctionFailed as failed:
-            return plain_failure(f"{failed.type}: {failed.message}", failed.stack, failed.failure)
-        answer = decode_answer(told)
+            return plain_failure(self._error_text(failed), failed.stack, failed.failure)
+        answer = decode_answer(told, self._rules)
         may_go_on = answer.ended_at is None and not answer.is_plain_failure and not told.get("fresh")
         if may_go_on and turn.session is not None:
             self._remember(key, turn.session, len(turn.history))
@@ -82,7 +102,7 @@ class V1UserCode(AppCode):
         except WorkerLost as lost:
             raise aborted(lost) from lost
         except FunctionFailed as failed:
-            return ActivityOutcome(error=f"{failed.type}: {failed.message}", details=failed.stack or None)
+            return self._failed_activity(failed)
         return ActivityOutcome(result=stored_result(returned))
 
     async def run_entity(self, batch: EntityBatch, *, trace: TraceContext | None = None) -> EntityAnswer:
@@ -94,13 +114,13 @@ class V1UserCode(AppCode):
         for _ in range(MAX_BATCH_ATTEMPTS):
             try:
                 returned = await self._calls.run_entity(function, payload, instance_id=instance_id, trace=trace)
-                return decode_entity_answer(returned or "", len(batch.operations))
+                return self._entity_answer(returned or "", len(batch.operations))
             except WorkerLost as lost:
                 raise aborted(lost) from lost
             except FunctionTimedOut as late:
                 return timed_out(batch, late.message)
             except FunctionFailed as failed:
-                error = f"{failed.type}: {failed.message}"
+                error = self._error_text(failed)
             except BadEntityAnswer as bad:
                 error = str(bad)
         return invocation_failed(batch, error)

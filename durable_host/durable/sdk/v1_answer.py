@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.sdk.v1_actions import BadAnswer, decode_actions
+from durable_host.durable.sdk.v1_actions import PYTHON_RULES, ActionRules, BadAnswer, decode_actions
 from durable_host.durable.user_code import CodeNote, OrchestratorAnswer, Step
 from durable_host.invocation.code_failure import CodeFailure, read_code_failure
 
@@ -30,14 +30,14 @@ class _State(msgspec.Struct, rename="camel"):
 _decoder = msgspec.json.Decoder(_State)
 
 
-def decode_answer(frame: dict[str, Any]) -> OrchestratorAnswer:
+def decode_answer(frame: dict[str, Any], rules: ActionRules = PYTHON_RULES) -> OrchestratorAnswer:
     """Decode the worker's answer `frame` (see `worker/orchestrations_v1.py`)."""
     failed: dict[str, Any] | None = frame.get("failed")
     if failed is not None:
         return plain_failure(f"{failed['type']}: {failed['message']}", failed.get("stack"), read_code_failure(failed))
     try:
         state = _decode_state(frame.get("state") or "")
-        actions = decode_actions(state.actions, state.schema_version)
+        actions = decode_actions(state.actions, state.schema_version, rules)
     except BadAnswer as bad:
         return plain_failure(str(bad), None)
     return OrchestratorAnswer(

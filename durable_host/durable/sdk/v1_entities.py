@@ -10,6 +10,8 @@ import msgspec
 
 from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResult
 
+NOT_AN_ANSWER = "Out of proc orchestrators must return a valid JSON schema."
+
 
 class BadEntityAnswer(Exception):
     """The entity function's answer does not follow the protocol."""
@@ -38,13 +40,18 @@ def decode_entity_answer(text: str, operation_count: int) -> EntityAnswer:
         answer: Any = json.loads(text)
         exists = bool(answer["entityExists"])
         state: str | None = answer["entityState"]
-        results = [EntityResult(bool(result["isError"]), result.get("result")) for result in answer["results"]]
-        signals = [_signal(signal) for signal in answer.get("signals") or ()]
+        results, signals = decode_results(answer)
     except (ValueError, TypeError, LookupError, AttributeError):
-        raise BadEntityAnswer("Out of proc orchestrators must return a valid JSON schema.") from None
+        raise BadEntityAnswer(NOT_AN_ANSWER) from None
     if len(results) != operation_count:
         raise BadEntityAnswer(f"The entity function returned {len(results)} results for {operation_count} operations.")
     return EntityAnswer(exists=exists, state=state, results=results, signals=signals)
+
+
+def decode_results(answer: Any) -> tuple[list[EntityResult], list[tuple[str, str, str | None]]]:
+    """Return results and signals of an answer. Raises TypeError, LookupError or AttributeError for what is not one."""
+    results = [EntityResult(bool(result["isError"]), result.get("result")) for result in answer["results"]]
+    return results, [_signal(signal) for signal in answer.get("signals") or ()]
 
 
 def timed_out(batch: EntityBatch, text: str) -> EntityAnswer:

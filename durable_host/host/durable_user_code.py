@@ -1,0 +1,57 @@
+"""The durable functions of an app for the runtime, by what their SDK speaks."""
+
+from collections.abc import Mapping
+
+from durable_host.durable.sdk.v1 import V1UserCode
+from durable_host.durable.user_code import UserCode
+from durable_host.host.durable_calls import DurableCalls, durable_names, unserved_names
+from durable_host.host.functions import AbsentFunction
+from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.invocation.worker_kind import DurableDialect
+
+
+def user_code_for(
+    dialect: DurableDialect,
+    calls: DurableCalls,
+    functions: tuple[FunctionMetadata, ...],
+    absent: tuple[AbsentFunction, ...],
+    sdk_versions: Mapping[str, str],
+    *,
+    async_request_sleep_ms: int,
+) -> UserCode:
+    """Return the code of the app. `sdk_versions` are those of its packages."""
+    names, unserved = durable_names(functions), unserved_names(absent)
+    match dialect:
+        case "v1":
+            return V1UserCode(
+                calls,
+                orchestrators=names.orchestrators,
+                activities=names.activities,
+                entities=names.entities,
+                unserved=unserved,
+                async_request_sleep_ms=async_request_sleep_ms,
+            )
+        case "v2":
+            from durable_host.durable.sdk.v2 import V2UserCode  # It needs protobuf, which apps of 1.x do without.
+
+            return V2UserCode(
+                calls,
+                orchestrators=names.orchestrators,
+                activities=names.activities,
+                entities=names.entities,
+                unserved=unserved,
+            )
+        case "node":
+            from durable_host.durable.sdk.node import NodeUserCode
+            from durable_host.durable.sdk.node_activities import result_json
+
+            calls.result_json = lambda _, value: result_json(value)
+            return NodeUserCode(
+                calls,
+                orchestrators=names.orchestrators,
+                activities=names.activities,
+                entities=names.entities,
+                unserved=unserved,
+                async_request_sleep_ms=async_request_sleep_ms,
+                package_version=sdk_versions.get("durable-functions"),
+            )

@@ -1,0 +1,51 @@
+// Tasks that an orchestrator waits for and that never complete: defects of `durable-functions` that look like a hang.
+'use strict';
+
+const WHEN_ANY = 11;
+const WHEN_ALL = 12;
+const RUNNING = 0;
+const COMPLETED = 2;
+
+/** One sentence for the author of the code, undefined when the task can complete. */
+function stuckTask(task, functionName) {
+  if (task.stateObj !== RUNNING) {
+    return (
+      `The orchestrator '${functionName}' waits for an event that has already arrived: this version of ` +
+      'durable-functions does not resume the code when an event comes before the wait for it. ' +
+      'Update to durable-functions 3.5, or start waiting before the event is raised.'
+    );
+  }
+  const late = lateTask(task);
+  if (late === undefined) {
+    return undefined;
+  }
+  return (
+    `The orchestrator '${functionName}' waits for a Task.${late} of tasks that completed before it was made, and ` +
+    'durable-functions does not see those: it may wait forever. Leave completed tasks out of the list.'
+  );
+}
+
+/** `all` or `any` for a compound task inside `task` that its completed children can no longer complete. */
+function lateTask(task) {
+  const kind = task.actionObj && task.actionObj.actionType;
+  if ((kind !== WHEN_ANY && kind !== WHEN_ALL) || task.stateObj !== RUNNING) {
+    return undefined;
+  }
+  const settled = task.children.filter((child) => child.stateObj !== RUNNING);
+  if (kind === WHEN_ANY && settled.length > 0) {
+    return 'any';
+  }
+  const hasFailed = settled.some((child) => child.stateObj !== COMPLETED);
+  if (kind === WHEN_ALL && (settled.length === task.children.length || hasFailed)) {
+    return 'all';
+  }
+  for (const child of task.children) {
+    const late = lateTask(child);
+    if (late !== undefined) {
+      return late;
+    }
+  }
+  return undefined;
+}
+
+module.exports = { stuckTask };

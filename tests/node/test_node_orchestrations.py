@@ -1,0 +1,261 @@
+"""Orchestrators of Node.js apps through the real package and the engine: decisions, numbers and results."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from engine_world import completed, decided, failed, fired, raised
+from node_apps import write_node_app
+from node_durable_world import NodeApp, NodeWorld
+from npm_packages import NpmPackages
+
+from durable_host.durable.engine import diagnostic as codes
+from durable_host.durable.model.events import TaskScheduled
+
+APPS = Path(__file__).with_name("durable_apps")
+
+
+@pytest.fixture(scope="module", params=["newest", "middle", "oldest"])
+def app(
+    request: pytest.FixtureRequest, npm_packages: NpmPackages, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NodeApp]:
+    """The app with the newest package, and with old ones."""
+    kind: str = request.param
+    root = write_node_app(
+        tmp_path_factory.mktemp("app"),
+        {"src/functions/traces.js": (APPS / "traces.js").read_text("utf-8")},
+        npm_packages,
+        kind=kind,
+    )
+    node = NodeApp(root, npm_packages.version("durable-functions", kind))
+    yield node
+    node.close()
+
+
+@pytest.fixture(params=["live", "cold"])
+def world(app: NodeApp, request: pytest.FixtureRequest) -> NodeWorld:
+    """`cold` replays everything in each episode."""
+    return NodeWorld(app, mode=request.param)
+
+
+def test_the_approval_with_its_event(world: NodeWorld) -> None:
+    assert decided(world.deliver(world.start("approval", {"to": "boss"}), time=0)) == ["#0 notify"]
+    assert world.sent[0].event.input == '[{"to":"boss"}]'
+    assert decided(world.deliver(completed(0, "notified boss"), time=1)) == ["#1 timer 61"]
+    assert decided(world.deliver(raised("Approval", {"by": "Ann"}), time=5)) == ["#2 done"]
+    assert decided(world.deliver(completed(2, {"by": "Ann"}), time=6)) == ["#3 Completed"]
+    assert world.result == {"ok": {"by": "Ann"}}
+
+
+def test_the_approval_with_its_timer(world: NodeWorld) -> None:
+    world.messages.append(world.start("approval", {"to": "boss"}))
+    world.play()
+    end = world.history()[-2]
+    assert end.event_name == "ExecutionCompleted"
+    assert end.result is not None
+    reason, _, details = end.result.partition(" \n ")
+    assert reason == "Orchestrator function 'approval' failed: Activity function 'escalate' failed:  no boss: late"
+    assert details.startswith("Error: no boss: late\n    at handler (")
+
+
+@pytest.mark.parametrize(
+    ("orchestrator", "input", "output"),
+    [
+        ("inputs", None, ["text", "5", 5, 0, True, False, None, None, {"a": [1, "é"]}, [], ""]),
+        (
+            "children",
+            None,
+            [{"input": value, "parent": "inst1"} for value in ("text", 5, {"n": 1}, None, None, False)],
+        ),
+        ("again", {"n": 0}, {"n": 3}),
+        ("againText", "first", '"second"'),
+        ("anyThenAll", None, ["a", ["a", "b", "c"]]),
+        ("retried", None, ["Activity function 'escalate' failed:  no boss: x ", "after"]),
+        ("status", None, "inst1"),
+    ],
+)
+def test_results(world: NodeWorld, orchestrator: str, input: object, output: object) -> None:
+    world.messages.append(world.start(orchestrator, input))
+    world.play()
+    assert world.result == output
+
+
+def test_tasks_listed_again_are_not_started_again(world: NodeWorld) -> None:
+    assert decided(world.deliver(world.start("anyThenAll"), time=0)) == ["#0 echo", "#1 echo", "#2 echo"]
+    assert decided(world.deliver(completed(1, "b"), time=1)) == []
+    assert decided(world.deliver(completed(0, "a"), time=2)) == []
+    assert decided(world.deliver(completed(2, "c"), time=3)) == ["#3 Completed"]
+    assert world.result == ["b", ["a", "b", "c"]]
+
+
+def test_a_wait_that_is_listed_again_does_not_hold_back_the_next_step(world: NodeWorld) -> None:
+    assert decided(world.deliver(world.start("race"), time=0)) == ["#0 timer 10"]
+    assert decided(world.deliver(fired(0), time=10)) == ["#1 echo"]
+    assert decided(world.deliver(completed(1, 0), time=11)) == ["#2 timer 21"]
+    assert decided(world.deliver(raised("Approval", "yes"), time=12)) == ["#3 Completed"]
+    assert world.result == ["timer", "yes"]
+
+
+@pytest.mark.parametrize(("days", "timers"), [(6, [6]), (7, [3, 7]), (9, [3, 9]), (10, [3, 6, 10])])
+def test_a_long_timer_fires_in_parts(world: NodeWorld, days: int, timers: list[int]) -> None:
+    world.messages.append(world.start("longTimer", days))
+    world.play()
+    assert world.result == "after"
+    created = [event for event in world.history() if event.event_name == "TimerCreated"]
+    assert [
+        (event.event_id, (event.fire_at - world.history()[0].timestamp) / 864_000_000_000) for event in created
+    ] == [(number, float(day)) for number, day in enumerate(timers)]
+    assert [event.event_id for event in world.history() if event.event_name == "TaskScheduled"] == [len(timers)]
+
+
+def test_parts_of_a_canceled_long_timer_keep_their_numbers(world: NodeWorld) -> None:
+    world.deliver(world.start("canceledLongTimer"), time=0)
+    assert decided(world.deliver(raised("E"), time=10)) == ["#1 timer 345610"]
+    assert decided(world.deliver(fired(0), time=3 * 86_400)) == ["#2 timer 518400"]
+    assert decided(world.deliver(fired(1), time=4 * 86_400 + 10)) == ["#3 echo"]
+    assert decided(world.deliver(completed(3, "after"), time=4 * 86_400 + 11)) == ["#4 Completed"]
+
+
+def test_an_http_call_is_polled_under_two_numbers(world: NodeWorld) -> None:
+    def response(status: int, **headers: str) -> dict[str, object]:
+        return {"statusCode": status, "headers": headers, "content": "text"}
+
+    assert decided(world.deliver(world.start("http"), time=0)) == ["#0 BuiltIn::HttpActivity"]
+    assert decided(world.deliver(completed(0, response(202, Location="/s")), time=1)) == ["#1 timer 31"]
+    assert decided(world.deliver(fired(1), time=31)) == ["#2 BuiltIn::HttpActivity"]
+    request = json.loads(world.sent[-1].event.input)[0]
+    assert (request["method"], request["uri"], request["headers"]) == ("GET", "http://x/s", {"b": "c"})
+    answer = response(202, location="http://y/s", **{"Retry-After": "5"})
+    assert decided(world.deliver(completed(2, answer), time=32)) == ["#3 timer 37"]
+    assert decided(world.deliver(fired(3), time=37)) == ["#4 BuiltIn::HttpActivity"]
+    assert decided(world.deliver(completed(4, response(200)), time=38)) == ["#5 echo"]
+    world.deliver(completed(5, "after"), time=39)
+    assert world.result == [200, "text", "after"]
+
+
+def test_a_202_without_location_is_the_result(world: NodeWorld) -> None:
+    world.deliver(world.start("http"), time=0)
+    answer = {"statusCode": 202, "headers": {}, "content": ""}
+    assert decided(world.deliver(completed(0, answer), time=1)) == ["#1 echo"]
+
+
+def test_a_retry_that_is_given_up_ends(world: NodeWorld) -> None:
+    world.deliver(world.start("retried", {"retryTimeoutInMilliseconds": 500}), time=0)
+    assert decided(world.deliver(failed(0, "late"), time=1)) == ["#1 timer 1"]
+    assert decided(world.deliver(fired(1), time=1)) == ["#2 escalate"]
+    assert world.messages[-1].event.event_name == "TaskFailed"
+    world.play()
+    assert world.result == ["late ", "after"]
+    assert len([event for event in world.history() if event.event_name == "TaskScheduled"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("what", "error"),
+    [
+        ("error", "user bug"),
+        ("text", "text"),
+        ("empty", "RangeError"),
+        ("object", '{"code":5}'),
+        ("number", "Durable Functions programming constraint violation: Orchestration yielded data of type number."),
+        ("activity", "Activity function 'throwText' failed:  just text"),
+    ],
+)
+def test_errors_of_the_code_fail_the_instance(world: NodeWorld, what: str, error: str) -> None:
+    world.messages.append(world.start("fails", what))
+    world.play()
+    end = world.history()[-2]
+    assert end.orchestration_status.name == "Failed"
+    assert end.result.startswith(f"Orchestrator function 'fails' failed: {error}")
+
+
+def test_the_failure_names_the_line(world: NodeWorld) -> None:
+    world.messages.append(world.start("fails", "error"))
+    world.play()
+    failure = world.outcomes[-1].failure
+    assert failure is not None
+    lines = (APPS / "traces.js").read_text("utf-8").splitlines()
+    assert failure.line is not None
+    assert "throw new TypeError('user bug')" in lines[failure.line - 1]
+    assert failure.type == "TypeError"
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("notAGenerator", "this.generator.next is not a function"),
+        ("bigint", "Do not know how to serialize a BigInt"),
+    ],
+)
+def test_code_outside_of_the_protocol_fails(world: NodeWorld, name: str, error: str) -> None:
+    world.messages.append(world.start(name))
+    world.play()
+    expected = {
+        "notAGenerator": "this.generator.next is not a function",
+        "bigint": "Do not know how to serialize a BigInt",
+    }
+    assert expected[name] in world.history()[-2].result
+
+
+def test_entities(world: NodeWorld) -> None:
+    """Sent messages only; entities have tests of their own."""
+    assert decided(world.deliver(world.start("entities"), time=0)) == ["#0 sent @counter@K1", "#1 sent @counter@K1"]
+    signal, call = (json.loads(message.event.input) for message in world.sent[-2:])
+    assert (signal["op"], signal["input"], signal["signal"]) == ("add", "3", True)
+    assert (call["op"], "input" in call) == ("get", False)
+    answer = raised(call["id"], text='{"result":"3"}')
+    assert decided(world.deliver(answer, time=1)) == ["#2 sent @counter@K1"]
+
+
+def test_early_events(world: NodeWorld, app: NodeApp) -> None:
+    world.deliver(world.start("earlyEvents"), time=0)
+    world.deliver(raised("E", 1), time=1)
+    world.deliver(raised("E", 2), time=2)
+    world.deliver(completed(0, 0), time=3)
+    lost = [found for found in world.diagnostics if found.code == codes.EARLY_EVENT_LOST]
+    if app.version.startswith("3.5"):
+        assert world.result == [1, 2]
+        assert not world.diagnostics
+    else:
+        assert f"durable-functions {app.version} keeps only the last" in lost[0].text
+        stuck = [found.text for found in world.diagnostics if found.code == codes.CODE_WARNING]
+        assert "does not resume the code when an event comes before the wait for it" in stuck[0]
+
+
+def test_a_task_that_can_never_complete_is_reported(world: NodeWorld) -> None:
+    world.deliver(world.start("lateAll"), time=0)
+    world.deliver(completed(0, 1), time=1)
+    found = [each.text for each in world.diagnostics if each.code == codes.CODE_WARNING]
+    assert "waits for a Task.all of tasks that completed before it was made" in found[0]
+
+
+def test_an_event_that_nothing_took_is_reported(world: NodeWorld) -> None:
+    world.deliver(world.start("status"), raised("Unknown", 1), time=0)
+    world.deliver(completed(0, 0), time=1)
+    assert [found.code for found in world.diagnostics] == [codes.EVENT_NEVER_CONSUMED]
+
+
+def test_changed_code_is_reported_with_the_line(app: NodeApp) -> None:
+    world = NodeWorld(app, mode="cold")
+    world.deliver(world.start("approval", {"to": "boss"}), time=0)
+    renamed = {"name": "other"}
+    world.committed["inst1"] = [
+        msgspec.structs.replace(event, **renamed) if isinstance(event, TaskScheduled) else event
+        for event in world.committed["inst1"]
+    ]
+    world.deliver(completed(0, 1), time=1)
+    found = next(each for each in world.diagnostics if each.code == codes.NON_DETERMINISM)
+    assert found.position is not None
+    file, _, line = found.position.partition(" in ")[0].rpartition(":")
+    assert file.endswith("src/functions/traces.js")
+    assert "callActivity('notify'" in (APPS / "traces.js").read_text("utf-8").splitlines()[int(line) - 1]
+
+
+def test_a_session_logs_once_and_under_the_invocation_of_its_turn(app: NodeApp) -> None:
+    world = NodeWorld(app)
+    app.ask(op="logged")
+    world.messages.append(world.start("status"))
+    world.play()
+    logged = [entry for entry in app.ask(op="logged") if entry[1] == "in two"]
+    assert len(logged) == 1
