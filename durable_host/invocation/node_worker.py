@@ -18,6 +18,9 @@ INSTALL = f"Install Node.js 20 or later, or name it with --node or the setting {
 MORE_MEMORY = "Give it more memory: set languageWorkers__node__arguments to --max-old-space-size=4096."
 _SHELL = 'exec "$@" 3<&0 4>&1 </dev/null 1>&2'
 """Frames go on descriptors 3 and 4: Node.js cannot move its standard streams away from the pipes by itself."""
+TOO_OLD = 78
+_NOT_RUN = (126, 127)
+"""Codes of the shell for a program that it cannot start."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -75,8 +78,14 @@ class NodeWorker:
     def cannot_start(self, executable: Path, reason: str) -> InterpreterUnusable:
         return InterpreterUnusable(f"Node.js '{executable}' cannot be started.", cause=reason, remedy=INSTALL)
 
-    def too_old(self, executable: Path, printed: str) -> InterpreterUnusable:
-        return InterpreterUnusable(f"'{executable}' is too old to run the app.", cause=printed or None, remedy=INSTALL)
+    def refused(self, executable: Path, code: int, printed: str) -> InterpreterUnusable | None:
+        if code in _NOT_RUN:
+            return self.cannot_start(executable, printed)
+        if code == TOO_OLD:
+            return InterpreterUnusable(
+                f"'{executable}' is too old to run the app.", cause=printed or None, remedy=INSTALL
+            )
+        return None
 
     def load_by_hand(self, executable: Path) -> str:
         return f'See what happens without the host: "{executable}" .'

@@ -11,6 +11,7 @@ from durable_host.invocation.errors import AppError, InterpreterUnusable
 from durable_host.invocation.interpreter import find_interpreter
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.worker_kind import DebuggerAddress, DurableDialect, Interpreter, WorkerKind
+from durable_host.worker.__main__ import TOO_OLD
 
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
 THREADS = "PYTHON_THREADPOOL_THREAD_COUNT"
@@ -57,7 +58,9 @@ class PythonWorker:
             remedy="Pass a Python 3.10 or later with --python, or recreate the app's virtual environment.",
         )
 
-    def too_old(self, executable: Path, printed: str) -> InterpreterUnusable:
+    def refused(self, executable: Path, code: int, printed: str) -> InterpreterUnusable | None:
+        if code != TOO_OLD:
+            return None
         return InterpreterUnusable(
             f"'{executable}' is too old to run the app.",
             cause=printed or None,

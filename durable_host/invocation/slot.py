@@ -17,7 +17,6 @@ from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_process import WorkerProcess, describe_exit
 from durable_host.supervision import keep_running
-from durable_host.worker.__main__ import TOO_OLD
 
 LOG = logging.getLogger("Host.Worker")
 START_SECONDS = 120.0
@@ -220,8 +219,8 @@ async def _wait_loaded(process: WorkerProcess, *, waits_for_debugger: bool) -> N
 
 def _start_error(options: WorkerOptions, process: WorkerProcess, code: int) -> Exception:
     lines = "\n".join(process.last_stderr)
-    if code == TOO_OLD:
-        return options.kind.too_old(options.executable, lines)
+    if (refused := options.kind.refused(options.executable, code, lines)) is not None:
+        return refused
     return WorkerStartFailed(
         f"The worker process ended with {describe_exit(code)} while it loaded the app.",
         cause=f"Its last lines on stderr:\n{lines}" if lines else None,

@@ -78,8 +78,10 @@ class WorkerKind(Protocol):
         """The error for a program that the system does not start."""
         ...
 
-    def too_old(self, executable: Path, printed: str) -> InterpreterUnusable:
-        """The error for a program that has ended with `TOO_OLD`, and what it printed."""
+    def refused(self, executable: Path, code: int, printed: str) -> InterpreterUnusable | None:
+        """The error for a program that ended with `code` because it cannot run the worker, such as one that is too old;
+        None when it ended for another reason. `printed` are its last lines.
+        """
         ...
 
     def load_by_hand(self, executable: Path) -> str:

@@ -171,7 +171,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         answer = self._pending[invocation_id] = self._loop.create_future()
         self._idle.clear()
         self.send({**header, "k": "stream", "http": exchange.head.fields()}, blob)
-        stream = self._streams[invocation_id] = WorkerStream(invocation_id, exchange, self.send)
+        names_type = self._options.kind.names_error_types
+        stream = WorkerStream(invocation_id, exchange, self.send, names_type=names_type)
+        self._streams[invocation_id] = stream
         try:
             return await stream.run(answer)
         finally:

@@ -25,7 +25,8 @@ _ENDED_BY_CLIENT = frozenset({"ClientDisconnect", "CancelledError", "ConnectionR
 class WorkerStream:
     """One call. `received` takes the worker's frames, `run` does everything else."""
 
-    def __init__(self, invocation_id: str, exchange: HttpExchange, send: Send) -> None:
+    def __init__(self, invocation_id: str, exchange: HttpExchange, send: Send, *, names_type: bool = True) -> None:
+        self._names_type = names_type
         self._id = invocation_id
         self._exchange = exchange
         self._send = send
@@ -68,7 +69,8 @@ class WorkerStream:
         if self._broken is not None and not (failed and reply["type"] not in _ENDED_BY_CLIENT):
             raise self._broken
         if failed:
-            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], read_code_failure(reply))
+            failure = read_code_failure(reply, names_type=self._names_type)
+            raise FunctionFailed(reply["type"], reply["message"], reply["stack"], failure)
         return reply, data
 
     async def _pass_on_request(self) -> None:
@@ -113,8 +115,8 @@ class WorkerStream:
     async def _pass_on(self, header: dict[str, Any], blob: bytes) -> None:
         try:
             if header["k"] == "head":
+                self._is_complete = bool(header.get("last"))
                 await self._exchange.begin(header["status"], [(name, value) for name, value in header["headers"]])
-                return
             if blob:
                 await self._exchange.write(blob)
                 self._written += len(blob)

@@ -5,7 +5,7 @@ call's ID `i`:
 
 * `chunk`, to the worker: a piece of the request's body in the blob; `last` with the last one
 * `want`, to the host: `n` more bytes of the request's body may be sent
-* `head`, to the host: `status` and `headers` of the response
+* `head`, to the host: `status` and `headers` of the response; `last` when no body follows
 * `body`, to the host: a piece of the response's body in the blob; `last` with the last one
 * `room`, to the worker: `n` more bytes of the response's body may be sent
 * `gone`, to the worker: the client has gone away

@@ -57,7 +57,7 @@ class App {
     const wanted = found.filter((one) => isServed(one, functions));
     return {
       k: 'indexed',
-      functions: wanted.filter((one) => !requiresGrpc(one)).map(described),
+      functions: wanted.filter((one) => !requiresGrpc(one)).map((one) => described(one, this.httpUri !== undefined)),
       errors: [...wanted.filter(requiresGrpc).map(refused), ...old],
       failure: failure ?? null,
       warnings: loaded.warnings,
@@ -110,22 +110,25 @@ function requiresGrpc(one) {
 }
 
 function refused(one) {
-  const { bindings } = described(one);
+  const { bindings } = described(one, false);
   return { function: one.name, type: 'FunctionLoadError', message: GRPC_ONLY, stack: '', bindings };
 }
 
-function described(one) {
+/** With `streams` all HTTP functions of the app stream their requests and responses. */
+function described(one, streams) {
+  const bindings = Object.entries(one.metadata.bindings ?? {}).map(([name, binding]) =>
+    withDataType({ ...binding, name })
+  );
   return {
     name: one.name,
-    bindings: Object.entries(one.metadata.bindings ?? {}).map(([name, binding]) =>
-      withDataType({ ...binding, name })
-    ),
+    bindings,
     directory: one.directory,
     script_file: one.scriptFile,
     entry_point: '',
     retry: retryOf(one.metadata.retryOptions),
     is_async: true,
     http_type: 'function',
+    streams_http: streams && bindings.some((binding) => binding.type.toLowerCase() === 'httptrigger'),
     source_file: one.place?.file ?? null,
     source_line: one.place?.line ?? null,
   };

@@ -13,6 +13,7 @@ class CallDispatcher {
     this._channel = channel;
     this._sessions = undefined;
     this._running = new Set();
+    this._streams = new Map();
   }
 
   handle(header, blob) {
@@ -22,6 +23,14 @@ class CallDispatcher {
         break;
       case 'orchestrate':
         this._begin(header, () => this._orchestrate(header));
+        break;
+      case 'stream':
+        this._begin(header, () => this._stream(header, blob));
+        break;
+      case 'chunk':
+      case 'room':
+      case 'gone':
+        this._streams.get(header.i)?.deliver(header, blob);
         break;
       case 'forget':
         this._sessions?.forget(header.key);
@@ -61,19 +70,19 @@ class CallDispatcher {
     }
   }
 
-  /** Header and body of the answer. */
   async _invoke(header, blob) {
-    const response = await new Invocation(this._app, requestOf(header, blob)).run();
-    const body = new FrameBody();
-    const answer = { k: 'result', i: header.i };
-    if (response.returnValue !== undefined && response.returnValue !== null) {
-      answer.r = typed.write(response.returnValue, body);
+    return answerOf(header, await new Invocation(this._app, requestOf(header, blob)).run());
+  }
+
+  async _stream(header, blob) {
+    const { StreamedCall } = require('./streamed_call');
+    const call = new StreamedCall(this._app, this._channel, header, blob, this._app.httpUri);
+    this._streams.set(header.i, call);
+    try {
+      return answerOf(header, { ...(await call.run()), returnValue: undefined });
+    } finally {
+      this._streams.delete(header.i);
     }
-    const outputs = (response.outputData ?? []).map(({ name, data }) => [name, typed.write(data, body)]);
-    if (outputs.length > 0) {
-      answer.o = Object.fromEntries(outputs);
-    }
-    return [answer, body];
   }
 
   async _orchestrate(header) {
@@ -83,6 +92,20 @@ class CallDispatcher {
     }
     return [{ k: 'orchestrated', i: header.i, p: await this._sessions.handle(header.p, header.f, header.i) }];
   }
+}
+
+/** Header and body of the frame that answers a call. */
+function answerOf(header, response) {
+  const body = new FrameBody();
+  const answer = { k: 'result', i: header.i };
+  if (response.returnValue !== undefined && response.returnValue !== null) {
+    answer.r = typed.write(response.returnValue, body);
+  }
+  const outputs = (response.outputData ?? []).map(({ name, data }) => [name, typed.write(data, body)]);
+  if (outputs.length > 0) {
+    answer.o = Object.fromEntries(outputs);
+  }
+  return [answer, body];
 }
 
 module.exports = { CallDispatcher };

@@ -19,7 +19,7 @@ class Invocation {
     this._app = app;
     this._request = request;
     this._function = app.registry.functions.get(request.functionId);
-    this._isDone = false;
+    this._core = undefined;
     this.owner = { i: request.invocationId, f: this._function?.name ?? request.functionId };
   }
 
@@ -34,11 +34,11 @@ class Invocation {
   /** Run more of a call whose context was kept, as part of the invocation `id`. */
   again(id, work) {
     this.owner.i = id;
-    this._isDone = false;
+    this._core.state = 'postInvocationHooks'; // Else the library takes its log records for forgotten calls.
     try {
       return scope.run(this.owner, work);
     } finally {
-      this._isDone = true;
+      this._core.state = undefined;
     }
   }
 
@@ -55,6 +55,7 @@ class Invocation {
       state: undefined,
       log: (level, category, message) => this._log(level, category, message),
     };
+    this._core = coreContext;
     const model = await registry.model.getInvocationModel(coreContext);
     const { context, inputs } = await model.getArguments();
     this.owner.context = context;
@@ -79,7 +80,6 @@ class Invocation {
     const after = this._hookContext(context, { inputs: before.inputs, result, error });
     await hooks.run('postInvocation', after);
     coreContext.state = undefined;
-    this._isDone = true;
     if (after.error !== undefined && after.error !== null) {
       throw after.error;
     }
@@ -96,15 +96,6 @@ class Invocation {
 
   _log(level, category, message) {
     this._app.logs.write(level, category, message, this.owner);
-    if (this._isDone && category === 'user') {
-      this._app.logs.report(
-        'warning',
-        "Warning: Unexpected call to 'log' on the context object after function execution has completed. " +
-          'Please check for asynchronous calls that are not awaited. ' +
-          `Function name: ${this.owner.f}. Invocation Id: ${this.owner.i}.`,
-        this.owner
-      );
-    }
   }
 }
 

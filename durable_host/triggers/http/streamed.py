@@ -15,6 +15,7 @@ from durable_host.invocation.datum import HttpData
 from durable_host.invocation.errors import ClientGone, FunctionFailed
 from durable_host.invocation.http_exchange import Address, RequestHead
 from durable_host.triggers.http.function_reply import SET_BY_HOST
+from durable_host.triggers.http.plain_response import PlainStream
 from durable_host.triggers.http.reply import InvalidReply, checked_status
 
 _log = logging.getLogger("Host.Triggers.Http")
@@ -70,7 +71,7 @@ class ClientExchange:
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
         """Raises FunctionFailed for a response that cannot be sent."""
         try:
-            response = _Response(status=checked_status(status))
+            response = PlainStream(status=checked_status(status))
         except InvalidReply as error:
             raise FunctionFailed("InvalidReply", str(error)) from None
         for name, value in headers:
@@ -114,16 +115,6 @@ class ClientExchange:
             transport.close()
         else:
             transport.abort()  # The end of the connection would be the end of the response.
-
-
-class _Response(web.StreamResponse):
-    """Has no content type that the function has not set."""
-
-    async def _prepare_headers(self) -> None:
-        has_type = hdrs.CONTENT_TYPE in self.headers
-        await super()._prepare_headers()
-        if not has_type:
-            self.headers.popall(hdrs.CONTENT_TYPE, None)
 
 
 def request_head(request: web.Request, route_values: Mapping[str, str], invocation_id: str) -> RequestHead:

@@ -1,0 +1,181 @@
+// One call of an HTTP function whose request and response are streamed (`app.setup({ enableHttpStream: true })`).
+//
+// The library then has an HTTP server of its own, and wants each request there, beside the invocation. The worker makes
+// that request from the frames of the host, which are described in `durable_host/worker/http_stream.py`.
+'use strict';
+
+const http = require('http');
+
+const { FrameBody } = require('./frames');
+const { Invocation, requestOf } = require('./invocation');
+
+const WINDOW = 256 * 1024;
+const PIECE = 64 * 1024;
+const SILENCE_MILLISECONDS = 100;
+const OF_CONNECTION = new Set([
+  'connection',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+class StreamedCall {
+  /** `uri` is where the library listens. */
+  constructor(app, channel, header, blob, uri) {
+    this._channel = channel;
+    this._id = header.i;
+    this._head = header.http;
+    this._invocation = new Invocation(app, withHead(requestOf(header, blob), header.http));
+    this._port = new URL(uri).port;
+    this._room = WINDOW;
+    this._roomed = () => {};
+    this._taken = 0;
+    this._hasBegun = false;
+    this._upstream = undefined;
+  }
+
+  /** What the library makes of the function's result, once the whole response has been given to the host. */
+  async run() {
+    const passed = this._request();
+    passed.catch(() => {}); // A failed call tells why; the broken response is only its consequence.
+    try {
+      const response = await this._invocation.run();
+      if (!this._hasBegun && !(await this._begins())) {
+        this._upstream.destroy();
+        this._send({ k: 'head', status: 204, headers: [], last: true });
+      } else {
+        await passed;
+      }
+      return response;
+    } catch (error) {
+      this._upstream.destroy();
+      throw error;
+    }
+  }
+
+  /** Take a frame of the host. */
+  deliver(header, blob) {
+    if (header.k === 'room') {
+      this._room += header.n;
+      this._roomed();
+    } else if (header.k === 'gone') {
+      this._upstream.destroy();
+    } else {
+      this._pass(Buffer.from(blob), header.last === true);
+    }
+  }
+
+  /** Make the request of the library's server; resolves when its response has been passed on. */
+  _request() {
+    const { method, path, query, headers, body } = this._head;
+    this._upstream = http.request({
+      host: '127.0.0.1',
+      port: this._port,
+      method,
+      path: query ? `${path}?${query}` : path,
+      headers: forwarded(headers),
+      agent: false,
+      setHost: false,
+    });
+    const answered = new Promise((resolve, reject) => {
+      this._upstream.on('response', (response) => this._respond(response).then(resolve, reject));
+      this._upstream.on('error', reject);
+    });
+    if (!body) {
+      this._upstream.end();
+    }
+    return answered;
+  }
+
+  _pass(data, isLast) {
+    const taken = () => {
+      this._taken += data.length;
+      if (!isLast && this._taken >= WINDOW / 4) {
+        this._send({ k: 'want', n: this._taken });
+        this._taken = 0;
+      }
+    };
+    if (this._upstream.destroyed) {
+      taken();
+    } else if (data.length > 0) {
+      this._upstream.write(data, taken);
+    }
+    if (isLast) {
+      this._upstream.end();
+    }
+  }
+
+  async _respond(response) {
+    this._hasBegun = true;
+    const headers = [];
+    for (let at = 0; at < response.rawHeaders.length; at += 2) {
+      if (
+        !OF_CONNECTION.has(response.rawHeaders[at].toLowerCase()) &&
+        response.rawHeaders[at].toLowerCase() !== 'date'
+      ) {
+        headers.push([response.rawHeaders[at], response.rawHeaders[at + 1]]);
+      }
+    }
+    this._send({ k: 'head', status: response.statusCode, headers });
+    for await (const data of response) {
+      for (let start = 0; start < data.length;) {
+        while (this._room <= 0) {
+          await new Promise((resolve) => {
+            this._roomed = resolve;
+          });
+        }
+        const piece = data.subarray(start, start + Math.min(this._room, PIECE));
+        start += piece.length;
+        this._room -= piece.length;
+        this._send({ k: 'body' }, piece);
+      }
+    }
+    this._send({ k: 'body', last: true });
+  }
+
+  /** Whether a response begins, although the function has already ended. */
+  _begins() {
+    return new Promise((resolve) => {
+      const silent = setTimeout(() => resolve(false), SILENCE_MILLISECONDS);
+      this._upstream.once('response', () => {
+        clearTimeout(silent);
+        resolve(true);
+      });
+      this._upstream.once('error', () => resolve(false));
+    });
+  }
+
+  _send(header, data) {
+    const body = data === undefined ? undefined : new FrameBody();
+    body?.add(data);
+    this._channel.send({ ...header, i: this._id }, body);
+  }
+}
+
+/** The library takes headers and route parameters from the trigger metadata. */
+function withHead(request, head) {
+  const headers = {};
+  for (const [name, value] of head.headers) {
+    const key = name.toLowerCase();
+    headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`;
+  }
+  const params = Object.entries(head.params).map(([name, value]) => [name, { string: value }]);
+  request.triggerMetadata = { ...Object.fromEntries(params), Headers: { json: JSON.stringify(headers) } };
+  return request;
+}
+
+function forwarded(headers) {
+  const result = {};
+  for (const [name, value] of headers) {
+    if (!OF_CONNECTION.has(name.toLowerCase())) {
+      result[name] = result[name] === undefined ? value : [].concat(result[name], value);
+    }
+  }
+  return result;
+}
+
+module.exports = { StreamedCall };
