@@ -15,7 +15,7 @@ from durable_host.bindings.properties import BindingFailed, evaluate, required
 from durable_host.bindings.table_filter import filter_text
 from durable_host.bindings.table_name import table_name
 from durable_host.invocation.bindings import BindingContext
-from durable_host.invocation.datum import Datum, json_text
+from durable_host.invocation.datum import NONE, Datum, json_text
 from durable_host.invocation.metadata import Binding
 from durable_host.storage.errors import NotFound, StorageError, odata_literal
 from durable_host.storage.table_codec import EdmDateTime, Entity
@@ -25,7 +25,10 @@ _PAGE = 1000
 
 
 class TableInput:
-    """A JSON array of the entities that partition key, row key and filter select, at most `take`."""
+    """A JSON array of the entities that partition key, row key and filter select, at most `take`.
+
+    With the data type `object` it is the first of them, and nothing when there is none.
+    """
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -52,6 +55,8 @@ class TableInput:
             ) from error
         except StorageError as error:
             raise BindingFailed(f"The table '{table}' could not be read: {error}") from error
+        if binding.data_type == "object":
+            return json_text(json.dumps(found[0], ensure_ascii=False)) if found else NONE
         return json_text(json.dumps(found, ensure_ascii=False))
 
 

@@ -134,9 +134,13 @@ function described(one, streams) {
   };
 }
 
-/** Blobs reach user code as Buffers, unless it asks for text. */
+/** Blobs reach user code as Buffers, unless it asks for text; a row that is named by its key is one object. */
 function withDataType(binding) {
-  const isBlob = BLOBS.has(String(binding.type).toLowerCase()) && binding.direction === 'in';
+  const type = String(binding.type).toLowerCase();
+  if (type === 'table' && binding.direction === 'in' && binding.rowKey) {
+    return { ...binding, dataType: 'object' };
+  }
+  const isBlob = BLOBS.has(type) && binding.direction === 'in';
   return isBlob && binding.dataType === undefined ? { ...binding, dataType: 'binary' } : binding;
 }
 

@@ -7,10 +7,12 @@ import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
 from host_process import HostProcess, until
+from npm_packages import NpmPackages
 from v2_environment import v2_interpreter
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLE = ("function_app.py", "functions", "host.json", "requirements.txt")
+NODE_SAMPLE = REPOSITORY / "samples" / "node-approvals"
 QUEUE = "approval-queue"
 
 
@@ -29,6 +31,12 @@ def copy_sample(target: Path) -> Path:
         else:
             shutil.copy(source, target / name)
     return target
+
+
+def copy_node_sample(target: Path, packages: NpmPackages) -> Path:
+    """A copy of samples/node-approvals, the same workflow in JavaScript, with its packages."""
+    shutil.copytree(NODE_SAMPLE, target, ignore=shutil.ignore_patterns("node_modules"))
+    return packages.link(target)
 
 
 def empty_queue(connection_string: str, name: str) -> QueueClient:

@@ -1,4 +1,7 @@
-"""The way of one event: the sample app through `func start`, queues and HTTP, with both generations of the SDK."""
+"""The way of one event: the sample apps through `func start`, queues and HTTP.
+
+The sample in Python runs with both generations of the SDK; the one in JavaScript has the same routes and messages.
+"""
 
 import base64
 import json
@@ -6,18 +9,29 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from approvals_world import QUEUE, copy_sample, interpreter_options, start_approval, wait_stage
+from approvals_world import QUEUE, copy_node_sample, copy_sample, interpreter_options, start_approval, wait_stage
 from azure.storage.queue import QueueClient
 from host_process import HostProcess, hub_settings, until
+from npm_packages import NpmPackages
 
 
-@pytest.fixture(scope="module", params=[("1.x", "storage"), ("2.x", "storage"), ("2.x", "sqlite")], ids="-".join)
+@pytest.fixture(
+    scope="module",
+    params=[("1.x", "storage"), ("2.x", "storage"), ("2.x", "sqlite"), ("node", "storage"), ("node", "sqlite")],
+    ids="-".join,
+)
 def shared_host(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
 ) -> Iterator[HostProcess]:
     generation, task_hub = request.param
-    options = interpreter_options(generation, request.config)
-    host = HostProcess(copy_sample(tmp_path_factory.mktemp("shared") / "app"), hub_settings(connection_string))
+    folder, settings = tmp_path_factory.mktemp("shared") / "app", hub_settings(connection_string)
+    if generation == "node":
+        packages: NpmPackages = request.getfixturevalue("npm_packages")
+        host = HostProcess(copy_node_sample(folder, packages), settings | {"FUNCTIONS_WORKER_RUNTIME": "node"})
+        options = ()
+    else:
+        host = HostProcess(copy_sample(folder), settings)
+        options = interpreter_options(generation, request.config)
     yield host.start("--task-hub", task_hub, *options)
     host.end()
 

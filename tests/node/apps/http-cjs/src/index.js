@@ -1,0 +1,3 @@
+const { app } = require('@azure/functions');
+
+app.http('fromIndex', { route: '/lead/{name}', handler: (request) => ({ body: request.params.name }) });
