@@ -1,1 +1,1 @@
-"""What an invocation reads and writes: one module per binding type."""
+"""Input and output bindings, one module per type."""

@@ -1,4 +1,4 @@
-"""The storage accounts that triggers and bindings use, by connection name."""
+"""The storage accounts of triggers and bindings, by connection name."""
 
 from durable_host.config.connections import resolve
 from durable_host.config.settings import AppSettings
@@ -6,7 +6,7 @@ from durable_host.storage.account import StorageAccount
 
 
 class Accounts:
-    """Opens each account once, whatever names it goes by, and closes all of them."""
+    """Opens each account once, even under several names, and closes all of them."""
 
     def __init__(self, settings: AppSettings, *, max_connections: int = 16) -> None:
         self._settings = settings
@@ -15,13 +15,13 @@ class Accounts:
         self._opened: list[StorageAccount] = []
 
     def renewed(self, settings: AppSettings) -> "Accounts":
-        """The accounts as other settings name them; those that are open already are shared, and closed with these."""
+        """The accounts for new settings. Accounts that are already open are shared, and closed with these."""
         renewed = Accounts(settings, max_connections=self._max_connections)
         renewed._opened = self._opened
         return renewed
 
     def account(self, name: str | None) -> StorageAccount:
-        """Raises ConnectionMissing and ConnectionInvalid."""
+        """The account of a connection. Raises ConnectionMissing and ConnectionInvalid."""
         key = (name or "").lower()
         if key not in self._by_name:
             connection = resolve(self._settings, name)
@@ -39,10 +39,10 @@ class Accounts:
 
 
 def account_key(account: StorageAccount) -> str:
-    """What `QueueSignals` knows an account by."""
+    """The key of an account in `QueueSignals`."""
     return account.connection.queue_endpoint or account.connection.account_name
 
 
 def blob_account_key(account: StorageAccount) -> str:
-    """What `BlobSignals` knows an account by."""
+    """The key of an account in `BlobSignals`."""
     return account.connection.blob_endpoint or account.connection.account_name

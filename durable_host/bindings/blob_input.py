@@ -28,7 +28,7 @@ _MARKS = (
 
 
 class BlobInput:
-    """Reads the whole blob; none when blob or container does not exist."""
+    """Reads the whole blob. The value is None if the blob or the container does not exist."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -51,7 +51,7 @@ class BlobInput:
 
 
 def _log_missing(binding: Binding, data: Mapping[str, Any], context: BindingContext, path: str) -> None:
-    """Which blob was looked for, and why the path may not be what was meant: nothing else shows it."""
+    """Log the path of the missing blob, with a hint if the path looks wrong. Nothing else shows it."""
     function = context.function
     reason = _quotes(binding, data, function)
     logging.getLogger(f"Function.{function.name}").log(
@@ -65,7 +65,7 @@ def _log_missing(binding: Binding, data: Mapping[str, Any], context: BindingCont
 
 
 def _quotes(binding: Binding, data: Mapping[str, Any], function: FunctionMetadata) -> str | None:
-    """A hint for an activity whose input is a text, if the blob's path contains the whole input with its quotes."""
+    """The hint for an activity whose input is a text, if the path contains the whole input with its quotes."""
     trigger = function.trigger
     if trigger.type.lower() != "activitytrigger":
         return None
@@ -82,19 +82,19 @@ def _quotes(binding: Binding, data: Mapping[str, Any], function: FunctionMetadat
 
 
 def deferred_blob(connection: Connection, container: str, name: str) -> Datum:
-    """Where a blob is, for a parameter that is a client of the storage SDK. `setting` is what the client reads."""
+    """The location of a blob, for a parameter that is a client of the storage SDK. The client reads `setting`."""
     place = {"Connection": connection.setting, "ContainerName": container, "BlobName": name}
     return json_text(json.dumps(place, ensure_ascii=False))
 
 
 def _place(path: str, connection: Connection) -> tuple[str, str]:
-    """A client of a container needs no name of a blob."""
+    """The container and the blob; the blob may be missing for a container client."""
     container = path.strip("/")
     return (container.lower(), "") if "/" not in container else container_and_blob(path, connection)
 
 
 def text_or_bytes(content: bytes) -> Datum:
-    """Text as a mark-sniffing reader of UTF-8 gives it; bytes where text would lose something."""
+    """The content as text, decoded by its byte order mark or as UTF-8; bytes if the text would lose data."""
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return string(content[len(mark) :].decode(encoding, "replace"))

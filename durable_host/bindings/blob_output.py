@@ -22,7 +22,7 @@ _PARENT = "AzureWebJobsParentId"
 
 
 class BlobOutput:
-    """Overwrites a block blob, whose metadata stay; creates the container when it is missing; wakes blob triggers."""
+    """Overwrites a block blob but keeps its metadata; creates a missing container; notifies blob triggers."""
 
     def __init__(self, accounts: Accounts, signals: BlobSignals | None = None) -> None:
         self._accounts = accounts
@@ -57,7 +57,7 @@ async def _write(service: BlobService, container: str, name: str, content: bytes
 
 
 def blob_content(value: Datum) -> bytes:
-    """Text as UTF-8, JSON compact, bytes as they are, whole numbers as 4 and others as 8 bytes, little endian."""
+    """Text as UTF-8, compact JSON, bytes unchanged, whole numbers as 4 and others as 8 bytes, little endian."""
     if value.kind == "bytes":
         return value.value
     if value.kind == "int":
@@ -69,5 +69,5 @@ def blob_content(value: Datum) -> bytes:
 
 
 def _compact(text: str) -> str:
-    """JSON without the blanks between its parts."""
+    """JSON without whitespace."""
     return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)

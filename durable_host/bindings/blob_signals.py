@@ -1,9 +1,9 @@
-"""Wake-up of blob triggers by this process's own writes."""
+"""Notifies blob triggers of blobs that this process writes."""
 
 from collections.abc import Callable
 
 Notified = Callable[[str, str], None]
-"""Called with container and blob name."""
+"""Called with the container and the name of a blob."""
 
 
 class BlobSignals:
@@ -19,6 +19,6 @@ class BlobSignals:
         self._listeners.get(endpoint, []).remove(notified)
 
     def notify(self, endpoint: str, container: str, name: str) -> None:
-        """A blob was written."""
+        """Notify the listeners that a blob was written."""
         for notified in self._listeners.get(endpoint, ()):
             notified(container, name)

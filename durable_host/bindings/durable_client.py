@@ -1,4 +1,4 @@
-"""The durable client input binding: where the SDK's client finds the management API.
+"""The durable client input binding: tells the SDK's client where the management API is.
 
 Source: docs/protocol/durable-client.md#client-payload
 """
@@ -11,11 +11,11 @@ from durable_host.invocation.datum import Datum, string
 from durable_host.invocation.metadata import Binding
 
 Payload = Callable[[str | None, str | None], Awaitable[str]]
-"""JSON text of the payload for a binding's `taskHub` and `connectionName`, once there is somebody to call."""
+"""Returns the JSON text of the payload for a binding's `taskHub` and `connectionName`, when the API is ready."""
 
 
 class DurableClientInput:
-    """Gives the payload as text, made once for each hub that the app's bindings name."""
+    """Passes the payload as text. It is created once for each hub in the app's bindings."""
 
     def __init__(self, payload: Payload) -> None:
         self._payload = payload

@@ -1,4 +1,4 @@
-"""The Event Grid output binding: posts events to a topic, or logs them when no topic is configured."""
+"""The Event Grid output binding: posts events to a topic, or logs them if no topic is configured."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ _CLOUD_EVENTS: Final = "application/cloudevents-batch+json; charset=utf-8"
 
 
 class Topic(msgspec.Struct, frozen=True):
-    """Where events go: `endpoint` with a `key`, or with the identity of `credential`."""
+    """A topic: `endpoint` with a `key`, or with the identity of `credential`."""
 
     endpoint: str
     key: str | None = None
@@ -32,7 +32,7 @@ class Topic(msgspec.Struct, frozen=True):
 
 
 class EventGridOutput:
-    """One request for all events of a call, of each schema."""
+    """Sends the events of a call in one request per schema."""
 
     def __init__(self, settings: AppSettings) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class EventGridOutput:
 
 
 def topic_of(binding: Binding, settings: AppSettings) -> Topic | None:
-    """The topic that the binding's settings name; None when they are not set. Raises BindingFailed for half of it."""
+    """The topic in the binding's settings; None if they are not set. Raises BindingFailed if only one is set."""
     connection = binding.text("connection")
     if connection:
         children = settings.section(connection)

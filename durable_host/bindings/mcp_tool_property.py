@@ -1,4 +1,4 @@
-"""Input bindings of type `mcpToolProperty`: one argument of the call of an MCP tool."""
+"""Input bindings of type `mcpToolProperty`: one argument of an MCP tool call."""
 
 import json
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from durable_host.invocation.metadata import Binding
 
 TOOL_PROPERTY = "mcptoolproperty"
 ARGUMENTS = "mcptoolargs"
-"""The arguments in the binding data of a call, also for `{mcptoolargs.name}` in the paths of other bindings."""
+"""The member of the binding data with the arguments, also for `{mcptoolargs.name}` in the paths of other bindings."""
 
 
 class McpToolPropertyInput:
-    """Texts as they are, everything else as JSON; none for an argument that is not given."""
+    """Passes texts unchanged, other values as JSON, and None for a missing argument."""
 
     async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
         arguments: Any = binding_data.get(ARGUMENTS)
@@ -26,5 +26,5 @@ class McpToolPropertyInput:
 
 
 def property_name(binding: Binding) -> str:
-    """The argument that the binding receives."""
+    """The name of the argument."""
     return binding.text("propertyName") or binding.name

@@ -1,4 +1,4 @@
-"""Binding properties evaluated for one invocation.
+"""Evaluates binding properties for an invocation.
 
 Source: docs/protocol/functions-host-expressions.md#lookup-of-names
 """
@@ -13,7 +13,7 @@ from durable_host.invocation.metadata import Binding
 
 
 class BindingFailed(HostError):
-    """A value could not be read or written through a binding; the invocation fails with this text."""
+    """A binding could not read or write a value; the invocation fails with this text."""
 
     code = "DH5020"
 
@@ -31,7 +31,7 @@ def evaluate(
     function_name: str,
     quote: Callable[[str], str] | None = None,
 ) -> str | None:
-    """The property with its `{…}` filled in; None when the binding does not have it. Raises ExpressionFailed."""
+    """The property with `{…}` replaced; None if the binding does not have it. Raises ExpressionFailed."""
     text = binding.text(property_name)
     if text is None or ("{" not in text and "}" not in text):
         return text
@@ -39,7 +39,7 @@ def evaluate(
 
 
 def required(binding: Binding, property_name: str, data: Mapping[str, Any], function_name: str) -> str:
-    """As `evaluate`, for a property that must be there. Raises BindingFailed."""
+    """Like `evaluate`, for a required property. Raises BindingFailed."""
     value = evaluate(binding, property_name, data, function_name)
     if not value:
         raise BindingFailed(f"The binding '{binding.name}' of type '{binding.type}' has no '{property_name}'.")

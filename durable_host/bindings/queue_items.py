@@ -1,7 +1,7 @@
-"""One output value as the messages it makes.
+"""Splits an output value into messages.
 
-Lists and JSON-array texts make one message per element; an object is stored as it was written; text that only looks
-like JSON is sent as it is. A `QueueMessage` is stored as its JSON, with `id` and `body`.
+Lists and texts of JSON arrays become one message per element. Objects, and texts that only look like JSON, are sent
+unchanged. A `QueueMessage` is stored as its JSON, with `id` and `body`.
 
 Source: docs/protocol/functions-host-values.md#items-of-an-output
 """
@@ -13,7 +13,7 @@ from durable_host.config.expressions import json_primitive
 
 
 def split_text(text: str) -> list[str]:
-    """Messages of a text that the function gave."""
+    """The messages for a text from the function."""
     trimmed = text.strip()
     if not (trimmed.startswith("[") and trimmed.endswith("]")):
         return [text]
@@ -25,7 +25,7 @@ def split_text(text: str) -> list[str]:
 
 
 def split_json(text: str) -> list[str]:
-    """Messages of a JSON value: what the SDK made of a dict, a list or a `QueueMessage`."""
+    """The messages for a JSON value, which the SDK creates from a dict, a list or a `QueueMessage`."""
     value: Any = json.loads(text)
     if isinstance(value, list):
         return [_element(item) for item in cast("list[Any]", value)]
@@ -33,7 +33,7 @@ def split_json(text: str) -> list[str]:
 
 
 def is_queue_message(item: Any) -> bool:
-    """Whether `item` has the form that the SDK gives a `QueueMessage`."""
+    """Whether `item` has the form of the SDK's `QueueMessage`."""
     if not isinstance(item, dict):
         return False
     members = cast("dict[str, Any]", item)
@@ -41,7 +41,7 @@ def is_queue_message(item: Any) -> bool:
 
 
 def holds_queue_message(text: str) -> bool:
-    """Whether a JSON value is a new `QueueMessage`, which has no ID, or has one among its elements."""
+    """Whether a JSON value is a new `QueueMessage` (without an ID), or contains one as an element."""
     if '"body"' not in text:
         return False
     value: Any = json.loads(text)
@@ -50,7 +50,7 @@ def holds_queue_message(text: str) -> bool:
 
 
 def _element(item: Any) -> str:
-    """Null, Booleans and numbers as .NET prints them: an empty text, `True`, `1.5`."""
+    """An element as text. Null, Booleans and numbers are printed like .NET: an empty text, `True`, `1.5`."""
     if item is None:
         return ""
     if isinstance(item, str):

@@ -22,9 +22,9 @@ MESSAGE_IS_JSON = "DH5051"
 
 
 class QueueOutput:
-    """Puts one message per item; creates the queue when it is missing; wakes a listener of this host.
+    """Puts one message per item; creates a missing queue; notifies this host's listener.
 
-    Warns once for each binding that stores a `QueueMessage`, which consumers get as JSON.
+    Logs a warning once for each binding that stores a `QueueMessage`, because consumers get it as JSON.
     """
 
     def __init__(self, accounts: Accounts, signals: QueueSignals, encoding: str) -> None:
@@ -36,7 +36,7 @@ class QueueOutput:
     async def write(
         self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
     ) -> None:
-        """Raises BindingFailed; messages put before the failure stay."""
+        """Put the messages. Raises BindingFailed; messages put before the failure stay."""
         try:
             queue = queue_name(required(binding, "queueName", binding_data, context.function.name))
             texts = [encode(message, self._encoding) for message in messages_of(datum)]
@@ -59,7 +59,7 @@ class QueueOutput:
             self._signals.notify(account_key(account), queue)
 
     def _caution(self, binding: Binding, datum: Datum, function: str) -> None:
-        """Warn about the JSON that is stored for a `QueueMessage`, which surprises most users."""
+        """Warn that a `QueueMessage` is stored as JSON, which surprises most users."""
         if datum.kind != "json" or (function, binding.name) in self._warned:
             return
         if holds_queue_message(datum.as_text() or "null"):
@@ -75,7 +75,7 @@ class QueueOutput:
 
 
 def messages_of(value: Datum) -> list[bytes]:
-    """The contents of the messages that an output value makes."""
+    """The contents of the messages for an output value."""
     if value.kind == "bytes":
         return [value.value]
     if value.kind in ("collection_bytes", "collection_string"):

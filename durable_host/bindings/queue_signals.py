@@ -1,10 +1,10 @@
-"""Wake-up of queue listeners by this process's own writes."""
+"""Notifies queue listeners of messages that this process puts."""
 
 import asyncio
 
 
 class QueueSignals:
-    """One event per queue that somebody listens to. Writers call `notify`; nobody waits for a poll then."""
+    """One event per queue that has a listener. Writers call `notify`, so that the listener polls immediately."""
 
     def __init__(self) -> None:
         self._events: dict[tuple[str, str], list[asyncio.Event]] = {}

@@ -1,4 +1,4 @@
-"""Queue messages as text at rest, and names of queues.
+"""Encodes and decodes queue messages, and checks queue names.
 
 Source: docs/protocol/functions-host-queues.md#queue-names, docs/protocol/functions-host-queues.md#message-encoding
 """
@@ -11,7 +11,7 @@ _NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class InvalidQueueName(ValueError):
-    """The name breaks the rules of Azure Storage queues."""
+    """The name is not valid for an Azure Storage queue."""
 
 
 class UndecodableMessage(ValueError):

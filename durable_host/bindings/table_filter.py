@@ -1,6 +1,6 @@
-"""The `filter` of a table binding with an invocation's values in it.
+"""Inserts an invocation's values into the `filter` of a table binding.
 
-A value can neither end the text it stands in nor bring in conditions of its own.
+A value can neither end the quoted text that contains it nor add conditions.
 
 Source: docs/protocol/functions-host-tables.md#table-input
 """
@@ -18,7 +18,10 @@ _NO_TEXT = re.compile(
 
 
 def filter_text(text: str, data: Mapping[str, Any], function_name: str) -> str:
-    """Values between quotes are escaped, others must be literals. Raises ExpressionFailed and BindingFailed."""
+    """The filter with values inserted: escaped inside quotes, otherwise only literals.
+
+    Raises ExpressionFailed and BindingFailed.
+    """
     system = SystemValues(function_name)
     pieces: list[str] = []
     in_quotes = False

@@ -25,16 +25,16 @@ _PAGE = 1000
 
 
 class TableInput:
-    """A JSON array of the entities that partition key, row key and filter select, at most `take`.
+    """Reads a JSON array of the entities selected by partition key, row key and filter, at most `take`.
 
-    With the data type `object` it is the first of them, and nothing when there is none.
+    With the data type `object` the value is the first entity, or None if there is none.
     """
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
 
     async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
-        """Raises BindingFailed, also when the table does not exist."""
+        """Read the entities. Raises BindingFailed, also if the table does not exist."""
         table = table_name(required(binding, "tableName", binding_data, context.function.name))
         filters: list[str] = []
         for column, property_name in (("PartitionKey", "partitionKey"), ("RowKey", "rowKey")):
@@ -61,7 +61,7 @@ class TableInput:
 
 
 async def _select(tables: TableService, table: str, condition: str | None, take: int) -> list[dict[str, Any]]:
-    """`take` 0 means all."""
+    """The selected entities; `take` 0 means all."""
     found: list[dict[str, Any]] = []
     continuation: tuple[str, str] | None = None
     while True:

@@ -1,4 +1,4 @@
-"""Names of tables."""
+"""Checks table names."""
 
 import re
 

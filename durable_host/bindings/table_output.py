@@ -23,7 +23,7 @@ _KEYS = {"partitionkey": "PartitionKey", "rowkey": "RowKey", "etag": "ETag"}
 
 
 class TableOutput:
-    """Writes one entity per object; inserts unless the entity has an ETag. Creates the table when it is missing."""
+    """Writes one entity per object; inserts it unless it has an ETag. Creates a missing table."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -31,7 +31,7 @@ class TableOutput:
     async def write(
         self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
     ) -> None:
-        """Raises BindingFailed; partitions written before the failure stay."""
+        """Write the entities. Raises BindingFailed; partitions written before the failure stay."""
         table = table_name(required(binding, "tableName", binding_data, context.function.name))
         defaults = {
             column: key
@@ -51,7 +51,7 @@ class TableOutput:
 
 
 def operations_of(value: Datum, defaults: Mapping[str, str], binding_name: str) -> list[Operation]:
-    """The rows that an output value makes. Raises BindingFailed for anything but objects with both keys."""
+    """The operations for an output value. Raises BindingFailed unless it consists of objects with both keys."""
     text = value.as_text()
     if text is None:
         return []
@@ -93,7 +93,7 @@ def _typed(column: str, value: Any) -> Any:
 
 
 def _batches(operations: list[Operation]) -> Iterator[list[Operation]]:
-    """The operations in order, split where a transaction is full or would contain a row twice."""
+    """The operations in order, split into transactions: when one is full or would contain a row twice."""
     batch: dict[str, Operation] = {}
     for operation in operations:
         row: str = operation.entity["RowKey"]

@@ -1,7 +1,6 @@
-"""Output bindings whose service this host does not have: the function runs, and what it sends is refused or logged.
+"""Output bindings whose service this host does not have: the function runs, and its values are refused or logged.
 
-An output that gets an implementation of its own is registered beside the others in `host/binding_registry.py`; nothing
-changes here.
+When a type gets its own implementation, register it in `host/binding_registry.py`; nothing changes here.
 """
 
 import base64
@@ -28,7 +27,7 @@ class OutputNotServed(BindingFailed):
 
 
 def mode_of(settings: AppSettings) -> Mode:
-    """What the setting says; `fail` without it. Raises ConfigurationError."""
+    """The mode in the settings; `fail` by default. Raises ConfigurationError."""
     text = settings.get(SETTING, "").strip().lower()
     if text == "log":
         return "log"
@@ -49,13 +48,13 @@ class UnservedOutput:
     async def write(
         self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
     ) -> None:
-        """Raises OutputNotServed, and ExpressionFailed for a property that cannot be filled in."""
+        """Fail or log. Raises OutputNotServed, and ExpressionFailed for a property that cannot be evaluated."""
         function = context.function.name
         if self._mode == "fail":
             raise OutputNotServed(
                 f"The output binding '{binding.name}' of type '{binding.type}' is not served by this host; its value "
                 "was not sent.",
-                cause="It needs a service of Azure, or an extension, that is not here.",
+                cause="It needs an Azure service, or an extension, that this host does not have.",
                 remedy=f"Set {SETTING}=log in local.settings.json to have such values logged instead, or leave the "
                 "output unset.",
             )
@@ -63,7 +62,7 @@ class UnservedOutput:
 
 
 def log_value(binding: Binding, context: BindingContext, value: Any, target: Mapping[str, Any] | None = None) -> None:
-    """One line of JSON instead of what the output would have sent; `target` are further members."""
+    """Log one line of JSON instead of sending the value; `target` are additional members."""
     function = context.function.name
     line = {
         "output": binding.name,
@@ -81,7 +80,7 @@ def log_value(binding: Binding, context: BindingContext, value: Any, target: Map
 
 
 def _target(binding: Binding, data: Mapping[str, Any], function: str) -> dict[str, Any]:
-    """Where the value would go: the texts of the binding, filled in. Names of settings are left out."""
+    """The destination of the value: the evaluated texts of the binding, without names of settings."""
     names = [name for name, value in binding.properties.items() if isinstance(value, str) and not _is_setting(name)]
     found = {name: evaluate(binding, name, data, function) for name in names}
     return {"properties": found} if found else {}
@@ -92,7 +91,7 @@ def _is_setting(name: str) -> bool:
 
 
 def _value(datum: Datum) -> Any:
-    """JSON by its value, texts and numbers as they are, bytes as text or, where they are none, in base64."""
+    """The value for the log: JSON decoded, texts and numbers unchanged, bytes as text or, if not UTF-8, in base64."""
     if datum.kind == "bytes":
         try:
             return datum.value.decode()

@@ -1,1 +1,1 @@
-"""What starts an invocation: one module or folder a trigger. Each listens and hands over to the invocation pipeline."""
+"""The triggers, one module or folder each. A trigger waits for events and invokes functions through the pipeline."""

@@ -1,4 +1,4 @@
-"""The lease that lets only one host run a listener: timers, and the blob scanner.
+"""A lease, so that only one host runs a listener. Used for timers and the blob scanner.
 
 Source: docs/protocol/functions-host.md#leases
 """
@@ -21,10 +21,12 @@ OUTAGE_SECONDS = 2.0
 
 
 class ListenerLock:
-    """`allowed` is set while this host may run the listener: it holds the lease, or storage does not answer, so that
-    nobody can tell (then `is_held` is false). It is clear while another host holds the lease.
+    """A lease for one listener.
 
-    A lease of a process of this machine that has died is taken over at once.
+    `allowed` is set while this host may run the listener: it holds the lease, or storage does not answer (then
+    `is_held` is false). `allowed` is clear while another host holds the lease.
+
+    The lease of a dead process on this machine is taken over immediately.
     """
 
     def __init__(self, service: BlobService, host_id: str, name: str, *, instance_id: str = "") -> None:
@@ -39,11 +41,11 @@ class ListenerLock:
 
     @property
     def is_held(self) -> bool:
-        """True while the lease is ours, as far as we know."""
+        """True while this host holds the lease, as far as it knows."""
         return self._lease is not None
 
     async def keep(self) -> None:
-        """Get the lease, renew it, get it back when it was lost; until cancelled."""
+        """Acquire the lease, renew it, and acquire it again if it is lost, until cancelled."""
         while True:
             try:
                 pause = await (self._renew() if self._lease is not None else self._acquire())
@@ -64,7 +66,7 @@ class ListenerLock:
             await asyncio.sleep(pause)
 
     async def release(self) -> None:
-        """Let the next host begin at once."""
+        """Release the lease, so that the next host can start immediately."""
         lease, self._lease = self._lease, None
         self.allowed.clear()
         if lease is None:
@@ -106,7 +108,7 @@ class ListenerLock:
         return RENEW_SECONDS
 
     async def _take_over(self, wanted: str) -> bool:
-        """Change the lease of a dead process into ours; it fails when anybody else was faster."""
+        """Take over the lease of a dead process. False if it is not dead, or if another host was faster."""
         properties = await self._service.head(CONTAINER, self._blob)
         owner = owner_of(properties.metadata) if properties is not None else None
         if owner is None or not owner.is_dead:

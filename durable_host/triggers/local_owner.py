@@ -1,4 +1,4 @@
-"""Marks a lease with the process that holds it, so that the lease of a process that died is not waited for.
+"""Records the process that holds a lease, so that nobody waits for the lease of a dead process.
 
 Source: docs/protocol/functions-host.md#leases
 """
@@ -20,7 +20,7 @@ _MACHINE, _PROCESS, _BEGAN, _LEASE = "OwnerMachine", "OwnerProcess", "OwnerBegan
 
 
 class LocalOwner(msgspec.Struct, frozen=True):
-    """A process of some machine, and the ID of the lease that it took."""
+    """A process, its machine, and the ID of its lease."""
 
     machine: str
     process: int
@@ -28,24 +28,24 @@ class LocalOwner(msgspec.Struct, frozen=True):
     lease_id: str
 
     def metadata(self) -> dict[str, str]:
-        """As metadata of the leased blob."""
+        """The owner as metadata of the leased blob."""
         return {_MACHINE: self.machine, _PROCESS: str(self.process), _BEGAN: self.began, _LEASE: self.lease_id}
 
     @property
     def is_dead(self) -> bool:
-        """True only when the process was one of this machine and surely does not run any more."""
+        """True only if the process was on this machine and certainly no longer runs."""
         if self.machine != this_machine():
             return False
         return not is_alive(self.process) or (bool(self.began) and _began(self.process) not in ("", self.began))
 
 
 def this_owner(lease_id: str) -> LocalOwner:
-    """This process as the holder of a lease."""
+    """This process as the owner of a lease."""
     return LocalOwner(this_machine(), os.getpid(), _began(os.getpid()), lease_id)
 
 
 def owner_of(metadata: Mapping[str, str]) -> LocalOwner | None:
-    """Who marked the blob; None for a lease that another kind of host took."""
+    """The owner in the blob's metadata; None for a lease of another kind of host."""
     found = {name.lower(): value for name, value in metadata.items()}
     try:
         return LocalOwner(
@@ -60,7 +60,7 @@ def owner_of(metadata: Mapping[str, str]) -> LocalOwner | None:
 
 @lru_cache(maxsize=1)
 def this_machine() -> str:
-    """Tells apart machines, boots, and containers with process IDs of their own."""
+    """An ID that differs between machines, boots, and containers with their own process IDs."""
     parts = [platform.node(), sys.platform]
     for path in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
         try:
@@ -74,7 +74,7 @@ def this_machine() -> str:
 
 
 def _began(process: int) -> str:
-    """When a process began, in the system's own terms; empty where it does not tell."""
+    """The start of a process in a system-specific format; empty if the system does not provide it."""
     try:
         fields = Path(f"/proc/{process}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
         return fields[19]

@@ -1,4 +1,4 @@
-"""The warm-up trigger: its functions run once when the host has started.
+"""The warm-up trigger: runs functions once when the host has started.
 
 Source: docs/protocol/functions-host-app.md#warm-up-functions
 """
@@ -16,7 +16,7 @@ REASON = "The host has started."
 
 
 class WarmupTrigger:
-    """One function; it is called once, and a failure is only logged."""
+    """The trigger of one function. It runs once, and a failure is only logged."""
 
     def __init__(self, function: FunctionMetadata, invoker: Invoker) -> None:
         self._function = function
@@ -24,7 +24,7 @@ class WarmupTrigger:
         self._is_done = False
 
     async def listen(self) -> None:
-        """Run the function, unless it ran before."""
+        """Run the function unless it has already run."""
         if self._is_done:
             return
         self._is_done = True
@@ -40,5 +40,5 @@ class WarmupTrigger:
 async def invoke_warmup(
     invoker: Invoker, function: FunctionMetadata, *, reason: str, invocation_id: str | None = None
 ) -> Outcome:
-    """One invocation; there is nothing to tell the function."""
+    """One invocation, without data."""
     return await invoker.invoke(function, trigger_value=json_text("{}"), reason=reason, invocation_id=invocation_id)

@@ -1,1 +1,1 @@
-"""The blob trigger: finds new blobs, hands them over through a queue, and invokes a function for each."""
+"""The blob trigger: finds new blobs, puts a message for each into a queue, and invokes a function for each message."""

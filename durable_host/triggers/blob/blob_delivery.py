@@ -1,7 +1,6 @@
-"""Runs the function for an internal message, and moves the message to the poison queue when it fails too often.
+"""Runs the function for an internal message, and moves the message to the poison queue if it fails too often.
 
-Tries follow each other at once, so they are made while the message is in hand; a message that a killed host left
-behind goes on counting where that one stopped.
+Retries follow immediately, while the host holds the message. After a host was killed, the count of tries continues.
 
 Source: docs/protocol/functions-host-blobs.md#blob-delivery
 """
@@ -26,11 +25,11 @@ _log = logging.getLogger("Host.Triggers.Blob")
 OUTAGE_SECONDS = 1.0
 
 RunBlob = Callable[[BlobTarget, Blob, QueueMessage], Awaitable[None]]
-"""Runs the function once; an exception means that it failed (and was logged)."""
+"""Runs the function once. An exception means that it failed, which has been logged."""
 
 
 class BlobDelivery:
-    """`changed` is notified of a blob that is no longer the one that was found; `host` is the host's own account."""
+    """Delivers internal messages. `changed` is notified of blobs that have changed; `host` is the host's account."""
 
     def __init__(
         self,
@@ -50,7 +49,7 @@ class BlobDelivery:
         self._most_tries = most_tries
 
     async def deliver(self, message: QueueMessage, content: bytes) -> None:
-        """Returns when the message is done with and may be deleted."""
+        """Process a message. Returns when it is done and may be deleted."""
         try:
             order = from_text(content)
         except InvalidBlobMessage as error:
@@ -67,7 +66,7 @@ class BlobDelivery:
         await self._poison(message, target)
 
     async def _try(self, target: BlobTarget, order: BlobTriggerMessage, message: QueueMessage) -> bool:
-        """True when there is nothing more to do."""
+        """Try once. True if there is nothing more to do."""
         try:
             blob = await self._read(target, order)
         except StorageError as error:

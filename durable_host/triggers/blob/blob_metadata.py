@@ -1,4 +1,4 @@
-"""What a blob-triggered function gets to know about its blob besides the content.
+"""The metadata that a blob-triggered function receives.
 
 Source: docs/protocol/functions-host-blobs.md#blob-trigger-metadata
 """
@@ -22,7 +22,7 @@ _FROM_HEADERS = {
 
 
 def blob_metadata(container: str, properties: BlobProperties, uri: str, captures: dict[str, str]) -> dict[str, Any]:
-    """BlobTrigger, Uri, Properties, Metadata and what the path captured."""
+    """BlobTrigger, Uri, Properties, Metadata and the captures of the path."""
     return {
         "BlobTrigger": f"{container}/{properties.name}",
         "Uri": uri,
@@ -50,7 +50,7 @@ def pascal_properties(properties: BlobProperties) -> dict[str, Any]:
 
 
 def blob_details(message: QueueMessage, properties: BlobProperties) -> str:
-    """The line of the log that tells which message and which version of the blob started the invocation."""
+    """The log line about the message and the version of the blob that started the invocation."""
     return (
         f"{message_details(message)}, BlobCreated: {_shown(properties.created)}, "
         f"BlobLastModified: {_shown(properties.last_modified)}"

@@ -1,7 +1,7 @@
-"""What is new in the listing of a container: pure.
+"""Finds new blobs in the listing of a container, without I/O.
 
-Times have a resolution of one second and blobs may show up a little after their time, so that the last seconds are
-looked at again; what was seen in them is remembered.
+Times have a resolution of one second, and a blob may appear a little after its time. So each scan checks the last
+seconds again, and the blobs seen in them are remembered.
 
 Source: docs/protocol/functions-host-blobs.md#scan-for-blobs
 """
@@ -16,7 +16,7 @@ OVERLAP = 30 * TICKS_PER_SECOND
 
 @dataclass(slots=True)
 class ContainerProgress:
-    """Owned by the scanner. `done` tells of every blob that needs no further look."""
+    """The progress in one container, owned by the scanner. Call `done` for each blob that needs no further check."""
 
     latest: int = 0
     _recent: dict[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
@@ -30,7 +30,7 @@ class ContainerProgress:
         self._recent[blob.name] = (blob.last_modified, blob.etag)
 
     def advance(self, latest: int) -> None:
-        """The listing has been worked through; `latest` is the youngest time in it."""
+        """Complete a scan; `latest` is the latest time in the listing."""
         if latest <= self.latest:
             return
         self.latest = latest

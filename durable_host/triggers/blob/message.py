@@ -1,4 +1,4 @@
-"""The internal message that tells one function of one version of a blob.
+"""The internal message about one version of a blob for one function.
 
 Source: docs/protocol/functions-host-blobs.md#internal-queue
 """
@@ -12,7 +12,7 @@ POISON_QUEUE = "webjobs-blobtrigger-poison"
 
 
 class BlobTriggerMessage(msgspec.Struct, frozen=True):
-    """`function_id` is `Host.Functions.<fn>`; `etag` has its quotes."""
+    """The message. `function_id` is `Host.Functions.<fn>`; `etag` includes its quotes."""
 
     function_id: str
     container: str
@@ -26,7 +26,7 @@ class InvalidBlobMessage(ValueError):
 
 
 def internal_queue(host_id: str) -> str:
-    """Where the messages of a host's blob triggers are."""
+    """The name of the queue for a host's blob triggers."""
     return f"azure-webjobs-blobtrigger-{host_id}"
 
 

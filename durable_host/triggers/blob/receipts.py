@@ -1,4 +1,4 @@
-"""Receipts: which version of which blob has been handed over to which function.
+"""Receipts record which version of a blob has been handed to which function.
 
 Source: docs/protocol/functions-host-blobs.md#receipts
 """
@@ -17,18 +17,18 @@ _INCOMPLETE = "Incomplete"
 
 
 class BlobReceipts:
-    """Receipts of one host; `service` belongs to the host's own account."""
+    """The receipts of one host; `service` is the blob service of the host's account."""
 
     def __init__(self, service: BlobService, host_id: str) -> None:
         self._service = service
         self._prefix = f"blobreceipts/{host_id}/"
 
     def name(self, function_id: str, etag: str, container: str, blob: str) -> str:
-        """Name of the receipt's blob."""
+        """The name of the receipt's blob."""
         return f"{self._prefix}{function_id}/{etag}/{container}/{blob}"
 
     async def complete(self, function_id: str) -> set[str]:
-        """Names of all receipts of a function whose blob needs no work any more."""
+        """The names of all complete receipts of a function."""
         found: set[str] = set()
         try:
             async for receipt in self._service.list(CONTAINER, f"{self._prefix}{function_id}/", metadata=True):
@@ -39,7 +39,7 @@ class BlobReceipts:
         return found
 
     async def hand_over(self, receipt: str, enqueue: Callable[[], Awaitable[None]]) -> bool:
-        """Have the blob enqueued unless it was before; False when another host is just at it."""
+        """Enqueue the blob unless it was enqueued before. False if another host is doing so right now."""
         if not await self._create(receipt):
             existing = await self._service.head(CONTAINER, receipt)
             if existing is not None and not _is_incomplete(existing.metadata):
@@ -62,7 +62,7 @@ class BlobReceipts:
             await self._release(receipt, lease)
 
     async def _create(self, receipt: str) -> bool:
-        """False when there is one already."""
+        """Create a receipt. False if it already exists."""
         mark = {_INCOMPLETE: _INCOMPLETE}
         for _ in range(2):
             try:

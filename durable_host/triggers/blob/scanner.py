@@ -1,6 +1,6 @@
-"""Looks for new blobs in the containers of all blob triggers.
+"""Scans the containers of all blob triggers for new blobs.
 
-One scanner for the whole host; another host of the same app waits for its lease.
+There is one scanner per host. Another host of the same app waits for its lease.
 
 Source: docs/protocol/functions-host-blobs.md#scan-for-blobs
 """
@@ -23,14 +23,14 @@ _log = logging.getLogger("Host.Triggers.Blob")
 
 AT_A_TIME = 8
 _SHARE_OF_TIME = 4
-"""A scan that took long is followed by a pause this many times as long, so that storage has time for others."""
+"""After a slow scan, the pause is this many times as long as the scan, so that storage has time for other requests."""
 
 Key = tuple[str, str]
-"""Blob endpoint of an account, and container."""
+"""The blob endpoint of an account, and a container."""
 
 
 class BlobScanner:
-    """`enqueue` puts the internal message; `interval` is the pause between two scans in seconds."""
+    """Scans for new blobs. `enqueue` puts the internal message; `interval` is the pause between scans in seconds."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class BlobScanner:
 
     @property
     def endpoints(self) -> set[str]:
-        """Accounts that are looked at."""
+        """The blob endpoints of the accounts that are scanned."""
         return {endpoint for endpoint, _ in self._targets}
 
     async def listen(self) -> None:
@@ -84,7 +84,7 @@ class BlobScanner:
         self._wake.set()
 
     def notify(self, endpoint: str, container: str, name: str) -> None:
-        """Look at this blob now: it was written just now, or has changed since it was found."""
+        """Check this blob now: it was just written, or has changed since it was found."""
         key = (endpoint, container.lower())
         if key in self._targets:
             self._pending[key, name] = None
@@ -120,7 +120,7 @@ class BlobScanner:
         return self._lock is None or self._lock.allowed.is_set()
 
     async def _look_at_pending(self) -> StorageError | None:
-        """The error of a blob that could not be looked at; it stays pending and does not keep others waiting."""
+        """Check pending blobs. Returns the error of a blob that could not be checked; it stays pending."""
         pending, self._pending = self._pending, {}
         failure: StorageError | None = None
         try:
@@ -137,7 +137,7 @@ class BlobScanner:
         return failure
 
     async def _scan(self) -> None:
-        """One listing of every container. Raises StorageError when a container could not be read."""
+        """List every container once. Raises StorageError if a container could not be read."""
         if self._known is None:
             known: set[str] = set()
             for target in (target for targets in self._targets.values() for target in targets):
@@ -190,7 +190,7 @@ class BlobScanner:
         self._progress[key].done(blob)
 
     async def _look_at(self, key: Key, name: str) -> bool:
-        """Hand the blob over to every function that it is for; False when that has to be tried again."""
+        """Hand the blob to every matching function. False if this must be retried."""
         targets = self._matching(key, name)
         if not targets:
             return True

@@ -1,4 +1,4 @@
-"""A blob-triggered function and the blobs that it is for."""
+"""A blob-triggered function and its path pattern."""
 
 import re
 
@@ -16,7 +16,7 @@ _CONTAINER = re.compile(r"\$root|(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 
 
 class BlobTarget(msgspec.Struct, frozen=True):
-    """`account` holds the blobs; `source` is EVENT_GRID or LOGS_AND_SCAN."""
+    """A blob-triggered function. `account` contains the blobs; `source` is EVENT_GRID or LOGS_AND_SCAN."""
 
     function: FunctionMetadata
     account: StorageAccount
@@ -25,12 +25,12 @@ class BlobTarget(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """How storage knows the function."""
+        """The function's ID in storage."""
         return function_id(self.function.name)
 
     @property
     def endpoint(self) -> str:
-        """What tells the blobs of one account from those of another."""
+        """The blob endpoint of the account, which identifies it."""
         return blob_account_key(self.account)
 
     @property
@@ -43,7 +43,7 @@ def function_id(name: str) -> str:
 
 
 def blob_pattern(trigger: Binding) -> PathPattern:
-    """The pattern of a blob trigger. Raises TemplateInvalid, also for a container that cannot be."""
+    """The pattern of a blob trigger. Raises TemplateInvalid, also for an invalid container name."""
     path = trigger.text("path") or ""
     pattern = parse_path(path)
     if not _CONTAINER.fullmatch(pattern.container.lower()):

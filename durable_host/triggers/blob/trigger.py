@@ -1,4 +1,4 @@
-"""All blob-triggered functions of an app: one scanner and one queue between it and the functions.
+"""The blob-triggered functions of an app, with one scanner and one internal queue for all of them.
 
 Source: docs/protocol/functions-host-blobs.md#scan-for-blobs,
     docs/protocol/functions-host-blobs.md#internal-queue,
@@ -39,13 +39,13 @@ _UNLIMITED = 2**31 - 1
 
 
 class BlobNotThere(HostError):
-    """The blob that a blob-triggered function should be run for does not exist."""
+    """The function was run by hand for a blob that does not exist."""
 
     code = "DH5031"
 
 
 class BlobTriggers:
-    """`scanner` and `queue` listen; both have to run."""
+    """The blob triggers of an app. Both `scanner` and `queue` must listen."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class BlobTriggers:
         self._signals.notify(account_key(self._host), self._queue_name)
 
     async def run(self, target: BlobTarget, blob: Blob, message: QueueMessage) -> None:
-        """Run the function. Raises when it fails; the invoker has logged that."""
+        """Run the function. Raises an exception if it fails; the invoker has logged it."""
         container, name = target.container, blob.properties.name
         try:
             await invoke_blob(
@@ -170,13 +170,13 @@ def _value(target: BlobTarget, container: str, blob: Blob) -> Datum:
 
 
 def target_of(function: FunctionMetadata, accounts: Accounts) -> BlobTarget:
-    """Raises TemplateInvalid and errors of the connection."""
+    """The target of a function. Raises TemplateInvalid and errors of the connection."""
     trigger = function.trigger
     return BlobTarget(function, accounts.account(trigger.text("connection")), blob_pattern(trigger), source_of(trigger))
 
 
 async def named_blob(target: BlobTarget, path: str) -> tuple[str, Blob]:
-    """Container and blob that a caller names as `container/name`. Raises BlobNotThere."""
+    """The container and the blob for the path `container/name`. Raises BlobNotThere."""
     container, slash, name = path.strip().lstrip("/").partition("/")
     container = container.lower()
     try:

@@ -1,4 +1,4 @@
-"""Events of Event Grid about new blobs: `POST /runtime/webhooks/blobs?functionName=Host.Functions.<fn>`.
+"""Receives Event Grid events about new blobs: `POST /runtime/webhooks/blobs?functionName=Host.Functions.<fn>`.
 
 Source: docs/protocol/functions-host-blobs.md#event-grid-source
 """
@@ -24,7 +24,7 @@ _CREATED = "Microsoft.Storage.BlobCreated"
 
 
 class BlobWebhook:
-    """Puts a message for each event about a blob that the named function is for."""
+    """Puts a message for each event whose blob matches the pattern of the named function."""
 
     def __init__(
         self, targets: Mapping[str, BlobTarget], enqueue: Callable[[BlobTriggerMessage], Awaitable[None]]
@@ -33,7 +33,7 @@ class BlobWebhook:
         self._enqueue = enqueue
 
     async def handle(self, request: web.Request) -> web.Response:
-        """202, or 200 with the answer to a validation event; 400, 404 and 503 with a message."""
+        """Respond with 202, or 200 to a validation event; 400, 404 and 503 with a message."""
         if request.method == "OPTIONS":
             return web.Response(headers={"WebHook-Allowed-Origin": request.headers.get("WebHook-Request-Origin", "*")})
         if request.method != "POST":
@@ -61,14 +61,14 @@ class BlobWebhook:
 
 
 def message_of(event: Mapping[str, Any], target: BlobTarget) -> BlobTriggerMessage | None:
-    """None for events about other things than a new blob of the target's pattern."""
+    """The internal message for an event; None unless it is about a new blob that matches the target's pattern."""
     data = data_of(event)
     url = data.get("url")
     if kind_of(event) != _CREATED or not isinstance(url, str):
         return None
     try:
         path = unquote(urlsplit(url).path).lstrip("/")
-    except ValueError:  # It is not a URL.
+    except ValueError:  # not a URL
         return None
     if target.account.connection.is_development:
         path = path.removeprefix(f"{target.account.connection.account_name}/")

@@ -1,1 +1,1 @@
-"""Event Grid: events that are posted to a webhook of the host."""
+"""The Event Grid trigger: receives events through a webhook of the host."""

@@ -1,4 +1,4 @@
-"""Events as Event Grid posts them: its own schema and that of CloudEvents 1.0, one by one or as an array."""
+"""Parses posted events: in Event Grid's schema or CloudEvents 1.0, single events or arrays."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,13 +7,13 @@ from typing import Any, Final, cast
 _VALIDATION: Final = "Microsoft.EventGrid.SubscriptionValidationEvent"
 
 _MOST: Final = 5_000
-"""Events in one request: as many as Event Grid puts into a batch."""
+"""Most events in one request, as in a batch of Event Grid."""
 
 Event = Mapping[str, Any]
 
 
 def events_of(body: bytes) -> list[Event]:
-    """The events of a request. Raises ValueError for a body that holds none, or too many."""
+    """The events in a request. Raises ValueError if the body is not valid or has too many."""
     try:
         content: Any = json.loads(body)
     except RecursionError:
@@ -27,18 +27,18 @@ def events_of(body: bytes) -> list[Event]:
 
 
 def kind_of(event: Event) -> Any:
-    """What has happened: `eventType`, or `type` of a CloudEvent."""
+    """The type of an event: `eventType`, or `type` in a CloudEvent."""
     return event.get("eventType") or event.get("type")
 
 
 def data_of(event: Event) -> dict[str, Any]:
-    """Empty when the event has none, or data that is not an object."""
+    """The event's `data`; empty if it has none, or if it is not an object."""
     data = event.get("data")
     return cast("dict[str, Any]", data) if isinstance(data, dict) else {}
 
 
 def validation_code(events: Iterable[Event]) -> str | None:
-    """What has to be answered to a new subscription that asks whether this webhook wants its events."""
+    """The validation code to return to a new subscription; None if there is no validation event."""
     for event in events:
         if kind_of(event) == _VALIDATION:
             code = data_of(event).get("validationCode")

@@ -20,7 +20,7 @@ async def invoke_event(invoker: Invoker, function: FunctionMetadata, event: Even
 async def invoke_text(
     invoker: Invoker, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str | None = None
 ) -> Outcome:
-    """As `invoke_event`, for an event as JSON text. Binding expressions see the `data` of the event."""
+    """Like `invoke_event`, for an event as JSON text. The event's `data` is available to binding expressions."""
     data = {name: value for name, value in binding_data.from_json_text(text).items() if name == "data"}
     return await invoker.invoke(
         function,

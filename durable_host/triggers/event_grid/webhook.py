@@ -1,6 +1,6 @@
-"""`POST /runtime/webhooks/EventGrid?functionName=NAME`: where Event Grid posts the events for a function.
+"""The webhook to which Event Grid posts a function's events: `POST /runtime/webhooks/EventGrid?functionName=NAME`.
 
-The answer comes when the functions have run, so that Event Grid sends again what failed. Nothing is kept here.
+It responds when the functions have run, so that Event Grid redelivers failed events. The host stores no events.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ _AT_ONCE: Final = 100
 
 
 class EventGridWebhook:
-    """The functions that are served, by name."""
+    """Handles events for the served functions, which it finds by name."""
 
     def __init__(self, functions: Iterable[FunctionMetadata], invoker: Invoker) -> None:
         self._functions = {function.name.lower(): function for function in functions}
         self._invoker = invoker
 
     async def handle(self, request: web.Request) -> web.Response:
-        """202 when all events are done, 200 to a handshake, 500 when a function fails; 400, 404, 405."""
+        """Respond with 202 when all events are done, 200 to a handshake, 500 if a function fails; 400, 404, 405."""
         name = next((value for key, value in request.query.items() if key.lower() == "functionname"), "")
         if request.method == "OPTIONS":  # the handshake of CloudEvents
             origin = request.headers.get("WebHook-Request-Origin")
@@ -64,7 +64,7 @@ class EventGridWebhook:
         return web.Response(status=202) if failure is None else _refused(500, failure)
 
     async def _run(self, function: FunctionMetadata, events: Sequence[Event]) -> str | None:
-        """Run all, and tell the first failure. The invoker has logged each."""
+        """Run the function for each event and return the first error, or None. The invoker has logged all errors."""
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def one(event: Event) -> str | None:

@@ -1,1 +1,1 @@
-"""The HTTP trigger: routes, the request as a function sees it, the response a function's result makes."""
+"""The HTTP trigger: routes, requests for functions, and responses from their results."""

@@ -1,4 +1,4 @@
-"""HTTP functions of the app that are not served: a call of one is answered with the reason instead of an empty 404."""
+"""HTTP functions of the app that are not served: they respond with the reason instead of an empty 404."""
 
 import html
 import json
@@ -17,7 +17,7 @@ _log = logging.getLogger("Host.Triggers.Http")
 
 
 class AbsentHttpFunction(msgspec.Struct, frozen=True, kw_only=True):
-    """`status` is 501, or 500 for a function of a function.json whose code does not load, as in Azure."""
+    """A function that is not served. `status` is 501; as in Azure, 500 if it has a function.json but does not load."""
 
     name: str
     trigger: Binding
@@ -26,9 +26,7 @@ class AbsentHttpFunction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AbsentRoutes:
-    """Their routes; they count where no function that is served has the request. `explain` puts the reason into the
-    body.
-    """
+    """The routes of these functions, used if no served function matches. `explain` puts the reason into the body."""
 
     def __init__(self, functions: Iterable[AbsentHttpFunction], prefix: str, *, explain: bool) -> None:
         self._explain = explain
@@ -41,8 +39,9 @@ class AbsentRoutes:
         )
 
     def reply(self, method: str, raw_path: str, accept: str, *, explain: bool = True) -> HttpFunctionReply | None:
-        """None when no function of the app has this route; else the reason is logged, too. Without `explain` this
-        caller does not get it.
+        """The response, or None if no function has this route. The reason is logged.
+
+        Without `explain`, the caller does not get the reason.
         """
         match = self._routes.match(method, raw_path)
         if match is None:

@@ -1,4 +1,4 @@
-"""What to return from an HTTP function that returned something that cannot be a response."""
+"""Hints for HTTP functions whose return value cannot be sent as a response."""
 
 import re
 
@@ -20,7 +20,7 @@ _WAYS = {
 
 
 def answer_hint(message: str) -> str | None:
-    """The hint for the error of a failed HTTP function; None when it failed for another reason."""
+    """The hint for a failed HTTP function's error; None if it failed for another reason."""
     if _NO_OUTPUT in message:
         return (
             "The function returned a value and has no output for it. Add "

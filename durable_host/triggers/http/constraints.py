@@ -1,4 +1,4 @@
-"""Inline constraints of route parameters, as ASP.NET Core routing defines them.
+"""Inline constraints of route parameters, as in ASP.NET Core routing.
 
 Source: docs/protocol/functions-host-http.md#route-constraints
 """
@@ -25,11 +25,11 @@ _DATE_FORMATS = (
 
 
 class UnknownConstraint(ValueError):
-    """A route names a constraint that does not exist, or gives it wrong arguments."""
+    """A route has an unknown constraint, or one with wrong arguments."""
 
 
 def make_constraint(text: str) -> Constraint:
-    """The test that `text` (`int`, `range(1,5)`, `regex(^a$)` …) stands for. Raises `UnknownConstraint`."""
+    """The test for a constraint such as `int`, `range(1,5)` or `regex(^a$)`. Raises `UnknownConstraint`."""
     name, parenthesis, rest = text.partition("(")
     argument = rest[:-1] if parenthesis and rest.endswith(")") else None
     if parenthesis and argument is None:

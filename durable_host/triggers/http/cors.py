@@ -1,4 +1,4 @@
-"""Cross-origin requests from browsers: off unless origins are named.
+"""Cross-origin requests from browsers (CORS). Disabled unless origins are configured.
 
 Source: docs/protocol/functions-host-http.md#cors
 """
@@ -18,7 +18,7 @@ class CorsPolicy(msgspec.Struct, frozen=True):
         return method == "OPTIONS" and "Origin" in headers and "Access-Control-Request-Method" in headers
 
     def preflight_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Headers of the 204 that answers a preflight; none when the origin is not allowed."""
+        """Headers of the 204 response to a preflight; empty if the origin is not allowed."""
         answer = self.response_headers(headers)
         if answer:
             answer["Access-Control-Allow-Methods"] = headers["Access-Control-Request-Method"]
@@ -27,7 +27,7 @@ class CorsPolicy(msgspec.Struct, frozen=True):
         return answer
 
     def response_headers(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Headers that go with any response to a request of another origin."""
+        """Headers to add to the response to a request from another origin."""
         origin = headers.get("Origin")
         if origin is None:
             return {}

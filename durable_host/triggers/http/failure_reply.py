@@ -1,4 +1,4 @@
-"""What a developer sees in the browser or in curl when a function fails: still a 500, but one that explains.
+"""The response of a failed function: a 500 that explains the error to the developer.
 
 In Azure the body is empty.
 
@@ -16,22 +16,27 @@ from durable_host.triggers.http.reply import JSON, HttpFunctionReply
 
 
 class ErrorDetails(msgspec.Struct, frozen=True):
-    """Whether the reason of a failure goes into the answer (`shown`), and by which names of the host callers may ask
-    for it: local ones, `by_address` also any IP address. By other names, pages of other sites might read it.
+    """Whether responses contain the error (`shown`), and for which host names in the request.
+
+    Local names always count, with `by_address` also any IP address. With other names, pages on other sites might read
+    the response.
     """
 
     shown: bool
     by_address: bool = False
 
     def for_host(self, host: str) -> bool:
-        """`host` is the header of the request."""
+        """Whether to show the error. `host` is the header of the request."""
         return self.shown and (is_local_host(host) or (self.by_address and is_address(host)))
 
 
 def failure_reply(
     *, function: str, error: str, stack: str, accept: str, explain: bool, hint: str | None = None
 ) -> HttpFunctionReply:
-    """500; with `explain` a page for browsers and JSON for everybody else. `accept` is the request's header."""
+    """The 500 response: with `explain`, a page for browsers and JSON for other clients, otherwise empty.
+
+    `accept` is the request's header.
+    """
     if not explain:
         return HttpFunctionReply(500)
     fields = {"error": redacted(error), "function": function, "stack": redacted(stack.rstrip())}

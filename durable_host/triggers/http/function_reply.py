@@ -1,4 +1,4 @@
-"""The response that a function's outputs make.
+"""Creates the response from a function's outputs.
 
 Source: docs/protocol/functions-host-http.md#response-objects, docs/protocol/functions-host-http.md#returned-values
 """
@@ -15,9 +15,9 @@ SET_BY_HOST = frozenset({"content-length", "transfer-encoding", "connection", "k
 def function_reply(
     function: FunctionMetadata, returned: Datum | None, outputs: Mapping[str, Datum]
 ) -> HttpFunctionReply:
-    """Without an HTTP output, a function whose returned value goes elsewhere answers an empty 200.
+    """The response. A function without an HTTP output, whose `$return` is another binding, returns an empty 200.
 
-    Raises `InvalidReply` for something that cannot be sent.
+    Raises `InvalidReply` if the value cannot be sent.
     """
     http_output = next((binding for binding in function.outputs if binding.type.lower() == "http"), None)
     if http_output is None:

@@ -1,4 +1,4 @@
-"""Paths and queries of requests as the web server of Azure Functions reads them.
+"""Parses paths and queries of requests like the web server of Azure Functions.
 
 Source: docs/protocol/functions-host-http.md#requests
 """
@@ -12,7 +12,7 @@ _SLASH = 0x2F
 
 
 def unescape(text: str, *, keep_slash: bool = False) -> str:
-    """Percent-decoded. What is not UTF-8 stays as it is written, and so does `%2F` with `keep_slash`."""
+    """Percent-decode. Escapes that are not UTF-8 stay unchanged, and so does `%2F` with `keep_slash`."""
 
     def decoded(match: re.Match[str]) -> str:
         run = match[0]
@@ -34,19 +34,19 @@ def unescape(text: str, *, keep_slash: bool = False) -> str:
 
 
 def decoded_path(raw_path: str) -> str:
-    """The path that routes are compared with."""
+    """The path for matching routes."""
     return unescape(raw_path, keep_slash=True)
 
 
 def path_of_url(raw_path: str) -> str:
-    """The path in `req.url`: decoded, and what a URL cannot have encoded again."""
+    """The path in `req.url`: decoded, with characters that a URL cannot contain encoded again."""
     if "%" not in raw_path and _NOT_IN_PATHS.search(raw_path) is None:
         return raw_path
     return _NOT_IN_PATHS.sub(_encoded, decoded_path(raw_path))
 
 
 def without_dots(raw_path: str) -> str:
-    """The path after `.` and `..` have been followed; no `..` leads out of it."""
+    """The path with `.` and `..` resolved; `..` cannot go above the root."""
     if "/." not in (path := _ESCAPED_DOT.sub(".", raw_path) if "%" in raw_path else raw_path):
         return raw_path
     kept: list[str] = []
@@ -73,7 +73,7 @@ def query_parameters(raw_query: str) -> list[tuple[str, str]]:
 
 
 def joined_query(raw_query: str) -> dict[str, str]:
-    """The values of each name, joined with `,`. Names are compared without case; the first spelling counts."""
+    """The values of each name, joined with `,`. Names are not case-sensitive; the first spelling is kept."""
     spellings: dict[str, str] = {}
     joined: dict[str, str] = {}
     for name, value in query_parameters(raw_query):

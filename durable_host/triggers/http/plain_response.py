@@ -1,6 +1,6 @@
-"""Responses with the headers that they were given, and no others that describe the body.
+"""Responses without additional headers for their body.
 
-aiohttp gives a body without a content type one of its own.
+aiohttp would add a content type.
 """
 
 from aiohttp import hdrs, web

@@ -1,4 +1,4 @@
-"""A response before it is sent, and how the text that a function returned becomes one.
+"""A response before it is sent, and its creation from a text that a function returned.
 
 Source: docs/protocol/functions-host-http.md#returned-values
 """
@@ -18,7 +18,7 @@ _JSON_BEGINS = frozenset('{["-0123456789tfn \t\r\n')
 
 
 class HttpFunctionReply(msgspec.Struct, frozen=True):
-    """`headers` in order, names as given; `cookies` are whole Set-Cookie values."""
+    """A response. `headers` are in order, with unchanged names; `cookies` are whole Set-Cookie values."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -27,11 +27,11 @@ class HttpFunctionReply(msgspec.Struct, frozen=True):
 
 
 class InvalidReply(ValueError):
-    """What the function returned cannot be sent as an HTTP response."""
+    """The function's return value cannot be sent as an HTTP response."""
 
 
 def text_reply(text: str) -> HttpFunctionReply:
-    """A returned `str`: plain text, a response object in JSON, or another JSON value printed again."""
+    """The response for a returned `str`: plain text, a response object in JSON, or another JSON value."""
     if text[:1] not in _JSON_BEGINS:
         return _plain(text)
     try:

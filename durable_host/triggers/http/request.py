@@ -1,4 +1,4 @@
-"""The request as a function sees it.
+"""Reads a request for a function.
 
 Source: docs/protocol/functions-host-http.md#requests, docs/protocol/functions-host-expressions.md#binding-data
 """
@@ -17,10 +17,10 @@ from durable_host.triggers.http.paths import joined_query, path_of_url, query_pa
 async def read_http_request(
     request: web.Request, route_values: Mapping[str, str], origin: str | None = None
 ) -> HttpData:
-    """Reads the whole body, chunked ones too. Raises aiohttp's 413 when it is over the application's limit.
+    """Read a request with its whole body, chunked or not. Raises aiohttp's 413 if the body is over the limit.
 
-    `origin` stands in the URL in place of scheme and host of the request. A chunked body gets its length: it is
-    whole now, and WSGI apps read nothing without a length.
+    `origin` replaces scheme and host in the URL. A chunked body gets a `Content-Length`, because WSGI apps read nothing
+    without one.
     """
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
@@ -41,8 +41,9 @@ async def read_http_request(
 
 
 def http_binding_data(data: HttpData, request: web.Request, trigger_name: str) -> dict[str, Any]:
-    """What `{…}` in other bindings can name: JSON body below query below route values; `Query`, `Headers`, and the
-    request, which has no text form.
+    """The binding data: route values, then the query, then the JSON body; `Query`, `Headers`, and the trigger's name.
+
+    Names earlier in this list take precedence. The trigger itself has no text form.
     """
     pairs = query_parameters(request.rel_url.raw_query_string)
     query = dict({name.casefold(): (name, value) for name, value in pairs}.values())

@@ -1,4 +1,4 @@
-"""The route table: which function answers a request. Alphabetical order of function names, first match wins.
+"""The route table: finds the function for a request. The first match in alphabetical order of function names wins.
 
 Source: docs/protocol/functions-host-http.md#order-of-routes, docs/protocol/functions-host-http.md#route-conflicts
 """
@@ -18,7 +18,7 @@ LEADING_SLASH = "DH5042"
 
 @dataclass(frozen=True, slots=True)
 class HttpRoute(Generic[T]):
-    """One function's route. Empty `methods` means all; `target` is whatever the caller wants back from a match."""
+    """A function's route. Empty `methods` means all. A match returns `target`."""
 
     function_name: str
     template: RouteTemplate
@@ -37,7 +37,7 @@ class RouteMatch(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class RouteDeclaration(Generic[T]):
-    """What a function's httpTrigger says. `route` None or empty means the function's name."""
+    """The declaration in a function's httpTrigger. `route` None or empty means the function's name."""
 
     function_name: str
     route: str | None
@@ -46,9 +46,10 @@ class RouteDeclaration(Generic[T]):
 
 
 class RouteTable(Generic[T]):
-    """Compiled once. `errors` maps functions that got no route to the reason; `hidden` names functions that no
-    request can reach, with the function that answers first; `doubled` are functions whose route begins with a slash
-    behind a prefix.
+    """The compiled routes.
+
+    `errors` maps functions without a valid route to the reason. `hidden` maps functions that no request can reach to
+    the function that hides them. `doubled` are functions whose route begins with a slash although there is a prefix.
     """
 
     def __init__(self, declarations: Iterable[RouteDeclaration[T]], prefix: str) -> None:
@@ -60,7 +61,7 @@ class RouteTable(Generic[T]):
             self._add(declaration, prefix)
 
     def match(self, method: str, raw_path: str) -> RouteMatch[T] | None:
-        """`method` in upper case, `raw_path` percent-encoded as it came, without the query."""
+        """Find the function. `method` is in upper case, `raw_path` still percent-encoded and without the query."""
         path = decoded_path(raw_path)[1:]
         for route in self.routes:
             if not route.methods or method in route.methods:
@@ -70,7 +71,7 @@ class RouteTable(Generic[T]):
         return None
 
     def warnings(self) -> list[str]:
-        """One for each function that no request can reach, and one for routes that Azure refuses."""
+        """Warnings about functions that no request can reach, and about routes that Azure refuses."""
         found = [
             f"No request can reach the function '{hidden}': '{other}' comes first in the alphabet and takes all of its "
             f"requests. Rename one of them, or narrow the route of '{other}'."

@@ -1,6 +1,6 @@
-"""The exchange with a client for functions that stream their requests and responses.
+"""Exchanges streamed requests and responses with a client.
 
-Bodies pass through as they come: nothing here holds more of them than one piece.
+Bodies are passed on as they arrive: at most one piece is in memory.
 """
 
 import logging
@@ -21,7 +21,7 @@ from durable_host.triggers.http.reply import InvalidReply, checked_status
 _log = logging.getLogger("Host.Triggers.Http")
 
 RESPONSE_HEADERS = "response_headers"
-"""Key of a request: headers that go with the response, if that is sent before its handler returns."""
+"""Request key for headers to add to a response that is sent before its handler returns."""
 INVOCATION_ID = "x-ms-invocation-id"
 
 _OF_CONNECTION = SET_BY_HOST - {"content-length"}
@@ -29,7 +29,7 @@ _CLOSED = "The client closed the connection."
 
 
 class ClientExchange:
-    """One request. `response` is there once it has begun; `refusal` is what to raise for a request that is at fault."""
+    """One request. `response` is set when it has begun; `refusal` is the exception for an invalid request."""
 
     def __init__(
         self, request: web.Request, head: RequestHead, headers: Iterable[tuple[str, str]], body_limit: int | None
@@ -69,7 +69,7 @@ class ClientExchange:
         return await wait_lost(self._request)
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
-        """Raises FunctionFailed for a response that cannot be sent."""
+        """Send the head of the response. Raises FunctionFailed if it is not valid."""
         try:
             response = PlainStream(status=checked_status(status))
         except InvalidReply as error:
@@ -106,7 +106,7 @@ class ClientExchange:
         self.is_complete = True
 
     def break_off(self) -> None:
-        """Close the connection in the middle of the response, so that the client sees that it is incomplete."""
+        """Close the connection in the middle of the response, so that the client notices that it is incomplete."""
         transport = self._request.transport
         if transport is None:
             return
@@ -114,11 +114,11 @@ class ClientExchange:
         if has_end:
             transport.close()
         else:
-            transport.abort()  # The end of the connection would be the end of the response.
+            transport.abort()  # A normal close would mark the end of the response.
 
 
 def request_head(request: web.Request, route_values: Mapping[str, str], invocation_id: str) -> RequestHead:
-    """The head of the request, with the headers that Azure's host adds when it forwards it."""
+    """The head of the request, with the headers that Azure's host adds when it forwards a request."""
     headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.raw_headers]
     known = {name.lower() for name, _ in headers}
     added = {"x-forwarded-host": request.host, "x-forwarded-proto": request.scheme, INVOCATION_ID: invocation_id}
@@ -139,7 +139,7 @@ def request_head(request: web.Request, route_values: Mapping[str, str], invocati
 
 
 def head_data(request: web.Request, route_values: Mapping[str, str]) -> HttpData:
-    """What bindings beside the trigger may refer to: all but the body, which is for the function alone."""
+    """The data for other bindings: everything except the body, which only the function can read."""
     return HttpData(
         method=request.method,
         url=f"{request.scheme}://{request.host}{request.rel_url}",

@@ -1,6 +1,6 @@
-"""Route templates: `items/{id:int}`, `{a}-{b}.{ext?}`, `{*rest}` … compiled to regular expressions.
+"""Compiles route templates such as `items/{id:int}`, `{a}-{b}.{ext?}` and `{*rest}` to regular expressions.
 
-The grammar is that of classic ASP.NET Core routing, which no Python package has.
+The grammar is that of classic ASP.NET Core routing, which no Python package implements.
 
 Source: docs/protocol/functions-host-http.md#route-templates
 """
@@ -13,12 +13,12 @@ from durable_host.triggers.http.constraints import Constraint, UnknownConstraint
 
 
 class InvalidTemplate(ValueError):
-    """The text of a route is not a template; the message says where and why."""
+    """A route is not a valid template; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteParameter:
-    """`{name}` with what stands behind it in the template."""
+    """A parameter `{name}` with its modifiers."""
 
     name: str
     constraints: tuple[Constraint, ...] = ()
@@ -44,9 +44,9 @@ class RouteTemplate:
     _patterns: tuple[tuple[re.Pattern[str], tuple[RouteParameter | None, ...]], ...]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """Values of the parameters when `path` (decoded, no slash at its beginning) fits, else None.
+        """The values of the parameters if `path` (decoded, without a leading slash) matches, otherwise None.
 
-        A slash at the end does not count, except in the value of a catch-all parameter, where it stays.
+        A slash at the end is ignored, except in the value of a catch-all parameter, which keeps it.
         """
         for pattern, parameters in self._patterns:
             found = pattern.fullmatch(path)
@@ -58,7 +58,7 @@ class RouteTemplate:
         return None
 
     def covers(self, other: "RouteTemplate") -> bool:
-        """True when every path of `other` certainly fits this template too."""
+        """True if every path that matches `other` certainly matches this template too."""
         for index, segment in enumerate(self.segments):
             if len(segment) == 1 and isinstance(segment[0], RouteParameter) and segment[0].is_catch_all:
                 return not segment[0].constraints
@@ -114,7 +114,7 @@ def _text(segment: Segment) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Split at slashes that are not inside a parameter (a regex constraint may hold some)."""
+    """Split at slashes that are not inside a parameter (a regex constraint may contain some)."""
     pieces: list[str] = []
     current, depth, index = "", 0, 0
     while index < len(text):
@@ -202,7 +202,7 @@ def _cut_constraint(text: str) -> tuple[str, str]:
 
 
 def _compile(segments: tuple[Segment, ...]) -> list[tuple[re.Pattern[str], tuple[RouteParameter | None, ...]]]:
-    """One pattern a way of leaving optional parts away, fullest first."""
+    """The patterns for all ways to omit optional parts, beginning with the complete one."""
     shortest = len(segments)
     while shortest and len(segments[shortest - 1]) == 1:
         only = segments[shortest - 1][0]

@@ -1,4 +1,4 @@
-"""Answers requests by running HTTP functions.
+"""Runs HTTP functions for requests.
 
 Source: docs/protocol/functions-host-http.md#requests,
     docs/protocol/functions-host-http.md#returned-values,
@@ -42,17 +42,18 @@ _PLAIN_BINDINGS = _DURABLE_CLIENTS | {"http"}
 
 
 def route_table(functions: Iterable[FunctionMetadata], options: HttpOptions) -> RouteTable[FunctionMetadata]:
-    """The routes of HTTP functions, with what is wrong with them."""
+    """The routes of HTTP functions, with their errors."""
     return RouteTable((_declaration(function) for function in functions), options.route_prefix)
 
 
 class HttpTrigger:
-    """The HTTP functions of an app behind their routes. `details` says when the error goes into the body of a
-    500. `base_url` is that of the host, for requests that call it by a name that is not its own. `custom_headers` are
-    for all responses of the host.
+    """The HTTP functions of an app and their routes.
 
-    Functions that are `disabled` answer administrators, which all callers are where no keys are asked for.
-    `stream_limit` is the most bytes that a streamed request's body may have, None for any number.
+    `details` decides when a 500 contains the error. `base_url` is the host's URL, for requests that use another host
+    name. `custom_headers` are added to all responses of the host.
+
+    `disabled` functions respond only to administrators. Without keys, all callers are administrators.
+    `stream_limit` is the limit for the body of a streamed request in bytes; None for no limit.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class HttpTrigger:
         return self.routes.match(method, raw_path)
 
     def held(self) -> AbstractContextManager[Workers]:
-        """The workers of these functions, for a request that is not handed to `handle` at once."""
+        """Hold the current workers for a request that does not go to `handle` immediately."""
         return self._invoker.held()
 
     def is_disabled(self, function: FunctionMetadata) -> bool:
@@ -91,9 +92,9 @@ class HttpTrigger:
     async def handle(
         self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers | None = None
     ) -> web.StreamResponse:
-        """Run the function and make its response; 429 when there is too much to do.
+        """Run the function and create its response; 429 if too many requests are running.
 
-        Raises aiohttp's 413 for a body over the limit, ConnectionError when the client has gone away meanwhile.
+        Raises aiohttp's 413 for a body over the limit, and ConnectionError if the client has disconnected.
         """
         with workers.held() if workers is not None else self._invoker.held() as held:
             if not self._throttle.is_limited:
@@ -138,7 +139,7 @@ class HttpTrigger:
     async def _stream(
         self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers
     ) -> web.StreamResponse:
-        """Run a function that streams. A response that ends before its time ends the connection with it."""
+        """Run a function that streams. If the response is incomplete, the connection is closed."""
         function, limit, length = match.route.target, self._stream_limit, request.content_length
         if limit is not None and length is not None and length > limit:
             raise web.HTTPRequestEntityTooLarge(limit, length)
@@ -204,7 +205,7 @@ def _has_client(function: FunctionMetadata) -> bool:
 
 
 class Throttle:
-    """At most `concurrent` requests run and `outstanding` wait or run; -1 is no limit."""
+    """Limits requests: at most `concurrent` run, and at most `outstanding` run or wait. -1 means no limit."""
 
     def __init__(self, concurrent: int, outstanding: int) -> None:
         self.is_limited = concurrent > 0 or outstanding > 0
@@ -231,7 +232,7 @@ class Throttle:
 
 
 def _binding_data(function: FunctionMetadata, data: HttpData, request: web.Request) -> dict[str, Any]:
-    """Empty where no binding can refer to it."""
+    """The binding data; empty if no binding can use it."""
     for binding in function.bindings:
         if not binding.is_trigger and binding.type.lower() not in _PLAIN_BINDINGS:
             return http_binding_data(data, request, function.trigger.name)
@@ -251,7 +252,7 @@ def trigger_methods(trigger: Binding) -> tuple[str, ...]:
 
 
 def function_url(name: str, trigger: Binding, base_url: str, prefix: str) -> str:
-    """The URL of an HTTP function as the start-up listing shows it, with its route unexpanded."""
+    """The URL of an HTTP function for the listing at startup, with its route unexpanded."""
     route = (trigger.text("route") or name).lstrip("/")
     return f"{base_url}/{prefix}/{route}" if prefix else f"{base_url}/{route}"
 

@@ -1,4 +1,4 @@
 """MCP triggers: an app's functions as tools, resources and prompts of a server of the Model Context Protocol.
 
-The server is our own: the import of the package mcp takes 1.5 s.
+The server is our own, because importing the package mcp takes 1.5 s.
 """

@@ -1,4 +1,4 @@
-"""The client behind a request, as functions see it in the context that triggers them."""
+"""The client of a request, and the trigger context that functions receive."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ Transport = Literal["http-streamable", "http-sse"]
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """`session_id` is None for revisions without sessions. `gives_up` is done when the client cancels the request."""
+    """The client. `session_id` is None for revisions without sessions. `gives_up` is done when the client cancels."""
 
     version: str
     transport: Transport

@@ -1,4 +1,4 @@
-"""Runs the functions behind tools, resources and prompts."""
+"""Runs the functions of tools, resources and prompts."""
 
 import asyncio
 import json
@@ -24,11 +24,11 @@ from durable_host.triggers.mcp.tools import Tool
 
 
 class CallCancelled(Exception):
-    """The client does not want the answer any more."""
+    """The client has cancelled the request."""
 
 
 class McpCalls:
-    """Owns the calls that run, those too whose client has given up. With `explain`, answers tell what failed."""
+    """Owns the running calls, including those that their client has cancelled. With `explain`, errors have details."""
 
     def __init__(self, invoker: Invoker) -> None:
         self.explain = True
@@ -36,7 +36,7 @@ class McpCalls:
         self._running: set[asyncio.Task[Outcome]] = set()
 
     async def call_tool(self, tool: Tool, arguments: dict[str, Any], caller: Caller) -> dict[str, Any]:
-        """A failure is a result too. Raises CallCancelled."""
+        """Call a tool. A failure is a result too. Raises CallCancelled."""
         context = trigger_context(caller, {"name": tool.name, "arguments": arguments})
         data = {"mcptoolcontext": context, ARGUMENTS: arguments}
         try:
@@ -71,7 +71,7 @@ class McpCalls:
             raise RpcError(jsonrpc.INTERNAL_ERROR, self._error_text(error, prompt.name)) from error
 
     async def drain(self, grace: float) -> None:
-        """Wait for the calls that run, at most `grace` seconds."""
+        """Wait at most `grace` seconds for running calls."""
         if self._running:
             await asyncio.wait(self._running, timeout=grace)
         for task in self._running:
@@ -80,7 +80,7 @@ class McpCalls:
     async def _run(
         self, function: FunctionMetadata, context: dict[str, Any], data: Mapping[str, Any], caller: Caller
     ) -> Outcome:
-        """A call that its client has cancelled goes on when its function cannot be interrupted."""
+        """Run the function. If the client cancels, a function that cannot be interrupted continues."""
         invocation_id = str(uuid.uuid4())
         work = invoke_mcp(
             self._invoker,
@@ -122,7 +122,7 @@ async def invoke_mcp(
     trace_parent: str | None = None,
     trace_state: str | None = None,
 ) -> Outcome:
-    """One invocation; `context` is the JSON text that the function receives."""
+    """One invocation; `context` is the JSON text for the function."""
     return await invoker.invoke(
         function,
         trigger_value=string(context),

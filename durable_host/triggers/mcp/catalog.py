@@ -1,4 +1,4 @@
-"""Everything that an app offers to MCP clients at one time."""
+"""The tools, resources and prompts that an app offers to MCP clients."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
@@ -14,12 +14,12 @@ from durable_host.triggers.mcp.tools import TOOL_TRIGGER, Tool, tool_of
 Entry = TypeVar("Entry", Tool, Resource, Prompt)
 
 LITERAL_TEXTS = frozenset({"title", "description", "toolProperties", "promptArguments", "metadata", "icons"})
-"""Properties for people and models, in which `%` and braces mean themselves."""
+"""Properties with texts for people and models, in which `%` and braces are literal."""
 MCP_TRIGGERS = frozenset({TOOL_TRIGGER, RESOURCE_TRIGGER, PROMPT_TRIGGER})
 
 
 class McpCatalog(msgspec.Struct, frozen=True):
-    """Tools and prompts by name, resources and templates by URI; in the host's order of functions."""
+    """The catalog: tools and prompts by name, resources and templates by URI, in the host's order of functions."""
 
     tools: Mapping[str, Tool] = {}
     resources: Mapping[str, Resource] = {}
@@ -31,7 +31,7 @@ class McpCatalog(msgspec.Struct, frozen=True):
         return not (self.tools or self.resources or self.templates or self.prompts)
 
     def find_resource(self, uri: str) -> tuple[Resource, dict[str, str]] | None:
-        """The resource at `uri`, and the values of a template's parameters."""
+        """The resource at `uri`, and the values of its template parameters."""
         if (resource := self.resources.get(uri)) is not None:
             return resource, {}
         for template in self.templates.values():
@@ -40,13 +40,13 @@ class McpCatalog(msgspec.Struct, frozen=True):
         return None
 
     def listings(self, kind: str) -> list[dict[str, Any]]:
-        """What the list method of `tools`, `resources`, `templates` or `prompts` shows."""
+        """The entries for the list method of `tools`, `resources`, `templates` or `prompts`."""
         entries: Mapping[str, Tool | Resource | Prompt] = getattr(self, kind)
         return [entry.listing for entry in entries.values()]
 
 
 def mcp_catalog(functions: Iterable[FunctionMetadata]) -> tuple[McpCatalog, dict[str, str]]:
-    """The catalog of the functions with an MCP trigger, and by function's name why one is not in it."""
+    """The catalog of the functions with an MCP trigger, and errors by function name."""
     tools: dict[str, Tool] = {}
     resources: dict[str, Resource] = {}
     prompts: dict[str, Prompt] = {}

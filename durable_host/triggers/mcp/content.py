@@ -1,4 +1,4 @@
-"""Content blocks of MCP in what functions return: recognised, and spelled as the protocol spells them."""
+"""Recognizes MCP content blocks in return values, and converts their names to those of the protocol."""
 
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ _SPELLINGS = {
     "meta": "_meta",
     "result_type": "resultType",
 }
-"""Fields of the 2.x `mcp` package by their names in Python."""
+"""Fields of the 2.x `mcp` package: Python name → name in the protocol."""
 
 
 def text_block(text: str) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def text_block(text: str) -> dict[str, Any]:
 
 
 def parsed(text: str) -> Any:
-    """The object or array in a text; None when it holds something else."""
+    """The JSON object or array in a text; None if it is something else."""
     if text.lstrip()[:1] not in ("{", "["):
         return None
     try:
@@ -35,12 +35,12 @@ def parsed(text: str) -> Any:
 
 
 def wire_names(members: dict[str, Any]) -> dict[str, Any]:
-    """An object with the names of its members as on the wire, and without those that are null."""
+    """An object with the member names of the protocol, without members that are null."""
     return {_SPELLINGS.get(name, name): value for name, value in members.items() if value is not None}
 
 
 def block_of(value: Any) -> dict[str, Any] | None:
-    """A content block; None when `value` is something else."""
+    """`value` as a content block; None if it is not one."""
     if not isinstance(value, dict):
         return None
     block = wire_names(cast("dict[str, Any]", value))
@@ -58,7 +58,7 @@ def block_of(value: Any) -> dict[str, Any] | None:
 
 
 def blocks_of(value: Any) -> list[dict[str, Any]] | None:
-    """A list of content blocks; None when `value` is something else, or one of its elements is."""
+    """`value` as a list of content blocks; None if it is not a list, or if an element is not a block."""
     if not isinstance(value, list):
         return None
     blocks = [block_of(entry) for entry in cast("list[Any]", value)]
@@ -67,7 +67,7 @@ def blocks_of(value: Any) -> list[dict[str, Any]] | None:
 
 
 def contents_of(value: Any) -> dict[str, Any] | None:
-    """The contents of a resource: a URI with a text or base64; None when `value` is something else."""
+    """`value` as the contents of a resource (a URI with text or base64); None if it is something else."""
     if not isinstance(value, dict):
         return None
     contents = wire_names(cast("dict[str, Any]", value))

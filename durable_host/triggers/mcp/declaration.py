@@ -1,6 +1,6 @@
-"""Properties of MCP triggers as decorators and function.json write them: JSON texts inside of JSON.
+"""Reads properties of MCP triggers. Decorators and function.json write them as JSON texts inside JSON.
 
-An app may also write the arrays and objects themselves.
+An app may also write the arrays and objects directly.
 """
 
 from typing import Any, cast
@@ -10,11 +10,11 @@ from durable_host.triggers.mcp import jsonrpc
 
 
 class TriggerInvalid(ValueError):
-    """The trigger cannot be served as it is declared."""
+    """The declaration of the trigger is not valid."""
 
 
 def required_text(trigger: Binding, name: str) -> str:
-    """Raises TriggerInvalid when it is missing or empty."""
+    """A required text. Raises TriggerInvalid if it is missing or empty."""
     text = (trigger.text(name) or "").strip()
     if not text:
         raise TriggerInvalid(f"The {trigger.type} needs a '{name}'.")
@@ -22,7 +22,7 @@ def required_text(trigger: Binding, name: str) -> str:
 
 
 def objects(binding: Binding, name: str) -> list[dict[str, Any]]:
-    """An array of objects; empty when there is none. Raises TriggerInvalid."""
+    """An array of objects; empty if it is missing. Raises TriggerInvalid."""
     value = _json(binding, name)
     if value is None:
         return []
@@ -33,7 +33,7 @@ def objects(binding: Binding, name: str) -> list[dict[str, Any]]:
 
 
 def optional_object(binding: Binding, name: str) -> dict[str, Any] | None:
-    """An object. Raises TriggerInvalid."""
+    """An object; None if it is missing. Raises TriggerInvalid."""
     value = _json(binding, name)
     if value is not None and not isinstance(value, dict):
         raise TriggerInvalid(f"'{name}' of the {binding.type} must be the JSON text of an object.")
@@ -41,7 +41,7 @@ def optional_object(binding: Binding, name: str) -> dict[str, Any] | None:
 
 
 def described(binding: Binding) -> dict[str, Any]:
-    """What tools, resources and prompts all may say of themselves. Raises TriggerInvalid."""
+    """The optional members that tools, resources and prompts share. Raises TriggerInvalid."""
     members: dict[str, Any] = {
         name: text for name in ("title", "description") if (text := binding.text(name)) is not None
     }
@@ -53,7 +53,7 @@ def described(binding: Binding) -> dict[str, Any]:
 
 
 def is_set(value: object) -> bool:
-    """A flag, which function.json may hold as text."""
+    """Whether a flag is set; in function.json it may be a text."""
     return value is True or (isinstance(value, str) and value.strip().lower() == "true")
 
 

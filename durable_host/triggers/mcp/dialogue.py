@@ -1,4 +1,4 @@
-"""Messages of a session, on either of its transports."""
+"""Handles the messages of a session, for both transports."""
 
 import logging
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ MOST_IN_BATCH = 100
 
 
 def negotiated(params: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
-    """Revision and client of an `initialize`. Raises RpcError."""
+    """The revision and the client info of an `initialize`. Raises RpcError."""
     requested = params.get("protocolVersion")
     if not isinstance(requested, str):
         raise RpcError(jsonrpc.INVALID_PARAMS, "The params must have a 'protocolVersion', a string.")
@@ -26,7 +26,7 @@ def negotiated(params: Mapping[str, Any]) -> tuple[str, dict[str, Any] | None]:
 
 
 def messages_of(content: Any, version: str) -> list[Message | RpcError]:
-    """The messages of a body, one or a batch; in place of an invalid one the error that answers it.
+    """The messages in a body, one or a batch. An invalid message is replaced by its error response.
 
     Raises RpcError for an invalid body.
     """
@@ -49,7 +49,7 @@ def messages_of(content: Any, version: str) -> list[Message | RpcError]:
 
 
 def take(notification: Notification, session: McpSession) -> None:
-    """A notification of the client; only one of them means something here."""
+    """Process a notification of the client. Only cancellations have an effect."""
     if notification.method == "notifications/cancelled":
         session.cancel(notification.params.get("requestId"))
 
@@ -57,7 +57,7 @@ def take(notification: Notification, session: McpSession) -> None:
 async def answer(
     request: Request, server: McpServer, session: McpSession, headers: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    """The response to a request; None when the client has cancelled it."""
+    """The response to a request; None if the client has cancelled it."""
     try:
         gives_up = session.begin(request.id)
     except RpcError as error:

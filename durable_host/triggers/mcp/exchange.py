@@ -1,4 +1,4 @@
-"""One HTTP request with JSON-RPC in it: what the client accepts, its body, and the answer as JSON or as events."""
+"""An HTTP request with JSON-RPC: what the client accepts, the body, and the response as JSON or events."""
 
 import asyncio
 import contextlib
@@ -17,11 +17,11 @@ JSON = "application/json"
 EVENTS = "text/event-stream"
 _KEY_HEADER = "x-functions-key"
 QUIET_SECONDS = 5.0
-"""A client that takes both gets JSON when the answer is there by then, and events when it is not."""
+"""Seconds. A client that accepts both gets JSON if the response is ready by then, otherwise events."""
 
 
 class Refused(Exception):
-    """The request is not taken: HTTP status, and the error in the body."""
+    """The request is refused, with an HTTP status and the error in the body."""
 
     def __init__(self, status: int, error: RpcError, headers: dict[str, str] | None = None) -> None:
         super().__init__(error.message)
@@ -34,7 +34,7 @@ class Refused(Exception):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The forms of an answer that a client takes. `anything`: it did not say which."""
+    """The response formats that a client accepts. `anything`: it did not specify any."""
 
     json: bool
     events: bool
@@ -63,7 +63,7 @@ def accepted(request: web.Request) -> Accepted:
 
 
 def require_events(request: web.Request) -> None:
-    """Raises Refused for a client that takes no stream of events."""
+    """Raise Refused if the client does not accept a stream of events."""
     accepts = accepted(request)
     if not (accepts.events or accepts.anything):
         raise refused(406, "The client must accept text/event-stream.")
@@ -84,7 +84,7 @@ async def content_of(request: web.Request) -> Any:
 
 
 def headers_of(request: web.Request) -> dict[str, str]:
-    """As functions see them; repeated ones are joined. The key of the host is not for functions, which log things."""
+    """The headers for functions; repeated ones are joined. The host's key is left out: functions might log it."""
     names = [name for name in request.headers if name.lower() != _KEY_HEADER]
     return {name: ",".join(request.headers.getall(name)) for name in names}
 
@@ -101,10 +101,9 @@ async def respond(
     headers: dict[str, str] | None = None,
     on_gone: Callable[[], None] | None = None,
 ) -> web.StreamResponse:
-    """The answers that `work` gives: `as_json`, or one event each. None of them means that the client has cancelled.
+    """Send the answers of `work`: as JSON (`as_json`), or one event each. No answers: the client has cancelled.
 
-    `headers` are added to either form. `on_gone` is called when the client closes its connection before the answer is
-    there.
+    `headers` are added in both cases. `on_gone` is called if the client disconnects before the answer is ready.
     """
     accepts = accepted(request)
     task = asyncio.create_task(work)
@@ -132,7 +131,7 @@ async def _when_lost(request: web.Request, then: Callable[[], None]) -> None:
 async def _as_events(
     request: web.Request, task: asyncio.Task[list[dict[str, Any]]], headers: dict[str, str]
 ) -> web.StreamResponse:
-    """A client that has gone away does not end the work."""
+    """Send events. The work continues if the client disconnects."""
     stream = event_response(request, headers)
     with contextlib.suppress(ConnectionError):
         await stream.prepare(request)

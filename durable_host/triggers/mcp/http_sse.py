@@ -1,4 +1,4 @@
-"""The transport "HTTP with SSE" of 2024-11-05: a GET whose events are the answers, and a POST for each message.
+"""The transport "HTTP with SSE" of 2024-11-05: a POST for each message, and a GET whose events are the responses.
 
 Source: https://modelcontextprotocol.io/specification/2024-11-05/basic/transports
 """
@@ -18,11 +18,11 @@ from durable_host.triggers.mcp.streams import EventStream, event
 
 TRANSPORT = "http-sse"
 SESSION_PARAMETER = "azmcpcs"
-"""Of the message endpoint, with the name that the extension of Azure gives it."""
+"""The query parameter of the message endpoint, as in Azure's extension."""
 
 
 class HttpSse:
-    """A session lasts as long as its GET. Methods raise Refused."""
+    """The transport. A session lasts as long as its GET request. Methods raise Refused."""
 
     def __init__(self, server: McpServer, sessions: Sessions) -> None:
         self._server = server
@@ -30,7 +30,7 @@ class HttpSse:
         self._groups: dict[str, asyncio.TaskGroup] = {}
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """`GET .../sse`: begins with the address for messages."""
+        """Handle `GET .../sse`. The first event is the address for messages."""
         if request.method != "GET":
             raise not_allowed("GET")
         require_events(request)
@@ -50,7 +50,7 @@ class HttpSse:
                 self._sessions.end(session.id)
 
     async def message(self, request: web.Request) -> web.Response:
-        """`POST .../message`: 202, the answers come as events."""
+        """Handle `POST .../message`: respond with 202, and send the answers as events."""
         if request.method != "POST":
             raise not_allowed("POST")
         content = await content_of(request)
@@ -89,7 +89,7 @@ class HttpSse:
         return jsonrpc.result(request.id, self._server.initialized(session.version))
 
     def _endpoint(self, request: web.Request, session: McpSession) -> str:
-        """Relative to the address of the events. A key in the query is the client's only one, so it comes along."""
+        """The address for messages, relative to that of the events. It includes a key in the query of the GET."""
         query = {SESSION_PARAMETER: session.id}
         if code := request.query.get("code"):
             query["code"] = code

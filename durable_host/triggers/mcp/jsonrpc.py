@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0: messages read from a body, answers written as text.
+"""JSON-RPC 2.0: reads messages and writes responses.
 
 Source: https://www.jsonrpc.org/specification, and the base protocol of MCP.
 """
@@ -23,7 +23,7 @@ UNSUPPORTED_VERSION = -32022
 
 
 class RpcError(Exception):
-    """What is answered in place of a result. `id` is that of the request, where it is known."""
+    """An error response. `id` is the ID of the request, if known."""
 
     def __init__(self, code: int, message: str, data: Any = None, *, id: str | int | None = None) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class RpcError(Exception):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A message that wants an answer."""
+    """A message with a response."""
 
     id: str | int
     method: str
@@ -42,21 +42,21 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Notification(msgspec.Struct, frozen=True):
-    """A message without an answer."""
+    """A message without a response."""
 
     method: str
     params: dict[str, Any] = {}
 
 
 class Response(msgspec.Struct, frozen=True):
-    """A client's answer. This server asks clients nothing, so nobody waits for one."""
+    """A client's response. This server sends no requests to clients, so responses are ignored."""
 
 
 Message = Request | Notification | Response
 
 
 def parse(text: str | bytes) -> Any:
-    """A JSON value. Raises ValueError, also for what only Python takes for JSON: NaN, infinite numbers."""
+    """Parse JSON. Raises ValueError, also for NaN and infinite numbers, which only Python accepts."""
     try:
         decoded = text.decode() if isinstance(text, bytes) else text
         return json.loads(decoded, parse_constant=_refuse, parse_float=_finite)
@@ -73,7 +73,7 @@ def read(body: bytes) -> Any:
 
 
 def message(content: Any) -> Message:
-    """A message out of its JSON value. Raises RpcError."""
+    """Convert a JSON value to a message. Raises RpcError."""
     if not isinstance(content, dict):
         raise RpcError(INVALID_REQUEST, "A message must be a JSON object.")
     members = cast("dict[str, Any]", content)
@@ -114,7 +114,7 @@ def notification(method: str, params: dict[str, Any] | None = None) -> dict[str,
 
 
 def write(value: Any) -> bytes:
-    """ASCII only, so that every text that Python can hold can be sent."""
+    """JSON in ASCII, so that any Python string can be sent."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 

@@ -1,4 +1,4 @@
-"""MCP functions that are run by hand (`POST /admin/functions/{name}`)."""
+"""Runs MCP functions by hand (`POST /admin/functions/{name}`)."""
 
 import json
 from typing import Any, cast
@@ -14,7 +14,7 @@ from durable_host.triggers.mcp.resources import RESOURCE_TRIGGER
 async def invoke_by_hand(
     invoker: Invoker, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str
 ) -> Outcome:
-    """One invocation; `text` holds what `manual_context` takes."""
+    """One invocation; `text` is the input for `manual_context`."""
     context = manual_context(function, text)
     arguments: Any = context.get("arguments")
     data: dict[str, Any] = {ARGUMENTS: arguments} if isinstance(arguments, dict) else {}
@@ -22,8 +22,9 @@ async def invoke_by_hand(
 
 
 def manual_context(function: FunctionMetadata, text: str) -> dict[str, Any]:
-    """What a client would have caused. `text` is a whole context (an object with `arguments`), the arguments alone, or
-    empty; for a resource it is the URI.
+    """The trigger context for a manual run.
+
+    `text` is a whole context (an object with `arguments`), only the arguments, or empty; for a resource it is the URI.
     """
     trigger = function.trigger
     value = parsed(text)

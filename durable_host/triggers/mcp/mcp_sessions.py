@@ -1,4 +1,4 @@
-"""Sessions of clients that began with `initialize`."""
+"""Sessions of clients, which begin with `initialize`."""
 
 import asyncio
 import secrets
@@ -14,11 +14,11 @@ from durable_host.triggers.mcp.streams import EventStream
 MOST_SESSIONS = 500
 IDLE_SECONDS = 3600.0
 MOST_REQUESTS = 100
-"""That run at a time for one client."""
+"""Most running requests of one client."""
 
 
 class McpSession:
-    """`stream` carries messages that answer no request; None while the client listens for none."""
+    """A session. `stream` is for messages other than responses; None while the client does not listen for them."""
 
     def __init__(self, id: str, transport: Transport, version: str, client_info: dict[str, Any] | None) -> None:
         self.id = id
@@ -35,13 +35,13 @@ class McpSession:
         return bool(self._requests) or (self.stream is not None and self.stream.is_open)
 
     def attach(self, stream: EventStream) -> None:
-        """Messages go to `stream` from now on; it begins with what the client has missed."""
+        """Send messages to `stream` from now on, beginning with those that the client has missed."""
         self.stream = stream
         news, self._news = self._news, {}
         self.notify(news)
 
     def notify(self, methods: Iterable[str]) -> None:
-        """Send notifications; a client that does not listen yet gets each of them once, later."""
+        """Send notifications. If the client does not listen yet, it gets each of them once, later."""
         for method in methods:
             if self.stream is not None and self.stream.is_open:
                 self.stream.send(jsonrpc.notification(method))
@@ -49,7 +49,7 @@ class McpSession:
                 self._news[method] = None
 
     def begin(self, id: str | int) -> asyncio.Future[None]:
-        """A request that runs; the future is done when the client cancels it. Raises RpcError."""
+        """Register a running request. The future is done when the client cancels it. Raises RpcError."""
         if id in self._requests:
             raise RpcError(jsonrpc.INVALID_REQUEST, f"A request with the id {id!r} is already running.")
         if len(self._requests) >= MOST_REQUESTS:
@@ -61,13 +61,13 @@ class McpSession:
         self._requests.pop(id, None)
 
     def cancel(self, id: object) -> None:
-        """The client gives a request up; others that are not running are none of its business."""
+        """Cancel a request of the client. IDs that are not running are ignored."""
         gives_up = self._requests.get(id) if isinstance(id, str | int) else None
         if gives_up is not None and not gives_up.done():
             gives_up.set_result(None)
 
     def end(self) -> None:
-        """Give up what runs, and close the stream."""
+        """Cancel the running requests and close the stream."""
         for id in list(self._requests):
             self.cancel(id)
         if self.stream is not None:
@@ -75,7 +75,7 @@ class McpSession:
 
 
 class Sessions:
-    """At most `most`. One that nobody has used for `idle` seconds ends when the next one begins or is looked up."""
+    """At most `most` sessions. Those unused for `idle` seconds end when a session begins or is looked up."""
 
     def __init__(
         self, most: int = MOST_SESSIONS, idle: float = IDLE_SECONDS, now: Callable[[], float] = time.monotonic
@@ -92,7 +92,7 @@ class Sessions:
         return iter(list(self._sessions.values()))
 
     def begin(self, transport: Transport, version: str, client_info: dict[str, Any] | None = None) -> McpSession:
-        """Begin a session. If there is no room, the one that has been idle the longest ends. Raises RpcError."""
+        """Begin a session. If there are too many, the one that has been idle the longest ends. Raises RpcError."""
         self._end_idle()
         if len(self._sessions) >= self._most:
             idle = [session for session in self if not session.is_in_use]
@@ -105,7 +105,7 @@ class Sessions:
         return session
 
     def find(self, id: str, transport: Transport) -> McpSession | None:
-        """The session of this transport; this counts as its use."""
+        """The session of this transport, or None. Counts as a use of the session."""
         self._end_idle()
         session = self._sessions.get(id)
         if session is None or session.transport != transport:

@@ -1,4 +1,4 @@
-"""A function with an `mcpPromptTrigger` as a prompt."""
+"""Prompts: functions with an `mcpPromptTrigger`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ PROMPT_TRIGGER = "mcpprompttrigger"
 
 
 class Prompt(msgspec.Struct, frozen=True):
-    """`listing` is the prompt as `prompts/list` shows it; `required` are the arguments that must be given."""
+    """A prompt. `listing` is its entry in `prompts/list`; `required` are its required arguments."""
 
     name: str
     function: FunctionMetadata
@@ -38,7 +38,7 @@ def prompt_of(function: FunctionMetadata) -> Prompt:
 
 
 def missing_arguments(prompt: Prompt, arguments: Mapping[str, str]) -> list[str]:
-    """Names of required arguments that are not given."""
+    """The names of missing required arguments."""
     return [name for name in prompt.required if name not in arguments]
 
 

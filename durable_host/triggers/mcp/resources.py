@@ -1,4 +1,4 @@
-"""A function with an `mcpResourceTrigger` as a resource, or, with `{parameters}` in its URI, as a resource template."""
+"""Resources, and resource templates (with `{parameters}` in the URI): functions with an `mcpResourceTrigger`."""
 
 import re
 from typing import Any
@@ -16,7 +16,7 @@ _PARAMETER = re.compile(r"\{(\+?)([A-Za-z_][A-Za-z0-9_.]*)(\*?)\}")
 
 
 class Resource(msgspec.Struct, frozen=True):
-    """`listing` is the resource as the list methods show it."""
+    """A resource. `listing` is its entry in the list methods."""
 
     uri: str
     function: FunctionMetadata
@@ -60,8 +60,9 @@ def resource_of(function: FunctionMetadata) -> Resource:
 
 
 def parameters_of(template: str, uri: str) -> dict[str, str] | None:
-    """The values of a template's parameters in `uri`; None when the two do not fit. `{name}` ends at a slash,
-    `{+name}` and `{name*}` do not.
+    """The values of a template's parameters in `uri`; None if the URI does not match.
+
+    The value of `{name}` ends at a slash, those of `{+name}` and `{name*}` do not.
     """
     pattern, names, position = "", list[str](), 0
     for found in _PARAMETER.finditer(template):

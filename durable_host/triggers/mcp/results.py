@@ -1,4 +1,4 @@
-"""What a function returned, as the result of the request that ran it.
+"""Converts a function's return value to the result of the request.
 
 Source: `azure/functions/mcp.py` and `decorators/mcp.py` of azure-functions 1.26: texts, content blocks, lists of them,
 whole results, and the envelope with `content` and `structuredContent` of `useResultSchema`.
@@ -17,7 +17,7 @@ _ENVELOPE = {"type", "content", "structuredContent"}
 
 
 class ResultInvalid(ValueError):
-    """What the function returned cannot be sent."""
+    """The function's return value cannot be sent."""
 
 
 def tool_result(returned: Datum | None, *, uses_result_schema: bool) -> dict[str, Any]:
@@ -34,12 +34,12 @@ def tool_result(returned: Datum | None, *, uses_result_schema: bool) -> dict[str
 
 
 def error_result(message: str) -> dict[str, Any]:
-    """A tool's failure: a result, so that the model behind the client learns of it."""
+    """The result for a failed tool. It is not an error response, so that the model sees it."""
     return {"content": [text_block(message)], "isError": True}
 
 
 def resource_result(returned: Datum | None, resource: Resource, uri: str) -> dict[str, Any]:
-    """A `ReadResourceResult`: texts as text, bytes as base64."""
+    """A `ReadResourceResult` with text, or with bytes as base64."""
     about: dict[str, Any] = {"uri": uri}
     if resource.mime_type is not None:
         about["mimeType"] = resource.mime_type
@@ -54,7 +54,7 @@ def resource_result(returned: Datum | None, resource: Resource, uri: str) -> dic
 
 
 def prompt_result(returned: Datum | None, prompt: Prompt) -> dict[str, Any]:
-    """A `GetPromptResult`; a text becomes one message of the user. Raises ResultInvalid."""
+    """A `GetPromptResult`; a text becomes one user message. Raises ResultInvalid."""
     text = "" if returned is None or returned.is_none else _text(returned, "Return a str.")
     about = {"description": prompt.description} if prompt.description is not None else {}
     value = parsed(text)
@@ -75,7 +75,7 @@ def _text(returned: Datum, remedy: str) -> str:
 
 
 def _from_content(value: Any) -> dict[str, Any] | None:
-    """A block, a list of blocks, or a whole result."""
+    """The result for a content block, a list of blocks, or a whole result; None for other values."""
     if (block := block_of(value)) is not None:
         return {"content": [block]}
     if blocks := blocks_of(value):
@@ -97,7 +97,7 @@ def _from_content(value: Any) -> dict[str, Any] | None:
 
 
 def _from_envelope(value: Any) -> dict[str, Any] | None:
-    """What `useResultSchema` brings: content and structured content as JSON texts of their own."""
+    """The result for the envelope of `useResultSchema`: content and structured content as separate JSON texts."""
     if not isinstance(value, dict):
         return None
     members = cast("dict[str, Any]", value)
@@ -115,7 +115,7 @@ def _from_envelope(value: Any) -> dict[str, Any] | None:
 
 
 def _contents(value: Any) -> list[dict[str, Any]] | None:
-    """Contents of resources: alone, in a list, in a result, or as the JSON text of an envelope."""
+    """The contents of resources: a single one, a list, a result, or the JSON text in an envelope."""
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         if isinstance(content := members.get("content"), str):

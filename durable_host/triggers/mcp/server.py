@@ -1,4 +1,4 @@
-"""The methods of the protocol, over whatever transport they come."""
+"""Implements the methods of the protocol, independently of the transport."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ CAPABILITIES: dict[str, Any] = {
     "resources": {"listChanged": True, "subscribe": False},
     "prompts": {"listChanged": True},
 }
-"""All of them, whatever the app has: a reload may bring the first one of a kind."""
+"""Always all capabilities, because a reload may add the first tool, resource or prompt."""
 
 _LISTS = {
     "tools/list": ("tools", "tools"),
@@ -28,11 +28,11 @@ _LISTS = {
     "resources/templates/list": ("templates", "resourceTemplates"),
     "prompts/list": ("prompts", "prompts"),
 }
-"""By method: what of the catalog, and the member of the result."""
+"""List method → kind of entries in the catalog, and member of the result."""
 
 
 class McpServer:
-    """Answers requests from the catalog that it has now."""
+    """Handles requests with the current catalog."""
 
     def __init__(self, invoker: Invoker) -> None:
         self.catalog = McpCatalog()
@@ -54,7 +54,7 @@ class McpServer:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Capabilities, and instructions for the model if host.json has some."""
+        """The capabilities, and the instructions for the model in host.json."""
         about: dict[str, Any] = {"capabilities": CAPABILITIES}
         if self.options.instructions:
             about["instructions"] = self.options.instructions

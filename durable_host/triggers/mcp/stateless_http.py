@@ -1,4 +1,4 @@
-"""Streamable HTTP without sessions, since 2026-07-28: each POST says for itself who asks and in which revision.
+"""Streamable HTTP without sessions, since 2026-07-28: each POST contains the client and the revision.
 
 Source: https://modelcontextprotocol.io/specification/2026-07-28/basic
 """
@@ -34,7 +34,7 @@ _METHOD_HEADER = "Mcp-Method"
 _NAME_HEADER = "Mcp-Name"
 _META = "io.modelcontextprotocol/"
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-"""By method the parameter that the header Mcp-Name repeats."""
+"""Method → parameter that the header Mcp-Name repeats."""
 _CACHED = ("tools/list", "resources/list", "resources/templates/list", "prompts/list", "resources/read")
 _FRESH = {"ttlMs": 0, "cacheScope": "private"}
 _STATUS = {
@@ -48,7 +48,7 @@ _STATUS = {
 
 
 class StatelessHttp:
-    """`handle` raises Refused."""
+    """The transport. `handle` raises Refused."""
 
     def __init__(self, server: McpServer, subscriptions: Subscriptions) -> None:
         self._server = server
@@ -63,7 +63,7 @@ class StatelessHttp:
         try:
             message = jsonrpc.message(content)
             if not isinstance(message, Request):
-                return web.Response(status=202)  # There is no notification that means something here.
+                return web.Response(status=202)  # Notifications have no effect here.
             meta = _envelope(request, message)
         except RpcError as error:
             raise Refused(_STATUS[error.code], error) from None
@@ -105,7 +105,7 @@ class StatelessHttp:
 
 
 def unsupported(requested: str) -> Refused:
-    """The answer to a revision that this server does not know."""
+    """The error for a revision that this server does not support."""
     data = {"supported": list(versions.ALL), "requested": requested}
     return Refused(400, RpcError(jsonrpc.UNSUPPORTED_VERSION, "Unsupported protocol version", data))
 
@@ -116,7 +116,7 @@ def _as_json(answers: list[dict[str, Any]]) -> web.Response:
 
 
 def _envelope(request: web.Request, message: Request) -> dict[str, Any]:
-    """What the client says of itself; its headers must say the same. Raises RpcError."""
+    """The client's metadata in the request, which must match the headers. Raises RpcError."""
     meta: Any = message.params.get("_meta")
     members = cast("dict[str, Any]", meta) if isinstance(meta, dict) else {}
     needed = (f"{_META}protocolVersion", f"{_META}clientCapabilities")
@@ -134,7 +134,7 @@ def _envelope(request: web.Request, message: Request) -> dict[str, Any]:
 
 
 def _decoded(header: str) -> str | None:
-    """A header value that is not plain ASCII comes as `=?base64?…?=`."""
+    """Decode a header value; values that are not plain ASCII are sent as `=?base64?…?=`."""
     if not (header.startswith("=?base64?") and header.endswith("?=")):
         return header
     try:

@@ -1,4 +1,4 @@
-"""The transport "streamable HTTP" with sessions: POST for messages, GET for the server's own, DELETE to end.
+"""The transport "streamable HTTP" with sessions: POST sends messages, GET receives the server's, DELETE ends it.
 
 Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/transports
 """
@@ -30,7 +30,7 @@ TRANSPORT = "http-streamable"
 
 
 class StreamableHttp:
-    """Methods raise Refused."""
+    """The transport. Methods raise Refused."""
 
     def __init__(self, server: McpServer, sessions: Sessions) -> None:
         self._server = server

@@ -1,4 +1,4 @@
-"""Server-sent events: messages on a response that stays open."""
+"""Server-sent events: sends messages on a response that stays open."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from durable_host.triggers.mcp import jsonrpc
 
 PING_SECONDS = 15.0
 MOST_WAITING = 200
-"""Messages for a client that does not read; more of them end its stream."""
+"""Most messages that wait for a client that does not read; with more, its stream ends."""
 _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 PING = b": ping\n\n"
 
@@ -24,12 +24,12 @@ def event(data: bytes, name: str = "message") -> bytes:
 
 
 def event_response(request: web.Request, headers: Mapping[str, str]) -> web.StreamResponse:
-    """A response for events, with `headers` and those that pages of other origins need."""
+    """A response for events, with `headers` and those that pages on other origins need."""
     return web.StreamResponse(headers={**_HEADERS, **headers, **request.get(RESPONSE_HEADERS, {})})
 
 
 class EventStream:
-    """The response to one GET, or to a request that subscribes. `serve` writes what `send` is given until `close`."""
+    """The response to a GET or a subscription. `serve` writes the messages passed to `send` until `close`."""
 
     def __init__(self, request: web.Request) -> None:
         self._request = request
@@ -42,7 +42,7 @@ class EventStream:
         return not self._is_closed and transport is not None and not transport.is_closing()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Nothing is sent on a stream that is closed."""
+        """Send a message. Does nothing on a closed stream."""
         self.put(event(jsonrpc.write(message)))
 
     def put(self, data: bytes) -> None:
@@ -54,7 +54,7 @@ class EventStream:
             self._abort()
 
     def close(self) -> None:
-        """End the response behind what has been sent."""
+        """End the response after the messages already sent."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -64,7 +64,7 @@ class EventStream:
             self._abort()
 
     async def serve(self) -> web.StreamResponse:
-        """Until `close`, or until the client has gone."""
+        """Write messages until `close`, or until the client disconnects."""
         response = event_response(self._request, {})
         watching = asyncio.create_task(self._close_when_lost())
         try:
@@ -81,7 +81,7 @@ class EventStream:
         return response
 
     async def _next(self) -> bytes | None:
-        """What to write; None at the end."""
+        """The next data to write; None at the end."""
         try:
             async with asyncio.timeout(PING_SECONDS):
                 return await self._events.get()

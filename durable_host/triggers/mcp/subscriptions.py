@@ -1,4 +1,4 @@
-"""Streams that clients without sessions open to learn of changes (`subscriptions/listen`)."""
+"""Streams for clients without sessions that listen for changes (`subscriptions/listen`)."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -17,7 +17,7 @@ CHANGES = {
     "resourcesListChanged": "notifications/resources/list_changed",
     "promptsListChanged": "notifications/prompts/list_changed",
 }
-"""By what a client asks for the notification that it gets."""
+"""Requested kind → notification."""
 _ID = "io.modelcontextprotocol/subscriptionId"
 
 
@@ -38,7 +38,7 @@ class Subscriptions:
         self._open: list[_Subscription] = []
 
     async def serve(self, http: web.Request, request: Request) -> web.StreamResponse:
-        """Until the client closes the stream, or `close`. Raises Refused."""
+        """Serve a stream until the client closes it, or until `close`. Raises Refused."""
         wanted: Any = request.params.get("notifications")
         if not isinstance(wanted, dict):
             text = "The params must have 'notifications', an object."
@@ -57,7 +57,7 @@ class Subscriptions:
             self._open.remove(subscription)
 
     def notify(self, methods: Iterable[str]) -> None:
-        """Send these notifications to those who want them."""
+        """Send these notifications to the clients that subscribed to them."""
         for subscription in self._open:
             for method in methods:
                 if method in subscription.methods:

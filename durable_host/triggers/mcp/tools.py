@@ -1,4 +1,4 @@
-"""A function with an `mcpToolTrigger` as a tool: its listing, the schema of its arguments, what has to be given."""
+"""Tools: functions with an `mcpToolTrigger`, with their listing and the schema of their arguments."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,7 +33,7 @@ _TYPES = {
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """`listing` is the tool as `tools/list` shows it; `required` are the arguments that a call must have."""
+    """A tool. `listing` is its entry in `tools/list`; `required` are its required arguments."""
 
     name: str
     function: FunctionMetadata
@@ -74,12 +74,12 @@ def input_schema(properties: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def missing_arguments(tool: Tool, arguments: Mapping[str, Any]) -> list[str]:
-    """Names of required arguments that a call does not give."""
+    """The names of missing required arguments."""
     return [name for name in tool.required if arguments.get(name) is None]
 
 
 def _properties(function: FunctionMetadata) -> list[dict[str, Any]]:
-    """The properties of the trigger, then those that input bindings add."""
+    """The properties of the trigger, followed by those of input bindings."""
     properties = declaration.objects(function.trigger, "toolProperties")
     known = {entry.get("propertyName") for entry in properties}
     for binding in function.inputs:

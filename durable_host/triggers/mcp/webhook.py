@@ -1,4 +1,4 @@
-"""The addresses of the MCP server: `/runtime/webhooks/mcp`, and `/sse` and `/message` below it."""
+"""The webhook of the MCP server: `/runtime/webhooks/mcp`, and `/sse` and `/message` below it."""
 
 from aiohttp import web
 
@@ -19,7 +19,7 @@ WEBHOOK_PATH = "/runtime/webhooks/mcp"
 
 
 class McpWebhook:
-    """Serves the app's MCP functions; sessions outlive a reload, which `adopt`s another catalog."""
+    """Serves the app's MCP functions. Sessions survive a reload, which calls `adopt` with a new catalog."""
 
     def __init__(self, invoker: Invoker, sessions: Sessions | None = None) -> None:
         self._server = McpServer(invoker)
@@ -31,11 +31,11 @@ class McpWebhook:
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether callers need no key, even where they are asked for keys."""
+        """Whether callers need no key, even with `--enable-auth`."""
         return self._server.options.is_anonymous
 
     def adopt(self, catalog: McpCatalog, options: McpOptions, *, explain: bool) -> None:
-        """What is served from now on; clients that listen are notified of what has changed."""
+        """Serve this catalog from now on, and notify listening clients of the changes."""
         changed = _changes(self._server.catalog, catalog)
         self._server.catalog, self._server.options, self._server.calls.explain = catalog, options, explain
         for session in self._sessions:
@@ -43,7 +43,7 @@ class McpWebhook:
         self._subscriptions.notify(changed)
 
     async def handle(self, request: web.Request, tail: str) -> web.StreamResponse:
-        """`tail` is the path behind WEBHOOK_PATH."""
+        """Handle a request. `tail` is the path after WEBHOOK_PATH."""
         part = tail.strip("/").lower()
         try:
             if part == "sse":
@@ -65,7 +65,7 @@ class McpWebhook:
             return refused(200, "Internal error", jsonrpc.INTERNAL_ERROR).response()
 
     async def drain(self, grace: float) -> None:
-        """Let running calls end, at most `grace` seconds; then end all sessions and streams."""
+        """Wait at most `grace` seconds for running calls, then end all sessions and streams."""
         await self._server.calls.drain(grace)
         for session in self._sessions:
             self._sessions.end(session.id)
@@ -73,7 +73,7 @@ class McpWebhook:
 
 
 def _changes(old: McpCatalog, new: McpCatalog) -> list[str]:
-    """Notifications of what differs."""
+    """The notifications about the differences."""
     kinds = {
         "toolsListChanged": ("tools",),
         "resourcesListChanged": ("resources", "templates"),

@@ -1,4 +1,4 @@
-"""What becomes of a message: pure rules.
+"""Decides what to do with a message. Pure functions.
 
 Source: docs/protocol/functions-host-queues.md#outcomes, docs/protocol/functions-host-queues.md#poison-queues
 """
@@ -9,9 +9,11 @@ POISON_SUFFIX = "-poison"
 
 
 class Disposition(Enum):
-    """`RUN`: still to be run, by the next receiver when this host stops. `POISON`: move to the poison queue.
-    `RELEASE`: visible again after `visibilityTimeout`. `HOLD`: there can be no poison queue, so the message stays
-    invisible for the rest of its hold.
+    """What to do with a message.
+
+    `RUN`: run the function; if this host stops first, the next receiver does. `POISON`: move it to the poison queue.
+    `RELEASE`: make it visible again after `visibilityTimeout`. `HOLD`: there is no poison queue, so the message stays
+    hidden until its current timeout.
     """
 
     RUN = "run"
@@ -22,13 +24,13 @@ class Disposition(Enum):
 
 
 def poison_queue_of(queue: str) -> str | None:
-    """Name of the poison queue, or None where there is none."""
+    """The name of the poison queue; None if the queue cannot have one."""
     name = queue + POISON_SUFFIX
     return None if queue.endswith(POISON_SUFFIX) or len(name) > 63 else name
 
 
 def before_running(queue: str, dequeue_count: int, max_dequeue_count: int) -> Disposition:
-    """A message that was received too often does not run again."""
+    """The disposition of a received message: one that was received too often does not run again."""
     if dequeue_count <= max_dequeue_count:
         return Disposition.RUN
     return Disposition.POISON if poison_queue_of(queue) else Disposition.RUN

@@ -1,4 +1,4 @@
-"""A message that a listener has received and not settled."""
+"""A message that a listener has received but not settled."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from durable_host.storage import LeasedMessage, QueueMessage
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeldMessage:
-    """What was received, and the lease on it."""
+    """A received message and its lease."""
 
     message: QueueMessage
     lease: LeasedMessage

@@ -1,4 +1,4 @@
-"""Receives the messages of one queue and has each of them run.
+"""Receives the messages of one queue and runs the function for each.
 
 Source: docs/protocol/functions-host-queues.md#polling, docs/protocol/functions-host-queues.md#outcomes
 """
@@ -32,13 +32,13 @@ SHORTEST_PAUSE = 0.1
 LONGEST_OUTAGE_PAUSE = 1.0
 
 RunMessage = Callable[[QueueMessage, bytes], Awaitable[None]]
-"""Runs the function for one message; an exception means that it failed (and was logged)."""
+"""Runs the function for one message. An exception means that it failed, which has been logged."""
 
 
 class QueueListener:
-    """One queue-triggered function. `hold` is the invisibility of messages in hand, in seconds.
+    """The listener of one function. `hold` is the visibility timeout of messages in process, in seconds.
 
-    At most `batch_size + new_batch_threshold` messages run at a time; deletes go on beside them.
+    At most `batch_size + new_batch_threshold` messages run at a time; deletes do not count.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class QueueListener:
 
     @property
     def outstanding(self) -> int:
-        """Messages that run now."""
+        """The number of running messages."""
         return self._running
 
     async def listen(self) -> None:
@@ -103,7 +103,7 @@ class QueueListener:
             self._signals.unsubscribe(self._account, self.queue, self._wake)
 
     def stop(self) -> None:
-        """Receive no more; `listen` returns when the running messages are settled, or is cancelled earlier."""
+        """Receive no more messages. `listen` returns when the running ones are settled, unless cancelled earlier."""
         self._stopping = True
         self._wake.set()
         self._progress.set()
@@ -123,7 +123,7 @@ class QueueListener:
             pass
 
     async def _receive(self, backoff: PollBackoff) -> float:
-        """Receive once; seconds to pause before the next time."""
+        """Receive once. Returns the seconds to wait before the next time."""
         count = min(32, self._options.batch_size + self._options.new_batch_threshold - self._running)
         try:
             messages = await self._service.get(self.queue, max(1, count), self._hold)

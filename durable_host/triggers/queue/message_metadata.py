@@ -1,4 +1,4 @@
-"""What a queue-triggered function gets to know about its message besides the content.
+"""The metadata that a queue-triggered function receives.
 
 Source: docs/protocol/functions-host-queues.md#queue-trigger-metadata
 """
@@ -14,7 +14,7 @@ _TIMES = ("InsertionTime", "ExpirationTime", "NextVisibleTime")
 
 
 def message_metadata(message: QueueMessage, content: str) -> dict[str, Any]:
-    """Id, DequeueCount, times (as .NET writes a DateTimeOffset), PopReceipt, QueueTrigger (the text)."""
+    """Id, DequeueCount, times (in the format of .NET's DateTimeOffset), PopReceipt, QueueTrigger (the text)."""
     return {
         "Id": message.id,
         "DequeueCount": message.dequeue_count,
@@ -27,9 +27,7 @@ def message_metadata(message: QueueMessage, content: str) -> dict[str, Any]:
 
 
 def message_data(metadata: Mapping[str, Any], content: str, trigger_name: str) -> dict[str, Any]:
-    """What `{…}` in other bindings can name. Properties of a JSON body replace the message's own values; times are
-    values of .NET without a text form.
-    """
+    """The binding data. Properties of a JSON body replace the message's own values. Times have no text form."""
     return binding_data.merged({**metadata, **dict.fromkeys(_TIMES), trigger_name: content}, content)
 
 
@@ -39,7 +37,7 @@ def offset_text(ticks: int) -> str:
 
 
 def message_details(message: QueueMessage) -> str:
-    """The line of the log that tells which message started the invocation."""
+    """The log line about the message that started the invocation."""
     seconds, fraction = divmod(message.insertion_time, timestamp.TICKS_PER_SECOND)
     inserted = timestamp.to_text(seconds * timestamp.TICKS_PER_SECOND)[:-1] + f".{fraction // 10_000:03d}+00:00"
     return f"MessageId: {message.id}, DequeueCount: {message.dequeue_count}, InsertedOn: {inserted}"

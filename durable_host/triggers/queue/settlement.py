@@ -1,4 +1,4 @@
-"""Carries out what becomes of a message, whatever storage does meanwhile.
+"""Deletes, releases or moves messages after they have run, and handles storage errors.
 
 Source: docs/protocol/functions-host-queues.md#outcomes, docs/protocol/functions-host-queues.md#poison-queues
 """
@@ -22,8 +22,8 @@ _TRIES = 5
 class Settlement:
     """Deletes, releases and moves messages of one queue.
 
-    A message whose delete could not be made is remembered: when it is delivered again, it is deleted instead of run.
-    What storage refuses is warned of once, until it works again.
+    If a message cannot be deleted, it is remembered: when it is redelivered, it is deleted instead of run. Refused
+    requests are logged once, until they succeed again.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Settlement:
         self._refused: set[str] = set()
 
     def is_finished(self, message_id: str) -> bool:
-        """True for a message that ran to its end before and only could not be deleted."""
+        """True for a message that has already run to its end but could not be deleted."""
         return message_id in self._finished
 
     async def settle(self, held: HeldMessage, disposition: Disposition) -> None:
@@ -60,7 +60,7 @@ class Settlement:
                 await self.give_back(held)
 
     async def give_back(self, held: HeldMessage) -> None:
-        """Visible again at once; for messages that did not run because the host stops."""
+        """Make a message visible again immediately, if it did not run because the host stops."""
         await self._hide(held, 0)
 
     async def _delete(self, held: HeldMessage) -> None:

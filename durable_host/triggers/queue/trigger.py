@@ -24,18 +24,18 @@ _log = logging.getLogger("Host.Triggers.Queue")
 
 
 class MessageIsNotText(HostError):
-    """A function that takes a text gets a message whose content is not UTF-8; it does not run."""
+    """The function takes text, but the message is not UTF-8; the function does not run."""
 
     code = "DH5052"
 
 
 HOLD = 600.0
 HOLD_ON_DEVELOPMENT_ACCOUNT = 30.0
-"""Short, because on one machine a crash should not hide messages for ten minutes."""
+"""Seconds. Short, because on one machine a crash should not hide messages for ten minutes."""
 
 
 class QueueTrigger:
-    """One function; `listener` receives for it."""
+    """The trigger of one function; `listener` receives its messages."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class QueueTrigger:
         )
 
     async def run(self, message: QueueMessage, content: bytes) -> None:
-        """Run the function. Raises when it fails, which has been logged."""
+        """Run the function. Raises an exception if it fails, which has been logged."""
         text = self._text(message, content)
         metadata = message_metadata(message, text)
         try:
@@ -82,7 +82,7 @@ class QueueTrigger:
             raise
 
     def _text(self, message: QueueMessage, content: bytes) -> str:
-        """The content as text, with U+FFFD where the function takes bytes. Raises MessageIsNotText."""
+        """The content as text; invalid bytes become U+FFFD if the function takes bytes. Raises MessageIsNotText."""
         try:
             return content.decode()
         except UnicodeDecodeError as error:
@@ -101,6 +101,6 @@ class QueueTrigger:
 
 
 def untranslatable(error: UnicodeDecodeError) -> str:
-    """The error in the words of .NET."""
+    """The error with the text of .NET."""
     wrong = "".join(f"[{byte:02X}]" for byte in error.object[error.start : error.end])
     return f"Unable to translate bytes {wrong} at index {error.start} from specified code page to Unicode."

@@ -15,11 +15,11 @@ _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "
 
 
 class InvalidField(ValueError):
-    """The text of a field breaks the grammar."""
+    """The text of a field is not valid."""
 
 
 class FieldKind(msgspec.Struct, frozen=True):
-    """What a field counts, from `least` to `most`; `names` stand for the values from `least` on."""
+    """A kind of field, with values from `least` to `most`; `names` are for the values from `least` on."""
 
     title: str
     least: int
@@ -36,18 +36,18 @@ WEEKDAY = FieldKind("day of week", 0, 6, _WEEKDAYS)
 
 
 class Field(msgspec.Struct, frozen=True):
-    """The values that a field allows, in order, at least one."""
+    """The allowed values of a field, in order, at least one."""
 
     kind: FieldKind
     values: tuple[int, ...]
 
     @property
     def is_full(self) -> bool:
-        """True when every value is allowed."""
+        """True if every value is allowed."""
         return len(self.values) == self.kind.most - self.kind.least + 1
 
     def expanded(self) -> str:
-        """The field as the log shows it: `*`, or a list of values and runs `a-b`, months and weekdays by name."""
+        """The field for the log: `*`, or a list of values and ranges `a-b`, with names of months and weekdays."""
         if self.is_full:
             return "*"
         return ",".join(

@@ -1,8 +1,7 @@
 """Fires one timer.
 
-One run at a time. An occurrence that comes while a run is under way runs when that one ends, one for all of them. A
-failing function does not stop the schedule, nor does storage that does not answer: then the timer fires without its
-memory.
+Runs do not overlap. Occurrences that pass during a run cause one more run when it ends. Neither a failing function nor
+storage that does not answer stops the schedule; without storage, the timer's status is not saved.
 
 Source: docs/protocol/functions-host-timers.md#timer-runs, docs/protocol/functions-host-timers.md#timer-lock
 """
@@ -26,11 +25,11 @@ _log = logging.getLogger("Host.Triggers.Timer")
 REOPEN_SECONDS = 5
 
 RunTimer = Callable[[TimerRun], Awaitable[None]]
-"""Runs the function once; an exception means that it failed (and was logged)."""
+"""Runs the function once. An exception means that it failed, which has been logged."""
 
 
 class TimerListener:
-    """One timer-triggered function. Without `monitor` nothing is remembered, without `lock` every host fires."""
+    """The listener of one function. Without `monitor` no status is saved; without `lock` every host fires the timer."""
 
     def __init__(
         self,
@@ -59,7 +58,7 @@ class TimerListener:
         self._stopping = asyncio.Event()
 
     async def listen(self) -> None:
-        """Fire until `stop`; returns when the run under way has ended."""
+        """Fire until `stop`. Returns when the current run has ended."""
         lock = self._lock
         keeping = asyncio.create_task(lock.keep()) if lock is not None else None
         try:
@@ -73,7 +72,7 @@ class TimerListener:
                 await lock.release()
 
     def stop(self) -> None:
-        """Fire no more."""
+        """Stop firing."""
         self._stopping.set()
 
     @property
@@ -81,7 +80,7 @@ class TimerListener:
         return not self._stopping.is_set() and (self._lock is None or self._lock.allowed.is_set())
 
     async def _serve(self) -> None:
-        """Fire on schedule as long as this host may."""
+        """Fire on schedule as long as this host is allowed to."""
         self._next = self._schedule.next_after(self._clock.now())
         missed = await self._open()
         _log.info("%s", forecast(self._schedule, self._zone, self._clock.now(), self._function))
@@ -98,7 +97,7 @@ class TimerListener:
                 await self._fire(planned=planned)
 
     async def _wait(self, now: int, planned: int | None) -> bool:
-        """Wait for the planned time; False when something else came first."""
+        """Wait for the planned time. False if something else happens first."""
         if self._monitor is not None and not self._is_open:
             early = now + REOPEN_SECONDS * TICKS_PER_SECOND
             if planned is None or early < planned:
@@ -113,7 +112,7 @@ class TimerListener:
         return await self._first_of(self._clock.sleep_until(planned))
 
     async def _open(self) -> int | None:
-        """Read what was remembered; the planned time of an occurrence that was missed, else None."""
+        """Read the saved status. Returns the planned time of a missed occurrence, otherwise None."""
         if self._monitor is None:
             return None
         now = self._clock.now()
@@ -158,7 +157,7 @@ class TimerListener:
         self._in_trouble = True
         _log.warning(
             "The timer '%s' fires on schedule, but its runs cannot be saved to storage now, so a missed run "
-            "would not be caught up on: %s",
+            "would not be made up: %s",
             self._function,
             error,
         )
@@ -169,7 +168,7 @@ class TimerListener:
             _log.info("The runs of the timer '%s' are saved to storage again.", self._function)
 
     async def _first_of(self, waiting: Awaitable[object]) -> bool:
-        """True when `waiting` ended before `stop` was called."""
+        """True if `waiting` ended before `stop` was called."""
         wanted = asyncio.ensure_future(waiting)
         stopping = asyncio.create_task(self._stopping.wait())
         try:

@@ -1,4 +1,4 @@
-"""What is remembered of a timer between two starts of the host, and what follows from it at start. Pure rules.
+"""The saved status of a timer, and what follows from it when the host starts. Pure functions.
 
 Source: docs/protocol/functions-host-timers.md#schedule-status
 """
@@ -17,7 +17,7 @@ NO_MORE = timestamp.MAX_TICKS
 
 
 class ScheduleStatus(msgspec.Struct, frozen=True):
-    """Ticks of UTC. `last` is NEVER before the first run, `next` is NO_MORE when the schedule has come to its end."""
+    """The status, in UTC ticks. `last` is NEVER before the first run, `next` is NO_MORE at the end of the schedule."""
 
     last: int
     next: int
@@ -36,7 +36,7 @@ class ScheduleStatus(msgspec.Struct, frozen=True):
 
 
 class Beginning(msgspec.Struct, frozen=True):
-    """What a listener starts with; `is_changed` when the status has to be written."""
+    """The state in which a listener starts. `is_changed`: the status must be written."""
 
     status: ScheduleStatus
     is_past_due: bool
@@ -44,7 +44,7 @@ class Beginning(msgspec.Struct, frozen=True):
 
 
 def begin(stored: ScheduleStatus | None, schedule: TimerSchedule, now: int) -> Beginning:
-    """Compare what was remembered with the schedule as it is now."""
+    """Compare the saved status with the current schedule."""
     if stored is None:
         return Beginning(ScheduleStatus(NEVER, _next(schedule, now), now), False, True)
     base = stored.last or stored.last_updated or now
@@ -57,12 +57,12 @@ def begin(stored: ScheduleStatus | None, schedule: TimerSchedule, now: int) -> B
 
 
 def after_run(schedule: TimerSchedule, ran_at: int) -> ScheduleStatus:
-    """`ran_at`: when the run began, or its planned time where that is later."""
+    """The status after a run. `ran_at`: when the run began, or its planned time if that is later."""
     return ScheduleStatus(ran_at, _next(schedule, ran_at), ran_at)
 
 
 def parse_status(text: str | bytes) -> ScheduleStatus:
-    """Raises ValueError for anything but the content of a status blob."""
+    """Parse the content of a status blob. Raises ValueError if it is not valid."""
     content: Any = json.loads(text)
     try:
         last, following = content["Last"], content["Next"]

@@ -1,4 +1,4 @@
-"""Where the status of a timer is kept: a blob of the host's storage account.
+"""Stores the status of a timer in a blob of the host's storage account.
 
 Source: docs/protocol/functions-host-timers.md#schedule-status
 """
@@ -17,7 +17,7 @@ CONTAINER = "azure-webjobs-hosts"
 
 
 class MonitorStore(Protocol):
-    """Errors are those of `storage.errors`."""
+    """Reads and writes the status. Raises the errors of `storage.errors`."""
 
     async def read(self) -> ScheduleStatus | None: ...
 
@@ -33,7 +33,7 @@ class BlobMonitorStore:
         self._zone = zone
 
     async def read(self) -> ScheduleStatus | None:
-        """None when nothing is remembered, or nothing that can be read."""
+        """The saved status; None if there is none, or if it is not valid."""
         blob = await self._service.get(CONTAINER, self._name)
         if blob is None:
             return None

@@ -1,4 +1,4 @@
-"""NCRONTAB expressions and their occurrences on the wall clock; time zones are the business of `occurrences`.
+"""NCRONTAB expressions and their occurrences in local time; `occurrences` handles time zones.
 
 Day of month and day of week must both match. Packages such as croniter follow Vixie cron, where one is enough; a test
 compares the occurrences of expressions that mean the same in both.
@@ -27,11 +27,11 @@ from durable_host.triggers.timer.fields import (
 
 _KINDS: tuple[FieldKind, ...] = (SECOND, MINUTE, HOUR, DAY, MONTH, WEEKDAY)
 _LONGEST_GAP_YEARS = 41
-"""The 29th of February on one weekday comes every 28 years, or after 40 where a century year is not a leap year."""
+"""29 February falls on a given weekday every 28 years, or after 40 years around a century that is not a leap year."""
 
 
 class InvalidExpression(ValueError):
-    """The text is no NCRONTAB expression."""
+    """The text is not an NCRONTAB expression."""
 
 
 class CronExpression(msgspec.Struct, frozen=True):
@@ -51,16 +51,16 @@ class CronExpression(msgspec.Struct, frozen=True):
 
     @property
     def is_interval(self) -> bool:
-        """True when `*`, `-` or `/` remain in second, minute or hour: it fires in both passes of a repeated hour."""
+        """True if second, minute or hour has `*`, `-` or `/`: it fires in both passes of a repeated hour."""
         return any(mark in field.expanded() for field in self._fields[:3] for mark in "*-")
 
     @property
     def fires_within_a_minute(self) -> bool:
-        """True when it fires more than once in each minute; such a schedule has no monitor."""
+        """True if it fires more than once a minute; such a schedule has no monitor."""
         return len(self.second.values) > 1 and all(field.is_full for field in self._fields[1:])
 
     def next_after(self, moment: datetime) -> datetime | None:
-        """The first occurrence later than `moment` (naive, whole seconds count), or None when there is none."""
+        """The first occurrence later than `moment` (naive, fractions ignored), or None if there is none."""
         start = moment.replace(microsecond=0)
         try:
             start += timedelta(seconds=1)
@@ -105,7 +105,7 @@ class CronExpression(msgspec.Struct, frozen=True):
         return None
 
     def _time_from(self, hour: int, minute: int, second: int) -> tuple[int, int, int] | None:
-        """The first allowed time of day that is not before the given one."""
+        """The first allowed time of day at or after the given one."""
         hours, minutes, seconds = self.hour.values, self.minute.values, self.second.values
         if hour in hours:
             if minute in minutes:
@@ -120,7 +120,7 @@ class CronExpression(msgspec.Struct, frozen=True):
 
 
 def parse_cron(text: str) -> CronExpression:
-    """Exactly five parts have no seconds (second 0). Raises InvalidExpression."""
+    """Parse an expression. With five fields, the second is 0. Raises InvalidExpression."""
     parts = text.split(" ")
     has_seconds = len(parts) != 5
     parts = [part for part in parts if part]

@@ -1,7 +1,7 @@
-"""When a cron expression fires in a time zone, clock changes included.
+"""Computes when a cron expression fires in a time zone, including clock changes.
 
-Where the clock goes back, an interval expression fires in both passes of the repeated hour and any other in the first;
-where it goes forward, times that do not exist move on by the gap.
+When the clock goes back, an interval expression fires in both passes of the repeated hour, any other only in the first.
+When it goes forward, times that do not exist move by the length of the gap.
 
 Source: docs/protocol/functions-host-timers.md#time-zones
 """
@@ -19,7 +19,7 @@ _LONGEST_CHANGE = 3 * 3600
 
 
 def next_occurrence(cron: CronExpression, zone: Zone, after: int) -> int | None:
-    """The first occurrence later than `after`, both in ticks of UTC; None when it never fires again."""
+    """The first occurrence later than `after`, both in UTC ticks; None if it never fires again."""
     second = (after - UNIX_EPOCH_TICKS) // TICKS_PER_SECOND
     found = _next_second(cron, zone, second)
     return None if found is None else UNIX_EPOCH_TICKS + found * TICKS_PER_SECOND
@@ -46,7 +46,7 @@ def _next_second(cron: CronExpression, zone: Zone, after: int) -> int | None:
 
 
 def _next_with(cron: CronExpression, after: int, offset: int) -> int | None:
-    """As if the offset stayed."""
+    """The next occurrence, assuming a constant offset."""
     found = cron.next_after(_EPOCH + timedelta(seconds=after + offset))
     return None if found is None else (found - _EPOCH) // _SECOND - offset
 
@@ -64,7 +64,7 @@ def _moved_by_recent_gap(cron: CronExpression, zone: Zone, after: int, offset: i
 
 
 def _is_second_pass(zone: Zone, moment: int, offset: int) -> bool:
-    """True when the clock showed this time before."""
+    """True if the clock already showed this time before it went back."""
     earlier = zone.offset_at(moment - _LONGEST_CHANGE)
     if earlier <= offset:
         return False
@@ -72,7 +72,7 @@ def _is_second_pass(zone: Zone, moment: int, offset: int) -> bool:
 
 
 def _first_change(zone: Zone, start: int, end: int) -> int | None:
-    """The first second in (start, end] at which the offset is another than at `start`."""
+    """The first second in (start, end] with an offset different from that at `start`."""
     offset = zone.offset_at(start)
     low = start
     while low < end:

@@ -1,4 +1,4 @@
-"""The two kinds of schedule: NCRONTAB, and a time span since the last run.
+"""The two kinds of schedules: NCRONTAB, and a time span since the last run.
 
 Source: docs/protocol/functions-host-timers.md#schedule-expressions,
     docs/protocol/functions-host-timers.md#forecast-of-occurrences
@@ -27,14 +27,14 @@ class InvalidSchedule(HostError):
 
 
 class TimerSchedule(Protocol):
-    """When a timer fires. Times are ticks of UTC."""
+    """When a timer fires. Times are UTC ticks."""
 
     @property
     def adjusts_for_dst(self) -> bool: ...
 
     @property
     def allows_monitor(self) -> bool:
-        """False when it fires more often than once a minute."""
+        """False if it fires more than once a minute."""
         ...
 
     @property
@@ -43,7 +43,7 @@ class TimerSchedule(Protocol):
         ...
 
     def next_after(self, ticks: int) -> int | None:
-        """None when it never fires again."""
+        """The next time after `ticks`; None if it never fires again."""
         ...
 
 
@@ -106,7 +106,7 @@ def parse_schedule(text: str, zone: Zone) -> TimerSchedule:
 
 
 def _span(text: str) -> float | None:
-    """Seconds; a whole number is a number of days, as in .NET."""
+    """Seconds of a time span; a whole number is a number of days, as in .NET."""
     if text.strip().isdecimal():
         return int(text) * _SECONDS_PER_DAY
     try:
@@ -116,7 +116,7 @@ def _span(text: str) -> float | None:
 
 
 def forecast(schedule: TimerSchedule, zone: Zone, now: int, function: str) -> str:
-    """The log's lines about the next five occurrences."""
+    """The log lines with the next five occurrences."""
     lines = [f"The next 5 occurrences of the '{function}' schedule ({schedule.shown}) will be:"]
     moment: int | None = now
     is_utc = zone.is_utc

@@ -1,4 +1,4 @@
-"""What a timer-triggered function receives, and the texts about it in the log.
+"""The data that a timer-triggered function receives, and its log texts.
 
 Source: docs/protocol/functions-host-timers.md#timer-payload, docs/protocol/functions-host-timers.md#timer-runs
 """
@@ -13,8 +13,10 @@ from durable_host.triggers.timer.zone import Zone
 
 
 class TimerRun(msgspec.Struct, frozen=True, kw_only=True):
-    """One firing. `status` is what was remembered before it, None without monitor; `unscheduled` says why it comes
-    outside the schedule; `at` in ticks of UTC.
+    """One run of a timer.
+
+    `status` is the saved status before the run, None without monitor. `unscheduled` is the reason for a run outside
+    the schedule. `at` is in UTC ticks.
     """
 
     at: int
@@ -24,7 +26,7 @@ class TimerRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def timer_info(schedule: TimerSchedule, zone: Zone, status: ScheduleStatus | None, *, is_past_due: bool) -> str:
-    """The JSON text of `func.TimerRequest`; before the first run there is no time of the last update either."""
+    """The JSON text of `func.TimerRequest`. Before the first run, the time of the last update is missing too."""
     members = status.members(zone) if status is not None else None
     if members is not None and status is not None and not status.last:
         members["LastUpdated"] = members["Last"]

@@ -26,7 +26,7 @@ _log = logging.getLogger("Host.Triggers.Timer")
 
 
 class TimerTrigger:
-    """One function; `listener` fires it. `service` is the blob service of the host's account, None without one.
+    """The trigger of one function; `listener` fires it. `service` is the host's blob service, None without an account.
 
     Raises InvalidSchedule.
     """
@@ -63,7 +63,7 @@ class TimerTrigger:
         )
 
     async def run(self, run: TimerRun) -> None:
-        """Run the function. Raises when it fails; the invoker has logged that."""
+        """Run the function. Raises an exception if it fails; the invoker has logged it."""
         try:
             await invoke_timer(
                 self._invoker,
@@ -103,7 +103,7 @@ async def invoke_timer(
 async def stored_info(
     function: FunctionMetadata, schedule: TimerSchedule, zone: Zone, service: BlobService | None, host_id: str
 ) -> str:
-    """The `TimerRequest` of a run by hand: with the status that is stored, without one where there is none."""
+    """The `TimerRequest` for a manual run, with the saved status if there is one."""
     status = None
     if service is not None and uses_monitor(function.trigger, schedule):
         try:
@@ -119,12 +119,12 @@ def schedule_of(trigger: Binding, zone: Zone) -> TimerSchedule:
 
 
 def uses_monitor(trigger: Binding, schedule: TimerSchedule) -> bool:
-    """Unless it is switched off, or the schedule fires more than once a minute."""
+    """Whether the status is saved: not if this is disabled, or if the schedule fires more than once a minute."""
     return schedule.allows_monitor and _flag(trigger, "useMonitor", True)
 
 
 def runs_on_startup(trigger: Binding) -> bool:
-    """Then every reload of the app is a startup, too."""
+    """Whether the timer runs at startup. A reload of the app counts as a startup."""
     return _flag(trigger, "runOnStartup", False)
 
 

@@ -1,4 +1,4 @@
-"""Names that Windows has for time zones, which `WEBSITE_TIME_ZONE` takes in Azure, and their IANA names.
+"""Windows names of time zones, which Azure accepts in `WEBSITE_TIME_ZONE`, and their IANA names.
 
 Source: Unicode CLDR, windowsZones.xml, territory 001.
 """
@@ -150,7 +150,7 @@ Line Islands Standard Time=Pacific/Kiritimati
 
 
 def iana_name(windows_name: str) -> str | None:
-    """None when Windows has no such name."""
+    """The IANA name; None if Windows has no such name."""
     wanted = windows_name.casefold()
     for line in _ZONES.split("\n"):
         name, equals, iana = line.partition("=")

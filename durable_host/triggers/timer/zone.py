@@ -1,4 +1,4 @@
-"""The time zone that schedules are read in.
+"""The time zone of schedules.
 
 `WEBSITE_TIME_ZONE`, then `TZ`, then the machine's own.
 
@@ -30,7 +30,7 @@ class Zone(msgspec.Struct, frozen=True):
 
     @property
     def is_utc(self) -> bool:
-        """True when the offset is always zero, as far as this year and the last one tell."""
+        """True if the offset is always zero, judging by this year and the last one."""
         now = int(time.time())
         return all(self.offset_at(now - steps * _HALF_YEAR) == 0 for steps in range(3))
 
@@ -41,12 +41,12 @@ class Zone(msgspec.Struct, frozen=True):
         return (moment + timedelta(seconds=offset)).replace(tzinfo=timezone(timedelta(seconds=offset)))
 
     def text(self, ticks: int) -> str:
-        """Local time with offset as .NET writes it into JSON: `2024-05-01T10:20:00.0012345+00:00`."""
+        """Local time with offset in the JSON format of .NET: `2024-05-01T10:20:00.0012345+00:00`."""
         offset = self._offset(ticks)
         return timestamp.to_unspecified_text(ticks + offset * TICKS_PER_SECOND) + _offset_text(offset)
 
     def round_trip(self, ticks: int) -> str:
-        """As `text`, always with seven digits of fraction."""
+        """Like `text`, always with seven fraction digits."""
         offset = self._offset(ticks)
         return timestamp.to_round_trip(ticks + offset * TICKS_PER_SECOND)[:-1] + _offset_text(offset)
 
@@ -79,7 +79,7 @@ UTC_ZONE = Zone("UTC", lambda _: 0)
 
 
 def zone_of(settings: Mapping[str, str]) -> Zone:
-    """The app's zone; a name that is not known is warned of, and the machine's zone used instead."""
+    """The app's zone. For an unknown name, log a warning and use the machine's zone."""
     for setting in ("WEBSITE_TIME_ZONE", "TZ"):
         name = (settings.get(setting) or "").strip().lstrip(":")
         if not name:
