@@ -283,3 +283,10 @@ def numbers_its_actions(code: UserCode) -> bool:
     Such code has an attribute with this name.
     """
     return getattr(code, "numbers_its_actions", False) is True
+
+
+def goes_on_with_v1(code: UserCode) -> bool:
+    """Whether the hub may hold instances that code of the 1.x SDK has begun, and this code goes on with them. Code says
+    so with an attribute of this name.
+    """
+    return getattr(code, "goes_on_with_v1", False) is True

@@ -13,7 +13,7 @@ from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUr
 from durable_host.durable.api.client_payload import WEBHOOK_PATH, grpc_client_payload
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.taskhub.port import TaskHub
-from durable_host.durable.user_code import UserCode
+from durable_host.durable.user_code import UserCode, numbers_its_actions
 from durable_host.host.durable_calls import DurableCalls
 from durable_host.host.durable_user_code import user_code_for
 from durable_host.host.functions import AbsentFunction
@@ -76,10 +76,15 @@ class DurableServices:
             activity_window=ACTIVITY_WINDOW_ON_EMULATOR if emulated else None,
             on_failure=on_failure,
         )
-        self.client = DurableClient(self._hub, code, options, clock, self.runtime.live)
+
+        def is_of_v2() -> bool:
+            return numbers_its_actions(code)
+
+        self.client = DurableClient(self._hub, code, options, clock, self.runtime.live, is_of_v2)
 
         def foreign_client(hub_name: str, connection: str) -> DurableClient:
-            return DurableClient(open_foreign_hub(config, accounts, hub_name, connection), None, options, clock)
+            hub = open_foreign_hub(config, accounts, hub_name, connection)
+            return DurableClient(hub, None, options, clock, is_of_v2=is_of_v2)
 
         self.api = DurableHttpApi(
             self.client,

@@ -14,6 +14,7 @@ from durable_host.durable.user_code import (
     OrchestratorTurn,
     UserCode,
     dialect_of,
+    goes_on_with_v1,
     numbers_its_actions,
 )
 
@@ -31,6 +32,10 @@ class ReplaceableUserCode:
     @property
     def dialect(self) -> CodeDialect:
         return dialect_of(self.code)
+
+    @property
+    def goes_on_with_v1(self) -> bool:
+        return goes_on_with_v1(self.code)
 
     def has_orchestrator(self, name: str) -> bool:
         return self.code.has_orchestrator(name)

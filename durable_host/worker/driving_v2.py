@@ -71,11 +71,7 @@ class Driver:
         events = [*request.pastEvents, *request.newEvents]
         started = [event.executionStarted for event in events if event.HasField("executionStarted")]
         is_rewind = any(event.HasField("executionRewound") for event in request.newEvents)
-        if (
-            not started
-            or not request.newEvents
-            or (is_rewind and any(event.HasField("executionCompleted") for event in request.pastEvents))
-        ):
+        if not started or (is_rewind and any(event.HasField("executionCompleted") for event in request.pastEvents)):
             return None
         worker: Any = self._worker
         name = started[-1].name

@@ -9,6 +9,7 @@ import yarl
 from api_world import MAX_BODY, World, api_options, running_world
 
 from durable_host.durable.api.start_route import LONGEST_WAIT
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.status import OrchestrationStatus
 
@@ -323,3 +324,12 @@ async def test_webhook_limits_bodies_and_rpc_does_not(world: World) -> None:
     state = await world.client.get("big")
     assert state is not None
     assert state.input == big
+
+
+@pytest.mark.parametrize("is_of_v2", [True, False])
+async def test_a_restart_passes_on_who_has_encoded_the_input(world: World, is_of_v2: bool) -> None:
+    await world.client.start("Orch", instance_id="i", input='"5"', is_of_v2=is_of_v2)
+    await world.client.restart("i", new_id="again")
+    (event,) = await world.messages("again")
+    assert isinstance(event, ExecutionStarted)
+    assert identity.is_started_by_v2(event.orchestration_instance.execution_id) is is_of_v2

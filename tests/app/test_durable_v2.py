@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from durable_world import MANAGEMENT, finished, raise_event, start_instance, wait_custom_status
+from durable_world import MANAGEMENT, finished, raise_event, wait_custom_status
 from host_process import HostProcess, hub_settings, until, write_app
 from v2_environment import SDK, v2_interpreter
 from v2_features import FILES
@@ -300,37 +300,6 @@ def works_first(context):
     approval = yield context.wait_for_external_event("go")
     return [value, approval]
 """
-
-
-def test_hub_of_a_1x_app_is_gone_on_with_after_an_upgrade_or_the_log_says_why_not(
-    request: pytest.FixtureRequest, tmp_path: Path, connection_string: str
-) -> None:
-    interpreter = str(v2_interpreter(request.config))
-    host_json = {"version": "2.0", "extensions": {"durableTask": {"storageProvider": {"type": "sqlite"}}}}
-    files = {"function_app.py": V1_APP, "host.json": json.dumps(host_json)}
-    host = HostProcess(write_app(tmp_path / "app", files), hub_settings(connection_string))
-    try:
-        host.start()
-        asking, working, doomed = (
-            start_instance(host, name, {"item": "chair"}) for name in ("asks_first", "works_first", "works_first")
-        )
-        for one in (working, doomed):
-            until(lambda one=one: len(events_of(host, one)) == 2, host=host)
-        host.wait_status(asking, "Running")
-        host.stop()
-        host.start("--python", interpreter)
-        raise_event(host, working, "go", 1)
-        raise_event(host, asking, "go", 2)
-        assert finished(host, asking)["output"] == ["chair", 2]
-        assert working in host.wait_for("DH6208")
-        assert host.status(working)["runtimeStatus"] == "Running"
-        post(host, doomed, "terminate?reason=stop")
-        assert finished(host, doomed, "Terminated")["output"] == "stop"
-        host.stop()
-        host.start()
-        assert finished(host, working)["output"] == ["x", 1]
-    finally:
-        host.end()
 
 
 def test_instance_of_the_other_generation_can_be_terminated(

@@ -53,3 +53,17 @@ def test_identities_are_guids_that_tell_what_is_derived():
     assert all(str(uuid.UUID(each)) == each and not identity.is_derived(each) for each in foreign)  # pyright: ignore[reportArgumentType]
     assert identity.answer_to(FOREIGN) == identity.answer_to(FOREIGN) != FOREIGN
     assert identity.answer_to(None) is None
+
+
+@pytest.mark.parametrize("is_of_v2", [True, False])
+def test_execution_ids_tell_who_has_encoded_the_input(is_of_v2: bool):
+    of_client = identity.new_execution(is_of_v2=is_of_v2)
+    of_child = identity.execution_of(request(), is_of_v2=is_of_v2)
+    assert identity.is_started_by_v2(of_client) is identity.is_started_by_v2(of_child) is is_of_v2
+    assert uuid.UUID(of_client).variant == uuid.UUID(of_child).variant == uuid.RFC_4122
+    assert of_child == identity.execution_of(request(), is_of_v2=is_of_v2)
+
+
+@pytest.mark.parametrize("execution_id", [None, "", "e1", FOREIGN, FOREIGN.replace("-", "")])
+def test_other_execution_ids_are_not_of_2x(execution_id: str | None):
+    assert not identity.is_started_by_v2(execution_id)

@@ -14,6 +14,7 @@ from hub_samples import (
     timer,
 )
 
+from durable_host.durable.engine.renumbering import sign_of
 from durable_host.durable.model.events import (
     ExecutionCompleted,
     GenericEvent,
@@ -115,6 +116,20 @@ async def test_rewinding_takes_the_failure_out_of_the_history_and_wakes_the_inst
     assert isinstance(wake_up.message.event, GenericEvent)
     assert wake_up.message.event.data == "try again"
     assert wake_up.message.target == OrchestrationInstance("a", None)
+
+
+async def test_rewinding_finds_calls_of_1x_with_which_2x_has_gone_on(hub: TaskHub):
+    await _fail(
+        hub, "a",
+        TaskScheduled(event_id=0, name="Bad"),
+        TaskScheduled(event_id=1, name="Good"),
+        sign_of({0: 1, 1: 2}, 0),
+        TaskFailed(task_scheduled_id=1, reason="boom"),
+        TaskCompleted(task_scheduled_id=2, result="1"),
+    )  # fmt: skip
+    await hub.rewind("a", None)
+    left = [event for event in await hub.get_history("a") if isinstance(event, TaskScheduled)]
+    assert [event.name for event in left] == ["Good"]
 
 
 async def test_rewinding_reaches_the_failed_child_and_wakes_only_that(hub: TaskHub):

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -22,6 +22,7 @@ from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound, Not
 from durable_host.durable.api.identifiers import can_exist, check_instance_id, unknown_function
 from durable_host.durable.api.patience import patiently
 from durable_host.durable.api.query_page import query_page
+from durable_host.durable.engine.renumbering import with_one_numbering
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
@@ -54,7 +55,7 @@ class DurableClient:
     """Starts, queries and controls instances. Inputs, outputs and event data are JSON text.
 
     `user_code` None means a hub of another app, whose functions are not known, so names are not checked. `live` belongs
-    to the runtime that serves the hub in this process, if there is one.
+    to the runtime that serves the hub in this process, if there is one. `is_of_v2` returns whether callers use 2.x.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class DurableClient:
         options: DurableOptions,
         clock: Clock,
         live: LiveInstances | None = None,
+        is_of_v2: Callable[[], bool] = lambda: True,
     ) -> None:
         self.hub = hub
+        self._is_of_v2 = is_of_v2
         self._code = user_code
         self._options = options
         self._clock = clock
@@ -83,17 +86,20 @@ class DurableClient:
         trace: TraceContext | None = None,
         tags: dict[str, str] | None = None,
         replaceable: frozenset[OrchestrationStatus] | None = None,
+        is_of_v2: bool | None = None,
     ) -> str:
         """Start an instance and return its ID. Raises `InvalidArgument`, `UnknownFunction`, `InstanceExists`.
 
         `replaceable` contains the statuses in which an existing instance with this ID may be replaced; None uses
-        host.json.
+        host.json. `is_of_v2` is true if the input is encoded once, as by clients of the 2.x SDK; None asks the app.
         """
         if self._code is not None and not self._code.has_orchestrator(name):
             raise unknown_function(name, "orchestrator", self._code.orchestrator_names())
         instance_id = instance_id or uuid.uuid4().hex
         check_instance_id(instance_id)
-        target = OrchestrationInstance(instance_id, str(uuid.uuid4()))
+        if is_of_v2 is None:
+            is_of_v2 = self._is_of_v2()
+        target = OrchestrationInstance(instance_id, identity.new_execution(is_of_v2=is_of_v2))
         event = ExecutionStarted(
             timestamp=self._clock.now(),
             orchestration_instance=target,
@@ -129,7 +135,7 @@ class DurableClient:
 
     async def history(self, instance_id: str) -> list[HistoryEvent]:
         """Return the committed history of the current execution."""
-        return await patiently(lambda: self.hub.get_history(instance_id))
+        return with_one_numbering(await patiently(lambda: self.hub.get_history(instance_id))).events
 
     async def query(self, query: InstanceQuery) -> InstancePage:
         """Return one page. Raises `InvalidArgument` for a page size below 1 or a token of another hub."""
@@ -189,7 +195,8 @@ class DurableClient:
         `InstanceNotFound`, `InstanceExists` (the ID is in use and must not be replaced), and the errors of `start`.
         """
         state = await self._existing(instance_id, fetch_input=True)
-        return await self.start(state.name, instance_id=new_id, input=state.input, version=version)
+        is_of_v2 = identity.is_started_by_v2(state.execution_id)
+        return await self.start(state.name, instance_id=new_id, input=state.input, version=version, is_of_v2=is_of_v2)
 
     async def purge(self, instance_id: str) -> bool:
         """Delete an instance that has ended, or an entity. Returns False if it does not exist. Raises `NotTerminal`."""

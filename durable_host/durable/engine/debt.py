@@ -14,10 +14,10 @@ import msgspec
 from durable_host.durable.engine.completion import Completion
 from durable_host.durable.engine.decisions import Decision, SubOrchestrationDecision, TaskDecision
 from durable_host.durable.engine.faults import OrchestrationFault
-from durable_host.durable.engine.matching import answered_id
 from durable_host.durable.engine.numbered_debt import Answers, messages_from_code
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.outbound import carry_out
+from durable_host.durable.engine.renumbering import answered_id
 from durable_host.durable.engine.sending import SendingOrchestration
 from durable_host.durable.engine.sent_events import message_of_sent
 from durable_host.durable.engine.state import OrchestrationState
@@ -78,10 +78,13 @@ class Owed:
         episode = 0
         self.rows: list[tuple[int, HistoryEvent]] = []
         """Pairs of episode number and event."""
+        self._older: dict[int, int] = {}
         for index, event in enumerate(history):
             episode += isinstance(event, OrchestratorStarted)
             if index < first_ordinal:
                 continue
+            if index in state.older:
+                self._older[id(event)] = state.older[index]
             is_open = answered.get(event.event_id, -1) < index  # A retry of 2.x code has the number of its call.
             if isinstance(event, TaskScheduled):
                 if is_open and not state.is_terminal:
@@ -124,8 +127,11 @@ class Owed:
         messages: list[TaskMessage] = []
         for episode, event in self.rows:
             sender = SendingOrchestration(state.instance, state.started, episode, event.timestamp, code, options)
-            answered = messages_from_code(event, sender, answers) if answers is not None else None
-            messages += _messages_of(event, sender, decisions) if answered is None else answered
+            number = self._older.get(id(event), event.event_id)
+            answered = messages_from_code(event, sender, answers, number) if answers is not None else None
+            if answered is None:
+                answered = _messages_of(msgspec.structs.replace(event, event_id=number), sender, decisions)
+            messages += answered
         return messages
 
 

@@ -36,7 +36,7 @@ def classify(
     """Return what to do with a received message in the instance's current state.
 
     `starts` is true when the same batch contains the ExecutionStarted of the message's execution. `taken` holds the
-    keys (`matching.answer_key`) of the results in the batch that are processed. `defer` means to release the message,
+    keys (`ExecutionCalls.key_of`) of the results in the batch that are processed. `defer` means to release the message,
     because it may have arrived before the commit of the call that it answers. A discarded ExecutionTerminated must
     still be written to the instance row (docs/protocol/task-hub-storage-processing.md#executable-check).
     """

@@ -70,7 +70,7 @@ def _start(action: OrchestrationBegun, outbox: Outbox, instance_id: str, default
     target = action.instance_id or instance_id
     content = (target, action.name, action.input, str(action.due))
     id = outbox.identity(ExecutionStarted, content)
-    instance = OrchestrationInstance(target, identity.execution_of(id))
+    instance = OrchestrationInstance(target, identity.execution_of(id, is_of_v2=True))
     started = ExecutionStarted(
         timestamp=outbox.now,
         orchestration_instance=instance,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.renumbering import sign_of
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.versioning import rejection_text, version_matches
 from durable_host.durable.engine.work_item import WorkItem
@@ -72,8 +73,11 @@ def start_episode(
         return EpisodeStart(turn=None, dropped=dropped, is_idle=True)
     first = len(state.history)
     state.append(OrchestratorStarted(timestamp=episode_time(state, now)))
+    if state.taken_over is not None:
+        state.append(sign_of(state.taken_over.numbers, state.now))
+        state.taken_over = None
     for index in accepted:
-        event = messages[index].event
+        event = state.calls.as_recorded(messages[index])
         state.append(msgspec.structs.replace(event, is_played=False) if event.is_played else event)
     if state.unfed_from is None:
         state.unfed_from = first

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from durable_host import timestamp
+from durable_host.durable.engine.renumbering import answered_id, answering
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import (
     EventRaised,
@@ -55,13 +56,17 @@ class Misfit(msgspec.Struct, frozen=True):
 
 
 class _Call:
-    """A call in the history. `request` is the identity of its request if this process sent it."""
+    """A call in the history. `request` is the identity of its request if this process sent it.
 
-    __slots__ = ("episode", "event", "is_answered", "request")
+    `older` is the number under which 1.x code made the call; its results have that number.
+    """
 
-    def __init__(self, event: _Numbered, episode: int) -> None:
+    __slots__ = ("episode", "event", "is_answered", "older", "request")
+
+    def __init__(self, event: _Numbered, episode: int, older: int | None = None) -> None:
         self.event = event
         self.episode = episode
+        self.older = older
         self.request: str | None = None
         self.is_answered = False
 
@@ -80,23 +85,26 @@ class ExecutionCalls:
     """The calls of one execution, owned by its OrchestrationState. `requests` maps lower-case IDs to requests to
     entities.
 
-    A call that a rewind removed from the history does not count. A call whose failure was removed is open again.
+    A call that a rewind removed from the history does not count. A call whose failure was removed is open again. Calls
+    of 1.x code that 2.x code continues are also known by their old number.
     """
 
-    __slots__ = ("_numbered", "requests")
+    __slots__ = ("_numbered", "_older", "requests")
 
     def __init__(self) -> None:
         self.requests: dict[str, _EntityCall] = {}
         self._numbered: dict[Hashable, _Call] = {}
+        self._older: dict[Hashable, _Call] = {}
 
-    def append(self, event: HistoryEvent, episode: int) -> None:
-        """Record an event that enters the history in this episode."""
+    def append(self, event: HistoryEvent, episode: int, older: int | None = None) -> None:
+        """Record an event that enters the history in this episode. `older` is the number of a call under 1.x."""
         match event:
-            case TaskScheduled() | TimerCreated() | SubOrchestrationInstanceCreated():
-                self._numbered[event.event_id] = _Call(event, episode)
-            case EventSent():
-                self._numbered[event.event_id] = _Call(event, episode)
-                self._sent(event)
+            case TaskScheduled() | TimerCreated() | SubOrchestrationInstanceCreated() | EventSent():
+                call = self._numbered[event.event_id] = _Call(event, episode, older)
+                if older is not None:
+                    self._older[older] = call
+                if isinstance(event, EventSent):
+                    self._sent(event)
             case EventRaised():
                 answered = self.requests.get(event.name.casefold())
                 if answered is not None:
@@ -127,8 +135,19 @@ class ExecutionCalls:
 
     def knows(self, message: TaskMessage) -> bool:
         """True when there is a call with the number or request ID of the result."""
-        key = answer_key(message)
-        return key in self._numbered or key in self.requests
+        return self._call_of(message) is not None or answer_key(message) in self.requests
+
+    def key_of(self, message: TaskMessage) -> Hashable:
+        """Return the call that a result answers, as `answer_key` does, by the number that the history has for it."""
+        call = self._call_of(message)
+        return answer_key(message) if call is None else call.event.event_id
+
+    def as_recorded(self, message: TaskMessage) -> HistoryEvent:
+        """Return the event of a message as it enters the history: a result gets the number that its call has there."""
+        call = self._call_of(message)
+        if call is None or call.older is None:
+            return message.event
+        return answering(message.event, call.event.event_id)
 
     def misfit(
         self, message: TaskMessage, own: OrchestrationInstance, taken: Container[Hashable] = ()
@@ -137,17 +156,31 @@ class ExecutionCalls:
 
         `taken` holds the keys of results that are accepted together with it.
         """
-        event, key = message.event, answer_key(message)
+        event, key = message.event, self.key_of(message)
         if isinstance(event, EventRaised):
             call = self.requests.get(event.name.casefold())
             return None if call is None else _entity_misfit(call, message, is_taken=key in taken)
-        call = self._numbered.get(key)
+        call = self._call_of(message)
         if call is None:
             return None
         what, why = _named(call.event), _why_not(call, message, own)
         if why is not None:
             return Misfit(what, why)
         return _copy(what) if call.is_answered or key in taken else None
+
+    def _call_of(self, message: TaskMessage) -> _Call | None:
+        """Return the call that a result answers.
+
+        If a call of 1.x code and a newer one have the same number, it is the one that the result matches.
+        """
+        number = answered_id(message.event)
+        older, call = self._older.get(number), self._numbered.get(number)
+        if older is None:
+            return call if call is None or call.older is None else None
+        if call is None or call.older is not None:
+            return older
+        fits = message.event.__class__ in _ANSWERED and _why_not(older, message, message.target) is None
+        return older if fits and not older.is_answered else call
 
     def _sent(self, event: EventSent) -> None:
         if not event.instance_id.startswith("@") or not event.name.startswith("op"):
@@ -173,17 +206,6 @@ class _EntityRequest(msgspec.Struct):
 
 
 _request = msgspec.json.Decoder(_EntityRequest)
-
-
-def answered_id(event: HistoryEvent) -> int | None:
-    """Return the number of the decision that a completion answers, or None for other events."""
-    match event:
-        case TaskCompleted() | TaskFailed() | SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():
-            return event.task_scheduled_id
-        case TimerFired():
-            return event.timer_id
-        case _:
-            return None
 
 
 def answer_key(message: TaskMessage) -> Hashable:
@@ -228,7 +250,8 @@ def _why_not_requested(
             is_answer = message.id == identity.answer_to(call.request)
         else:
             content = (called.name,)
-            request = identity.decided(own, call.episode, TaskScheduled.event_name, called.event_id, content)
+            number = called.event_id if call.older is None else call.older
+            request = identity.decided(own, call.episode, TaskScheduled.event_name, number, content)
             is_answer = identity.is_same_decision(message.id, identity.answer_to(request))
         return None if is_answer else "it answers a call that was decided under this number and never committed"
     # The official backend counts on from the previous generation when one ends and the next one makes calls.

@@ -6,6 +6,8 @@ Source: docs/protocol/task-hub-storage-additions.md#owed-work
 
 from collections.abc import Mapping
 
+import msgspec
+
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.numbered_outbound import carry_out_numbered
 from durable_host.durable.engine.sending import SendingOrchestration
@@ -18,13 +20,18 @@ Answers = Mapping[int, NumberedAnswer]
 """The answers of the repeated episodes, by episode number (from 1)."""
 
 
-def messages_from_code(event: HistoryEvent, sender: SendingOrchestration, answers: Answers) -> list[TaskMessage] | None:
-    """Return the messages of a call in the history, or None if the code no longer makes it."""
+def messages_from_code(
+    event: HistoryEvent, sender: SendingOrchestration, answers: Answers, number: int
+) -> list[TaskMessage] | None:
+    """Return the messages of a call in the history, or None if the code no longer makes it.
+
+    `number` is the number in the messages: 1.x code may have made the call under another one.
+    """
     answer = answers.get(sender.episode)
     for action in () if answer is None else answer.actions:
         if action.id == event.event_id and _fits(event, action):
             try:
-                return carry_out_numbered(action, sender, event)[1].messages
+                return carry_out_numbered(msgspec.structs.replace(action, id=number), sender, event)[1].messages
             except OrchestrationFault:
                 return None
     return None

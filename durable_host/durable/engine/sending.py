@@ -19,7 +19,7 @@ from durable_host.durable.model.events import (
     TraceContext,
 )
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.user_code import UserCode
+from durable_host.durable.user_code import UserCode, numbers_its_actions
 
 
 class Scheduled(NamedTuple):
@@ -68,7 +68,9 @@ class SendingOrchestration(NamedTuple):
     ) -> TaskMessage:
         """Return the start message of the child named in `call`. `input` is its input, which `call` may omit."""
         id = self.identity(SubOrchestrationInstanceCreated, call.event_id, call.instance_id, call.name, input)
-        child = OrchestrationInstance(call.instance_id, identity.execution_of(id))
+        child = OrchestrationInstance(
+            call.instance_id, identity.execution_of(id, is_of_v2=numbers_its_actions(self.code))
+        )
         started = ExecutionStarted(
             timestamp=self.now,
             orchestration_instance=child,

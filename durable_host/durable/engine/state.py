@@ -1,12 +1,13 @@
 """The runtime state of one orchestration instance, rebuilt from its history or kept for as long as a session lives."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from durable_host.durable.engine.matching import ExecutionCalls
 from durable_host.durable.engine.numbering import TaskKind
+from durable_host.durable.engine.renumbering import Numbers
 from durable_host.durable.engine.walker import Walker
 from durable_host.durable.engine.work_item import WorkItem
 from durable_host.durable.model.events import (
@@ -22,6 +23,7 @@ from durable_host.durable.model.events import (
     ParentInstance,
 )
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.user_code import NumberedAnswer
 from durable_host.invocation.code_failure import CodeFailure
 
 
@@ -35,13 +37,24 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     failure: CodeFailure | None = None
 
 
+class TakenOver(msgspec.Struct, frozen=True):
+    """An instance of 1.x code that 2.x code continues.
+
+    `numbers` has the new numbers of its calls. `ending` is the last answer of the code if it has ended.
+    """
+
+    numbers: Numbers
+    ending: NumberedAnswer | None = None
+
+
 class OrchestrationState:
     """One execution's history and the state derived from it: mutable, owned by the session (or a test).
 
     `unfed_from` is the index of the OrchestratorStarted of the first episode that user code has not seen, or None.
     `is_numbered` is true for code that numbers its own actions (2.x) and sees every message even while suspended;
-    `worker_trace` is what its SDK expects back in the next turn. `token` identifies this state in memory: a live
-    session of the code belongs to exactly one state.
+    `worker_trace` is what its SDK expects back in the next turn. `older` has the numbers of 1.x calls, by index in the
+    history; `taken_over` is set from the load of such an instance until its next episode. `token` identifies this state
+    in memory: a live session of the code belongs to exactly one state.
     """
 
     def __init__(self, instance_id: str, custom_status: str | None = None, *, is_numbered: bool = False) -> None:
@@ -68,6 +81,8 @@ class OrchestrationState:
         self.walker: Walker | None = None
         self.held_activities: deque[int] = deque()
         self.worker_trace: bytes | None = None
+        self.older: dict[int, int] = {}
+        self.taken_over: TakenOver | None = None
         self._last_started_index = 0
         self._suspended_from: int | None = None
 
@@ -79,9 +94,14 @@ class OrchestrationState:
         custom_status: str | None = None,
         *,
         is_numbered: bool = False,
+        older: Mapping[int, int] | None = None,
     ) -> "OrchestrationState":
-        """Build the state after `events`. `custom_status` is the stored text, or None if it is not known."""
+        """Build the state after `events`.
+
+        `custom_status` is the stored text, or None if it is not known. `older` has the numbers of 1.x calls, by index.
+        """
         state = cls(instance_id, custom_status, is_numbered=is_numbered)
+        state.older.update(older or {})
         for event in events:
             state.append(event)
         if is_numbered:
@@ -155,7 +175,7 @@ class OrchestrationState:
         index = len(self.history)
         self.history.append(event)
         self.max_event_id = max(self.max_event_id, event.event_id)
-        self.calls.append(event, self.episodes)
+        self.calls.append(event, self.episodes, self.older.get(index))
         match event:
             case OrchestratorStarted():
                 self.now = event.timestamp

@@ -59,9 +59,25 @@ def answer_to(request: str | None) -> str | None:
     return _joined(_named("answer", request[:_HALF]), _named("answer", request))
 
 
-def execution_of(start: str) -> str:
+def execution_of(start: str, *, is_of_v2: bool = False) -> str:
     """Return the execution ID (32 hex digits) of the child that is started by the message with this identity."""
-    return uuid.UUID(_named("execution", start)).hex
+    execution = uuid.UUID(_named("execution", start))
+    return (_of_version_8(execution) if is_of_v2 else execution).hex
+
+
+def new_execution(*, is_of_v2: bool) -> str:
+    """Return the execution ID of a start by a client."""
+    execution = uuid.uuid4()
+    return str(_of_version_8(execution) if is_of_v2 else execution)
+
+
+def is_started_by_v2(execution_id: str | None) -> bool:
+    """True if 2.x code, or a client of 2.x code, started this execution here: its input is encoded once."""
+    return (execution_id or "").replace("-", "")[12:13] == "8"
+
+
+def _of_version_8(id: uuid.UUID) -> uuid.UUID:
+    return uuid.UUID(int=id.int & ~(0xF << 76) | 8 << 76)
 
 
 def is_derived(id: str) -> bool:

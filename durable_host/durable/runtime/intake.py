@@ -104,7 +104,7 @@ class Intake:
             match classify(state, received, starts=starts, taken=taken):
                 case "process":
                     work.append(received)
-                    taken.add(answer_key(received.message))
+                    taken.add(state.calls.key_of(received.message))
                 case "defer":
                     early.append(received)
                 case "discard":

@@ -18,9 +18,10 @@ from durable_host.durable.engine.debt import Owed
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
 from durable_host.durable.engine.episode_start import turn_of, turn_of_episode
-from durable_host.durable.engine.generations import as_seen_by_numbered_code, refusal_of
+from durable_host.durable.engine.generations import refusal_of
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
+from durable_host.durable.engine.renumbering import History, as_seen, is_begun_by_v1
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.events import (
     ExecutionStarted,
@@ -33,6 +34,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import OTHER_GENERATION, VERSION_REJECTED, Diagnostics
 from durable_host.durable.runtime.dropped_results import DroppedResults
+from durable_host.durable.runtime.generation_change import started_by_v2, take_over
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
@@ -45,6 +47,7 @@ from durable_host.durable.user_code import (
     OrchestratorAnswer,
     OrchestratorTurn,
     UserCode,
+    goes_on_with_v1,
     numbers_its_actions,
 )
 
@@ -98,9 +101,8 @@ class OrchestrationRunner:
             state, was_loaded = None, True
         refusal: str | None = None
         if state is None:
-            state = await self._load(session)
+            state, refusal = await self._load(session)
             owed = session.debt is not None
-            refusal = refusal_of(state)
             if refusal is not None and not _ends_or_replaces(batch):
                 self._refuse(session, state, refusal)
                 await self._hub.abandon(batch)
@@ -108,6 +110,7 @@ class OrchestrationRunner:
             if session.debt is not None and refusal is None:
                 await self._settle(session, state, session.debt)
         loaded = state
+        ending = None if state.taken_over is None else state.taken_over.ending
         work, useless = await self._intake.sort(session, state, batch)
         state = session.state
         assert state is not None
@@ -125,7 +128,10 @@ class OrchestrationRunner:
                 await self._discard(session, state, useless, was_loaded=was_loaded, owed=owed)
             return
         start = start_episode(
-            state, [tracing.begun(received.message) for received in work], now=self._clock.now(), options=self._options
+            state,
+            [tracing.begun(self._as_sent_by_v2(received.message)) for received in work],
+            now=self._clock.now(),
+            options=self._options,
         )
         if start.rejected is not None:
             self._reject(session, state, start.rejected)
@@ -136,22 +142,33 @@ class OrchestrationRunner:
             return
         events = [received.message.event for index, received in enumerate(work) if index not in start.dropped]
         self._orchestration_log.received(state, events)
-        outcome = await self._episode(state, start.turn, failure)
+        outcome = await self._episode(state, start.turn, failure or (ending if state is loaded else None))
         if was_loaded:
             outcome = _with_status(outcome, state, has_row=not is_young)
         await self._commit(session, state, outcome, events, [*work, *useless])
 
-    async def _load(self, session: InstanceSession) -> OrchestrationState:
+    async def _load(self, session: InstanceSession) -> tuple[OrchestrationState, str | None]:
+        """Return the state, and the reason if the code of this app must not continue it."""
         loaded = await self._hub.load_history(session.instance_id)
         is_numbered = numbers_its_actions(self._code)
-        events = as_seen_by_numbered_code(loaded.events) if is_numbered else loaded.events
-        state = OrchestrationState.from_history(session.instance_id, events, is_numbered=is_numbered)
+        history = as_seen(loaded.events) if is_numbered else History(loaded.events)
+        state = OrchestrationState.from_history(
+            session.instance_id, history.events, is_numbered=is_numbered, older=history.older
+        )
+        refusal = refusal_of(state)
+        if goes_on_with_v1(self._code) and is_begun_by_v1(loaded.events):
+            has_code = self._code.has_orchestrator(state.name)
+            taken = await take_over(session.instance_id, loaded.events, self._run_code, has_code=has_code)
+            state, refusal = (taken, None) if isinstance(taken, OrchestrationState) else (state, taken)
         session.state, session.checkpoint = state, loaded.checkpoint
         session.debt = loaded.debt
         session.timers = open_timers(loaded.events)
         if state.is_started and not state.is_terminal:
             self._sessions.loaded(session, loaded.events[-1].timestamp)
-        return state
+        return state, refusal
+
+    def _as_sent_by_v2(self, message: TaskMessage) -> TaskMessage:
+        return started_by_v2(message) if goes_on_with_v1(self._code) else message
 
     async def _settle(self, session: InstanceSession, state: OrchestrationState, debt: Debt) -> None:
         """Send the messages that the last commit of an earlier process owes. The code is run to get inputs."""
@@ -195,14 +212,18 @@ class OrchestrationRunner:
         return answer
 
     async def _episode(
-        self, state: OrchestrationState, turn: OrchestratorTurn | None, failure: OrchestratorAnswer | None
+        self,
+        state: OrchestrationState,
+        turn: OrchestratorTurn | None,
+        given: OrchestratorAnswer | NumberedAnswer | None,
     ) -> EpisodeOutcome:
         """Run the code, and continue with the next generation while it continues as new.
 
-        If `failure` is given, it is used in place of the code's answer.
+        If `given` is set, it is used in place of the code's first answer.
         """
         while True:
-            answer = failure if failure is not None else await self._run_code(turn) if turn is not None else None
+            answer = given if given is not None else await self._run_code(turn) if turn is not None else None
+            given = None
             outcome = finish_episode(
                 state, answer, now=self._clock.now(), new_id=_new_id, code=self._code, options=self._options
             )

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
+from durable_host.durable.engine.renumbering import with_one_numbering
 from durable_host.durable.model.events import (
     ExecutionStarted,
     OrchestrationInstance,
@@ -94,10 +95,12 @@ class Recovery:
         if has_ended(events) or found.runtime_status is OrchestrationStatus.Pending:
             self._wake(instance_id)  # The host crashed before it wrote the row.
         instance = OrchestrationInstance(instance_id, started.orchestration_instance.execution_id)
-        waiting = open_timers(events)
-        for event in events:
+        seen = with_one_numbering(events)
+        waiting = open_timers(seen.events)
+        for index, event in enumerate(seen.events):
             if isinstance(event, TimerCreated) and event.event_id in waiting:
-                fired = TimerFired(timestamp=event.timestamp, timer_id=event.event_id, fire_at=event.fire_at)
+                number = seen.older.get(index, event.event_id)
+                fired = TimerFired(timestamp=event.timestamp, timer_id=number, fire_at=event.fire_at)
                 await self._hub.restore_timer(TaskMessage(fired, instance, instance))
 
     async def _patiently(self, step: Callable[[], Awaitable[T]]) -> T:

@@ -3,6 +3,7 @@
 import grpc
 
 from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound
+from durable_host.durable.model import identity
 from durable_host.durable.model.events import SubOrchestrationInstanceCreated
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.proto import pb
@@ -113,6 +114,7 @@ async def restart(call: SidecarCall, request: pb.RestartInstanceRequest) -> pb.R
         version=state.version or None,
         tags=state.tags,
         replaceable=None if request.restartWithNewInstanceId else frozenset({state.runtime_status}),
+        is_of_v2=identity.is_started_by_v2(state.execution_id),
     )
     return pb.RestartInstanceResponse(instanceId=started)
 

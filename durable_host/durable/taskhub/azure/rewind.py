@@ -3,10 +3,11 @@
 Source: docs/protocol/task-hub-storage-clients.md#rewind
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from durable_host.clock import Clock
+from durable_host.durable.engine.renumbering import numbers_in
 from durable_host.durable.model.events import GenericEvent, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
@@ -18,6 +19,7 @@ from durable_host.storage import EdmDateTime, Entity, PreconditionFailed, TableS
 
 _ATTEMPTS = 3
 _FAILURES = ("TaskFailed", "SubOrchestrationInstanceFailed")
+_RESULTS = ("SubOrchestrationInstanceCompleted", "SubOrchestrationInstanceFailed")
 _CHILD = "SubOrchestrationInstanceCreated"
 _CHILD_REWOUND = f"Rewound: {_CHILD}"
 _INTERRUPTED = (OrchestrationStatus.Failed.name, OrchestrationStatus.Pending.name)
@@ -81,8 +83,9 @@ class Rewinder:
         """Rewrite the failures of the current execution, and add its failed children to `children`."""
         query = partition_filter(instance_id)
         rows, _ = current_rows([row async for row in self._tables.query_all(self._names.history, query)])
+        numbers = _NumbersOfRows(rows)
         for row in rows:
-            if row.get("Reason") == _CHILD_REWOUND and not _answers(rows, row.get("EventId")):
+            if row.get("Reason") == _CHILD_REWOUND and not numbers.has_answer(row):
                 child = row.get("InstanceId") or ""
                 if row.get("EventType") == _CHILD and await self._status(child) in _INTERRUPTED:
                     children.append(child)
@@ -94,12 +97,11 @@ class Rewinder:
         ]
         for failure in failures:
             kind = failure["EventType"]
-            task_id = failure.get("TaskScheduledId")
             if kind == "TaskFailed":
-                for row in _created(rows, "TaskScheduled", task_id):
+                for row in numbers.called(failure, "TaskScheduled"):
                     await self._replace(row, {"Reason": "Rewound: TaskScheduled", "EventType": "GenericEvent"})
             elif kind == "SubOrchestrationInstanceFailed":
-                for row in _created(rows, _CHILD, task_id):
+                for row in numbers.called(failure, _CHILD):
                     await self._rewrite_child(row, children)
             await self._replace(failure, {"Reason": f"Rewound: {kind}", "EventType": "GenericEvent"})
 
@@ -122,10 +124,28 @@ class Rewinder:
         row.etag = await self._tables.replace(self._names.history, row, row.etag)
 
 
-def _answers(rows: Iterable[Entity], task_id: int | None) -> list[Entity]:
-    kinds = ("SubOrchestrationInstanceCompleted", "SubOrchestrationInstanceFailed")
-    return [row for row in rows if row.get("EventType") in kinds and row.get("TaskScheduledId") == task_id]
+class _NumbersOfRows:
+    """Which rows are calls and results of each other, also where both generations of the SDK have written them."""
 
+    def __init__(self, rows: Sequence[Entity]) -> None:
+        self._rows = rows
+        signs = ((index, numbers_in(row.get("Data"))) for index, row in enumerate(rows))
+        found = next(((index, numbers) for index, numbers in signs if numbers is not None), None)
+        sign, self._numbers = found or (0, dict[int, int | None]())
+        self._older = {row["RowKey"] for row in rows[:sign]}
 
-def _created(rows: Iterable[Entity], kind: str, task_id: int | None) -> list[Entity]:
-    return [row for row in rows if row.get("EventType") == kind and row.get("EventId") == task_id]
+    def called(self, result: Entity, kind: str) -> list[Entity]:
+        """The calls of a kind that a result answers; a retry of 2.x code repeats the number of its call."""
+        number = self._of(result, "TaskScheduledId")
+        return [row for row in self._rows if row.get("EventType") == kind and self._of(row, "EventId") == number]
+
+    def has_answer(self, child: Entity) -> bool:
+        """Whether the call of a child has a result."""
+        number = self._of(child, "EventId")
+        return any(
+            row.get("EventType") in _RESULTS and self._of(row, "TaskScheduledId") == number for row in self._rows
+        )
+
+    def _of(self, row: Entity, column: str) -> int | None:
+        number = row.get(column)
+        return self._numbers.get(number, number) if number is not None and row["RowKey"] in self._older else number

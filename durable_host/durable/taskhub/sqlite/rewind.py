@@ -6,6 +6,7 @@ Source: docs/protocol/task-hub-storage-clients.md#rewind
 from collections.abc import Sequence
 from sqlite3 import Connection
 
+from durable_host.durable.engine.renumbering import with_one_numbering
 from durable_host.durable.model.events import (
     ExecutionCompleted,
     GenericEvent,
@@ -23,7 +24,9 @@ from durable_host.durable.taskhub.sqlite import codec, history, messages
 
 def rewind(connection: Connection, instance_id: str, reason: str | None, now: int) -> None:
     """Remove failures from the history, including those of failed children, and wake the deepest failed instances."""
-    rows = history.rows(connection, instance_id)
+    stored = history.rows(connection, instance_id)
+    seen = with_one_numbering([event for _, event in stored]).events
+    rows = [(ordinal, event) for (ordinal, _), event in zip(stored, seen, strict=True)]
     scheduled = {event.event_id: (at, event) for at, event in rows if isinstance(event, TaskScheduled)}
     created = {event.event_id: (at, event) for at, event in rows if isinstance(event, SubOrchestrationInstanceCreated)}
     rewound: list[tuple[int, HistoryEvent]] = []

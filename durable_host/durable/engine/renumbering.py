@@ -1,0 +1,203 @@
+"""The numbers that an execution's calls have under 2.x code, where 1.x code has made them.
+
+1.x counts tasks from 0 as they are awaited, 2.x from 1 as they are created, and a retry of 2.x repeats the number of
+its call. The rows of 1.x code stay as they are. The first turn of 2.x code adds a generic event with the new numbers;
+rows behind it have numbers of 2.x.
+
+Source: docs/protocol/durable-v2.md#instances-of-the-other-generation
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from durable_host.durable.model.events import (
+    EventSent,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    GenericEvent,
+    HistoryEvent,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+
+Call = TaskScheduled | TimerCreated | SubOrchestrationInstanceCreated | EventSent
+Result = TaskCompleted | TaskFailed | SubOrchestrationInstanceCompleted | SubOrchestrationInstanceFailed | TimerFired
+CALLS = (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated, EventSent)
+_RESULTS = (
+    TaskCompleted,
+    TaskFailed,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceFailed,
+    TimerFired,
+)
+_SIGN = "2.x goes on, with calls renumbered: "
+
+Numbers = Mapping[int, int | None]
+"""Number under 2.x by number under 1.x; None for a timer that 2.x code does not have."""
+
+
+class History(msgspec.Struct, frozen=True):
+    """What 2.x code sees of a history. `events` are as many as there are rows. `older` has the numbers of 1.x, by the
+    index of the call.
+    """
+
+    events: list[HistoryEvent]
+    older: Mapping[int, int] = {}
+
+
+def sign_of(numbers: Numbers, timestamp: int) -> GenericEvent:
+    """The event that tells the new numbers."""
+    runs: list[list[int | None]] = []
+    for old, new in sorted(numbers.items()):
+        if runs:
+            first, target, length = runs[-1]
+            assert first is not None
+            assert length is not None
+            if old == first + length and new == (None if target is None else target + length):
+                runs[-1][2] = length + 1
+                continue
+        runs.append([old, new, 1])
+    return GenericEvent(timestamp=timestamp, data=_SIGN + msgspec.json.encode(runs).decode())
+
+
+def numbers_of(event: HistoryEvent) -> Numbers | None:
+    """The new numbers that an event tells; None if it tells none."""
+    return numbers_in(event.data) if isinstance(event, GenericEvent) else None
+
+
+def numbers_in(data: str | None) -> Numbers | None:
+    """The new numbers that the text of a generic event tells; None if it tells none."""
+    if data is None or not data.startswith(_SIGN):
+        return None
+    try:
+        runs = msgspec.json.decode(data[len(_SIGN) :], type=list[tuple[int, int | None, int]])
+    except msgspec.MsgspecError:
+        return None
+    return {
+        first + step: None if target is None else target + step
+        for first, target, length in runs
+        for step in range(length)
+    }
+
+
+def find_sign(events: Sequence[HistoryEvent]) -> tuple[int, Numbers] | None:
+    """Where 2.x code has gone on with a history of 1.x, and the new numbers."""
+    for index, event in enumerate(events):
+        numbers = numbers_of(event)
+        if numbers is not None:
+            return index, numbers
+    return None
+
+
+def as_seen(events: Sequence[HistoryEvent]) -> History:
+    """A stored history as 2.x code sees it."""
+    sign = find_sign(events)
+    if sign is None:
+        return renumbered(events, {})
+    index, numbers = sign
+    older = renumbered(events[:index], numbers)
+    return History([*older.events, *events[index:]], older.older)
+
+
+def with_one_numbering(events: list[HistoryEvent]) -> History:
+    """A stored history for reading. Only one that both generations have written is changed."""
+    return History(events) if find_sign(events) is None else as_seen(events)
+
+
+def renumbered(events: Sequence[HistoryEvent], numbers: Numbers) -> History:
+    """Rows of 1.x code with the numbers that 2.x code has for them. Calls without a new number keep the old one.
+
+    The input loses the encoding that the SDK of 1.x had added. What 2.x code has no use for becomes a generic event:
+    timers that it does not have, and suspensions that change nothing.
+    """
+    seen: list[HistoryEvent] = []
+    older: dict[int, int] = {}
+    is_suspended = False
+    for index, event in enumerate(events):
+        if isinstance(event, CALLS) and event.event_id in numbers:
+            number = numbers[event.event_id]
+            if number is None:
+                event = _nothing(event)
+            else:
+                older[index] = event.event_id
+                event = msgspec.structs.replace(event, event_id=number)
+        elif isinstance(event, _RESULTS):
+            event = _answering(event, numbers)
+        elif isinstance(event, ExecutionStarted) and event.is_played:
+            event = msgspec.structs.replace(event, input=unwrapped(event.input))
+        elif isinstance(event, ExecutionSuspended | ExecutionResumed):
+            suspends = isinstance(event, ExecutionSuspended)
+            has_effect, is_suspended = suspends is not is_suspended, suspends
+            if not has_effect and _is_of_v1(events):
+                event = _nothing(event)
+        seen.append(event)
+    return History(seen, older)
+
+
+def is_begun_by_v1(events: Sequence[HistoryEvent]) -> bool:
+    """Whether all rows of a history are of 1.x code, and it has not ended. In histories of 2.x code no event is marked
+    as played.
+    """
+    return (
+        _is_of_v1(events) and find_sign(events) is None and not any(isinstance(e, ExecutionCompleted) for e in events)
+    )
+
+
+def unwrapped(input: str | None) -> str | None:
+    """The JSON text inside a JSON string, if that is what it holds."""
+    if input is None or not input.startswith('"'):
+        return input
+    try:
+        inner = msgspec.json.decode(input, type=str)
+        msgspec.json.decode(inner)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return input
+    return inner
+
+
+def _is_of_v1(events: Sequence[HistoryEvent]) -> bool:
+    started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
+    return started is not None and started.is_played
+
+
+def _answering(event: Result, numbers: Numbers) -> HistoryEvent:
+    old = answered_id(event)
+    if old is None or old not in numbers:
+        return event
+    number = numbers[old]
+    return _nothing(event) if number is None else answering(event, number)
+
+
+def answered_id(event: HistoryEvent) -> int | None:
+    """The number of the call that a result answers, None for other events."""
+    match event:
+        case TaskCompleted() | TaskFailed() | SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():
+            return event.task_scheduled_id
+        case TimerFired():
+            return event.timer_id
+        case _:
+            return None
+
+
+def answering(event: HistoryEvent, number: int) -> HistoryEvent:
+    """A result as the result of the call `number`."""
+    match event:
+        case TimerFired():
+            return msgspec.structs.replace(event, timer_id=number)
+        case TaskCompleted() | TaskFailed() | SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():
+            return msgspec.structs.replace(event, task_scheduled_id=number)
+        case _:
+            return event
+
+
+def _nothing(event: HistoryEvent) -> GenericEvent:
+    return GenericEvent(timestamp=event.timestamp, is_played=event.is_played)
