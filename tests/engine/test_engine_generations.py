@@ -345,7 +345,7 @@ class TakenInstance:
             now=START,
             new_id=lambda: f"e{next(self._ids)}",
             code=AnyCode(),  # pyright: ignore[reportArgumentType]
-            options=EngineOptions(shim_inputs=False),
+            options=EngineOptions(),
         )
         self.rows += outcome.new_events
         return list(outcome.outbound)
@@ -419,7 +419,7 @@ def test_owed_request_of_1x_code_is_sent_under_its_old_number() -> None:
     messages = owed.messages(
         None,
         code=AnyCode(),  # pyright: ignore[reportArgumentType]
-        options=EngineOptions(shim_inputs=False),
+        options=EngineOptions(),
         answers=answers,
     )
     assert [message.event.event_id for message in messages] == [0, 1]
