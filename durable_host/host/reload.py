@@ -182,8 +182,8 @@ class Reloader:
 
 
 def _watch_rules(config: HostConfig) -> WatchRules:
-    suffixes = worker_kind_of(config.runtime).source_suffixes
-    return WatchRules(config.root, config.host.watch_files, config.host.watch_directories, suffixes)
+    sources = worker_kind_of(config.runtime).sources(config.root)
+    return WatchRules(config.root, config.host.watch_files, config.host.watch_directories, sources)
 
 
 def needs_restart(old: HostConfig, new: HostConfig, *, has_durable: bool) -> list[str]:

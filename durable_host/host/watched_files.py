@@ -14,6 +14,9 @@ from pathlib import Path, PurePath
 
 import msgspec
 
+from durable_host.invocation.python_worker import PYTHON_WORKER
+from durable_host.invocation.worker_kind import SourceFiles
+
 _log = logging.getLogger("Host.Startup")
 
 SETTINGS_FILE = "local.settings.json"
@@ -23,22 +26,20 @@ _AT_TOP = frozenset({SETTINGS_FILE, OFFLINE_FILE})
 _LEFT_OUT = frozenset(
     {"venv", "env", "node_modules", "site-packages", "tests", "test", "__blobstorage__", "__queuestorage__"}
 )
-QUIET_MILLISECONDS = 60
-LONGEST_MILLISECONDS = 300
 CHECK_MILLISECONDS = 2000
 
 FileTimes = dict[Path, tuple[int, int]]
 
 
 class WatchRules(msgspec.Struct, frozen=True):
-    """Which files to watch. `files` and `directories` are `watchFiles` and `watchDirectories` in host.json; `suffixes`
-    are those of source files.
+    """Which files to watch. `files` and `directories` are `watchFiles` and `watchDirectories` in host.json;
+    `sources` are the files of the app's language.
     """
 
     root: Path
     files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
-    suffixes: frozenset[str] = frozenset({".py"})
+    sources: SourceFiles = PYTHON_WORKER.sources(Path())
 
     def matters(self, path: PurePath) -> bool:
         """Whether a change to this file causes a reload."""
@@ -47,6 +48,8 @@ class WatchRules(msgspec.Struct, frozen=True):
         except ValueError:
             return False
         parts = relative.parts
+        if relative.as_posix() in self.sources.files:
+            return True
         if len(parts) > 1 and parts[0] in self.directories:
             return True
         if any(is_left_out(part) for part in parts[:-1]):
@@ -54,7 +57,7 @@ class WatchRules(msgspec.Struct, frozen=True):
         name = relative.name
         is_at_top = len(parts) == 1
         return (
-            relative.suffix in self.suffixes
+            relative.suffix in self.sources.suffixes
             or name in _EVERYWHERE
             or name in self.files
             or (is_at_top and name in _AT_TOP)
@@ -91,7 +94,8 @@ class WatchRules(msgspec.Struct, frozen=True):
             below[:] = [
                 name for name in below if is_chosen or not is_left_out(name) or (is_top and name in self.directories)
             ]
-        return found
+        chosen = {(self.root / name).parent for name in self.sources.files}
+        return found + [folder for folder in chosen if folder not in found and folder.is_dir()]
 
 
 def is_left_out(folder: str) -> bool:
@@ -114,8 +118,8 @@ async def changes(rules: WatchRules, known: FileTimes, stopping: threading.Event
                 awatch(
                     *folders,
                     watch_filter=None,
-                    step=QUIET_MILLISECONDS,
-                    debounce=LONGEST_MILLISECONDS,
+                    step=rules.sources.quiet,
+                    debounce=rules.sources.longest,
                     rust_timeout=CHECK_MILLISECONDS,
                     yield_on_timeout=True,
                     stop_event=stopping,

@@ -1,16 +1,17 @@
 """The worker of Node.js apps."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import durable_host.worker_node
 from durable_host.invocation import node_load_error
 from durable_host.invocation.errors import AppError, InterpreterUnusable
 from durable_host.invocation.metadata import FunctionMetadata
-from durable_host.invocation.worker_kind import DebuggerAddress, DurableDialect, Interpreter, WorkerKind
+from durable_host.invocation.worker_kind import DebuggerAddress, DurableDialect, Interpreter, SourceFiles, WorkerKind
 
 ENTRY = Path(durable_host.worker_node.__file__).with_name("main.js")
 CONFIGURED = "languageWorkers__node__defaultExecutablePath"
@@ -19,6 +20,7 @@ MORE_MEMORY = "Give it more memory: set languageWorkers__node__arguments to --ma
 _SHELL = 'exec "$@" 3<&0 4>&1 </dev/null 1>&2'
 """Frames go on descriptors 3 and 4: Node.js cannot move its standard streams away from the pipes by itself."""
 TOO_OLD = 78
+_INSPECT = frozenset({"--inspect", "--inspect-brk", "--inspect-wait"})
 _NOT_RUN = (126, 127)
 """Codes of the shell for a program that it cannot start."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -32,7 +34,6 @@ class NodeWorker:
     debug_engine = "node"
     debug_port = 9229
     names_error_types = False
-    source_suffixes = frozenset({".js", ".mjs", ".cjs"})
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
         for text, source in ((explicit, "--node"), (environ.get(CONFIGURED), CONFIGURED)):
@@ -53,15 +54,28 @@ class NodeWorker:
             "There is no Node.js for the app.", cause="There is no 'node' on PATH.", remedy=INSTALL
         )
 
+    def sources(self, root: Path) -> SourceFiles:
+        """A compiler writes many files one after the other. Of packages only the end of an installation counts."""
+        typescript = {".ts", ".mts", ".cts"} if ".ts" in _main(root) else set[str]()
+        suffixes = frozenset({".js", ".mjs", ".cjs"} | typescript)
+        return SourceFiles(suffixes, ("node_modules/.package-lock.json",), quiet=300, longest=2000)
+
     def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
-        return tuple(arguments), None
+        """`--inspect` becomes the debugger of the worker itself, which outlives reloads; of several processes the first
+        one has it.
+        """
+        debugger: DebuggerAddress | None = None
+        kept: list[str] = []
+        for argument in arguments:
+            name, _, value = argument.partition("=")
+            if name in _INSPECT:
+                debugger = _debugger(value, wait=name != "--inspect")
+            else:
+                kept.append(argument)
+        return tuple(kept), debugger
 
     def debugged(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
         return arguments
-
-    def arguments_of_further(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
-        """Without `--inspect`: its port can be had once."""
-        return tuple(argument for argument in arguments if not argument.startswith("--inspect"))
 
     def command(self, executable: Path, arguments: tuple[str, ...]) -> list[str]:
         return ["/bin/sh", "-c", _SHELL, "sh", str(executable), *arguments, str(ENTRY)]
@@ -101,6 +115,24 @@ class NodeWorker:
 
     def nothing_found(self, root: Path, frame: dict[str, Any]) -> str | None:
         return node_load_error.nothing_found(root, frame)
+
+
+def _main(root: Path) -> str:
+    try:
+        content: Any = json.loads((root / "package.json").read_text("utf-8-sig"))
+    except (OSError, ValueError):
+        return ""
+    return str(cast("dict[str, Any]", content).get("main")) if isinstance(content, dict) else ""
+
+
+def _debugger(text: str, *, wait: bool) -> DebuggerAddress:
+    """`port`, `host` or `host:port`."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        host, port = ("", text) if text.isdigit() else (text, "")
+    return DebuggerAddress(
+        int(port) if port.isdigit() else NodeWorker.debug_port, host.strip("[]") or "127.0.0.1", wait=wait
+    )
 
 
 def _own_node() -> Path | None:

@@ -78,7 +78,9 @@ class WorkerPool:
         """
         if options is not None:
             self._options = options
-        fresh = Workers(self._options, self._changed.set, debugs_at_start=False)
+        fresh = Workers(
+            msgspec.structs.replace(self._options, is_reload=True), self._changed.set, debugs_at_start=False
+        )
         self._candidate = fresh
         try:
             await fresh.start()

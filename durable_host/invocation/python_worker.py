@@ -10,7 +10,7 @@ from durable_host.invocation import python_load_error
 from durable_host.invocation.errors import AppError, InterpreterUnusable
 from durable_host.invocation.interpreter import find_interpreter
 from durable_host.invocation.metadata import FunctionMetadata
-from durable_host.invocation.worker_kind import DebuggerAddress, DurableDialect, Interpreter, WorkerKind
+from durable_host.invocation.worker_kind import DebuggerAddress, DurableDialect, Interpreter, SourceFiles, WorkerKind
 from durable_host.worker.__main__ import TOO_OLD
 
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
@@ -27,19 +27,18 @@ class PythonWorker:
     debug_engine = "python"
     debug_port = 5678
     names_error_types = True
-    source_suffixes = frozenset({".py"})
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
         return find_interpreter(root, explicit=explicit, environ=environ)
+
+    def sources(self, root: Path) -> SourceFiles:
+        return SourceFiles(frozenset({".py"}))
 
     def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
         return interpreter_arguments(arguments)
 
     def debugged(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
         return (_NO_FROZEN_MODULES, *arguments)
-
-    def arguments_of_further(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
-        return arguments
 
     def command(self, executable: Path, arguments: tuple[str, ...]) -> list[str]:
         return [str(executable), *arguments, str(ENTRY)]

@@ -36,8 +36,20 @@ class Interpreter(msgspec.Struct, frozen=True):
     source: str
 
 
+class SourceFiles(msgspec.Struct, frozen=True):
+    """Files of an app whose change reloads it: those with one of the `suffixes`, and `files`, as paths from its root.
+
+    A change is taken over once nothing was written for `quiet` milliseconds, at the latest after `longest`.
+    """
+
+    suffixes: frozenset[str]
+    files: tuple[str, ...] = ()
+    quiet: int = 60
+    longest: int = 300
+
+
 class WorkerKind(Protocol):
-    """One language. All methods but `find` are pure."""
+    """One language. All methods but `find` and `sources` are pure."""
 
     runtime: str
     """Value of FUNCTIONS_WORKER_RUNTIME, and the word for the language in names of settings."""
@@ -47,11 +59,13 @@ class WorkerKind(Protocol):
     """Where the debugger listens when no port is named."""
     names_error_types: bool
     """Whether the reference puts the type of an error before its message."""
-    source_suffixes: frozenset[str]
-    """Files of the app whose change reloads it."""
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
         """The program for the app in `root`; `explicit` is what the command line says. Raises InterpreterUnusable."""
+        ...
+
+    def sources(self, root: Path) -> SourceFiles:
+        """What to watch in the folder of an app."""
         ...
 
     def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
@@ -60,10 +74,6 @@ class WorkerKind(Protocol):
 
     def debugged(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
         """Options of a program that a debugger looks into."""
-        ...
-
-    def arguments_of_further(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
-        """Options for the second process and the ones after it."""
         ...
 
     def command(self, executable: Path, arguments: tuple[str, ...]) -> list[str]:

@@ -18,7 +18,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `minimum_level`: log records below this level stay in the worker. `arguments` are options of `executable`, put
     before the worker's own file. `debugger` is for the first of the processes. `functions` are the only ones that the
-    host serves, None for all.
+    host serves, None for all. `is_reload`: files of the app may be missing for a moment, while they are written.
     """
 
     root: Path
@@ -31,3 +31,4 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     debugger: DebuggerAddress | None = None
     functions: tuple[str, ...] | None = None
     kind: WorkerKind = PYTHON_WORKER
+    is_reload: bool = False

@@ -20,6 +20,8 @@ from durable_host.worker.frames import FrameBody, FrameParser
 
 __all__ = ["WorkerProcess", "describe_exit"]
 
+PATIENCE = 2.0
+"""Seconds that a compiler may take from the first file that it deletes to the last one that it writes."""
 STDERR_LINES_KEPT = 20
 LONGEST_LINE = 64 * 1024
 PIPES_CLOSE_WITHIN = 0.5
@@ -95,6 +97,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         }
         if debugger is not None:
             start["debugger"] = _debugger_fields(debugger)
+        if options.is_reload:
+            start["patience"] = PATIENCE
         if options.functions is not None:
             start["functions"] = options.functions
         worker.send({**start, "level": options.minimum_level})

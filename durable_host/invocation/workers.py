@@ -9,8 +9,6 @@ import itertools
 import zlib
 from collections.abc import Callable, Generator
 
-import msgspec
-
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.slot import CrashBudget, WorkerSlot
 from durable_host.invocation.worker_options import WorkerOptions
@@ -27,12 +25,7 @@ class Workers:
         budget = CrashBudget(options.process_count)
         self._options = options
         self._slots = [
-            WorkerSlot(
-                options if number == 0 else _further(options),
-                budget,
-                changed,
-                is_debugged=debugs_at_start and number == 0,
-            )
+            WorkerSlot(options, budget, changed, is_debugged=debugs_at_start and number == 0)
             for number in range(options.process_count)
         ]
         self._turns = itertools.count()
@@ -98,10 +91,6 @@ class Workers:
     async def stop(self, grace: float) -> None:
         """End the processes, whatever they are doing after `grace` seconds."""
         await asyncio.gather(*(slot.stop(grace) for slot in self._slots))
-
-
-def _further(options: WorkerOptions) -> WorkerOptions:
-    return msgspec.structs.replace(options, arguments=options.kind.arguments_of_further(options.arguments))
 
 
 def slot_of(key: str, count: int) -> int:

@@ -38,11 +38,22 @@ class App {
     this.httpUri = undefined;
   }
 
-  /** Load the app; the fields of the `indexed` frame. `functions` are the only ones that the host serves. */
-  async load(functions) {
+  /**
+   * Load the app; the fields of the `indexed` frame. `functions` are the only ones that the host serves.
+   * `debuggerAddress` is where a debugger may attach, before anything is loaded.
+   */
+  async load({ functions, debugger: debuggerAddress, patience }) {
+    if (debuggerAddress && !require('./debugging').openDebugPort(debuggerAddress)) {
+      const place = `${debuggerAddress.host}:${debuggerAddress.port}`;
+      return indexed({
+        kind: 'debugger_failed',
+        ...describe(systemError(`${place}: address already in use`)),
+        stack: '',
+      });
+    }
     const versions = packageVersions();
     provideCore(this.registry.core());
-    const loaded = await loadEntryPoints(this.root, this.registry, this.logs);
+    const loaded = await loadEntryPoints(this.root, this.registry, this.logs, patience);
     let failure = loaded.failure;
     if (failure === undefined) {
       failure = await this._begin();
@@ -55,21 +66,16 @@ class App {
       failure = { kind: 'import', ...describe(systemError(TEST_MODE)), stack: '' };
     }
     const wanted = found.filter((one) => isServed(one, functions));
-    return {
-      k: 'indexed',
+    return indexed(failure, {
       functions: wanted.filter((one) => !requiresGrpc(one)).map((one) => described(one, this.httpUri !== undefined)),
       errors: [...wanted.filter(requiresGrpc).map(refused), ...old],
-      failure: failure ?? null,
       warnings: loaded.warnings,
       excluded: found.filter((one) => !isServed(one, functions)).map((one) => one.name),
       model: found.length > 0 ? 'v4' : old.length > 0 ? 'v3' : 'none',
-      python: '',
-      node: process.versions.node,
-      executable: process.execPath,
       sdk: versions(model),
       main: loaded.main ?? null,
       matched: loaded.matched,
-    };
+    });
   }
 
   /** Run the start hooks, then ask the library what it wants. A failure of the app, or undefined. */
@@ -99,6 +105,24 @@ class App {
     }
     clearTimeout(timer);
   }
+}
+
+/** The frame for the host; `members` are those that loading has found out. */
+function indexed(failure, members = {}) {
+  return {
+    k: 'indexed',
+    functions: [],
+    errors: [],
+    failure: failure ?? null,
+    warnings: [],
+    excluded: [],
+    model: 'none',
+    python: '',
+    node: process.versions.node,
+    executable: process.execPath,
+    sdk: {},
+    ...members,
+  };
 }
 
 function isServed(one, functions) {

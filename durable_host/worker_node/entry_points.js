@@ -10,21 +10,24 @@ const { describe, isError, placeOf, placeOfSyntaxError, toError } = require('./e
 const { readPackageJson } = require('./package_json');
 
 const NPM_DEFAULT = 'index.js';
+const LOOK_AGAIN_MILLISECONDS = 100;
 const LARGEST_SOURCE = 4_000_000;
 
 /**
  * Load the entry points of the app in `root`. `registry` gets what they register.
  *
+ * While there are no files, it looks for them again for `patience` seconds: a compiler may be writing them.
+ *
  * Resolves to `{warnings, matched, main, failure}`; `failure` is that of the first file that does not load, undefined
  * when all did.
  */
-async function loadEntryPoints(root, registry, logs) {
+async function loadEntryPoints(root, registry, logs, patience = 0) {
   const { main, type, warnings } = readPackageJson(root);
   const result = { warnings, main, matched: 0, failure: undefined };
   if (main === undefined) {
     return result;
   }
-  const files = main === '' ? [] : glob.expand(main, root);
+  const files = await findFiles(main, root, patience);
   result.matched = files.length;
   if (files.length === 0) {
     result.failure = failure(main, new Error(nothingFound(main)), { kind: 'import' });
@@ -48,6 +51,19 @@ async function loadEntryPoints(root, registry, logs) {
     }
   }
   return result;
+}
+
+async function findFiles(main, root, patience) {
+  const deadline = Date.now() + patience * 1000;
+  for (;;) {
+    const files = main === '' ? [] : glob.expand(main, root);
+    if (files.length > 0 || Date.now() >= deadline) {
+      return files;
+    }
+    await new Promise((resolve) => {
+      setTimeout(resolve, LOOK_AGAIN_MILLISECONDS);
+    });
+  }
 }
 
 function isModule(file, type) {

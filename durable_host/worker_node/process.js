@@ -49,6 +49,8 @@ class AppWorker {
       this._load(header).catch((error) => this._crash(error));
     } else if (header.k === 'stop') {
       this._stop(Number(header.grace));
+    } else if (header.k === 'debug') {
+      require('./debugging').openWhenFree(header, this._logs);
     } else if (this._dispatcher === undefined) {
       this._early.push([header, blob]);
     } else {
@@ -60,7 +62,7 @@ class AppWorker {
     process.chdir(start.root);
     this._logs.minimumLevel = start.level ?? 0;
     this._app = new App(start.root, this._logs, () => this._isTestMode);
-    const indexed = await this._app.load(start.functions);
+    const indexed = await this._app.load(start);
     this._dispatcher = new CallDispatcher(this._app, this._channel);
     this._channel.send(indexed);
     this._early.splice(0).forEach(([header, blob]) => this._dispatcher.handle(header, blob));
