@@ -11,7 +11,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, durable_environments, request_counts, scenarios, throughput
+from bench import bare, durable_environments, plain_workers, request_counts, scenarios, throughput
 from bench.running_host import RunningHost
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
@@ -31,8 +31,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=1, help="how often fan-out and sequences are run (best counts)")
     parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk")
+    parser.add_argument("--plain-workers", action="store_true", help="only the rows of plain workers")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if options.plain_workers:
+            table = Table("scenario", "host", "beside", "ratio", title="func durable serve on SQLite")
+            asyncio.run(plain_workers.measure(table, Path(folder), options.rounds, Console(stderr=True).print))
+            Console(width=140).print(table)
+            return
         data_dir = Path(folder) / "azurite" if options.on_disk else None
         connection = free_connection()
         azurite = start_azurite(connection, data_dir=data_dir)
@@ -40,7 +46,7 @@ def main() -> None:
             table = asyncio.run(measure(connection, Path(folder) / "went-on.txt", options.rounds))
         finally:
             azurite.stop()
-    Console(width=110).print(table)
+    Console(width=140).print(table)
 
 
 async def measure(connection: Connection, log: Path, rounds: int) -> Table:
@@ -65,6 +71,7 @@ async def measure(connection: Connection, log: Path, rounds: int) -> Table:
     finally:
         await asyncio.to_thread(host.stop)
     await measure_v2(table, connection, log.with_name("v2.txt"), rounds, say)
+    await plain_workers.measure(table, log.parent, rounds, say)
     return table
 
 

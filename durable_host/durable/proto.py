@@ -1,6 +1,6 @@
 """The protobuf classes of the Durable Task protocol, used by apps of the 2.x SDK and by plain workers.
 
-`pb` contains the messages, `service` what gRPC needs to serve them. They come from the `durabletask` package: its
+`pb` contains the messages, `service` the stubs of clients. They come from the `durabletask` package: its
 messages have no package name, so a second copy could not be loaded next to that SDK. Only this module imports
 `durabletask`, and only code that serves such apps imports this module, because gRPC adds to the start-up time.
 """
@@ -18,7 +18,7 @@ class GrpcMissing(HostError):
 
 
 try:
-    import grpc  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    import hpack  # noqa: F401  # pyright: ignore[reportUnusedImport]
     from durabletask.internal import orchestrator_service_pb2 as pb
     from durabletask.internal import orchestrator_service_pb2_grpc as service
     from google.protobuf.empty_pb2 import Empty

@@ -6,14 +6,14 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc.aio
 import pytest
 from durabletask.client import OrchestrationStatus
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 from sidecar_world import Sidecar
-from workers_world import Workers, serving_workers
+from workers_world import RawWorker, Workers, serving_workers
 
-from durable_host.durable.proto import pb
+from durable_host.durable.proto import pb, service
 from durable_host.durable.sidecar.workers import board as boards
 
 
@@ -188,6 +188,40 @@ async def test_what_no_worker_can_receive_fails_with_a_reason(tmp_path: Path, st
         state = await workers.end("i1")
         assert state.runtime_status is OrchestrationStatus.FAILED
         assert "the limit is 100000" in state.failure_details.message
+
+
+async def test_work_that_is_too_large_for_one_worker_goes_to_one_that_can_receive_it(
+    tmp_path: Path, stops: Executor
+) -> None:
+    async with serving_workers(tmp_path / "hub.db", stops, max_grpc_message_size=100_000) as workers:
+        agent = [("grpc.primary_user_agent", "grpc-node-js/1.8")]
+        async with (
+            workers.raw() as limited,
+            grpc.aio.insecure_channel(workers.url.removeprefix("http://"), options=agent) as channel,
+        ):
+            call = service.TaskHubSidecarServiceStub(channel).GetWorkItems(
+                pb.GetWorkItemsRequest(maxConcurrentOrchestrationWorkItems=1)
+            )
+            await call.read()  # the first ping
+            unlimited = RawWorker(call)
+            await workers.begin("one", "i1")
+            turn = await limited.next()
+            await workers.begin("one", "busy")
+            busy = await unlimited.next()
+            await workers.stub.CompleteOrchestratorTask(scheduling(turn.completionToken, "act"))
+            activity = await limited.next()
+            result = StringValue(value='"' + "x" * 200_000 + '"')
+            await workers.stub.CompleteActivityTask(
+                pb.ActivityResponse(completionToken=activity.completionToken, result=result)
+            )
+            await workers.begin("one", "small")
+            assert (await limited.next()).orchestratorRequest.instanceId == "small"
+            await workers.stub.CompleteOrchestratorTask(completion(busy.completionToken))
+            large = await unlimited.next()
+            assert large.orchestratorRequest.instanceId == "i1"
+            await workers.stub.CompleteOrchestratorTask(completion(large.completionToken, id=2))
+            assert (await workers.end("i1")).runtime_status is OrchestrationStatus.COMPLETED
+            call.cancel()
 
 
 async def test_a_silent_worker_loses_its_turn_to_another_one(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,14 +3,13 @@
 An entity exists while it has a state. The text `null`, which 1.x leaves behind, does not count as a state.
 """
 
-import grpc
-
 from durable_host.durable.api.entity_client import EntityQuery, EntityState
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_values import moment, read_trace, text_of, wrapped
 from durable_host.durable.sidecar.request_fields import optional_ticks, words_of
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused
+from durable_host.grpc_port import StatusCode
 
 _PAGE = 100
 _MOST = 1000
@@ -76,7 +75,7 @@ def _parts(instance_id: str) -> tuple[str, str]:
     at, separator, key = instance_id[1:].partition("@")
     if not instance_id.startswith("@") or not separator or not at:
         text = f"'{instance_id}' is not the ID of an entity, which has the form @name@key."
-        raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, text)
+        raise CallRefused(StatusCode.INVALID_ARGUMENT, text)
     return at, key
 
 

@@ -1,26 +1,15 @@
-"""The gRPC server. It listens on loopback only."""
+"""The gRPC server of a task hub. It listens on loopback only."""
 
 import logging
 import socket
 
-import grpc.aio
-
 from durable_host.config import ports
 from durable_host.durable.sidecar.service import SidecarService
+from durable_host.grpc_port import GrpcServer
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
 ADDRESS = "127.0.0.1"
-_LARGEST_MESSAGE = 256 * 1024 * 1024
-"""In bytes. The service itself rejects smaller messages of clients with a text; those of workers may be larger."""
-
-_OPTIONS = [
-    ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-]
 
 
 class SidecarListener:
@@ -30,7 +19,7 @@ class SidecarListener:
         self._service = service
         self._wanted = port
         self._port: int | None = None
-        self._server: grpc.aio.Server | None = None
+        self._server: GrpcServer | None = None
 
     @property
     def port(self) -> int:
@@ -48,15 +37,13 @@ class SidecarListener:
         """Start listening. Raises PortError."""
         if self._wanted:
             ports.check(ADDRESS, self._wanted)
-        server = grpc.aio.server(options=_OPTIONS)
-        server.add_generic_rpc_handlers((self._service.handler(),))
+        server = GrpcServer(self._service.methods())
         try:
-            port = server.add_insecure_port(f"{ADDRESS}:{self._wanted}")
-        except RuntimeError as error:
-            raise ports.port_error(ADDRESS, self._wanted, OSError(str(error))) from error
+            port = await server.listen(ADDRESS, self._wanted)
+        except OSError as error:
+            raise ports.port_error(ADDRESS, self._wanted, error) from error
         if socket.has_ipv6 and ports.unavailable("::1", port) is None:
-            server.add_insecure_port(f"[::1]:{port}")
-        await server.start()
+            await server.listen("::1", port)
         self._server, self._port = server, port
         _log.info("Opened local gRPC endpoint: %s", self.url)
 

@@ -1,10 +1,9 @@
 """Operations on a whole task hub."""
 
-import grpc
-
 from durable_host.durable.proto import pb
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused
+from durable_host.grpc_port import StatusCode
 
 
 async def create(call: SidecarCall, request: pb.CreateTaskHubRequest) -> pb.CreateTaskHubResponse:
@@ -23,7 +22,7 @@ async def delete(call: SidecarCall, request: pb.DeleteTaskHubRequest) -> pb.Dele
 def _not_deleted(call: SidecarCall) -> CallRefused:
     name = call.client.hub.name
     return CallRefused(
-        grpc.StatusCode.FAILED_PRECONDITION,
+        StatusCode.FAILED_PRECONDITION,
         f"The task hub '{name}' is not deleted while hosts run. Stop them, then run: "
         f"func durable delete-task-hub --task-hub-name {name}",
     )

@@ -22,21 +22,24 @@ class SidecarHubs:
         self._client = client
         self._options = options
         self._others = OtherHubs(hub_for) if hub_for is not None else None
+        self._own_key = self._key(options.hub_name, options.storage.connection_name)
+
+    def are_own(self, metadata: Mapping[str, str]) -> bool:
+        """Return True if a call with these headers is for the hub that this host serves."""
+        return self._key(*self._named(metadata)) == self._own_key
 
     @asynccontextmanager
     async def client(
         self, metadata: Mapping[str, str], *, must_exist: bool = True
     ) -> AsyncGenerator[tuple[DurableClient, bool]]:
         """Yield a client of the hub, and True when this host serves it. Raises `UnknownHub`."""
-        own, own_connection = self._options.hub_name, self._options.storage.connection_name
-        hub = next((metadata[key] for key in _HUB_KEYS if metadata.get(key)), own)
-        connection = metadata.get(_CONNECTION_KEY) or own_connection
-        key = (hub.lower(), connection_key(connection))
-        if key == (own.lower(), connection_key(own_connection)):
+        hub, connection = self._named(metadata)
+        key = self._key(hub, connection)
+        if key == self._own_key:
             yield self._client, True
             return
         if self._others is None:
-            raise UnknownHub(f"There is no task hub '{hub}': this host serves '{own}'.")
+            raise UnknownHub(f"There is no task hub '{hub}': this host serves '{self._options.hub_name}'.")
         async with self._others.client(hub, connection, key) as client:
             if must_exist and not await client.hub.exists():
                 raise UnknownHub(f"There is no task hub '{hub}'.")
@@ -46,3 +49,11 @@ class SidecarHubs:
         """Close the hubs that calls have opened."""
         if self._others is not None:
             await self._others.close()
+
+    def _named(self, metadata: Mapping[str, str]) -> tuple[str, str]:
+        hub = next((metadata[key] for key in _HUB_KEYS if metadata.get(key)), self._options.hub_name)
+        return hub, metadata.get(_CONNECTION_KEY) or self._options.storage.connection_name
+
+    @staticmethod
+    def _key(hub: str, connection: str) -> tuple[str, str]:
+        return hub.lower(), connection_key(connection)

@@ -1,7 +1,5 @@
 """Operations on one instance: start, get, wait, send, restart."""
 
-import grpc
-
 from durable_host.durable.api.errors import InstanceEnded, InstanceNotFound
 from durable_host.durable.model import identity
 from durable_host.durable.model.events import SubOrchestrationInstanceCreated
@@ -12,6 +10,7 @@ from durable_host.durable.sidecar.request_fields import optional_ticks, statuses
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.states import orchestration_state
 from durable_host.durable.sidecar.statuses import CallRefused
+from durable_host.grpc_port import StatusCode
 
 LONGEST_INSTANCE_ID = 100
 """In characters, as in Azure. The IDs that an SDK generates for children may be longer."""
@@ -22,10 +21,10 @@ _NOT_RUNNING = "The orchestration instance with the provided instance id is not 
 
 async def start(call: SidecarCall, request: pb.CreateInstanceRequest) -> pb.CreateInstanceResponse:
     if not request.name:
-        raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "The name of the orchestrator is missing.")
+        raise CallRefused(StatusCode.INVALID_ARGUMENT, "The name of the orchestrator is missing.")
     if len(request.instanceId) > LONGEST_INSTANCE_ID:
         text = f"Instance ID lengths must not exceed {LONGEST_INSTANCE_ID} characters."
-        raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, text)
+        raise CallRefused(StatusCode.INVALID_ARGUMENT, text)
     replaceable = None
     if request.HasField("orchestrationIdReusePolicy"):
         replaceable = statuses_of(request.orchestrationIdReusePolicy.replaceableStatus)
@@ -62,12 +61,12 @@ async def wait_for_completion(call: SidecarCall, request: pb.GetInstanceRequest)
 
 async def raise_event(call: SidecarCall, request: pb.RaiseEventRequest) -> pb.RaiseEventResponse:
     if not request.name:
-        raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, "The name of the event is missing.")
+        raise CallRefused(StatusCode.INVALID_ARGUMENT, "The name of the event is missing.")
     try:
         await call.client.raise_event(request.instanceId, request.name, words_of(request, "input"))
     except InstanceEnded:
         if call.options.throw_status_exceptions_on_raise_event is not False:
-            raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, _NOT_RUNNING) from None
+            raise CallRefused(StatusCode.FAILED_PRECONDITION, _NOT_RUNNING) from None
     except InstanceNotFound:
         if call.options.throw_status_exceptions_on_raise_event is not False:
             raise
@@ -106,7 +105,7 @@ async def restart(call: SidecarCall, request: pb.RestartInstanceRequest) -> pb.R
         raise InstanceNotFound(request.instanceId)
     if not state.runtime_status.is_terminal:
         text = f"The instance '{state.instance_id}' has not ended: its status is {state.runtime_status.name}."
-        raise CallRefused(grpc.StatusCode.FAILED_PRECONDITION, text)
+        raise CallRefused(StatusCode.FAILED_PRECONDITION, text)
     started = await call.client.start(
         state.name,
         instance_id=None if request.restartWithNewInstanceId else state.instance_id,

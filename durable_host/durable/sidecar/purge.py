@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 
-import grpc
-
 from durable_host.durable.api.errors import NotTerminal
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import TERMINAL_STATUSES
@@ -13,6 +11,7 @@ from durable_host.durable.sidecar.instance_operations import children
 from durable_host.durable.sidecar.request_fields import optional_ticks, statuses_of
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused
+from durable_host.grpc_port import StatusCode
 from durable_host.timestamp import TICKS_PER_SECOND
 
 _AT_ONCE = 4
@@ -34,7 +33,7 @@ async def purge(call: SidecarCall, request: pb.PurgeInstancesRequest) -> pb.Purg
             wanted = await _matching(call, chosen)
         case _:
             text = "Nothing to purge: the request has no instance ID, no batch and no filter."
-            raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, text)
+            raise CallRefused(StatusCode.INVALID_ARGUMENT, text)
     deleted, is_complete = 0, True
     for first in range(0, len(wanted), _AT_ONCE):
         if deadline is not None and call.clock.now() >= deadline:

@@ -4,10 +4,9 @@ Source: docs/protocol/durable-grpc.md#client-operations
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing
+from functools import partial
 from typing import Any, NoReturn
-
-import grpc
-import grpc.aio
 
 from durable_host.clock import Clock
 from durable_host.config.durable import DurableOptions
@@ -24,11 +23,11 @@ from durable_host.durable.sidecar.hubs import SidecarHubs
 from durable_host.durable.sidecar.sidecar_call import Operation, SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused, status_of
 from durable_host.durable.sidecar.workers.board import WorkBoard
-from durable_host.durable.sidecar.workers.operations import WORKER_OPERATIONS, work_items
+from durable_host.durable.sidecar.workers.encoded_history import past_events
+from durable_host.durable.sidecar.workers.operations import WORKER_OPERATIONS, WorkerOperation, work_items
+from durable_host.grpc_port import CallEnded, Metadata, Method, StatusCode
 
 SERVICE = "TaskHubSidecarService"
-
-_Context = grpc.aio.ServicerContext[Any, Any]
 
 
 async def _hello(call: SidecarCall, request: Empty) -> Empty:
@@ -79,112 +78,92 @@ class SidecarService:
         self._options = options
         self._clock = clock
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """Return the handler for a gRPC server. It has every method of the service; those not implemented say so."""
+    def methods(self) -> dict[str, Method]:
+        """Return the methods for a gRPC server: every method of the service; those not implemented say so."""
         described = pb.DESCRIPTOR.services_by_name[SERVICE].methods
-        return grpc.method_handlers_generic_handler(SERVICE, {one.name: self._method(one) for one in described})
+        return {f"/{SERVICE}/{one.name}": self._method(one) for one in described}
 
-    def _method(self, described: Any) -> Any:
+    def _method(self, described: Any) -> Method:
         name: str = described.name
-        coding = {
-            "request_deserializer": message_class(described.input_type).FromString,
-            "response_serializer": message_class(described.output_type).SerializeToString,
-        }
+        read: Callable[[bytes], Any] = message_class(described.input_type).FromString
+        write: Callable[[Any], bytes] = message_class(described.output_type).SerializeToString
         if name == "StreamInstanceHistory":
-            return grpc.unary_stream_rpc_method_handler(self._stream_history, **coding)
+            return Method(read, write, stream=self._stream_history)
         if name == "GetWorkItems":
-            return grpc.unary_stream_rpc_method_handler(self._stream_work, **coding)
-        operation = _OPERATIONS.get(name) or self._worker_operation(name)
-        if operation is None:
-            return grpc.unary_unary_rpc_method_handler(_unimplemented(name), **coding)
+            return Method(read, bytes, stream=self._stream_work)  # Work items come encoded.
+        if name in WORKER_OPERATIONS:
+            return Method(read, write, answer=partial(self._answer_worker, WORKER_OPERATIONS[name]))
+        if name in _OPERATIONS:
+            return Method(read, write, answer=partial(self._answer, name, _OPERATIONS[name]))
+        return Method(read, write, answer=partial(_refuse, name))
 
-        async def answer(request: Any, context: _Context) -> Any:
-            return await self._answer(name, operation, request, context)
-
-        return grpc.unary_unary_rpc_method_handler(answer, **coding)
-
-    async def _answer(self, name: str, operation: Operation, request: Any, context: _Context) -> Any:
+    async def _answer(self, name: str, operation: Operation, request: Any, metadata: Metadata) -> Any:
         try:
-            if name not in WORKER_OPERATIONS:
-                self._check_size(request)
-            async with self._hubs.client(_metadata(context), must_exist=name != "CreateTaskHub") as (client, is_own):
+            self._check_size(request)
+            async with self._hubs.client(metadata, must_exist=name != "CreateTaskHub") as (client, is_own):
                 return await operation(SidecarCall(client, self._options, self._clock, is_own), request)
         except Exception as error:
-            await _end(context, name, error)
+            raise _ended(name, error) from error
 
-    def _worker_operation(self, name: str) -> Operation | None:
-        operation = WORKER_OPERATIONS.get(name)
-        if operation is None:
-            return None
+    def _answer_worker(self, operation: WorkerOperation, request: Any, metadata: Metadata) -> Any:
+        try:
+            return operation(self._board_of(metadata), request)
+        except CallRefused as refused:
+            raise CallEnded(refused.code, str(refused)) from refused
 
-        async def with_board(call: SidecarCall, request: Any) -> Any:
-            return await operation(self._board_of(call), request)
-
-        return with_board
-
-    def _board_of(self, call: SidecarCall) -> WorkBoard:
+    def _board_of(self, metadata: Metadata) -> WorkBoard:
         if self._board is None:
-            text = "This host runs a function app and does not accept other workers. 'func durable serve' does."
-            raise CallRefused(grpc.StatusCode.UNIMPLEMENTED, text)
-        if not call.is_own_hub:
-            text = f"Workers can only use the task hub '{self._options.hub_name}'."
-            raise CallRefused(grpc.StatusCode.NOT_FOUND, text)
+            text = "This host runs a function app and takes no other workers. 'func durable serve' does."
+            raise CallRefused(StatusCode.UNIMPLEMENTED, text)
+        if not self._hubs.are_own(metadata):
+            text = f"Workers are served on the task hub '{self._options.hub_name}' only."
+            raise CallRefused(StatusCode.NOT_FOUND, text)
         return self._board
 
-    async def _stream_work(self, request: Any, context: _Context) -> AsyncIterator[Any]:
-        headers = _metadata(context)
+    async def _stream_work(self, request: Any, metadata: Metadata) -> AsyncIterator[Any]:
         try:
-            async with self._hubs.client(headers) as (client, is_own):
-                board = self._board_of(SidecarCall(client, self._options, self._clock, is_own))
-                agent, limit = headers.get("user-agent", ""), self._options.max_grpc_message_size
-                async for item in work_items(board, request, user_agent=agent, size_limit=limit):
+            board = self._board_of(metadata)
+            agent, limit = metadata.get("user-agent", ""), self._options.max_grpc_message_size
+            async with aclosing(work_items(board, request, user_agent=agent, size_limit=limit)) as items:
+                async for item in items:
                     yield item
         except Exception as error:
-            await _end(context, "GetWorkItems", error)
+            raise _ended("GetWorkItems", error) from error
 
-    async def _stream_history(self, request: Any, context: _Context) -> AsyncIterator[Any]:
+    async def _stream_history(self, request: Any, metadata: Metadata) -> AsyncIterator[Any]:
         try:
-            async with self._hubs.client(_metadata(context)) as (client, is_own):
+            if request.forWorkItemProcessing:
+                turn = self._board_of(metadata).turn_of(request.instanceId)
+                if turn is None:
+                    text = f"No worker has a turn of the instance '{request.instanceId}' now."
+                    raise CallRefused(StatusCode.NOT_FOUND, text)
+                for chunk in history_chunks.chunks(past_events(turn.past)):
+                    yield chunk
+                return
+            async with self._hubs.client(metadata) as (client, is_own):
                 call = SidecarCall(client, self._options, self._clock, is_own)
-                if request.forWorkItemProcessing:
-                    turn = self._board_of(call).turn_of(request.instanceId)
-                    if turn is None:
-                        text = f"No worker currently has a turn of the instance '{request.instanceId}'."
-                        raise CallRefused(grpc.StatusCode.NOT_FOUND, text)
-                    for chunk in history_chunks.chunks(turn.past):
-                        yield chunk
-                    return
                 async for chunk in history_chunks.stream(call, request):
                     yield chunk
         except Exception as error:
-            await _end(context, "StreamInstanceHistory", error)
+            raise _ended("StreamInstanceHistory", error) from error
 
     def _check_size(self, request: Any) -> None:
         size, limit = request.ByteSize(), self._options.max_grpc_message_size
         if size > limit:
             raise CallRefused(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"The message has {size} bytes, but the limit is {limit}. Send less, or raise "
-                "maxGrpcMessageSizeInBytes in extensions.durableTask of host.json.",
+                StatusCode.RESOURCE_EXHAUSTED,
+                f"The message has {size} bytes, and {limit} are allowed. Send less, or raise maxGrpcMessageSizeInBytes "
+                "in extensions.durableTask of host.json.",
             )
 
 
-async def _end(context: _Context, name: str, error: Exception) -> NoReturn:
-    """End the call with the status of `error`."""
-    await context.abort(*status_of(name, error, is_repeatable=name in _READS))
-    raise AssertionError("abort raises")
+def _ended(name: str, error: Exception) -> CallEnded:
+    """What `error` is for the caller."""
+    return CallEnded(*status_of(name, error, is_repeatable=name in _READS))
 
 
-def _unimplemented(name: str) -> Callable[[Any, _Context], Any]:
-    async def refuse(request: Any, context: _Context) -> NoReturn:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"This host does not implement {name}.")
-        raise AssertionError("abort raises")
-
-    return refuse
-
-
-def _metadata(context: _Context) -> dict[str, str]:
-    return {key.lower(): value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+def _refuse(name: str, request: Any, metadata: Metadata) -> NoReturn:
+    raise CallEnded(StatusCode.UNIMPLEMENTED, f"This host does not implement {name}.")
 
 
 def message_class(described: Any) -> Any:

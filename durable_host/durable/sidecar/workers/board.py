@@ -4,9 +4,8 @@ Source: docs/protocol/durable-grpc.md#workers
 """
 
 import asyncio
-import contextlib
 import uuid
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ ACTIVITY_PATIENCE = 120.0
 """Seconds until another worker also gets an activity, if the worker that has it has never answered anything. Other
 workers may take any time while they are connected."""
 MOST_REMEMBERED = 10_000
+TOO_LARGE = "MessageTooLarge"
 
 
 class UnknownToken(Exception):
@@ -37,7 +37,11 @@ class WorkBoard:
 
     def __init__(self, version_of: Callable[[str], Awaitable[str | None]]) -> None:
         self._version_of = version_of
-        self._waiting: dict[Kind, deque[Work]] = {"orchestration": deque(), "entity": deque(), "activity": deque()}
+        self._waiting: dict[Kind, OrderedDict[Work, None]] = {
+            "orchestration": OrderedDict(),
+            "entity": OrderedDict(),
+            "activity": OrderedDict(),
+        }
         self._streams: list[WorkStream] = []
         self._holders: dict[str, tuple[Work, WorkStream]] = {}
         self._done: OrderedDict[str, None] = OrderedDict()
@@ -47,15 +51,23 @@ class WorkBoard:
         return len(self._streams)
 
     async def run(self, work: Work) -> Any:
-        """Return the answer of the worker that did the work. Raises WorkTooLarge. On cancellation, the work is
-        withdrawn.
-        """
+        """Return the worker's answer. Raises WorkFailed. On cancellation, the work is withdrawn."""
         if work.kind == "activity" and not work.version:
             work.version = await self._version_of(work.instance_id)
+        patience = ACTIVITY_PATIENCE if work.kind == "activity" else TURN_PATIENCE
+        loop = asyncio.get_running_loop()
+
+        def look_for_another() -> None:
+            nonlocal timer
+            timer = loop.call_later(patience, look_for_another)
+            self._look_for_another(work)
+
+        timer = loop.call_later(patience, look_for_another)
         try:
             self._offer(work)
-            return await self._answer(work)
+            return await work.answer
         finally:
+            timer.cancel()
             self._forget(work)
 
     def connect(self, stream: WorkStream) -> None:
@@ -67,11 +79,12 @@ class WorkBoard:
         """Remove the stream of a worker. Its unfinished work returns to the front of the queue."""
         if stream in self._streams:
             self._streams.remove(stream)
-        for token in list(stream.open):
+        for token in reversed(list(stream.open)):
             self._holders.pop(token, None)
             work = stream.take_back(token)
             if work is not None and not work.is_done and not self._is_held(work):
-                self._waiting[work.kind].appendleft(work)
+                self._waiting[work.kind][work] = None
+                self._waiting[work.kind].move_to_end(work, last=False)
         self._assign()
 
     def work_of(self, token: str, kind: Kind) -> Work | None:
@@ -119,15 +132,6 @@ class WorkBoard:
                 return work
         return None
 
-    async def _answer(self, work: Work) -> Any:
-        patience = ACTIVITY_PATIENCE if work.kind == "activity" else TURN_PATIENCE
-        while True:
-            try:
-                async with asyncio.timeout(patience):
-                    return await asyncio.shield(work.answer)
-            except TimeoutError:
-                self._look_for_another(work)
-
     def _look_for_another(self, work: Work) -> None:
         """Offer work to another worker, because the one that has it is silent. If that one answers after all, it
         counts.
@@ -151,7 +155,7 @@ class WorkBoard:
         self._offer(work)
 
     def _offer(self, work: Work) -> None:
-        self._waiting[work.kind].append(work)
+        self._waiting[work.kind][work] = None
         self._assign()
 
     def _assign(self) -> None:
@@ -159,27 +163,43 @@ class WorkBoard:
         for kind, waiting in self._waiting.items():
             passed_over: list[Work] = []
             while waiting and any(stream.has_room(kind) for stream in self._streams):
-                work = waiting.popleft()
+                work, _ = waiting.popitem(last=False)
                 if work.is_done:
                     continue
                 stream = self._stream_for(work)
-                if stream is None:
-                    passed_over.append(work)
-                else:
+                if stream is not None:
                     self._hand_out(work, stream)
-            waiting.extendleft(reversed(passed_over))
+                elif not work.is_done:
+                    passed_over.append(work)
+            for work in reversed(passed_over):
+                waiting[work] = None
+                waiting.move_to_end(work, last=False)
 
     def _hand_out(self, work: Work, stream: WorkStream) -> None:
         token = str(uuid.uuid4())
         stream.hand_out(work, token)
-        if token in stream.open:
-            work.tokens.add(token)
-            self._holders[token] = (work, stream)
+        work.tokens.add(token)
+        self._holders[token] = (work, stream)
 
     def _stream_for(self, work: Work) -> WorkStream | None:
-        """Return the stream with the least work, or None if there is no room."""
-        fitting = [stream for stream in self._streams if stream.has_room_for(work)]
+        """Return the stream with the least work, or None if there is no room. Fail work that no worker can receive."""
+        takers = [stream for stream in self._streams if stream.filters.take(work)]
+        able = [stream for stream in takers if stream.excess_of(work) <= 0]
+        if takers and not able:
+            self._too_large(work, takers)
+        fitting = [stream for stream in able if stream.has_room(work.kind)]
         return min(fitting, key=lambda stream: len(stream.open)) if fitting else None
+
+    @staticmethod
+    def _too_large(work: Work, takers: list[WorkStream]) -> None:
+        nearest = min(takers, key=lambda stream: stream.excess_of(work))
+        limit = nearest.size_limit or 0
+        work.fail(
+            TOO_LARGE,
+            f"The {work.kind} '{work.name}' of '{work.instance_id}' needs a message of "
+            f"{limit + nearest.excess_of(work)} bytes, but the limit is {limit}. Keep inputs, results and histories "
+            "small (continue as new), or raise the limit on both sides.",
+        )
 
     def _is_held(self, work: Work) -> bool:
         return any(token in self._holders for token in work.tokens)
@@ -195,6 +215,5 @@ class WorkBoard:
             self._done.popitem(last=False)
         if not work.answer.done():
             work.answer.cancel()
-        with contextlib.suppress(ValueError):
-            self._waiting[work.kind].remove(work)
+        self._waiting[work.kind].pop(work, None)
         self._assign()

@@ -1,16 +1,16 @@
 """The operations of workers: fetch work, answer it, or abandon it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
-
-import grpc
 
 from durable_host.durable.proto import pb
 from durable_host.durable.sidecar.statuses import CallRefused
 from durable_host.durable.sidecar.workers.board import UnknownToken, WorkBoard
 from durable_host.durable.sidecar.workers.work import Kind
 from durable_host.durable.sidecar.workers.work_stream import WorkStream
+from durable_host.grpc_port import StatusCode
 
 ABANDONED_FOR_SECONDS = 0.5
 """A worker that abandons work may be the only one, so it should not get the work again at once."""
@@ -22,27 +22,28 @@ _TAKES_ANY_SIZE = "grpc-node"
 
 async def work_items(
     board: WorkBoard, request: pb.GetWorkItemsRequest, *, user_agent: str, size_limit: int
-) -> AsyncIterator[pb.WorkItem]:
-    """Yield work for one worker while its call lasts. Its unfinished work then goes to other workers."""
+) -> AsyncGenerator[bytes]:
+    """Yield encoded work for one worker while its call lasts. Its unfinished work then goes to other workers."""
     limit = None if user_agent.startswith(_TAKES_ANY_SIZE) else size_limit
     stream = WorkStream(request, size_limit=limit)
     board.connect(stream)
     try:
-        async for item in stream.items():
-            yield item
+        async with aclosing(stream.items()) as items:
+            async for item in items:
+                yield item
     finally:
         board.disconnect(stream)
 
 
-async def complete_activity(board: WorkBoard, request: pb.ActivityResponse) -> pb.CompleteTaskResponse:
+def complete_activity(board: WorkBoard, request: pb.ActivityResponse) -> pb.CompleteTaskResponse:
     return _completed(board, request.completionToken, "activity", request)
 
 
-async def complete_entity(board: WorkBoard, request: pb.EntityBatchResult) -> pb.CompleteTaskResponse:
+def complete_entity(board: WorkBoard, request: pb.EntityBatchResult) -> pb.CompleteTaskResponse:
     return _completed(board, request.completionToken, "entity", request)
 
 
-async def complete_orchestrator(board: WorkBoard, request: pb.OrchestratorResponse) -> pb.CompleteTaskResponse:
+def complete_orchestrator(board: WorkBoard, request: pb.OrchestratorResponse) -> pb.CompleteTaskResponse:
     """Accept an answer. A long one is sent in parts: all but the last are stored with the work."""
     try:
         work = board.work_of(request.completionToken, "orchestration")
@@ -55,7 +56,7 @@ async def complete_orchestrator(board: WorkBoard, request: pb.OrchestratorRespon
             del work.parts[:]
         if len(work.parts) + len(request.actions) > _MOST_PARTS:
             text = f"An answer may have {_MOST_PARTS} actions."
-            raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, text)
+            raise CallRefused(StatusCode.INVALID_ARGUMENT, text)
         work.parts.extend(request.actions)
         if request.HasField("orchestrationTraceContext"):
             work.trace = request.orchestrationTraceContext
@@ -91,7 +92,10 @@ def abandon(kind: Kind) -> Callable[[WorkBoard, Any], Awaitable[Any]]:
     return operation
 
 
-WORKER_OPERATIONS: Mapping[str, Callable[[WorkBoard, Any], Awaitable[Any]]] = {
+WorkerOperation = Callable[[WorkBoard, Any], Any]
+"""Takes a request. Returns the response, or an awaitable for it."""
+
+WORKER_OPERATIONS: Mapping[str, WorkerOperation] = {
     "CompleteActivityTask": complete_activity,
     "CompleteOrchestratorTask": complete_orchestrator,
     "CompleteEntityTask": complete_entity,
@@ -110,4 +114,4 @@ def _completed(board: WorkBoard, token: str, kind: Kind, answer: object) -> pb.C
 
 
 def _not_found(unknown: UnknownToken) -> CallRefused:
-    return CallRefused(grpc.StatusCode.NOT_FOUND, str(unknown))
+    return CallRefused(StatusCode.NOT_FOUND, str(unknown))

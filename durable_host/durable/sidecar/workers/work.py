@@ -1,35 +1,43 @@
 """Work for plain workers, from its creation until a worker has done it."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from durable_host.durable.proto import pb
+from durable_host.durable.sidecar.workers import encoded_fields
 
 Kind = Literal["orchestration", "activity", "entity"]
 
+_REQUEST_FIELDS: dict[Kind, int] = {"orchestration": 1, "activity": 2, "entity": 5}
+_TOKEN_FIELD = 10
+_REQUIRES_HISTORY_STREAMING = 6
 
-class WorkTooLarge(Exception):
-    """No worker can receive the work. The text says why."""
+
+class WorkFailed(Exception):
+    """No worker will do the work. `error_type` and the text say why."""
+
+    def __init__(self, error_type: str, text: str) -> None:
+        super().__init__(text)
+        self.error_type = error_type
 
 
 class Work:
-    """One piece of work. `name` and `version` are matched by filters, and `request` is the message without a token.
+    """One piece of work. `name` and `version` are matched by filters.
 
-    `past` are the events that a worker may fetch separately from the request. `parts` and `trace` are what was received
-    so far of an answer in parts. All tokens that were handed out for the work are valid until it is done: the first
-    answer counts.
+    `request` is the encoded message without past events. `past` are these events, which a worker may fetch separately
+    from the request. `parts` and `trace` are what was received so far of an answer in parts. All tokens that were
+    handed out for the work are valid until it is done: the first answer counts.
     """
 
     def __init__(
         self,
         kind: Kind,
         name: str,
-        request: pb.WorkItem,
+        request: bytes,
         *,
         instance_id: str,
         version: str | None = None,
-        past: Sequence[pb.HistoryEvent] = (),
+        past: bytes = b"",
     ) -> None:
         self.kind: Kind = kind
         self.name = name
@@ -46,12 +54,18 @@ class Work:
     def is_done(self) -> bool:
         return self.answer.done()
 
+    def message(self, token: str, *, streams_past: bool) -> bytes:
+        """Return the encoded WorkItem. With `streams_past` the worker fetches the past events separately."""
+        past = encoded_fields.flag(_REQUIRES_HISTORY_STREAMING) if streams_past else self.past
+        request = encoded_fields.field(_REQUEST_FIELDS[self.kind], self.request + past)
+        return request + encoded_fields.field(_TOKEN_FIELD, token.encode())
+
     def finish(self, answer: object) -> None:
         """Set the worker's answer."""
         if not self.answer.done():
             self.answer.set_result(answer)
 
-    def refuse(self, reason: str) -> None:
+    def fail(self, error_type: str, reason: str) -> None:
         """Fail the work, because no worker can do it."""
         if not self.answer.done():
-            self.answer.set_exception(WorkTooLarge(reason))
+            self.answer.set_exception(WorkFailed(error_type, reason))

@@ -1,7 +1,8 @@
 """The stream of work items to one worker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
 
 from durable_host.durable.proto import pb
 from durable_host.durable.sidecar.workers.filters import WorkFilters, filters_of
@@ -11,6 +12,7 @@ PING_SECONDS = 25.0
 _STREAMED_FROM = 1024 * 1024
 """In bytes: a worker that can stream histories fetches past events that are larger than this."""
 _ROOM_FOR_TOKEN = 64
+_PING = pb.WorkItem(healthPing=pb.HealthPing()).SerializeToString()
 
 
 class WorkStream:
@@ -32,9 +34,10 @@ class WorkStream:
         self.open: dict[str, Work] = {}
         self.is_silent = False
         self.has_answered = False
-        self._size_limit = size_limit
+        self.size_limit = size_limit
         self._counts: dict[Kind, int] = {"orchestration": 0, "activity": 0, "entity": 0}
-        self._outgoing: asyncio.Queue[pb.WorkItem] = asyncio.Queue()
+        self._outgoing: deque[tuple[str, bytes]] = deque()
+        self._reader: asyncio.Future[bool] | None = None
 
     def has_room(self, kind: Kind) -> bool:
         limit = self.limits[kind]
@@ -43,33 +46,25 @@ class WorkStream:
     def has_room_for(self, work: Work) -> bool:
         return self.has_room(work.kind) and self.filters.take(work)
 
+    def excess_of(self, work: Work) -> int:
+        """Return by how many bytes the message exceeds what the worker can receive. At most 0 means that it fits."""
+        if self.size_limit is None:
+            return 0
+        past = 0 if self._streams_past_of(work) else len(work.past)
+        return len(work.request) + past + _ROOM_FOR_TOKEN - self.size_limit
+
     def answered(self) -> None:
         """Record that the worker has answered or abandoned an item."""
         self.is_silent = False
         self.has_answered = True
 
     def hand_out(self, work: Work, token: str) -> None:
-        """Send the work. Work that the worker cannot receive fails for good."""
-        item = pb.WorkItem()
-        item.CopyFrom(work.request)
-        item.completionToken = token
-        past_size = sum(event.ByteSize() for event in work.past)
-        if work.kind == "orchestration":
-            if self.streams_history and past_size > _STREAMED_FROM:
-                item.orchestratorRequest.requiresHistoryStreaming = True
-            else:
-                item.orchestratorRequest.pastEvents.extend(work.past)
-        size = item.ByteSize() + _ROOM_FOR_TOKEN
-        if self._size_limit is not None and size > self._size_limit:
-            work.refuse(
-                f"The {work.kind} '{work.name}' of '{work.instance_id}' needs a message of {size} bytes, but "
-                f"the limit is {self._size_limit}. Keep inputs, results and histories small (continue as new), "
-                "or raise the limit on both sides."
-            )
-            return
+        """Send the work."""
         self.open[token] = work
         self._counts[work.kind] += 1
-        self._outgoing.put_nowait(item)
+        self._outgoing.append((token, work.message(token, streams_past=self._streams_past_of(work))))
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(True)
 
     def take_back(self, token: str) -> Work | None:
         """Remove and return an item, or return None if the worker does not have it."""
@@ -78,19 +73,26 @@ class WorkStream:
             self._counts[work.kind] -= 1
         return work
 
-    async def items(self) -> AsyncIterator[pb.WorkItem]:
-        """Yield outgoing items that are not done yet, and pings in between when there is nothing to send."""
-        yield _ping()
+    async def items(self) -> AsyncGenerator[bytes]:
+        """Yield encoded items that are not done yet, and pings in between when there is nothing to send."""
+        yield _PING
         while True:
-            try:
-                async with asyncio.timeout(PING_SECONDS):
-                    item = await self._outgoing.get()
-            except TimeoutError:
-                yield _ping()
-                continue
-            if item.completionToken in self.open:
-                yield item
+            while self._outgoing:
+                token, message = self._outgoing.popleft()
+                if token in self.open:
+                    yield message
+            if not await self._more():
+                yield _PING
 
+    async def _more(self) -> bool:
+        """Wait for an item. Return False if none came for `PING_SECONDS`."""
+        loop = asyncio.get_running_loop()
+        reader = self._reader = loop.create_future()
+        timer = loop.call_later(PING_SECONDS, lambda: reader.done() or reader.set_result(False))
+        try:
+            return await reader
+        finally:
+            timer.cancel()
 
-def _ping() -> pb.WorkItem:
-    return pb.WorkItem(healthPing=pb.HealthPing())
+    def _streams_past_of(self, work: Work) -> bool:
+        return self.streams_history and len(work.past) > _STREAMED_FROM

@@ -24,7 +24,8 @@ from durable_host.durable.sdk.v2_entities import entity_answer_of
 from durable_host.durable.sdk.v2_turns import BadResponse, answer_of, turn_request
 from durable_host.durable.sdk.v2_values import instance_message, read_failure, text_of, trace_message, wrapped
 from durable_host.durable.sidecar.workers.board import WorkBoard
-from durable_host.durable.sidecar.workers.work import Work, WorkTooLarge
+from durable_host.durable.sidecar.workers.encoded_history import EncodedHistories
+from durable_host.durable.sidecar.workers.work import Work, WorkFailed
 from durable_host.durable.user_code import (
     ActivityOutcome,
     EntityAnswer,
@@ -35,7 +36,6 @@ from durable_host.durable.user_code import (
     OrchestratorTurn,
 )
 
-_TOO_LARGE = "MessageTooLarge"
 _BAD_ANSWER = "InvalidWorkerAnswer"
 _BATCH_AGAIN_SECONDS = 1.0
 _MOST_VERSIONS = 10_000
@@ -50,6 +50,7 @@ class WorkerCode:
     def __init__(self, version_of: Callable[[str], Awaitable[str | None]]) -> None:
         self.board = WorkBoard(self._version_of)
         self._look_up = version_of
+        self._histories = EncodedHistories()
         self._versions: OrderedDict[str, str | None] = OrderedDict()
 
     def has_orchestrator(self, name: str) -> bool:
@@ -79,7 +80,8 @@ class WorkerCode:
         yield self
 
     def forget(self, instance_id: str, execution_id: str) -> None:
-        """Does nothing, because workers keep nothing between turns."""
+        """Drop the encoded history. Workers keep nothing between turns."""
+        self._histories.forget(instance_id, execution_id)
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> NumberedAnswer:
         """Run a turn. On cancellation, the work is withdrawn from the workers."""
@@ -87,28 +89,22 @@ class WorkerCode:
         version = started.version or None if started is not None else None
         self._remember(turn.instance_id, version)
         request = turn_request(
-            turn.instance_id,
-            turn.history,
-            turn.new_from,
-            execution_id=turn.execution_id or None,
-            worker_trace=turn.worker_trace,
-            native_entities=True,
+            turn.instance_id, (), 0, execution_id=turn.execution_id or None, worker_trace=turn.worker_trace
         )
-        past = list(request.pastEvents)
-        del request.pastEvents[:]
+        history = self._histories.of(turn.instance_id, turn.execution_id, turn.history)
         work = Work(
             "orchestration",
             turn.name,
-            pb.WorkItem(orchestratorRequest=request),
+            request.SerializeToString() + history.new(turn.new_from),
             instance_id=turn.instance_id,
             version=version,
-            past=past,
+            past=history.past(turn.new_from),
         )
         try:
             answer: pb.OrchestratorResponse = await self.board.run(work)
             return answer_of(answer)
-        except WorkTooLarge as large:
-            return _not_run(FailureDetails(_TOO_LARGE, str(large), is_non_retriable=True))
+        except WorkFailed as failed:
+            return _not_run(_failure_of(failed))
         except BadResponse as bad:
             return _not_run(FailureDetails(_BAD_ANSWER, str(bad), is_non_retriable=True))
 
@@ -136,14 +132,14 @@ class WorkerCode:
         work = Work(
             "activity",
             scheduled.name,
-            pb.WorkItem(activityRequest=request),
+            request.SerializeToString(),
             instance_id=target.instance_id,
             version=scheduled.version or None,
         )
         try:
             answer: pb.ActivityResponse = await self.board.run(work)
-        except WorkTooLarge as large:
-            return _failed(FailureDetails(_TOO_LARGE, str(large), is_non_retriable=True))
+        except WorkFailed as failed:
+            return _failed(_failure_of(failed))
         if answer.HasField("failureDetails"):
             return _failed(read_failure(answer.failureDetails))
         return ActivityOutcome(result=text_of(answer, "result") or None)
@@ -161,11 +157,11 @@ class WorkerCode:
         for attempt in range(MAX_BATCH_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(_BATCH_AGAIN_SECONDS)
-            work = Work("entity", batch.name, pb.WorkItem(entityRequestV2=request), instance_id=instance_id)
+            work = Work("entity", batch.name, request.SerializeToString(), instance_id=instance_id)
             try:
                 message: pb.EntityBatchResult = await self.board.run(work)
-            except WorkTooLarge as large:
-                failure = FailureDetails(_TOO_LARGE, str(large), is_non_retriable=True)
+            except WorkFailed as failed:
+                failure = _failure_of(failed)
                 break
             answer = entity_answer_of(message)
             if answer.failure is None and (answer.results or not batch.operations):
@@ -206,6 +202,10 @@ def _operation(operation: EntityOperation, instance_id: str) -> pb.HistoryEvent:
             )
         )
     return message
+
+
+def _failure_of(failed: WorkFailed) -> FailureDetails:
+    return FailureDetails(failed.error_type, str(failed), is_non_retriable=True)
 
 
 def _failed(failure: FailureDetails) -> ActivityOutcome:

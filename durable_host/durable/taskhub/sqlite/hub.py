@@ -96,7 +96,7 @@ class SqliteTaskHub:
             self._lock.release()
 
     async def close(self) -> None:
-        self._receiver.serving = False
+        self._receiver.close()
         await self._database.close()
         if self._lock is not None:
             self._lock.release()

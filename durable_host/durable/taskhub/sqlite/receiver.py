@@ -11,8 +11,7 @@ from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.durable.taskhub.sqlite import messages, schema
 from durable_host.durable.taskhub.sqlite.database import Database
 from durable_host.durable.taskhub.sqlite.direct_results import DirectResults
-from durable_host.durable.taskhub.sqlite.wakeup import Signal
-from durable_host.durable.taskhub.waiting import first_of
+from durable_host.durable.taskhub.sqlite.wakeup import Alarm, Signal
 from durable_host.timestamp import TICKS_PER_SECOND
 
 _CONTROL_BATCH = 256
@@ -31,6 +30,7 @@ class Receiver:
         self._clock = clock
         self._poll_seconds = poll_seconds
         self._signals = {schema.CONTROL: Signal(), schema.ACTIVITY: Signal()}
+        self._alarms = {queue: Alarm(signal, clock) for queue, signal in self._signals.items()}
         self._requests: deque[ReceivedMessage] = deque()
         self.results = DirectResults()
         self.serving = False
@@ -45,10 +45,16 @@ class Receiver:
 
         Returns the requests that no caller has received, and the results that no commit has consumed.
         """
-        self.serving = False
+        self.close()
         unseen, left = list(self._requests), self.results.leave()
         self._requests.clear()
         return unseen, left
+
+    def close(self) -> None:
+        """Stop handing out work and cancel the alarms."""
+        self.serving = False
+        for alarm in self._alarms.values():
+            alarm.set(None)
 
     async def next_control_messages(self) -> list[ReceivedMessage]:
         """Wait for control messages and return all that are ready."""
@@ -65,7 +71,7 @@ class Receiver:
             received = [*taken.messages, *self.results.take(self._clock.now())]
             if received:
                 return received
-            await self._wait(signal, seen, _earliest(signal.look_at, self.results.next_due))
+            await self._wait(schema.CONTROL, seen, _earliest(signal.look_at, self.results.next_due))
 
     async def next_activity(self) -> ReceivedMessage:
         """Wait for an activity request and return it."""
@@ -83,7 +89,7 @@ class Receiver:
                 request = self._requests.popleft()
                 request.received_time = self._clock.now()
                 return request
-            await self._wait(signal, seen, signal.look_at)
+            await self._wait(schema.ACTIVITY, seen, signal.look_at)
 
     def can_take(self, count: int) -> bool:
         """True when this process can take `count` new activity requests directly: no earlier ones are in the table."""
@@ -139,12 +145,10 @@ class Receiver:
         returned = self._database.submit(partial(messages.return_taken, messages=future.result().messages))
         returned.add_done_callback(lambda _: self.notify_all())
 
-    async def _wait(self, signal: Signal, seen: int, due: int | None) -> None:
+    async def _wait(self, queue: int, seen: int, due: int | None) -> None:
         """Wait until something is sent, or until `due`."""
-        if due is None:
-            await signal.wait_beyond(seen)
-            return
-        await first_of(signal.wait_beyond(seen), self._clock.sleep_until(due))
+        self._alarms[queue].set(due)
+        await self._signals[queue].wait_beyond(seen)
 
     def _next_poll(self) -> int | None:
         """Return when to look for messages from other processes next, or None."""

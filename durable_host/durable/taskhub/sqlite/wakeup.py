@@ -2,6 +2,8 @@
 
 import asyncio
 
+from durable_host.clock import Clock
+
 
 class Signal:
     """The signal of one queue. Waiters read `version` before they look for work, and wait only if it has not changed
@@ -33,3 +35,27 @@ class Signal:
         event = self._event
         if self.version == seen:
             await event.wait()
+
+
+class Alarm:
+    """Notifies a signal at a given time. Owns one task, which it keeps while the time stays the same."""
+
+    def __init__(self, signal: Signal, clock: Clock) -> None:
+        self._signal = signal
+        self._clock = clock
+        self._due: int | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def set(self, due: int | None) -> None:
+        """Set the time, in ticks. None turns the alarm off."""
+        if due == self._due:
+            return
+        self._due = due
+        if self._task is not None:
+            self._task.cancel()
+        self._task = None if due is None else asyncio.create_task(self._ring(due))
+
+    async def _ring(self, due: int) -> None:
+        await self._clock.sleep_until(due)
+        self._due = self._task = None
+        self._signal.notify(in_table=False)

@@ -1,0 +1,153 @@
+"""One call, which is an HTTP/2 stream."""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from durable_host.grpc_port import header_blocks
+from durable_host.grpc_port.grpc_methods import CallEnded, Metadata, Method
+from durable_host.grpc_port.http2_frames import DATA, END_HEADERS, END_STREAM, HEADERS, frame
+from durable_host.grpc_port.status_code import StatusCode
+
+if TYPE_CHECKING:
+    from durable_host.grpc_port.grpc_connection import GrpcConnection
+
+_STARTED = len(header_blocks.STARTED).to_bytes(3, "big") + bytes((HEADERS, END_HEADERS))
+_ENDED_WELL = len(header_blocks.ENDED_WELL).to_bytes(3, "big") + bytes((HEADERS, END_HEADERS | END_STREAM))
+
+
+class GrpcCall:
+    """Owned by its connection. `body` is the received part of the request. `window` is the peer's flow-control window.
+
+    `waiting` are responses that do not fit into the window yet. `trailers` follow them.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_drained",
+        "body",
+        "deadline",
+        "has_request",
+        "has_started",
+        "id",
+        "is_over",
+        "metadata",
+        "method",
+        "received",
+        "task",
+        "trailers",
+        "unacknowledged",
+        "waiting",
+        "window",
+    )
+
+    def __init__(self, connection: "GrpcConnection", id: int, method: Method, metadata: Metadata, window: int) -> None:
+        self.id = id
+        self.method = method
+        self.metadata = metadata
+        self.window = window
+        self.body: list[bytes] = []
+        self.received = 0
+        self.unacknowledged = 0
+        self.has_request = False
+        self.has_started = False
+        self.is_over = False
+        self.task: asyncio.Task[None] | None = None
+        self.deadline: asyncio.TimerHandle | None = None
+        self.waiting: deque[bytes | memoryview] = deque()
+        self.trailers: bytes | None = None
+        self._connection = connection
+        self._drained: asyncio.Future[None] | None = None
+
+    def answer(self, response: bytes) -> None:
+        """Send the only response and end the call."""
+        size, connection = len(response) + 5, self._connection
+        if size > self.window or size > connection.window or size > connection.largest_frame or connection.blocked:
+            self.send(response)
+            self.end()
+            return
+        self.window -= size
+        connection.window -= size
+        id = self.id.to_bytes(4, "big")
+        connection.write(
+            b"".join(
+                (
+                    _STARTED, id, header_blocks.STARTED,
+                    size.to_bytes(3, "big"), b"\0\0", id, b"\0", len(response).to_bytes(4, "big"), response,
+                    _ENDED_WELL, id, header_blocks.ENDED_WELL,
+                )
+            )
+        )  # fmt: skip
+        connection.over(self)
+
+    def send(self, response: bytes) -> None:
+        """Send a response as soon as the window allows it."""
+        if self.is_over:
+            return
+        if not self.has_started:
+            self.has_started = True
+            self._connection.write(frame(HEADERS, END_HEADERS, self.id, header_blocks.STARTED))
+        self.waiting.append(b"\0" + len(response).to_bytes(4, "big") + response)
+        self.flush()
+
+    async def drain(self) -> None:
+        """Wait until all responses were written, so that more may be sent."""
+        if self.waiting:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+        await self._connection.writable()
+
+    def end(self, code: StatusCode = StatusCode.OK, text: str = "") -> None:
+        """End the call with a status."""
+        if self.is_over or self.trailers is not None:
+            return
+        self.trailers = header_blocks.ENDED_WELL if code is StatusCode.OK else header_blocks.ended(code, text)
+        if code is not StatusCode.OK:
+            self.waiting.clear()
+        self.flush()
+
+    def flush(self) -> None:
+        """Send as much as the windows allow."""
+        connection, waiting = self._connection, self.waiting
+        while waiting:
+            room = min(self.window, connection.window, connection.largest_frame)
+            if room <= 0:
+                connection.blocked.add(self)
+                return
+            part = waiting.popleft()
+            if len(part) > room:
+                part = memoryview(part)
+                waiting.appendleft(part[room:])
+                part = part[:room]
+            self.window -= len(part)
+            connection.window -= len(part)
+            connection.write(frame(DATA, 0, self.id, part))
+        connection.blocked.discard(self)
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        if self.trailers is not None:
+            start = b"" if self.has_started else header_blocks.STARTED
+            connection.write(frame(HEADERS, END_HEADERS | END_STREAM, self.id, start + self.trailers))
+            connection.over(self)
+
+    def cancel(self) -> None:
+        """Cancel the method. Nothing more is sent."""
+        self.is_over = True
+        self.waiting.clear()
+        if self.deadline is not None:
+            self.deadline.cancel()
+        if self.task is not None:
+            self.task.cancel()
+
+    def request(self) -> Any:
+        """Decode the request. Raises CallEnded if it is not exactly one readable message."""
+        body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        self.body = []
+        if len(body) < 5 or len(body) - 5 != int.from_bytes(body[1:5], "big"):
+            raise CallEnded(StatusCode.INTERNAL, "A request is exactly one message.")
+        if body[0]:
+            raise CallEnded(StatusCode.UNIMPLEMENTED, "Requests may not be compressed.")
+        try:
+            return self.method.read(body[5:])
+        except Exception as error:
+            raise CallEnded(StatusCode.INTERNAL, f"The request cannot be read: {error}") from error
