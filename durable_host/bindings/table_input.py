@@ -27,7 +27,7 @@ _PAGE = 1000
 class TableInput:
     """Reads a JSON array of the entities selected by partition key, row key and filter, at most `take`.
 
-    With the data type `object` the value is the first entity, or None if there is none.
+    With `oneRow`, which the worker of Node.js apps sets, the value is the first entity, or nothing if there is none.
     """
 
     def __init__(self, accounts: Accounts) -> None:
@@ -55,7 +55,7 @@ class TableInput:
             ) from error
         except StorageError as error:
             raise BindingFailed(f"The table '{table}' could not be read: {error}") from error
-        if binding.data_type == "object":
+        if binding.properties.get("oneRow") is True:
             return json_text(json.dumps(found[0], ensure_ascii=False)) if found else NONE
         return json_text(json.dumps(found, ensure_ascii=False))
 

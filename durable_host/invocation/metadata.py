@@ -34,7 +34,7 @@ class Binding(msgspec.Struct, frozen=True):
 
     @property
     def data_type(self) -> str | None:
-        """`string`, `binary`, `stream`, `object` (of a table input) or None."""
+        """`string`, `binary`, `stream` or None."""
         value = self.properties.get("dataType")
         return str(value).lower() if value is not None else None
 

@@ -162,7 +162,7 @@ function described(one, streams) {
 function withDataType(binding) {
   const type = String(binding.type).toLowerCase();
   if (type === 'table' && binding.direction === 'in' && binding.rowKey) {
-    return { ...binding, dataType: 'object' };
+    return { ...binding, oneRow: true };
   }
   const isBlob = BLOBS.has(type) && binding.direction === 'in';
   return isBlob && binding.dataType === undefined ? { ...binding, dataType: 'binary' } : binding;
