@@ -19,11 +19,14 @@ from durable_host.durable.model.events import (
     ExecutionCompleted,
     GenericEvent,
     OrchestrationInstance,
+    OrchestratorStarted,
     SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
     TaskCompleted,
     TaskFailed,
     TaskScheduled,
+    TimerCreated,
+    TimerFired,
 )
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.messages import TaskMessage
@@ -130,6 +133,25 @@ async def test_rewinding_finds_calls_of_1x_with_which_2x_has_gone_on(hub: TaskHu
     await hub.rewind("a", None)
     left = [event for event in await hub.get_history("a") if isinstance(event, TaskScheduled)]
     assert [event.name for event in left] == ["Good"]
+
+
+async def test_rewinding_takes_out_the_timers_of_retries_by_2x_code(hub: TaskHub):
+    await _fail(
+        hub, "a",
+        TaskScheduled(event_id=1, name="Bad"),
+        TimerCreated(event_id=2, fire_at=5000),
+        OrchestratorStarted(),
+        TaskFailed(task_scheduled_id=1, reason="boom"),
+        TimerCreated(event_id=3, fire_at=1000),
+        OrchestratorStarted(),
+        TimerFired(timer_id=3, fire_at=1000),
+        TaskScheduled(event_id=1, name="Bad"),
+        TaskFailed(task_scheduled_id=1, reason="boom"),
+    )  # fmt: skip
+    await hub.rewind("a", None)
+    left = [event for event in await hub.get_history("a") if not isinstance(event, GenericEvent)]
+    assert [event.event_id for event in left if isinstance(event, TaskScheduled | TimerCreated)] == [2]
+    assert not any(isinstance(event, TaskFailed | TimerFired) for event in left)
 
 
 async def test_rewinding_reaches_the_failed_child_and_wakes_only_that(hub: TaskHub):

@@ -8,6 +8,7 @@ from typing import Any
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.renumbering import numbers_in
+from durable_host.durable.engine.retry_timers import retry_timers
 from durable_host.durable.model.events import GenericEvent, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
@@ -20,6 +21,11 @@ from durable_host.storage import EdmDateTime, Entity, PreconditionFailed, TableS
 _ATTEMPTS = 3
 _FAILURES = ("TaskFailed", "SubOrchestrationInstanceFailed")
 _RESULTS = ("SubOrchestrationInstanceCompleted", "SubOrchestrationInstanceFailed")
+_NUMBER = {
+    "TaskFailed": "TaskScheduledId",
+    "SubOrchestrationInstanceFailed": "TaskScheduledId",
+    "TimerFired": "TimerId",
+}
 _CHILD = "SubOrchestrationInstanceCreated"
 _CHILD_REWOUND = f"Rewound: {_CHILD}"
 _INTERRUPTED = (OrchestrationStatus.Failed.name, OrchestrationStatus.Pending.name)
@@ -89,6 +95,8 @@ class Rewinder:
                 child = row.get("InstanceId") or ""
                 if row.get("EventType") == _CHILD and await self._status(child) in _INTERRUPTED:
                     children.append(child)
+        for row in numbers.retry_timers():  # The failures show which these are, so they stay until it is done.
+            await self._replace(row, {"Reason": f"Rewound: {row['EventType']}", "EventType": "GenericEvent"})
         failures = [
             row
             for row in rows
@@ -145,6 +153,14 @@ class _NumbersOfRows:
         return any(
             row.get("EventType") in _RESULTS and self._of(row, "TaskScheduledId") == number for row in self._rows
         )
+
+    def retry_timers(self) -> list[Entity]:
+        """Return the rows of timers between two attempts of a call by 2.x code."""
+        kinds = [row.get("EventType") or "" for row in self._rows]
+        numbers = [
+            (kind, self._of(row, _NUMBER.get(kind, "EventId"))) for kind, row in zip(kinds, self._rows, strict=True)
+        ]
+        return [self._rows[index] for index in retry_timers(numbers)]
 
     def _of(self, row: Entity, column: str) -> int | None:
         number = row.get(column)

@@ -6,7 +6,8 @@ Source: docs/protocol/task-hub-storage-clients.md#rewind
 from collections.abc import Sequence
 from sqlite3 import Connection
 
-from durable_host.durable.engine.renumbering import with_one_numbering
+from durable_host.durable.engine.renumbering import answered_id, with_one_numbering
+from durable_host.durable.engine.retry_timers import retry_timers
 from durable_host.durable.model.events import (
     ExecutionCompleted,
     GenericEvent,
@@ -27,12 +28,16 @@ def rewind(connection: Connection, instance_id: str, reason: str | None, now: in
     stored = history.rows(connection, instance_id)
     seen = with_one_numbering([event for _, event in stored]).events
     rows = [(ordinal, event) for (ordinal, _), event in zip(stored, seen, strict=True)]
-    scheduled = {event.event_id: (at, event) for at, event in rows if isinstance(event, TaskScheduled)}
-    created = {event.event_id: (at, event) for at, event in rows if isinstance(event, SubOrchestrationInstanceCreated)}
+    scheduled: dict[int, tuple[int, TaskScheduled]] = {}
+    created: dict[int, tuple[int, SubOrchestrationInstanceCreated]] = {}
     rewound: list[tuple[int, HistoryEvent]] = []
     failed_children: list[str] = []
     for ordinal, event in rows:
-        if isinstance(event, TaskFailed):
+        if isinstance(event, TaskScheduled):
+            scheduled[event.event_id] = (ordinal, event)
+        elif isinstance(event, SubOrchestrationInstanceCreated):
+            created[event.event_id] = (ordinal, event)
+        elif isinstance(event, TaskFailed):
             rewound += [(ordinal, event), *_known(scheduled.get(event.task_scheduled_id))]
         elif isinstance(event, SubOrchestrationInstanceFailed):
             rewound.append((ordinal, event))
@@ -43,6 +48,8 @@ def rewind(connection: Connection, instance_id: str, reason: str | None, now: in
                 rewound += _known(start)
         elif isinstance(event, ExecutionCompleted) and event.orchestration_status == OrchestrationStatus.Failed:
             rewound.append((ordinal, event))
+    numbered = [(event.event_name, _number_of(event)) for _, event in rows]
+    rewound += [rows[index] for index in retry_timers(numbered)]
     for ordinal, event in rewound:
         history.replace_row(connection, instance_id, ordinal, _without_effect(event))
     history.invalidate(connection, instance_id)
@@ -59,6 +66,11 @@ def rewind(connection: Connection, instance_id: str, reason: str | None, now: in
 
 def _known(row: tuple[int, HistoryEvent] | None) -> Sequence[tuple[int, HistoryEvent]]:
     return [] if row is None else [row]
+
+
+def _number_of(event: HistoryEvent) -> int:
+    number = answered_id(event)
+    return event.event_id if number is None else number
 
 
 def _has_history(connection: Connection, instance_id: str) -> bool:
