@@ -1,6 +1,5 @@
 """Rewind of failed orchestrations that workers of the Durable Task SDK for Python run."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,11 +13,10 @@ _mended: set[str] = set()
 
 
 @pytest.fixture(autouse=True)
-def broken() -> Iterator[None]:
+def broken() -> None:
     """Activities fail until a test mends them."""
     _calls.clear()
     _mended.clear()
-    yield
 
 
 def act_work(ctx: task.ActivityContext, name: str) -> str:
