@@ -3,13 +3,19 @@
 `MUTATIONS=1` breaks the product in one way after another and tells with which seed each is found.
 """
 
-import argparse
-import multiprocessing
 import os
 import sys
+
+if __name__ == "__main__" and os.environ.get("PYTHONHASHSEED") != "0":
+    # The order of sets decides which task runs first.
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
+
+import argparse
+import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from mutations import MUTATIONS
 from simulated_world import Outcome
@@ -19,6 +25,9 @@ NOW = time.monotonic
 TOLD_EVERY = 10.0
 _SHOWN = 8
 _CHUNK = 4
+
+RunAll = Callable[[Iterable[tuple[int, str | None]]], Iterator[Outcome]]
+"""Runs seeds, each with a mutation or none, in some processes or in this one."""
 
 
 def main() -> int:
@@ -31,23 +40,27 @@ def main() -> int:
     parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="break the product in this way")
     parser.add_argument("--mutations", nargs="*", metavar="NAME", help="break it in these ways, or in all, and look")
     given = parser.parse_args()
-    if os.environ.get("PYTHONHASHSEED") != "0":
-        # The order of sets decides which task runs first.
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, "PYTHONHASHSEED": "0"})
     if given.seed is not None:
         return _one(given.seed, given.mutation)
     seeds = range(given.first, given.first + given.seeds)
+    mutations = None if given.mutations is None else given.mutations or list(MUTATIONS)
+
+    def work(run_all: RunAll) -> int:
+        if mutations is not None:
+            return _find_mutations(run_all, seeds, mutations)
+        return _many(run_all, seeds, given.mutation, given.most_failures)
+
+    if given.jobs == 1:
+        return work(partial(map, run_seed))
     with ProcessPoolExecutor(given.jobs, mp_context=multiprocessing.get_context("forkserver")) as pool:
         try:
-            if given.mutations is not None:
-                return _find_mutations(pool, seeds, given.mutations or list(MUTATIONS))
-            return _many(pool, seeds, given.mutation, given.most_failures)
+            return work(partial(pool.map, run_seed, chunksize=_CHUNK))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
 def run_seed(given: tuple[int, str | None]) -> Outcome:
-    """One seed, in a process of the pool."""
+    """One seed."""
     return simulate(given[0], mutation=given[1])
 
 
@@ -63,15 +76,15 @@ def _one(seed: int, mutation: str | None) -> int:
     return 1 if outcome.problems else 0
 
 
-def _outcomes(pool: ProcessPoolExecutor, seeds: range, mutation: str | None) -> Iterator[Outcome]:
-    return pool.map(run_seed, [(seed, mutation) for seed in seeds], chunksize=_CHUNK)
+def _outcomes(run_all: RunAll, seeds: range, mutation: str | None) -> Iterator[Outcome]:
+    return run_all([(seed, mutation) for seed in seeds])
 
 
-def _many(pool: ProcessPoolExecutor, seeds: range, mutation: str | None, most_failures: int) -> int:
+def _many(run_all: RunAll, seeds: range, mutation: str | None, most_failures: int) -> int:
     began = told = NOW()
     failed: list[int] = []
     done = requests = faults = kills = 0
-    for outcome in _outcomes(pool, seeds, mutation):
+    for outcome in _outcomes(run_all, seeds, mutation):
         done += 1
         requests, faults, kills = requests + outcome.requests, faults + outcome.faults, kills + outcome.deaths
         if outcome.problems:
@@ -91,12 +104,12 @@ def _many(pool: ProcessPoolExecutor, seeds: range, mutation: str | None, most_fa
     return 1 if failed else 0
 
 
-def _find_mutations(pool: ProcessPoolExecutor, seeds: range, names: list[str]) -> int:
+def _find_mutations(run_all: RunAll, seeds: range, names: list[str]) -> int:
     missed = 0
     for name in names:
         for at in range(seeds.start, seeds.stop, _CHUNK * 4):
             part = range(at, min(at + _CHUNK * 4, seeds.stop))
-            found = next((outcome for outcome in _outcomes(pool, part, name) if outcome.problems), None)
+            found = next((outcome for outcome in _outcomes(run_all, part, name) if outcome.problems), None)
             if found is not None:
                 print(f"{name}: found by seed {found.seed}: {found.problems[0][:150]}", flush=True)
                 break
