@@ -145,12 +145,14 @@ class HostProcess:
 
 
 def until(condition: Callable[[], Any], limit: float = LIMIT, host: HostProcess | None = None) -> Any:
-    """The first truthy result of `condition`; fails after `limit` seconds."""
+    """The first truthy result of `condition`, which is asked less and less often; fails after `limit` seconds."""
     deadline = time.monotonic() + limit
+    pause = 0.02
     while not (result := condition()):
         if time.monotonic() > deadline:
             raise AssertionError("the condition did not come true" + (f":\n{host.output}" if host else ""))
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(pause * 1.2, 0.2)
     return result
 
 

@@ -33,8 +33,8 @@ from durable_host.timestamp import TICKS_PER_SECOND
 APP = Path(__file__).parents[2] / "bench" / "crash_app"
 MANAGEMENT = "/runtime/webhooks/durabletask"
 CALLERS = 12
-LOOK_AGAIN = 0.3
-"""Seconds between reads of all rows, which keep Azurite busy."""
+LOOK_AGAIN = (0.3, 2.0)
+"""Seconds between reads of all rows, which keep Azurite busy: at first, and when nothing changes for long."""
 LIMIT = 90.0
 LONGEST_HIDDEN = 660.0
 """A message that was received nine times before it could be dealt with is hidden for more than eight minutes, and one
@@ -239,6 +239,7 @@ class FaultWorld:
         is frozen, or nothing changes any more.
         """
         progress = Progress(LIMIT)
+        pause, last = LOOK_AGAIN[0], None
         with ThreadPoolExecutor(CALLERS) as pool:
             while open_runs := [run for run in runs if not self._has_ended(run)]:
                 self._look(open_runs)
@@ -246,9 +247,12 @@ class FaultWorld:
                     if not run.busy and (step := self._next_step(run)) is not None:
                         run.busy = True
                         pool.submit(self._take, run, step)
-                if progress.has_stopped([(run.started, run.sent, run.status) for run in runs]):
+                state = [(run.started, run.sent, run.status) for run in runs]
+                if progress.has_stopped(state):
                     return
-                time.sleep(LOOK_AGAIN)
+                pause = min(pause * 1.5, LOOK_AGAIN[1]) if state == last else LOOK_AGAIN[0]
+                last = state
+                time.sleep(pause)
 
     def _has_ended(self, run: Run) -> bool:
         return not run.busy and (run.is_done or run.family in self.proxy.frozen)

@@ -18,6 +18,8 @@ from sides import Ours, Side, Theirs
 from storage_view import StorageView
 
 LIMIT = 60.0
+LOOK_AGAIN = (0.2, 1.0)
+"""Seconds between reads of all rows: at first, and when nothing changes for long."""
 ENDED = {"Completed", "Failed", "Terminated", "Canceled"}
 
 
@@ -177,6 +179,7 @@ class Play:
         """
         wall = len(Curtain) + 1 if curtain is None else curtain
         progress = Progress(LIMIT)
+        pause, last = LOOK_AGAIN[0], None
         while True:
             for player in self._players:
                 if isinstance(player.at, Curtain) and player.at < wall:
@@ -184,10 +187,13 @@ class Play:
             waiting = [player for player in self._players if callable(player.at)]
             if waiting:
                 self.view.refresh()
-                has_stopped = progress.has_stopped((len(waiting), self.view.history, self.view.instances))
+                state = (len(waiting), self.view.history, self.view.instances)
+                has_stopped = progress.has_stopped(state)
                 for player in waiting:
                     self._look(player, has_stopped)
-                time.sleep(0.2)
+                pause = min(pause * 1.5, LOOK_AGAIN[1]) if state == last else LOOK_AGAIN[0]
+                last = state
+                time.sleep(pause)
             elif all(player.at is None or player.at >= wall for player in self._players):  # pyright: ignore[reportOperatorIssue]
                 return
 
