@@ -21,6 +21,7 @@ _SHELL = 'exec "$@" 3<&0 4>&1 </dev/null 1>&2'
 """Frames go on descriptors 3 and 4: Node.js cannot move its standard streams away from the pipes by itself."""
 TOO_OLD = 78
 _INSPECT = frozenset({"--inspect", "--inspect-brk", "--inspect-wait"})
+_INSPECTOR_PORT = "--inspect-port=127.0.0.1:0"
 _NOT_RUN = (126, 127)
 """Codes of the shell for a program that it cannot start."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -33,6 +34,7 @@ class NodeWorker:
     runtime = "node"
     debug_engine = "node"
     debug_port = 9229
+    is_watched_from_outside = True
     names_error_types = False
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
@@ -77,8 +79,11 @@ class NodeWorker:
     def debugged(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
         return arguments
 
-    def command(self, executable: Path, arguments: tuple[str, ...]) -> list[str]:
-        return ["/bin/sh", "-c", _SHELL, "sh", str(executable), *arguments, str(ENTRY)]
+    def command(self, executable: Path, arguments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
+        """With a free port for the inspector, should `blocked_loop` need it; NODE_OPTIONS may name one for users."""
+        is_named = "--inspect" in environ.get("NODE_OPTIONS", "")
+        inspector = () if is_named or any("-port" in one for one in arguments) else (_INSPECTOR_PORT,)
+        return ["/bin/sh", "-c", _SHELL, "sh", str(executable), *inspector, *arguments, str(ENTRY)]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
         """Calls to the host must not leave through a proxy, which the HTTP client of durable-functions would use."""

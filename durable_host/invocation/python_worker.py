@@ -26,6 +26,7 @@ class PythonWorker:
     runtime = "python"
     debug_engine = "python"
     debug_port = 5678
+    is_watched_from_outside = False
     names_error_types = True
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
@@ -40,7 +41,7 @@ class PythonWorker:
     def debugged(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
         return (_NO_FROZEN_MODULES, *arguments)
 
-    def command(self, executable: Path, arguments: tuple[str, ...]) -> list[str]:
+    def command(self, executable: Path, arguments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
         return [str(executable), *arguments, str(ENTRY)]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:

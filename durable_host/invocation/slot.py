@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from durable_host.invocation.blocked_loop import watch_loop
 from durable_host.invocation.errors import InterpreterUnusable, WorkerStartFailed
 from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
@@ -66,7 +67,7 @@ class WorkerSlot:
         self._debugger = options.debugger if is_debugged else None
         self._is_stopping = False
         self._tried = asyncio.Event()
-        self._keeper: asyncio.Task[None] | None = None
+        self._keepers: list[asyncio.Task[None]] = []
         self._owned: WorkerProcess | None = None
         self.process: WorkerProcess | None = None
 
@@ -114,9 +115,9 @@ class WorkerSlot:
         self._is_stopping = True
         self._tried.set()
         self.process = None
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
         if self._owned is not None:
             await self._owned.stop(grace)
 
@@ -126,7 +127,10 @@ class WorkerSlot:
         self._changed()
 
     def _begin_to_keep(self) -> None:
-        self._keeper = asyncio.create_task(keep_running("monitoring of a worker process", self._keep, LOG))
+        self._keepers.append(asyncio.create_task(keep_running("monitoring of a worker process", self._keep, LOG)))
+        if self._options.kind.is_watched_from_outside and self._options.debugger is None:
+            watching = keep_running("monitoring of an event loop", lambda: watch_loop(lambda: self.process), LOG)
+            self._keepers.append(asyncio.create_task(watching))
 
     async def _keep(self) -> None:
         while True:

@@ -57,6 +57,8 @@ class WorkerKind(Protocol):
     """What tools that attach a debugger call it."""
     debug_port: int
     """Where the debugger listens when no port is named."""
+    is_watched_from_outside: bool
+    """Whether the host looks whether the event loop is blocked (`blocked_loop`); else the worker does."""
     names_error_types: bool
     """Whether the reference puts the type of an error before its message."""
 
@@ -76,7 +78,7 @@ class WorkerKind(Protocol):
         """Options of a program that a debugger looks into."""
         ...
 
-    def command(self, executable: Path, arguments: tuple[str, ...]) -> list[str]:
+    def command(self, executable: Path, arguments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
         """The command line of a worker process. Its descriptors 0, 1 and 2 are the host's pipes."""
         ...
 

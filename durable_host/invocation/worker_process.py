@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections import deque
+from collections.abc import Generator
 from typing import Any, cast
 
 from durable_host.invocation import log_relay, worker_stream
@@ -55,6 +57,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._writable.set()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._pings = 0
+        self._ponged = asyncio.Event()
+        self._ponged.set()
+        self._not_logged: re.Pattern[str] | None = None
+        self._wanted_lines: asyncio.Queue[str] | None = None
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
         self.is_given_up = False
@@ -80,7 +87,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         try:
             _, worker = await asyncio.get_running_loop().subprocess_exec(
                 lambda: cls(options),
-                *options.kind.command(options.executable, options.arguments),
+                *options.kind.command(options.executable, options.arguments, options.environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -199,6 +206,30 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._unstarted.discard(invocation_id)
         return was_unstarted
 
+    async def answers_ping(self, within: float) -> bool:
+        """Whether the worker's event loop turns, or the process has ended."""
+        self._pings += 1
+        self._ponged.clear()
+        self.send({"k": "ping", "n": self._pings})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self.wait_pong()
+        return self._ponged.is_set()
+
+    async def wait_pong(self) -> None:
+        """Until the last ping is answered, or the process has ended."""
+        await self._ponged.wait()
+
+    @contextlib.contextmanager
+    def reading_stderr(self, pattern: re.Pattern[str]) -> Generator[asyncio.Queue[str]]:
+        """The lines on stderr that match, as they come. From now on they are not logged."""
+        self._not_logged = pattern
+        self._wanted_lines = asyncio.Queue()
+        try:
+            yield self._wanted_lines
+        finally:
+            self._wanted_lines = None
+
     async def wait_idle(self) -> None:
         """Until no call is running, or the process has ended."""
         await self._idle.wait()
@@ -301,6 +332,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 self._idle.set()
             if answer is not None and not answer.done():
                 answer.set_result((header, blob))
+        elif kind == "pong":
+            if header["n"] == self._pings:
+                self._ponged.set()
         elif kind == "indexed":
             if not self.indexed.done():
                 self.indexed.set_result(header)
@@ -315,6 +349,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def _end_stderr_line(self) -> None:
         text = self._stderr.decode("utf-8", "replace").rstrip("\r")
         self._stderr.clear()
+        if self._not_logged is not None and self._not_logged.match(text):
+            if self._wanted_lines is not None:
+                self._wanted_lines.put_nowait(text)
+            return
         self._last_stderr.append(text)
         log_relay.relay({"k": "console", "s": "stderr", "t": text}, None)
 
@@ -338,6 +376,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         for watched in self._watched.values():
             watched.set()
         self._idle.set()
+        self._ponged.set()
         self._writable.set()
 
 

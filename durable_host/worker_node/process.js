@@ -51,6 +51,8 @@ class AppWorker {
       this._stop(Number(header.grace));
     } else if (header.k === 'debug') {
       require('./debugging').openWhenFree(header, this._logs);
+    } else if (header.k === 'undebug') {
+      require('./debugging').closeDebugPort();
     } else if (this._dispatcher === undefined) {
       this._early.push([header, blob]);
     } else {

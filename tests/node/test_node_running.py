@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -291,3 +292,20 @@ async def test_only_named_functions_are_served(tmp_path: Path, npm_packages: Npm
     async with running_node(tmp_path, code, npm_packages, functions=("G",)) as app:
         assert [function.name for function in app.index.functions] == ["g"]
         assert app.index.excluded == ("f",)
+
+
+async def test_code_that_blocks_the_loop_is_named(
+    tmp_path: Path, npm_packages: NpmPackages, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(1)
+    flag = tmp_path / "flag"
+    code = returning(f"while (!require('fs').existsSync('{flag}')) {{}}\n return 'done';")
+    async with running_node(tmp_path, code, npm_packages) as app:
+        call = asyncio.create_task(app.text("f", string("")))
+        await eventually(lambda: any("has been blocked" in text for text in messages(caplog, "Host.Worker")))
+        flag.touch()
+        assert await call == "done"
+        assert await app.text("f", string("")) == "done"
+    (text, *_) = [text for text in messages(caplog, "Host.Worker") if "has been blocked" in text]
+    assert re.search(rf"at {re.escape(str(tmp_path))}/src/functions/functions\.js:\d+ in handler", text)
+    assert not any("Debugger" in text for text in messages(caplog, "Host.Function.Console"))
