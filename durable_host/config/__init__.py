@@ -1,6 +1,6 @@
-"""Everything that configures the host, resolved once into frozen records: host.json, settings, connections.
+"""The configuration of the host, resolved once into frozen records: host.json, settings, connections.
 
-`load` builds the one HostConfig that is passed down; nothing below reads the environment or a file by itself.
+`load` builds the HostConfig that is passed down; no other code reads the environment or these files.
 """
 
 from durable_host.config.connection import Connection

@@ -1,4 +1,4 @@
-"""Binding data that comes from a payload: the properties of a JSON object in the trigger's text.
+"""Binding data from a payload: the properties of a JSON object in the trigger's text.
 
 Source: docs/protocol/functions-host-expressions.md#binding-data
 """
@@ -17,9 +17,9 @@ _DATE: Final = re.compile(
 
 
 def from_json_text(text: str) -> dict[str, Any]:
-    """The top-level properties when `text` holds a JSON object, else nothing.
+    """The top-level properties if `text` is a JSON object, otherwise nothing.
 
-    Strings, numbers and booleans become text (`True`, ISO dates as `MM/dd/yyyy HH:mm:ss`), objects stay for dotted
+    Strings, numbers and booleans become text (`True`, ISO dates as `MM/dd/yyyy HH:mm:ss`), objects are kept for dotted
     access, arrays and nulls are left out.
     """
     if not text.lstrip().startswith("{"):
@@ -40,7 +40,7 @@ def from_json_text(text: str) -> dict[str, Any]:
 
 
 def merged(own: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """`own` and the properties of a JSON object in `text`, which win; the case of names is ignored."""
+    """`own`, overridden by the properties of a JSON object in `text`. The case of names is ignored."""
     return overlaid(own, from_json_text(text))
 
 

@@ -4,11 +4,11 @@ import msgspec
 
 
 class Connection(msgspec.Struct, frozen=True):
-    """Endpoints have no trailing slash; None where the connection does not offer the service.
+    """An account. Endpoints have no trailing slash; None if the connection does not have the service.
 
-    Exactly one way to authorise: `account_key` (base64, SharedKey), `sas` (query string without `?`), or neither,
-    which means a token of the credential that `credential_settings` describes (empty: the default chain).
-    `setting` is the name of the app setting it came from, for messages. `repr` never shows secrets.
+    There is exactly one way to authorize: `account_key` (base64, SharedKey), `sas` (query string without `?`), or
+    neither, which means a token of the credential in `credential_settings` (empty: the default chain).
+    `setting` is the name of its app setting, for messages. `repr` never shows secrets.
     """
 
     account_name: str
@@ -22,7 +22,7 @@ class Connection(msgspec.Struct, frozen=True):
 
     @property
     def is_development(self) -> bool:
-        """True for the development account (Azurite): the endpoint path is the account name."""
+        """True for the development account (Azurite), whose endpoint path is the account name."""
         for endpoint in (self.queue_endpoint, self.blob_endpoint, self.table_endpoint):
             if endpoint:
                 return endpoint.rsplit("/", 1)[-1] == self.account_name

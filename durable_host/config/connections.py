@@ -1,4 +1,4 @@
-"""Finds the account for the `connection` of a binding: connection strings and identity-based settings.
+"""Finds the account for the `connection` of a binding, from a connection string or identity settings.
 
 Source: docs/protocol/functions-host-config.md#connections
 """
@@ -42,15 +42,15 @@ class ConnectionMissing(ConfigurationError):
 
 
 class ConnectionInvalid(ConfigurationError):
-    """An app setting that should hold a storage connection cannot be understood. The value is never shown."""
+    """The app setting of a connection is not valid. Its value is never shown."""
 
     code = "DH1102"
 
 
 def resolve(settings: AppSettings, name: str | None = None) -> Connection:
-    """The account that the connection `name` (None or empty: AzureWebJobsStorage) means.
+    """The account of the connection `name` (None or empty: AzureWebJobsStorage).
 
-    Raises ConnectionMissing when no setting of that name exists and ConnectionInvalid when it makes no sense.
+    Raises ConnectionMissing if there is no such setting, and ConnectionInvalid if it is not valid.
     """
     name = name or DEFAULT
     require_name(name)
@@ -70,18 +70,18 @@ def resolve(settings: AppSettings, name: str | None = None) -> Connection:
 
 
 def require_name(connection: str) -> None:
-    """Raises ConnectionMissing for a connection string in place of the name of a setting."""
+    """Raise ConnectionMissing if `connection` is a connection string instead of the name of a setting."""
     if looks_like_connection_string(connection):
         raise ConnectionMissing(
             "The 'connection' of a binding is a connection string, but must be the name of an app setting.",
-            cause="Azure looks for a setting of that name and does not find one, and the secret is in the code.",
+            cause="Azure looks for a setting with that name and finds none, and the secret is in the code.",
             remedy='Move the connection string to Values in local.settings.json, as "MyStorage" for example, and '
             'write connection="MyStorage" in the code.',
         )
 
 
 def require(connection: Connection, service: str) -> None:
-    """Raises ConnectionInvalid when the connection does not offer `service` (blob, queue or table)."""
+    """Raise ConnectionInvalid if the connection does not have `service` (blob, queue or table)."""
     if getattr(connection, f"{service}_endpoint") is None:
         setting = connection.setting
         raise ConnectionInvalid(
@@ -96,7 +96,7 @@ def _prefixed(name: str) -> str:
 
 
 def parse_connection_string(text: str, setting: str = "AzureWebJobsStorage") -> Connection:
-    """The account of a storage connection string. Raises ConnectionInvalid, naming `setting` but never the secret."""
+    """Parse a storage connection string. Raises ConnectionInvalid, which names `setting` but never the secret."""
 
     def invalid(problem: str) -> ConnectionInvalid:
         return ConnectionInvalid(
@@ -184,7 +184,7 @@ def _explicit(endpoint: str | None, invalid: Callable[[str], ConnectionInvalid])
 
 
 def _account_of(endpoint: str) -> str:
-    """The account in an endpoint: the first path segment of an emulator's, else the first label of the host."""
+    """The account in an endpoint: the first path segment for an emulator, otherwise the first label of the host."""
     parts = urlsplit(endpoint)
     segments = [segment for segment in parts.path.split("/") if segment]
     return segments[0] if segments else (parts.hostname or "").split(".")[0]
@@ -198,7 +198,7 @@ def _is_base64(text: str) -> bool:
 
 
 def _from_identity(children: Mapping[str, str], setting: str) -> Connection:
-    """Endpoints and credential of a section such as `AzureWebJobsStorage__accountName`."""
+    """The endpoints and the credential in a section such as `AzureWebJobsStorage__accountName`."""
     account = children.get("accountname")
     endpoints: dict[str, str | None] = {}
     for service in _SERVICES:

@@ -1,4 +1,4 @@
-"""Whether the host runs in a container, and what follows from it for its address and its callers."""
+"""Detects whether the host runs in a container, which affects its address and its callers."""
 
 import os
 import socket
@@ -17,9 +17,9 @@ _FORWARDED: Final = ("REMOTE_CONTAINERS", "CODESPACES", "CI")
 def container_note(
     address: str, *, marks: tuple[Path, ...] = _MARKS, environ: Mapping[str, str] = os.environ
 ) -> str | None:
-    """What to tell somebody who publishes a port of the container; None where it does not concern them.
+    """A note for users who publish a port of the container; None if it does not apply.
 
-    Editors that work in a container (development containers, Codespaces) forward loopback ports themselves.
+    Editors for containers (development containers, Codespaces) forward loopback ports themselves.
     """
     if address not in LOOPBACK or any(environ.get(name) for name in _FORWARDED):
         return None
@@ -33,7 +33,7 @@ def container_note(
 
 @cache
 def container_gateway(marks: tuple[Path, ...] = _MARKS, routes: Path = _ROUTES) -> str | None:
-    """The address that calls come from when a program of the machine around the container uses a published port."""
+    """The address of the gateway: calls from the machine around the container to a published port come from it."""
     if not any(mark.exists() for mark in marks):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Dates and GUIDs as .NET formats them with the invariant culture.
+"""Formats dates and GUIDs like .NET with the invariant culture.
 
 Source: docs/protocol/functions-host-expressions.md#built-in-values
 """
@@ -54,9 +54,9 @@ _FRACTION_BEFORE = re.compile(r"\.$")
 
 
 def format_datetime(value: datetime, pattern: str) -> str:
-    """`value` in a .NET standard (one letter) or custom format. Raises ValueError for a format .NET refuses.
+    """`value` in a .NET standard (one letter) or custom format. Raises ValueError for a format that .NET refuses.
 
-    A naive value has no zone (`K` is empty); UTC shows as `Z`, other zones as `+hh:mm`.
+    A naive value has no zone (`K` is empty); UTC is `Z`, other zones are `+hh:mm`.
     """
     if len(pattern) == 1:
         if pattern not in _STANDARD:

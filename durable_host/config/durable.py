@@ -16,7 +16,7 @@ class TracingOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotificationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Life-cycle events for Event Grid; none are sent when `topic_endpoint` is None. Intervals in seconds."""
+    """Life-cycle events for Event Grid; not sent if `topic_endpoint` is None. Intervals in seconds."""
 
     topic_endpoint: str | None = None
     key_setting_name: str | None = None
@@ -27,7 +27,7 @@ class NotificationOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorageProviderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the task hub lives and how it is polled. Times in seconds."""
+    """Where the task hub is stored and how it is polled. Times in seconds."""
 
     type: str = "AzureStorage"
     """`AzureStorage`, or `sqlite` for the embedded engine."""
@@ -46,15 +46,15 @@ class StorageProviderOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_replaying_terminal_instances: bool = False
     queue_client_message_encoding: str = "UTF8"
     path: str | None = None
-    """`sqlite` only: the database file, relative to the app; None for the default place."""
+    """`sqlite` only: the database file, relative to the app; None for the default path."""
     stands_in_for: str | None = None
-    """The type in host.json, in lower case, when it names a service that this hub replaces (see config.hub_place)."""
+    """The type in host.json, in lower case, if this hub replaces another service (see config.hub_place)."""
     replaced_connection_name: str | None = None
-    """The connection of that service; bindings that name it mean this hub."""
+    """The connection of that service; in bindings, it refers to this hub."""
 
 
 class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything `extensions.durableTask` may say, with the defaults of the local host. Times in seconds."""
+    """All settings of `extensions.durableTask`, with this host's defaults. Times in seconds."""
 
     hub_name: str = "TestHubName"
     storage: StorageProviderOptions = StorageProviderOptions()

@@ -1,4 +1,4 @@
-"""Settings of `extensions.durableTask` that this host reads and has no use for: one line each, when one is set.
+"""Notes about settings of `extensions.durableTask` that have no effect here: one line for each that is set.
 
 Source: docs/protocol/durable-host-json.md#settings
 """
@@ -11,7 +11,7 @@ _NOTES: dict[str, dict[str, str]] = {
         "appLeaseOptions": "the app lease is renewed and acquired after fixed times.",
         "extendedSessionIdleTimeoutInSeconds": "sessions of active instances stay in memory while there is room.",
         "rollbackEntityOperationsOnExceptions": "an operation of a Python entity that fails is never rolled back.",
-        "useGracefulShutdown": "the first Ctrl-C always lets running functions finish for some seconds.",
+        "useGracefulShutdown": "the first Ctrl-C always gives running functions some seconds to finish.",
     },
     "storageProvider": {
         "allowReplayingTerminalInstances": "messages for an instance that has ended are discarded.",
@@ -24,17 +24,17 @@ _NOTES: dict[str, dict[str, str]] = {
         "allowVerboseLinuxTelemetry": "there is no such telemetry.",
         "distributedTracingEnabled": "spans are recorded when an OpenTelemetry SDK is configured "
         "(OTEL_TRACES_EXPORTER).",
-        "distributedTracingProtocol": "trace context is W3C's.",
+        "distributedTracingProtocol": "the trace context is that of the W3C.",
         "includeInstanceIdInOperationName": "spans have the name of the function, and the instance as a tag.",
-        "traceInputsAndOutputs": "log lines carry no inputs and outputs; the management API shows them.",
+        "traceInputsAndOutputs": "log lines do not contain inputs and outputs; the management API shows them.",
         "traceReplayEvents": "replays are not logged.",
-        "version": "spans are named as version V2 has it, when an OpenTelemetry SDK is configured.",
+        "version": "spans have the names of V2, if an OpenTelemetry SDK is configured.",
     },
 }
 
 
 def add(section: Section) -> None:
-    """Warn of each of them that `section` (`extensions.durableTask`) sets."""
+    """Add a warning for each of them that is set in `section` (`extensions.durableTask`)."""
     for name, notes in _NOTES.items():
         part = section.section(name) if name else section
         for key, note in notes.items():

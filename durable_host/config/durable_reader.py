@@ -1,4 +1,4 @@
-"""Reads `extensions.durableTask` into DurableOptions; says in the reference's words what is wrong.
+"""Reads `extensions.durableTask` into DurableOptions, with the error texts of the extension.
 
 Source: docs/protocol/durable-host-json.md#settings, docs/protocol/durable-host-json.md#invalid-values
 """
@@ -19,10 +19,10 @@ _SETTING = re.compile(r"%[^%]+%")
 
 
 def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = HubPlace()) -> DurableOptions:
-    """All options. `lookup` replaces `%NAME%` in its first argument by app settings; its second one, the place of the
-    text, is for errors.
+    """Read all options. `lookup` replaces `%NAME%` in its first argument by app settings.
 
-    `place` decides where the hub lives when host.json names a service that is not here, or the user chooses.
+    Its second argument is the location of the text, for errors. `place` decides where the hub is stored if host.json
+    names a service that is not available here, or if the user chooses.
     """
     concurrency = 10 * (os.cpu_count() or 1)
     provider = section.section("storageProvider")
@@ -77,9 +77,7 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
 
 
 def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in: bool) -> str:
-    """The name of the hub. Another service has its own rules for names: a hub that replaces one of its hubs gets the
-    nearest valid name.
-    """
+    """The name of the hub. If it replaces a hub of another service with other naming rules, the name is made valid."""
     written = section.optional_text("hubName")
     if written is None:
         try:
@@ -118,7 +116,7 @@ def _check_app_lease(section: Section) -> None:
 
 
 def _connection_name(section: Section, *keys: str) -> str | None:
-    """The first of `keys` that is set. A name with `%` is refused: Azure does not resolve it, and does not start."""
+    """The first of `keys` that is set. A name with `%` is an error: Azure does not resolve it, and does not start."""
     found = next((key for key in keys if section.optional_text(key)), None)
     if found is None:
         return None
@@ -138,7 +136,7 @@ def _storage(section: Section, place: HubPlace) -> StorageProviderOptions:
     written = _provider_type(section)
     provider = place.provider(written)
     if written in OTHER_SERVICES:
-        # Its other settings are those of a service that is not here.
+        # The other settings belong to a service that is not available here.
         return StorageProviderOptions(
             type=provider,
             path=section.optional_text("path"),
@@ -248,7 +246,7 @@ def _positive(section: Section, key: str, default: int) -> int:
 
 
 def _lenient(section: Section, key: str, default: int, *, minimum: int = 0) -> int:
-    """A number that Azure does not check: below `minimum` the default is used, with a warning."""
+    """A number that Azure does not check. Below `minimum`, the default is used, with a warning."""
     value = section.integer(key, default)
     if value >= minimum:
         return value

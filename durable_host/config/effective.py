@@ -1,4 +1,4 @@
-"""The options of the extensions as this host uses them, with defaults filled in.
+"""The effective options of the extensions, with defaults.
 
 Source: docs/protocol/functions-host-admin.md#effective-options
 """

@@ -1,4 +1,4 @@
-"""What to tell somebody whose host listens for other machines too."""
+"""The warning if other machines can reach the host."""
 
 from durable_host.config.ports import LOOPBACK
 
@@ -6,7 +6,7 @@ _ALL = ("0.0.0.0", "::")
 
 
 def exposure_warning(address: str, *, asks_for_keys: bool) -> str | None:
-    """Who can reach what; None while only this machine can."""
+    """A warning about who can call what; None if only this machine can reach the host."""
     if address in LOOPBACK:
         return None
     listens = "on all addresses of this machine" if address in _ALL else f"on {address}"

@@ -1,4 +1,4 @@
-"""Binding expressions: `{name}`, `{a.b}`, `{datetime:yyyyMMdd}` … in binding properties, evaluated per invocation.
+"""Binding expressions such as `{name}`, `{a.b}`, `{datetime:yyyyMMdd}`, evaluated for each invocation.
 
 Positions in messages count characters from 0.
 
@@ -24,19 +24,19 @@ _SPECIAL: Final = re.compile(r"\{\{|\}\}|\{|\}")
 
 
 class TemplateInvalid(HostError):
-    """A binding expression is written wrongly: braces do not match, or a name is empty or odd."""
+    """The syntax of a binding expression is wrong: unbalanced braces, or an empty or invalid name."""
 
     code = "DH5010"
 
 
 class ExpressionFailed(HostError):
-    """A binding expression names something that this invocation does not have."""
+    """A binding expression names a value that this invocation does not have."""
 
     code = "DH5011"
 
 
 class Literal(msgspec.Struct, frozen=True):
-    """Text that stands for itself; `{{` and `}}` are already single braces."""
+    """Literal text; `{{` and `}}` are already single braces."""
 
     text: str
 
@@ -53,7 +53,7 @@ class ExpressionParameter(msgspec.Struct, frozen=True):
 
 
 class SystemValues(msgspec.Struct, frozen=True):
-    """What built-in expressions are made of."""
+    """The values for built-in expressions."""
 
     method_name: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -72,7 +72,7 @@ class BindingExpression(msgspec.Struct, frozen=True):
 
     @property
     def is_static(self) -> bool:
-        """True when every invocation gives the same text."""
+        """True if the text is the same for every invocation."""
         return not self.parameters
 
     def render(
@@ -81,7 +81,7 @@ class BindingExpression(msgspec.Struct, frozen=True):
         system: SystemValues = SystemValues(),
         quote: Callable[[str], str] | None = None,
     ) -> str:
-        """The text for one invocation's binding data; `quote` escapes each substituted value.
+        """The text for one invocation's binding data. `quote` escapes each inserted value.
 
         Raises ExpressionFailed for a name that is neither in `data` nor built in.
         """
@@ -96,7 +96,7 @@ class BindingExpression(msgspec.Struct, frozen=True):
 
 
 def parse(text: str) -> BindingExpression:
-    """Split `text` into literals and parameters. Raises TemplateInvalid in the reference's words."""
+    """Split `text` into literals and parameters. Raises TemplateInvalid with the texts of the Functions host."""
     tokens = tuple(_merge(_tokens(text)))
     return BindingExpression(text, tokens)
 
@@ -144,7 +144,7 @@ def _parameter(template: str, inner: str, position: int) -> ExpressionParameter:
 
 
 def _merge(tokens: Iterator[Literal | ExpressionParameter]) -> Iterator[Literal | ExpressionParameter]:
-    """Neighbouring literals as one."""
+    """Merge adjacent literals."""
     pending = ""
     for token in tokens:
         if isinstance(token, Literal):
@@ -214,9 +214,9 @@ def _builtin(parameter: ExpressionParameter, system: SystemValues) -> str:
 
 
 def render_value(value: Any, pattern: str | None = None, *, is_json: bool = False) -> str:
-    """A value as text: objects, arrays, booleans and floats come out empty, as in the reference.
+    """A value as text. Objects, arrays, booleans and floats become empty, as in the Functions host.
 
-    A naive datetime stands for .NET's DateTime in UTC, an aware one for DateTimeOffset, which comes out empty too.
+    A naive datetime represents .NET's DateTime in UTC, an aware one DateTimeOffset, which becomes empty too.
 
     `is_json`: the value was found inside a JSON object, where every primitive has a text form.
     """
@@ -234,7 +234,7 @@ def render_value(value: Any, pattern: str | None = None, *, is_json: bool = Fals
 
 
 def json_primitive(value: bool | float) -> str:
-    """A JSON boolean or number as .NET's text for it."""
+    """A JSON boolean or number, printed like .NET."""
     if isinstance(value, bool):
         return "True" if value else "False"
     if isinstance(value, float):

@@ -13,7 +13,7 @@ from durable_host.config.section import Section
 
 
 class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """`route_prefix` has no slashes at its ends; empty means functions live at the root. -1 means unbounded."""
+    """HTTP options. `route_prefix` has no slashes at its ends; empty means no prefix. -1 means no limit."""
 
     route_prefix: str = "api"
     max_outstanding_requests: int = -1
@@ -21,7 +21,7 @@ class HttpOptions(msgspec.Struct, frozen=True, kw_only=True):
     custom_headers: tuple[tuple[str, str], ...] = ()
     """Added to every response of a function."""
     hsts: str | None = None
-    """Value of the Strict-Transport-Security header; None for no header."""
+    """The value of the Strict-Transport-Security header; None for no header."""
 
 
 class QueueOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +42,13 @@ class BlobOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class McpOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How the app shows itself to MCP clients."""
+    """How the app presents itself to MCP clients."""
 
     instructions: str = ""
     server_name: str = "Azure Functions MCP server"
     server_version: str = "1.0.0"
     uses_absolute_endpoint: bool = False
-    """The message address of the SSE transport is a whole URL."""
+    """The message address of the SSE transport is an absolute URL."""
     is_anonymous: bool = False
     """Callers need no key, even with --enable-auth."""
 
@@ -88,7 +88,7 @@ def _hsts(section: Section) -> str | None:
 
 
 def _max_age(section: Section) -> float:
-    """Seconds. A bare number is accepted, as in Azure, and means days there."""
+    """Seconds. As in Azure, a number without colons means days."""
     value = section.raw("maxAge")
     days = value.strip() if isinstance(value, str) else ""
     if not (days.isascii() and days.isdigit() and len(days) < 8):

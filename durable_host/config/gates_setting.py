@@ -1,4 +1,4 @@
-"""Whether orchestrations keep the gates of Azure: a step begins only when the one before it has settled."""
+"""The setting for gates: whether a step begins only when the previous one has settled, as in Azure."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ SETTING: Final = "DURABLE_HOST_GATES"
 
 
 def are_kept(settings: AppSettings) -> bool:
-    """What the setting says; true without it. Raises ConfigurationError."""
+    """Whether gates are kept; true by default. Raises ConfigurationError."""
     text = settings.get(SETTING, "").strip().casefold()
     if text in ("", "keep"):
         return True
@@ -19,14 +19,14 @@ def are_kept(settings: AppSettings) -> bool:
         return False
     raise ConfigurationError(
         f"The setting '{SETTING}' is '{settings[SETTING]}', expected keep or lift.",
-        remedy=f"Set {SETTING} to keep (steps begin when they would in Azure) or lift (as soon as the code asks for "
-        "them), or remove it.",
+        remedy=f"Set {SETTING} to keep (steps begin when they would in Azure) or lift (steps begin as soon as the code "
+        "asks for them), or remove it.",
         code="DH1002",
     )
 
 
 def lifted_note(settings: AppSettings, storage: StorageProviderOptions) -> str | None:
-    """A warning about lifted gates on a hub that a host in Azure can use; None for a hub on this machine."""
+    """A warning if gates are lifted on a hub that a host in Azure could use; None for a hub on this machine."""
     if storage.type == "sqlite" or _is_development(settings, storage.connection_name):
         return None
     return (

@@ -1,4 +1,4 @@
-"""What Azure's web server takes for a header of a response: a token, and printable ASCII.
+"""Checks response headers like Azure's web server: a token as name, and printable ASCII as value.
 
 Source: RFC 9110, sections 5.1 and 5.5; Kestrel refuses other characters, and the request ends in a 500.
 """
@@ -11,7 +11,7 @@ _COOKIE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 
 
 def header_mistake(name: str, value: str) -> str | None:
-    """Why this header cannot be sent. Cookies may have more than ASCII: Azure escapes what it has to."""
+    """Why this header cannot be sent, or None. Cookies may have non-ASCII characters, which Azure escapes."""
     if _NAME.fullmatch(name) is None:
         return f"{name!a:.60} cannot be the name of a header: it takes letters, digits and !#$%&'*+-.^_`|~ only."
     if name.lower() == "set-cookie":

@@ -1,4 +1,4 @@
-"""The whole configuration, resolved once at start-up, and how it comes about.
+"""Builds the whole configuration, once at startup.
 
 Source: docs/protocol/functions-host-config.md#hostjson-file,
     docs/protocol/functions-host-config.md#precedence-of-settings,
@@ -56,15 +56,15 @@ class HostConfig(msgspec.Struct, frozen=True, kw_only=True):
     cors: tuple[str, ...] = ()
     cors_credentials: bool = False
     warnings: tuple[str, ...] = ()
-    """What is odd but does not stop the host; the composition root logs it."""
+    """Problems that do not stop the host; the composition root logs them."""
     runtime: str = PYTHON
     """Language of the app, see `worker_runtime`."""
 
 
 def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overrides()) -> HostConfig:
-    """Read host.json and local.settings.json of `root`. `environ` wins over both files, `overrides` over all.
+    """Read host.json and local.settings.json in `root`. `environ` overrides both files, `overrides` overrides all.
 
-    Writes a default host.json when there is none. Raises ConfigurationError (one line that says what to fix).
+    Writes a default host.json if there is none. Raises ConfigurationError.
     """
     root = root.resolve()
     warnings: list[str] = []
@@ -114,7 +114,7 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
 
 
 def pinned(config: HostConfig, port: int) -> HostConfig:
-    """The configuration with the port that is really listened on."""
+    """The configuration with the actual port."""
     values = {**config.settings.environment(), "WEBSITE_HOSTNAME": f"localhost:{port}"}
     settings = AppSettings(values, config.settings.local_names)
     return msgspec.structs.replace(config, port=port, settings=settings)
@@ -173,7 +173,7 @@ def _document(root: Path, warnings: list[str]) -> dict[str, Any]:
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The parsed file; empty when it is missing. Raises ConfigurationError when it is not a JSON object."""
+    """The parsed file; empty if it is missing. Raises ConfigurationError if it is not a JSON object."""
     try:
         content: Any = lenient_json.parse(path.read_text("utf-8-sig"))
     except FileNotFoundError:

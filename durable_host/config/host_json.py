@@ -1,4 +1,4 @@
-"""host.json: the typed record and how it is read.
+"""Reads host.json into a typed record.
 
 Source: docs/protocol/functions-host-config.md#hostjson-file
 """
@@ -22,10 +22,10 @@ _DEFAULT_TIMEOUT = 1800.0
 
 
 class HostJson(msgspec.Struct, frozen=True, kw_only=True):
-    """What host.json and its overrides say, with defaults filled in."""
+    """The settings in host.json and its overrides, with defaults."""
 
     functions: tuple[str, ...] | None = None
-    """Allow-list of function names; None for all."""
+    """The names of the functions to load; None for all."""
     function_timeout: float | None = _DEFAULT_TIMEOUT
     """Seconds; None for unlimited."""
     http: HttpOptions
@@ -39,7 +39,7 @@ class HostJson(msgspec.Struct, frozen=True, kw_only=True):
     watch_directories: tuple[str, ...] = ()
     watch_files: tuple[str, ...] = ()
     raw: dict[str, Any]
-    """The whole document, overrides applied."""
+    """The whole document, with overrides applied."""
 
 
 def read(
@@ -50,9 +50,9 @@ def read(
     user_log_level: str | None = None,
     hub_place: HubPlace = HubPlace(),
 ) -> HostJson:
-    """Check and type a parsed host.json. `lookup(text, where)` replaces `%NAME%` by app settings.
+    """Check a parsed host.json and convert it. `lookup(text, where)` replaces `%NAME%` by app settings.
 
-    Raises ConfigurationError with one line for the first mistake; adds to `warnings` what is merely odd.
+    Raises ConfigurationError for the first mistake, and appends minor problems to `warnings`.
     """
     top = Section(file, "", content, warnings)
     _check_version(top, file)
@@ -152,7 +152,7 @@ def _logging(section: Section, user_log_level: str | None) -> LogLevels:
 
 
 def _nested(levels: Section, category: str, value: dict[str, Any]) -> list[tuple[str, int]]:
-    """A category split at its dots (`Function__hello__User` in the environment, or nested objects)."""
+    """The levels of a category in nested objects, such as `Function__hello__User` in the environment."""
     inner = levels.section(category)
     rules: list[tuple[str, int]] = []
     for name, deeper in value.items():

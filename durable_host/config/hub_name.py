@@ -13,7 +13,7 @@ def is_valid(name: str) -> bool:
 
 
 def problem(name: str) -> str | None:
-    """What is wrong with a name that was given explicitly, in the reference's words; None when it is right."""
+    """The extension's error for an explicit name; None if it is valid."""
     if is_valid(name):
         return None
     if not name.strip():
@@ -25,7 +25,7 @@ def problem(name: str) -> str | None:
 
 
 def repaired(name: str) -> str:
-    """A default name (of the site) made fit to be a hub name: other characters removed, length and start corrected."""
+    """A default name (the site's) as a valid hub name: other characters removed, length and first letter corrected."""
     text = re.sub(r"[^A-Za-z0-9]", "", name)
     if not text:
         return "DefaultTaskHub"

@@ -1,7 +1,7 @@
-"""Where the task hub lives when host.json does not decide it: in a storage account, or in a SQLite file.
+"""Decides where the task hub is stored if host.json does not: in a storage account, or in a SQLite file.
 
-host.json does not decide when it names a service that is not on this machine (Durable Task Scheduler, SQL Server,
-Netherite), and when the user chooses with `func start --task-hub` or `DURABLE_HOST_TASK_HUB`.
+That is the case if host.json names a service that is not on this machine (Durable Task Scheduler, SQL Server,
+Netherite), or if the user chooses with `func start --task-hub` or `DURABLE_HOST_TASK_HUB`.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ OTHER_SERVICES: Final[Mapping[str, str]] = {
     "mssql": "SQL Server",
     "netherite": "Netherite",
 }
-"""Storage providers of Durable Functions that are services of their own: type in lower case → name."""
+"""Storage providers of Durable Functions that are separate services: type in lower case → name."""
 
 Place = Literal["storage", "sqlite"]
 
@@ -35,10 +35,10 @@ class HubPlace(msgspec.Struct, frozen=True):
     has_emulator: bool = False
 
     def provider(self, provider: str) -> str:
-        """The provider that serves the hub of an app whose host.json names `provider`: AzureStorage or sqlite.
+        """The provider to use if host.json names `provider`: AzureStorage or sqlite.
 
-        A service that is not here is replaced by the development account, and by a file where the app does not use
-        that account: a real account gets no task hub that nobody asked for.
+        A service that is not available is replaced by the development account, or by a file if the app does not use
+        that account, so that no task hub is created in a real account without a request.
         """
         if self.chosen is not None:
             return _PROVIDER[self.chosen]
@@ -48,7 +48,7 @@ class HubPlace(msgspec.Struct, frozen=True):
 
 
 def place_of(settings: AppSettings, option: str | None) -> HubPlace:
-    """The choice that `option` (of the command line) or the setting makes. Raises ConfigurationError."""
+    """The place according to `option` (from the command line) or the setting. Raises ConfigurationError."""
     chosen = option or settings.get(SETTING, "").strip().casefold() or None
     if chosen is not None and chosen not in CHOICES:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""local.settings.json: values, connection strings and the Host section.
+"""Reads local.settings.json: values, connection strings and the Host section.
 
 Source: docs/protocol/functions-host-config.md#local-settings
 """
@@ -27,7 +27,7 @@ class LocalSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read(path: Path, warnings: list[str]) -> LocalSettings:
-    """The file's content; empty when there is no such file. Raises ConfigurationError for what cannot be used."""
+    """The file's content; empty if it is missing. Raises ConfigurationError if it is not valid."""
     try:
         content: Any = lenient_json.parse(path.read_text("utf-8-sig"))
     except FileNotFoundError:
@@ -39,7 +39,7 @@ def read(path: Path, warnings: list[str]) -> LocalSettings:
     if not isinstance(content, dict):
         raise ConfigurationError(
             f"Failed to read app settings file at '{path}'. Ensure it is a valid JSON file. "
-            f"It holds {shown(content)}, expected an object {{ … }}.",
+            f"It contains {shown(content)}, expected an object {{ … }}.",
             code="DH1020",
         )
     section = Section(FILE_NAME, "", cast("dict[str, Any]", content), warnings)
@@ -47,7 +47,7 @@ def read(path: Path, warnings: list[str]) -> LocalSettings:
         raise ConfigurationError(
             f"{FILE_NAME}: 'IsEncrypted' is true, expected false: encrypted settings cannot be read here.",
             cause="The key belongs to the .NET installation that encrypted the file.",
-            remedy="Run 'func settings decrypt' of Azure Functions Core Tools once, or write the values in plain text "
+            remedy="Run 'func settings decrypt' in Azure Functions Core Tools once, or write the values in plain text "
             'with "IsEncrypted": false.',
             code="DH1021",
         )
@@ -98,7 +98,7 @@ def _fits_the_environment(name: str, value: str) -> bool:
 
 
 def setting_text(value: str | float | bool) -> str:
-    """A scalar of JSON as the text that .NET puts into the environment."""
+    """A JSON scalar as the text that .NET puts into the environment."""
     if isinstance(value, bool):
         return "True" if value else "False"
     return value if isinstance(value, str) else shown(value)

@@ -1,4 +1,4 @@
-"""Which log records are shown: the levels of host.json by category.
+"""Decides which log records are shown: the levels in host.json, by category.
 
 Source: docs/protocol/functions-host-cli.md#log-levels
 """
@@ -27,7 +27,7 @@ _SYSTEM: Final = ("microsoft.azure.webjobs.", "function.", "worker.", "host.")
 
 
 def level_of(name: str) -> int:
-    """The stdlib level of a .NET level name (case is ignored). Raises ValueError for anything else."""
+    """The logging level of a .NET level name, ignoring case. Raises ValueError for other names."""
     folded = name.strip().casefold()
     if folded not in _LEVELS:
         raise ValueError(f"'{name}' is not a log level")
@@ -35,12 +35,12 @@ def level_of(name: str) -> int:
 
 
 def standard_name(name: str) -> str:
-    """A level name in its standard spelling where `name` is a customary short form of it, else `name`."""
+    """The standard level name if `name` is a common short form, otherwise `name`."""
     return _ALIASES.get(name.strip().casefold(), name)
 
 
 class LogLevels(msgspec.Struct, frozen=True):
-    """The rules of `logging.logLevel`, and the defaults for what they do not mention. Levels are stdlib numbers.
+    """The rules of `logging.logLevel`, and the defaults for other categories. Levels are those of `logging`.
 
     `rules` are (category in lower case, level), without `default`.
     """
@@ -48,10 +48,10 @@ class LogLevels(msgspec.Struct, frozen=True):
     rules: tuple[tuple[str, int], ...] = ()
     default: int | None = None
     user: int | None = None
-    """Level of user code asked for by `--user-log-level` or `FUNCTIONS_USER_LOG_LEVEL`."""
+    """The level of user code from `--user-log-level` or `FUNCTIONS_USER_LOG_LEVEL`."""
 
     def level_for(self, category: str, *, verbose: bool = False) -> int:
-        """The least level of a record of `category` that is shown. `verbose` shows system records at Information."""
+        """The lowest level shown for `category`. `verbose` shows system records at Information."""
         folded = category.casefold()
         matching = [rule for rule in self.rules if _covers(rule[0], folded)]
         if matching:
@@ -66,7 +66,7 @@ class LogLevels(msgspec.Struct, frozen=True):
 
 
 def is_system(category: str) -> bool:
-    """True for the host's own categories, False for those of functions and their code."""
+    """True for the host's categories, False for those of functions and their code."""
     folded = category.casefold()
     if folded == "host.function.console":
         return False
@@ -77,13 +77,13 @@ def is_system(category: str) -> bool:
 
 
 def is_of_app(category: str) -> bool:
-    """True for what the app's code logs and prints."""
+    """True for the categories of the app's own logs and output."""
     folded = category.casefold()
     return folded == "host.function.console" or not folded.startswith(_SYSTEM) or folded.endswith(".user")
 
 
 def _covers(rule: str, category: str) -> bool:
-    """Prefix match as .NET does it: one `*` stands for any text, the rest is a plain prefix."""
+    """Prefix match like .NET: one `*` matches any text, the rest is a plain prefix."""
     if "*" in rule:
         prefix, _, suffix = rule.partition("*")
         return category.startswith(prefix) and category.endswith(suffix) and len(category) >= len(rule) - 1

@@ -1,6 +1,6 @@
-"""Settings of host.json that are known and have no effect here: one line each, when one is set.
+"""Notes about settings of host.json that have no effect here: one line for each that is set.
 
-Those of `extensions.durableTask` are in `durable_notes`.
+Settings of `extensions.durableTask` are in `durable_notes`.
 
 Source: docs/protocol/functions-host-config.md#hostjson-file
 """
@@ -28,7 +28,7 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
         "telemetryMode": _TELEMETRY,
     },
     "logging": {
-        "console": "the console shows what the levels let through.",
+        "console": "the log levels decide what the console shows.",
         "fileLogging": "there are no log files.",
         "fileLoggingMode": "there are no log files.",
         "level": "levels belong in 'logging.logLevel'.",
@@ -64,7 +64,7 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def add(section: Section, path: str) -> None:
-    """Warn of each of them that `section`, which is at `path`, sets."""
+    """Add a warning for each of them that is set in `section`, which is at `path`."""
     for key, note in NOTES[path].items():
         if section.raw(key) not in (None, {}):
             section.warnings.append(f"'{section.path(key)}' has no effect here: {note}")

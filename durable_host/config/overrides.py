@@ -1,4 +1,4 @@
-"""Values of host.json that come from somewhere else: the environment, or options of the command line.
+"""Values that override host.json: from the environment, or from command-line options.
 
 Source: docs/protocol/functions-host-config.md#values-from-the-environment
 """
@@ -12,22 +12,22 @@ _PREFIX = "azurefunctionsjobhost__"
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says; None where it says nothing."""
+    """The command-line options; None for those that are not set."""
 
     port: int | None = None
     address: str | None = None
     cors: str | None = None
-    """Comma separated origins."""
+    """Origins, separated by commas."""
     cors_credentials: bool | None = None
     functions: tuple[str, ...] = ()
     """Names to load; empty for all."""
     user_log_level: str | None = None
     task_hub: str | None = None
-    """Where the task hub lives: `storage` or `sqlite`."""
+    """Where the task hub is stored: `storage` or `sqlite`."""
 
 
 def environment_overrides(environment: Iterable[tuple[str, str]]) -> list[tuple[tuple[str, ...], str]]:
-    """(path, value) of every variable that overrides a value of host.json."""
+    """The path and the value of every variable that overrides host.json."""
     found: list[tuple[tuple[str, ...], str]] = []
     for name, value in environment:
         folded = name.casefold().replace(":", "__")
@@ -39,7 +39,7 @@ def environment_overrides(environment: Iterable[tuple[str, str]]) -> list[tuple[
 
 
 def apply(content: dict[str, Any], overrides: Iterable[tuple[tuple[str, ...], str]]) -> dict[str, Any]:
-    """`content` with the overrides put in: keys ignore case, digits are array positions. `content` is not changed."""
+    """A copy of `content` with the overrides applied. Keys ignore case, digits are array indexes."""
     result: Any = content
     for path, value in overrides:
         result = _with(result, path, value)

@@ -1,4 +1,4 @@
-"""Blob path patterns: `container/in-{date}/{name}.csv` as something that matches and captures.
+"""Blob path patterns such as `container/in-{date}/{name}.csv`, which match and capture.
 
 Source: docs/protocol/functions-host-blobs.md#path-patterns
 """
@@ -11,18 +11,18 @@ from durable_host.config.expressions import ExpressionParameter, Literal, Templa
 
 
 class PathPattern(msgspec.Struct, frozen=True):
-    """A blob trigger's path. `blob` is None when every blob of the container is meant."""
+    """A blob trigger's path. `blob` is None if every blob in the container matches."""
 
     container: str
     blob: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the captures."""
+        """The names of the captures."""
         return () if self.blob is None else tuple(parameter.name for parameter in parse(self.blob).parameters)
 
     def match(self, container: str, blob: str) -> dict[str, str] | None:
-        """The captures when the blob belongs to the pattern, else None. Captures are greedy and may hold `/`."""
+        """The captures if the blob matches, otherwise None. Captures are greedy and may contain `/`."""
         if container.casefold() != self.container.casefold():
             return None
         if self.blob is None:
@@ -42,7 +42,7 @@ class PathPattern(msgspec.Struct, frozen=True):
 
 
 def parse_path(path: str) -> PathPattern:
-    """Split `container/blob-pattern` or `container`. Raises TemplateInvalid in the reference's words."""
+    """Split `container/blob-pattern` or `container`. Raises TemplateInvalid with the texts of the Functions host."""
     container, slash, blob = path.lstrip("/").partition("/")
     if not container or (slash and not blob):
         raise TemplateInvalid(f"Invalid blob trigger path '{path}'. Paths must be in the format 'container/blob'.")

@@ -1,7 +1,7 @@
-"""Whether a port is free, and if not, which process uses it.
+"""Checks whether a port is free, and finds the process that uses it.
 
-`holder` reads /proc on Linux and asks `lsof` (macOS) or `netstat` (Windows) elsewhere; where they do not tell, the
-error names the port only.
+`holder` reads /proc on Linux and runs `lsof` (macOS) or `netstat` (Windows). If it finds no process, the error names
+only the port.
 """
 
 import contextlib
@@ -24,21 +24,21 @@ _NOT_OF_THIS_MACHINE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 class PortHolder(msgspec.Struct, frozen=True):
-    """A process that listens on a port. `command` is its command line, as far as it is known."""
+    """A process that listens on a port. `command` is its command line, as far as known."""
 
     pid: int
     command: str
 
 
 def check(address: str, port: int) -> None:
-    """Raise PortError, naming the process that holds the port, when `address`:`port` cannot be listened on."""
+    """Raise PortError, with the process that uses the port, if the host cannot listen on `address`:`port`."""
     problem = unavailable(address, port)
     if problem is not None:
         raise port_error(address, port, problem)
 
 
 def unavailable(address: str, port: int) -> OSError | None:
-    """Why `address`:`port` cannot be listened on; None when it can. Port 0 (any free one) always can."""
+    """Why the host cannot listen on `address`:`port`, or None if it can. Port 0 (any free port) is always possible."""
     try:
         found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -59,9 +59,9 @@ def unavailable(address: str, port: int) -> OSError | None:
 
 @contextlib.contextmanager
 def reserved(address: str) -> Generator[int]:
-    """A free port, for a server that listens some time later.
+    """A free port for a server that starts to listen later.
 
-    On Linux nobody else who asks for any free port gets it until the block ends. Elsewhere it is only free now.
+    On Linux no other process that picks a free port gets it until the block ends. On other systems it is only free now.
     """
     is_kept = sys.platform == "linux"
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as holding:
@@ -75,7 +75,7 @@ def reserved(address: str) -> Generator[int]:
 
 
 def port_error(address: str, port: int, problem: OSError) -> PortError:
-    """The error for an address that cannot be listened on because of `problem`."""
+    """The error if the host cannot listen on an address because of `problem`."""
     if isinstance(problem, socket.gaierror) or problem.errno in _NOT_OF_THIS_MACHINE:
         return PortError(
             f"Cannot listen on {address}: it is not an address of this machine.",
@@ -101,7 +101,7 @@ def port_error(address: str, port: int, problem: OSError) -> PortError:
 
 
 def holder(port: int) -> PortHolder | None:
-    """The process that listens on TCP `port`; None when that cannot be found out."""
+    """The process that listens on TCP `port`; None if unknown."""
     try:
         if sys.platform == "linux":
             return _linux(port)

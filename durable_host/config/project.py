@@ -1,4 +1,4 @@
-"""Where the function app is.
+"""Finds the folder of the function app.
 
 Source: docs/protocol/functions-host-config.md#project-folder
 """
@@ -11,7 +11,7 @@ _MARKERS = ("host.json", "local.settings.json")
 
 
 def find_root(start: Path) -> Path:
-    """The nearest folder from `start` upwards that holds host.json or local.settings.json."""
+    """The nearest folder from `start` upwards that contains host.json or local.settings.json."""
     start = start.resolve()
     for folder in (start, *start.parents):
         if any((folder / marker).is_file() for marker in _MARKERS):

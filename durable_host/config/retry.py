@@ -1,4 +1,4 @@
-"""The app-wide retry policy of host.json (same shape as in function.json).
+"""The retry policy of the app in host.json (with the same form as in function.json).
 
 Source: docs/protocol/functions-host-config.md#retry-settings, docs/protocol/functions-host-worker.md#retry-policies
 """
@@ -11,7 +11,7 @@ _LONGEST = 2_147_483_647.0
 
 
 class RetryOptions(msgspec.Struct, frozen=True):
-    """How a failed invocation is run again. Times in seconds.
+    """How a failed invocation is retried. Times in seconds.
 
     `strategy` is `fixedDelay` (waits `delay_interval`) or `exponentialBackoff` (from `minimum_interval` up to
     `maximum_interval`). `max_retry_count` -1 means no limit.
@@ -25,12 +25,12 @@ class RetryOptions(msgspec.Struct, frozen=True):
 
 
 def read(section: Section) -> RetryOptions:
-    """A retry object; complains about what is missing for its strategy."""
+    """Read a retry object. Raises an error if a setting for its strategy is missing."""
     strategy = section.choice("strategy", ("fixedDelay", "exponentialBackoff"), "")
     if not strategy:
         raise section.error("strategy", '"fixedDelay" or "exponentialBackoff"')
     if "maxRetryCount" not in section:
-        raise section.error("maxRetryCount", "a whole number (-1 forever); it is mandatory")
+        raise section.error("maxRetryCount", "a whole number (-1 for no limit); it is mandatory")
     needed = ("delayInterval",) if strategy == "fixedDelay" else ("minimumInterval", "maximumInterval")
     for key in needed:
         if key not in section:

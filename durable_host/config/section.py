@@ -1,6 +1,6 @@
-"""Typed access to one JSON object of host.json; every mistake ends in one line naming file, key, value, expectation.
+"""Typed access to a JSON object in host.json. Errors name the file, the key, the value and what was expected.
 
-Values may come as text (environment overrides always do, and .NET's binder accepts them in the file as well).
+Values may be texts: environment overrides always are, and .NET accepts them in the file as well.
 """
 
 from collections.abc import Collection, Sequence
@@ -15,7 +15,7 @@ Choice = TypeVar("Choice", bound=str)
 
 
 class Section:
-    """One object of the configuration file; keys are case-insensitive. Remembers which keys were asked for.
+    """An object in the configuration file. Keys are case-insensitive. It records which keys have been read.
 
     `warnings` is shared by all sections of a file.
     """
@@ -31,12 +31,12 @@ class Section:
         return self.raw(key) is not None
 
     def raw(self, key: str) -> Any:
-        """The JSON value as it stands; None when absent or null."""
+        """The JSON value; None if it is absent or null."""
         self._known.append(key)
         return self._content.get(key.casefold(), (key, None))[1]
 
     def section(self, key: str) -> "Section":
-        """The object below `key`; an empty one when absent."""
+        """The object at `key`; an empty one if it is absent."""
         value = self.raw(key)
         if value is None:
             value = {}
@@ -45,7 +45,7 @@ class Section:
         return Section(self._file, self.path(key), cast("dict[str, Any]", value), self.warnings)
 
     def items(self) -> list[tuple[str, Any]]:
-        """All keys as written, with their values; for objects whose keys are the user's own names."""
+        """All keys as written, with their values. For objects whose keys are chosen by the user."""
         return list(self._content.values())
 
     def integer(
@@ -57,7 +57,7 @@ class Section:
         maximum: int | None = None,
         message: str | None = None,
     ) -> int:
-        """A whole number. `message` is the reference's sentence for a number out of range."""
+        """A whole number. `message` is the error text for a number out of range."""
         value = self.raw(key)
         if value is None:
             return default
@@ -111,8 +111,9 @@ class Section:
         raise self.error(key, 'text in quotes ("…")')
 
     def choice(self, key: str, choices: Sequence[Choice], default: Choice, *, by_number: bool = False) -> Choice:
-        """One of a few words, in the spelling of `choices`; case is ignored. With `by_number` also its position,
-        from 0: .NET reads an enumeration that way.
+        """One of a few words, in the spelling of `choices`; case is ignored.
+
+        With `by_number`, it may also be the word's index from 0, like an enumeration in .NET.
         """
         value = self.raw(key)
         if value is None:
@@ -154,7 +155,7 @@ class Section:
         return seconds
 
     def texts(self, key: str) -> tuple[str, ...] | None:
-        """An array of texts; None when absent."""
+        """An array of texts; None if it is absent."""
         value = self.raw(key)
         if value is None:
             return None
@@ -163,16 +164,16 @@ class Section:
         return tuple(cast("list[str]", value))
 
     def accept(self, *keys: str) -> None:
-        """Keys that are known but mean nothing here."""
+        """Accept keys that are known but have no meaning here."""
         self._known.extend(keys)
 
     @property
     def known(self) -> list[str]:
-        """Keys that were asked for or accepted so far."""
+        """The keys that have been read or accepted so far."""
         return self._known
 
     def close(self) -> None:
-        """Complain about keys nobody asked for: an error for what can only be a typo, else a warning."""
+        """Report keys that were never read: an error for an obvious typo, otherwise a warning."""
         for key, value in self.unknown():
             meant = suggestion.closest(key, self._known, suggestion.TYPO)
             if meant is not None:
@@ -185,7 +186,7 @@ class Section:
             self.warn_unknown(key)
 
     def unknown(self) -> list[tuple[str, Any]]:
-        """Keys that nobody asked for so far."""
+        """The keys that have not been read so far."""
         known = {key.casefold() for key in self._known}
         return [entry for folded, entry in self._content.items() if folded not in known]
 
@@ -195,7 +196,7 @@ class Section:
         self.warnings.append(f"{self._file}: '{self.path(key)}' is not a known setting and is ignored.{hint}")
 
     def warn(self, key: str, sentence: str) -> None:
-        """Say something about a value that is odd but fine; `sentence` goes on from the name of the key."""
+        """Add a warning about a value. `sentence` follows the name of the key."""
         self.warnings.append(f"{self._file}: '{self.path(key)}' {sentence}")
 
     def path(self, key: str) -> str:
@@ -204,7 +205,7 @@ class Section:
     def error(
         self, key: str, expected: str, message: str | None = None, *, value_hint: Collection[str] = ()
     ) -> ConfigurationError:
-        """The one line for a wrong value. `message` replaces the standard expectation by the reference's words."""
+        """The error for a wrong value. `message` replaces the standard text about what was expected."""
         written, value = self._content.get(key.casefold(), (key, None))
         line = f"{self._file}: '{self.path(written)}' is {shown(value)}, expected {expected}."
         if message:

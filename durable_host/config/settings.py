@@ -1,4 +1,4 @@
-"""App settings: the process environment over local.settings.json, and `%NAME%` in binding properties.
+"""App settings from the environment and local.settings.json, and `%NAME%` in binding properties.
 
 Source: docs/protocol/functions-host-config.md#precedence-of-settings,
     docs/protocol/functions-host-expressions.md#settings-in-bindings
@@ -10,15 +10,15 @@ from durable_host.errors import ConfigurationError
 
 
 class SettingMissing(ConfigurationError):
-    """A `%NAME%` names an app setting that is not there: add it to local.settings.json or the environment."""
+    """A `%NAME%` names an app setting that does not exist: add it to local.settings.json or the environment."""
 
     code = "DH1110"
 
 
 class AppSettings(Mapping[str, str]):
-    """Name → value; lookup ignores case (the exact spelling wins) and takes `__` and `:` as the same separator.
+    """Name → value. Lookup ignores case (an exact match takes precedence), and `__` and `:` are the same separator.
 
-    `local_names` are the names that came from local.settings.json. Not changed after it is built.
+    `local_names` are the names from local.settings.json. Immutable.
     """
 
     def __init__(self, values: Mapping[str, str], local_names: frozenset[str] = frozenset()) -> None:
@@ -52,23 +52,23 @@ class AppSettings(Mapping[str, str]):
         }
 
     def with_default(self, name: str, value: str) -> "AppSettings":
-        """The same settings, and `name` if it is not among them."""
+        """The same settings, with `name` added if it is missing."""
         return self if name in self else AppSettings({**self._values, name: value}, self.local_names)
 
     def environment(self) -> dict[str, str]:
-        """All of them, as the environment for a child process."""
+        """All settings, as the environment for a child process."""
         return dict(self._values)
 
 
 def is_true(settings: Mapping[str, str], name: str) -> bool:
-    """True when the setting is `1` or `true` (case is ignored)."""
+    """True if the setting is `1` or `true`, ignoring case."""
     return settings.get(name, "").strip().casefold() in {"1", "true"}
 
 
 def resolve_percent(text: str, settings: Mapping[str, str]) -> str:
-    """`text` with every `%NAME%` replaced by the app setting of that name.
+    """`text` with every `%NAME%` replaced by the app setting.
 
-    Raises SettingMissing in the reference's words, with the position of a `%` that has no partner.
+    Raises SettingMissing with the texts of the Functions host, also for a `%` without a closing `%`.
     """
     if "%" not in text:
         return text

@@ -1,4 +1,4 @@
-"""What `func start` tells the host besides the configuration, and what the host tells back once it is ready.
+"""The options that `func start` passes to the host besides the configuration, and the host's start summary.
 
 The command line builds StartOptions; `durable_host.host.run(config, options)` serves and returns the exit code.
 """
@@ -15,11 +15,11 @@ AzuriteMode = Literal["auto", "docker", "off"]
 
 
 class FunctionLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One function as the start-up listing shows it.
+    """A function in the listing at startup.
 
-    `kind` is the trigger's binding type as declared (`httpTrigger`). `url` and `methods` (upper case) are of HTTP
-    triggers only; no methods means any. `reason` says why a function is not served; it is None for served ones.
-    `failed_to_load`: it is listed with its URL, where each request fails with the reason.
+    `kind` is the trigger's binding type as declared (`httpTrigger`). Only HTTP triggers have `url` and `methods` (upper
+    case); no methods means any. `reason` says why a function is not served; None for served functions.
+    `failed_to_load`: the function is listed with its URL, and each request fails with the reason.
     """
 
     name: str
@@ -32,7 +32,7 @@ class FunctionLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of things at the moment the host is ready. None where something is not in use or not known."""
+    """The state when the host is ready. Members are None if not in use or unknown."""
 
     base_url: str
     functions: tuple[FunctionLine, ...] = ()
@@ -40,7 +40,7 @@ class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
     storage: str | None = None
     """For people: `Azurite at 127.0.0.1:10000-10002`, or the account's name."""
     azurite_started: bool = False
-    """True when this host started the Azurite it uses."""
+    """True if this host started the Azurite in use."""
     task_hub: str | None = None
     instances_in_flight: int | None = None
     dashboard_url: str | None = None
@@ -58,10 +58,10 @@ class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Presenter(Protocol):
-    """Who shows the host's progress. Calls return at once; nothing else of the host writes to the terminal."""
+    """Shows the host's progress. Calls return immediately. No other part of the host writes to the terminal."""
 
     def progress(self, text: str) -> None:
-        """A step of the start-up that takes a while (installing Azurite, waiting for storage)."""
+        """A slow step of the startup begins, such as installing Azurite or waiting for storage."""
         ...
 
     def started(self, summary: StartSummary) -> None:
@@ -69,12 +69,12 @@ class Presenter(Protocol):
         ...
 
     def reconfigured(self, levels: LogLevels) -> None:
-        """host.json has changed while the host runs: these are the log levels now."""
+        """host.json has changed while the host runs: use these log levels."""
         ...
 
 
 class SilentPresenter:
-    """Shows nothing: for embedding the host in a program or test."""
+    """Shows nothing. For embedding the host in a program or test."""
 
     def progress(self, text: str) -> None: ...
 
@@ -84,7 +84,7 @@ class SilentPresenter:
 
 
 class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Choices of one run of the host."""
+    """The options of one run of the host."""
 
     azurite: AzuriteMode = "auto"
     python: Path | None = None
@@ -93,22 +93,22 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Node.js of the app; None: `node` on PATH, then the host's own."""
     verbose: bool = False
     reload: bool = True
-    """Take over changes of the app's files while the host runs."""
+    """Reload the app when its files change while the host runs."""
     overrides: Overrides = Overrides()
-    """What the command line says of the configuration, for reading it again."""
+    """The configuration overrides from the command line, for reading the configuration again."""
     enable_auth: bool = False
     """Callers need keys."""
     debug_port: int | None = None
-    """A debugger can attach to the worker there."""
+    """The address where a debugger can attach to the worker."""
     debug_wait: bool = False
-    """The app is loaded only when a debugger has attached."""
+    """Load the app only when a debugger has attached."""
     worker_arguments: str | None = None
-    """Further arguments of the worker's interpreter, as one text."""
+    """Additional arguments of the worker's interpreter, as one text."""
     grpc_port: int | None = None
-    """Where Durable Task SDKs connect; 0: nowhere, None: at a free port when the app needs it."""
+    """The port for Durable Task SDKs; 0: none, None: a free port if the app needs it."""
     presenter: Presenter = SilentPresenter()
 
     def interpreter_of(self, runtime: str) -> str | None:
-        """What the command line names for apps of a language."""
+        """The interpreter from the command line for apps of this runtime."""
         path = {"python": self.python, "node": self.node}.get(runtime)
         return None if path is None else str(path)

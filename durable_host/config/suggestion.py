@@ -1,17 +1,17 @@
-"""Did you mean: which known name somebody probably meant."""
+"""Suggests a known name for a misspelled one ("did you mean")."""
 
 import difflib
 from collections.abc import Iterable
 
 TYPO = 0.82
-"""How alike (0 to 1) an unknown name and a known one are when the unknown one can only be a typo."""
+"""The similarity (0 to 1) at which an unknown name counts as an obvious typo of a known one."""
 
 RELATED = 0.7
-"""How alike they are when the known one is worth mentioning."""
+"""The similarity at which the known name is suggested."""
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = RELATED) -> str | None:
-    """The known name most like `name`, or None. Case, `_` and `-` are ignored."""
+    """The known name most similar to `name`, or None. Case, `_` and `-` are ignored."""
     by_key = {_key(candidate): candidate for candidate in known}
     matches = difflib.get_close_matches(_key(name), by_key, n=1, cutoff=cutoff)
     return by_key[matches[0]] if matches else None

@@ -1,4 +1,4 @@
-"""Time spans as .NET writes them: `[-][d.]hh:mm[:ss[.fffffff]]`.
+"""Time spans in the format of .NET: `[-][d.]hh:mm[:ss[.fffffff]]`.
 
 Source: docs/protocol/functions-host-config.md#time-spans
 """
@@ -11,7 +11,7 @@ _PATTERN = re.compile(
 
 
 def parse(text: str) -> float:
-    """Seconds. Raises ValueError when `text` is not a time span; a plain number is refused (.NET reads it as days)."""
+    """Seconds. Raises ValueError if `text` is not a time span, or a plain number (which .NET reads as days)."""
     match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"'{text}' is not a time span")
@@ -24,7 +24,7 @@ def parse(text: str) -> float:
 
 
 def render(seconds: float) -> str:
-    """The .NET form: `hh:mm:ss`, with days and a fraction of seven digits only when they are needed."""
+    """The .NET form: `hh:mm:ss`, with days and a fraction of seven digits only if needed."""
     ticks = round(abs(seconds) * 10_000_000)
     whole, fraction = divmod(ticks, 10_000_000)
     days, rest = divmod(whole, 86_400)

@@ -1,4 +1,4 @@
-"""Which language an app is written in: FUNCTIONS_WORKER_RUNTIME, else what lies in its folder."""
+"""Detects the language of an app: from FUNCTIONS_WORKER_RUNTIME, otherwise from the files in its folder."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ _PYTHON_FILES: Final = ("function_app.py", "requirements.txt")
 
 
 def runtime_of(root: Path, settings: AppSettings, warnings: list[str]) -> str:
-    """`python` or `node`; an app of another language is taken for a Python app, with a warning."""
+    """`python` or `node`. An app in another language is treated as a Python app, with a warning."""
     named = settings.get(SETTING)
     if named:
         known = _NAMES.get(named.strip().casefold())

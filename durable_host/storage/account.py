@@ -1,4 +1,4 @@
-"""One storage account: its three services behind one session."""
+"""A storage account: its three services with one session."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ _KEEPALIVE = 60.0
 
 
 class StorageAccount:
-    """Clients of the account that `connection` describes; one per account, closed by its owner.
+    """The clients for the account of `connection`. There is one object per account, closed by its owner.
 
-    `max_connections` is a limit per service. A service that the connection has no endpoint for raises StorageError
-    `NoEndpoint` when it is asked for. `credential` (an async token credential) replaces the one that the
-    connection's identity settings describe.
+    `max_connections` is a limit per service. Accessing a service without an endpoint in the connection raises
+    StorageError `NoEndpoint`. `credential` (an async token credential) replaces the one described by the connection's
+    identity settings.
     """
 
     def __init__(self, connection: Connection, *, max_connections: int = 16, credential: Any = None) -> None:

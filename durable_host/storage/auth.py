@@ -1,6 +1,7 @@
-"""How a request to Azure Storage is authorised: account key, shared access signature, or token.
+"""Authorizes requests to Azure Storage: account key, shared access signature, or token.
 
-Each class has the two parts the transport needs: `query_tail` (appended to every URL) and `authorize` (adds headers).
+Each class has the two members that the transport uses: `query_tail` (appended to every URL) and `authorize` (adds
+headers).
 """
 
 import asyncio
@@ -22,7 +23,7 @@ _last_date = (0, "")
 
 
 def http_date() -> str:
-    """The date header's value; computed once a second."""
+    """The value of the date header, computed once a second."""
     global _last_date
     now = int(time.time())
     if _last_date[0] != now:
@@ -34,16 +35,16 @@ def http_date() -> str:
 
 
 class Authorization(Protocol):
-    """Adds what proves our right to a request."""
+    """Adds credentials to a request."""
 
     query_tail: str
 
     def is_ready(self) -> bool:
-        """False when `prepare` has to be awaited before `authorize`."""
+        """False if `prepare` must be awaited before `authorize`."""
         ...
 
     async def prepare(self) -> None:
-        """Fetch what `authorize` needs."""
+        """Fetch the data that `authorize` needs."""
         ...
 
     def authorize(
@@ -119,7 +120,7 @@ class SharedAccessSignature(_AlwaysReady):
 
 
 class Token:
-    """A bearer token of an `azure.identity.aio` credential, kept until shortly before it expires."""
+    """A bearer token of an `azure.identity.aio` credential, cached until shortly before it expires."""
 
     query_tail = ""
 
@@ -154,7 +155,7 @@ class Token:
 
 
 def authorization(connection: Connection, *, tables: bool, token: Token | None) -> Authorization:
-    """How requests to one service of `connection` are authorised; `token` serves connections without key or SAS."""
+    """The authorization for one service of `connection`. `token` is used for connections without key or SAS."""
     if connection.account_key:
         return (TableSharedKey if tables else SharedKey)(connection.account_name, connection.account_key)
     if connection.sas:
@@ -165,7 +166,7 @@ def authorization(connection: Connection, *, tables: bool, token: Token | None) 
 
 
 def create_credential(settings: tuple[tuple[str, str], ...]) -> Any:
-    """The `azure.identity.aio` credential that the identity settings of a connection describe.
+    """The `azure.identity.aio` credential for the identity settings of a connection.
 
     Source: docs/protocol/functions-host-config.md#connections
     """
@@ -184,7 +185,7 @@ def create_credential(settings: tuple[tuple[str, str], ...]) -> Any:
 
 
 def decode_key(account: str, key: str) -> bytes:
-    """The bytes of an account key. Raises AccessDenied when it is not base64."""
+    """The bytes of an account key. Raises AccessDenied if it is not base64."""
     try:
         return base64.b64decode(key, validate=True)
     except (binascii.Error, ValueError):

@@ -19,7 +19,7 @@ _CONTAINER = (("restype", "container"),)
 
 
 class BlobProperties(msgspec.Struct, frozen=True):
-    """What the service knows of a blob. Times in ticks."""
+    """The properties of a blob. Times in ticks."""
 
     name: str
     etag: str
@@ -47,7 +47,7 @@ class Blob(msgspec.Struct, frozen=True):
 
 
 class BlobService(BlobLeases):
-    """Containers and block blobs of one account. A blob is written and read in one piece.
+    """Containers and block blobs of one account. A blob is written and read as a whole.
 
     Errors are those of `storage.errors`.
     """
@@ -56,11 +56,11 @@ class BlobService(BlobLeases):
         self._channel = channel
 
     def url(self, container: str, name: str | None = None) -> str:
-        """Address of a blob or container, without any signature."""
+        """The address of a blob or container, without a signature."""
         return self._channel.endpoint + blob_path(container, name)
 
     async def create_container(self, container: str) -> bool:
-        """Create a container; False when it exists already. Conflict `ContainerBeingDeleted`: try again later."""
+        """Create a container; False if it already exists. Conflict `ContainerBeingDeleted`: retry later."""
         try:
             await self._channel.send("PUT", blob_path(container, None), _CONTAINER)
         except Conflict as error:
@@ -70,13 +70,13 @@ class BlobService(BlobLeases):
         return True
 
     async def delete_container(self, container: str, *, lease_id: str | None = None) -> bool:
-        """Delete a container with its blobs; False when there is none."""
+        """Delete a container with its blobs; False if it does not exist."""
         headers = {"x-ms-lease-id": lease_id} if lease_id else None
         reply = await self._channel.send("DELETE", blob_path(container, None), _CONTAINER, headers, expect=(404,))
         return reply.status != 404
 
     async def container_exists(self, container: str) -> bool:
-        """Whether there is such a container."""
+        """Whether the container exists."""
         reply = await self._channel.send("HEAD", blob_path(container, None), _CONTAINER, expect=(404,))
         return reply.status != 404
 
@@ -97,7 +97,7 @@ class BlobService(BlobLeases):
         if_match: str | None = None,
         lease_id: str | None = None,
     ) -> str:
-        """Write a block blob and give its etag. `if_none_match="*"`: Conflict `BlobAlreadyExists` when there is one."""
+        """Write a block blob and return its etag. `if_none_match="*"`: Conflict `BlobAlreadyExists` if it exists."""
         headers = {"x-ms-blob-type": "BlockBlob", "x-ms-blob-content-type": content_type}
         if content_encoding:
             headers["x-ms-blob-content-encoding"] = content_encoding
@@ -112,19 +112,19 @@ class BlobService(BlobLeases):
         return reply.headers["ETag"]
 
     async def get(self, container: str, name: str) -> Blob | None:
-        """A blob with its content, or None when there is none."""
+        """A blob with its content, or None if it does not exist."""
         reply = await self._channel.send("GET", blob_path(container, name), expect=(404,))
         return None if reply.status == 404 else Blob(reply.body, _from_headers(name, reply.headers))
 
     async def head(self, container: str, name: str) -> BlobProperties | None:
-        """Properties of a blob, or None when there is none."""
+        """The properties of a blob, or None if it does not exist."""
         reply = await self._channel.send("HEAD", blob_path(container, name), expect=(404,))
         return None if reply.status == 404 else _from_headers(name, reply.headers)
 
     async def delete(
         self, container: str, name: str, *, lease_id: str | None = None, if_match: str | None = None
     ) -> bool:
-        """Delete a blob with its snapshots; False when there is none."""
+        """Delete a blob with its snapshots; False if it does not exist."""
         headers = {"x-ms-delete-snapshots": "include"}
         if lease_id:
             headers["x-ms-lease-id"] = lease_id
@@ -136,7 +136,7 @@ class BlobService(BlobLeases):
     async def set_metadata(
         self, container: str, name: str, metadata: Mapping[str, str], *, lease_id: str | None = None
     ) -> str:
-        """Replace all metadata of a blob and give its new etag."""
+        """Replace all metadata of a blob and return its new etag."""
         headers = {"x-ms-lease-id": lease_id} if lease_id else {}
         _add_metadata(headers, metadata)
         reply = await self._channel.send("PUT", blob_path(container, name), (("comp", "metadata"),), headers)
@@ -145,7 +145,7 @@ class BlobService(BlobLeases):
     async def list(
         self, container: str, prefix: str = "", *, metadata: bool = False, page_size: int | None = None
     ) -> AsyncIterator[BlobProperties]:
-        """All blobs whose name begins with `prefix`, in order of name, page after page."""
+        """All blobs whose name begins with `prefix`, ordered by name, page by page."""
         marker = ""
         while True:
             query = [("comp", "list")]

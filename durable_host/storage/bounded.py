@@ -1,4 +1,4 @@
-"""Run one coroutine per item, a few at a time."""
+"""Runs one coroutine per item, a few at a time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 async def for_each(items: Iterable[Item], action: Callable[[Item], Awaitable[object]], limit: int) -> None:
     """Run `action` for every item in order, at most `limit` at the same time.
 
-    The first exception stops further items from being begun, lets the running ones end and is then raised.
+    After the first exception, no more items are started; it is raised when the running ones have ended.
     """
     waiting = iter(items)
     failures: list[Exception] = []

@@ -1,7 +1,7 @@
-"""What a storage service answers when it does not do what was asked.
+"""Errors of storage services.
 
-`StorageError.code` is the service's own error code (`QueueNotFound`, `UpdateConditionNotSatisfied`, ...). Texts name
-service and resource and never hold keys, tokens or signatures.
+`StorageError.code` is the service's error code (`QueueNotFound`, `UpdateConditionNotSatisfied`, ...). Texts name the
+service and the resource and never contain keys, tokens or signatures.
 """
 
 import re
@@ -14,10 +14,10 @@ _MISSING_RESOURCE = frozenset({"TableNotFound", "QueueNotFound", "ContainerNotFo
 
 
 class StorageError(Exception):
-    """A storage service refused a request: HTTP `status`, the service's `code`, its `message`.
+    """A storage service refused a request, with an HTTP `status`, an error `code` and a `message`.
 
-    `after_retry` is True when an earlier attempt of the same request may already have taken effect, so that a
-    conflict can be one with ourselves. `request` is method and address of what was asked, where it is known.
+    `after_retry` is True if an earlier attempt of the same request may have taken effect, so that a conflict may be
+    with that attempt. `request` is the method and address of the request, if known.
     """
 
     def __init__(self, status: int, code: str, message: str, *, after_retry: bool = False) -> None:
@@ -30,8 +30,9 @@ class StorageError(Exception):
 
     @property
     def is_outage(self) -> bool:
-        """Whether the same request may succeed later without anybody's help: no answer, 5xx, 408, 429, or a resource
-        whose deletion is under way. Everything else is a refusal, which somebody has to look at.
+        """Whether the same request may succeed later: no answer, 5xx, 408, 429, or a resource that is being deleted.
+
+        Everything else is a refusal that somebody has to fix.
         """
         return self.status >= 500 or self.status in _PASSING or self.code.endswith("BeingDeleted")
 
@@ -42,8 +43,9 @@ class StorageError(Exception):
 
 
 class InvalidRequest(StorageError):
-    """The request cannot be made: a name, key, size or character that storage does not allow. It was not sent, or
-    was answered with 400.
+    """The request is not valid: storage does not allow a name, key, size or character.
+
+    It was not sent, or the response was a 400.
     """
 
 
@@ -52,23 +54,23 @@ class NotFound(StorageError):
 
 
 class Conflict(StorageError):
-    """The resource exists already, is leased by another, or is in a state that forbids this (409)."""
+    """The resource already exists, is leased by someone else, or is in a state that forbids the operation (409)."""
 
 
 class PreconditionFailed(StorageError):
-    """The ETag or lease condition does not hold (412): somebody else changed the resource."""
+    """The ETag or lease condition is not met (412): someone else has changed the resource."""
 
 
 class AccessDenied(StorageError):
-    """The service does not accept the key, signature or token, or it does not allow this (401, 403)."""
+    """The service does not accept the key, signature or token, or these do not allow the operation (401, 403)."""
 
 
 UNAVAILABLE = "Unavailable"
-"""Code of a StorageUnavailable without any answer: nobody listens, the connection breaks, or the time is over."""
+"""The code of a StorageUnavailable without a response: nothing listens, the connection broke, or a time-out."""
 
 
 class StorageUnavailable(StorageError):
-    """The service does not answer, or fails again and again (connection refused, time-out, 5xx, 408, 429)."""
+    """The service does not answer, or fails repeatedly (connection refused, time-out, 5xx, 408, 429)."""
 
     @property
     def is_outage(self) -> bool:
@@ -76,8 +78,9 @@ class StorageUnavailable(StorageError):
 
 
 class TransactionFailed(StorageError):
-    """A table transaction was refused as a whole; nothing of it was written. `index` is the operation at fault
-    (None when the service does not say) and `status` and `code` are those of that operation.
+    """A table transaction was refused as a whole, and nothing was written.
+
+    `index` is the failed operation (None if unknown), `status` and `code` belong to that operation.
     """
 
     def __init__(self, index: int | None, status: int, code: str, message: str, *, after_retry: bool = False) -> None:
@@ -96,7 +99,7 @@ _BY_STATUS: dict[int, type[StorageError]] = {
 
 
 def storage_error(status: int, code: str, message: str, *, after_retry: bool = False) -> StorageError:
-    """The error class that belongs to an HTTP status."""
+    """The error for an HTTP status."""
     passing = status >= 500 or status in _PASSING
     kind = _BY_STATUS.get(status) or (StorageUnavailable if passing else StorageError)
     return kind(status, code, message, after_retry=after_retry)
@@ -132,7 +135,7 @@ _WORD = re.compile(r"[A-Z][A-Z0-9]+(?![a-z])|[A-Z]?[a-z0-9]+|[A-Z]")
 
 
 def sentence_for(status: int, code: str) -> str:
-    """What an answer without a text means: HEAD requests, and some proxies, give only status and error code."""
+    """A sentence for a response without a text: to HEAD requests, and from some proxies."""
     if known := _SENTENCES.get(code):
         return known
     words = " ".join(word if word.isupper() else word.lower() for word in _WORD.findall(code))
@@ -144,20 +147,21 @@ def sentence_for(status: int, code: str) -> str:
 
 
 def odata_literal(text: str) -> str:
-    """`text` as a quoted string of a table filter: quotes doubled."""
+    """`text` as a quoted string in a table filter, with quotes doubled."""
     return "'" + text.replace("'", "''") + "'"
 
 
 class StorageFailed(HostError):
-    """The storage account of the app does not answer, or refuses, when the host needs it."""
+    """The app's storage account does not answer, or refuses a request that the host needs."""
 
     exit_code = EXIT_STORAGE
     code = "DH2001"
 
 
 def diagnosis(error: StorageError, setting: str) -> str:
-    """A refusal in one line: what the service said, which request it was, and where to look. `setting` is the
-    connection's name.
+    """A refusal in one line: the service's reason, the request, and where to look.
+
+    `setting` is the connection's name.
     """
     asked = f" The request was {error.request}." if error.request else ""
     if isinstance(error, AccessDenied):
@@ -168,7 +172,7 @@ def diagnosis(error: StorageError, setting: str) -> str:
 
 
 def explain(error: StorageError, setting: str) -> StorageFailed:
-    """The error as the user should see it when the host cannot go on; `setting` is the connection's name."""
+    """The error for the user if the host cannot continue; `setting` is the connection's name."""
     if isinstance(error, AccessDenied):
         return StorageFailed(
             f"The storage account of '{setting}' refused access.",

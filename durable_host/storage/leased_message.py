@@ -1,6 +1,6 @@
-"""One queue message that this process has taken: nobody else can see it, and its receipt allows changes.
+"""A queue message that this process holds: it is hidden from others, and its receipt allows changes.
 
-Each change gives a new receipt. Storage answers 404 or 400 to a receipt that is no longer valid.
+Each change returns a new receipt. For a receipt that is no longer valid, storage returns 404 or 400.
 """
 
 import asyncio
@@ -12,16 +12,16 @@ from durable_host.storage.queues import QueueService
 
 
 class LeasedMessage:
-    """Where the message lies, its latest receipt, and until when it is hidden (monotonic seconds).
+    """The queue of the message, its latest receipt, and the time until which it is hidden (monotonic seconds).
 
-    `is_lost` is true when the receipt is no longer valid: the message is gone, or its queue delivers it again. `hold`
-    is for how many seconds it was hidden last, `renew_at` when it is hidden again; both belong to `MessageLeases`.
+    `is_lost` is true if the receipt is no longer valid: the message is gone, or will be redelivered. `hold` is the last
+    visibility timeout in seconds, `renew_at` the time of the next renewal; `MessageLeases` sets both.
     """
 
     __slots__ = ("hidden_until", "hold", "id", "is_lost", "queue", "receipt", "renew_at", "renewal")
 
     def __init__(self, queue: str, message: QueueMessage | PutMessage, hidden: float) -> None:
-        """`hidden` is for how many seconds from now the message was received or put invisible."""
+        """`hidden` is the visibility timeout in seconds, starting now."""
         self.queue = queue
         self.id = message.id
         self.receipt = message.pop_receipt
@@ -32,19 +32,19 @@ class LeasedMessage:
         self.renewal: asyncio.Task[None] | None = None
 
     def received_again(self, receipt: str, hidden: float) -> None:
-        """The queue has delivered the message once more, hidden for so many seconds."""
+        """The queue has redelivered the message, with this visibility timeout in seconds."""
         self.receipt = receipt
         self.hidden_until = time.monotonic() + hidden
         self.is_lost = False
 
     async def renewed(self) -> None:
-        """Wait until a renewal that is under way is over: it changes the receipt."""
+        """Wait for a running renewal, because it changes the receipt."""
         if self.renewal is not None and not self.renewal.done():
             await asyncio.wait([self.renewal])
 
 
 async def hide(queues: QueueService, message: LeasedMessage, seconds: float) -> bool:
-    """Set until when a message is invisible (0: visible at once); False when it is lost. Raises StorageError."""
+    """Hide a message for `seconds` (0: make it visible); False if it is lost. Raises StorageError."""
     while True:
         receipt = message.receipt
         try:
@@ -59,7 +59,7 @@ async def hide(queues: QueueService, message: LeasedMessage, seconds: float) -> 
 
 
 async def delete(queues: QueueService, message: LeasedMessage) -> bool:
-    """Delete a message; False when it is lost. Raises StorageError."""
+    """Delete a message; False if it is lost. Raises StorageError."""
     while True:
         await message.renewed()
         receipt = message.receipt

@@ -9,10 +9,10 @@ INFINITE = -1
 
 
 class BlobLeases:
-    """The lease requests of the blob service. `name` None leases the container itself.
+    """The lease requests of the blob service. With `name` None, they apply to the container itself.
 
-    A resource leased by another is Conflict `LeaseAlreadyPresent`; a lease ID that does not hold the resource is
-    Conflict `LeaseIdMismatchWithLeaseOperation` or `LeaseNotPresentWithLeaseOperation`.
+    A resource that someone else leases is Conflict `LeaseAlreadyPresent`; a lease ID that does not hold the resource
+    is Conflict `LeaseIdMismatchWithLeaseOperation` or `LeaseNotPresentWithLeaseOperation`.
     """
 
     _channel: HttpChannel
@@ -20,9 +20,9 @@ class BlobLeases:
     async def acquire_lease(
         self, container: str, name: str | None, duration: int = 60, lease_id: str | None = None
     ) -> str:
-        """Lease for `duration` seconds (15 to 60, or INFINITE) and give the lease ID.
+        """Acquire a lease for `duration` seconds (15 to 60, or INFINITE) and return the lease ID.
 
-        Acquiring with the ID that holds the resource already succeeds and restarts its time.
+        With an ID that already holds the resource, this succeeds and restarts the duration.
         """
         if duration != INFINITE and not 15 <= duration <= 60:
             raise InvalidRequest(400, "InvalidHeaderValue", f"A lease lasts 15 to 60 seconds, not {duration}")
@@ -33,20 +33,20 @@ class BlobLeases:
         return reply.headers["x-ms-lease-id"]
 
     async def renew_lease(self, container: str, name: str | None, lease_id: str) -> None:
-        """Restart the time of the lease."""
+        """Restart the duration of the lease."""
         await self._lease("renew", container, name, {"x-ms-lease-id": lease_id})
 
     async def change_lease(self, container: str, name: str | None, lease_id: str, new_lease_id: str) -> None:
-        """Give the lease another ID."""
+        """Change the ID of the lease."""
         headers = {"x-ms-lease-id": lease_id, "x-ms-proposed-lease-id": new_lease_id}
         await self._lease("change", container, name, headers)
 
     async def release_lease(self, container: str, name: str | None, lease_id: str) -> None:
-        """Free the resource."""
+        """Release the lease."""
         await self._lease("release", container, name, {"x-ms-lease-id": lease_id})
 
     async def break_lease(self, container: str, name: str | None) -> None:
-        """End the lease at once, whoever holds it."""
+        """End the lease immediately, whoever holds it."""
         await self._lease("break", container, name, {"x-ms-lease-break-period": "0"})
 
     async def _lease(self, action: str, container: str, name: str | None, headers: dict[str, str]) -> StorageResponse:
@@ -59,6 +59,6 @@ class BlobLeases:
 
 
 def blob_path(container: str, name: str | None) -> str:
-    """Address of a container or blob below the endpoint."""
+    """The path of a container or blob below the endpoint."""
     path = "/" + quote(container, safe="$")
     return path if name is None else f"{path}/{quote(name, safe='/')}"

@@ -1,9 +1,9 @@
-"""Leases on queue messages: messages that this process works on are hidden again before their time is over.
+"""Leases on queue messages: renews the visibility timeout of the messages that this process holds.
 
-One task renews all messages of an owner. A message is hidden for `HoldTimes.first` seconds when it is taken, and each
-renewal hides it for twice as long as the one before, up to `HoldTimes.longest`. So after a crash no message stays away
-for longer than it had been held, and most messages are deleted before their first renewal. Where both times are equal,
-each renewal comes when half of the time is over.
+One task renews all messages of an owner. A message is hidden for `HoldTimes.first` seconds at first, and each renewal
+hides it for twice as long as the previous one, up to `HoldTimes.longest`. So after a crash no message stays hidden for
+longer than it had been held, and most messages are deleted before their first renewal. If both times are equal, a
+message is renewed after half of the time.
 
 Source: docs/protocol/task-hub-storage-queues.md#lock-renewal, docs/protocol/functions-host-queues.md#visibility
 """
@@ -32,14 +32,14 @@ _SHORTEST_RETRY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class HoldTimes:
-    """For how many seconds a message is hidden at first, and at the most."""
+    """The first and the longest visibility timeout, in seconds."""
 
     first: float
     longest: float
 
 
 class MessageLeases:
-    """Owner of the times at which messages are hidden again. Renewals that fail are debug lines of `log`."""
+    """Schedules the renewals of messages. Failed renewals are logged to `log` at the level Debug."""
 
     def __init__(self, queues: QueueService, times: HoldTimes, log: logging.Logger) -> None:
         self._queues = queues
@@ -52,8 +52,10 @@ class MessageLeases:
 
     @property
     def first_hold(self) -> float:
-        """For how many seconds to hide a message that this process takes. More than `HoldTimes.first` when many are
-        held, so that there are never more than about 50 renewals a second.
+        """The visibility timeout for a new message, in seconds.
+
+        It is longer than `HoldTimes.first` if many messages are held, so that there are at most about 50 renewals a
+        second.
         """
         return min(self._times.longest, max(self._times.first, len(self._kept) / _PER_SECOND))
 
@@ -62,7 +64,7 @@ class MessageLeases:
         self._kept.add(message)
         now = time.monotonic()
         left = message.hidden_until - now
-        if left < _LITTLE:  # Visible any moment: a timer that is due. It may well be done before that matters.
+        if left < _LITTLE:  # It becomes visible any moment: a timer that is due. It may be done before that matters.
             message.hold = self.first_hold / 2
             self._plan(message, now + min(message.hold, self._times.first / 2))
         else:
@@ -70,21 +72,21 @@ class MessageLeases:
             self._plan(message, now + left - message.hold / 2)
 
     def let_go(self, message: LeasedMessage) -> None:
-        """Do not hide a message again."""
+        """Stop renewing a message."""
         self._kept.discard(message)
 
     async def hide(self, message: LeasedMessage, seconds: float) -> bool:
-        """Set until when a message is invisible; False when it is lost. Raises StorageError."""
+        """Hide a message for `seconds`; False if it is lost. Raises StorageError."""
         await message.renewed()
         return await leased_message.hide(self._queues, message, seconds)
 
     async def give_back(self, message: LeasedMessage, seconds: float = 0.0) -> bool:
-        """Let a message go and make it visible after `seconds`; False when it is lost. Raises StorageError."""
+        """Stop renewing a message and make it visible after `seconds`; False if it is lost. Raises StorageError."""
         self.let_go(message)
         return await self.hide(message, seconds)
 
     async def delete(self, message: LeasedMessage) -> bool:
-        """Delete a message and let it go; False when it is lost. Raises StorageError; then it is still kept hidden."""
+        """Delete a message; False if it is lost. Raises StorageError; then it is still renewed."""
         is_deleted = await leased_message.delete(self._queues, message)
         self.let_go(message)
         return is_deleted
@@ -95,7 +97,7 @@ class MessageLeases:
             await self.renew_next()
 
     async def renew_next(self) -> None:
-        """Hide the messages again whose time has come, at most 64 of them; if there are none, wait for the next one."""
+        """Renew the messages that are due, at most 64; if there are none, wait for the next one."""
         self._sooner.clear()
         due = self._due()
         await for_each(due, self._renew, _PARALLEL)
@@ -119,7 +121,7 @@ class MessageLeases:
             self._sooner.set()
 
     def _due(self) -> list[LeasedMessage]:
-        """The next ones that are due. What was planned otherwise meanwhile, or is kept no more, is left out."""
+        """The next messages that are due, without those that were rescheduled or are no longer held."""
         now = time.monotonic()
         due: list[LeasedMessage] = []
         while self._planned and self._planned[0][0] <= now and len(due) < _IN_A_ROUND:

@@ -11,9 +11,9 @@ _MOST_DOUBLINGS = 30
 
 @dataclass(slots=True)
 class PollBackoff:
-    """Seconds to wait after each empty poll: `shortest`, then growing with jitter up to `longest`; work resets it.
+    """Seconds to wait after each empty poll: `shortest`, then increasing with jitter up to `longest`. Work resets it.
 
-    The first `immediate` empty polls in a row are followed by the next one at once.
+    After the first `immediate` empty polls in a row, there is no wait.
     """
 
     shortest: float

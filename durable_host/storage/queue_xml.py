@@ -15,7 +15,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 
 class PutMessage(msgspec.Struct, frozen=True):
-    """A message that was put. The pop receipt allows delete and update at once. Times in ticks."""
+    """A message that was put. The pop receipt allows deleting and updating it. Times in ticks."""
 
     id: str
     pop_receipt: str
@@ -24,7 +24,7 @@ class PutMessage(msgspec.Struct, frozen=True):
 
 
 class QueueMessage(msgspec.Struct, frozen=True):
-    """A message that was received, or peeked at (then `pop_receipt` is empty and `next_visible` 0). Times in ticks."""
+    """A received message, or a peeked one (then `pop_receipt` is empty and `next_visible` 0). Times in ticks."""
 
     id: str
     text: str
@@ -36,13 +36,13 @@ class QueueMessage(msgspec.Struct, frozen=True):
 
 
 def write_message(text: str) -> bytes:
-    """The body of a put or update. Raises InvalidRequest for characters that XML cannot hold."""
+    """The body of a put or update. Raises InvalidRequest for characters that XML cannot contain."""
     bad = _FORBIDDEN.search(text)
     if bad is not None:
         raise InvalidRequest(
             400,
             "InvalidCharacter",
-            f"A queue message cannot hold the character U+{ord(bad.group()):04X} (at position {bad.start()}); "
+            f"A queue message cannot contain the character U+{ord(bad.group()):04X} (at position {bad.start()}); "
             "send it base64-encoded",
         )
     escaped = html.escape(text, quote=False).replace("\r", "&#xD;")
@@ -50,7 +50,7 @@ def write_message(text: str) -> bytes:
 
 
 def read_put(body: bytes) -> PutMessage:
-    """The answer to a put. Raises StorageUnavailable."""
+    """Parse the response to a put. Raises StorageUnavailable."""
     fields = next(iter(_messages(body)), None)
     if fields is None:
         raise StorageUnavailable(200, "InvalidXml", "The answer to a put names no message")
@@ -63,7 +63,7 @@ def read_put(body: bytes) -> PutMessage:
 
 
 def read_messages(body: bytes) -> list[QueueMessage]:
-    """The answer to a get or peek. Raises StorageUnavailable."""
+    """Parse the response to a get or peek. Raises StorageUnavailable."""
     return [
         QueueMessage(
             fields["MessageId"],
@@ -89,6 +89,6 @@ def _messages(body: bytes) -> list[dict[str, str]]:
     try:
         root = ElementTree.fromstring(body)
     except ElementTree.ParseError as error:
-        # Whoever answers is not the service: a proxy, or the sign-in page of a network.
+        # The response is not from the service, but from a proxy or the sign-in page of a network.
         raise StorageUnavailable(200, "InvalidXml", f"The answer is not XML: {error}") from None
     return [{field.tag: field.text or "" for field in message} for message in root.iter("QueueMessage")]

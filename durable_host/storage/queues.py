@@ -1,4 +1,4 @@
-"""The queue service: the requests that the task hub and the queue triggers make."""
+"""The queue service: the requests that the task hub and queue triggers use."""
 
 import math
 from urllib.parse import quote
@@ -13,17 +13,17 @@ MAX_MESSAGE_BYTES = 65_536
 
 
 class QueueService:
-    """Queues of one account. Message text is what is in the queue: base64 or not is the caller's choice.
+    """Queues of one account. Message texts are neither encoded nor decoded; the caller may use base64.
 
-    Visibilities are seconds from now (fractions are rounded up, the service knows whole seconds). Errors are those
-    of `storage.errors`; a queue that does not exist is NotFound with code `QueueNotFound`.
+    Visibilities are seconds from now, rounded up to whole seconds. Errors are those of `storage.errors`; a missing
+    queue is NotFound with the code `QueueNotFound`.
     """
 
     def __init__(self, channel: HttpChannel) -> None:
         self._channel = channel
 
     async def create(self, queue: str) -> bool:
-        """Create a queue; False when it exists already. Conflict `QueueBeingDeleted`: try again a little later."""
+        """Create a queue; False if it already exists. Conflict `QueueBeingDeleted`: retry a little later."""
         try:
             reply = await self._channel.send("PUT", _path(queue))
         except Conflict as error:
@@ -33,12 +33,12 @@ class QueueService:
         return reply.status == 201
 
     async def delete_queue(self, queue: str) -> bool:
-        """Delete a queue with its messages; False when there is none."""
+        """Delete a queue with its messages; False if it does not exist."""
         reply = await self._channel.send("DELETE", _path(queue), expect=(404,))
         return reply.status != 404
 
     async def exists(self, queue: str) -> bool:
-        """Whether there is such a queue."""
+        """Whether the queue exists."""
         reply = await self._channel.send("GET", _path(queue), (("comp", "metadata"),), expect=(404,))
         return reply.status != 404
 
@@ -51,12 +51,12 @@ class QueueService:
         await self._channel.send("DELETE", _path(queue) + "/messages")
 
     async def message_count(self, queue: str) -> int:
-        """About how many messages are in the queue, invisible ones included."""
+        """The approximate number of messages in the queue, invisible ones included."""
         reply = await self._channel.send("GET", _path(queue), (("comp", "metadata"),))
         return int(reply.headers.get("x-ms-approximate-messages-count", "0"))
 
     async def put(self, queue: str, text: str, *, visibility: float = 0.0, ttl: float | None = None) -> PutMessage:
-        """Put a message, visible after `visibility` seconds; `ttl` None is the service's default, -1 is forever."""
+        """Put a message, visible after `visibility` seconds. `ttl` None is the service's default, -1 means forever."""
         body = queue_xml.write_message(text)
         if len(body) > MAX_MESSAGE_BYTES and len(text.encode()) > MAX_MESSAGE_BYTES:
             raise InvalidRequest(
@@ -85,15 +85,15 @@ class QueueService:
         return queue_xml.read_messages(reply.body)
 
     async def delete(self, queue: str, id: str, pop_receipt: str) -> None:
-        """Delete a message. NotFound `MessageNotFound` or InvalidRequest `PopReceiptMismatch`: it is not ours."""
+        """Delete a message. NotFound `MessageNotFound` or InvalidRequest `PopReceiptMismatch`: it is no longer ours."""
         await self._channel.send("DELETE", f"/{queue}/messages/{id}", (("popreceipt", pop_receipt),))
 
     async def update(
         self, queue: str, id: str, pop_receipt: str, visibility: float, text: str | None = None
     ) -> tuple[str, int]:
-        """Hide a message for `visibility` seconds from now (0: visible at once), replace its text when one is given.
+        """Hide a message for `visibility` seconds (0: make it visible), and replace its text if one is given.
 
-        Gives the new pop receipt and when it becomes visible (ticks).
+        Returns the new pop receipt and the time when the message becomes visible (ticks).
         """
         body = b"" if text is None else queue_xml.write_message(text)
         query = (("popreceipt", pop_receipt), ("visibilitytimeout", str(math.ceil(visibility))))

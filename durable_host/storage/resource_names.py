@@ -6,7 +6,7 @@ from durable_host.storage.transport import HttpChannel
 
 
 async def names_of(channel: HttpChannel, kind: str, prefix: str) -> list[str]:
-    """Names of all elements `kind` (`Queue`, `Container`) that begin with `prefix`, in order."""
+    """The names of all elements `kind` (`Queue`, `Container`) that begin with `prefix`, in order."""
     names: list[str] = []
     marker = ""
     while True:

@@ -1,5 +1,6 @@
-"""Says in the log which storage service stands still: once when it has answered nobody for some seconds, and once when
-it answers again. All requests of an account report here, so that whoever waits is spoken for.
+"""Logs when a storage service stops answering all requests for some seconds, and when it answers again.
+
+All requests of an account report here, so that the service is logged once and not for each request.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ STALL_SECONDS = 5.0
 
 
 class Standstill:
-    """`advice` is added for the reader: what kind of storage this is, and what helps. Owned by the storage account."""
+    """Tracks the services of one account, which owns it. The log adds `advice`: the kind of storage, and what helps."""
 
     def __init__(self) -> None:
         self.advice = ""
@@ -30,7 +31,7 @@ class Standstill:
             _log.warning("%s answers again, after %.0f s.", service, time.monotonic() - since)
 
     def silence(self, service: str) -> float:
-        """Seconds since the last answer to anybody; without limit when there was none."""
+        """Seconds since the last answer to any request; infinite if there was none."""
         last = self._last_answer.get(service)
         return float("inf") if last is None else time.monotonic() - last
 
@@ -48,7 +49,7 @@ class Standstill:
 
 
 class Watch:
-    """One request under way. It may wait for its turn while others are answered: then nothing stands still."""
+    """A running request. If other requests are answered while it waits, the service is not considered stalled."""
 
     __slots__ = ("_handle", "_seconds", "_service", "_standstill")
 
@@ -62,7 +63,7 @@ class Watch:
         self._handle.cancel()
 
     def look(self) -> None:
-        """Its time is over: was anybody answered meanwhile?"""
+        """Check after the time limit whether any request was answered in the meantime."""
         remaining = self._seconds - self._standstill.silence(self._service)
         if remaining > 0:
             self._handle = asyncio.get_running_loop().call_later(remaining, self.look)

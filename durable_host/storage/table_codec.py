@@ -1,7 +1,7 @@
-"""Table entities as Python values, and their JSON.
+"""Converts table entities between Python values and JSON.
 
 Python and Edm types: str = String, bool = Boolean, int = Int32, `Int64`, float = Double, `EdmDateTime` (ticks),
-`EdmGuid`, bytes = Binary. A None is not written: absent and null are the same to the service.
+`EdmGuid`, bytes = Binary. None is not written, because absent and null are the same for the service.
 """
 
 import base64
@@ -21,7 +21,7 @@ INT32_MIN = -(2**31)
 _BAD_KEY = re.compile("[/\\\\#?\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _ANNOTATION = "@odata.type"
 _LONGEST_KEY = 512
-"""UTF-16 code units, of which 1 KiB has so many."""
+"""UTF-16 code units in 1 KiB."""
 
 
 class Int64(int):
@@ -43,7 +43,7 @@ class EdmGuid(str):
 
 
 class Entity(dict[str, Any]):
-    """An entity as read: its properties, and beside them `etag` and `timestamp` (ticks; 0 when not selected)."""
+    """An entity that was read: its properties, `etag`, and `timestamp` (ticks; 0 if not selected)."""
 
     __slots__ = ("etag", "timestamp")
 
@@ -55,7 +55,7 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 def write_entity(entity: Mapping[str, Any]) -> bytes:
-    """JSON of an entity, every type annotated that JSON alone would lose. Raises InvalidRequest for other types."""
+    """The JSON of an entity, with annotations for types that JSON does not have. Raises InvalidRequest."""
     row = dict(entity)
     for name, value in entity.items():
         kind = cast(type[Any], type(value))
@@ -63,25 +63,25 @@ def write_entity(entity: Mapping[str, Any]) -> bytes:
             continue
         if kind is int:
             if not INT32_MIN <= value <= INT32_MAX:
-                raise InvalidRequest(400, "OutOfRange", f"Property '{name}' is no Int32: {value}; wrap it in Int64")
+                raise InvalidRequest(400, "OutOfRange", f"Property '{name}' is not an Int32: {value}; wrap it in Int64")
         elif value is None:
             del row[name]
         else:
             writer = _WRITERS.get(kind)
             if writer is None:
                 raise InvalidRequest(
-                    400, "InvalidType", f"Property '{name}' has a type that tables do not hold: {kind}"
+                    400, "InvalidType", f"Property '{name}' has a type that tables do not support: {kind}"
                 )
             row[name + _ANNOTATION], row[name] = writer(value)
     body = _encode_json(row)
-    # Azurite finds the JSON of a batch with a pattern that stops at these two line separators.
+    # Azurite finds the JSON in a batch with a pattern that stops at these two line separators.
     if b"\xe2\x80" in body:
         body = body.replace(b"\xe2\x80\xa8", b"\\u2028").replace(b"\xe2\x80\xa9", b"\\u2029")
     return body
 
 
 def read_entity(row: dict[str, Any]) -> Entity:
-    """An entity of a reply (minimal or full metadata). The row is used up."""
+    """An entity from a response (minimal or full metadata). Modifies `row`."""
     entity = Entity()
     entity.etag = row.pop("odata.etag", "")
     entity.timestamp = 0
@@ -105,14 +105,14 @@ def read_entity(row: dict[str, Any]) -> Entity:
 
 
 def entity_path(table: str, partition_key: str, row_key: str) -> str:
-    """Address of an entity below the endpoint. Raises InvalidRequest for keys that tables do not allow."""
+    """The path of an entity below the endpoint. Raises InvalidRequest for keys that tables do not allow."""
     return (
         f"/{table}(PartitionKey='{quote_key(partition_key, 'PartitionKey')}',RowKey='{quote_key(row_key, 'RowKey')}')"
     )
 
 
 def quote_key(key: str, name: str) -> str:
-    """A key as it stands between the quotes of an address. Raises InvalidRequest as `check_key`."""
+    """A key, escaped for the quoted part of a path. Raises InvalidRequest like `check_key`."""
     if key.isalnum() and key.isascii() and len(key) <= _LONGEST_KEY:
         return key
     check_key(key, name)
@@ -120,11 +120,11 @@ def quote_key(key: str, name: str) -> str:
 
 
 def check_key(key: str, name: str) -> None:
-    """Raises InvalidRequest for a PartitionKey or RowKey that Azure refuses."""
+    """Raise InvalidRequest for a PartitionKey or RowKey that Azure refuses."""
     bad = _BAD_KEY.search(key)
     if bad is not None:
         raise InvalidRequest(
-            400, "OutOfRangeInput", f"{name} {key!r} holds U+{ord(bad.group()):04X}, which table keys cannot hold"
+            400, "OutOfRangeInput", f"{name} {key!r} contains U+{ord(bad.group()):04X}, which table keys cannot contain"
         )
     if len(key.encode("utf-16-le")) > 2 * _LONGEST_KEY:
         raise InvalidRequest(400, "KeyValueTooLarge", f"{name} is longer than {_LONGEST_KEY} characters (1 KiB)")

@@ -1,6 +1,6 @@
-"""Entity group transactions: the multipart body of a batch, written and read by hand.
+"""Entity group transactions: writes and parses the multipart body of a batch.
 
-This is the hottest path of the task hub: every episode commits its history rows with one of these.
+This is the hottest path of the task hub: every episode commits its history rows with a transaction.
 """
 
 import re
@@ -52,10 +52,10 @@ class Operation(msgspec.Struct, frozen=True):
 
 
 def write_transaction(endpoint: str, table: str, operations: Sequence[Operation]) -> bytes:
-    """The body of the batch request. Checks what Azure demands and Azurite does not."""
+    """The body of the batch request. Checks the rules that Azure enforces and Azurite does not."""
     if not 0 < len(operations) <= MAX_OPERATIONS:
         raise InvalidRequest(
-            400, "InvalidInput", f"A transaction holds 1 to {MAX_OPERATIONS} rows, not {len(operations)}"
+            400, "InvalidInput", f"A transaction has 1 to {MAX_OPERATIONS} rows, not {len(operations)}"
         )
     partition: str = operations[0].entity["PartitionKey"]
     target = f"{endpoint}/{table}(PartitionKey='{quote_key(partition, 'PartitionKey')}',RowKey='"
@@ -84,7 +84,7 @@ def write_transaction(endpoint: str, table: str, operations: Sequence[Operation]
         parts.append(content)
         parts.append(b"\r\n")
     if len(rows) != len(operations):
-        raise InvalidRequest(400, "InvalidDuplicateRow", f"A transaction on '{table}' holds a row twice")
+        raise InvalidRequest(400, "InvalidDuplicateRow", f"A transaction on '{table}' contains a row twice")
     parts.append(_TAIL)
     body = b"".join(parts)
     if len(body) > MAX_BYTES:

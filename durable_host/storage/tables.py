@@ -21,7 +21,7 @@ _decode_json = msgspec.json.Decoder().decode
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One page of a query. `continuation` None: that was all. A page may be empty and yet have a continuation."""
+    """One page of a query. `continuation` is None on the last page. An empty page may have a continuation."""
 
     entities: list[Entity]
     continuation: tuple[str, str] | None
@@ -30,14 +30,14 @@ class Page(msgspec.Struct, frozen=True):
 class TableService:
     """Tables of one account; entities are dicts of the types in `table_codec`, with PartitionKey and RowKey.
 
-    Errors are those of `storage.errors`; a table that does not exist is NotFound with code `TableNotFound`.
+    Errors are those of `storage.errors`; a missing table is NotFound with the code `TableNotFound`.
     """
 
     def __init__(self, channel: HttpChannel) -> None:
         self._channel = channel
 
     async def create_table(self, name: str) -> bool:
-        """Create a table; False when it exists already."""
+        """Create a table; False if it already exists."""
         body = msgspec.json.encode({"TableName": name})
         try:
             await self._channel.send("POST", "/Tables", headers=_INSERT, body=body)
@@ -48,12 +48,12 @@ class TableService:
         return True
 
     async def delete_table(self, name: str) -> bool:
-        """Delete a table with its rows; False when there is none."""
+        """Delete a table with its rows; False if it does not exist."""
         reply = await self._channel.send("DELETE", f"/Tables('{name}')", headers=_READ, expect=(404,))
         return reply.status != 404
 
     async def table_exists(self, name: str) -> bool:
-        """Whether there is such a table."""
+        """Whether the table exists."""
         return name in await self.list_tables(name)
 
     async def list_tables(self, prefix: str = "") -> list[str]:
@@ -76,7 +76,7 @@ class TableService:
     async def get(
         self, table: str, partition_key: str, row_key: str, select: Sequence[str] | None = None
     ) -> Entity | None:
-        """One entity, or None when the table has no such row."""
+        """One entity, or None if the table has no such row."""
         query = (("$select", ",".join(select)),) if select else ()
         path = entity_path(table, partition_key, row_key)
         reply = await self._channel.send("GET", path, query, _READ, expect=(404,))
@@ -90,18 +90,18 @@ class TableService:
         return entity
 
     async def insert(self, table: str, entity: Mapping[str, Any]) -> str:
-        """Insert a row and give its etag; Conflict `EntityAlreadyExists` when it is there already."""
+        """Insert a row and return its etag; Conflict `EntityAlreadyExists` if it exists."""
         for name in ("PartitionKey", "RowKey"):
             table_codec.check_key(entity[name], name)
         reply = await self._channel.send("POST", f"/{table}", headers=_INSERT, body=write_entity(entity))
         return reply.headers["ETag"]
 
     async def merge(self, table: str, entity: Mapping[str, Any], etag: str = "*") -> str:
-        """Change the given properties of an existing row; PreconditionFailed when its etag is another."""
+        """Change the given properties of an existing row; PreconditionFailed if its etag differs."""
         return await self._write("MERGE", table, entity, etag)
 
     async def replace(self, table: str, entity: Mapping[str, Any], etag: str = "*") -> str:
-        """Replace an existing row; PreconditionFailed when its etag is another."""
+        """Replace an existing row; PreconditionFailed if its etag differs."""
         return await self._write("PUT", table, entity, etag)
 
     async def upsert_merge(self, table: str, entity: Mapping[str, Any]) -> str:
@@ -113,7 +113,7 @@ class TableService:
         return await self._write("PUT", table, entity, None)
 
     async def delete(self, table: str, partition_key: str, row_key: str, etag: str = "*") -> None:
-        """Delete a row; NotFound when there is none, PreconditionFailed when its etag is another."""
+        """Delete a row; NotFound if it does not exist, PreconditionFailed if its etag differs."""
         path = entity_path(table, partition_key, row_key)
         await self._channel.send("DELETE", path, headers={**_READ, "If-Match": etag})
 
@@ -125,7 +125,7 @@ class TableService:
         top: int | None = None,
         continuation: tuple[str, str] | None = None,
     ) -> Page:
-        """One page (at most 1000 rows) as the service gives it, in key order."""
+        """One page of the service (at most 1000 rows), in key order."""
         query: list[tuple[str, str]] = []
         if filter:
             query.append(("$filter", filter))
@@ -147,7 +147,7 @@ class TableService:
     async def query_all(
         self, table: str, filter: str | None = None, select: Sequence[str] | None = None
     ) -> AsyncIterator[Entity]:
-        """All rows that match, page after page."""
+        """All matching rows, page by page."""
         continuation: tuple[str, str] | None = None
         while True:
             page = await self.query(table, filter, select, None, continuation)
@@ -158,9 +158,10 @@ class TableService:
                 return
 
     async def transaction(self, table: str, operations: Sequence[Operation]) -> list[str]:
-        """All operations or none; their new etags (empty for deletes), in order. Raises TransactionFailed.
+        """Run all operations or none, and return the new etags in order (empty for deletes).
 
-        At most 100 operations on distinct rows of one partition and 4 MiB; anything else is InvalidRequest, unsent.
+        Raises TransactionFailed. There may be at most 100 operations, on distinct rows of one partition, and 4 MiB;
+        otherwise raises InvalidRequest without sending anything.
         """
         body = write_transaction(self._channel.endpoint, table, operations)
         reply = await self._channel.send("POST", "/$batch", headers=_BATCH, body=body)

@@ -1,4 +1,4 @@
-"""HTTP to the three services of one storage account: one session, short retries, errors without secrets."""
+"""HTTP requests to the services of a storage account: one session, short retries, errors without secrets."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ _JSON_MESSAGE = re.compile(rb'"value"\s*:\s*"((?:[^"\\]|\\.)*)"')
 
 
 class AccountSession:
-    """The aiohttp session of one account; opened by the first request, in the loop that makes it."""
+    """The aiohttp session of one account. The first request opens it, in the current event loop."""
 
     def __init__(self, max_connections: int, keepalive: float) -> None:
         self._max_connections = max_connections
@@ -65,7 +65,7 @@ class AccountSession:
 
 
 class StorageResponse:
-    """Status, headers and whole body of an answer below 300, or of one the caller said it expects."""
+    """The status, headers and whole body of a response with a status below 300, or one that the caller expects."""
 
     __slots__ = ("after_retry", "body", "headers", "status")
 
@@ -79,9 +79,9 @@ class StorageResponse:
 class HttpChannel:
     """Requests to one service of an account.
 
-    `send` tries again for a few seconds when the service cannot be reached, breaks the connection or answers with a
-    passing failure. A request whose answer was lost may therefore take effect twice: a message may be put twice, an
-    insert may find its own row (`after_retry` on the error tells).
+    `send` retries for a few seconds if the service cannot be reached, breaks the connection, or returns a temporary
+    error. If a response is lost, a request may therefore take effect twice: a message may be put twice, or an insert
+    may find its own row (then `after_retry` is set on the error).
     """
 
     def __init__(
@@ -111,9 +111,9 @@ class HttpChannel:
         body: bytes = b"",
         expect: tuple[int, ...] = (),
     ) -> StorageResponse:
-        """Send one request below the endpoint; `path` is percent-encoded, `query` sorted by name, values plain.
+        """Send a request. `path` is percent-encoded and relative to the endpoint, `query` sorted, with decoded values.
 
-        Raises the StorageError that belongs to the answer's status, unless it is below 300 or in `expect`.
+        Raises the StorageError for the response's status, unless it is below 300 or in `expect`.
         """
         path = self.base_path + path
         authorization = self._authorization
@@ -165,7 +165,7 @@ class HttpChannel:
             attempt += 1
 
     def error(self, reply: StorageResponse, path: str) -> StorageError:
-        """The error an answer stands for. The path is named without the query string."""
+        """The error for a response. It contains the path without the query string."""
         code = reply.headers.get("x-ms-error-code") or _first(_XML_CODE, reply.body) or _first(_JSON_CODE, reply.body)
         text = _first(_XML_MESSAGE, reply.body) or _first(_JSON_MESSAGE, reply.body).replace("\\n", "\n")
         text = text.split("\n", 1)[0].strip() or sentence_for(reply.status, code)
@@ -189,7 +189,7 @@ class HttpChannel:
 
 
 def _payload(body: bytes) -> Any:
-    """Large bodies go out in pieces, so that one upload does not hold up the loop."""
+    """Send large bodies in pieces, so that an upload does not block the event loop."""
     if len(body) > _PIECEMEAL:
         return BytesIO(body)
     return body or None

@@ -122,7 +122,7 @@ async def test_odd_keys_work_in_every_request(storage: StorageAccount, table: st
 
 @pytest.mark.parametrize("key", ["a/b", "a\\b", "a#b", "a?b", "a\nb", "\x7f", "x" * 513, "😀" * 257])
 async def test_keys_that_azure_refuses_are_refused(storage: StorageAccount, table: str, key: str) -> None:
-    told = "which table keys cannot hold|longer than 512 characters"
+    told = "which table keys cannot contain|longer than 512 characters"
     for row in ({"PartitionKey": key, "RowKey": ""}, {"PartitionKey": "", "RowKey": key}):
         with pytest.raises(InvalidRequest, match=told):
             await storage.tables.insert(table, row)

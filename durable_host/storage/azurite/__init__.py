@@ -1,5 +1,6 @@
-"""Azurite, the local storage service: found, installed, started and stopped here. Everything blocks: call it in a
-thread.
+"""Finds, installs, starts and stops Azurite, the local storage service.
+
+All functions are blocking: call them in a thread.
 """
 
 from durable_host.storage.azurite.azurite_process import AzuriteProcess

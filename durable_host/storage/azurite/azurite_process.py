@@ -1,4 +1,4 @@
-"""An Azurite process that this host started: its command line, its readiness, its end."""
+"""An Azurite process that this host starts: its command line, readiness and shutdown."""
 
 import contextlib
 import os
@@ -28,9 +28,9 @@ _POLL_SECONDS = 0.02
 def command_line(
     connection: Connection, data_dir: Path | None, *, program: AzuriteProgram, listen: str | None = None
 ) -> list[str]:
-    """The arguments of Azurite for a connection; `data_dir` None keeps everything in memory.
+    """The command line of Azurite for a connection. `data_dir` None keeps all data in memory.
 
-    Options that the found version does not know are left out. `listen` replaces the hosts of the endpoints.
+    Options that the installed version does not support are left out. `listen` replaces the hosts of the endpoints.
     """
     arguments: list[str] = []
     for service in ("blob", "queue", "table"):
@@ -46,14 +46,14 @@ def command_line(
 
 
 def account_environment(connection: Connection) -> dict[str, str]:
-    """AZURITE_ACCOUNTS when the connection has an account of its own instead of the well-known one."""
+    """The variable AZURITE_ACCOUNTS if the connection does not use the well-known account."""
     if connection.account_key and connection.account_key != DEVELOPMENT_KEY:
         return {"AZURITE_ACCOUNTS": f"{connection.account_name}:{connection.account_key}"}
     return {}
 
 
 class AzuriteProcess:
-    """An Azurite that this process started. `stop` ends it; when this process dies, it saves and ends by itself."""
+    """An Azurite that this process started. If this process dies, Azurite saves its data and ends by itself."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path, temporary: Path | None, origin: str) -> None:
         self._process = process
@@ -69,11 +69,11 @@ class AzuriteProcess:
 
     @property
     def is_running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it is still running."""
         return self._process.poll() is None
 
     def stop(self) -> None:
-        """End it in good order and wait, so that everything is saved; after 10 s it is killed. Idempotent."""
+        """Shut it down gracefully and wait, so that all data is saved; kill it after 10 s. Idempotent."""
         with self._stopping:
             if self._process.poll() is None:
                 _ask_to_end(self._process)
@@ -91,7 +91,7 @@ class AzuriteProcess:
                     self._temporary.rmdir()
 
     def last_log_lines(self, count: int = 8) -> str:
-        """The end of what Azurite wrote."""
+        """The last lines of Azurite's output."""
         try:
             lines = self._log.read_text("utf-8", "replace").splitlines()
         except OSError:
@@ -100,7 +100,7 @@ class AzuriteProcess:
 
 
 def spawn(connection: Connection, data_dir: Path | None, node: Node, program: AzuriteProgram) -> AzuriteProcess:
-    """Start Azurite without waiting for it. Its standard input is the line of life to this process."""
+    """Start Azurite without waiting for it. It ends when its standard input, a pipe from this process, is closed."""
     temporary = None
     if data_dir is None:
         temporary = Path(tempfile.mkdtemp(prefix="durable-host-azurite-"))
@@ -127,9 +127,9 @@ def spawn(connection: Connection, data_dir: Path | None, node: Node, program: Az
 def wait_until_ready(
     azurite: AzuriteProcess, connection: Connection, *, timeout: float, cancelled: threading.Event | None
 ) -> bool:
-    """Poll until all services answer. False when it ended and another Azurite answers on the ports instead.
+    """Poll until all services answer. False if it has ended and another Azurite answers on the ports instead.
 
-    Raises AzuriteStartFailed, and stops it, when it ends, does not become ready in time or `cancelled` is set.
+    Raises AzuriteStartFailed, and stops it, if it ends, does not become ready in time, or `cancelled` is set.
     """
     deadline = time.monotonic() + timeout
     try:
@@ -167,7 +167,7 @@ def _ended(azurite: AzuriteProcess) -> AzuriteError:
             "Azurite could not listen on its ports.", cause=log, remedy="Stop the program that uses the port."
         )
     return AzuriteStartFailed(
-        "Azurite ended as soon as it was started.",
+        "Azurite ended immediately after it was started.",
         cause=log or None,
         remedy="If its data is damaged, move the folder '.azurite' of the app away and start again.",
     )

@@ -1,4 +1,4 @@
-"""Azurite in a container, through the docker package."""
+"""Runs Azurite in a container, with the docker package."""
 
 import contextlib
 import os
@@ -20,7 +20,8 @@ _RELEASE_TIMEOUT = 40.0
 _PORTS = {"blob": 10000, "queue": 10001, "table": 10002}
 _POLL_SECONDS = 0.1
 _STOP_SECONDS = 10
-# The shell ends Azurite when its standard input, which the host holds, is closed: also when the host was killed.
+# The shell ends Azurite when its standard input is closed. The host holds the other end, so this works even if the
+# host is killed.
 _SCRIPT = (
     "umask 077; "
     "exec 3<&0; "
@@ -42,7 +43,7 @@ class AzuriteContainer:
         self.origin = f"docker image {IMAGE}"
 
     def stop(self) -> None:
-        """End it in good order, wait and remove it. Idempotent."""
+        """Shut it down gracefully, wait, and remove it. Idempotent."""
         import docker.errors
 
         container, self._container = self._container, None
@@ -64,9 +65,9 @@ def start_container(
     *,
     cancelled: threading.Event | None = None,
 ) -> AzuriteContainer:
-    """Run Azurite in a container with the ports of `connection` published on this machine; wait until it is ready.
+    """Run Azurite in a container with the ports of `connection` published, and wait until it is ready.
 
-    Raises DockerUnavailable without an engine or image, AzuriteStartFailed when it does not become ready.
+    Raises DockerUnavailable if there is no engine or image, AzuriteStartFailed if it does not become ready.
     """
     client = _connect()
     _require_image(client, report)
@@ -105,7 +106,7 @@ def _connect() -> Any:
         raise DockerUnavailable(
             "There is no Docker engine to run Azurite in.",
             cause=str(error),
-            remedy="Start Docker, or leave out '--azurite docker': the host then runs Azurite on Node.js.",
+            remedy="Start Docker, or omit '--azurite docker': the host then runs Azurite on Node.js.",
         ) from error
     return client
 
@@ -133,12 +134,12 @@ def _require_image(client: Any, report: Callable[[str], None]) -> None:
 
 
 def _await_release(client: Any, data_dir: Path, report: Callable[[str], None]) -> None:
-    """Wait for the container of a host that was killed: it is saving the data of this folder."""
+    """Wait for the container of a killed host: it is still saving the data in this folder."""
     deadline = time.monotonic() + _RELEASE_TIMEOUT
     is_reported = False
     while found := client.api.containers(filters={"label": f"{_DATA_LABEL}={data_dir}"}):
         if not is_reported:
-            report("Waiting for the Azurite container of a host that was killed to save its data")
+            report("Waiting for the Azurite container of a killed host to save its data")
             is_reported = True
         if time.monotonic() > deadline:
             raise AzuriteStartFailed(
@@ -195,7 +196,7 @@ def _wait_until_ready(container: Any, connection: Connection, cancelled: threadi
         except docker.errors.NotFound:
             running = False
         if not running:
-            raise AzuriteStartFailed("The Azurite container ended as soon as it was started.", cause=_log(container))
+            raise AzuriteStartFailed("The Azurite container ended immediately after its start.", cause=_log(container))
         if cancelled is not None and cancelled.is_set():
             raise AzuriteStartFailed("The start of Azurite was interrupted.")
         if time.monotonic() > deadline:

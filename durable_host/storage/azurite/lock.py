@@ -1,4 +1,4 @@
-"""A lock between processes: one installs or starts Azurite, the others wait."""
+"""A lock between processes, so that only one installs or starts Azurite."""
 
 import contextlib
 import os
@@ -15,9 +15,9 @@ from durable_host.storage.azurite.errors import AzuriteStartFailed
 def exclusive(
     path: Path, *, timeout: float, waiting: Callable[[], None], cancelled: threading.Event | None = None
 ) -> Generator[None]:
-    """Hold the lock file `path`; calls `waiting` once when another process has it. The system frees it on a crash.
+    """Hold the lock file `path`. Calls `waiting` once if another process holds it. The system releases it on a crash.
 
-    Raises AzuriteStartFailed when it cannot be made, is not free within `timeout` seconds, or `cancelled` is set.
+    Raises AzuriteStartFailed if it cannot be created, is not free within `timeout` seconds, or `cancelled` is set.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

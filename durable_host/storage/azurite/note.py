@@ -1,4 +1,4 @@
-"""The note that a running Azurite keeps in its data folder: who it is, and which host it belongs to."""
+"""The note file of a running Azurite in its data folder, with its process ID and that of its host."""
 
 import os
 import subprocess
@@ -12,14 +12,14 @@ _WRAPPER = b"run.js"
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Process IDs of the Azurite that runs on the folder and of the host that started it."""
+    """The process IDs of the Azurite that uses the folder and of the host that started it."""
 
     pid: int
     host: int
 
 
 def read_note(data_dir: Path) -> Note | None:
-    """The note in a data folder; a hard kill or power cut may have left it behind."""
+    """The note in a data folder, or None. After a kill or a power cut, it may be stale."""
     try:
         return msgspec.json.decode((data_dir / NOTE).read_bytes(), type=Note)
     except (OSError, msgspec.MsgspecError):
@@ -27,7 +27,7 @@ def read_note(data_dir: Path) -> Note | None:
 
 
 def is_azurite(pid: int) -> bool:
-    """Whether the process is one that our launcher started (IDs are used again for other programs)."""
+    """Whether the process was started by our launcher (the system reuses process IDs)."""
     if not is_alive(pid):
         return False
     if sys.platform == "win32":
@@ -44,7 +44,7 @@ def is_azurite(pid: int) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this ID runs (one that ended and was not yet waited for does not)."""
+    """Whether a process with this ID is running; a zombie process is not."""
     if pid <= 0:
         return False
     if sys.platform == "win32":

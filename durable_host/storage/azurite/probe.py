@@ -1,4 +1,4 @@
-"""What listens on the three ports of a development storage account."""
+"""Finds out what listens on the three ports of a development storage account."""
 
 import http.client
 import socket
@@ -33,9 +33,11 @@ _CONNECT_TIMEOUT = 1.0
 
 
 class ServiceHealth(msgspec.Struct, frozen=True):
-    """One service: `ready` answers as it should, `silent` nobody listens, `mute` somebody does and has not answered
-    yet, `foreign` something else than Azurite does, `refused` the account name or key is not accepted. `detail` is
-    what was heard.
+    """The state of one service.
+
+    `ready`: it answers as expected. `silent`: nothing listens. `mute`: something listens but has not answered yet.
+    `foreign`: another program listens. `refused`: the account name or key is not accepted. `detail` describes the
+    answer.
     """
 
     service: str
@@ -51,13 +53,13 @@ class ServiceHealth(msgspec.Struct, frozen=True):
 
 
 class StorageHealth(msgspec.Struct, frozen=True):
-    """The services that the connection has endpoints for."""
+    """The states of the services in the connection."""
 
     services: tuple[ServiceHealth, ...]
 
     @property
     def is_ready(self) -> bool:
-        """All services answer."""
+        """Whether all services answer."""
         return all(service.state == "ready" for service in self.services)
 
     @property
@@ -67,12 +69,13 @@ class StorageHealth(msgspec.Struct, frozen=True):
 
     @property
     def mute(self) -> tuple[ServiceHealth, ...]:
-        """Services that accept connections and do not answer."""
+        """The services that accept connections but do not answer."""
         return tuple(service for service in self.services if service.state == "mute")
 
     def problem(self, setting: str, waited: float = ANSWER_TIMEOUT) -> AzuriteError | None:
-        """The error to show the user; None when all is well. `setting` is the connection's name, `waited` for how many
-        seconds services that do not answer were asked.
+        """The error for the user; None if all services are ready.
+
+        `setting` is the connection's name, `waited` the number of seconds that the host waited for an answer.
         """
         for service in self.services:
             if service.state == "foreign":
@@ -98,7 +101,7 @@ class StorageHealth(msgspec.Struct, frozen=True):
             return AzuriteNotRunning(
                 f"The development storage account of '{setting}' is not running.",
                 cause="Nothing listens on " + ", ".join(silent) + ".",
-                remedy="Start Azurite, or let the host start it (leave out --no-azurite).",
+                remedy="Start Azurite, or let the host start it (omit --no-azurite).",
             )
         ready = [service.service for service in self.services if service.state == "ready"]
         return AzuriteIncomplete(
@@ -122,8 +125,9 @@ def _not_answering(mute: Sequence[ServiceHealth], setting: str, waited: float) -
 
 
 def probe(connection: Connection, timeout: float = ANSWER_TIMEOUT) -> StorageHealth:
-    """Ask each service of a connection once, all at the same time. Blocking; takes milliseconds unless a service
-    hangs, then `timeout` seconds.
+    """Send one request to each service of a connection, in parallel.
+
+    Blocking: takes milliseconds, or `timeout` seconds if a service does not answer.
     """
     endpoints = {
         "blob": connection.blob_endpoint,
@@ -154,7 +158,7 @@ def _ask(connection: Connection, service: str, endpoint: str, timeout: float) ->
     try:
         status, headers, body = _request(connection, service, endpoint, timeout)
     except ConnectionError as error:
-        # Azurite closes the connections of its clients when it stops: ask once more whether anybody listens.
+        # Azurite closes its connections when it stops: check again whether anything listens.
         try:
             socket.create_connection((host, port), timeout=_CONNECT_TIMEOUT).close()
         except OSError:

@@ -1,6 +1,6 @@
-// Runs the Azurite program named by the first argument and shuts it down in good order when standard input ends:
-// the host holds the other end of that pipe, so that Azurite saves and exits even when the host was killed.
-// Keeps a note of itself in the file named by DURABLE_HOST_AZURITE_NOTE as long as it runs.
+// Runs the Azurite program named by the first argument and shuts it down gracefully when standard input ends:
+// the host holds the other end of that pipe, so that Azurite saves its data and exits even if the host is killed.
+// While it runs, the file named by DURABLE_HOST_AZURITE_NOTE contains its process ID and that of the host.
 "use strict";
 
 const fs = require("fs");
@@ -32,8 +32,8 @@ process.stdin.on("error", stop);
 process.stdin.resume();
 process.stdin.unref();
 
-// Fixes two slow paths in Azurite's database that make it stop answering. Its answers stay the same.
-function mendDatabase() {
+// Fixes two slow paths in Azurite's database that make it stop responding. Its responses do not change.
+function fixDatabase() {
   let collection;
   try {
     collection = require(require.resolve("lokijs", { paths: [path.dirname(path.resolve(program))] })).Collection.prototype;
@@ -44,9 +44,9 @@ function mendDatabase() {
   findRowsByTheNarrowerKey(collection);
 }
 
-// It removes a batch of documents by sorting every index again, also when the batch is one document. Azurite sweeps the
-// bodies of old messages that way, one by one, once a minute: with some thousand of them it answers nobody for half a
-// minute. One document is removed here with the database's own `remove`, which takes it out of the indices in place.
+// To remove a batch of documents, the database sorts every index again, even if the batch has one document. Azurite
+// removes the bodies of old messages that way, one by one, once a minute: with some thousands of them it does not
+// respond for half a minute. A single document is removed here with `remove`, which updates the indexes in place.
 function removeSingleDocumentsInPlace(collection) {
   const removeBatch = collection.removeBatchByPositions;
   collection.removeBatchByPositions = function (positions) {
@@ -54,9 +54,9 @@ function removeSingleDocumentsInPlace(collection) {
   };
 }
 
-// Azurite asks for a row by RowKey and PartitionKey, in this order, and the database uses the index of the first only:
-// it then looks at every row of that RowKey. All instances of a task hub have the same RowKeys, so each read and write
-// of a row takes longer with each instance there is. Here the key that fewer rows share comes first.
+// Azurite looks up a row by RowKey and PartitionKey, in this order, and the database uses only the index of the first:
+// it then checks every row with that RowKey. All instances of a task hub have the same RowKeys, so each read and write
+// of a row takes longer the more instances there are. Here the key that fewer rows share comes first.
 function findRowsByTheNarrowerKey(collection) {
   const findOne = collection.findOne;
   collection.findOne = function (query) {
@@ -77,7 +77,7 @@ function findRowsByTheNarrowerKey(collection) {
 }
 
 if (program.endsWith(".js")) {
-  mendDatabase();
+  fixDatabase();
   process.argv.splice(1, 2, path.resolve(program));
   require(path.resolve(program));
 } else {
