@@ -107,7 +107,7 @@ class NodeWorker:
         return None
 
     def load_by_hand(self, executable: Path) -> str:
-        return f'See what happens without the host: "{executable}" .'
+        return "The code at the top level of an entry point ends the process: look for process.exit in it."
 
     def ending_hint(self, code: int, printed: str) -> str | None:
         return MORE_MEMORY if "JavaScript heap out of memory" in printed else None

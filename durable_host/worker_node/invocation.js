@@ -19,6 +19,9 @@ class Invocation {
     this._app = app;
     this._request = request;
     this._function = app.registry.functions.get(request.functionId);
+    request.inputData = request.inputData.map((one) =>
+      withReference(one, this._function?.metadata.bindings?.[one.name])
+    );
     this._core = undefined;
     this.owner = { i: request.invocationId, f: this._function?.name ?? request.functionId };
   }
@@ -97,6 +100,16 @@ class Invocation {
   _log(level, category, message) {
     this._app.logs.write(level, category, message, this.owner);
   }
+}
+
+/** An input whose binding wants to know where a blob is, as the library makes a client of it. */
+function withReference(input, binding) {
+  if (String(binding?.properties?.supportsDeferredBinding).toLowerCase() !== 'true' || !input.data.json) {
+    return input;
+  }
+  const content = Buffer.from(input.data.json);
+  const reference = { version: '1.0', source: 'AzureStorageBlobs', contentType: 'application/json', content };
+  return { name: input.name, data: { modelBindingData: reference } };
 }
 
 /** The request of an `invoke` frame as the library reads it. */

@@ -40,7 +40,7 @@ class AppWorker {
     }
     this._channel.listen(
       ({ header, blob }) => this._received(header, blob),
-      () => this._stop(GRACE_WITHOUT_HOST)
+      () => this._stop(GRACE_WITHOUT_HOST, endGroup)
     );
   }
 
@@ -71,16 +71,16 @@ class AppWorker {
   }
 
   /** Let calls finish, then end the process even if user code never does. */
-  async _stop(grace) {
+  async _stop(grace, end = () => process.exit(0)) {
     if (this._isStopping) {
       return;
     }
     this._isStopping = true;
-    const latest = setTimeout(() => process.exit(0), (grace + APP_TERMINATE_SECONDS + 0.5) * 1000);
+    const latest = setTimeout(end, (grace + APP_TERMINATE_SECONDS + 0.5) * 1000);
     latest.unref();
     await this._dispatcher?.waitIdle(grace);
     await this._app?.end(APP_TERMINATE_SECONDS);
-    process.exit(0);
+    end();
   }
 
   _crash(thrown) {
@@ -93,5 +93,18 @@ class AppWorker {
 }
 
 function ignore() {}
+
+/** End the process and what user code has started in its group: nobody else will. */
+function endGroup() {
+  process.exitCode = 0;
+  process.on('exit', () => {
+    try {
+      process.kill(-process.pid, 'SIGKILL');
+    } catch {
+      // The process does not lead a group.
+    }
+  });
+  process.exit(0);
+}
 
 module.exports = { run };

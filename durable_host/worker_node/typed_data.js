@@ -26,8 +26,6 @@ function read(value, blob) {
       return { collectionString: { string: content } };
     case 'collection_bytes':
       return { collectionBytes: { bytes: content.map(([start, size]) => copied(blob, start, size)) } };
-    case 'model':
-      return { modelBindingData: { ...content, content: Buffer.from(content.content) } };
     default:
       return {};
   }

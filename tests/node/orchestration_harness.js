@@ -37,7 +37,7 @@ async function call(name, trigger) {
 async function answer(message) {
   switch (message.op) {
     case 'load':
-      return app.load(null);
+      return app.load({});
     case 'orchestrate':
       return sessions.handle(message.request, message.function, `turn${++calls}`);
     case 'forget':

@@ -12,7 +12,7 @@ from npm_packages import NpmPackages
 from worker_apps import eventually, messages
 
 from durable_host.invocation.datum import string
-from durable_host.invocation.errors import AppImportFailed, FunctionFailed, WorkerLost
+from durable_host.invocation.errors import AppImportFailed, FunctionFailed, FunctionTimedOut, WorkerLost
 from durable_host.invocation.pool import WorkerPool
 
 
@@ -309,3 +309,12 @@ async def test_code_that_blocks_the_loop_is_named(
     (text, *_) = [text for text in messages(caplog, "Host.Worker") if "has been blocked" in text]
     assert re.search(rf"at {re.escape(str(tmp_path))}/src/functions/functions\.js:\d+ in handler", text)
     assert not any("Debugger" in text for text in messages(caplog, "Host.Function.Console"))
+
+
+async def test_a_call_that_takes_too_long_costs_the_process(tmp_path: Path, npm_packages: NpmPackages) -> None:
+    code = returning("await new Promise(() => {});") + returning("return process.pid;", "g")
+    async with running_node(tmp_path, code, npm_packages) as app:
+        before = await app.text("g", string(""))
+        with pytest.raises(FunctionTimedOut):
+            await app.call("f", string(""), timeout=0.2)
+        assert await app.text("g", string("")) != before

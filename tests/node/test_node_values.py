@@ -196,3 +196,21 @@ async def test_a_response_that_cannot_be_sent_fails_the_call(
     async with running_node(tmp_path, code, npm_packages) as app:
         with pytest.raises(FunctionFailed, match=message):
             await app.call("f", http())
+
+
+async def test_a_client_is_made_from_the_place_of_a_blob(tmp_path: Path, npm_packages: NpmPackages) -> None:
+    """An extension registers what makes clients; this one gives the place itself."""
+    code = """
+    const path = require('path');
+    const base = require.resolve('@azure/functions-extensions-base', { paths: [require.resolve('@azure/functions')] });
+    const { ResourceFactoryResolver } = require(base);
+    ResourceFactoryResolver.getInstance().registerResourceFactory('AzureStorageBlobs', (data) => (
+      { version: data.version, type: data.contentType, place: JSON.parse(data.content.toString()) }
+    ));
+    app.storageBlob('f', { path: 'cont/{name}', connection: 'C', sdkBinding: true, handler: (client) => client,
+      return: output.storageQueue({ queueName: 'o', connection: '' }) });"""
+    async with running_node(tmp_path, code, npm_packages) as app:
+        assert app.function("f").trigger.is_deferred
+        place = {"Connection": "C", "ContainerName": "cont", "BlobName": "b"}
+        client = json.loads(await app.text("f", json_text(json.dumps(place))) or "")
+        assert client == {"version": "1.0", "type": "application/json", "place": place}
