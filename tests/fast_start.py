@@ -2,6 +2,9 @@
 
 The durable SDK imports `openai-agents` wherever it is installed, which takes five times as long as the SDK itself. Most
 apps do not have it. A module that raises ImportError stands in its place; with the settings `WITH_AGENTS` it does not.
+
+`aiohttp` loads the certificates of all authorities when it is imported, in hosts and in workers of durable functions. No
+test asks a server for its certificate, so they load one alone, whose key nobody has.
 """
 
 import compileall
@@ -25,6 +28,11 @@ def hide_agents() -> None:
         sys.path.insert(0, WITHOUT_AGENTS)
 
 
+def trust_nobody() -> None:
+    """In this process and in those it starts."""
+    os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("no_authority.pem"))
+
+
 def compile_product() -> None:
     """Once for all processes of a run. Templates are files that the product copies."""
     compileall.compile_dir(_PRODUCT, rx=re.compile(r"[\\/]templates[\\/]"), quiet=2)
@@ -32,3 +40,4 @@ def compile_product() -> None:
 
 sys.dont_write_bytecode = False  # in this process alone, even if PYTHONDONTWRITEBYTECODE is set
 hide_agents()
+trust_nobody()

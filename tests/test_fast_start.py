@@ -1,4 +1,4 @@
-"""The durable SDK of the tests does without `openai-agents`, in their own process and in those they start."""
+"""Processes of the tests do without `openai-agents` and almost without certificates, the first one and those it starts."""
 
 import subprocess
 import sys
@@ -16,3 +16,9 @@ def test_the_sdk_is_imported_without_agents() -> None:
 @pytest.mark.process
 def test_the_sdk_is_imported_without_agents_in_another_process(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", IMPORT], cwd=tmp_path, check=True)
+
+
+@pytest.mark.process
+def test_one_certificate_is_loaded_in_another_process() -> None:
+    code = "import ssl; assert len(ssl.create_default_context().get_ca_certs()) == 1"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,6 +6,7 @@ A mark at the test, its file or its parameter decides. Without one the folder de
 import platform
 import sys
 from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,21 +43,26 @@ def tier(folder: str, fixtures: Collection[str], marks: Collection[str]) -> str:
     return "storage" if "azurite" in fixtures else "unit"
 
 
+@cache
+def _folder(path: Path) -> str:
+    """The folder below `tests` that a file is in."""
+    return path.relative_to(_TESTS).parts[0]
+
+
 def tier_of(item: pytest.Item) -> str:
-    folder = item.path.relative_to(_TESTS).parts[0]
     fixtures: list[str] = getattr(item, "fixturenames", [])
-    return tier(folder, fixtures, {mark.name for mark in item.iter_markers()})
+    return tier(_folder(item.path), fixtures, {mark.name for mark in item.iter_markers()})
 
 
 def rank(item: pytest.Item) -> int:
     """Where the file of a test comes in the run."""
-    folder = item.path.relative_to(_TESTS).parts[0]
+    folder = _folder(item.path)
     return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 def has_no_unit_tests(path: Path) -> bool:
     """Whether the folder of a file has another tier, so that `-m unit` need not even import it."""
-    return path.is_relative_to(_TESTS) and path.relative_to(_TESTS).parts[0] in OF_FOLDER
+    return path.is_relative_to(_TESTS) and _folder(path) in OF_FOLDER
 
 
 class ProcessGuard:

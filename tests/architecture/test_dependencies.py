@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 import tomllib
-from source_tree import ROOT, modules
+from source_tree import ROOT, Module, modules
 
 _PROJECT = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["project"]
 _EXTRAS = _PROJECT["optional-dependencies"]
@@ -25,7 +25,7 @@ _OPTIONAL = {"opentelemetry-sdk"}
 
 
 def test_what_is_imported_is_required_and_what_is_required_is_imported() -> None:
-    imported = {_distribution(name) for module in modules() for name in _imported(module.tree)}
+    imported = {_distribution(name) for module in modules() for name in _imported(module)}
     assert imported - _OPTIONAL == {_name(one) for one in (*_PROJECT["dependencies"], *_EXTRAS["grpc"])}
 
 
@@ -51,9 +51,9 @@ def test_the_architecture_page_says_what_each_requirement_is_for() -> None:
     assert {_name(one) for one in _PROJECT["dependencies"]} <= named
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _imported(module: Module) -> Iterator[str]:
     """Dotted names of packages that are not in the standard library. `find_spec` counts as an import."""
-    for node in ast.walk(tree):
+    for node in module.nodes:
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

@@ -46,7 +46,7 @@ def _docstrings(module: Module, node: ast.AST, parents: tuple[ast.AST, ...]) -> 
 
 @cache
 def classes() -> dict[str, ast.ClassDef]:
-    return {node.name: node for one in modules() for node in ast.walk(one.tree) if isinstance(node, ast.ClassDef)}
+    return {node.name: node for one in modules() for node in one.nodes if isinstance(node, ast.ClassDef)}
 
 
 @cache
@@ -67,10 +67,10 @@ def names_within(node: ast.AST) -> frozenset[str]:
 
 
 @cache
-def names_of_module(tree: ast.Module) -> frozenset[str]:
+def names_of_module(module: Module) -> frozenset[str]:
     """What is defined in a module, members of its classes included, or imported at its top."""
-    names = {node.name for node in ast.walk(tree) if isinstance(node, _Definition)}
-    for node in tree.body:
+    names = {node.name for node in module.nodes if isinstance(node, _Definition)}
+    for node in module.tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             names.update((alias.asname or alias.name).rpartition(".")[2] for alias in node.names)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -80,7 +80,7 @@ def names_of_module(tree: ast.Module) -> frozenset[str]:
 
 def known(docstring: Docstring) -> frozenset[str]:
     """What a docstring may name: what its definition and the classes around it have, with their base classes."""
-    names = names_within(docstring.node) | names_of_module(docstring.module.tree)
+    names = names_within(docstring.node) | names_of_module(docstring.module)
     pending = [one for one in (docstring.node, *docstring.parents) if isinstance(one, ast.ClassDef)]
     seen: set[str] = set()
     while pending:
