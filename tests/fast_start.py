@@ -3,8 +3,8 @@
 The durable SDK imports `openai-agents` wherever it is installed, which takes five times as long as the SDK itself. Most
 apps do not have it. A module that raises ImportError stands in its place; with the settings `WITH_AGENTS` it does not.
 
-`aiohttp` loads the certificates of all authorities when it is imported, in hosts and in workers of durable functions. No
-test asks a server for its certificate, so they load one alone, whose key nobody has.
+`aiohttp` loads the certificates of all authorities when it is imported, in hosts and in workers of durable functions.
+No test asks a server for its certificate, so they load one alone, whose key nobody has.
 """
 
 import compileall

@@ -1,4 +1,4 @@
-"""Processes of the tests do without `openai-agents` and almost without certificates, the first one and those it starts."""
+"""Processes of the tests do without `openai-agents`, and with one certificate."""
 
 import subprocess
 import sys
