@@ -1,4 +1,4 @@
-"""The host's side of a function call: what functions there are, worker processes, bindings, retries, time-outs.
+"""The host's side of a function call: function metadata, worker processes, bindings, retries, time-outs.
 
-`WorkerPool` runs calls in worker processes, `Invoker` puts the pipeline of one invocation around it.
+`WorkerPool` runs calls in worker processes; `Invoker` runs the pipeline of an invocation around them.
 """

@@ -24,9 +24,10 @@ class Trace(msgspec.Struct, frozen=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """What is run: everything that the trigger gave, and which try it is.
+    """One attempt: the data from the trigger, and the number of the try.
 
-    `exchange` is there for a function that streams HTTP. Such a call has one try: its request can be read once.
+    `exchange` is set for a function that streams HTTP. Such a call has only one try, because its request can be read
+    only once.
     """
 
     function: FunctionMetadata
@@ -49,10 +50,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 async def run_attempt(
     attempt: Attempt, pool: WorkerPool, workers: Workers, bindings: BindingRegistry, timeout: float | None
 ) -> InvocationResponse:
-    """`workers` are held by the caller.
+    """Run an attempt. The caller holds `workers`.
 
-    Raises FunctionFailed for errors of user code and of bindings, FunctionTimedOut, WorkerLost; with an exchange also
-    ClientGone and what the exchange raises.
+    Raises FunctionFailed for errors in user code and bindings, FunctionTimedOut, WorkerLost; with an exchange also
+    ClientGone and the exceptions of the exchange.
     """
     context = BindingContext(attempt.function, attempt.invocation_id, attempt.trigger_metadata)
     inputs = await _read_inputs(attempt, bindings, context)
@@ -73,7 +74,7 @@ async def run_attempt(
 
 
 def _error_of(error: FunctionFailed | WorkerLost | None) -> tuple[str, str] | None:
-    """Message and stack."""
+    """The message and the stack of an error."""
     if error is None:
         return None
     return str(error), error.stack if isinstance(error, FunctionFailed) else ""
@@ -113,7 +114,7 @@ async def _write_outputs(
 
 
 def _failed(when: str, error: Exception) -> FunctionFailed:
-    """The user's own code is all right here: cause and remedy of the binding's error stand in for a stack."""
+    """The error for a failed binding. User code is not at fault, so cause and remedy replace the stack."""
     lines = [f"  {when}"]
     if isinstance(error, HostError):
         lines += [f"  {line}" for line in (error.cause, error.remedy) if line]

@@ -1,4 +1,4 @@
-"""Ports of input and output bindings, and which implementation serves which binding type.
+"""The ports of input and output bindings, and the registry of their implementations.
 
 The implementations are in `durable_host.bindings`.
 """
@@ -11,12 +11,12 @@ import msgspec
 from durable_host.invocation.datum import Datum
 from durable_host.invocation.metadata import Binding, FunctionMetadata
 
-# Types whose value is the invocation's own: the trigger's caller makes use of it.
+# Types whose value is part of the outcome: the caller of the trigger uses it.
 RESPONSE_TYPES = frozenset({"http"})
 
 
 class BindingContext(msgspec.Struct, frozen=True):
-    """The invocation that a binding is read or written for."""
+    """The invocation for which a binding is read or written."""
 
     function: FunctionMetadata
     invocation_id: str
@@ -24,10 +24,10 @@ class BindingContext(msgspec.Struct, frozen=True):
 
 
 class InputBinding(Protocol):
-    """Reads what a parameter receives."""
+    """Reads the value for a parameter."""
 
     async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
-        """The value; `Datum("none")` when there is none. `binding_data` is what `{expressions}` refer to.
+        """The value, or `Datum("none")`. `binding_data` has the values for `{expressions}`.
 
         Errors fail the invocation.
         """
@@ -35,20 +35,20 @@ class InputBinding(Protocol):
 
 
 class OutputBinding(Protocol):
-    """Writes what user code put into a parameter or returned."""
+    """Writes the value that user code has set or returned."""
 
     async def write(
         self, binding: Binding, datum: Datum, binding_data: Mapping[str, Any], context: BindingContext
     ) -> None:
-        """Errors fail the invocation, although the user's code has succeeded."""
+        """Write the value. Errors fail the invocation, although the user's code has succeeded."""
         ...
 
 
 class BindingRegistry:
-    """Binding types (without regard to case) and what serves them. Filled by the composition root.
+    """Binding types (ignoring case) and their implementations. The composition root fills it.
 
-    `unserved_output` takes what is written to output bindings of all other types: with it a function runs although
-    nothing serves its output.
+    `unserved_output` receives the values of all other output types, so that a function runs although its output is not
+    served.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class BindingRegistry:
         return self._outputs.get(type.lower(), self._unserved_output)
 
     def has_output(self, type: str) -> bool:
-        """Whether values of an output binding arrive where they should."""
+        """Whether an output binding of this type is served."""
         return type.lower() in self._outputs or type.lower() in RESPONSE_TYPES
 
     def serves(self, binding: Binding) -> bool:

@@ -1,4 +1,4 @@
-"""What the log says of an error of user code: type, message, likely cause, and the frames with the user's first."""
+"""An error in user code for the log: type, message, likely cause, and the frames, with the user's first."""
 
 import re
 from typing import Any, Final
@@ -16,9 +16,11 @@ _NOT_SHOWN: Final = frozenset({"stack", "users", "names_type"})
 
 
 class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
-    """One exception of user code. `stack` is its traceback, `file` and `line` the innermost place in the app, `hint`
-    one sentence on the likely cause, and `operation` that of an entity. `users`: the traceback has frames of
-    the app. `names_type`: the type is part of the text.
+    """An exception in user code.
+
+    `stack` is its traceback, `file` and `line` the innermost place in the app, `hint` a sentence about the likely
+    cause, and `operation` the operation of an entity. `users`: the traceback has frames of the app. `names_type`: the
+    type is part of the text.
     """
 
     type: str
@@ -33,18 +35,18 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def text(self) -> str:
-        """`Type: message`, or the message alone where the reference leaves the type out."""
+        """`Type: message`, or only the message if the Functions host omits the type."""
         return f"{self.type}: {self._own_message}" if self.type and self.names_type else self._own_message
 
     @property
     def _own_message(self) -> str:
-        """The message; of a failed call without the details, which the callee's own failure has."""
+        """The message. For a failed call, without the details, which are in the callee's failure."""
         found = _FAILED_CALL.match(self.message) if self.type == "Exception" else None
         return (found[1] if found is not None else self.message).rstrip()
 
     @property
     def frames(self) -> str:
-        """The traceback without its last part, which tells type and message again, and without details of calls."""
+        """The traceback without its last part, which repeats type and message, and without details of calls."""
         stack = self.stack
         if stack.endswith(self.message):
             stack = stack[: len(stack) - len(self.message)].rpartition("\n")[0]
@@ -52,11 +54,11 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_useful_frames(self) -> bool:
-        """False if they are those of libraries alone, and the likely cause says more than they do."""
+        """False if all frames are in libraries and there is a likely cause, which is more useful."""
         return self.users or not self.hint
 
     def block(self) -> str:
-        """The text for the log: a line each for error and likely cause, and the traceback."""
+        """The text for the log: the error, the likely cause, and the traceback."""
         lines = [f"Operation '{self.operation}' failed."] if self.operation is not None else []
         lines.append(f"Exception: {self.text}" if self.type else f"Reason: {self.text}")
         if self.hint:
@@ -66,14 +68,14 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join(lines)
 
     def brief(self) -> str:
-        """The text for people at a terminal."""
+        """The text for a terminal."""
         operation = f"'{self.operation}': " if self.operation is not None else ""
         return "\n".join(
             filter(None, (operation + self.text, self.hint, self.frames if self.has_useful_frames else ""))
         )
 
     def members(self) -> dict[str, Any]:
-        """The members for JSON lines, whose message has the frames. Unknown ones are left out."""
+        """The members for JSON lines, without unknown ones. The frames are in the message."""
         known = {name: getattr(self, name) for name in self.__struct_fields__ if name not in _NOT_SHOWN}
         known["message"] = self._own_message
         return {name: value for name, value in known.items() if value not in (None, "")}

@@ -1,4 +1,4 @@
-"""Values as they travel between host and worker.
+"""Values that host and worker exchange.
 
 Source: docs/protocol/functions-host-values.md#inputs
 """
@@ -11,7 +11,7 @@ Kind = Literal["string", "bytes", "json", "http", "int", "double", "collection_s
 
 
 class HttpData(msgspec.Struct, frozen=True):
-    """An HTTP request as user code sees it: `query` keys have no empty values, repeated ones are joined with `,`."""
+    """An HTTP request for user code. `query` has no empty values; values of repeated names are joined with `,`."""
 
     method: str
     url: str
@@ -22,9 +22,9 @@ class HttpData(msgspec.Struct, frozen=True):
 
 
 class HttpReply(msgspec.Struct, frozen=True):
-    """A response of user code. `cookies` are whole Set-Cookie values, `headers` have none.
+    """A response from user code. `cookies` are whole Set-Cookie values, which `headers` does not contain.
 
-    `is_complete`: nothing is added to it; a body without a content type is sent without.
+    `is_complete`: no headers are added; a body without a content type is sent without one.
     """
 
     status: int
@@ -35,8 +35,10 @@ class HttpReply(msgspec.Struct, frozen=True):
 
 
 class Datum(msgspec.Struct, frozen=True):
-    """`value` by kind: string, json: str; bytes: bytes; http: HttpData in, HttpReply out; int, double: number;
-    collection_string, collection_bytes: list; none: None.
+    """A value. The type of `value` depends on the kind.
+
+    string, json: str; bytes: bytes; http: HttpData (in) or HttpReply (out); int, double: number; collection_string,
+    collection_bytes: list; none: None.
     """
 
     kind: Kind
@@ -47,7 +49,7 @@ class Datum(msgspec.Struct, frozen=True):
         return self.kind == "none"
 
     def as_text(self) -> str | None:
-        """Strings and JSON as they are, numbers as JSON prints them, bytes as UTF-8; None for none and http."""
+        """Strings and JSON unchanged, numbers as in JSON, bytes decoded as UTF-8; None for none and http."""
         if self.kind in ("string", "json"):
             return self.value
         if self.kind == "bytes":

@@ -1,4 +1,4 @@
-"""What can go wrong with a call, with the app, and with the process that runs it."""
+"""Errors of calls, of the app, and of worker processes."""
 
 from typing import ClassVar
 
@@ -7,9 +7,9 @@ from durable_host.invocation.code_failure import CodeFailure
 
 
 class FunctionFailed(Exception):
-    """User code, or a binding around it, failed. `type` is the name of the error's type, `stack` the traceback text.
+    """User code or a binding failed. `type` is the name of the error's type, `stack` the traceback text.
 
-    `failure` is all that is known of it, for the log.
+    `failure` has all details, for the log.
     """
 
     def __init__(self, type: str, message: str, stack: str = "", failure: CodeFailure | None = None) -> None:
@@ -21,7 +21,7 @@ class FunctionFailed(Exception):
 
 
 class FunctionTimedOut(FunctionFailed):
-    """The invocation ran longer than `functionTimeout` of host.json. `was_alone`: nothing else ran in its worker."""
+    """The invocation ran longer than `functionTimeout`. `was_alone`: nothing else ran in its worker."""
 
     def __init__(self, type: str, message: str, stack: str = "", *, was_alone: bool = False) -> None:
         super().__init__(type, message, stack)
@@ -29,18 +29,18 @@ class FunctionTimedOut(FunctionFailed):
 
 
 class ClientGone(Exception):
-    """Nobody takes the response of a streamed HTTP call any more; the text says why. No code is at fault."""
+    """The client of a streamed HTTP call has disconnected; the text says why. The code is not at fault."""
 
 
 class AppError(HostError):
-    """The app cannot be run as it is."""
+    """The app cannot run."""
 
     code = "DH4001"
     exit_code: ClassVar[int] = EXIT_APP
 
 
 class AppImportFailed(AppError):
-    """The app's code does not import; the cause begins with the place in the user's file."""
+    """The app's code cannot be imported; the cause begins with the place in the user's file."""
 
     code = "DH4002"
 
@@ -64,16 +64,15 @@ class WorkerStartFailed(AppError):
 
 
 class DebuggerUnusable(AppError):
-    """The debugger that was asked for is not installed for the app's interpreter, or its port is taken."""
+    """The debugger is not installed for the app's interpreter, or its port is in use."""
 
     code = "DH4020"
 
 
 class WorkerLost(HostError):
-    """The worker process ended while it ran the call, or none could be had. The host starts a new one by itself.
+    """The worker process ended during the call, or none was available. The host starts a new one automatically.
 
-    `ending` tells how the process died, when that may be this call's doing; it certainly is when the call `was_alone`
-    in it.
+    `ending` says how the process ended, if this call may have caused it. If the call `was_alone`, it did.
     """
 
     code = "DH4010"

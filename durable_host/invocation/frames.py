@@ -1,4 +1,4 @@
-"""Frames on the worker's pipes, host side. The format is described in `durable_host/worker/frames.py`."""
+"""Encodes and decodes frames on the worker's pipes, host side. `durable_host/worker/frames.py` has the format."""
 
 import json
 from typing import Any
@@ -23,11 +23,11 @@ def encode_to_worker(header: dict[str, Any], blob: list[bytes] | None = None) ->
 
 
 def decode_header(header: bytes | bytearray) -> dict[str, Any]:
-    """The header of a frame that a worker wrote."""
+    """The header of a frame from a worker."""
     try:
         return _decoder.decode(header)
     except (msgspec.DecodeError, UnicodeError):
-        return json.loads(header)  # NaN, lone surrogates: Python's JSON has them, the standard has not
+        return json.loads(header)  # Python's JSON may contain NaN and unpaired surrogates, unlike the standard
 
 
 def write_datum(datum: Datum, blob: FrameBody) -> list[Any]:

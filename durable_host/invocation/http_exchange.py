@@ -1,4 +1,4 @@
-"""The HTTP request and response of a call that streams them, as the invocation layer sees them."""
+"""The port for the streamed HTTP request and response of a call."""
 
 import asyncio
 from typing import Protocol
@@ -13,8 +13,8 @@ Address = tuple[str, int]
 class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
     """A request without its body, which follows if `has_body`.
 
-    `path` and `query` are as they came, percent-encoded; `headers` in order, names as given; `params` are the values
-    of the function's route.
+    `path` and `query` are still percent-encoded; `headers` are in order, with unchanged names; `params` are the route
+    values.
     """
 
     method: str
@@ -45,34 +45,34 @@ class RequestHead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HttpExchange(Protocol):
-    """One request of a client and the response to it. All methods may raise ClientGone."""
+    """A request of a client and its response. All methods may raise ClientGone."""
 
     @property
     def head(self) -> RequestHead: ...
 
     async def read(self) -> bytes:
-        """The next piece of the request's body; empty at its end."""
+        """The next piece of the request body; empty at the end."""
         ...
 
     async def wait_gone(self) -> str:
-        """Until the client has gone away; one sentence on how."""
+        """Wait until the client disconnects, and return the reason as a sentence."""
         ...
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
-        """Send status and headers. Any error but ClientGone ends the call and is raised to its caller."""
+        """Send status and headers. Any error other than ClientGone ends the call and is raised to its caller."""
         ...
 
     async def write(self, data: bytes) -> None:
-        """Send a piece of the body; returns when the client takes more."""
+        """Send a piece of the body. Returns when the client can receive more."""
         ...
 
     async def end(self) -> None:
-        """The response is complete."""
+        """Complete the response."""
         ...
 
 
 class CollectedExchange:
-    """An exchange without a client: a given body, and a response of which the first `limit` bytes are kept."""
+    """An exchange without a client: has a fixed request body, and keeps the first `limit` bytes of the response."""
 
     def __init__(self, head: RequestHead, body: bytes, limit: int) -> None:
         self.head = head
@@ -85,7 +85,7 @@ class CollectedExchange:
         return body
 
     async def wait_gone(self) -> str:
-        """It never does: the caller's task ends this."""
+        """Wait until cancelled: there is no client that disconnects."""
         return await asyncio.get_running_loop().create_future()
 
     async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""Reads what a worker reports after it has loaded the app.
+"""Reads the `indexed` frame, which a worker sends after it has loaded the app.
 
 Source: docs/protocol/functions-host-app.md#decorator-model, docs/protocol/functions-host-app.md#loading-errors
 """
@@ -13,12 +13,12 @@ from durable_host.invocation.worker_kind import WorkerKind
 
 NOTHING_SERVED = "Azure would serve none of this app's functions: one that cannot be indexed takes down the whole app."
 _OWN_ERRORS = ("FunctionLoadError", "FunctionFileError")
-"""Of the worker itself: their texts are complete."""
+"""Types of errors that the worker itself raises; their texts are complete."""
 _BINDING_FIELDS = ("name", "type", "direction")
 
 
 def read_index(frame: dict[str, Any], kind: WorkerKind = PYTHON_WORKER, root: Path | None = None) -> IndexResult:
-    """The `indexed` frame as records; a function whose retry policy cannot be read becomes an error.
+    """The `indexed` frame as records. A function with an invalid retry policy becomes an error.
 
     `root` is the folder of the app.
     """
@@ -62,8 +62,9 @@ def _binding(entry: dict[str, Any]) -> Binding:
 
 
 def _problem(error: dict[str, Any], model: str) -> FunctionProblem:
-    """A function that Azure's worker would refuse, too. The place of an error in the user's code comes first; where
-    there is none, the place of the function comes last.
+    """An error of a function, which Azure's worker would refuse too.
+
+    The text begins with the place of the error in the user's code; if there is none, it ends with the function's place.
     """
     message = error["message"] if error["type"] in _OWN_ERRORS else f"{error['type']}: {error['message']}"
     source_file, source_line = error.get("source") or (None, None)

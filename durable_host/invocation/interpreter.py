@@ -1,4 +1,4 @@
-"""Which Python runs the app: `--python`, VIRTUAL_ENV, the app's own environment, else the host's.
+"""Finds the Python for the app: `--python`, VIRTUAL_ENV, the app's own environment, or the host's Python.
 
 Source: docs/protocol/functions-host-worker.md#interpreter-of-the-app
 """
@@ -17,10 +17,9 @@ _CONFIGURED = "languageWorkers__python__defaultExecutablePath"
 
 
 def find_interpreter(root: Path, *, explicit: str | None = None, environ: Mapping[str, str]) -> Interpreter:
-    """The interpreter for the app in `root`. Raises InterpreterUnusable when the one asked for is not there.
+    """The interpreter for the app in `root`. Raises InterpreterUnusable if the requested one does not exist.
 
-    An activated environment that is the host's own says nothing about the app, so the app's own environment goes
-    before it.
+    If the active environment is the host's own, the app's environment takes precedence.
     """
     if explicit is None and (configured := environ.get(_CONFIGURED)):
         return Interpreter(_explicit(configured, _CONFIGURED), _CONFIGURED)
@@ -36,12 +35,12 @@ def find_interpreter(root: Path, *, explicit: str | None = None, environ: Mappin
 
 
 def environment_python(folder: Path) -> Path:
-    """Where a virtual environment has its interpreter."""
+    """The path of the interpreter in a virtual environment."""
     return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
 
 
 def install_command(python: Path, packages: str) -> str:
-    """The command that installs into the environment of `python`; those of uv have no pip."""
+    """The command that installs packages into the environment of `python`; environments of uv have no pip."""
     configuration = python.parent.parent / "pyvenv.cfg"
     try:
         made_by_uv = "\nuv = " in configuration.read_text("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The lines about an invocation: Executing, Executed, and what went wrong.
+"""The log lines about an invocation: Executing, Executed, and errors.
 
 Source: docs/protocol/functions-host-cli.md#invocation-lines, docs/protocol/functions-host-worker.md#exceptions
 """
@@ -18,7 +18,7 @@ CALLED = "This function was programmatically called via the host APIs."
 
 
 class InvocationLog:
-    """What is logged of one invocation; `response` is set by the caller when there is one."""
+    """Logs one invocation. The caller sets `response` if there is one."""
 
     def __init__(self, attempt: Attempt) -> None:
         self.response: InvocationResponse | None = None
@@ -75,7 +75,7 @@ class InvocationLog:
         )
 
     def _operations_failed(self, failures: tuple[CodeFailure, ...], count: int) -> None:
-        """One event, however many operations of the batch failed."""
+        """Log one event for all failed operations of the batch."""
         duration = self._duration()
         rest = [f"{count - len(failures)} more operations failed."] if count > len(failures) else []
         self._error(
@@ -106,7 +106,7 @@ class InvocationLog:
 
 @contextmanager
 def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[InvocationLog]:
-    """Log the begin, the end and the failure of what runs inside."""
+    """Log the start, the end and the failure of an attempt."""
     log = InvocationLog(attempt)
     log.begin(reason, details)
     try:
@@ -121,14 +121,14 @@ def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[Invo
 
 
 def failure_text(error: FunctionFailed | WorkerLost) -> str:
-    """The text for people: the error, and below it where it happened, without repeating the error."""
+    """The text for people: the error, followed by the frames, without repeating the error."""
     if isinstance(error, WorkerLost):
         return "\n".join(filter(None, (error.message, error.cause)))
     return error.failure.brief()
 
 
 def failure_block(function: str, error: FunctionFailed | WorkerLost) -> str:
-    """What failed, `Exception: <Type>: <text>` and the user's frames. The console hides credentials in it."""
+    """The function, `Exception: <Type>: <text>` and the user's frames. The console hides credentials."""
     lines = [f"Exception while executing function: Functions.{function}."]
     if isinstance(error, WorkerLost):
         lines.append(f"Exception: WorkerLost: {error.message}")

@@ -1,4 +1,4 @@
-"""The pipeline around one call: retries, log lines, input bindings, the worker, output bindings.
+"""The pipeline of an invocation: retries, log lines, input bindings, the worker, output bindings.
 
 Source: docs/protocol/functions-host-worker.md#running-functions,
     docs/protocol/functions-host-worker.md#retry-policies,
@@ -28,8 +28,10 @@ from durable_host.invocation.workers import Workers
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a successful invocation gave. `return_value` and `outputs` are as user code gave them; those that have an
-    output binding of another type than `http` have been written already.
+    """The outcome of a successful invocation.
+
+    `return_value` and `outputs` are the values from user code. Values of output bindings other than `http` have already
+    been written.
     """
 
     invocation_id: str
@@ -38,8 +40,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
-    """What an invocation goes through. `function_timeout` is in seconds, None for unlimited; `default_retry` is the
-    policy of host.json; `functions` are those of the app as the current workers have it.
+    """The configuration of the pipeline.
+
+    `function_timeout` is in seconds, None for no limit; `default_retry` is the policy in host.json; `functions` are the
+    functions in the current workers.
     """
 
     bindings: BindingRegistry
@@ -49,10 +53,10 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Invoker:
-    """Runs functions for the triggers. Shared by all of them; holds no state of an invocation.
+    """Runs functions for all triggers. Has no state of an invocation.
 
-    `running` counts the attempts that run now. After a reload (`adopt`) the triggers go on with the functions that
-    they know: what runs is the function that has the name now.
+    `running` counts the running attempts. After a reload (`adopt`), triggers may pass functions of the old app: the
+    current function with the same name runs.
     """
 
     def __init__(
@@ -77,20 +81,20 @@ class Invoker:
         )
 
     def cancel(self, invocation_id: str) -> None:
-        """Interrupt a call that nobody waits for any more. A function that is not async goes on to its end."""
+        """Interrupt a call that nobody waits for any more. A function that is not async runs to its end."""
         self._pool.cancel(invocation_id)
 
     def adopt(self, pipeline: Pipeline) -> None:
-        """Calls that begin from now on go through `pipeline`; see `WorkerPool.adopt`."""
+        """Use `pipeline` for new calls; see `WorkerPool.adopt`."""
         self._pipeline = pipeline
 
     @property
     def waiting(self) -> int:
-        """Invocations that wait for their next attempt."""
+        """The number of invocations that wait for their next attempt."""
         return self._present - self.running
 
     def held(self) -> AbstractContextManager[Workers]:
-        """Keep the current workers for a call of a function as they have it, while its input is still read."""
+        """Hold the current workers for a call of one of their functions while its input is still being read."""
         return self._pool.current.held()
 
     async def invoke(
@@ -108,13 +112,13 @@ class Invoker:
         workers: Workers | None = None,
         exchange: HttpExchange | None = None,
     ) -> Outcome:
-        """Run `function` until it succeeds or its retry policy is used up; every attempt has its own ID.
+        """Run `function` until it succeeds or its retries are used up. Each attempt has its own ID.
 
-        `binding_data` is what `{expressions}` of the bindings refer to; `reason` and `details` stand in the log.
-        `workers` are those that the caller holds, and `function` is one of theirs. `exchange` is the HTTP request and
-        response of a function that streams them; it is not tried again.
-        Raises FunctionFailed (user code, a binding, or the time-out; logged already) and WorkerLost; with `exchange`
-        also ClientGone, and what `exchange` raises for a response that cannot be sent.
+        `binding_data` has the values for `{expressions}` in bindings; `reason` and `details` are for the log.
+        `workers` are held by the caller, and `function` is one of theirs. `exchange` is the HTTP request and response
+        of a function that streams them; such a call is not retried.
+        Raises FunctionFailed (user code, a binding, or the time-out; already logged) and WorkerLost; with `exchange`
+        also ClientGone, and the exceptions of `exchange` for a response that cannot be sent.
         """
         pipeline = self._pipeline
         if workers is None:
@@ -170,7 +174,7 @@ class Invoker:
         )
 
     def _renewed(self, attempt: Attempt) -> Attempt:
-        """The attempt with the function as it is now, if it still takes the same."""
+        """The attempt with the current function, if it still takes the same inputs."""
         known, now = attempt.function, self._pipeline.functions.get(attempt.function.name)
         if now is None or now is known or now.trigger != known.trigger:
             return attempt
@@ -178,5 +182,5 @@ class Invoker:
 
 
 def new_trace_parent() -> str:
-    """A W3C traceparent for an invocation whose caller has none."""
+    """A new W3C traceparent, for an invocation whose caller has none."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"

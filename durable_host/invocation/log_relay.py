@@ -1,4 +1,4 @@
-"""Records and printed lines of the worker become records of the host's loggers.
+"""Passes the worker's log records and printed lines to the host's loggers.
 
 Source: docs/protocol/functions-host-worker.md#log-records, docs/protocol/functions-host-worker.md#printed-output
 """
@@ -15,7 +15,7 @@ _ERROR_WORDS = ("error", "fail", "severe", "unhandled exception")
 
 
 def relay(frame: dict[str, Any], instance_id: str | None) -> None:
-    """Log what a `log`, `console` or `worker` frame holds; `instance_id` is the durable instance it belongs to."""
+    """Log the content of a `log`, `console` or `worker` frame; `instance_id` is its durable instance, if any."""
     kind, text = frame["k"], frame["t"]
     if kind == "console":
         text = _without_prefix(text)
@@ -28,14 +28,14 @@ def relay(frame: dict[str, Any], instance_id: str | None) -> None:
 
 
 def _without_prefix(line: str) -> str:
-    """Programs mark lines for the host's log with a word that is not meant to be seen."""
+    """Remove the prefix with which programs mark lines for the host's log."""
     if line[: len(_CONSOLE_PREFIX)].lower() != _CONSOLE_PREFIX.lower():
         return line
     return line[len(_CONSOLE_PREFIX) :].lstrip()
 
 
 def stderr_level(line: str) -> int:
-    """Level of a line on stderr, by the words in it."""
+    """The level of a line on stderr, determined by its words."""
     line = line.lower()
     if "warn" in line:
         return logging.WARNING
@@ -43,7 +43,7 @@ def stderr_level(line: str) -> int:
 
 
 def _user_logger(frame: dict[str, Any]) -> logging.Logger:
-    """Records without an invocation (import time, background threads) are shown, as console lines are."""
+    """The logger for a record. Records without an invocation (imports, background threads) are shown too."""
     category: str = frame["c"]
     if category.startswith(_SYSTEM_LOGGERS):
         return WORKER
@@ -60,5 +60,5 @@ def _log(logger: logging.Logger, level: int, text: str, frame: dict[str, Any], i
         extra["invocation_id"] = frame.get("i")
     if instance_id is not None:
         extra["instance_id"] = instance_id
-    # No arguments: a percent sign in the text is only a percent sign.
+    # Without arguments, a percent sign in the text has no special meaning.
     logger.log(level, text, extra=extra)

@@ -1,4 +1,4 @@
-"""What the host knows of a function.
+"""The metadata of functions.
 
 Source: docs/protocol/functions-host-app.md#bindings-from-decorators,
     docs/protocol/functions-host-app.md#function-folders
@@ -17,7 +17,7 @@ Direction = Literal["in", "out", "inout"]
 
 
 class Binding(msgspec.Struct, frozen=True):
-    """One binding. `properties` has everything but name, type and direction, with the names of function.json."""
+    """A binding. `properties` has everything except name, type and direction, with the names of function.json."""
 
     name: str
     type: str
@@ -40,7 +40,7 @@ class Binding(msgspec.Struct, frozen=True):
 
     @property
     def is_deferred(self) -> bool:
-        """The worker wants to know where the value is instead of the value: it makes an SDK client of that."""
+        """Whether the worker needs the location of the value instead of the value, to create an SDK client."""
         extra: object = self.properties.get("properties")
         return isinstance(extra, dict) and any(
             name.lower() == "supportsdeferredbinding" and str(value).lower() == "true"
@@ -53,17 +53,17 @@ class Binding(msgspec.Struct, frozen=True):
         return self.properties.get("durableRequiresGrpc") is True
 
     def text(self, property_name: str) -> str | None:
-        """A property as text; None when it is missing or null."""
+        """A property as text; None if it is missing or null."""
         value = self.properties.get(property_name)
         return None if value is None else str(value)
 
 
 class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A function that the worker has loaded. `disabled` is what function.json says, which has no effect.
+    """A function that the worker has loaded. `disabled` is the value in function.json, which has no effect.
 
-    `directory`, `script_file` and `entry_point` are those of function.json; `source_file` and `source_line` tell where
-    the user's code begins. With `streams_http` the trigger's request and the response are streamed.
-    `refused_annotations` are parameters, and `return`, with annotations that Azure's worker does not take.
+    `directory`, `script_file` and `entry_point` are those in function.json; `source_file` and `source_line` are the
+    start of the user's code. With `streams_http` the trigger's request and the response are streamed.
+    `refused_annotations` are parameters, or `return`, with annotations that Azure's worker refuses.
     """
 
     name: str
@@ -86,7 +86,7 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def trigger(self) -> Binding:
-        """Raises ValueError for a function without one; the catalog lets none through."""
+        """The trigger. Raises ValueError if there is none, which checks prevent."""
         for binding in self.bindings:
             if binding.is_trigger:
                 return binding
@@ -112,8 +112,10 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
 
 class FunctionProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """Why one function (or the whole app: `function` None) does not run. `file` and `line` are in the app; with them
-    `stack` shows the user's frames. `bindings` are those of the function, as far as they are known.
+    """Why a function, or the whole app (`function` None), does not run.
+
+    `file` and `line` are in the app; with them `stack` has the user's frames. `bindings` are those of the function, as
+    far as known.
     """
 
     function: str | None
@@ -129,12 +131,12 @@ class FunctionProblem(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def traceback(self) -> str:
-        """The user's frames; empty when nothing of the user's code was involved."""
+        """The user's frames; empty if the user's code was not involved."""
         return self.stack.rstrip() if self.file is not None else ""
 
 
 class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What indexing the app gave. `failure` is set when the app as a whole did not load; then there are no functions.
+    """The result of indexing the app. `failure` is set if the app as a whole did not load; then it has no functions.
 
     `model` is v1, v2 (Python), v4 (Node.js) or none (the folder holds no functions); of the versions, that of
     the app's language is set. `sdk_versions` has the packages that the app has imported; `excluded` names functions
@@ -152,9 +154,9 @@ class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
     sdk_versions: dict[str, str] = {}
     excluded: tuple[str, ...] = ()
     hint: str | None = None
-    """Why there are no functions."""
+    """The reason why there are no functions."""
 
     @property
     def requires_grpc(self) -> bool:
-        """One function of the 2.x durable SDK switches the whole app to its protocol."""
+        """Whether the app uses the protocol of the 2.x durable SDK: one such function is enough."""
         return any(function.requires_grpc for function in self.functions)

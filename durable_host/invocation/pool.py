@@ -1,4 +1,4 @@
-"""The worker processes of the host and which of them runs a call.
+"""The pool of worker processes.
 
 Source: docs/protocol/functions-host-worker.md#worker-processes, docs/protocol/functions-host-worker.md#time-outs
 """
@@ -32,9 +32,9 @@ TIMEOUT_GRACE = 2.0
 
 
 class WorkerPool:
-    """Owns the worker processes. Calls go round robin; those of one orchestration session always to the same slot.
+    """Owns the worker processes. Calls go to them in turn; those of an orchestration session always to the same slot.
 
-    `current` are the workers of the app as it is now.
+    `current` are the workers of the current app.
     """
 
     def __init__(self, options: WorkerOptions) -> None:
@@ -49,7 +49,7 @@ class WorkerPool:
 
     @property
     def index(self) -> IndexResult:
-        """What the current workers found in the app."""
+        """The result of indexing the app in the current workers."""
         return self.current.index
 
     @property
@@ -58,13 +58,13 @@ class WorkerPool:
 
     @property
     def has_debugger(self) -> bool:
-        """True when a debugger may attach to a worker, so that calls take as long as they like."""
+        """True if a debugger can attach to a worker, so that calls have no time limit."""
         return self._options.debugger is not None
 
     async def start(self) -> IndexResult:
-        """Start the first process and index the app; further processes come up in the background.
+        """Start the first process and index the app; the other processes start in the background.
 
-        An app that does not load is reported by `failure`. Raises InterpreterUnusable, WorkerStartFailed.
+        If the app does not load, `failure` is set. Raises InterpreterUnusable, WorkerStartFailed.
         """
         index = await self.current.start()
         if index.failure is None:
@@ -72,9 +72,9 @@ class WorkerPool:
         return index
 
     async def prepare(self, options: WorkerOptions | None = None) -> Workers:
-        """Load the app again in a new process, beside the current ones, for `adopt`; look at its `index` first.
+        """Load the app again in a new process, next to the current ones, for `adopt`. Check its `index` first.
 
-        Raises as `start` does. One at a time.
+        Raises the same exceptions as `start`. Do not call it concurrently.
         """
         if options is not None:
             self._options = options
@@ -91,7 +91,7 @@ class WorkerPool:
         return fresh
 
     def adopt(self, fresh: Workers) -> None:
-        """From now on calls go to these workers. Running calls finish on the old ones, which then end."""
+        """Send new calls to these workers. Running calls finish in the old ones, which then end."""
         if self._is_stopped:
             return
         old, self.current = self.current, fresh
@@ -100,7 +100,7 @@ class WorkerPool:
         self._background.run("end of the replaced worker processes", self._retire(old))
 
     async def reload(self, options: WorkerOptions | None = None) -> IndexResult:
-        """`prepare` and, when the app has loaded, `adopt`. If it has not (`failure`), the old processes go on."""
+        """`prepare` and, if the app has loaded, `adopt`. If it has not (`failure`), the old processes continue."""
         fresh = await self.prepare(options)
         if fresh.index.failure is None:
             self.adopt(fresh)
@@ -117,7 +117,7 @@ class WorkerPool:
 
     @contextlib.asynccontextmanager
     async def alone(self) -> AsyncGenerator[Workers]:
-        """A worker process of their own for calls that may end it. Raises WorkerLost when there is none to be had."""
+        """A separate worker process for calls that may end it. Raises WorkerLost if none is available."""
         options = msgspec.structs.replace(self._options, process_count=1, debugger=None)
         workers = Workers(options, lambda: None)
         self._lone.append(workers)
@@ -138,7 +138,7 @@ class WorkerPool:
             self._lone.remove(workers)
 
     def kill(self) -> None:
-        """End all processes, and what user code has started in them, at once."""
+        """Kill all processes and the processes that user code has started in them."""
         for pid in self.all_pids:
             with contextlib.suppress(OSError):
                 if sys.platform == "win32":
@@ -148,17 +148,17 @@ class WorkerPool:
 
     @property
     def pids(self) -> tuple[int, ...]:
-        """Process IDs of the workers that take calls."""
+        """The process IDs of the workers that accept calls."""
         return tuple(process.pid for process in self.current.processes() if process.pid is not None)
 
     @property
     def all_pids(self) -> tuple[int, ...]:
-        """Those too that finish their last calls, or have one call to themselves."""
+        """All process IDs, including those of workers that finish their last calls or run a single call."""
         return tuple(pid for workers in (self.current, *self._retiring, *self._lone) for pid in workers.pids())
 
     @property
     def is_busy(self) -> bool:
-        """True while a call runs, or waits for a worker of its own."""
+        """True while a call runs, or waits for a separate worker."""
         return bool(self._lone) or self.running_calls > 0
 
     @property
@@ -174,7 +174,7 @@ class WorkerPool:
         workers: Workers | None = None,
         exchange: HttpExchange | None = None,
     ) -> InvocationResponse:
-        """Run a function, in the process of `workers` that the caller holds, if any is up.
+        """Run a function, in a process of `workers` (held by the caller) if one is running.
 
         `exchange` is the HTTP request and response of a function that streams them; see `WorkerProcess.stream`.
         Raises FunctionFailed, FunctionTimedOut after `timeout` seconds, WorkerLost.
@@ -190,7 +190,7 @@ class WorkerPool:
         return decode_response(*await self._in_time(running, timeout, process, request.function, request.invocation_id))
 
     def cancel(self, invocation_id: str) -> None:
-        """Ask the process that runs the call to interrupt it; nothing happens when none does."""
+        """Ask the process that runs the call to interrupt it. Does nothing if the call is not running."""
         for workers in (self.current, *self._retiring):
             for process in workers.processes():
                 if process.runs(invocation_id):
@@ -207,10 +207,11 @@ class WorkerPool:
         timeout: float | None = None,
         workers: Workers | None = None,
     ) -> dict[str, Any]:
-        """Run one turn of an orchestration session. `payload` and answer are `worker.orchestrations`'; the session's
-        key is `key`, else `payload["key"]`. `workers` as for `invoke`.
+        """Run one turn of an orchestration session.
 
-        Raises FunctionFailed, FunctionTimedOut, WorkerLost; also the last when no code ran before `timeout`.
+        `payload` and the answer have the form in `worker.orchestrations_v1` and `_v2`. The session's key is `key`,
+        otherwise `payload["key"]`. `workers`: see `invoke`.
+        Raises FunctionFailed, FunctionTimedOut, WorkerLost; the last also if no code ran before `timeout`.
         """
         key = key or str(payload.get("key", ""))
         process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
@@ -224,7 +225,7 @@ class WorkerPool:
         return reply["p"]
 
     def forget_session(self, key: str) -> None:
-        """Drop the live session of `key` in the worker, if there is one."""
+        """Drop the live session with this key in the worker, if there is one."""
         process = self.current.session_process(key)
         if process is not None:
             process.send({"k": "forget", "key": key})
@@ -241,7 +242,7 @@ class WorkerPool:
             self.current.open_debugger()
 
     async def _pick(self, key: str | None = None) -> WorkerProcess:
-        """A process that takes calls; waits for one while workers are starting."""
+        """A process that accepts calls. Waits while workers are starting."""
         if (process := self.current.pick(key)) is not None:
             return process
         try:
@@ -294,8 +295,9 @@ class WorkerPool:
             ) from None
 
     async def _abandon(self, process: WorkerProcess, invocation_id: str) -> bool:
-        """Cancel a call that took too long; a call that cannot be cancelled costs its process. False when no code of
-        it ever ran.
+        """Cancel a call that took too long; if it cannot be cancelled, stop its process.
+
+        False if none of its code ever ran.
         """
         process.send({"k": "cancel", "i": invocation_id})
         if await process.wait_ended(invocation_id, TIMEOUT_GRACE):

@@ -1,4 +1,4 @@
-"""Why a Python app does not load, and what to do about it.
+"""The errors for a Python app that does not load, with remedies.
 
 Source: docs/protocol/functions-host-app.md#loading-errors
 """
@@ -16,7 +16,7 @@ _PACKAGES = {"azure.durable_functions": "azure-functions-durable"}
 
 
 def load_error(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
-    """The app as a whole does not load. The place in the user's code comes first, then the reference's text."""
+    """The error for an app that does not load: the place in the user's code, followed by the text of Azure's worker."""
     if failure["kind"] == "sdk_missing":
         return SdkMissing(
             "The app's Python has no azure-functions package.",
@@ -51,7 +51,7 @@ def load_error(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
 
 
 def _package_of(module: str, stack: str) -> str:
-    """What to install for a module that is missing. Of Azure's extensions the import in the traceback tells which."""
+    """The package for a missing module. For Azure's extensions, it is found from the import in the traceback."""
     if module.startswith("azurefunctions") and (found := _EXTENSION.search(stack)) is not None:
         return f"azurefunctions-extensions-{found[1].replace('.', '-')}"
     return _PACKAGES.get(module, f"the package that brings '{module}'")
@@ -62,7 +62,7 @@ def _install(frame: dict[str, Any]) -> str:
 
 
 def _other_python(frame: dict[str, Any]) -> str:
-    """The app may not have been meant to run on the Python of the host."""
+    """A hint if the app runs on the host's Python, which may not be intended."""
     if frame["executable"] != sys.executable:
         return ""
     return ". This is the Python of the host itself; the app may have one of its own, in .venv or named with --python."

@@ -16,7 +16,7 @@ from durable_host.worker.__main__ import TOO_OLD
 ENTRY = Path(durable_host.worker.__file__).with_name("__main__.py")
 THREADS = "PYTHON_THREADPOOL_THREAD_COUNT"
 DEFAULT_THREADS = "1000"
-"""As the real host sets it, so that the limits of the triggers decide how much runs at a time."""
+"""The same value as in the Functions host, so that the limits of the triggers decide how many calls run at a time."""
 _NO_FROZEN_MODULES = "-Xfrozen_modules=off"
 
 
@@ -86,10 +86,10 @@ class PythonWorker:
 
 
 def interpreter_arguments(arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
-    """What editors put before the worker: `-m debugpy --listen 127.0.0.1:5678` becomes the debugger of the worker
-    itself, which outlives reloads; everything else goes to the interpreter as it is.
+    """The interpreter's arguments and the debugger in arguments from editors.
 
-    Raises ConfigurationError for a debugger with other options than to listen.
+    `-m debugpy --listen 127.0.0.1:5678` becomes the worker's own debugger, which survives reloads; all other arguments
+    go to the interpreter unchanged. Raises ConfigurationError for other options of the debugger.
     """
     if arguments[:2] != ["-m", "debugpy"]:
         return tuple(arguments), None

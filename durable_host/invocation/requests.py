@@ -1,4 +1,4 @@
-"""What the pool is asked to run and what it answers."""
+"""Requests to the worker pool and its responses."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from durable_host.worker.frames import FrameBody
 
 
 class InvocationRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. `inputs` has a value for every input parameter, the trigger's among them; missing ones are None.
+    """A call. `inputs` has a value for every input parameter, including the trigger's; missing ones are None.
 
-    `trigger_metadata` is JSON-able; an `instanceId` in it is put on the call's log records.
+    `trigger_metadata` can be converted to JSON; its `instanceId` is added to the call's log records.
     """
 
     function: str
@@ -25,7 +25,7 @@ class InvocationRequest(msgspec.Struct, frozen=True, kw_only=True):
     retry_count: int = 0
     max_retry_count: int = 0
     last_error: tuple[str, str] | None = None
-    """Message and stack of the attempt before this one."""
+    """The message and the stack of the previous attempt."""
 
     @property
     def instance_id(self) -> str | None:
@@ -34,10 +34,10 @@ class InvocationRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class InvocationResponse(msgspec.Struct, frozen=True):
-    """`return_value` is None when the function has no way to return one; see
+    """The result of a call. `return_value` is None if the function cannot return a value, see
     docs/protocol/functions-host-app.md#parameters-and-annotations.
 
-    `failed_operations` are those of an entity, the first ones of `failed_count`.
+    `failed_operations` are failed entity operations: the first of `failed_count`.
     """
 
     return_value: Datum | None = None

@@ -1,4 +1,4 @@
-"""Retry policies: fixed delay and exponential back-off around the attempts of one trigger delivery.
+"""Retry policies: fixed delay and exponential back-off for the attempts of one delivery.
 
 Source: docs/protocol/functions-host-worker.md#retry-policies
 """
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def delay_before(policy: RetryOptions, retry: int, jitter: Callable[[], float]) -> float:
-    """Seconds before the `retry`-th retry (from 1). `jitter` gives a factor from 0.8 to 1.2."""
+    """Seconds before the `retry`-th retry (from 1). `jitter` returns a factor from 0.8 to 1.2."""
     if policy.strategy == "fixedDelay":
         return policy.delay_interval
     shortest = policy.minimum_interval
@@ -33,7 +33,7 @@ def delay_before(policy: RetryOptions, retry: int, jitter: Callable[[], float]) 
 async def with_retries(
     attempt: Attempt, policy: RetryOptions, run: Callable[[Attempt], Awaitable[T]], clock: Clock
 ) -> T:
-    """Run until it succeeds or the policy is used up; then the last error is raised."""
+    """Run attempts until one succeeds or the retries are used up; then raise the last error."""
     log = logging.getLogger(f"Function.{attempt.function.name}")
     limit = policy.max_retry_count
     attempt = msgspec.structs.replace(attempt, max_retry_count=limit)

@@ -1,4 +1,4 @@
-"""Reads the retry policies that the worker reports.
+"""Reads the retry policies from the worker.
 
 Source: docs/protocol/functions-host-worker.md#retry-policies
 """
@@ -16,8 +16,8 @@ _JSON_STRATEGIES = {name.lower(): name for name in _WORKER_STRATEGIES.values()}
 def from_worker(settings: Mapping[str, Any] | None) -> RetryOptions | None:
     """The policy of `@app.retry` (intervals in seconds) or a `raw` object of function.json.
 
-    The worker has checked what `@app.retry` was given by its own rules; what Azure's host checks is checked here.
-    Raises ValueError that says what is wrong.
+    The worker has already checked `@app.retry` by the rules of Azure's worker; this checks the rules of Azure's host.
+    Raises ValueError.
     """
     if settings is None:
         return None
@@ -33,7 +33,7 @@ def from_worker(settings: Mapping[str, Any] | None) -> RetryOptions | None:
 
 
 def _checked(options: RetryOptions, count: str, minimum: str, maximum: str) -> RetryOptions:
-    """The policy, if its values make sense; the names are those that the user wrote."""
+    """Check the policy and return it. The names are those in the user's code, for errors."""
     if options.max_retry_count < -1:
         raise ValueError(
             f"'{count}' of 'retry' must be a whole number from -1 (forever), not {options.max_retry_count}"

@@ -1,4 +1,4 @@
-"""Keeps one worker process alive: starts it, and starts it again with back-off when it dies.
+"""Keeps one worker process alive: starts it, and restarts it with back-off if it dies.
 
 Source: docs/protocol/functions-host-worker.md#worker-crashes
 """
@@ -31,10 +31,10 @@ CRASHES_BEFORE_ALARM = 3
 
 
 class CrashBudget:
-    """Waits before restarts: doubling with every crash of the last half hour. Shared by the slots of a pool.
+    """Delays before restarts, which double with every crash in the last half hour. Shared by the slots of a pool.
 
-    A crash that a call may have caused says nothing about the next process: the wait for that stays short, or a single
-    bad call, which is not tried forever, would hold up all others.
+    After a crash that a call may have caused, the next process is likely to work, so the delay stays short. Otherwise a
+    single bad call, which is not retried forever, would delay all others.
     """
 
     def __init__(self, process_count: int) -> None:
@@ -42,7 +42,7 @@ class CrashBudget:
         self._crashes: deque[float] = deque()
 
     def crashed(self, *, in_calls: bool = False) -> tuple[float, bool]:
-        """Seconds to wait before the restart, and whether the budget has just been used up."""
+        """The delay before the restart in seconds, and whether the budget has just been used up."""
         now = time.monotonic()
         while self._crashes and now - self._crashes[0] > FORGIVEN_AFTER:
             self._crashes.popleft()
@@ -53,7 +53,7 @@ class CrashBudget:
 
 
 class WorkerSlot:
-    """One place in the pool. `process` is the one that takes calls, None while there is none.
+    """One place in the pool. `process` accepts calls; None while there is none.
 
     A debugger can attach to the process of a slot that `is_debugged`.
     """
@@ -74,7 +74,7 @@ class WorkerSlot:
     async def start(self) -> IndexResult:
         """Start the process and load the app in it. Raises InterpreterUnusable, WorkerStartFailed.
 
-        An app that does not load is reported by `failure` of the result; the slot is empty then.
+        If the app does not load, `failure` of the result is set, and the slot is empty.
         """
         process, index = await launch(self._options, self._debugger)
         if index.failure is not None:
@@ -85,25 +85,25 @@ class WorkerSlot:
         return index
 
     async def begin(self) -> None:
-        """Start the process, again and again if it does not come up. Returns after the first try."""
+        """Start the process, and keep retrying in the background if it fails. Returns after the first attempt."""
         if not self._is_stopping:
             self._begin_to_keep()
             await self._tried.wait()
 
     @property
     def pid(self) -> int | None:
-        """The ID of the running process, even if it takes no more calls."""
+        """The ID of the running process, even if it accepts no more calls."""
         owned = self._owned
         return None if owned is None or owned.exited.done() else owned.pid
 
     def open_debugger(self) -> None:
-        """Have the process listen for a debugger, as far as the options have one."""
+        """Make the process listen for a debugger, if the options have one."""
         self._debugger = self._options.debugger
         if self._debugger is not None and self.process is not None:
             self.process.open_debugger(self._debugger)
 
     async def retire(self) -> None:
-        """Take no new calls, let the running ones finish, then end the process. `stop` may cut this short."""
+        """Accept no new calls, let the running ones finish, then end the process. `stop` may cut this short."""
         self._is_stopping = True
         self.process = None
         if self._owned is not None:
@@ -111,7 +111,7 @@ class WorkerSlot:
         await self.stop(RETIRE_GRACE)
 
     async def stop(self, grace: float) -> None:
-        """End the process, whatever it is doing after `grace` seconds."""
+        """End the process, and kill it if it still runs after `grace` seconds."""
         self._is_stopping = True
         self._tried.set()
         self.process = None
@@ -152,7 +152,7 @@ class WorkerSlot:
             LOG.error("%s", hint)
 
     async def _start_again(self, *, is_crash: bool, in_calls: bool) -> WorkerProcess:
-        """Only crashes are waited after: a process that was ended for a function's time-out is not the app's fault."""
+        """Restart the process. Wait only after crashes, not after it was ended because of a function's time-out."""
         while True:
             if is_crash:
                 self._tried.set()
@@ -173,20 +173,20 @@ class WorkerSlot:
         wait, is_used_up = self._budget.crashed(in_calls=in_calls)
         if is_used_up:
             LOG.critical(
-                "The worker process keeps dying. Calls fail until it stays up; it is restarted after longer and "
-                "longer waits (at most %.0f s; %.0f s when it dies in a call). The lines above show why it stops.",
+                "The worker process keeps dying. Calls fail until it stays up; it is restarted after increasing "
+                "delays (at most %.0f s; %.0f s if it dies in a call). The lines above show why it stops.",
                 LONGEST_WAIT,
                 LONGEST_WAIT_AFTER_CALLS,
             )
         await asyncio.sleep(wait)
 
     def _debugger_now(self) -> DebuggerAddress | None:
-        """Calls wait while a process starts again, so that one waits for no debugger."""
+        """The debugger for a restart, without waiting for an editor, because calls wait for the process."""
         return None if self._debugger is None else msgspec.structs.replace(self._debugger, wait=False)
 
 
 async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None) -> tuple[WorkerProcess, IndexResult]:
-    """A started process and what it loaded. Raises InterpreterUnusable, WorkerStartFailed."""
+    """Start a process and load the app. Raises InterpreterUnusable, WorkerStartFailed."""
     process = await WorkerProcess.start(options, debugger)
     try:
         await _wait_loaded(process, waits_for_debugger=debugger is not None and debugger.wait)
@@ -199,7 +199,7 @@ async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None
 
 
 async def _wait_loaded(process: WorkerProcess, *, waits_for_debugger: bool) -> None:
-    """Until the process has loaded the app, or has ended. Raises WorkerStartFailed."""
+    """Wait until the process has loaded the app, or has ended. Raises WorkerStartFailed."""
     if waits_for_debugger:
         await asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED)
         return

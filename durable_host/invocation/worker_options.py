@@ -1,4 +1,4 @@
-"""How worker processes are started."""
+"""The options for starting worker processes."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +14,11 @@ DEFAULT_SCRIPT = "function_app.py"
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How worker processes are started. `environment` is the whole environment of the child.
+    """The options for starting worker processes. `environment` is the whole environment of the child.
 
-    `minimum_level`: log records below this level stay in the worker. `arguments` are options of `executable`, put
-    before the worker's own file. `debugger` is for the first of the processes. `functions` are the only ones that the
-    host serves, None for all. `is_reload`: files of the app may be missing for a moment, while they are written.
+    `minimum_level`: the worker does not send log records below this level. `arguments` are options of `executable`,
+    before the worker's file. `debugger` is for the first process. `functions` are the only functions that the host
+    serves; None for all. `is_reload`: files of the app may be missing for a moment, while they are written.
     """
 
     root: Path

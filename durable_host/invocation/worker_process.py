@@ -1,4 +1,4 @@
-"""One worker process: started, spoken to in frames, watched to its end."""
+"""A worker process: starts it, exchanges frames with it, and handles its end."""
 
 import asyncio
 import contextlib
@@ -30,16 +30,16 @@ PIPES_CLOSE_WITHIN = 0.5
 
 
 def worker_environment(options: WorkerOptions) -> dict[str, str]:
-    """The environment of a worker process: that of the host, and what the real host adds for its workers."""
+    """The environment of a worker process, with the variables that the Functions host adds for its workers."""
     environment = options.kind.environment(options.environment)
     environment["FUNCTIONS_APPLICATION_DIRECTORY"] = str(options.root)
     return environment
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
-    """Owns a child process and the calls that run in it.
+    """Owns a child process and its running calls.
 
-    `exited` is done with the exit code when the process has ended and all that it wrote has been read.
+    `exited` is done, with the exit code, when the process has ended and all its output has been read.
     """
 
     def __init__(self, options: WorkerOptions) -> None:
@@ -69,13 +69,13 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._is_ended_by_host = False
         self._unstarted: set[str] = set()
         self.overdue_calls = 0
-        """Calls that took too long and may cost the process; it takes no others meanwhile."""
+        """Calls that took too long, so that the process may have to be stopped; it accepts no other calls."""
         self.indexed: asyncio.Future[dict[str, Any]] = self._loop.create_future()
         self.exited: asyncio.Future[int] = self._loop.create_future()
 
     @classmethod
     async def start(cls, options: WorkerOptions, debugger: DebuggerAddress | None = None) -> "WorkerProcess":
-        """Start the process and send it the first request; `indexed` tells when it has loaded the app.
+        """Start the process and send it the first request; `indexed` is done when it has loaded the app.
 
         Raises InterpreterUnusable.
         """
@@ -128,21 +128,21 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return tuple(self._last_stderr)
 
     def send(self, header: dict[str, Any], blob: FrameBody | None = None) -> None:
-        """Write a frame; frames of one turn of the loop go out together."""
+        """Write a frame. Frames of one iteration of the event loop are sent together."""
         if not self._outgoing:
             self._loop.call_soon(self._flush)
         self._outgoing.append(encode_to_worker(header, blob.parts if blob is not None else None))
 
     def open_debugger(self, address: DebuggerAddress) -> None:
-        """Have the process listen for a debugger from now on."""
+        """Make the process listen for a debugger from now on."""
         self.send({"k": "debug", **_debugger_fields(address)})
 
     async def request(
         self, header: dict[str, Any], blob: FrameBody | None = None, instance_id: str | None = None
     ) -> tuple[dict[str, Any], bytes]:
-        """Run the call that `header` describes; `i` in it is its invocation ID. Raises FunctionFailed, WorkerLost.
+        """Run the call in `header`, in which `i` is the invocation ID. Raises FunctionFailed, WorkerLost.
 
-        A caller that is cancelled leaves the call running in the worker.
+        If the caller is cancelled, the call continues in the worker.
         """
         if self.exited.done():
             raise WorkerLost("The worker process ended before it ran the function.")
@@ -165,16 +165,16 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return reply, data
 
     def runs(self, invocation_id: str) -> bool:
-        """Whether this process has the call and has not answered it."""
+        """Whether this process is running the call."""
         return invocation_id in self._pending
 
     async def stream(
         self, header: dict[str, Any], blob: FrameBody, exchange: HttpExchange
     ) -> tuple[dict[str, Any], bytes]:
-        """Run the call that `header` describes, with the HTTP request and response of `exchange`.
+        """Run the call in `header`, with the HTTP request and response of `exchange`.
 
-        Raises as `request` does, ClientGone, and what `exchange` raises for a response that cannot be sent. A caller
-        that is cancelled leaves the call running in the worker, which is notified that the client has gone away.
+        Raises the exceptions of `request`, ClientGone, and those of `exchange` for a response that cannot be sent. If
+        the caller is cancelled, the call continues in the worker, which is notified that the client has disconnected.
         """
         if self.exited.done():
             raise WorkerLost("The worker process ended before it ran the function.")
@@ -191,7 +191,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             del self._streams[invocation_id]
 
     async def wait_ended(self, invocation_id: str, timeout: float) -> bool:
-        """Whether the call has ended in the worker, or ends within `timeout` seconds."""
+        """Whether the call ends in the worker within `timeout` seconds."""
         if invocation_id not in self._pending:
             return True
         ended = self._watched.setdefault(invocation_id, asyncio.Event())
@@ -201,7 +201,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         return ended.is_set()
 
     def take_unstarted(self, invocation_id: str) -> bool:
-        """Whether a call that `wait_ended` has waited for was cancelled before any of its code ran."""
+        """Whether a call was cancelled before any of its code ran. Call it after `wait_ended`."""
         was_unstarted = invocation_id in self._unstarted
         self._unstarted.discard(invocation_id)
         return was_unstarted
@@ -231,11 +231,11 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             self._wanted_lines = None
 
     async def wait_idle(self) -> None:
-        """Until no call is running, or the process has ended."""
+        """Wait until no call is running, or the process has ended."""
         await self._idle.wait()
 
     async def stop(self, grace: float) -> None:
-        """Ask the process to finish its calls and to end; kill it when it has not after `grace` and a little more."""
+        """Ask the process to finish its calls and end; kill it if it has not ended a little after `grace` seconds."""
         self._is_ended_by_host = True
         if not self.exited.done():
             self.send({"k": "stop", "grace": grace})
@@ -246,7 +246,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         await self.destroy()
 
     def kill(self) -> None:
-        """End the process and what user code has started in its group, at once."""
+        """Kill the process and the processes that user code has started in its group."""
         pid = self.pid
         if pid is None or self.exited.done():
             return
@@ -257,18 +257,18 @@ class WorkerProcess(asyncio.SubprocessProtocol):
                 os.killpg(pid, signal.SIGKILL)
 
     def give_up(self) -> None:
-        """Kill a process that a function does not let go of."""
+        """Kill a process in which a function does not end."""
         self.is_given_up = True
         self.kill()
 
     async def destroy(self) -> None:
-        """Kill the process and wait until nothing of it is left."""
+        """Kill the process and wait until it has ended."""
         self._is_ended_by_host = True
         self.kill()
         await asyncio.shield(self.exited)
 
     def _lost(self, code: int, *, was_alone: bool) -> WorkerLost:
-        """The error of a call that was in the process when it ended."""
+        """The error for a call that ran in the process when it ended."""
         if self.is_given_up:
             return WorkerLost("The worker process was stopped, because another function in it did not finish in time.")
         ending, lines = describe_exit(code), "\n".join(self.last_stderr)
@@ -308,7 +308,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         if sys.platform != "win32" and self.pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)  # what user code has started in its group
+                os.killpg(self.pid, signal.SIGKILL)  # processes that user code has started in its group
         # A program that user code started may keep the pipes open forever.
         self._loop.call_later(PIPES_CLOSE_WITHIN, self._ended)
 

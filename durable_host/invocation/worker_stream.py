@@ -1,6 +1,6 @@
-"""The host's end of a streamed call: passes on what client and worker send, no faster than the other side takes it.
+"""The host's side of a streamed call: passes data between client and worker, no faster than the other side reads it.
 
-The frames are described in `durable_host/worker/http_stream.py`.
+`durable_host/worker/http_stream.py` describes the frames.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ Send = Callable[[dict[str, Any], FrameBody | None], None]
 
 FRAMES = frozenset({"head", "body", "want"})
 _ENDED_BY_CLIENT = frozenset({"ClientDisconnect", "CancelledError", "ConnectionResetError"})
-"""What a call fails with when its client has gone away."""
+"""The type of the error of a call whose client has disconnected."""
 
 
 class WorkerStream:
-    """One call. `received` takes the worker's frames, `run` does everything else."""
+    """A streamed call. Pass the worker's frames to `received`; `run` does everything else."""
 
     def __init__(self, invocation_id: str, exchange: HttpExchange, send: Send, *, names_type: bool = True) -> None:
         self._names_type = names_type
@@ -47,8 +47,10 @@ class WorkerStream:
             self._arrived.set()
 
     async def run(self, answer: asyncio.Future[Answer]) -> Answer:
-        """Until the call has ended and what it sent has been passed on. Raises ClientGone, FunctionFailed, what
-        `answer` raises, and what the exchange raises for a response that cannot be sent.
+        """Run until the call has ended and all data has been passed on.
+
+        Raises ClientGone, FunctionFailed, and the exceptions of `answer` and of the exchange for a response that cannot
+        be sent.
         """
         answer.add_done_callback(self._ended)
         sending = asyncio.create_task(self._pass_on_request())

@@ -1,6 +1,6 @@
-"""The worker processes that loaded one state of the app.
+"""The worker processes that have loaded one state of the app.
 
-A reload makes new ones beside them; calls that began with the old ones end there.
+A reload starts new ones next to them; calls that began in the old ones finish there.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from durable_host.invocation.worker_process import WorkerProcess
 
 
 class Workers:
-    """Owns the slots of one state of the app. `index` is what the first process found in it.
+    """Owns the slots for one state of the app. `index` is the result of indexing it in the first process.
 
-    `debugs_at_start`: the debugger listens from the start on; else `open_debugger` makes it listen.
+    `debugs_at_start`: the debugger listens from the start; otherwise it listens after `open_debugger`.
     """
 
     def __init__(self, options: WorkerOptions, changed: Callable[[], None], *, debugs_at_start: bool = True) -> None:
@@ -39,13 +39,13 @@ class Workers:
         return self.index
 
     async def start_further(self) -> None:
-        """Start the other processes, one after the other; those that do not come up are tried again and again."""
+        """Start the other processes, one after another. Those that fail to start are retried."""
         for slot in self._slots[1:]:
             await slot.begin()
 
     @contextlib.contextmanager
     def held(self) -> Generator["Workers"]:
-        """Keep the processes for a call that is about to be made."""
+        """Hold the processes for a call that is about to begin."""
         self._held += 1
         try:
             yield self
@@ -55,7 +55,7 @@ class Workers:
                 self._released.set()
 
     def processes(self) -> list[WorkerProcess]:
-        """Those that take calls."""
+        """The processes that accept calls."""
         return [slot.process for slot in self._slots if slot.process is not None and not slot.process.exited.done()]
 
     def pids(self) -> list[int]:
@@ -63,7 +63,7 @@ class Workers:
         return [pid for slot in self._slots if (pid := slot.pid) is not None]
 
     def pick(self, key: str | None = None) -> WorkerProcess | None:
-        """The next process in turn, or that of the session `key`; another one when that is not up. None without any."""
+        """The next process in turn, or that of the session `key` if it is running. None if no process is running."""
         slots, count = self._slots, len(self._slots)
         first = next(self._turns) if key is None else slot_of(key, count)
         for offset in range(count):
@@ -73,23 +73,23 @@ class Workers:
         return None
 
     def session_process(self, key: str) -> WorkerProcess | None:
-        """The process that holds the session `key`, if it is up."""
+        """The process with the session `key`, if it is running."""
         process = self._slots[slot_of(key, len(self._slots))].process
         return None if process is None or process.exited.done() else process
 
     def open_debugger(self) -> None:
-        """Have the first process listen for a debugger, now and after each restart."""
+        """Make the first process listen for a debugger, now and after each restart."""
         self._slots[0].open_debugger()
 
     async def retire(self) -> None:
-        """End the processes when nothing runs in them any more and nobody holds them."""
+        """End the processes when no calls run in them and nobody holds them."""
         while self._held:
             self._released.clear()
             await self._released.wait()
         await asyncio.gather(*(slot.retire() for slot in self._slots))
 
     async def stop(self, grace: float) -> None:
-        """End the processes, whatever they are doing after `grace` seconds."""
+        """End the processes, and kill those that still run after `grace` seconds."""
         await asyncio.gather(*(slot.stop(grace) for slot in self._slots))
 
 
