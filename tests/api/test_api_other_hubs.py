@@ -11,7 +11,7 @@ from api_world import api_options, running_world
 from durable_host.clock import SystemClock
 from durable_host.durable.api import DurableClient
 from durable_host.durable.api.errors import UnknownHub
-from durable_host.durable.api.other_hubs import MOST, OtherHubs
+from durable_host.durable.api.other_hubs import MAX_OPEN, OtherHubs
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import ForeignSqliteHub
 from durable_host.errors import ConfigurationError
@@ -99,7 +99,7 @@ async def test_a_hub_that_cannot_be_opened_takes_no_place(opened: Opened) -> Non
 
 async def test_naming_many_hubs_makes_and_keeps_none(opened: Opened) -> None:
     async with running_world(hub_for=opened) as world:
-        for number in range(3 * MOST):
+        for number in range(3 * MAX_OPEN):
             for path in ("instances", "instances/x", "instances/x?showHistory=true", "entities", "entities/c/k"):
                 mark = "&" if "?" in path else "?"
                 async with world.http.get(f"{world.webhook}/{path}{mark}taskHub=Evil{number}") as answer:
@@ -109,7 +109,7 @@ async def test_naming_many_hubs_makes_and_keeps_none(opened: Opened) -> None:
                                  ("POST", "instances/x/restart")):  # fmt: skip
                 async with world.http.request(method, f"{world.webhook}/{path}?taskHub=Evil{number}", json=1) as answer:
                     assert answer.status in (400, 404)
-        assert len(opened.open) <= 2 * MOST
+        assert len(opened.open) <= 2 * MAX_OPEN
         assert not opened.folder.exists()
 
 

@@ -366,7 +366,7 @@ def _away(world: World, monkeypatch: pytest.MonkeyPatch, method: str, times: int
 async def test_a_query_waits_for_storage_that_is_away_for_a_moment(
     world: World, monkeypatch: pytest.MonkeyPatch, path: str, method: str
 ) -> None:
-    monkeypatch.setattr(patience, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "_RETRY_SECONDS", 0.01)
     await world.put("abc", OrchestrationStatus.Completed)
     _away(world, monkeypatch, method, 3)
     async with world.http.get(f"{world.webhook}/{path}") as answer:
@@ -374,7 +374,7 @@ async def test_a_query_waits_for_storage_that_is_away_for_a_moment(
 
 
 async def test_a_query_answers_503_when_storage_stays_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "_RETRY_SECONDS", 0.01)
     monkeypatch.setattr(patience, "ANSWER_TIMEOUT", 0.1)
     _away(world, monkeypatch, "get_instance", 10_000)
     assert (await _json(world, "instances/abc", 503))["ExceptionMessage"] == "nobody listens"

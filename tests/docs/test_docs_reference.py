@@ -194,7 +194,7 @@ def row_with(text: str) -> str:
         ("outstanding activities of an instance", [f"at most {ACTIVITY_WINDOW_ON_EMULATOR}"]),
         ("hidden for five minutes", [f"up to {AzureTaskHubOptions().hold_time:.0f}"]),
         ("An idle hub is polled", ["Every two seconds"]),
-        ("is refused the hub", [f"After {app_lease._ASK_AGAIN_SECONDS:.0f}"]),
+        ("is refused the hub", [f"After {app_lease._ACQUIRE_SECONDS:.0f}"]),
         ("After a crash the lease of a timer", [f"every {listener_lock.RETRY_SECONDS:.0f} seconds"]),
         ("hidden for ten minutes", [f"for {HOLD_ON_DEVELOPMENT_ACCOUNT:.0f} seconds", "renewed after 15"]),
     ],

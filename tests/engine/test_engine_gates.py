@@ -398,7 +398,7 @@ def test_a_step_that_is_held_back_is_said_with_place_reason_and_way_out(mode):
     assert "yield context.task_any of the tasks, and again of those that are left" in found.text
     assert "with retries among the open tasks, Azure may mix up results" in found.text
     assert "Cancel timers that are no longer needed (timer.cancel())." in found.text
-    assert "Azure waits as long, and its log does not show it. DURABLE_HOST_GATES=lift" in found.text
+    assert "Azure waits just as long, and does not log it. DURABLE_HOST_GATES=lift" in found.text
     if mode != "one_shot":
         line = line_with('yield context.call_activity("X")  # held back')
         assert found.position == f"{__file__}:{line} in fails_and_goes_on"
@@ -458,7 +458,7 @@ def test_a_part_of_a_long_timer_is_named(mode):
     assert decided(world.deliver(raised("E"), time=4 * 86_400)) == []
     [found] = held(world)
     assert "it waits for the timer due at 2026-01-07T00:00:00Z. It is a part" in found.text
-    assert "of a timer of more than six days, and each part is a step. Wait in a loop of timers" in found.text
+    assert "of a timer longer than six days, and each part is a step. Wait in a loop of timers" in found.text
 
 
 def test_an_event_that_served_two_waits_is_named(mode):

@@ -284,7 +284,7 @@ def test_every_result_that_does_not_fit_is_explained(running):
     assert said(running, replace(answer(running, ACTIVITY), id=identity.answer_to(OTHER_REQUEST))) == (
         "the activity 'Hello' (number 0): it answers a call that was decided under this number and never committed"
     )
-    assert said(running, TaskMessage(completed(9), OWN, OWN)) == "anything: the history holds no call 9"
+    assert said(running, TaskMessage(completed(9), OWN, OWN)) == "anything: the history contains no call 9"
 
 
 def said(world, message):

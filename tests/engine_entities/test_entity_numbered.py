@@ -36,7 +36,7 @@ def run(
 ) -> EntityOutcome:
     turn = start_batch(fresh(), messages, now=NOW, options=options)
     answer = EntityAnswer(exists=True, state="1", results=results, actions=actions or (), leaves_rest=True)
-    return finish_batch(turn, answer, now=NOW, new_id=ids(), tells_failures=True)
+    return finish_batch(turn, answer, now=NOW, new_id=ids(), with_failure_details=True)
 
 
 def test_caller_gets_the_whole_failure() -> None:

@@ -25,7 +25,7 @@ from durable_host.durable.model.events import (
     TimerFired,
 )
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.runtime.dropped_results import MOST_REPORTED
+from durable_host.durable.runtime.dropped_results import MAX_REPORTED
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.durable.user_code import WorkItemAborted
 
@@ -211,13 +211,13 @@ async def test_results_of_calls_that_do_not_exist_are_dropped_in_the_end(waiting
     hub = hosts.hub(Impatient)
     world = await hosts.start(waiting, hub=hub)
     own = await started(world)
-    for number in range(40, 40 + MOST_REPORTED + 5):
+    for number in range(40, 40 + MAX_REPORTED + 5):
         await world.hub.send(forged(TaskCompleted(task_scheduled_id=number), own))
     counts = world.runtime.diagnostics.counts
-    await world.until(lambda: counts[codes.RESULT_DROPPED] == MOST_REPORTED + 5)
+    await world.until(lambda: counts[codes.RESULT_DROPPED] == MAX_REPORTED + 5)
     found = [one.text for one in reported(world)]
-    assert len(found) == MOST_REPORTED + 1
-    assert "the history holds no call 40" in found[0]
+    assert len(found) == MAX_REPORTED + 1
+    assert "the history contains no call 40" in found[0]
     assert "are not listed" in found[-1]
 
 

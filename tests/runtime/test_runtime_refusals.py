@@ -10,7 +10,7 @@ from runtime_world import App, Hosts, RecordingHub, World, runtime_options
 from durable_host.clock import SystemClock
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed, storage_faults
-from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
+from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, TaskHubRefused, TaskHubUnavailable
 
 
@@ -30,7 +30,7 @@ async def begin(app: App, hosts: Hosts, faults: dict[str, list[Exception]]) -> W
 async def test_an_orchestration_whose_data_is_refused_fails_with_the_reason(
     app: App, hosts: Hosts, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world = await begin(app, hosts, {"commit": refused(MOST_REFUSALS, is_about_data=True)})
+    world = await begin(app, hosts, {"commit": refused(MAX_REFUSALS, is_about_data=True)})
     await world.start("chain", "c", ["a"])
     state = await world.result("c")
     assert state.runtime_status is OrchestrationStatus.Failed
@@ -63,7 +63,7 @@ async def test_an_entity_operation_whose_data_is_refused_fails_with_the_reason(a
             return str(error)
 
     def prepare(hub: RecordingHub) -> None:
-        commit, left = hub.commit, refused(MOST_REFUSALS, is_about_data=True)
+        commit, left = hub.commit, refused(MAX_REFUSALS, is_about_data=True)
 
         async def faulty(episode: EpisodeCommit) -> Checkpoint:
             if episode.instance_id.startswith("@") and left:
@@ -78,7 +78,7 @@ async def test_an_entity_operation_whose_data_is_refused_fails_with_the_reason(a
 
 
 async def test_an_activity_whose_result_is_refused_fails_with_the_reason(app: App, hosts: Hosts) -> None:
-    world = await begin(app, hosts, {"complete_activity": refused(MOST_REFUSALS, is_about_data=True)})
+    world = await begin(app, hosts, {"complete_activity": refused(MAX_REFUSALS, is_about_data=True)})
     await world.start("chain", "c", ["a"])
     state = await world.result("c")
     assert state.runtime_status is OrchestrationStatus.Failed
@@ -87,7 +87,7 @@ async def test_an_activity_whose_result_is_refused_fails_with_the_reason(app: Ap
 
 @pytest.mark.parametrize("method", ["commit", "complete_activity"])
 async def test_what_is_refused_for_another_reason_is_given_back_and_named(app: App, hosts: Hosts, method: str) -> None:
-    world = await begin(app, hosts, {method: refused(MOST_REFUSALS)})
+    world = await begin(app, hosts, {method: refused(MAX_REFUSALS)})
     given_back: list[Any] = []
     abandon = world.hub.abandon
 

@@ -73,7 +73,7 @@ async def test_a_stop_says_what_an_earlier_process_left_and_it_does_not_wait_for
     async def never_answers() -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(world.hub, "owed_named", never_answers)
+    monkeypatch.setattr(world.hub, "owed_listed", never_answers)
     await world.runtime.stop(0.2)
     assert "work that an earlier process left in the task hub" in caplog.text
     assert "The next host will finish it" in caplog.text

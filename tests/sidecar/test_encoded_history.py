@@ -68,7 +68,7 @@ def test_a_history_that_was_rewritten_is_encoded_anew() -> None:
 
 
 def test_histories_that_are_not_used_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoded_history, "MOST_HISTORIES", 2)
+    monkeypatch.setattr(encoded_history, "MAX_HISTORIES", 2)
     histories = EncodedHistories()
     for number in range(3):
         histories.of(f"i{number}", "e", HISTORY)

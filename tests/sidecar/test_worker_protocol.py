@@ -253,7 +253,7 @@ async def test_a_lone_worker_that_has_lost_its_work_gets_it_again(
 async def test_an_entity_without_any_result_fails_its_operations(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("durable_host.durable.sidecar.workers.worker_code._BATCH_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("durable_host.durable.sidecar.workers.worker_code._BATCH_RETRY_SECONDS", 0)
     async with workers.raw() as worker:
         await workers.stub.SignalEntity(pb.SignalEntityRequest(instanceId="@e@k", name="op"))
         for _ in range(3):

@@ -74,20 +74,20 @@ def owed_not_written() -> Patches:
 @mutation
 def mark_cleared_too_early() -> Patches:
     """The next commit takes the mark back although activities of the one before are in hand."""
-    return [patch.object(Standing, "first_in_hand", lambda *arguments, **options: None)]
+    return [patch.object(Standing, "first_direct", lambda *arguments, **options: None)]
 
 
 @mutation
 def timers_matched_by_number_only() -> Patches:
     """A timer of a commit that was lost fires for the one that has its number now."""
-    original = matching._why_not
+    original = matching._mismatch
 
     def why_not(call: Any, message: Any, own: Any) -> str | None:
         if isinstance(message.event, TimerFired):
             return None
         return original(call, message, own)
 
-    return [patch.object(matching, "_why_not", why_not)]
+    return [patch.object(matching, "_mismatch", why_not)]
 
 
 @mutation

@@ -165,7 +165,7 @@ async def _signal(call: ApiCall, name: str, key: str = "") -> web.Response:
     return await entity_route.signal(call, name, key)
 
 
-async def _signal_nobody(call: ApiCall) -> web.Response:
+async def _signal_without_name(call: ApiCall) -> web.Response:
     return await entity_route.signal(call, "", "")
 
 
@@ -193,7 +193,7 @@ _PATTERNS = (
     _Pattern("GET", ("entities",), _list_entities),
     _Pattern("GET", ("entities", None), _list_entities),
     _Pattern("GET", ("entities", None, None), entity_route.get_entity),
-    _Pattern("POST", ("entities",), _signal_nobody),
+    _Pattern("POST", ("entities",), _signal_without_name),
     _Pattern("POST", ("entities", None), _signal),
     _Pattern("POST", ("entities", None, None), _signal),
     _Pattern("DELETE", ("entities", None), _delete_entity),

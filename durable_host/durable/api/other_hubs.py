@@ -12,7 +12,7 @@ from durable_host.errors import HostError
 HubFactory = Callable[[str, str], DurableClient]
 """Creates the client of another hub from its name and connection name. Raises HostError for an unknown connection."""
 
-MOST = 8
+MAX_OPEN = 8
 _DEFAULT_CONNECTION_NAMES = frozenset({"storage", "azurewebjobsstorage"})
 IDLE_SECONDS = 30.0
 
@@ -36,7 +36,7 @@ class OtherHubs:
     A hub is closed when it has been idle for `idle` seconds, or when it is idle and another one has to be opened.
     """
 
-    def __init__(self, open_hub: HubFactory, *, most: int = MOST, idle: float = IDLE_SECONDS) -> None:
+    def __init__(self, open_hub: HubFactory, *, most: int = MAX_OPEN, idle: float = IDLE_SECONDS) -> None:
         self._open_hub = open_hub
         self._most = most
         self._idle = idle

@@ -10,7 +10,7 @@ from durable_host.storage.transport import ANSWER_TIMEOUT
 
 T = TypeVar("T")
 
-_AGAIN_SECONDS = 0.5
+_RETRY_SECONDS = 0.5
 
 
 async def patiently(read: Callable[[], Awaitable[T]]) -> T:
@@ -24,6 +24,6 @@ async def patiently(read: Callable[[], Awaitable[T]]) -> T:
         try:
             return await read()
         except TaskHubUnavailable as error:
-            if not error.is_unreachable or time.monotonic() + _AGAIN_SECONDS > deadline:
+            if not error.is_unreachable or time.monotonic() + _RETRY_SECONDS > deadline:
                 raise
-            await asyncio.sleep(_AGAIN_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)

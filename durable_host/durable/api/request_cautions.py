@@ -9,7 +9,7 @@ PARAMETER_IGNORED = "DH6401"
 FAILS_IN_AZURE = "DH6402"
 DECODED_TWICE = "DH6403"
 
-_MOST_REMEMBERED = 1000
+_MAX_REMEMBERED = 1000
 _LONGEST_VALUE = 100
 
 
@@ -17,7 +17,7 @@ class Cautions:
     """Logs each warning once per parameter and value, or per kind of request and function."""
 
     def __init__(self) -> None:
-        self._reported: deque[tuple[str, ...]] = deque(maxlen=_MOST_REMEMBERED)
+        self._reported: deque[tuple[str, ...]] = deque(maxlen=_MAX_REMEMBERED)
 
     def parameter_ignored(self, name: str, value: str) -> None:
         """Warn that the query parameter `name` cannot be parsed and is ignored."""

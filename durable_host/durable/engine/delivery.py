@@ -62,7 +62,7 @@ def why_dropped(state: OrchestrationState, message: TaskMessage, taken: Containe
         return None
     key = answer_key(message)
     if key is not None and not state.calls.knows(message):
-        return Misfit("anything", f"the history holds no call {key}")
+        return Misfit("anything", f"the history contains no call {key}")
     return state.calls.misfit(message, state.instance, taken)
 
 
@@ -86,11 +86,11 @@ def classify_start(state: OrchestrationState, message: TaskMessage) -> StartDeli
         and ours.task_schedule_id == theirs.task_schedule_id
         and ours.orchestration_instance == theirs.orchestration_instance
     ):
-        return "start" if _is_decided_anew(state.started, message) else "duplicate"
+        return "start" if _is_new_decision(state.started, message) else "duplicate"
     return "start" if state.is_terminal else "conflict"
 
 
-def _is_decided_anew(started: ExecutionStarted, message: TaskMessage) -> bool:
+def _is_new_decision(started: ExecutionStarted, message: TaskMessage) -> bool:
     """True when the call that started this execution was never committed and the parent has since made a different one.
 
     The execution ID in a start from this host is derived from everything that was decided; one from another host is

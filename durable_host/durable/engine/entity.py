@@ -109,12 +109,12 @@ def finish_batch(
     *,
     now: int,
     new_id: Callable[[], str],
-    tells_failures: bool = False,
+    with_failure_details: bool = False,
 ) -> EntityOutcome:
     """Apply the answer, which is None when `turn.batch` was None.
 
-    `new_id` returns random 32-digit hex IDs. With `tells_failures`, callers get the structured failure that 2.x code
-    expects, otherwise only its text.
+    `new_id` returns random 32-digit hex IDs. With `with_failure_details`, callers get the structured failure that 2.x
+    code expects, otherwise only its text.
     """
     execution = turn.execution
     scheduler = execution.scheduler
@@ -129,7 +129,7 @@ def finish_batch(
             rest = turn.operations[len(answer.results) :]
             scheduler.queue.extendleft(reversed(rest))
             del turn.operations[len(answer.results) :]
-        _respond(turn, answer, outbox, tells_failures=tells_failures)
+        _respond(turn, answer, outbox, with_failure_details=with_failure_details)
         for target, operation, input in answer.signals:
             label, predecessor = scheduler.labels.label(target, now, turn.options.reorder_window)
             text = request_json(
@@ -198,7 +198,7 @@ def _batch(execution: EntityExecution, operations: Sequence[EntityRequest]) -> E
     )
 
 
-def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox, *, tells_failures: bool) -> None:
+def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox, *, with_failure_details: bool) -> None:
     missing = EntityResult(True, '"The entity function returned no result for this operation."')
     for index, request in enumerate(turn.operations):
         result = answer.results[index] if index < len(answer.results) else missing
@@ -206,7 +206,7 @@ def _respond(turn: EntityTurn, answer: EntityAnswer, outbox: Outbox, *, tells_fa
         failure = result.failure
         if failure is not None:
             text = f"{failure.error_type}: {failure.error_message}"
-        elif tells_failures and result.is_error:
+        elif with_failure_details and result.is_error:
             failure = FailureDetails("FunctionInvocationFailed", _error_text(text), is_non_retriable=True)
         if not request.is_signal and failure is not None:
             outbox.respond_failure(request, failure)

@@ -206,7 +206,7 @@ class _Episode:
             return walker
         if answer.first_action != 0:
             raise AnswerMismatch(
-                f"the answer begins at action {answer.first_action}, "
+                f"the answer begins at action {answer.first_action}, but "
                 f"{walker.actions_known if walker is not None else 0} are known"
             )
         walker = Walker(state.instance_id, state.execution_id or "", self.options, dialect_of(self.code))
@@ -334,5 +334,5 @@ class _Episode:
 def _in_numbered_form(answer: OrchestratorAnswer | None) -> NumberedAnswer:
     """Return the 2.x form of an answer that only says the code failed to run. Raises AnswerMismatch for any other."""
     if answer is None or not answer.is_plain_failure:
-        raise AnswerMismatch("the code has given no answer of the 2.x protocol")
+        raise AnswerMismatch("the code did not give an answer of the 2.x protocol")
     return NumberedAnswer(error=answer.error or "", error_details=answer.error_details, failure=answer.failure)

@@ -18,9 +18,9 @@ from durable_host.durable.model.actions import (
 )
 from durable_host.durable.user_code import CodeDialect
 
-_MOST_LISTED = 3
+_MAX_LISTED = 3
 _SWITCH = (
-    f"Azure waits as long, and its log does not show it. {SETTING}=lift ends such waits, for task hubs that no host in "
+    f"Azure waits just as long, and does not log it. {SETTING}=lift removes such waits, for task hubs that no host in "
     "Azure will ever use."
 )
 
@@ -33,9 +33,9 @@ def wait_text(gate: Gate, dialect: CodeDialect) -> str:
     """Return what the closed `gate` waits for, why, and how to avoid it, in a few sentences."""
     place = f" of {gate.position}" if gate.position else ""
     blockers = [name_of(blocker.action) for blocker in gate.blockers()]
-    listed = ", ".join(blockers[:_MOST_LISTED])
-    if len(blockers) > _MOST_LISTED:
-        listed += f" and {len(blockers) - _MOST_LISTED} more"
+    listed = ", ".join(blockers[:_MAX_LISTED])
+    if len(blockers) > _MAX_LISTED:
+        listed += f" and {len(blockers) - _MAX_LISTED} more"
     if len(blockers) > 1 and isinstance(gate.action, WhenAny):
         listed = f"one of {listed}"
     return f"it waits for {listed}. {_reason(gate, place, dialect)} {_advice(gate, dialect)} {_SWITCH}"
@@ -92,7 +92,7 @@ def _reason(gate: Gate, place: str, dialect: CodeDialect) -> str:
                 "for another one."
             )
         case CreateTimer():
-            return f"It is a part{place} of a timer of more than six days, and each part is a step."
+            return f"It is a part{place} of a timer longer than six days, and each part is a step."
         case _:
             return f"The next step waits for the step{place} before it."
 
@@ -130,7 +130,7 @@ def _advice(gate: Gate, dialect: CodeDialect) -> str:
                 f"To limit parallel work, await groups with {task_all}, or give each sub-orchestration a share of it."
             )
         case WaitForExternalEvent():
-            return "Wait once for each event, or start to wait before the event is raised."
+            return "Wait once for each event, or start waiting before the event is raised."
         case CreateTimer():
             return "Wait in a loop of timers of at most six days."
         case _:

@@ -163,7 +163,7 @@ class ExecutionCalls:
         call = self._call_of(message)
         if call is None:
             return None
-        what, why = _named(call.event), _why_not(call, message, own)
+        what, why = _description(call.event), _mismatch(call, message, own)
         if why is not None:
             return Misfit(what, why)
         return _copy(what) if call.is_answered or key in taken else None
@@ -179,7 +179,7 @@ class ExecutionCalls:
             return call if call is None or call.older is None else None
         if call is None or call.older is not None:
             return older
-        fits = message.event.__class__ in _ANSWERED and _why_not(older, message, message.target) is None
+        fits = message.event.__class__ in _ANSWERED and _mismatch(older, message, message.target) is None
         return older if fits and not older.is_answered else call
 
     def _sent(self, event: EventSent) -> None:
@@ -225,7 +225,7 @@ def is_from_entity(message: TaskMessage) -> bool:
     return message.sender.instance_id.startswith("@") and not message.target.instance_id.startswith("@")
 
 
-def _why_not(call: _Call, message: TaskMessage, own: OrchestrationInstance) -> str | None:
+def _mismatch(call: _Call, message: TaskMessage, own: OrchestrationInstance) -> str | None:
     event, called = message.event, call.event
     kind = _ANSWERED[type(event)]
     if kind is not type(called):
@@ -238,10 +238,10 @@ def _why_not(call: _Call, message: TaskMessage, own: OrchestrationInstance) -> s
     senders = (called.instance_id, own.instance_id) if isinstance(called, SubOrchestrationInstanceCreated) else None
     if senders is not None and message.sender.instance_id not in senders:
         return f"it comes from the instance '{message.sender.instance_id}'"
-    return _why_not_requested(call, called, message, own) if isinstance(called, TaskScheduled) else None
+    return _request_mismatch(call, called, message, own) if isinstance(called, TaskScheduled) else None
 
 
-def _why_not_requested(
+def _request_mismatch(
     call: _Call, called: TaskScheduled, message: TaskMessage, own: OrchestrationInstance
 ) -> str | None:
     """Check an activity's result: by the identity of its request if that is ours, otherwise by number and episode."""
@@ -272,7 +272,7 @@ def _copy(what: str) -> Misfit:
     return Misfit(what, "it was already answered", is_copy=True)
 
 
-def _named(event: _Numbered) -> str:
+def _description(event: _Numbered) -> str:
     match event:
         case TaskScheduled():
             return f"the activity '{event.name}' (number {event.event_id})"

@@ -20,7 +20,7 @@ SAME_AS_PARENT = (
 )
 ENTITY_LIKE_ID = "Orchestration instance ids must not start with @."
 ID_TOO_LONG = "Instance ID lengths must not exceed 512 characters."
-MALFORMED_ID = "Instance IDs must not contain half of a surrogate pair."
+MALFORMED_ID = "Instance IDs must not contain an unpaired surrogate."
 
 
 class Refusal(NamedTuple):

@@ -10,7 +10,7 @@ from durable_host.durable.engine.state import Ending, OrchestrationState
 from durable_host.durable.engine.walker import NonDeterminism
 from durable_host.durable.user_code import CodeDialect, CodeNote
 
-_MOST_LISTED = 5
+_MAX_LISTED = 5
 
 
 class Reports:
@@ -91,9 +91,9 @@ class Reports:
         if not timers:
             return
         listed = [f"timer {number} at {seconds(fire_at)}" for fire_at, number in timers]
-        shown = ", ".join(listed[:_MOST_LISTED])
-        if len(listed) > _MOST_LISTED:
-            shown += f" and {len(listed) - _MOST_LISTED} more, the last one at {seconds(timers[-1][0])}"
+        shown = ", ".join(listed[:_MAX_LISTED])
+        if len(listed) > _MAX_LISTED:
+            shown += f" and {len(listed) - _MAX_LISTED} more, the last one at {seconds(timers[-1][0])}"
         open_timers = "timer has" if len(timers) == 1 else "timers have"
         advice = (
             "Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends the wait; that "

@@ -129,7 +129,7 @@ class Walker(Numbering):
             event = history[index]
             self._index = index
             self._react(event, index)
-            self._begin_what_may()
+            self._begin_ready()
             while next_step < len(steps) and steps[next_step].event_index <= index:
                 step = steps[next_step]
                 next_step += 1
@@ -145,7 +145,7 @@ class Walker(Numbering):
             self.open.pop(gate.number, None)
             if gate.cancel():
                 self._event_gates.hand_out_again()
-            self._begin_what_may()
+            self._begin_ready()
 
     def _react(self, event: HistoryEvent, index: int) -> None:
         match event:
@@ -257,7 +257,7 @@ class Walker(Numbering):
         if step.position is not None:
             self._positions.update(dict.fromkeys(range(first_id, self.next_id), step.position))
         self._gates.add(gate, index)
-        self._begin_what_may()
+        self._begin_ready()
 
     def _ask(self, leaf: Gate, place: tuple[int, int], index: int) -> None:
         match leaf.action:
@@ -293,9 +293,9 @@ class Walker(Numbering):
         The extension cannot continue such a history in any case.
         """
         self._gates.are_kept = False
-        self._begin_what_may()
+        self._begin_ready()
 
-    def _begin_what_may(self) -> None:
+    def _begin_ready(self) -> None:
         while (gate := self._gates.begin_next(self._index)) is not None:
             for leaf in gate.leaves():
                 self._begin(leaf)

@@ -24,7 +24,7 @@ from durable_host.durable.runtime import tracing
 from durable_host.durable.runtime.diagnostics import REFUSED, Diagnostics
 from durable_host.durable.runtime.http_activity import HttpActivity
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
-from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
+from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubRefused, TaskHubUnavailable
 from durable_host.durable.user_code import (
     ActivityOutcome,
@@ -196,11 +196,11 @@ class ActivityRunner:
                 failures += 1
                 if isinstance(error, TaskHubRefused):
                     refusals += 1
-                    if refusals == MOST_REFUSALS and error.is_about_data:
+                    if refusals == MAX_REFUSALS and error.is_about_data:
                         outcome = ActivityOutcome(error=f"Its result cannot be stored: {error}")
                         result = activity_result(request.message, outcome, now=self._clock.now())
                         continue
-                    if refusals >= MOST_REFUSALS:
+                    if refusals >= MAX_REFUSALS:
                         self._faults.forget(request.id)
                         raise
                 await self._faults.wait(request.id, failures, error)

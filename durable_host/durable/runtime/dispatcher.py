@@ -49,7 +49,7 @@ class WorkItemDispatcher:
         if not session.is_scheduled:
             self._schedule(session)
 
-    async def woken_done(self) -> None:
+    async def woken_processed(self) -> None:
         """Wait until every woken instance has been processed."""
         await self._none_woken.wait()
 

@@ -10,12 +10,12 @@ from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.runtime.diagnostics import Diagnostics
 
-MOST_REPORTED = 10
+MAX_REPORTED = 10
 _REMEMBERED = 1000
 
 
 class DroppedResults:
-    """Counts dropped results. Reports each once per instance and call, and at most `MOST_REPORTED` per instance."""
+    """Counts dropped results. Reports each once per instance and call, and at most `MAX_REPORTED` per instance."""
 
     def __init__(self, diagnostics: Diagnostics, clock: Clock) -> None:
         self._diagnostics = diagnostics
@@ -29,7 +29,7 @@ class DroppedResults:
         if len(self._reported) > _REMEMBERED:
             self._reported.popitem(last=False)
         call = f"{answer_key(message)} {misfit.is_copy}"
-        if call in reported or len(reported) > MOST_REPORTED:
+        if call in reported or len(reported) > MAX_REPORTED:
             self._diagnostics.counts[codes.RESULT_DROPPED] += 1
             return
         reported.add(call)
@@ -38,8 +38,8 @@ class DroppedResults:
             f"{event} from {repr(sender) if sender else 'a client'} was dropped. It does not complete {misfit.what}: "
             f"{misfit.why}."
         )
-        if len(reported) > MOST_REPORTED:
-            text = f"{MOST_REPORTED} results for this instance were dropped. Further ones are not listed."
+        if len(reported) > MAX_REPORTED:
+            text = f"{MAX_REPORTED} results for this instance were dropped. Further ones are not listed."
         self._diagnostics.report(
             Diagnostic(
                 code=codes.RESULT_DROPPED,

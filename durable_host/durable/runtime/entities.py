@@ -100,7 +100,7 @@ class EntityRunner:
                 answer,
                 now=self._clock.now(),
                 new_id=_new_id,
-                tells_failures=numbers_its_actions(self._code),
+                with_failure_details=numbers_its_actions(self._code),
             )
             session.checkpoint = await self._hub.commit(
                 EpisodeCommit(

@@ -41,7 +41,7 @@ class Intake:
         self._clock = clock
         self._dropped = dropped
 
-    def doubts(self, session: InstanceSession, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
+    def needs_reload(self, session: InstanceSession, state: OrchestrationState, batch: list[ReceivedMessage]) -> bool:
         """True when a message does not fit the state in memory, because another host may have continued the instance.
 
         A copy of a client's start also counts, because the instance row may be ahead. A start that replaces the

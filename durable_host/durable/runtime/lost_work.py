@@ -22,7 +22,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 T = TypeVar("T")
 
-MOST_TRIES = 3
+MAX_TRIES = 3
 _REMEMBERED = 10_000
 
 
@@ -82,7 +82,7 @@ class LostWork:
                 _log.info(
                     "'%s' runs in its own worker process, because %d worker processes died while it ran.",
                     item.name,
-                    MOST_TRIES - 1,
+                    MAX_TRIES - 1,
                     extra={"instance_id": item.instance_id, "function": item.name},
                 )
                 async with self._code.alone() as code:
@@ -90,7 +90,7 @@ class LostWork:
         return await run(self._code)
 
     def _is_suspect(self, item: WorkItemId) -> bool:
-        return len(self._lost.get(item, ())) >= MOST_TRIES - 1
+        return len(self._lost.get(item, ())) >= MAX_TRIES - 1
 
     def _count(self, item: WorkItemId, lost: LostRun, deliveries: int) -> None:
         """Count a lost run. Raises WorkItemGivenUp."""
@@ -98,8 +98,8 @@ class LostWork:
         if runs is None:
             runs = [_BEFORE] if deliveries > 1 else []
         runs.append(lost)
-        if len(runs) < MOST_TRIES or not lost.is_certain:
-            self._remember(item, runs[: MOST_TRIES - 1])
+        if len(runs) < MAX_TRIES or not lost.is_certain:
+            self._remember(item, runs[: MAX_TRIES - 1])
             return
         # This work item ended those workers, so other work that ran in them is no longer suspect.
         for other in [

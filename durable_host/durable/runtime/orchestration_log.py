@@ -129,7 +129,7 @@ class OrchestrationLog:
         brief = f"{status.name.lower()} in {duration} ms ({state.instance_id})"
         extra = {**_extra(state, function), "status": status.name, "duration_ms": duration}
         if status is OrchestrationStatus.Failed:
-            failure = failure or _made_by_host(completed)
+            failure = failure or _failure_of_host(completed)
             text, brief = f"{text}\n{failure.block()}", f"{brief}: {failure.brief()}"
             extra["exception"] = failure.members()
         elif status is OrchestrationStatus.Terminated and completed.result:
@@ -143,7 +143,7 @@ class OrchestrationLog:
             _log.info("%s", text, extra={**_extra(state, function), "status": status})
 
 
-def _made_by_host(completed: ExecutionCompleted) -> CodeFailure:
+def _failure_of_host(completed: ExecutionCompleted) -> CodeFailure:
     details = completed.failure_details
     if details is not None:
         return CodeFailure(type=details.error_type or "", message=details.error_message or "")

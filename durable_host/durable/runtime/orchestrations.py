@@ -38,7 +38,7 @@ from durable_host.durable.runtime.generation_change import started_by_v2, take_o
 from durable_host.durable.runtime.intake import Intake
 from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
-from durable_host.durable.runtime.row_repair import begun_row, repaired_row, terminated_row
+from durable_host.durable.runtime.row_repair import repaired_row, running_row, terminated_row
 from durable_host.durable.runtime.session import InstanceSession, follow_timers, open_timers
 from durable_host.durable.runtime.session_cache import SessionCache
 from durable_host.durable.taskhub.port import Debt, EpisodeCommit, ReceivedMessage, TaskHub
@@ -96,7 +96,7 @@ class OrchestrationRunner:
         if state is not None and state.is_numbered is not numbers_its_actions(self._code):
             self._sessions.drop_state(session)  # The app was reloaded with an SDK of the other generation.
             state, was_loaded = None, True
-        if state is not None and self._intake.doubts(session, state, batch):
+        if state is not None and self._intake.needs_reload(session, state, batch):
             self._sessions.drop_state(session)
             state, was_loaded = None, True
         refusal: str | None = None
@@ -337,7 +337,7 @@ class OrchestrationRunner:
             update = repaired_row(row, state, has_begun=has_begun)
             is_doubtful = owed or any(session.knows(one) for one in useless)
             if update is None and is_doubtful and not state.is_terminal:
-                update = begun_row(state)  # The row of a commit may be missing, and nothing shows that.
+                update = running_row(state)  # The row of a commit may be missing, and nothing shows that.
             if update is not None:
                 update = await self._with_custom_status(state, update)
         if update is not None:

@@ -18,7 +18,7 @@ from durable_host.durable.model.instance import InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.runtime.session import open_timers
-from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
+from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.paging import all_instances
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable, UnreadableHistory
 
@@ -39,22 +39,22 @@ class Recovery:
         self._wake = wake
         self._found: list[InstanceState] = []
         self._listed = asyncio.Event()
-        self._looked = asyncio.Event()
+        self._checked = asyncio.Event()
 
     async def in_flight(self) -> int:
         """Return the number of orchestrations that had not ended at the start. Waits until they are counted."""
         await self._listed.wait()
         return len(self._found)
 
-    async def looked(self) -> None:
+    async def checked(self) -> None:
         """Wait until all instances have been checked once, or until storage did not respond."""
-        await self._looked.wait()
+        await self._checked.wait()
 
     async def run(self) -> None:
         try:
             await self._run()
         finally:
-            self._looked.set()
+            self._checked.set()
 
     async def _run(self) -> None:
         self._found = await self._patiently(self._list)
@@ -110,8 +110,8 @@ class Recovery:
                 result = await step()
             except TaskHubUnavailable as error:
                 failures += 1
-                self._looked.set()
-                if isinstance(error, TaskHubRefused) and failures >= MOST_REFUSALS:
+                self._checked.set()
+                if isinstance(error, TaskHubRefused) and failures >= MAX_REFUSALS:
                     self._faults.forget(_SOURCE)
                     raise
                 await self._faults.wait(_SOURCE, failures, error)

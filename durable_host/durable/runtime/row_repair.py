@@ -40,7 +40,7 @@ def repaired_row(
     ):
         return None
     if not state.is_terminal:
-        return begun_row(state)
+        return running_row(state)
     end = next((one for one in reversed(state.history) if isinstance(one, ExecutionCompleted)), None)
     if end is None or state.started is None:
         return None
@@ -56,7 +56,7 @@ def repaired_row(
     )
 
 
-def begun_row(state: OrchestrationState) -> InstanceUpdate:
+def running_row(state: OrchestrationState) -> InstanceUpdate:
     """Return the row of a running instance as its first episode should have written it."""
     return InstanceUpdate(
         execution_id=state.execution_id or "",

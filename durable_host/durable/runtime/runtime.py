@@ -20,7 +20,7 @@ from durable_host.durable.runtime.orchestrations import OrchestrationRunner
 from durable_host.durable.runtime.recovery import Recovery
 from durable_host.durable.runtime.session_cache import DEFAULT_CAPACITY, SessionCache
 from durable_host.durable.runtime.session_watchdog import LONG_RUN, SessionWatchdog
-from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
+from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.runtime.work_items import GuardedWorkItem
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
 from durable_host.durable.user_code import UserCode
@@ -32,7 +32,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 
 DEFAULT_GRACE = 8.0
 _RECOVERY_GRACE = 4.0
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 
 
 class RuntimeFailed(HostError):
@@ -154,9 +154,9 @@ class DurableRuntime:
 
     async def _finish_recovery(self) -> None:
         """Finish the work of a crashed process before the hub is passed to another worker that may not know how to."""
-        await self._hub.owed_named()
-        await self._recovery.looked()
-        await asyncio.gather(self._orchestrations.woken_done(), self._entities.woken_done())
+        await self._hub.owed_listed()
+        await self._recovery.checked()
+        await asyncio.gather(self._orchestrations.woken_processed(), self._entities.woken_processed())
 
     async def in_flight(self) -> int:
         """Return the number of orchestrations that had not ended at the start. Waits until they are counted."""
@@ -170,10 +170,10 @@ class DurableRuntime:
     async def _serve(self, serving: asyncio.Event) -> None:
         """Serve until cancelled. If errors persist, raise RuntimeFailed and pass it to `on_failure`."""
         try:
-            await keep_running("durable runtime", lambda: self._serve_once(serving), _log, most_failures=MOST_FAILURES)
+            await keep_running("durable runtime", lambda: self._serve_once(serving), _log, most_failures=MAX_FAILURES)
         except Exception as error:
             failed = RuntimeFailed(
-                f"The durable runtime failed {MOST_FAILURES} times and is not restarted.",
+                f"The durable runtime failed {MAX_FAILURES} times and is not restarted.",
                 cause=f"Last error: {type(error).__name__}: {error}",
                 remedy="Start the host again: nothing in the task hub is lost. Then report the error.",
             )
@@ -183,14 +183,14 @@ class DurableRuntime:
 
     async def _serve_once(self, serving: asyncio.Event) -> None:
         if self._has_served:
-            await self._begin_anew()
+            await self._start_over()
         self._has_served = True
         try:
             await self._serve_in_group(serving)
         except Exception as error:
             raise _innermost(error) from None
 
-    async def _begin_anew(self) -> None:
+    async def _start_over(self) -> None:
         """Release all work to the hub and receive it again, with nothing left in memory."""
         await self._activities.close()
         self.live.forget_all()
@@ -202,7 +202,7 @@ class DurableRuntime:
                 await self._hub.start()
             except TaskHubUnavailable as error:
                 failures += 1
-                if isinstance(error, TaskHubRefused) and failures >= MOST_REFUSALS:
+                if isinstance(error, TaskHubRefused) and failures >= MAX_REFUSALS:
                     raise
                 await self._faults.wait("start", failures, error)
             else:

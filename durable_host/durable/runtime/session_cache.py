@@ -124,11 +124,11 @@ class SessionCache:
         """Make room for a new session. It must not be evicted itself, although it is idle until its first message."""
         excess = len(self._sessions) + 1 - self._capacity
         oldest = islice(self._sessions.values(), excess + _EVICTION_CANDIDATES)
-        for session in [one for one in oldest if self._may_go(one)][:excess]:
+        for session in [one for one in oldest if self._can_evict(one)][:excess]:
             self._evict(session)
 
     def _drop_idle(self, limit: float) -> None:
-        for session in [one for one in self._sessions.values() if one.last_used < limit and self._may_go(one)]:
+        for session in [one for one in self._sessions.values() if one.last_used < limit and self._can_evict(one)]:
             self._evict(session)
 
     def _forget_removed(self, instance_id: str) -> None:
@@ -138,7 +138,7 @@ class SessionCache:
             self._untouched.discard(session)
             self._evict(session)
 
-    def _may_go(self, session: InstanceSession) -> bool:
+    def _can_evict(self, session: InstanceSession) -> bool:
         return session.is_idle and session.pending_touch is None
 
     def _evict(self, session: InstanceSession) -> None:

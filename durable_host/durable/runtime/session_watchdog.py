@@ -10,7 +10,7 @@ from durable_host.durable.runtime.diagnostics import ABNORMALLY_LONG, Diagnostic
 from durable_host.durable.runtime.session import InstanceSession
 
 LIMIT_SECONDS = 60.0
-_LOOKS_EVERY = 15.0
+_CHECK_SECONDS = 15.0
 
 LONG_RUN = "an orchestrator must not block or compute for long"
 """Appended to the finding about a work item that has been running for too long."""
@@ -37,7 +37,7 @@ class SessionWatchdog:
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(_LOOKS_EVERY)
+            await asyncio.sleep(_CHECK_SECONDS)
             self.look(time.monotonic())
 
     def look(self, now: float) -> None:

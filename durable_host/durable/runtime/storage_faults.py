@@ -8,7 +8,7 @@ from durable_host.durable.taskhub.reported_faults import Faults
 
 _log = logging.getLogger("Host.Storage")
 
-MOST_REFUSALS = 4
+MAX_REFUSALS = 4
 """How often a request that storage rejects is tried. Outages have no such limit."""
 _SHORTEST = 0.5
 _LONGEST = 30.0

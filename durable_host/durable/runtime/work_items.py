@@ -9,7 +9,7 @@ from durable_host.durable.engine.faults import AnswerMismatch
 from durable_host.durable.runtime.diagnostics import REFUSED, UNREADABLE_HISTORY, WORK_ITEM_FAILED, Diagnostics
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.runtime.session_cache import SessionCache
-from durable_host.durable.runtime.storage_faults import MOST_REFUSALS, StorageFaults
+from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.taskhub.port import (
     CommitConflict,
     ReceivedMessage,
@@ -77,7 +77,7 @@ class GuardedWorkItem:
         except TaskHubRefused as error:
             session.failures += 1
             self._faults.failed(session.instance_id, error)
-            if session.failures < MOST_REFUSALS:
+            if session.failures < MAX_REFUSALS:
                 self._sessions.drop_state(session)
                 return self._faults.delay(session.failures)
             return await self._refused(session, batch, error, may_fail=run == self._run_once_each)

@@ -71,20 +71,20 @@ class V1UserCode(AppCode):
         key = session_key(turn.instance_id, turn.execution_id)
         token, seen = self._seen.pop(key, (None, 0))
         try:
-            told: dict[str, Any] = {"need": "history"}
+            reply: dict[str, Any] = {"need": "history"}
             if token is not None and token is turn.session and seen <= len(turn.history):
                 news = {"from": seen, "events": new_events(turn.history, seen)}
-                told = await self._orchestrate(function, key, turn, news)
-            if told.get("need") == "history":
+                reply = await self._orchestrate(function, key, turn, news)
+            if reply.get("need") == "history":
                 payload = payload_text(turn, async_request_sleep_ms=self._sleep_ms)
-                told = await self._orchestrate(function, key, turn, {"payload": payload})
+                reply = await self._orchestrate(function, key, turn, {"payload": payload})
         except (FunctionTimedOut, WorkerLost) as lost:
             raise aborted(lost) from lost
         except FunctionFailed as failed:
             return plain_failure(self._error_text(failed), failed.stack, failed.failure)
-        answer = decode_answer(told, self._rules)
-        may_go_on = answer.ended_at is None and not answer.is_plain_failure and not told.get("fresh")
-        if may_go_on and turn.session is not None:
+        answer = decode_answer(reply, self._rules)
+        keeps_session = answer.ended_at is None and not answer.is_plain_failure and not reply.get("fresh")
+        if keeps_session and turn.session is not None:
             self._remember(key, turn.session, len(turn.history))
         return answer
 

@@ -47,18 +47,18 @@ class V2UserCode(AppCode):
         key = session_key(turn.instance_id, turn.execution_id)
         token, seen = self._seen.pop(key, (None, 0))
         try:
-            told: dict[str, Any] = {"need": "history"}
+            reply: dict[str, Any] = {"need": "history"}
             if token is not None and token is turn.session and seen <= turn.new_from:
-                told = await self._orchestrate(function, key, turn, seen)
-            if told.get("need") == "history":
-                told = await self._orchestrate(function, key, turn, None)
+                reply = await self._orchestrate(function, key, turn, seen)
+            if reply.get("need") == "history":
+                reply = await self._orchestrate(function, key, turn, None)
         except (FunctionTimedOut, WorkerLost) as lost:
             raise aborted(lost) from lost
         except FunctionFailed as failed:
             return _not_run(_failure_of(failed))
-        answer = _answer_of(told)
-        may_go_on = answer.error is None and not told.get("fresh")
-        if may_go_on and turn.session is not None:
+        answer = _answer_of(reply)
+        keeps_session = answer.error is None and not reply.get("fresh")
+        if keeps_session and turn.session is not None:
             self._remember(key, turn.session, len(turn.history))
         return answer
 
@@ -105,8 +105,8 @@ class V2UserCode(AppCode):
             except WorkerLost as lost:
                 raise aborted(lost) from lost
             except FunctionFailed as failed:
-                told = f"{FUNCTION_FAILED.format(name=function)} {failed.type}: {failed.message}"
-                failure = FailureDetails("FunctionInvocationFailed", told, failed.stack or None, is_non_retriable=True)
+                text = f"{FUNCTION_FAILED.format(name=function)} {failed.type}: {failed.message}"
+                failure = FailureDetails("FunctionInvocationFailed", text, failed.stack or None, is_non_retriable=True)
                 if isinstance(failed, FunctionTimedOut):
                     break
             except BadResponse as bad:
@@ -129,23 +129,23 @@ class V2UserCode(AppCode):
         return await self._calls.orchestrate(function, request, key=key, instance_id=turn.instance_id)
 
 
-def _answer_of(told: dict[str, Any]) -> NumberedAnswer:
-    """Decode the worker's answer `told` (see `worker/orchestrations_v2.py`)."""
-    failed: dict[str, Any] | None = told.get("failed")
+def _answer_of(reply: dict[str, Any]) -> NumberedAnswer:
+    """Decode the worker's answer `reply` (see `worker/orchestrations_v2.py`)."""
+    failed: dict[str, Any] | None = reply.get("failed")
     if failed is not None:
         details = FailureDetails(failed.get("type"), failed.get("message"), failed.get("stack"))
         return msgspec.structs.replace(_not_run(details), failure=read_code_failure(failed))
     try:
-        answer = read_response(_decoded(told.get("response")))
+        answer = read_response(_decoded(reply.get("response")))
     except BadResponse as bad:
         return _not_run(FailureDetails("FunctionInvocationFailed", str(bad)))
     return msgspec.structs.replace(
         answer,
-        has_ended_early=bool(told.get("stuck")),
-        position=told.get("position"),
-        warnings=tuple(told.get("warnings", ())),
-        notes=[CodeNote(note["kind"], note["text"]) for note in told.get("notes", ())],
-        failure=read_code_failure(told["raised"]) if told.get("raised") else None,
+        has_ended_early=bool(reply.get("stuck")),
+        position=reply.get("position"),
+        warnings=tuple(reply.get("warnings", ())),
+        notes=[CodeNote(note["kind"], note["text"]) for note in reply.get("notes", ())],
+        failure=read_code_failure(reply["raised"]) if reply.get("raised") else None,
     )
 
 

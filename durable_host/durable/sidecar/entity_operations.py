@@ -12,7 +12,7 @@ from durable_host.durable.sidecar.statuses import CallRefused
 from durable_host.grpc_port import StatusCode
 
 _PAGE = 100
-_MOST = 1000
+_MAX_PAGE = 1000
 _NO_STATE = frozenset((None, "null"))
 
 
@@ -49,7 +49,7 @@ async def query(call: SidecarCall, request: pb.QueryEntitiesRequest) -> pb.Query
             last_operation_from=optional_ticks(asked, "lastModifiedFrom"),
             last_operation_to=optional_ticks(asked, "lastModifiedTo"),
             fetch_state=True,
-            top=min(size, _MOST),
+            top=min(size, _MAX_PAGE),
             continuation_token=words_of(asked, "continuationToken"),
         )
     )

@@ -23,6 +23,6 @@ def _not_deleted(call: SidecarCall) -> CallRefused:
     name = call.client.hub.name
     return CallRefused(
         StatusCode.FAILED_PRECONDITION,
-        f"The task hub '{name}' is not deleted while hosts run. Stop them, then run: "
+        f"The task hub '{name}' cannot be deleted while hosts are running. Stop them, then run: "
         f"func durable delete-task-hub --task-hub-name {name}",
     )

@@ -15,7 +15,7 @@ from durable_host.grpc_port import StatusCode
 LONGEST_INSTANCE_ID = 100
 """In characters, as in Azure. The IDs that an SDK generates for children may be longer."""
 
-_LOOK_AGAIN_SECONDS = 1.0
+_POLL_SECONDS = 1.0
 _NOT_RUNNING = "The orchestration instance with the provided instance id is not running."
 
 
@@ -49,13 +49,13 @@ async def get(call: SidecarCall, request: pb.GetInstanceRequest) -> pb.GetInstan
 
 async def wait_for_start(call: SidecarCall, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
     """Wait until the instance has started, even if it does not exist yet. The caller's deadline ends the wait."""
-    await call.client.wait_until_started(request.instanceId, _LOOK_AGAIN_SECONDS)
+    await call.client.wait_until_started(request.instanceId, _POLL_SECONDS)
     return await get(call, request)
 
 
 async def wait_for_completion(call: SidecarCall, request: pb.GetInstanceRequest) -> pb.GetInstanceResponse:
     """Wait until the instance has ended. The caller's deadline ends the wait."""
-    state = await call.client.wait_for_completion(request.instanceId, None, _LOOK_AGAIN_SECONDS)
+    state = await call.client.wait_for_completion(request.instanceId, None, _POLL_SECONDS)
     return await _answer(call, state, request.getInputsAndOutputs)
 
 

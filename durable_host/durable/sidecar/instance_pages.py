@@ -12,7 +12,7 @@ from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.states import orchestration_state
 
 _AT_ONCE = 100
-_MOST = 1000
+_MAX_PAGE = 1000
 _ROOM = 1_000_000
 """In bytes. A page ends soon after this size, far below the 4 MiB that clients accept."""
 
@@ -23,7 +23,7 @@ async def query(call: SidecarCall, request: pb.QueryInstancesRequest) -> pb.Quer
     count = asked.maxInstanceCount
     if count < 0:
         raise InvalidArgument(f"maxInstanceCount must not be negative, but is {count}.")
-    most = min(count or _MOST, _MOST)
+    most = min(count or _MAX_PAGE, _MAX_PAGE)
     wanted = InstanceQuery(
         created_from=optional_ticks(asked, "createdTimeFrom"),
         created_to=optional_ticks(asked, "createdTimeTo"),

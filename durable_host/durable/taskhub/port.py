@@ -252,7 +252,7 @@ class TaskHub(Protocol):
         """
         ...
 
-    async def owed_named(self) -> None:
+    async def owed_listed(self) -> None:
         """Wait until `next_owed` has returned everything that can be found so far."""
         ...
 

@@ -51,8 +51,8 @@ def check(message: TaskMessage, *, is_work_item: bool) -> None:
     _tags(message.tags, "OrchestrationTags")
     _int32(event.event_id, "EventId")
     _time(event.timestamp, "Timestamp")
-    for field, look in checks:
-        look(getattr(event, field), _member(field))
+    for field, check_field in checks:
+        check_field(getattr(event, field), _member(field))
     if isinstance(event, e.ExecutionStarted):
         _start(event, target)
 
@@ -73,7 +73,7 @@ def _id(text: str | None, member: str) -> None:
     if text is None:
         return
     if not is_well_formed(text):
-        raise InvalidHubMessage(f"{member} holds half of a surrogate pair")
+        raise InvalidHubMessage(f"{member} contains an unpaired surrogate")
     if is_too_long(text):
         raise InvalidHubMessage(f"{member} has {len(text)} characters, more than a table key can hold")
 
@@ -106,7 +106,7 @@ def _name(text: str | None, member: str) -> None:
     if text is None:
         return
     if not is_well_formed(text):
-        raise InvalidHubMessage(f"{member} holds half of a surrogate pair")
+        raise InvalidHubMessage(f"{member} contains an unpaired surrogate")
     _column(text, member)
 
 
@@ -156,8 +156,8 @@ def _member(field: str) -> str:
     return "".join(part.capitalize() for part in field.split("_"))
 
 
-_Look = Callable[[Any, str], None]
-_LOOKS: dict[str, _Look] = {
+_FieldCheck = Callable[[Any, str], None]
+_FIELD_CHECKS: dict[str, _FieldCheck] = {
     "orchestration_instance": _instance,
     "parent_instance": _parent,
     "name": _name,
@@ -174,7 +174,7 @@ _LOOKS: dict[str, _Look] = {
     "instance_id": _id,
     "parent_execution_id": _id,
 }
-_TRAVELLING: tuple[type[e.HistoryEvent], ...] = (
+_QUEUED: tuple[type[e.HistoryEvent], ...] = (
     e.ExecutionStarted,
     e.ExecutionTerminated,
     e.TaskScheduled,
@@ -189,7 +189,9 @@ _TRAVELLING: tuple[type[e.HistoryEvent], ...] = (
     e.ExecutionResumed,
     e.ExecutionRewound,
 )
-_CHECKS: dict[type[e.HistoryEvent], tuple[tuple[str, _Look], ...]] = {
-    kind: tuple((field.name, _LOOKS[field.name]) for field in msgspec.structs.fields(kind) if field.name in _LOOKS)
-    for kind in _TRAVELLING
+_CHECKS: dict[type[e.HistoryEvent], tuple[tuple[str, _FieldCheck], ...]] = {
+    kind: tuple(
+        (field.name, _FIELD_CHECKS[field.name]) for field in msgspec.structs.fields(kind) if field.name in _FIELD_CHECKS
+    )
+    for kind in _QUEUED
 }

@@ -345,12 +345,12 @@ async def test_all_that_is_owed_is_named_when_each_name_was_taken(
 ) -> None:
     hub = await open_azure(on=account)
     async with time_limit():
-        await hub.owed_named()
+        await hub.owed_listed()
     for instance_id in ("abc123", "def456"):
         await begun(hub, instance_id)
     await kill(hub, account)
     heir = await open_azure(on=RecordingAccount(storage))
-    naming = asyncio.ensure_future(heir.owed_named())
+    naming = asyncio.ensure_future(heir.owed_listed())
     async with time_limit():
         assert {*await heir.next_owed(), *await heir.next_owed()} == {"abc123", "def456"}
         assert not naming.done()

@@ -428,7 +428,7 @@ async def test_a_message_that_is_refused_is_answered_in_its_receivers_place(
 
 @pytest.fixture
 def quick_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_RENEW_SECONDS", "_ASK_AGAIN_SECONDS", "_RETRY_SECONDS"):
+    for name in ("_RENEW_SECONDS", "_ACQUIRE_SECONDS", "_RETRY_SECONDS"):
         monkeypatch.setattr(app_lease, name, 0.05)
 
 

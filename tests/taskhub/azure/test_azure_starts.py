@@ -506,7 +506,7 @@ async def test_an_event_to_an_instance_without_a_message_arrives_with_its_start(
 async def test_a_pending_row_of_a_client_that_is_gone_is_found_by_a_host_that_was_there_before(
     open_azure, storage: StorageAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pending_starts, "_LOOK_EVERY", 0.3)
+    monkeypatch.setattr(pending_starts, "_LIST_SECONDS", 0.3)
     monkeypatch.setattr(pending_starts, "_YOUNG_SECONDS", 0.0)
     hub = await open_azure()
     client = await open_azure(worker=False, on=RecordingAccount(storage))

@@ -18,7 +18,7 @@ TURN_PATIENCE = 20.0
 ACTIVITY_PATIENCE = 120.0
 """Seconds until another worker also gets an activity, if the worker that has it has never answered anything. Other
 workers may take any time while they are connected."""
-MOST_REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 TOO_LARGE = "MessageTooLarge"
 
 
@@ -211,7 +211,7 @@ class WorkBoard:
             if held is not None:
                 held[1].take_back(token)
             self._done[token] = None
-        while len(self._done) > MOST_REMEMBERED:
+        while len(self._done) > MAX_REMEMBERED:
             self._done.popitem(last=False)
         if not work.answer.done():
             work.answer.cancel()

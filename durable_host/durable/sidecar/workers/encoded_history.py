@@ -10,7 +10,7 @@ from durable_host.durable.sdk.v2_native_entities import NativeEntityEvents
 from durable_host.durable.sidecar.workers import encoded_fields
 
 _PAST_EVENTS, _NEW_EVENTS = 3, 4
-MOST_HISTORIES = 500
+MAX_HISTORIES = 500
 
 
 class EncodedHistory:
@@ -60,7 +60,7 @@ class EncodedHistories:
         if known is None or not known.continues(history):
             known = self._histories[key] = EncodedHistory()
         self._histories.move_to_end(key)
-        while len(self._histories) > MOST_HISTORIES:
+        while len(self._histories) > MAX_HISTORIES:
             self._histories.popitem(last=False)
         known.add(history)
         return known

@@ -15,7 +15,7 @@ from durable_host.grpc_port import StatusCode
 ABANDONED_FOR_SECONDS = 0.5
 """A worker that abandons work may be the only one, so it should not get the work again at once."""
 
-_MOST_PARTS = 1_000_000
+_MAX_PARTS = 1_000_000
 _TAKES_ANY_SIZE = "grpc-node"
 """Clients of this library accept messages of any length."""
 
@@ -54,8 +54,8 @@ def complete_orchestrator(board: WorkBoard, request: pb.OrchestratorResponse) ->
     if request.isPartial:
         if not request.chunkIndex.value:
             del work.parts[:]
-        if len(work.parts) + len(request.actions) > _MOST_PARTS:
-            text = f"An answer may have {_MOST_PARTS} actions."
+        if len(work.parts) + len(request.actions) > _MAX_PARTS:
+            text = f"An answer may have {_MAX_PARTS} actions."
             raise CallRefused(StatusCode.INVALID_ARGUMENT, text)
         work.parts.extend(request.actions)
         if request.HasField("orchestrationTraceContext"):

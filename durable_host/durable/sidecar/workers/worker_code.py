@@ -37,8 +37,8 @@ from durable_host.durable.user_code import (
 )
 
 _BAD_ANSWER = "InvalidWorkerAnswer"
-_BATCH_AGAIN_SECONDS = 1.0
-_MOST_VERSIONS = 10_000
+_BATCH_RETRY_SECONDS = 1.0
+_MAX_VERSIONS = 10_000
 
 
 class WorkerCode:
@@ -156,7 +156,7 @@ class WorkerCode:
         failure = FailureDetails()
         for attempt in range(MAX_BATCH_ATTEMPTS):
             if attempt:
-                await asyncio.sleep(_BATCH_AGAIN_SECONDS)
+                await asyncio.sleep(_BATCH_RETRY_SECONDS)
             work = Work("entity", batch.name, request.SerializeToString(), instance_id=instance_id)
             try:
                 message: pb.EntityBatchResult = await self.board.run(work)
@@ -179,7 +179,7 @@ class WorkerCode:
     def _remember(self, instance_id: str, version: str | None) -> None:
         self._versions[instance_id] = version
         self._versions.move_to_end(instance_id)
-        while len(self._versions) > _MOST_VERSIONS:
+        while len(self._versions) > _MAX_VERSIONS:
             self._versions.popitem(last=False)
 
 

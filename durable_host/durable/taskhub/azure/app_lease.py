@@ -16,7 +16,7 @@ _log = logging.getLogger("Host.Triggers.DurableTask")
 _SOURCE = "app lease"
 _LEASE_SECONDS = 60
 _RENEW_SECONDS = 25.0
-_ASK_AGAIN_SECONDS = 30.0
+_ACQUIRE_SECONDS = 30.0
 _RETRY_SECONDS = 2.0
 
 
@@ -74,7 +74,7 @@ class AppLease:
                     self._warn()
                 refused = True
                 self.answered.set()
-                await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                await asyncio.sleep(_ACQUIRE_SECONDS)
             except NotFound:
                 with contextlib.suppress(StorageError):
                     await self.create()
@@ -118,5 +118,5 @@ class AppLease:
             self._names.hub,
             self._names.app_lease,
             own,
-            _ASK_AGAIN_SECONDS,
+            _ACQUIRE_SECONDS,
         )

@@ -10,7 +10,6 @@ from durable_host.durable.taskhub.azure.app_lease import AppLease
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork
-from durable_host.durable.taskhub.azure.giving_back import GivingBack
 from durable_host.durable.taskhub.azure.handover import Handover
 from durable_host.durable.taskhub.azure.healing import Healing, healed
 from durable_host.durable.taskhub.azure.held_messages import HeldMessages
@@ -22,6 +21,7 @@ from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
 from durable_host.durable.taskhub.azure.lost_histories import LostHistories
 from durable_host.durable.taskhub.azure.marks import Marks
+from durable_host.durable.taskhub.azure.message_releaser import MessageReleaser
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.new_instances import NewInstances
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
@@ -63,7 +63,7 @@ class HubParts:
     sender: MessageSender
     direct: DirectWork
     standings: Standings
-    giving_back: GivingBack
+    releaser: MessageReleaser
     marks: Marks
     commits: Commits
     new_instances: NewInstances
@@ -103,8 +103,8 @@ def assembled(
     async def read_row(instance_id: str) -> InstanceState | None:
         return await instances.get(instance_id, fetch_input=False, fetch_output=False)
 
-    def look_at_due_start(message: ReceivedMessage) -> None:
-        worker.served.look_at_due_start(message)
+    def check_due_start(message: ReceivedMessage) -> None:
+        worker.served.check_due_start(message)
 
     take_all = options.take_all_activities
     held = HeldMessages(queues, options.control_hold)
@@ -114,7 +114,7 @@ def assembled(
         clock,
         held,
         take_all_activities=connection.is_development if take_all is None else take_all,
-        on_due_start=look_at_due_start,
+        on_due_start=check_due_start,
     )
     sender = MessageSender(queues, names, options, clock, payloads, deliveries, held)
     direct = DirectWork(deliveries, clock)
@@ -122,11 +122,11 @@ def assembled(
     owed = OwedMessages(payloads)
     outgoing = Outgoing(sender, deliveries, direct, outage, clock)
     handover = Handover(sender, outgoing, held, deliveries, direct, standings, outage)
-    giving_back = GivingBack(deliveries, held, handover, clock)
+    releaser = MessageReleaser(deliveries, held, handover, clock)
     marks = Marks(history, standings, owed)
     rows = RowWriter(instances, history, outage)
     commits = Commits(
-        history, rows, sender, outgoing, held, deliveries, direct, standings, owed, clock, giving_back.abandon
+        history, rows, sender, outgoing, held, deliveries, direct, standings, owed, clock, releaser.abandon
     )
     new_instances = NewInstances()
     pending_starts = PendingStarts(instances, history, sender, deliveries, clock, outage, names)
@@ -157,7 +157,7 @@ def assembled(
         sender=sender,
         direct=direct,
         standings=standings,
-        giving_back=giving_back,
+        releaser=releaser,
         marks=marks,
         commits=commits,
         new_instances=new_instances,

@@ -9,7 +9,7 @@ from durable_host.storage import StorageError
 
 _SHORTEST_PAUSE = 0.5
 _LONGEST_PAUSE = 10.0
-MOST_REFUSALS = 4
+MAX_REFUSALS = 4
 """How often storage may reject data before other data is written in its place."""
 
 

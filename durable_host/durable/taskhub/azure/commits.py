@@ -126,7 +126,9 @@ class Commits:
         consumed = self._add(known.consumed.copy() if known is not None else ConsumedMessages(), episode.consumed)
         answered = _answered(episode)
         rest = [one for one in put if not is_in_history_rows(one, instance)]
-        mark = self._mark(standing, episode, answered, tells=bool(direct) or len(rest) < len(put), has_rest=bool(rest))
+        mark = self._mark(
+            standing, episode, answered, from_rows=bool(direct) or len(rest) < len(put), has_rest=bool(rest)
+        )
         columns = mark.changes(known.mark if known is not None else Mark())
         if rest:
             columns["OwedMessages"] = await self._messages.write(episode.instance_id, rest)
@@ -161,8 +163,8 @@ class Commits:
         )
         self._messages.settled(known)
         for key in answered:
-            standing.in_hand.pop(key, None)
-        standing.in_hand.update({request_key(one): ordinals[one.event.event_id] for one in direct})
+            standing.direct_activities.pop(key, None)
+        standing.direct_activities.update({request_key(one): ordinals[one.event.event_id] for one in direct})
         try:
             await self._follow(standing, episode, committed.moved, put, direct)
         except Exception:
@@ -192,20 +194,20 @@ class Commits:
             raise CommitConflict(f"Another host changed the row of instance '{episode.instance_id}'.") from None
 
     def _mark(
-        self, standing: Standing, episode: EpisodeCommit, answered: Set[TaskKey], *, tells: bool, has_rest: bool
+        self, standing: Standing, episode: EpisodeCommit, answered: Set[TaskKey], *, from_rows: bool, has_rest: bool
     ) -> Mark:
         """Return the mark for the sentinel: what is owed after this commit.
 
-        `tells` is true when messages follow from its rows, `has_rest` when there are others.
+        `from_rows` is true when messages follow from its rows, `has_rest` when there are others.
         """
-        owed = [standing.first_in_hand(episode.execution_id, answered)]
-        first = first_owed(episode.events) if tells else None
+        owed = [standing.first_direct(episode.execution_id, answered)]
+        first = first_owed(episode.events) if from_rows else None
         if first is not None:
             owed.append(episode.first_ordinal + first)
         if has_rest or (episode.update is not None and not _has_token(episode)):
             owed.append(episode.first_ordinal)
         mark = Mark.of(min((row for row in owed if row is not None), default=None))
-        if not tells and not has_rest:
+        if not from_rows and not has_rest:
             return mark
         return mark.by(episode.execution_id, episode.first_ordinal, episode.first_ordinal + len(episode.events))
 
@@ -242,7 +244,7 @@ class Commits:
     def discard(self, messages: Sequence[ReceivedMessage]) -> None:
         """Delete messages that were consumed or are not needed."""
         for message in messages:
-            self._standings.out_of_hand(self._direct.done(message))
+            self._standings.forget_activity(self._direct.done(message))
             self._held.delete_later(held_of(message))
 
     async def settle(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
@@ -252,7 +254,7 @@ class Commits:
             instance = OrchestrationInstance(instance_id, execution_id)
             put, direct = self._outgoing.part(messages, instance)
             first = standing.debt.first_ordinal if standing.debt is not None else 0
-            standing.in_hand.update({request_key(one): first for one in direct})
+            standing.direct_activities.update({request_key(one): first for one in direct})
             await self._outgoing.send(instance_id, put)
             await self._outgoing.begin(standing, direct)
             standing.debt = None

@@ -27,7 +27,7 @@ _INSIDE, _OUTSIDE, _CONFIRMED = "i", "o", "c"
 _ENTRY = 23
 _NEVER = 2**63
 _FORGET_EVERY = KEPT_FROM_OUTSIDE // 2
-_MOST_PER_ENTRY = _ENTRY + 10
+_MAX_PER_ENTRY = _ENTRY + 10
 """The characters of an entry that is alone in its group."""
 _GROUP = re.compile(r"(\d{1,8}):((?:[ioc][A-Za-z0-9_-]{22})+)")
 
@@ -131,10 +131,10 @@ class ConsumedMessages:
         The next commit must then wait for deletes. Messages that an earlier session consumed make room instead, and are
         not waited for.
         """
-        if len(self._entries) * _MOST_PER_ENTRY <= LONGEST_TEXT:
+        if len(self._entries) * _MAX_PER_ENTRY <= LONGEST_TEXT:
             return False
         awaited = [item for item in self._entries.items() if not item[1].is_loaded and item[1].state != _CONFIRMED]
-        return len(_join(awaited)) + KEPT_FROM_OUTSIDE * _MOST_PER_ENTRY > LONGEST_TEXT
+        return len(_join(awaited)) + KEPT_FROM_OUTSIDE * _MAX_PER_ENTRY > LONGEST_TEXT
 
     def copy(self) -> "ConsumedMessages":
         """Return a copy for a commit that may fail: additions to one do not affect the other."""
@@ -174,7 +174,7 @@ class ConsumedMessages:
         by_priority = [key for key, _ in sorted(items, key=priority)]
         dropped = 0
         while (excess := len(text) - LONGEST_TEXT) > 0:
-            dropped += -(-excess // _MOST_PER_ENTRY)
+            dropped += -(-excess // _MAX_PER_ENTRY)
             out = set(by_priority[:dropped])
             text = _join(item for item in items if item[0] not in out)
         return text

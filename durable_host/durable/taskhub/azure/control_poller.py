@@ -102,9 +102,9 @@ class ControlPoller:
             elif known[1] is not None:
                 await self._hide(known[0], known[1])
         async with self._held.receiving(self.queue, new, hold) as received:
-            await self._take_in(received, hold)
+            await self._process(received, hold)
 
-    async def _take_in(self, received: list[tuple[QueueMessage, HeldHubMessage]], hold: float) -> None:
+    async def _process(self, received: list[tuple[QueueMessage, HeldHubMessage]], hold: float) -> None:
         read = await asyncio.gather(*[self._read(got, held) for got, held in received])
         arrived = [(*one, message) for one, message in zip(received, read, strict=True) if message is not None]
         arrived.sort(key=lambda item: (item[0].insertion_time, item[2].sequence_number))

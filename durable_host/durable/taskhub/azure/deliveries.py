@@ -134,7 +134,7 @@ class Deliveries:
         now = self._clock.now()
         self.timers.saw(message)
         self.starts.saw(message)
-        self._sort_in(ReceivedMessage(put.id, message, 1, now, held), now, 0)
+        self._deliver_or_park(ReceivedMessage(put.id, message, 1, now, held), now, 0)
 
     # Receiving
 
@@ -150,7 +150,7 @@ class Deliveries:
         if waiting is None:
             return held, None
         waiting.dequeue_count = held.dequeue_count = max(waiting.dequeue_count, got.dequeue_count)
-        return held, self._sort_in(waiting, self._clock.now(), _EARLY)
+        return held, self._deliver_or_park(waiting, self._clock.now(), _EARLY)
 
     def deliver(self, held: HeldHubMessage, message: TaskMessage) -> float | None:
         """Deliver a received message, unless it is a timer whose stand-in was already delivered.
@@ -161,7 +161,7 @@ class Deliveries:
         received = ReceivedMessage(held.id, message, held.dequeue_count, now, held)
         if self.timers.is_delivered(received):
             return None
-        return self._sort_in(received, now, _EARLY)
+        return self._deliver_or_park(received, now, _EARLY)
 
     def park(self, message: ReceivedMessage, due: int) -> None:
         """Deliver a hidden message (again) at `due`."""
@@ -228,7 +228,7 @@ class Deliveries:
         else:
             self.again(message)
 
-    def _sort_in(self, message: ReceivedMessage, now: int, tolerance: int) -> float | None:
+    def _deliver_or_park(self, message: ReceivedMessage, now: int, tolerance: int) -> float | None:
         due = message.message.due
         if due is not None and due - now > tolerance:
             self.park(message, due)

@@ -42,14 +42,14 @@ class DirectWork:
 
     def begin(self, message: TaskMessage) -> None:
         """Run an activity in this process. Skips one that is running or has its result here: a debt may repeat it."""
-        if self._is_in_hand(message):
+        if self._is_held(message):
             return
         held = HeldHubMessage(None, id=f"direct-{next(self._numbers)}")
         received = ReceivedMessage(held.id, message, 1, self._clock.now(), held)
         self._requests[request_key(message)] = received
         self._deliveries.activities.put(received)
 
-    def _is_in_hand(self, message: TaskMessage) -> bool:
+    def _is_held(self, message: TaskMessage) -> bool:
         key = request_key(message)
         request, result = self._requests.get(key), self._results.get(key)
         if request is not None and request.message.id == message.id:

@@ -74,7 +74,7 @@ class Handover:
             if runs and sent is not None and held.stage is Stage.HELD:
                 held.lease = LeasedMessage(sent.queue, sent.put, hold)
                 self._held.take(held)
-            self._standings.out_of_hand(request_key(message))
+            self._standings.forget_activity(request_key(message))
 
         await for_each(requests, put, _PARALLEL)
 
@@ -88,7 +88,7 @@ class Handover:
             await self._put(received.message, 0.0)
             self._direct.done(received)
             self._held.delete_later(held_of(received))
-            self._standings.out_of_hand(result_key(received.message))
+            self._standings.forget_activity(result_key(received.message))
 
         await for_each(results, put, _PARALLEL)
 
@@ -107,7 +107,7 @@ class Handover:
         except StorageError as error:
             _log.debug("Work of '%s' could not be put into its queue: %s", key[0], error)
         else:
-            self._standings.out_of_hand(key)
+            self._standings.forget_activity(key)
 
     async def _put(self, message: TaskMessage, hidden: float) -> Sent | None:
         """Put a message. Returns None if storage rejects it and a replacement was sent."""

@@ -130,7 +130,7 @@ class HeldMessages:
             del self._by_id[held.id]
             self._shrunk.set()
 
-    async def none_left_of(self, queue: str) -> None:
+    async def wait_until_done(self, queue: str) -> None:
         """Wait until no message of this queue is being processed."""
         while self.of_queue(queue, *RENEWED):
             self._shrunk.clear()

@@ -63,7 +63,7 @@ class HistoryReader:
                 rest = rest.from_ordinal(len(stored.rows)) if rest is not None else None
                 if rest is not None:
                     return msgspec.structs.replace(stored, rest=rest)
-                reason = f"blob '{stored.blob}' does not hold it"
+                reason = f"blob '{stored.blob}' does not contain it"
             again = await self._queried(instance_id)  # Another host may have finished it and deleted the blob.
             if again.blob == stored.blob and len(again.rows) == len(stored.rows):
                 return msgspec.structs.replace(again, lost=reason)

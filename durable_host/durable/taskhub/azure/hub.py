@@ -51,7 +51,7 @@ class AzureTaskHub:
         self._blobs = parts.blobs
         self._sender = parts.sender
         self._direct = parts.direct
-        self._giving_back = parts.giving_back
+        self._releaser = parts.releaser
         self._marks = parts.marks
         self._commits = parts.commits
         self._new_instances = parts.new_instances
@@ -212,8 +212,8 @@ class AzureTaskHub:
     async def next_owed(self) -> list[str]:
         return [await self._worker.owed.next()]
 
-    async def owed_named(self) -> None:
-        await self._worker.owed.all_named()
+    async def owed_listed(self) -> None:
+        await self._worker.owed.all_listed()
 
     @storage_errors_as_unavailable
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:
@@ -240,7 +240,7 @@ class AzureTaskHub:
         self._commits.discard(messages)
 
     async def abandon(self, messages: Sequence[ReceivedMessage], *, delay: float | None = None) -> None:
-        await self._giving_back.abandon(messages, delay)
+        await self._releaser.abandon(messages, delay)
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:
         return self._worker.deliveries.recall(instance_id)

@@ -30,7 +30,7 @@ from durable_host.durable.taskhub.port import InstanceExists
 from durable_host.storage import Conflict, Entity, PreconditionFailed, StorageError
 
 _SELECTED = instance_rows.selection(fetch_input=False, fetch_output=False)
-_MOST_CONFLICTS = 20
+_MAX_CONFLICTS = 20
 _PUT_PAUSES = (0.2, 0.5)
 
 
@@ -101,7 +101,7 @@ class Creator:
                 break
             except (Conflict, PreconditionFailed) as conflict:
                 conflicts += 1
-                if conflict.is_outage or conflicts == _MOST_CONFLICTS:
+                if conflict.is_outage or conflicts == _MAX_CONFLICTS:
                     raise
             found = await self._instances.get_row(prepared.message.target.instance_id, _SELECTED)
             if found is None:
@@ -196,7 +196,7 @@ def _decide_start(
     if _execution_of(found) == start.target.execution_id:
         return "ours"
     status = _state(found).runtime_status
-    if first is not None and not status.is_terminal and first.asks_for_the_same(_started(start)):
+    if first is not None and not status.is_terminal and first.has_same_request(_started(start)):
         return "again"
     if first is not None and status is OrchestrationStatus.Pending:
         return "take over"

@@ -79,7 +79,7 @@ class LargePayloads:
         except NotFound:
             blob = None
         except InvalidRequest as problem:
-            raise UnreadablePayload(f"blob '{name}' of container '{self._container}' cannot be: {problem}") from None
+            raise UnreadablePayload(f"'{name}' is not a valid blob name in '{self._container}': {problem}") from None
         if blob is None:
             raise UnreadablePayload(f"blob '{name}' of container '{self._container}' does not exist")
         try:

@@ -62,7 +62,7 @@ class Marks:
         async with self._standings.locked(instance_id) as standing:
             checkpoint = standing.checkpoint
             if checkpoint is not None and standing.debt is None:
-                mark = Mark.of(standing.first_in_hand(checkpoint.execution_id))
+                mark = Mark.of(standing.first_direct(checkpoint.execution_id))
                 columns = mark.changes(checkpoint.mark) | ({"OwedMessages": ""} if checkpoint.has_messages else {})
                 if columns:
                     try:

@@ -25,7 +25,7 @@ class Neighbours(Enum):
     """A worker of another implementation owns a partition, or is about to."""
 
 
-def is_of_this_make(worker: str) -> bool:
+def runs_this_host(worker: str) -> bool:
     """True for a worker of this host, whose name ends in a slot such as `:0`. Official workers have no slot."""
     return _OURS.search(worker) is not None
 
@@ -34,7 +34,7 @@ def neighbours(rows: Sequence[PartitionRow], me: str) -> Neighbours:
     """Return the neighbours of `me`. `rows` are all partitions after its pass."""
     names = {name for row in rows for name in (row.current_owner, row.next_owner) if name}
     others = names - {me}
-    if any(not is_of_this_make(name) for name in others):
+    if any(not runs_this_host(name) for name in others):
         return Neighbours.FOREIGN
     if others:
         return Neighbours.OURS

@@ -8,7 +8,7 @@ from durable_host.clock import Clock
 from durable_host.durable.engine.undeliverable import in_place_of
 from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.taskhub.azure.attempts import MOST_REFUSALS, Attempts
+from durable_host.durable.taskhub.azure.attempts import MAX_REFUSALS, Attempts
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key
 from durable_host.durable.taskhub.azure.outage import Outage
@@ -52,7 +52,7 @@ class Outgoing:
         refusals: Counter[int] = Counter()
         with Attempts(self._outage, f"messages of '{instance_id}'") as attempts:
             while left:
-                failed = await self._sender.send_what_goes(left)
+                failed = await self._sender.send_each(left)
                 if not failed:
                     attempts.succeeded()
                     return
@@ -60,7 +60,7 @@ class Outgoing:
                 left.clear()
                 for message, error in failed:
                     refusals[id(message)] += is_about_data(error)
-                    if refusals[id(message)] != MOST_REFUSALS:
+                    if refusals[id(message)] != MAX_REFUSALS:
                         left.append(message)
                     elif (reply := self._refused(message, error)) is not None:
                         left.append(reply)
@@ -75,7 +75,7 @@ class Outgoing:
                 self._direct.begin(message)
             return
         for message in activities:
-            standing.in_hand.pop(request_key(message), None)
+            standing.direct_activities.pop(request_key(message), None)
         await self.send(standing.instance_id, activities)
 
     def _refused(self, message: TaskMessage, error: StorageError) -> TaskMessage | None:

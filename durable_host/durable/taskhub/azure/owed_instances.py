@@ -34,16 +34,16 @@ class OwedInstances:
         self._find = find
         self._claimed: set[str] = set()
         self._has_claimed = asyncio.Event()
-        self._has_looked = asyncio.Event()
-        self._has_looked.set()
-        self._has_named = False
+        self._has_searched = asyncio.Event()
+        self._has_searched.set()
+        self._has_returned = False
         self._unsettled: set[str] = set()
         self._has_settled = asyncio.Event()
 
     def claimed(self, queue: str) -> None:
         """Record that this process now serves a control queue."""
         self._claimed.add(queue)
-        self._has_looked.clear()
+        self._has_searched.clear()
         self._has_claimed.set()
 
     async def run(self) -> None:
@@ -57,7 +57,7 @@ class OwedInstances:
             except StorageError as error:
                 self._outage.failed(_SOURCE, error)
                 self._claimed |= claimed
-                self._has_looked.set()
+                self._has_searched.set()
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._has_claimed.set()
                 continue
@@ -70,15 +70,15 @@ class OwedInstances:
                     self._unsettled.add(instance_id)
                     self._deliveries.owed.put_nowait(instance_id)
             if not self._claimed:
-                self._has_looked.set()
+                self._has_searched.set()
 
     async def next(self) -> str:
         """Wait for the next instance found. The caller has started to load the previous one."""
-        if self._has_named:
+        if self._has_returned:
             self._deliveries.owed.task_done()
-            self._has_named = False
+            self._has_returned = False
         instance_id = await self._deliveries.owed.get()
-        self._has_named = True
+        self._has_returned = True
         return instance_id
 
     def settled(self, instance_id: str) -> None:
@@ -88,12 +88,12 @@ class OwedInstances:
 
     async def all_settled(self, queue: str) -> None:
         """Wait until everything found in a control queue is settled, but not for storage that does not respond."""
-        await self._has_looked.wait()
+        await self._has_searched.wait()
         while any(self._names.queue_of(one) == queue for one in self._unsettled):
             self._has_settled.clear()
             await self._has_settled.wait()
 
-    async def all_named(self) -> None:
+    async def all_listed(self) -> None:
         """Wait until every instance found was returned by `next`, but not for storage that does not respond."""
-        await self._has_looked.wait()
+        await self._has_searched.wait()
         await self._deliveries.owed.join()

@@ -35,11 +35,11 @@ from durable_host.timestamp import TICKS_PER_SECOND
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 GRACE = 1.0
-_LOOK_AGAIN = 0.2
+_SHORTEST_PAUSE = 0.2
 _RETRY_SECONDS = 2.0
 _PARALLEL = 8
-_MOST_EXPECTED = 10_000
-_LOOK_EVERY = 120.0
+_MAX_EXPECTED = 10_000
+_LIST_SECONDS = 120.0
 _YOUNG_SECONDS = 30.0
 _SOURCE = "instances without a start message"
 
@@ -79,7 +79,7 @@ class PendingStarts:
         self._outage = outage
         self._names = names
         self._has_begun = False
-        self._next_look = 0
+        self._next_listing = 0
         self._unlisted: set[str] = set()
         self._waiting: dict[str, PendingStart] = {}
         self._wake = asyncio.Event()
@@ -87,7 +87,7 @@ class PendingStarts:
     def begin(self) -> None:
         """Start looking for queues claimed from now on. The caller lists the instances of those already served."""
         self._has_begun = True
-        self._next_look = self._in(_LOOK_EVERY)
+        self._next_listing = self._in(_LIST_SECONDS)
         self._wake.set()
 
     def claimed(self, queue: str) -> None:
@@ -109,7 +109,7 @@ class PendingStarts:
 
     def expect(self, start: TaskMessage) -> None:
         """Add a start that failed in this process after its row may have been written."""
-        if len(self._waiting) < _MOST_EXPECTED:
+        if len(self._waiting) < _MAX_EXPECTED:
             self._add(start.target.instance_id, start.target.execution_id, self._clock.now(), may_be_queued=False)
 
     async def finish(self) -> None:
@@ -140,17 +140,17 @@ class PendingStarts:
         self._outage.recovered(_SOURCE)
         times = [one.due + int(GRACE * TICKS_PER_SECOND) for one in self._waiting.values()]
         if self._has_begun:
-            times.append(self._next_look)
+            times.append(self._next_listing)
         if not times:
             return None
-        return max(_LOOK_AGAIN, (min(times) - self._clock.now()) / TICKS_PER_SECOND)
+        return max(_SHORTEST_PAUSE, (min(times) - self._clock.now()) / TICKS_PER_SECOND)
 
     async def _list(self) -> None:
         """Find the pending instances of newly claimed queues, and from time to time those of all served queues."""
-        is_time = self._has_begun and self._clock.now() >= self._next_look
+        is_time = self._has_begun and self._clock.now() >= self._next_listing
         queues = frozenset(self._deliveries.owned) if is_time else frozenset(self._unlisted)
         if is_time:
-            self._next_look = self._in(_LOOK_EVERY)
+            self._next_listing = self._in(_LIST_SECONDS)
         if not queues:
             return
         query = InstanceQuery(

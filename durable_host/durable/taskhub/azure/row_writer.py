@@ -16,7 +16,7 @@ from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.history_end import has_ended
 from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.azure.attempts import MOST_REFUSALS, Attempts
+from durable_host.durable.taskhub.azure.attempts import MAX_REFUSALS, Attempts
 from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.outage import Outage
@@ -24,11 +24,11 @@ from durable_host.durable.taskhub.azure.unavailable import is_about_data
 from durable_host.storage import Conflict, NotFound, PreconditionFailed, StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
-_MOST_HASTY = 3
+_IMMEDIATE_RETRIES = 3
 
 Place = str | None
 """Where to write: the etag of the row, or None when there is no row."""
-Look = Callable[[Place], Awaitable[tuple[InstanceUpdate, Place] | None]]
+FindRow = Callable[[Place], Awaitable[tuple[InstanceUpdate, Place] | None]]
 """Finds the row again when it was not at that place. Returns None when there is nothing left to write."""
 
 
@@ -60,18 +60,18 @@ class RowWriter:
         """Write what a commit changed. `history` is the commit's etag. `is_first`: there was no history before."""
         place = self._instances.known_etag(instance_id)
 
-        async def look(place: Place) -> tuple[InstanceUpdate, Place] | None:
-            return await self._look(instance_id, update, place, history)
+        async def find(place: Place) -> tuple[InstanceUpdate, Place] | None:
+            return await self._find(instance_id, update, place, history)
 
-        await self._write_over(instance_id, update, moved, place, look, is_unknown=place is None and not is_first)
+        await self._write_over(instance_id, update, moved, place, find, is_unknown=place is None and not is_first)
 
     async def repair(self, instance_id: str, update: InstanceUpdate, place: Place) -> None:
         """Write the row at `place`. Raises `RowChanged` when it was changed since it was read."""
 
-        async def look(place: Place) -> None:
+        async def find(place: Place) -> None:
             raise RowChanged
 
-        await self._write_over(instance_id, update, {}, place, look)
+        await self._write_over(instance_id, update, {}, place, find)
 
     async def _write_over(
         self,
@@ -79,7 +79,7 @@ class RowWriter:
         update: InstanceUpdate,
         moved: Mapping[tuple[str, str], str],
         place: Place,
-        look: Look,
+        find: FindRow,
         *,
         is_unknown: bool = False,
     ) -> None:
@@ -88,23 +88,23 @@ class RowWriter:
             while True:
                 try:
                     if is_unknown:
-                        found = await look(place)
+                        found = await find(place)
                         if found is None:
                             return
-                        update, place = found if refusals < MOST_REFUSALS else (update, found[1])
+                        update, place = found if refusals < MAX_REFUSALS else (update, found[1])
                         is_unknown = False
                     await self._instances.update(instance_id, update, moved, place)
                 except StorageError as error:
                     if _is_changed(error) and not is_unknown:
                         is_unknown, changes = True, changes + 1
-                        if changes > _MOST_HASTY:
+                        if changes > _IMMEDIATE_RETRIES:
                             await attempts.pause()
                         continue
                     attempts.failed(error)
                     refusals += is_about_data(error)
-                    if refusals == MOST_REFUSALS:
-                        update = _least(update, error)
-                    elif refusals > MOST_REFUSALS:
+                    if refusals == MAX_REFUSALS:
+                        update = _without_user_data(update, error)
+                    elif refusals > MAX_REFUSALS:
                         self._give_up(instance_id, error)
                         return
                     await attempts.pause()
@@ -120,7 +120,7 @@ class RowWriter:
             extra={"instance_id": instance_id},
         )
 
-    async def _look(
+    async def _find(
         self, instance_id: str, update: InstanceUpdate, place: Place, history: str
     ) -> tuple[InstanceUpdate, Place] | None:
         """Return where the row is now and what to write, or None when another writer has written something newer."""
@@ -128,21 +128,21 @@ class RowWriter:
         if (row is None or place is not None) and await self._history.etag(instance_id) != history:
             return None  # Purged, or committed by another host, which writes the row.
         if row is None:
-            return await self._whole(instance_id, update), None
+            return await self._complete_update(instance_id, update), None
         is_ours = row.get("ExecutionId") == update.execution_id
         is_pending = row.get("RuntimeStatus") == OrchestrationStatus.Pending.name
         if place is not None and row.etag != place and is_pending:
             if not is_ours:
                 return None  # Replaced by a client.
-            if not _goes_on(update) and not await self._is_end_kept(instance_id):
+            if not _keeps_running(update) and not await self._is_end_kept(instance_id):
                 return None  # Rewound after this end.
-        return (update if row.get("Name") else await self._whole(instance_id, update)), row.etag
+        return (update if row.get("Name") else await self._complete_update(instance_id, update)), row.etag
 
     async def _is_end_kept(self, instance_id: str) -> bool:
         """True when the history still ends the instance. A rewind removes the end without changing the etag."""
         return has_ended((await self._history.read(instance_id)).history.events)
 
-    async def _whole(self, instance_id: str, update: InstanceUpdate) -> InstanceUpdate:
+    async def _complete_update(self, instance_id: str, update: InstanceUpdate) -> InstanceUpdate:
         """Return an update that makes a whole row even if the row, or the table, was deleted."""
         if update.started is not None:
             return update
@@ -151,7 +151,7 @@ class RowWriter:
         return msgspec.structs.replace(update, started=started)
 
 
-def _goes_on(update: InstanceUpdate) -> bool:
+def _keeps_running(update: InstanceUpdate) -> bool:
     return update.started is not None or update.runtime_status is None or not update.runtime_status.is_terminal
 
 
@@ -162,7 +162,7 @@ def _is_changed(error: StorageError) -> bool:
     return isinstance(error, PreconditionFailed) or (isinstance(error, NotFound) and not error.is_missing_resource)
 
 
-def _least(update: InstanceUpdate, error: StorageError) -> InstanceUpdate:
+def _without_user_data(update: InstanceUpdate, error: StorageError) -> InstanceUpdate:
     """Return the update without data of user code. An end becomes a failure that says why."""
     started = update.started
     if started is not None:

@@ -99,7 +99,7 @@ class MessageSender:
             for number in sorted(controls):
                 await self.hand_over(controls[number])
 
-    async def send_what_goes(self, messages: Sequence[TaskMessage]) -> list[tuple[TaskMessage, StorageError]]:
+    async def send_each(self, messages: Sequence[TaskMessage]) -> list[tuple[TaskMessage, StorageError]]:
         """Send like `send_all`, but let no failure affect other messages. Return the failed ones with their errors."""
         failed: dict[int, tuple[TaskMessage, StorageError]] = {}
         sent: dict[int, Sent] = {}

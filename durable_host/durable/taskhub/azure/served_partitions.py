@@ -93,7 +93,7 @@ class ServedPartitions:
             async with asyncio.timeout(_DRAIN_PATIENCE):
                 if task is not None:
                     await asyncio.wait([task])
-                await self._held.none_left_of(queue)
+                await self._held.wait_until_done(queue)
         await self._outstanding.leave(lambda instance_id: self._names.queue_of(instance_id) == queue)
 
     def set_neighbours(self, around: Neighbours) -> None:
@@ -102,7 +102,7 @@ class ServedPartitions:
         if before is Neighbours.NONE and around is not Neighbours.NONE:
             self._background.run("activities for other workers", self._outstanding.handover.put_activities())
 
-    def look_at_due_start(self, message: ReceivedMessage) -> None:
+    def check_due_start(self, message: ReceivedMessage) -> None:
         """Check a delayed start that is due, in the background."""
         self._background.run("look at a delayed start", self._due_start(message))
 

@@ -119,25 +119,25 @@ class AzureCheckpoint(Checkpoint):
 
 
 class Standing:
-    """The standing of one instance. `in_hand` are its activities without messages, each with the ordinal of its row.
+    """The standing of one instance. `direct_activities` are those without messages, each with the ordinal of its row.
 
     `lock` is held while the sentinel is written and while what follows from that is done. `debt` is what an earlier
     process left, until it is settled.
     """
 
-    __slots__ = ("checkpoint", "debt", "in_hand", "instance_id", "lock", "since")
+    __slots__ = ("checkpoint", "debt", "direct_activities", "instance_id", "lock", "since")
 
     def __init__(self, instance_id: str) -> None:
         self.instance_id = instance_id
         self.checkpoint: AzureCheckpoint | None = None
-        self.in_hand: dict[TaskKey, int] = {}
+        self.direct_activities: dict[TaskKey, int] = {}
         self.debt: Debt | None = None
         self.lock = asyncio.Lock()
         self.since = time.monotonic()
 
-    def first_in_hand(self, execution_id: str, without: Set[TaskKey] = frozenset()) -> int | None:
-        """Return the ordinal of the first row of an execution whose activity is held without a message."""
-        ordinals = [row for key, row in self.in_hand.items() if key[1] == execution_id and key not in without]
+    def first_direct(self, execution_id: str, without: Set[TaskKey] = frozenset()) -> int | None:
+        """Return the ordinal of the first row of an execution that has an activity without a message."""
+        ordinals = [row for key, row in self.direct_activities.items() if key[1] == execution_id and key not in without]
         return min(ordinals, default=None)
 
     @property
@@ -148,7 +148,7 @@ class Standing:
     @property
     def owes(self) -> bool:
         is_marked = self.checkpoint is not None and self.checkpoint.is_marked
-        return is_marked or bool(self.in_hand) or not self.is_quiet
+        return is_marked or bool(self.direct_activities) or not self.is_quiet
 
 
 class Standings:
@@ -189,11 +189,11 @@ class Standings:
             standing.lock.release()
             self.release(standing)
 
-    def out_of_hand(self, key: TaskKey | None) -> None:
-        """Record that this process holds no more work of an activity."""
+    def forget_activity(self, key: TaskKey | None) -> None:
+        """Forget an activity of which this process has no more work."""
         standing = self._by_instance.get(key[0]) if key is not None else None
         if standing is not None and key is not None:
-            standing.in_hand.pop(key, None)
+            standing.direct_activities.pop(key, None)
 
     def release(self, standing: Standing) -> None:
         """Forget a standing that owes nothing."""

@@ -20,7 +20,7 @@ from durable_host.storage.table_codec import read_entity, write_entity
 MAX_ROWS = 99
 MAX_BYTES = 3 * 1024 * 1024
 _ROW_BYTES = 1024
-_MOST_BYTES_PER_CHARACTER = 6
+_MAX_BYTES_PER_CHARACTER = 6
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class _Stored(msgspec.Struct, rename="camel"):
 
 def batches_of(rows: Sequence[Row]) -> list[list[Row]]:
     """Split rows into transactions: at most 99 rows each, and no more bytes than a request may have."""
-    most = sum(_ROW_BYTES + _MOST_BYTES_PER_CHARACTER * _characters(row) for row in rows)
+    most = sum(_ROW_BYTES + _MAX_BYTES_PER_CHARACTER * _characters(row) for row in rows)
     if len(rows) <= MAX_ROWS and most <= MAX_BYTES:
         return [list(rows)]
     batches: list[list[Row]] = []

@@ -27,7 +27,7 @@ class UnfinishedStart(msgspec.Struct, frozen=True):
     digest: bytes
     time: int
 
-    def asks_for_the_same(self, event: ExecutionStarted) -> bool:
+    def has_same_request(self, event: ExecutionStarted) -> bool:
         """True when `event` repeats the request of this start."""
         return _digest(event) == self.digest
 

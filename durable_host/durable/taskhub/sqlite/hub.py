@@ -175,7 +175,7 @@ class SqliteTaskHub:
         """Never returns, because commits in this storage owe nothing."""
         return await asyncio.get_running_loop().create_future()
 
-    async def owed_named(self) -> None:
+    async def owed_listed(self) -> None:
         """Returns immediately, because commits in this storage owe nothing."""
 
     async def settle(self, instance_id: str, checkpoint: Checkpoint, messages: Sequence[TaskMessage]) -> None:

@@ -15,7 +15,7 @@ from durable_host.durable.taskhub.sqlite.wakeup import Alarm, Signal
 from durable_host.timestamp import TICKS_PER_SECOND
 
 _CONTROL_BATCH = 256
-_MOST_REQUESTS = 256
+_MAX_REQUESTS = 256
 
 
 class Receiver:
@@ -65,13 +65,13 @@ class Receiver:
                 await signal.wait_beyond(seen)
                 continue
             now = self._clock.now()
-            if not signal.must_look(now) and self.results.is_ready(now):
+            if not signal.must_check(now) and self.results.is_ready(now):
                 return self.results.take(now)
             taken = await self._take(schema.CONTROL, _CONTROL_BATCH)
             received = [*taken.messages, *self.results.take(self._clock.now())]
             if received:
                 return received
-            await self._wait(schema.CONTROL, seen, _earliest(signal.look_at, self.results.next_due))
+            await self._wait(schema.CONTROL, seen, _earliest(signal.check_at, self.results.next_due))
 
     async def next_activity(self) -> ReceivedMessage:
         """Wait for an activity request and return it."""
@@ -81,7 +81,7 @@ class Receiver:
             if not self.serving:
                 await signal.wait_beyond(seen)
                 continue
-            if signal.must_look(self._clock.now()):
+            if signal.must_check(self._clock.now()):
                 taken = await self._take(schema.ACTIVITY, 1)
                 if taken.messages:
                     return taken.messages[0]
@@ -89,12 +89,12 @@ class Receiver:
                 request = self._requests.popleft()
                 request.received_time = self._clock.now()
                 return request
-            await self._wait(schema.ACTIVITY, seen, signal.look_at)
+            await self._wait(schema.ACTIVITY, seen, signal.check_at)
 
     def can_take(self, count: int) -> bool:
         """True when this process can take `count` new activity requests directly: no earlier ones are in the table."""
         is_next = self.serving and not self._signals[schema.ACTIVITY].has_unread
-        return is_next and len(self._requests) + count <= _MOST_REQUESTS
+        return is_next and len(self._requests) + count <= _MAX_REQUESTS
 
     def committed(self, outbound: Sequence[TaskMessage], taken: Sequence[ReceivedMessage]) -> None:
         """Handle a commit that sent `outbound`, of which this process has `taken` the first activity requests."""
@@ -133,7 +133,7 @@ class Receiver:
         try:
             taken = await asyncio.shield(future)
             signal.has_unread |= len(taken.messages) == limit
-            signal.look_at = _earliest(taken.next_due, self._next_poll())
+            signal.check_at = _earliest(taken.next_due, self._next_poll())
             return taken
         except asyncio.CancelledError:
             future.add_done_callback(self._return_undelivered)

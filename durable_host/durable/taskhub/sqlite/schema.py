@@ -89,7 +89,7 @@ def create(connection: Connection, name: str) -> None:
         connection.execute("INSERT INTO hub VALUES (?, ?, 0)", (name, VERSION))
         return
     if row[0].lower() != name.lower():
-        raise WrongHub(f"it holds the task hub '{row[0]}', not '{name}'")
+        raise WrongHub(f"it contains the task hub '{row[0]}', not '{name}'")
     if row[1] > VERSION:
         raise WrongHub(f"it was written by a newer version (format {row[1]}, this version reads up to {VERSION})")
 

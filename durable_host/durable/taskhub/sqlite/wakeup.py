@@ -9,19 +9,19 @@ class Signal:
     """The signal of one queue. Waiters read `version` before they look for work, and wait only if it has not changed
     since.
 
-    `has_unread` is true when the table may contain messages that are ready. `look_at` is when it may contain more, in
+    `has_unread` is true when the table may contain messages that are ready. `check_at` is when it may contain more, in
     ticks.
     """
 
     def __init__(self) -> None:
         self.version = 0
         self.has_unread = True
-        self.look_at: int | None = None
+        self.check_at: int | None = None
         self._event = asyncio.Event()
 
-    def must_look(self, now: int) -> bool:
+    def must_check(self, now: int) -> bool:
         """True when the table must be checked before messages in memory are handed out."""
-        return self.has_unread or (self.look_at is not None and now >= self.look_at)
+        return self.has_unread or (self.check_at is not None and now >= self.check_at)
 
     def notify(self, *, in_table: bool = True) -> None:
         """Wake all current waiters. `in_table` is true if the message is in the table, not in memory."""

@@ -22,7 +22,7 @@ _POISON_COUNT = 10
 _PARALLEL = 8
 
 
-class GivingBack:
+class MessageReleaser:
     """Releases messages that were received but not consumed."""
 
     def __init__(self, deliveries: Deliveries, held: HeldMessages, handover: Handover, clock: Clock) -> None:
