@@ -24,8 +24,7 @@ class LeapingClock(SystemClock):
         await self.sleep_until(self.now() + round(seconds * TICKS_PER_SECOND))
 
     async def sleep_until(self, ticks: int) -> None:
-        if self.now() < ticks:
-            await asyncio.sleep(_REAL_SECONDS)
+        await asyncio.sleep(_REAL_SECONDS if self.now() < ticks else 0)
         self._ahead += max(0, ticks - self.now())
 
     def return_to_now(self) -> None:
