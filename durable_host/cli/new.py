@@ -102,10 +102,7 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _target(root: Path, file: str | None, language: str | None) -> Target:
-    from durable_host.config import local_settings
-
     wanted = languages.language(language) if language else None
-    settings = local_settings.read(root / local_settings.FILE_NAME, [])
     is_node = languages.is_node_app(root)
     if wanted is not None and is_node is (wanted == "python"):
         raise UsageError(
@@ -117,7 +114,7 @@ def _target(root: Path, file: str | None, language: str | None) -> Target:
         if file is not None:
             raise UsageError("--file is for Python apps; here each function is a file in src/functions.")
         return Target(root.resolve(), "V4", language=wanted or languages.node_language(root))
-    script = settings.values.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
+    script = languages.settings_of(root).get("PYTHON_SCRIPT_FILE_NAME") or "function_app.py"
     # Only in V1 apps does 'func init' write a requirements.txt without a function_app.py.
     is_v1 = not (root / script).exists() and ((root / "requirements.txt").exists() or any(root.glob("*/function.json")))
     if file is None or (path := (root / file).resolve()) == (root / script).resolve():

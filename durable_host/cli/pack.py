@@ -6,14 +6,16 @@ Source: docs/protocol/functions-host-cli.md#packing
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from durable_host.cli.app_folder import working_folder
 from durable_host.cli.ignore_rules import IgnoreRules
+from durable_host.cli.package_json import output_folder, read_package, section
+from durable_host.cli.scaffold.languages import is_node_app
 from durable_host.config import project
 from durable_host.errors import ConfigurationError, UsageError
 
@@ -23,6 +25,7 @@ _NEVER: Final = (
     "local.settings.json", ".vscode/", ".pytest_cache/", ".ruff_cache/", ".mypy_cache/", "/.durable-host/",
 )  # fmt: skip
 """Files that are always excluded; .funcignore adds to these rules."""
+_MODULES: Final = "node_modules"
 _MARK_OF_AN_ENVIRONMENT: Final = "pyvenv.cfg"
 
 
@@ -36,7 +39,8 @@ def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: b
     """Create the zip file of the app in FOLDER (default: this folder), as it is deployed to Azure.
 
     Leaves out what .funcignore lists, and always virtual environments, caches, local.settings.json and .env. Packages
-    are not included: Azure installs requirements.txt if you deploy with a remote build.
+    of a Python app are not included: Azure installs requirements.txt if you deploy with a remote build. Those of a
+    Node.js app are: its node_modules.
     """
     if build_native_deps:
         raise UsageError(
@@ -45,11 +49,35 @@ def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: b
             remedy="Deploy with a remote build: Azure installs requirements.txt itself.",
         )
     root = project.find_root(working_folder(ctx) / (folder or "."))
+    package = read_package(root)
     archive = _archive(root, output)
     count = write_archive(root, archive)
     click.echo(f"Created {archive} ({count} files).")
-    if not (root / ".python_packages").is_dir():
+    if is_node_app(root):
+        for sentence in node_notes(root, package):
+            click.echo(sentence)
+    elif not (root / ".python_packages").is_dir():
         click.echo("Packages are not in it: deploy with a remote build, which installs requirements.txt.")
+
+
+def node_notes(root: Path, package: Mapping[str, Any]) -> Iterator[str]:
+    """What is to say about the packages and the build in the archive of a Node.js app with this package.json."""
+    names = {path.relative_to(root).as_posix() for path in packed_files(root)}
+
+    def has(folder: str) -> bool:
+        return any(name.startswith(f"{folder}/") for name in names)
+
+    if not has(_MODULES):
+        yield "Packages are not in it: run 'npm install' first, or deploy with a remote build, which does."
+    development = [name for name in section(package, "devDependencies") if has(f"{_MODULES}/{name}")]
+    if development:
+        yield f"Development dependencies are in it: {', '.join(sorted(development))}."
+        yield "To leave them out, run 'npm prune --omit=dev' before, and 'npm install' afterwards."
+    if (root / _MODULES / ".pnpm").is_dir():
+        yield "pnpm links packages, and a zip file has no links: run 'pnpm install --node-linker=hoisted' first."
+    folder = output_folder(package)
+    if (root / "tsconfig.json").is_file() and folder is not None and not has(folder):
+        yield f"The app is TypeScript, and '{folder}' is not in it: run 'npm run build' first."
 
 
 def write_archive(root: Path, archive: Path) -> int:
@@ -91,13 +119,19 @@ def packed_files(root: Path) -> list[Path]:
             is_folder = path.is_dir()
             if any(each.leaves_out(name, is_folder=is_folder) for each in (always, rules)):
                 continue
-            if is_folder and not path.is_symlink():
+            if is_folder and (not path.is_symlink() or _is_linked_package(path, root)):
                 if not (path / _MARK_OF_AN_ENVIRONMENT).is_file():
                     yield from walk(path)
             elif path.is_file():
                 yield path
 
     return list(walk(root))
+
+
+def _is_linked_package(path: Path, root: Path) -> bool:
+    """A folder of packages, or a package, that is a link: a zip file takes what is behind it."""
+    parts = path.relative_to(root).parts
+    return parts[0] == _MODULES and len(parts) <= 3
 
 
 def _archive(root: Path, output: str | None) -> Path:

@@ -190,12 +190,12 @@ def test_port_in_use_names_the_process(func: Func, app: Path):
 def test_wrong_worker_runtime_and_missing_settings_file(func: Func, app: Path, monkeypatch: pytest.MonkeyPatch):
     values = json.loads((app / "local.settings.json").read_text())["Values"]
     monkeypatch.setenv("AzureWebJobsStorage", values["AzureWebJobsStorage"])
-    monkeypatch.setenv("FUNCTIONS_WORKER_RUNTIME", "node")
+    monkeypatch.setenv("FUNCTIONS_WORKER_RUNTIME", "java")
     (app / "local.settings.json").unlink()
     found = [one for one in problems(func("doctor", "--output", "json")) if " Port: " not in one]
     assert [one.partition("|")[0] for one in found] == [
-        "warning Settings: FUNCTIONS_WORKER_RUNTIME is 'node'. This host runs Python apps, and treats this one as "
-        "such. ",
+        "warning Settings: FUNCTIONS_WORKER_RUNTIME is 'java'. This host runs Python and Node.js apps; it takes this "
+        "one for Python. ",
         "warning Settings: There is no local.settings.json. ",
     ]
 

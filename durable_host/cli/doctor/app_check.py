@@ -11,6 +11,7 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.unserved_output import mode_of
 from durable_host.cli.doctor import findings
 from durable_host.cli.doctor.findings import Finding
+from durable_host.cli.scaffold.languages import is_node_app
 from durable_host.config import HostConfig, StartOptions, load, ports
 from durable_host.config.host_config import HOST_JSON, read_document
 from durable_host.config.local_settings import FILE_NAME
@@ -31,7 +32,7 @@ def configuration(root: Path) -> tuple[HostConfig | None, list[Finding]]:
     """The configuration (None if it is not valid) and the findings. Writes no files."""
     try:
         if not read_document(root / HOST_JSON):
-            remedy = 'func init --python, or write {"version": "2.0"} into it'
+            remedy = f'{_init(root)}, or write {{"version": "2.0"}} into it'
             return None, [findings.problem(HOST_JSON, f"There is no {HOST_JSON}, or it is empty.", remedy)]
         config = load(root, environ=os.environ)
     except ConfigurationError as error:
@@ -39,9 +40,13 @@ def configuration(root: Path) -> tuple[HostConfig | None, list[Finding]]:
     result = [findings.ok(HOST_JSON, f"{HOST_JSON} is valid; task hub '{config.host.durable.hub_name}'")]
     result += [findings.warning(_SETTINGS, text) for text in config.warnings]
     if not (root / FILE_NAME).exists():
-        remedy = "func init --python writes one; the environment works too"
+        remedy = f"{_init(root)} writes one; the environment works too"
         result.append(findings.warning(_SETTINGS, f"There is no {FILE_NAME}.", remedy))
     return config, result
+
+
+def _init(root: Path) -> str:
+    return f"func init --{'node' if is_node_app(root) else 'python'}"
 
 
 def port(config: HostConfig) -> Finding:

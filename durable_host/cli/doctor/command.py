@@ -15,9 +15,10 @@ import durable_host
 from durable_host.bindings.accounts import Accounts
 from durable_host.cli.app_folder import app_root, working_folder
 from durable_host.cli.colour import BOLD, DIM, GREEN, RED, YELLOW, is_coloured, painted
-from durable_host.cli.doctor import app_check, findings, hub_check, packages_check, storage_check
+from durable_host.cli.doctor import app_check, findings, hub_check, node_check, packages_check, storage_check
 from durable_host.cli.doctor.findings import Finding
 from durable_host.cli.printable import printable, printable_lines
+from durable_host.cli.scaffold.languages import is_node_app
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, ConfigurationError
 from durable_host.redaction import redacted_struct
 from durable_host.storage import StorageAccount
@@ -29,7 +30,7 @@ _MARKS: Final = {"ok": ("ok     ", GREEN), "warning": ("warning", YELLOW), "erro
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 @click.pass_context
 def doctor(ctx: click.Context, output: str) -> int:
-    """Check Python, packages, host.json, settings, ports, storage and the task hub of the app in this folder.
+    """Check Python or Node.js, packages, host.json, settings, port, storage and task hub of the app in this folder.
 
     Shows how to fix each problem. Nothing is changed. The exit code is 1 if there is a problem.
     """
@@ -49,7 +50,8 @@ def doctor(ctx: click.Context, output: str) -> int:
 async def examine(root: Path) -> list[Finding]:
     """All findings. Each check comes after those it depends on."""
     result = [findings.ok("App", f"{root} (durable-host {durable_host.__version__})")]
-    result += await asyncio.to_thread(packages_check.check, root)
+    check = node_check.check if is_node_app(root) else packages_check.check
+    result += await asyncio.to_thread(check, root)
     config, about = app_check.configuration(root)
     result += about
     if config is None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final, Literal
 
-from durable_host.config import AppSettings, suggestion
+from durable_host.config import AppSettings, local_settings, suggestion
 from durable_host.config.worker_runtime import NODE, runtime_of
 from durable_host.errors import UsageError
 
@@ -44,11 +44,13 @@ def complete_runtime(_ctx: object, _option: object, incomplete: str) -> list[str
 
 def is_node_app(root: Path) -> bool:
     """Whether the app in this folder is for Node.js, by the same rules as `func start`."""
-    from durable_host.config import local_settings
+    return runtime_of(root, settings_of(root), []) == NODE
 
+
+def settings_of(root: Path) -> AppSettings:
+    """The settings of an app whose host.json need not be valid: local.settings.json below the environment."""
     values = {**local_settings.read(root / local_settings.FILE_NAME, []).values}
-    values |= {name: value for name, value in os.environ.items() if value}
-    return runtime_of(root, AppSettings(values), []) == NODE
+    return AppSettings(values | {name: value for name, value in os.environ.items() if value})
 
 
 def node_language(root: Path) -> Language:

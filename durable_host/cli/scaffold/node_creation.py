@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final
 
+from durable_host.cli import package_json
 from durable_host.cli.atomic_write import write_atomically
 from durable_host.cli.scaffold import rendering
 from durable_host.cli.scaffold.languages import Language
@@ -19,7 +20,6 @@ from durable_host.cli.scaffold.template_catalog import FunctionTemplate
 from durable_host.errors import ConfigurationError, UsageError
 
 Report = Callable[[str], None]
-_PACKAGE: Final = "package.json"
 _DURABLE: Final = ("durable-functions", "^3.0.0")
 _RESERVED: Final = frozenset({
     "arguments", "await", "break", "case", "catch", "class", "const", "continue", "debugger", "default", "delete",
@@ -42,13 +42,13 @@ def create(
     report(f"Writing {path}")
     _write(path, _without_default_route(text, name))
     if package is not None:
-        report(f"Adding {_DURABLE[0]} to {_PACKAGE}")
-        _write(root / _PACKAGE, package)
+        report(f"Adding {_DURABLE[0]} to {package_json.FILE}")
+        _write(root / package_json.FILE, package)
 
 
 def is_loaded(root: Path, name: str, language: Language) -> bool:
     """Whether `main` in package.json includes the new function's file, as far as known without building the app."""
-    main = _read_package(root).get("main")
+    main = package_json.read_package(root).get("main")
     if not isinstance(main, str):
         return False
     folder = "dist/" if language == "typescript" and main.startswith("dist") else ""
@@ -87,31 +87,18 @@ def _identifier(name: str) -> str:
     return f"{joined}Function" if joined in _RESERVED else joined
 
 
-def _read_package(root: Path) -> dict[str, Any]:
-    try:
-        document: object = json.loads((root / _PACKAGE).read_text("utf-8-sig"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"'{root / _PACKAGE}' cannot be read.", cause=str(error), code="DH1042") from error
-    return cast("dict[str, Any]", document) if isinstance(document, dict) else {}
-
-
 def _with_durable(root: Path) -> str | None:
     """The text of package.json with the durable package added; None if it is there, or if there is no package.json."""
-    document = _read_package(root)
+    document = package_json.read_package(root)
     package, version = _DURABLE
-    known = {**_section(document, "dependencies"), **_section(document, "devDependencies")}
+    known = {**package_json.section(document, "dependencies"), **package_json.section(document, "devDependencies")}
     if not document or package in known:
         return None
-    document["dependencies"] = dict(sorted({**_section(document, "dependencies"), package: version}.items()))
-    indent = re.search(r"^([ \t]+)\"", (root / _PACKAGE).read_text("utf-8-sig"), re.MULTILINE)
+    document["dependencies"] = dict(
+        sorted({**package_json.section(document, "dependencies"), package: version}.items())
+    )
+    indent = re.search(r"^([ \t]+)\"", (root / package_json.FILE).read_text("utf-8-sig"), re.MULTILINE)
     return json.dumps(document, indent=indent[1] if indent else 2, ensure_ascii=False) + "\n"
-
-
-def _section(document: Mapping[str, Any], name: str) -> dict[str, str]:
-    found: object = document.get(name)
-    return cast("dict[str, str]", found) if isinstance(found, dict) else {}
 
 
 def _write(path: Path, text: str) -> None:
