@@ -23,13 +23,13 @@ def read_package(root: Path) -> dict[str, Any]:
 
 
 def section(document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A member that is an object, such as `dependencies`; empty if it is missing or something else."""
+    """A member that is an object, such as the dependencies; empty if it is missing or something else."""
     found: object = document.get(name)
     return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
 
 
 def output_folder(document: Mapping[str, Any]) -> str | None:
-    """The first folder in `main`, such as `dist`; None if it names none."""
+    """The first folder that the entry points are in, such as dist; None if they are at the top."""
     main: object = document.get("main")
     if not isinstance(main, str):
         return None
