@@ -72,6 +72,13 @@ def sqlite_path(config: HostConfig, hub_name: str) -> Path:
     return config.root / APP_FOLDER / f"{hub_name}.db"
 
 
+def existing_name(config: HostConfig, hub_name: str) -> str:
+    """The name of a hub as the hub itself has it: the case of a name that a call gives may differ."""
+    if hub_name.lower() == config.host.durable.hub_name.lower():
+        return config.host.durable.hub_name
+    return _in_any_case(sqlite_path(config, hub_name)).stem if uses_sqlite(config) else hub_name
+
+
 def _in_any_case(path: Path) -> Path:
     """An existing file whose name differs only in case, otherwise `path`: hub names in an account ignore case too."""
     if path.exists() or not path.parent.is_dir():

@@ -31,7 +31,13 @@ _AT_ONCE_IN_ACCOUNT: Final = 256
 
 @click.command()
 @click.option("-p", "--port", type=click.IntRange(0, 65535), default=PORT, help="Port to listen on (8080).")
-@click.option("--task-hub-name", metavar="HUB", default=DEFAULT_HUB, help="Task hub (default).")
+@click.option(
+    "--task-hub-name",
+    metavar="HUB",
+    default=(DEFAULT_HUB,),
+    multiple=True,
+    help="Task hub (default). Repeat it for several; calls that name none use the first.",
+)
 @click.option(
     "--storage", type=click.Choice(["sqlite", "azure"]), default="sqlite", help="Where the task hub is stored."
 )
@@ -53,7 +59,7 @@ _AT_ONCE_IN_ACCOUNT: Final = 256
 @click.option("--verbose", is_flag=True, help="Show what the host itself does.")
 @click.pass_context
 def serve(ctx: click.Context, **given: Any) -> int:
-    """Serve a task hub for workers and clients of the Durable Task SDKs until Ctrl+C. No function app is needed.
+    """Serve task hubs for workers and clients of the Durable Task SDKs until Ctrl+C. No function app is needed.
 
     \b
     The connection string of the Durable Task Scheduler's emulator works unchanged:
@@ -86,7 +92,12 @@ def serve(ctx: click.Context, **given: Any) -> int:
         from durable_host.host.process_lifetime import HostServices, run_services
 
         async def make() -> HostServices:
-            return PlainWorkersHost(config, options, lambda served: console.write(announcement(served, console.mode)))
+            return PlainWorkersHost(
+                config,
+                options,
+                lambda served: console.write(announcement(served, console.mode)),
+                given["task_hub_name"],
+            )
 
         return run_services(make, presenter)
 
@@ -100,9 +111,10 @@ def announcement(served: "ServedWorkers", mode: OutputMode) -> str:
     if mode == "json":
         members = msgspec.to_builtins(served) | {"event": "started", "connection_string": connection}
         return msgspec.json.encode(members).decode() + "\n"
-    flight = served.instances_in_flight
+    flight, several = served.instances_in_flight, len(served.task_hubs) > 1
     return (
-        f"\nTask hub:  {served.task_hub}, {flight} instance{'' if flight == 1 else 's'} in flight\n"
+        f"\nTask hub{'s' if several else ''}:  {', '.join(served.task_hubs)}, "
+        f"{flight} instance{'' if flight == 1 else 's'} in flight\n"
         f"Storage:   {served.storage}\n"
         f"Connect:   {connection}\n"
         f"Listening: {endpoint} (ready in {served.seconds_to_ready:.1f} s), Ctrl+C stops\n\n"
@@ -111,9 +123,12 @@ def announcement(served: "ServedWorkers", mode: OutputMode) -> str:
 
 def _config(given: dict[str, Any]) -> HostConfig:
     """The configuration from the options; an app's files are not read."""
-    name: str = given["task_hub_name"]
-    if (problem := hub_name.problem(name)) is not None:
-        raise UsageError(problem)
+    names: tuple[str, ...] = given["task_hub_name"]
+    for name in names:
+        if (problem := hub_name.problem(name)) is not None:
+            raise UsageError(problem)
+    if len({name.lower() for name in names}) < len(names):
+        raise UsageError("--task-hub-name has a task hub twice.", remedy="Names are compared without case.")
     is_file = given["storage"] == "sqlite"
     if given["path"] is not None and not is_file:
         raise UsageError("--path is for --storage sqlite.", remedy="Leave one of them out.")
@@ -126,7 +141,7 @@ def _config(given: dict[str, Any]) -> HostConfig:
     if given["path"] is not None:
         storage["path"] = str(Path(given["path"]).absolute())
     durable = {
-        "hubName": name,
+        "hubName": names[0],
         "storageProvider": storage,
         "maxConcurrentOrchestratorFunctions": at_once,
         "maxConcurrentEntityFunctions": at_once,

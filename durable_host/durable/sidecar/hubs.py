@@ -10,15 +10,26 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.api.errors import UnknownHub
 from durable_host.durable.api.other_hubs import HubFactory, OtherHubs, connection_key
+from durable_host.durable.sidecar.served_hubs import ServedHubs
 
 _HUB_KEYS = ("durable-taskhub", "taskhub")
 _CONNECTION_KEY = "durable-connectionname"
 
 
 class SidecarHubs:
-    """The hub that this host serves, whose client is `client`, and other hubs that exist."""
+    """The hub that this host serves, whose client is `client`, and other hubs that exist.
 
-    def __init__(self, client: DurableClient, options: DurableOptions, hub_for: HubFactory | None) -> None:
+    A host without a function app gives `served` instead of `client`: it serves all hubs behind its connection.
+    """
+
+    def __init__(
+        self,
+        client: DurableClient | None,
+        options: DurableOptions,
+        hub_for: HubFactory | None,
+        served: ServedHubs | None = None,
+    ) -> None:
+        self.served = served
         self._client = client
         self._options = options
         self._others = OtherHubs(hub_for) if hub_for is not None else None
@@ -28,6 +39,11 @@ class SidecarHubs:
         """Return True if a call with these headers is for the hub that this host serves."""
         return self._key(*self._named(metadata)) == self._own_key
 
+    def served_name(self, metadata: Mapping[str, str]) -> str | None:
+        """Return the name of the hub of a call if this host serves all hubs behind the connection of the call."""
+        hub, connection = self._named(metadata)
+        return hub if self.served is not None and self._key(hub, connection)[1] == self._own_key[1] else None
+
     @asynccontextmanager
     async def client(
         self, metadata: Mapping[str, str], *, must_exist: bool = True
@@ -35,7 +51,16 @@ class SidecarHubs:
         """Yield a client of the hub, and True when this host serves it. Raises `UnknownHub`."""
         hub, connection = self._named(metadata)
         key = self._key(hub, connection)
-        if key == self._own_key:
+        if self.served is not None and self.served_name(metadata) is not None:
+            found = await self.served.open(hub)
+            try:
+                yield found.client, True
+            except Exception as error:
+                if self.served.get(hub) is not found:
+                    raise UnknownHub(f"The task hub '{hub}' was deleted.") from error
+                raise
+            return
+        if key == self._own_key and self._client is not None:
             yield self._client, True
             return
         if self._others is None:

@@ -3,7 +3,7 @@
 Source: docs/protocol/durable-grpc.md#client-operations
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
 from typing import Any, NoReturn
@@ -20,6 +20,7 @@ from durable_host.durable.sidecar import (
     purge,
 )
 from durable_host.durable.sidecar.hubs import SidecarHubs
+from durable_host.durable.sidecar.served_hubs import ServedHubs
 from durable_host.durable.sidecar.sidecar_call import Operation, SidecarCall
 from durable_host.durable.sidecar.statuses import CallRefused, status_of
 from durable_host.durable.sidecar.workers.board import WorkBoard
@@ -55,6 +56,10 @@ _OPERATIONS: Mapping[str, Operation] = {
     "GetEntity": entity_operations.get,
     "QueryEntities": entity_operations.query,
     "CleanEntityStorage": entity_operations.clean,
+}
+_OF_SERVED_HUBS: Mapping[str, Callable[[ServedHubs, str, Any], Awaitable[Any]]] = {
+    "CreateTaskHub": hub_operations.create_served,
+    "DeleteTaskHub": hub_operations.delete_served,
 }
 _READS = frozenset(
     (
@@ -100,6 +105,9 @@ class SidecarService:
     async def _answer(self, name: str, operation: Operation, request: Any, metadata: Metadata) -> Any:
         try:
             self._check_size(request)
+            served, hub = self._hubs.served, self._hubs.served_name(metadata)
+            if served is not None and hub is not None and name in _OF_SERVED_HUBS:
+                return await _OF_SERVED_HUBS[name](served, hub, request)
             async with self._hubs.client(metadata, must_exist=name != "CreateTaskHub") as (client, is_own):
                 return await operation(SidecarCall(client, self._options, self._clock, is_own), request)
         except Exception as error:
@@ -112,6 +120,12 @@ class SidecarService:
             raise CallEnded(refused.code, str(refused)) from refused
 
     def _board_of(self, metadata: Metadata) -> WorkBoard:
+        if self._hubs.served is not None:
+            name = self._hubs.served_name(metadata)
+            found = None if name is None else self._hubs.served.get(name)
+            if found is None:
+                raise CallRefused(StatusCode.NOT_FOUND, f"This host does not serve the task hub '{name or ''}'.")
+            return found.board
         if self._board is None:
             text = "This host runs a function app and takes no other workers. 'func durable serve' does."
             raise CallRefused(StatusCode.UNIMPLEMENTED, text)
@@ -122,6 +136,9 @@ class SidecarService:
 
     async def _stream_work(self, request: Any, metadata: Metadata) -> AsyncIterator[Any]:
         try:
+            name = self._hubs.served_name(metadata)
+            if self._hubs.served is not None and name is not None:
+                await self._hubs.served.open(name)
             board = self._board_of(metadata)
             agent, limit = metadata.get("user-agent", ""), self._options.max_grpc_message_size
             async with aclosing(work_items(board, request, user_agent=agent, size_limit=limit)) as items:

@@ -87,6 +87,11 @@ class WorkBoard:
                 self._waiting[work.kind].move_to_end(work, last=False)
         self._assign()
 
+    def end(self, reason: str) -> None:
+        """Disconnect all workers, which get `reason`."""
+        for stream in list(self._streams):
+            stream.end(reason)
+
     def work_of(self, token: str, kind: Kind) -> Work | None:
         """Return the work with this token, or None if it was already done. Raises UnknownToken."""
         held = self._holders.get(token)

@@ -5,8 +5,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 
 from durable_host.durable.proto import pb
+from durable_host.durable.sidecar.statuses import CallRefused
 from durable_host.durable.sidecar.workers.filters import WorkFilters, filters_of
 from durable_host.durable.sidecar.workers.work import Kind, Work
+from durable_host.grpc_port import StatusCode
 
 PING_SECONDS = 25.0
 _STREAMED_FROM = 1024 * 1024
@@ -38,6 +40,12 @@ class WorkStream:
         self._counts: dict[Kind, int] = {"orchestration": 0, "activity": 0, "entity": 0}
         self._outgoing: deque[tuple[str, bytes]] = deque()
         self._reader: asyncio.Future[bool] | None = None
+        self._ended: str | None = None
+
+    def end(self, reason: str) -> None:
+        """End the stream with an error. A stream that ended without one would be opened again at once."""
+        self._ended = reason
+        self._wake()
 
     def has_room(self, kind: Kind) -> bool:
         limit = self.limits[kind]
@@ -63,8 +71,7 @@ class WorkStream:
         self.open[token] = work
         self._counts[work.kind] += 1
         self._outgoing.append((token, work.message(token, streams_past=self._streams_past_of(work))))
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(True)
+        self._wake()
 
     def take_back(self, token: str) -> Work | None:
         """Remove and return an item, or return None if the worker does not have it."""
@@ -77,6 +84,8 @@ class WorkStream:
         """Yield encoded items that are not done yet, and pings in between when there is nothing to send."""
         yield _PING
         while True:
+            if self._ended is not None:
+                raise CallRefused(StatusCode.NOT_FOUND, self._ended)
             while self._outgoing:
                 token, message = self._outgoing.popleft()
                 if token in self.open:
@@ -93,6 +102,10 @@ class WorkStream:
             return await reader
         finally:
             timer.cancel()
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(True)
 
     def _streams_past_of(self, work: Work) -> bool:
         return self.streams_history and len(work.past) > _STREAMED_FROM
