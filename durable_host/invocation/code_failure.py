@@ -12,6 +12,8 @@ _FAILED_CALL_ABOVE: Final = re.compile(
 )
 
 
+_OF_FAILED_CALLS: Final = frozenset({"Exception", "Error"})
+"""The types of the errors that SDKs raise for failed calls: in Python, and in JavaScript."""
 _NOT_SHOWN: Final = frozenset({"stack", "users", "names_type"})
 
 
@@ -41,7 +43,7 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def _own_message(self) -> str:
         """The message. For a failed call, without the details, which are in the callee's failure."""
-        found = _FAILED_CALL.match(self.message) if self.type == "Exception" else None
+        found = _FAILED_CALL.match(self.message) if self.type in _OF_FAILED_CALLS else None
         return (found[1] if found is not None else self.message).rstrip()
 
     @property

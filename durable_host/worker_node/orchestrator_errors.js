@@ -18,7 +18,7 @@ function errorText(error) {
 
 /** `{stack, raised}` of an answer. `position`: where the code waited last. Errors of tasks have no frame of the app. */
 function failureOf(error, position) {
-  const raised = { ...describe(error), message: errorText(error) };
+  const raised = { ...describe(error), message: errorText(error), names_type: false };
   const waited = /^(.*):(\d+) in /.exec(position ?? '');
   if (raised.file === undefined && waited !== null) {
     Object.assign(raised, { file: waited[1], line: Number(waited[2]) });

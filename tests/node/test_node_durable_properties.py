@@ -22,7 +22,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 pytestmark = pytest.mark.process
 
 SEEDS = st.integers(0, 2**32)
-INTERPRETER = Path(__file__).with_name("durable_apps") / "interpreter.js"
+INTERPRETER = Path(__file__).with_name("interpreter.js")
 _keys = itertools.count()
 
 

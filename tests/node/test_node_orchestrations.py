@@ -14,7 +14,13 @@ from npm_packages import NpmPackages
 from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.model.events import TaskScheduled
 
-APPS = Path(__file__).with_name("durable_apps")
+APPS = Path(__file__).with_name("apps")
+FILES = {
+    f"src/functions/{file.name}": file.read_text("utf-8")
+    for name in ("all", "time", "entities")
+    for file in (APPS / f"durable-{name}" / "src" / "functions").glob("*.js")
+}
+ORCHESTRATIONS = "src/functions/orchestrations.js"
 
 
 @pytest.fixture(scope="module", params=["newest", "middle", "oldest"])
@@ -25,7 +31,7 @@ def app(
     kind: str = request.param
     root = write_node_app(
         tmp_path_factory.mktemp("app"),
-        {"src/functions/traces.js": (APPS / "traces.js").read_text("utf-8")},
+        FILES,
         npm_packages,
         kind=kind,
     )
@@ -92,7 +98,7 @@ def test_tasks_listed_again_are_not_started_again(world: NodeWorld) -> None:
 
 def test_a_wait_that_is_listed_again_does_not_hold_back_the_next_step(world: NodeWorld) -> None:
     assert decided(world.deliver(world.start("race"), time=0)) == ["#0 timer 10"]
-    assert decided(world.deliver(fired(0), time=10)) == ["#1 echo"]
+    assert decided(world.deliver(fired(0), time=10)) == ["#1 repeat"]
     assert decided(world.deliver(completed(1, 0), time=11)) == ["#2 timer 21"]
     assert decided(world.deliver(raised("Approval", "yes"), time=12)) == ["#3 Completed"]
     assert world.result == ["timer", "yes"]
@@ -114,7 +120,7 @@ def test_parts_of_a_canceled_long_timer_keep_their_numbers(world: NodeWorld) -> 
     world.deliver(world.start("canceledLongTimer"), time=0)
     assert decided(world.deliver(raised("E"), time=10)) == ["#1 timer 345610"]
     assert decided(world.deliver(fired(0), time=3 * 86_400)) == ["#2 timer 518400"]
-    assert decided(world.deliver(fired(1), time=4 * 86_400 + 10)) == ["#3 echo"]
+    assert decided(world.deliver(fired(1), time=4 * 86_400 + 10)) == ["#3 repeat"]
     assert decided(world.deliver(completed(3, "after"), time=4 * 86_400 + 11)) == ["#4 Completed"]
 
 
@@ -130,7 +136,7 @@ def test_an_http_call_is_polled_under_two_numbers(world: NodeWorld) -> None:
     answer = response(202, location="http://y/s", **{"Retry-After": "5"})
     assert decided(world.deliver(completed(2, answer), time=32)) == ["#3 timer 37"]
     assert decided(world.deliver(fired(3), time=37)) == ["#4 BuiltIn::HttpActivity"]
-    assert decided(world.deliver(completed(4, response(200)), time=38)) == ["#5 echo"]
+    assert decided(world.deliver(completed(4, response(200)), time=38)) == ["#5 repeat"]
     world.deliver(completed(5, "after"), time=39)
     assert world.result == [200, "text", "after"]
 
@@ -138,7 +144,7 @@ def test_an_http_call_is_polled_under_two_numbers(world: NodeWorld) -> None:
 def test_a_202_without_location_is_the_result(world: NodeWorld) -> None:
     world.deliver(world.start("http"), time=0)
     answer = {"statusCode": 202, "headers": {}, "content": ""}
-    assert decided(world.deliver(completed(0, answer), time=1)) == ["#1 echo"]
+    assert decided(world.deliver(completed(0, answer), time=1)) == ["#1 repeat"]
 
 
 def test_a_retry_that_is_given_up_ends(world: NodeWorld) -> None:
@@ -175,7 +181,7 @@ def test_the_failure_names_the_line(world: NodeWorld) -> None:
     world.play()
     failure = world.outcomes[-1].failure
     assert failure is not None
-    lines = (APPS / "traces.js").read_text("utf-8").splitlines()
+    lines = FILES[ORCHESTRATIONS].splitlines()
     assert failure.line is not None
     assert "throw new TypeError('user bug')" in lines[failure.line - 1]
     assert failure.type == "TypeError"
@@ -206,6 +212,23 @@ def test_entities(world: NodeWorld) -> None:
     assert (call["op"], "input" in call) == ("get", False)
     answer = raised(call["id"], text='{"result":"3"}')
     assert decided(world.deliver(answer, time=1)) == ["#2 sent @counter@K1"]
+
+
+def test_locked_entities(app: NodeApp) -> None:
+    if not app.version.startswith("3.5"):
+        pytest.skip("lock came with durable-functions 3.5")
+    world = NodeWorld(app)
+    world.deliver(world.start("transfer", {"from": "B", "to": "A", "amount": 5}), time=0)
+    request = json.loads(world.sent[-1].event.input)
+    assert world.sent[-1].target.instance_id == "@account@A"
+    assert request["lockset"] == [{"name": "account", "key": "A"}, {"name": "account", "key": "B"}]
+    granted = raised(request["id"], text='{"result":"Lock Acquisition Completed"}')
+    assert decided(world.deliver(granted, time=1)) == ["#1 sent @account@B"]
+    call = json.loads(world.sent[-1].event.input)
+    outcome = world.deliver(raised(call["id"], text='{"result":"3"}'), time=2)
+    assert decided(outcome) == ["#2 sent @account@A", "#3 sent @account@B", "#4 Completed"]
+    assert [message.event.name for message in world.sent[-2:]] == ["release", "release"]
+    assert world.result == {"moved": 0, "locked": True}
 
 
 def test_early_events(world: NodeWorld, app: NodeApp) -> None:
@@ -248,8 +271,8 @@ def test_changed_code_is_reported_with_the_line(app: NodeApp) -> None:
     found = next(each for each in world.diagnostics if each.code == codes.NON_DETERMINISM)
     assert found.position is not None
     file, _, line = found.position.partition(" in ")[0].rpartition(":")
-    assert file.endswith("src/functions/traces.js")
-    assert "callActivity('notify'" in (APPS / "traces.js").read_text("utf-8").splitlines()[int(line) - 1]
+    assert file.endswith(ORCHESTRATIONS)
+    assert "callActivity('notify'" in FILES[ORCHESTRATIONS].splitlines()[int(line) - 1]
 
 
 def test_a_session_logs_once_and_under_the_invocation_of_its_turn(app: NodeApp) -> None:

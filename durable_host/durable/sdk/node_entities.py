@@ -7,14 +7,15 @@ import json
 from typing import Any
 
 from durable_host.durable.sdk.v1_entities import NOT_AN_ANSWER, BadEntityAnswer, decode_results
-from durable_host.durable.user_code import EntityAnswer
+from durable_host.durable.user_code import EntityAnswer, EntityResult
 
 
 def decode_node_entity_answer(text: str, operation_count: int) -> EntityAnswer:
     """Return the state after the batch and one result per operation. Raises BadEntityAnswer.
 
     The SDK leaves out the state of an entity that has none. An operation that calls `return` twice has two results:
-    the first ones count. A signal without input has an empty text.
+    the first ones count. A signal without input has an empty text, and so has the result of an operation that returned
+    nothing: the caller gets the value undefined.
     """
     try:
         answer: Any = json.loads(text)
@@ -28,6 +29,10 @@ def decode_node_entity_answer(text: str, operation_count: int) -> EntityAnswer:
     return EntityAnswer(
         exists=exists,
         state=state,
-        results=results[:operation_count],
+        results=[_with_text(result) for result in results[:operation_count]],
         signals=[(target, name, input or None) for target, name, input in signals],
     )
+
+
+def _with_text(result: EntityResult) -> EntityResult:
+    return EntityResult(result.is_error, result.result or "")

@@ -1,7 +1,6 @@
 const df = require('durable-functions');
 
 const seconds = (context, count) => new Date(context.df.currentUtcDateTime.getTime() + count * 1000);
-const DAY = 86400;
 
 df.app.activity('notify', { handler: (input) => `notified ${input.to ?? input}` });
 df.app.activity('done', { handler: (input) => input });
@@ -68,42 +67,6 @@ df.app.orchestration('anyThenAll', function* (context) {
   return [first.result, all];
 });
 
-df.app.orchestration('race', function* (context) {
-  const approval = context.df.waitForExternalEvent('Approval');
-  const found = [];
-  for (let round = 0; round < 3; round++) {
-    const timer = context.df.createTimer(seconds(context, 10));
-    const winner = yield context.df.Task.any([approval, timer]);
-    if (winner === approval) {
-      timer.cancel();
-      found.push(approval.result);
-      break;
-    }
-    found.push('timer');
-    yield context.df.callActivity('echo', round);
-  }
-  return found;
-});
-
-df.app.orchestration('longTimer', function* (context) {
-  yield context.df.createTimer(seconds(context, context.df.getInput() * DAY));
-  return (yield context.df.callActivity('echo', 'after'));
-});
-df.app.orchestration('canceledLongTimer', function* (context) {
-  const timer = context.df.createTimer(seconds(context, 10 * DAY));
-  const event = context.df.waitForExternalEvent('E');
-  yield context.df.Task.any([timer, event]);
-  timer.cancel();
-  yield context.df.createTimer(seconds(context, 4 * DAY));
-  return (yield context.df.callActivity('echo', 'after'));
-});
-
-df.app.orchestration('http', function* (context) {
-  const request = { method: 'POST', url: 'http://x/start', body: { a: 1 }, headers: { 'x-functions-key': 'k', b: 'c' } };
-  const response = yield context.df.callHttp(request);
-  return [response.statusCode, response.content, yield context.df.callActivity('echo', 'after')];
-});
-
 df.app.orchestration('retried', function* (context) {
   const options = new df.RetryOptions(1000, 3);
   Object.assign(options, context.df.getInput() ?? {});
@@ -139,13 +102,6 @@ df.app.orchestration('bigint', function* () {
   return 10n;
 });
 
-df.app.orchestration('earlyEvents', function* (context) {
-  yield context.df.callActivity('echo', 0);
-  const first = yield context.df.waitForExternalEvent('E');
-  const second = yield context.df.waitForExternalEvent('E');
-  return [first, second];
-});
-
 df.app.orchestration('status', function* (context) {
   context.df.setCustomStatus({ step: 1 });
   yield context.df.callActivity('echo', 0);
@@ -160,42 +116,50 @@ df.app.orchestration('lateAll', function* (context) {
   yield context.df.Task.all([task]);
 });
 
-df.app.entity('Counter', (context) => {
-  switch (context.df.operationName) {
-    case 'add':
-      context.df.setState(context.df.getState(() => 0) + context.df.getInput());
-      break;
-    case 'get':
-      context.df.return(context.df.getState(() => 0));
-      break;
-    case 'twice':
-      context.df.return(1);
-      context.df.return(2);
-      break;
-    case 'fail':
-      throw new Error('lost');
-    case 'failText':
-      throw 'bad text';
-    case 'delete':
-      context.df.destructOnExit();
-      break;
-    case 'tell':
-      context.df.signalEntity(new df.EntityId('Counter', 'other'), 'add', context.df.getInput());
-      break;
+
+df.app.orchestration('fanOut', function* (context) {
+  const tasks = [];
+  for (let number = 0; number < context.df.getInput(); number++) {
+    tasks.push(context.df.callActivity('echo', number));
   }
+  const results = yield context.df.Task.all(tasks);
+  return results.reduce((sum, one) => sum + one, 0);
 });
-df.app.orchestration('entities', function* (context) {
-  const id = new df.EntityId('Counter', 'K1');
-  context.df.signalEntity(id, 'add', 3);
-  const value = yield context.df.callEntity(id, 'get');
-  const nothing = yield context.df.callEntity(id, 'add', 4);
-  const failures = [];
-  for (const operation of ['fail', 'failText']) {
-    try {
-      yield context.df.callEntity(id, operation);
-    } catch (error) {
-      failures.push(error.message);
+
+df.app.orchestration('waits', function* (context) {
+  context.df.setCustomStatus('waiting');
+  const data = yield context.df.waitForExternalEvent('Go');
+  return [data, context.df.version];
+});
+
+df.app.orchestration('fixedChild', function* (context) {
+  const options = new df.RetryOptions(100, 2);
+  const child = `${context.df.instanceId}-child`;
+  return [
+    yield context.df.callSubOrchestrator('child', 1, child),
+    yield context.df.callSubOrchestratorWithRetry('child', options, 2, `${child}2`),
+    context.df.newGuid(context.df.instanceId).length,
+    context.df.isReplaying,
+  ];
+});
+
+df.app.activity('flaky', {
+  handler: (file) => {
+    if (!require('fs').existsSync(file)) {
+      throw new Error('not yet');
     }
-  }
-  return [value, nothing === undefined, yield context.df.callEntity(id, 'get'), failures];
+    return 'there';
+  },
+});
+df.app.orchestration('rewound', function* (context) {
+  return yield context.df.callActivity('flaky', context.df.getInput());
+});
+
+df.app.orchestration('kinds', function* (context) {
+  return [
+    yield context.df.callActivity('bytes'),
+    yield context.df.callActivity('nothing'),
+    yield context.df.callActivity('echo', 1.5),
+    (yield context.df.callActivity('echo', 'x'.repeat(100_000))).length,
+  ];
 });
