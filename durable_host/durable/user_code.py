@@ -224,6 +224,17 @@ class WorkItemAborted(Exception):
         self.lost = lost
 
 
+class WorkItemLost(Exception):
+    """The code could not finish, and the work item is not run again: `runs` are its lost runs, in order.
+
+    Raised by code that counts lost runs itself.
+    """
+
+    def __init__(self, runs: Sequence[LostRun]) -> None:
+        super().__init__(runs[-1].what)
+        self.runs = runs
+
+
 class UserCode(Protocol):
     """Runs the app's durable functions. Names are durable names and are not case-sensitive."""
 

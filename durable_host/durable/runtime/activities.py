@@ -181,7 +181,8 @@ class ActivityRunner:
         try:
             return await self._lost.run(item, run, deliveries=request.dequeue_count)
         except WorkItemGivenUp as given_up:
-            return ActivityOutcome(error=given_up.text, details=given_up.details)
+            failure = given_up.failure if numbers_its_actions(self._code) else None
+            return ActivityOutcome(error=given_up.text, details=given_up.details, failure=failure)
 
     async def _complete(self, request: ReceivedMessage, result: TaskMessage) -> None:
         """Send the result, waiting out an outage, so that the activity does not have to run again.

@@ -8,15 +8,16 @@ in a worker process of its own, one suspect at a time. A work item that finishes
 import asyncio
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Literal, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, NoReturn, TypeVar
 
 import msgspec
 
 from durable_host.clock import Clock
 from durable_host.durable.engine.diagnostic import Diagnostic
+from durable_host.durable.model.events import FailureDetails
 from durable_host.durable.runtime.diagnostics import GIVEN_UP, Diagnostics
-from durable_host.durable.user_code import LostRun, UserCode, WorkItemAborted
+from durable_host.durable.user_code import LostRun, UserCode, WorkItemAborted, WorkItemLost
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 MAX_TRIES = 3
 _REMEMBERED = 10_000
+_ERROR_TYPE = "WorkerLost"
 
 
 class WorkItemId(msgspec.Struct, frozen=True):
@@ -38,13 +40,14 @@ class WorkItemId(msgspec.Struct, frozen=True):
 
 class WorkItemGivenUp(Exception):
     """The work item fails for good. `text` says what happened and how often; `details` is the last output of the
-    worker.
+    worker. `failure` says the same in the form of the 2.x protocol.
     """
 
     def __init__(self, text: str, details: str | None) -> None:
         super().__init__(text)
-        self.text = text
+        self.text = f"{_ERROR_TYPE}: {text}"
         self.details = details
+        self.failure = FailureDetails(_ERROR_TYPE, text, details)
 
 
 class LostWork:
@@ -71,6 +74,8 @@ class LostWork:
             elif deliveries == 1:
                 self._remember(item, self._lost.get(item, []))  # nothing ran: the next delivery is the first try
             raise
+        except WorkItemLost as lost:
+            self._give_up(item, lost.runs)
         self._lost.pop(item, None)
         return result
 
@@ -106,6 +111,10 @@ class LostWork:
             other for other, known in self._lost.items() if known and not any(one.is_certain for one in known)
         ]:
             del self._lost[other]
+        self._give_up(item, runs)
+
+    def _give_up(self, item: WorkItemId, runs: Sequence[LostRun]) -> NoReturn:
+        """Report the failure. Raises WorkItemGivenUp."""
         text = _failure_text(item.kind, runs)
         self._diagnostics.report(
             Diagnostic(
@@ -117,7 +126,7 @@ class LostWork:
                 function=item.name,
             )
         )
-        raise WorkItemGivenUp(f"WorkerLost: {text}", lost.details)
+        raise WorkItemGivenUp(text, runs[-1].details)
 
     def _remember(self, item: WorkItemId, runs: list[LostRun]) -> None:
         self._lost[item] = runs
@@ -128,7 +137,7 @@ class LostWork:
 _BEFORE = LostRun("an earlier run was interrupted", is_certain=False)
 
 
-def _failure_text(kind: str, runs: list[LostRun]) -> str:
+def _failure_text(kind: str, runs: Sequence[LostRun]) -> str:
     counts = Counter(run.what for run in runs)
     happened = ", ".join(f"{what} ({count} time{'' if count == 1 else 's'})" for what, count in counts.items())
     return f"The {kind} was tried {len(runs)} times and never finished: {happened}."

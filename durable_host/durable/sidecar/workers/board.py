@@ -11,6 +11,7 @@ from typing import Any
 
 from durable_host.durable.sidecar.workers.work import Kind, Work
 from durable_host.durable.sidecar.workers.work_stream import WorkStream
+from durable_host.durable.user_code import LostRun
 
 TURN_PATIENCE = 20.0
 """Seconds until another worker also gets a turn of an orchestration, or a batch of an entity, that was not answered."""
@@ -76,12 +77,18 @@ class WorkBoard:
         self._assign()
 
     def disconnect(self, stream: WorkStream) -> None:
-        """Remove the stream of a worker. Its unfinished work returns to the front of the queue."""
+        """Remove the stream of a worker. Its unfinished work returns to the front of the queue, or fails after a few
+        times.
+        """
         if stream in self._streams:
             self._streams.remove(stream)
+        unsent = stream.unsent
+        was_alone = len(stream.open) == 1
         for token in reversed(list(stream.open)):
             self._holders.pop(token, None)
             work = stream.take_back(token)
+            if work is not None and not work.is_done and token not in unsent:
+                work.lose(LostRun("its worker disconnected", is_certain=was_alone))
             if work is not None and not work.is_done and not self._is_held(work):
                 self._waiting[work.kind][work] = None
                 self._waiting[work.kind].move_to_end(work, last=False)
@@ -121,6 +128,7 @@ class WorkBoard:
         work, stream = held
         del self._holders[token]
         stream.take_back(token)
+        self._end_reservation(work)
         stream.answered()
         self._assign()
         return work
@@ -144,6 +152,10 @@ class WorkBoard:
         If there is no other worker, the same worker gets it again, because it may have lost the work.
         """
         holders = [stream for held, stream in self._holders.values() if held is work]
+        if work.is_suspect and not holders:
+            work.may_share_worker = True
+            self._end_reservation(work)
+            self._assign()
         if not holders or work.is_done:
             return
         if work in self._waiting[work.kind]:
@@ -167,7 +179,7 @@ class WorkBoard:
         """Assign work to workers with room for it. Other work keeps its order."""
         for kind, waiting in self._waiting.items():
             passed_over: list[Work] = []
-            while waiting and any(stream.has_room(kind) for stream in self._streams):
+            while waiting and self._has_room(kind):
                 work, _ = waiting.popitem(last=False)
                 if work.is_done:
                     continue
@@ -179,6 +191,9 @@ class WorkBoard:
             for work in reversed(passed_over):
                 waiting[work] = None
                 waiting.move_to_end(work, last=False)
+
+    def _has_room(self, kind: Kind) -> bool:
+        return any(one.has_room(kind) or (one.reserved_for and one.has_room_for_suspect(kind)) for one in self._streams)
 
     def _hand_out(self, work: Work, stream: WorkStream) -> None:
         token = str(uuid.uuid4())
@@ -192,8 +207,26 @@ class WorkBoard:
         able = [stream for stream in takers if stream.excess_of(work) <= 0]
         if takers and not able:
             self._too_large(work, takers)
+        if work.is_suspect and not work.may_share_worker:
+            return self._reserved_for(work, able)
         fitting = [stream for stream in able if stream.has_room(work.kind)]
         return min(fitting, key=lambda stream: len(stream.open)) if fitting else None
+
+    def _reserved_for(self, work: Work, able: list[WorkStream]) -> WorkStream | None:
+        """Return a worker that has nothing else, or None while the one with the least work finishes that."""
+        free = [stream for stream in able if stream.reserved_for in (None, work)]
+        if not free:
+            return None
+        idle = [stream for stream in free if stream.has_room_for_suspect(work.kind)]
+        stream = idle[0] if idle else min(free, key=lambda stream: (stream.reserved_for is None, len(stream.open)))
+        self._end_reservation(work)
+        stream.reserved_for = work
+        return stream if idle else None
+
+    def _end_reservation(self, work: Work) -> None:
+        for stream in self._streams:
+            if stream.reserved_for is work:
+                stream.reserved_for = None
 
     @staticmethod
     def _too_large(work: Work, takers: list[WorkStream]) -> None:
@@ -221,4 +254,5 @@ class WorkBoard:
         if not work.answer.done():
             work.answer.cancel()
         self._waiting[work.kind].pop(work, None)
+        self._end_reservation(work)
         self._assign()

@@ -4,9 +4,14 @@ import asyncio
 from typing import Any, Literal
 
 from durable_host.durable.proto import pb
+from durable_host.durable.runtime.lost_work import MOST_TRIES
 from durable_host.durable.sidecar.workers import encoded_fields
+from durable_host.durable.user_code import LostRun, WorkItemLost
 
 Kind = Literal["orchestration", "activity", "entity"]
+
+MOST_UNCERTAIN_TRIES = 10
+"""After so many lost runs, work fails even if other work of the same workers may have been the cause."""
 
 _REQUEST_FIELDS: dict[Kind, int] = {"orchestration": 1, "activity": 2, "entity": 5}
 _TOKEN_FIELD = 10
@@ -27,6 +32,9 @@ class Work:
     `request` is the encoded message without past events. `past` are these events, which a worker may fetch separately
     from the request. `parts` and `trace` are what was received so far of an answer in parts. All tokens that were
     handed out for the work are valid until it is done: the first answer counts.
+
+    `lost_runs` are those in workers that disconnected. After two of them the work is a suspect: it runs in a worker
+    that has nothing else, unless `may_share_worker`.
     """
 
     def __init__(
@@ -46,6 +54,8 @@ class Work:
         self.request = request
         self.past = past
         self.tokens: set[str] = set()
+        self.lost_runs: list[LostRun] = []
+        self.may_share_worker = False
         self.parts: list[pb.OrchestratorAction] = []
         self.trace: pb.OrchestrationTraceContext | None = None
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -53,6 +63,17 @@ class Work:
     @property
     def is_done(self) -> bool:
         return self.answer.done()
+
+    @property
+    def is_suspect(self) -> bool:
+        return len(self.lost_runs) >= MOST_TRIES - 1
+
+    def lose(self, run: LostRun) -> None:
+        """Count a run whose worker disconnected. Fail the work after three, if the last was certain, or after ten."""
+        self.lost_runs.append(run)
+        is_convicted = run.is_certain and len(self.lost_runs) >= MOST_TRIES
+        if (is_convicted or len(self.lost_runs) >= MOST_UNCERTAIN_TRIES) and not self.answer.done():
+            self.answer.set_exception(WorkItemLost(self.lost_runs))
 
     def message(self, token: str, *, streams_past: bool) -> bytes:
         """Return the encoded WorkItem. With `streams_past` the worker fetches the past events separately."""

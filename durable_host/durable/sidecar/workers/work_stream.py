@@ -22,7 +22,7 @@ class WorkStream:
 
     `limits` are the numbers of items of each kind that it accepts; 0 means any number. `size_limit` is the longest
     message, in bytes, that it accepts; None means any length. `is_silent` is true if it has left an item unanswered for
-    too long: it gets no more work until it answers something.
+    too long: it gets no more work until it answers something. `reserved_for` is a suspect that runs here alone.
     """
 
     def __init__(self, request: pb.GetWorkItemsRequest, *, size_limit: int | None) -> None:
@@ -36,6 +36,7 @@ class WorkStream:
         self.open: dict[str, Work] = {}
         self.is_silent = False
         self.has_answered = False
+        self.reserved_for: Work | None = None
         self.size_limit = size_limit
         self._counts: dict[Kind, int] = {"orchestration": 0, "activity": 0, "entity": 0}
         self._outgoing: deque[tuple[str, bytes]] = deque()
@@ -48,11 +49,18 @@ class WorkStream:
         self._wake()
 
     def has_room(self, kind: Kind) -> bool:
-        limit = self.limits[kind]
-        return not self.is_silent and (limit <= 0 or self._counts[kind] < limit)
+        return self.reserved_for is None and self._is_below_limit(kind)
+
+    def has_room_for_suspect(self, kind: Kind) -> bool:
+        """Return True if the worker has nothing else."""
+        return not self.open and self._is_below_limit(kind)
 
     def has_room_for(self, work: Work) -> bool:
         return self.has_room(work.kind) and self.filters.take(work)
+
+    def _is_below_limit(self, kind: Kind) -> bool:
+        limit = self.limits[kind]
+        return not self.is_silent and (limit <= 0 or self._counts[kind] < limit)
 
     def excess_of(self, work: Work) -> int:
         """Return by how many bytes the message exceeds what the worker can receive. At most 0 means that it fits."""
@@ -65,6 +73,11 @@ class WorkStream:
         """Record that the worker has answered or abandoned an item."""
         self.is_silent = False
         self.has_answered = True
+
+    @property
+    def unsent(self) -> set[str]:
+        """The tokens of items that the worker has not received."""
+        return {token for token, _ in self._outgoing}
 
     def hand_out(self, work: Work, token: str) -> None:
         """Send the work."""
