@@ -150,7 +150,7 @@ async def test_a_suspect_does_not_wait_forever(workers: Workers, monkeypatch: py
 async def test_work_that_is_never_alone_fails_after_more_tries(
     workers: Workers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(works, "MOST_UNCERTAIN_TRIES", 2)
+    monkeypatch.setattr(works, "MAX_UNCERTAIN_TRIES", 2)
     await begin_activities(workers, "i1", "bad", "good")
     for _ in range(2):
         async with workers.raw() as worker:

@@ -4,13 +4,13 @@ import asyncio
 from typing import Any, Literal
 
 from durable_host.durable.proto import pb
-from durable_host.durable.runtime.lost_work import MOST_TRIES
+from durable_host.durable.runtime.lost_work import MAX_TRIES
 from durable_host.durable.sidecar.workers import encoded_fields
 from durable_host.durable.user_code import LostRun, WorkItemLost
 
 Kind = Literal["orchestration", "activity", "entity"]
 
-MOST_UNCERTAIN_TRIES = 10
+MAX_UNCERTAIN_TRIES = 10
 """After so many lost runs, work fails even if other work of the same workers may have been the cause."""
 
 _REQUEST_FIELDS: dict[Kind, int] = {"orchestration": 1, "activity": 2, "entity": 5}
@@ -66,13 +66,13 @@ class Work:
 
     @property
     def is_suspect(self) -> bool:
-        return len(self.lost_runs) >= MOST_TRIES - 1
+        return len(self.lost_runs) >= MAX_TRIES - 1
 
     def lose(self, run: LostRun) -> None:
         """Count a run whose worker disconnected. Fail the work after three, if the last was certain, or after ten."""
         self.lost_runs.append(run)
-        is_convicted = run.is_certain and len(self.lost_runs) >= MOST_TRIES
-        if (is_convicted or len(self.lost_runs) >= MOST_UNCERTAIN_TRIES) and not self.answer.done():
+        is_convicted = run.is_certain and len(self.lost_runs) >= MAX_TRIES
+        if (is_convicted or len(self.lost_runs) >= MAX_UNCERTAIN_TRIES) and not self.answer.done():
             self.answer.set_exception(WorkItemLost(self.lost_runs))
 
     def message(self, token: str, *, streams_past: bool) -> bytes:
