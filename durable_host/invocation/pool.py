@@ -209,8 +209,8 @@ class WorkerPool:
     ) -> dict[str, Any]:
         """Run one turn of an orchestration session.
 
-        `payload` and the answer have the form in `worker.orchestrations_v1` and `_v2`. The session's key is `key`,
-        otherwise `payload["key"]`. `workers`: see `invoke`.
+        `payload` and the answer have the form in `worker.orchestrations_v1` or `worker.orchestrations_v2`. The
+        session's key is `key`, otherwise `payload["key"]`. `workers`: see `invoke`.
         Raises FunctionFailed, FunctionTimedOut, WorkerLost; the last also if no code ran before `timeout`.
         """
         key = key or str(payload.get("key", ""))

@@ -1,6 +1,6 @@
-"""Entry of the worker process.
+"""Entry point of the worker process.
 
-Written so that every Python 3 parses it: an interpreter that is too old prints a message instead of a syntax error.
+Every Python 3 can parse it, so that an interpreter that is too old prints a message instead of a syntax error.
 """
 
 import sys

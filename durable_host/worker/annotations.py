@@ -1,6 +1,6 @@
-"""Annotations that are good Python and that Azure's worker refuses, although this one takes them.
+"""Finds annotations that are valid Python but that Azure's worker refuses; this worker accepts them.
 
-From Python 3.11 on, `list[str]` is not a type to azure-functions-runtime.
+From Python 3.11 on, `list[str]` is not a type for azure-functions-runtime.
 
 Source: docs/protocol/functions-host-app.md#parameters-and-annotations
 """
@@ -15,7 +15,7 @@ _NOT_GENERIC: tuple[Any, ...] = (typing.Union, tuple, typing.ClassVar, typing.ge
 
 
 def is_refused(annotation: Any, *, is_return: bool = False) -> bool:
-    """Whether it is none of the classes and generic types that Azure's worker knows."""
+    """Whether Azure's worker refuses an annotation: it is neither a class nor a known generic type."""
     if isinstance(annotation, type):
         return False
     return is_return or not (isinstance(annotation, _ALIASES) and annotation.__origin__ not in _NOT_GENERIC)

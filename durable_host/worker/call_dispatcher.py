@@ -1,4 +1,4 @@
-"""Takes request frames and has the functions run: async ones on the loop, sync ones on the thread pool."""
+"""Runs functions for request frames: async ones on the event loop, plain ones in the thread pool."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _C = TypeVar("_C", bound=FunctionCall)
 
 
 class CallDispatcher:
-    """Owns the running calls. `handle` is called on the thread that reads the pipe."""
+    """Owns the running calls. The thread that reads the pipe calls `handle`."""
 
     def __init__(self, app: LoadedApp, channel: PipeChannel, loop: asyncio.AbstractEventLoop) -> None:
         self._app = app
@@ -47,7 +47,7 @@ class CallDispatcher:
         self._asgi_startup = asyncio.Lock()
 
     def handle(self, header: dict[str, Any], blob: bytes) -> Callable[[], None] | None:
-        """Begin what a request asks for. A returned callable has to be run on the event loop."""
+        """Begin a request. If it returns a callable, run that on the event loop."""
         kind = header["k"]
         if kind == "invoke":
             return self._invoke(header, blob)
@@ -66,17 +66,17 @@ class CallDispatcher:
         return None
 
     def wait_idle(self, timeout: float) -> bool:
-        """Until no call is running; false after `timeout` seconds."""
+        """Wait until no call is running; False after `timeout` seconds."""
         with self._idle:
             return self._idle.wait_for(lambda: not self._running, timeout)
 
     @property
     def has_started_asgi(self) -> bool:
-        """True when an ASGI app waits for `shut_down_asgi`."""
+        """True if an ASGI app has been started and needs `shut_down_asgi`."""
         return any(f.asgi_app is not None and f.asgi_app.startup_task_done for f in self._app.functions.values())
 
     async def shut_down_asgi(self) -> None:
-        """Tell ASGI apps that have been started to shut down."""
+        """Send the shutdown event to ASGI apps that have been started."""
         for app in {id(app): app for app in (f.asgi_app for f in self._app.functions.values()) if app}.values():
             if app.startup_task_done:
                 app.startup_task_done = False
@@ -110,7 +110,7 @@ class CallDispatcher:
         return start
 
     def _submit(self, threads: ThreadPoolExecutor, invocation_id: str, run: Callable[[], None]) -> None:
-        """Run a call in one of `threads`; while it waits for a free one, `_take_back` can still end it."""
+        """Run a call in one of `threads`. While it waits for a free thread, `_take_back` can end it."""
         self._begin()
         try:
             waiting = threads.submit(run)
@@ -121,7 +121,7 @@ class CallDispatcher:
         waiting.add_done_callback(lambda _: self._waiting.pop(invocation_id, None))
 
     def _take_back(self, invocation_id: str) -> bool:
-        """End a call that no thread has begun with; false when there is none."""
+        """End a call that no thread has begun; False if there is none."""
         waiting = self._waiting.get(invocation_id)
         if waiting is None or not waiting.cancel():
             return False
@@ -135,7 +135,7 @@ class CallDispatcher:
         self._watchdog.begin(task, call.scope)
 
     def _task_ended(self, task: asyncio.Task[None], call: FunctionCall) -> None:
-        """A task that is cancelled before its first step never runs, so it answers nothing itself."""
+        """Answer for a task that was cancelled before its first step, because it never ran."""
         self._tasks.pop(call.scope[0], None)
         self._watchdog.end(task)
         if task.cancelled():
@@ -157,7 +157,7 @@ class CallDispatcher:
         return call.answer(await self._await(call.function, call.arguments()))
 
     async def _await(self, function: LoadedFunction, arguments: dict[str, Any]) -> Any:
-        """The lifespan start-up of an ASGI app runs once, however many first requests there are."""
+        """Await the function. The lifespan startup of an ASGI app runs once, even with several first requests."""
         app = function.asgi_app
         if app is not None and not app.startup_task_done:
             async with self._asgi_startup:
@@ -188,7 +188,7 @@ class CallDispatcher:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             running.cancel()
-            while not running.done():  # A thread cannot be cancelled: the call goes on as long as it does.
+            while not running.done():  # A thread cannot be cancelled, so the call lasts until the thread ends.
                 with contextlib.suppress(asyncio.CancelledError):
                     await asyncio.wait((future,))
             raise
@@ -224,7 +224,7 @@ class CallDispatcher:
         return self._numbered_sessions
 
     def _on_loop(self, start: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
-        """Run a coroutine on the event loop, as part of the call that this thread runs, and wait for its result."""
+        """Run a coroutine on the event loop as part of this thread's call, and wait for the result."""
         result: Future[_T] = Future()
         context = contextvars.copy_context()
 
@@ -287,13 +287,13 @@ def _unknown(header: dict[str, Any]) -> dict[str, Any]:
 
 
 def _unstarted(invocation_id: str) -> Answer:
-    """The answer of a call that was cancelled before any of its code ran; the host counts it as not tried."""
+    """The answer for a call that was cancelled before any of its code ran. The host does not count it as a try."""
     failure = {"k": "failed", "i": invocation_id, "type": "CancelledError", "message": GIVEN_UP, "stack": ""}
     return {**failure, "unstarted": True}, None
 
 
 def _thread_count(channel: PipeChannel) -> int | None:
-    """PYTHON_THREADPOOL_THREAD_COUNT, which the host sets; None means Python's default."""
+    """The value of PYTHON_THREADPOOL_THREAD_COUNT, which the host sets; None means Python's default."""
     setting = os.environ.get("PYTHON_THREADPOOL_THREAD_COUNT")
     if setting is None:
         return None

@@ -1,4 +1,4 @@
-"""Standard streams of the worker: the pipes carry frames, what user code prints becomes console records.
+"""Captures the standard streams: the pipes are for frames, and the output of user code becomes console records.
 
 Source: docs/protocol/functions-host-worker.md#printed-output
 """
@@ -20,7 +20,7 @@ LONGEST_LINE = 64 * 1024
 
 
 def take_pipes() -> tuple[int, int]:
-    """Private descriptors of the host's pipes (requests, answers); 0 then reads nothing, 1 is free for capture."""
+    """Return private descriptors of the host's pipes (requests, answers). 0 then reads nothing, 1 can be captured."""
     requests, answers = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -30,7 +30,7 @@ def take_pipes() -> tuple[int, int]:
 
 
 class Lines:
-    """Cuts written bytes into lines; each writer thread has its own unfinished line."""
+    """Splits written bytes into lines. Each thread has its own unfinished line."""
 
     def __init__(self, emit: Callable[[str], None]) -> None:
         self._emit = emit
@@ -62,7 +62,7 @@ def _text(line: bytes) -> str:
 
 
 class CapturedStream(io.RawIOBase):
-    """What is behind `sys.stdout` and `sys.stderr`."""
+    """The raw stream behind `sys.stdout` and `sys.stderr`."""
 
     def __init__(self, descriptor: int, lines: Lines) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class CapturedStream(io.RawIOBase):
 
 
 class Capture:
-    """Turns prints, and writes to descriptor 1, into `console` frames. Descriptor 2 goes to the host as it is."""
+    """Converts prints, and writes to descriptor 1, to `console` frames. Descriptor 2 goes to the host unchanged."""
 
     def __init__(self, channel: PipeChannel) -> None:
         self._channel = channel
@@ -115,7 +115,7 @@ class Capture:
         return lines
 
     def _pump_descriptor(self, descriptor: int, name: str) -> None:
-        """C libraries and child processes write past `sys.stdout`."""
+        """Read what C libraries and child processes write directly to a descriptor."""
         source, target = os.pipe()
         os.dup2(target, descriptor)
         os.close(target)
@@ -123,7 +123,7 @@ class Capture:
 
         def pump() -> None:
             while data := os.read(source, 65536):
-                # Whatever a line does to us, the pipe has to be read: else the next print of a child process hangs.
+                # Keep reading the pipe even if a line causes an error, or the next print of a child process hangs.
                 with contextlib.suppress(Exception):
                     lines.write(data)
 
@@ -131,7 +131,7 @@ class Capture:
 
 
 def after_fork() -> None:
-    """A forked child of user code prints on the plain descriptors again."""
+    """Make a forked child of user code print to the plain descriptors again."""
     sys.stdout = sys.__stdout__ = _plain(1)
     sys.stderr = sys.__stderr__ = _plain(2)
 

@@ -1,4 +1,4 @@
-"""What a piece of code changes by name, and what it names: read from its source."""
+"""Finds the names that a piece of code changes or reads, from its source."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ class Change(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def changes_in(code: CodeType) -> tuple[Change, ...]:
-    """All that may change something that has a name; the names may be the code's own. Empty without source."""
+    """Everything in the code that may change a named object, local names included. Empty without source."""
     return tuple(dict.fromkeys(_changes(_tree_of(code))))
 
 
 @lru_cache(maxsize=1024)
 def names_in(code: CodeType) -> tuple[tuple[str, ...], ...]:
-    """The names that the code reads, with the attributes that follow; without source what the compiler noted."""
+    """The names that the code reads, with their attributes; without source, the names in the code object."""
     tree = _tree_of(code)
     if not tree.body:
         return tuple((name,) for name in (*code.co_names, *code.co_freevars))
@@ -93,7 +93,7 @@ def _changes_of_call(node: ast.Call) -> Iterator[Change]:
 
 
 def _path(node: ast.AST) -> tuple[str, ...] | None:
-    """`a.b.c` as a tuple, `globals()` as a name; None for everything else."""
+    """`a.b.c` as a tuple, `globals()` as a name; None for other expressions."""
     names: list[str] = []
     while isinstance(node, ast.Attribute):
         names.append(node.attr)

@@ -1,4 +1,4 @@
-"""The worker's end of the pipe to the host: whole frames, from any thread."""
+"""The worker's end of the pipe to the host: writes whole frames, from any thread."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .frames import FrameBody, encode_frame
 class PipeChannel:
     """Writes frames to `descriptor`.
 
-    Answers of the event loop's thread are gathered and written together once per turn of the loop; everything else
-    is written at once and in order, so that the last log line before a crash reaches the host.
+    Answers from the event loop's thread are gathered and written once per iteration of the loop. Everything else is
+    written immediately and in order, so that the last log line before a crash reaches the host.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -36,7 +36,7 @@ class PipeChannel:
                 self._write(frame)
 
     def gather(self, header: dict[str, Any], blob: FrameBody | None = None) -> None:
-        """Only from the event loop's thread."""
+        """Queue a frame for the end of the loop's iteration. Call it only from the event loop's thread."""
         frame = encode_frame(header, blob)
         with self._lock:
             is_first = not self._gathered
@@ -50,7 +50,7 @@ class PipeChannel:
                 self._write_gathered()
 
     def after_fork(self) -> None:
-        """A forked child of user code must not write on the host's pipe."""
+        """Make a forked child of user code stop writing to the host's pipe."""
         self._lock = threading.RLock()
         self._gathered.clear()
         os.close(self._descriptor)

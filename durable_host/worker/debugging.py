@@ -1,4 +1,4 @@
-"""The debugger in the worker: debugpy of the app's interpreter, listening for an editor to attach."""
+"""The debugger in the worker: makes debugpy in the app's environment listen for an editor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DebuggerFailed(Exception):
 
 
 def open_debug_port(channel: PipeChannel, address: dict[str, Any]) -> None:
-    """Listen on `host` and `port`; with `wait` return when an editor has attached. Raises DebuggerFailed."""
+    """Listen on `host` and `port`; with `wait`, return when an editor has attached. Raises DebuggerFailed."""
     place = f"{address['host']}:{address['port']}"
     try:
         debugpy: Any = importlib.import_module("debugpy")
@@ -44,7 +44,7 @@ def open_debug_port(channel: PipeChannel, address: dict[str, Any]) -> None:
 
 
 def listen_when_free(channel: PipeChannel, address: dict[str, Any]) -> None:
-    """Listen once the debugger of the process before this one has let the port go, and say so when it never does."""
+    """Listen when the previous process's debugger has released the port; log a warning if it does not."""
     deadline = time.monotonic() + PORT_FREE_WITHIN
     while not _is_free(address) and time.monotonic() < deadline:
         time.sleep(PORT_CHECK_SECONDS)
@@ -55,7 +55,7 @@ def listen_when_free(channel: PipeChannel, address: dict[str, Any]) -> None:
 
 
 def _is_free(address: dict[str, Any]) -> bool:
-    """Whether the port can be listened on; debugpy tries only once."""
+    """Whether the port is free; debugpy tries only once."""
     with socket.socket(socket.AF_INET6 if ":" in address["host"] else socket.AF_INET) as probe:
         if os.name != "nt":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,7 +67,7 @@ def _is_free(address: dict[str, Any]) -> bool:
 
 
 def is_attached() -> bool:
-    """True while an editor debugs this process, so that code may stand still for as long as it likes."""
+    """True while an editor is attached, so that code may be paused for any time."""
     debugpy = sys.modules.get("debugpy")
     if debugpy is None:
         return False
@@ -78,7 +78,7 @@ def is_attached() -> bool:
 
 
 def never_paused(thread: threading.Thread) -> threading.Thread:
-    """Mark a thread of the worker's own: a breakpoint does not stop it."""
+    """Mark a thread of the worker, so that breakpoints do not stop it."""
     thread.pydev_do_not_trace = True  # type: ignore[attr-defined]
     thread.is_pydev_daemon_thread = True  # type: ignore[attr-defined]
     return thread

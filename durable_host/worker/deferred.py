@@ -1,6 +1,6 @@
-"""Clients of the storage SDK as parameters, where the app uses azurefunctions-extensions-bindings-blob.
+"""Clients of the storage SDK as parameters, for apps with azurefunctions-extensions-bindings-blob.
 
-The host sends where the blob is instead of its content; the extension makes the client of that.
+The host sends the location of the blob instead of its content, and the extension creates the client.
 Source: docs/protocol/functions-host-worker.md#clients-as-parameters
 """
 
@@ -14,7 +14,7 @@ SERVED = frozenset({"blob", "blobTrigger"})
 
 
 class DeferredBinding:
-    """Shaped like the SDK's converters; `datum` is the extension's own `Datum` class."""
+    """A converter with the interface of the SDK's. `datum` is the extension's `Datum` class."""
 
     def __init__(self, datum: Any, converter: Any, python_type: Any) -> None:
         self._datum = datum
@@ -28,7 +28,7 @@ class DeferredBinding:
         return False
 
     def decode(self, data: Any, *, trigger_metadata: Any) -> Any:
-        """`data` holds JSON with `Connection`, `ContainerName` and `BlobName`."""
+        """Create the client. `data` is JSON with `Connection`, `ContainerName` and `BlobName`."""
         if data is None or data.type is None:
             return None
         place = SimpleNamespace(
@@ -40,7 +40,7 @@ class DeferredBinding:
 
 
 def deferred_converter(binding_type: str, python_type: Any) -> DeferredBinding | None:
-    """The converter of an input whose parameter is annotated with a type of the extension; None for others."""
+    """The converter for a parameter whose annotation is a type of the extension; None for other parameters."""
     base = sys.modules.get("azurefunctions.extensions.base")
     if base is None or binding_type not in SERVED or not isinstance(python_type, type):
         return None
@@ -52,7 +52,7 @@ def deferred_converter(binding_type: str, python_type: Any) -> DeferredBinding |
 
 
 def marked(binding: dict[str, Any], is_deferred: bool) -> dict[str, Any]:
-    """The binding as reported to the host."""
+    """The binding for the report to the host."""
     if not is_deferred:
         return binding
     return {**binding, "properties": {**(binding.get("properties") or {}), "SupportsDeferredBinding": True}}

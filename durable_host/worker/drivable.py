@@ -1,4 +1,4 @@
-"""Whether an orchestrator can be driven event by event, and the user's function in it."""
+"""Checks whether an orchestrator can be driven event by event, and finds the user's function in it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ ORCHESTRATOR_MODULE = "azure.durable_functions.orchestrator"
 
 
 class CannotDrive(Exception):
-    """The installed SDK has not the parts that driving needs, or the app has replaced them."""
+    """The installed SDK lacks the parts that are needed for driving, or the app has replaced them."""
 
 
 def user_code_of(function: Any) -> Any:
-    """The user's function inside what `Orchestrator.create` made of it. Raises CannotDrive.
+    """The user's function in the result of `Orchestrator.create`. Raises CannotDrive.
 
-    A wrapper around that has something to do in each episode, and so has a part of the SDK that was replaced: driving
-    would pass them by.
+    A wrapper around it, or a replaced part of the SDK, must run in each episode, but driving would bypass it.
     """
     if not _is_of_module(function, ORCHESTRATOR_MODULE):
-        raise CannotDrive("the orchestrator is not what Orchestrator.create made")
+        raise CannotDrive("the orchestrator is not the result of Orchestrator.create")
     cells: dict[str, Any] = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
     if "fn" not in cells:
         raise CannotDrive("this SDK has a different Orchestrator.create")
@@ -35,5 +34,5 @@ def user_code_of(function: Any) -> Any:
 
 
 def _is_of_module(function: Any, module: str) -> bool:
-    """True for code that was written there; decorators copy `__module__`, not the globals."""
+    """True if the code is defined in this module; decorators copy `__module__`, but not the globals."""
     return getattr(function, "__globals__", {}).get("__name__") == module

@@ -1,7 +1,7 @@
 """Drives the executor of the 2.x SDK turn by turn.
 
-Its parts are private names of `durabletask.worker`. They are used only if they look as they did when this was written
-(durabletask 1.12); else `CannotDrive` says what differs.
+It uses private names of `durabletask.worker`, and only if they have the expected form (that of durabletask 1.12);
+otherwise it raises `CannotDrive` with the difference.
 
 Source: docs/protocol/durable-v2.md#kept-alive-between-turns
 """
@@ -56,17 +56,18 @@ class Driver:
             found = getattr(self._sdk, name, None)
             actual = () if found is None else tuple(inspect.signature(found.__init__).parameters)[1:]
             if sorted(actual) != sorted(expected):
-                raise CannotDrive(f"this SDK has another {name}")
+                raise CannotDrive(f"this SDK has a different {name}")
         self._worker: Any = worker_class()
         _require(self._worker, _OF_WORKER)
         self._lock = threading.Lock()
 
     def open(self, function: LoadedFunction, data: bytes) -> LiveTurns | None:
-        """A session for the execution that a request with all of history is about; None where only the SDK's own
-        handle will do. Raises CannotDrive.
+        """A session for the execution in a request with the whole history; None if only the SDK's handle can run it.
+
+        Raises CannotDrive.
         """
         if self._payload_store() is not None:
-            return None  # The handle exchanges texts for tokens before and after the turn.
+            return None  # The handle replaces texts by tokens before and after the turn.
         request = self._messages.OrchestratorRequest.FromString(data)
         events = [*request.pastEvents, *request.newEvents]
         started = [event.executionStarted for event in events if event.HasField("executionStarted")]
@@ -120,7 +121,7 @@ class Driver:
 
 
 class LiveTurns:
-    """The code of one execution, turn by turn. `seen` is how many events of the history it has been fed."""
+    """Runs the code of one execution, turn by turn. `seen` is the number of history events that it has received."""
 
     def __init__(self, driver: Driver, function: LoadedFunction, executor: Any, context: Any, parent: Any) -> None:
         self.function = function
@@ -137,12 +138,12 @@ class LiveTurns:
 
     @property
     def has_failed(self) -> bool:
-        """Whether the code has ended by an error, or without being able to say how."""
+        """Whether the code has ended with an error, or without a result."""
         context = self._context
         return context._is_complete and (context._completion_status == _FAILED or self._is_stuck(context.get_actions()))
 
     def run(self, data: bytes) -> dict[str, Any]:
-        """One turn: the past of the request is what the host has added since the last one."""
+        """Run one turn. The past events of the request are those added since the last turn."""
         request, context, process = self._driver.parse(data), self._context, self._executor.process_event
         suppressed, traced = self._driver.within(self._parent)
         with suppressed, traced:
@@ -172,7 +173,7 @@ class LiveTurns:
         return answer
 
     def close(self) -> None:
-        """Let go of the user's generator."""
+        """Close the user's generator."""
         generator, self._context._generator = self._context._generator, None
         with suppress(Exception):
             if generator is not None and hasattr(generator, "close"):

@@ -1,6 +1,6 @@
-"""Entity functions of the 1.x SDK with the exceptions of their operations noted.
+"""Records the exceptions of operations in entity functions of the 1.x SDK.
 
-The SDK answers an operation that raises with the text of the exception and forgets the rest.
+For an operation that raises, the SDK returns only the text of the exception.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ _MOST_REPORTED = 20
 
 
 class FailedOperations:
-    """What the operations of one batch raised: `reported` has the first ones, `count` all."""
+    """The exceptions of the operations in a batch: `reported` has the first ones, `count` is their number."""
 
     def __init__(self) -> None:
         self.reported: list[dict[str, Any]] = []
         self.count = 0
 
     def watching(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """What `Entity.create` has made, around user code that is watched. Other functions stay as they are."""
+        """The result of `Entity.create`, with user code that records its exceptions. Other functions are unchanged."""
         user_code = entity_code_of(function)
         if user_code is None or not isinstance(function, FunctionType):
             return function
@@ -47,7 +47,7 @@ class FailedOperations:
 
 
 def entity_code_of(function: Any) -> Any | None:
-    """The user's function inside what `Entity.create` made of it."""
+    """The user's function in the result of `Entity.create`; None for other functions."""
     if getattr(function, "__module__", "") != "azure.durable_functions.entity":
         return None
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)

@@ -1,4 +1,4 @@
-"""How an exception of user code is reported: `Type: text`, and a traceback that begins in the user's code.
+"""Describes exceptions of user code: `Type: text`, and a traceback that begins in the user's code.
 
 Source: docs/protocol/functions-host-worker.md#exceptions
 """
@@ -29,9 +29,9 @@ def text_of(error: BaseException) -> str:
 
 
 def describe(error: BaseException, app_root: str | None = None) -> dict[str, Any]:
-    """Fields of a `failed` frame: type, message (without the type), stack; file and line in the app if known.
+    """The fields of a `failed` frame: type, message (without the type), stack; file and line in the app if known.
 
-    `users` tells whether the stack has frames of the app.
+    `users`: the stack has frames of the app.
     """
     fields: dict[str, Any] = {"type": type(error).__name__, "message": text_of(error), "stack": stack_of(error)}
     place = place_of(error) if app_root is None else _place_in_app(error, app_root)
@@ -42,27 +42,27 @@ def describe(error: BaseException, app_root: str | None = None) -> dict[str, Any
 
 
 def place_of(error: BaseException) -> tuple[str, int] | None:
-    """File and line of the innermost frame of the user's code in the traceback."""
+    """The file and line of the innermost frame of user code in the traceback."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_users(frame.filename)]
     return (frames[-1].filename, frames[-1].lineno or 1) if frames else None
 
 
 def is_raised_in_users_code(error: BaseException) -> bool:
-    """Whether no library was at work when it was raised."""
+    """Whether it was raised in user code and not in a library."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and is_users(frames[-1].filename)
 
 
 def sdk_calls(error: BaseException) -> set[str]:
-    """Names of the SDK's functions in the traceback."""
+    """The names of the SDK's functions in the traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     return {frame.name for frame in frames if _is_sdks(frame.filename)}
 
 
 def stack_of(error: BaseException) -> str:
-    """The traceback with its chained causes, without frames of the worker and the import machinery.
+    """The traceback with chained causes, without frames of the worker and the import system.
 
-    Those of the SDKs are left out too where there are frames of the user's code.
+    Frames of the SDKs are left out too if there are frames of user code.
     """
     try:
         trace = traceback.TracebackException.from_exception(error, compact=True)
@@ -73,7 +73,7 @@ def stack_of(error: BaseException) -> str:
 
 
 def _wrappers(error: BaseException) -> set[tuple[str, int | None, str]]:
-    """Frames of the 2.x SDK that name the user's file, although their line is one of the SDK's."""
+    """Frames of the 2.x SDK that name the user's file, although their line is in the SDK."""
     found: set[tuple[str, int | None, str]] = set()
     seen: set[int] = set()
     todo: list[BaseException | None] = [error]
@@ -117,7 +117,7 @@ def _is_ours(filename: str) -> bool:
 
 
 def is_users(filename: str) -> bool:
-    """Whether a file is the app's own: not a library, the standard library or generated code."""
+    """Whether a file belongs to the app: not to a library, the standard library or generated code."""
     path = os.path.abspath(filename)
     is_library = path.startswith(_STDLIB) or any(
         f"{os.sep}{folder}{os.sep}" in path for folder in ("site-packages", "dist-packages")
@@ -130,7 +130,7 @@ def _is_sdks(filename: str) -> bool:
 
 
 def _place_in_app(error: BaseException, app_root: str) -> tuple[str, int] | None:
-    """Where in the app it happened: the innermost frame there, or the place of a syntax error."""
+    """The place of the error in the app: the innermost frame there, or the place of a syntax error."""
     if isinstance(error, SyntaxError) and error.filename and is_inside(error.filename, app_root):
         return error.filename, error.lineno or 1
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_inside(frame.filename, app_root)]

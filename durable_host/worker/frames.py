@@ -1,7 +1,7 @@
 """Frames on the pipes between host and worker.
 
-A frame is two big-endian 32-bit lengths, a JSON header of the first length and a blob of the second. Bytes and long
-texts travel in the blob; the header names them by offset and length.
+A frame has two big-endian 32-bit lengths, a JSON header of the first length, and a blob of the second. Bytes and long
+texts are in the blob; the header refers to them by offset and length.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def encode_frame(header: dict[str, Any], blob: FrameBody | None = None) -> bytes
 
 
 class FrameBody:
-    """The raw part of one outgoing frame while it is put together."""
+    """The blob of an outgoing frame while it is being built."""
 
     __slots__ = ("parts", "size")
 
@@ -34,7 +34,7 @@ class FrameBody:
         self.size = 0
 
     def add(self, data: bytes) -> tuple[int, int]:
-        """Offset and length under which the header refers to `data`."""
+        """Add `data` and return its offset and length for the header."""
         place = (self.size, len(data))
         self.parts.append(data)
         self.size += len(data)
@@ -42,14 +42,14 @@ class FrameBody:
 
 
 class FrameParser:
-    """Cuts a byte stream into frames. `decode` reads a header."""
+    """Splits a byte stream into frames. `decode` parses a header."""
 
     def __init__(self, decode: Callable[[bytearray], dict[str, Any]] = json.loads) -> None:
         self._decode = decode
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[dict[str, Any], bytes]]:
-        """Header and blob of each frame that `data` completes. The rest is kept for the next call."""
+        """The header and the blob of each frame that `data` completes. The rest is kept for the next call."""
         buffer = self._buffer
         buffer += data
         frames: list[tuple[dict[str, Any], bytes]] = []

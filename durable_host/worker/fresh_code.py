@@ -1,7 +1,7 @@
-"""What in a piece of orchestrator code shows that it relies on being run from its beginning in each episode.
+"""Detects orchestrator code that relies on running from its beginning in each episode.
 
-In Azure nobody else runs between the beginning of the code and the point that it has reached, so it finds there what it
-has put into its thread, its module or its process. And it lets go of what it holds at the end of each episode.
+In Azure, no other code runs between the beginning of the orchestrator and the point that it has reached. So it can rely
+on what it has stored in its thread, its module or its process, and it releases its locks at the end of each episode.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _found: dict[tuple[CodeType, int], str | None] = {}
 
 
 def reason_in(code: CodeType, variables: Mapping[str, Any]) -> str | None:
-    """Why the code must not be kept alive between episodes, None when nothing shows. `variables` are its globals."""
+    """Why the code must not be kept alive between episodes, None if nothing is found. `variables` are its globals."""
     key = (code, id(variables))
     if key not in _found:
         _found[key] = _Look().at_code(code, variables)
@@ -43,12 +43,12 @@ def reason_in(code: CodeType, variables: Mapping[str, Any]) -> str | None:
 
 
 def reason_of(function: FunctionType) -> str | None:
-    """The same of a function, with what it has from the functions around it."""
+    """The reason for a function, including the variables of the functions around it."""
     return _Look().at_function(function)
 
 
 class _Look:
-    """One look at code and at the functions and classes of the app that it names."""
+    """A check of code, and of the functions and classes of the app that it uses."""
 
     def __init__(self) -> None:
         self._seen: set[CodeType] = set()
@@ -62,7 +62,7 @@ class _Look:
                 continue
         defaults = (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values())
         if any(isinstance(value, _CONTAINERS) for value in defaults):
-            return f"{function.__name__} has a default value that keeps what it puts into it"
+            return f"{function.__name__} changes a default value, which keeps the change"
         return self.at_code(function.__code__, ChainMap(cells, function.__globals__))
 
     def at_code(self, code: CodeType, variables: Mapping[str, Any]) -> str | None:
@@ -83,7 +83,7 @@ class _Look:
         return None
 
     def _inside(self, value: Any, used: frozenset[str]) -> str | None:
-        """Of a function or class of the app, or an object of such a class that has its `used` methods called."""
+        """The reason in a function or class of the app, or in an object of such a class with `used` methods."""
         value = inspect.unwrap(value) if callable(value) else value
         if isinstance(value, FunctionType):
             return self.at_function(value) if is_users(value.__code__.co_filename) else None
@@ -98,7 +98,7 @@ class _Look:
             keeps = isinstance(member, classmethod) or (is_shared and not makes_new)
             first = method.__code__.co_varnames[:1]
             if keeps and any((change.root,) == first for change in changes_in(method.__code__)):
-                return f"{method.__qualname__} changes what all runs share"
+                return f"{method.__qualname__} changes something that all runs share"
             if not (is_shared and makes_new) and (reason := self.at_function(method)) is not None:
                 return reason
         return None
@@ -109,7 +109,7 @@ def _members(owner: Any) -> Mapping[str, Any]:
 
 
 def _values(code: CodeType, own: set[str], variables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What the names in the code stand for, functions of other modules of the app too."""
+    """The values of the names in the code, including functions of other modules of the app."""
     for path in names_in(code):
         if path[0] in own or path[0] not in variables:
             continue
@@ -123,7 +123,7 @@ def _reason_of_value(code: CodeType, name: str, value: Any) -> str | None:
     if isinstance(value, threading.local):
         return f"{code.co_name} uses the thread-local '{name}'"
     if isinstance(value, _LOCKS):
-        return f"{code.co_name} uses the lock '{name}', which it lets go of at the end of each episode"
+        return f"{code.co_name} uses the lock '{name}', which it releases at the end of each episode"
     return None
 
 
@@ -132,7 +132,7 @@ def _reason_of_change(code: CodeType, change: Change, variables: Mapping[str, An
     if isinstance(value, ModuleType) and change.method in _OF_THE_PROCESS.get(value.__name__, ()):
         return f"{code.co_name} calls {value.__name__}.{change.method}"
     if change.method == "next" and hasattr(value, "__next__"):
-        return f"{code.co_name} goes on with '{change.root}', which all runs share"
+        return f"{code.co_name} advances '{change.root}', which all runs share"
     if change.method:
         for name in change.path:
             value = getattr(value, "__dict__", {}).get(name)
@@ -147,13 +147,13 @@ def _reason_of_change(code: CodeType, change: Change, variables: Mapping[str, An
 def _static_reason(code: CodeType) -> str | None:
     for part in _parts(code):
         if _AGENT_ORCHESTRATOR in part.co_names + part.co_freevars:
-            return "durable_openai_agent_orchestrator walks the whole history in each episode"
+            return "durable_openai_agent_orchestrator reads the whole history in each episode"
         if "GeneratorExit" in part.co_names:
             return f"{code.co_name} handles GeneratorExit, so it notices the end of each episode"
         if "is_played" in part.co_names:
-            return f"{code.co_name} asks what was played before (is_played)"
+            return f"{code.co_name} reads what was played before (is_played)"
         if hidden := _HIDDEN.intersection(each for each in part.co_consts if isinstance(each, str)):
-            return f"{code.co_name} asks for '{min(hidden)}' by name"
+            return f"{code.co_name} reads '{min(hidden)}' by name"
         for instruction in dis.get_instructions(part):
             name = instruction.argval
             if instruction.opname == "STORE_GLOBAL":
@@ -165,7 +165,7 @@ def _static_reason(code: CodeType) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _parts(code: CodeType) -> tuple[CodeType, ...]:
-    """The code and the functions that are defined in it."""
+    """The code and the functions defined in it."""
     return tuple(_walk(code))
 
 

@@ -1,4 +1,4 @@
-"""One call of a user function: arguments in, answer frame out.
+"""A call of a user function: decodes the arguments and encodes the answer.
 
 Source: docs/protocol/functions-host-worker.md#running-functions,
     docs/protocol/functions-host-values.md#inputs,
@@ -17,12 +17,12 @@ from .likely_causes import likely_cause
 from .loaded import LoadedFunction, user_code
 from .sdk import Sdk
 
-# An answer: header and blob of its frame.
+# An answer: the header and the blob of its frame.
 Answer = tuple[dict[str, Any], "FrameBody | None"]
 
 
 class FunctionCall:
-    """A requested invocation: prepares the arguments, encodes what the function gave."""
+    """A requested invocation: prepares the arguments and encodes the results."""
 
     __slots__ = ("_blob", "_failed", "_header", "_outs", "function", "scope", "sdk")
 
@@ -45,7 +45,7 @@ class FunctionCall:
 
     @property
     def target(self) -> Any:
-        """What is called with the arguments."""
+        """The callable for the arguments."""
         function = self.function.function
         if entity_code_of(function) is None:
             return function
@@ -87,7 +87,7 @@ class FunctionCall:
         return answer, blob
 
     def answer_without_result(self) -> tuple[dict[str, Any], FrameBody]:
-        """What the function gave in its output parameters."""
+        """The answer with the values of the output parameters only."""
         signature, blob = self.function.signature, FrameBody()
         answer: dict[str, Any] = {"k": "result", "i": self._header["i"]}
         outputs: dict[str, Any] = {}
@@ -120,6 +120,6 @@ def _encode(parameter: Any, value: Any, blob: FrameBody) -> list[Any]:
 
 
 def _raw_cookies(response: Any) -> list[str]:
-    """Set-Cookie headers before the converter parses and drops them."""
+    """The Set-Cookie headers, before the converter parses and drops them."""
     get_all = getattr(getattr(response, "headers", None), "getlist", None)
     return [str(cookie) for cookie in get_all("Set-Cookie")] if get_all is not None else []

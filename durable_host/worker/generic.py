@@ -1,4 +1,4 @@
-"""The converter of bindings that the SDK has none for, and of parameters annotated `str` or `bytes`.
+"""The converter for bindings without a converter in the SDK, and for parameters annotated `str` or `bytes`.
 
 Source: docs/protocol/functions-host-values.md#inputs, docs/protocol/functions-host-values.md#outputs
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class GenericBinding:
-    """Shaped like the SDK's converters; `sdk_datum` is the SDK's `Datum` class."""
+    """A converter with the interface of the SDK's. `sdk_datum` is the SDK's `Datum` class."""
 
     def __init__(self, sdk_datum: Any) -> None:
         self._datum = sdk_datum

@@ -1,16 +1,16 @@
-"""The ASGI connection of one HTTP call whose request and response are streamed.
+"""The ASGI connection of an HTTP call whose request and response are streamed.
 
-Beside the frames that every call has (`stream` asks for it, `result` or `failed` ends it), these travel, all with the
+Besides the frames of every call (`stream` begins it, `result` or `failed` ends it), these frames are sent, all with the
 call's ID `i`:
 
 * `chunk`, to the worker: a piece of the request's body in the blob; `last` with the last one
 * `want`, to the host: `n` more bytes of the request's body may be sent
-* `head`, to the host: `status` and `headers` of the response; `last` when no body follows
+* `head`, to the host: `status` and `headers` of the response; `last` if no body follows
 * `body`, to the host: a piece of the response's body in the blob; `last` with the last one
 * `room`, to the worker: `n` more bytes of the response's body may be sent
-* `gone`, to the worker: the client has gone away
+* `gone`, to the worker: the client has disconnected
 
-Each side may send WINDOW bytes before the first `want` or `room`, so that no more than that lies between them.
+Each side may send WINDOW bytes before the first `want` or `room`, so at most that many bytes are in transit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ASGI = {"version": "3.0", "spec_version": "2.4"}
 
 
 class HttpStream:
-    """Used on the event loop's thread only. `head` is the `http` part of the `stream` frame."""
+    """The connection. Use it only on the event loop's thread. `head` is the `http` member of the `stream` frame."""
 
     def __init__(self, channel: PipeChannel, invocation_id: str, head: dict[str, Any]) -> None:
         self._channel = channel
@@ -52,7 +52,7 @@ class HttpStream:
         self.scope = _scope(head)
 
     def deliver(self, header: dict[str, Any], blob: bytes) -> None:
-        """Take a frame of the host."""
+        """Process a frame from the host."""
         kind = header["k"]
         if kind == "chunk":
             if blob:
@@ -65,7 +65,7 @@ class HttpStream:
         self._news.set()
 
     def owned_by(self, task: asyncio.Task[Any] | None) -> None:
-        """When the client goes away, cancel `task`, unless the function or its response looks for that itself."""
+        """When the client disconnects, cancel `task`, unless the function or its response checks for that itself."""
         self._task = task
         if self._is_gone:
             self._hang_up()
@@ -90,9 +90,9 @@ class HttpStream:
         return {"type": "http.request", "body": body, "more_body": not self._gave_end}
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Raises RuntimeError for a body of the wrong length.
+        """Send an ASGI message. Raises RuntimeError for a body of the wrong length.
 
-        When the client has gone away, and nobody waited to hear of it, an OSError ends a body that goes on.
+        If the client has disconnected, and nobody waits for that event, sending more of the body raises an OSError.
         """
         kind = message["type"]
         if kind == "http.response.start":
@@ -172,7 +172,7 @@ def _scope(head: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: bytes) -> str:
-    """The text of a header as the host writes it, in UTF-8."""
+    """A header as text, decoded as UTF-8."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

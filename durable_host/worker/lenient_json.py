@@ -1,6 +1,6 @@
-"""JSON as people write it in host.json and function.json: comments, trailing commas and duplicate keys are accepted.
+"""Parses host.json and function.json: JSON with comments, trailing commas and duplicate keys.
 
-Of duplicate keys the last wins. The worker imports only the standard library, so no package reads it.
+The last of duplicate keys wins. No package is used, because the worker imports only the standard library.
 
 Source: docs/protocol/functions-host-config.md#hostjson-file
 """
@@ -19,7 +19,7 @@ _TOKENS = re.compile(
 
 
 class JsonSyntaxError(ValueError):
-    """Text that is not JSON; carries the position (line and column from 1) and what is wrong there."""
+    """The text is not JSON; has the position (line and column from 1) and the problem."""
 
     def __init__(self, problem: str, line: int, column: int) -> None:
         super().__init__(f"{problem} (line {line}, column {column})")
@@ -29,7 +29,7 @@ class JsonSyntaxError(ValueError):
 
 
 def parse(text: str) -> Any:
-    """Parse JSON leniently; raise JsonSyntaxError with a position of the original text."""
+    """Parse JSON leniently. Raises JsonSyntaxError with the position in the original text."""
     text = text.removeprefix("\ufeff")
     try:
         return json.loads(without_comments(text))
@@ -42,7 +42,7 @@ def parse(text: str) -> Any:
 
 
 def without_comments(text: str) -> str:
-    """The same text with comments and trailing commas blanked out, so that positions stay what they were."""
+    """The text with comments and trailing commas replaced by spaces, so that positions do not change."""
     pieces: list[str] = []
     comma: int | None = None
     for match in _TOKENS.finditer(text):

@@ -1,4 +1,4 @@
-"""The likely cause of an error that the SDKs word badly, and its place: one sentence beside the SDK's own text.
+"""Finds the likely cause, and the place, of errors whose SDK text is misleading: one sentence in addition to that text.
 
 Source: docs/protocol/durable-failures.md#failed-orchestrators, docs/protocol/durable-payload.md#encoding-of-inputs,
     docs/protocol/durable-entities.md#operation-inputs
@@ -43,7 +43,7 @@ _JSON_NAMES = {
 def likely_cause(
     error: BaseException, function: Any, *, position: str | None = None, output: Any = None, kind: str = "function"
 ) -> str | None:
-    """One sentence on cause and place; None when the error speaks for itself.
+    """One sentence about the cause and the place; None if the error is clear.
 
     `function` is the user's; `kind` is `orchestrator`, `entity` or `function`.
     """
@@ -58,10 +58,10 @@ def likely_cause(
 
 
 def _is_failed_call(error: BaseException) -> bool:
-    """Whether it is what the SDK raises at a `yield` for a failed call, whose text tells of other code than this.
+    """Whether the SDK raised it at a `yield` for a failed call, so that its text is about other code.
 
-    In 1.x that of an activity or a child is `Reason`, ` \\n ` and details; that of an entity has the text alone.
-    2.x has a class for it.
+    In 1.x, the text for an activity or a child is `Reason`, ` \\n ` and details; for an entity it is only the text. 2.x
+    has a class for such errors.
     """
     if (type(error).__module__, type(error).__name__) == ("durabletask.task", "TaskFailedError"):
         return True
@@ -71,7 +71,7 @@ def _is_failed_call(error: BaseException) -> bool:
 
 
 def never_resumes(context: Any, task: Any) -> str | None:
-    """Why an orchestrator that has yielded `task` never goes on; None when it does, for all that is known here."""
+    """Why an orchestrator that has yielded `task` never continues; None if it does, as far as known here."""
     what = None
     if task is None:
         what = "yields None, which is not a task,"
@@ -113,7 +113,7 @@ def _yielded_no_task(suspect: Suspect) -> str | None:
 
 
 def _forgotten_yield(suspect: Suspect) -> str | None:
-    """A task is used where its result was meant."""
+    """A task is used instead of its result."""
     if not _TASK_NAMED.search(suspect.text):
         return None
     if "task_all" in suspect.sdk_calls or "task_any" in suspect.sdk_calls:

@@ -1,7 +1,7 @@
-"""One live orchestrator: the 1.x SDK's executor, context and generator, driven event by event.
+"""A live orchestrator: drives the 1.x SDK's executor, context and generator event by event.
 
-Does what `TaskOrchestrationExecutor.execute` does, spread over time. `CannotDrive` says that this is not possible; the
-caller then uses the SDK's public way.
+It does the same as `TaskOrchestrationExecutor.execute`, but in steps. If that is not possible, it raises `CannotDrive`,
+and the caller uses the SDK's public `handle`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _CONTEXT_PARTS = (
 
 
 class UserBodyFailed(Exception):
-    """The orchestrator raised before it became a generator: an ordinary exception outside the protocol."""
+    """The orchestrator raised before it returned a generator: an ordinary exception outside the protocol."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(str(error))
@@ -54,9 +54,9 @@ class UserBodyFailed(Exception):
 
 
 class _EarlyEvents(dict[Any, Any]):
-    """The SDK's early completions; notes which external events a wait has taken.
+    """The SDK's early completions. Records which external events a wait has consumed.
 
-    Some SDKs report no action for a wait that an early event has ended at once.
+    Some SDKs report no action for a wait that an early event ends immediately.
     """
 
     def __init__(self, early: dict[Any, Any]) -> None:
@@ -70,10 +70,10 @@ class _EarlyEvents(dict[Any, Any]):
 
 
 class LiveOrchestration:
-    """The session of one execution. `seen` is the length of the history that was fed, decisions included.
+    """The session of one execution. `seen` is the length of the history that it has received, including decisions.
 
-    User code keeps its own context variables from turn to turn, whatever thread runs it. `witness` tells whether the
-    next turn may go on with the session.
+    User code keeps its context variables from turn to turn, even on different threads. `witness` decides whether the
+    next turn can use the session.
     """
 
     def __init__(self, function: Any, payload: str) -> None:
@@ -119,7 +119,7 @@ class LiveOrchestration:
 
     @property
     def own_error(self) -> BaseException | None:
-        """What the code raised, unless it comes from the task that it has just waited for."""
+        """The exception of the code, unless it comes from the task that it has just waited for."""
         error: BaseException | None = self._executor.exception
         while error is not None:
             if error in self._delivered:
@@ -128,15 +128,15 @@ class LiveOrchestration:
         return self._executor.exception
 
     def begin(self, new_from: int) -> dict[str, Any]:
-        """Run the code over the history of the payload. Raises UserBodyFailed and what the SDK raises."""
+        """Run the code over the history in the payload. Raises UserBodyFailed and the SDK's exceptions."""
         return self._in_own_variables(lambda: self._begin(new_from))
 
     def advance(self, events: list[list[Any]], new_from: int) -> dict[str, Any]:
-        """Feed events that were not seen yet, as `[index, event]`."""
+        """Feed new events, as `[index, event]`."""
         return self._in_own_variables(lambda: self._advance(events, new_from))
 
     def close(self) -> None:
-        """End the generator, where its context variables are."""
+        """Close the generator, in its own context."""
         if self._generator is not None:
             with suppress(BaseException):
                 self._variables.run(self._generator.close)
@@ -175,7 +175,7 @@ class LiveOrchestration:
         return self._answer()
 
     def _feed(self, events: list[tuple[int, Any]], new_from: int, *, is_replay: bool = False) -> None:
-        """Of a replay it is noted where the code stood when it asked for each action, in case history disagrees."""
+        """Feed events. In a replay, record the position of the code for each action, in case the history differs."""
         executor, actions, at = self._executor, self._context._action_payload_v2, self._at
         known = len(actions)
         for index, event in events:
@@ -197,7 +197,7 @@ class LiveOrchestration:
                 return
 
     def _end_without_generator(self, body: Any) -> None:
-        """A plain function: what it asked for and returned belongs to the ExecutionStarted event."""
+        """End a plain function: its actions and its result belong to the ExecutionStarted event."""
         if inspect.iscoroutine(body) or inspect.isasyncgen(body):
             self._abandoned = body
             name = getattr(self._user_code, "__name__", "orchestrator")
@@ -257,7 +257,7 @@ class LiveOrchestration:
             self._warnings.append(warning)
 
     def _state(self, actions: list[Any], fresh: list[Any]) -> tuple[str, BaseException | None]:
-        """The SDK's answer with the new actions only, and what user code raised."""
+        """The SDK's answer with only the new actions, and the exception of user code."""
         context = self._context
         context._action_payload_v2 = fresh
         try:

@@ -1,4 +1,4 @@
-"""The live sessions of this process: orchestrations whose code is kept alive between two of their turns."""
+"""The live sessions of this process: orchestrations whose code stays alive between turns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Session = TypeVar("Session", bound=LiveSession)
 
 
 class LiveSessions(Generic[Session]):
-    """Sessions by key; the one kept first goes when there are more than `limit`. Thread-safe."""
+    """Sessions by key. With more than `limit`, the oldest is dropped. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -28,7 +28,7 @@ class LiveSessions(Generic[Session]):
         return len(self._sessions)
 
     def take(self, key: str) -> Session | None:
-        """A session for its next turn; it is not kept meanwhile."""
+        """Remove and return a session for its next turn."""
         with self._lock:
             return self._sessions.pop(key, None)
 

@@ -1,4 +1,4 @@
-"""A function of the app as the worker holds it, and what is reported to the host about it."""
+"""The loaded functions of the app, and their description for the host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .signature import Signature
 
 @dataclass(frozen=True)
 class LoadedFunction:
-    """A function that can be run. `directory` is what `context.function_directory` shows."""
+    """A function that can be run. `directory` is the value of `context.function_directory`."""
 
     name: str
     function: Callable[..., Any]
@@ -31,7 +31,7 @@ class LoadedFunction:
 
     @property
     def requires_grpc(self) -> bool:
-        """Whether it is a function of the 2.x durable SDK."""
+        """Whether it is a durable function of the 2.x SDK."""
         return any(binding.get("durableRequiresGrpc") is True for binding in self.bindings)
 
     def describe(self) -> dict[str, Any]:
@@ -59,9 +59,9 @@ class LoadedFunction:
 
 @dataclass
 class LoadedApp:
-    """What indexing found: functions by name, errors of single functions, an error of the app as a whole.
+    """The result of indexing: functions by name, errors of single functions, or an error of the whole app.
 
-    `excluded` are functions that the app has and that were not loaded, because the host serves others only.
+    `excluded` are functions of the app that were not loaded, because the host serves only others.
     """
 
     functions: dict[str, LoadedFunction] = field(default_factory=dict[str, LoadedFunction])
@@ -82,8 +82,9 @@ class LoadedApp:
         bindings: list[dict[str, Any]] | None = None,
         code: Any = None,
     ) -> None:
-        """`hint` is put behind the error's text; `bindings` and `code` are those of the function, as far as they are
-        known.
+        """Add the error of a function.
+
+        `hint` is appended to the text; `bindings` and `code` are those of the function, as far as known.
         """
         failure = failures.describe(error, root)
         if hint:
@@ -92,7 +93,7 @@ class LoadedApp:
 
 
 def user_code(function: Any) -> Any:
-    """The function that the user wrote, behind what the SDKs put around it."""
+    """The function that the user wrote, without the SDKs' wrappers."""
     for _ in range(20):
         for marker in ("client_function", "orchestrator_function", "entity_function", "__wrapped__"):
             inner = getattr(function, marker, None)
@@ -105,7 +106,7 @@ def user_code(function: Any) -> Any:
 
 
 def source_of(function: Any) -> tuple[str | None, int | None]:
-    """File and line where the user's code of a function begins."""
+    """The file and line where a function's user code begins."""
     code = getattr(user_code(function), "__code__", None)
     if code is None:
         return None, None
@@ -113,7 +114,7 @@ def source_of(function: Any) -> tuple[str | None, int | None]:
 
 
 def directory_of(function: Any, root: str) -> str:
-    """Folder of the file that defines the function; the app root for code of the SDK itself."""
+    """The folder of the file that defines the function; the app's root for code of the SDK."""
     try:
         file = inspect.getfile(user_code(function))
     except TypeError:

@@ -1,4 +1,4 @@
-"""Loads the function app: the decorator model, else function.json.
+"""Loads the function app: from decorators, otherwise from function.json files.
 
 Source: docs/protocol/functions-host-app.md#decorator-model, docs/protocol/functions-host-app.md#loading-errors
 """
@@ -21,14 +21,14 @@ SCRIPT_NAME = re.compile(r"^[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py$")
 
 
 class InvalidFileNameError(Exception):
-    """PYTHON_SCRIPT_FILE_NAME is not a file name of a Python module."""
+    """PYTHON_SCRIPT_FILE_NAME is not the file name of a Python module."""
 
 
 def load_app(root: str, script_name: str, only: list[str] | None = None) -> LoadedApp:
-    """Import and index the app in `root`, once in a process: indexing an app object twice is an error of the SDK.
+    """Import and index the app in `root`, once per process: the SDK does not allow indexing an app object twice.
 
-    `only` names the functions that the host serves (None: all). It decides which folders are imported; the functions
-    of a script come with the script.
+    `only` are the functions that the host serves (None: all). It decides which folders are imported; a script is always
+    imported as a whole.
     """
     app = LoadedApp()
     try:
@@ -56,7 +56,7 @@ def load_app(root: str, script_name: str, only: list[str] | None = None) -> Load
 
 
 def _streams(app: LoadedApp) -> dict[str, bool]:
-    """HTTP functions, and whether each takes the request of a web extension."""
+    """The HTTP functions, and whether each takes the request of a web extension."""
     return {
         name: function.signature.request is not None
         for name, function in app.functions.items()
@@ -77,7 +77,7 @@ def _load_decorated(app: LoadedApp, root: str, script_name: str) -> None:
 
 
 def _import_script(root: str, script_name: str) -> Any:
-    """Import the script as the module of its stem, from the app root even if another module has that name."""
+    """Import the script as a module named after its stem, from the app's root even if another module has that name."""
     name = script_name[: -len(".py")]
     spec = importlib.util.spec_from_file_location(name, os.path.join(root, script_name))
     assert spec is not None
@@ -89,7 +89,7 @@ def _import_script(root: str, script_name: str) -> Any:
 
 
 def _find_app_object(sdk: Sdk, module: Any, script_name: str) -> Any:
-    """The one top-level FunctionApp. A second name of the same object counts as a second app, as in Azure."""
+    """The single top-level FunctionApp. A second name for the same object counts as a second app, as in Azure."""
     members: dict[str, Any] = module.__dict__
     found: list[Any] = [value for value in members.values() if isinstance(value, sdk.functions.FunctionRegister)]
     if not found:
@@ -122,7 +122,7 @@ def _bindings(function: Any) -> list[dict[str, Any]]:
 
 
 def _known_bindings(function: Any) -> list[dict[str, Any]]:
-    """The bindings; None for a function whose bindings are not JSON."""
+    """The bindings; None if they cannot be converted to JSON."""
     try:
         return _bindings(function)
     except Exception:
@@ -130,12 +130,12 @@ def _known_bindings(function: Any) -> list[dict[str, Any]]:
 
 
 def _normalised(binding: dict[str, Any]) -> dict[str, Any]:
-    """Enums of the decorators are upper-case names, those of function.json lower-case: directions become lower."""
+    """The binding with its direction in lower case: decorators use upper case, function.json lower case."""
     return {**binding, "direction": str(binding.get("direction", "in")).lower()}
 
 
 def _retry_settings(function: Any) -> dict[str, Any] | None:
-    """What `@app.retry` was given; None for a function without it, and for an SDK that does not have it."""
+    """The arguments of `@app.retry`; None for a function without it, and for an SDK that does not have it."""
     read = getattr(function, "get_settings_dict", None)
     return None if read is None else read("retry_policy")
 
@@ -150,7 +150,7 @@ def _failure(error: BaseException, root: str) -> dict[str, Any]:
     kind = "import" if isinstance(error, (ImportError, SyntaxError)) else "load"
     failure = failures.describe(error, root)
     if isinstance(error, ImportError) and "no known parent package" in failure["message"]:
-        failure["message"] += ". Files beside function_app.py are imported by their names: leave out the dot"
+        failure["message"] += ". Files next to function_app.py are imported by their names: leave out the dot"
     return {"kind": kind, **failure}
 
 

@@ -1,4 +1,4 @@
-"""Loads functions that are described by function.json files.
+"""Loads functions with function.json files.
 
 Source: docs/protocol/functions-host-app.md#function-folders
 """
@@ -20,18 +20,18 @@ DEFAULT_ENTRY_POINT = "main"
 
 
 class FunctionFileError(Exception):
-    """A function.json is wrong by itself; the text is that of Azure's host."""
+    """A function.json is not valid; the text is that of Azure's host."""
 
 
 def find_folders(root: str) -> list[str]:
-    """Immediate sub-folders of the app with a function.json; their names are the function names."""
+    """The immediate subfolders of the app with a function.json; their names are the function names."""
     with os.scandir(root) as entries:
         folders = [entry.name for entry in entries if entry.is_dir()]
     return sorted(name for name in folders if os.path.isfile(os.path.join(root, name, "function.json")))
 
 
 def load(app: LoadedApp, root: str, only: frozenset[str] | None = None) -> None:
-    """Add the functions of `root` to `app`; one that does not load becomes an error and the others still work.
+    """Add the functions in `root` to `app`. One that does not load becomes an error, and the others still work.
 
     With `only` (names in lower case), the code of other functions is not imported.
     """
@@ -88,7 +88,7 @@ def _read_config(path: str) -> dict[str, Any]:
         except ValueError as error:
             raise ValueError(f"Unable to parse function.json: {error} ({path})") from None
     if not isinstance(config, dict):
-        raise ValueError(f"function.json must hold a JSON object ({path})")
+        raise ValueError(f"function.json must contain a JSON object ({path})")
     return cast("dict[str, Any]", config)
 
 
@@ -143,7 +143,7 @@ def _module_name(root: str, name: str, script: str) -> str:
 
 
 def _retry(config: Any) -> dict[str, Any] | None:
-    """The `retry` object as it is written; the host reads the intervals."""
+    """The unchanged `retry` object; the host parses the intervals."""
     if not config:
         return None
     if not isinstance(config, dict):
@@ -152,13 +152,13 @@ def _retry(config: Any) -> dict[str, Any] | None:
 
 
 def _import_hint(error: BaseException, root: str, name: str) -> str:
-    """What to do about an import that failed: imports begin at the app's folder, not at the function's."""
+    """The hint for a failed import: imports begin at the app's folder, not at the function's."""
     if isinstance(error, ModuleNotFoundError):
         return _missing_module_hint((error.name or "").partition(".")[0], root, name)
     if isinstance(error, ImportError) and "relative import" in str(error):
         return (
-            "Relative imports end at the folder of the app: write `from . import module` for a file of the function's "
-            "own folder, and `from ..folder import module` for one of a folder beside it"
+            "Relative imports end at the folder of the app: write `from . import module` for a file in the function's "
+            "own folder, and `from ..folder import module` for one in a folder next to it"
         )
     return ""
 
@@ -171,6 +171,6 @@ def _missing_module_hint(module: str, root: str, name: str) -> str:
             f"`from . import {module}` (a relative import) or `from {PACKAGE}.{name} import {module}`"
         )
     return (
-        f"{failures.MODULE_HINT} Imports begin at the folder of the app: a file of the function's own folder needs a "
+        f"{failures.MODULE_HINT} Imports begin at the folder of the app: a file in the function's own folder needs a "
         f"relative import, such as `from . import {module or 'module'}`. Current sys.path: {' '.join(sys.path)}"
     )

@@ -1,6 +1,6 @@
-"""Finds `if not context.is_replaying:` in front of nothing but log lines.
+"""Finds `if not context.is_replaying:` with nothing but log lines in its body.
 
-Such a question has no influence on what the code does next, so a live orchestrator that asks it can stay alive.
+Such a check does not affect what the code does next, so the orchestrator can be kept alive.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _CHANGES = (ast.Await, ast.NamedExpr, ast.Yield, ast.YieldFrom)
 
 
 def is_log_guard(frame: FrameType) -> bool:
-    """True when the line at which the frame stands is such a question."""
+    """True if the current line of the frame is such a check."""
     return frame.f_lineno in _guards(frame.f_code.co_filename)
 
 

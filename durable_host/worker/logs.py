@@ -1,4 +1,4 @@
-"""Log records of user code on their way to the host.
+"""Sends log records of user code to the host.
 
 Source: docs/protocol/functions-host-worker.md#log-records
 """
@@ -13,14 +13,14 @@ from . import scope
 from .channel import PipeChannel
 
 _NOISE = "Auth level is not applied to non http function app."
-"""azure-functions warns so about every app without HTTP functions, whether it sets an auth level or not."""
+"""azure-functions logs this for every app without HTTP functions, even if it does not set an auth level."""
 
 
 class HostHandler(logging.Handler):
-    """Root handler: level, text, logger name and the invocation that the record belongs to.
+    """The root handler. It sends level, text, logger name and the invocation of a record.
 
-    Its own level stays 0, as in Azure: Flask asks the root's handlers for it and adds a handler of its own otherwise,
-    whose text the SDK takes for an error of the request.
+    Its own level stays 0, as in Azure. Otherwise Flask, which checks the levels of the root's handlers, adds its own
+    handler, whose output the SDK treats as an error of the request.
     """
 
     def __init__(self, channel: PipeChannel, minimum_level: int) -> None:
@@ -58,7 +58,7 @@ def _level(number: int) -> int:
 
 
 def install(channel: PipeChannel, minimum_level: int) -> None:
-    """Levels as in the real worker, except for the Azure SDK: its request logs would drown everything else."""
+    """Install the handler, with the levels of Azure's worker, except for the Azure SDK, which logs every request."""
     root = logging.getLogger()
     root.addHandler(HostHandler(channel, minimum_level))
     root.setLevel(logging.DEBUG if os.environ.get("PYTHON_ENABLE_DEBUG_LOGGING") == "1" else logging.INFO)
@@ -68,7 +68,7 @@ def install(channel: PipeChannel, minimum_level: int) -> None:
 
 
 def report(channel: PipeChannel, level: int, text: str, owner: scope.Scope | None = None) -> None:
-    """A record of the worker itself."""
+    """Send a record of the worker itself."""
     frame: dict[str, Any] = {"k": "worker", "l": level, "t": text}
     if owner is not None:
         frame["i"], frame["f"] = owner

@@ -1,4 +1,4 @@
-"""Says so when user code blocks the event loop, and sees to it that answers still leave the process."""
+"""Logs when user code blocks the event loop, and makes sure that answers are still sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORKER_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class LoopWatchdog:
-    """Watches the loop while asynchronous calls are running; sleeps otherwise."""
+    """Watches the event loop while async calls are running; sleeps otherwise."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, channel: PipeChannel) -> None:
         self._loop = loop
@@ -78,14 +78,14 @@ class LoopWatchdog:
             self._channel,
             logging.WARNING,
             f"The event loop has been blocked for more than {BLOCKED_AFTER:g} s by {what}{_place(frame)}. All other "
-            "async functions wait meanwhile: await an asynchronous call instead, hand blocking work to "
+            "async functions wait: await an asynchronous call instead, hand blocking work to "
             "asyncio.to_thread, or declare the function with a plain def",
             owner,
         )
 
 
 def _place(frame: FrameType | None) -> str:
-    """The innermost line of user code of a blocked stack."""
+    """The innermost line of user code in a blocked stack."""
     if frame is None:
         return ""
     stack = traceback.extract_stack(frame)

@@ -1,8 +1,8 @@
-"""Orchestrators run by the SDK's public `handle`: a full replay each time.
+"""Runs orchestrators with the SDK's public `handle`: a full replay each time.
 
-`handle` tells what was asked for, not when. The moment of each action is found by running it on shorter histories,
-cut behind the events that can resume user code; the number of actions grows with the history, so a search by halves
-does.
+`handle` returns which actions were requested, but not when. The event of each action is found by running it on shorter
+histories, cut after events that can resume user code. The number of actions grows with the history, so a binary search
+is enough.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LABEL = "\n\n$OutOfProcData$:"
 
 
 class _Trigger:
-    """What the Functions worker hands to an orchestrator: the payload text as `body`."""
+    """The argument of an orchestrator, with the payload text as `body`."""
 
     def __init__(self, body: str) -> None:
         self.body = body
@@ -59,7 +59,7 @@ class _HandleRun:
 
 
 def replay(function: Callable[..., Any], payload: str) -> dict[str, Any]:
-    """The answer to a request with all of history, as `OrchestrationSessions.handle` gives it."""
+    """The answer to a request with the whole history, in the form of `OrchestrationSessions.handle`."""
     run = _HandleRun(function, payload)
     if run.error is not None:
         return {"failed": describe(run.error, function)}
@@ -80,7 +80,7 @@ def replay(function: Callable[..., Any], payload: str) -> dict[str, Any]:
 
 
 class _Cuts:
-    """Runs on histories cut short, remembered by their length."""
+    """Runs on shortened histories, cached by their length."""
 
     def __init__(self, function: Callable[..., Any], payload: str, whole: _HandleRun) -> None:
         self._function = function
@@ -90,11 +90,11 @@ class _Cuts:
         self._runs: dict[int, _HandleRun] = {len(self._points) - 1: whole}
 
     def first_with(self, action_count: int) -> int:
-        """Index of the event during which that many actions had been asked for."""
+        """The index of the event during which that many actions had been requested."""
         return self._first(lambda run: run.error is None and run.action_count >= action_count)
 
     def first_noting(self, note_count: int) -> int:
-        """Index of the event during which that many notes had been made on the code's timers."""
+        """The index of the event during which there were that many notes about the code's timers."""
         return self._first(lambda run: run.error is None and len(run.notes) >= note_count)
 
     def first_ended(self) -> int:
@@ -117,8 +117,10 @@ class _Cuts:
         return run
 
     def _cut_behind(self, index: int) -> str:
-        """The history up to `index` as a replay: all played, and a further episode begun, so that code that asks
-        `is_replaying` keeps quiet."""
+        """The history up to `index` as a replay: all events are played, and another episode has begun.
+
+        So code that checks `is_replaying` does not log.
+        """
         events = [{**event, "IsPlayed": True} for event in self._history[: index + 1]]
         begun = next(event for event in reversed(events) if event["EventType"] == 12)
         return json.dumps({**self._payload, "isReplaying": True, "history": [*events, {**begun, "IsPlayed": False}]})

@@ -1,19 +1,19 @@
-"""Orchestrators of the 1.x SDK, kept alive between episodes.
+"""Runs orchestrators of the 1.x SDK and keeps them alive between episodes.
 
-A session is the SDK's executor with its context and the user's generator. It is fed only events that it has not seen,
-one by one, and tells for each new action during which event it appeared. Code that must not be kept alive, because a
-replay would go on in another way (see `witness`), is run afresh over the whole history in each episode. An SDK that
-cannot be driven at all is run by its public `handle` instead (`one_shot`). All ways give the same answers.
+A session has the SDK's executor, its context and the user's generator. It receives only new events, one by one, and
+reports for each new action during which event it appeared. Code that must not be kept alive, because a replay would
+continue differently (see `witness`), runs over the whole history in each episode. If an SDK cannot be driven at all,
+its public `handle` runs instead (`one_shot`). All ways give the same answers.
 
-Request: `{key, until, newFrom}` with either `payload` (text of the trigger payload, all of history) or `from` and
+Request: `{key, until, newFrom}` with either `payload` (the trigger payload with the whole history) or `from` and
 `events` (`[[index, event], ...]`). Answer: `{need: "history"}`, or `{failed: raised}`, or
 `{state, at, first, canceled, ended, position, places, stack, raised, early, warnings, notes, fresh}`: the SDK's own
-answer with only the actions from number `first` on, the index of the event of each of them, timers cancelled since as
-`[action, leaf]`, the index of the event during which the code ended, where the code stands, after a replay also where
-it stood at each action (`[texts, [number of its text for each action]]`), the traceback and the fields `{type, message,
-stack, file, line, hint}` if it raised, the names of early events that waits have taken, notes on the code (`{kind,
-text}`, with `position` and the index `at` of the event during which something happened), and whether the next request
-has to bring all of history.
+answer with only the actions from number `first` on, the index of the event of each of them, newly cancelled timers as
+`[action, leaf]`, the index of the event during which the code ended, the position of the code, after a replay also its
+position at each action (`[texts, [number of its text for each action]]`), the traceback and the fields `{type, message,
+stack, file, line, hint}` if it raised, the names of early events that waits have consumed, notes about the code
+(`{kind, text}`, with `position` and the index `at` of the event during which something happened), and whether the next
+request must contain the whole history.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ ASTRAY = "it uses the context of another run, which it has put where other runs 
 
 
 class OrchestrationSessions:
-    """The live sessions of this process by key; the least recently used goes when there are more than `limit`.
+    """The live sessions of this process by key. With more than `limit`, the least recently used is dropped.
 
-    Thread-safe, as long as no two requests of one key run at the same time. Functions that are run afresh each time
-    run one at a time: what they rely on may be a global variable, and then another one must not set it meanwhile.
+    Thread-safe, as long as no two requests of one key run at the same time. Functions that are replayed in each episode
+    run one at a time: they may rely on a global variable, which no other run may change in the meantime.
     """
 
     def __init__(self, limit: int = SESSION_LIMIT) -> None:
@@ -56,7 +56,7 @@ class OrchestrationSessions:
         return len(self._sessions)
 
     def handle(self, request: dict[str, Any], function: Function) -> dict[str, Any]:
-        """Run one turn. `function` is what the SDK's decorator made of the user's orchestrator."""
+        """Run one turn. `function` is the result of the SDK's decorator."""
         key: str = request["key"]
         session = self._sessions.take(key)
         if "payload" not in request:
@@ -79,7 +79,7 @@ class OrchestrationSessions:
             failure = error
         else:
             return self._begun(session, answer, request, key)
-        # Outside of the handler: an error of the replay has nothing to do with this one, and is not chained to it.
+        # Outside the handler, because an error of the replay is unrelated to this one and must not be chained to it.
         if isinstance(failure, CannotDrive):
             return self._replay_from_now_on(function, payload, failure)
         return self._confirm_by_replay(failure, function, payload)
@@ -121,7 +121,7 @@ class OrchestrationSessions:
         return self._keep(key, session, request, answer)
 
     def _advanced(self, session: LiveOrchestration, request: dict[str, Any], key: str) -> dict[str, Any] | None:
-        """The answer, None when a replay may give another one."""
+        """The answer; None if a replay may give a different one."""
         try:
             answer = session.advance(request["events"], request["newFrom"])
         except BaseException:
@@ -136,7 +136,7 @@ class OrchestrationSessions:
         return answer
 
     def _is_fresh_code(self, function: Function) -> bool:
-        """True for code that is known to rely on being run from its beginning in each episode."""
+        """True for code that is known to rely on running from its beginning in each episode."""
         if function not in self._fresh_code:
             self._fresh_code[function] = None
             with suppress(CannotDrive, ImportError, AttributeError):
@@ -146,7 +146,7 @@ class OrchestrationSessions:
         return self._fresh_code[function] is not None
 
     def _confirm_by_replay(self, error: BaseException, function: Function, payload: str) -> dict[str, Any]:
-        """Driving failed: user code's doing if `handle` fails as well, else this SDK is not to be driven."""
+        """Check a failure of a driven orchestrator: if `handle` succeeds, this SDK cannot be driven."""
         if isinstance(error, UserBodyFailed):
             return {"failed": describe(error.error, function)}
         answer = replay(function, payload)
@@ -162,7 +162,7 @@ class OrchestrationSessions:
     def _keep(
         self, key: str, session: LiveOrchestration, request: dict[str, Any], answer: dict[str, Any]
     ) -> dict[str, Any]:
-        """Keep the session for the next turn, or have the next turn bring all of history."""
+        """Keep the session for the next turn, or request the whole history for it."""
         function, witness = session.function, session.witness
         if witness.obstacle is not None and self._fresh_code[function] is None:
             self._fresh_code[function] = witness.obstacle
@@ -182,7 +182,7 @@ class OrchestrationSessions:
         return answer
 
     def _note(self, answer: dict[str, Any], kind: str, function: Function, reason: str) -> None:
-        """Say once for each function why it is replayed."""
+        """Add a note, once for each function, about why it is replayed."""
         if (kind, function) in self._reported:
             return
         self._reported.add((kind, function))

@@ -1,15 +1,15 @@
-"""Orchestrators of the 2.x SDK, kept alive between turns.
+"""Runs orchestrators of the 2.x SDK and keeps them alive between turns.
 
-A session is the SDK's executor with its context and the user's generator. It is fed the events that it has not seen and
-gives the same actions as a replay of the whole history. Where the SDK is not the one that this was written for, or the
-code relies on being run from its beginning each time, the SDK's public handle runs it, which replays.
+A session has the SDK's executor, its context and the user's generator. It receives only new events and gives the same
+actions as a replay of the whole history. If the SDK is not a supported one, or if the code relies on running from its
+beginning each time, the SDK's public handle runs it with a replay.
 
-Request: `{key, payload}`, the payload an OrchestratorRequest (base64) with all of history, and with `from` one that
-leaves out the first so many events. `until` is the number of events that the history has then. Answer: `{need:
+Request: `{key, payload}`, where the payload is an OrchestratorRequest (base64) with the whole history, or, with `from`,
+without that many first events. `until` is the number of events in the history after the turn. Answer: `{need:
 "history"}`, or `{failed: raised}`, or `{response, stuck, position, raised, notes, warnings, fresh}`: the
-OrchestratorResponse (base64); whether the code has ended without being able to say so, because it ended while it
-replayed; where the code stands; what it raised as `{type, message, stack, file, line, hint}`; notes on the code
-(`{kind, text}`), and whether the next request has to bring all of history.
+OrchestratorResponse (base64); whether the code ended during a replay, so that the response does not show it; the
+position of the code; its exception as `{type, message, stack, file, line, hint}`; notes about the code (`{kind,
+text}`), and whether the next request must contain the whole history.
 
 Source: docs/protocol/durable-v2.md#kept-alive-between-turns
 """
@@ -36,7 +36,7 @@ OnLoop = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
 
 class NumberedSessions:
-    """The live sessions of this process by key; the least recently used goes when there are more than `limit`.
+    """The live sessions of this process by key. With more than `limit`, the least recently used is dropped.
 
     Thread-safe, as long as no two requests of one key run at the same time.
     """
@@ -61,7 +61,7 @@ class NumberedSessions:
             if session is None or session.function is not function or session.seen != request["from"]:
                 return {"need": "history"}
             answer = session.run(data)
-            # A failure may come from having been kept alive: a replay has the last word.
+            # The code may have failed because it was kept alive, so the replay decides.
             return {"need": "history"} if session.has_failed else self._keep(key, session, request, answer)
         driver = self._driver(function)
         if driver is None:
@@ -80,7 +80,7 @@ class NumberedSessions:
         self._sessions.forget(key)
 
     def _driver(self, function: LoadedFunction) -> Driver | None:
-        """None for code that cannot be driven."""
+        """The driver; None for code that cannot be driven."""
         code = function.function
         if code not in self._drivers:
             self._drivers[code] = None
@@ -96,7 +96,7 @@ class NumberedSessions:
         return None if code in self._undrivable else self._drivers[code]
 
     def _by_handle(self, request: dict[str, Any], function: LoadedFunction) -> dict[str, Any]:
-        """The SDK's own way, which replays everything."""
+        """Run the SDK's handle, which replays the whole history."""
         code = function.function
         parameter = next(iter(function.signature.inputs))
         try:
@@ -110,7 +110,7 @@ class NumberedSessions:
         return answer
 
     def _keep(self, key: str, session: LiveTurns, request: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        """Keep the session for the next turn, or have the next turn bring all of history."""
+        """Keep the session for the next turn, or request the whole history for it."""
         code = session.function.function
         if session.error is not None:
             answer["raised"] = describe(session.error, code)
@@ -126,7 +126,7 @@ class NumberedSessions:
         return answer
 
     def _note(self, answer: dict[str, Any], code: Any, reason: str) -> None:
-        """Say once for each function why it is replayed."""
+        """Add a note, once for each function, about why it is replayed."""
         if code not in self._reported:
             self._reported.add(code)
             answer["notes"] = [{"kind": REPLAYED, "text": reason}]

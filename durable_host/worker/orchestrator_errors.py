@@ -1,6 +1,6 @@
-"""What is reported of an orchestrator's error: type, text, traceback, place and likely cause.
+"""Describes an orchestrator's error: type, text, traceback, place and likely cause.
 
-Much of it is known only to frames of the SDK in the traceback: what the code returned, where its generator stands.
+Some of this is only in the SDK's frames of the traceback: what the code returned, and the position of its generator.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .places import position_of
 
 
 def describe(error: BaseException, function: Any) -> dict[str, Any]:
-    """Fields of a failed answer; `function` is what the SDK made of the user's."""
+    """The fields of a failed answer; `function` is the SDK's wrapper of the user's function."""
     frames = _frames(error)
     output = None
     if "get_orchestrator_state_str" in frames and "to_json_string" not in frames and "dumps" in frames:
@@ -32,7 +32,7 @@ def describe(error: BaseException, function: Any) -> dict[str, Any]:
 
 
 def _frames(error: BaseException) -> dict[str, FrameType]:
-    """The innermost frame of each function in the traceback, by the function's name."""
+    """The innermost frame of each function in the traceback, by function name."""
     frames: dict[str, FrameType] = {}
     traceback = error.__traceback__
     while traceback is not None:

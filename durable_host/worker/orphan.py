@@ -1,8 +1,8 @@
-"""The end of a worker whose host has gone, with everything that user code has started in its process group.
+"""Ends a worker whose host has ended, with all processes that user code has started in its process group.
 
-The host's end of the pipe closes when the host ends, in whatever way. The thread that reads the pipe notices it and
-ends the process in good order. It cannot run while native code keeps the interpreter to itself; then the kernel ends
-the process (on Linux).
+When the host ends in any way, its end of the pipe closes. The thread that reads the pipe notices this and ends the
+process gracefully. If native code holds the interpreter lock, the thread cannot run; then the kernel ends the process
+(on Linux).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _TURNS, _TURN_SECONDS = 20, 0.005
 
 
 def end_with_parent() -> None:
-    """Have the kernel end this process one second after its parent, unless `postpone` is called.
+    """Make the kernel end this process one second after its parent, unless `postpone` is called.
 
-    The signal of the parent's death is handled without the interpreter, by the C library's `alarm`: it takes the number
-    of the signal, which is 1, for the seconds until SIGALRM.
+    The C library's `alarm` handles the signal of the parent's death without the interpreter: it interprets the signal
+    number, which is 1, as the seconds until SIGALRM.
     """
     if sys.platform != "linux":
         return
@@ -37,15 +37,15 @@ def end_with_parent() -> None:
 
 
 def postpone(seconds: float) -> None:
-    """Let the kernel end this process so many seconds from now, and not before."""
+    """Make the kernel end this process `seconds` from now, and not earlier."""
     if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def end(parent: int) -> None:
-    """End this process now; when its parent has gone, with all of its process group, because nobody else will.
+    """End this process now. If its parent has ended, also end its process group, because nobody else does.
 
-    The pipes of a process close a moment before it counts as gone.
+    The pipes of the parent close a moment before the system reports its end.
     """
     if sys.platform != "win32" and os.getpgrp() == os.getpid():
         for _ in range(_TURNS):

@@ -1,4 +1,4 @@
-"""Where user code is: `file:line in function`."""
+"""Positions in user code: `file:line in function`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def calling_frame() -> FrameType | None:
 
 
 def position_of(generator: Any) -> str | None:
-    """Where a suspended generator is: the place of the innermost one that it delegates to."""
+    """The position of a suspended generator: that of the innermost generator that it delegates to."""
     place: str | None = None
     while generator is not None:
         frame = getattr(generator, "gi_frame", None)

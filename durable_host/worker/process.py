@@ -26,14 +26,14 @@ from .loading import load_app
 READ_SIZE = 256 * 1024
 GRACE_WITHOUT_HOST = 0.8
 END_WITHOUT_HOST = 1.5
-"""Seconds from the end of the host to that of the process, whatever user code does."""
+"""Seconds from the end of the host to the end of this process, no matter what user code does."""
 ASGI_SHUTDOWN_SECONDS = 2.0
 UNREADABLE_REQUEST = 70
 """Exit code."""
 
 
 def run() -> None:
-    """Serve the host on descriptors 0 and 1 until it says stop or goes away."""
+    """Serve the host on descriptors 0 and 1 until it requests a stop or ends."""
     host = os.getppid()
     orphan.end_with_parent()
     requests, answers = captured_streams.take_pipes()
@@ -52,7 +52,7 @@ def run() -> None:
 
 
 class AppWorker:
-    """Loads the app, then hands request frames to the dispatcher."""
+    """Loads the app, then passes request frames to the dispatcher."""
 
     def __init__(
         self, channel: PipeChannel, capture: captured_streams.Capture, reader: _Reader, start: dict[str, Any], host: int
@@ -83,7 +83,7 @@ class AppWorker:
             self._run(self._loop.run_forever)
         self._capture.finish()
         if self._is_orphan:
-            # A normal exit waits for threads, and leaves processes behind.
+            # A normal exit would wait for threads and leave processes behind.
             atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage]
             orphan.end(self._host)
 
@@ -95,8 +95,9 @@ class AppWorker:
             logs.report(self._channel, logging.ERROR, text)
 
     async def _load_on_loop(self) -> LoadedApp:
-        """The app is imported while the loop runs, as in Azure: it may make asynchronous clients and start tasks, and
-        may not call `asyncio.run`.
+        """Load the app while the event loop runs, as in Azure.
+
+        The app may create async clients and start tasks, but must not call `asyncio.run`.
         """
         return self._load()
 
@@ -111,7 +112,7 @@ class AppWorker:
                 app = load_app(root, self._start["script"], self._start.get("functions"))
         gc.collect()
         gc.freeze()
-        gc.collect()  # so that the collector does not wait for a quarter more than what is frozen
+        gc.collect()  # so that the threshold for the next collection does not include the frozen objects
         self._channel.send(
             {
                 "k": "indexed",
@@ -129,7 +130,7 @@ class AppWorker:
         return app
 
     def _open_debugger(self) -> LoadedApp | None:
-        """Listen before the app is loaded, if that is asked for; what to tell the host when it cannot be done."""
+        """Open the debugger before the app is loaded, if requested. Returns a failed app if that is not possible."""
         address = self._start.get("debugger")
         if address is None:
             return None
@@ -140,7 +141,7 @@ class AppWorker:
         return None
 
     def _read(self, dispatcher: CallDispatcher, frames: list[tuple[dict[str, Any], bytes]]) -> None:
-        """The request thread. It goes on while user code blocks the loop, so the end of the host is never missed."""
+        """Run the request thread. It continues while user code blocks the event loop, and notices the host's end."""
         try:
             stop = self._begin_all(dispatcher, frames)
             while stop is None:
@@ -159,7 +160,7 @@ class AppWorker:
     def _begin_all(
         self, dispatcher: CallDispatcher, frames: list[tuple[dict[str, Any], bytes]]
     ) -> dict[str, Any] | None:
-        """The request to stop, if there is one. Keeps nothing of the others, which may be large."""
+        """Begin requests. Returns the request to stop, if any. Keeps no reference to the others: they may be large."""
         on_loop: list[Callable[[], None]] = []
         stop: dict[str, Any] | None = None
         for header, blob in frames:
@@ -190,7 +191,7 @@ class AppWorker:
             return None
 
     def _stop(self, dispatcher: CallDispatcher, grace: float) -> None:
-        """Let calls finish, then end the process even if user code never does."""
+        """Let calls finish, then end the process even if user code does not end."""
         dispatcher.wait_idle(grace)
         self._is_stopping = True
         deadline = threading.Timer(ASGI_SHUTDOWN_SECONDS + 1, self._exit)
@@ -199,7 +200,7 @@ class AppWorker:
         self._leave_loop(dispatcher, ASGI_SHUTDOWN_SECONDS)
 
     def _end_without_host(self, dispatcher: CallDispatcher) -> None:
-        """Give calls a moment to finish, then end the process and what user code has started in it."""
+        """Give calls a moment to finish, then end the process and the processes that user code has started."""
         latest = threading.Timer(END_WITHOUT_HOST, orphan.end, (self._host,))
         latest.daemon = True
         latest.start()
@@ -230,7 +231,7 @@ class AppWorker:
 
 
 class _Reader:
-    """Blocking reads of whole frames; an empty list is the end of the host."""
+    """Reads whole frames, blocking. An empty list means that the host has ended."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -253,9 +254,9 @@ def _ignore(number: int, frame: Any) -> None:
 
 
 def _ignore_signals() -> None:
-    """Ctrl-C and a service manager's SIGTERM are the host's business; it ends the worker through the pipe.
+    """Ignore Ctrl-C and SIGTERM: the host handles them and ends the worker through the pipe.
 
-    Handlers instead of SIG_IGN, because programs that user code starts would inherit that.
+    Use handlers instead of SIG_IGN, which programs started by user code would inherit.
     """
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), _ignore)

@@ -1,6 +1,6 @@
-"""The policy of `@app.retry`, checked by the rules of Azure's worker.
+"""Reads the policy of `@app.retry` and checks it by the rules of Azure's worker.
 
-What is refused here takes down the whole app in Azure.
+In Azure, an invalid policy stops the whole app.
 
 Source: docs/protocol/functions-host-worker.md#retry-policies
 """
@@ -20,7 +20,7 @@ INTERVALS = ("delay_interval", "minimum_interval", "maximum_interval")
 def read(settings: dict[str, Any] | None, python: tuple[int, int] = sys.version_info[:2]) -> dict[str, Any] | None:
     """The policy with intervals in seconds; None without one. Raises ValueError.
 
-    From Python 3.13 on Azure runs another worker, which has defaults for the bounds of `exponential_backoff`.
+    From Python 3.13 on, Azure runs another worker, which has defaults for the intervals of `exponential_backoff`.
     """
     if not settings:
         return None

@@ -1,4 +1,4 @@
-"""Which invocation the running code belongs to: in tasks, in pool threads, in threads that user code starts."""
+"""Finds the invocation of the running code: in tasks, in pool threads, and in threads that user code starts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-# What a call's log records and prints carry: (invocation id, function name).
+# The members that are added to log records and prints of a call: (invocation ID, function name).
 Scope = tuple[str, str]
 
 current: contextvars.ContextVar[Scope | None] = contextvars.ContextVar("durable_host_invocation", default=None)
@@ -29,8 +29,8 @@ def leave(scope: Scope) -> None:
 def resolve() -> Scope | None:
     """The scope of the calling code.
 
-    A user thread that set `context.thread_local_storage.invocation_id` says itself what it belongs to; on the event
-    loop's thread the storage is shared by all calls and says nothing.
+    A user thread can set it in `context.thread_local_storage.invocation_id`. On the event loop's thread, all calls
+    share that storage, so it is ignored there.
     """
     if threading.get_ident() != _loop_thread:
         invocation_id = getattr(thread_local_storage, "invocation_id", None)
@@ -40,7 +40,7 @@ def resolve() -> Scope | None:
 
 
 def inherit_into_threads() -> None:
-    """Threads and pool jobs that user code starts belong to the invocation that started them."""
+    """Make threads and pool jobs belong to the invocation that starts them."""
     start = threading.Thread.start
     submit = concurrent.futures.ThreadPoolExecutor.submit
 

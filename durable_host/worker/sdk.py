@@ -1,6 +1,6 @@
-"""What the worker takes from the app's own `azure.functions`: converters, `Datum`, base classes.
+"""The parts of the app's own `azure.functions` that the worker uses: converters, `Datum`, base classes.
 
-Imported late, because the app's interpreter may not have the package.
+They are imported late, because the app's interpreter may not have the package.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class SdkNotInstalled(Exception):
 
 
 class Sdk:
-    """The SDK in use. `generic` stands for every binding type without a converter of its own."""
+    """The SDK in use. `generic` is the converter for binding types that have none in the SDK."""
 
     def __init__(self) -> None:
         try:
@@ -39,7 +39,7 @@ class Sdk:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the SDK packages that the app has imported, from their dist-info folders."""
+    """The versions of the SDK packages that the app has imported, from their dist-info folders."""
     found: dict[str, str] = {}
     for module, distribution in (
         ("azure.functions", "azure_functions"),
@@ -77,8 +77,9 @@ def _out_class(functions: Any) -> Any:
 
 
 class FunctionTraceContext:
-    """`context.trace_context`, with the old CamelCase names beside the new ones. There are attributes only where the
-    agent of Application Insights adds them.
+    """`context.trace_context`, with the old CamelCase names in addition to the new ones.
+
+    Attributes are empty: only the agent of Application Insights adds them.
     """
 
     def __init__(self, trace_parent: str, trace_state: str) -> None:
@@ -96,7 +97,7 @@ class RpcException:
 
 
 class RetryContext:
-    """`context.retry_context`: documented is `exception`, the real object has `rpc_exception`; both are here."""
+    """`context.retry_context`. The documented name is `exception`, Azure uses `rpc_exception`; both are available."""
 
     def __init__(self, retry_count: int, max_retry_count: int, exception: RpcException) -> None:
         self.retry_count = retry_count

@@ -23,7 +23,7 @@ CONTEXT_DECORATORS = {"orchestrationTrigger": "orchestration_trigger", "entityTr
 
 
 class FunctionLoadError(Exception):
-    """The function does not fit its bindings."""
+    """The function does not match its bindings."""
 
     def __init__(self, function: str, detail: str) -> None:
         super().__init__(f"cannot load the {function} function: {detail}")
@@ -31,7 +31,7 @@ class FunctionLoadError(Exception):
 
 @dataclass(frozen=True)
 class FunctionParameter:
-    """How one binding is converted. `wants_metadata` is false for converters that never look at it."""
+    """How a binding is converted. `wants_metadata` is false for converters that do not use metadata."""
 
     binding_type: str
     converter: Any
@@ -40,13 +40,13 @@ class FunctionParameter:
 
     @property
     def is_deferred(self) -> bool:
-        """True when the host sends where the value is instead of the value."""
+        """True if the host sends the location of the value instead of the value."""
         return isinstance(self.converter, DeferredBinding)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """`request` names the parameter that receives the request of a web extension; it is not among the `inputs`."""
+    """The checked signature. `request` is the parameter for the request of a web extension, not in `inputs`."""
 
     inputs: dict[str, FunctionParameter]
     outputs: dict[str, FunctionParameter]
@@ -55,7 +55,7 @@ class Signature:
     is_async: bool = False
     request: str | None = None
     refused_annotations: dict[str, str] = field(default_factory=dict[str, str])
-    """Parameters, and `return`, with annotations that Azure's worker does not take, as they are written."""
+    """Parameters, or `return`, with annotations that Azure's worker refuses, as written."""
     hints: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -68,10 +68,10 @@ def inspect_function(
     can_stream: bool = False,
     is_decorated: bool = True,
 ) -> Signature:
-    """Raises FunctionLoadError with the texts of Azure's worker, except where those garble or mislead.
+    """Check a function. Raises FunctionLoadError with the texts of Azure's worker, except misleading ones.
 
     `can_stream`: an HTTP trigger may receive the request of a web extension. `is_decorated`: the bindings come from
-    decorators, else from a function.json.
+    decorators, otherwise from a function.json.
     """
     return _Inspection(sdk, name, function, bindings, can_stream, is_decorated).run()
 
@@ -140,7 +140,7 @@ class _Inspection:
         )
 
     def _sort_bindings(self) -> tuple[dict[str, dict[str, Any]], tuple[str, bool] | None]:
-        """Bindings by parameter name, and (type, explicit) of the return value."""
+        """The bindings by parameter name, and the (type, explicit) of the return value."""
         bound: dict[str, dict[str, Any]] = {}
         returns: tuple[str, bool] | None = None
         for binding in self.bindings:
@@ -192,12 +192,12 @@ class _Inspection:
             return {name: _without_none(hint) for name, hint in self.written.items()}
         except Exception as error:
             raise self.error(
-                f"its annotations cannot be resolved: {type(error).__name__}: {error}. Names that are imported under "
-                "TYPE_CHECKING only do not exist when the function is loaded"
+                f"its annotations cannot be resolved: {type(error).__name__}: {error}. Names that are imported only "
+                "under TYPE_CHECKING do not exist when the function is loaded"
             ) from error
 
     def _check_context_name(self, parameters: list[str]) -> None:
-        """The durable SDK's wrapper takes its argument as `context`, whatever the user's own parameter is called."""
+        """Check that a binding is called `context`: the durable SDK's wrapper takes its argument under that name."""
         if parameters != ["context"]:
             return
         for binding in self.bindings:

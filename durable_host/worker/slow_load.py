@@ -1,4 +1,4 @@
-"""Says where the app is when loading it takes long: it may import much, or wait for a service that does not answer."""
+"""Logs the current line of an app that loads slowly, because of large imports or a service that does not answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REPORT_AFTER = 5.0
 
 @contextlib.contextmanager
 def reporting(channel: PipeChannel, app_root: str) -> Generator[None, None, None]:
-    """Watches the thread that enters it."""
+    """Watch the current thread in this block."""
     loading = threading.get_ident()
 
     def report() -> None:

@@ -1,4 +1,4 @@
-"""Calls of HTTP functions whose request and response are streamed, through the web app of the app's extension.
+"""Runs HTTP functions whose request and response are streamed, through the extension's web app.
 
 Source: docs/protocol/functions-host-http.md#streamed-requests
 """
@@ -23,12 +23,12 @@ from .sdk import Sdk
 _SCOPE_KEY = "durable_host.call"
 _FRAMEWORKS = ("starlette", "fastapi", "anyio")
 
-# Runs a plain function on the thread pool, as part of the call.
+# Runs a plain function in the thread pool, as part of the call.
 InThread = Callable[[FunctionCall, Callable[[], Any]], Awaitable[Any]]
 
 
 class StreamedCall(FunctionCall):
-    """`ended` is what the host learns about the function itself, once it has returned or failed."""
+    """A streamed call. `ended` is the answer about the function itself, once it has returned or failed."""
 
     __slots__ = ("ended", "has_failed", "response", "stream")
 
@@ -46,7 +46,7 @@ class StreamedCall(FunctionCall):
         return self._header["http"]["params"]
 
     def returned(self, result: Any) -> None:
-        """Take the values of the output bindings. Raises TypeError for a result that cannot be a response."""
+        """Store the values of the output bindings. Raises TypeError for a result that cannot be a response."""
         self._check_result(result)
         self.response = result
         self.ended = self.answer_without_result()
@@ -76,7 +76,7 @@ class StreamedCalls:
         self._web_app: Any = None
 
     def open(self, call: StreamedCall) -> None:
-        """Frames of the host for this call are taken from now on."""
+        """Accept frames from the host for this call from now on."""
         self._open[call.scope[0]] = call
 
     def close(self, call: StreamedCall) -> None:
@@ -87,7 +87,7 @@ class StreamedCalls:
             call.stream.deliver(header, blob)
 
     async def run(self, call: StreamedCall) -> Answer:
-        """Until the whole response has been given to the host, and background tasks are done."""
+        """Run the call until the whole response has been sent to the host and background tasks are done."""
         if self._web_app is None:
             self._web_app = web_extension.web_app(self._run_function)
         stream = call.stream
@@ -119,8 +119,9 @@ class StreamedCalls:
 
 
 async def _close(response: Any, error: BaseException) -> None:
-    """Have the generator of a response that was not sent to its end run its `finally` blocks now, not when it is
-    collected. The traceback of the error refers to it.
+    """Close the generator of an incomplete response, so that its `finally` blocks run now.
+
+    Otherwise they would run when it is collected, and the traceback of the error refers to it.
     """
     close = getattr(getattr(response, "body_iterator", None), "aclose", None)
     if close is not None:
@@ -130,7 +131,7 @@ async def _close(response: Any, error: BaseException) -> None:
 
 
 def _without_frameworks(error: BaseException) -> BaseException:
-    """The error with its traceback from where the user's own code begins."""
+    """The error, with a traceback that begins in the user's code."""
     modules = [sys.modules.get(name) for name in _FRAMEWORKS]
     folders = [os.path.dirname(module.__file__) + os.sep for module in modules if module and module.__file__]
     not_users = (os.path.dirname(__file__) + os.sep, contextlib.__file__, *folders)

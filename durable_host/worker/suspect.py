@@ -1,4 +1,4 @@
-"""A function that has failed: what is known of it, and of the places where it may have gone wrong."""
+"""A failed function, and the places that may have caused the failure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from . import failures
 
 
 class Suspect:
-    """What is known about a function that failed. `position` is where its generator stands, `file:line in function`;
-    `output` is what it returned, when that cannot be written as JSON.
+    """The facts about a failed function.
+
+    `position` is the position of its generator, `file:line in function`; `output` is its return value if that cannot be
+    serialized as JSON.
     """
 
     def __init__(
@@ -37,7 +39,7 @@ class Suspect:
 
     @property
     def where(self) -> str:
-        """The user's line in the traceback, else where the generator stands, else where the function begins."""
+        """The user's line in the traceback, or the position of the generator, or the start of the function."""
         if self.place is not None:
             return short_place(*self.place)
         if self._position is not None:
@@ -47,12 +49,12 @@ class Suspect:
 
     @property
     def named(self) -> str:
-        """The function and where it begins."""
+        """The function and its start."""
         return f"'{self.name}' ({self._definition})" if self._definition else f"'{self.name}'"
 
     @property
     def returning(self) -> str:
-        """The function and the place where it returns a value, if there is one such place."""
+        """The function and the place where it returns a value, if there is exactly one."""
         lines = _lines_of_returns(self.function)
         if len(lines) != 1:
             return self.named
@@ -72,7 +74,7 @@ class Suspect:
 
 
 def _lines_of_returns(function: Any) -> list[int]:
-    """The lines where a function returns a value."""
+    """The lines in which a function returns a value."""
     try:
         source, first = inspect.getsourcelines(function)
         body = ast.parse(textwrap.dedent("".join(source))).body
@@ -90,7 +92,7 @@ def _lines_of_returns(function: Any) -> list[int]:
 
 
 def short_place(file: str, line: int) -> str:
-    """`file:line`, the file as seen from the app's folder."""
+    """`file:line`, with the file relative to the app's folder."""
     path = os.path.abspath(file)
     folder = os.getcwd() + os.sep
     return f"{path[len(folder) :] if path.startswith(folder) else path}:{line}"

@@ -1,7 +1,7 @@
-"""Notes timers that do not do what their code says: a fault of the SDK, in Azure as here.
+"""Detects timers that do not do what the code says, because of bugs in the SDK, in Azure too.
 
-`cancel()` of a timer beyond the longest short one (six days) changes nothing that the host gets to see. And a due time
-loses its UTC offset on the way to the host.
+`cancel()` of a timer of more than six days has no effect that the host can see. And a due time loses its UTC offset on
+the way to the host.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _collecting: ContextVar[TimerNotes | None] = ContextVar("durable_host_timer_note
 
 
 class TimerNotes:
-    """What one run of an orchestrator has to tell about its timers, once for each place in the code.
+    """The notes about the timers in one run of an orchestrator, once for each place in the code.
 
     A note has `kind`, `text` and `position`.
     """
@@ -36,7 +36,7 @@ class TimerNotes:
 
     @contextmanager
     def collecting(self) -> Generator[None]:
-        """What code of this thread does with timers goes here."""
+        """Collect the notes about code in this thread."""
         watch_timers()
         token = _collecting.set(self)
         try:
@@ -45,7 +45,7 @@ class TimerNotes:
             _collecting.reset(token)
 
     def take(self) -> list[Note]:
-        """What was noted since the last call."""
+        """The notes since the last call."""
         if self._not_yet_scheduled:
             waiting, self._not_yet_scheduled = self._not_yet_scheduled, []
             for timer, place in waiting:
@@ -77,7 +77,7 @@ class TimerNotes:
 
 
 def watch_timers() -> None:
-    """Have the SDK's classes tell of timers. Does nothing when they do already, or have no such timers."""
+    """Make the SDK's classes report timers. Does nothing if they already do, or have no such timers."""
     models: Any = import_module("azure.durable_functions.models")
     tasks: Any = import_module("azure.durable_functions.models.Task")
     _wrap(models.DurableOrchestrationContext, "create_timer", _after_creation)
@@ -133,5 +133,5 @@ def _offset_text(due: datetime, offset: timedelta) -> str:
 
 
 def _sent(time: datetime) -> str:
-    """The time as the SDK sends it: its offset is lost."""
+    """The time that the SDK sends, without its offset."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""Hands the trace context of an invocation on to OpenTelemetry, where the app has it loaded."""
+"""Passes the trace context of an invocation to OpenTelemetry, if the app has loaded it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _SAMPLED = 1
 
 
 def enter(trace_parent: str | None, trace_state: str | None) -> None:
-    """Make the caller's span the current one: user code's spans and the durable client's calls continue its trace.
+    """Make the caller's span the current one, so that user code and the durable client continue its trace.
 
-    One that nobody records is left out, because the usual sampler would then record nothing that user code does.
+    A span that is not recorded is skipped, because the default sampler would then not record the spans of user code.
     """
     context: Any = sys.modules.get("opentelemetry.context")
     propagation: Any = sys.modules.get("opentelemetry.trace.propagation.tracecontext")

@@ -1,4 +1,4 @@
-"""Which part of a value cannot be written as JSON."""
+"""Finds the part of a value that cannot be serialized as JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _LONGEST_LOOK = 10_000
 
 
 def first_not_json(value: Any) -> str | None:
-    """The first part that `json.dumps` refuses, as `result['when'][0]`; None when there is too much to look at."""
+    """The first part that `json.dumps` refuses, such as `result['when'][0]`; None if there is too much to check."""
     todo: list[tuple[str, Any, tuple[int, ...]]] = [("result", value, ())]
     for _ in range(_LONGEST_LOOK):
         if not todo:
@@ -24,7 +24,7 @@ def first_not_json(value: Any) -> str | None:
 
 
 def _parts(path: str, value: Any) -> list[tuple[str, Any]] | str:
-    """What is inside, by path; or the path of what is not JSON."""
+    """The members by path, or the path of a part that is not JSON."""
     if isinstance(value, (str, int, float, bool, type(None))):
         return []
     if isinstance(value, (list, tuple)):

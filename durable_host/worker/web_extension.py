@@ -1,7 +1,7 @@
-"""azurefunctions-extensions-http-fastapi: which functions use it, and the web app that it puts around them.
+"""azurefunctions-extensions-http-fastapi: finds the functions that use it, and creates its web app.
 
-Azure's worker asks `azurefunctions.extensions.base` for the types of requests and responses that the imported extension
-has registered, and makes the extension's web app with one route for all paths. This module does the same.
+Azure's worker gets the types of requests and responses that the imported extension has registered from
+`azurefunctions.extensions.base`, and creates the extension's web app with one route for all paths. So does this module.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def extension() -> Any | None:
 def takes_stream(hints: dict[str, Any], parameter: str, response_type: Any) -> bool:
     """Whether the HTTP trigger's parameter receives the extension's request.
 
-    So it is with its request type, and without a type, unless the function returns the SDK's `response_type`.
+    True for its request type, and without a type unless the function returns the SDK's `response_type`.
     """
     base = extension()
     if base is None:
@@ -40,14 +40,15 @@ def takes_stream(hints: dict[str, Any], parameter: str, response_type: Any) -> b
 
 
 def accepts_response(python_type: Any) -> bool:
-    """Whether the web app can answer with values of this type."""
+    """Whether the web app can send values of this type."""
     base = extension()
     return base is not None and bool(base.ResponseTrackerMeta.check_type(python_type))
 
 
 def warnings(streams: Mapping[str, bool]) -> Iterator[str]:
-    """What runs here and would not in Azure. `streams`: HTTP functions, and whether they take the extension's
-    request.
+    """Warnings about functions that run here but would not run in Azure.
+
+    `streams`: the HTTP functions, and whether they take the extension's request.
     """
     if extension() is None:
         return
@@ -72,9 +73,9 @@ def set_route_values(request: Any, values: dict[str, str]) -> None:
 
 
 def web_app(run: Callable[[Any], Awaitable[Any]]) -> Any:
-    """The extension's ASGI app. `run` takes the request and gives what the function returned.
+    """The extension's ASGI app. `run` takes the request and returns the function's result.
 
-    An exception that the app has no answer for leaves it without an answer having been sent.
+    If the app does not handle an exception, it is raised and no response is sent.
     """
     base: Any = extension()
     made = importlib.import_module(base.ModuleTrackerMeta.get_module()).WebApp()
@@ -85,7 +86,7 @@ def web_app(run: Callable[[Any], Awaitable[Any]]) -> Any:
     endpoint.__annotations__ = {"request": base.RequestTrackerMeta.get_request_type()}
     made.route(endpoint)
     app = made.get_app()
-    # A function may have the path of one of the framework's own pages, such as /docs.
+    # A function may have the path of one of the framework's pages, such as /docs.
     app.router.routes[:] = [route for route in app.router.routes if getattr(route, "endpoint", None) is endpoint]
     app.add_exception_handler(Exception, _no_answer)
     return app

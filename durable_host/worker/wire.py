@@ -1,6 +1,6 @@
-"""Values in frames and the SDK's `Datum`, one into the other.
+"""Converts between values in frames and the SDK's `Datum`.
 
-On the wire a value is a list: its kind, then the value itself or offset and length in the frame's blob.
+In a frame, a value is a list: its kind, then the value itself, or its offset and length in the frame's blob.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ COOKIE_EXPIRES = "%a, %d %b %Y %H:%M:%S GMT"
 
 
 def read(datum: Any, value: list[Any], blob: bytes) -> Any:
-    """SDK datum of a wire value; `datum` is the SDK's class."""
+    """The SDK's datum for a value in a frame; `datum` is the SDK's class."""
     kind = value[0]
     if kind in ("string", "json"):
         return datum(_text(value, blob), kind)
@@ -35,7 +35,7 @@ def read(datum: Any, value: list[Any], blob: bytes) -> Any:
 
 
 def read_metadata(datum: Any, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Trigger metadata as the host of Azure sends it: texts as texts, everything else as JSON."""
+    """Trigger metadata in the form of Azure's host: texts unchanged, other values as JSON."""
     return {
         name: datum(value, "string") if isinstance(value, str) else datum(json.dumps(value), "json")
         for name, value in metadata.items()
@@ -44,7 +44,7 @@ def read_metadata(datum: Any, metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def write(value: Any, blob: FrameBody, raw_cookies: list[str]) -> list[Any]:
-    """Wire value of a datum that a converter returned. `raw_cookies`: Set-Cookie headers as user code set them."""
+    """The frame's value for a converter's datum. `raw_cookies`: Set-Cookie headers as user code has set them."""
     kind, content = value.type, value.value
     if kind is None:
         return EMPTY
@@ -100,7 +100,7 @@ def _http(datum: Any, request: dict[str, Any], blob: bytes) -> dict[str, Any]:
 
 
 def _check_expires(parsed: Any) -> None:
-    """Azure's worker accepts one form of `Expires` and fails the invocation for any other."""
+    """Check `Expires`: Azure's worker accepts only one format, and fails the invocation for others."""
     for morsel in parsed.values():
         if morsel["expires"]:
             datetime.strptime(morsel["expires"], COOKIE_EXPIRES)

@@ -1,8 +1,8 @@
-"""Notes what live orchestrator code reads that a replay would tell it differently.
+"""Detects when live orchestrator code reads something that would differ in a replay.
 
-In Azure each episode runs the code again from its first line. A live session gives the same as long as the code reads
-nothing that has another value then: the whole history, `is_replaying`, or the context of another run, which code that
-keeps its context in a global variable finds there after somebody else's turn.
+In Azure, each episode runs the code again from its first line. A live session gives the same result as long as the code
+reads nothing that has another value in a replay: the whole history, `is_replaying`, or the context of another run. Code
+that keeps its context in a global variable finds another run's context there after that run's turn.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _SHARED = ("_current_utc_datetime", "_custom_status", "_input", "_instance_id", 
 
 
 class Witness:
-    """Of one session.
+    """The observations about one session.
 
-    `obstacle` says why code of this kind has to be run afresh in each episode, None when it has not. `question` is
-    where the code asked for something that a replay answers differently from the next episode on. `has_foreign_use` is
-    true when the run used the context of another one, or another one used its context. `thread` feeds the session now.
+    `obstacle` says why such code must be replayed in each episode, or is None. `question` is the place where the code
+    read something that a replay would answer differently from the next episode on. `has_foreign_use` is true if the run
+    used the context of another run, or the other way round. `thread` is the thread that runs the session now.
     """
 
     __slots__ = ("has_foreign_use", "obstacle", "question", "thread")
@@ -39,16 +39,16 @@ class Witness:
 
     @property
     def is_current(self) -> bool:
-        """True when the next episode may go on with the session."""
+        """True if the next episode can use the session."""
         return self.obstacle is None and self.question is None and not self.has_foreign_use
 
     def watch(self, context: Any) -> None:
-        """Hear of what is read from the SDK's context."""
+        """Observe reads from the SDK's context."""
         context.__dict__[_KEY] = self
         context.__class__ = _watched_type(context.__class__)
 
     def watch_code(self, generator: Any) -> None:
-        """Look at a suspended generator and those that it delegates to."""
+        """Check a suspended generator and those that it delegates to."""
         while generator is not None and self.obstacle is None:
             frame = getattr(generator, "gi_frame", None)
             if frame is not None:
@@ -57,7 +57,7 @@ class Witness:
 
     @contextmanager
     def feeding(self) -> Generator[None]:
-        """While this thread runs the session's code."""
+        """Mark that this thread runs the session's code in this block."""
         thread = self.thread = get_ident()
         before = _running.get(thread)
         _running[thread] = self
@@ -117,7 +117,7 @@ def _replaying_read(witness: Witness, value: Any) -> None:
 
 
 def _note_foreign_use(owner: Witness) -> None:
-    """The context is used by another run, or by nobody's. A thread that its own run has started may use it."""
+    """Record that another run, or code outside any run, uses the context. Threads of its own run may use it."""
     other = _running.get(get_ident())
     if other is not None:
         other.has_foreign_use = owner.has_foreign_use = True

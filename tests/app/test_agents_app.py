@@ -100,7 +100,7 @@ def test_why_these_orchestrators_are_replayed_is_said_once_for_each(host: HostPr
     drafted(host)
     told = [line for line in host.lines if "DH6146" in line]
     assert len(told) == 2
-    assert all("because durable_openai_agent_orchestrator walks the whole history" in line for line in told)
+    assert all("because durable_openai_agent_orchestrator reads the whole history" in line for line in told)
 
 
 def test_an_orchestration_goes_on_when_its_host_was_killed(host: HostProcess) -> None:

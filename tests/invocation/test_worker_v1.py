@@ -103,7 +103,7 @@ async def test_functions_of_folders_are_found_and_run(tmp_path: Path):
             "No module named 'missing_thing'",
         ),
         ({"F/function.json": "{", "F/x.py": ""}, "Unable to parse function.json"),
-        ({"F/function.json": "[]", "F/x.py": ""}, "function.json must hold a JSON object"),
+        ({"F/function.json": "[]", "F/x.py": ""}, "function.json must contain a JSON object"),
         ({"F/function.json": '{"bindings": [5]}', "F/x.py": ""}, "must be a JSON object"),
         (
             {"F/function.json": function_json({**ACTIVITY, "direction": "sideways"}), "F/x.py": "def main(name): ..."},
