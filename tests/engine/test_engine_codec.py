@@ -208,7 +208,9 @@ def test_an_answer_that_is_no_json_fails_plainly(state):
     ],
 )
 def test_activity_inputs_are_stored_and_read_back(action_input, stored, trigger):
-    assert stored_activity_input(decode_action({"actionType": 0, "functionName": "A", "input": action_input})) == stored
+    action = decode_action({"actionType": 0, "functionName": "A", "input": action_input})
+    assert isinstance(action, CallActivity)
+    assert stored_activity_input(action) == stored
     assert activity_trigger_text(stored) == trigger
 
 
