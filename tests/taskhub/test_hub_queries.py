@@ -1,9 +1,11 @@
 """Listing instances."""
 
+from typing import Any
+
 import pytest
 from hub_samples import clock, complete, create, receive, run_first_episode
 
-from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.model.instance import EndedQuery, InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import TaskHub
 
@@ -107,3 +109,41 @@ async def test_input_and_output_are_left_out_on_request(hub: TaskHub):
     (full,) = (await hub.query_instances(InstanceQuery(instance_id_prefix="a"))).instances
     assert (full.input, full.output) == ('"Tokyo"', '"done"')
     assert full == await hub.get_instance("a")
+
+
+async def _ended(hub: TaskHub, **wanted: Any) -> list[str]:
+    """All pages."""
+    found: list[str] = []
+    after = (-1, "")
+    while True:
+        page = await hub.list_ended(EndedQuery(after=after, **wanted))
+        assert len(page) <= wanted.get("top", 100)
+        if not page:
+            return found
+        found += [instance_id for _, instance_id in page]
+        after = page[-1]
+
+
+@pytest.mark.parametrize("top", [1, 2, 3, 100])
+async def test_ended_instances_come_in_the_order_of_their_ends_on_any_page_size(hub: TaskHub, top: int):
+    for name in ("c", "a", "b", "@e@k", "d"):
+        await complete(hub, name, OrchestrationStatus.Failed if name == "b" else OrchestrationStatus.Completed)
+    await run_first_episode(hub, "running")
+    assert await _ended(hub, top=top) == ["c", "a", "b", "d"]
+    assert await _ended(hub, top=top, statuses=frozenset({OrchestrationStatus.Failed})) == ["b"]
+
+
+async def test_ended_instances_of_a_time_range_leave_out_its_end(hub: TaskHub):
+    for name in ("a", "b", "c"):
+        await complete(hub, name)
+    times = [time for time, _ in await hub.list_ended(EndedQuery())]
+    assert times == sorted(set(times))
+    assert await _ended(hub, ended_from=times[1]) == ["b", "c"]
+    assert await _ended(hub, ended_to=times[2]) == ["a", "b"]
+    assert await _ended(hub, ended_from=times[1], ended_to=times[2]) == ["b"]
+
+
+async def test_instance_that_begins_again_has_not_ended(hub: TaskHub):
+    await complete(hub, "a", OrchestrationStatus.Failed)
+    await hub.rewind("a", None)
+    assert await _ended(hub) == []

@@ -22,9 +22,11 @@ from hub_samples import (
 )
 
 from durable_host.durable.model.events import OrchestrationInstance
-from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.model.instance import EndedQuery, InstanceQuery
+from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import TaskHubUnavailable, UnreadableHistory
-from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub, schema
+from durable_host.durable.taskhub.sqlite.instances import ended_statement
 
 MODES = (0o700, {0o600})
 
@@ -80,7 +82,8 @@ import asyncio, sys
 from pathlib import Path
 sys.path[:0] = {helpers!r}
 from hub_samples import activity, create, raised, receive, receive_activity, run_first_episode
-from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub, schema
+from durable_host.durable.taskhub.sqlite.instances import ended_statement
 
 async def main():
     hub = SqliteTaskHub(Path({path!r}), "TestHub")
@@ -259,3 +262,30 @@ async def test_a_token_that_is_none_is_refused():
     with pytest.raises(ValueError, match="token"):
         await hub.query_instances(InstanceQuery(continuation_token="\u00fc!"))
     await hub.close()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        EndedQuery(),
+        EndedQuery(after=(5, "a"), top=1),
+        EndedQuery(ended_from=1, ended_to=9, after=(5, "a")),
+        EndedQuery(statuses=frozenset({OrchestrationStatus.Failed})),
+    ],
+)
+def test_ended_instances_are_listed_by_an_index_without_a_sort(query: EndedQuery):
+    with closing(sqlite3.connect(":memory:")) as connection:
+        schema.create(connection, "hub")
+        sql, values = ended_statement(query)
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert len(plan) == 1, plan
+    assert plan[0].startswith("SEARCH instances USING"), plan
+    assert "instances_by_end" in plan[0], plan
+
+
+def test_file_of_an_earlier_version_gets_the_index():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        schema.create(connection, "hub")
+        connection.execute("DROP INDEX instances_by_end")
+        schema.create(connection, "hub")
+        assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'instances_by_end'").fetchone()

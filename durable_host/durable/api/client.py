@@ -35,7 +35,7 @@ from durable_host.durable.model.events import (
     TraceContext,
 )
 from durable_host.durable.model.history_end import is_rewound
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.runtime import tracing
@@ -136,6 +136,10 @@ class DurableClient:
     async def history(self, instance_id: str) -> list[HistoryEvent]:
         """Return the committed history of the current execution."""
         return with_one_numbering(await patiently(lambda: self.hub.get_history(instance_id))).events
+
+    async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
+        """Return a page of ended orchestrations: when each one ended, and its ID, in this order."""
+        return await patiently(lambda: self.hub.list_ended(query))
 
     async def query(self, query: InstanceQuery) -> InstancePage:
         """Return one page. Raises `InvalidArgument` for a page size below 1 or a token of another hub."""

@@ -7,7 +7,7 @@ Source: docs/protocol/task-hub-storage-instances.md#instance-row,
 import msgspec
 
 from durable_host.durable.model.events import ExecutionStarted
-from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 
 
 class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,3 +72,24 @@ class InstancePage(msgspec.Struct, frozen=True):
 
     instances: list[InstanceState]
     continuation_token: str | None = None
+
+
+class EndedQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of ended orchestrations, ordered by end and ID. Times are ticks; `ended_to` is exclusive.
+
+    `statuses` are terminal ones. The page begins after the pair `after` of an end and an ID; `top` is its size.
+    """
+
+    statuses: frozenset[OrchestrationStatus] = TERMINAL_STATUSES
+    ended_from: int | None = None
+    ended_to: int | None = None
+    after: tuple[int, str] = (-1, "")
+    top: int = 100
+
+    def takes(self, ended: int, instance_id: str) -> bool:
+        """Return whether an instance that ended at this time belongs to the page or a later one."""
+        return (
+            (ended, instance_id) > self.after
+            and (self.ended_from is None or ended >= self.ended_from)
+            and (self.ended_to is None or ended < self.ended_to)
+        )

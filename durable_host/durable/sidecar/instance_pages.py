@@ -3,7 +3,7 @@
 import msgspec
 
 from durable_host.durable.api.errors import InvalidArgument
-from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.model.instance import EndedQuery, InstanceQuery
 from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_values import wrapped
@@ -61,20 +61,18 @@ async def list_ids(call: SidecarCall, request: pb.ListInstanceIdsRequest) -> pb.
     statuses = statuses_of(list(request.runtimeStatus)) & TERMINAL_STATUSES
     if request.runtimeStatus and not statuses:
         return pb.ListInstanceIdsResponse()
-    begin, end = optional_ticks(request, "completedTimeFrom"), optional_ticks(request, "completedTimeTo")
-    after = _key(words_of(request, "lastInstanceKey"))
-    wanted = InstanceQuery(
-        statuses=statuses or TERMINAL_STATUSES, exclude_entities=True, fetch_input=False, fetch_output=False, top=1000
+    size = request.pageSize or _AT_ONCE
+    found = await call.client.list_ended(
+        EndedQuery(
+            statuses=statuses or TERMINAL_STATUSES,
+            ended_from=optional_ticks(request, "completedTimeFrom"),
+            ended_to=optional_ticks(request, "completedTimeTo"),
+            after=_key(words_of(request, "lastInstanceKey")),
+            top=size + 1,
+        )
     )
-    found: list[tuple[int, str]] = []
-    async for state in call.client.query_all(wanted):
-        ended = state.completed_time or state.last_updated_time
-        if (begin is None or ended >= begin) and (end is None or ended < end) and (ended, state.instance_id) > after:
-            found.append((ended, state.instance_id))
-    found.sort()
-    page = found[: request.pageSize or _AT_ONCE]
-    is_last = len(page) == len(found)
-    last = None if is_last else f"{page[-1][0]}|{page[-1][1]}"
+    page = found[:size]
+    last = f"{page[-1][0]}|{page[-1][1]}" if len(found) > size else None
     return pb.ListInstanceIdsResponse(instanceIds=[one for _, one in page], lastInstanceKey=wrapped(last))
 
 

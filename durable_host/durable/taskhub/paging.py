@@ -1,10 +1,11 @@
 """Reads all pages of an instance query."""
 
+import heapq
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
 
 
 async def all_instances(
@@ -18,3 +19,20 @@ async def all_instances(
         if page.continuation_token is None:
             return
         query = msgspec.structs.replace(query, continuation_token=page.continuation_token)
+
+
+async def ended_instances(
+    read_page: Callable[[InstanceQuery], Awaitable[InstancePage]], query: EndedQuery
+) -> list[tuple[int, str]]:
+    """Return a page of ended orchestrations from storage that orders instances by ID only: it reads all that ended."""
+    wanted = InstanceQuery(
+        statuses=query.statuses, exclude_entities=True, fetch_input=False, fetch_output=False, top=1000
+    )
+    page: list[tuple[int, str]] = []
+    async for state in all_instances(read_page, wanted):
+        ended = state.last_updated_time if state.completed_time is None else state.completed_time
+        if query.takes(ended, state.instance_id):
+            page.append((ended, state.instance_id))
+        if len(page) >= 2 * query.top + 1000:
+            page = heapq.nsmallest(query.top, page)
+    return heapq.nsmallest(query.top, page)

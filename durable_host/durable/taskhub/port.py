@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import msgspec
 
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
+from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState, InstanceUpdate
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 
@@ -198,6 +198,10 @@ class TaskHub(Protocol):
 
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         """Return one page of instances, ordered by instance ID."""
+        ...
+
+    async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
+        """Return a page of ended orchestrations: when each one ended, and its ID, in this order."""
         ...
 
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:

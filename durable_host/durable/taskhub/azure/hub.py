@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from durable_host.clock import Clock, SystemClock
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.azure.assembly import assembled
@@ -16,6 +16,7 @@ from durable_host.durable.taskhub.azure.names import escape_key
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.standing import AzureCheckpoint
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
+from durable_host.durable.taskhub.paging import ended_instances
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
 
@@ -134,6 +135,9 @@ class AzureTaskHub:
     @storage_errors_as_unavailable
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         return await self._instances.query(query)
+
+    async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
+        return await ended_instances(self.query_instances, query)
 
     @storage_errors_as_unavailable
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:

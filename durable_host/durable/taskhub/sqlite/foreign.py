@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from durable_host.clock import Clock
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.sqlite import history, instances
@@ -53,6 +53,9 @@ class ForeignSqliteHub(SqliteTaskHub):
 
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         return await self._read(partial(instances.query, wanted=query), InstancePage([], None))
+
+    async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
+        return await self._read(partial(instances.ended, wanted=query), [])
 
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:
         loaded = await self._read(partial(history.load, instance_id=instance_id), None)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from durable_host.clock import Clock, SystemClock
 from durable_host.durable.model.events import HistoryEvent
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import (
@@ -126,6 +126,9 @@ class SqliteTaskHub:
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         """Return one page. Raises ValueError for a continuation token from elsewhere."""
         return await self._database.run(partial(instances.query, wanted=query), writes=False)
+
+    async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
+        return await self._database.run(partial(instances.ended, wanted=query), writes=False)
 
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:
         return (await self.load_history(instance_id)).events

@@ -11,10 +11,11 @@ from typing import Any
 
 import msgspec
 
-from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
-from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState, InstanceUpdate
+from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.taskhub.port import CommitConflict
 from durable_host.durable.taskhub.sqlite.codec import storable
+from durable_host.durable.taskhub.sqlite.schema import END, ENDED_ORCHESTRATIONS
 
 _COLUMNS = (
     "instance_id, execution_id, name, version, runtime_status, created_time, last_updated_time, completed_time, "
@@ -111,6 +112,29 @@ def merge(connection: Connection, instance_id: str, update: InstanceUpdate) -> N
             f"INSERT INTO instances ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})",
             tuple(columns.values()),
         )
+
+
+def ended(connection: Connection, wanted: EndedQuery) -> list[tuple[int, str]]:
+    """Return a page of ended orchestrations, ordered by end and ID, which an index has in this order."""
+    sql, values = ended_statement(wanted)
+    return [(row[0], row[1]) for row in connection.execute(sql, values)]
+
+
+def ended_statement(wanted: EndedQuery) -> tuple[str, list[Any]]:
+    """Return the statement of `ended` and its values."""
+    time, instance_id = wanted.after
+    first = time if wanted.ended_from is None else max(time, wanted.ended_from)
+    conditions = [ENDED_ORCHESTRATIONS, f"{END} >= ?", f"({END}, instance_id) > (?, ?)"]
+    values: list[Any] = [first, time, storable(instance_id)]
+    if wanted.ended_to is not None:
+        conditions.append(f"{END} < ?")
+        values.append(wanted.ended_to)
+    if wanted.statuses != TERMINAL_STATUSES:
+        conditions.append(f"runtime_status IN ({', '.join('?' * len(wanted.statuses))})")
+        values += map(int, wanted.statuses)
+    where = " AND ".join(conditions)
+    values.append(max(1, wanted.top))
+    return f"SELECT {END}, instance_id FROM instances WHERE {where} ORDER BY {END}, instance_id LIMIT ?", values
 
 
 def check(connection: Connection, instance_id: str, judged: InstanceState | None) -> None:

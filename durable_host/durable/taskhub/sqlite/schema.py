@@ -10,11 +10,22 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
 
+from durable_host.durable.model.status import TERMINAL_STATUSES
+
 READY, TAKEN, DELAYED = 0, 1, 2
 _UNREADABLE_BEFORE = 3
 CONTROL, ACTIVITY = 0, 1
 
 VERSION = 1
+
+END = "COALESCE(completed_time, last_updated_time)"
+"""When an instance ended."""
+
+ENDED_ORCHESTRATIONS = (
+    f"runtime_status IN ({', '.join(str(int(one)) for one in sorted(TERMINAL_STATUSES))}) "
+    "AND substr(instance_id, 1, 1) <> '@'"
+)
+"""The condition of the index `instances_by_end`. Queries must repeat it literally to use the index."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS hub (name TEXT NOT NULL, version INTEGER NOT NULL, etag INTEGER NOT NULL);
@@ -72,6 +83,7 @@ CREATE TABLE IF NOT EXISTS instances (
     output TEXT
 ) WITHOUT ROWID;
 """
+_BY_END = f"CREATE INDEX IF NOT EXISTS instances_by_end ON instances ({END}, instance_id) WHERE {ENDED_ORCHESTRATIONS}"
 
 
 class WrongHub(Exception):
@@ -82,6 +94,7 @@ def create(connection: Connection, name: str) -> None:
     """Create what is missing. Raises `WrongHub` if the file belongs to another hub."""
     for statement in _TABLES.split(";\n"):
         connection.execute(statement)
+    connection.execute(_BY_END)
     _add_columns(connection)
     _move_unreadable(connection)
     row = connection.execute("SELECT name, version FROM hub").fetchone()
