@@ -296,8 +296,9 @@ def numbers_its_actions(code: UserCode) -> bool:
     return getattr(code, "numbers_its_actions", False) is True
 
 
-def goes_on_with_v1(code: UserCode) -> bool:
-    """Whether the hub may hold instances that code of the 1.x SDK has begun, and this code goes on with them. Code says
-    so with an attribute of this name.
+def continues_v1(code: UserCode) -> bool:
+    """True when this code continues instances in the hub that 1.x code has started.
+
+    Such code has an attribute with this name.
     """
-    return getattr(code, "goes_on_with_v1", False) is True
+    return getattr(code, "continues_v1", False) is True

@@ -13,8 +13,8 @@ from durable_host.durable.user_code import (
     OrchestratorAnswer,
     OrchestratorTurn,
     UserCode,
+    continues_v1,
     dialect_of,
-    goes_on_with_v1,
     numbers_its_actions,
 )
 
@@ -34,8 +34,8 @@ class ReplaceableUserCode:
         return dialect_of(self.code)
 
     @property
-    def goes_on_with_v1(self) -> bool:
-        return goes_on_with_v1(self.code)
+    def continues_v1(self) -> bool:
+        return continues_v1(self.code)
 
     def has_orchestrator(self, name: str) -> bool:
         return self.code.has_orchestrator(name)

@@ -21,7 +21,7 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class TaskDecision(Decision, frozen=True):
-    """`failure`: the task is not run and fails with this text and details."""
+    """A call of an activity. With `failure`, the task is not run and fails with this text and details."""
 
     action: CallActivity | CallHttp
     failure: "tuple[str, str | None] | None" = None
@@ -36,7 +36,7 @@ class TimerDecision(Decision, frozen=True):
 
 
 class SubOrchestrationDecision(Decision, frozen=True):
-    """`failure`: the child is not started and the task fails with this text and details."""
+    """A call of a child. With `failure`, it is not started and the task fails with this text and details."""
 
     action: CallSubOrchestrator
     instance_id: str
@@ -60,8 +60,9 @@ class SendDecision(Decision, frozen=True):
 
 
 class LockDecision(Decision, frozen=True):
-    """A message that asks for the lock of `entities`, sent to the first of them; the answer is named by `request_id`.
-    With `is_release` the lock is given back to `entities[0]`.
+    """A message that requests the lock of `entities`, sent to the first one. The answer is named after `request_id`.
+
+    With `is_release`, the message releases the lock of `entities[0]`.
     """
 
     entities: tuple[str, ...]

@@ -1,6 +1,6 @@
 """Decides whether code of one SDK generation can continue instances of the other one.
 
-2.x code continues instances of 1.x code (`taking_over`). There is no way back.
+2.x code continues instances of 1.x code (`taking_over`), but not the other way round.
 
 Source: docs/protocol/durable-v2.md#instances-of-the-other-generation
 """

@@ -1,4 +1,4 @@
-"""Polling of an HTTP call: while the answer is 202 with a `Location`, wait and ask there.
+"""Polls an HTTP call: while the response is 202 with a `Location`, wait and request that location.
 
 Source: docs/protocol/durable-actions.md#callhttp
 """
@@ -18,7 +18,7 @@ _KEY_HEADER = "x-functions-key"
 
 
 class HttpPoll(msgspec.Struct, frozen=True):
-    """The next request, under the number that was reserved for it, and how many ticks to wait before it."""
+    """The next request, the number reserved for it, and the ticks to wait before it."""
 
     number: int
     action: CallHttp

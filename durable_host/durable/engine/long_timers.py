@@ -1,4 +1,4 @@
-"""Timers longer than storage can hold a message: several timers, one after the other.
+"""Splits timers that are longer than storage can hold a message into several timers, one after the other.
 
 Source: docs/protocol/durable-actions.md#timers
 """
@@ -9,7 +9,7 @@ from durable_host.durable.model.actions import TimerParts
 
 
 class LongTimer(msgspec.Struct, frozen=True):
-    """A timer that is made of parts. Ticks."""
+    """A timer that consists of parts. Times are in ticks."""
 
     fire_at: int
     parts: TimerParts

@@ -1,8 +1,8 @@
-"""The numbers that an execution's calls have under 2.x code, where 1.x code has made them.
+"""Renumbers calls of 1.x code for 2.x code that continues the execution.
 
-1.x counts tasks from 0 as they are awaited, 2.x from 1 as they are created, and a retry of 2.x repeats the number of
-its call. The rows of 1.x code stay as they are. The first turn of 2.x code adds a generic event with the new numbers;
-rows behind it have numbers of 2.x.
+1.x numbers tasks from 0 as they are awaited, and 2.x from 1 as they are created; a retry in 2.x repeats the number of
+its call. The rows of 1.x code are not changed. The first turn of 2.x code adds a generic event with the new numbers
+(the sign), and the rows after it have 2.x numbers.
 
 Source: docs/protocol/durable-v2.md#instances-of-the-other-generation
 """
@@ -42,12 +42,12 @@ _RESULTS = (
 _SIGN = "2.x goes on, with calls renumbered: "
 
 Numbers = Mapping[int, int | None]
-"""Number under 2.x by number under 1.x; None for a timer that 2.x code does not have."""
+"""Maps 1.x numbers to 2.x numbers, or to None for a timer that 2.x code does not have."""
 
 
 class History(msgspec.Struct, frozen=True):
-    """What 2.x code sees of a history. `events` are as many as there are rows. `older` has the numbers of 1.x, by the
-    index of the call.
+    """The history that 2.x code sees. `events` has one event per row. `older` maps the index of a call to its 1.x
+    number.
     """
 
     events: list[HistoryEvent]
@@ -55,7 +55,7 @@ class History(msgspec.Struct, frozen=True):
 
 
 def sign_of(numbers: Numbers, timestamp: int) -> GenericEvent:
-    """The event that tells the new numbers."""
+    """Return the generic event that records the new numbers."""
     runs: list[list[int | None]] = []
     for old, new in sorted(numbers.items()):
         if runs:
@@ -70,12 +70,12 @@ def sign_of(numbers: Numbers, timestamp: int) -> GenericEvent:
 
 
 def numbers_of(event: HistoryEvent) -> Numbers | None:
-    """The new numbers that an event tells; None if it tells none."""
+    """Return the new numbers in an event, or None if it is not a sign."""
     return numbers_in(event.data) if isinstance(event, GenericEvent) else None
 
 
 def numbers_in(data: str | None) -> Numbers | None:
-    """The new numbers that the text of a generic event tells; None if it tells none."""
+    """Return the new numbers in the text of a generic event, or None if it is not a sign."""
     if data is None or not data.startswith(_SIGN):
         return None
     try:
@@ -90,7 +90,7 @@ def numbers_in(data: str | None) -> Numbers | None:
 
 
 def find_sign(events: Sequence[HistoryEvent]) -> tuple[int, Numbers] | None:
-    """Where 2.x code has gone on with a history of 1.x, and the new numbers."""
+    """Return the index of the sign and the new numbers in it, or None if 2.x code has not continued the history."""
     for index, event in enumerate(events):
         numbers = numbers_of(event)
         if numbers is not None:
@@ -99,7 +99,7 @@ def find_sign(events: Sequence[HistoryEvent]) -> tuple[int, Numbers] | None:
 
 
 def as_seen(events: Sequence[HistoryEvent]) -> History:
-    """A stored history as 2.x code sees it."""
+    """Return a stored history as 2.x code sees it."""
     sign = find_sign(events)
     if sign is None:
         return renumbered(events, {})
@@ -109,15 +109,15 @@ def as_seen(events: Sequence[HistoryEvent]) -> History:
 
 
 def with_one_numbering(events: list[HistoryEvent]) -> History:
-    """A stored history for reading. Only one that both generations have written is changed."""
+    """Return a stored history for reading. It is changed only if both SDK generations have written to it."""
     return History(events) if find_sign(events) is None else as_seen(events)
 
 
 def renumbered(events: Sequence[HistoryEvent], numbers: Numbers) -> History:
-    """Rows of 1.x code with the numbers that 2.x code has for them. Calls without a new number keep the old one.
+    """Return rows of 1.x code with their 2.x numbers. Calls without a new number keep the old one.
 
-    The input loses the encoding that the SDK of 1.x had added. What 2.x code has no use for becomes a generic event:
-    timers that it does not have, and suspensions that change nothing.
+    The input loses the extra encoding of the 1.x SDK. Timers that 2.x code does not have, and suspensions that change
+    nothing, become generic events.
     """
     seen: list[HistoryEvent] = []
     older: dict[int, int] = {}
@@ -144,8 +144,9 @@ def renumbered(events: Sequence[HistoryEvent], numbers: Numbers) -> History:
 
 
 def is_begun_by_v1(events: Sequence[HistoryEvent]) -> bool:
-    """Whether all rows of a history are of 1.x code, and it has not ended. In histories of 2.x code no event is marked
-    as played.
+    """True when 1.x code wrote all rows of the history and it has not ended.
+
+    Histories of 2.x code contain no events marked as played.
     """
     return (
         _is_of_v1(events) and find_sign(events) is None and not any(isinstance(e, ExecutionCompleted) for e in events)
@@ -153,7 +154,7 @@ def is_begun_by_v1(events: Sequence[HistoryEvent]) -> bool:
 
 
 def unwrapped(input: str | None) -> str | None:
-    """The JSON text inside a JSON string, if that is what it holds."""
+    """Return the JSON text inside a JSON string, or the input itself if it does not contain any."""
     if input is None or not input.startswith('"'):
         return input
     try:
@@ -178,7 +179,7 @@ def _answering(event: Result, numbers: Numbers) -> HistoryEvent:
 
 
 def answered_id(event: HistoryEvent) -> int | None:
-    """The number of the call that a result answers, None for other events."""
+    """Return the number of the call that a result answers, or None for other events."""
     match event:
         case TaskCompleted() | TaskFailed() | SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():
             return event.task_scheduled_id
@@ -189,7 +190,7 @@ def answered_id(event: HistoryEvent) -> int | None:
 
 
 def answering(event: HistoryEvent, number: int) -> HistoryEvent:
-    """A result as the result of the call `number`."""
+    """Return a result with the number of a different call."""
     match event:
         case TimerFired():
             return msgspec.structs.replace(event, timer_id=number)

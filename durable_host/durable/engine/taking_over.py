@@ -1,8 +1,8 @@
-"""Goes through the past of an execution of 1.x code with 2.x code, and finds the new numbers of its calls.
+"""Runs 2.x code through the past of a 1.x execution to find the new numbers of its calls.
 
-The code is fed what 1.x code was fed in a turn. What it then asks for is compared with what 1.x code has called in that
-turn. Actions left over are tasks that 2.x code begins when they are created, 1.x code when they are awaited: they fit
-calls of later turns, or are new work.
+In each turn, the code gets what 1.x code got, and the actions that it requests are compared with the calls that 1.x
+code made in that turn. Actions without a call belong to tasks that 2.x code starts when they are created, and 1.x code
+when they are awaited: they match calls of later turns, or are new work.
 
 Source: docs/protocol/durable-v2.md#instances-of-the-other-generation
 """
@@ -41,13 +41,13 @@ _MICROSECOND = 10
 
 
 class CannotTakeOver(Exception):
-    """2.x code does not do what the history says; the exception's text tells where, as a clause."""
+    """The 2.x code does not match the history. The exception text says where, as a clause."""
 
 
 class TakeOver:
-    """The past of one execution. For each of `turns` run the code and hand its answer to `answered`.
+    """The past of one execution. Run the code for each of `turns` and pass its answer to `answered`.
 
-    `ending` is the last answer if the code has ended: 1.x code then still waits for open tasks, 2.x code does not.
+    `ending` is the last answer if the code has ended. 1.x code then still waits for open tasks, but 2.x code does not.
     """
 
     def __init__(self, instance_id: str, events: Sequence[HistoryEvent]) -> None:
@@ -64,11 +64,11 @@ class TakeOver:
 
     @property
     def history(self) -> History:
-        """All of it, with the numbers found so far."""
+        """The whole history with the numbers found so far."""
         return renumbered(self._events, self._numbers)
 
     def turns(self) -> Iterator[tuple[OrchestratorTurn, "PastTurn"]]:
-        """The turns of the past, oldest first, as code is to run them: everything is past, so nothing is logged."""
+        """Yield the turns of the past for the code to run, oldest first. All events are past, so nothing is logged."""
         started = next(event for event in self._events if isinstance(event, ExecutionStarted))
         trace = started.parent_trace_context
         for past in _turns(self._events):
@@ -90,7 +90,7 @@ class TakeOver:
             )
 
     def answered(self, past: "PastTurn", answer: NumberedAnswer) -> None:
-        """Find the numbers of what 1.x code has called in this turn. Raises CannotTakeOver."""
+        """Find the numbers of the calls that 1.x code made in this turn. Raises CannotTakeOver."""
         if answer.error is not None:
             raise CannotTakeOver(f"the code cannot be run: {answer.error}")
         calls = [event for event in self._events[past.end_of_messages : past.end] if isinstance(event, CALLS)]
@@ -109,7 +109,7 @@ class TakeOver:
                 left.remove(action)
                 self._numbers[call.event_id] = action.id
             elif isinstance(call, TimerCreated) and failed:
-                self._numbers[call.event_id] = None  # 1.x waits once more behind the last attempt.
+                self._numbers[call.event_id] = None  # 1.x waits once more after the last attempt.
             else:
                 raise CannotTakeOver(f"the code does not make the call {_named(call)}{_failure_in(left)}")
         if self.ending is None and any(isinstance(action, CompleteOrchestration) for action in left):
@@ -117,7 +117,7 @@ class TakeOver:
             self._failure = _failure_in(left)
 
     def check_end(self) -> None:
-        """Code that has ended under 2.x may go on only if 1.x code has waited for open tasks. Raises CannotTakeOver."""
+        """Check that code which has ended under 2.x still waited for open tasks under 1.x. Raises CannotTakeOver."""
         if self.ending is None:
             return
         answered = {answered_id(event) for event in self._events}
@@ -127,7 +127,7 @@ class TakeOver:
 
 
 class PastTurn(msgspec.Struct, frozen=True):
-    """Where a turn stands in the history: what was fed to the code, and then what it has called, before `end`."""
+    """The position of a turn in the history: what the code was fed, then the calls that it made, up to `end`."""
 
     first: int
     end_of_messages: int
@@ -148,7 +148,7 @@ def _ends_turn(event: HistoryEvent) -> bool:
 
 
 def _fitting(call: Call, actions: Sequence[NumberedAction]) -> NumberedAction | None:
-    """The first action that is surely this call."""
+    """Return the first action that is certainly this call, or None."""
     return next((action for action in actions if _is_same(call, action)), None)
 
 
@@ -167,7 +167,10 @@ def _is_same(call: Call, action: NumberedAction) -> bool:
 def _any_timer(
     call: TimerCreated, actions: Sequence[NumberedAction], *, is_after_failure: bool
 ) -> NumberedAction | None:
-    """The first timer with another time: code may ask the clock, and long timers are cut at other places."""
+    """Return the first timer with a different time, or None.
+
+    Code may read the clock, and long timers are split at different times.
+    """
     if is_after_failure and call.fire_at - call.timestamp < _LONG_TIMER:
         return None
     return next((action for action in actions if isinstance(action, StartTimer)), None)

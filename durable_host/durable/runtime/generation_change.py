@@ -25,9 +25,10 @@ RunCode = Callable[[OrchestratorTurn], Awaitable[OrchestratorAnswer | NumberedAn
 async def take_over(
     instance_id: str, events: Sequence[HistoryEvent], run: RunCode, *, has_code: bool
 ) -> OrchestrationState | str:
-    """The state of the execution for 2.x code, or why it cannot go on, as sentences. `events` are its rows.
+    """Return the execution's state for 2.x code, or the reason why it cannot continue, as sentences. `events` are its
+    rows.
 
-    The code runs through its past once. Nothing is written: the next episode notes the new numbers.
+    The code runs through its past once. Nothing is written until the next episode records the new numbers.
     """
     past = TakeOver(instance_id, events)
     if has_code and any(isinstance(event, CALLS) for event in events):
@@ -50,7 +51,7 @@ async def take_over(
 
 
 def started_by_v2(message: TaskMessage) -> TaskMessage:
-    """A start with its input encoded once: clients and parents of 1.x have encoded it twice."""
+    """Return a start with its input encoded once. Clients and parents of 1.x encode it twice."""
     event = message.event
     if not isinstance(event, ExecutionStarted):
         return message

@@ -47,7 +47,7 @@ from durable_host.durable.user_code import (
     OrchestratorAnswer,
     OrchestratorTurn,
     UserCode,
-    goes_on_with_v1,
+    continues_v1,
     numbers_its_actions,
 )
 
@@ -156,7 +156,7 @@ class OrchestrationRunner:
             session.instance_id, history.events, is_numbered=is_numbered, older=history.older
         )
         refusal = refusal_of(state)
-        if goes_on_with_v1(self._code) and is_begun_by_v1(loaded.events):
+        if continues_v1(self._code) and is_begun_by_v1(loaded.events):
             has_code = self._code.has_orchestrator(state.name)
             taken = await take_over(session.instance_id, loaded.events, self._run_code, has_code=has_code)
             state, refusal = (taken, None) if isinstance(taken, OrchestrationState) else (state, taken)
@@ -168,7 +168,7 @@ class OrchestrationRunner:
         return state, refusal
 
     def _as_sent_by_v2(self, message: TaskMessage) -> TaskMessage:
-        return started_by_v2(message) if goes_on_with_v1(self._code) else message
+        return started_by_v2(message) if continues_v1(self._code) else message
 
     async def _settle(self, session: InstanceSession, state: OrchestrationState, debt: Debt) -> None:
         """Send the messages that the last commit of an earlier process owes. The code is run to get inputs."""

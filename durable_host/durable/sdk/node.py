@@ -1,5 +1,6 @@
-"""The app's durable functions under `durable-functions` 3.x for Node.js: implements `UserCode` over calls into the
-worker. The protocol is that of the 1.x SDK for Python with a few differences.
+"""Implements `UserCode` for the durable functions of `durable-functions` 3.x for Node.js, through calls to the worker.
+
+The protocol is that of the 1.x SDK for Python, with a few differences.
 """
 
 import re

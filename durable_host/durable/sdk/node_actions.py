@@ -29,7 +29,7 @@ def node_rules(*, async_request_sleep_ms: int) -> ActionRules:
 
 
 def compact_json(value: Any) -> str | None:
-    """Return a decoded JSON value as text without blanks; None for an absent value and for `null`."""
+    """Return a decoded JSON value as text without whitespace, or None for an absent value and for `null`."""
     if value is None:
         return None
     try:

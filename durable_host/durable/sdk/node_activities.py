@@ -27,9 +27,9 @@ def result_json(value: Datum) -> str | None:
 
 
 def failed_activity(failed: FunctionFailed) -> ActivityOutcome:
-    """Return the outcome of a failed activity. The reference has a blank in place of the error's type.
+    """Return the outcome of a failed activity. The reference has a space in place of the error type.
 
-    A message written by `df.app.setExceptionPropertiesProvider` holds the whole failure.
+    A message written by `df.app.setExceptionPropertiesProvider` contains the whole failure.
     """
     details = failed.stack or ""
     failure = _described(failed.message)

@@ -25,7 +25,7 @@ def decode_node_entity_answer(text: str, operation_count: int) -> EntityAnswer:
     except (ValueError, TypeError, LookupError, AttributeError):
         raise BadEntityAnswer(NOT_AN_ANSWER) from None
     if len(results) < operation_count:
-        raise BadEntityAnswer(f"The entity function answered {len(results)} results to {operation_count} operations.")
+        raise BadEntityAnswer(f"The entity function returned {len(results)} results for {operation_count} operations.")
     return EntityAnswer(
         exists=exists,
         state=state,

@@ -36,7 +36,7 @@ class V2UserCode(AppCode):
     """`UserCode` for the 2.x SDK."""
 
     numbers_its_actions = True
-    goes_on_with_v1 = True
+    continues_v1 = True
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> NumberedAnswer:
         """Run a turn. Raises WorkItemAborted."""

@@ -127,10 +127,10 @@ class SidecarService:
                 raise CallRefused(StatusCode.NOT_FOUND, f"This host does not serve the task hub '{name or ''}'.")
             return found.board
         if self._board is None:
-            text = "This host runs a function app and takes no other workers. 'func durable serve' does."
+            text = "This host runs a function app and does not accept other workers. 'func durable serve' does."
             raise CallRefused(StatusCode.UNIMPLEMENTED, text)
         if not self._hubs.are_own(metadata):
-            text = f"Workers are served on the task hub '{self._options.hub_name}' only."
+            text = f"Workers can only use the task hub '{self._options.hub_name}'."
             raise CallRefused(StatusCode.NOT_FOUND, text)
         return self._board
 
@@ -152,7 +152,7 @@ class SidecarService:
             if request.forWorkItemProcessing:
                 turn = self._board_of(metadata).turn_of(request.instanceId)
                 if turn is None:
-                    text = f"No worker has a turn of the instance '{request.instanceId}' now."
+                    text = f"No worker currently has a turn of the instance '{request.instanceId}'."
                     raise CallRefused(StatusCode.NOT_FOUND, text)
                 for chunk in history_chunks.chunks(past_events(turn.past)):
                     yield chunk
@@ -169,13 +169,13 @@ class SidecarService:
         if size > limit:
             raise CallRefused(
                 StatusCode.RESOURCE_EXHAUSTED,
-                f"The message has {size} bytes, and {limit} are allowed. Send less, or raise maxGrpcMessageSizeInBytes "
-                "in extensions.durableTask of host.json.",
+                f"The message has {size} bytes, but the limit is {limit}. Send less, or raise "
+                "maxGrpcMessageSizeInBytes in extensions.durableTask of host.json.",
             )
 
 
 def _ended(name: str, error: Exception) -> CallEnded:
-    """What `error` is for the caller."""
+    """Return the call's end with the status of `error`."""
     return CallEnded(*status_of(name, error, is_repeatable=name in _READS))
 
 

@@ -133,7 +133,7 @@ class Rewinder:
 
 
 class _NumbersOfRows:
-    """Which rows are calls and results of each other, also where both generations of the SDK have written them."""
+    """Matches rows of calls and results, even if both SDK generations have written them."""
 
     def __init__(self, rows: Sequence[Entity]) -> None:
         self._rows = rows
@@ -143,12 +143,12 @@ class _NumbersOfRows:
         self._older = {row["RowKey"] for row in rows[:sign]}
 
     def called(self, result: Entity, kind: str) -> list[Entity]:
-        """The calls of a kind that a result answers; a retry of 2.x code repeats the number of its call."""
+        """Return the calls of a kind that a result answers. A retry of 2.x code repeats the number of its call."""
         number = self._of(result, "TaskScheduledId")
         return [row for row in self._rows if row.get("EventType") == kind and self._of(row, "EventId") == number]
 
     def has_answer(self, child: Entity) -> bool:
-        """Whether the call of a child has a result."""
+        """True when the call of a child has a result."""
         number = self._of(child, "EventId")
         return any(
             row.get("EventType") in _RESULTS and self._of(row, "TaskScheduledId") == number for row in self._rows
