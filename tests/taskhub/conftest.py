@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,13 @@ class Bench:
             await hub.close()
 
 
+@pytest.fixture(autouse=True)
+def _clock_of_the_machine() -> Iterator[None]:
+    """Let no test find the clock where an earlier one has left it."""
+    yield
+    clock.return_to_now()
+
+
 @pytest.fixture(params=["sqlite", "sqlite-inline", pytest.param("azure", marks=pytest.mark.storage)])
 def adapter(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -97,7 +104,6 @@ async def bench(adapter: str, tmp_path: Path, request: pytest.FixtureRequest) ->
         bench = Bench(build_sqlite)
         yield bench
         await bench.close()
-        clock.return_to_now()
         return
 
     from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
