@@ -20,7 +20,8 @@ class CodeDialect(msgspec.Struct, frozen=True, kw_only=True):
     """How messages about orchestrator code name things, and what its SDK does with external events.
 
     With `keeps_early_events`, the SDK keeps all events that arrive before their waits, in order, and returns each once.
-    Otherwise it keeps the last one of a name and returns it to every later wait.
+    Otherwise it keeps the last one of a name and returns it to every later wait. With `cancels_long_timers`, timers of
+    more than six days can be cancelled.
     """
 
     sdk: str
@@ -28,6 +29,7 @@ class CodeDialect(msgspec.Struct, frozen=True, kw_only=True):
     task_any: str
     task_any_call: str
     keeps_early_events: bool = False
+    cancels_long_timers: bool = False
 
 
 PYTHON_V1 = CodeDialect(sdk="the 1.x SDK", task_all="task_all", task_any="task_any", task_any_call="context.task_any")

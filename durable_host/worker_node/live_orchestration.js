@@ -98,7 +98,8 @@ class LiveOrchestration {
       addPlaces(answer, fresh.map((action) => this._reported.place(action)));
     }
     if (executor.exception !== undefined) {
-      Object.assign(answer, failureOf(executor.exception, this._position()));
+      const isAsync = executor.generator?.[Symbol.asyncIterator] !== undefined;
+      Object.assign(answer, failureOf(executor.exception, this._position(), isAsync));
     } else if (!this.hasEnded) {
       this._addWhereItWaits(answer);
     }

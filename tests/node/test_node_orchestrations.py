@@ -1,6 +1,7 @@
 """Orchestrators of Node.js apps through the real package and the engine: decisions, numbers and results."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -204,6 +205,17 @@ def test_code_outside_of_the_protocol_fails(world: NodeWorld, name: str, error: 
     assert expected[name] in world.history()[-2].result
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("notAGenerator", "write 'function*' and 'yield'"), ("asyncGenerator", "is an async generator: remove 'async'")],
+)
+def test_code_that_is_no_generator_is_explained(world: NodeWorld, name: str, hint: str) -> None:
+    world.deliver(world.start(name))
+    failure = world.outcomes[-1].failure
+    assert failure is not None
+    assert hint in (failure.hint or "")
+
+
 def test_entities(world: NodeWorld) -> None:
     """Sent messages only; entities have tests of their own."""
     assert decided(world.deliver(world.start("entities"), time=0)) == ["#0 sent @counter@K1", "#1 sent @counter@K1"]
@@ -275,6 +287,21 @@ def test_changed_code_is_reported_with_the_line(app: NodeApp) -> None:
     assert "callActivity('notify'" in FILES[ORCHESTRATIONS].splitlines()[int(line) - 1]
 
 
+def test_an_app_with_hooks_is_replayed_in_each_episode(
+    npm_packages: NpmPackages, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    hook = "require('@azure/functions').app.hook.preInvocation(() => {});"
+    root = write_node_app(tmp_path_factory.mktemp("app"), {**FILES, "src/functions/hook.js": hook}, npm_packages)
+    hooked = NodeApp(root, npm_packages.version("durable-functions"))
+    world = NodeWorld(hooked)
+    world.messages.append(world.start("fanOut", 3))
+    world.play()
+    assert world.result == 3
+    assert len(world.calls.requests) > 1
+    assert all("payload" in request for request in world.calls.requests)
+    hooked.close()
+
+
 def test_a_session_logs_once_and_under_the_invocation_of_its_turn(app: NodeApp) -> None:
     world = NodeWorld(app)
     app.ask(op="logged")
@@ -282,3 +309,54 @@ def test_a_session_logs_once_and_under_the_invocation_of_its_turn(app: NodeApp) 
     world.play()
     logged = [entry for entry in app.ask(op="logged") if entry[1] == "in two"]
     assert len(logged) == 1
+
+
+@pytest.fixture(scope="module")
+def described_failures(npm_packages: NpmPackages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeApp]:
+    """An app that gives its errors properties."""
+    code = """
+const df = require('durable-functions');
+df.app.setExceptionPropertiesProvider({ getExceptionProperties: (error) => ({ code: error.code }) });
+df.app.activity('fail', { handler: () => { throw Object.assign(new TypeError('bad'), { code: 7 }); } });
+df.app.orchestration('main', function* (context) {
+  try {
+    yield context.df.callActivity('fail');
+  } catch (error) {
+    const { errorType, errorMessage, properties } = error.failureDetails;
+    return [error.name, error.message, errorType, errorMessage, properties];
+  }
+});
+"""
+    root = write_node_app(tmp_path_factory.mktemp("app"), {"src/functions/app.js": code}, npm_packages)
+    node = NodeApp(root, npm_packages.version("durable-functions"))
+    yield node
+    node.close()
+
+
+def test_properties_of_an_error_reach_the_orchestrator(described_failures: NodeApp) -> None:
+    world = NodeWorld(described_failures)
+    world.messages.append(world.start("main"))
+    world.play()
+    assert world.result == ["TaskFailedError", "TypeError: bad", "TypeError", "bad", {"code": 7}]
+    failed = next(event for event in world.history() if event.event_name == "TaskFailed")
+    assert failed.reason == "Activity function 'fail' failed:  bad"
+
+
+def test_a_bundled_app_is_kept_alive(npm_packages: NpmPackages, tmp_path_factory: pytest.TempPathFactory) -> None:
+    source = write_node_app(tmp_path_factory.mktemp("source"), {"app.js": FILES[ORCHESTRATIONS]}, npm_packages)
+    target = tmp_path_factory.mktemp("bundle")
+    command = ["npx", "--no-install", "esbuild", "app.js", "--bundle", "--platform=node", "--minify-whitespace"]
+    subprocess.run(
+        [*command, "--external:@azure/functions-core", f"--outfile={target}/dist/app.js"],
+        cwd=source,
+        check=True,
+        capture_output=True,
+    )
+    (target / "package.json").write_text('{"name": "bundle", "version": "1.0.0", "main": "dist/app.js"}')
+    bundle = NodeApp(target, "")
+    world = NodeWorld(bundle)
+    world.messages.append(world.start("fanOut", 3))
+    world.play()
+    assert world.result == 3
+    assert [request for request in world.calls.requests if "events" in request]
+    bundle.close()

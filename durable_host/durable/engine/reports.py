@@ -99,6 +99,8 @@ class Reports:
             "Cancelling a timer that is no longer needed (`timer.cancel()`, before the code ends) ends the wait; that "
             "has no effect on a timer that was created for more than six days."
         )
+        if self._dialect.cancels_long_timers:
+            advice = f"{advice.partition(';')[0]}."
         if any(one.code == codes.CANCELED_WITHOUT_EFFECT for one in self._state.work_item.diagnostics):
             advice = f"{codes.CANCELED_WITHOUT_EFFECT} says why cancelling did not end the wait."
         self.add(

@@ -63,5 +63,6 @@ def node_dialect(package_version: str | None) -> CodeDialect:
         task_all="Task.all",
         task_any="Task.any",
         task_any_call="context.df.Task.any",
+        cancels_long_timers=True,
         keeps_early_events=found is None or (int(found[1]), int(found[2])) >= _KEEPS_EARLY_EVENTS,
     )

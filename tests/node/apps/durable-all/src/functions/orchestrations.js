@@ -98,6 +98,9 @@ df.app.orchestration('fails', function* (context) {
   yield context.df.callActivity('throwText');
 });
 df.app.orchestration('notAGenerator', async () => 5);
+df.app.orchestration('asyncGenerator', async function* (context) {
+  yield context.df.callActivity('echo', 1);
+});
 df.app.orchestration('bigint', function* () {
   return 10n;
 });
