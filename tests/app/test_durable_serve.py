@@ -1,8 +1,6 @@
 """`func durable serve` as a process, with workers and clients of the Durable Task SDK for Python."""
 
-import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,37 +13,7 @@ from durabletask import task
 from durabletask.azuremanaged.client import DurableTaskSchedulerClient
 from durabletask.azuremanaged.worker import DurableTaskSchedulerWorker
 from durabletask.client import OrchestrationStatus
-
-PATIENCE = 60
-READY = re.compile(r"Listening: (http://localhost:\d+)")
-
-
-class Served:
-    """A running `func durable serve`."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "durable_host", "durable", "serve", "--port", "0", *arguments],
-            cwd=folder,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self.url = ""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if match := READY.search(line):
-                self.url = match[1]
-                break
-        assert self.url, "".join(self.lines)
-
-    def end(self, number: int = signal.SIGINT) -> int:
-        self.process.send_signal(number)
-        self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode
+from serve_world import PATIENCE, Served
 
 
 @pytest.fixture
@@ -126,21 +94,6 @@ def test_options_that_cannot_be_end_with_a_message(
     command = [sys.executable, "-m", "durable_host", "durable", "serve", "--port", "0", *arguments]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (told.returncode, text in told.stderr) == (code, True), told.stderr + told.stdout
-
-
-@pytest.fixture(scope="module")
-def javascript(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the JavaScript SDK, where the registry of its packages answers."""
-    folder = tmp_path_factory.mktemp("javascript")
-    npm, node = shutil.which("npm"), shutil.which("node")
-    if npm is None or node is None:
-        pytest.skip("needs Node.js")
-    (folder / "package.json").write_text('{"name": "hello", "private": true, "type": "module"}', "utf-8")
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "@microsoft/durabletask-js@0.4.0"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    if done.returncode:
-        pytest.skip(f"the package registry does not answer: {done.stderr[-200:]}")
-    return folder
 
 
 def test_the_javascript_program_of_the_documentation_works(serve: Callable[..., Served], javascript: Path) -> None:
