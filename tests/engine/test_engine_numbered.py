@@ -451,6 +451,13 @@ def test_timer_fires_at_exactly_the_time_that_was_asked_for() -> None:
     assert (fired.fire_at, fired.timer_id) == (past, 1)
 
 
+def test_timer_may_be_as_far_away_as_the_code_wants() -> None:
+    world = Scripted()
+    due = START + 400 * 24 * 3600 * SECOND
+    world.begin([StartTimer(id=1, fire_at=due)])
+    assert world.sent[0].due == due
+
+
 def test_event_for_another_instance_is_recorded_and_sent() -> None:
     world = Scripted()
     world.begin([SendEvent(id=1, instance_id="other", name="Go", input="1")])

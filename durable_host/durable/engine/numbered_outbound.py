@@ -11,7 +11,7 @@ from durable_host.durable.engine.entity_messages import request_event_name
 from durable_host.durable.engine.entity_texts import lock_text, operation_text, release_text
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.missing import missing_function_text
-from durable_host.durable.engine.outbound import check_delay, refused_sender
+from durable_host.durable.engine.outbound import refused_sender
 from durable_host.durable.engine.refusals import Refusal, refuse_id, refuse_start
 from durable_host.durable.engine.sending import Scheduled, SendingOrchestration
 from durable_host.durable.engine.sent_events import message_of_sent
@@ -59,7 +59,8 @@ def carry_out_numbered(
         case CreateSubOrchestration():
             scheduled = _child(action, sender, earlier)
         case StartTimer():
-            scheduled = _timer(action, sender)
+            # Without a limit: the hub can delay messages for any time, and the code splits timers itself if it must.
+            scheduled = sender.timer(action.id, action.fire_at)
         case SendEvent():
             scheduled = _send(action.id, action.instance_id, action.name, action.input or None, sender)
         case EntitySignaled() | EntityCalled() | EntityLockRequested() | EntityUnlockSent():
@@ -143,11 +144,6 @@ def _child(action: CreateSubOrchestration, sender: SendingOrchestration, earlier
         event, text, tags=action.tags, message_tags=dict(action.tags or {}), trace=sender.trace or action.trace
     )
     return Scheduled(event, [message])
-
-
-def _timer(action: StartTimer, sender: SendingOrchestration) -> Scheduled:
-    check_delay(action.fire_at - sender.now, sender)
-    return sender.timer(action.id, action.fire_at)
 
 
 def _entity_message(

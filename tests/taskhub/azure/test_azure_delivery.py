@@ -246,6 +246,26 @@ async def test_timer_is_delivered_when_due_and_only_once(open_azure, account) ->
     await hub._worker.held.drain(5)
 
 
+async def test_timer_further_away_than_queues_can_hide_it_is_hidden_again(
+    open_azure, storage: StorageAccount, hub_name: str
+) -> None:
+    hub = await open_azure()
+    instance = OrchestrationInstance("abc123", new_id())
+    await hub.send(timer(instance, 1, later(30 * 24 * 3600)))
+    queue = HubNames.of(hub_name, 4).queue_of("abc123")
+    shown = timer(instance, 2, later(23 * 24 * 3600))  # as its queue shows it after seven days
+    await storage.queues.put(queue, envelope.encode(shown, 1), ttl=-1)
+    await storage.queues.put(queue, envelope.encode(raised("abc123", "After"), 2), ttl=-1)
+    (after,) = await receive(hub, 1)
+    assert after.message.event.name == "After"
+    await hub.discard([after])
+    await hub._worker.held.drain(5)
+    assert await storage.queues.message_count(queue) == 2
+    assert [one.message.event.timer_id for one in hub._worker.deliveries.schedule.messages()] == [1, 2]
+    await hub.stop()
+    assert await storage.queues.get(queue, 32, 1) == []
+
+
 async def test_withdrawn_timer_is_deleted_from_its_queue(open_azure, storage: StorageAccount, hub_name: str) -> None:
     hub = await open_azure()
     instance = OrchestrationInstance("abc123", new_id())
