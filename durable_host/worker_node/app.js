@@ -5,6 +5,7 @@ const { describe, systemError } = require('./errors');
 const { Hooks } = require('./hooks');
 const { loadEntryPoints } = require('./entry_points');
 const { oldFunctions } = require('./old_model');
+const { versionNote } = require('./node_versions');
 const { packageVersions } = require('./package_versions');
 const { provideCore } = require('./injection');
 const { Registry } = require('./core');
@@ -69,7 +70,7 @@ class App {
     return indexed(failure, {
       functions: wanted.filter((one) => !requiresGrpc(one)).map((one) => described(one, this.httpUri !== undefined)),
       errors: [...wanted.filter(requiresGrpc).map(refused), ...old],
-      warnings: loaded.warnings,
+      warnings: [...loaded.warnings, versionNote(process.versions.node, new Date())].filter(Boolean),
       excluded: found.filter((one) => !isServed(one, functions)).map((one) => one.name),
       model: found.length > 0 ? 'v4' : old.length > 0 ? 'v3' : 'none',
       sdk: versions(model),

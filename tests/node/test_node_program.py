@@ -1,5 +1,6 @@
 """Which Node.js runs an app, and how it is started."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from node_pools import HEADER, running_node
 from npm_packages import NpmPackages
 from worker_apps import eventually
 
+import durable_host.worker_node
 from durable_host.invocation.datum import string
 from durable_host.invocation.errors import InterpreterUnusable
 from durable_host.invocation.node_worker import CONFIGURED, NODE_WORKER
@@ -106,3 +108,41 @@ async def test_several_processes_share_the_calls(tmp_path: Path, npm_packages: N
         await eventually(lambda: len(app.pool.current.processes()) == 2)
         pids = {await app.text("f", string("")) for _ in range(20)}
         assert pids == {str(pid) for pid in app.pool.pids}
+
+
+@pytest.mark.parametrize(
+    ("version", "day", "note"),
+    [
+        ("20.1.0", "2025-09-30", None),
+        ("20.1.0", "2025-12-01", "Node.js v20 will reach EOL on 2026-04"),
+        ("20.1.0", "2026-05-02", "Node.js v20 reached EOL on 2026-04"),
+        ("24.0.0", "2026-05-02", None),
+        ("23.4.0", "2026-05-02", "Incompatible Node.js version v23.4.0"),
+    ],
+)
+def test_a_version_whose_support_ends_is_noted(version: str, day: str, note: str | None) -> None:
+    module = Path(durable_host.worker_node.__file__).with_name("node_versions.js")
+    code = f"console.log(require('{module}').versionNote('{version}', new Date('{day}')) ?? '')"
+    shown = subprocess.run(["node", "-e", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert shown.startswith(note) if note else shown == ""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import core from '@azure/functions-core';",
+        "const core = (await import('@azure/functions-core')).default;",
+    ],
+    ids=["static", "dynamic"],
+)
+async def test_the_core_can_be_imported_by_modules(tmp_path: Path, npm_packages: NpmPackages, statement: str) -> None:
+    own = NODE_WORKER.find(tmp_path, explicit=None, environ={"PATH": str(tmp_path)}).path
+    code = f"""
+    import {{ app }} from '@azure/functions';
+    {statement}
+    app.http(core.Disposable.name, {{ handler: () => ({{}}) }});
+    if (core.getProgrammingModel().name !== '@azure/functions') throw new Error('other core');
+    """
+    package = {"main": "a.mjs"}
+    async with running_node(tmp_path, {"a.mjs": code}, npm_packages, package=package, executable=own) as app:
+        assert [function.name for function in app.index.functions] == ["Disposable"]
