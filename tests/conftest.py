@@ -1,4 +1,4 @@
-"""For all tests: their tiers, and one in-memory Azurite a session, on free ports."""
+"""For all tests: their tiers, and one in-memory Azurite per session, on free ports."""
 
 import gc
 from collections.abc import AsyncIterator, Generator, Iterator

@@ -1,4 +1,4 @@
-"""A clock whose waits are over after some milliseconds, for code that runs in threads too."""
+"""A clock whose waits last only milliseconds, also for code that runs in threads."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The time of a test's event loop, set forward: a time limit is reached without a wait, however slow the machine is."""
+"""Moves the time of a test's event loop forward: a time limit is reached without waiting, even on a slow machine."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A limit for work of many steps, whose whole length depends on the machine."""
+"""A limit for work with many steps, whose total duration depends on the machine."""
 
 import time
 

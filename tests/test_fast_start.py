@@ -1,4 +1,4 @@
-"""Processes of the tests do without `openai-agents`, and with one certificate."""
+"""Test processes run without `openai-agents`, and with a single certificate."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What a secret is. Every sink of the host asks here; that each of them does is tested beside this."""
+"""What counts as a secret. test_redaction_sinks.py tests that every output uses it."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Each way out of the host hides secrets. What a secret is, is tested in test_redaction."""
+"""Each output of the host hides secrets. test_redaction.py tests what counts as one."""
 
 import io
 import json

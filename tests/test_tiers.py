@@ -1,4 +1,4 @@
-"""Every test gets one tier, and the quickest tier starts no process."""
+"""Every test has one tier, and tests in the fastest tier start no process."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The four tiers of the tests: which one a test belongs to, and a guard that keeps the quickest one quick.
+"""The four tiers of the tests: which one a test belongs to, and a guard that keeps the fastest one fast.
 
 A mark at the test, its file or its parameter decides. Without one the folder decides, then the fixtures.
 """

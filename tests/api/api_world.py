@@ -1,4 +1,4 @@
-"""A management API over an embedded hub, served on both faces, and the SDK's client as its caller."""
+"""A management API over an embedded hub, with both endpoints, and the SDK's client as caller."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""JSON texts of apps in answers: as they were written, and whatever they are the answer is JSON."""
+"""JSON texts of apps in responses keep their spelling, and the response is always valid JSON."""
 
 import json
 

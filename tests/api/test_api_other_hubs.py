@@ -1,4 +1,4 @@
-"""Requests that name another hub: few hubs are open at a time, and none longer than it is used."""
+"""Requests that name another hub: only a few hubs are open at a time, and only while they are used."""
 
 import asyncio
 import contextlib

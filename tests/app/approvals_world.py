@@ -1,4 +1,4 @@
-"""The sample app and what its tests do with it."""
+"""The sample app, and operations that its tests share."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Hosts for the tests of this folder: real `func start` processes on the session's Azurite."""
+"""Hosts for the tests in this folder: real `func start` processes on the session's Azurite."""
 
 import shutil
 import subprocess

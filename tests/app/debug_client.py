@@ -1,4 +1,4 @@
-"""As much of an editor as a debugger needs: the Debug Adapter Protocol over a socket."""
+"""A minimal debugger client: the Debug Adapter Protocol over a socket."""
 
 import json
 import socket

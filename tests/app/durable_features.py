@@ -1,4 +1,4 @@
-"""One app that uses all features of Durable Functions a little: for other interpreters and SDK versions.
+"""An app that uses a little of every feature of Durable Functions, for other interpreters and SDK versions.
 
 It sticks to what the oldest tested SDK (1.2.9) knows.
 """

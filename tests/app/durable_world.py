@@ -1,4 +1,4 @@
-"""What tests of durable apps do with a host: start instances as the SDK does, wait for their end, look into storage."""
+"""Operations for tests of durable apps: start instances like the SDK, wait for their end, and read storage."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""`func start` as a process of its own, for tests."""
+"""`func start` as a child process, for tests."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A stand-in for the model endpoint of OpenAI: answers the responses API by simple rules, on a free port.
+"""A stand-in for the model endpoint of OpenAI: implements the responses API with simple rules, on a free port.
 
 Without tools it says `TEXT, written` for the prompt `TEXT`. With tools it first has `weather` called for the prompt,
 then `double` for 21, and then says what they returned.

@@ -1,4 +1,4 @@
-"""The way of one event: the sample apps through `func start`, queues and HTTP.
+"""The life of an event: the sample apps through `func start`, queues and HTTP.
 
 The sample in Python runs with both generations of the SDK; the one in JavaScript has the same routes and messages.
 """

@@ -1,4 +1,4 @@
-"""Approvals that wait while the host stops, or dies, and starts again."""
+"""Approvals that wait while the host stops or dies and starts again."""
 
 import signal
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`make bench` where the 2.x SDK cannot be had: its rows are left out, with the reason."""
+"""`make bench` where the 2.x SDK is not available: its rows are left out, with the reason."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Apps whose own code uses the storage account, with clients that it makes from its environment."""
+"""Apps whose own code uses the storage account, with clients configured from the environment."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A debugger attaches to the app.
+"""Attaching a debugger to the app.
 
 Source: docs/protocol/functions-host-cli.md#start-of-the-host,
     docs/protocol/functions-host-worker.md#interpreter-of-the-app

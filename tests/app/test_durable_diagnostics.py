@@ -1,4 +1,4 @@
-"""What the real host says about instances in trouble: a warning with instance, event and time in the log.
+"""Warnings of the real host about instances in trouble, with the instance, the event and the time.
 
 Source: docs/protocol/durable-actions.md#external-events, docs/protocol/durable-actions.md#early-events,
     docs/protocol/durable-replay.md#non-determinism, docs/protocol/durable-failures.md#unknown-functions

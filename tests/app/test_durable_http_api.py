@@ -1,4 +1,4 @@
-"""The management API over the wire, with good and bad input. Source: docs/protocol/durable-http-api.md#routes"""
+"""The management API over HTTP, with valid and invalid input. Source: docs/protocol/durable-http-api.md#routes"""
 
 import http.client
 import json

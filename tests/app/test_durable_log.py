@@ -1,4 +1,4 @@
-"""What a person sees of orchestrations and entities: in each form of the output, on either kind of hub."""
+"""What the log shows about orchestrations and entities: in each output mode, on both kinds of hub."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The sample app at the top of the repository, one pattern after the other, with both generations of the SDK."""
+"""The sample app at the top of the repository, pattern by pattern, with both generations of the SDK."""
 
 import re
 from collections.abc import Iterator

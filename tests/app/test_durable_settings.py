@@ -1,4 +1,4 @@
-"""Settings of `extensions.durableTask` obeyed by the real host. Source: docs/protocol/durable-host-json.md#settings"""
+"""Settings of `extensions.durableTask` in the real host. Source: docs/protocol/durable-host-json.md#settings"""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""A hub with contents that cannot be read, set aside with a warning while the rest goes on; and very large ones."""
+"""A hub with unreadable contents, which are set aside with a warning while the rest continues; very large values."""
 
 import base64
 import json

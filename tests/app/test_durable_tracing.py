@@ -1,4 +1,4 @@
-"""One trace from an HTTP starter through orchestration, activity and entity, through the real host."""
+"""One trace from an HTTP starter through orchestration, activity and entity, in the real host."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""Durable functions of the v1 model (function.json), old binding names included, through the real host.
+"""Durable functions of the v1 model (function.json), with old binding names too, in the real host.
 
 Source: docs/protocol/durable-bindings.md#durable-names, docs/protocol/durable-bindings.md#bindings-of-the-v1-model
 """

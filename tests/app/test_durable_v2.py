@@ -1,4 +1,4 @@
-"""Unmodified apps of azure-functions-durable 2.x on Python 3.13 under a real host, on Azure Storage and on SQLite."""
+"""Unmodified apps of azure-functions-durable 2.x on Python 3.13 in a real host, on Azure Storage and SQLite."""
 
 import json
 import subprocess

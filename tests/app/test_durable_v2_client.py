@@ -1,4 +1,4 @@
-"""The durable client of the 2.x SDK in functions of an app: over gRPC, with the management URLs that it makes."""
+"""The durable client of the 2.x SDK in an app's functions: over gRPC, with the management URLs that it creates."""
 
 import json
 from collections.abc import Iterator

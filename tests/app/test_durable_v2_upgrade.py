@@ -1,4 +1,4 @@
-"""An app of the 1.x SDK is stopped while its instances wait, its environment is upgraded to 2.x, and they go on."""
+"""An app of the 1.x SDK stops while instances wait, is upgraded to 2.x, and the instances continue."""
 
 import json
 from collections.abc import Iterator

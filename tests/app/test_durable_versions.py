@@ -1,4 +1,4 @@
-"""Old and new SDKs on old and new interpreters: all features of Durable Functions a little, one host for each.
+"""Old and new SDKs on old and new interpreters: a little of every feature of Durable Functions, one host for each.
 
 Interpreters that this machine does not have are no cases.
 """

@@ -1,4 +1,4 @@
-"""Events of Event Grid at the webhook of the host, and events that functions send."""
+"""Event Grid events at the host's webhook, and events that functions send."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Odd and broken HTTP, throttling, CORS: the host answers as documented and goes on.
+"""Unusual and invalid HTTP, throttling, CORS: the host responds as documented and continues.
 
 Source: docs/protocol/functions-host-http.md#requests,
     docs/protocol/functions-host-http.md#cors,

@@ -1,4 +1,4 @@
-"""Apps for the Durable Task Scheduler start unchanged: the local task hub stands in for the service."""
+"""Apps for the Durable Task Scheduler start unchanged: a local task hub replaces the service."""
 
 import json
 import uuid

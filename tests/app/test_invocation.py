@@ -1,4 +1,4 @@
-"""Invocations as user code sees them: retries, time-outs, workers, threads, context, logs.
+"""Invocations from the point of view of user code: retries, time-outs, workers, threads, context, logs.
 
 Source: docs/protocol/functions-host-worker.md#running-functions, docs/protocol/functions-host-worker.md#retry-policies
 """

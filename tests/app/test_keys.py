@@ -1,4 +1,4 @@
-"""`func start --enable-auth`, and the keys behind it.
+"""`func start --enable-auth` and its keys.
 
 Source: docs/protocol/functions-host-http.md#access-with-keys, docs/protocol/functions-host-admin.md#key-endpoints
 """

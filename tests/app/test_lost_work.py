@@ -1,4 +1,4 @@
-"""Durable functions that end their worker, or never end: real workers, given up after a few tries."""
+"""Durable functions that end their worker, or never end: given up after a few tries, with real workers."""
 
 import json
 from collections.abc import Iterator

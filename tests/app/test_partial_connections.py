@@ -1,4 +1,4 @@
-"""Connection strings with a shared access signature and the endpoints of some services only."""
+"""Connection strings with a shared access signature and only some endpoints."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Queue triggers, storage bindings.
+"""Queue triggers and storage bindings.
 
 Source: docs/protocol/functions-host-queues.md#outcomes,
     docs/protocol/functions-host-queues.md#examples,

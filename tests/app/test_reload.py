@@ -1,4 +1,4 @@
-"""Changes of the app's files while `func start` runs.
+"""Changes to the app's files while `func start` runs.
 
 Source: docs/protocol/functions-host-worker.md#reloading
 """

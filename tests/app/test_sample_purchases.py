@@ -1,4 +1,4 @@
-"""The app in samples/purchases: the 2.x SDK in its own style, through `func start` on Azure Storage and on SQLite."""
+"""The app in samples/purchases: the native style of the 2.x SDK, through `func start` on Azure Storage and SQLite."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""A connection string where the name of a setting belongs is shown by no output of the host."""
+"""If a connection string is given instead of the name of a setting, no output of the host shows it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How the host starts, refuses to start, and stops: exit codes, messages, processes left behind."""
+"""How the host starts, refuses to start, and stops: exit codes, messages, leftover processes."""
 
 import contextlib
 import json

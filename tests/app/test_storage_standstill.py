@@ -1,4 +1,4 @@
-"""An Azurite that somebody else started stops answering while the host runs."""
+"""An Azurite that the host did not start stops answering while the host runs."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Functions that are not served, and functions that run although a binding is not served, through the real host."""
+"""Functions that are not served, and functions that run although a binding is not served, in the real host."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""FastAPI and Flask behind the SDK's wrappers answer as they do under their own servers.
+"""FastAPI and Flask apps behind the SDK's wrappers respond as they do on their own servers.
 
 Source: docs/protocol/functions-host-http.md#web-frameworks
 """

@@ -1,4 +1,4 @@
-"""The environment of the 2.x durable SDK: Python 3.13 with the pre-release that was tested, made once and kept."""
+"""The environment of the 2.x durable SDK: Python 3.13 with the tested pre-release, created once and kept."""
 
 from pathlib import Path
 

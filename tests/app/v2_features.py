@@ -1,4 +1,4 @@
-"""An app of the 2.x durable SDK with a little of everything, and what a host has to make of it."""
+"""An app of the 2.x durable SDK with a little of everything, and the expected results."""
 
 FILES = {
     "function_app.py": """

@@ -1,4 +1,4 @@
-"""Random programs of the 2.x SDK, each turn run twice: by a session that is kept alive and by the SDK's own handle.
+"""Random programs of the 2.x SDK, with each turn run twice: by a live session and by the SDK's own handle.
 
 Run with an interpreter that has the SDK; says nothing and ends with 0 if every answer is the same:
 

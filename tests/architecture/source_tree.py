@@ -1,4 +1,4 @@
-"""The package as the tests of its architecture read it: modules and their syntax trees."""
+"""The package for the architecture tests: its modules and their syntax trees."""
 
 import ast
 from collections.abc import Iterator

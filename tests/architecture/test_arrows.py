@@ -1,4 +1,4 @@
-"""Arrows point down. `lint-imports`, in `make check`, holds the contracts; here: that they cover the whole package."""
+"""`lint-imports`, in `make check`, checks the import contracts; these tests check that they cover the whole package."""
 
 import ast
 import sys

@@ -1,4 +1,4 @@
-"""What the package imports is what it requires: no more, no less."""
+"""The requirements are exactly what the package imports."""
 
 import ast
 import re

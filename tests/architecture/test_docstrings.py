@@ -1,4 +1,4 @@
-"""Docstrings name what exists: a parameter or a member that was renamed or removed is renamed or removed there too."""
+"""Parameters and members that docstrings name must exist."""
 
 import ast
 import builtins

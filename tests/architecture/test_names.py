@@ -1,4 +1,4 @@
-"""One name, one meaning: whoever reads the name of a class, a module or a function knows which one it is.
+"""One name, one meaning: the name of a class, module or function identifies it.
 
 CONTRIBUTING.md has the rules, under "Name a module or a function".
 """

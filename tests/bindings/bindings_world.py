@@ -1,4 +1,4 @@
-"""An app in a real worker, whose functions are invoked as triggers would, with bindings on the session's Azurite."""
+"""An app in a real worker, whose functions are invoked like by triggers, with bindings on the session's Azurite."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Settings of the apps of this folder: the session's Azurite, names of their own."""
+"""Settings for the apps in this folder: the session's Azurite and unique names."""
 
 import pytest
 from bindings_world import unique

@@ -1,4 +1,4 @@
-"""Bindings of functions with an activity trigger: what expressions give, and what a bound return value becomes.
+"""Bindings of activities: the values of expressions, and the result of a bound return value.
 
 The values are those that the Functions host was seen to give.
 

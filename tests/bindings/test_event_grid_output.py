@@ -1,4 +1,4 @@
-"""The Event Grid output binding against a topic: a real HTTP server that keeps what it gets."""
+"""The Event Grid output binding against a topic: a real HTTP server that records requests."""
 
 import json
 import logging

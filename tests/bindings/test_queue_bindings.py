@@ -1,4 +1,4 @@
-"""Queue output with every Python type, and names of bindings.
+"""Queue output with every Python type, and binding names.
 
 Source: docs/protocol/functions-host-values.md#outputs,
     docs/protocol/functions-host-queues.md#queue-output,

@@ -1,4 +1,4 @@
-"""Output bindings that need a service which is not here: the call fails with the reason, or the value is logged."""
+"""Output bindings for services that are not available: the call fails with the reason, or the value is logged."""
 
 import json
 import logging

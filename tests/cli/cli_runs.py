@@ -1,4 +1,4 @@
-"""What the program wrote, and how it ended."""
+"""The output and the exit code of a run of the program."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Runs the program in a folder of its own and shows what it wrote."""
+"""Runs the program in a temporary folder and captures its output."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Brings the instances of an app's hub into the states that tests look at, in the part of a worker."""
+"""Brings instances of an app's hub into the states that tests need, acting as the worker."""
 
 import asyncio
 import os

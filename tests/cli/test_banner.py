@@ -1,4 +1,4 @@
-"""The announcement at the end of the start.
+"""The announcement at startup.
 
 Source: docs/protocol/functions-host-cli.md#start-output
 """

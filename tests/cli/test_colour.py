@@ -1,4 +1,4 @@
-"""Colours are for terminals: what is piped, or should have none, is plain text."""
+"""Colours are only for terminals: piped output, and output without colours, is plain text."""
 
 import io
 

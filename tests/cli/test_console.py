@@ -1,4 +1,4 @@
-"""The log handler: filtering, order, flushing, and what it does when nobody reads."""
+"""The log handler: filtering, order, flushing, and output that nobody reads."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`func doctor`: each thing that can be wrong is found, with its remedy."""
+"""`func doctor` finds each problem and shows its remedy."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""`func exec`: a real host around a real command."""
+"""`func exec`: a real host and a real command."""
 
 import asyncio
 import json

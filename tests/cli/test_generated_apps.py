@@ -1,4 +1,4 @@
-"""Every template gives code that a real worker loads."""
+"""A real worker loads the code of every template."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""How an event looks on the console.
+"""The rendering of events on the console.
 
 Source: docs/protocol/functions-host-cli.md#line-format
 """

@@ -1,4 +1,4 @@
-"""`func new`: flags, questions and mistakes.
+"""`func new`: options, prompts and mistakes.
 
 Source: docs/protocol/functions-host-cli.md#new-functions
 """

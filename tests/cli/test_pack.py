@@ -1,4 +1,4 @@
-"""`func pack` and the rules of .funcignore, checked against git's own reading of them."""
+"""`func pack` and the rules of .funcignore, compared with git's."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What others write must not drive the terminal."""
+"""Text from others must not control the terminal."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""What the repository's own files promise."""
+"""The repository's own files."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`func run`: functions of a running host, run by hand."""
+"""`func run`: runs functions of a running host by hand."""
 
 import os
 from collections.abc import Iterator

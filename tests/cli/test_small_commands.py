@@ -1,4 +1,4 @@
-"""Completion, bundles, and the names that Core Tools have and this program has not."""
+"""Completion, bundles, and commands of Core Tools that this program does not have."""
 
 import subprocess
 import sys

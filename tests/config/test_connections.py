@@ -1,4 +1,4 @@
-"""From `connection` to an account.
+"""Finding the account for a `connection`.
 
 Source: docs/protocol/functions-host-config.md#connections
 """

@@ -1,4 +1,4 @@
-"""The note for those who publish a port of a container."""
+"""The note for users who publish a port of a container."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The warning of a host that other machines can reach."""
+"""The warning if other machines can reach the host."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""host.json: what is accepted, what is refused and with which words.
+"""host.json: accepted and refused values, and the error texts.
 
 Source: docs/protocol/functions-host-config.md#hostjson-file
 """

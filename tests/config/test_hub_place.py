@@ -1,4 +1,4 @@
-"""Where the task hub lives when host.json names a service that is not here, or the user chooses."""
+"""Where the task hub is stored if host.json names a service that is not available, or the user chooses."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Levels by category.
+"""Log levels by category.
 
 Source: docs/protocol/functions-host-cli.md#log-levels
 """

@@ -1,4 +1,4 @@
-"""Ports in use, and who uses them."""
+"""Ports in use, and the processes that use them."""
 
 import os
 import socket

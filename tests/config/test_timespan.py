@@ -1,4 +1,4 @@
-"""Time spans as .NET writes them.
+"""Time spans in the format of .NET.
 
 Source: docs/protocol/functions-host-config.md#time-spans
 """

@@ -1,4 +1,4 @@
-"""A desk for each page, on the session's Azurite; pages about the sample app share one host."""
+"""A working folder for each page, on the session's Azurite; pages about the sample app share one host."""
 
 import shutil
 import uuid

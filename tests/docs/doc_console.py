@@ -1,4 +1,4 @@
-"""Plays the reader of a page: types its commands, writes its files, runs its Python, and looks at what comes out.
+"""Acts as the reader of a page: runs its commands, writes its files, runs its Python, and checks the output.
 
 Commands run in bash, one after the other, in one folder; `cd` and variables last until the end of the page. `func
 start`, `func durable serve` and `make start` run in the background until another start or the end of the page. What the

@@ -1,4 +1,4 @@
-"""The documentation as its tests see it: pages, headings, links, fenced blocks with their markers, tables.
+"""The documentation for the tests: pages, headings, links, code blocks with their markers, tables.
 
 A marker is a comment on the line above a block:
 

@@ -1,4 +1,4 @@
-"""What contributors are told is true of this tree: commands, files, hooks, the workflow, what users may import."""
+"""The contributor guides are true: commands, files, hooks, the workflow, and what users may import."""
 
 import importlib
 import re

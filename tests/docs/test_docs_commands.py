@@ -1,4 +1,4 @@
-"""Every command of the documentation, typed in the order of its page."""
+"""Every command in the documentation, run in the order of its page."""
 
 import ast
 import json

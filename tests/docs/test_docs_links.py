@@ -1,4 +1,4 @@
-"""Links between the pages lead somewhere."""
+"""The targets of links between the pages exist."""
 
 from pathlib import Path
 

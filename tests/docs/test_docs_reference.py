@@ -1,4 +1,4 @@
-"""The reference pages are complete: compared with the code, in both directions where that can be done."""
+"""The reference pages are complete: compared with the code, in both directions if possible."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The examples of the pages about the Functions host are right."""
+"""The examples on the pages about the Functions host are correct."""
 
 import ast
 from typing import Any

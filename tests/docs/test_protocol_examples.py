@@ -1,4 +1,4 @@
-"""The examples of the protocol pages are those that the tests of the storage layout use."""
+"""The examples on the protocol pages are the same as in the tests of the storage layout."""
 
 import re
 from pathlib import Path

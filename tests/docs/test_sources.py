@@ -1,4 +1,4 @@
-"""References from code and tests into the protocol pages lead to rules that exist."""
+"""References from code and tests to the protocol pages lead to existing headings."""
 
 import re
 from collections.abc import Iterable, Iterator

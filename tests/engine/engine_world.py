@@ -1,4 +1,4 @@
-"""A small world for the engine: real SDK code in this process, messages played by hand or by themselves.
+"""A small world for the engine: real SDK code in this process, and messages delivered by hand or automatically.
 
 `World` holds instances (state, committed history, row) and the messages on their way. `mode` says how the code is
 run: `live` keeps states and sessions, `cold` reloads both before every episode, `one_shot` also forbids driving the

@@ -1,4 +1,4 @@
-"""Orchestrators whose code relies on being run from its beginning in each episode, as Azure does it.
+"""Orchestrators whose code relies on running from its beginning in each episode, as in Azure.
 
 Each takes the number of its steps as input. A step is an activity `work` with the step's number.
 """

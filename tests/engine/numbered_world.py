@@ -1,4 +1,4 @@
-"""One orchestration of 2.x code for the engine's tests: what the code answers is scripted, messages come by hand."""
+"""One orchestration of 2.x code for the engine's tests: scripted answers, and messages by hand."""
 
 import itertools
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""A small model of the extension's replay: the list of the code's actions beside the history, one gate after the other.
+"""A small model of the extension's replay, which compares the actions with the history, gate by gate.
 
 It is written without the engine and shares only the codec of the actions and the IDs of entity requests. It tells
 whether an official worker could continue a history.

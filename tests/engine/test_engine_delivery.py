@@ -1,4 +1,4 @@
-"""Which messages are worked on, put off or thrown away."""
+"""Which messages are processed, deferred or discarded."""
 
 import azure.durable_functions as df
 import pytest

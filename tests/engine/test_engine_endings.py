@@ -1,4 +1,4 @@
-"""How orchestrations end: output, errors, termination, suspension on the way, the instance's row."""
+"""How orchestrations end: output, errors, termination, suspension, the instance's row."""
 
 import json
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What an orchestration sends to entities: golden GUIDs, labels, JSON."""
+"""Messages from orchestrations to entities: golden GUIDs, labels, JSON."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""External events that the 1.x SDK loses or doubles are delivered as in Azure, and warned of once."""
+"""External events that the 1.x SDK loses or duplicates are delivered as in Azure, with one warning."""
 
 import pytest
 from engine_world import World, completed, raised

@@ -1,4 +1,4 @@
-"""Code that goes on in another way in a replay than in a live session: all ways to run it have to agree."""
+"""Code that continues differently in a replay than in a live session: all ways to run it must agree."""
 
 import functools
 import random

@@ -1,4 +1,4 @@
-"""What opens a gate, and when it opened."""
+"""What opens a gate, and when."""
 
 import pytest
 

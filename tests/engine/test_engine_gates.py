@@ -1,4 +1,4 @@
-"""Gates: a step begins when the one before it has settled for the extension, however far the code has come."""
+"""Gates: a step begins when the previous one has settled for the extension, even if the code is further."""
 
 import json
 from contextlib import suppress

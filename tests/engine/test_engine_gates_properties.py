@@ -1,4 +1,4 @@
-"""Random programs: an official worker can go on with every history, at every point, and decides no more and no less."""
+"""Random programs: an official worker can continue every history, at every point, with the same decisions."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Instances that one generation of the SDK has begun and code of the other one finds.
+"""Instances started with one generation of the SDK and found by code of the other.
 
 Source: docs/protocol/durable-v2.md#instances-of-the-other-generation
 """

@@ -1,4 +1,4 @@
-"""Which result answers which call: every kind, with everything that may not fit."""
+"""Which result matches which call: every kind, with every possible mismatch."""
 
 import json
 import warnings

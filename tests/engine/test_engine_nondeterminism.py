@@ -1,4 +1,4 @@
-"""Code that was changed while instances run is found out, with a text that helps."""
+"""Code changes while instances run are detected, with a helpful text."""
 
 import azure.durable_functions as df
 import pytest

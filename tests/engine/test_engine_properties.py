@@ -1,4 +1,4 @@
-"""Random programs under random arrival orders: engine and SDK together against a direct evaluation."""
+"""Random programs with messages in random order: engine and SDK together against a direct evaluation."""
 
 import json
 import random

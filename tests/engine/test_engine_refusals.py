@@ -1,4 +1,4 @@
-"""Calls that cannot be made: the task fails under its number, or the instance fails, but nothing hangs."""
+"""Calls that cannot be made: the task fails with its number, or the instance fails, but nothing hangs."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The quicker parts give what the SDK's own give."""
+"""The faster parts return the same results as the SDK's own."""
 
 from azure.durable_functions.models.TaskOrchestrationExecutor import TaskOrchestrationExecutor
 from dateutil.parser import parse as general

@@ -1,4 +1,4 @@
-"""Live sessions: what travels, what is kept, and the ways back to a full replay."""
+"""Live sessions: what is sent, what is kept, and fallbacks to a full replay."""
 
 import json
 

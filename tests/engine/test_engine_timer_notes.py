@@ -1,4 +1,4 @@
-"""Timers that do not do what their code says: the SDK's behaviour is kept, and said at the moment it matters."""
+"""Timers that do not do what the code says: the SDK's behaviour is kept and reported at the right moment."""
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path

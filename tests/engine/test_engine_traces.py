@@ -1,4 +1,4 @@
-"""The worked traces, number for number, through the real SDK. Source: docs/protocol/durable-traces.md#worked-traces"""
+"""The worked traces, through the real SDK. Source: docs/protocol/durable-traces.md#worked-traces"""
 
 import json
 from datetime import datetime, timedelta, timezone

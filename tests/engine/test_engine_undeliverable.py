@@ -1,4 +1,4 @@
-"""What is sent in place of a message that storage refuses because of its data: who waits gets a failure."""
+"""What replaces a message that storage refuses because of its data: the task that waits for it fails."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Versions: which instances run here, and what becomes of the others."""
+"""Versions: which instances run here, and what happens to the others."""
 
 import pytest
 from engine_world import World, completed, decided

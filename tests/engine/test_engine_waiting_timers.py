@@ -1,4 +1,4 @@
-"""Code that has ended while timers are open: the instance stays Running, and it is said why."""
+"""Code that has ended while timers are open: the instance stays Running, with a warning."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""At most so many activities of an instance are outstanding; the others keep their numbers and follow."""
+"""The number of outstanding activities of an instance is limited; the others keep their numbers and follow."""
 
 import pytest
 from engine_world import World, completed, decided, failed

@@ -1,4 +1,4 @@
-"""Requests, executions and a small counter entity for the tests of the entity scheduler."""
+"""Requests, executions and a small counter entity for tests of the entity scheduler."""
 
 import itertools
 import json

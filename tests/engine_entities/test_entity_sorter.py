@@ -1,4 +1,4 @@
-"""The message sorter: any order of arrival gives the order of sending, each request once."""
+"""The message sorter: requests in any order are delivered in the order of sending, each once."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""JSON of the scheduler state."""
+"""The JSON of the scheduler state."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""One host behind the faulty proxy for the tests of a file."""
+"""One host behind the faulty proxy for the tests in a file."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Many runs of the patterns of `bench/crash_app` on one real host whose storage is behind the faulty proxy."""
+"""Many runs of the patterns in `bench/crash_app` on one real host whose storage is behind the faulty proxy."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""A host killed at chosen instants, and calls refused for a while: what was acknowledged counts exactly once."""
+"""A host killed at chosen moments, and requests refused for a while: what was acknowledged counts exactly once."""
 
 import contextlib
 import threading

@@ -1,4 +1,4 @@
-"""`kill -9` at each storage call of each pattern, before and after it took effect, and a new start."""
+"""`kill -9` at each storage request of each pattern, before and after it takes effect, and a restart."""
 
 from collections.abc import Iterator
 

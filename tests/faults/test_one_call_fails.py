@@ -1,4 +1,4 @@
-"""Each storage call of each pattern fails once, before or after it took effect: nothing is lost, nothing doubled."""
+"""Each storage request of each pattern fails once, before or after it takes effect: nothing is lost or duplicated."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""How many storage requests an orchestration makes in the steady state, on the development account."""
+"""The number of storage requests of an orchestration in the steady state, on the development account."""
 
 import pytest
 from fault_world import FaultWorld

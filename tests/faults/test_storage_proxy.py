@@ -1,4 +1,4 @@
-"""The faulty proxy itself: signed requests go through, calls are recognised, and each fault does what it says."""
+"""The faulty proxy itself: signed requests pass, calls are recognized, and each fault does what it says."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator

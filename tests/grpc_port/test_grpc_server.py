@@ -1,4 +1,4 @@
-"""The gRPC server, called by grpcio and by raw bytes."""
+"""The gRPC server, called by grpcio and with raw bytes."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What becomes of each function of an app: served, not served, in error, and what is said about it."""
+"""The functions of an app: served, not served, or in error, and the reasons."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which storage the app's own code uses is read from its Python files."""
+"""The storage that the app's own code uses is found in its Python files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Drain, resume, offline and reload when something fails in the middle: the status shows it, a new try helps."""
+"""Drain, resume, offline and reload with failures in the middle: the status shows them, and a retry helps."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""A host whose durable runtime does not stay up ends, with the reason and an exit code."""
+"""A host whose durable runtime keeps failing ends, with the reason and an exit code."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Which files are watched, and what of them has changed.
+"""Which files are watched, and which of them have changed.
 
 Source: docs/protocol/functions-host-worker.md#reloading
 """

@@ -1,4 +1,4 @@
-"""Listeners over reloads: what is equal goes on, the rest ends in good order."""
+"""Listeners over reloads: equal ones continue, the others end gracefully."""
 
 import asyncio
 

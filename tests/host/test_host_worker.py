@@ -1,4 +1,4 @@
-"""How editors' arguments for the worker are understood."""
+"""How the worker's arguments from editors are interpreted."""
 
 import pytest
 

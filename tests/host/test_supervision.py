@@ -1,4 +1,4 @@
-"""Long-lived tasks: what fails says so and begins again, what fails too often is given up."""
+"""Long-lived tasks: failures are logged and restarted, and given up after too many."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""A port of the host: idle and slow connections, broken and hostile requests, the limit of bodies."""
+"""A port of the host: idle and slow connections, invalid and hostile requests, the body limit."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Names by which only this machine is called, and what callers by other names are told of a failure."""
+"""Local host names, and what callers with other names see of a failure."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The pipeline around one call.
+"""The pipeline of an invocation.
 
 Source: docs/protocol/functions-host-worker.md#exceptions,
     docs/protocol/functions-host-worker.md#time-outs,

@@ -1,4 +1,4 @@
-"""The likely cause of errors that the SDK words badly: what is meant, and where, beside the SDK's own text."""
+"""The likely cause of errors with misleading SDK texts: the cause and the place, in addition to the SDK's text."""
 
 import functools
 import gc

@@ -1,4 +1,4 @@
-"""The app is imported while the worker's event loop runs, as Azure's workers do it."""
+"""The app is imported while the worker's event loop runs, as in Azure's workers."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What the host learns of an app, and the errors of apps that are wrong.
+"""What the host learns about an app, and the errors of invalid apps.
 
 Source: docs/protocol/functions-host-app.md#decorator-model,
     docs/protocol/functions-host-app.md#loading-errors,

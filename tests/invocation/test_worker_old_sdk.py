@@ -1,4 +1,4 @@
-"""Apps that pin an azure-functions from before retry policies and cookies; Azure's workers run them too."""
+"""Apps that pin an azure-functions version from before retry policies and cookies, which Azure's workers run too."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Turns of orchestration sessions on their way through pool and worker."""
+"""Turns of orchestration sessions through the pool and the worker."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What user code may give back.
+"""What user code may return.
 
 Source: docs/protocol/functions-host-values.md#outputs, docs/protocol/functions-host-http.md#response-objects
 """

@@ -1,4 +1,4 @@
-"""The worker on every interpreter that this machine has, and which one is picked for an app."""
+"""The worker on every interpreter on this machine, and which one is selected for an app."""
 
 import sys
 from pathlib import Path

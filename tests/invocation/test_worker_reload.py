@@ -1,4 +1,4 @@
-"""New code beside the old: who runs what.
+"""New code next to the old code: which one runs a call.
 
 Source: docs/protocol/functions-host-worker.md#reloading
 """

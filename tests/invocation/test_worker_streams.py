@@ -1,4 +1,4 @@
-"""HTTP functions of azurefunctions-extensions-http-fastapi: which they are, and how their calls stream.
+"""HTTP functions of azurefunctions-extensions-http-fastapi: recognizing them, and streaming their calls.
 
 Source: docs/protocol/functions-host-http.md#streamed-requests
 """

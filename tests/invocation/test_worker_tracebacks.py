@@ -1,4 +1,4 @@
-"""The traceback of an exception of user code, as logs and error responses show it."""
+"""Tracebacks of exceptions in user code, in logs and error responses."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Apps of function.json files.
+"""Apps with function.json files.
 
 Source: docs/protocol/functions-host-app.md#function-folders
 """

@@ -1,4 +1,4 @@
-"""Which executions are the same, and who has started one."""
+"""Which executions are the same, and who started one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Identities of messages: GUIDs, equal for the same decision, different for any other."""
+"""Identities of messages: GUIDs, equal for the same decision and different for any other."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Ticks and their texts."""
+"""Ticks and their text forms."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

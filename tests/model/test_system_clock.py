@@ -1,4 +1,4 @@
-"""The machine's clock as the runtime reads it."""
+"""The machine's clock for the runtime."""
 
 import time
 

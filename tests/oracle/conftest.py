@@ -1,4 +1,4 @@
-"""Hubs that pass between this host and the official backend. Without the official backend the tests are skipped."""
+"""Hubs that this host and the official backend use in turn. Without that backend the tests are skipped."""
 
 import os
 import shutil

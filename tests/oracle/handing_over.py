@@ -1,4 +1,4 @@
-"""How a hub comes from one host to the other while instances stand in it."""
+"""Hands a hub from one host to the other while it has instances."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The official layout of what lies in a hub that nobody serves: messages, marks, and a message for all open work.
+"""The official layout of a hub that nobody serves: messages, marks, and a message for all open work.
 
 Source: docs/protocol/task-hub-storage-messages.md#envelope,
     docs/protocol/task-hub-storage-history.md#event-row-columns,

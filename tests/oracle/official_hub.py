@@ -1,4 +1,4 @@
-"""The official worker and client of a task hub: a program that takes one JSON object a line and answers each."""
+"""The official worker and client of a task hub: a program that takes one JSON object per line and answers each."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Plays many scenarios at once on one hub, and hands the hub over between the acts.
+"""Runs many scenarios at once on one hub, and hands the hub over between the acts.
 
 A scenario is a generator function: it acts through its `Instance`, yields a condition that it waits for, and yields a
 `Curtain` when it has come to the end of an act. An act ends when all scenarios have.

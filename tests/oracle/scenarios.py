@@ -1,4 +1,4 @@
-"""Where an instance can stand when its hub is handed over, function by function of the oracle's table.
+"""The states of an instance when its hub is handed over, function by function of the oracle's table.
 
 Each scenario brings one instance (with children and an entity of its ID) to a point, and after `OTHER` says what the
 other side makes of it.

@@ -1,4 +1,4 @@
-"""The two hosts of a hub, behind the same calls: `func start` on the app of this folder, and the official worker."""
+"""The two hosts of a hub behind the same interface: `func start` on the app in this folder, and the official worker."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What lies in the storage of a hub: rows as they are, and messages as they lie in the queues."""
+"""The contents of a hub's storage: raw rows, and the messages in the queues."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Instances that survive a crash of this host, its restart and its clean stop, and go on at the official worker."""
+"""Instances that survive a crash of this host, its restart and a clean stop, and continue on the official worker."""
 
 import pytest
 from handing_over import NAMES, Passed, pass_on

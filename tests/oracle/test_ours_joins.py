@@ -1,4 +1,4 @@
-"""This host joins a hub of the official worker, takes half of the partitions, and serves alone in the end."""
+"""This host joins a hub of the official worker, takes half of the partitions, and serves alone at the end."""
 
 import pytest
 from handing_over import NAMES, Failures, take_over

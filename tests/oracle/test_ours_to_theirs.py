@@ -1,4 +1,4 @@
-"""Instances that begin here, and go on at the official worker after a clean stop of this host."""
+"""Instances that begin here and continue on the official worker after a clean stop of this host."""
 
 import pytest
 from handing_over import NAMES, Passed, pass_on

@@ -1,4 +1,4 @@
-"""The official worker joins a hub of this host, takes half of the partitions, and serves alone in the end."""
+"""The official worker joins a hub of this host, takes half of the partitions, and serves alone at the end."""
 
 import pytest
 from handing_over import NAMES, Failures, take_over

@@ -1,4 +1,4 @@
-"""Instances that begin at the official worker, and go on here after its clean stop."""
+"""Instances that begin on the official worker and continue here after its clean stop."""
 
 import pytest
 from handing_over import NAMES, Failures

@@ -1,4 +1,4 @@
-"""The host's endpoint in this process: real routes, real keys in memory, functions whose calls are only noted."""
+"""The host's endpoint in this process: real routes, real keys in memory, functions whose calls are recorded."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Fixtures of the reference tests: an API over instances that tests make up, and one over an app that runs."""
+"""Fixtures of the reference tests: an API over made-up instances, and one over a running app."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rows of the page durable-http that the code of an app notices, with what the real extension gives it."""
+"""Rows of the page durable-http that the code of an app notices, with the results of the real extension."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The management API beside extension 3.19.0, rows 21 to 39 of the comparison.
+"""The management API compared with extension 3.19.0, rows 21 to 39 of the comparison.
 
 The expected values are the answers of the extension, except where a test says that this host stays different.
 """

@@ -1,4 +1,4 @@
-"""Outcomes of instances beside extension 3.19.0, rows 32 and 33 of the comparison. Both stay different."""
+"""Outcomes of instances compared with extension 3.19.0, rows 32 and 33. Both stay different."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rows of the page durable-http on what is in storage, with the columns that the real extension writes."""
+"""Rows of the page durable-http about storage, with the columns that the real extension writes."""
 
 import json
 from typing import Any

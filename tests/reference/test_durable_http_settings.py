@@ -1,4 +1,4 @@
-"""The settings of extensions.durableTask: what Azure does with each value, and what this host does.
+"""The settings of extensions.durableTask: what Azure and this host do with each value.
 
 The rows of the second table of the comparison with extension 3.19.0, in its order.
 """

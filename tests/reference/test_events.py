@@ -1,4 +1,4 @@
-"""The deliberate differences on events, beside the real host: the second table of the page events.
+"""The deliberate differences about events, compared with the real host: the second table of the page events.
 
 Its rows are numbered on from the first table: 12 is its first row, 23 the last.
 

@@ -1,4 +1,4 @@
-"""What requests with events and odd IDs do, beside the real host: the first table of the comparison of events.
+"""Requests with events and unusual IDs, compared with the real host: the first table of the page events.
 
 The expected values are the real host's answers, except where a test says that this host stays different. Row 9
 is in test_events_worker.py.

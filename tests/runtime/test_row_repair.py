@@ -1,4 +1,4 @@
-"""What the row of an instance is to say after a crash."""
+"""What the row of an instance must show after a crash."""
 
 import pytest
 

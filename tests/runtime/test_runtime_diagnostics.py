@@ -1,4 +1,4 @@
-"""Findings on their way to the log."""
+"""How findings reach the log."""
 
 import logging
 from typing import Any

@@ -1,4 +1,4 @@
-"""Errors of the runtime itself: it begins anew with nothing lost, and says so when that does not help."""
+"""Errors of the runtime itself: it restarts without losing anything, and reports it if that does not help."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What goes wrong around the runtime: aborts, crashes, storage, broken instances."""
+"""Failures around the runtime: aborts, crashes, storage, broken instances."""
 
 import asyncio
 import json

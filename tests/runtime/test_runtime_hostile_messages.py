@@ -1,4 +1,4 @@
-"""Whatever lies in a hub: no message blocks its instance, and other instances go on."""
+"""Whatever a hub contains, no message blocks its instance, and other instances continue."""
 
 import asyncio
 import json

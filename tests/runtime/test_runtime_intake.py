@@ -1,4 +1,4 @@
-"""What becomes of the messages of a batch, and of those that were given back before."""
+"""What happens to the messages of a batch, and to those that were released before."""
 
 from collections.abc import Sequence
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""What the log says of orchestrations: one line for the start, one for the end, whatever happens in between."""
+"""The log of orchestrations: one line for the start and one for the end, whatever happens in between."""
 
 import asyncio
 import functools

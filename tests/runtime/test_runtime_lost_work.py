@@ -1,4 +1,4 @@
-"""Work whose worker dies, or that runs into the time limit: tried again, then given up; bystanders are not counted."""
+"""Work whose worker dies, or that exceeds the time limit: retried, then given up; other calls are not counted."""
 
 import asyncio
 

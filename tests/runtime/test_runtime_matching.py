@@ -1,4 +1,4 @@
-"""Forged, stale and doubled results: none completes a task, none enters a history, and each is reported."""
+"""Forged, stale and duplicated results: none completes a task or enters a history, and each is reported."""
 
 import json
 import logging

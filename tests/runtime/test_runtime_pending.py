@@ -1,4 +1,4 @@
-"""What is sent to an instance that has not begun yet waits for it."""
+"""Messages to an instance that has not begun wait for it."""
 
 import pytest
 from runtime_world import App, Hosts

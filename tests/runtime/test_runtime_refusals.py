@@ -1,4 +1,4 @@
-"""Storage that refuses: tried a few times, then the instance fails where its data is refused, or the host ends."""
+"""Refusals of storage: retried a few times, then the instance whose data is refused fails, or the host ends."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Headers of responses to call_http. The expected values are those of `HttpResponseMessage.Headers` of .NET 10."""
+"""Headers of responses to call_http. The expected values are those of `HttpResponseMessage.Headers` in .NET 10."""
 
 import pytest
 

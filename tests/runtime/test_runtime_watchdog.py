@@ -1,4 +1,4 @@
-"""The watchdog speaks once a trouble, and again when it comes back."""
+"""The watchdog reports each problem once, and again if it comes back."""
 
 from durable_host.clock import SystemClock
 from durable_host.durable.runtime.diagnostics import ABNORMALLY_LONG, Diagnostics

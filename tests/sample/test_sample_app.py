@@ -1,4 +1,4 @@
-"""The sample app by itself: what its messages mean, and that it runs anywhere."""
+"""The sample app by itself: its messages, and that it runs on any host."""
 
 import ast
 import base64

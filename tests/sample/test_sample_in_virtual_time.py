@@ -1,4 +1,4 @@
-"""What the sample's orchestrations do in the course of days, without waiting for them."""
+"""What the sample's orchestrations do over days, in virtual time."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`UserCode` of the 2.x SDK over a scripted worker."""
+"""`UserCode` of the 2.x SDK with a scripted worker."""
 
 import asyncio
 import base64

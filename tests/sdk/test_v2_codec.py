@@ -1,4 +1,4 @@
-"""The codec of the 2.x protocol: the worked examples of the protocol, both ways, and what protobuf cannot say."""
+"""The codec of the 2.x protocol: worked examples in both directions, and what protobuf cannot express."""
 
 import base64
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Answers of workers that no SDK gives: an error or nothing, never an exception of the host."""
+"""Worker answers that the SDK never gives: an error or nothing, never an exception of the host."""
 
 import base64
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a 2.x worker would answer: the other direction of `durable_host.durable.sdk.v2_actions`."""
+"""Encodes answers of a 2.x worker: the reverse of `durable_host.durable.sdk.v2_actions`."""
 
 from durable_host.durable.model.numbered import (
     CompleteOrchestration,

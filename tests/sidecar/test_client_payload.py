@@ -1,4 +1,4 @@
-"""What the durable client binding of an app of the 2.x SDK gives."""
+"""The value of the durable client binding in an app of the 2.x SDK."""
 
 import json
 

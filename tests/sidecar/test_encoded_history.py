@@ -1,4 +1,4 @@
-"""What workers get of a history, encoded event by event, is what the codec makes of the whole."""
+"""A history encoded event by event for workers is the same as the codec's encoding of the whole."""
 
 from typing import Any
 

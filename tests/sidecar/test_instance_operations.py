@@ -1,4 +1,4 @@
-"""What a client of the Durable Task SDKs does with single instances, against an app of the 1.x SDK."""
+"""Operations of Durable Task SDK clients on single instances of an app with the 1.x SDK."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Listings, purges, entities, and the hub that a call is about."""
+"""Listings, purges, entities, and the hub of a call."""
 
 import contextlib
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""gRPC is an extra: what needs it says how to install it, and nothing else loads it."""
+"""gRPC is an extra: code that needs it says how to install it, and nothing else loads it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Bytes of clients and workers of the SDKs, as they send and expect them."""
+"""Bytes that clients and workers of the SDKs send and expect."""
 
 import asyncio
 import base64

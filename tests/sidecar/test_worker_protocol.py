@@ -1,4 +1,4 @@
-"""The worker endpoint, with workers that tests play message by message: well, badly, or not at all."""
+"""The worker endpoint, with workers that tests play message by message: correctly, incorrectly, or not at all."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""A task hub that fails as storage and machines do: by a seed, between any two operations."""
+"""A task hub that fails like storage and machines: at random by a seed, between any two operations."""
 
 import asyncio
 from collections.abc import Sequence

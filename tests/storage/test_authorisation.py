@@ -1,4 +1,4 @@
-"""The three ways to prove our right to a request, and that secrets stay secret."""
+"""The three ways to authorize a request, and that secrets stay secret."""
 
 import datetime
 import logging

@@ -1,4 +1,4 @@
-"""A host that is killed: Azurite saves, ends, and the next host takes over the data."""
+"""A killed host: Azurite saves its data and ends, and the next host uses the data."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What `run.js` mends in the database of Azurite: asked by a program that runs in Azurite's place."""
+"""What `run.js` fixes in Azurite's database, tested by a program that runs in place of Azurite."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The launcher of Azurite: what it finds on the ports, what it starts, what it leaves alone."""
+"""The launcher of Azurite: what it finds on the ports, starts, and leaves running."""
 
 import http.server
 import os

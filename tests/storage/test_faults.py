@@ -1,4 +1,4 @@
-"""Services that do not answer, break off, or fail for a while."""
+"""Services that do not answer, break the connection, or fail for a while."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What other programs, and whoever answers in the place of the service, can do to the reading of a queue."""
+"""What other programs, or another server in place of the service, can do to the parsing of queue responses."""
 
 import contextlib
 

@@ -1,4 +1,4 @@
-"""Leases on queue messages: when they are renewed, how they end, and what a lost one does."""
+"""Leases on queue messages: when they are renewed, how they end, and what happens if one is lost."""
 
 import asyncio
 import logging

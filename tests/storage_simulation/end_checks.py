@@ -1,4 +1,4 @@
-"""What must hold when a run is over: instances, histories, entities, and what is left in the storage."""
+"""Checks at the end of a run: instances, histories, entities, and the remaining contents of storage."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What befalls a hub from outside: leases that others take, and a worker that is not this product."""
+"""Disturbances from outside: others that take leases, and another kind of worker."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What must hold of a hub: after a clean stop in the middle, and in the end."""
+"""Checks of a hub after a clean stop in the middle, and at the end."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What the outside world does with one instance: starts it, sends it events, suspends, terminates, rewinds, purges."""
+"""Acts on one instance from outside: starts it, sends events, suspends, terminates, rewinds, purges."""
 
 import asyncio
 import json

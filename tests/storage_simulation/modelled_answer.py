@@ -1,4 +1,4 @@
-"""Requests to the modelled storage and its answers."""
+"""Requests to the modelled storage, and its responses."""
 
 from dataclasses import dataclass, field
 from email.utils import formatdate

@@ -1,4 +1,4 @@
-"""The product, broken on purpose: the order of a commit and the intake of messages, each wrong in one way.
+"""The product, broken on purpose: the order of a commit and the receiving of messages, each wrong in one way.
 
 The simulation has to find each of them (`make simulate MUTATIONS=1`); else it would not find such a mistake either.
 """

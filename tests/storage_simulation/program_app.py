@@ -1,4 +1,4 @@
-"""The app of one simulated host: programs and ledgers on the real SDK, in this process."""
+"""The app of a simulated host: programs and ledgers on the real SDK, in this process."""
 
 import asyncio
 import json

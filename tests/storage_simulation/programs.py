@@ -1,4 +1,4 @@
-"""Random orchestrations: a program is a list of steps that one orchestrator interprets; it says what must come out.
+"""Random orchestrations: a program is a list of steps that an orchestrator interprets, and predicts the result.
 
 A step is a list: its kind, then its arguments. Texts in a program are unique in the whole run, so each result, event
 and signal can be told from all others.

@@ -1,4 +1,4 @@
-"""Which requests fail, and how: drawn from the seed, each seed another mixture."""
+"""Which requests fail, and how: drawn from the seed, with a different mixture for each seed."""
 
 from collections import Counter
 from collections.abc import Callable

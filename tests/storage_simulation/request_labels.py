@@ -1,4 +1,4 @@
-"""What a request is, in a word for the faults (`commit`, `put.control`, ...) and in a line for the trace."""
+"""Describes a request: a word for the faults (`commit`, `put.control`, ...) and a line for the trace."""
 
 import json
 import re

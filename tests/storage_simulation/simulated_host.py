@@ -1,4 +1,4 @@
-"""One host process: the product's runtime, client and Azure hub over a network that fails, and that may be killed."""
+"""A host process: the product's runtime, client and Azure hub over a network that fails, and that can be killed."""
 
 import asyncio
 import contextvars

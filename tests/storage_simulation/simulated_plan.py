@@ -1,4 +1,4 @@
-"""What a seed decides before the run begins."""
+"""The decisions that a seed makes before the run."""
 
 from dataclasses import dataclass, replace
 from random import Random

@@ -1,4 +1,4 @@
-"""One run: hosts that come, go and die, instances that are driven from outside, and what must hold in the end."""
+"""One run: hosts that start, stop and die, instances driven from outside, and the checks at the end."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What a task hub has in the modelled storage, as somebody sees it who looks from outside."""
+"""The contents of a task hub in the modelled storage, seen from outside."""
 
 import gzip
 import json

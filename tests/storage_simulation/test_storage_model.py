@@ -1,4 +1,4 @@
-"""The model of the storage services answers as Azurite does: the same calls on both, the same outcomes."""
+"""The model of the storage services responds like Azurite: the same calls on both, the same outcomes."""
 
 import uuid
 from collections.abc import Awaitable, Callable

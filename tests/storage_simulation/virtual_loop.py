@@ -1,4 +1,4 @@
-"""An event loop whose time jumps to the next timer as soon as nothing else can happen, and clocks that show its time.
+"""An event loop whose time jumps to the next timer when nothing else can happen, and clocks that show its time.
 
 All that runs in it is decided by the seed: there are no threads, identifiers are drawn from the seed, and sets of
 tasks are iterated in the order in which the tasks were made.

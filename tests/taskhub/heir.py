@@ -1,4 +1,4 @@
-"""Does on a hub what a runtime does after a crash: settles debts, and runs the episode if it was not committed."""
+"""Acts like a runtime after a crash: settles debts, and runs the episode if it was not committed."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

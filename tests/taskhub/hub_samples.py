@@ -1,4 +1,4 @@
-"""Messages, events and commits that the conformance tests are made of."""
+"""Messages, events and commits for the conformance tests."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""A storage account that writes down every request and can stop answering after the n-th one; a sudden death."""
+"""A storage account that records every request and can stop answering after the n-th one: a sudden death."""
 
 import asyncio
 from collections.abc import Callable

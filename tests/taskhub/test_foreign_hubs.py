@@ -1,4 +1,4 @@
-"""Hubs that a request names: read without being made, made by the first start or signal."""
+"""Hubs that a request names: read without being created, created by the first start or signal."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""What a crash or a stop leaves behind: nothing is lost."""
+"""What remains after a crash or a stop: nothing is lost."""
 
 import asyncio
 

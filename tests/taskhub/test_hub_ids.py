@@ -1,4 +1,4 @@
-"""Instance IDs of every kind that is allowed."""
+"""Instance IDs of every allowed kind."""
 
 import pytest
 from hub_samples import activity, create, raised, receive, receive_activity, run_first_episode

@@ -1,4 +1,4 @@
-"""A process dies after each of the storage requests that a commit takes; the next one does what is left of it."""
+"""A process dies after each of the storage requests of a commit; the next one completes the rest."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Results of activities on their way to their instance: handed over once, given back, left behind, found again."""
+"""Results of activities on the way to their instance: handed over once, released, left behind, found again."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Group commit of the embedded task hub: pieces of work that share a transaction do not share their failures."""
+"""Group commit of the embedded task hub: operations that share a transaction do not share their failures."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Saved histories under the orchestrator as it is now."""
+"""Saved histories replayed with the current orchestrator."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Timers of more than six days, due times of other time zones, and calls without an input, through a real worker."""
+"""Timers of more than six days, due times in other time zones, and calls without input, in a real worker."""
 
 import logging
 from collections.abc import Iterator

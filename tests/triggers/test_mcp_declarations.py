@@ -1,4 +1,4 @@
-"""What MCP triggers declare, as clients see it: schemas of arguments, resources, prompts, and mistakes."""
+"""Declarations of MCP triggers as clients see them: schemas of arguments, resources, prompts, and mistakes."""
 
 import json
 from typing import Any

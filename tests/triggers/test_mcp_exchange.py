@@ -1,4 +1,4 @@
-"""Answers to one HTTP request of an MCP client that take a while."""
+"""Slow responses to an HTTP request of an MCP client."""
 
 import asyncio
 from typing import Any

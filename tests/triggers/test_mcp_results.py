@@ -1,4 +1,4 @@
-"""What functions return, as results of MCP: texts, content blocks, structured content, bytes."""
+"""Return values of functions as MCP results: texts, content blocks, structured content, bytes."""
 
 import base64
 import json

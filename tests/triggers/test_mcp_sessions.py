@@ -1,4 +1,4 @@
-"""Sessions of MCP clients: how many there may be, and when they end."""
+"""Sessions of MCP clients: their limit, and when they end."""
 
 from types import SimpleNamespace
 from typing import Any

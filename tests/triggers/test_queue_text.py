@@ -1,4 +1,4 @@
-"""Messages as text, names, fates.
+"""Messages as text, queue names, dispositions.
 
 Source: docs/protocol/functions-host-queues.md#queue-names,
     docs/protocol/functions-host-queues.md#outcomes,

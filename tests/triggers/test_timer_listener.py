@@ -1,4 +1,4 @@
-"""The timer listener under virtual time, and its pure rules.
+"""The timer listener in virtual time, and its pure functions.
 
 Source: docs/protocol/functions-host-timers.md#schedule-status,
     docs/protocol/functions-host-timers.md#timer-runs,

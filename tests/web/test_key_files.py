@@ -1,4 +1,4 @@
-"""Keys in files: what another user of the machine could have planted is refused."""
+"""Keys in files: files that another user could have created are refused."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Keys: made once, kept in documents that Azure's host would read.
+"""Keys: created once, and stored in documents that Azure's host can read.
 
 Source: docs/protocol/functions-host.md#key-documents
 """

@@ -1,3 +1,3 @@
-"""Stands where `openai-agents` would be found. See `tests/fast_start.py`."""
+"""Replaces `openai-agents`. See `tests/fast_start.py`."""
 
 raise ImportError("Most tests run as without openai-agents.", name="agents")

@@ -1,4 +1,4 @@
-"""The functions of the official worker, under the same names and with the same contracts.
+"""The functions of the official worker, with the same names and the same contracts.
 
 `GATES` names a folder: an activity that waits for gate `x` goes on when the file `x` is there.
 """

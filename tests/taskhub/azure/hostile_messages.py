@@ -1,4 +1,4 @@
-"""Queue messages as nobody should send them: the golden ones with members replaced, and plain rubbish."""
+"""Queue messages that nobody should send: the golden ones with members replaced, and plain garbage."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A worker that dies between any two requests of a commit loses nothing and sends nothing under another identity."""
+"""If a worker dies between two requests of a commit, nothing is lost and no message gets another identity."""
 
 import asyncio
 

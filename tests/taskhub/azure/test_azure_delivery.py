@@ -1,4 +1,4 @@
-"""How messages reach the runtime: at once from this process, by polling from others."""
+"""How messages reach the runtime: immediately from this process, by polling from others."""
 
 import asyncio
 import logging

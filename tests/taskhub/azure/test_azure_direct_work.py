@@ -1,4 +1,4 @@
-"""Activities that lie in no queue: while nobody else works on the hub, and until somebody has to find them."""
+"""Activities without a queue message: while no other host works on the hub, and until another host must find them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Outages, refusals and deleted resources: waited out, explained or healed, each said once."""
+"""Outages, refusals and deleted resources: waited out, explained or repaired, each logged once."""
 
 import asyncio
 from collections.abc import Callable

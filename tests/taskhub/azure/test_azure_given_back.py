@@ -1,4 +1,4 @@
-"""For how long messages that are given back stay away: longer each time, but not because of an outage."""
+"""How long released messages stay hidden: longer each time, but not because of an outage."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

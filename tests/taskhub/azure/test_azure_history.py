@@ -1,4 +1,4 @@
-"""Commits to the History table: whoever commits learns for certain, and a commit is whole or not there."""
+"""Commits to the History table: their outcome is always found out, and a commit is atomic."""
 
 import asyncio
 import uuid

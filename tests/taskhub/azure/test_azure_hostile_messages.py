@@ -1,4 +1,4 @@
-"""What cannot be a message is set aside at reading; what is handed on, engine and stores can take."""
+"""Invalid messages are set aside when they are read; all others can be processed by the engine and the stores."""
 
 import asyncio
 import contextlib

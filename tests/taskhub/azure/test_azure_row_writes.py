@@ -1,4 +1,4 @@
-"""Rows of instances: who writes one that has changed meanwhile leaves it as it is."""
+"""Rows of instances: a writer does not overwrite a row that has changed in the meantime."""
 
 import asyncio
 from typing import Any

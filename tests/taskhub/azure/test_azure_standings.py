@@ -1,4 +1,4 @@
-"""What a process knows of an instance is forgotten when nothing is owed, but not under who waits for it."""
+"""What a process knows about an instance is forgotten when nothing is owed, but not while somebody waits for it."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Which start messages are run, back-off and worker-side decisions without storage.
+"""Which start messages run, back-off, and worker-side decisions without storage.
 
 Source: docs/protocol/task-hub-storage-processing.md#start-filter,
     docs/protocol/task-hub-storage-queues.md#poll-back-off

@@ -1,4 +1,4 @@
-"""Starts: the row first, the message second; what is in doubt, missing, or asked for again."""
+"""Starts: the row first, the message second; doubtful, missing and repeated starts."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Identities of consumed messages: what is kept, for how long, and in how many characters."""
+"""Identities of consumed messages: which are kept, for how long, and in how many characters."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Messages of a hub that this process holds: renewed until they are lost, and again when their queue delivers them."""
+"""Messages of a hub that this process holds: renewed until they are lost, and again when they are redelivered."""
 
 import asyncio
 from typing import cast
