@@ -15,6 +15,7 @@ from durable_host.durable.model.events import (
     ExecutionTerminated,
     OrchestrationInstance,
     ParentInstance,
+    SubOrchestrationInstanceCompleted,
 )
 from durable_host.durable.model.status import OrchestrationStatus
 
@@ -178,6 +179,21 @@ def test_termination_ends_at_once_with_open_tasks(mode):
     assert (world.sent[-1].event.event_name, world.sent[-1].event.reason) == (
         "SubOrchestrationInstanceFailed", "enough",
     )  # fmt: skip
+
+
+def test_recursive_termination_ends_the_children_that_run():
+    def orch(context):
+        yield context.call_sub_orchestrator("waits", None, "done")
+        yield context.task_all([context.call_sub_orchestrator("waits", None, "c1"), context.call_activity("A", 1)])
+
+    world = World([orch, waits])
+    world.deliver(world.start("orch"))
+    world.deliver(SubOrchestrationInstanceCompleted(task_scheduled_id=0, result="1"), time=1)
+    outcome = world.deliver(ExecutionTerminated(input="enough", recurse=True), time=2)
+    assert ending(world) == ("Terminated", "enough")
+    assert [(one.target.instance_id, one.event.input, one.event.recurse) for one in outcome.outbound] == [
+        ("c1", "enough", True)
+    ]
 
 
 def test_termination_in_the_first_batch_runs_no_code():

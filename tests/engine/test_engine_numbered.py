@@ -12,6 +12,7 @@ from numbered_world import SECOND, START, AnyCode, Scripted, completed, continue
 from durable_host import timestamp
 from durable_host.durable.engine.debt import Owed, is_in_history_rows
 from durable_host.durable.engine.delivery import classify, classify_start
+from durable_host.durable.engine.episode import EpisodeOutcome
 from durable_host.durable.engine.episode_start import turn_of_episode
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.state import OrchestrationState
@@ -26,6 +27,7 @@ from durable_host.durable.model.events import (
     OrchestrationInstance,
     OrchestratorStarted,
     ParentInstance,
+    SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
     TaskCompleted,
@@ -150,6 +152,38 @@ def test_completion_before_a_termination_in_one_turn_wins() -> None:
     result = TaskCompleted(task_scheduled_id=1)
     outcome = world.deliver(result, ExecutionTerminated(input="x"), answers=[[completed(2, "3")]])
     assert (outcome.update.runtime_status, outcome.update.output) == (OrchestrationStatus.Completed, "3")
+
+
+def terminated_children(outcome: EpisodeOutcome) -> list[str]:
+    found = [one for one in outcome.outbound if isinstance(one.event, ExecutionTerminated)]
+    assert all(
+        one.event == ExecutionTerminated(timestamp=one.event.timestamp, input='"x"', recurse=True) for one in found
+    )
+    assert not any(is_in_history_rows(one, OrchestrationInstance("i1")) for one in found)
+    assert len({one.id for one in found}) == len(found)
+    return [one.target.instance_id for one in found]
+
+
+@pytest.mark.parametrize("status", [OrchestrationStatus.Terminated, OrchestrationStatus.Completed])
+def test_recursive_termination_reaches_all_children_that_run_even_those_of_the_last_turn(
+    status: OrchestrationStatus,
+) -> None:
+    world = Scripted()
+    world.begin([CreateSubOrchestration(id=number, instance_id=f"c{number}", name="kid") for number in (1, 2)])
+    world.deliver(SubOrchestrationInstanceCompleted(task_scheduled_id=1), answers=[[]])
+    last = [
+        CreateSubOrchestration(id=3, instance_id="c3", name="kid"),
+        CompleteOrchestration(id=4, status=status, result='"x"'),
+    ]
+    outcome = world.deliver(ExecutionTerminated(input='"x"', recurse=True), answers=[last])
+    assert terminated_children(outcome) == ["c2", "c3"]
+
+
+def test_termination_without_recursion_leaves_children_alone() -> None:
+    world = Scripted()
+    world.begin([CreateSubOrchestration(id=1, instance_id="c1", name="kid")])
+    end = CompleteOrchestration(id=2, status=OrchestrationStatus.Terminated)
+    assert terminated_children(world.deliver(ExecutionTerminated(input="x"), answers=[[end]])) == []
 
 
 def test_termination_works_although_the_code_cannot_run() -> None:

@@ -224,6 +224,31 @@ async def test_work_that_is_too_large_for_one_worker_goes_to_one_that_can_receiv
             call.cancel()
 
 
+async def test_a_recursive_termination_reaches_a_child_that_is_scheduled_at_the_same_time(workers: Workers) -> None:
+    child = pb.CreateSubOrchestrationAction(instanceId="child", name="two")
+    ended = pb.CompleteOrchestrationAction(orchestrationStatus=pb.ORCHESTRATION_STATUS_TERMINATED)
+
+    async def end_what_is_terminated(worker: RawWorker) -> None:
+        while True:
+            item = await worker.next()
+            is_terminated = any(one.HasField("executionTerminated") for one in item.orchestratorRequest.newEvents)
+            actions = [pb.OrchestratorAction(id=2, completeOrchestration=ended)] if is_terminated else []
+            answer = pb.OrchestratorResponse(completionToken=item.completionToken, actions=actions)
+            await workers.stub.CompleteOrchestratorTask(answer)
+
+    async with workers.raw() as worker:
+        await workers.begin("one", "parent")
+        turn = await worker.next()
+        await workers.stub.TerminateInstance(pb.TerminateRequest(instanceId="parent", recursive=True))
+        actions = [pb.OrchestratorAction(id=1, createSubOrchestration=child)]
+        answer = pb.OrchestratorResponse(completionToken=turn.completionToken, actions=actions)
+        await workers.stub.CompleteOrchestratorTask(answer)
+        running = asyncio.create_task(end_what_is_terminated(worker))
+        for instance_id in ("parent", "child"):
+            assert (await workers.end(instance_id)).runtime_status is OrchestrationStatus.TERMINATED
+        running.cancel()
+
+
 async def test_a_silent_worker_loses_its_turn_to_another_one(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boards, "TURN_PATIENCE", 0.05)
     async with workers.raw() as silent:

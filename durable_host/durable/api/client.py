@@ -164,10 +164,11 @@ class DurableClient:
         """Send an event after `require_unended` was called."""
         await self._send(instance_id, EventRaised(timestamp=self._clock.now(), name=name, input=data or "null"))
 
-    async def terminate(self, instance_id: str, reason: str | None) -> None:
-        """Terminate an instance. Raises `InstanceNotFound`, `InstanceEnded`."""
+    async def terminate(self, instance_id: str, reason: str | None, *, recurse: bool = False) -> None:
+        """Terminate an instance, and with `recurse` its children. Raises `InstanceNotFound`, `InstanceEnded`."""
         await self._running(instance_id)
-        await self._send(instance_id, ExecutionTerminated(timestamp=self._clock.now(), input=reason))
+        event = ExecutionTerminated(timestamp=self._clock.now(), input=reason, recurse=recurse)
+        await self._send(instance_id, event)
 
     async def suspend(self, instance_id: str, reason: str | None) -> None:
         """Suspend an instance, if it is not suspended already. Raises `InstanceNotFound`, `InstanceEnded`."""

@@ -29,6 +29,7 @@ from durable_host.durable.engine.numbered_episode import INVOCATION_FAILED, Numb
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.outbound import carry_out
 from durable_host.durable.engine.outcome import EpisodeOutcome
+from durable_host.durable.engine.recursive_termination import terminations_of_children
 from durable_host.durable.engine.reports import Reports
 from durable_host.durable.engine.sending import SendingOrchestration
 from durable_host.durable.engine.state import Ending, OrchestrationState
@@ -105,6 +106,8 @@ class _Episode:
             self._fail(fault)
         if next_turn is None and not isinstance(state.history[-1], OrchestratorCompleted):
             state.append(OrchestratorCompleted(timestamp=self.now))
+        if state.is_terminal:
+            self.item.outbound.extend(terminations_of_children(state, self.now))
         return self._outcome(next_turn)
 
     def _run_numbered(self, answer: OrchestratorAnswer | NumberedAnswer | None) -> OrchestratorTurn | None:

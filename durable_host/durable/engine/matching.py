@@ -123,6 +123,12 @@ class ExecutionCalls:
         """The number of activities without a result."""
         return sum(not one.is_answered for one in self._numbered.values() if isinstance(one.event, TaskScheduled))
 
+    @property
+    def open_children(self) -> list[SubOrchestrationInstanceCreated]:
+        """The calls of children without a result, in order. Nobody waits for the result of some of them."""
+        open_calls = (one.event for one in self._numbered.values() if not one.is_answered)
+        return [event for event in open_calls if isinstance(event, SubOrchestrationInstanceCreated)]
+
     def latest(self, number: int) -> HistoryEvent | None:
         """Return the event of the last call with this number: a retry by 2.x code reuses the first attempt's number."""
         call = self._numbered.get(number)

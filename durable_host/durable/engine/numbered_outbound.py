@@ -192,6 +192,6 @@ def _send(number: int, target: str, name: str, text: str | None, sender: Sending
 
 
 def _termination(action: TerminateOrchestration, sender: SendingOrchestration) -> Scheduled:
-    event = ExecutionTerminated(timestamp=sender.now, input=action.reason)
+    event = ExecutionTerminated(timestamp=sender.now, input=action.reason, recurse=action.recurse)
     id = sender.identity(ExecutionTerminated, action.id, action.instance_id, action.reason)
     return Scheduled(event, [sender.message(event, id, OrchestrationInstance(action.instance_id))])

@@ -102,10 +102,13 @@ class ExecutionCompleted(HistoryEvent, frozen=True, kw_only=True):
 
 
 class ExecutionTerminated(HistoryEvent, frozen=True, kw_only=True):
+    """With `recurse`, the children of the instance are terminated too. DurableTask.Core does not know this field."""
+
     event_type: ClassVar[int] = 3
     event_name: ClassVar[str] = "ExecutionTerminated"
 
     input: str | None = None
+    recurse: bool = False
 
 
 class TaskScheduled(HistoryEvent, frozen=True, kw_only=True):

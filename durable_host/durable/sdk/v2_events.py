@@ -79,7 +79,9 @@ def event_message(event: HistoryEvent) -> pb.HistoryEvent:
             if event.failure_details is not None:
                 message.executionCompleted.failureDetails.CopyFrom(failure_message(event.failure_details))
         case ExecutionTerminated():
-            message.executionTerminated.CopyFrom(pb.ExecutionTerminatedEvent(input=wrapped(event.input)))
+            message.executionTerminated.CopyFrom(
+                pb.ExecutionTerminatedEvent(input=wrapped(event.input), recurse=event.recurse)
+            )
         case TaskScheduled():
             message.taskScheduled.CopyFrom(
                 pb.TaskScheduledEvent(
@@ -270,7 +272,9 @@ def _tags(tags: Mapping[str, str]) -> dict[str, str] | None:
 _READERS: dict[str, Callable[[Any, dict[str, Any]], HistoryEvent]] = {
     "executionStarted": _read_started,
     "executionCompleted": _read_completed,
-    "executionTerminated": lambda m, common: ExecutionTerminated(**common, input=text_of(m, "input")),
+    "executionTerminated": lambda m, common: ExecutionTerminated(
+        **common, input=text_of(m, "input"), recurse=m.recurse
+    ),
     "taskScheduled": lambda m, common: TaskScheduled(
         **common,
         name=m.name,

@@ -75,12 +75,13 @@ async def raise_event(call: SidecarCall, request: pb.RaiseEventRequest) -> pb.Ra
 
 async def terminate(call: SidecarCall, request: pb.TerminateRequest) -> pb.TerminateResponse:
     """Terminate an instance. One that has ended is not an error, because clients only expect NOT_FOUND."""
+    reason = text_of(request, "output")
     try:
-        await call.client.terminate(request.instanceId, text_of(request, "output"))
+        await call.client.terminate(request.instanceId, reason, recurse=request.recursive)
     except InstanceEnded:
         return pb.TerminateResponse()
-    if request.recursive:
-        await _terminate_children(call, request.instanceId, text_of(request, "output"))
+    if request.recursive and not call.is_own_hub:
+        await _terminate_children(call, request.instanceId, reason)  # The hub's host may not do it.
     return pb.TerminateResponse()
 
 

@@ -171,6 +171,7 @@ ONE_OF_EACH = [
     e.EventSent(instance_id="x", name="n", input=None),
     e.GenericEvent(data=None),
     e.ExecutionRewound(reason="r", instance_id="i"),
+    e.ExecutionTerminated(input="x", recurse=True),
 ]
 
 

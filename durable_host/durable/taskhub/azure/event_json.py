@@ -87,11 +87,17 @@ def _rewound(v: e.ExecutionRewound) -> str:
     )
 
 
+def _execution_terminated(v: e.ExecutionTerminated) -> str:
+    """Write `Recurse` only where it is set (docs/protocol/task-hub-storage-additions.md#recursive-termination)."""
+    recurse = '"Recurse":true,' if v.recurse else ""
+    return f'"EventType":3,"Input":{nullable(v.input)},{recurse}'
+
+
 _MEMBERS: dict[type[e.HistoryEvent], Callable[[Any], str]] = {
     e.ExecutionStarted: _execution_started,
     e.ExecutionCompleted: _execution_completed,
     e.ContinueAsNew: _execution_completed,
-    e.ExecutionTerminated: lambda v: f'"EventType":3,"Input":{nullable(v.input)},',
+    e.ExecutionTerminated: _execution_terminated,
     e.TaskScheduled: _task_scheduled,
     e.TaskCompleted: _completed,
     e.TaskFailed: _failed,

@@ -154,7 +154,7 @@ _FIELDS: dict[type[e.HistoryEvent], tuple[_Field, ...]] = {
     ),
     e.ExecutionCompleted: (_STATUS, _RESULT, _FAILURE),
     e.ContinueAsNew: (_STATUS, _RESULT, _FAILURE),
-    e.ExecutionTerminated: (_INPUT,),
+    e.ExecutionTerminated: (_INPUT, ("Recurse", "recurse", _boolean, None)),
     e.TaskScheduled: (_NAME, _VERSION, _INPUT, _TRACE, _TAGS),
     e.TaskCompleted: (_SCHEDULED_ID, _RESULT),
     e.TaskFailed: (_SCHEDULED_ID, _REASON, _DETAILS, _FAILURE),
