@@ -17,7 +17,7 @@ from durable_host.durable.api import DurableClient
 from durable_host.durable.runtime.runtime import engine_options
 from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
-from durable_host.durable.user_code import NumberedAnswer
+from durable_host.durable.user_code import NumberedAnswer, numbers_its_actions
 from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.served_app import AppParts, ServedApp, served_app
@@ -27,7 +27,7 @@ from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
-from durable_host.testing import replay
+from durable_host.testing import numbered_replay, replay
 from durable_host.testing.virtual_clock import VirtualClock
 
 _log = logging.getLogger("Host.Startup")
@@ -90,6 +90,12 @@ class AppInMemory:
         assert self._durable is not None
         return self._durable.client
 
+    @property
+    def is_of_v2(self) -> bool:
+        """Whether the app uses the 2.x SDK."""
+        assert self._durable is not None
+        return numbers_its_actions(self._durable.code)
+
     async def run(self, name: str, content: str) -> Outcome:
         """Run a function that is not a durable one, like a manual start. Raises LookupError."""
         function = self._function(name)
@@ -105,10 +111,13 @@ class AppInMemory:
         Raises ReplayFailed, ValueError if it is not a history, and WorkItemAborted if the worker is lost.
         """
         assert self._durable is not None
-        turn = replay.turn_of(read_history(document))
-        answer = await self._durable.code.run_orchestrator(turn)
-        if isinstance(answer, NumberedAnswer):
-            raise ValueError("histories are replayed for apps of azure-functions-durable 1.x only")
+        events, code = read_history(document), self._durable.code
+        if self.is_of_v2:
+            await numbered_replay.replay_history(events, code.run_orchestrator)
+            return
+        turn = replay.turn_of(events)
+        answer = await code.run_orchestrator(turn)
+        assert not isinstance(answer, NumberedAnswer)
         replay.check(turn, answer, engine_options(self._config.host.durable))
 
     def _function(self, name: str) -> FunctionMetadata:

@@ -115,7 +115,7 @@ class VirtualHost:
         Raises UnknownFunction, InvalidArgument, InstanceExists.
         """
         client = self._served.client
-        return self._then_settle(client.start(orchestrator, instance_id=instance_id, input=_sent(input)))
+        return self._then_settle(client.start(orchestrator, instance_id=instance_id, input=self._sent(input)))
 
     def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
         """Send an event, like a JSON body posted to `sendEventPostUri`, and run everything that follows."""
@@ -143,7 +143,7 @@ class VirtualHost:
 
     def signal_entity(self, entity: str, key: str, operation: str, input: Any = None) -> None:
         """Send an operation to an entity, and run everything that follows."""
-        text = _sent(input) if input is not None else None
+        text = self._sent(input) if input is not None else None
         self._then_settle(self._served.client.entities.signal(entity, key, operation, text))
 
     def entity_state(self, entity: str, key: str) -> Any:
@@ -180,6 +180,13 @@ class VirtualHost:
         if self._app is None:
             raise RuntimeError("Use the VirtualHost in a with statement.")
         return self._app
+
+    def _sent(self, value: Any) -> str:
+        """An input in the form that the SDK's client sends: with 1.x, JSON text in a JSON string.
+
+        Source: docs/protocol/durable-payload.md#encoding-of-inputs
+        """
+        return _text(value) if self._served.is_of_v2 else _text(_text(value))
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._thread is not None
@@ -234,14 +241,6 @@ def _instance(state: InstanceState) -> Instance:
 
 def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _sent(value: Any) -> str:
-    """An input in the form that the SDK's client sends: JSON text in a JSON string.
-
-    Source: docs/protocol/durable-payload.md#encoding-of-inputs
-    """
-    return _text(_text(value))
 
 
 def _received(text: str | None) -> Any:

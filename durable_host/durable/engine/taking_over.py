@@ -14,6 +14,7 @@ import msgspec
 from durable_host import timestamp
 from durable_host.durable.engine.renumbering import CALLS, Call, History, Numbers, answered_id, renumbered
 from durable_host.durable.model.events import (
+    EventRaised,
     EventSent,
     ExecutionStarted,
     HistoryEvent,
@@ -120,9 +121,10 @@ class TakeOver:
         """Check that code which has ended under 2.x still waited for open tasks under 1.x. Raises CannotTakeOver."""
         if self.ending is None:
             return
-        answered = {answered_id(event) for event in self._events}
-        calls = [event for event in self._events if isinstance(event, CALLS)]
-        if all(event.event_id in answered or _is_signal(event) for event in calls):
+        answered = frozenset(
+            event.name.casefold() if isinstance(event, EventRaised) else answered_id(event) for event in self._events
+        )
+        if not any(isinstance(event, CALLS) and _waits(event, answered) for event in self._events):
             raise CannotTakeOver(f"the code does not wait for what 1.x code waits for{self._failure}")
 
 
@@ -149,10 +151,11 @@ def _ends_turn(event: HistoryEvent) -> bool:
 
 def _fitting(call: Call, actions: Sequence[NumberedAction]) -> NumberedAction | None:
     """Return the first action that is certainly this call, or None."""
-    return next((action for action in actions if _is_same(call, action)), None)
+    return next((action for action in actions if is_same_call(call, action)), None)
 
 
-def _is_same(call: Call, action: NumberedAction) -> bool:
+def is_same_call(call: Call, action: NumberedAction) -> bool:
+    """Return whether an action is this call, by name, target or due time."""
     match call, action:
         case (TaskScheduled(), ScheduleTask()) | (SubOrchestrationInstanceCreated(), CreateSubOrchestration()):
             return call.name.casefold() == action.name.casefold()
@@ -186,8 +189,20 @@ def _named(call: Call) -> str:
             return f"{call.event_name} {call.event_id} to '{call.instance_id}'"
 
 
-def _is_signal(call: Call) -> bool:
-    return isinstance(call, EventSent) and '"signal":true' in (call.input or "").replace(" ", "")
+class _Request(msgspec.Struct):
+    id: str | None = None
+    signal: bool = False
+
+
+def _waits(call: Call, answered: frozenset[int | str | None]) -> bool:
+    """Return whether 1.x code waits for the answer to a call. `answered` has numbers of calls and names of events."""
+    if not isinstance(call, EventSent):
+        return call.event_id not in answered
+    try:
+        request = msgspec.json.decode(call.input or "", type=_Request)
+    except msgspec.MsgspecError:
+        return False
+    return not request.signal and (request.id or "").casefold() not in answered
 
 
 def _failure_in(actions: Sequence[NumberedAction]) -> str:
