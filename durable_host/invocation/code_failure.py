@@ -85,4 +85,4 @@ class CodeFailure(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_code_failure(fields: dict[str, Any], *, names_type: bool = True) -> CodeFailure:
     """The failure from the fields that the worker sent (`worker/failures.py`)."""
-    return msgspec.convert({**fields, "names_type": names_type}, CodeFailure)
+    return msgspec.convert({"names_type": names_type, **fields}, CodeFailure)

@@ -6,6 +6,8 @@ const { FrameBody } = require('./frames');
 const { Invocation, requestOf } = require('./invocation');
 const typed = require('./typed_data');
 
+const ENTITY_TRIGGER = 'entitytrigger';
+
 class CallDispatcher {
   /** `app`: `{registry, hooks, logs}`. */
   constructor(app, channel) {
@@ -71,7 +73,24 @@ class CallDispatcher {
   }
 
   async _invoke(header, blob) {
-    return answerOf(header, await new Invocation(this._app, requestOf(header, blob)).run());
+    const invocation = new Invocation(this._app, requestOf(header, blob));
+    return this._isEntity(header.f)
+      ? this._runEntity(header, invocation)
+      : answerOf(header, await invocation.run());
+  }
+
+  async _runEntity(header, invocation) {
+    const { FailedOperations } = require('./failed_operations');
+    const failed = new FailedOperations();
+    invocation.owner.failedOperations = failed;
+    const response = await invocation.run((context) => failed.watch(context));
+    const [answer, body] = answerOf(header, response);
+    return [{ ...answer, ...failed.fields(response.returnValue?.json) }, body];
+  }
+
+  _isEntity(id) {
+    const bindings = this._app.registry.functions.get(id)?.metadata.bindings ?? {};
+    return Object.values(bindings).some((binding) => String(binding.type).toLowerCase() === ENTITY_TRIGGER);
   }
 
   async _stream(header, blob) {

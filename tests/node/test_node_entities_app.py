@@ -33,6 +33,16 @@ def test_calls_and_signals_of_an_orchestrator(host: HostProcess) -> None:
     assert output == [3, True, 7, ["[object Object]", "bad text"]]
 
 
+def test_failed_operations_are_logged_with_their_errors(host: HostProcess) -> None:
+    signal(host, "Counter/failing", "fail")
+    host.wait_for("Operation 'fail' failed.")
+    host.wait_for("Exception: lost")
+    host.wait_for(r"at .*entities\.js:\d+")
+    signal(host, "Counter/failing", "failText")
+    host.wait_for("Operation 'failText' failed.")
+    host.wait_for("Exception: bad text")
+
+
 def test_signal_of_an_entity_to_another_one(host: HostProcess) -> None:
     signal(host, "Counter/teller", "tell", 5)
     assert until(lambda: state_of(host, "Counter/other") == 5, host=host)

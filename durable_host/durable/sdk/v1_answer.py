@@ -60,12 +60,8 @@ def decode_answer(frame: dict[str, Any], rules: ActionRules = PYTHON_RULES) -> O
         ],
         position=frame.get("position"),
         consumed_early_events=tuple(frame.get("early", ())),
-        failure=_failure(frame.get("raised")),
+        failure=read_code_failure(frame["raised"]) if frame.get("raised") else None,
     )
-
-
-def _failure(raised: dict[str, Any] | None) -> CodeFailure | None:
-    return None if raised is None else read_code_failure(raised, names_type=raised.get("names_type", True))
 
 
 def _raised(stack: str | None) -> str | None:

@@ -1,0 +1,85 @@
+// What the operations of an entity batch threw.
+//
+// `durable-functions` answers an operation that throws an Error with its JSON, which is `{}`, and forgets the rest. It
+// makes that JSON while the operation's context is current, so errors are noted when they are made into JSON.
+'use strict';
+
+const { describe } = require('./errors');
+const scope = require('./scope');
+
+const MOST_REPORTED = 20;
+const FAILED = '"isError":true';
+let isWatching = false;
+
+class FailedOperations {
+  constructor() {
+    this._names = [];
+    this._thrown = new Map();
+  }
+
+  /** Watch the context of the batch: the package sets `df` on it for each operation. */
+  watch(context) {
+    watchErrors();
+    let df;
+    Object.defineProperty(context, 'df', {
+      configurable: true,
+      enumerable: true,
+      get: () => df,
+      set: (value) => {
+        df = value;
+        this._names.push(value?.operationName);
+      },
+    });
+  }
+
+  /** An error that was made into JSON during the operation. */
+  note(error) {
+    this._thrown.set(this._names.length - 1, error);
+  }
+
+  /** Fields of the `result` frame: the failures of the answer, of which the first are described, and their count. */
+  fields(answer) {
+    if (typeof answer !== 'string' || !answer.includes(FAILED)) {
+      return {};
+    }
+    const failed = [];
+    JSON.parse(answer).results.forEach((result, index) => {
+      if (result.isError) {
+        const operation = this._names[index] ?? null;
+        failed.push({ ...this._described(index, result.result), operation, names_type: false });
+      }
+    });
+    return { fo: failed.slice(0, MOST_REPORTED), fc: failed.length };
+  }
+
+  _described(index, text) {
+    if (this._thrown.has(index)) {
+      return describe(this._thrown.get(index));
+    }
+    let thrown = text;
+    try {
+      thrown = JSON.parse(text);
+    } catch {
+      // It is not JSON.
+    }
+    return describe(thrown);
+  }
+}
+
+/** Errors have no `toJSON`; one that the app has defined stays. */
+function watchErrors() {
+  if (isWatching || 'toJSON' in Error.prototype) {
+    return;
+  }
+  isWatching = true;
+  Object.defineProperty(Error.prototype, 'toJSON', {
+    configurable: true,
+    writable: true,
+    value() {
+      scope.current()?.failedOperations?.note(this);
+      return { ...this };
+    },
+  });
+}
+
+module.exports = { FailedOperations };
