@@ -28,7 +28,7 @@ class Cautions:
         )
 
     def blank_start(self, function: str) -> None:
-        """Warn about a start without a body and without the header that says so."""
+        """Warn about a start with a blank body and without the header `Content-Length: 0`."""
         self._once(
             (FAILS_IN_AZURE, "blank", function),
             f"A start of '{function}' came with a blank body. It runs here, without input; in Azure it fails. "

@@ -1,4 +1,5 @@
-"""Mailboxes and slots: limits concurrent work items to one per instance, and batches all messages that have arrived."""
+"""Mailboxes and slots: runs a limited number of work items at once, one per instance, each with all arrived messages.
+"""
 
 import asyncio
 import time
