@@ -1,5 +1,4 @@
-"""Mailboxes and slots: runs a limited number of work items at once, one per instance, each with all arrived messages.
-"""
+"""Mailboxes and slots: runs a limited number of work items at once, one per instance, with all messages so far."""
 
 import asyncio
 import time
