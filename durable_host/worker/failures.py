@@ -59,6 +59,12 @@ def sdk_calls(error: BaseException) -> set[str]:
     return {frame.name for frame in frames if _is_sdks(frame.filename)}
 
 
+def is_raised_through_sdk(error: BaseException) -> bool:
+    """True if the traceback contains code of an SDK, also that of the Durable Task SDK."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return any(_is_sdks(frame.filename) or _CORE_FILE.search(frame.filename) for frame in frames)
+
+
 def stack_of(error: BaseException) -> str:
     """The traceback with chained causes, without frames of the worker and the import system.
 

@@ -28,6 +28,7 @@ _NOT_JSON = re.compile(
     r"|keys must be str, int, float, bool or None, not (?P<c>\w+)"
     r"|(?P<d>Circular reference) detected"
 )
+_ADDRESS = re.compile(r"ipv[46]:([^\s;]+:\d+)")
 _NOT_TEXT = re.compile(r"the JSON object must be str, bytes or bytearray, not (\w+)")
 _NOT_A_TASK = re.compile(r"'(\w+)' object has no attribute '(?:_is_scheduled|is_played|state)'")
 _JSON_NAMES = {
@@ -50,7 +51,7 @@ def likely_cause(
     if kind == "orchestrator" and _is_failed_call(error):
         return None
     suspect = Suspect(error, function, position=position, output=output, kind=kind)
-    rules = _RULES if kind in ("orchestrator", "entity") else (_not_json,)
+    rules = _RULES if kind in ("orchestrator", "entity") else (_no_grpc_endpoint, _not_json)
     try:
         return next((cause for rule in rules if (cause := rule(suspect)) is not None), None)
     except Exception:
@@ -184,6 +185,22 @@ def _bad_input(suspect: Suspect) -> str | None:
     )
 
 
+def _no_grpc_endpoint(suspect: Suspect) -> str | None:
+    """The client of the 2.x SDK cannot connect. The error shows only the text of gRPC."""
+    error = suspect.error
+    if not any(one.__name__ == "RpcError" and one.__module__.startswith("grpc") for one in type(error).__mro__):
+        return None
+    said = str(error)
+    if "UNAVAILABLE" not in said or "connect" not in said or not failures.is_raised_through_sdk(error):
+        return None
+    address = _ADDRESS.search(said)
+    at = f" at {address[1]}" if address is not None else ""
+    return (
+        f"The durable client did not reach the gRPC endpoint of the host{at}. 'func start --grpc-port 0' disables it: "
+        "start the host without this option. A client kept from an earlier start of the host has an old address."
+    )
+
+
 def _not_json(suspect: Suspect) -> str | None:
     found = _NOT_JSON.search(suspect.text)
     if found is None:
@@ -219,5 +236,6 @@ _RULES: tuple[Callable[[Suspect], str | None], ...] = (
     _bad_due_time,
     _bad_input,
     _stop_iteration,
+    _no_grpc_endpoint,
     _not_json,
 )

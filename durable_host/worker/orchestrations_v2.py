@@ -58,11 +58,9 @@ class NumberedSessions:
         session = self._sessions.take(key)
         data = base64.b64decode(request["payload"])
         if "from" in request:
-            if session is None or session.function is not function or session.seen != request["from"]:
-                return {"need": "history"}
-            answer = session.run(data)
-            # The code may have failed because it was kept alive, so the replay decides.
-            return {"need": "history"} if session.has_failed else self._keep(key, session, request, answer)
+            return self._continue(session, request, function, data)
+        if session is not None:
+            session.close()
         driver = self._driver(function)
         if driver is None:
             return self._by_handle(request, function)
@@ -78,6 +76,20 @@ class NumberedSessions:
     def forget(self, key: str) -> None:
         """Drop a session, if there is one."""
         self._sessions.forget(key)
+
+    def _continue(
+        self, session: LiveTurns | None, request: dict[str, Any], function: LoadedFunction, data: bytes
+    ) -> dict[str, Any]:
+        """Run a turn with new events only; without a session that fits, request the whole history."""
+        if session is None:
+            return {"need": "history"}
+        if session.function is function and session.seen == request["from"]:
+            answer = session.run(data)
+            # The code may have failed because it was kept alive, so the replay decides.
+            if not session.has_failed:
+                return self._keep(request["key"], session, request, answer)
+        session.close()
+        return {"need": "history"}
 
     def _driver(self, function: LoadedFunction) -> Driver | None:
         """The driver; None for code that cannot be driven."""

@@ -1,16 +1,20 @@
 """The likely cause of errors with misleading SDK texts: the cause and the place, in addition to the SDK's text."""
 
+import asyncio
 import functools
 import gc
 import json
 import re
+import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import azure.durable_functions as df
+import grpc
 import pytest
 from durabletask import task
+from durabletask.client import AsyncTaskHubGrpcClient, TaskHubGrpcClient
 from durabletask.internal.helpers import new_failure_details
 
 from durable_host.worker.entity_functions import FailedOperations
@@ -361,3 +365,43 @@ def test_an_error_that_ends_processes_has_one_traceback():
         yield
 
     assert told(leaves, "live")["stack"].count("Traceback (most recent call last):") == 1
+
+
+def _closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def starts(port: int) -> None:
+    TaskHubGrpcClient(host_address=f"127.0.0.1:{port}").schedule_new_orchestration("orch")
+
+
+def starts_async(port: int) -> None:
+    async def run() -> None:
+        async with AsyncTaskHubGrpcClient(host_address=f"127.0.0.1:{port}") as client:
+            await client.schedule_new_orchestration("orch")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("function", [starts, starts_async])
+def test_client_that_reaches_no_grpc_endpoint(function: Callable[[int], None]) -> None:
+    port = _closed_port()
+    with pytest.raises(grpc.RpcError) as raised:
+        function(port)
+    cause = likely_cause(raised.value, function)
+    assert cause is not None
+    assert f"did not reach the gRPC endpoint of the host at 127.0.0.1:{port}." in cause
+    assert "--grpc-port 0" in cause
+
+
+def calls_another_service(port: int) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        channel.unary_unary("/Other/Call")(b"")
+
+
+def test_grpc_error_of_the_apps_own_calls_has_no_likely_cause() -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        calls_another_service(_closed_port())
+    assert likely_cause(raised.value, calls_another_service) is None
