@@ -1,6 +1,6 @@
 # make start   run the function app of this folder        make test   run all tests
 # make quick   run the tests that start no process        make bench  measure
-# make check   lint, types and import contracts          make unused list code that nothing uses
+# make check   lint, types, imports and unused code      make unused list code that nothing uses
 # make coverage   run all tests and report which lines and branches they reach, processes included (TESTS=tests/engine:
 #                 only these); the report is in build/coverage/html
 # make soak    kill the host 200 times under load and check its results (KILLS=20: fewer)
@@ -55,6 +55,7 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/vulture
 
 unused: install
 	$(BIN)/vulture

@@ -224,7 +224,7 @@ def test_code_that_gives_no_answer_fails_the_instance(answer: Any, failure: Fail
         ([completed(1), completed(2)], "completes twice"),
         ([CompleteOrchestration(id=1, status=OrchestrationStatus.Canceled)], "status Canceled"),
         ([CompleteOrchestration(id=1, status=OrchestrationStatus.Running)], "status Running"),
-        ([RewindOrchestration(id=-1, new_history=())], "rewinds"),
+        ([RewindOrchestration(id=-1)], "rewinds"),
         ([UnknownNumberedAction(id=1, kind="nothing")], "unknown"),
         ([EntityLockRequested(id=1, critical_section_id="c", lock_set=())], "lock without an entity"),
         ([SendEvent(id=1, instance_id="", name="x")], "no target"),

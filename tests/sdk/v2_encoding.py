@@ -84,7 +84,7 @@ def action_message(action: NumberedAction) -> pb.OrchestratorAction:
                 )
             )
         case RewindOrchestration():
-            message.rewindOrchestration.newHistory.extend(event_messages(action.new_history))
+            message.rewindOrchestration.SetInParent()
         case _:
             message.sendEntityMessage.CopyFrom(_entity_message(action))
     return message

@@ -19,7 +19,7 @@ from durable_host.durable.taskhub.azure.history_store import HistoryStore
 from durable_host.durable.taskhub.azure.names import SENTINEL
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
 from durable_host.durable.taskhub.azure.sentinel_writer import HistoryConflict, SentinelWriter
-from durable_host.durable.taskhub.azure.standing import Mark, Standing
+from durable_host.durable.taskhub.azure.unsettled import Mark, UnsettledInstance
 
 Patches = list[Any]
 MUTATIONS: dict[str, Callable[[], Patches]] = {}
@@ -50,10 +50,10 @@ def messages_sent_before_the_commit() -> Patches:
 def consumed_deleted_before_the_commit() -> Patches:
     """A crash, or a refusal, between the two loses what was consumed."""
 
-    async def commit(self: Any, standing: Any, episode: Any) -> Any:
+    async def commit(self: Any, instance: Any, episode: Any) -> Any:
         self.discard(episode.consumed)
         await self._held.deleted()
-        return await original(self, standing, episode)
+        return await original(self, instance, episode)
 
     original = Commits._commit
     return [patch.object(Commits, "_commit", commit)]
@@ -74,7 +74,7 @@ def owed_not_written() -> Patches:
 @mutation
 def mark_cleared_too_early() -> Patches:
     """The next commit takes the mark back although activities of the one before are in hand."""
-    return [patch.object(Standing, "first_direct", lambda *arguments, **options: None)]
+    return [patch.object(UnsettledInstance, "first_direct", lambda *arguments, **options: None)]
 
 
 @mutation

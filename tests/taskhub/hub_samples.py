@@ -84,6 +84,11 @@ async def create(hub: TaskHub, instance_id: str, **more: Any) -> InstanceState:
     return await hub.create_instance(start_message(instance_id, **more), dedupe_statuses=NON_RUNNING)
 
 
+async def pause(seconds: float) -> None:
+    """Before storage is looked at again. In real time, which `clock` would leave behind."""
+    await asyncio.sleep(seconds)
+
+
 @asynccontextmanager
 async def time_limit(seconds: float = TIME_LIMIT):
     async with asyncio.timeout(seconds):

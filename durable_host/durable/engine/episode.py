@@ -11,6 +11,7 @@ Source: docs/protocol/task-hub-storage-processing.md#episode,
 
 from collections.abc import Callable
 
+from durable_host.durable.engine import custom_status
 from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.completion import (
     FIRE_AND_FORGET,
@@ -20,7 +21,6 @@ from durable_host.durable.engine.completion import (
     ended_by_termination,
 )
 from durable_host.durable.engine.continue_as_new import next_generation
-from durable_host.durable.engine.custom_status import why_too_large
 from durable_host.durable.engine.episode_start import EpisodeStart, start_episode, turn_of
 from durable_host.durable.engine.faults import AnswerMismatch, OrchestrationFault
 from durable_host.durable.engine.gate_texts import waits_for_timers_only
@@ -172,7 +172,9 @@ class _Episode:
                 details=f"Message: {answer.error}, StackTrace: {answer.error_details or ''}",
                 failure=answer.failure,
             )
-        self._set_custom_status(answer.custom_status)
+        complaint = custom_status.take(state, answer.custom_status, self.reports)
+        if complaint is not None:
+            raise OrchestrationFault(complaint)
         if answer.is_done or answer.error is not None:
             ended_at = answer.ended_at if answer.ended_at is not None else len(state.history) - 1
             state.ending = Ending(
@@ -182,20 +184,6 @@ class _Episode:
                 error_details=answer.error_details,
                 failure=answer.failure,
             )
-
-    def _set_custom_status(self, text: str | None) -> None:
-        state = self.state
-        keeps, state.keeps_custom_status = state.keeps_custom_status, False
-        if text is None and keeps:
-            return
-        complaint = why_too_large(text) if text is not None else None
-        if complaint is not None:
-            self.reports.add(codes.CUSTOM_STATUS_TOO_LARGE, "error", complaint)
-            raise OrchestrationFault(complaint)
-        value = text if text is not None else "null"
-        if value != state.custom_status:
-            state.custom_status = value
-            self.item.custom_status_changed = True
 
     def _walker(self, answer: OrchestratorAnswer | None) -> Walker:
         """Return the walker to continue with, or a new one if the answer reports all actions from the start."""

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from durable_host.durable.engine import custom_status
 from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.completion import FIRE_AND_FORGET, Completion, ended_by_termination
-from durable_host.durable.engine.custom_status import why_too_large
 from durable_host.durable.engine.episode_start import episode_time, turn_of
 from durable_host.durable.engine.faults import OrchestrationFault
 from durable_host.durable.engine.numbered_outbound import carry_out_numbered
@@ -82,7 +82,9 @@ class NumberedEpisode:
             self._reports.note(note)
         if answer.error is not None:
             return self._not_run(answer)
-        self._set_custom_status(answer.custom_status)
+        complaint = custom_status.take(state, answer.custom_status, self._reports)
+        if complaint is not None:
+            raise OrchestrationFault(None, failure_details=FailureDetails(INVOCATION_FAILED, complaint))
         if answer.has_ended_early:
             self._report_non_determinism(ENDED_EARLY)
             raise OrchestrationFault(None, failure_details=FailureDetails(NON_DETERMINISM_ERROR, ENDED_EARLY))
@@ -117,23 +119,6 @@ class NumberedEpisode:
         if details is None:
             details = FailureDetails(INVOCATION_FAILED, answer.error, answer.error_details)
         raise OrchestrationFault(None, failure_details=details, failure=answer.failure)
-
-    def _set_custom_status(self, text: str | None) -> None:
-        """Update the status, which the code reports in each turn. A new execution keeps the old one until its next
-        turn.
-        """
-        state = self._state
-        keeps, state.keeps_custom_status = state.keeps_custom_status, False
-        if text is None and keeps:
-            return
-        complaint = why_too_large(text) if text is not None else None
-        if complaint is not None:
-            self._reports.add(codes.CUSTOM_STATUS_TOO_LARGE, "error", complaint)
-            raise OrchestrationFault(None, failure_details=FailureDetails(INVOCATION_FAILED, complaint))
-        value = text or "null"
-        if value != state.custom_status:
-            state.custom_status = value
-            state.work_item.custom_status_changed = True
 
     def _check(self, actions: Sequence[NumberedAction]) -> CompleteOrchestration | None:
         """Return the completion among the actions. Raises OrchestrationFault for an answer that no SDK would give."""

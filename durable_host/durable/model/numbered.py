@@ -104,7 +104,7 @@ class CompleteOrchestration(NumberedAction, frozen=True, kw_only=True):
 
 
 class RewindOrchestration(NumberedAction, frozen=True, kw_only=True):
-    new_history: Sequence[HistoryEvent]
+    """Fails the orchestration: hosts rewind an instance, its code does not."""
 
 
 class UnknownNumberedAction(NumberedAction, frozen=True, kw_only=True):

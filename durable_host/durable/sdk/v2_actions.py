@@ -138,5 +138,5 @@ _READERS: dict[str, Callable[[int, Any], NumberedAction]] = {
     "sendEvent": _send_event,
     "completeOrchestration": _complete,
     "terminateOrchestration": _terminate,
-    "rewindOrchestration": lambda id, m: RewindOrchestration(id=id, new_history=read_events(m.newHistory)),
+    "rewindOrchestration": lambda id, _: RewindOrchestration(id=id),
 }

@@ -11,6 +11,7 @@ from hub_samples import (
     create,
     later,
     new_id,
+    pause,
     raised,
     receive,
     receive_activity,
@@ -332,14 +333,14 @@ async def test_hub_recovers_from_an_outage_and_warns_once(
             await hub.get_instance("abc123")
         async with time_limit():
             while not any("waits for its storage" in record.getMessage() for record in caplog.records):
-                await clock.sleep(0.05)
+                await pause(0.05)
         account.fail_after(None)
         client = await open_azure(worker=False, on=RecordingAccount(storage))
         await client.send(raised("abc123"))
         (message,) = await receive(hub, 1)
         async with time_limit():
             while not any("answers again" in record.getMessage() for record in caplog.records):
-                await clock.sleep(0.05)
+                await pause(0.05)
     assert message.message.event.name == "Approval"
     texts = [record.getMessage() for record in caplog.records]
     assert sum("waits for its storage" in text for text in texts) == 1

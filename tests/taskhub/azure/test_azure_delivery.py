@@ -13,6 +13,7 @@ from hub_samples import (
     create,
     later,
     new_id,
+    pause,
     raised,
     receive,
     receive_activity,
@@ -240,7 +241,7 @@ async def test_timer_is_delivered_when_due_and_only_once(open_azure, account) ->
     polls = gets_of(account, hub._worker._reception.names.queue_of("abc123"))
     async with time_limit():
         while gets_of(account, hub._worker._reception.names.queue_of("abc123")) < polls + 8:
-            await clock.sleep(0.05)
+            await pause(0.05)
     assert len(hub._worker.deliveries.control) == 0
     await hub.discard([fired])
     await hub._worker.held.drain(5)
@@ -359,7 +360,7 @@ async def test_held_message_stays_hidden_while_it_is_worked_on(
     until = later(2.5)
     while clock.now() < until:
         assert await storage.queues.peek(queue) == []
-        await clock.sleep(0.1)
+        await asyncio.sleep(0.1)
     await hub.discard([message])
     await hub._worker.held.drain(5)
     assert await storage.queues.message_count(queue) == 0

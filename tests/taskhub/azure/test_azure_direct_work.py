@@ -16,6 +16,7 @@ from hub_samples import (
     create,
     first_episode,
     later,
+    pause,
     raised,
     receive,
     receive_activity,
@@ -92,7 +93,7 @@ async def in_queues(storage: StorageAccount, hub_name: str) -> list[dict]:
 async def is_quiet(storage: StorageAccount, hub_name: str, instance_id: str, owed: dict[str, str]) -> None:
     async with time_limit():
         while await marks_of(storage, hub_name, instance_id) != owed:
-            await clock.sleep(0.02)
+            await pause(0.02)
 
 
 def changes(account: RecordingAccount, mark: int) -> list[str]:
@@ -222,7 +223,7 @@ async def test_when_another_host_appears_work_goes_into_queues_and_partitions_go
     one._worker._manager._wake.set()
     async with time_limit(40):
         while [len(hub.owned_partitions) for hub in (one, two)] != [2, 2]:
-            await clock.sleep(0.05)
+            await pause(0.05)
     assert await storage.queues.message_count(names.work_items) == 4
     moved = {instance_id for instance_id in ids if names.queue_of(instance_id) in two.owned_partitions}
     results = await receive(two, 4)
@@ -257,7 +258,7 @@ async def test_work_goes_into_queues_however_long_storage_refuses_it(
     hub._worker.served.set_neighbours(Neighbours.OURS)
     async with time_limit(30):
         while await storage.queues.message_count(names.work_items) < 30:
-            await clock.sleep(0.05)
+            await pause(0.05)
     assert refusals == 20
     result = activity_result(running.message.target, running.message.event.event_id)
     await hub.complete_activity(running, result)
@@ -276,7 +277,7 @@ async def test_beside_an_official_worker_messages_are_sent_before_the_commit(
     hub._worker._manager._wake.set()
     async with time_limit():
         while not hub._worker.deliveries.is_official_order:
-            await clock.sleep(0.02)
+            await pause(0.02)
     for poller, task in hub._worker.served.pollers.values():
         poller.stop()
         await task
@@ -417,5 +418,5 @@ async def test_a_partition_that_a_crash_left_is_given_away_only_when_nothing_is_
     await heir.settle("abc123", loaded.checkpoint, loaded.debt.messages)
     async with time_limit():
         while await owner() is not None:
-            await clock.sleep(0.05)
+            await pause(0.05)
     assert await marks_of(storage, hub_name, "abc123") == {}

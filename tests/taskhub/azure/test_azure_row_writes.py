@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hub_samples import clock, commit_of, first_episode, receive, run_first_episode, start_message, time_limit
+from hub_samples import clock, commit_of, first_episode, pause, receive, run_first_episode, start_message, time_limit
 from recording_account import RecordingAccount
 from test_azure_faults import refusing
 
@@ -104,7 +104,7 @@ async def test_the_row_of_an_instance_that_was_purged_meanwhile_is_not_made_agai
     committing = asyncio.ensure_future(hub.commit(more(start, checkpoint)))
     async with time_limit():
         while (await other.load_history("abc123")).checkpoint == before:
-            await clock.sleep(0.01)
+            await pause(0.01)
         await other.purge_instance("abc123")
         account.answer = None
         await committing

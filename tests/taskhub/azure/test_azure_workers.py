@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hub_samples import clock, later, raised, receive, time_limit, timer
+from hub_samples import later, pause, raised, receive, time_limit, timer
 from recording_account import RecordingAccount, kill
 
 from durable_host import private_files
@@ -23,7 +23,7 @@ IDS = [f"instance-{number}" for number in range(16)]
 async def settled(*hubs: AzureTaskHub, shares: list[int]) -> None:
     async with time_limit(40):
         while [len(hub.owned_partitions) for hub in hubs] != shares:
-            await clock.sleep(0.05)
+            await pause(0.05)
 
 
 async def test_one_worker_owns_all_partitions_when_it_has_started(open_azure) -> None:
@@ -83,7 +83,7 @@ async def test_partition_is_handed_over_only_when_its_messages_are_done(
     one._worker._manager._wake.set()
     async with time_limit(40):
         while len(one.owned_partitions) > 2:
-            await clock.sleep(0.05)
+            await pause(0.05)
     assert len(two.owned_partitions) == 0
     await one.discard(received)
     await settled(one, two, shares=[2, 2])
@@ -199,6 +199,6 @@ async def test_vanished_hub_is_made_anew(open_azure, storage: StorageAccount, hu
     await asyncio.gather(*[storage.queues.delete_queue(queue) for queue in names.control_queues])
     async with time_limit():
         while not all([await storage.queues.exists(queue) for queue in names.control_queues]):
-            await clock.sleep(0.05)
+            await pause(0.05)
     await hub.send(raised("abc123"))
     await receive(hub, 1)

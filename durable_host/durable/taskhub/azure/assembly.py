@@ -38,8 +38,8 @@ from durable_host.durable.taskhub.azure.rewind import Rewinder
 from durable_host.durable.taskhub.azure.row_writer import RowWriter
 from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
-from durable_host.durable.taskhub.azure.standing import Standings
 from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStarts
+from durable_host.durable.taskhub.azure.unsettled import UnsettledInstances
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import StorageAccount
 
@@ -62,7 +62,7 @@ class HubParts:
     blobs: OwnedBlobs
     sender: MessageSender
     direct: DirectWork
-    standings: Standings
+    unsettled: UnsettledInstances
     releaser: MessageReleaser
     marks: Marks
     commits: Commits
@@ -118,15 +118,15 @@ def assembled(
     )
     sender = MessageSender(queues, names, options, clock, payloads, deliveries, held)
     direct = DirectWork(deliveries, clock)
-    standings = Standings()
+    unsettled = UnsettledInstances()
     owed = OwedMessages(payloads)
     outgoing = Outgoing(sender, deliveries, direct, outage, clock)
-    handover = Handover(sender, outgoing, held, deliveries, direct, standings, outage)
+    handover = Handover(sender, outgoing, held, deliveries, direct, unsettled, outage)
     releaser = MessageReleaser(deliveries, held, handover, clock)
-    marks = Marks(history, standings, owed)
+    marks = Marks(history, unsettled, owed)
     rows = RowWriter(instances, history, outage)
     commits = Commits(
-        history, rows, sender, outgoing, held, deliveries, direct, standings, owed, clock, releaser.abandon
+        history, rows, sender, outgoing, held, deliveries, direct, unsettled, owed, clock, releaser.abandon
     )
     new_instances = NewInstances()
     pending_starts = PendingStarts(instances, history, sender, deliveries, clock, outage, names)
@@ -135,7 +135,7 @@ def assembled(
         Reception(queues, names, options, clock, reader, held, deliveries, outage),
         PartitionTable(tables, names),
         app_lease,
-        Outstanding(commits, marks, handover, standings),
+        Outstanding(commits, marks, handover, unsettled),
         pending_starts,
         setting=setting,
         scope=f"{connection.queue_endpoint}|{names.lower}|{options.app_name}",
@@ -156,7 +156,7 @@ def assembled(
         blobs=OwnedBlobs(payloads),
         sender=sender,
         direct=direct,
-        standings=standings,
+        unsettled=unsettled,
         releaser=releaser,
         marks=marks,
         commits=commits,

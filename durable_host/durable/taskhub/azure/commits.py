@@ -39,7 +39,13 @@ from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.owed_messages import OwedMessages
 from durable_host.durable.taskhub.azure.row_writer import RowChanged, RowWriter
 from durable_host.durable.taskhub.azure.sender import MessageSender
-from durable_host.durable.taskhub.azure.standing import AzureCheckpoint, Mark, Standing, Standings, TaskKey
+from durable_host.durable.taskhub.azure.unsettled import (
+    AzureCheckpoint,
+    Mark,
+    TaskKey,
+    UnsettledInstance,
+    UnsettledInstances,
+)
 from durable_host.durable.taskhub.port import Checkpoint, CommitConflict, EpisodeCommit, ReceivedMessage
 
 _FROM_OUTSIDE = (
@@ -64,7 +70,7 @@ class Commits:
         held: HeldMessages,
         deliveries: Deliveries,
         direct: DirectWork,
-        standings: Standings,
+        unsettled: UnsettledInstances,
         messages: OwedMessages,
         clock: Clock,
         abandon: Callable[[Sequence[ReceivedMessage]], Awaitable[None]],
@@ -76,7 +82,7 @@ class Commits:
         self._held = held
         self._deliveries = deliveries
         self._direct = direct
-        self._standings = standings
+        self._unsettled = unsettled
         self._messages = messages
         self._clock = clock
         self._abandon = abandon
@@ -98,11 +104,11 @@ class Commits:
             task.exception()
 
     async def _commit_in_turn(self, episode: EpisodeCommit) -> tuple[Checkpoint, Mapping[tuple[str, str], str]]:
-        async with self._standings.locked(episode.instance_id) as standing:
-            return await self._commit(standing, episode)
+        async with self._unsettled.locked(episode.instance_id) as instance:
+            return await self._commit(instance, episode)
 
     async def _commit(
-        self, standing: Standing, episode: EpisodeCommit
+        self, instance: UnsettledInstance, episode: EpisodeCommit
     ) -> tuple[Checkpoint, Mapping[tuple[str, str], str]]:
         before = episode.checkpoint
         if not episode.events:
@@ -114,20 +120,20 @@ class Commits:
             await self._sender.send_all(messages)
             messages = []
         known = before if isinstance(before, AzureCheckpoint) else None
-        instance = OrchestrationInstance(episode.instance_id, episode.execution_id)
+        target = OrchestrationInstance(episode.instance_id, episode.execution_id)
         ordinals = {
             event.event_id: episode.first_ordinal + index
             for index, event in enumerate(episode.events)
             if isinstance(event, TaskScheduled)
         }
-        put, direct = self._outgoing.part(messages, instance, ordinals)
+        put, direct = self._outgoing.part(messages, target, ordinals)
         if known is not None and known.consumed.is_full:
             await self._held.deleted()
         consumed = self._add(known.consumed.copy() if known is not None else ConsumedMessages(), episode.consumed)
         answered = _answered(episode)
-        rest = [one for one in put if not is_in_history_rows(one, instance)]
+        rest = [one for one in put if not is_in_history_rows(one, target)]
         mark = self._mark(
-            standing, episode, answered, from_rows=bool(direct) or len(rest) < len(put), has_rest=bool(rest)
+            instance, episode, answered, from_rows=bool(direct) or len(rest) < len(put), has_rest=bool(rest)
         )
         columns = mark.changes(known.mark if known is not None else Mark())
         if rest:
@@ -153,7 +159,7 @@ class Commits:
         if known is not None:
             # All commits of an instance share this record: deletes are confirmed to it even after later commits.
             consumed = self._add(known.consumed, episode.consumed)
-        standing.checkpoint = checkpoint = AzureCheckpoint(
+        instance.checkpoint = checkpoint = AzureCheckpoint(
             committed.etag,
             episode.execution_id,
             consumed,
@@ -163,18 +169,18 @@ class Commits:
         )
         self._messages.settled(known)
         for key in answered:
-            standing.direct_activities.pop(key, None)
-        standing.direct_activities.update({request_key(one): ordinals[one.event.event_id] for one in direct})
+            instance.direct_activities.pop(key, None)
+        instance.direct_activities.update({request_key(one): ordinals[one.event.event_id] for one in direct})
         try:
-            await self._follow(standing, episode, committed.moved, put, direct)
+            await self._follow(instance, episode, committed.moved, put, direct)
         except Exception:
-            standing.debt = mark.debt(rest)
+            instance.debt = mark.debt(rest)
             raise
         return checkpoint, committed.moved
 
     def _look_again(self, instance_id: str) -> None:
         """Load an instance again because its known state is outdated: an earlier commit may owe something."""
-        self._standings.forget(instance_id)
+        self._unsettled.forget(instance_id)
         if self._deliveries.serves(instance_id):
             self._deliveries.owed.put_nowait(instance_id)
 
@@ -194,13 +200,19 @@ class Commits:
             raise CommitConflict(f"Another host changed the row of instance '{episode.instance_id}'.") from None
 
     def _mark(
-        self, standing: Standing, episode: EpisodeCommit, answered: Set[TaskKey], *, from_rows: bool, has_rest: bool
+        self,
+        instance: UnsettledInstance,
+        episode: EpisodeCommit,
+        answered: Set[TaskKey],
+        *,
+        from_rows: bool,
+        has_rest: bool,
     ) -> Mark:
         """Return the mark for the sentinel: what is owed after this commit.
 
         `from_rows` is true when messages follow from its rows, `has_rest` when there are others.
         """
-        owed = [standing.first_direct(episode.execution_id, answered)]
+        owed = [instance.first_direct(episode.execution_id, answered)]
         first = first_owed(episode.events) if from_rows else None
         if first is not None:
             owed.append(episode.first_ordinal + first)
@@ -222,43 +234,43 @@ class Commits:
 
     async def _follow(
         self,
-        standing: Standing,
+        instance: UnsettledInstance,
         episode: EpisodeCommit,
         moved: Mapping[tuple[str, str], str],
         put: Sequence[TaskMessage],
         direct: Sequence[TaskMessage],
     ) -> None:
         """Carry out what the commit owes: write the row, send the messages, then delete the consumed messages."""
-        if episode.update is not None and standing.checkpoint is not None:
-            etag, is_first = standing.checkpoint.etag, episode.checkpoint is None
+        if episode.update is not None and instance.checkpoint is not None:
+            etag, is_first = instance.checkpoint.etag, episode.checkpoint is None
             await self._rows.write(episode.instance_id, episode.update, moved, history=etag, is_first=is_first)
-        await self._outgoing.send(standing.instance_id, put)
-        await self._outgoing.begin(standing, direct)
-        if standing.checkpoint is not None:
+        await self._outgoing.send(instance.instance_id, put)
+        await self._outgoing.begin(instance, direct)
+        if instance.checkpoint is not None:
             for message in episode.consumed:
                 if message.message.id is not None:
-                    held_of(message).on_deleted = partial(standing.checkpoint.consumed.confirmed, message.message.id)
+                    held_of(message).on_deleted = partial(instance.checkpoint.consumed.confirmed, message.message.id)
         self.discard(episode.consumed)
-        standing.since = time.monotonic()
+        instance.since = time.monotonic()
 
     def discard(self, messages: Sequence[ReceivedMessage]) -> None:
         """Delete messages that were consumed or are not needed."""
         for message in messages:
-            self._standings.forget_activity(self._direct.done(message))
+            self._unsettled.forget_activity(self._direct.done(message))
             self._held.delete_later(held_of(message))
 
     async def settle(self, instance_id: str, messages: Sequence[TaskMessage]) -> None:
         """Carry out what an earlier process owes."""
-        async with self._standings.locked(instance_id) as standing:
-            execution_id = standing.checkpoint.execution_id if standing.checkpoint is not None else None
-            instance = OrchestrationInstance(instance_id, execution_id)
-            put, direct = self._outgoing.part(messages, instance)
-            first = standing.debt.first_ordinal if standing.debt is not None else 0
-            standing.direct_activities.update({request_key(one): first for one in direct})
+        async with self._unsettled.locked(instance_id) as instance:
+            execution_id = instance.checkpoint.execution_id if instance.checkpoint is not None else None
+            target = OrchestrationInstance(instance_id, execution_id)
+            put, direct = self._outgoing.part(messages, target)
+            first = instance.debt.first_ordinal if instance.debt is not None else 0
+            instance.direct_activities.update({request_key(one): first for one in direct})
             await self._outgoing.send(instance_id, put)
-            await self._outgoing.begin(standing, direct)
-            standing.debt = None
-            standing.since = time.monotonic()
+            await self._outgoing.begin(instance, direct)
+            instance.debt = None
+            instance.since = time.monotonic()
 
     async def drain(self, of: Callable[[str], bool] = lambda _: True) -> None:
         """Wait until the commits of these instances are done, including everything that follows from them."""
@@ -268,15 +280,15 @@ class Commits:
 
     async def settled(self, instance_id: str) -> None:
         """Wait until everything that follows from this process's last commit is done."""
-        standing = self._standings.get(instance_id)
-        if standing is not None:
-            async with standing.lock:
+        instance = self._unsettled.get(instance_id)
+        if instance is not None:
+            async with instance.lock:
                 pass
 
     def clear(self) -> None:
         """Forget everything after the worker role has ended."""
-        for standing in self._standings:
-            self._standings.forget(standing.instance_id)
+        for instance in self._unsettled:
+            self._unsettled.forget(instance.instance_id)
         self._direct.clear()
 
 

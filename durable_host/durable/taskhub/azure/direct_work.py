@@ -15,7 +15,7 @@ from durable_host.durable.model.events import TaskCompleted, TaskFailed
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.held import HeldHubMessage
-from durable_host.durable.taskhub.azure.standing import TaskKey
+from durable_host.durable.taskhub.azure.unsettled import TaskKey
 from durable_host.durable.taskhub.port import ReceivedMessage
 
 

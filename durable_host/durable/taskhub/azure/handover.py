@@ -17,8 +17,8 @@ from durable_host.durable.taskhub.azure.held_messages import HeldMessages
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
 from durable_host.durable.taskhub.azure.sender import MessageSender, Sent
-from durable_host.durable.taskhub.azure.standing import Standings
 from durable_host.durable.taskhub.azure.unavailable import is_about_data
+from durable_host.durable.taskhub.azure.unsettled import UnsettledInstances
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import LeasedMessage, StorageError
 from durable_host.storage.bounded import for_each
@@ -37,7 +37,7 @@ class Handover:
         held: HeldMessages,
         deliveries: Deliveries,
         direct: DirectWork,
-        standings: Standings,
+        unsettled: UnsettledInstances,
         outage: Outage,
     ) -> None:
         self._sender = sender
@@ -45,7 +45,7 @@ class Handover:
         self._held = held
         self._deliveries = deliveries
         self._direct = direct
-        self._standings = standings
+        self._unsettled = unsettled
         self._outage = outage
         self._turn = asyncio.Lock()
 
@@ -74,7 +74,7 @@ class Handover:
             if runs and sent is not None and held.stage is Stage.HELD:
                 held.lease = LeasedMessage(sent.queue, sent.put, hold)
                 self._held.take(held)
-            self._standings.forget_activity(request_key(message))
+            self._unsettled.forget_activity(request_key(message))
 
         await for_each(requests, put, _PARALLEL)
 
@@ -88,7 +88,7 @@ class Handover:
             await self._put(received.message, 0.0)
             self._direct.done(received)
             self._held.delete_later(held_of(received))
-            self._standings.forget_activity(result_key(received.message))
+            self._unsettled.forget_activity(result_key(received.message))
 
         await for_each(results, put, _PARALLEL)
 
@@ -107,7 +107,7 @@ class Handover:
         except StorageError as error:
             _log.debug("Work of '%s' could not be put into its queue: %s", key[0], error)
         else:
-            self._standings.forget_activity(key)
+            self._unsettled.forget_activity(key)
 
     async def _put(self, message: TaskMessage, hidden: float) -> Sent | None:
         """Put a message. Returns None if storage rejects it and a replacement was sent."""

@@ -14,8 +14,8 @@ from durable_host.durable.taskhub.azure.assembly import assembled
 from durable_host.durable.taskhub.azure.held import held_of
 from durable_host.durable.taskhub.azure.names import escape_key
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
-from durable_host.durable.taskhub.azure.standing import AzureCheckpoint
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
+from durable_host.durable.taskhub.azure.unsettled import AzureCheckpoint
 from durable_host.durable.taskhub.paging import ended_instances
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
@@ -59,7 +59,7 @@ class AzureTaskHub:
         self._pending_starts = parts.pending_starts
         self._worker = parts.worker
         self._creator = parts.creator
-        self._standings = parts.standings
+        self._unsettled = parts.unsettled
         self._payloads = parts.payloads
 
     @property
@@ -149,7 +149,7 @@ class AzureTaskHub:
             return False
         await self._commits.settled(instance_id)
         self._new_instances.forget(instance_id)
-        self._standings.forget(instance_id)
+        self._unsettled.forget(instance_id)
         self._blobs.forget(instance_id)
         prefixes = {f"{instance_id}/", f"{escape_key(instance_id)}/"}
         await asyncio.gather(

@@ -64,7 +64,7 @@ class HubWorker:
         self._background = Tasks(_log)
         self._manager: PartitionManager | None = None
         self._manager_task: asyncio.Task[None] | None = None
-        self.owed = OwedInstances(reception.names, self.deliveries, outstanding.standings, self._outage, find_owed)
+        self.owed = OwedInstances(reception.names, self.deliveries, outstanding.unsettled, self._outage, find_owed)
         self.served = ServedPartitions(reception, outstanding, self.owed, pending_starts, self._background, read_row)
 
     async def start(self) -> None:

@@ -13,8 +13,8 @@ from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.direct_work import DirectWork, request_key
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.sender import MessageSender
-from durable_host.durable.taskhub.azure.standing import Standing
 from durable_host.durable.taskhub.azure.unavailable import is_about_data
+from durable_host.durable.taskhub.azure.unsettled import UnsettledInstance
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -66,7 +66,7 @@ class Outgoing:
                         left.append(reply)
                 await attempts.pause()
 
-    async def begin(self, standing: Standing, activities: Sequence[TaskMessage]) -> None:
+    async def begin(self, instance: UnsettledInstance, activities: Sequence[TaskMessage]) -> None:
         """Run activities in this process, or put them into their queue if it is no longer alone."""
         if not activities:
             return
@@ -75,8 +75,8 @@ class Outgoing:
                 self._direct.begin(message)
             return
         for message in activities:
-            standing.direct_activities.pop(request_key(message), None)
-        await self.send(standing.instance_id, activities)
+            instance.direct_activities.pop(request_key(message), None)
+        await self.send(instance.instance_id, activities)
 
     def _refused(self, message: TaskMessage, error: StorageError) -> TaskMessage | None:
         _log.error(

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from durable_host.durable.taskhub.azure.commits import Commits
 from durable_host.durable.taskhub.azure.handover import Handover
 from durable_host.durable.taskhub.azure.marks import Marks
-from durable_host.durable.taskhub.azure.standing import Standings
+from durable_host.durable.taskhub.azure.unsettled import UnsettledInstances
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -21,7 +21,7 @@ class Outstanding(NamedTuple):
     commits: Commits
     marks: Marks
     handover: Handover
-    standings: Standings
+    unsettled: UnsettledInstances
 
     async def leave(self, of: Callable[[str], bool] = lambda _: True, *, is_end: bool = False) -> None:
         """Put the work of the instances for which `of` is true where other workers find it, and clear its marks.

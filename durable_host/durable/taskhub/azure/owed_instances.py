@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from durable_host.durable.taskhub.azure.deliveries import Deliveries
 from durable_host.durable.taskhub.azure.names import HubNames
 from durable_host.durable.taskhub.azure.outage import Outage
-from durable_host.durable.taskhub.azure.standing import Standings
+from durable_host.durable.taskhub.azure.unsettled import UnsettledInstances
 from durable_host.storage import StorageError
 
 _SOURCE = "unsettled commits"
@@ -23,13 +23,13 @@ class OwedInstances:
         self,
         names: HubNames,
         deliveries: Deliveries,
-        standings: Standings,
+        unsettled: UnsettledInstances,
         outage: Outage,
         find: Callable[[], Awaitable[list[str]]],
     ) -> None:
         self._names = names
         self._deliveries = deliveries
-        self._standings = standings
+        self._known = unsettled
         self._outage = outage
         self._find = find
         self._claimed: set[str] = set()
@@ -64,8 +64,8 @@ class OwedInstances:
             self._outage.recovered(_SOURCE)
             for instance_id in found:
                 queue = self._names.queue_of(instance_id)
-                standing = self._standings.get(instance_id)
-                is_new = standing is None or standing.debt is not None
+                instance = self._known.get(instance_id)
+                is_new = instance is None or instance.debt is not None
                 if is_new and queue in claimed and queue in self._deliveries.owned:
                     self._unsettled.add(instance_id)
                     self._deliveries.owed.put_nowait(instance_id)

@@ -16,7 +16,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.taskhub.azure import envelope
 from durable_host.durable.taskhub.azure.envelope import UnreadableMessage
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads, UnreadablePayload, is_large
-from durable_host.durable.taskhub.azure.standing import IN_BLOB, AzureCheckpoint
+from durable_host.durable.taskhub.azure.unsettled import IN_BLOB, AzureCheckpoint
 from durable_host.storage import StorageError
 
 _log = logging.getLogger("Host.Triggers.DurableTask")

@@ -1,6 +1,6 @@
-"""The state of an instance between two commits: its checkpoint, and what its commits still owe.
+"""Instances whose commits are not settled: the checkpoint of each, and what its commits still owe.
 
-It is kept only while something is owed, so there are few at a time.
+An instance is kept only while something is owed, so there are few at a time.
 
 Source: docs/protocol/task-hub-storage-additions.md#sentinel-columns
 """
@@ -118,8 +118,8 @@ class AzureCheckpoint(Checkpoint):
         return self.mark != NO_MARK or self.has_messages
 
 
-class Standing:
-    """The standing of one instance. `direct_activities` are those without messages, each with the ordinal of its row.
+class UnsettledInstance:
+    """One of these instances. `direct_activities` are those without messages, each with the ordinal of its row.
 
     `lock` is held while the sentinel is written and while what follows from that is done. `debt` is what an earlier
     process left, until it is settled.
@@ -151,54 +151,54 @@ class Standing:
         return is_marked or bool(self.direct_activities) or not self.is_quiet
 
 
-class Standings:
-    """Owns the standings, by instance."""
+class UnsettledInstances:
+    """Owns the unsettled instances, by ID."""
 
     def __init__(self) -> None:
-        self._by_instance: dict[str, Standing] = {}
+        self._by_instance: dict[str, UnsettledInstance] = {}
 
-    def __iter__(self) -> Iterator[Standing]:
+    def __iter__(self) -> Iterator[UnsettledInstance]:
         return iter(list(self._by_instance.values()))
 
     def __len__(self) -> int:
         return len(self._by_instance)
 
-    def get(self, instance_id: str) -> Standing | None:
+    def get(self, instance_id: str) -> UnsettledInstance | None:
         return self._by_instance.get(instance_id)
 
-    def of(self, instance_id: str) -> Standing:
-        """Return the standing of an instance, creating it if necessary."""
-        standing = self._by_instance.get(instance_id)
-        if standing is None:
-            standing = self._by_instance[instance_id] = Standing(instance_id)
-        return standing
+    def of(self, instance_id: str) -> UnsettledInstance:
+        """Return one of them, creating it if necessary."""
+        instance = self._by_instance.get(instance_id)
+        if instance is None:
+            instance = self._by_instance[instance_id] = UnsettledInstance(instance_id)
+        return instance
 
     @asynccontextmanager
-    async def locked(self, instance_id: str) -> AsyncGenerator[Standing]:
-        """Yield the standing of an instance with its lock held."""
-        standing = self.of(instance_id)
-        await standing.lock.acquire()
-        while self._by_instance.get(instance_id) is not standing:
+    async def locked(self, instance_id: str) -> AsyncGenerator[UnsettledInstance]:
+        """Yield one of them with its lock held."""
+        instance = self.of(instance_id)
+        await instance.lock.acquire()
+        while self._by_instance.get(instance_id) is not instance:
             # Released or forgotten while this task waited for the lock.
-            standing.lock.release()
-            standing = self.of(instance_id)
-            await standing.lock.acquire()
+            instance.lock.release()
+            instance = self.of(instance_id)
+            await instance.lock.acquire()
         try:
-            yield standing
+            yield instance
         finally:
-            standing.lock.release()
-            self.release(standing)
+            instance.lock.release()
+            self.release(instance)
 
     def forget_activity(self, key: TaskKey | None) -> None:
         """Forget an activity of which this process has no more work."""
-        standing = self._by_instance.get(key[0]) if key is not None else None
-        if standing is not None and key is not None:
-            standing.direct_activities.pop(key, None)
+        instance = self._by_instance.get(key[0]) if key is not None else None
+        if instance is not None and key is not None:
+            instance.direct_activities.pop(key, None)
 
-    def release(self, standing: Standing) -> None:
-        """Forget a standing that owes nothing."""
-        if not standing.owes and self._by_instance.get(standing.instance_id) is standing:
-            del self._by_instance[standing.instance_id]
+    def release(self, instance: UnsettledInstance) -> None:
+        """Forget an instance that owes nothing."""
+        if not instance.owes and self._by_instance.get(instance.instance_id) is instance:
+            del self._by_instance[instance.instance_id]
 
     def forget(self, instance_id: str) -> None:
         """Forget an instance whose known state is outdated."""
