@@ -67,7 +67,7 @@ def test_app_that_is_well_has_no_error(doctor: Doctor, npm_packages: NpmPackages
     assert texts(found, "package.json") == [("ok", "main is 'src/functions/*.js'; .js files are CommonJS")]
     assert ("ok", f"@azure/functions {npm_packages.version('@azure/functions')}") in texts(found, "Packages")
     assert ("ok", f"durable-functions {npm_packages.version('durable-functions')}") in texts(found, "Packages")
-    assert texts(found, "Functions") == [("ok", "1 loaded: hello")]
+    assert ("ok", "1 loaded: hello") in texts(found, "Functions")
     level, text = texts(found, "Node.js")[0]
     assert level == "ok"
     assert text.endswith("(node on PATH)")
