@@ -12,6 +12,8 @@ const { Invocation, requestOf } = require('./invocation');
 const WINDOW = 256 * 1024;
 const PIECE = 64 * 1024;
 const SILENCE_MILLISECONDS = 100;
+const INVOCATION_ID = 'x-ms-invocation-id';
+const CLOSED = 'The client closed the connection.';
 const OF_CONNECTION = new Set([
   'connection',
   'expect',
@@ -22,6 +24,21 @@ const OF_CONNECTION = new Set([
   'transfer-encoding',
   'upgrade',
 ]);
+
+/** Invocations whose client has gone away. The library would write their responses to the end, or forever. */
+const gone = new Set();
+
+function endWritesToNobody() {
+  const write = http.ServerResponse.prototype.write;
+  http.ServerResponse.prototype.write = function (...given) {
+    if (gone.size > 0 && gone.has(this.req?.headers[INVOCATION_ID])) {
+      throw clientGone();
+    }
+    return write.apply(this, given);
+  };
+}
+
+endWritesToNobody();
 
 class StreamedCall {
   /** `uri` is where the library listens. */
@@ -35,6 +52,7 @@ class StreamedCall {
     this._roomed = () => {};
     this._taken = 0;
     this._hasBegun = false;
+    this._isGone = false;
     this._upstream = undefined;
   }
 
@@ -53,7 +71,9 @@ class StreamedCall {
       return response;
     } catch (error) {
       this._upstream.destroy();
-      throw error;
+      throw this._isGone && error?.code === 'ECONNRESET' ? clientGone() : error;
+    } finally {
+      gone.delete(this._id);
     }
   }
 
@@ -63,6 +83,8 @@ class StreamedCall {
       this._room += header.n;
       this._roomed();
     } else if (header.k === 'gone') {
+      this._isGone = true;
+      gone.add(this._id);
       this._upstream.destroy();
     } else {
       this._pass(Buffer.from(blob), header.last === true);
@@ -77,7 +99,7 @@ class StreamedCall {
       port: this._port,
       method,
       path: query ? `${path}?${query}` : path,
-      headers: forwarded(headers),
+      headers: { ...forwarded(headers), [INVOCATION_ID]: this._id },
       agent: false,
       setHost: false,
     });
@@ -168,14 +190,21 @@ function withHead(request, head) {
   return request;
 }
 
+/** The host knows this name. */
+function clientGone() {
+  return Object.assign(new Error(CLOSED), { name: 'ClientDisconnect', code: 'ECONNRESET' });
+}
+
+/** The headers for the library's server: those of the connection have gone, those that it needs are there. */
 function forwarded(headers) {
   const result = {};
   for (const [name, value] of headers) {
-    if (!OF_CONNECTION.has(name.toLowerCase())) {
-      result[name] = result[name] === undefined ? value : [].concat(result[name], value);
+    const key = name.toLowerCase();
+    if (!OF_CONNECTION.has(key)) {
+      result[key] = result[key] === undefined ? value : [].concat(result[key], value);
     }
   }
-  return result;
+  return { 'x-forwarded-host': result.host ?? 'localhost', 'x-forwarded-proto': 'http', ...result };
 }
 
 module.exports = { StreamedCall };

@@ -51,3 +51,22 @@ def test_streamed_functions(start_node_host: Callable[..., HostProcess]) -> None
     assert (failed.status_code, json.loads(failed.text)["error"]) == (500, "boom")
     assert host.get("/api/nothing").status_code == 204
     host.wait_for(r"Executed 'Functions.nothing' \(Succeeded")
+
+
+def test_a_client_that_goes_away_is_no_failure(start_node_host: Callable[..., HostProcess]) -> None:
+    code = """
+    app.get('forever', { handler: async () => ({ body: Readable.from((async function* () {
+      for (;;) { yield 'more'; await new Promise((done) => setTimeout(done, 10)); }
+    })()) }) });
+    """
+    host = start_node_host({"src/functions/f.js": APP + code})
+    with host.get("/api/forever", stream=True) as response:
+        assert next(response.iter_content(4)) == b"more"
+    host.wait_for(r"Executed 'Functions.forever' \(Canceled")
+
+
+def test_a_streaming_function_can_be_started_by_an_administrator(start_node_host: Callable[..., HostProcess]) -> None:
+    host = start_node_host({"src/functions/f.js": APP})
+    assert host.request("POST", "/admin/functions/upload", json={"input": "abc"}).status_code == 202
+    host.wait_for(r"Executed 'Functions.upload' \(Succeeded")
+    assert host.request("POST", "/api/upload", data=b"x", headers={"x-ms-invocation-id": "mine"}).json() == {"size": 1}
