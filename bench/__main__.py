@@ -11,7 +11,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, durable_environments, plain_workers, request_counts, scenarios, throughput
+from bench import bare, durable_environments, node_apps, plain_workers, request_counts, scenarios, throughput
 from bench.running_host import RunningHost
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1, help="how often fan-out and sequences are run (best counts)")
     parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk")
     parser.add_argument("--plain-workers", action="store_true", help="only the rows of plain workers")
+    parser.add_argument("--node", action="store_true", help="only the rows of Node.js beside Python")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.plain_workers:
@@ -43,7 +44,12 @@ def main() -> None:
         connection = free_connection()
         azurite = start_azurite(connection, data_dir=data_dir)
         try:
-            table = asyncio.run(measure(connection, Path(folder) / "went-on.txt", options.rounds))
+            if options.node:
+                table = Table("scenario", "Node.js", "Python", "ratio", title="Node.js beside Python on Azurite")
+                say = Console(stderr=True).print
+                asyncio.run(node_apps.measure(table, connection_string(connection), Path(folder), ENVIRONMENTS, say))
+            else:
+                table = asyncio.run(measure(connection, Path(folder) / "went-on.txt", options.rounds))
         finally:
             azurite.stop()
     Console(width=140).print(table)
@@ -71,6 +77,7 @@ async def measure(connection: Connection, log: Path, rounds: int) -> Table:
     finally:
         await asyncio.to_thread(host.stop)
     await measure_v2(table, connection, log.with_name("v2.txt"), rounds, say)
+    await node_apps.measure(table, connection_string(connection), log.parent, ENVIRONMENTS, say)
     await plain_workers.measure(table, log.parent, rounds, say)
     return table
 
