@@ -128,6 +128,7 @@ class WorkBoard:
         work, stream = held
         del self._holders[token]
         stream.take_back(token)
+        work.abandoned_by[stream] = work.abandoned_by.get(stream, 0) + 1
         self._end_reservation(work)
         stream.answered()
         self._assign()
@@ -210,7 +211,11 @@ class WorkBoard:
         if work.is_suspect and not work.may_share_worker:
             return self._reserved_for(work, able)
         fitting = [stream for stream in able if stream.has_room(work.kind)]
-        return min(fitting, key=lambda stream: len(stream.open)) if fitting else None
+
+        def preference(stream: WorkStream) -> tuple[int, int]:
+            return work.abandoned_by.get(stream, 0), len(stream.open)
+
+        return min(fitting, key=preference) if fitting else None
 
     def _reserved_for(self, work: Work, able: list[WorkStream]) -> WorkStream | None:
         """Return a worker that has nothing else, or None while the one with the least work finishes that."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from durable_host.durable.proto import pb
 from durable_host.durable.runtime.lost_work import MAX_TRIES
@@ -31,7 +32,8 @@ class Work:
 
     `request` is the encoded message without past events. `past` are these events, which a worker may fetch separately
     from the request. `parts` and `trace` are what was received so far of an answer in parts. All tokens that were
-    handed out for the work are valid until it is done: the first answer counts.
+    handed out for the work are valid until it is done: the first answer counts. `abandoned_by` counts how often each
+    worker has abandoned it, perhaps because of its version: the others come first.
 
     `lost_runs` are those in workers that disconnected. After two of them the work is a suspect: it runs in a worker
     that has nothing else, unless `may_share_worker`.
@@ -54,6 +56,7 @@ class Work:
         self.request = request
         self.past = past
         self.tokens: set[str] = set()
+        self.abandoned_by: WeakKeyDictionary[object, int] = WeakKeyDictionary()
         self.lost_runs: list[LostRun] = []
         self.may_share_worker = False
         self.parts: list[pb.OrchestratorAction] = []
