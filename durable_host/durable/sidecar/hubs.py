@@ -45,28 +45,30 @@ class SidecarHubs:
         return hub if self.served is not None and self._key(hub, connection)[1] == self._own_key[1] else None
 
     @asynccontextmanager
-    async def client(self, metadata: Mapping[str, str], *, must_exist: bool = True) -> AsyncGenerator[DurableClient]:
+    async def client(
+        self, metadata: Mapping[str, str], *, must_exist: bool = True
+    ) -> AsyncGenerator[tuple[DurableClient, bool]]:
         """Yield a client of the hub. Raises `UnknownHub`."""
         hub, connection = self._named(metadata)
         key = self._key(hub, connection)
         if self.served is not None and self.served_name(metadata) is not None:
             found = await self.served.open(hub)
             try:
-                yield found.client
+                yield found.client, True
             except Exception as error:
                 if self.served.get(hub) is not found:
                     raise UnknownHub(f"The task hub '{hub}' was deleted.") from error
                 raise
             return
         if key == self._own_key and self._client is not None:
-            yield self._client
+            yield self._client, True
             return
         if self._others is None:
             raise UnknownHub(f"There is no task hub '{hub}': this host serves '{self._options.hub_name}'.")
         async with self._others.client(hub, connection, key) as client:
             if must_exist and not await client.hub.exists():
                 raise UnknownHub(f"There is no task hub '{hub}'.")
-            yield client
+            yield client, False
 
     async def close(self) -> None:
         """Close the hubs that calls have opened."""

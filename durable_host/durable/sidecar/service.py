@@ -108,8 +108,8 @@ class SidecarService:
             served, hub = self._hubs.served, self._hubs.served_name(metadata)
             if served is not None and hub is not None and name in _OF_SERVED_HUBS:
                 return await _OF_SERVED_HUBS[name](served, hub, request)
-            async with self._hubs.client(metadata, must_exist=name != "CreateTaskHub") as client:
-                return await operation(SidecarCall(client, self._options, self._clock), request)
+            async with self._hubs.client(metadata, must_exist=name != "CreateTaskHub") as (client, is_own):
+                return await operation(SidecarCall(client, self._options, self._clock, is_own), request)
         except Exception as error:
             raise _ended(name, error) from error
 
@@ -157,8 +157,8 @@ class SidecarService:
                 for chunk in history_chunks.chunks(past_events(turn.past)):
                     yield chunk
                 return
-            async with self._hubs.client(metadata) as client:
-                call = SidecarCall(client, self._options, self._clock)
+            async with self._hubs.client(metadata) as (client, is_own):
+                call = SidecarCall(client, self._options, self._clock, is_own)
                 async for chunk in history_chunks.stream(call, request):
                     yield chunk
         except Exception as error:

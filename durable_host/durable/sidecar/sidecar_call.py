@@ -11,11 +11,12 @@ from durable_host.durable.api.client import DurableClient
 
 
 class SidecarCall(msgspec.Struct, frozen=True):
-    """One call: `client` is that of its task hub."""
+    """One call: `client` is that of its task hub. `is_own_hub` is true if this host serves it."""
 
     client: DurableClient
     options: DurableOptions
     clock: Clock
+    is_own_hub: bool
 
 
 Operation = Callable[[SidecarCall, Any], Awaitable[Any]]
