@@ -19,7 +19,7 @@ NOTES: Final[Mapping[str, Mapping[str, str]]] = {
         "aggregator": "there are no aggregated figures.",
         "concurrency": "the number of concurrent invocations is fixed.",
         "configurationProfile": "it is for custom handlers.",
-        "customHandler": "only Python functions run here.",
+        "customHandler": "only Python and Node.js functions run here.",
         "healthMonitor": "there is no such monitor.",
         "managedDependency": "it is for PowerShell.",
         "metadataProviderTimeout": "an app may take 120 seconds to load.",

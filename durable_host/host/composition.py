@@ -148,7 +148,7 @@ class Services:
         )
         admin = AdminApi(
             host,
-            lambda base_url: described(server.app.functions, config.root, base_url, self._prefix),
+            lambda base_url: described(server.app.functions, config.root, base_url, self._prefix, config.runtime),
             server.manual,
             KeyRoutes(keys),
         )

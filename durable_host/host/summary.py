@@ -72,7 +72,9 @@ def mcp_url(app: ServedApp, base_url: str) -> str | None:
     return None if app.functions.mcp.is_empty else f"{base_url}{MCP_PATH}"
 
 
-def described(functions: AppFunctions, root: Path, base_url: str, prefix: str) -> list[DescribedFunction]:
+def described(
+    functions: AppFunctions, root: Path, base_url: str, prefix: str, language: str = "python"
+) -> list[DescribedFunction]:
     """The functions for the admin routes."""
     problems = _problems(functions)
     by_name: Mapping[str, FunctionMetadata] = {function.name: function for function in functions.all}
@@ -81,6 +83,7 @@ def described(functions: AppFunctions, root: Path, base_url: str, prefix: str) -
             name=line.name,
             metadata=by_name.get(line.name),
             root=root,
+            language=language,
             url=line.url,
             is_disabled=line.disabled,
             errors=(problems[line.name],) if line.name in problems else (),

@@ -19,6 +19,7 @@ class DescribedFunction(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     metadata: FunctionMetadata | None
     root: Path
+    language: str = "python"
     url: str | None = None
     is_disabled: bool = False
     errors: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ def function_json(function: DescribedFunction, base_url: str) -> dict[str, Any]:
         "test_data_href": f"{vfs}/data/Functions/sampledata/{function.name}.dat",
         "href": f"{base_url}/admin/functions/{function.name}",
         "invoke_url_template": function.url.lower() if function.url else None,
-        "language": "python",
+        "language": function.language,
         "config": redacted_json(_written_config(function) if is_v1 else _config(function, script)),
         "files": None,
         "test_data": "",
@@ -68,7 +69,7 @@ def _config(function: DescribedFunction, script: str) -> dict[str, Any]:
         "name": function.name,
         "entryPoint": metadata.entry_point if metadata else "",
         "scriptFile": script,
-        "language": "python",
+        "language": function.language,
         "functionDirectory": metadata.directory if metadata else str(function.root),
         "bindings": [_raw(binding) for binding in metadata.bindings] if metadata else [],
     }

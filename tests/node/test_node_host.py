@@ -1,4 +1,4 @@
-"""HTTP functions that stream (`app.setup({ enableHttpStream: true })`), through a real host."""
+"""Node.js apps through a real host: streamed HTTP (`app.setup({ enableHttpStream: true })`), admin routes."""
 
 import json
 from collections.abc import Callable
@@ -70,3 +70,12 @@ def test_a_streaming_function_can_be_started_by_an_administrator(start_node_host
     assert host.request("POST", "/admin/functions/upload", json={"input": "abc"}).status_code == 202
     host.wait_for(r"Executed 'Functions.upload' \(Succeeded")
     assert host.request("POST", "/api/upload", data=b"x", headers={"x-ms-invocation-id": "mine"}).json() == {"size": 1}
+
+
+def test_the_admin_routes_name_the_language(start_node_host: Callable[..., HostProcess]) -> None:
+    host = start_node_host({"src/functions/f.js": HEADER + "app.get('f', { handler: () => ({}) });"})
+    (function,) = host.get("/admin/functions").json()
+    assert (function["language"], function["config"]["scriptFile"]) == ("node", "f.js")
+    assert function["config"]["functionDirectory"] == str(host.root / "src" / "functions")
+    names = {one["processName"] for one in host.get("/admin/host/processes").json()["processes"]}
+    assert names == {"func", "node"}
