@@ -70,8 +70,8 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
     section.close()
     if options.extended_sessions_enabled:
         section.warnings.append(
-            f"'{section.path('extendedSessionsEnabled')}' has no effect for Python and Node.js apps in Azure (extension "
-            "3.x refuses to start with it); this host keeps sessions of active instances anyway."
+            f"'{section.path('extendedSessionsEnabled')}' has no effect for Python and Node.js apps in Azure "
+            "(extension 3.x refuses to start with it); this host keeps sessions of active instances anyway."
         )
     return options
 
