@@ -258,6 +258,21 @@ def test_early_events(world: NodeWorld, app: NodeApp) -> None:
         assert "does not resume the code when an event comes before the wait for it" in stuck[0]
 
 
+def test_an_event_that_a_wait_takes_twice_is_reported(world: NodeWorld) -> None:
+    world.deliver(world.start("staleWait"), time=0)
+    world.deliver(completed(0), time=1)
+    world.deliver(raised("Approval", "first"), time=2)
+    world.deliver(raised("Approval", "second"), time=3)
+    lost = [found for found in world.diagnostics if found.code == codes.EARLY_EVENT_LOST]
+    assert [found.event_name for found in lost] == ["Approval"]
+    assert "in several Task.any lists" in lost[0].text
+    world.deliver(completed(1), time=4)
+    world.deliver(completed(2), time=5)
+    assert "ExecutionCompleted" not in world.names()
+    world.deliver(raised("Approval", "third"), time=6)
+    assert world.result == ["second", "third"]
+
+
 def test_a_task_that_can_never_complete_is_reported(world: NodeWorld) -> None:
     world.deliver(world.start("lateAll"), time=0)
     world.deliver(completed(0, 1), time=1)

@@ -32,11 +32,12 @@ class _Early:
 class ExternalEvents:
     """The waits and early events of one execution as the SDK sees them, owned by its walker. Times are in ticks."""
 
-    __slots__ = ("_dialect", "_early", "_waits")
+    __slots__ = ("_dialect", "_early", "_listed_again", "_waits")
 
     def __init__(self, dialect: CodeDialect = PYTHON_V1) -> None:
         self._dialect = dialect
         self._waits: dict[str, int] = {}
+        self._listed_again: dict[str, int] = {}
         self._early: dict[str, list[_Early]] = {}
 
     def waits_for(self, name: str, now: int) -> Iterator[EventFinding]:
@@ -63,11 +64,26 @@ class ExternalEvents:
             )
         early[-1].is_consumed = True
 
+    def listed_again(self, name: str) -> None:
+        """Record that a task for `name` is in another list: the SDK then registers its wait once more."""
+        self._listed_again[name] = self._listed_again.get(name, 0) + 1
+
     def raised(self, name: str, timestamp: int) -> Iterator[EventFinding]:
         """Record that an event arrived."""
         waiting = self._waits.get(name, 0)
         if waiting:
             self._waits[name] = waiting - 1
+            return
+        if again := self._listed_again.get(name, 0):
+            self._listed_again[name] = again - 1
+            yield EventFinding(
+                codes.EARLY_EVENT_LOST,
+                name,
+                f"The event '{name}' is lost: it arrived before the orchestrator waited for it, and "
+                f"{self._dialect.sdk} gave it to a wait that had its event already, because that wait was in several "
+                f"{self._dialect.task_any} lists. Start waiting before raising, or use a different name for each.",
+                timestamp,
+            )
             return
         early = self._early.setdefault(name, [])
         if early and not self._dialect.keeps_early_events:

@@ -68,7 +68,9 @@ class Gate:
         times = [member.opened_at for member in self.members if member.is_open]
         if times:
             return min(times) if isinstance(self.action, WhenAny) else max(times)
-        return self.began_at if self._settled_at is None else self._settled_at
+        if self._settled_at is None:
+            return self.began_at
+        return self._settled_at if self._followed is None else max(self._settled_at, self.began_at)
 
     def begin(self, at: int) -> None:
         self.began_at = at

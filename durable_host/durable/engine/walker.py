@@ -266,7 +266,7 @@ class Walker(Numbering):
             case ContinueAsNewAction() as action:
                 self.continue_as_new = action
             case ScheduledTask() as task:
-                self._list_again(leaf, self._leaves.get((task.number, task.leaf)), index)
+                self._list_again(leaf, self._leaves.get((task.number, task.leaf)))
             case LockEntities() as action:
                 self._locked = action
                 leaf.number = self.reserve()
@@ -281,10 +281,10 @@ class Walker(Numbering):
                 leaf.number = self.reserve()
         self._leaves[place] = leaf
 
-    def _list_again(self, leaf: Gate, first: Gate | None, index: int) -> None:
+    def _list_again(self, leaf: Gate, first: Gate | None) -> None:
         """Follow a task that was scheduled before. The SDK registers a wait each time that it is listed."""
         if first is not None and isinstance(first.action, WaitForExternalEvent):
-            self._note(index, self.events.waits_for(first.action.name, self.now))
+            self.events.listed_again(first.action.name)
         leaf.follow(first)
 
     def _lift_gates(self) -> None:

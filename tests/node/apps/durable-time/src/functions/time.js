@@ -32,6 +32,14 @@ df.app.orchestration('earlyEvents', function* (context) {
   return [first, second];
 });
 
+df.app.orchestration('staleWait', function* (context) {
+  const approval = context.df.waitForExternalEvent('Approval');
+  yield context.df.Task.any([approval, context.df.callActivity('repeat', 0)]);
+  yield context.df.Task.any([approval, context.df.callActivity('repeat', 1)]);
+  yield context.df.callActivity('repeat', 2);
+  return [approval.result, yield context.df.waitForExternalEvent('Approval')];
+});
+
 df.app.orchestration('race', function* (context) {
   const approval = context.df.waitForExternalEvent('Approval');
   const found = [];
