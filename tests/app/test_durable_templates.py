@@ -1,4 +1,4 @@
-"""The durable templates of `func new`, all in one app, with both generations of the SDK."""
+"""The durable templates of `func new` in one app, with both generations of the SDK, JavaScript and TypeScript."""
 
 import json
 import os
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from approvals_world import empty_queue, interpreter_options
 from host_process import HostProcess, hub_settings, until
+from node_apps import compile_typescript
+from npm_packages import NpmPackages
 from v2_environment import SDK
 
 from durable_host.cli import main
@@ -26,7 +28,10 @@ TEMPLATES = {
 OPTIONS = {"starter": (), "approval": ("--queue-name", QUEUE)}
 
 
-@pytest.fixture(scope="module", params=["1.x", "2.x"])
+NODE = ("javascript", "typescript")
+
+
+@pytest.fixture(scope="module", params=["1.x", "2.x", *NODE])
 def generation(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -35,19 +40,26 @@ def generation(request: pytest.FixtureRequest) -> str:
 def host(
     generation: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
 ) -> Iterator[HostProcess]:
-    options = interpreter_options(generation, request.config)
+    is_node = generation in NODE
+    options = () if is_node else interpreter_options(generation, request.config)
     empty_queue(connection_string, QUEUE).close()
     folder = tmp_path_factory.mktemp("templates")
     before = os.getcwd()
     os.chdir(folder)
     try:
-        assert main(["init", "--python"]) == 0
+        assert main(["init", *(("--skip-npm-install", f"--{generation}") if is_node else ("--python",))]) == 0
         for template, name in TEMPLATES.items():
             more = () if template in ("orchestrator", "activity", "entity") else ("-a", "anonymous")
             assert main(["new", "-t", template, "-n", name, *more, *OPTIONS.get(template, ())]) == 0
     finally:
         os.chdir(before)
     settings = {"AzureFunctionsJobHost__extensions__queues__messageEncoding": "none"}
+    if is_node:
+        packages: NpmPackages = request.getfixturevalue("npm_packages")
+        packages.link(folder)
+        settings["FUNCTIONS_WORKER_RUNTIME"] = "node"
+    if generation == "typescript":
+        compile_typescript(folder)
     host = HostProcess(folder, {**hub_settings(connection_string), **settings})
     yield host.start(*options)
     host.end()
@@ -102,10 +114,11 @@ def test_counter_of_the_template_counts(host: HostProcess, generation: str) -> N
     path = "/runtime/webhooks/durabletask/entities/Counter/a"
     for number in (1, 2):
         # 1.x reads JSON inside a JSON string.
-        input = {"1.x": str(number), "2.x": number}[generation]
+        input = str(number) if generation == "1.x" else number
         assert host.post(f"{path}?op=add", json=input).status_code == 202
     until(lambda: host.get(path).text == "3", host=host)
 
 
-def test_requirements_say_what_was_tested(host: HostProcess) -> None:
-    assert SDK in (host.root / "requirements.txt").read_text()
+def test_requirements_say_what_was_tested(host: HostProcess, generation: str) -> None:
+    file, text = ("package.json", '"durable-functions": "^3.0.0"') if generation in NODE else ("requirements.txt", SDK)
+    assert text in (host.root / file).read_text()
