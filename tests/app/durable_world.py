@@ -66,6 +66,17 @@ def raise_event(host: HostProcess, instance_id: str, name: str, data: Any = None
     assert response.status_code == 202, response.text
 
 
+def spans_in(host: HostProcess) -> list[dict[str, Any]]:
+    """Spans that the console exporter wrote between the host's own lines."""
+    decoder, text, found = json.JSONDecoder(), host.output, []
+    at = text.find("{\n")
+    while at >= 0:
+        span, end = decoder.raw_decode(text, at)
+        found.append(span)
+        at = text.find("{\n", end)
+    return found
+
+
 def wait_custom_status(host: HostProcess, instance_id: str, wanted: Any) -> None:
     until(lambda: host.status(instance_id)["customStatus"] == wanted, host=host)
 

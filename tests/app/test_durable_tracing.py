@@ -1,11 +1,9 @@
 """One trace from an HTTP starter through orchestration, activity and entity, in the real host."""
 
 import itertools
-import json
-from typing import Any
 
 import pytest
-from durable_world import HEADER, StartHost, finished
+from durable_world import HEADER, StartHost, finished, spans_in
 from host_process import HostProcess
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -40,17 +38,6 @@ def noted(context):
 
 def start_traced(host: HostProcess, headers: dict[str, str]) -> list[str]:
     return finished(host, host.post("/api/start", headers=headers).text)["output"]
-
-
-def spans_in(host: HostProcess) -> list[dict[str, Any]]:
-    """Spans that the console exporter wrote between the host's own lines."""
-    decoder, text, found = json.JSONDecoder(), host.output, []
-    at = text.find("{\n")
-    while at >= 0:
-        span, end = decoder.raw_decode(text, at)
-        found.append(span)
-        at = text.find("{\n", end)
-    return found
 
 
 def test_without_an_sdk_the_callers_context_reaches_activities(start_host: StartHost) -> None:
