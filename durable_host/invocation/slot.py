@@ -11,7 +11,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from durable_host.invocation.blocked_loop import watch_loop
 from durable_host.invocation.errors import InterpreterUnusable, WorkerStartFailed
 from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
@@ -129,6 +128,8 @@ class WorkerSlot:
     def _begin_to_keep(self) -> None:
         self._keepers.append(asyncio.create_task(keep_running("monitoring of a worker process", self._keep, LOG)))
         if self._options.kind.is_watched_from_outside and self._options.debugger is None:
+            from durable_host.invocation.blocked_loop import watch_loop
+
             watching = keep_running("monitoring of an event loop", lambda: watch_loop(lambda: self.process), LOG)
             self._keepers.append(asyncio.create_task(watching))
 

@@ -78,7 +78,7 @@ class Registry {
   }
 
   setModel(model) {
-    this._logs.report('debug', `Setting Node.js programming model to "${model.name}" version "${model.version}"`);
+    this._logs.report('information', `Setting Node.js programming model to "${model.name}" version "${model.version}"`);
     this.model = model;
   }
 

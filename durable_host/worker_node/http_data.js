@@ -21,9 +21,9 @@ function readRequest(request, blob) {
 }
 
 function queryOf(url) {
-  const query = {};
+  const query = Object.create(null);
   for (const [name, value] of new URL(url).searchParams) {
-    query[name] = Object.hasOwn(query, name) ? `${query[name]},${value}` : value;
+    query[name] = name in query ? `${query[name]},${value}` : value;
   }
   return query;
 }

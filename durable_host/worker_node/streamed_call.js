@@ -180,7 +180,7 @@ class StreamedCall {
 
 /** The library takes headers and route parameters from the trigger metadata. */
 function withHead(request, head) {
-  const headers = {};
+  const headers = Object.create(null);
   for (const [name, value] of head.headers) {
     const key = name.toLowerCase();
     headers[key] = headers[key] === undefined ? value : `${headers[key]}, ${value}`;
@@ -197,7 +197,7 @@ function clientGone() {
 
 /** The headers for the library's server: those of the connection have gone, those that it needs are there. */
 function forwarded(headers) {
-  const result = {};
+  const result = Object.create(null);
   for (const [name, value] of headers) {
     const key = name.toLowerCase();
     if (!OF_CONNECTION.has(key)) {

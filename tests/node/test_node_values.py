@@ -116,6 +116,7 @@ async def test_trigger_metadata_and_inputs_are_camel_cased(tmp_path: Path, npm_p
 
 REQUESTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"path": "/api/f?q=&z=1&z=2&s=a%20b"}, {"query": [["q", ""], ["z", "1,2"], ["s", "a b"]]}),
+    ({"path": "/api/f?constructor=y&constructor=z"}, {"query": [["constructor", "y,z"]]}),
     ({"method": "POST", "body": b'{"a":1}'}, {"text": '{"a":1}', "method": "POST"}),
     ({"body": b"ignored"}, {"text": "", "method": "GET"}),
     ({"method": "PUT"}, {"text": ""}),
