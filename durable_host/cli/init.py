@@ -212,8 +212,8 @@ def _say_news(model: Model) -> None:
     click.echo(_NEWS_V2 if model == "V2" else _NEWS_V1)
     if not _OLDEST <= sys.version_info[:2] <= _NEWEST:
         _warn(
-            f"Python {_running()} is not among the versions that Azure Functions runs (3.10 to 3.14); "
-            "make the app's virtual environment with one of those."
+            f"Azure Functions does not run Python {_running()}. "
+            "Create the app's virtual environment with Python 3.10 to 3.14."
         )
 
 

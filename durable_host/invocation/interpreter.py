@@ -81,7 +81,7 @@ def _explicit(text: str, source: str) -> Path:
     if found is None:
         raise InterpreterUnusable(
             f"The Python interpreter '{text}' cannot be started.",
-            cause=f"{source} names it, but it is neither an executable file nor a command on PATH.",
+            cause=f"The value of {source} is neither an executable file nor a command on PATH.",
             remedy="Use the path of a Python 3.10 or later, or of a virtual environment.",
         )
     return Path(found)

@@ -1,4 +1,4 @@
-"""Why a Node.js app does not load, or has no functions, and what to do about it."""
+"""Errors for a Node.js app that does not load or has no functions, with a remedy."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ _MIX_UP = (
 
 
 def load_error(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
-    """The place in the user's code comes first, then the reference's text."""
+    """The error for an app that does not load. Its text is the reference's, after the place in the user's code."""
     if failure["kind"] == "debugger_failed":
         return DebuggerUnusable(
             "The debugger cannot listen.",
@@ -54,37 +54,37 @@ def _remedy(failure: dict[str, Any], reason: str, missing: re.Match[str] | None)
             package = _package(name)
             return f"Install it: npm install. If package.json does not name it: npm install {package}"
         if code == "ERR_MODULE_NOT_FOUND":
-            return "In an ES module, an import names the file with its extension: import './other.js'"
-        return "Check the name of the file; TypeScript has to be compiled first: npm run build"
+            return "In an ES module, an import needs the file's extension: import './other.js'"
+        return "Check the file's name. Compile TypeScript first: npm run build"
     if code == "ERR_REQUIRE_ESM" or any(text in reason for text in _MIX_UP):
         return (
-            'Say in package.json which modules the app has: "type": "module" for ES modules (import), "commonjs" for '
-            "CommonJS (require); .mjs and .cjs files are one or the other whatever it says."
+            'Set "type": "module" in package.json for ES modules (import), or "type": "commonjs" for CommonJS (require).'
+            " It does not apply to .mjs and .cjs files."
         )
     if reason.startswith(("Found zero files matching", "File does not exist")):
         return (
             "Set 'main' of package.json to the files that register the functions, such as src/functions/*.js. "
-            "TypeScript has to be compiled first: npm run build"
+            "Compile TypeScript first: npm run build"
         )
     if "test mode" in reason:
-        return "Keep @azure/functions-core out of the bundle: name it as external."
+        return "Exclude @azure/functions-core from the bundle: mark it as external in the bundler's options."
     return None
 
 
 def _package(name: str) -> str:
-    """The package that a module's name belongs to."""
+    """The package that contains the module with this name."""
     parts = name.split("/")
     return "/".join(parts[:2]) if name.startswith("@") else parts[0]
 
 
 def nothing_found(root: Path, frame: dict[str, Any]) -> str | None:
-    """The first reason that fits."""
+    """A sentence that explains why the app has no functions."""
     if not (root / "package.json").is_file():
         return "There is no package.json."
     if frame.get("main") is None:
-        return "package.json has no 'main', which names the files that register the functions: src/functions/*.js"
+        return "package.json has no 'main'. Set it to the files that register the functions: src/functions/*.js"
     if not (root / "node_modules" / SDK).is_dir() and not frame["sdk"]:
         return f"{SDK} is not installed: npm install"
     count = frame.get("matched", 0)
     files = f"{count} file{'' if count == 1 else 's'}"
-    return f"'main' of package.json names {files}, none of which registers a function (app.http and others)."
+    return f"'main' in package.json matches {files}, but none registers a function with app.http or similar."

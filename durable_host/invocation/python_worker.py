@@ -64,11 +64,11 @@ class PythonWorker:
         return InterpreterUnusable(
             f"'{executable}' is too old to run the app.",
             cause=printed or None,
-            remedy="Use Python 3.10 or later: make the app's virtual environment with it, or pass it with --python.",
+            remedy="Use Python 3.10 or later: create the app's virtual environment with it, or pass it with --python.",
         )
 
     def load_by_hand(self, executable: Path) -> str:
-        return f'See what happens without the host: "{executable}" -c "import function_app"'
+        return f'Import the app without the host to see why: "{executable}" -c "import function_app"'
 
     def ending_hint(self, code: int, printed: str) -> str | None:
         return None

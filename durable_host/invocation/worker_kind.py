@@ -1,8 +1,8 @@
-"""The port between the host and a language: what it has to know to run worker processes of that language.
+"""The port between the host and a language: everything that the host needs to run workers of that language.
 
-A worker speaks the frames of `durable_host/worker/frames.py` on the pipes that it is started with. A language whose
-worker speaks another protocol needs a runner of its own in the place of `WorkerProcess`; the rest of this port, how the
-executable is found and what people are told, is the same for it.
+A worker exchanges the frames of `durable_host/worker/frames.py` over the pipes that it is started with. A language
+whose worker speaks another protocol needs its own replacement for `WorkerProcess`. The rest of this port, such as
+finding the executable and the texts of errors, applies to it unchanged.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +15,11 @@ from durable_host.invocation.errors import AppError, InterpreterUnusable
 from durable_host.invocation.metadata import FunctionMetadata
 
 DurableDialect = Literal["v1", "v2", "node"]
-"""What the SDK of durable functions speaks: see the modules of `durable/sdk` with these names."""
+"""The protocol of the durable functions SDK: see the modules of `durable/sdk` with these names."""
 
 
 class DebuggerAddress(msgspec.Struct, frozen=True):
-    """Where the worker's debugger listens; with `wait` the app is loaded only when a debugger has attached."""
+    """Where the worker's debugger listens. If `wait` is set, the app loads only after a debugger has attached."""
 
     port: int
     host: str = "127.0.0.1"
@@ -30,16 +30,16 @@ class DebuggerAddress(msgspec.Struct, frozen=True):
 
 
 class Interpreter(msgspec.Struct, frozen=True):
-    """The program that runs the app. `source` says in words where it came from."""
+    """The program that runs the app. `source` describes where the host found it."""
 
     path: Path
     source: str
 
 
 class SourceFiles(msgspec.Struct, frozen=True):
-    """Files of an app whose change reloads it: those with one of the `suffixes`, and `files`, as paths from its root.
+    """Files of an app whose change reloads it: those with one of the `suffixes`, and `files`, relative to its root.
 
-    A change is taken over once nothing was written for `quiet` milliseconds, at the latest after `longest`.
+    The reload starts when nothing has been written for `quiet` milliseconds, at the latest after `longest`.
     """
 
     suffixes: frozenset[str]
@@ -49,33 +49,33 @@ class SourceFiles(msgspec.Struct, frozen=True):
 
 
 class WorkerKind(Protocol):
-    """One language. All methods but `find` and `sources` are pure."""
+    """A language that apps are written in. All methods except `find` and `sources` are pure."""
 
     runtime: str
-    """Value of FUNCTIONS_WORKER_RUNTIME, and the word for the language in names of settings."""
+    """The value of FUNCTIONS_WORKER_RUNTIME, which is also the language's name in the names of settings."""
     debug_engine: str
-    """What tools that attach a debugger call it."""
+    """The name of the language in tools that attach a debugger."""
     debug_port: int
-    """Where the debugger listens when no port is named."""
+    """The default port of the debugger."""
     is_watched_from_outside: bool
-    """Whether the host looks whether the event loop is blocked (`blocked_loop`); else the worker does."""
+    """Whether the host detects a blocked event loop (`blocked_loop`). Otherwise the worker does."""
     names_error_types: bool
     """Whether the reference puts the type of an error before its message."""
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
-        """The program for the app in `root`; `explicit` is what the command line says. Raises InterpreterUnusable."""
+        """Find the program for the app in `root`. `explicit` is the command line's. Raises InterpreterUnusable."""
         ...
 
     def sources(self, root: Path) -> SourceFiles:
-        """What to watch in the folder of an app."""
+        """The files to watch in the app's folder."""
         ...
 
     def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
-        """Options of the program, and the debugger that they ask for. Raises ConfigurationError."""
+        """Split into the program's options and the debugger that they request. Raises ConfigurationError."""
         ...
 
     def debugged(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
-        """Options of a program that a debugger looks into."""
+        """The program's options when a debugger is used."""
         ...
 
     def command(self, executable: Path, arguments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
@@ -83,35 +83,35 @@ class WorkerKind(Protocol):
         ...
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The environment of a worker process, made from the app's."""
+        """The environment of a worker process, based on the app's."""
         ...
 
     def cannot_start(self, executable: Path, reason: str) -> InterpreterUnusable:
-        """The error for a program that the system does not start."""
+        """The error for a program that the operating system cannot start."""
         ...
 
     def refused(self, executable: Path, code: int, printed: str) -> InterpreterUnusable | None:
-        """The error for a program that ended with `code` because it cannot run the worker, such as one that is too old;
-        None when it ended for another reason. `printed` are its last lines.
+        """The error for a program that exited with `code` because it cannot run the worker, for example because it is
+        too old. None if it exited for another reason. `printed` contains its last lines.
         """
         ...
 
     def load_by_hand(self, executable: Path) -> str:
-        """How to see what happens without the host."""
+        """A sentence on how to find out why a process exits while it loads the app."""
         ...
 
     def ending_hint(self, code: int, printed: str) -> str | None:
-        """What to do about a process that ended with `code`, when its last lines tell."""
+        """The remedy for a process that exited with `code`, if its last lines show the reason."""
         ...
 
     def load_error(self, failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
-        """The error for an app that does not load: `failure` of the `indexed` frame, and the frame."""
+        """The error for an app that does not load, from the `indexed` frame and the `failure` in it."""
         ...
 
     def durable_dialect(self, functions: Iterable[FunctionMetadata]) -> DurableDialect:
-        """What the durable functions of the app speak."""
+        """The protocol that the durable functions of the app use."""
         ...
 
     def nothing_found(self, root: Path, frame: dict[str, Any]) -> str | None:
-        """One sentence on why an app has no functions."""
+        """A sentence that explains why an app has no functions, if the reason is known."""
         ...

@@ -5,7 +5,7 @@ from durable_host.invocation.worker_kind import WorkerKind
 
 
 def worker_kind_of(runtime: str) -> WorkerKind:
-    """How workers of a language are run (`runtime` as in `worker_runtime`). No other language is imported."""
+    """The kind of worker for `runtime`, a name from `worker_runtime`. Imports only the module of that language."""
     if runtime == NODE:
         from durable_host.invocation.node_worker import NODE_WORKER
 

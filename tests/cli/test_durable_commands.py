@@ -451,7 +451,7 @@ def test_storage_that_does_not_answer_is_told_at_once(func: Func, folder: Path, 
     outcome = func("durable", "get-instances")
     assert outcome.code == 4
     assert "is not running" in outcome.err
-    assert "func start" in outcome.err
+    assert "func start', which starts it" in outcome.err
 
 
 def test_folder_without_host_json(func: Func, folder: Path):

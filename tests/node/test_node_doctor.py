@@ -107,7 +107,7 @@ def test_packages_that_are_not_installed_are_told(app: Path, doctor: Doctor) -> 
         (
             {"dependencies": {}, "devDependencies": {"@azure/functions": "^4.0.0"}},
             "warning",
-            "@azure/functions is a development dependency, which a deployed app does not have.",
+            "@azure/functions is a development dependency, so it is missing from a deployed app.",
         ),
     ],
     ids=["missing", "missing development", "other version", "development only"],
@@ -122,9 +122,9 @@ def test_packages_are_compared_with_what_is_required(
 @pytest.mark.parametrize(
     ("name", "version", "text"),
     [
-        ("@azure/functions", "3.5.1", "@azure/functions 3.5.1 is not served here; this host runs version 4.x."),
-        ("durable-functions", "2.1.3", "durable-functions 2.1.3 is not served here; this host runs version 3.x."),
-        ("durable-functions", "4.0.0", "durable-functions 4.0.0 is not served here; this host runs version 3.x."),
+        ("@azure/functions", "3.5.1", "@azure/functions 3.5.1 is not supported; this host runs version 4.x."),
+        ("durable-functions", "2.1.3", "durable-functions 2.1.3 is not supported; this host runs version 3.x."),
+        ("durable-functions", "4.0.0", "durable-functions 4.0.0 is not supported; this host runs version 3.x."),
     ],
 )
 def test_package_that_this_host_does_not_run_is_an_error(
@@ -145,7 +145,7 @@ def test_typescript_that_is_not_built_is_told(app: Path, doctor: Doctor) -> None
     (finding,) = (one for one in doctor() if one.area == "Build")
     assert (finding.level, finding.message, finding.remedy) == (
         "error",
-        "The app is TypeScript and not built: dist has no files.",
+        "The TypeScript app is not built: dist has no files.",
         "npm run build",
     )
 

@@ -107,7 +107,7 @@ LOAD_ERRORS: dict[str, tuple[dict[str, str], dict[str, Any], str, str, str]] = {
     ),
     "no extension": (
         {"src/functions/a.js": "import '../b';", "src/b.js": ""}, {"type": "module"}, "DH4002", "Cannot find module",
-        "with its extension",
+        "the file's extension",
     ),
     "import in a script": (
         {"a.cjs": "import { app } from '@azure/functions';"}, {"main": "a.cjs"}, "DH4002",
@@ -153,7 +153,7 @@ async def test_a_missing_library_is_an_error_of_its_own(tmp_path: Path, npm_pack
     ("files", "package", "hint"),
     [
         ({}, {"main": None}, "'main'"),
-        ({"src/functions/a.js": HEADER}, {}, "'main' of package.json names 1 file, none of which registers"),
+        ({"src/functions/a.js": HEADER}, {}, "'main' in package.json matches 1 file, but none registers"),
     ],
 )
 async def test_an_app_without_functions_tells_why(

@@ -1,4 +1,4 @@
-"""The app's Node.js, its package.json, its packages and its build, without loading the app.
+"""Checks the app's Node.js, package.json, packages and build without loading the app.
 
 Source: docs/protocol/node-worker.md#nodejs-version, docs/protocol/node-worker.md#entry-points
 """
@@ -26,21 +26,21 @@ _BUILD: Final = "Build"
 _LIBRARY: Final = "@azure/functions"
 _DURABLE: Final = "durable-functions"
 _SERVED: Final = {_LIBRARY: 4, _DURABLE: 3}
-"""The major version of each package that this host serves."""
+"""The major version of each package that this host supports."""
 _OLDEST: Final = 18
 _ENDS: Final = {18: (2025, 4), 20: (2026, 4), 22: (2027, 4), 24: (2028, 4)}
-"""Year and month in which the support of a version of Node.js ends."""
+"""The year and month in which support for a version of Node.js ends."""
 _ASK_SECONDS: Final = 60.0
 
 
 def check(root: Path) -> list[Finding]:
-    """Node.js, package.json, installed packages and the build of the app in `root`."""
+    """Check Node.js, package.json, the installed packages and the build of the app in `root`."""
     package, about = read_package(root)
     return [*node_findings(root), *about, *_packages(root, package), *_build(root, package)]
 
 
 def node_findings(root: Path, today: date | None = None) -> list[Finding]:
-    """The Node.js that would run the app, and whether it still gets fixes."""
+    """Check the Node.js that would run the app, including whether it is still supported."""
     try:
         node = NODE_WORKER.find(root, explicit=None, environ=settings_of(root).environment())
         answer = subprocess.run(
@@ -62,12 +62,12 @@ def node_findings(root: Path, today: date | None = None) -> list[Finding]:
     elif (now.year, now.month) > _ENDS[major]:
         year, month = _ENDS[major]
         remedy = "Use a newer version; Azure will stop running apps on this one."
-        result.append(findings.warning(_NODE, f"The support of Node.js {major} ended in {year}-{month:02}.", remedy))
+        result.append(findings.warning(_NODE, f"Support for Node.js {major} ended in {year}-{month:02}.", remedy))
     return result
 
 
 def read_package(root: Path) -> tuple[dict[str, Any], list[Finding]]:
-    """The app's package.json (empty when it cannot be used), and what is to say about it."""
+    """The app's package.json (empty if it is unusable), and the findings about it."""
     try:
         document: object = json.loads((root / _APP).read_text("utf-8-sig"))
     except FileNotFoundError:
@@ -95,7 +95,7 @@ def _packages(root: Path, package: dict[str, Any]) -> Iterator[Finding]:
     for name, served in _SERVED.items():
         yield from _served_package(root, name, served)
     if _LIBRARY in development and _LIBRARY not in dependencies:
-        text = f"{_LIBRARY} is a development dependency, which a deployed app does not have."
+        text = f"{_LIBRARY} is a development dependency, so it is missing from a deployed app."
         yield findings.warning(_PACKAGES, text, f"npm install --save-prod {_LIBRARY}")
     yield from _unmet(root, development)
 
@@ -110,12 +110,12 @@ def _served_package(root: Path, name: str, served: int) -> Iterator[Finding]:
     if major == served:
         yield findings.ok(_PACKAGES, f"{name} {version}")
     else:
-        text = f"{name} {version} is not served here; this host runs version {served}.x."
+        text = f"{name} {version} is not supported; this host runs version {served}.x."
         yield findings.problem(_PACKAGES, text, f"npm install {name}@{served}")
 
 
 def _unmet(root: Path, development: dict[str, Any]) -> Iterator[Finding]:
-    """Dependencies that are missing or have another version than package.json asks for, as npm sees it. The app runs
+    """Findings about dependencies that are missing or do not match package.json, according to npm. The app runs
     without those of `development`.
     """
     npm = shutil.which("npm")
@@ -150,7 +150,7 @@ def _unmet(root: Path, development: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _build(root: Path, package: dict[str, Any]) -> Iterator[Finding]:
-    """Whether an app in TypeScript is built, and newer than its sources."""
+    """Check that a TypeScript app is built and that the build is as new as its sources."""
     folder = output_folder(package)
     if not (root / "tsconfig.json").is_file() or folder is None or ".ts" in package["main"]:
         return
@@ -158,7 +158,7 @@ def _build(root: Path, package: dict[str, Any]) -> Iterator[Finding]:
     remedy = "npm run build" if "build" in section(package, "scripts") else "npx tsc"
     built = _newest(output, (".js", ".mjs", ".cjs"))
     if built is None:
-        yield findings.problem(_BUILD, f"The app is TypeScript and not built: {output.name} has no files.", remedy)
+        yield findings.problem(_BUILD, f"The TypeScript app is not built: {output.name} has no files.", remedy)
         return
     source = _newest(root, (".ts", ".mts", ".cts"), leave_out=("node_modules", output.name))
     if source is not None and source[0] > built[0]:
@@ -169,7 +169,7 @@ def _build(root: Path, package: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _newest(folder: Path, suffixes: tuple[str, ...], leave_out: tuple[str, ...] = ()) -> tuple[float, Path] | None:
-    """Time and path of the file that changed last. Declarations (`.d.ts`) do not count."""
+    """The time and path of the file that changed last. Declarations (`.d.ts`) do not count."""
     if not folder.is_dir():
         return None
     newest: tuple[float, Path] | None = None

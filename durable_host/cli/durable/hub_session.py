@@ -144,7 +144,7 @@ async def _require_answer(connection: Connection) -> None:
         health = await asyncio.to_thread(probe, connection)
         if (problem := health.problem(connection.setting)) is not None:
             problem.remedy = problem.remedy and problem.remedy.replace(
-                "or let the host start it (leave out --no-azurite)", "or 'func start', which starts it"
+                "or let the host start it (omit --no-azurite)", "or 'func start', which starts it"
             )
             raise problem
 

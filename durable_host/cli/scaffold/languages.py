@@ -33,22 +33,22 @@ def language(text: str) -> Language:
 
 
 def complete_language(_ctx: object, _option: object, incomplete: str) -> list[str]:
-    """The languages that begin with `incomplete`, for shell completion."""
+    """The languages that start with `incomplete`, for shell completion."""
     return [name for name in LANGUAGES if name.startswith(incomplete.lower())]
 
 
 def complete_runtime(_ctx: object, _option: object, incomplete: str) -> list[str]:
-    """The worker runtimes, and the languages, that begin with `incomplete`. Languages are accepted too."""
+    """The worker runtimes and languages that start with `incomplete`; the option accepts both."""
     return [name for name in ("python", NODE, *LANGUAGES[1:]) if name.startswith(incomplete.lower())]
 
 
 def is_node_app(root: Path) -> bool:
-    """Whether the app in this folder is for Node.js, by the same rules as `func start`."""
+    """Whether the app in this folder is a Node.js app, by the same rules as `func start`."""
     return runtime_of(root, settings_of(root), []) == NODE
 
 
 def settings_of(root: Path) -> AppSettings:
-    """The settings of an app whose host.json need not be valid: local.settings.json below the environment."""
+    """The app's settings from local.settings.json, overridden by the environment. Does not read host.json."""
     values = {**local_settings.read(root / local_settings.FILE_NAME, []).values}
     return AppSettings(values | {name: value for name, value in os.environ.items() if value})
 

