@@ -58,8 +58,8 @@ def _remedy(failure: dict[str, Any], reason: str, missing: re.Match[str] | None)
         return "Check the file's name. Compile TypeScript first: npm run build"
     if code == "ERR_REQUIRE_ESM" or any(text in reason for text in _MIX_UP):
         return (
-            'Set "type": "module" in package.json for ES modules (import), or "type": "commonjs" for CommonJS (require).'
-            " It does not apply to .mjs and .cjs files."
+            'Set "type": "module" in package.json for ES modules (import), or "type": "commonjs" for CommonJS '
+            "(require). It does not apply to .mjs and .cjs files."
         )
     if reason.startswith(("Found zero files matching", "File does not exist")):
         return (
