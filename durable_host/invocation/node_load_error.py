@@ -7,6 +7,7 @@ from typing import Any
 from durable_host.invocation.errors import AppError, AppImportFailed, DebuggerUnusable, SdkMissing
 
 SDK = "@azure/functions"
+OLDEST = {SDK: 4, "durable-functions": 3}
 _MISSING = re.compile(r"Cannot find (?:module|package) '([^']+)'")
 _MIX_UP = (
     "Cannot use import statement outside a module",
@@ -27,6 +28,13 @@ def load_error(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
             remedy="Stop the program that uses the port, or use another one: --debug 9230",
             code="DH4021",
         )
+    if (too_old := _too_old(frame)) is not None:
+        name, version, oldest = too_old
+        return SdkMissing(
+            f"The app has {name} {version}, which is too old: this host runs {oldest}.x and later.",
+            cause=f"{_place(failure)}{failure['message'].splitlines()[0]}",
+            remedy=f"Install a newer one, and move the app to the programming model v4: npm install {name}@{oldest}",
+        )
     reason: str = failure.get("reason", failure["message"])
     missing = _MISSING.search(reason)
     if missing is not None and _package(missing[1]) == SDK:
@@ -40,6 +48,16 @@ def load_error(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
         cause=failure["stack"].rstrip() or None,
         remedy=_remedy(failure, reason, missing),
     )
+
+
+def _too_old(frame: dict[str, Any]) -> tuple[str, str, int] | None:
+    """Name, version and oldest usable version of a package that explains why the app does not load."""
+    installed: dict[str, str] = frame.get("installed", {})
+    for name, oldest in OLDEST.items():
+        version = installed.get(name)
+        if version is not None and (major := version.partition(".")[0]).isdigit() and int(major) < oldest:
+            return name, version, oldest
+    return None
 
 
 def _place(failure: dict[str, Any]) -> str:
@@ -81,6 +99,9 @@ def nothing_found(root: Path, frame: dict[str, Any]) -> str | None:
     """A sentence that explains why the app has no functions."""
     if not (root / "package.json").is_file():
         return "There is no package.json."
+    if (too_old := _too_old(frame)) is not None:
+        name, version, oldest = too_old
+        return f"It has {name} {version}, which is too old: npm install {name}@{oldest}"
     if frame.get("main") is None:
         return "package.json has no 'main'. Set it to the files that register the functions: src/functions/*.js"
     if not (root / "node_modules" / SDK).is_dir() and not frame["sdk"]:

@@ -6,7 +6,7 @@ const { Hooks } = require('./hooks');
 const { loadEntryPoints } = require('./entry_points');
 const { oldFunctions } = require('./old_model');
 const { versionNote } = require('./node_versions');
-const { packageVersions } = require('./package_versions');
+const { installedVersion, packageVersions } = require('./package_versions');
 const { provideCore } = require('./injection');
 const { Registry } = require('./core');
 
@@ -76,7 +76,14 @@ class App {
       sdk: versions(model),
       main: loaded.main ?? null,
       matched: loaded.matched,
+      installed: found.length > 0 ? {} : this._installed(),
     });
+  }
+
+  /** Versions of the packages that decide whether an app can run at all. */
+  _installed() {
+    const versions = ['@azure/functions', 'durable-functions'].map((name) => [name, installedVersion(name, this.root)]);
+    return Object.fromEntries(versions.filter(([, version]) => version !== undefined));
   }
 
   /** Run the start hooks, then ask the library what it wants. A failure of the app, or undefined. */

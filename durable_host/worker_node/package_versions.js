@@ -61,4 +61,18 @@ function versionAbove(file) {
   return undefined;
 }
 
-module.exports = { packageVersions };
+/** Version of a package that an app in `root` would load; undefined when it is not installed. */
+function installedVersion(name, root) {
+  for (let folder = root; ; folder = path.dirname(folder)) {
+    try {
+      const file = path.join(folder, 'node_modules', name, 'package.json');
+      return String(JSON.parse(fs.readFileSync(file, 'utf8')).version);
+    } catch {
+      if (folder === path.dirname(folder)) {
+        return undefined;
+      }
+    }
+  }
+}
+
+module.exports = { installedVersion, packageVersions };

@@ -1,5 +1,6 @@
 """How Node.js apps are loaded: entry points, what they register, and errors with a way out."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,30 @@ async def test_a_function_cannot_be_registered_after_the_start(tmp_path: Path, n
     } });"""
     async with running_node(tmp_path, code, npm_packages) as app:
         assert (await app.get("late")).body == b"A function can only be registered during app startup."
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "code"),
+    [
+        ("@azure/functions", "3.5.1", "const { app } = require('@azure/functions');\napp.http('f', {});"),
+        ("durable-functions", "2.1.3", "require('durable-functions').app.orchestration('f', function* () {});"),
+    ],
+)
+async def test_a_package_that_is_too_old_is_named(
+    tmp_path: Path, npm_packages: NpmPackages, name: str, version: str, code: str
+) -> None:
+    modules = tmp_path / "packages"
+    (modules / name).mkdir(parents=True)
+    (modules / name / "package.json").write_text(json.dumps({"name": name, "version": version}))
+    (modules / name / "index.js").write_text("module.exports = {};")
+    packages = NpmPackages()
+    packages.link = lambda app, kind="newest": _linked(app, modules)  # type: ignore[method-assign]
+    error = await failure_of(tmp_path, {"src/functions/a.js": code}, packages)
+    assert error.code == "DH4003"
+    assert f"{name} {version}, which is too old" in error.message
+    assert f"npm install {name}@" in (error.remedy or "")
+
+
+def _linked(app: Path, modules: Path) -> Path:
+    (app / "node_modules").symlink_to(modules, target_is_directory=True)
+    return app
