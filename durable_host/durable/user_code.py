@@ -290,6 +290,12 @@ class RunsActivityRequests(Protocol):
         ...
 
 
+def first_number(code: UserCode) -> int:
+    """Return the smallest number of an action: 1, or an attribute of this name. Plain workers for .NET count from 0."""
+    first = getattr(code, "first_number", 1)
+    return first if isinstance(first, int) else 1
+
+
 def numbers_its_actions(code: UserCode) -> bool:
     """True when the code returns a `NumberedAnswer`, as code of the 2.x protocol does.
 

@@ -37,7 +37,7 @@ from durable_host.durable.model.numbered import (
     ScheduleTask,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.user_code import NumberedAnswer, OrchestratorTurn, UserCode
+from durable_host.durable.user_code import NumberedAnswer, OrchestratorTurn, UserCode, first_number
 
 INVOCATION_FAILED = "FunctionInvocationFailed"
 NON_DETERMINISM_ERROR = "NonDeterminismError"
@@ -134,7 +134,7 @@ class NumberedEpisode:
                 continue
             if isinstance(action, RewindOrchestration):
                 raise _unusable("it rewinds an instance that is not being rewound")
-            if action.id <= 0:
+            if action.id < first_number(self._code):
                 raise _unusable(f"an action has the number {action.id}")
             if action.id in seen:
                 raise _unusable(f"two actions have the number {action.id}")

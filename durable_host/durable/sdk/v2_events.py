@@ -94,7 +94,7 @@ def event_message(event: HistoryEvent) -> pb.HistoryEvent:
             )
         case TaskCompleted():
             message.taskCompleted.CopyFrom(
-                pb.TaskCompletedEvent(taskScheduledId=event.task_scheduled_id, result=wrapped(event.result))
+                pb.TaskCompletedEvent(taskScheduledId=event.task_scheduled_id, result=wrapped(event.result or None))
             )
         case TaskFailed():
             message.taskFailed.CopyFrom(pb.TaskFailedEvent(**_failed(event)))
@@ -111,7 +111,7 @@ def event_message(event: HistoryEvent) -> pb.HistoryEvent:
         case SubOrchestrationInstanceCompleted():
             message.subOrchestrationInstanceCompleted.CopyFrom(
                 pb.SubOrchestrationInstanceCompletedEvent(
-                    taskScheduledId=event.task_scheduled_id, result=wrapped(event.result)
+                    taskScheduledId=event.task_scheduled_id, result=wrapped(event.result or None)
                 )
             )
         case SubOrchestrationInstanceFailed():

@@ -34,11 +34,16 @@ from durable_host.durable.sdk.v2_values import (
 
 
 class NativeEntityEvents:
-    """Converts the events of one execution. They must be in order, because an answer is recognized by its request."""
+    """Converts the events of one execution. They must be in order, because an answer is recognized by its request.
+
+    Workers for .NET send DurableTask.Core's form themselves. Such requests stay as they are, and the answers have this
+    form too.
+    """
 
     def __init__(self) -> None:
         self._calls: set[str] = set()
         self._locks: set[str] = set()
+        self._of_core: set[str] = set()
 
     def form_of(self, event: HistoryEvent) -> pb.HistoryEvent | None:
         """Return the native form of a message to or from an entity, or None for any other event."""
@@ -52,6 +57,9 @@ class NativeEntityEvents:
         message = pb.HistoryEvent(eventId=event.event_id, timestamp=moment(event.timestamp))
         with suppress(UnreadableEntityMessage):
             request = read_request(event.input)
+            if _is_of_core(event):
+                self._of_core.add(request.id.casefold())
+                return None
             if event.name == "release":
                 message.entityUnlockSent.CopyFrom(
                     pb.EntityUnlockSentEvent(
@@ -69,7 +77,7 @@ class NativeEntityEvents:
     def _request(self, message: pb.HistoryEvent, request: EntityRequest, target: str) -> None:
         due = moment(request.due.ticks) if request.due is not None else None
         if request.is_lock:
-            self._locks.add(request.id)
+            self._locks.add(request.id.casefold())
             message.entityLockRequested.CopyFrom(
                 pb.EntityLockRequestedEvent(
                     criticalSectionId=request.id,
@@ -89,7 +97,7 @@ class NativeEntityEvents:
                 )
             )
         else:
-            self._calls.add(request.id)
+            self._calls.add(request.id.casefold())
             message.entityOperationCalled.CopyFrom(
                 pb.EntityOperationCalledEvent(
                     requestId=request.id,
@@ -104,10 +112,15 @@ class NativeEntityEvents:
 
     def _answer(self, event: EventRaised) -> pb.HistoryEvent | None:
         message = pb.HistoryEvent(eventId=event.event_id, timestamp=moment(event.timestamp))
-        if event.name in self._locks:
+        if event.name.casefold() in self._of_core:
+            result, failure = read_answer(event.input)
+            text = result_text(result) if failure is None else failure_text(failure)
+            message.eventRaised.CopyFrom(pb.EventRaisedEvent(name=event.name, input=wrapped(text)))
+            return message
+        if event.name.casefold() in self._locks:
             message.entityLockGranted.criticalSectionId = event.name
             return message
-        if event.name not in self._calls:
+        if event.name.casefold() not in self._calls:
             return None
         result, failure = read_answer(event.input)
         if failure is not None:
@@ -119,6 +132,20 @@ class NativeEntityEvents:
                 pb.EntityOperationCompletedEvent(requestId=event.name, output=wrapped(result))
             )
         return message
+
+
+class _CoreRequest(msgspec.Struct):
+    op: Any = msgspec.UNSET
+    lock: Any = msgspec.field(default=msgspec.UNSET, name="IsLockRequest")
+
+
+def _is_of_core(event: EventSent) -> bool:
+    """Return True if DurableTask.Core wrote the request. It writes a member that requests of other workers lack."""
+    try:
+        request = msgspec.json.decode(event.input or "", type=_CoreRequest)
+    except msgspec.MsgspecError:
+        return False
+    return request.op is msgspec.UNSET if event.name == "release" else request.lock is not msgspec.UNSET
 
 
 class _Answer(msgspec.Struct, rename="camel"):

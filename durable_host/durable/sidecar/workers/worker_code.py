@@ -45,6 +45,7 @@ class WorkerCode:
     """`UserCode` for plain workers. `version_of` looks up the version of an instance that has not run here recently."""
 
     numbers_its_actions = True
+    first_number = 0
     long_run = "no worker that has the function is connected, or the one that has the work is silent"
 
     def __init__(self, version_of: Callable[[str], Awaitable[str | None]]) -> None:
@@ -91,6 +92,7 @@ class WorkerCode:
         request = turn_request(
             turn.instance_id, (), 0, execution_id=turn.execution_id or None, worker_trace=turn.worker_trace
         )
+        request.entityParameters.entityMessageReorderWindow.seconds = 0  # Without it .NET refuses to call entities.
         history = self._histories.of(turn.instance_id, turn.execution_id, turn.history)
         work = Work(
             "orchestration",
