@@ -126,6 +126,7 @@ async def invoke_mcp(
     return await invoker.invoke(
         function,
         trigger_value=string(context),
+        trigger_metadata=binding_data,
         binding_data={**binding_data, function.trigger.name: context},
         reason=reason,
         invocation_id=invocation_id,
