@@ -21,7 +21,8 @@ class CodeDialect(msgspec.Struct, frozen=True, kw_only=True):
 
     With `keeps_early_events`, the SDK keeps all events that arrive before their waits, in order, and returns each once.
     Otherwise it keeps the last one of a name and returns it to every later wait. With `cancels_long_timers`, timers of
-    more than six days can be cancelled.
+    more than six days can be cancelled. With `encodes_inputs_twice`, its client sends JSON strings that hold the
+    JSON text of inputs.
     """
 
     sdk: str
@@ -30,9 +31,16 @@ class CodeDialect(msgspec.Struct, frozen=True, kw_only=True):
     task_any_call: str
     keeps_early_events: bool = False
     cancels_long_timers: bool = False
+    encodes_inputs_twice: bool = False
 
 
-PYTHON_V1 = CodeDialect(sdk="the 1.x SDK", task_all="task_all", task_any="task_any", task_any_call="context.task_any")
+PYTHON_V1 = CodeDialect(
+    sdk="the 1.x SDK",
+    task_all="task_all",
+    task_any="task_any",
+    task_any_call="context.task_any",
+    encodes_inputs_twice=True,
+)
 
 
 def dialect_of(code: object) -> CodeDialect:

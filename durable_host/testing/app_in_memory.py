@@ -17,7 +17,7 @@ from durable_host.durable.api import DurableClient
 from durable_host.durable.runtime.runtime import engine_options
 from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
-from durable_host.durable.user_code import NumberedAnswer, numbers_its_actions
+from durable_host.durable.user_code import NumberedAnswer, dialect_of, numbers_its_actions
 from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.served_app import AppParts, ServedApp, served_app
@@ -95,6 +95,12 @@ class AppInMemory:
         """Whether the app uses the 2.x SDK."""
         assert self._durable is not None
         return numbers_its_actions(self._durable.code)
+
+    @property
+    def encodes_inputs_twice(self) -> bool:
+        """Whether the SDK sends inputs as JSON text in JSON strings."""
+        assert self._durable is not None
+        return not self.is_of_v2 and dialect_of(self._durable.code).encodes_inputs_twice
 
     async def run(self, name: str, content: str) -> Outcome:
         """Run a function that is not a durable one, like a manual start. Raises LookupError."""

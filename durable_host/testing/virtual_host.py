@@ -186,7 +186,7 @@ class VirtualHost:
 
         Source: docs/protocol/durable-payload.md#encoding-of-inputs
         """
-        return _text(value) if self._served.is_of_v2 else _text(_text(value))
+        return _text(_text(value)) if self._served.encodes_inputs_twice else _text(value)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._thread is not None
@@ -204,7 +204,7 @@ class VirtualHost:
         state = await self._served.client.get(instance_id)
         if state is None:
             raise InstanceNotFound(instance_id)
-        return _instance(state)
+        return _instance(state, encodes_twice=self._served.encodes_inputs_twice)
 
     async def _wait(self, instance_id: str, limit: timedelta) -> Instance:
         clock = self._served.clock
@@ -215,7 +215,7 @@ class VirtualHost:
             if state is None:
                 raise InstanceNotFound(instance_id)
             if state.runtime_status in TERMINAL_STATUSES:
-                return _instance(state)
+                return _instance(state, encodes_twice=self._served.encodes_inputs_twice)
             due = clock.next_due
             if due is None or due > end:
                 why = "nothing else is due" if due is None else f"{limit} of virtual time have passed"
@@ -226,12 +226,12 @@ class VirtualHost:
             await clock.advance_to(due)
 
 
-def _instance(state: InstanceState) -> Instance:
+def _instance(state: InstanceState, *, encodes_twice: bool) -> Instance:
     return Instance(
         instance_id=state.instance_id,
         name=state.name,
         status=state.runtime_status.name,
-        input=_received(state.input),
+        input=_received(state.input) if encodes_twice else _value(state.input),
         output=_value(state.output),
         custom_status=_value(state.custom_status),
         created=timestamp.to_datetime(state.created_time),
