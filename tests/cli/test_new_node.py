@@ -30,7 +30,7 @@ def test_function_is_a_file_of_its_own(func: Func, app: Path, command: list[str]
     outcome = func(*command, "--template", "http TRIGGER", "--name", "hello", "-a", "function")
     assert outcome.code == 0
     assert outcome.out == (
-        f"Writing {app}/src/functions/hello.js\n"
+        f"Creating a new file {app}/src/functions/hello.js\n"
         'The function "hello" was created successfully from the "HTTP trigger" template.\n'
     )
     text = (app / "src" / "functions" / "hello.js").read_text()

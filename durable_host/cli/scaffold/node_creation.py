@@ -39,7 +39,7 @@ def create(
         raise UsageError(f"'{path}' already exists.", remedy="Choose another name with --name.")
     package = _with_durable(root) if template.is_durable else None
     text = _text(template, language, {**values, "identifier": _identifier(name)})
-    report(f"Writing {path}")
+    report(f"Creating a new file {path}")
     _write(path, _without_default_route(text, name))
     if package is not None:
         report(f"Adding {_DURABLE[0]} to {package_json.FILE}")
