@@ -3,7 +3,6 @@
 The accounts of bindings are known after indexing, but the app's code may use storage earlier, when it is imported.
 """
 
-import re
 from contextlib import suppress
 
 from durable_host.config import HostConfig
@@ -11,6 +10,7 @@ from durable_host.config.connection import Connection
 from durable_host.config.connections import parse_connection_string
 from durable_host.errors import ConfigurationError
 from durable_host.host.watched_files import WatchRules
+from durable_host.invocation.worker_kinds import worker_kind_of
 
 _MARKS = ("usedevelopmentstorage=true", "devstoreaccount1")
 _LARGEST_FILE = 1_000_000
@@ -21,10 +21,10 @@ def connection_of_code(config: HostConfig) -> Connection | None:
     connections = _development_accounts(config)
     if not connections:
         return None
-    names = "|".join(map(re.escape, connections))
-    reads = re.compile(rf"""\b(?:environ|getenv)\b[^\n]{{0,40}}?["']({names})["']""")
-    for path, (_, size) in WatchRules(config.root).file_times().items():
-        if path.suffix == ".py" and size <= _LARGEST_FILE:
+    kind = worker_kind_of(config.runtime)
+    sources, reads = kind.sources(config.root), kind.reads_of_settings(connections)
+    for path, (_, size) in WatchRules(config.root, sources=sources).file_times().items():
+        if path.suffix in sources.suffixes and size <= _LARGEST_FILE:
             with suppress(OSError):
                 if found := reads.search(path.read_text("utf-8", "replace")):
                     return connections[found[1]]

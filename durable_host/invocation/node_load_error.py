@@ -11,12 +11,12 @@ OLDEST = {SDK: 4, "durable-functions": 3}
 _MISSING = re.compile(r"Cannot find (?:module|package) '([^']+)'")
 _MIX_UP = (
     "Cannot use import statement outside a module",
-    "require is not defined in ES module scope",
+    "Cannot use 'import.meta' outside a module",
+    "is not defined in ES module scope",
     "Unexpected token 'export'",
-    "exports is not defined in ES module scope",
-    "module is not defined in ES module scope",
     "await is only valid in async functions",
 )
+_TYPESCRIPT = (".ts", ".mts", ".cts")
 
 
 def load_error(failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
@@ -74,6 +74,12 @@ def _remedy(failure: dict[str, Any], reason: str, missing: re.Match[str] | None)
         if code == "ERR_MODULE_NOT_FOUND":
             return "In an ES module, an import needs the file's extension: import './other.js'"
         return "Check the file's name. Compile TypeScript first: npm run build"
+    is_typescript = str(failure.get("file", "")).endswith(_TYPESCRIPT) and failure["type"] == "SyntaxError"
+    if code == "ERR_UNKNOWN_FILE_EXTENSION" or is_typescript:
+        return (
+            "Compile TypeScript first, with npm run build, and let 'main' of package.json name the .js files. Node.js "
+            "22.18 and later load .ts files as they are, without enums and decorators."
+        )
     if code == "ERR_REQUIRE_ESM" or any(text in reason for text in _MIX_UP):
         return (
             'Set "type": "module" in package.json for ES modules (import), or "type": "commonjs" for CommonJS '

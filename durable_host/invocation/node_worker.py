@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -61,6 +62,9 @@ class NodeWorker:
         typescript = {".ts", ".mts", ".cts"} if ".ts" in _main(root) else set[str]()
         suffixes = frozenset({".js", ".mjs", ".cjs"} | typescript)
         return SourceFiles(suffixes, ("node_modules/.package-lock.json",), quiet=300, longest=2000)
+
+    def reads_of_settings(self, names: Iterable[str]) -> re.Pattern[str]:
+        return re.compile(rf"""\benv(?:\.|\?\.|\[["'`])({"|".join(map(re.escape, names))})\b""")
 
     def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
         """`--inspect` becomes the worker's own debugger, which survives reloads. With several processes, the first one

@@ -1,5 +1,6 @@
 """The worker of Python apps."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,9 @@ class PythonWorker:
 
     def sources(self, root: Path) -> SourceFiles:
         return SourceFiles(frozenset({".py"}))
+
+    def reads_of_settings(self, names: Iterable[str]) -> re.Pattern[str]:
+        return re.compile(rf"""\b(?:environ|getenv)\b[^\n]{{0,40}}?["']({_alternatives(names)})["']""")
 
     def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:
         return interpreter_arguments(arguments)
@@ -83,6 +87,10 @@ class PythonWorker:
         if (root / "package.json").is_file() and not any(root.glob("*.py")):
             return "The folder has a package.json: for a Node.js app, set FUNCTIONS_WORKER_RUNTIME to 'node'."
         return None
+
+
+def _alternatives(names: Iterable[str]) -> str:
+    return "|".join(map(re.escape, names))
 
 
 def interpreter_arguments(arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:

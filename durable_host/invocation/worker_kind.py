@@ -5,6 +5,7 @@ whose worker speaks another protocol needs its own replacement for `WorkerProces
 finding the executable and the texts of errors, applies to it unchanged.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -68,6 +69,10 @@ class WorkerKind(Protocol):
 
     def sources(self, root: Path) -> SourceFiles:
         """The files to watch in the app's folder."""
+        ...
+
+    def reads_of_settings(self, names: Iterable[str]) -> re.Pattern[str]:
+        """What code looks like that reads one of these settings from its environment; group 1 is the name."""
         ...
 
     def arguments(self, arguments: list[str]) -> tuple[tuple[str, ...], DebuggerAddress | None]:

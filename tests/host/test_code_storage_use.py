@@ -1,4 +1,4 @@
-"""The storage that the app's own code uses is found in its Python files."""
+"""The storage that the code of an app uses is found in its files."""
 
 from pathlib import Path
 
@@ -50,3 +50,21 @@ def test_everything_else_does_not(tmp_path: Path, file: str, code: str, settings
 def test_settings_of_any_name_count(tmp_path: Path) -> None:
     settings = {"MY_STORAGE": "UseDevelopmentStorage=true;"}
     assert used(tmp_path, "function_app.py", 'os.environ["MY_STORAGE"]', settings) == "MY_STORAGE"
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "expected"),
+    [
+        ("src/clients.js", "process.env.AzureWebJobsStorage", "AzureWebJobsStorage"),
+        ("src/clients.mjs", "env['AzureWebJobsStorage']", "AzureWebJobsStorage"),
+        ("src/clients.js", "const connection = 'AzureWebJobsStorage';", None),
+        ("src/clients.js", "process.env.AzureWebJobsStorageOfOthers", None),
+        ("node_modules/x/index.js", "process.env.AzureWebJobsStorage", None),
+        ("tool.py", "os.environ['AzureWebJobsStorage']", None),
+    ],
+)
+def test_files_of_nodejs_apps_are_searched_for_their_own_reads(
+    tmp_path: Path, file: str, code: str, expected: str | None
+) -> None:
+    settings = {**DEVELOPMENT, "FUNCTIONS_WORKER_RUNTIME": "node"}
+    assert used(tmp_path, file, code, settings) == expected

@@ -118,6 +118,12 @@ LOAD_ERRORS: dict[str, tuple[dict[str, str], dict[str, Any], str, str, str]] = {
         {"src/functions/a.js": HEADER}, {"type": "module"}, "DH4002", "require is not defined in ES module scope",
         '"type": "module"',
     ),
+    "typescript without a build": (
+        {"a.ts": "enum A { B }"}, {"main": "a.ts"}, "DH4002", "a.ts:1: ", "npm run build",
+    ),
+    "typescript in a module": (
+        {"a.ts": "enum A { B }"}, {"main": "a.ts", "type": "module"}, "DH4002", "a.ts", "npm run build",
+    ),
     "registered twice": (
         {"src/functions/a.js": HEADER + HELLO + HELLO}, {}, "DH4002",
         '{root}/src/functions/a.js:3: Worker was unable to load entry point "src/functions/a.js": A function with id '
