@@ -16,14 +16,14 @@ _INSTANCE_ID = re.compile(r"[^/\\?#\x00-\x1f\x7f-\x9f]{1,256}")
 
 @dataclass(frozen=True)
 class ApprovalMessage:
-    """`decision` is the event's payload: True, or what the message says in its "approved"."""
+    """A message for one request. `decision` is the event's payload: True, or the value of "approved" in the message."""
 
     instance_id: str
     decision: Any
 
 
 def read_approval_message(body: bytes) -> ApprovalMessage:
-    """Understands `<instance ID>` and `{"instanceId": "<instance ID>", "approved": false}`; else ValueError."""
+    """Read `<instance ID>` or `{"instanceId": "<instance ID>", "approved": false}`. Raises ValueError."""
     text = _plain_text(body.decode("utf-8", errors="replace")).strip()
     decision: Any = True
     if text.startswith("{"):
@@ -38,7 +38,7 @@ def read_approval_message(body: bytes) -> ApprovalMessage:
 
 
 def _plain_text(text: str) -> str:
-    """The decoded text when `text` is base64 of something printable; the instance IDs of this app never are."""
+    """Decode `text` if it is base64 of something printable, which an instance ID of this app never is."""
     try:
         decoded = base64.b64decode(text.strip(), validate=True).decode("utf-8")
     except (binascii.Error, UnicodeDecodeError, ValueError):

@@ -1,4 +1,4 @@
-"""A budget request waits for a person.
+"""Human interaction: a budget request that waits for a person's approval.
 
 * `POST /api/approvals` with `{"item": "laptop", "amount": 1800}` starts a request and returns its management URLs.
 * The instance ID as a message on the queue `approval-queue` approves it; so does posting to its `sendEventPostUri`.
@@ -36,7 +36,7 @@ FINAL = (
 @approvals.route(route="approvals", methods=["POST"])
 @approvals.durable_client_input(client_name="client")
 async def StartApproval(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """Start one request. `expiresInSeconds` in the body shortens or lengthens the time to decide."""
+    """Start a request. `expiresInSeconds` in the body changes the time to decide."""
     try:
         request = _checked_request(req.get_json())
     except ValueError as error:
@@ -49,7 +49,7 @@ async def StartApproval(req: func.HttpRequest, client: df.DurableOrchestrationCl
 @approvals.route(route="approvals/{instanceId}", methods=["GET"])
 @approvals.durable_client_input(client_name="client")
 async def ApprovalStatus(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
-    """The status of one request."""
+    """Return the status of a request."""
     instance_id = req.route_params["instanceId"]
     status = await client.get_status(instance_id)
     if not status:
@@ -63,8 +63,8 @@ async def ApprovalStatus(req: func.HttpRequest, client: df.DurableOrchestrationC
 async def ApprovalQueueProcessor(instanceId: func.QueueMessage, client: df.DurableOrchestrationClient) -> None:
     """Raise "Approval" on the instance that the message names.
 
-    A message that names no instance fails, so that it is tried again and ends in `approval-queue-poison`. A decision
-    for a finished request is only logged: queues deliver at least once, so it may be a repetition.
+    A message that names no instance fails, so it is retried and ends in `approval-queue-poison`. A decision for a
+    finished request is only logged: queues deliver at least once, so it can be a duplicate.
     """
     message = read_approval_message(instanceId.get_body())
     status = await client.get_status(message.instance_id)
@@ -79,7 +79,7 @@ async def ApprovalQueueProcessor(instanceId: func.QueueMessage, client: df.Durab
 
 @approvals.orchestration_trigger(context_name="context")
 def BudgetApproval(context: df.DurableOrchestrationContext):
-    """Ask, wait for the decision or the end of the time to decide, act on it."""
+    """Request approval, wait for the decision or the deadline, and act on it."""
     request = context.get_input()
     context.set_custom_status({"stage": "Requesting approval"})
     yield context.call_activity("RequestApproval", {**request, "instanceId": context.instance_id})
@@ -103,7 +103,7 @@ def BudgetApproval(context: df.DurableOrchestrationContext):
 
 @approvals.activity_trigger(input_name="request")
 def RequestApproval(request: dict) -> str:
-    """Send a mail or chat message to somebody here."""
+    """Send an email or a chat message here."""
     logging.info(
         "Please decide on %s for %s: put %s on the queue approval-queue.",
         request["item"], request["amount"], request["instanceId"],
@@ -125,7 +125,7 @@ def DenyRequest(request: dict) -> dict:
 
 @approvals.activity_trigger(input_name="request")
 def ExpireRequest(request: dict) -> dict:
-    logging.info("Expired, nobody decided: %s for %s", request["item"], request["amount"])
+    logging.info("Expired without a decision: %s for %s", request["item"], request["amount"])
     return {"outcome": "Expired", "item": request["item"], "amount": request["amount"]}
 
 
@@ -135,7 +135,7 @@ def _checked_request(body: Any) -> dict[str, Any]:
     item, amount = body.get("item"), body.get("amount")
     seconds = body.get("expiresInSeconds", os.environ.get("APPROVAL_EXPIRES_IN_SECONDS", HOURS_TO_DECIDE * 3600))
     if not isinstance(item, str) or not item.strip():
-        raise ValueError('"item" must be a text that says what the money is for.')
+        raise ValueError('"item" must be a string that says what the money is for.')
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < float("inf"):
         raise ValueError('"amount" must be a number that is not negative.')
     try:
@@ -149,7 +149,7 @@ def _checked_request(body: Any) -> dict[str, Any]:
 
 
 def _says_no(decision: Any) -> bool:
-    """The data of the SDK's `raise_event` arrives as JSON text, the data of a POST unchanged: both are accepted."""
+    """Accepts both forms of data: JSON text from the SDK's `raise_event`, and unchanged data from a POST."""
     if isinstance(decision, str):
         try:
             decision = json.loads(decision)

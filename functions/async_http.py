@@ -1,4 +1,4 @@
-"""Async HTTP API: a report that takes its time. The caller gets 202 and polls, or waits for a while.
+"""Async HTTP API: a report that takes a while. The caller gets 202 and polls, or waits a limited time.
 
 `POST /api/reports` with `{"title": "Sales", "pages": 3}` returns the status URL immediately;
 `POST /api/reports?wait=5` returns the report if it is ready within five seconds, otherwise the status URL.
@@ -36,7 +36,7 @@ async def OrderReport(req: func.HttpRequest, client: df.DurableOrchestrationClie
 
 @async_http.orchestration_trigger(context_name="context")
 def WriteReport(context: df.DurableOrchestrationContext):
-    """Page by page; the custom status shows the progress."""
+    """Write the report page by page. The custom status shows the progress."""
     report = context.get_input()
     pages = []
     for number_of_page in range(1, report["pages"] + 1):

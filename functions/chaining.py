@@ -1,4 +1,4 @@
-"""Function chaining: an order goes through its steps in sequence, and is undone when one of them fails.
+"""Function chaining: an order goes through its steps in sequence, and is undone if one of them fails.
 
 `POST /api/orders` with `{"item": "book", "price": 20, "cardLimit": 100}`.
 """
@@ -33,7 +33,7 @@ async def PlaceOrder(req: func.HttpRequest, client: df.DurableOrchestrationClien
 
 @chaining.orchestration_trigger(context_name="context")
 def ProcessOrder(context: df.DurableOrchestrationContext):
-    """Reserve, charge, ship. What was reserved is released when the charge is refused."""
+    """Reserve the item, charge the card, ship the item. Releases the item if the charge is refused."""
     order = context.get_input()
     reservation = yield context.call_activity("ReserveItem", order["item"])
     try:

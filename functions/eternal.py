@@ -36,7 +36,7 @@ async def CleanUpSchedule(req: func.HttpRequest, client: df.DurableOrchestration
         await client.raise_event(INSTANCE_ID, STOP)
         return func.HttpResponse(status_code=202)
     if runs:
-        return answer({"error": "The clean-up is running already."}, 409)
+        return answer({"error": "The clean-up is already running."}, 409)
     try:
         every = number(json_object(req), "everySeconds", 3600, at_least=0.1)
     except ValueError as error:
@@ -47,7 +47,7 @@ async def CleanUpSchedule(req: func.HttpRequest, client: df.DurableOrchestration
 
 @eternal.orchestration_trigger(context_name="context")
 def CleanUpForEver(context: df.DurableOrchestrationContext):
-    """One round per generation, so that the history stays short however long it runs."""
+    """Run one round per generation, so that the history stays short."""
     order = context.get_input()
     context.set_custom_status({"round": order["round"]})
     yield context.call_activity("CleanUp", order["round"])

@@ -1,4 +1,4 @@
-"""Fan-out, fan-in: the words of many texts are counted in parallel and summed up.
+"""Fan-out, fan-in: count the words of many texts in parallel and add up the results.
 
 `POST /api/word-counts` with `{"texts": ["to be", "or not to be"]}`.
 """
@@ -28,7 +28,7 @@ async def StartWordCount(req: func.HttpRequest, client: df.DurableOrchestrationC
 
 @fan_out.orchestration_trigger(context_name="context")
 def CountAllWords(context: df.DurableOrchestrationContext):
-    """One activity per text, all in parallel; then the sum of their results, which are in the order of the calls."""
+    """Run one activity per text in parallel, then add up the results, which are in the order of the calls."""
     given = context.get_input()
     if not given:
         return {}

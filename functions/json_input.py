@@ -1,4 +1,4 @@
-"""Shared by the HTTP starters of this app: reads a JSON object and returns JSON."""
+"""Helpers of the HTTP starters in this app: read a JSON object and return JSON."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import azure.functions as func
 
 
 def json_object(req: func.HttpRequest) -> dict[str, Any]:
-    """The body; an empty one is an empty object. ValueError when it is anything but an object."""
+    """Return the body as an object; an empty body is an empty object. Raises ValueError for other values."""
     body = req.get_json() if req.get_body().strip() else {}
     if not isinstance(body, dict):
         raise ValueError("Send a JSON object.")
@@ -15,7 +15,7 @@ def json_object(req: func.HttpRequest) -> dict[str, Any]:
 
 
 def number(body: dict[str, Any], name: str, default: float, *, at_least: float = 0, at_most: float = 1e6) -> float:
-    """A number of the body within bounds. ValueError when it is something else."""
+    """Return a number from the body. Raises ValueError if it is not a number or out of bounds."""
     value = body.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not at_least <= value <= at_most:
         raise ValueError(f'"{name}" must be a number from {at_least:g} to {at_most:g}.')
@@ -23,18 +23,18 @@ def number(body: dict[str, Any], name: str, default: float, *, at_least: float =
 
 
 def text(body: dict[str, Any], name: str) -> str:
-    """A text of the body that is not empty. ValueError when it is something else."""
+    """Return a string from the body. Raises ValueError if it is empty or not a string."""
     value = body.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f'"{name}" must be a text.')
+        raise ValueError(f'"{name}" must be a string.')
     return value.strip()
 
 
 def texts(body: dict[str, Any], name: str) -> list[str]:
-    """A list of texts of the body. ValueError when it is something else."""
+    """Return a list of strings from the body. Raises ValueError if it is something else."""
     value = body.get(name)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f'"{name}" must be a list of texts.')
+        raise ValueError(f'"{name}" must be a list of strings.')
     return value
 
 
@@ -43,5 +43,5 @@ def answer(body: Any, status_code: int = 200) -> func.HttpResponse:
 
 
 def refusal(error: ValueError) -> func.HttpResponse:
-    """400 with the reason."""
+    """A response with status 400 and the reason."""
     return answer({"error": str(error)}, 400)

@@ -1,7 +1,7 @@
-"""Monitor: poll a job until it is done or the time is up.
+"""Monitor: poll a job until it is done or the time limit is reached.
 
 `POST /api/monitors` with `{"job": "import", "takesSeconds": 90, "everySeconds": 30, "giveUpAfterSeconds": 3600}`.
-The job here is imaginary and takes as long as the request says; `CheckJob` would ask the system that runs it.
+The job is simulated and takes as long as the request says. A real `CheckJob` would ask the system that runs the job.
 """
 
 # ruff: noqa: N802 - the names are those of functions as Azure shows them
@@ -36,7 +36,7 @@ async def StartMonitor(req: func.HttpRequest, client: df.DurableOrchestrationCli
 
 @monitor.orchestration_trigger(context_name="context")
 def MonitorJob(context: df.DurableOrchestrationContext):
-    """A durable timer between two polls: in the meantime nothing runs, and you pay nothing."""
+    """Poll with a durable timer in between: while it waits, nothing runs and nothing is billed."""
     order = context.get_input()
     give_up_at = context.current_utc_datetime + timedelta(seconds=order["giveUpAfterSeconds"])
     looks = 0

@@ -1,8 +1,8 @@
 """Human interaction: a phone number is verified with a code sent by SMS.
 
 `POST /api/verifications` with `{"phone": "+49 30 1234567"}` sends the code; `POST` of the code to the instance's
-`sendEventPostUri` (event `SmsChallengeResponse`, body such as `1234`) answers. There are three tries within
-`giveUpAfterSeconds` (90 unless the request says otherwise).
+`sendEventPostUri` (event `SmsChallengeResponse`, body such as `1234`) answers. Three attempts are allowed within
+`giveUpAfterSeconds` (default 90).
 """
 
 # ruff: noqa: N802 - the names are those of functions as Azure shows them
@@ -36,7 +36,7 @@ async def StartVerification(req: func.HttpRequest, client: df.DurableOrchestrati
 
 @phone_verification.orchestration_trigger(context_name="context")
 def VerifyPhone(context: df.DurableOrchestrationContext):
-    """All tries have the same deadline. Each has its own timer: a timer of an earlier race would go unnoticed."""
+    """All attempts have the same deadline, but each needs its own timer: the timer of an earlier race has no effect."""
     order = context.get_input()
     code = yield context.call_activity("SendChallenge", order["phone"])
     give_up_at = context.current_utc_datetime + timedelta(seconds=order["giveUpAfterSeconds"])
@@ -55,7 +55,7 @@ def VerifyPhone(context: df.DurableOrchestrationContext):
 
 @phone_verification.activity_trigger(input_name="phone")
 def SendChallenge(phone: str) -> str:
-    """Random numbers belong in activities: an orchestrator would get another one in each replay."""
+    """Create and send a code. Random numbers belong in activities: an orchestrator gets a new one in each replay."""
     code = str(1000 + secrets.randbelow(9000))
     logging.info("SMS to %s: your code is %s", phone, code)
     return code

@@ -23,7 +23,7 @@ async def Readings(req: func.HttpRequest, client: df.DurableOrchestrationClient)
         state = await client.read_entity_state(entity)
         # A deleted entity exists for this client, and its state is "".
         if not state.entity_exists or state.entity_state == "":
-            return answer({"error": "There are no readings of this sensor."}, 404)
+            return answer({"error": "There are no readings for this sensor."}, 404)
         return answer(state.entity_state)
     if req.method == "DELETE":
         await client.signal_entity(entity, "forget")
@@ -38,7 +38,7 @@ async def Readings(req: func.HttpRequest, client: df.DurableOrchestrationClient)
 
 @readings.entity_trigger(context_name="context")
 def SensorReadings(context: df.DurableEntityContext) -> None:
-    """Operations of one entity run one after the other, so that none is lost."""
+    """Aggregate the readings of a sensor. Operations of one entity run one after the other, so none is lost."""
     known = context.get_state(lambda: {"count": 0, "sum": 0})
     if context.operation_name == "add":
         value = context.get_input()["value"]

@@ -1,4 +1,4 @@
-"""Sub-orchestrations: many devices are set up in parallel, each by its own orchestration, which may be retried.
+"""Sub-orchestrations: set up many devices in parallel, each with its own orchestration, which can be retried.
 
 `POST /api/devices` with `{"devices": ["lamp", "door"]}`.
 """
@@ -28,7 +28,7 @@ async def SetUpDevices(req: func.HttpRequest, client: df.DurableOrchestrationCli
 
 @sub_orchestrations.orchestration_trigger(context_name="context")
 def SetUpAllDevices(context: df.DurableOrchestrationContext):
-    """One child per device, all in parallel; a child that fails is retried, up to three times."""
+    """Run one child per device in parallel. A child that fails is retried, up to three times."""
     devices = list(dict.fromkeys(context.get_input()))
     tasks = [context.call_sub_orchestrator_with_retry("SetUpDevice", RETRY, device) for device in devices]
     addresses = (yield context.task_all(tasks)) if tasks else []

@@ -75,7 +75,7 @@ def _mistake_in_values(binding: Binding) -> str | None:
     if kind == "httptrigger":
         methods: Any = binding.properties.get("methods")
         if methods is not None and not _is_list_of_texts(methods):
-            how = f'must be a list of texts such as ["get"], not {methods!r}'
+            how = f'must be a list of strings such as ["get"], not {methods!r}'
             return f"The 'methods' of the binding '{binding.name}' {how}."
     return None
 

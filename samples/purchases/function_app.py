@@ -1,8 +1,8 @@
-"""Purchases that a person decides, in the style of azure-functions-durable 2.x: typed input, a class entity.
+"""Purchases that a person approves, in the style of azure-functions-durable 2.x: typed input, a class entity.
 
 * `POST /api/purchases` with `{"item": "laptop", "amount": 1800, "team": "web"}` starts one and returns its URLs.
 * A message `{"purchase": "<instance ID>", "approved": true, "by": "Ada"}` on the queue `purchase-decisions` decides it.
-* `GET /api/purchases/{id}` tells where it stands; `GET /api/budgets/{team}` what a team has spent.
+* `GET /api/purchases/{id}` returns its status; `GET /api/budgets/{team}` returns what a team has spent.
 """
 
 import json
@@ -72,13 +72,13 @@ async def budget(req: func.HttpRequest, client: df.DurableFunctionsClient) -> fu
 @app.queue_trigger(arg_name="message", queue_name="purchase-decisions", connection="AzureWebJobsStorage")
 @app.durable_client_input(client_name="client")
 async def decide(message: func.QueueMessage, client: df.DurableFunctionsClient) -> None:
-    """Sends the event. A message that names no purchase fails, and ends in `purchase-decisions-poison`."""
+    """Raise the event. A message that names no purchase fails and ends in `purchase-decisions-poison`."""
     body = json.loads(message.get_body())
     state = await client.get_orchestration_state(body["purchase"])
     if state is None:
         raise ValueError(f"There is no purchase {body['purchase']}.")
     if state.runtime_status not in (OrchestrationStatus.PENDING, OrchestrationStatus.RUNNING):
-        logging.warning("Purchase %s is decided already.", body["purchase"])
+        logging.warning("Purchase %s is already decided.", body["purchase"])
         return
     decision = {"approved": bool(body["approved"]), "by": body.get("by", "somebody")}
     await client.raise_orchestration_event(body["purchase"], DECISION, data=decision)
@@ -86,7 +86,7 @@ async def decide(message: func.QueueMessage, client: df.DurableFunctionsClient) 
 
 @app.orchestration_trigger(context_name="ctx")
 def purchase(ctx: task.OrchestrationContext, order: Purchase):
-    """Ask, wait for the decision or the end of the time, then book it on the team's budget."""
+    """Ask, wait for the decision or the deadline, then charge the team's budget."""
     yield ctx.call_activity("ask", input={"id": ctx.instance_id, **asdict(order)}, retry_policy=RETRIES)
     ctx.set_custom_status("waiting")
     decision = ctx.wait_for_external_event(DECISION)
@@ -104,13 +104,13 @@ def purchase(ctx: task.OrchestrationContext, order: Purchase):
 
 @app.activity_trigger(input_name="question")
 def ask(question: dict) -> None:
-    """Send a mail or a chat message here."""
+    """Send an email or a chat message here."""
     logging.info("Please decide on %s for %s: purchase %s.", question["item"], question["amount"], question["id"])
 
 
 @app.entity_trigger(context_name="context")
 class Budget(DurableEntity):
-    """What one team has spent. One method per operation; operations of one entity run one after the other."""
+    """What one team has spent. Each method is an operation; operations of one entity run one after the other."""
 
     def spend(self, amount: float) -> float:
         spent = self.get_state(float, 0.0) + amount

@@ -58,7 +58,7 @@ def test_message_denies(host: HostProcess, decisions: QueueClient) -> None:
     decisions.send_message(json.dumps({"purchase": id, "approved": False}))
     assert host.wait_status(id, "Completed")["output"] == {"outcome": "denied", "by": "somebody"}
     decisions.send_message(json.dumps({"purchase": id, "approved": True}))
-    host.wait_for(f"Purchase {id} is decided already")
+    host.wait_for(f"Purchase {id} is already decided")
     assert host.get("/api/budgets/data").json() == {"spent": 0}
 
 

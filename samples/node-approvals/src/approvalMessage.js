@@ -3,8 +3,8 @@
  * Reads a message on `approval-queue`.
  *
  * Some tools write queue messages as plain text, others encode them in base64 first. host.json sets `messageEncoding` to
- * `none`, which passes the text on unchanged, and this module accepts both forms. `@azure/functions` has parsed the text
- * if it is JSON, so a message is an object, a string or anything else that JSON has.
+ * `none`, which passes the text on unchanged, and this module accepts both forms. `@azure/functions` parses the text if it
+ * is JSON, so a message can be an object, a string or any other JSON value.
  */
 
 const INSTANCE_ID = /^[^/\\?#\x00-\x1f\x7f-\x9f]{1,256}$/;
@@ -12,11 +12,11 @@ const INSTANCE_ID = /^[^/\\?#\x00-\x1f\x7f-\x9f]{1,256}$/;
 /**
  * @typedef {object} ApprovalMessage
  * @property {string} instanceId
- * @property {unknown} decision The event's payload: true, or what the message says in its "approved".
+ * @property {unknown} decision The event's payload: true, or the value of "approved" in the message.
  */
 
 /**
- * Understands `<instance ID>` and `{"instanceId": "<instance ID>", "approved": false}`; else it throws.
+ * Read `<instance ID>` or `{"instanceId": "<instance ID>", "approved": false}`. Throws for other messages.
  *
  * @param {unknown} message
  * @returns {ApprovalMessage}
@@ -40,7 +40,7 @@ function checked(id) {
 }
 
 /**
- * JSON of an object or a string becomes what it says; any other text stays as it is.
+ * Parse the JSON of an object or a string. Any other text stays unchanged.
  *
  * @param {string} text
  * @returns {unknown}
@@ -50,7 +50,7 @@ function parsed(text) {
 }
 
 /**
- * The decoded text when `text` is base64 of something printable; the instance IDs of this app never are.
+ * Decode `text` if it is base64 of something printable, which an instance ID of this app never is.
  *
  * @param {string} text
  */

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * A budget request waits for a person.
+ * Human interaction: a budget request that waits for a person's approval.
  *
  * - `POST /api/approvals` with `{"item": "laptop", "amount": 1800}` starts a request and returns its management URLs.
  * - The instance ID as a message on the queue `approval-queue` approves it; so does posting to its `sendEventPostUri`.
@@ -28,7 +28,7 @@ const EVENT = 'Approval';
 const HOURS_TO_DECIDE = 72;
 const FINAL = ['Completed', 'Failed', 'Terminated', 'Canceled'];
 
-/** Start one request. `expiresInSeconds` in the body shortens or lengthens the time to decide. */
+/** Start a request. `expiresInSeconds` in the body changes the time to decide. */
 app.http('StartApproval', {
     route: 'approvals',
     methods: ['POST'],
@@ -47,7 +47,7 @@ app.http('StartApproval', {
     },
 });
 
-/** The status of one request. */
+/** Return the status of a request. */
 app.http('ApprovalStatus', {
     route: 'approvals/{instanceId}',
     methods: ['GET'],
@@ -66,8 +66,8 @@ app.http('ApprovalStatus', {
 /**
  * Raise "Approval" on the instance that the message names.
  *
- * A message that names no instance fails, so that it is tried again and ends in `approval-queue-poison`. A decision for a
- * finished request is only logged: queues deliver at least once, so it may be a repetition.
+ * A message that names no instance fails, so it is retried and ends in `approval-queue-poison`. A decision for a finished
+ * request is only logged: queues deliver at least once, so it can be a duplicate.
  */
 app.storageQueue('ApprovalQueueProcessor', {
     queueName: 'approval-queue',
@@ -89,7 +89,7 @@ app.storageQueue('ApprovalQueueProcessor', {
     },
 });
 
-/** Ask, wait for the decision or the end of the time to decide, act on it. */
+/** Request approval, wait for the decision or the deadline, and act on it. */
 df.app.orchestration('BudgetApproval', function* (context) {
     /** @type {BudgetRequest} */
     const request = context.df.getInput();
@@ -117,7 +117,7 @@ df.app.orchestration('BudgetApproval', function* (context) {
 
 df.app.activity('RequestApproval', {
     /**
-     * Send a mail or chat message to somebody here.
+     * Send an email or a chat message here.
      *
      * @param {BudgetRequest & { instanceId: string }} request
      * @param {InvocationContext} context
@@ -134,7 +134,7 @@ df.app.activity('DenyRequest', { handler: outcome('Denied') });
 df.app.activity('ExpireRequest', { handler: outcome('Expired') });
 
 /**
- * The handler of an activity that carries out a decision.
+ * Return the handler of an activity that executes a decision.
  *
  * @param {string} word
  */
@@ -150,7 +150,7 @@ function outcome(word) {
 }
 
 /**
- * The status of an instance, or undefined when there is none: `getStatus` throws on the 404 of the API.
+ * Return the status of an instance, or undefined if there is none: `getStatus` throws on the 404 of the API.
  *
  * @param {DurableClient} client
  * @param {string} instanceId
@@ -177,7 +177,7 @@ function checkedRequest(body) {
     const { item, amount, expiresInSeconds } = /** @type {Record<string, unknown>} */ (body);
     const seconds = Number(expiresInSeconds ?? process.env.APPROVAL_EXPIRES_IN_SECONDS ?? HOURS_TO_DECIDE * 3600);
     if (typeof item !== 'string' || item.trim() === '') {
-        throw new Error('"item" must be a text that says what the money is for.');
+        throw new Error('"item" must be a string that says what the money is for.');
     }
     if (typeof amount !== 'number' || amount < 0) {
         throw new Error('"amount" must be a number that is not negative.');
@@ -189,7 +189,7 @@ function checkedRequest(body) {
 }
 
 /**
- * The data of an event is what its sender posted, parsed; JSON within a text is accepted too.
+ * The data of an event is the parsed JSON that was posted. JSON within a string is accepted too.
  *
  * @param {unknown} decision
  * @returns {boolean}
