@@ -1,10 +1,11 @@
 """The app `durable-client`: every method of the client of `durable-functions` against the host."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from durable_world import finished, wait_custom_status
+from durable_world import finished, hub_of, wait_custom_status
 from host_process import HostProcess, until
 from node_durable_hosts import start_node_instance
 
@@ -88,6 +89,24 @@ def test_status_of_all_and_by(host: HostProcess) -> None:
     assert {status["runtimeStatus"] for status in failed} == {"Failed"}
     none = call(host, "getStatusBy", {"createdTimeFrom": {"time": "2090-01-01T00:00:00Z"}, "runtimeStatus": ["Failed"]})
     assert none == []
+
+
+def test_status_of_more_instances_than_fit_in_a_page(host: HostProcess) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        ids = set(threads.map(lambda number: start_node_instance(host, "returns", number), range(120)))
+    assert ids <= {status["instanceId"] for status in call(host, "getStatusAll")}
+
+
+def test_events_and_signals_to_a_named_hub(host: HostProcess) -> None:
+    instance_id = call(host, "startNew", "waits")
+    wait_custom_status(host, instance_id, {"step": "waiting"})
+    hub = {"taskHubName": hub_of(host), "connectionName": "AzureWebJobsStorage"}
+    call(host, "raiseEvent", instance_id, "My Event", "named", hub)
+    assert finished(host, instance_id)["output"] == "named"
+    call(host, "signalEntity", {"entity": ["Counter", "named"]}, "add", 2, hub)
+    assert until(
+        lambda: call(host, "readEntityState", {"entity": ["Counter", "named"]}).get("entityState") == 2, host=host
+    )
 
 
 def test_suspend_and_resume(host: HostProcess, request: pytest.FixtureRequest) -> None:
