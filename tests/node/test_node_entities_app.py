@@ -48,6 +48,14 @@ def test_signal_of_an_entity_to_another_one(host: HostProcess) -> None:
     assert until(lambda: state_of(host, "Counter/other") == 5, host=host)
 
 
+@pytest.mark.parametrize(("key", "end"), [("returns", "Completed"), ("raises", "Failed")])
+def test_lock_that_the_code_keeps_ends_with_it(host: HostProcess, key: str, end: str) -> None:
+    for _ in range(2):
+        finished(host, start_node_instance(host, "keepsLock", key), end)
+    signal(host, f"Account/{key}", "deposit", 1)
+    assert until(lambda: state_of(host, f"Account/{key}") == 1, host=host)
+
+
 def test_deleted_entity_is_gone(host: HostProcess) -> None:
     signal(host, "Counter/gone", "add", 1)
     until(lambda: state_of(host, "Counter/gone") == 1, host=host)

@@ -94,6 +94,7 @@ class Walker(Numbering):
         self._leaves: WeakValueDictionary[tuple[int, int], Gate] = WeakValueDictionary()
         self._long_timers: dict[int, tuple[Gate, LongTimer]] = {}
         self._locked = LockEntities("", ())
+        self._is_locked = False
         self._positions: dict[int, str] = {}
         self._index = 0
         self._episodes: list[tuple[int, int]] = []
@@ -136,6 +137,7 @@ class Walker(Numbering):
                 self._take(step, index, step.position or (position if next_step == len(steps) else None))
             if index == ended_at:
                 self.has_ended = True
+                self._release_what_is_locked()
         self.cursor = len(history)
 
     def cancel_timer(self, action_number: int, leaf: int) -> None:
@@ -268,18 +270,29 @@ class Walker(Numbering):
             case ScheduledTask() as task:
                 self._list_again(leaf, self._leaves.get((task.number, task.leaf)))
             case LockEntities() as action:
-                self._locked = action
+                self._locked, self._is_locked = action, True
                 leaf.number = self.reserve()
             case ReleaseEntities():
-                for _ in self._locked.entities:
-                    number = self.reserve()
-                    leaf.number = number if leaf.number is None else leaf.number
+                leaf.number = self._reserve_release()
             case UnknownAction() as action:
                 text = f"Received an unexpected action type from the out-of-proc function: '${action.kind}'."
                 raise OrchestrationFault(text)
             case _:
                 leaf.number = self.reserve()
         self._leaves[place] = leaf
+
+    def _reserve_release(self) -> int:
+        """Return the first of the numbers that a release takes."""
+        self._is_locked = False
+        first = self.next_id
+        for _ in self._locked.entities:
+            self.reserve()
+        return first
+
+    def _release_what_is_locked(self) -> None:
+        """Release a lock that the code has kept to its end: nobody else could use the entities again."""
+        if self._is_locked:
+            self.release(self._reserve_release(), self._locked.entities, self._locked.request_id)
 
     def _list_again(self, leaf: Gate, first: Gate | None) -> None:
         """Follow a task that was scheduled before. The SDK registers a wait each time that it is listed."""

@@ -138,6 +138,8 @@ def decode_action(action: Mapping[str, Any], rules: ActionRules = PYTHON_RULES, 
             return WhenAll(_children(action, rules, schema))
         case _ if number == _LOCK and schema >= _FIRST_SCHEMA_WITH_LOCKS:
             entities = tuple(_entity(entity) for entity in _as_list(action.get("lockSet")))
+            if not entities:
+                raise BadAnswer("Invalid JSON. Must contain field lockSet")
             return LockEntities(_text(action, "lockRequestId"), entities)
         case _ if number == _RELEASE and schema >= _FIRST_SCHEMA_WITH_LOCKS:
             return ReleaseEntities()

@@ -49,6 +49,13 @@ df.app.entity('Account', async (context) => {
   context.df.return(context.df.getState(() => 0));
 });
 
+df.app.orchestration('keepsLock', function* (context) {
+  yield context.df.lock(new df.EntityId('Account', context.df.getInput()));
+  if (context.df.getInput() === 'raises') {
+    throw new Error('with the lock');
+  }
+});
+
 df.app.orchestration('transfer', function* (context) {
   const { from, to, amount } = context.df.getInput();
   const [source, target] = [from, to].map((key) => new df.EntityId('Account', key));
