@@ -1,4 +1,4 @@
-// The loaded app: what it registered, and what the host is told about it.
+// The loaded app: the functions and hooks that it registered, and the report about it for the host.
 'use strict';
 
 const { describe, systemError } = require('./errors');
@@ -29,7 +29,7 @@ const GRPC_ONLY =
   'npm install durable-functions@3';
 
 class App {
-  /** `wasInTestMode`: whether the library has printed that it did not find the core. */
+  /** `wasInTestMode`: whether the library has logged that it did not find the core. */
   constructor(root, logs, wasInTestMode = () => false) {
     this._wasInTestMode = wasInTestMode;
     this.root = root;
@@ -40,8 +40,8 @@ class App {
   }
 
   /**
-   * Load the app; the fields of the `indexed` frame. `functions` are the only ones that the host serves.
-   * `debuggerAddress` is where a debugger may attach, before anything is loaded.
+   * Load the app and return the fields of the `indexed` frame. The host serves only the `functions` named here.
+   * A debugger can attach at `debuggerAddress` before anything is loaded.
    */
   async load({ functions, debugger: debuggerAddress, patience }) {
     if (debuggerAddress && !require('./debugging').openDebugPort(debuggerAddress)) {
@@ -80,13 +80,13 @@ class App {
     });
   }
 
-  /** Versions of the packages that decide whether an app can run at all. */
+  /** Versions of the packages that determine whether an app can run. */
   _installed() {
     const versions = ['@azure/functions', 'durable-functions'].map((name) => [name, installedVersion(name, this.root)]);
     return Object.fromEntries(versions.filter(([, version]) => version !== undefined));
   }
 
-  /** Run the start hooks, then ask the library what it wants. A failure of the app, or undefined. */
+  /** Run the start hooks, then ask the library for its options. Returns a failure of the app, or undefined. */
   async _begin() {
     try {
       await this.hooks.run('appStart', this.hooks.appContext());
@@ -100,7 +100,7 @@ class App {
     return undefined;
   }
 
-  /** Run the hooks for the end of the app, at most `seconds`. */
+  /** Run the `appTerminate` hooks, for at most `seconds`. */
   async end(seconds) {
     let timer;
     const late = new Promise((resolve) => {
@@ -115,7 +115,7 @@ class App {
   }
 }
 
-/** The frame for the host; `members` are those that loading has found out. */
+/** The frame for the host. `members` are the results of loading. */
 function indexed(failure, members = {}) {
   return {
     k: 'indexed',
@@ -146,7 +146,7 @@ function refused(one) {
   return { function: one.name, type: 'FunctionLoadError', message: GRPC_ONLY, stack: '', bindings };
 }
 
-/** With `streams` all HTTP functions of the app stream their requests and responses. */
+/** If `streams` is true, all HTTP functions of the app stream their requests and responses. */
 function described(one, streams) {
   const bindings = Object.entries(one.metadata.bindings ?? {}).map(([name, binding]) =>
     withDataType({ ...binding, name })
@@ -166,7 +166,7 @@ function described(one, streams) {
   };
 }
 
-/** Blobs reach user code as Buffers, unless it asks for text; a row that is named by its key is one object. */
+/** Blobs are given to user code as Buffers unless it requests text. A row that is selected by its key is one object. */
 function withDataType(binding) {
   const type = String(binding.type).toLowerCase();
   if (type === 'table' && binding.direction === 'in' && binding.rowKey) {
@@ -176,7 +176,7 @@ function withDataType(binding) {
   return isBlob && binding.dataType === undefined ? { ...binding, dataType: 'binary' } : binding;
 }
 
-/** The retry policy with durations in seconds, as the other workers report it. */
+/** The retry policy with durations in seconds, in the same form as from the other workers. */
 function retryOf(options) {
   if (options === undefined || options === null) {
     return null;

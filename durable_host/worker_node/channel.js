@@ -14,7 +14,7 @@ class PipeChannel {
     this._isOpen = true;
   }
 
-  /** Write a frame now, so that the last log line before a crash reaches the host. */
+  /** Write a frame synchronously, so that the last log line before a crash reaches the host. */
   send(header, body) {
     const data = encodeFrame(header, body);
     let written = 0;
@@ -27,7 +27,7 @@ class PipeChannel {
     }
   }
 
-  /** Read frames; `received({header, blob})` for each, `ended()` when the host has gone. */
+  /** Read frames. Calls `received({header, blob})` for each one, and `ended()` when the host closes the pipe. */
   listen(received, ended) {
     const parser = new FrameParser();
     const socket = new net.Socket({ fd: REQUESTS, readable: true, writable: false });

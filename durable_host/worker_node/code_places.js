@@ -1,4 +1,4 @@
-// Where user code makes its tasks: `file:line in function`, as the host shows it.
+// Where user code creates its tasks: `file:line in function`, as the host shows it.
 'use strict';
 
 const { placeOf } = require('./errors');
@@ -7,7 +7,7 @@ const MOST_FRAMES = 12;
 const NAME = /^\s+at (?:async )?(.*?) \(/;
 const known = new Map();
 
-/** The stack of the caller of `below`, to be read by `textOfPlace` later: until then it costs little. */
+/** Capture the stack of the caller of `below`, for `textOfPlace`. It is formatted only when it is read. */
 function stackAbove(below) {
   const holder = {};
   const limit = Error.stackTraceLimit;
@@ -18,8 +18,8 @@ function stackAbove(below) {
 }
 
 /**
- * The innermost frame of the app in a stack as text, undefined when there is none. Equal places are one string.
- * `functionName` stands for a function without a name.
+ * The innermost frame of the app in a stack as a string, or undefined if there is none. Equal places share one string.
+ * `functionName` is used for a function without a name.
  */
 function textOfPlace(holder, functionName) {
   const place = placeOf(holder);

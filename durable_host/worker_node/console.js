@@ -1,12 +1,12 @@
-// What user code prints becomes console records. Descriptors 1 and 2, where child processes and native code write, go
-// to the host as they are.
+// Turns what user code prints into console records. Descriptors 1 and 2, to which child processes and native code
+// write, are passed to the host unchanged.
 'use strict';
 
 const scope = require('./scope');
 
 const LONGEST_LINE = 64 * 1024;
 
-/** Cuts written text into lines. */
+/** Splits written text into lines. */
 class Lines {
   constructor(emit) {
     this._emit = emit;
@@ -31,7 +31,7 @@ class Lines {
   }
 }
 
-/** Capture `process.stdout` and `process.stderr`. `seen(text)` gets each line; returns what sends unfinished ones. */
+/** Capture `process.stdout` and `process.stderr`. Calls `seen(text)` for each line. Returns a function that flushes. */
 function capture(channel, seen) {
   const streams = ['stdout', 'stderr'].map((name) => {
     const lines = new Lines((text) => {

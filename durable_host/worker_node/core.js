@@ -1,4 +1,4 @@
-// The object that `@azure/functions` gets for `require('@azure/functions-core')`, and what is registered through it.
+// The object that `require('@azure/functions-core')` returns to the library, and what is registered through it.
 'use strict';
 
 const path = require('path');
@@ -27,7 +27,7 @@ class Disposable {
   }
 }
 
-/** Functions and hooks of the app while it is loaded; `lock` ends that for functions. */
+/** Collects the functions and hooks of the app. After `lock`, no function can be registered. */
 class Registry {
   constructor(logs, hooks) {
     this._logs = logs;
@@ -36,7 +36,7 @@ class Registry {
     /** By id: `{name, metadata, callback, directory, scriptFile, place}`. */
     this.functions = new Map();
     this.model = undefined;
-    /** The file that is being loaded. */
+    /** The entry point that is being loaded. */
     this.entryPoint = undefined;
   }
 

@@ -1,4 +1,4 @@
-// The debugger of Node.js: opened when the host asks for it. Node.js itself prints where it listens.
+// Opens the debugger of Node.js at the host's request. Node.js itself prints the address.
 'use strict';
 
 const inspector = require('inspector');
@@ -6,7 +6,7 @@ const inspector = require('inspector');
 const PORT_FREE_WITHIN_MILLISECONDS = 30_000;
 const PORT_CHECK_MILLISECONDS = 250;
 
-/** Listen on `host` and `port`; with `wait` return when a debugger has attached. False when the port is taken. */
+/** Listen on `host` and `port`. With `wait`, return after a debugger has attached. False if the port is in use. */
 function openDebugPort({ host, port, wait }) {
   if (inspector.url() === undefined) {
     inspector.open(port, host);
@@ -20,7 +20,7 @@ function openDebugPort({ host, port, wait }) {
   return true;
 }
 
-/** Listen once the debugger of the process before this one has let the port go; report when it never does. */
+/** Listen after the previous process has released the debugger's port. Logs a warning if it is not released. */
 function openWhenFree(address, logs) {
   const deadline = Date.now() + PORT_FREE_WITHIN_MILLISECONDS;
   const attempt = () => {
@@ -36,7 +36,7 @@ function openWhenFree(address, logs) {
   attempt();
 }
 
-/** Stop listening: after a look from outside. */
+/** Stop listening, after the host has inspected the process. */
 function closeDebugPort() {
   inspector.close();
 }

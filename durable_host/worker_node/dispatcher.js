@@ -1,4 +1,4 @@
-// Takes request frames and has the functions run. Calls run interleaved on the loop, without a limit.
+// Runs the functions that request frames name. Calls run concurrently on the event loop, without a limit.
 'use strict';
 
 const { describe } = require('./errors');
@@ -40,11 +40,11 @@ class CallDispatcher {
       case 'ping':
         this._channel.send({ k: 'pong', n: header.n });
         break;
-      default: // `cancel`: the context of a call has no signal for it.
+      default: // `cancel`: the context of a call has no way to signal it.
     }
   }
 
-  /** Until no call is running; at most `seconds`. */
+  /** Wait until no call is running, for at most `seconds`. */
   async waitIdle(seconds) {
     let timer;
     const late = new Promise((resolve) => {

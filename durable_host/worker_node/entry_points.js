@@ -1,4 +1,4 @@
-// Loads the app: the files that `main` of package.json names, one after the other.
+// Loads the app: the files that `main` in package.json names, one after the other.
 'use strict';
 
 const fs = require('fs');
@@ -14,12 +14,12 @@ const LOOK_AGAIN_MILLISECONDS = 100;
 const LARGEST_SOURCE = 4_000_000;
 
 /**
- * Load the entry points of the app in `root`. `registry` gets what they register.
+ * Load the entry points of the app in `root`. `registry` collects what they register.
  *
- * While there are no files, it looks for them again for `patience` seconds: a compiler may be writing them.
+ * If there are no files, it retries for `patience` seconds, because a compiler may be writing them.
  *
- * Resolves to `{warnings, matched, main, failure}`; `failure` is that of the first file that does not load, undefined
- * when all did.
+ * Resolves to `{warnings, matched, main, failure}`. `failure` describes the first file that does not load; it is
+ * undefined if all files load.
  */
 async function loadEntryPoints(root, registry, logs, patience = 0) {
   const { main, type, warnings } = readPackageJson(root);

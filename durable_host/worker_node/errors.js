@@ -1,4 +1,4 @@
-// How an error of user code is reported: its message, and a stack that shows the user's frames.
+// Describes an error of user code: its message, and a stack that shows the user's frames.
 'use strict';
 
 const path = require('path');
@@ -12,7 +12,7 @@ const LIBRARIES = /[\\/]node_modules[\\/]/;
 const SDK_FILE = /[\\/]node_modules[\\/](?:@azure[\\/]functions|durable-functions)[\\/]/;
 const LONGEST_CHAIN = 10;
 
-/** An error of the worker that is not about user code; the library looks for the mark. */
+/** Create an error of the worker that is not about user code. The library checks for the mark. */
 function systemError(message, Kind = Error) {
   return Object.assign(new Kind(message), { isAzureFunctionsSystemError: true });
 }
@@ -21,7 +21,7 @@ function isError(value) {
   return types.isNativeError(value) || value instanceof Error;
 }
 
-/** Anything that was thrown as an Error; values that are none have no stack. */
+/** Turn any thrown value into an Error. Values that are not Errors have no stack. */
 function toError(thrown) {
   if (isError(thrown)) {
     return thrown;
@@ -84,7 +84,7 @@ function inspected(value) {
   return require('util').inspect(value);
 }
 
-/** Without the worker's files in the list of who required a module that is missing. */
+/** Remove the worker's files from the require stack of a missing module. */
 function withoutWorkerFiles(text) {
   return text.includes(`\n- ${WORKER_FOLDER}`)
     ? text
@@ -94,7 +94,7 @@ function withoutWorkerFiles(text) {
     : text;
 }
 
-/** Without frames of the worker, and without those of the library at the end. */
+/** Remove frames of the worker, and frames of the library at the end. */
 function cutEnd(stack) {
   const lines = withoutWorkerFiles(stack)
     .split('\n')
@@ -112,7 +112,7 @@ function isInternal(line) {
     : file.startsWith('node:') || SDK_FILE.test(file);
 }
 
-/** `{file, line}` that a line of a stack names. */
+/** `{file, line}` in a line of a stack. */
 function fileOf(line) {
   const found = FRAME.test(line) ? PLACE.exec(line) : null;
   if (found === null) {
@@ -133,7 +133,7 @@ function isUsers(file) {
   return path.isAbsolute(file) && !file.startsWith(WORKER_FOLDER) && !LIBRARIES.test(file);
 }
 
-/** `{file, line}` of the frame of the user's code that is nearest to the throw. */
+/** `{file, line}` of the user's innermost frame. */
 function placeOf(error) {
   for (const line of String(error.stack ?? '').split('\n')) {
     const place = fileOf(line);
@@ -144,7 +144,7 @@ function placeOf(error) {
   return undefined;
 }
 
-/** `{file, line}` of a syntax error: the stack of one begins with them. */
+/** `{file, line}` of a syntax error, whose stack starts with them. */
 function placeOfSyntaxError(error) {
   const first = String(error.stack ?? '').split('\n', 1)[0];
   const found = /^((?:file:\/\/)?.+?):(\d+)$/.exec(first);

@@ -1,7 +1,7 @@
-// What the operations of an entity batch threw.
+// Collects the errors that the operations of an entity batch threw.
 //
-// `durable-functions` answers an operation that throws an Error with its JSON, which is `{}`, and forgets the rest. It
-// makes that JSON while the operation's context is current, so errors are noted when they are made into JSON.
+// If an operation throws an Error, `durable-functions` returns its JSON, which is `{}`, and drops the rest. It
+// serializes the error while the operation's context is current, so errors are recorded when they are serialized.
 'use strict';
 
 const { describe } = require('./errors');
@@ -32,12 +32,12 @@ class FailedOperations {
     });
   }
 
-  /** An error that was made into JSON during the operation. */
+  /** An error that was serialized during the operation. */
   note(error) {
     this._thrown.set(this._names.length - 1, error);
   }
 
-  /** Fields of the `result` frame: the failures of the answer, of which the first are described, and their count. */
+  /** Fields of the `result` frame: the number of failures in the answer, and descriptions of the first ones. */
   fields(answer) {
     if (typeof answer !== 'string' || !answer.includes(FAILED)) {
       return {};
@@ -66,7 +66,7 @@ class FailedOperations {
   }
 }
 
-/** Errors have no `toJSON`; one that the app has defined stays. */
+/** Record each error that is serialized. Errors have no `toJSON`; one that the app defines is kept. */
 function watchErrors() {
   if (isWatching || 'toJSON' in Error.prototype) {
     return;

@@ -1,20 +1,20 @@
-// Frames on the pipes between host and worker.
+// The frames on the pipes between host and worker.
 //
-// A frame is two big-endian 32-bit lengths, a JSON header of the first length and a blob of the second. Bytes and long
-// texts travel in the blob; the header names them by offset and length.
+// A frame consists of two big-endian 32-bit lengths, a JSON header of the first length and a blob of the second. The
+// blob contains bytes and long strings; the header refers to them by offset and length.
 'use strict';
 
 const LENGTHS = 8;
 const INLINE_TEXT = 2048;
 
-/** The raw part of one outgoing frame while it is put together. */
+/** Builds the blob of an outgoing frame. */
 class FrameBody {
   constructor() {
     this.parts = [];
     this.size = 0;
   }
 
-  /** Offset and length under which the header refers to `data`, a Buffer. */
+  /** Add `data`, a Buffer. Returns its offset and length for the header. */
   add(data) {
     const place = [this.size, data.length];
     this.parts.push(data);
@@ -31,7 +31,7 @@ function encodeFrame(header, body) {
   return Buffer.concat(body ? [lengths, text, ...body.parts] : [lengths, text]);
 }
 
-/** Cuts a byte stream into frames. The blob of a frame is a view: copy out of it what has to live longer. */
+/** Splits a byte stream into frames. The blob of a frame is a view: copy what is needed later. */
 class FrameParser {
   constructor() {
     this._chunks = [];
@@ -39,7 +39,7 @@ class FrameParser {
     this._wanted = LENGTHS;
   }
 
-  /** `{header, blob}` of each frame that `data` completes. The rest is kept for the next call. */
+  /** Return `{header, blob}` of each frame that `data` completes. Keeps the rest for the next call. */
   feed(data) {
     this._chunks.push(data);
     this._size += data.length;

@@ -1,4 +1,4 @@
-// Stands for `@azure/functions-core` where a real file is asked for: the worker's own object, kept on a symbol.
+// The module `@azure/functions-core` where a real file is needed. Exports the worker's object, stored under a symbol.
 'use strict';
 
 module.exports = globalThis[Symbol.for('durable_host.functions_core')];

@@ -1,4 +1,4 @@
-// Expands `main` of package.json: files that match a pattern, relative to the app's folder.
+// Expands `main` in package.json: finds the files that match a pattern, relative to the app's folder.
 //
 // Grammar: `*`, `?`, `[ab]`, `**`, `{a,b}`, `!(a)`, `@(a|b)`, `?(a)`, `*(a)`, `+(a)`; a folder means all files in it.
 'use strict';
@@ -12,7 +12,7 @@ function hasMagic(pattern) {
   return MAGIC.test(pattern.replace(/\\./g, ''));
 }
 
-/** Absolute paths of the files that `pattern` matches: shallow ones first, then by name. */
+/** Absolute paths of the files that match `pattern`: those in higher folders first, then by name. */
 function expand(pattern, root) {
   const found = new Set();
   for (const one of braces(pattern)) {
@@ -53,7 +53,7 @@ function expandOne(pattern, root) {
   return walk(folder, segments.slice(plain));
 }
 
-/** Files below `folder` whose path has the form of `segments`. */
+/** Files below `folder` whose path matches `segments`. */
 function walk(folder, segments) {
   const [first, ...rest] = segments;
   const files = [];
@@ -117,7 +117,7 @@ function kindOf(file) {
   return status === undefined ? undefined : status.isDirectory() ? 'folder' : status.isFile() ? 'file' : undefined;
 }
 
-/** All texts that the braces of a pattern stand for. */
+/** Expand the braces of a pattern into all alternatives. */
 function braces(pattern) {
   const start = indexOutsideEscape(pattern, '{', 0);
   if (start < 0) {
@@ -165,7 +165,7 @@ function unescaped(segment) {
   return segment.replace(/\\(.)/g, '$1');
 }
 
-/** Whether a name matches a segment: a function. Wildcards at its start leave out names that begin with a dot. */
+/** Compile a segment into a function that matches names. Wildcards at its start skip names that start with a dot. */
 function segmentMatcher(segment) {
   const { source } = translate(segment, 0, false);
   const expression = new RegExp(`^(?:${source})$`);
@@ -173,7 +173,7 @@ function segmentMatcher(segment) {
   return (name) => (takesDots || !name.startsWith('.')) && expression.test(name);
 }
 
-/** The regular expression for `text` from `at` on; within an extended group up to its closing parenthesis. */
+/** The regular expression for `text` from `at`; inside an extended group, up to its closing parenthesis. */
 function translate(text, at, inGroup) {
   let source = '';
   while (at < text.length) {

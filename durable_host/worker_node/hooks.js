@@ -13,7 +13,7 @@ class Hooks {
     this._appData = {};
   }
 
-  /** Returns what takes the hook away again. */
+  /** Register a hook. Returns a function that removes it. */
   add(name, callback) {
     const hooks = this._byName.get(name);
     hooks.push(callback);
@@ -69,7 +69,7 @@ class Hooks {
         try {
           hook(context);
         } catch {
-          // A hook for logs must not end what logs.
+          // A log hook must not end the code that logs.
         }
       }
     } finally {
@@ -79,7 +79,7 @@ class Hooks {
   }
 }
 
-/** Adds members to `context` that cannot be assigned to. */
+/** Add read-only members to `context`. */
 function frozenMembers(context, members) {
   for (const [name, value] of Object.entries(members)) {
     Object.defineProperty(context, name, {

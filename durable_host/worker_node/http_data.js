@@ -1,10 +1,10 @@
-// HTTP requests and responses between frames and the library.
+// Converts HTTP requests and responses between frames and the library.
 'use strict';
 
 const BODYLESS = new Set(['GET', 'HEAD']);
 const SAME_SITE = { lax: 'lax', strict: 'strict', explicitNone: 'none' };
 
-/** The request as the library reads it. Repeated query keys are joined; empty values are kept. */
+/** The request in the library's form. Repeated query keys are joined; empty values are kept. */
 function readRequest(request, blob) {
   const [start, size] = request.body;
   const data = {
@@ -32,7 +32,7 @@ function nullable(values, named = (name) => name) {
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [named(name), { value }]));
 }
 
-/** Status, headers, whole Set-Cookie texts and body of a response that the library made. */
+/** Status, headers, complete Set-Cookie values and body of a response from the library. */
 function writeResponse(response, body) {
   const headers = {};
   const cookies = (response.cookies ?? []).map(cookieText);
@@ -48,7 +48,7 @@ function writeResponse(response, body) {
   return { status: Number(response.statusCode ?? 200), headers, cookies, body: body.add(content), complete: true };
 }
 
-/** A Set-Cookie header as ASP.NET writes it. */
+/** A Set-Cookie header in the format of ASP.NET. */
 function cookieText(cookie) {
   const parts = [`${cookie.name}=${escaped(String(cookie.value ?? ''))}`];
   const seconds = cookie.expires?.value?.seconds;

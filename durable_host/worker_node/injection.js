@@ -1,4 +1,4 @@
-// Three ways in which `@azure/functions-core`, which no package provides, reaches whoever asks for it.
+// Provides `@azure/functions-core`, which is not a package, for the three ways to load it.
 'use strict';
 
 const Module = require('module');
@@ -8,7 +8,7 @@ const { pathToFileURL } = require('url');
 const CORE = '@azure/functions-core';
 const FILE = path.join(__dirname, 'functions_core.js');
 
-/** Answer `require` and `import` of the core with `core`. */
+/** Make `require` and `import` of the core return `core`. */
 function provideCore(core) {
   globalThis[Symbol.for('durable_host.functions_core')] = core;
 

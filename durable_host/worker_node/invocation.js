@@ -7,14 +7,14 @@ const typed = require('./typed_data');
 const scope = require('./scope');
 
 /**
- * A call that is about to run. `run` gives what the library makes of the function's result; it throws what user code
- * throws.
+ * A call that is about to run. `run` returns the function's result as converted by the library, and throws what user
+ * code throws.
  *
- * `owner` names the invocation in log records. It is read each time, so that whoever keeps the call's context alive, as
- * the sessions of orchestrators do, can give it the invocation that runs now.
+ * `owner` names the invocation in log records. It is read for each record, so a session that keeps the call's context
+ * can replace it with the current invocation.
  */
 class Invocation {
-  /** `app`: `{registry, hooks, logs}`. `request`: as the library reads it, see `requestOf`. */
+  /** `app`: `{registry, hooks, logs}`. `request`: in the library's form, see `requestOf`. */
   constructor(app, request) {
     this._app = app;
     this._request = request;
@@ -27,17 +27,17 @@ class Invocation {
   }
 
   /**
-   * `prepared(context, inputs)` is called once the arguments are made and the preInvocation hooks have run. Resolves to
+   * Calls `prepared(context, inputs)` when the arguments exist and the preInvocation hooks have run. Resolves to
    * `{outputData: [{name, data}], returnValue}`.
    */
   async run(prepared = () => {}) {
     return scope.run(this.owner, () => this._run(prepared));
   }
 
-  /** Run more of a call whose context was kept, as part of the invocation `id`. */
+  /** Continue a call whose context was kept, as part of the invocation `id`. */
   again(id, work) {
     this.owner.i = id;
-    this._core.state = 'postInvocationHooks'; // Else the library takes its log records for forgotten calls.
+    this._core.state = 'postInvocationHooks'; // Otherwise the library treats its log records as those of ended calls.
     try {
       return scope.run(this.owner, work);
     } finally {
@@ -102,7 +102,7 @@ class Invocation {
   }
 }
 
-/** An input whose binding wants to know where a blob is, as the library makes a client of it. */
+/** An input whose binding requests the place of a blob, because the library creates a client from it. */
 function withReference(input, binding) {
   if (String(binding?.properties?.supportsDeferredBinding).toLowerCase() !== 'true' || !input.data.json) {
     return input;
@@ -112,7 +112,7 @@ function withReference(input, binding) {
   return { name: input.name, data: { modelBindingData: reference } };
 }
 
-/** The request of an `invoke` frame as the library reads it. */
+/** The request of an `invoke` frame in the library's form. */
 function requestOf(header, blob) {
   const request = {
     invocationId: header.i,

@@ -1,5 +1,5 @@
-// One live orchestrator: the executor of `durable-functions` with its context and the user's generator, fed event by
-// event. The first turn is an ordinary invocation; the package leaves its executor on the context.
+// A live orchestrator: the executor of `durable-functions` with its context and the user's generator, which gets the
+// events one by one. The first turn is an ordinary invocation; the package stores its executor on the context.
 'use strict';
 
 const { stackAbove } = require('./code_places');
@@ -14,11 +14,11 @@ const TASK_MAKERS = [
 ];
 const ACTION_MAKERS = ['continueAsNew', 'signalEntity'];
 
-/** The installed package has no executor to drive. */
+/** The installed package has no executor that the worker can use. */
 class CannotDrive extends Error {}
 
 class LiveOrchestration {
-  /** `seen` is the length of the history that was fed, decisions included. */
+  /** `seen` is the length of the history that was processed, including decisions. */
   constructor(functionId, invocation) {
     this.functionId = functionId;
     this.invocation = invocation;
@@ -38,12 +38,12 @@ class LiveOrchestration {
     return this._ended !== undefined;
   }
 
-  /** True when the executor knows what the code raised: the error of the invocation is that one. */
+  /** Whether the executor has the error that the code raised, which is then the error of the invocation. */
   get hasRaised() {
     return this._executor !== undefined && this._executor.exception !== undefined;
   }
 
-  /** Watch the context of the first turn: the package sets `df` on it before it runs any code. */
+  /** Observe the context of the first turn: the package sets `df` on it before it runs any code. */
   watch(context, newFrom) {
     this._newFrom = newFrom;
     let df;
@@ -58,7 +58,7 @@ class LiveOrchestration {
     });
   }
 
-  /** Feed events that were not seen yet, as `[index, event]`. Raises what the package raises. */
+  /** Process new events, given as `[index, event]`. Throws what the package throws. */
   advance(events, newFrom) {
     this._newFrom = newFrom;
     this._isReplay = false;
@@ -73,7 +73,7 @@ class LiveOrchestration {
     }
   }
 
-  /** What the code did since the last answer. Raises TypeError for values that are not JSON. */
+  /** The actions of the code since the last answer. Throws a TypeError for values that are not JSON. */
   answer() {
     const executor = this._executor;
     if (executor === undefined) {
@@ -139,7 +139,7 @@ class LiveOrchestration {
     }
   }
 
-  /** Note where user code makes its tasks, in case the history or a reader asks for it. */
+  /** Record where user code creates its tasks, for error messages and diagnostics. */
   _noteTasks(df) {
     const reported = this._reported;
     const executor = this._executor;
@@ -164,7 +164,7 @@ class LiveOrchestration {
     }
   }
 
-  /** The package's answer with the given actions. Like the package it drops a custom status that is falsy. */
+  /** The package's answer with the given actions. Like the package, it drops a custom status that is falsy. */
   _state(actions) {
     const executor = this._executor;
     const { customStatus } = executor.context;
@@ -183,7 +183,7 @@ class LiveOrchestration {
     return state;
   }
 
-  /** Where the code made the task that it waits for. */
+  /** Where the code created the task that it waits for. */
   _position() {
     const action = this._executor.currentTask.actionObj;
     return action instanceof Object ? this._reported.place(action) : undefined;

@@ -1,4 +1,4 @@
-// Log records of user code and of the worker on their way to the host.
+// Sends log records of user code and of the worker to the host.
 'use strict';
 
 const scope = require('./scope');
@@ -9,11 +9,11 @@ class Logs {
   constructor(channel) {
     this._channel = channel;
     this.minimumLevel = 0;
-    /** Changes a record, or looks at it, before it is sent: set by the hooks of the app. */
+    /** Inspects or changes a record before it is sent. Set by the hooks of the app. */
     this.beforeSending = undefined;
   }
 
-  /** A record of category `user` or `system`; `owner` is the invocation it belongs to, else the running one. */
+  /** Send a record of category `user` or `system`. `owner` is its invocation, by default the running one. */
   write(level, category, message, owner = scope.current()) {
     let record = { level, category, message: String(message) };
     if (this.beforeSending !== undefined) {
@@ -31,7 +31,7 @@ class Logs {
     }
   }
 
-  /** A record of the worker itself. */
+  /** Send a record of the worker itself. */
   report(level, message, owner) {
     this.write(level, 'system', message, owner);
   }

@@ -1,5 +1,5 @@
-// Entry of the worker process. Written so that every Node.js parses it: one that is too old prints a message instead of
-// a syntax error.
+// Entry point of the worker process. Every Node.js can parse it, so that an old version prints a message instead of a
+// syntax error.
 'use strict';
 
 var TOO_OLD = 78;

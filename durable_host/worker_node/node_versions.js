@@ -1,10 +1,10 @@
-// A note on a Node.js version whose support ends, or that Azure does not have.
+// Warnings about Node.js versions whose support ends or that Azure does not offer.
 'use strict';
 
 const END_OF_LIFE = { 18: '2025-04', 20: '2026-04', 22: '2027-04', 24: '2028-04' };
 const WARN_MONTHS_BEFORE = 6;
 
-/** A sentence for versions that should be replaced; undefined for others. `now` is a Date. */
+/** A warning for versions that should be replaced, undefined for others. `now` is a Date. */
 function versionNote(version, now) {
   const major = parseInt(version, 10);
   const end = END_OF_LIFE[major];

@@ -1,4 +1,4 @@
-// Functions of the programming model v3: a folder each, with function.json. They are found, and not run.
+// Detects functions of the programming model v3, which have a folder with function.json each. They do not run.
 'use strict';
 
 const fs = require('fs');
@@ -8,7 +8,7 @@ const NOT_SERVED =
   'it is of the Node.js programming model v3 (function.json), which this host does not run. Model v4 registers ' +
   'functions in code: https://aka.ms/azure-functions-node-v4-upgrade';
 
-/** An error for each function of the old model in `root`. */
+/** Create an error for each function of the old model in `root`. */
 function oldFunctions(root) {
   const errors = [];
   for (const entry of fs.readdirSync(root, { withFileTypes: true })) {

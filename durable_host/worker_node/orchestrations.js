@@ -1,7 +1,7 @@
-// Orchestrators kept alive between their episodes.
+// Keeps orchestrators in memory between their episodes.
 //
-// Request and answer are those of the Python worker (`worker/orchestrations_v1.py`). Apps with invocation hooks are
-// replayed in full each turn, so that their hooks see every episode.
+// Requests and answers are the same as for the Python worker (`worker/orchestrations_v1.py`). Apps with
+// invocation hooks are replayed from the start in each turn, so that their hooks see every episode.
 'use strict';
 
 const { Invocation } = require('./invocation');
@@ -10,7 +10,7 @@ const { LiveOrchestration } = require('./live_orchestration');
 const SESSION_LIMIT = 2000;
 const TRIGGER = 'orchestrationtrigger';
 
-/** The live sessions of this process by key; the one kept first goes when there are more than `limit`. */
+/** The live sessions of this process by key. If there are more than `limit`, the one stored first is removed. */
 class OrchestrationSessions {
   /** `app`: `{registry, hooks, logs}`. */
   constructor(app, limit = SESSION_LIMIT) {
@@ -23,7 +23,7 @@ class OrchestrationSessions {
     return this._sessions.size;
   }
 
-  /** Run one turn of the function with this id. Throws what user code throws outside of the protocol. */
+  /** Run one turn of the function with this id. Throws errors of user code that the protocol does not cover. */
   async handle(request, functionId, invocationId) {
     const session = this._sessions.get(request.key);
     this._sessions.delete(request.key);
@@ -34,7 +34,7 @@ class OrchestrationSessions {
     return answer ?? { need: 'history' };
   }
 
-  /** Drop a session, if there is one. */
+  /** Remove a session if it exists. */
   forget(key) {
     this._sessions.delete(key);
   }
@@ -56,7 +56,7 @@ class OrchestrationSessions {
     return this._keep(session, request, answer);
   }
 
-  /** The answer of a live session, undefined when a replay is needed. */
+  /** The answer of a live session, or undefined if a replay is needed. */
   _continue(session, request, functionId, invocationId) {
     if (session.functionId !== functionId || session.seen !== request.from) {
       return undefined;
@@ -67,7 +67,7 @@ class OrchestrationSessions {
         return this._keep(session, request, session.answer());
       });
     } catch {
-      return undefined; // The replay tells what is wrong.
+      return undefined; // The replay reports the error.
     }
   }
 
@@ -83,7 +83,7 @@ class OrchestrationSessions {
     return answer;
   }
 
-  /** The request of an ordinary invocation whose trigger is the payload. */
+  /** The request of an ordinary invocation with the payload as its trigger. */
   _requestOf(request, functionId, invocationId) {
     const bindings = this._app.registry.functions.get(functionId)?.metadata.bindings ?? {};
     const trigger = Object.entries(bindings).find(([, binding]) => binding.type.toLowerCase() === TRIGGER);

@@ -1,4 +1,4 @@
-// What is reported of an orchestrator's error: text, stack, place and likely cause.
+// Describes an orchestrator's error: text, stack, place and likely cause.
 'use strict';
 
 const { describe, isError, toError } = require('./errors');
@@ -16,7 +16,7 @@ const LIKELY_CAUSES = [
 ];
 const ASYNC_GENERATOR = "The orchestrator is an async generator: remove 'async', and write 'yield' instead of 'await'.";
 
-/** The `error` of the answer. The package leaves it out for errors without a text, and the instance would hang. */
+/** The `error` of the answer. The package omits it for errors without a text, so the instance would hang. */
 function errorText(error) {
   if (isError(error)) {
     return String(error.message) || error.name || 'Error';
@@ -26,7 +26,7 @@ function errorText(error) {
 }
 
 /**
- * `{stack, raised}` of an answer. `position` is where the code waited last: errors of tasks have no frame of the app.
+ * `{stack, raised}` of an answer. `position` is where the code last waited, because errors of tasks have no app frame.
  * `isAsync`: the code is an async generator.
  */
 function failureOf(error, position, isAsync) {

@@ -1,4 +1,4 @@
-// What package.json of the app says of its entry points.
+// Reads the entry points from the app's package.json.
 'use strict';
 
 const fs = require('fs');
@@ -6,7 +6,7 @@ const path = require('path');
 
 const TROUBLE = 'Worker failed to load package.json: ';
 
-/** `{main, type, warnings}`; `main` and `type` are undefined where they are missing or not texts. */
+/** Returns `{main, type, warnings}`. `main` and `type` are undefined if they are missing or not strings. */
 function readPackageJson(root) {
   const file = path.join(root, 'package.json');
   let text;
@@ -30,7 +30,7 @@ function readPackageJson(root) {
     if (typeof content[name] === 'string') {
       result[name] = content[name];
     } else if (content[name] !== undefined) {
-      result.warnings.push(`package.json: '${name}' is not a text, so it has no effect.`);
+      result.warnings.push(`package.json: '${name}' is not a string, so it has no effect.`);
     }
   }
   return result;

@@ -55,7 +55,7 @@ function versionAbove(file) {
         return String(content.version);
       }
     } catch {
-      // The next folder above.
+      // Continue with the parent folder.
     }
   }
   return undefined;

@@ -36,7 +36,7 @@ class AppWorker {
     process.on('uncaughtException', (thrown) => this._crash(thrown));
     process.on('exit', () => this._finishConsole());
     for (const signal of ['SIGINT', 'SIGTERM']) {
-      process.on(signal, ignore); // The host's business; it ends the worker through the pipe.
+      process.on(signal, ignore); // The host handles it and stops the worker through the pipe.
     }
     this._channel.listen(
       ({ header, blob }) => this._received(header, blob),
@@ -70,7 +70,7 @@ class AppWorker {
     this._early.splice(0).forEach(([header, blob]) => this._dispatcher.handle(header, blob));
   }
 
-  /** Let calls finish, then end the process even if user code never does. */
+  /** Let calls finish, then end the process even if user code does not. */
   async _stop(grace, end = () => process.exit(0)) {
     if (this._isStopping) {
       return;
@@ -94,14 +94,14 @@ class AppWorker {
 
 function ignore() {}
 
-/** End the process and what user code has started in its group: nobody else will. */
+/** End the process and the processes that user code started in its group. */
 function endGroup() {
   process.exitCode = 0;
   process.on('exit', () => {
     try {
       process.kill(-process.pid, 'SIGKILL');
     } catch {
-      // The process does not lead a group.
+      // The process is not a group leader.
     }
   });
   process.exit(0);

@@ -1,7 +1,7 @@
-// The actions of one orchestration as the host has been told of them.
+// The actions of one orchestration in the form in which they are reported to the host.
 //
-// `durable-functions` lists the tasks of a `Task.all` or `Task.any` even if they were scheduled before. The host gets a
-// reference instead: `{actionType: 'Scheduled', task: [number of the top-level action, index among its leaves]}`.
+// `durable-functions` lists the tasks of a `Task.all` or `Task.any` even if they were scheduled before. The worker
+// sends a reference: `{actionType: 'Scheduled', task: [number of the top-level action, index among its leaves]}`.
 'use strict';
 
 const { textOfPlace } = require('./code_places');
@@ -19,12 +19,12 @@ class ReportedActions {
     this._places = new Map();
   }
 
-  /** Remember the stack at which user code made the task of `action`. */
+  /** Store the stack at which user code created the task of `action`. */
   madeAt(action, stack) {
     this._stacks.set(action, stack);
   }
 
-  /** Actions in the form for the host; each has the next number. */
+  /** The actions in the form for the host. Each takes the next number. */
   report(actions) {
     return actions.map((action) => {
       const position = { number: this.count++, leaf: 0 };
@@ -32,7 +32,7 @@ class ReportedActions {
     });
   }
 
-  /** Where user code made the first task of an action, undefined when it is not known. */
+  /** Where user code created the first task of an action, or undefined if unknown. */
   place(action) {
     if (isCompound(action)) {
       for (const child of action.compoundActions) {
@@ -51,7 +51,7 @@ class ReportedActions {
     return this._places.get(action);
   }
 
-  /** Timers cancelled since they were reported, as `[action number, leaf]`. */
+  /** Timers that were cancelled after they were reported, as `[action number, leaf]`. */
   takeCanceled() {
     const canceled = this._timers.filter(({ action }) => action.isCanceled);
     this._timers = this._timers.filter(({ action }) => !action.isCanceled);

@@ -1,4 +1,4 @@
-// Which invocation runs: kept across awaits, timers and streams.
+// Tracks the current invocation across awaits, timers and streams.
 'use strict';
 
 const { AsyncLocalStorage } = require('async_hooks');
@@ -10,12 +10,12 @@ function run(owner, work) {
   return storage.run(owner, work);
 }
 
-/** The invocation that runs; undefined outside of one. */
+/** The current invocation, or undefined if there is none. */
 function current() {
   return storage.getStore();
 }
 
-/** Fields that name an invocation in a frame. */
+/** The fields that identify an invocation in a frame. */
 function fields(owner = current()) {
   return owner === undefined ? {} : { i: owner.i, f: owner.f };
 }

@@ -1,7 +1,7 @@
-// One call of an HTTP function whose request and response are streamed (`app.setup({ enableHttpStream: true })`).
+// A call of an HTTP function whose request and response are streamed (`app.setup({ enableHttpStream: true })`).
 //
-// The library then has an HTTP server of its own, and wants each request there, beside the invocation. The worker makes
-// that request from the frames of the host, which are described in `durable_host/worker/http_stream.py`.
+// The library then starts an HTTP server, which must receive each request in addition to the invocation. The worker
+// creates that request from the frames of the host, which `durable_host/worker/http_stream.py` describes.
 'use strict';
 
 const http = require('http');
@@ -25,7 +25,7 @@ const OF_CONNECTION = new Set([
   'upgrade',
 ]);
 
-/** Invocations whose client has gone away. The library would write their responses to the end, or forever. */
+/** Invocations whose client has disconnected. The library would continue to write their responses, even forever. */
 const gone = new Set();
 
 function endWritesToNobody() {
@@ -41,7 +41,7 @@ function endWritesToNobody() {
 endWritesToNobody();
 
 class StreamedCall {
-  /** `uri` is where the library listens. */
+  /** `uri` is the address of the library's server. */
   constructor(app, channel, header, blob, uri) {
     this._channel = channel;
     this._id = header.i;
@@ -56,10 +56,10 @@ class StreamedCall {
     this._upstream = undefined;
   }
 
-  /** What the library makes of the function's result, once the whole response has been given to the host. */
+  /** The function's result as converted by the library, after the whole response was passed to the host. */
   async run() {
     const passed = this._request();
-    passed.catch(() => {}); // A failed call tells why; the broken response is only its consequence.
+    passed.catch(() => {}); // The failed call reports the reason; the broken response is only a consequence.
     try {
       const response = await this._invocation.run();
       if (!this._hasBegun && !(await this._begins())) {
@@ -77,7 +77,7 @@ class StreamedCall {
     }
   }
 
-  /** Take a frame of the host. */
+  /** Handle a frame of the host. */
   deliver(header, blob) {
     if (header.k === 'room') {
       this._room += header.n;
@@ -91,7 +91,7 @@ class StreamedCall {
     }
   }
 
-  /** Make the request of the library's server; resolves when its response has been passed on. */
+  /** Send the request to the library's server. Resolves when its response has been passed on. */
   _request() {
     const { method, path, query, headers, body } = this._head;
     this._upstream = http.request({
@@ -159,7 +159,7 @@ class StreamedCall {
     this._send({ k: 'body', last: true });
   }
 
-  /** Whether a response begins, although the function has already ended. */
+  /** Whether a response starts although the function has already ended. */
   _begins() {
     return new Promise((resolve) => {
       const silent = setTimeout(() => resolve(false), SILENCE_MILLISECONDS);
@@ -178,7 +178,7 @@ class StreamedCall {
   }
 }
 
-/** The library takes headers and route parameters from the trigger metadata. */
+/** The library reads headers and route parameters from the trigger metadata. */
 function withHead(request, head) {
   const headers = Object.create(null);
   for (const [name, value] of head.headers) {
@@ -190,12 +190,12 @@ function withHead(request, head) {
   return request;
 }
 
-/** The host knows this name. */
+/** The host recognizes the name of this error. */
 function clientGone() {
   return Object.assign(new Error(CLOSED), { name: 'ClientDisconnect', code: 'ECONNRESET' });
 }
 
-/** The headers for the library's server: those of the connection have gone, those that it needs are there. */
+/** The headers for the library's server, without those of the connection and with those that it needs. */
 function forwarded(headers) {
   const result = Object.create(null);
   for (const [name, value] of headers) {

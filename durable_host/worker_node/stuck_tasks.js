@@ -1,4 +1,4 @@
-// Tasks that an orchestrator waits for and that never complete: defects of `durable-functions` that look like a hang.
+// Finds tasks that never complete because of bugs in `durable-functions`, so that the orchestrator hangs.
 'use strict';
 
 const WHEN_ANY = 11;
@@ -6,7 +6,7 @@ const WHEN_ALL = 12;
 const RUNNING = 0;
 const COMPLETED = 2;
 
-/** One sentence for the author of the code, undefined when the task can complete. */
+/** A sentence for the author of the code, or undefined if the task can complete. */
 function stuckTask(task, functionName) {
   if (task.stateObj !== RUNNING) {
     return (
@@ -25,7 +25,7 @@ function stuckTask(task, functionName) {
   );
 }
 
-/** `all` or `any` for a compound task inside `task` that its completed children can no longer complete. */
+/** `all` or `any` if `task` contains a compound task that can no longer complete, because its children already have. */
 function lateTask(task) {
   const kind = task.actionObj && task.actionObj.actionType;
   if ((kind !== WHEN_ANY && kind !== WHEN_ALL) || task.stateObj !== RUNNING) {

@@ -1,4 +1,4 @@
-// Where a syntax error of an ES module is: the error itself does not say, so Node.js is asked to check the files.
+// Locates a syntax error in an ES module. The error does not include the place, so Node.js has to check the files.
 'use strict';
 
 const { spawnSync } = require('child_process');
@@ -10,7 +10,7 @@ const MOST_FILES = 30;
 const CHECK_MILLISECONDS = 5000;
 const IMPORTS = /(?:\bfrom|\bimport)\s*\(?\s*['"](\.{1,2}\/[^'"]+)['"]/g;
 
-/** `{file, line}` of the first error in `file`, or in what it imports from the app; undefined when none is found. */
+/** `{file, line}` of the first error in `file` or in its imports from the app, or undefined if there is none. */
 function findSyntaxError(file) {
   const files = [file];
   for (let at = 0; at < files.length && at < MOST_FILES; at += 1) {

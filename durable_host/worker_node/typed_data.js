@@ -1,6 +1,6 @@
-// Values in frames and the typed data of `@azure/functions`, one into the other.
+// Converts between values in frames and the typed data of `@azure/functions`.
 //
-// On the wire a value is a list: its kind, then the value itself or offset and length in the frame's blob.
+// On the wire, a value is a list: its kind, then the value itself or its offset and length in the frame's blob.
 'use strict';
 
 const http = require('./http_data');
@@ -8,7 +8,7 @@ const { INLINE_TEXT } = require('./frames');
 
 const NONE = ['none'];
 
-/** Typed data of a wire value. */
+/** The typed data for a wire value. */
 function read(value, blob) {
   const [kind, content] = value;
   switch (kind) {
@@ -35,7 +35,7 @@ function copied(blob, start, size) {
   return Buffer.from(blob.subarray(start, start + size));
 }
 
-/** Trigger metadata as the host of Azure sends it: texts as texts, everything else as JSON. */
+/** Trigger metadata in the form of Azure's host: strings as strings, everything else as JSON. */
 function readMetadata(metadata) {
   const result = {};
   for (const [name, value] of Object.entries(metadata ?? {})) {
@@ -46,7 +46,7 @@ function readMetadata(metadata) {
   return result;
 }
 
-/** Wire value of typed data that the library made. */
+/** The wire value for typed data from the library. */
 function write(data, body) {
   if (data === null || data === undefined) {
     return NONE;
@@ -63,7 +63,7 @@ function write(data, body) {
     return ['bytes', ...body.add(asBuffer(data.bytes))];
   }
   if (typeof data.int === 'number') {
-    // Far beyond what a JSON reader takes for a whole number, and in digits all the same.
+    // Written in digits: JSON.stringify would use an exponent from 1e21 on.
     return Number.isSafeInteger(data.int) ? ['int', data.int] : ['json', BigInt(data.int).toString()];
   }
   if (typeof data.double === 'number') {
