@@ -8,9 +8,13 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from durable_host.storage.azurite.lock import exclusive
+
 PYTHONS = ("3.11", "3.13")
 SDKS = ("1.2.9", "1.7.0")
 V2_PYTHON, V2_SDK = "3.13", "2.0.0rc3"
+_LIMIT = 300.0
+"""Seconds that another process may take to make an environment."""
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -43,16 +47,20 @@ def environment(cache: Path, python_version: str, sdk: str) -> Path:
         return Path(sys.executable)
     folder = cache / f"python{python_version}-durable{sdk}"
     if not folder.exists():
-        made = Path(tempfile.mkdtemp(prefix="making-", dir=cache))
-        try:
-            _make(made, interpreters()[python_version], sdk)
-            made.rename(folder)
-        except OSError:
+        cache.mkdir(parents=True, exist_ok=True)
+        with exclusive(folder.with_name(f"{folder.name}.lock"), timeout=_LIMIT, waiting=lambda: None):
             if not folder.exists():
-                raise
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
+                _make_at(folder, interpreters()[python_version], sdk)
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _make_at(folder: Path, python: str, sdk: str) -> None:
+    made = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
+    try:
+        _make(made, python, sdk)
+        made.rename(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _make(folder: Path, python: str, sdk: str) -> None:

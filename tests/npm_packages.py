@@ -5,13 +5,13 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import pytest
+from user_cache import user_cache
 
 from durable_host.storage.azurite.lock import exclusive
 
@@ -48,7 +48,7 @@ class NpmPackages:
 
 def _installed(folder: Path) -> Path:
     lock_file = (folder / "package-lock.json").read_bytes()
-    home = _cache() / f"node-{folder.name}-{hashlib.sha256(lock_file).hexdigest()[:16]}"
+    home = user_cache() / f"node-{folder.name}-{hashlib.sha256(lock_file).hexdigest()[:16]}"
     if home.is_dir():
         return home
     npm = shutil.which("npm")
@@ -80,8 +80,3 @@ def _install(npm: str, work: Path) -> None:
     )
     if done.returncode:
         pytest.fail(f"npm could not install {work.name}:\n{done.stdout}", pytrace=False)
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "durable-host-tests"

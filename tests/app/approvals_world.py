@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-import pytest
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.queue import QueueClient
 from host_process import HostProcess, until
@@ -16,9 +15,9 @@ NODE_SAMPLE = REPOSITORY / "samples" / "node-approvals"
 QUEUE = "approval-queue"
 
 
-def interpreter_options(generation: str, config: pytest.Config) -> tuple[str, ...]:
+def interpreter_options(generation: str) -> tuple[str, ...]:
     """Options of `func start` for the app's environment: this one has the 1.x SDK, another one the 2.x SDK."""
-    return () if generation == "1.x" else ("--python", str(v2_interpreter(config)))
+    return () if generation == "1.x" else ("--python", str(v2_interpreter()))
 
 
 def copy_sample(target: Path) -> Path:

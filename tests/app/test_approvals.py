@@ -31,7 +31,7 @@ def shared_host(
         options = ()
     else:
         host = HostProcess(copy_sample(folder), settings)
-        options = interpreter_options(generation, request.config)
+        options = interpreter_options(generation)
     yield host.start("--task-hub", task_hub, *options)
     host.end()
 

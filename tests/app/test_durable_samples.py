@@ -18,7 +18,7 @@ def generation(request: pytest.FixtureRequest) -> str:
 def host(
     generation: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
 ) -> Iterator[HostProcess]:
-    options = interpreter_options(generation, request.config)
+    options = interpreter_options(generation)
     host = HostProcess(copy_sample(tmp_path_factory.mktemp("samples") / "app"), hub_settings(connection_string))
     yield host.start(*options)
     host.end()

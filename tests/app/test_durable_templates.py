@@ -41,7 +41,7 @@ def host(
     generation: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
 ) -> Iterator[HostProcess]:
     is_node = generation in NODE
-    options = () if is_node else interpreter_options(generation, request.config)
+    options = () if is_node else interpreter_options(generation)
     empty_queue(connection_string, QUEUE).close()
     folder = tmp_path_factory.mktemp("templates")
     before = os.getcwd()

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 def host(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
 ) -> Iterator[HostProcess]:
-    interpreter = v2_interpreter(request.config)
+    interpreter = v2_interpreter()
     provider = {"storageProvider": {"type": "sqlite"}} if request.param == "sqlite" else {}
     files = {**FILES, "host.json": json.dumps({"version": "2.0", "extensions": {"durableTask": provider}})}
     host = HostProcess(write_app(tmp_path_factory.mktemp("v2"), files), hub_settings(connection_string))
@@ -241,11 +241,11 @@ def test_non_determinism_is_reported_with_the_place_where_the_code_stands(host: 
 
 
 @pytest.mark.parametrize("first", [1, 10_000])
-def test_code_that_is_kept_alive_answers_as_a_replay_does(request: pytest.FixtureRequest, first: int) -> None:
+def test_code_that_is_kept_alive_answers_as_a_replay_does(first: int) -> None:
     programs = Path(__file__).with_name("v2_warm_programs.py")
     root = Path(durable_host.__file__).parents[1]
     done = subprocess.run(
-        [str(v2_interpreter(request.config)), str(programs), str(root), str(first), "300"],
+        [str(v2_interpreter()), str(programs), str(root), str(first), "300"],
         capture_output=True,
         text=True,
         check=False,
@@ -255,9 +255,9 @@ def test_code_that_is_kept_alive_answers_as_a_replay_does(request: pytest.Fixtur
 
 @pytest.mark.parametrize("provider", ["AzureStorage", "sqlite"])
 def test_nothing_is_lost_when_the_host_is_killed_in_the_middle_of_fifty_approvals(
-    request: pytest.FixtureRequest, tmp_path: Path, connection_string: str, provider: str
+    tmp_path: Path, connection_string: str, provider: str
 ) -> None:
-    interpreter = str(v2_interpreter(request.config))
+    interpreter = str(v2_interpreter())
     durable = {"durableTask": {"storageProvider": {"type": provider}}}
     files = {**FILES, "host.json": json.dumps({"version": "2.0", "extensions": durable})}
     host = HostProcess(write_app(tmp_path / "app", files), hub_settings(connection_string))
@@ -302,10 +302,8 @@ def works_first(context):
 """
 
 
-def test_instance_of_the_other_generation_can_be_terminated(
-    request: pytest.FixtureRequest, tmp_path: Path, connection_string: str
-) -> None:
-    interpreter = str(v2_interpreter(request.config))
+def test_instance_of_the_other_generation_can_be_terminated(tmp_path: Path, connection_string: str) -> None:
+    interpreter = str(v2_interpreter())
     host = HostProcess(write_app(tmp_path / "app", {"function_app.py": V1_APP}), hub_settings(connection_string))
     try:
         host.start("--python", interpreter)

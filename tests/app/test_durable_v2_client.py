@@ -100,7 +100,7 @@ def sync(req: func.HttpRequest, client) -> func.HttpResponse:
 def host(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
 ) -> Iterator[HostProcess]:
-    interpreter = v2_interpreter(request.config)
+    interpreter = v2_interpreter()
     root = write_app(tmp_path_factory.mktemp("v2client"), {"function_app.py": APP})
     host = HostProcess(root, hub_settings(connection_string))
     yield host.start("--python", str(interpreter), "--task-hub", request.param)

@@ -229,7 +229,7 @@ class Upgraded:
 
 @pytest.fixture(params=["AzureStorage", "sqlite"])
 def hub(request: pytest.FixtureRequest, tmp_path: Path, connection_string: str) -> Iterator[Upgraded]:
-    interpreter = str(v2_interpreter(request.config))
+    interpreter = str(v2_interpreter())
     gates = tmp_path / "gates"
     gates.mkdir()
     durable = {"durableTask": {"storageProvider": {"type": request.param}}}

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from durable_features import FILES, check_endings, check_events, check_everything
 from host_process import HostProcess, hub_settings, write_app
+from user_cache import user_cache
 
 from bench.durable_environments import SDKS, environment, interpreters
 
@@ -19,16 +20,9 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cache(request: pytest.FixtureRequest) -> Path:
-    cache = request.config.cache
-    assert cache is not None
-    return cache.mkdir("durable-environments")
-
-
 @pytest.fixture
-def host(cache: Path, python: str, sdk: str, tmp_path: Path, connection_string: str) -> Iterator[HostProcess]:
-    interpreter = environment(cache, python, sdk)
+def host(python: str, sdk: str, tmp_path: Path, connection_string: str) -> Iterator[HostProcess]:
+    interpreter = environment(user_cache(), python, sdk)
     host = HostProcess(write_app(tmp_path / "app", FILES), hub_settings(connection_string))
     yield host.start("--python", str(interpreter))
     host.end()

@@ -29,7 +29,7 @@ def host(
     folder = tmp_path_factory.mktemp("samples") / "purchases"
     shutil.copytree(REPOSITORY / "samples" / "purchases", folder, ignore=shutil.ignore_patterns("__pycache__"))
     host = HostProcess(folder, hub_settings(connection_string))
-    yield host.start("--task-hub", request.param, "--python", str(v2_interpreter(request.config)))
+    yield host.start("--task-hub", request.param, "--python", str(v2_interpreter()))
     host.end()
 
 

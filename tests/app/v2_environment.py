@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from user_cache import user_cache
 
 from bench import durable_environments
 from bench.durable_environments import V2_SDK as SDK
@@ -10,11 +11,9 @@ from bench.durable_environments import V2_SDK as SDK
 __all__ = ["SDK", "v2_interpreter"]
 
 
-def v2_interpreter(config: pytest.Config) -> Path:
+def v2_interpreter() -> Path:
     """Its interpreter. Skips the test where there is no Python 3.13 or the packages cannot be installed."""
-    cache = config.cache
-    assert cache is not None
     try:
-        return durable_environments.v2_environment(cache.mkdir("durable-environments"))
+        return durable_environments.v2_environment(user_cache())
     except RuntimeError as error:
         pytest.skip(str(error))

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from durable_host.host.plain_workers import PlainWorkersHost, ServedWorkers
 class Hubs:
     """A host with the hubs `default` and `Orders`."""
 
-    def __init__(self, url: str, stops: contextlib.AsyncExitStack) -> None:
+    def __init__(self, url: str, ends: contextlib.AsyncExitStack, stops: Executor) -> None:
         self.url = url
+        self._ends = ends
         self._stops = stops
 
     async def client(self, hub: str = "") -> AsyncTaskHubGrpcClient:
         metadata = [("taskhub", hub)] if hub else None
-        return await self._stops.enter_async_context(AsyncTaskHubGrpcClient(host_address=self.url, metadata=metadata))
+        return await self._ends.enter_async_context(AsyncTaskHubGrpcClient(host_address=self.url, metadata=metadata))
 
     def worker(self, hub: str, says: str) -> TaskHubGrpcWorker:
         """A worker whose orchestrator tells which one it is."""
@@ -39,25 +41,25 @@ class Hubs:
         worker = TaskHubGrpcWorker(host_address=self.url, metadata=[("taskhub", hub)])
         worker.add_orchestrator(which)
         worker.start()
-        self._stops.callback(worker.stop)
+        self._ends.callback(self._stops.submit, worker.stop)
         return worker
 
     async def stub(self) -> Any:
         channel = grpc.aio.insecure_channel(self.url.removeprefix("http://"))
-        await self._stops.enter_async_context(channel)
+        await self._ends.enter_async_context(channel)
         return service.TaskHubSidecarServiceStub(channel)
 
 
 @pytest.fixture
-async def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hubs]:
+async def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: Executor) -> AsyncIterator[Hubs]:
     monkeypatch.chdir(tmp_path)
     arguments = ["--port", "0", "--task-hub-name", "default", "--task-hub-name", "Orders"]
     given = serve.make_context("serve", arguments).params
     ready: list[ServedWorkers] = []
     host = PlainWorkersHost(config_of(given), StartOptions(), ready.append, given["task_hub_name"])
     await host.start(0)
-    async with contextlib.AsyncExitStack() as stops:
-        yield Hubs(f"http://127.0.0.1:{ready[0].port}", stops)
+    async with contextlib.AsyncExitStack() as ends:
+        yield Hubs(f"http://127.0.0.1:{ready[0].port}", ends, stops)
     await host.stop(0)
 
 
