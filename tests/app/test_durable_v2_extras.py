@@ -155,9 +155,7 @@ async def exports(req: func.HttpRequest, client: df.DurableFunctionsClient):
 """
 
 
-def serving(
-    request: pytest.FixtureRequest, root: Path, connection_string: str, *, version: str = "", **settings: str
-) -> Iterator[HostProcess]:
+def serving(root: Path, connection_string: str, *, version: str = "", **settings: str) -> Iterator[HostProcess]:
     outside = root / "outside"
     outside.mkdir()
     durable: dict[str, Any] = {"storageProvider": {"type": "sqlite"}}
@@ -169,22 +167,18 @@ def serving(
     }
     all_settings = {**hub_settings(connection_string), "OUTSIDE": str(outside), **settings}
     host = HostProcess(write_app(root / "app", files), all_settings)
-    yield host.start("--python", str(v2_interpreter(request.config)))
+    yield host.start("--python", str(v2_interpreter()))
     host.end()
 
 
 @pytest.fixture(scope="module")
-def host(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
-) -> Iterator[HostProcess]:
-    yield from serving(request, tmp_path_factory.mktemp("extras"), connection_string, version="1.5")
+def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
+    yield from serving(tmp_path_factory.mktemp("extras"), connection_string, version="1.5")
 
 
 @pytest.fixture(scope="module")
-def keeping_outside(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
-) -> Iterator[HostProcess]:
-    yield from serving(request, tmp_path_factory.mktemp("large"), connection_string, LARGE="1")
+def keeping_outside(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
+    yield from serving(tmp_path_factory.mktemp("large"), connection_string, LARGE="1")
 
 
 def called(host: HostProcess, path: str, data: Any = None, headers: dict[str, str] | None = None) -> Any:
@@ -229,11 +223,9 @@ def test_trace_of_the_client_reaches_activities_of_orchestrations_and_children(h
     assert [parent.split("-")[1] for parent in parents] == [TRACE, TRACE]
 
 
-def test_spans_of_client_orchestration_and_activity_make_one_trace(
-    request: pytest.FixtureRequest, tmp_path: Path, connection_string: str
-) -> None:
+def test_spans_of_client_orchestration_and_activity_make_one_trace(tmp_path: Path, connection_string: str) -> None:
     pytest.importorskip("opentelemetry.sdk")
-    starting = serving(request, tmp_path, connection_string, OTEL_TRACES_EXPORTER="console")
+    starting = serving(tmp_path, connection_string, OTEL_TRACES_EXPORTER="console")
     host = next(starting)
     try:
         response = host.post("/api/start/trace", data="1", headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
