@@ -17,11 +17,14 @@ ROWS = {
         "test_a_session_logs_once_and_under_the_invocation_of_its_turn",
     ),
     "a task that is in a second `Task.any`": ("orchestrations", "test_tasks_listed_again_are_not_started_again"),
-    "`throw 'text'`, and an error without a message": ("orchestrations", "test_errors_of_the_code_fail_the_instance"),
-    "a retried call that has exceeded": ("orchestrations", "test_a_retry_that_is_given_up_ends"),
-    "of tasks that completed before it was made": ("orchestrations", "test_a_task_that_can_never_complete_is_reported"),
+    "`throw 'text'` or an error without a message": ("orchestrations", "test_errors_of_the_code_fail_the_instance"),
+    "if a retried call exceeds": ("orchestrations", "test_a_retry_that_is_given_up_ends"),
+    "of tasks that completed before it was created": (
+        "orchestrations",
+        "test_a_task_that_can_never_complete_is_reported",
+    ),
     "The error of a failed activity of a Node.js app": ("orchestrations", "test_the_failure_names_the_line"),
-    "`context.df.lock` needs an extension": (
+    "`context.df.lock` needs a version of the extension": (
         "entities_app",
         "test_locked_entities_are_changed_by_one_orchestration_at_a_time",
     ),
@@ -37,7 +40,7 @@ ROWS = {
         "differences",
         "test_app_without_the_setting_runs_with_a_warning",
     ),
-    "Apps on Node.js 18": ("program", "test_a_version_whose_support_ends_is_noted"),
+    "Apps do not start on Node.js 18": ("program", "test_a_version_whose_support_ends_is_noted"),
     "reloads with each file that changes in `node_modules`": ("reload", "test_the_end_of_an_installation_is_watched"),
     "each gets the same `--inspect` port": ("program", "test_inspect_becomes_the_debugger_of_the_first_process"),
     "With a proxy in the environment": ("program", "test_calls_to_the_host_do_not_go_through_a_proxy"),
