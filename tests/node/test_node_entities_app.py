@@ -69,6 +69,7 @@ def test_an_operation_that_returns_twice_has_its_first_result(host: HostProcess)
     assert until(lambda: state_of(host, "Counter/twice") == 2, host=host)
 
 
+@pytest.mark.differs("node-locks")
 def test_locked_entities_are_changed_by_one_orchestration_at_a_time(host: HostProcess) -> None:
     signal(host, "Account/one", "deposit", 100)
     until(lambda: state_of(host, "Account/one") == 100, host=host)

@@ -195,6 +195,7 @@ async def test_a_package_json_that_cannot_be_used_is_warned_about(
     )
 
 
+@pytest.mark.differs("node-old-model")
 async def test_functions_of_the_old_model_are_listed_as_not_served(tmp_path: Path, npm_packages: NpmPackages) -> None:
     document = '{"bindings": [{"type": "httpTrigger", "name": "req", "direction": "in"}], "scriptFile": "index.js"}'
     index = await node_index(tmp_path, {"Old/function.json": document, "src/functions/a.js": ""}, npm_packages)

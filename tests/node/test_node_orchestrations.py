@@ -89,6 +89,7 @@ def test_results(world: NodeWorld, orchestrator: str, input: object, output: obj
     assert world.result == output
 
 
+@pytest.mark.differs("node-listed-again")
 def test_tasks_listed_again_are_not_started_again(world: NodeWorld) -> None:
     assert decided(world.deliver(world.start("anyThenAll"), time=0)) == ["#0 echo", "#1 echo", "#2 echo"]
     assert decided(world.deliver(completed(1, "b"), time=1)) == []
@@ -148,6 +149,7 @@ def test_a_202_without_location_is_the_result(world: NodeWorld) -> None:
     assert decided(world.deliver(completed(0, answer), time=1)) == ["#1 repeat"]
 
 
+@pytest.mark.differs("node-retry-timeout")
 def test_a_retry_that_is_given_up_ends(world: NodeWorld) -> None:
     world.deliver(world.start("retried", {"retryTimeoutInMilliseconds": 500}), time=0)
     assert decided(world.deliver(failed(0, "late"), time=1)) == ["#1 timer 1"]
@@ -158,6 +160,7 @@ def test_a_retry_that_is_given_up_ends(world: NodeWorld) -> None:
     assert len([event for event in world.history() if event.event_name == "TaskScheduled"]) == 4
 
 
+@pytest.mark.differs("node-thrown-texts")
 @pytest.mark.parametrize(
     ("what", "error"),
     [
@@ -177,6 +180,7 @@ def test_errors_of_the_code_fail_the_instance(world: NodeWorld, what: str, error
     assert end.result.startswith(f"Orchestrator function 'fails' failed: {error}")
 
 
+@pytest.mark.differs("node-failures")
 def test_the_failure_names_the_line(world: NodeWorld) -> None:
     world.messages.append(world.start("fails", "error"))
     world.play()
@@ -273,6 +277,7 @@ def test_an_event_that_a_wait_takes_twice_is_reported(world: NodeWorld) -> None:
     assert world.result == ["second", "third"]
 
 
+@pytest.mark.differs("node-completed-tasks")
 def test_a_task_that_can_never_complete_is_reported(world: NodeWorld) -> None:
     world.deliver(world.start("lateAll"), time=0)
     world.deliver(completed(0, 1), time=1)
@@ -317,6 +322,7 @@ def test_an_app_with_hooks_is_replayed_in_each_episode(
     hooked.close()
 
 
+@pytest.mark.differs("node-replays")
 def test_a_session_logs_once_and_under_the_invocation_of_its_turn(app: NodeApp) -> None:
     world = NodeWorld(app)
     app.ask(op="logged")

@@ -51,6 +51,7 @@ def test_a_node_that_is_not_there_is_an_error_with_a_remedy(tmp_path: Path) -> N
     assert "Node.js 20" in (raised.value.remedy or "")
 
 
+@pytest.mark.differs("node-inspect")
 @pytest.mark.parametrize(
     ("arguments", "kept", "debugger"),
     [
@@ -67,6 +68,7 @@ def test_inspect_becomes_the_debugger_of_the_first_process(
     assert NODE_WORKER.arguments(arguments) == (kept, debugger)
 
 
+@pytest.mark.differs("node-proxy")
 @pytest.mark.parametrize(
     ("environ", "expected"),
     [
@@ -110,6 +112,7 @@ async def test_several_processes_share_the_calls(tmp_path: Path, npm_packages: N
         assert pids == {str(pid) for pid in app.pool.pids}
 
 
+@pytest.mark.differs("node-versions")
 @pytest.mark.parametrize(
     ("version", "day", "note"),
     [

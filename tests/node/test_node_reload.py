@@ -39,6 +39,7 @@ def test_files_that_reload_the_app(tmp_path: Path, path: str, main: str, matters
     assert rules.matters(tmp_path / path) is matters
 
 
+@pytest.mark.differs("node-installations")
 def test_the_end_of_an_installation_is_watched(tmp_path: Path) -> None:
     (tmp_path / "node_modules" / "x").mkdir(parents=True)
     rules = WatchRules(tmp_path, sources=NODE_WORKER.sources(tmp_path))

@@ -79,6 +79,7 @@ async def test_errors_have_their_message_and_the_users_frames(tmp_path: Path, np
             assert "@azure/functions" not in error.stack
 
 
+@pytest.mark.differs("node-causes")
 async def test_causes_and_collected_errors_are_in_the_stack(tmp_path: Path, npm_packages: NpmPackages) -> None:
     code = returning("throw new Error('outer', { cause: new RangeError('inner') });")
     code += returning("await Promise.any([Promise.reject(new Error('one'))]);", "g")
@@ -294,6 +295,7 @@ async def test_only_named_functions_are_served(tmp_path: Path, npm_packages: Npm
         assert app.index.excluded == ("f",)
 
 
+@pytest.mark.differs("node-blocked-loop")
 async def test_code_that_blocks_the_loop_is_named(
     tmp_path: Path, npm_packages: NpmPackages, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from host_process import HostProcess
 from node_pools import HEADER
 
@@ -35,6 +36,7 @@ app.get('nothing', { handler: async () => {} });
 )
 
 
+@pytest.mark.differs("node-streams")
 def test_streamed_functions(start_node_host: Callable[..., HostProcess]) -> None:
     """One host for all: pieces arrive as they are made, large bodies pass, and every request is answered."""
     host = start_node_host({"src/functions/f.js": APP})

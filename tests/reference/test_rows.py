@@ -1,5 +1,6 @@
 """Each test in this folder, or its file, names the page and the row of the reference that it is about. A test of a
-difference names its row of docs/reference/differences.md, and each row with an ID there has a test here.
+difference names its row of docs/reference/differences.md, and each row with an ID there has a test here. Tests of rows about
+Node.js apps are in tests/node.
 """
 
 import ast
@@ -20,8 +21,8 @@ _DIFFERS = re.compile(r"\bstays? different\b")
 _Test = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _files() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(HERE.glob("test_*.py")):
+def _files(folder: Path = HERE) -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(folder.glob("test_*.py")):
         if path != Path(__file__):
             yield path.name, ast.parse(path.read_text("utf-8"))
 
@@ -60,5 +61,6 @@ def test_each_test_of_a_difference_names_its_row_of_the_table() -> None:
 
 
 def test_the_rows_of_the_table_with_an_id_are_those_that_tests_name() -> None:
-    named = {key for _, tree in _files() for test in _tests(tree) for key in _keys(test)}
+    files = (*_files(), *_files(HERE.parent / "node"))
+    named = {key for _, tree in files for test in _tests(tree) for key in _keys(test)}
     assert named == set(page("docs/reference/differences.md").own_anchors())
