@@ -1,6 +1,6 @@
 """Each test in this folder, or its file, names the page and the row of the reference that it is about. A test of a
-difference names its row of docs/reference/differences.md, and each row with an ID there has a test here. Tests of rows about
-Node.js apps are in tests/node.
+difference names its row of docs/reference/differences.md, and each row with an ID there has a test here. Tests of rows
+about Node.js apps are in tests/node.
 """
 
 import ast
