@@ -56,7 +56,7 @@ def _log_missing(binding: Binding, data: Mapping[str, Any], context: BindingCont
     reason = _quotes(binding, data, function)
     logging.getLogger(f"Function.{function.name}").log(
         logging.WARNING if reason else logging.INFO,
-        "The blob input '%s' found no blob at '%s', so the parameter is None.%s",
+        "The blob input '%s' found no blob at '%s', so it has no value.%s",
         binding.name,
         path,
         f" {reason}" if reason else "",

@@ -176,7 +176,7 @@ def test_a_number_finds_its_blob_and_a_text_with_its_quotes_does_not(
         assert outcome(host, "read", 5) == "five"
         assert "found no blob" not in caplog.text
         assert outcome(host, "read", 6) is None
-        assert f"The blob input 'content' found no blob at '{box}/files/6', so the parameter is None." in caplog.text
+        assert f"The blob input 'content' found no blob at '{box}/files/6', so it has no value." in caplog.text
         assert "comes with its quotes" not in caplog.text
         assert outcome(host, "read", "plain.txt") is None
     assert f"found no blob at '{box}/files/\"plain.txt\"'" in caplog.text
