@@ -19,7 +19,7 @@ def runtime_of(root: Path, settings: AppSettings, warnings: list[str]) -> str:
         known = _NAMES.get(named.strip().casefold())
         if known is None:
             warnings.append(
-                f"{SETTING} is '{named}'. This host runs Python and Node.js apps; it takes this one for Python."
+                f"{SETTING} is '{named}'. This host runs only Python and Node.js apps, so it runs this as a Python app."
             )
         return known or PYTHON
     is_node = (root / "package.json").is_file() and not any((root / name).is_file() for name in _PYTHON_FILES)

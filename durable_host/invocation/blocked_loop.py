@@ -1,7 +1,7 @@
-"""Says so when user code blocks the event loop of a worker, and where: for workers that cannot watch themselves.
+"""Reports user code that blocks the event loop of a worker, for workers that cannot detect this themselves.
 
-The worker answers pings from its loop. When an answer is missing, Node.js opens its inspector at a signal, although the
-loop is blocked, and tells over a WebSocket where the code is.
+The worker answers pings from its loop. If an answer is missing, the host sends a signal at which Node.js opens its
+inspector, even if the loop is blocked, and reads the place in the code over a WebSocket.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _NOT_USERS: Final = re.compile(r"^(?:node:|$)|/node_modules/|/worker_node/")
 
 
 async def watch_loop(current: Callable[[], WorkerProcess | None]) -> None:
-    """Report each time that the loop of the current process is blocked while calls are running."""
+    """Report each time the loop of the current process is blocked while calls are running."""
     while True:
         await asyncio.sleep(LOOK_EVERY)
         process = current()
@@ -34,7 +34,7 @@ async def watch_loop(current: Callable[[], WorkerProcess | None]) -> None:
         try:
             place = await _place_of_block(process)
         except Exception as error:
-            LOG.debug("Where the event loop is blocked cannot be found out: %s", error)
+            LOG.debug("The code that blocks the event loop could not be located: %s", error)
             place = ""
         LOG.warning(
             "The event loop has been blocked for more than %g s%s. All other functions wait meanwhile: await an "
@@ -46,7 +46,7 @@ async def watch_loop(current: Callable[[], WorkerProcess | None]) -> None:
 
 
 async def _place_of_block(process: WorkerProcess) -> str:
-    """` at FILE:LINE in FUNCTION`, empty when the code is not the app's."""
+    """` at FILE:LINE in FUNCTION`, or an empty string if the code is not the app's."""
     if process.pid is None:
         return ""
     async with asyncio.timeout(ANSWER_WITHIN):

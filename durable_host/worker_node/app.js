@@ -25,7 +25,7 @@ const BLOBS = new Set(['blob', 'blobtrigger']);
 const TEST_MODE =
   'The package "@azure/functions" is in test mode: it has not found "@azure/functions-core", which the host provides.';
 const GRPC_ONLY =
-  'it is of durable-functions 4, whose protocol (gRPC) this host does not serve for Node.js apps: ' +
+  'it uses durable-functions 4, whose protocol (gRPC) this host does not support for Node.js apps: ' +
   'npm install durable-functions@3';
 
 class App {

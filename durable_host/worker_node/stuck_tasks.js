@@ -11,7 +11,7 @@ function stuckTask(task, functionName) {
   if (task.stateObj !== RUNNING) {
     return (
       `The orchestrator '${functionName}' waits for an event that has already arrived: this version of ` +
-      'durable-functions does not resume the code when an event comes before the wait for it. ' +
+      'durable-functions does not resume the code if an event arrives before the wait for it. ' +
       'Update to durable-functions 3.5, or start waiting before the event is raised.'
     );
   }
@@ -20,8 +20,8 @@ function stuckTask(task, functionName) {
     return undefined;
   }
   return (
-    `The orchestrator '${functionName}' waits for a Task.${late} of tasks that completed before it was made, and ` +
-    'durable-functions does not see those: it may wait forever. Leave completed tasks out of the list.'
+    `The orchestrator '${functionName}' waits for a Task.${late} of tasks that completed before it was created. ` +
+    'durable-functions does not check those, so it may wait forever. Omit completed tasks from the list.'
   );
 }
 

@@ -259,7 +259,7 @@ def test_early_events(world: NodeWorld, app: NodeApp) -> None:
     else:
         assert f"durable-functions {app.version} keeps only the last" in lost[0].text
         stuck = [found.text for found in world.diagnostics if found.code == codes.CODE_WARNING]
-        assert "does not resume the code when an event comes before the wait for it" in stuck[0]
+        assert "does not resume the code if an event arrives before the wait for it" in stuck[0]
 
 
 def test_an_event_that_a_wait_takes_twice_is_reported(world: NodeWorld) -> None:
@@ -282,7 +282,7 @@ def test_a_task_that_can_never_complete_is_reported(world: NodeWorld) -> None:
     world.deliver(world.start("lateAll"), time=0)
     world.deliver(completed(0, 1), time=1)
     found = [each.text for each in world.diagnostics if each.code == codes.CODE_WARNING]
-    assert "waits for a Task.all of tasks that completed before it was made" in found[0]
+    assert "waits for a Task.all of tasks that completed before it was created" in found[0]
 
 
 def test_an_event_that_nothing_took_is_reported(world: NodeWorld) -> None:
