@@ -2,12 +2,14 @@
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_host import timestamp
 from durable_host.durable.engine.entity_messages import SendLabels
-from durable_host.durable.engine.entity_request import EntityRequest, read_moment
+from durable_host.durable.engine.entity_request import EntityRequest, read_moment, read_request
+from durable_host.durable.engine.entity_texts import lock_text, operation_text
 from durable_host.durable.engine.scheduler_state import SchedulerState
 from durable_host.durable.engine.sorter import MessageSorter
 from durable_host.timestamp import TICKS_PER_MINUTE, TICKS_PER_SECOND
@@ -169,3 +171,18 @@ def test_a_request_older_than_the_horizon_is_delivered_at_once():
     )  # fmt: skip
     assert sorter.receive(old, WINDOW) == [old]
     assert "s" not in sorter.sources
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        operation_text(operation="add", request_id="r", input="1", parent="i", parent_execution="e"),
+        operation_text(operation="add", request_id="r", input="1", is_signal=True),
+        lock_text(critical_section_id="r", lock_set=[TARGET], position=0, parent="i", parent_execution="e"),
+    ],
+)
+def test_request_of_2x_code_is_never_held_back(text: str):
+    sorter = MessageSorter()
+    late = _send("i", [NOW, NOW + TICKS_PER_SECOND])[1]
+    assert sorter.receive(late, WINDOW) == []
+    assert _ids(sorter.receive(read_request(text), WINDOW)) == ["r"]
