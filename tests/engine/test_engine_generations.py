@@ -138,7 +138,7 @@ def test_event_tells_the_new_numbers_in_few_words(numbers: dict[int, int | None]
     assert len(sign.data or "") < 200
 
 
-@pytest.mark.parametrize("data", [None, "", "retried", "2.x goes on, with calls renumbered: [1]"])
+@pytest.mark.parametrize("data", [None, "", "retried", "Continued with the 2.x SDK; new numbers of calls: [1]"])
 def test_other_generic_events_tell_no_numbers(data: str | None) -> None:
     assert numbers_of(GenericEvent(data=data)) is None
 

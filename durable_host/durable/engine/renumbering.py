@@ -39,7 +39,7 @@ _RESULTS = (
     SubOrchestrationInstanceFailed,
     TimerFired,
 )
-_SIGN = "2.x goes on, with calls renumbered: "
+_SIGN = "Continued with the 2.x SDK; new numbers of calls: "
 
 Numbers = Mapping[int, int | None]
 """Maps 1.x numbers to 2.x numbers, or to None for a timer that 2.x code does not have."""
