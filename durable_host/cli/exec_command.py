@@ -52,6 +52,7 @@ class CommandMissing(UsageError):
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub is stored; overrides host.json.")
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
+@click.option("--node", "node", metavar="PATH", help="Node.js of the app (default: node on PATH).")
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (default: this one or one above).")
 @click.option("--keep-hub", is_flag=True, help="Do not delete the task hub afterwards.")
 @click.option(
@@ -107,7 +108,8 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
                 cleanup.callback(_delete_hub, config, hub)
             arguments = ["--port", str(given["port"]), "--script-root", str(root)]
             arguments += ["--azurite", "off" if owns_azurite else mode]
-            arguments += ["--python", given["python"]] if given["python"] else []
+            for option in ("python", "node"):
+                arguments += [f"--{option}", given[option]] if given[option] else []
             arguments += ["--verbose"] if verbose else []
             host = HostProcess(arguments, environ=environ, folder=Path.cwd(), log=_log(verbose))
             cleanup.callback(host.stop)
