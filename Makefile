@@ -15,10 +15,11 @@ PYTHON ?= $(shell for name in $(CANDIDATES); do \
 	&& $$name -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
 	&& { echo $$name; break; }; done)
 
-# Processes that run tests. Many tests wait, for a host most of the time; unit tests wait less.
+# Processes that run tests. Many tests wait, for a host most of the time; unit tests hardly wait, and each process imports
+# all of them.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 WORKERS ?= $(shell expr 2 \* $(CORES) + 2)
-UNIT_WORKERS ?= $(shell expr 2 \* $(CORES))
+UNIT_WORKERS ?= $(shell expr $(CORES) + 1)
 
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
