@@ -20,9 +20,15 @@ def open_foreign_hub(config: HostConfig, accounts: Accounts, hub_name: str, conn
 
 
 def open_hub(
-    config: HostConfig, accounts: Accounts, hub_name: str, connection: str, *, is_foreign: bool = False
+    config: HostConfig,
+    accounts: Accounts,
+    hub_name: str,
+    connection: str,
+    *,
+    is_foreign: bool = False,
+    eager: bool = False,
 ) -> TaskHub:
-    """The hub `hub_name` behind `connection`; no request is sent yet.
+    """The hub `hub_name` behind `connection`; no request is sent yet. `eager`: see the SQLite hub.
 
     Raises ConnectionMissing, and ConnectionInvalid if a connection lacks a service that the hub needs.
     """
@@ -31,7 +37,7 @@ def open_hub(
 
         if is_foreign:
             return ForeignSqliteHub(_in_any_case(sqlite_path(config, hub_name)), hub_name)
-        return SqliteTaskHub(sqlite_path(config, hub_name), hub_name)
+        return SqliteTaskHub(sqlite_path(config, hub_name), hub_name, eager=eager)
     from durable_host.durable.taskhub.azure import AzureTaskHub, AzureTaskHubOptions
     from durable_host.durable.taskhub.azure.foreign import ForeignAzureHub
 

@@ -25,7 +25,7 @@ class PlainWorkersHub:
     ) -> None:
         durable, clock = config.host.durable, SystemClock()
         connection = durable.storage.connection_name
-        self.hub: TaskHub = open_hub(config, accounts, name, connection)
+        self.hub: TaskHub = open_hub(config, accounts, name, connection, eager=True)
         code = WorkerCode(self._version_of)
         self.board: WorkBoard = code.board
         on_account = not uses_sqlite(config)

@@ -89,7 +89,7 @@ def _clock_of_the_machine() -> Iterator[None]:
     clock.return_to_now()
 
 
-@pytest.fixture(params=["sqlite", "sqlite-inline", pytest.param("azure", marks=pytest.mark.storage)])
+@pytest.fixture(params=["sqlite", "sqlite-inline", "sqlite-eager", pytest.param("azure", marks=pytest.mark.storage)])
 def adapter(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -99,7 +99,8 @@ async def bench(adapter: str, tmp_path: Path, request: pytest.FixtureRequest) ->
     if adapter != "azure":
 
         def build_sqlite(**_: bool) -> Built:
-            return SqliteTaskHub(tmp_path / "hub.db", "TestHub", clock, inline=adapter == "sqlite-inline"), None
+            inline, eager = adapter == "sqlite-inline", adapter == "sqlite-eager"
+            return SqliteTaskHub(tmp_path / "hub.db", "TestHub", clock, inline=inline, eager=eager), None
 
         bench = Bench(build_sqlite)
         yield bench

@@ -1,8 +1,10 @@
 """Group commit of the embedded task hub: operations that share a transaction do not share their failures."""
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 from sqlite3 import Connection
 
@@ -11,6 +13,7 @@ from hub_samples import commit_of, create, first_episode, receive
 
 from durable_host.durable.taskhub.port import TaskHubRefused
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
+from durable_host.durable.taskhub.sqlite import database as databases
 from durable_host.durable.taskhub.sqlite.database import Database
 
 
@@ -99,3 +102,62 @@ async def test_the_episodes_of_other_instances_are_committed_beside_one_that_can
     assert [isinstance(outcome, TaskHubRefused) for outcome in outcomes] == [False, True, False]
     await hub.stop()
     await hub.close()
+
+
+@pytest.fixture
+async def eager(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(tmp_path / "hub.db", inline=False, eager=True)
+    await database.run(lambda connection: connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)"))
+    yield database
+    await database.close()
+
+
+def _thread_of(connection: Connection) -> int:
+    return threading.get_ident()
+
+
+async def test_an_eager_database_writes_in_the_loop_and_reads_in_its_thread(eager: Database):
+    assert await eager.run(_thread_of) == threading.get_ident()
+    assert await eager.run(_thread_of, writes=False) != threading.get_ident()
+
+
+async def test_an_eager_database_leaves_work_to_its_thread_while_that_is_busy(eager: Database):
+    gate = threading.Event()
+    reading = eager.submit(lambda _: gate.wait(30), writes=False)
+    writing = eager.submit(_thread_of)
+    assert not writing.done()
+    gate.set()
+    await reading
+    assert await writing != threading.get_ident()
+    assert await eager.run(_thread_of) == threading.get_ident()
+
+
+async def test_an_eager_database_waits_for_other_processes_in_its_thread(eager: Database):
+    with closing(sqlite3.connect(eager.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = eager.submit(_thread_of)
+        assert not waiting.done()
+        other.execute("COMMIT")
+    assert await waiting != threading.get_ident()
+
+
+async def test_an_eager_database_gives_its_thread_work_from_time_to_time(
+    eager: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(databases, "_IN_A_ROW", 3)
+    threads = [await eager.run(_thread_of) == threading.get_ident() for _ in range(8)]
+    assert threads == [True, True, True, False, True, True, True, False]
+
+
+async def test_work_of_an_eager_database_that_fails_changes_nothing(eager: Database):
+    await eager.run(_insert(1))
+
+    def insert_and_fail(connection: Connection) -> None:
+        _insert(2)(connection)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await eager.run(insert_and_fail)
+    with pytest.raises(TaskHubRefused):
+        await eager.run(_insert(1))
+    assert await _ids(eager) == [1]

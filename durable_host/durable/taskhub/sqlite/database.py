@@ -23,6 +23,10 @@ Work = Callable[[sqlite3.Connection], T]
 
 _BATCH = 256
 _BUSY_SECONDS = 30.0
+_PAGES_OF_LOG = 1000
+"""SQLite moves its log into the file when a commit finds so many pages there."""
+_IN_A_ROW = 200
+"""How many pieces of work an eager database runs in the event loop before the other thread gets one."""
 _PASSING = (
     "SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_NOMEM", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL",
     "SQLITE_INTERRUPT", "OSError",
@@ -57,11 +61,19 @@ class Database:
 
     Inline execution is deterministic, as virtual time requires; `:memory:` is always inline. With `read_only` the file
     must exist.
+
+    With `eager`, writes run in the event loop's thread as long as the other thread is idle and no other process holds
+    the file's lock: that saves two switches of threads for each. The other thread gets one of them from time to time,
+    because it moves the log of SQLite into the file, which takes long.
     """
 
-    def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False) -> None:
+    def __init__(self, path: Path | str, *, inline: bool, read_only: bool = False, eager: bool = False) -> None:
         self.path = path
         self._inline = inline
+        self._eager = eager
+        self._in_thread = 0
+        self._in_a_row = 0
+        self._is_in_loop = False
         self._read_only = read_only
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -70,7 +82,7 @@ class Database:
 
     async def run(self, work: Work[T], *, writes: bool = True) -> T:
         """Run `work` in a transaction. Returns its result once the transaction is committed."""
-        if self._inline:
+        if self._inline or self._eager:
             await asyncio.sleep(0)
         return await self.submit(work, writes=writes)
 
@@ -82,7 +94,9 @@ class Database:
         if self._inline:
             self._execute([job])
             job.resolve()
-        else:
+        elif not self._run_in_loop(job):
+            self._in_thread += 1
+            self._in_a_row = 0
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name=f"taskhub {self.path}", daemon=True)
                 self._thread.start()
@@ -100,12 +114,34 @@ class Database:
             self._connection.close()
         self._connection = None
 
+    def _run_in_loop(self, job: _Job) -> bool:
+        """Run a job in this thread, if that takes no time. The connection is not used by the other thread then."""
+        connection = self._connection
+        if not self._eager or not job.writes or self._in_thread or connection is None or self._in_a_row >= _IN_A_ROW:
+            return False
+        self._use_in_loop(connection, True)
+        try:
+            connection.execute(_begin([job]))
+        except sqlite3.Error:
+            return False
+        self._in_a_row += 1
+        self._run_begun(connection, [job])
+        job.resolve()
+        return True
+
+    def _use_in_loop(self, connection: sqlite3.Connection, is_in_loop: bool) -> None:
+        """Wait for other processes, and move the log into the file, only in the other thread."""
+        if self._is_in_loop is not is_in_loop:
+            self._is_in_loop = is_in_loop
+            connection.execute(f"PRAGMA busy_timeout = {0 if is_in_loop else round(_BUSY_SECONDS * 1000)}")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {0 if is_in_loop else _PAGES_OF_LOG}")
+
     def _serve(self) -> None:
         try:
             while (first := self._jobs.get()) is not None:
                 jobs, last = self._waiting_with(first)
                 self._execute(jobs)
-                _resolve_in_their_loops(jobs)
+                self._resolve_in_their_loops(jobs)
                 if last:
                     return
         finally:
@@ -128,11 +164,16 @@ class Database:
         """Run jobs in one transaction. If it is rolled back as a whole, run each job in a transaction of its own."""
         try:
             connection = self._connection or self._open()
+            self._use_in_loop(connection, False)
             connection.execute(_begin(jobs))
         except Exception as error:
             for job in jobs:
                 job.error = self._unavailable(error)
             return
+        self._run_begun(connection, jobs)
+
+    def _run_begun(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+        """Run jobs in the transaction that has begun, and commit it."""
         try:
             _run_group(connection, jobs)
         except Exception as error:
@@ -146,6 +187,21 @@ class Database:
         for job in jobs:
             if job.error is not None:
                 job.error = self._unavailable(job.error)
+
+    def _resolve_in_their_loops(self, jobs: list[_Job]) -> None:
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+        for job in jobs:
+            by_loop.setdefault(job.loop, []).append(job)
+        for loop, its_jobs in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(self._resolve_all, its_jobs)
+            except RuntimeError:
+                continue
+
+    def _resolve_all(self, jobs: list[_Job]) -> None:
+        self._in_thread -= len(jobs)
+        for job in jobs:
+            job.resolve()
 
     def _unavailable(self, error: BaseException) -> BaseException:
         if not isinstance(error, sqlite3.Error | OSError):
@@ -205,19 +261,3 @@ def _run_one(connection: sqlite3.Connection, job: _Job) -> None:
         job.error = error
         connection.execute("ROLLBACK TO job")
     connection.execute("RELEASE job")
-
-
-def _resolve_in_their_loops(jobs: list[_Job]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in jobs:
-        by_loop.setdefault(job.loop, []).append(job)
-    for loop, its_jobs in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_resolve_all, its_jobs)
-        except RuntimeError:
-            continue
-
-
-def _resolve_all(jobs: list[_Job]) -> None:
-    for job in jobs:
-        job.resolve()

@@ -41,15 +41,22 @@ class SqliteTaskHub:
     open the file as clients; their messages are noticed within half a second. Network file systems do not work.
 
     `inline` runs SQLite in the event loop's thread. It is always on for `:memory:`; virtual time needs it for files.
+    With `eager`, most writes run there too (see `database`), which makes steps faster.
     """
 
     def __init__(
-        self, path: Path | Literal[":memory:"], name: str, clock: Clock | None = None, *, inline: bool = False
+        self,
+        path: Path | Literal[":memory:"],
+        name: str,
+        clock: Clock | None = None,
+        *,
+        inline: bool = False,
+        eager: bool = False,
     ) -> None:
         in_memory = path == ":memory:"
         self._name = name
         self._clock = clock or SystemClock()
-        self._database = Database(path, inline=inline or in_memory)
+        self._database = Database(path, inline=inline or in_memory, eager=eager)
         self._lock = None if isinstance(path, str) else WorkerLock(path)
         poll_seconds = None if inline or in_memory else _FOREIGN_POLL_SECONDS
         self._receiver = Receiver(self._database, self._clock, poll_seconds)
