@@ -124,8 +124,10 @@ async def test_events_suspension_and_termination_reach_the_code(workers: Workers
         await workers.sdk.wait_for_orchestration_start(instance_id, timeout=PATIENCE)
     await workers.sdk.suspend_orchestration("a1")
     await workers.sdk.suspend_orchestration("a1")
-    await workers.sdk.raise_orchestration_event("a1", "approval", data="yes")
     await workers.sdk.resume_orchestration("a1")
+    await workers.sdk.resume_orchestration("a1")
+    await workers.sdk.suspend_orchestration("a1")
+    await workers.sdk.raise_orchestration_event("a1", "approval", data="yes")
     await workers.sdk.resume_orchestration("a1")
     assert (await workers.end("a1")).serialized_output == '"yes"'
     await workers.sdk.terminate_orchestration("a2", output="enough")
