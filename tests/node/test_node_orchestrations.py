@@ -81,6 +81,7 @@ def test_the_approval_with_its_timer(world: NodeWorld) -> None:
         ("anyThenAll", None, ["a", ["a", "b", "c"]]),
         ("retried", None, ["Activity function 'escalate' failed:  no boss: x ", "after"]),
         ("status", None, "inst1"),
+        ("registered", None, ["A", "B", "C"]),
     ],
 )
 def test_results(world: NodeWorld, orchestrator: str, input: object, output: object) -> None:

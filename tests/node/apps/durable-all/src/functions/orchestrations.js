@@ -166,3 +166,12 @@ df.app.orchestration('kinds', function* (context) {
     (yield context.df.callActivity('echo', 'x'.repeat(100_000))).length,
   ];
 });
+
+const shout = df.app.activity('shout', { handler: (text) => text.toUpperCase() });
+const shouting = df.app.orchestration('shouting', function* (context) {
+  return yield shout(context.df.getInput());
+});
+df.app.orchestration('registered', function* () {
+  const retried = yield shout('a').withRetry(new df.RetryOptions(100, 2));
+  return [retried, yield shouting('b'), yield shouting('c').withRetry(new df.RetryOptions(100, 2))];
+});
