@@ -84,6 +84,7 @@ def test_a_killed_host_loses_nothing(serve: Callable[..., Served], storage: str)
     ("arguments", "code", "text"),
     [
         (("--task-hub-name", "no/hub"), 2, "error DH1010"),
+        (("--task-hub-name", "hub", "--task-hub-name", "Hub"), 2, "has a task hub twice"),
         (("--storage", "azure", "--path", "x.db"), 2, "--path is for --storage sqlite"),
         (("--storage", "azure", "--connection-string-setting", "Nowhere"), 3, "Nowhere"),
     ],

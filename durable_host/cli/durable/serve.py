@@ -113,7 +113,7 @@ def announcement(served: "ServedWorkers", mode: OutputMode) -> str:
         return msgspec.json.encode(members).decode() + "\n"
     flight, several = served.instances_in_flight, len(served.task_hubs) > 1
     return (
-        f"\nTask hub{'s' if several else ''}:  {', '.join(served.task_hubs)}, "
+        f"\nTask hub{'s: ' if several else ':  '}{', '.join(served.task_hubs)}, "
         f"{flight} instance{'' if flight == 1 else 's'} in flight\n"
         f"Storage:   {served.storage}\n"
         f"Connect:   {connection}\n"
