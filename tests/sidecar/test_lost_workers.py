@@ -142,6 +142,7 @@ async def test_a_suspect_does_not_wait_forever(workers: Workers, monkeypatch: py
     await workers.until(lambda: workers.board.worker_count == 0)
     async with workers.raw(workItemFilters=filters(activities="long")) as worker:
         await worker.next()
+    await workers.until(lambda: workers.board.worker_count == 0)
     async with workers.raw() as worker:
         names = {(await worker.next()).activityRequest.name for _ in range(2)}
     assert names == {"bad", "long"}
