@@ -1,1 +1,1 @@
-"""Benchmarks through the real `func start` on a real Azurite, each beside its ceiling. Run: `python -m bench`."""
+"""Benchmarks of the real `func start` on a real Azurite, each next to its upper bound. Run: `python -m bench`."""

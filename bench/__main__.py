@@ -1,4 +1,4 @@
-"""Run all scenarios and print one table: what the host reached, the ceiling of the same run, and their ratio."""
+"""Run all scenarios and print a table with the host's results, the upper bounds of the same run, and the ratios."""
 
 import argparse
 import asyncio
@@ -83,7 +83,7 @@ async def measure(connection: Connection, log: Path, rounds: int) -> Table:
 
 
 async def measure_v2(table: Table, connection: Connection, log: Path, rounds: int, say: Callable[[str], None]) -> None:
-    """The durable scenarios again with the 2.x SDK; one row with the reason where it cannot be installed."""
+    """Run the durable scenarios with the 2.x SDK. If it cannot be installed, report the reason."""
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     try:
         python = await asyncio.to_thread(durable_environments.v2_environment, ENVIRONMENTS)
@@ -111,7 +111,7 @@ async def measure_durable(
     say: Callable[[str], None],
     prefix: str = "",
 ) -> None:
-    """Fan-out, sequences and events, each beside the bare storage requests of the same moment, and the chain."""
+    """Run fan-out, sequences and events, each next to the bare storage requests at the same time, and the chain."""
     await scenarios.fan_out(client, 20, -1)  # warm up
     for run in range(rounds):
         say(f"fan-out of {ACTIVITIES} ...")
@@ -153,7 +153,7 @@ async def measure_durable(
 async def measure_throughput(
     table: Table, host: RunningHost, connection: Connection, say: Callable[[str], None]
 ) -> None:
-    """HTTP beside plain aiohttp, the queue trigger beside a bare receive and delete."""
+    """Compare HTTP with plain aiohttp, and the queue trigger with a bare receive and delete."""
     say(f"HTTP hello over {throughput.CONNECTIONS} connections ...")
     async with throughput.plain_server() as url:
         ceiling, plain = await throughput.http_load(url, HTTP_SECONDS)

@@ -1,8 +1,7 @@
-"""The ceilings: only the storage requests that a scenario cannot do without, as fast as Azurite takes them.
+"""The upper bounds: only the storage requests that a scenario needs, as fast as Azurite accepts them.
 
-No engine, no user code, no worker. Messages are put and deleted with the pop receipt that the put returned, so that
-nothing is fetched that was just sent; history rows travel in full transactions. Rows and messages have the size of
-real ones.
+There is no engine, no user code and no worker. Messages are deleted with the pop receipt that the put returned, so
+they are not received first. History rows are written in full transactions. Rows and messages have realistic sizes.
 """
 
 import asyncio
@@ -44,12 +43,12 @@ class BareHub:
             await self._account.tables.delete_table(table)
 
     async def message(self, queue: str) -> None:
-        """One message through a queue: put, delete."""
+        """Put a message on a queue and delete it."""
         put = await self._account.queues.put(queue, MESSAGE, visibility=30)
         await self._account.queues.delete(queue, put.id, put.pop_receipt)
 
     async def history(self, instance: str, first: int, count: int) -> None:
-        """`count` history rows and the sentinel, in one transaction."""
+        """Write `count` history rows and the sentinel in one transaction."""
         rows = [
             Operation("upsert_replace", {"PartitionKey": instance, "RowKey": f"{first + n:016X}", **ROW})
             for n in range(count)
@@ -63,7 +62,7 @@ class BareHub:
 
 
 async def fan_out(hub: BareHub, count: int) -> None:
-    """One instance, `count` activities: two history rows each, in full transactions."""
+    """One instance with `count` activities: two history rows for each, in full transactions."""
     await hub.instance_row("fan-out")
     await hub.message(hub.control)
     await hub.instance_row("fan-out")
@@ -73,7 +72,7 @@ async def fan_out(hub: BareHub, count: int) -> None:
 
 
 async def sequences(hub: BareHub, instances: int, steps: int) -> None:
-    """`instances` instances of `steps` activities, one after another in each: a transaction for each episode."""
+    """`instances` instances with `steps` sequential activities each: one transaction per episode."""
     window = asyncio.Semaphore(WINDOW)
 
     async def one(instance: str) -> None:
@@ -92,7 +91,7 @@ async def sequences(hub: BareHub, instances: int, steps: int) -> None:
 
 
 async def events(hub: BareHub, count: int) -> list[float]:
-    """Seconds from a put event message to its committed history, one after another."""
+    """Seconds from each put of an event message to its committed history, sequentially."""
     latencies: list[float] = []
     for number in range(count):
         begun = time.perf_counter()
@@ -103,7 +102,7 @@ async def events(hub: BareHub, count: int) -> list[float]:
 
 
 async def on_bare_hub(connection: Connection, run: Callable[[BareHub], Awaitable[T]]) -> tuple[T, float]:
-    """Run on a hub of its own; the result and the seconds it took, creation and deletion not counted."""
+    """Run on a new hub. Returns the result and the duration in seconds, without creation and deletion of the hub."""
     account = StorageAccount(connection, max_connections=8)
     hub = BareHub(account)
     try:

@@ -1,4 +1,4 @@
-"""Virtual environments with other SDK versions, made once and kept in a folder. Tests and measurements use them."""
+"""Virtual environments with other SDK versions for tests and benchmarks, created once and kept in a folder."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def interpreters() -> dict[str, str]:
-    """Paths of the wanted interpreters that this machine has, by version."""
+    """The required interpreters that are installed on this machine: version → path."""
     found: dict[str, str] = {}
     for wanted in PYTHONS:
         installed = sorted(Path.home().glob(f".pyenv/versions/{wanted}.*/bin/python"))
@@ -32,7 +32,7 @@ def interpreters() -> dict[str, str]:
 
 
 def v2_environment(cache: Path) -> Path:
-    """The interpreter of the environment with the 2.x SDK. RuntimeError tells why there is none."""
+    """The interpreter of the environment with the 2.x SDK. Raises RuntimeError with the reason if there is none."""
     if V2_PYTHON not in interpreters():
         raise RuntimeError(f"the 2.x SDK needs Python {V2_PYTHON}, which this machine does not have")
     try:
@@ -42,7 +42,7 @@ def v2_environment(cache: Path) -> Path:
 
 
 def environment(cache: Path, python_version: str, sdk: str) -> Path:
-    """The interpreter of an environment with that SDK; made when it is not there."""
+    """The interpreter of an environment with that SDK, which is created if it does not exist."""
     if python_version == OWN and sdk == version("azure-functions-durable"):
         return Path(sys.executable)
     folder = cache / f"python{python_version}-durable{sdk}"
@@ -72,7 +72,7 @@ def _make(folder: Path, python: str, sdk: str) -> None:
 
 
 def _run(*command: str) -> None:
-    # Tests have it name a certificate that no registry has.
+    # Tests set it to a certificate that no registry uses.
     environ = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,9 +1,9 @@
 """Mixed load for half an hour: `python -m bench.endurance [--minutes 30]`.
 
-First the maximum is measured with callers that never pause; then HTTP requests, queue messages and orchestrations are
-sent at half of that rate each, while a timer fires every second. Memory of host and workers is sampled. The run fails
-when anything fails, when a message or an instance is not done in the end, or when memory grows by more than a tenth
-after the first five minutes.
+First, callers without pauses measure the maximum rates. Then HTTP requests, queue messages and orchestrations are sent
+at half of these rates, while a timer fires every second. The memory of host and workers is sampled. The run fails if a
+call fails, if a message or an instance is not done at the end, or if memory grows by more than a tenth after the first
+five minutes.
 """
 
 import argparse
@@ -64,7 +64,7 @@ class Load:
 
 
 async def maximum(load: Load) -> dict[str, float]:
-    """Calls a second of each kind when all callers go on without a pause."""
+    """Calls per second of each kind if all callers run without pauses."""
     done = dict.fromkeys(CALLERS, 0)
     end = time.monotonic() + MAXIMUM_SECONDS
 
@@ -82,7 +82,7 @@ async def maximum(load: Load) -> dict[str, float]:
 
 
 async def at_rate(call: Call, rate: float, end: float) -> tuple[int, list[str]]:
-    """Make `call` `rate` times a second until `end`; how often it was made, and what failed."""
+    """Make `call` `rate` times per second until `end`. Returns the number of calls and the failures."""
     failures: list[str] = []
     made = 0
 
@@ -103,7 +103,7 @@ async def at_rate(call: Call, rate: float, end: float) -> tuple[int, list[str]]:
 
 
 async def sample_memory(host: RunningHost, end: float, say: Callable[[str], None]) -> list[tuple[float, float]]:
-    """(seconds since the beginning, megabytes), every ten seconds."""
+    """Samples of (seconds since the start, megabytes), every ten seconds."""
     begun = time.monotonic()
     samples: list[tuple[float, float]] = []
     while time.monotonic() < end:
@@ -115,7 +115,7 @@ async def sample_memory(host: RunningHost, end: float, say: Callable[[str], None
 
 
 def growth(samples: list[tuple[float, float]]) -> float:
-    """Memory at the end (the last fifth) relative to that just after the first five minutes."""
+    """Memory at the end (the last fifth) relative to the memory after the first five minutes."""
     settled = [size for at, size in samples if at >= SETTLING_SECONDS] or [size for _, size in samples]
     share = max(1, len(settled) // 5)
     return (sum(settled[-share:]) / share) / (sum(settled[:share]) / share)

@@ -1,4 +1,4 @@
-"""What a history must never hold: an answer twice, a timer that fired before it was due."""
+"""Finds errors in histories: duplicate answers, and timers that fired too early."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _NUMBERS = ("TaskScheduledId", "TimerId")
 
 
 def doubled(rows: Sequence[Entity]) -> list[str]:
-    """What stands twice in a history, and timers that fired early."""
+    """Descriptions of duplicate answers in a history, and of timers that fired early."""
     answers = Counter(
         (row["EventType"], row["ExecutionId"], next(row[name] for name in _NUMBERS if name in row))
         for row in rows

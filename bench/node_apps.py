@@ -1,4 +1,4 @@
-"""A Node.js app beside a Python app, on the same Azurite in the same minute: start, HTTP, events, sequences."""
+"""Compares a Node.js app with a Python app on the same Azurite at the same time: start, HTTP, events, sequences."""
 
 import asyncio
 import shutil
@@ -26,7 +26,7 @@ _INSTALL_SECONDS = 300
 
 
 class Figures(NamedTuple):
-    """What one app reached: seconds, requests a second, seconds of each event and of each sequence."""
+    """The results of one app: seconds, requests per second, seconds of each event and of each sequence."""
 
     ready: float
     hello: float
@@ -35,7 +35,7 @@ class Figures(NamedTuple):
 
 
 def installed_app(cache: Path) -> Path:
-    """A copy of the app with its packages, made once in `cache`. RuntimeError tells why there is none."""
+    """A copy of the app with its packages, created once in `cache`. Raises RuntimeError if that is not possible."""
     target = cache / "node-app"
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
@@ -54,7 +54,7 @@ def installed_app(cache: Path) -> Path:
 
 
 async def measure(table: Table, storage: str, folder: Path, cache: Path, say: Callable[[str], None]) -> None:
-    """Rows with Node.js on the left and Python on the right; one row with the reason if there is no Node.js."""
+    """Add rows with Node.js on the left and Python on the right. If there is no Node.js, report the reason."""
     try:
         node_app = await asyncio.to_thread(installed_app, cache)
     except RuntimeError as error:
@@ -74,7 +74,7 @@ async def measure(table: Table, storage: str, folder: Path, cache: Path, say: Ca
 
 
 def add_rows(table: Table, node: Figures, python: Figures) -> None:
-    """The rows of the two apps; the ratio is Node.js to Python."""
+    """Add the rows of the two apps. The ratio is Node.js to Python."""
     title = "Node.js (right: Python): "
     ratio = node.ready / python.ready
     table.add_row(f"{title}func start to ready", f"{node.ready:.2f} s", f"{python.ready:.2f} s", f"{ratio:.2f}")

@@ -1,4 +1,4 @@
-"""One program of plain workers on `func durable serve` with SQLite and on the SDK's in-memory backend, by turns."""
+"""Runs a program of plain workers on `func durable serve` with SQLite and on the SDK's in-memory backend in turn."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ _PROGRAM = "bench.worker_program"
 
 
 async def measure(table: Table, folder: Path, rounds: int, say: Callable[[str], None]) -> None:
-    """The best of at least three rounds of each, all in turn, so that other load of the machine hits them alike."""
+    """Take the best of at least three rounds each, all in turn, so that other load on the machine affects all alike."""
     ours: dict[str, float] = {}
     inside: dict[str, float] = {}
     beside: dict[str, float] = {}
@@ -68,7 +68,7 @@ async def _rates(target: str) -> dict[str, float]:
 
 @contextlib.asynccontextmanager
 async def _server(*command: str) -> AsyncIterator[int]:
-    """The port of a server in a child process; it is the last argument of the command."""
+    """Run a server in a child process and yield its port, which is the last argument of the command."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(*command, str(port), stdout=asyncio.subprocess.DEVNULL)
     try:

@@ -1,4 +1,4 @@
-"""How many storage requests the host makes for one orchestration, in the steady state."""
+"""Counts the storage requests that the host makes for one orchestration in the steady state."""
 
 import asyncio
 import uuid
@@ -19,9 +19,9 @@ SETTLING_SECONDS = 2.0
 
 
 async def measure(connection: Connection, folder: Path, steps: int, activities: int) -> tuple[float, int]:
-    """Requests of a sequence of `steps` activities, and of a fan-out of `activities`.
+    """Count the requests of a sequence of `steps` activities, and of a fan-out of `activities`.
 
-    What an idle host does too is not counted, nor are the reads of rows by which the caller waits.
+    Requests of an idle host are not counted, nor are the reads with which the caller waits.
     """
     with StorageProxy(connection) as proxy:
         storage, hub = connection_string(proxy.connection), f"count{uuid.uuid4().hex[:8]}"

@@ -1,4 +1,4 @@
-"""A `func start` in a process of its own, measured from outside."""
+"""A `func start` in a separate process, measured from outside."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 def resident_megabytes(pid: int) -> float:
-    """Resident memory of one process, in MB; 0 where /proc is not there or the process is gone."""
+    """Resident memory of a process in MB; 0 if there is no /proc or the process has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:
@@ -39,9 +39,9 @@ def process_tree(pid: int) -> list[int]:
 
 
 class RunningHost:
-    """Starts in the constructor; `seconds_to_ready` counts from there to the first `Running` answer.
+    """Starts in the constructor. `seconds_to_ready` is the time from there to the first `Running` answer.
 
-    Output is appended to a file beside `log`.
+    Output is appended to a file next to `log`.
     """
 
     def __init__(
@@ -92,11 +92,11 @@ class RunningHost:
         raise RuntimeError("func start was not ready within 60 s")
 
     def megabytes(self) -> float:
-        """Host and workers together."""
+        """The memory of the host and its workers."""
         return sum(resident_megabytes(pid) for pid in process_tree(self._process.pid))
 
     def kill(self) -> None:
-        """`kill -9`. Workers end by themselves."""
+        """Send `kill -9`. Workers end by themselves."""
         self._process.kill()
         self._process.wait()
         self._output.close()

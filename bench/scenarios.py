@@ -1,4 +1,4 @@
-"""The three scenarios, and the chain, driven over HTTP as a user would."""
+"""The three scenarios and the chain, run over HTTP as by a user."""
 
 import asyncio
 import statistics
@@ -32,13 +32,13 @@ class Client:
             return await answer.json()
 
     async def wait_for(self, instance_id: str, states: tuple[str, ...], pause: float) -> dict[str, Any]:
-        """The status once it is one of `states`, asked for every `pause` seconds."""
+        """Poll every `pause` seconds until the status is one of `states`, and return it."""
         while (status := await self.status(instance_id))["runtimeStatus"] not in states:
             await asyncio.sleep(pause)
         return status
 
     async def wait(self, instance_id: str, pause: float) -> dict[str, Any]:
-        """The status once it is Completed; any other end raises."""
+        """Wait until the instance is Completed and return its status. Raises if it ends differently."""
         status = await self.wait_for(instance_id, TERMINAL, pause)
         if status["runtimeStatus"] != "Completed":
             raise RuntimeError(f"{instance_id} ended as {status['runtimeStatus']}: {status['output']}")
@@ -78,7 +78,7 @@ async def sequences(client: Client, instances: int, steps: int, run: int) -> flo
 
 
 async def events(client: Client, count: int, log: Path) -> list[float]:
-    """Seconds from each 202 to the moment the orchestrator's code went on."""
+    """Seconds from each 202 to the moment when the orchestrator's code continues."""
     names = [f"event-{number}" for number in range(count)]
     for name in names:
         await client.start("wait_for_go", {}, name)
@@ -95,7 +95,7 @@ async def events(client: Client, count: int, log: Path) -> list[float]:
 
 
 async def chain(client: Client, steps: int) -> tuple[float, float]:
-    """Milliseconds a step among the first 50 and among the last 50 activities of one orchestration."""
+    """Milliseconds per step, in the first 50 and in the last 50 activities of one orchestration."""
     await client.start("sequence", {"count": steps}, "chain")
     await client.wait("chain", 0.1)
     history = (await client.status("chain", "?showHistory=true"))["historyEvents"]
@@ -109,5 +109,5 @@ def _seconds(timestamp: str) -> float:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value below which `share` (0 to 1) of the values lie."""
+    """The percentile of the values at `share` (0 to 1)."""
     return statistics.quantiles(values, n=1000, method="inclusive")[max(0, round(share * 1000) - 1)]

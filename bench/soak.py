@@ -1,9 +1,9 @@
-"""Kill the host at random instants under load, and judge what became of the work: `python -m bench.soak [--kills 200]`.
+"""Kill the host at random times under load and check the results of the work: `python -m bench.soak [--kills 200]`.
 
-Sequences, fan-outs, timers, calls of entities, approvals in turn, signals of clients and tokens by way of a
-queue-triggered function run all the time. The host gets `kill -9`, zero to five seconds after it is ready, and is
-started again. In the end each run is right, wrong, lost (it has not ended) or doubled. Runs whose client got no answer
-to an event are in doubt and not judged: it may count or not. The exit code is 1 if anything is not right.
+Sequences, fan-outs, timers, entity calls, successive approvals, client signals and tokens through a queue-triggered
+function run all the time. The host gets `kill -9` zero to five seconds after it is ready, and is restarted. At the end,
+each run is right, wrong, lost (it has not ended) or doubled. A run whose client got no answer to an event is in doubt
+and not judged, because the event may count or not. The exit code is 1 if anything is not right.
 """
 
 import argparse
@@ -35,17 +35,17 @@ from durable_host.storage.azurite import connection_string, free_connection, sta
 APP = Path(__file__).parent / "crash_app"
 LONGEST_LIFE = 5.0
 LONGEST_STEP = 0.5
-"""Seconds that an activity takes, so that kills meet them."""
+"""Duration of an activity in seconds, long enough to be hit by kills."""
 PATIENCE = 120.0
-"""For how many seconds after the last kill no run may end before the rest is lost."""
+"""If no run ends for this many seconds after the last kill, the remaining runs are lost."""
 MOST_OPEN = 100
-"""Runs under way at once: more than a machine works off between two kills would only pile up."""
+"""Maximum number of concurrent runs. More than the machine can process between two kills would only pile up."""
 SHOWN = 20
 
 
 @dataclass
 class Verdict:
-    """What became of the runs of one kind."""
+    """The results of the runs of one kind."""
 
     right: int = 0
     wrong: int = 0
@@ -56,7 +56,7 @@ class Verdict:
 
 
 class Soak:
-    """One host after the other on one hub, and the load on it."""
+    """Successive hosts on one hub, and their load."""
 
     def __init__(self, connection: Connection, folder: Path, kills: int, rate: float) -> None:
         self._connection = connection
@@ -90,7 +90,7 @@ class Soak:
         )
 
     async def run(self) -> list[Entity]:
-        """The load, the kills, and time for what is left; all history rows in the end."""
+        """Run the load and the kills, and wait for the remaining runs. Returns all history rows at the end."""
         async with aiohttp.ClientSession() as session, StorageAccount(self._connection) as account:
             hub = Hub(session, account, f"http://127.0.0.1:{self._port}", self._hub)
             await account.queues.create(hub.queue)
@@ -116,7 +116,7 @@ class Soak:
             return [row async for row in account.tables.query_all(f"{self._hub}History")]
 
     async def _load(self, hub: Hub, group: asyncio.TaskGroup) -> None:
-        """Start runs while the host is up and not too many are under way."""
+        """Start runs while the host is up and not too many are active."""
         number = 0
         while True:
             await self._room.acquire()
@@ -129,7 +129,7 @@ class Soak:
             await asyncio.sleep(random.expovariate(self._rate))
 
     async def _one(self, hub: Hub, run: Run) -> None:
-        """Until the run has ended, or no run has for long enough after the last kill."""
+        """Wait until the run has ended, or until no run has ended for long enough after the last kill."""
         work = asyncio.ensure_future(KINDS[run.kind](hub, run))
         while not work.done() and not self._is_over(hub):
             await asyncio.wait([work], timeout=1.0)
@@ -147,7 +147,7 @@ class Soak:
         return time.monotonic() - self._last_end > PATIENCE
 
     async def _read_entities(self, hub: Hub) -> None:
-        """What entities count, now that nothing is under way."""
+        """Read the counts of entities after all runs have ended."""
         for run in self.runs:
             if run.kind in ("client signals", "orchestration to entity"):
                 value = entity_value(await hub.row(f"@counter@{run.name}"))
@@ -157,7 +157,7 @@ class Soak:
                     run.result = f"the entity counts {value}"
 
     def ran(self) -> list[tuple[str, int]]:
-        """What ran, and when (nanoseconds)."""
+        """The names of what ran, and the times in nanoseconds."""
         lines = self.ran_file.read_text(encoding="utf-8").splitlines()
         return [(name, int(at)) for name, _, at in (line.partition("\t") for line in lines)]
 
@@ -170,7 +170,7 @@ def judge(runs: Sequence[Run], ran: Sequence[tuple[str, int]]) -> dict[str, Verd
         verdict = verdicts[run.kind]
         result = run.result
         if run.kind == "collect" and isinstance(result, list):
-            # The function itself runs at least once; what it sent in each run counts.
+            # The function runs at least once; everything that it sent in each run counts.
             extra = Counter(result) - Counter({n: senders[f"sender {run.name} {n}"] for n in range(len(run.expected))})
             result = sorted(set(result)) if not extra else result
         if run.in_doubt:
@@ -192,8 +192,8 @@ def judge(runs: Sequence[Run], ran: Sequence[tuple[str, int]]) -> dict[str, Verd
 
 
 def seconds_to_next_step(soak: Soak) -> list[float]:
-    """For each run that was under way at a kill: seconds from the ready host to its next activity. A wait that the next
-    kill cut short does not count: it begins anew.
+    """For each run that was active at a kill: seconds from the ready host to its next activity. A wait that the next
+    kill interrupts does not count.
     """
     steps: dict[str, list[int]] = defaultdict(list)
     for name, at in soak.ran():
@@ -217,7 +217,7 @@ def table_of(verdicts: dict[str, Verdict]) -> Table:
 
 
 def report(soak: Soak, rows: Sequence[Entity]) -> int:
-    """Print the verdict; the exit code."""
+    """Print the verdict and return the exit code."""
     histories: dict[str, list[Entity]] = defaultdict(list)
     for row in rows:
         if row["RowKey"] != "sentinel":

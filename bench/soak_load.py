@@ -1,4 +1,4 @@
-"""The load of the soak: runs of seven patterns, each judged by what it was acknowledged to get."""
+"""The load of the soak: runs of seven patterns, each judged by the calls that were acknowledged."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ TOKENS = 3
 
 @dataclass
 class Run:
-    """One run. `in_doubt`: a call of its client got no answer, so that it may count or not.
+    """One run. `in_doubt`: a call of its client got no answer, so it may count or not.
     `result` is None until it has ended.
     """
 
@@ -33,7 +33,7 @@ class Run:
 
 
 class Hub:
-    """What clients do with the host, which may be down, and with its storage, which is not."""
+    """The calls of clients to the host, which may be down, and to its storage, which is always up."""
 
     def __init__(self, session: aiohttp.ClientSession, account: StorageAccount, base: str, hub: str) -> None:
         self.up = asyncio.Event()
@@ -44,7 +44,7 @@ class Hub:
         self.queue = f"{hub}-senders"
 
     async def call(self, path: str, data: Any = None) -> int:
-        """The status of one POST, made while the host is up; 0 when it got no answer."""
+        """Send one POST while the host is up. Returns the status, or 0 if there was no answer."""
         await self.up.wait()
         try:
             async with self._session.post(f"{self._base}/{path}", json=data) as answer:
@@ -54,13 +54,13 @@ class Hub:
             return 0
 
     async def start(self, run: Run, pattern: str) -> None:
-        """Start until it is acknowledged. Conflict: an earlier try was."""
+        """Retry the start until it is acknowledged. A conflict means that an earlier attempt succeeded."""
         while await self.call(f"orchestrators/{pattern}/{run.name}") not in (202, 409):
             await asyncio.sleep(_TRY_AGAIN_SECONDS)
         run.acknowledged = True
 
     async def once(self, run: Run, path: str, data: Any) -> bool:
-        """One call that must not be repeated; False when nobody knows whether it counts."""
+        """Make a call that must not be repeated. Returns False if it is unknown whether it counts."""
         status = await self.call(path, data)
         if status != 202:
             run.in_doubt = True
@@ -68,19 +68,19 @@ class Hub:
         return status == 202
 
     async def put_token(self, run: Run, number: int) -> None:
-        """A message for the queue-triggered function, which raises the event."""
+        """Put a message for the queue-triggered function, which raises the event."""
         text = base64.b64encode(f"{run.name} {number}".encode()).decode()
         await self._account.queues.put(self.queue, text)
 
     async def row(self, instance_id: str) -> dict[str, Any]:
-        """The instance's row, past the host; empty when there is none."""
+        """Read the instance's row directly from storage; empty if there is none."""
         try:
             return await self._account.tables.get(f"{self._hub}Instances", instance_id, "") or {}
         except StorageError:
             return {}
 
     async def row_when(self, instance_id: str, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The row once `holds`."""
+        """Wait until `holds` is true for the row, and return it."""
         while not holds(row := await self.row(instance_id)):
             await asyncio.sleep(_POLL_SECONDS)
         return row
@@ -119,7 +119,7 @@ async def entity_calls(hub: Hub, run: Run) -> None:
 
 
 async def approvals(hub: Hub, run: Run) -> None:
-    """Three approvals in turn, each sent once, when it is waited for."""
+    """Three successive approvals, each sent once, when the orchestrator waits for it."""
     run.expected = [0, 1, 2]
     await hub.start(run, "approvals")
     for number in range(3):
@@ -131,7 +131,7 @@ async def approvals(hub: Hub, run: Run) -> None:
 
 
 async def signals(hub: Hub, run: Run) -> None:
-    """Three signals of a client to an entity of its own; the value counts only once nothing is under way."""
+    """Three signals of a client to a separate entity. The value counts only after all runs have ended."""
     run.expected = 3
     for _ in range(3):
         if not await hub.once(run, f"entities/counter/{run.name}?op=add", "1"):
@@ -142,7 +142,7 @@ async def signals(hub: Hub, run: Run) -> None:
 
 
 async def collect(hub: Hub, run: Run) -> None:
-    """Three tokens by way of a queue-triggered function, right after the start."""
+    """Three tokens through a queue-triggered function, right after the start."""
     run.expected = list(range(TOKENS))
     await hub.start(run, "collect")
     for number in range(TOKENS):

@@ -1,4 +1,4 @@
-"""What a request to Azure Storage means to a task hub: its kind, and the instances that it is about."""
+"""Classifies a request to Azure Storage by its meaning for a task hub: its kind, and the instances that it affects."""
 
 import enum
 import html
@@ -45,12 +45,12 @@ class Kind(enum.StrEnum):
 
 
 PERIODIC = frozenset((Kind.GET_MESSAGES, Kind.PARTITIONS, Kind.LEASE))
-"""Calls that an idle host makes too."""
+"""Calls that an idle host also makes."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageCall:
-    """`place` is the queue, table or container. `instances` are the IDs that the call is about: of a message its target
+    """`place` is the queue, table or container. `instances` are the IDs that it affects: for a message, its target
     and its sender. `event` is the event name of the message that is put, hidden or deleted.
     """
 
@@ -61,29 +61,29 @@ class StorageCall:
 
     @property
     def families(self) -> frozenset[str]:
-        """The letters and digits that the instance IDs begin with; of an entity those of its key. Tests give all
-        instances that work together one family: `f7`, `f7-child` and `@counter@f7`.
+        """The letters and digits at the start of the instance IDs; for an entity, of its key. In tests, all instances
+        that work together share a family: `f7`, `f7-child` and `@counter@f7`.
         """
         return frozenset([found[1] for one in self.instances if (found := _FAMILY.match(one))])
 
 
 class CallReader:
-    """Tells the kind of each call. Remembers which message has which ID, since a delete names nothing else."""
+    """Determines the kind of each call. Keeps the IDs of messages, because a delete contains only the ID."""
 
     def __init__(self) -> None:
         self._messages: dict[str, tuple[frozenset[str], str]] = {}
 
     def known_messages(self) -> list[tuple[frozenset[str], str]]:
-        """Instances and event of each message that was seen and not deleted."""
+        """Instances and event of each message that was seen but not deleted."""
         return list(self._messages.values())
 
     def families_of(self, message_id: str) -> frozenset[str]:
-        """The families of a message that was seen and not deleted."""
+        """The families of a message that was seen but not deleted."""
         instances, event = self._messages.get(message_id, (frozenset[str](), ""))
         return StorageCall(Kind.OTHER, "", instances, event).families
 
     def read(self, service: str, method: str, path: str, query: Mapping[str, str], body: bytes) -> StorageCall:
-        """`path` is below the account, still percent-encoded; the values of `query` are plain."""
+        """Classify a call. `path` is relative to the account and percent-encoded; the values of `query` are decoded."""
         if service == "queue":
             return self._queue_call(method, path, query, body)
         if service == "table":
@@ -91,7 +91,7 @@ class CallReader:
         return _blob_call(method, unquote(path), query)
 
     def learn(self, call: StorageCall, path: str, answer: bytes) -> None:
-        """Remember the messages of an answer to a put or a get, and forget the deleted ones."""
+        """Record the messages in an answer to a put or a get, and remove deleted ones."""
         if call.kind is Kind.DELETE_MESSAGE:
             self._messages.pop(unquote(path.rpartition("/")[2]), None)
         elif call.kind is Kind.PUT_MESSAGE:
@@ -118,7 +118,7 @@ class CallReader:
 
 
 def _about(text: str) -> tuple[frozenset[str], str]:
-    """Instances and event of a message of a hub; nothing for any other message."""
+    """Instances and event of a message of a hub; empty for any other message."""
     try:
         envelope = from_text(text)
     except UnreadableMessage:

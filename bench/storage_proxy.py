@@ -8,8 +8,8 @@
         host.kill()
         rule.lift()
 
-It runs in a thread of its own. Requests stay signed: the account key covers the path, the query and the headers that
-Azure names, not the host.
+It runs in a separate thread. The signatures of requests stay valid: they cover the path, the query and certain
+headers, but not the host.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Fail:
-    """Answer `status` (0: cut the connection) without effect, or with `after` once it took effect."""
+    """Answer `status` (0: cut the connection) instead of sending the request, or `after` it has taken effect."""
 
     status: int = 500
     after: bool = False
@@ -61,7 +61,7 @@ class Fail:
 
 @dataclass(frozen=True)
 class Repeat:
-    """Send the request twice and answer with the second answer, as a transport does that lost the first."""
+    """Send the request twice and return the second answer, like a transport that lost the first one."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ class Delay:
 
 @dataclass(frozen=True)
 class Hold:
-    """Keep the request, before or `after` it took effect, until the rule is lifted; then cut the connection."""
+    """Hold the request, before or `after` it has taken effect, until the rule is lifted. Then cut the connection."""
 
     after: bool = False
 
 
 @dataclass(frozen=True)
 class Freeze:
-    """From this call on, which itself has an effect only with `after`, no call of the family has one, until `thaw`.
-    What storage then holds is what a process leaves that dies at this call. All are answered 503, but deletes and
-    renewals of messages 404: a host that repeats them has no hands left for others. Messages of the family are kept
-    back: a host that receives them again and again would raise their dequeue counts, and with these their delays.
+    """Block all calls of the family from this call until `thaw`. The call itself takes effect only with `after`.
+    The storage is then as if the process had died at this call. The answer is 503, but 404 for deletes and renewals of
+    messages, because a host that retries them cannot process others. Messages of the family are withheld: a host that
+    receives them repeatedly would increase their dequeue counts and thereby their delays.
     """
 
     after: bool = False
@@ -96,7 +96,7 @@ class Rule:
     """Applies `action` to `times` calls (None: all, until `lift`) after skipping the first `skip` that match.
 
     A call matches by its kind, the family of its instances, the end of its place, the event of its message, and
-    `condition`; None matches any. `call` is the last one it was applied to, `hits` their number.
+    `condition`; None matches any. `call` is the last call that it was applied to, `hits` is the number of such calls.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Rule:
         self._changed = threading.Condition()
 
     def applies(self, call: StorageCall) -> bool:
-        """Whether this call is one of those; it is counted as one."""
+        """Whether the action applies to this call. Counts the matching call."""
         if self._lifted.is_set() or self._left == 0:
             return False
         if self._kind not in (None, call.kind) or self._event not in (None, call.event):
@@ -142,20 +142,20 @@ class Rule:
         return True
 
     def hit(self, call: StorageCall) -> None:
-        """The action was applied once more."""
+        """Record that the action was applied."""
         with self._changed:
             self.call = call
             self.hits += 1
             self._changed.notify_all()
 
     def wait(self, hits: int = 1, limit: float = PATIENCE) -> None:
-        """Until the action was applied so often; fails after `limit` seconds."""
+        """Wait until the action was applied `hits` times. Fails after `limit` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.hits >= hits, limit):
                 raise AssertionError(f"{self.action} was applied {self.hits} times, not {hits}")
 
     def lift(self) -> None:
-        """Apply it no more, and let go what it holds."""
+        """Stop applying the rule and release the requests that it holds."""
         self._lifted.set()
 
     @property
@@ -194,7 +194,7 @@ class StorageProxy:
     # Rules
 
     def add(self, rule: Rule) -> Rule:
-        """Apply the rule from now on. The first rule that applies to a call is the only one."""
+        """Apply the rule from now on. Only the first matching rule applies to a call."""
         if rule.family is None:
             self._general = (*self._general, rule)
         else:
@@ -215,7 +215,7 @@ class StorageProxy:
         return self._frozen
 
     def thaw(self) -> None:
-        """Calls of the frozen families go through again, and hosts receive their messages."""
+        """Let calls of the frozen families through again, and deliver their messages."""
         self._frozen = frozenset()
         if self._kept_back:
             asyncio.run_coroutine_threadsafe(self._hand_out(), self._loop).result(PATIENCE)
@@ -223,7 +223,7 @@ class StorageProxy:
     # Counting
 
     def forget_calls(self) -> None:
-        """Count from here."""
+        """Reset the counts."""
         self.calls = []
 
     def of_family(self, family: str) -> list[StorageCall]:
@@ -231,7 +231,7 @@ class StorageProxy:
         return [call for call in list(self.calls) if family in call.families]
 
     def counts(self, families: Iterable[str]) -> dict[str, Counter[Kind]]:
-        """Calls of each of these families that reached Azurite, by kind."""
+        """The number of calls that reached Azurite for each of these families, by kind."""
         counts: dict[str, Counter[Kind]] = defaultdict(Counter)
         wanted = frozenset(families)
         for call in list(self.calls):
@@ -344,13 +344,13 @@ class StorageProxy:
                 return _failure(service, action.status, action.code) if action.status else _cut(request)
 
     async def _without_frozen(self, queue: str, answer: bytes) -> bytes:
-        """The answer to a get without messages of frozen families: these stay hidden until `thaw`."""
+        """The answer to a get without messages of frozen families, which stay hidden until `thaw`."""
         frozen = [one for one in queue_xml.read_messages(answer) if self._reader.families_of(one.id) & self._frozen]
         if not frozen:
             return answer
         async with StorageAccount(self._azurite) as account:
             for one in frozen:
-                with contextlib.suppress(StorageError):  # deleted by a call that began before
+                with contextlib.suppress(StorageError):  # deleted by a call that started earlier
                     receipt, _ = await account.queues.update(queue, one.id, one.pop_receipt, KEPT_BACK)
                     self._kept_back.append((queue, one.id, receipt))
         if not self._frozen:  # thawed meanwhile

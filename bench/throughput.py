@@ -1,4 +1,4 @@
-"""HTTP and queue throughput, each beside a bare program that does the same without a host."""
+"""HTTP and queue throughput, each next to a bare program that does the same without a host."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ CONNECTIONS = 64
 
 
 async def http_load(url: str, seconds: float) -> tuple[float, list[float]]:
-    """Requests a second over 64 connections, and the seconds of each request."""
+    """Requests per second over 64 connections, and the seconds of each request."""
     latencies: list[float] = []
     end = time.perf_counter() + seconds
 
@@ -36,7 +36,7 @@ async def http_load(url: str, seconds: float) -> tuple[float, list[float]]:
 
 
 async def plain_aiohttp(port: int) -> None:
-    """The same answer from plain aiohttp, until cancelled. Runs in a process of its own."""
+    """Serve the same answer with plain aiohttp until cancelled. Runs in a separate process."""
 
     async def hello(_: web.Request) -> web.Response:
         return web.Response(text="Hello")
@@ -51,7 +51,7 @@ async def plain_aiohttp(port: int) -> None:
 
 @contextlib.asynccontextmanager
 async def plain_server() -> AsyncIterator[str]:
-    """The URL of a plain aiohttp server in a child process."""
+    """Run a plain aiohttp server in a child process and yield its URL."""
     port = free_port()
     program = f"import asyncio, uvloop; from bench.throughput import plain_aiohttp; uvloop.run(plain_aiohttp({port}))"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
@@ -70,7 +70,7 @@ async def plain_server() -> AsyncIterator[str]:
 
 
 async def fill(account: StorageAccount, queue: str, count: int, seconds: int = 15) -> None:
-    """Put `count` messages that all become visible at one moment, and wait for it."""
+    """Put `count` messages that all become visible at the same time, and wait for that time."""
     await account.queues.create(queue)
     text = base64.b64encode(b"a message of some length, as they are").decode()
     visible_at = time.time() + seconds
@@ -83,7 +83,7 @@ async def fill(account: StorageAccount, queue: str, count: int, seconds: int = 1
 
 
 async def bare_queue(account: StorageAccount, queue: str, count: int) -> float:
-    """Messages a second received and deleted with nothing in between."""
+    """Messages per second that are received and deleted without other work."""
     await fill(account, queue, count)
     begun = time.perf_counter()
     left = count
@@ -95,7 +95,7 @@ async def bare_queue(account: StorageAccount, queue: str, count: int) -> float:
 
 
 async def triggered_queue(account: StorageAccount, queue: str, count: int) -> float:
-    """Messages a second that a queue-triggered function of a running host takes."""
+    """Messages per second that a queue-triggered function of a running host processes."""
     await fill(account, queue, count)
     begun = time.perf_counter()
     while await account.queues.message_count(queue):

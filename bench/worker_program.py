@@ -1,7 +1,7 @@
-"""A program of the plain Durable Task SDK, client and worker: prints how many orchestrations and activities a second.
+"""A client and worker of the plain Durable Task SDK. Prints the orchestrations and activities per second.
 
-Its argument is the address of a task hub, or `memory` for the SDK's in-memory backend in this process, where the
-SDK's own tests have it; `memory-server PORT` serves that backend alone.
+The argument is the address of a task hub, or `memory` for the SDK's in-memory backend in this process, as in the SDK's
+tests. `memory-server PORT` only serves that backend.
 """
 
 import json
@@ -42,7 +42,7 @@ def fan_out(context: Any, count: int) -> Any:
 
 
 def measure(address: str) -> dict[str, float]:
-    """Rates, by scenario."""
+    """Measure the rates: scenario → rate."""
     logger = logging.getLogger("program")
     logger.setLevel(logging.ERROR)
     with (

@@ -1,4 +1,4 @@
-"""The app under measurement: one orchestrator a scenario, activities that do nothing."""
+"""The measured app: one orchestrator per scenario, and activities that do nothing."""
 
 import os
 import time
@@ -50,4 +50,4 @@ async def take(message: func.QueueMessage) -> None:
 
 @app.timer_trigger(arg_name="timer", schedule="* * * * * *", use_monitor=False)
 def tick(timer: func.TimerRequest) -> None:
-    """Fires every second beside the other load."""
+    """Fires every second during the other load."""

@@ -1,4 +1,4 @@
-"""One orchestrator for each pattern. All that belongs to one run begins with the run's instance ID."""
+"""One orchestrator per pattern. All names that belong to a run start with the run's instance ID."""
 
 import os
 import random
@@ -12,7 +12,7 @@ app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 def log(name: str) -> None:
-    """A line `name<tab>nanoseconds` for what ran."""
+    """Append a line `name<tab>nanoseconds` to the record of what ran."""
     with open(os.environ["RUNS"], "a", encoding="utf-8") as runs:
         runs.write(f"{name}\t{time.time_ns()}\n")
 
@@ -75,7 +75,7 @@ def generations(context: df.DurableOrchestrationContext):
 
 @app.orchestration_trigger(context_name="context")
 def large(context: df.DurableOrchestrationContext):
-    """Inputs and results of more than a row or a message holds."""
+    """Uses inputs and results that exceed the size of a row or a message."""
     text = yield context.call_activity("repeat", "x" * 70_000)
     return len((yield context.call_sub_orchestrator("echo", text, f"{context.instance_id}-child")))
 
@@ -88,7 +88,7 @@ def echo(context: df.DurableOrchestrationContext):
 
 @app.orchestration_trigger(context_name="context")
 def races(context: df.DurableOrchestrationContext):
-    """An approval against a deadline; then the activity answers what was decided."""
+    """Waits for an approval or a deadline, then calls an activity with the decision."""
     deadline = context.create_timer(context.current_utc_datetime + timedelta(seconds=5))
     approval = context.wait_for_external_event("Approval")
     winner = yield context.task_any([approval, deadline])
