@@ -21,7 +21,7 @@ def install(root: Path, *, skipped: bool) -> None:
         return
     click.echo("Running 'npm install'...")
     done = subprocess.run(
-        [npm, "install", "--no-audit", "--no-fund"],
+        [npm, "install", "--no-audit", "--no-fund", "--fetch-retries=1"],
         cwd=root,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
