@@ -84,7 +84,7 @@ class LiveOrchestration {
     }
     const canceled = this._reported.takeCanceled();
     const first = this._reported.count;
-    const fresh = executor.actions.slice(first);
+    const fresh = executor.actions.slice(first, this._noted);
     const state = this._state(this._reported.report(fresh));
     const answer = { state: JSON.stringify(state), at: this._at, first };
     this._at = [];
