@@ -28,7 +28,17 @@ const OF_CONNECTION = new Set([
 /** Invocations whose client has disconnected. The library would continue to write their responses, even forever. */
 const gone = new Set();
 
-function endWritesToNobody() {
+/** Invocations whose response the library has begun: its server is in this process. */
+const answered = new Set();
+
+function watchResponses() {
+  const setHeader = http.ServerResponse.prototype.setHeader;
+  http.ServerResponse.prototype.setHeader = function (name, value) {
+    if (name === INVOCATION_ID) {
+      answered.add(value);
+    }
+    return setHeader.call(this, name, value);
+  };
   const write = http.ServerResponse.prototype.write;
   http.ServerResponse.prototype.write = function (...given) {
     if (gone.size > 0 && gone.has(this.req?.headers[INVOCATION_ID])) {
@@ -38,7 +48,7 @@ function endWritesToNobody() {
   };
 }
 
-endWritesToNobody();
+watchResponses();
 
 class StreamedCall {
   /** `uri` is the address of the library's server. */
@@ -51,7 +61,6 @@ class StreamedCall {
     this._room = WINDOW;
     this._roomed = () => {};
     this._taken = 0;
-    this._hasBegun = false;
     this._isGone = false;
     this._upstream = undefined;
   }
@@ -62,7 +71,7 @@ class StreamedCall {
     passed.catch(() => {}); // The failed call reports the reason; the broken response is only a consequence.
     try {
       const response = await this._invocation.run();
-      if (!this._hasBegun && !(await this._begins())) {
+      if (!answered.has(this._id) && !(await this._begins())) {
         this._upstream.destroy();
         this._send({ k: 'head', status: 204, headers: [], last: true });
       } else {
@@ -74,6 +83,7 @@ class StreamedCall {
       throw this._isGone && error?.code === 'ECONNRESET' ? clientGone() : error;
     } finally {
       gone.delete(this._id);
+      answered.delete(this._id);
     }
   }
 
@@ -132,7 +142,6 @@ class StreamedCall {
   }
 
   async _respond(response) {
-    this._hasBegun = true;
     const headers = [];
     for (let at = 0; at < response.rawHeaders.length; at += 2) {
       if (
@@ -162,12 +171,7 @@ class StreamedCall {
   /** Whether a response starts although the function has already ended. */
   _begins() {
     return new Promise((resolve) => {
-      const silent = setTimeout(() => resolve(false), SILENCE_MILLISECONDS);
-      this._upstream.once('response', () => {
-        clearTimeout(silent);
-        resolve(true);
-      });
-      this._upstream.once('error', () => resolve(false));
+      setTimeout(() => resolve(answered.has(this._id)), SILENCE_MILLISECONDS);
     });
   }
 
