@@ -64,7 +64,7 @@ def _place(failure: dict[str, Any]) -> str:
     return f"{failure['file']}:{failure['line']}: " if failure.get("file") else ""
 
 
-def _remedy(failure: dict[str, Any], reason: str, missing: re.Match[str] | None) -> str | None:
+def _remedy(failure: dict[str, Any], reason: str, missing: re.Match[str] | None) -> str:
     code = failure.get("code")
     if missing is not None:
         name = missing[1]
@@ -92,7 +92,11 @@ def _remedy(failure: dict[str, Any], reason: str, missing: re.Match[str] | None)
         )
     if "test mode" in reason:
         return "Exclude @azure/functions-core from the bundle: mark it as external in the bundler's options."
-    return None
+    if "has already been registered" in reason:
+        return "Give each function its own name."
+    if failure["type"] == "SyntaxError":
+        return "Correct the syntax there."
+    return "Fix the code that throws this while the app is loaded."
 
 
 def _package(name: str) -> str:

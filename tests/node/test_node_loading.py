@@ -92,11 +92,12 @@ LOAD_ERRORS: dict[str, tuple[dict[str, str], dict[str, Any], str, str, str]] = {
         {},
         "DH4002",
         '{root}/src/functions/a.js:2: Worker was unable to load entry point "src/functions/a.js": bad',
-        "",
+        "Fix the code",
     ),
-    "syntax": ({"src/functions/a.js": "\n\nconst = 1;"}, {}, "DH4002", "{root}/src/functions/a.js:3: ", ""),
+    "syntax": ({"src/functions/a.js": "\n\nconst = 1;"}, {}, "DH4002", "{root}/src/functions/a.js:3: ", "the syntax"),
     "syntax in a module": (
-        {"src/functions/a.js": "\n\nconst = 1;"}, {"type": "module"}, "DH4002", "{root}/src/functions/a.js:3: ", "",
+        {"src/functions/a.js": "\n\nconst = 1;"}, {"type": "module"}, "DH4002", "{root}/src/functions/a.js:3: ",
+        "the syntax",
     ),
     "missing package": (
         {"src/functions/a.js": "require('left-pad-x/y');"}, {}, "DH4002", "Cannot find module 'left-pad-x/y'",
@@ -127,11 +128,11 @@ LOAD_ERRORS: dict[str, tuple[dict[str, str], dict[str, Any], str, str, str]] = {
     "registered twice": (
         {"src/functions/a.js": HEADER + HELLO + HELLO}, {}, "DH4002",
         '{root}/src/functions/a.js:3: Worker was unable to load entry point "src/functions/a.js": A function with id '
-        '"hello" has already been registered.', "",
+        '"hello" has already been registered.', "its own name",
     ),
     "start hook": (
         {"src/functions/a.js": HEADER + "app.hook.appStart(() => { throw new Error('no start'); });"}, {}, "DH4002",
-        "{root}/src/functions/a.js:2: no start", "",
+        "{root}/src/functions/a.js:2: no start", "Fix the code",
     ),
 }  # fmt: skip
 
