@@ -64,13 +64,16 @@ def hosts(
     connection_string: str,
     npm_packages: NpmPackages,
 ) -> Iterator[tuple[str, HostProcess, HostProcess]]:
-    """The prefix of the first app's functions, and two stopped hosts on one hub: of that app, and of the other one."""
+    """The prefix of the first app's functions, and two hosts on one hub: of that app, which runs before and after each
+    test, and of the other one, which does not.
+    """
     settings = hub_settings(connection_string, f"Shared{uuid.uuid4().hex[:8]}")
     folder = tmp_path_factory.mktemp("shared")
     python = HostProcess(write_app(folder / "python", PYTHON_APP), settings)
     node_app = write_node_app(folder / "node", NODE_APP, npm_packages)
     node = HostProcess(node_app, {**settings, "FUNCTIONS_WORKER_RUNTIME": "node"})
     first, second, prefix = (python, node, "Python") if request.param == "Python first" else (node, python, "Node")
+    first.start()
     yield prefix, first, second
     first.end()
     second.end()
@@ -97,7 +100,6 @@ def test_instances_of_the_other_language_are_seen_controlled_and_go_on_with_thei
 ) -> None:
     prefix, first, second = hosts
     name = f"{prefix}Waits"
-    first.start()
     ids = {word: start(first, name, word) for word in ("goes", "ends", "sleeps", "done")}
     for instance_id in ids.values():
         until(lambda instance_id=instance_id: first.status(instance_id).get("customStatus"), host=first)
