@@ -3,6 +3,7 @@
 'use strict';
 
 const { stackAbove } = require('./code_places');
+const { toError } = require('./errors');
 const { errorText, failureOf } = require('./orchestrator_errors');
 const { ReportedActions } = require('./reported_actions');
 const { stuckTask } = require('./stuck_tasks');
@@ -117,6 +118,7 @@ class LiveOrchestration {
     }
     this._executor = executor;
     this._noteTasks(df);
+    seeUndefinedErrors(executor);
     this._process = executor.processEvent;
     let index = 0;
     executor.processEvent = (event) => this._feed(index++, event);
@@ -201,6 +203,24 @@ class LiveOrchestration {
       answer.warnings = [warning];
     }
   }
+}
+
+/** The package takes an orchestrator that throws undefined for one that goes on, and the instance would hang. */
+function seeUndefinedErrors(executor) {
+  let { exception } = executor;
+  const { initialize } = executor;
+  Object.defineProperty(executor, 'exception', {
+    configurable: true,
+    enumerable: true,
+    get: () => exception,
+    set: (thrown) => {
+      exception = thrown === undefined ? toError(thrown) : thrown;
+    },
+  });
+  executor.initialize = () => {
+    initialize.call(executor);
+    exception = undefined;
+  };
 }
 
 function replace(object, name, make) {

@@ -169,6 +169,7 @@ def test_a_retry_that_is_given_up_ends(world: NodeWorld) -> None:
         ("text", "text"),
         ("empty", "RangeError"),
         ("object", '{"code":5}'),
+        ("undefined", "Unknown error"),
         ("number", "Durable Functions programming constraint violation: Orchestration yielded data of type number."),
         ("activity", "Activity function 'throwText' failed:  just text"),
     ],

@@ -89,6 +89,9 @@ df.app.orchestration('fails', function* (context) {
   if (what === 'empty') {
     throw new RangeError('');
   }
+  if (what === 'undefined') {
+    throw undefined;
+  }
   if (what === 'number') {
     yield 5;
   }
