@@ -1,4 +1,4 @@
-"""durable_host: run Azure Functions apps written in Python, Durable Functions included, on one machine."""
+"""durable_host: run Azure Functions apps for Python and Node.js, Durable Functions included, on one machine."""
 
 __version__ = "0.1.0"
 

@@ -96,7 +96,7 @@ class Program(LazyGroup):
 def program(
     ctx: click.Context, script_root: str | None, env_file: str | None, verbose: bool, debug_traceback: bool
 ) -> None:
-    """Run Azure Functions apps written in Python, Durable Functions included, on this machine."""
+    """Run Azure Functions apps written in Python, JavaScript or TypeScript, Durable Functions included, locally."""
     if env_file is not None:
         load_env_file(env_file)
     ctx.obj = {"script_root": script_root, "verbose": verbose, "debug_traceback": debug_traceback}
