@@ -2,7 +2,8 @@
 
 import click
 
-from durable_host.cli.scaffold.languages import Language, complete_language, language
+from durable_host.cli.app_folder import working_folder
+from durable_host.cli.scaffold.languages import Language, app_language, complete_language, language
 from durable_host.cli.scaffold.template_catalog import TEMPLATES, FunctionTemplate
 
 _TITLES: dict[Language, str] = {"python": "Python", "javascript": "JavaScript", "typescript": "TypeScript"}
@@ -19,13 +20,13 @@ def templates() -> None:
     "--language",
     "wanted",
     metavar="NAME",
-    default="python",
     shell_complete=complete_language,
-    help="Language: python, javascript or typescript.",
+    help="Language: python, javascript or typescript. Default: that of the app in this folder.",
 )
-def list_templates(wanted: str) -> None:
+@click.pass_context
+def list_templates(ctx: click.Context, wanted: str | None) -> None:
     """List the templates of a language; those for Python with their names in both programming models."""
-    chosen = language(wanted)
+    chosen = language(wanted) if wanted else app_language(working_folder(ctx))
     click.echo(f"{_TITLES[chosen]} Templates:")
     for template in TEMPLATES:
         notes = _model_notes(template) if chosen == "python" else []

@@ -149,6 +149,10 @@ def test_package_file_that_is_not_json_ends_with_code_3(func: Func, app: Path):
     assert not (app / "src" / "functions" / "Work.js").exists()
 
 
+def test_templates_of_the_language_of_the_app_are_listed(func: Func, app: Path):
+    assert func("templates", "list").out.startswith("JavaScript Templates:\n"), app
+
+
 @pytest.mark.parametrize(("language", "title"), [("javascript", "JavaScript"), ("ts", "TypeScript")])
 def test_templates_are_listed_with_the_names_of_the_reference(func: Func, language: str, title: str):
     outcome = func("templates", "list", "--language", language)

@@ -83,7 +83,7 @@ async def test_given_content_type_is_kept_and_left_out_without_content(url: str)
              "headers": {"Content-Type": "multipart/form-data"}},
             "Multipart content is not supported with CallHttpAsync.",
         ),
-        ({"method": "GET", "uri": "nourl"}, "nourl"),
+        ({"method": "GET", "uri": "nourl"}, "'nourl' is not an absolute URL of HTTP or HTTPS."),
         ({"method": "GET"}, "cannot be read"),
         ({"method": "GET", "uri": "http://localhost:1/", "tokenSource": {}}, "has no resource"),
     ],

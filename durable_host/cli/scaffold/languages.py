@@ -53,6 +53,11 @@ def settings_of(root: Path) -> AppSettings:
     return AppSettings(values | {name: value for name, value in os.environ.items() if value})
 
 
+def app_language(root: Path) -> Language:
+    """The language of the app in this folder; Python if there is no app."""
+    return node_language(root) if is_node_app(root) else "python"
+
+
 def node_language(root: Path) -> Language:
     """The language of a Node.js app: TypeScript if it has a tsconfig.json, otherwise JavaScript."""
     return "typescript" if (root / "tsconfig.json").exists() else "javascript"

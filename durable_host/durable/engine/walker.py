@@ -95,6 +95,7 @@ class Walker(Numbering):
         self._long_timers: dict[int, tuple[Gate, LongTimer]] = {}
         self._locked = LockEntities("", ())
         self._is_locked = False
+        self._releases: dict[int, LockEntities] = {}
         self._positions: dict[int, str] = {}
         self._index = 0
         self._episodes: list[tuple[int, int]] = []
@@ -274,6 +275,7 @@ class Walker(Numbering):
                 leaf.number = self.reserve()
             case ReleaseEntities():
                 leaf.number = self._reserve_release()
+                self._releases[leaf.number] = self._locked
             case UnknownAction() as action:
                 text = f"Received an unexpected action type from the out-of-proc function: '${action.kind}'."
                 raise OrchestrationFault(text)
@@ -332,7 +334,8 @@ class Walker(Numbering):
                 self.requests[action.request_id.casefold()] = leaf
                 self.lock(number, action.entities, action.request_id)
             case ReleaseEntities():
-                self.release(number, self._locked.entities, self._locked.request_id)
+                locked = self._releases.pop(number)
+                self.release(number, locked.entities, locked.request_id)
             case WaitForExternalEvent() as wait:
                 self._event_gates.begin(wait.name, leaf)
             case CallEntity() as action:

@@ -59,6 +59,8 @@ class HttpActivity:
             return ActivityOutcome(
                 error=f"The request to {request.uri} received no response within {DEFAULT_TIMEOUT:g} s."
             )
+        except aiohttp.InvalidURL:
+            return ActivityOutcome(error=f"'{request.uri}' is not an absolute URL of HTTP or HTTPS.")
         except (aiohttp.ClientError, TokenUnavailable, ValueError, OSError) as error:
             return ActivityOutcome(error=str(error) or type(error).__name__)
 
