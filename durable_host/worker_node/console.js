@@ -2,6 +2,7 @@
 // write, are passed to the host unchanged.
 'use strict';
 
+const { isWorkerFrame } = require('./errors');
 const scope = require('./scope');
 
 const LONGEST_LINE = 64 * 1024;
@@ -36,7 +37,9 @@ function capture(channel, seen) {
   const streams = ['stdout', 'stderr'].map((name) => {
     const lines = new Lines((text) => {
       seen(text);
-      channel.send({ k: 'console', s: name, t: text, ...scope.fields() });
+      if (!isWorkerFrame(text)) {
+        channel.send({ k: 'console', s: name, t: text, ...scope.fields() });
+      }
     });
     process[name].write = (chunk, encoding, done) => {
       const callback = typeof encoding === 'function' ? encoding : done;

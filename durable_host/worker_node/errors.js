@@ -94,11 +94,24 @@ function withoutWorkerFiles(text) {
     : text;
 }
 
+/** Whether a printed line is a frame of the worker. */
+function isWorkerFrame(line) {
+  return line.includes(WORKER_FOLDER) && fileOf(line)?.file.startsWith(WORKER_FOLDER);
+}
+
+/** Remove frames of the worker from a text that contains a stack. */
+function withoutWorkerFrames(text) {
+  return text.includes(WORKER_FOLDER)
+    ? text
+        .split('\n')
+        .filter((line) => !isWorkerFrame(line))
+        .join('\n')
+    : text;
+}
+
 /** Remove frames of the worker, and frames of the library at the end. */
 function cutEnd(stack) {
-  const lines = withoutWorkerFiles(stack)
-    .split('\n')
-    .filter((line) => !fileOf(line)?.file.startsWith(WORKER_FOLDER));
+  const lines = withoutWorkerFrames(withoutWorkerFiles(stack)).split('\n');
   while (lines.length > 1 && FRAME.test(lines[lines.length - 1]) && isInternal(lines[lines.length - 1])) {
     lines.pop();
   }
@@ -170,9 +183,11 @@ module.exports = {
   describe,
   isError,
   isUsers,
+  isWorkerFrame,
   placeOf,
   placeOfSyntaxError,
   stackOf,
   systemError,
   toError,
+  withoutWorkerFrames,
 };

@@ -1,6 +1,7 @@
 // Sends log records of user code and of the worker to the host.
 'use strict';
 
+const { withoutWorkerFrames } = require('./errors');
 const scope = require('./scope');
 
 const LEVELS = { trace: 5, debug: 10, information: 20, warning: 30, error: 40, critical: 50, none: 100 };
@@ -25,7 +26,8 @@ class Logs {
     }
     if (record.category === 'user') {
       const named = owner === undefined ? 'Host.Function.Console' : `Function.${owner.f}.User`;
-      this._channel.send({ k: 'log', l: number, c: named, t: record.message, ...scope.fields(owner) });
+      const text = withoutWorkerFrames(record.message);
+      this._channel.send({ k: 'log', l: number, c: named, t: text, ...scope.fields(owner) });
     } else {
       this._channel.send({ k: 'worker', l: number, t: record.message, ...scope.fields(owner) });
     }

@@ -46,6 +46,21 @@ async def test_log_levels_and_console_lines_belong_to_their_invocation(
     assert any("Unexpected call to 'log' on the context object" in text for text in messages(caplog, "Host.Worker"))
 
 
+async def test_printed_stacks_do_not_show_the_worker(
+    tmp_path: Path, npm_packages: NpmPackages, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(1)
+    code = returning("context.error(new Error('logged')); console.error(new Error('printed')); console.log('end');")
+    async with running_node(tmp_path, code, npm_packages) as app:
+        await app.call("f", string(""))
+        await eventually(lambda: "end" in messages(caplog, "Host.Function.Console"))
+    logged, printed = messages(caplog, "Function.f.User"), messages(caplog, "Host.Function.Console")
+    for text, message in (("\n".join(logged), "Error: logged"), ("\n".join(printed), "Error: printed")):
+        assert message in text
+        assert "functions.js:" in text
+        assert "worker_node" not in text
+
+
 async def test_records_below_the_least_level_stay_in_the_worker(
     tmp_path: Path, npm_packages: NpmPackages, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -26,7 +26,7 @@ def refusal_of(state: OrchestrationState) -> str | None:
     if find_sign(state.history) is None and (state.started.is_played or not _has_number_of_v2(state.history)):
         return None
     return (
-        f"The instance '{state.instance_id}' was run with azure-functions-durable 2.x, and the 1.x SDK of this app "
+        f"The instance '{state.instance_id}' was run with azure-functions-durable 2.x, and the SDK of this app "
         f"cannot continue it. {_LEFT_ALONE.format(sdk='2.x')}"
     )
 
