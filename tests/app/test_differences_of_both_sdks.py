@@ -64,7 +64,7 @@ class App:
 @pytest.fixture(params=["1.x", "2.x"])
 def arguments(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Those of `func start` for the SDK."""
-    return ("--python", str(v2_interpreter(request.config))) if request.param == "2.x" else ()
+    return ("--python", str(v2_interpreter())) if request.param == "2.x" else ()
 
 
 @pytest.fixture(params=["AzureStorage", "sqlite"])

@@ -78,7 +78,7 @@ HOST_JSON = {
 
 @pytest.fixture(scope="module", params=["1.x", "2.x"])
 def host(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
-    arguments = ("--python", str(v2_interpreter(request.config))) if request.param == "2.x" else ()
+    arguments = ("--python", str(v2_interpreter())) if request.param == "2.x" else ()
     code = APP.replace("df.DurableOrchestrationContext", "object").replace("df.DurableEntityContext", "object")
     files = {"function_app.py": code, "host.json": json.dumps(HOST_JSON)}
     host = HostProcess(write_app(tmp_path_factory.mktemp("lost"), files), {"FUNCTIONS_WORKER_RUNTIME": "python"})
