@@ -2,18 +2,37 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from durable_host.grpc_port import header_blocks
 from durable_host.grpc_port.grpc_methods import CallEnded, Metadata, Method
 from durable_host.grpc_port.http2_frames import DATA, END_HEADERS, END_STREAM, HEADERS, frame
 from durable_host.grpc_port.status_code import StatusCode
 
-if TYPE_CHECKING:
-    from durable_host.grpc_port.grpc_connection import GrpcConnection
-
 _STARTED = len(header_blocks.STARTED).to_bytes(3, "big") + bytes((HEADERS, END_HEADERS))
 _ENDED_WELL = len(header_blocks.ENDED_WELL).to_bytes(3, "big") + bytes((HEADERS, END_HEADERS | END_STREAM))
+
+
+class CallConnection(Protocol):
+    """The connection of a call. `window` is the peer's flow-control window for all its calls; `blocked` are the calls
+    that wait for room in a window.
+    """
+
+    window: int
+    largest_frame: int
+    blocked: "set[GrpcCall]"
+
+    def write(self, data: bytes, /) -> None:
+        """Send frames."""
+        ...
+
+    async def writable(self) -> None:
+        """Wait until the peer reads what was written."""
+        ...
+
+    def over(self, call: "GrpcCall", /) -> None:
+        """Forget a call whose trailers were sent."""
+        ...
 
 
 class GrpcCall:
@@ -41,7 +60,7 @@ class GrpcCall:
         "window",
     )
 
-    def __init__(self, connection: "GrpcConnection", id: int, method: Method, metadata: Metadata, window: int) -> None:
+    def __init__(self, connection: CallConnection, id: int, method: Method, metadata: Metadata, window: int) -> None:
         self.id = id
         self.method = method
         self.metadata = metadata

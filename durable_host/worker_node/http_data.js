@@ -1,6 +1,8 @@
 // Converts HTTP requests and responses between frames and the library.
 'use strict';
 
+const { asBuffer, copied } = require('./buffers');
+
 const BODYLESS = new Set(['GET', 'HEAD']);
 const SAME_SITE = { lax: 'lax', strict: 'strict', explicitNone: 'none' };
 
@@ -15,7 +17,7 @@ function readRequest(request, blob) {
     nullableParams: nullable(request.params),
   };
   if (size > 0 && !BODYLESS.has(request.method.toUpperCase())) {
-    data.body = { bytes: Buffer.from(blob.subarray(start, start + size)) };
+    data.body = { bytes: copied(blob, start, size) };
   }
   return data;
 }
@@ -44,7 +46,7 @@ function writeResponse(response, body) {
     }
   }
   const bytes = response.body?.bytes ?? response.body?.string ?? '';
-  const content = typeof bytes === 'string' ? Buffer.from(bytes) : require('./typed_data').asBuffer(bytes);
+  const content = typeof bytes === 'string' ? Buffer.from(bytes) : asBuffer(bytes);
   return { status: Number(response.statusCode ?? 200), headers, cookies, body: body.add(content), complete: true };
 }
 

@@ -3,6 +3,7 @@
 // On the wire, a value is a list: its kind, then the value itself or its offset and length in the frame's blob.
 'use strict';
 
+const { asBuffer, copied } = require('./buffers');
 const http = require('./http_data');
 const { INLINE_TEXT } = require('./frames');
 
@@ -29,10 +30,6 @@ function read(value, blob) {
     default:
       return {};
   }
-}
-
-function copied(blob, start, size) {
-  return Buffer.from(blob.subarray(start, start + size));
 }
 
 /** Trigger metadata in the form of Azure's host: strings as strings, everything else as JSON. */
@@ -76,13 +73,4 @@ function writeText(kind, text, body) {
   return text.length <= INLINE_TEXT ? [kind, text] : [kind, ...body.add(Buffer.from(text))];
 }
 
-function asBuffer(bytes) {
-  if (Buffer.isBuffer(bytes)) {
-    return bytes;
-  }
-  return ArrayBuffer.isView(bytes)
-    ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    : Buffer.from(bytes);
-}
-
-module.exports = { read, readMetadata, write, asBuffer };
+module.exports = { read, readMetadata, write };
