@@ -33,6 +33,8 @@ from durable_host.web.manual_invocation import Start
 
 _log = logging.getLogger("Host.Startup")
 
+NO_FUNCTIONS = "DH4006"
+
 _RETRIED_TRIGGERS = frozenset({"timertrigger"})
 """The served triggers for which Azure supports retry policies."""
 
@@ -160,8 +162,8 @@ def _problems(app: ServedApp) -> Iterator[tuple[int, str]]:
     names |= {error.function or "": None for error in functions.errors}
     names |= dict.fromkeys(app.index.excluded)
     if not names:
-        found = f"No functions were found in {app.config.root}."
-        yield logging.WARNING, f"{found} {app.index.hint}" if app.index.hint else found
+        hint = app.index.hint or "Create one: func new"
+        yield logging.WARNING, f"{NO_FUNCTIONS}: No functions were found in {app.config.root}. {hint}"
     known = {name.casefold() for name in names}
     missing = [f"'{name}'" for name in app.config.host.functions or () if name.casefold() not in known]
     if missing and names:

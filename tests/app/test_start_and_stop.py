@@ -248,7 +248,7 @@ def unknown(req: func.HttpRequest, given) -> str:
 
 def test_a_folder_without_functions_starts_and_says_so(start_host: StartHost) -> None:
     host = start_host({})
-    assert "No functions were found" in host.output
+    assert f"DH4006: No functions were found in {host.root}. Create one: func new" in host.output
     assert host.get("/admin/host/status").json()["state"] == "Running"
 
 

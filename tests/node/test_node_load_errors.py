@@ -61,4 +61,4 @@ def test_node_that_is_missing_is_an_error(start_node_host) -> None:
 
 def test_app_without_functions_starts_and_says_why(start_node_host) -> None:
     host: HostProcess = start_node_host({FILE: "console.log('nothing here');\n"})
-    host.wait_for("none registers a function")
+    host.wait_for("DH4006: No functions were found in .*none registers a function")
