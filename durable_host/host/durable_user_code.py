@@ -42,7 +42,7 @@ def user_code_for(
                 unserved=unserved,
             )
         case "node":
-            from durable_host.durable.sdk.node import NodeUserCode
+            from durable_host.durable.sdk.node import NodeUserCode, node_dialect
             from durable_host.durable.sdk.node_activities import result_json
 
             calls.result_json = lambda _, value: result_json(value)
@@ -53,5 +53,5 @@ def user_code_for(
                 entities=names.entities,
                 unserved=unserved,
                 async_request_sleep_ms=async_request_sleep_ms,
-                package_version=sdk_versions.get("durable-functions"),
+                dialect=node_dialect(sdk_versions.get("durable-functions")),
             )

@@ -6,6 +6,7 @@
 
 const { describe } = require('./errors');
 const scope = require('./scope');
+const { watchDf } = require('./watched_context');
 
 const MOST_REPORTED = 20;
 const FAILED = '"isError":true';
@@ -20,16 +21,7 @@ class FailedOperations {
   /** Watch the context of the batch: the package sets `df` on it for each operation. */
   watch(context) {
     watchErrors();
-    let df;
-    Object.defineProperty(context, 'df', {
-      configurable: true,
-      enumerable: true,
-      get: () => df,
-      set: (value) => {
-        df = value;
-        this._names.push(value?.operationName);
-      },
-    });
+    watchDf(context, (df) => this._names.push(df?.operationName));
   }
 
   /** An error that was serialized during the operation. */

@@ -7,6 +7,7 @@ const { toError } = require('./errors');
 const { errorText, failureOf } = require('./orchestrator_errors');
 const { ReportedActions } = require('./reported_actions');
 const { stuckTask } = require('./stuck_tasks');
+const { watchDf } = require('./watched_context');
 
 const MEMBERS = ['actions', 'currentTask', 'isDoneExecuting', 'hasCompletedSuccessfully', 'processEvent'];
 const TASK_MAKERS = [
@@ -47,16 +48,7 @@ class LiveOrchestration {
   /** Observe the context of the first turn: the package sets `df` on it before it runs any code. */
   watch(context, newFrom) {
     this._newFrom = newFrom;
-    let df;
-    Object.defineProperty(context, 'df', {
-      configurable: true,
-      enumerable: true,
-      get: () => df,
-      set: (value) => {
-        df = value;
-        this._attach(value);
-      },
-    });
+    watchDf(context, (df) => this._attach(df));
   }
 
   /** Process new events, given as `[index, event]`. Throws what the package throws. */

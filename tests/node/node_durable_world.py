@@ -13,7 +13,7 @@ import durable_host.worker_node
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.messages import TaskMessage
-from durable_host.durable.sdk.node import NodeUserCode
+from durable_host.durable.sdk.node import NodeUserCode, node_dialect
 from durable_host.durable.sdk.node_activities import result_json
 from durable_host.host.durable_calls import durable_names
 from durable_host.invocation.datum import Datum
@@ -90,7 +90,7 @@ class NodeWorld(World):
             orchestrators=app.names("orchestrators"),
             activities=app.names("activities"),
             entities=app.names("entities"),
-            package_version=app.version,
+            dialect=node_dialect(app.version),
         )
 
     def start(self, name: str, input: Any = None, instance_id: str = "inst1", **fields: Any) -> TaskMessage:

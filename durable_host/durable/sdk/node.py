@@ -4,9 +4,7 @@ The protocol is that of the 1.x SDK for Python, with a few differences.
 """
 
 import re
-from collections.abc import Mapping
 
-from durable_host.durable.sdk.app_code import FunctionCaller, UnservedNames
 from durable_host.durable.sdk.node_actions import node_rules
 from durable_host.durable.sdk.node_activities import failed_activity
 from durable_host.durable.sdk.node_entities import decode_node_entity_answer
@@ -19,28 +17,7 @@ _KEEPS_EARLY_EVENTS = (3, 5)
 
 
 class NodeUserCode(V1UserCode):
-    """`UserCode` for Node.js apps. `package_version` is that of `durable-functions`, None when it is not known."""
-
-    def __init__(
-        self,
-        calls: FunctionCaller,
-        *,
-        orchestrators: Mapping[str, str],
-        activities: Mapping[str, str],
-        entities: Mapping[str, str],
-        unserved: UnservedNames | None = None,
-        async_request_sleep_ms: int = 30_000,
-        package_version: str | None = None,
-    ) -> None:
-        super().__init__(
-            calls,
-            orchestrators=orchestrators,
-            activities=activities,
-            entities=entities,
-            unserved=unserved,
-            async_request_sleep_ms=async_request_sleep_ms,
-        )
-        self.dialect = node_dialect(package_version)
+    """`UserCode` for Node.js apps. Its dialect is `node_dialect` of the app's package."""
 
     def _action_rules(self) -> ActionRules:
         return node_rules(async_request_sleep_ms=self._sleep_ms)
@@ -56,7 +33,10 @@ class NodeUserCode(V1UserCode):
 
 
 def node_dialect(package_version: str | None) -> CodeDialect:
-    """Return the dialect. Versions before 3.5 keep only the last of several early events with the same name."""
+    """Return the dialect of a version of `durable-functions`, None when it is not known.
+
+    Versions before 3.5 keep only the last of several early events with the same name.
+    """
     found = re.match(r"(\d+)\.(\d+)", package_version or "")
     return CodeDialect(
         sdk=f"durable-functions {package_version}" if found else "durable-functions",

@@ -31,8 +31,6 @@ class V1UserCode(AppCode):
     called.
     """
 
-    dialect: CodeDialect = PYTHON_V1
-
     def __init__(
         self,
         calls: FunctionCaller,
@@ -42,10 +40,12 @@ class V1UserCode(AppCode):
         entities: Mapping[str, str],
         unserved: UnservedNames | None = None,
         async_request_sleep_ms: int = 30_000,
+        dialect: CodeDialect = PYTHON_V1,
     ) -> None:
         super().__init__(
             calls, orchestrators=orchestrators, activities=activities, entities=entities, unserved=unserved
         )
+        self.dialect = dialect
         self._sleep_ms = async_request_sleep_ms
         self._rules = self._action_rules()
 
