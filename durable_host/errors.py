@@ -72,3 +72,18 @@ class PortError(HostError):
 
     code = "DH3001"
     exit_code = EXIT_PORT
+
+
+class GrpcMissing(HostError):
+    """The packages of the extra `grpc` are not installed together with this host."""
+
+    code = "DH6011"
+    exit_code = EXIT_APP
+    install: ClassVar[str] = 'pip install "durable-host[grpc]"'
+
+    def __init__(self, error: ImportError) -> None:
+        super().__init__(
+            "This needs gRPC, which is not installed.",
+            cause=f"{type(error).__name__}: {error}",
+            remedy=f"Install it together with the host: {self.install}",
+        )

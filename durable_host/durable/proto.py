@@ -5,17 +5,7 @@ messages have no package name, so a second copy could not be loaded next to that
 `durabletask`, and only code that serves such apps imports this module, because gRPC adds to the start-up time.
 """
 
-from durable_host.errors import EXIT_APP, HostError
-
-INSTALL = 'pip install "durable-host[grpc]"'
-
-
-class GrpcMissing(HostError):
-    """The packages of the extra `grpc` are not installed together with this host."""
-
-    code = "DH6011"
-    exit_code = EXIT_APP
-
+from durable_host.errors import GrpcMissing
 
 try:
     import hpack  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -25,17 +15,11 @@ try:
     from google.protobuf.timestamp_pb2 import Timestamp
     from google.protobuf.wrappers_pb2 import BoolValue, Int32Value, StringValue
 except ImportError as error:
-    raise GrpcMissing(
-        "This needs gRPC, which is not installed.",
-        cause=f"{type(error).__name__}: {error}",
-        remedy=f"Install it together with the host: {INSTALL}",
-    ) from error
+    raise GrpcMissing(error) from error
 
 __all__ = [
-    "INSTALL",
     "BoolValue",
     "Empty",
-    "GrpcMissing",
     "Int32Value",
     "StringValue",
     "Timestamp",

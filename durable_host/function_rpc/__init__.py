@@ -1,0 +1,4 @@
+"""Runs apps whose workers speak FunctionRpc, the gRPC protocol of the Functions host: .NET isolated apps.
+
+Source: docs/protocol/function-rpc.md
+"""
