@@ -2,13 +2,18 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from durable_host.grpc_port import header_blocks
-from durable_host.grpc_port.grpc_methods import CallEnded, Metadata, Method
+from durable_host.grpc_port.grpc_methods import CallEnded, DuplexPeer, Metadata, Method
 from durable_host.grpc_port.http2_frames import DATA, END_HEADERS, END_STREAM, HEADERS, frame
 from durable_host.grpc_port.status_code import StatusCode
 
+LARGEST_MESSAGE = 256 * 1024 * 1024
+"""In bytes. It is also the limit for all incomplete requests of a connection together."""
+PREFIX = 5
+"""The bytes before each message: whether it is compressed, and its length."""
 _STARTED = len(header_blocks.STARTED).to_bytes(3, "big") + bytes((HEADERS, END_HEADERS))
 _ENDED_WELL = len(header_blocks.ENDED_WELL).to_bytes(3, "big") + bytes((HEADERS, END_HEADERS | END_STREAM))
 
@@ -36,7 +41,8 @@ class CallConnection(Protocol):
 
 
 class GrpcCall:
-    """Owned by its connection. `body` is the received part of the request. `window` is the peer's flow-control window.
+    """Owned by its connection. `body` is the received part of the request, or of the next one. `window` is the peer's
+    flow-control window. `peer` receives the requests of a duplex method.
 
     `waiting` are responses that do not fit into the window yet. `trailers` follow them.
     """
@@ -44,6 +50,7 @@ class GrpcCall:
     __slots__ = (
         "_connection",
         "_drained",
+        "_wanted",
         "body",
         "deadline",
         "has_request",
@@ -52,6 +59,7 @@ class GrpcCall:
         "is_over",
         "metadata",
         "method",
+        "peer",
         "received",
         "task",
         "trailers",
@@ -75,6 +83,8 @@ class GrpcCall:
         self.deadline: asyncio.TimerHandle | None = None
         self.waiting: deque[bytes | memoryview] = deque()
         self.trailers: bytes | None = None
+        self.peer: DuplexPeer | None = None
+        self._wanted = PREFIX
         self._connection = connection
         self._drained: asyncio.Future[None] | None = None
 
@@ -112,8 +122,9 @@ class GrpcCall:
     async def drain(self) -> None:
         """Wait until all responses were written, so that more may be sent."""
         if self.waiting:
-            self._drained = asyncio.get_running_loop().create_future()
-            await self._drained
+            if self._drained is None or self._drained.done():
+                self._drained = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._drained)
         await self._connection.writable()
 
     def end(self, code: StatusCode = StatusCode.OK, text: str = "") -> None:
@@ -142,31 +153,60 @@ class GrpcCall:
             connection.window -= len(part)
             connection.write(frame(DATA, 0, self.id, part))
         connection.blocked.discard(self)
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        self._wake()
         if self.trailers is not None:
             start = b"" if self.has_started else header_blocks.STARTED
             connection.write(frame(HEADERS, END_HEADERS | END_STREAM, self.id, start + self.trailers))
             connection.over(self)
 
+    def _wake(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
     def cancel(self) -> None:
         """Cancel the method. Nothing more is sent."""
         self.is_over = True
         self.waiting.clear()
+        self._wake()
         if self.deadline is not None:
             self.deadline.cancel()
         if self.task is not None:
             self.task.cancel()
 
+    def requests(self, part: bytes) -> Iterator[Any]:
+        """Decode the requests that `part` completes. Raises CallEnded for one that is unreadable or too large."""
+        self.body.append(part)
+        self.received += len(part)
+        if self.received < self._wanted:
+            return
+        data = self.body[0] if len(self.body) == 1 else b"".join(self.body)
+        at, end = 0, len(data)
+        self._wanted = PREFIX
+        while end - at >= PREFIX:
+            size = int.from_bytes(data[at + 1 : at + PREFIX], "big")
+            if size > LARGEST_MESSAGE:
+                raise CallEnded(StatusCode.RESOURCE_EXHAUSTED, f"Requests may have {LARGEST_MESSAGE} bytes.")
+            if end - at - PREFIX < size:
+                self._wanted = PREFIX + size
+                break
+            begin = at + PREFIX
+            at = begin + size
+            yield self._decoded(data[begin - PREFIX], data[begin:at])
+        rest = data[at:]
+        self.body, self.received = [rest] if rest else [], len(rest)
+
     def request(self) -> Any:
         """Decode the request. Raises CallEnded if it is not exactly one readable message."""
         body = self.body[0] if len(self.body) == 1 else b"".join(self.body)
         self.body = []
-        if len(body) < 5 or len(body) - 5 != int.from_bytes(body[1:5], "big"):
+        if len(body) < PREFIX or len(body) - PREFIX != int.from_bytes(body[1:PREFIX], "big"):
             raise CallEnded(StatusCode.INTERNAL, "A request is exactly one message.")
-        if body[0]:
+        return self._decoded(body[0], body[PREFIX:])
+
+    def _decoded(self, is_compressed: int, message: bytes) -> Any:
+        if is_compressed:
             raise CallEnded(StatusCode.UNIMPLEMENTED, "Requests may not be compressed.")
         try:
-            return self.method.read(body[5:])
+            return self.method.read(message)
         except Exception as error:
             raise CallEnded(StatusCode.INTERNAL, f"The request cannot be read: {error}") from error

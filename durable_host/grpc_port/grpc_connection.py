@@ -10,15 +10,13 @@ from typing import Any, cast
 
 from durable_host.grpc_port import header_blocks
 from durable_host.grpc_port import http2_frames as frames
-from durable_host.grpc_port.grpc_call import GrpcCall
-from durable_host.grpc_port.grpc_methods import CallEnded, Methods
+from durable_host.grpc_port.grpc_call import LARGEST_MESSAGE, GrpcCall
+from durable_host.grpc_port.grpc_methods import CallEnded, DuplexPeer, Methods
 from durable_host.grpc_port.http2_frames import PeerError
 from durable_host.grpc_port.status_code import StatusCode
 
 _log = logging.getLogger("Host.Grpc")
 
-LARGEST_MESSAGE = 256 * 1024 * 1024
-"""In bytes. It is also the limit for all incomplete requests of a connection together."""
 _WINDOW = 1024 * 1024
 _LARGEST_WINDOW = 2**31 - 1
 _PREFACE_SECONDS = 20.0
@@ -116,6 +114,7 @@ class GrpcConnection(asyncio.Protocol):
             self.write(frames.reset(call.id, frames.NO_ERROR))
             self._buffered -= call.received
         self._calls.pop(call.id, None)
+        self._leave(call)
 
     # What the server calls
 
@@ -232,6 +231,8 @@ class GrpcConnection(asyncio.Protocol):
         if timeout is not None:
             seconds = int(timeout[1]) * _SECONDS[timeout[2]]
             call.deadline = self._loop.call_later(seconds, self._late, call)
+        if method.duplex is not None:
+            call.peer = method.duplex(call, headers)
         if flags & frames.END_STREAM:
             self._request_end(call)
 
@@ -247,12 +248,15 @@ class GrpcConnection(asyncio.Protocol):
                 raise PeerError(frames.PROTOCOL_ERROR, "data without headers")
             return
         part = frames.unpadded(flags, payload) if flags & frames.PADDED else payload
-        call.received += len(part)
-        self._buffered += len(part)
-        if self._buffered > LARGEST_MESSAGE:
-            call.end(StatusCode.RESOURCE_EXHAUSTED, f"Requests may have {LARGEST_MESSAGE} bytes.")
-            return
-        call.body.append(part)
+        if call.peer is not None:
+            self._pass_on(call, call.peer, part)
+        else:
+            call.received += len(part)
+            self._buffered += len(part)
+            if self._buffered > LARGEST_MESSAGE:
+                call.end(StatusCode.RESOURCE_EXHAUSTED, f"Requests may have {LARGEST_MESSAGE} bytes.")
+                return
+            call.body.append(part)
         if flags & frames.END_STREAM:
             self._request_end(call)
             return
@@ -309,6 +313,9 @@ class GrpcConnection(asyncio.Protocol):
             return
         call.has_request = True
         self._buffered -= call.received
+        if call.peer is not None:
+            self._leave(call)
+            return
         try:
             request = call.request()
         except CallEnded as ended:
@@ -328,6 +335,27 @@ class GrpcConnection(asyncio.Protocol):
             _end(call, error)
             return
         self._begin(call, self._answer(call, answer))
+
+    def _pass_on(self, call: GrpcCall, peer: DuplexPeer, part: bytes) -> None:
+        """Hand the requests that `part` completes to the receiver of a duplex call."""
+        before = call.received
+        try:
+            for request in call.requests(part):
+                peer.received(request)
+                if call.is_over:
+                    break
+        except Exception as error:
+            _end(call, error)
+        finally:
+            self._buffered += call.received - before
+        if self._buffered > LARGEST_MESSAGE:
+            call.end(StatusCode.RESOURCE_EXHAUSTED, f"Requests may have {LARGEST_MESSAGE} bytes.")
+
+    def _leave(self, call: GrpcCall) -> None:
+        """Tell the receiver of a duplex call that no more requests come."""
+        peer, call.peer = call.peer, None
+        if peer is not None:
+            peer.ended()
 
     def _begin(self, call: GrpcCall, work: Any) -> None:
         task = call.task = self._loop.create_task(work)
@@ -366,6 +394,7 @@ class GrpcConnection(asyncio.Protocol):
         self.blocked.discard(call)
         self._calls.pop(call.id, None)
         call.cancel()
+        self._leave(call)
 
     def _refuse(self, error: PeerError) -> None:
         _log.debug("A gRPC connection was closed: %s", error)

@@ -36,6 +36,7 @@ class NodeWorker:
     debug_engine = "node"
     debug_port = 9229
     is_watched_from_outside = True
+    own_process = None
     names_error_types = False
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:

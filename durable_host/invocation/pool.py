@@ -11,20 +11,22 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncGenerator, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from durable_host.errors import HostError
+from durable_host.invocation.app_worker import AppWorker
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.metadata import IndexResult
-from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
+from durable_host.invocation.requests import InvocationRequest, InvocationResponse
 from durable_host.invocation.worker_kind import WorkerKind
 from durable_host.invocation.worker_options import WorkerOptions
-from durable_host.invocation.worker_process import WorkerProcess
 from durable_host.invocation.workers import Workers
 from durable_host.supervision import Tasks
+
+_T = TypeVar("_T")
 
 LOG = logging.getLogger("Host.Worker")
 WAIT_FOR_WORKER = 30.0
@@ -171,30 +173,28 @@ class WorkerPool:
         request: InvocationRequest,
         *,
         timeout: float | None = None,
+        key: str | None = None,
         workers: Workers | None = None,
         exchange: HttpExchange | None = None,
     ) -> InvocationResponse:
         """Run a function, in a process of `workers` (held by the caller) if one is running.
 
-        `exchange` is the HTTP request and response of a function that streams them; see `WorkerProcess.stream`.
+        Calls with the same `key` go to the same process if possible. `exchange` is the HTTP request and response of a
+        function that streams them; see `AppWorker.stream`.
         Raises FunctionFailed, FunctionTimedOut after `timeout` seconds, WorkerLost.
         """
-        header, blob = encode_request(request)
-        process = (workers.pick() if workers is not None else None) or await self._pick()
-        if exchange is None:
-            running = process.request(header, blob, request.instance_id)
-        else:
-            running = process.stream(header, blob, exchange)
+        process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
+        running = process.invoke(request) if exchange is None else process.stream(request, exchange)
         if timeout is None:
-            return decode_response(*await running)
-        return decode_response(*await self._in_time(running, timeout, process, request.function, request.invocation_id))
+            return await running
+        return await self._in_time(running, timeout, process, request.function, request.invocation_id)
 
     def cancel(self, invocation_id: str) -> None:
         """Ask the process that runs the call to interrupt it. Does nothing if the call is not running."""
         for workers in (self.current, *self._retiring):
             for process in workers.processes():
                 if process.runs(invocation_id):
-                    process.send({"k": "cancel", "i": invocation_id})
+                    process.cancel(invocation_id)
 
     async def orchestrate(
         self,
@@ -216,19 +216,16 @@ class WorkerPool:
         key = key or str(payload.get("key", ""))
         process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
         call_id = invocation_id or str(uuid.uuid4())
-        header = {"k": "orchestrate", "i": call_id, "f": function, "p": payload}
-        running = process.request(header, None, instance_id)
+        running = process.orchestrate(function, payload, call_id, instance_id)
         if timeout is None:
-            reply, _ = await running
-        else:
-            reply, _ = await self._in_time(running, timeout, process, function, call_id, must_have_begun=True)
-        return reply["p"]
+            return await running
+        return await self._in_time(running, timeout, process, function, call_id, must_have_begun=True)
 
     def forget_session(self, key: str) -> None:
         """Drop the live session with this key in the worker, if there is one."""
         process = self.current.session_process(key)
         if process is not None:
-            process.send({"k": "forget", "key": key})
+            process.forget_session(key)
 
     def _begin(self, workers: Workers) -> None:
         self._changed.set()
@@ -241,7 +238,7 @@ class WorkerPool:
         if not self._retiring:
             self.current.open_debugger()
 
-    async def _pick(self, key: str | None = None) -> WorkerProcess:
+    async def _pick(self, key: str | None = None) -> AppWorker:
         """A process that accepts calls. Waits while workers are starting."""
         if (process := self.current.pick(key)) is not None:
             return process
@@ -262,14 +259,14 @@ class WorkerPool:
 
     async def _in_time(
         self,
-        running: Coroutine[Any, Any, tuple[dict[str, Any], bytes]],
+        running: Coroutine[Any, Any, _T],
         timeout: float,
-        process: WorkerProcess,
+        process: AppWorker,
         function: str,
         invocation_id: str,
         *,
         must_have_begun: bool = False,
-    ) -> tuple[dict[str, Any], bytes]:
+    ) -> _T:
         try:
             async with asyncio.timeout(timeout):
                 return await running
@@ -294,12 +291,12 @@ class WorkerPool:
                 was_alone=was_alone,
             ) from None
 
-    async def _abandon(self, process: WorkerProcess, invocation_id: str) -> bool:
+    async def _abandon(self, process: AppWorker, invocation_id: str) -> bool:
         """Cancel a call that took too long; if it cannot be cancelled, stop its process.
 
         False if none of its code ever ran.
         """
-        process.send({"k": "cancel", "i": invocation_id})
+        process.cancel(invocation_id)
         if await process.wait_ended(invocation_id, TIMEOUT_GRACE):
             process.overdue_calls -= 1
             self._changed.set()

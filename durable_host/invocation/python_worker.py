@@ -28,6 +28,7 @@ class PythonWorker:
     debug_engine = "python"
     debug_port = 5678
     is_watched_from_outside = False
+    own_process = None
     names_error_types = True
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:

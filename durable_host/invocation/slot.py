@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from durable_host.invocation.app_worker import AppWorker
 from durable_host.invocation.errors import InterpreterUnusable, WorkerStartFailed
-from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_process import WorkerProcess, describe_exit
@@ -67,8 +67,8 @@ class WorkerSlot:
         self._is_stopping = False
         self._tried = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
-        self._owned: WorkerProcess | None = None
-        self.process: WorkerProcess | None = None
+        self._owned: AppWorker | None = None
+        self.process: AppWorker | None = None
 
     async def start(self) -> IndexResult:
         """Start the process and load the app in it. Raises InterpreterUnusable, WorkerStartFailed.
@@ -120,7 +120,7 @@ class WorkerSlot:
         if self._owned is not None:
             await self._owned.stop(grace)
 
-    def _take(self, process: WorkerProcess) -> None:
+    def _take(self, process: AppWorker) -> None:
         self.process = self._owned = process
         self._tried.set()
         self._changed()
@@ -130,8 +130,11 @@ class WorkerSlot:
         if self._options.kind.is_watched_from_outside and self._options.debugger is None:
             from durable_host.invocation.blocked_loop import watch_loop
 
-            watching = keep_running("monitoring of an event loop", lambda: watch_loop(lambda: self.process), LOG)
+            watching = keep_running("monitoring of an event loop", lambda: watch_loop(self._pipe_worker), LOG)
             self._keepers.append(asyncio.create_task(watching))
+
+    def _pipe_worker(self) -> WorkerProcess | None:
+        return self.process if isinstance(self.process, WorkerProcess) else None
 
     async def _keep(self) -> None:
         while True:
@@ -146,13 +149,13 @@ class WorkerSlot:
                     self._report(process, code)
             self._take(await self._start_again(is_crash=is_crash, in_calls=in_calls))
 
-    def _report(self, process: WorkerProcess, code: int) -> None:
+    def _report(self, process: AppWorker, code: int) -> None:
         lines = "".join(f"\n  {line}" for line in process.last_stderr[-3:])
         LOG.error("%s exited with %s%s", self._options.executable, describe_exit(code), lines)
         if (hint := self._options.kind.ending_hint(code, "\n".join(process.last_stderr))) is not None:
             LOG.error("%s", hint)
 
-    async def _start_again(self, *, is_crash: bool, in_calls: bool) -> WorkerProcess:
+    async def _start_again(self, *, is_crash: bool, in_calls: bool) -> AppWorker:
         """Restart the process. Wait only after crashes, not after it was ended because of a function's time-out."""
         while True:
             if is_crash:
@@ -186,20 +189,21 @@ class WorkerSlot:
         return None if self._debugger is None else msgspec.structs.replace(self._debugger, wait=False)
 
 
-async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None) -> tuple[WorkerProcess, IndexResult]:
+async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None) -> tuple[AppWorker, IndexResult]:
     """Start a process and load the app. Raises InterpreterUnusable, WorkerStartFailed."""
-    process = await WorkerProcess.start(options, debugger)
+    start = options.kind.own_process or WorkerProcess.start
+    process: AppWorker = await start(options, debugger)
     try:
         await _wait_loaded(process, waits_for_debugger=debugger is not None and debugger.wait)
+        if process.indexed.done() and not process.indexed.cancelled():
+            return process, process.read_index()
     except BaseException:
         await process.destroy()
         raise
-    if process.indexed.done() and not process.indexed.cancelled():
-        return process, read_index(process.indexed.result(), options.kind, options.root)
     raise _start_error(options, process, process.exited.result())
 
 
-async def _wait_loaded(process: WorkerProcess, *, waits_for_debugger: bool) -> None:
+async def _wait_loaded(process: AppWorker, *, waits_for_debugger: bool) -> None:
     """Wait until the process has loaded the app, or has ended. Raises WorkerStartFailed."""
     if waits_for_debugger:
         await asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED)
@@ -222,7 +226,7 @@ async def _wait_loaded(process: WorkerProcess, *, waits_for_debugger: bool) -> N
         ends.cancel()
 
 
-def _start_error(options: WorkerOptions, process: WorkerProcess, code: int) -> Exception:
+def _start_error(options: WorkerOptions, process: AppWorker, code: int) -> Exception:
     lines = "\n".join(process.last_stderr)
     if (refused := options.kind.refused(options.executable, code, lines)) is not None:
         return refused

@@ -1,12 +1,12 @@
 """The port between the host and a language: everything that the host needs to run workers of that language.
 
 A worker exchanges the frames of `durable_host/worker/frames.py` over the pipes that it is started with. A language
-whose worker speaks another protocol needs its own replacement for `WorkerProcess`. The rest of this port, such as
-finding the executable and the texts of errors, applies to it unchanged.
+whose worker speaks another protocol has its own process, an `AppWorker`. The rest of this port, such as finding the
+executable and the texts of errors, applies to it unchanged.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -62,6 +62,14 @@ class WorkerKind(Protocol):
     """Whether the host detects a blocked event loop (`blocked_loop`). Otherwise the worker does."""
     names_error_types: bool
     """Whether the reference puts the type of an error before its message."""
+
+    @property
+    def own_process(self) -> Callable[..., Coroutine[Any, Any, Any]] | None:
+        """Starts an `AppWorker` from its options and its debugger, if the workers of this language do not speak frames.
+
+        Raises InterpreterUnusable.
+        """
+        ...
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
         """Find the program for the app in `root`. `explicit` is the command line's. Raises InterpreterUnusable."""

@@ -16,6 +16,9 @@ from durable_host.invocation.code_failure import read_code_failure
 from durable_host.invocation.errors import FunctionFailed, WorkerLost
 from durable_host.invocation.frames import decode_header, encode_to_worker
 from durable_host.invocation.http_exchange import HttpExchange
+from durable_host.invocation.index import read_index
+from durable_host.invocation.metadata import IndexResult
+from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_stream import WorkerStream
 from durable_host.worker.frames import FrameBody, FrameParser
@@ -111,6 +114,10 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         worker.send({**start, "level": options.minimum_level})
         return worker
 
+    def read_index(self) -> IndexResult:
+        """What the process has loaded, after `indexed`."""
+        return read_index(self.indexed.result(), self._options.kind, self._options.root)
+
     @property
     def pid(self) -> int | None:
         return self._transport.get_pid() if self._transport is not None else None
@@ -168,17 +175,33 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         """Whether this process is running the call."""
         return invocation_id in self._pending
 
-    async def stream(
-        self, header: dict[str, Any], blob: FrameBody, exchange: HttpExchange
-    ) -> tuple[dict[str, Any], bytes]:
-        """Run the call in `header`, with the HTTP request and response of `exchange`.
+    async def invoke(self, request: InvocationRequest) -> InvocationResponse:
+        header, blob = encode_request(request)
+        return decode_response(*await self.request(header, blob, request.instance_id))
+
+    async def orchestrate(
+        self, function: str, payload: dict[str, Any], invocation_id: str, instance_id: str | None
+    ) -> dict[str, Any]:
+        header = {"k": "orchestrate", "i": invocation_id, "f": function, "p": payload}
+        reply, _ = await self.request(header, None, instance_id)
+        return reply["p"]
+
+    def cancel(self, invocation_id: str) -> None:
+        self.send({"k": "cancel", "i": invocation_id})
+
+    def forget_session(self, key: str) -> None:
+        self.send({"k": "forget", "key": key})
+
+    async def stream(self, request: InvocationRequest, exchange: HttpExchange) -> InvocationResponse:
+        """Run a call with the HTTP request and response of `exchange`.
 
         Raises the exceptions of `request`, ClientGone, and those of `exchange` for a response that cannot be sent. If
         the caller is cancelled, the call continues in the worker, which is notified that the client has disconnected.
         """
         if self.exited.done():
             raise WorkerLost("The worker process ended before it ran the function.")
-        invocation_id: str = header["i"]
+        header, blob = encode_request(request)
+        invocation_id = request.invocation_id
         answer = self._pending[invocation_id] = self._loop.create_future()
         self._idle.clear()
         self.send({**header, "k": "stream", "http": exchange.head.fields()}, blob)
@@ -186,7 +209,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         stream = WorkerStream(invocation_id, exchange, self.send, names_type=names_type)
         self._streams[invocation_id] = stream
         try:
-            return await stream.run(answer)
+            return decode_response(*await stream.run(answer))
         finally:
             del self._streams[invocation_id]
 

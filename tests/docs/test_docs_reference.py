@@ -41,6 +41,7 @@ _INTERNAL = {
     "DURABLE_HOST_PID": "from the host to the Azurite that it starts",
     "DURABLE_HOST_AZURITE_NOTE": "from the host to the Azurite that it starts",
     "AzureWebJobsParentId": "metadata of a blob, no setting",
+    "AzureFunctionsRpcMessages": "the package of the messages of FunctionRpc",
 }
 
 
