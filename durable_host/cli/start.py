@@ -89,6 +89,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option("--cors-credentials", is_flag=True, default=None, help="Let browsers send credentials.")
 @click.option("--user-log-level", metavar="LEVEL", help=f"Level of the app's logs: {', '.join(log_levels.NAMES)}.")
 @click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Output format.")
+@click.option("--no-dashboard", is_flag=True, help="Do not serve the dashboard at /_df.")
 @click.option("--no-reload", is_flag=True, help="Do not apply changes to the app's files while the host runs.")
 @click.option(
     "--debug",
@@ -147,6 +148,7 @@ def start(ctx: click.Context, **options: Any) -> int:
                 verbose=verbose,
                 reload=not options["no_reload"],
                 overrides=overrides,
+                dashboard=not options["no_dashboard"],
                 enable_auth=options["enable_auth"],
                 debug_port=options["debug_port"] or (USUAL_PORT if options["debug_wait"] else options["debug_port"]),
                 debug_wait=options["debug_wait"],

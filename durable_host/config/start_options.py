@@ -44,6 +44,7 @@ class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
     task_hub: str | None = None
     instances_in_flight: int | None = None
     dashboard_url: str | None = None
+    """The page that shows the task hub; None with `--no-dashboard`."""
     mcp_url: str | None = None
     """Where MCP clients connect; None without MCP functions."""
     grpc_url: str | None = None
@@ -96,6 +97,8 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Reload the app when its files change while the host runs."""
     overrides: Overrides = Overrides()
     """The configuration overrides from the command line, for reading the configuration again."""
+    dashboard: bool = True
+    """Serve the dashboard at `/_df`."""
     enable_auth: bool = False
     """Callers need keys."""
     debug_port: int | None = None

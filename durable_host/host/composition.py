@@ -22,6 +22,7 @@ from durable_host.host.app_switch import AppSwitch
 from durable_host.host.control import Control
 from durable_host.host.hub_opening import uses_sqlite
 from durable_host.host.keys import key_ring
+from durable_host.host.lazy_dashboard import LazyDashboard
 from durable_host.host.reload import Reloader
 from durable_host.host.summary import described, function_lines, mcp_url, start_summary, storage_text
 from durable_host.host.web import HostWeb
@@ -67,6 +68,7 @@ class Services:
         self._server = AppSwitch(config, options, pool, self._fail)
         self._reloader = Reloader(self._server, config)
         self._control = Control(self._server, self._state, self._reloader.request)
+        self._dashboard = LazyDashboard(self._server, config) if options.dashboard else None
         self._web: HostWeb | None = None
 
     async def start(self, started_at: float) -> None:
@@ -118,6 +120,8 @@ class Services:
             await asyncio.gather(self._indexing, return_exceptions=True)
         await _safely(self._reloader.stop())
         await _safely(self._control.stop())
+        if self._dashboard is not None:
+            await _safely(self._dashboard.stop())
         ending = [server.listeners.stop(grace), server.manual.drain(grace), server.mcp.drain(grace)]
         ending.append(server.durable.pause(grace))
         if self._web is not None:
@@ -152,7 +156,9 @@ class Services:
             server.manual,
             KeyRoutes(keys),
         )
-        return HostWeb(config, admin, self._home, Access(keys) if self._options.enable_auth else None)
+        access = Access(keys) if self._options.enable_auth else None
+        dashboard = self._dashboard.handle if self._dashboard is not None else None
+        return HostWeb(config, admin, self._home, access, dashboard)
 
     def _storage_line(self) -> str | None:
         """The account of AzureWebJobsStorage; None if all bindings of the app use other connections."""
@@ -178,6 +184,7 @@ class Services:
                 task_hub=self._config.host.durable.hub_name if durable is not None else None,
                 grpc_url=durable.grpc_url if durable is not None else None,
                 instances_in_flight=await durable.runtime.in_flight() if durable is not None else None,
+                dashboard_url=self._dashboard.url if self._dashboard is not None else None,
                 seconds_to_ready=ready,
             )
         )

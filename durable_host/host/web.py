@@ -6,7 +6,7 @@ from durable_host.config import HostConfig, ports
 from durable_host.http_port import HttpPort, body_limit
 from durable_host.triggers.http.cors import CorsPolicy
 from durable_host.web.admin import AdminApi
-from durable_host.web.front import Front
+from durable_host.web.front import Front, Handler
 from durable_host.web.keys import Access
 
 CLOSE_CONNECTIONS_WITHIN = 0.5
@@ -20,7 +20,12 @@ class HostWeb:
     """
 
     def __init__(
-        self, config: HostConfig, admin: AdminApi, home: Callable[[bool], str | None], access: Access | None
+        self,
+        config: HostConfig,
+        admin: AdminApi,
+        home: Callable[[bool], str | None],
+        access: Access | None,
+        dashboard: Handler | None = None,
     ) -> None:
         self._config = config
         limit = body_limit(config.settings)
@@ -29,6 +34,7 @@ class HostWeb:
             home=home,
             cors=CorsPolicy(config.cors, config.cors_credentials) if config.cors else None,
             access=access,
+            dashboard=dashboard,
             body_limit=limit,
         )
         self._port = HttpPort(self.front.handle, body_limit=limit, close_within=CLOSE_CONNECTIONS_WITHIN)

@@ -46,12 +46,16 @@ BLOBS_KEY = "blobs_extension"
 MCP_KEY = "mcp_extension"
 WEBHOOKS_PATH = "/runtime/webhooks/"
 EVENT_GRID_KEY = "eventgrid_extension"
+DASHBOARD_PATH = "/_df"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Front:
     """Handles all requests to the host's port. There are no functions until `adopt` is called.
 
-    `home` creates the page at `/`, with or without the list of functions. With `access`, callers need keys. While
+    `home` creates the page at `/`, with or without the list of functions. `dashboard` handles `/_df` and everything
+    below; None leaves these paths to the functions. With `access`, callers need keys, except for the dashboard. While
     `offline_page` is set, it is the response of all functions.
     """
 
@@ -62,6 +66,7 @@ class Front:
         home: Callable[[bool], str | None],
         cors: CorsPolicy | None,
         access: Access | None = None,
+        dashboard: Handler | None = None,
         body_limit: int,
     ) -> None:
         self.offline_page: bytes | None = None
@@ -75,6 +80,7 @@ class Front:
         self._home = home
         self._cors = cors
         self._access = access
+        self._dashboard = None if dashboard is None else guarded(dashboard, body_limit)
         self._guarded = guarded(self._answer, body_limit)
         self._running = 0
         self._idle = asyncio.Event()
@@ -101,7 +107,9 @@ class Front:
                     await self._idle.wait()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Respond to a request."""
+        """Respond to a request. The CORS settings and the custom headers of the app are not for the dashboard."""
+        if self._dashboard is not None and _is_below(request.rel_url.raw_path, DASHBOARD_PATH):
+            return await self._dashboard(request)
         if self._cors is not None and self._cors.is_preflight(request.method, request.headers):
             return web.Response(status=204, headers=self._cors.preflight_headers(request.headers))
         headers = self._cors.response_headers(request.headers) if self._cors is not None else {}
@@ -173,7 +181,7 @@ class Front:
             if not self._running:
                 self._idle.set()
 
-    def _built_in(self, method: str, path: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]] | None:
+    def _built_in(self, method: str, path: str) -> Handler | None:
         """The handler of a built-in route, or None. Other paths below `/admin` and `/runtime` belong to functions."""
         if path[:7].lower() == "/admin/":
             segments = [part for part in path[7:].split("/") if part]

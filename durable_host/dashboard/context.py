@@ -1,0 +1,35 @@
+"""What all calls of the dashboard share."""
+
+from durable_host.dashboard.api_errors import NOT_HERE, DashboardError
+from durable_host.dashboard.sources import AppSource, DashboardSources, HubSource
+
+
+class DashboardContext:
+    """The sources, the token of this process, and the parts that live as long as the dashboard."""
+
+    def __init__(self, sources: DashboardSources, token: str) -> None:
+        self.sources = sources
+        self.token = token
+
+    async def close(self) -> None:
+        """End the streams of open pages, and release what is kept for them."""
+
+    def hub(self) -> HubSource:
+        """The task hub. Raises DashboardError if the app has none."""
+        hub = self.sources.hub()
+        if hub is None:
+            raise DashboardError(
+                409,
+                "The app has no durable functions, so there is no task hub.",
+                code=NOT_HERE,
+                remedy="Add a durable function, or open another hub with 'func durable dashboard'.",
+            )
+        return hub
+
+    def app(self) -> AppSource:
+        """The app. Raises DashboardError if the dashboard shows a hub without a running app."""
+        if self.sources.app is None:
+            raise DashboardError(
+                409, "No app runs in this process.", code="DH3055", remedy="Open the dashboard of 'func start'."
+            )
+        return self.sources.app

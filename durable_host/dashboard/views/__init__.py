@@ -1,0 +1,1 @@
+"""Pure views of a history, as the dashboard shows it: no I/O."""
