@@ -33,10 +33,18 @@ _NOTES: dict[str, dict[str, str]] = {
 }
 
 
-def add(section: Section) -> None:
-    """Add a warning for each of them that is set in `section` (`extensions.durableTask`)."""
+_EFFECTIVE_IN_DOTNET = ("extendedSessionIdleTimeoutInSeconds", "rollbackEntityOperationsOnExceptions")
+
+
+def add(section: Section, *, is_dotnet: bool = False) -> None:
+    """Add a warning for each of them that is set in `section` (`extensions.durableTask`).
+
+    Some have an effect in apps of .NET (`is_dotnet`).
+    """
     for name, notes in _NOTES.items():
         part = section.section(name) if name else section
         for key, note in notes.items():
-            if key in part:
+            if is_dotnet and not name and key in _EFFECTIVE_IN_DOTNET:
+                section.accept(key)
+            elif key in part:
                 section.warnings.append(f"'{part.path(key)}' {_NO_EFFECT} {note}")

@@ -31,6 +31,7 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
     if storage.stands_in_for is not None:
         section.warnings.append(_stand_in_note(section, provider, storage, name))
     http = section.section("httpSettings")
+    is_dotnet = _is_dotnet(lookup)
     options = DurableOptions(
         hub_name=name,
         storage=storage,
@@ -41,7 +42,7 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
         max_concurrent_entity_functions=_positive(section, "maxConcurrentEntityFunctions", concurrency),
         max_entity_operation_batch_size=_positive(section, "maxEntityOperationBatchSize", 5000),
         max_orchestration_actions=_lenient(section, "maxOrchestrationActions", 100_000, minimum=1),
-        extended_sessions_enabled=section.boolean("extendedSessionsEnabled", False),
+        extended_sessions_enabled=section.boolean("extendedSessionsEnabled", is_dotnet),
         extended_session_idle_timeout=float(_lenient(section, "extendedSessionIdleTimeoutInSeconds", 30)),
         overridable_existing_instance_states=section.choice(
             "overridableExistingInstanceStates", ("AnyState", "NonRunningStates"), "NonRunningStates", by_number=True
@@ -64,16 +65,24 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
         grpc_http_client_timeout=section.span("grpcHttpClientTimeout", 100.0),
     )
     _check_app_lease(section.section("appLeaseOptions"))
-    durable_notes.add(section)
+    durable_notes.add(section, is_dotnet=is_dotnet)
     section.accept("eventGridTopicEndpoint", "eventGridKeySettingName")
     http.close()
     section.close()
-    if options.extended_sessions_enabled:
+    if options.extended_sessions_enabled and not is_dotnet:
         section.warnings.append(
             f"'{section.path('extendedSessionsEnabled')}' has no effect for Python and Node.js apps in Azure "
             "(extension 3.x refuses to start with it); this host keeps sessions of active instances anyway."
         )
     return options
+
+
+def _is_dotnet(lookup: Callable[[str, str], str]) -> bool:
+    """Whether the app is one of .NET, whose worker keeps orchestrators and whose entities can be rolled back."""
+    try:
+        return lookup("%FUNCTIONS_WORKER_RUNTIME%", "").strip().casefold() == "dotnet-isolated"
+    except ConfigurationError:
+        return False
 
 
 def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in: bool) -> str:

@@ -130,14 +130,16 @@ class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     `actions` contains only new actions, with final IDs, including the completion if there is one. `custom_status` is
     JSON text and replaces the old one; None clears it. `has_ended_early` is true if the code ended during its replay,
-    so that it does not match the history. With `error`, the code failed outside the protocol (`error` is `Type:
-    message`, `failure_details` the tree) and its actions are not known. `worker_trace` is sent back unchanged in the
-    next turn.
+    so that it does not match the history, and `is_non_deterministic` if the SDK found that out itself: then the
+    completion says so, and actions before it do not count. With `error`, the code failed outside the protocol (`error`
+    is `Type: message`, `failure_details` the tree) and its actions are not known. `worker_trace` is sent back unchanged
+    in the next turn.
     """
 
     actions: Sequence[NumberedAction] = ()
     custom_status: str | None = None
     has_ended_early: bool = False
+    is_non_deterministic: bool = False
     error: str | None = None
     error_details: str | None = None
     failure_details: FailureDetails | None = None

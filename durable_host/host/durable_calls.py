@@ -1,7 +1,8 @@
-"""Runs durable functions of the 1.x SDK as invocations, through the worker pool and the invoker."""
+"""Runs durable functions as invocations, through the worker pool and the invoker."""
 
 import copy
 import json
+import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -10,11 +11,13 @@ import msgspec
 from durable_host.config import binding_data
 from durable_host.durable.model.events import TraceContext
 from durable_host.durable.sdk.app_code import UnservedNames
+from durable_host.durable.user_code import OrchestratorTurn
 from durable_host.host.functions import AbsentFunction
 from durable_host.invocation.datum import Datum, string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.requests import InvocationRequest
 from durable_host.invocation.workers import Workers
 
 _KINDS = {
@@ -85,7 +88,7 @@ def unserved_names(absent: Iterable[AbsentFunction]) -> UnservedNames:
 
 
 class DurableCalls:
-    """Runs durable functions by function name; implements `durable.sdk.v1.Calls`."""
+    """Runs durable functions by function name; implements `FunctionCaller`."""
 
     def __init__(
         self,
@@ -102,6 +105,8 @@ class DurableCalls:
         self._workers: Workers | None = None
         self.result_json: Callable[[FunctionMetadata, Datum], str | None] = python_result
         """The JSON text of what an activity returned."""
+        self.activity_input: Callable[[str], Datum] = string
+        """The value that an activity gets for its trigger text."""
 
     @asynccontextmanager
     async def alone(self) -> AsyncGenerator["DurableCalls"]:
@@ -121,11 +126,26 @@ class DurableCalls:
     def forget_session(self, key: str) -> None:
         self._pool.forget_session(key)
 
+    async def run_turn(self, function: str, request: str, *, key: str, turn: OrchestratorTurn) -> str | None:
+        invocation = InvocationRequest(
+            function=function,
+            invocation_id=str(uuid.uuid4()),
+            inputs={self._functions[function].trigger.name: string(request)},
+            trigger_metadata={"instanceId": turn.instance_id},
+            trace_parent=turn.trace_parent,
+            trace_state=turn.trace_state,
+        )
+        response = await self._pool.invoke(invocation, timeout=self._timeout, key=key, workers=self._workers)
+        return response.return_value.as_text() if response.return_value is not None else None
+
+    def session_worker(self, key: str) -> object | None:
+        return (self._workers or self._pool.current).pick(key)
+
     async def run_activity(
         self, function: str, trigger: str, *, instance_id: str, task_id: int, trace: TraceContext | None
     ) -> str | None:
         reason = f"Orchestration '{instance_id}', task {task_id}."
-        outcome = await self._run(function, trigger, instance_id, reason, trace)
+        outcome = await self._run(function, self.activity_input(trigger), instance_id, reason, trace)
         if outcome.return_value is None:
             return None
         return self.result_json(self._functions[function], outcome.return_value)
@@ -140,17 +160,19 @@ class DurableCalls:
         operations: Sequence[str] | None = None,
     ) -> str | None:
         names = _operations(trigger) if operations is None else operations
-        outcome = await self._run(function, trigger, instance_id, _entity_reason(instance_id, names), trace)
+        outcome = await self._run(function, string(trigger), instance_id, _entity_reason(instance_id, names), trace)
         return outcome.return_value.as_text() if outcome.return_value is not None else None
 
-    async def _run(self, name: str, trigger: str, instance_id: str, reason: str, trace: TraceContext | None) -> Outcome:
+    async def _run(
+        self, name: str, trigger: Datum, instance_id: str, reason: str, trace: TraceContext | None
+    ) -> Outcome:
         function = self._functions[name]
         data: dict[str, object] = {}
         if len(function.bindings) > 1:
-            data = activity_data(function, trigger, {"instanceId": instance_id})
+            data = activity_data(function, trigger.value, {"instanceId": instance_id})
         return await self._invoker.invoke(
             function,
-            trigger_value=string(trigger),
+            trigger_value=trigger,
             trigger_metadata={"instanceId": instance_id},
             binding_data=data,
             reason=reason,

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import Clock, SystemClock
@@ -98,7 +98,7 @@ class DurableServices:
         # Over gRPC names are not checked: an unknown function fails when it is dispatched.
         anything = DurableClient(self._hub, None, options, clock, self.runtime.live)
         self._grpc = GrpcEndpoint(anything, options, clock, foreign_client, grpc_port)
-        self._grpc.is_needed = _use_grpc(functions)
+        self._grpc.is_needed = self._uses_grpc(functions)
 
     @property
     def code(self) -> UserCode:
@@ -137,7 +137,7 @@ class DurableServices:
     ) -> None:
         """Run the functions of a reloaded app. The new worker replays every instance from its history."""
         self._code.code = self._user_code(functions, absent, function_timeout, sdk_versions)
-        self._grpc.is_needed = _use_grpc(functions)
+        self._grpc.is_needed = self._uses_grpc(functions)
 
     async def stop(self, grace: float) -> None:
         """Stop processing instances. The RPC endpoint stays open for functions that still run."""
@@ -177,6 +177,10 @@ class DurableServices:
         base = self._rpc.base_url if self._rpc is not None else None
         return json.dumps(client_payload(urls, rpc_base_url=base, connection_name=connection))
 
+    def _uses_grpc(self, functions: tuple[FunctionMetadata, ...]) -> bool:
+        """Whether the client of the app's SDK uses gRPC."""
+        return self._pool.kind.durable_dialect(functions) in ("v2", "dotnet")
+
     def _user_code(
         self,
         functions: tuple[FunctionMetadata, ...],
@@ -190,14 +194,9 @@ class DurableServices:
             functions,
             absent,
             sdk_versions,
-            async_request_sleep_ms=round(self._options.default_async_request_sleep_time * 1000),
+            self._options,
         )
 
 
 def _is_emulated(accounts: Accounts, options: DurableOptions) -> bool:
     return accounts.account(options.storage.connection_name).connection.is_development
-
-
-def _use_grpc(functions: Iterable[FunctionMetadata]) -> bool:
-    """Whether the functions use the 2.x SDK, whose client uses gRPC."""
-    return any(function.requires_grpc for function in functions)

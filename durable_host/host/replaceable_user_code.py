@@ -15,6 +15,7 @@ from durable_host.durable.user_code import (
     UserCode,
     continues_v1,
     dialect_of,
+    first_number,
     numbers_its_actions,
 )
 
@@ -28,6 +29,10 @@ class ReplaceableUserCode:
     @property
     def numbers_its_actions(self) -> bool:
         return numbers_its_actions(self.code)
+
+    @property
+    def first_number(self) -> int:
+        return first_number(self.code)
 
     @property
     def dialect(self) -> CodeDialect:

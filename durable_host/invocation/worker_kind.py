@@ -15,7 +15,7 @@ import msgspec
 from durable_host.invocation.errors import AppError, InterpreterUnusable
 from durable_host.invocation.metadata import FunctionMetadata
 
-DurableDialect = Literal["v1", "v2", "node"]
+DurableDialect = Literal["v1", "v2", "node", "dotnet"]
 """The protocol of the durable functions SDK: see the modules of `durable/sdk` with these names."""
 
 

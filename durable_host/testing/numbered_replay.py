@@ -8,7 +8,7 @@ Source: docs/protocol/durable-v2.md#turns
 from collections.abc import Awaitable, Callable, Sequence
 
 from durable_host.durable.engine.episode_start import turn_of_episode
-from durable_host.durable.engine.numbered_episode import ENDED_EARLY, NON_DETERMINISM_ERROR
+from durable_host.durable.engine.numbered_episode import ENDED_EARLY
 from durable_host.durable.engine.renumbering import CALLS, as_seen, find_sign
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.taking_over import CannotTakeOver, TakeOver, is_same_call
@@ -49,10 +49,8 @@ async def replay_history(events: Sequence[HistoryEvent], run: RunCode) -> None:
     end = next((action for action in answer.actions if isinstance(action, CompleteOrchestration)), None)
     if answer.has_ended_early:
         raise ReplayFailed(f"{head}\n{ENDED_EARLY}")
-    if end is not None and end.failure is not None:
-        kind = (end.failure.error_type or "").rpartition(".")[2]
-        if kind == NON_DETERMINISM_ERROR:
-            raise ReplayFailed(f"{head}\n{end.failure.error_message}{where}")
+    if answer.is_non_deterministic and end is not None and end.failure is not None:
+        raise ReplayFailed(f"{head}\n{end.failure.error_message}{where}")
     _compare_calls(state.history[len(turn.history) :], answer.actions, head, where)
     _compare_ends(state.history, end, head, where)
 

@@ -260,7 +260,8 @@ def test_non_determinism_is_reported_and_what_the_code_wanted_instead_does_not_h
     world.begin([HELLO])
     wrong = failed(3, "durabletask.task.NonDeterminismError", "Failed to restore: x")
     unlock = EntityUnlockSent(id=2, critical_section_id="c", target="@e@k")
-    answer = NumberedAnswer(actions=[ScheduleTask(id=4, name="other"), unlock, wrong], position="app.py:3 in code")
+    actions = [ScheduleTask(id=4, name="other"), unlock, wrong]
+    answer = NumberedAnswer(actions=actions, is_non_deterministic=True, position="app.py:3 in code")
     outcome = world.deliver(TaskCompleted(task_scheduled_id=1), answers=[answer])
     assert [type(one.event) for one in outcome.outbound] == [EventRaised], "only the lock is released"
     (finding,) = outcome.diagnostics

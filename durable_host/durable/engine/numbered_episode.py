@@ -35,12 +35,15 @@ from durable_host.durable.model.numbered import (
     NumberedAction,
     RewindOrchestration,
     ScheduleTask,
+    SendEvent,
 )
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.user_code import NumberedAnswer, OrchestratorTurn, UserCode, first_number
 
 INVOCATION_FAILED = "FunctionInvocationFailed"
 NON_DETERMINISM_ERROR = "NonDeterminismError"
+RELEASE = "release"
+"""The name of the event that releases the lock of an entity, where code sends DurableTask.Core's own messages."""
 ENDED_EARLY = (
     "The code ended during its replay, before it reached the point where the history says that it waited: it does less "
     "than it did before."
@@ -88,10 +91,13 @@ class NumberedEpisode:
         if answer.has_ended_early:
             self._report_non_determinism(ENDED_EARLY)
             raise OrchestrationFault(None, failure_details=FailureDetails(NON_DETERMINISM_ERROR, ENDED_EARLY))
-        completion = self._check(answer.actions)
-        is_lost = completion is not None and self._is_non_determinism(completion)
+        is_lost = answer.is_non_deterministic
+        completion = self._check([one for one in answer.actions if not is_lost or _counts(one)])
+        if is_lost and completion is not None:
+            failure = completion.failure or FailureDetails()
+            self._report_non_determinism((failure.error_message or "").strip())
         for action in answer.actions:
-            if action is not completion and not (is_lost and not _releases(action)):
+            if action is not completion and (not is_lost or _counts(action)):
                 self._carry_out(action, is_ending=completion is not None)
         if completion is None:
             return None
@@ -144,13 +150,6 @@ class NumberedEpisode:
         if len(actions) > self._options.max_orchestration_actions:
             raise _unusable(f"it has {len(actions)} actions, more than {self._options.max_orchestration_actions}")
         return completion
-
-    def _is_non_determinism(self, completion: CompleteOrchestration) -> bool:
-        failure = completion.failure
-        if failure is None or (failure.error_type or "").rpartition(".")[2] != NON_DETERMINISM_ERROR:
-            return False
-        self._report_non_determinism((failure.error_message or "").strip())
-        return True
 
     def _report_non_determinism(self, text: str) -> None:
         self._reports.add(
@@ -225,7 +224,12 @@ def _completion_of(action: CompleteOrchestration) -> Completion:
     return Completion(action.status, action.result or None, failure_details=failure)
 
 
-def _releases(action: NumberedAction) -> bool:
+def _counts(action: NumberedAction) -> bool:
+    """Whether an action of code that does not match its history is carried out: its end, and releases of locks."""
+    if isinstance(action, CompleteOrchestration):
+        return True
+    if isinstance(action, SendEvent):
+        return action.name == RELEASE and action.instance_id.startswith("@")
     return isinstance(action, EntityUnlockSent)
 
 

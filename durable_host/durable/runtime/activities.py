@@ -31,6 +31,7 @@ from durable_host.durable.user_code import (
     RunsActivityRequests,
     UserCode,
     WorkItemAborted,
+    continues_v1,
     numbers_its_actions,
 )
 
@@ -161,7 +162,8 @@ class ActivityRunner:
             return missing_activity_result(message, now=self._clock.now(), reason=reason)
         else:
             # A request that 1.x code left in the queue has an empty version; a request of 2.x code has none.
-            is_bare = numbers_its_actions(self._code) and scheduled.version != ""
+            is_of_v1 = continues_v1(self._code) and scheduled.version == ""
+            is_bare = numbers_its_actions(self._code) and not is_of_v1
             text = scheduled.input or "null" if is_bare else activity_trigger_text(scheduled.input)
             with tracing.activity(message, scheduled) as traced:
                 outcome = traced.activity(await self._outcome(request, scheduled, text, traced.context))

@@ -10,7 +10,7 @@ import msgspec
 
 from durable_host.durable.engine.missing import FunctionNames
 from durable_host.durable.model.events import TraceContext
-from durable_host.durable.user_code import LostRun, WorkItemAborted
+from durable_host.durable.user_code import LostRun, OrchestratorTurn, WorkItemAborted
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 
 SESSION_LIMIT = 20_000
@@ -30,6 +30,17 @@ class FunctionCaller(Protocol):
 
     def forget_session(self, key: str) -> None:
         """Drop a live session in the worker."""
+        ...
+
+    async def run_turn(self, function: str, request: str, *, key: str, turn: OrchestratorTurn) -> str | None:
+        """Invoke an orchestrator function with the text `request`. Returns the text of its answer.
+
+        It runs in the worker that `session_worker` would return now, if there is one.
+        """
+        ...
+
+    def session_worker(self, key: str) -> object | None:
+        """Return the worker process in which a call of the session `key` would run now. None if there is none."""
         ...
 
     def alone(self) -> "AbstractAsyncContextManager[FunctionCaller]":

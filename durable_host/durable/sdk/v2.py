@@ -5,7 +5,6 @@ Source: docs/protocol/durable-v2.md#invocations,
 """
 
 import base64
-import binascii
 from typing import Any
 
 import msgspec
@@ -13,9 +12,10 @@ import msgspec
 from durable_host.durable.engine.entity_failures import MAX_BATCH_ATTEMPTS
 from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.model.events import FailureDetails, TraceContext
+from durable_host.durable.proto import pb
 from durable_host.durable.sdk.app_code import AppCode, aborted, session_key
 from durable_host.durable.sdk.v2_entities import batch_request, read_batch_result
-from durable_host.durable.sdk.v2_turns import BadResponse, read_response, turn_request
+from durable_host.durable.sdk.v2_turns import BadResponse, decoded, read_response, turn_request
 from durable_host.durable.user_code import (
     ActivityOutcome,
     CodeNote,
@@ -43,7 +43,7 @@ class V2UserCode(AppCode):
         function = self._orchestrators.find(turn.name)
         if function is None:
             text = missing_function_text("orchestrator", turn.name, self._orchestrators.names())
-            return _not_run(FailureDetails(NOT_FOUND.format(kind="Orchestrator"), text))
+            return not_run(FailureDetails(NOT_FOUND.format(kind="Orchestrator"), text))
         key = session_key(turn.instance_id, turn.execution_id)
         token, seen = self._seen.pop(key, (None, 0))
         try:
@@ -55,7 +55,7 @@ class V2UserCode(AppCode):
         except (FunctionTimedOut, WorkerLost) as lost:
             raise aborted(lost) from lost
         except FunctionFailed as failed:
-            return _not_run(_failure_of(failed))
+            return not_run(_failure_of(failed))
         answer = _answer_of(reply)
         keeps_session = answer.error is None and not reply.get("fresh")
         if keeps_session and turn.session is not None:
@@ -90,7 +90,7 @@ class V2UserCode(AppCode):
         if function is None:
             text = missing_function_text("entity", batch.name, self._entities.names())
             return _all_failed(batch, FailureDetails(NOT_FOUND.format(kind="Entity"), text, is_non_retriable=True))
-        payload = base64.b64encode(batch_request(batch).SerializeToString()).decode("ascii")
+        payload = base64.b64encode(self._batch(batch).SerializeToString()).decode("ascii")
         instance_id, failure = f"@{batch.name}@{batch.key}", FailureDetails()
         for _ in range(MAX_BATCH_ATTEMPTS):
             try:
@@ -98,7 +98,7 @@ class V2UserCode(AppCode):
                 returned = await self._calls.run_entity(
                     function, payload, instance_id=instance_id, trace=trace, operations=names
                 )
-                answer = read_batch_result(_decoded(returned))
+                answer = read_batch_result(decoded(returned))
                 if answer.failure is None:
                     return answer
                 failure = answer.failure
@@ -112,6 +112,9 @@ class V2UserCode(AppCode):
             except BadResponse as bad:
                 failure = FailureDetails("FunctionInvocationFailed", str(bad), is_non_retriable=True)
         return _all_failed(batch, failure)
+
+    def _batch(self, batch: EntityBatch) -> pb.EntityBatchRequest:
+        return batch_request(batch)
 
     async def _orchestrate(self, function: str, key: str, turn: OrchestratorTurn, seen: int | None) -> dict[str, Any]:
         message = turn_request(
@@ -134,11 +137,11 @@ def _answer_of(reply: dict[str, Any]) -> NumberedAnswer:
     failed: dict[str, Any] | None = reply.get("failed")
     if failed is not None:
         details = FailureDetails(failed.get("type"), failed.get("message"), failed.get("stack"))
-        return msgspec.structs.replace(_not_run(details), failure=read_code_failure(failed))
+        return msgspec.structs.replace(not_run(details), failure=read_code_failure(failed))
     try:
-        answer = read_response(_decoded(reply.get("response")))
+        answer = read_response(decoded(reply.get("response")))
     except BadResponse as bad:
-        return _not_run(FailureDetails("FunctionInvocationFailed", str(bad)))
+        return not_run(FailureDetails("FunctionInvocationFailed", str(bad)))
     return msgspec.structs.replace(
         answer,
         has_ended_early=bool(reply.get("stuck")),
@@ -149,15 +152,8 @@ def _answer_of(reply: dict[str, Any]) -> NumberedAnswer:
     )
 
 
-def _decoded(text: str | None) -> bytes:
-    """Decode base64. Raises BadResponse."""
-    try:
-        return base64.b64decode(text or "", validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadResponse(f"The function's answer is not base64: {error}") from None
-
-
-def _not_run(details: FailureDetails) -> NumberedAnswer:
+def not_run(details: FailureDetails) -> NumberedAnswer:
+    """Return the answer of code that did not run, or whose answer is not known."""
     error = f"{details.error_type}: {details.error_message}"
     return NumberedAnswer(error=error, error_details=details.stack_trace, failure_details=details)
 

@@ -65,10 +65,11 @@ def _send_event(id: int, message: pb.SendEventAction) -> SendEvent:
 
 
 def _complete(id: int, message: pb.CompleteOrchestrationAction) -> CompleteOrchestration:
+    """Return the completion. Where there is a failure, the result of .NET code is its message again, as plain text."""
     return CompleteOrchestration(
         id=id,
         status=read_status(message.orchestrationStatus),
-        result=text_of(message, "result"),
+        result=None if message.HasField("failureDetails") else text_of(message, "result"),
         details=text_of(message, "details"),
         failure=read_failure(message.failureDetails) if message.HasField("failureDetails") else None,
         new_version=text_of(message, "newVersion"),

@@ -3,17 +3,30 @@
 Source: docs/protocol/durable-v2.md#batches
 """
 
+import uuid
+
 from google.protobuf.message import DecodeError
 
 from durable_host.durable.model.numbered import EntityAction, OrchestrationBegun, SignalSent
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_turns import BadResponse
-from durable_host.durable.sdk.v2_values import read_failure, read_trace, text_of, ticks_of, trace_message, wrapped
+from durable_host.durable.sdk.v2_values import (
+    payload,
+    read_failure,
+    read_trace,
+    text_of,
+    ticks_of,
+    trace_message,
+    wrapped,
+)
 from durable_host.durable.user_code import EntityAnswer, EntityBatch, EntityResult
 
 
 def batch_request(batch: EntityBatch) -> pb.EntityBatchRequest:
-    """Return the request. An entity without a state sends none, because the text `null` would count as a state."""
+    """Return the request. An entity without a state sends none, because the text `null` would count as a state.
+
+    .NET apps need GUIDs as the IDs of operations. Answers do not contain the IDs: they are in order.
+    """
     has_state = batch.exists and batch.state not in (None, "", "null")
     return pb.EntityBatchRequest(
         instanceId=f"@{batch.name}@{batch.key}",
@@ -21,8 +34,8 @@ def batch_request(batch: EntityBatch) -> pb.EntityBatchRequest:
         operations=[
             pb.OperationRequest(
                 operation=one.name,
-                requestId=one.id or "",
-                input=wrapped(one.input),
+                requestId=_guid(one.id),
+                input=payload(one.input),
                 traceContext=trace_message(one.trace),
             )
             for one in batch.operations
@@ -49,6 +62,14 @@ def entity_answer_of(message: pb.EntityBatchResult) -> EntityAnswer:
         failure=read_failure(message.failureDetails) if message.HasField("failureDetails") else None,
         leaves_rest=True,
     )
+
+
+def _guid(id: str | None) -> str:
+    """Return the ID of an operation if it is a GUID, otherwise a GUID that is derived from it."""
+    try:
+        return str(uuid.UUID(id or ""))
+    except ValueError:
+        return str(uuid.uuid5(uuid.NAMESPACE_OID, id or ""))
 
 
 def _result(message: pb.OperationResult) -> EntityResult:

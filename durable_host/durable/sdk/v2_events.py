@@ -37,6 +37,7 @@ from durable_host.durable.sdk.v2_values import (
     instance_message,
     moment,
     parent_message,
+    payload,
     read_failure,
     read_instance,
     read_parent,
@@ -75,26 +76,26 @@ def event_message(event: HistoryEvent) -> pb.HistoryEvent:
             message.executionStarted.CopyFrom(_started(event))
         case ExecutionCompleted():
             message.executionCompleted.orchestrationStatus = status_number(event.orchestration_status)
-            _set(message.executionCompleted.result, event.result)
+            _set(message.executionCompleted.result, event.result or None)
             if event.failure_details is not None:
                 message.executionCompleted.failureDetails.CopyFrom(failure_message(event.failure_details))
         case ExecutionTerminated():
             message.executionTerminated.CopyFrom(
-                pb.ExecutionTerminatedEvent(input=wrapped(event.input), recurse=event.recurse)
+                pb.ExecutionTerminatedEvent(input=payload(event.input), recurse=event.recurse)
             )
         case TaskScheduled():
             message.taskScheduled.CopyFrom(
                 pb.TaskScheduledEvent(
                     name=event.name,
-                    version=wrapped(event.version or None),
-                    input=wrapped(event.input),
+                    version=payload(event.version),
+                    input=payload(event.input),
                     parentTraceContext=trace_message(event.parent_trace_context),
                     tags=event.tags,
                 )
             )
         case TaskCompleted():
             message.taskCompleted.CopyFrom(
-                pb.TaskCompletedEvent(taskScheduledId=event.task_scheduled_id, result=wrapped(event.result or None))
+                pb.TaskCompletedEvent(taskScheduledId=event.task_scheduled_id, result=payload(event.result))
             )
         case TaskFailed():
             message.taskFailed.CopyFrom(pb.TaskFailedEvent(**_failed(event)))
@@ -103,15 +104,15 @@ def event_message(event: HistoryEvent) -> pb.HistoryEvent:
                 pb.SubOrchestrationInstanceCreatedEvent(
                     instanceId=event.instance_id,
                     name=event.name,
-                    version=wrapped(event.version or None),
-                    input=wrapped(event.input),
+                    version=payload(event.version),
+                    input=payload(event.input),
                     tags=event.tags,
                 )
             )
         case SubOrchestrationInstanceCompleted():
             message.subOrchestrationInstanceCompleted.CopyFrom(
                 pb.SubOrchestrationInstanceCompletedEvent(
-                    taskScheduledId=event.task_scheduled_id, result=wrapped(event.result or None)
+                    taskScheduledId=event.task_scheduled_id, result=payload(event.result)
                 )
             )
         case SubOrchestrationInstanceFailed():
@@ -126,25 +127,25 @@ def event_message(event: HistoryEvent) -> pb.HistoryEvent:
             message.orchestratorCompleted.SetInParent()
         case EventSent():
             message.eventSent.CopyFrom(
-                pb.EventSentEvent(instanceId=utf8(event.instance_id), name=utf8(event.name), input=wrapped(event.input))
+                pb.EventSentEvent(instanceId=utf8(event.instance_id), name=utf8(event.name), input=payload(event.input))
             )
         case EventRaised():
-            message.eventRaised.CopyFrom(pb.EventRaisedEvent(name=utf8(event.name), input=wrapped(event.input)))
+            message.eventRaised.CopyFrom(pb.EventRaisedEvent(name=utf8(event.name), input=payload(event.input)))
         case ExecutionSuspended():
-            message.executionSuspended.CopyFrom(pb.ExecutionSuspendedEvent(input=wrapped(event.reason)))
+            message.executionSuspended.CopyFrom(pb.ExecutionSuspendedEvent(input=payload(event.reason)))
         case ExecutionResumed():
-            message.executionResumed.CopyFrom(pb.ExecutionResumedEvent(input=wrapped(event.reason)))
+            message.executionResumed.CopyFrom(pb.ExecutionResumedEvent(input=payload(event.reason)))
         case ExecutionRewound():
             message.executionRewound.CopyFrom(
                 pb.ExecutionRewoundEvent(
-                    reason=wrapped(event.reason),
+                    reason=payload(event.reason),
                     parentExecutionId=wrapped(event.parent_execution_id),
                     instanceId=wrapped(event.instance_id),
                     parentTraceContext=trace_message(event.parent_trace_context),
                 )
             )
         case GenericEvent():
-            message.genericEvent.CopyFrom(pb.GenericEvent(data=wrapped(event.data)))
+            message.genericEvent.CopyFrom(pb.GenericEvent(data=payload(event.data)))
         case _:
             message.genericEvent.SetInParent()
     return message
@@ -172,8 +173,8 @@ def _started(event: ExecutionStarted) -> pb.ExecutionStartedEvent:
     """Return the message. An empty version or parent is omitted, because user code would see it as a value."""
     return pb.ExecutionStartedEvent(
         name=utf8(event.name),
-        version=wrapped(event.version or None),
-        input=wrapped(event.input),
+        version=payload(event.version),
+        input=payload(event.input),
         orchestrationInstance=instance_message(event.orchestration_instance),
         parentInstance=parent_message(event.parent_instance),
         scheduledStartTimestamp=moment(event.scheduled_start_time),

@@ -26,6 +26,7 @@ from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_values import (
     failure_message,
     moment,
+    payload,
     read_failure,
     text_of,
     ticks_of,
@@ -92,7 +93,7 @@ class NativeEntityEvents:
                     requestId=request.id,
                     operation=request.operation or "",
                     scheduledTime=due,
-                    input=wrapped(request.input),
+                    input=payload(request.input),
                     targetInstanceId=wrapped(target),
                 )
             )
@@ -103,7 +104,7 @@ class NativeEntityEvents:
                     requestId=request.id,
                     operation=request.operation or "",
                     scheduledTime=due,
-                    input=wrapped(request.input),
+                    input=payload(request.input),
                     parentInstanceId=wrapped(request.parent),
                     parentExecutionId=wrapped(request.parent_execution),
                     targetInstanceId=wrapped(target),
@@ -129,7 +130,7 @@ class NativeEntityEvents:
             )
         else:
             message.entityOperationCompleted.CopyFrom(
-                pb.EntityOperationCompletedEvent(requestId=event.name, output=wrapped(result))
+                pb.EntityOperationCompletedEvent(requestId=event.name, output=payload(result))
             )
         return message
 

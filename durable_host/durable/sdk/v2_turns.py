@@ -3,16 +3,22 @@
 Source: docs/protocol/durable-v2.md#turns
 """
 
+import base64
+import binascii
 from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
 from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.numbered import CompleteOrchestration, NumberedAction
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_actions import read_action
 from durable_host.durable.sdk.v2_events import UnknownHistoryEvent, event_messages
 from durable_host.durable.sdk.v2_values import wrapped
 from durable_host.durable.user_code import NumberedAnswer
+
+_NON_DETERMINISM = frozenset({"NonDeterminismError", "NonDeterministicOrchestrationException"})
+"""The errors with which the SDKs for Python and for .NET end code that does not match its history."""
 
 
 class BadResponse(ValueError):
@@ -58,6 +64,14 @@ def read_response(data: bytes) -> NumberedAnswer:
     return answer_of(message)
 
 
+def decoded(text: str | None) -> bytes:
+    """Decode a message in base64. Raises `BadResponse`."""
+    try:
+        return base64.b64decode(text or "", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadResponse(f"The function's answer is not base64: {error}") from None
+
+
 def answer_of(message: pb.OrchestratorResponse) -> NumberedAnswer:
     """Return the answer in the host's form. Raises `BadResponse`."""
     try:
@@ -68,5 +82,11 @@ def answer_of(message: pb.OrchestratorResponse) -> NumberedAnswer:
     return NumberedAnswer(
         actions=actions,
         custom_status=message.customStatus.value or None if message.HasField("customStatus") else None,
+        is_non_deterministic=any(_is_non_determinism(action) for action in actions),
         worker_trace=message.orchestrationTraceContext.SerializeToString() if has_trace else None,
     )
+
+
+def _is_non_determinism(action: NumberedAction) -> bool:
+    failure = action.failure if isinstance(action, CompleteOrchestration) else None
+    return failure is not None and (failure.error_type or "").rpartition(".")[2] in _NON_DETERMINISM

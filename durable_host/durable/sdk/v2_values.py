@@ -21,6 +21,11 @@ def wrapped(text: str | None) -> StringValue | None:
     return None if text is None else StringValue(value=utf8(text))
 
 
+def payload(text: str | None) -> StringValue | None:
+    """Return an optional payload as a message, None for an empty one, which apps of .NET cannot parse."""
+    return wrapped(text or None)
+
+
 def text_of(message: Any, field: str) -> str | None:
     """Return the optional text in a field of a message, or None if it is absent."""
     return getattr(message, field).value if message.HasField(field) else None

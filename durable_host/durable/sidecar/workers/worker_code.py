@@ -22,7 +22,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.proto import StringValue, pb
 from durable_host.durable.sdk.v2_entities import entity_answer_of
 from durable_host.durable.sdk.v2_turns import BadResponse, answer_of, turn_request
-from durable_host.durable.sdk.v2_values import instance_message, read_failure, text_of, trace_message, wrapped
+from durable_host.durable.sdk.v2_values import instance_message, payload, read_failure, text_of, trace_message, wrapped
 from durable_host.durable.sidecar.workers.board import WorkBoard
 from durable_host.durable.sidecar.workers.encoded_history import EncodedHistories
 from durable_host.durable.sidecar.workers.work import Work, WorkFailed
@@ -125,7 +125,7 @@ class WorkerCode:
         request = pb.ActivityRequest(
             name=scheduled.name,
             version=wrapped(scheduled.version or None),
-            input=wrapped(scheduled.input or None),
+            input=payload(scheduled.input),
             orchestrationInstance=instance_message(target),
             taskId=scheduled.event_id,
             parentTraceContext=trace_message(trace),
@@ -190,7 +190,7 @@ def _operation(operation: EntityOperation, instance_id: str) -> pb.HistoryEvent:
     common: dict[str, Any] = {
         "requestId": operation.id or "",
         "operation": operation.name,
-        "input": wrapped(operation.input),
+        "input": payload(operation.input),
         "targetInstanceId": StringValue(value=instance_id),
     }
     if operation.is_signal:
