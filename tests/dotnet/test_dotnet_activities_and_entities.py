@@ -96,7 +96,7 @@ def test_the_result_of_an_activity_is_stored_as_json(name: str, stored: str | No
     assert result_json(datum_of(name)) == stored
 
 
-async def test_a_failed_activity_has_the_failure_that_the_worker_sent_as_json() -> None:
+async def test_a_failed_dotnet_activity_has_the_failure_that_the_worker_sent_as_json() -> None:
     calls = Calls(activity_failure())
     outcome = await code_of(calls).run_activity("FailActivity", '["bad"]', instance_id="i", task_id=0)
     assert calls.asked == ['"bad"']

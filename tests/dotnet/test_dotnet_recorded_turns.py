@@ -24,7 +24,7 @@ from durable_host.durable.model.events import (
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.proto import StringValue, pb
 from durable_host.durable.sdk import dotnet_turns
-from durable_host.durable.sdk.dotnet_activities import failed_activity
+from durable_host.durable.sdk.dotnet_activities import failed_dotnet_activity
 from durable_host.durable.sdk.dotnet_turns import DotnetSettings
 from durable_host.durable.sdk.v2_events import event_messages, read_events
 from durable_host.durable.sdk.v2_turns import answer_of
@@ -203,8 +203,8 @@ async def test_suspend_and_resume_reach_the_worker_once() -> None:
     assert kinds == ["orchestratorStarted", "executionResumed"]
 
 
-async def test_a_failed_activity_reaches_the_orchestrator_with_its_inner_failure() -> None:
-    outcome = failed_activity(activity_failure())
+async def test_a_failed_dotnet_activity_reaches_the_orchestrator_with_its_inner_failure() -> None:
+    outcome = failed_dotnet_activity(activity_failure())
     assert outcome.failure is not None
     one = Orchestration("Everything", '"fail"', "action-fail", "activity-failed")
     await one.begin()

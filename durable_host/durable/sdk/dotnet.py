@@ -3,7 +3,7 @@
 The messages are those of the 2.x protocol. What the .NET SDK does differently is in the modules `dotnet*` of this
 folder.
 
-Source: docs/protocol/durable-dotnet.md
+Source: docs/protocol/durable-dotnet.md#values-in-net
 """
 
 import base64
@@ -17,7 +17,7 @@ from durable_host.durable.model.events import FailureDetails, TraceContext
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk import dotnet_turns
 from durable_host.durable.sdk.app_code import FunctionCaller, aborted, session_key
-from durable_host.durable.sdk.dotnet_activities import element_of, failed_activity
+from durable_host.durable.sdk.dotnet_activities import element_of, failed_dotnet_activity
 from durable_host.durable.sdk.dotnet_turns import DotnetAnswer, DotnetSettings
 from durable_host.durable.sdk.v2 import FUNCTION_FAILED, NOT_FOUND, V2UserCode, not_run
 from durable_host.durable.sdk.v2_turns import BadResponse
@@ -105,7 +105,7 @@ class DotnetUserCode(V2UserCode):
         except WorkerLost as lost:
             raise aborted(lost) from lost
         except FunctionFailed as failed:
-            return failed_activity(failed)
+            return failed_dotnet_activity(failed)
         return ActivityOutcome(result=result)
 
     def _batch(self, batch: EntityBatch) -> pb.EntityBatchRequest:

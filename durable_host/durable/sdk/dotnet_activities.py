@@ -39,7 +39,7 @@ def _lenient_element(text: str) -> str:
     return text[1:-1].strip() if len(elements) == 1 else text
 
 
-def failed_activity(failed: FunctionFailed) -> ActivityOutcome:
+def failed_dotnet_activity(failed: FunctionFailed) -> ActivityOutcome:
     """Return the outcome of a failed activity. The worker sends the whole failure as JSON in place of the message."""
     failure = described(failed.message)
     if failure is None:

@@ -13,7 +13,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.numbered import CompleteOrchestration
 from durable_host.durable.proto import pb
-from durable_host.durable.sdk.v2_turns import BadResponse, answer_of, decoded, turn_request
+from durable_host.durable.sdk.v2_turns import BadResponse, answer_of, from_base64, turn_request
 from durable_host.durable.user_code import NumberedAnswer, OrchestratorTurn
 from durable_host.invocation.code_failure import CodeFailure
 
@@ -84,7 +84,7 @@ def request(
 def read_answer(text: str | None) -> DotnetAnswer:
     """Decode the text of an answer. Raises `BadResponse`."""
     try:
-        message = pb.OrchestratorResponse.FromString(decoded(text))
+        message = pb.OrchestratorResponse.FromString(from_base64(text))
     except DecodeError as error:
         raise BadResponse(f"The orchestrator's answer is not an OrchestratorResponse: {error}") from None
     answer = DotnetAnswer(answer=answer_of(message), needs_history=message.requiresHistory)

@@ -15,7 +15,7 @@ from durable_host.durable.model.events import FailureDetails, TraceContext
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.app_code import AppCode, aborted, session_key
 from durable_host.durable.sdk.v2_entities import batch_request, read_batch_result
-from durable_host.durable.sdk.v2_turns import BadResponse, decoded, read_response, turn_request
+from durable_host.durable.sdk.v2_turns import BadResponse, from_base64, read_response, turn_request
 from durable_host.durable.user_code import (
     ActivityOutcome,
     CodeNote,
@@ -98,7 +98,7 @@ class V2UserCode(AppCode):
                 returned = await self._calls.run_entity(
                     function, payload, instance_id=instance_id, trace=trace, operations=names
                 )
-                answer = read_batch_result(decoded(returned))
+                answer = read_batch_result(from_base64(returned))
                 if answer.failure is None:
                     return answer
                 failure = answer.failure
@@ -139,7 +139,7 @@ def _answer_of(reply: dict[str, Any]) -> NumberedAnswer:
         details = FailureDetails(failed.get("type"), failed.get("message"), failed.get("stack"))
         return msgspec.structs.replace(not_run(details), failure=read_code_failure(failed))
     try:
-        answer = read_response(decoded(reply.get("response")))
+        answer = read_response(from_base64(reply.get("response")))
     except BadResponse as bad:
         return not_run(FailureDetails("FunctionInvocationFailed", str(bad)))
     return msgspec.structs.replace(

@@ -64,7 +64,7 @@ def read_response(data: bytes) -> NumberedAnswer:
     return answer_of(message)
 
 
-def decoded(text: str | None) -> bytes:
+def from_base64(text: str | None) -> bytes:
     """Decode a message in base64. Raises `BadResponse`."""
     try:
         return base64.b64decode(text or "", validate=True)
