@@ -23,12 +23,12 @@ def start_host(tmp_path: Path, connection_string: str) -> Iterator[StartHost]:
         app: Mapping[str, str] | Path,
         *arguments: str,
         settings: Mapping[str, str] | None = None,
-        wait: bool = True,
+        **options: bool,
     ) -> HostProcess:
         root = app if isinstance(app, Path) else write_app(tmp_path / f"app{len(started)}", app)
         host = HostProcess(root, {**hub_settings(connection_string), **(settings or {})})
         started.append(host)
-        return host.start(*arguments, wait=wait)
+        return host.start(*arguments, **options)
 
     yield start
     for host in started:

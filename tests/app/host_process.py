@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from host_template import ForkedHost, can_fork, fork_host
 
 READY = re.compile(r"Listening: +(http://\S+)")
 START_LIMIT = 40.0
@@ -28,26 +29,30 @@ class HostProcess:
         self.settings = dict(settings)
         self.base_url = ""
         self.lines: list[str] = []
-        self._process: subprocess.Popen[str] | None = None
+        self._process: subprocess.Popen[str] | ForkedHost | None = None
         self._changed = threading.Condition()
         self._reader: threading.Thread | None = None
 
-    def start(self, *arguments: str, wait: bool = True) -> "HostProcess":
-        environment = {
-            name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "AzureWebJobsStorage")
-        }
+    def start(self, *arguments: str, wait: bool = True, fork: bool = True) -> "HostProcess":
+        """Run `func start` with these arguments; `wait` until it listens. `fork`: from a process that is prepared."""
+        kept = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "AzureWebJobsStorage")}
+        environment = {**kept, "PYTHONUNBUFFERED": "1", **self.settings}
         self.lines = []
         azurite = () if "--azurite" in arguments else ("--no-azurite",)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "durable_host", "start", "--port", "0", *azurite, *arguments],
-            cwd=self.root,
-            env={**environment, "PYTHONUNBUFFERED": "1", **self.settings},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        arguments = ("start", "--port", "0", *azurite, *arguments)
+        if fork and can_fork(self.settings):
+            self._process = fork_host(arguments, self.root, environment)
+        else:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "durable_host", *arguments],
+                cwd=self.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         if wait:
@@ -92,7 +97,8 @@ class HostProcess:
         return code
 
     def send_signal(self, number: int = signal.SIGINT) -> None:
-        os.kill(self.pid, number)
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Ask it to stop and return its exit code."""
@@ -102,7 +108,7 @@ class HostProcess:
     def kill(self) -> None:
         """SIGKILL, if it still runs."""
         if self._process is not None and self._process.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            self._process.send_signal(signal.SIGKILL)
             self.wait_exit()
 
     def end(self) -> None:
@@ -136,7 +142,7 @@ class HostProcess:
 
         return until(there, limit, self)
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
+    def _read(self, process: "subprocess.Popen[str] | ForkedHost") -> None:
         assert process.stdout is not None
         for line in process.stdout:
             with self._changed:

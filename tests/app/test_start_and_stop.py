@@ -91,7 +91,7 @@ def workers_of(host: HostProcess) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_host_and_worker_with_exit_code_0(start_host: StartHost, number: int) -> None:
-    host = start_host({"function_app.py": HELLO})
+    host = start_host({"function_app.py": HELLO}, fork=False)
     assert host.get("/api/hello").text == "hello"
     processes = workers_of(host)
     assert len(processes) == 2

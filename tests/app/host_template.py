@@ -1,0 +1,165 @@
+"""A process that has imported the product. Hosts are forked from it, which saves each of them half of its CPU time.
+
+Only on Linux. A host that needs another interpreter than the tests have, and every host while coverage is measured,
+is started as usual. `python host_template.py` with a socket as its standard input is that process.
+"""
+
+import contextlib
+import json
+import os
+import runpy
+import select
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import IO, Any
+
+MODULES = (
+    "aiohttp.web",
+    "anyio._backends._asyncio",
+    "durable_host.cli.start",
+    "durable_host.durable.taskhub.azure",
+    "durable_host.host.composition",
+    "uvloop",
+    "watchfiles",
+)
+_OWN_SETTINGS = ("PYTHONPATH", "PYTHONUNBUFFERED")
+"""Settings of the interpreter that the template has too, or that only workers read."""
+_MOST_BYTES = 1 << 17
+_LOCK = threading.Lock()
+
+
+class ForkedHost:
+    """As much of `subprocess.Popen` as tests of a host need."""
+
+    def __init__(self, pid: int, stdout: IO[str], end: int) -> None:
+        self.pid = pid
+        self.stdout = stdout
+        self.returncode: int | None = None
+        self._end = end
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """To a host that still runs."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            if not select.select([self._end], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("a forked host", timeout or 0)
+            self.returncode = int(os.read(self._end, 20))
+            os.close(self._end)
+        return self.returncode
+
+
+def can_fork(settings: Mapping[str, str]) -> bool:
+    """Whether a host with these settings may come from the template."""
+    return (
+        sys.platform == "linux"
+        and "COVERAGE_PROCESS_CONFIG" not in os.environ
+        and not any(name.startswith("PYTHON") and name not in _OWN_SETTINGS for name in settings)
+    )
+
+
+def fork_host(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> ForkedHost:
+    """Run `func` with these arguments, in a session of its own. Its output is one text."""
+    output, written = os.pipe()
+    end, ended = os.pipe()
+    request = {"arguments": arguments, "folder": str(folder), "environment": dict(environment)}
+    try:
+        with _LOCK:
+            _, template = _template()
+            socket.send_fds(template, [json.dumps(request).encode()], [written, ended])
+            pid = int(template.recv(20))
+    finally:
+        os.close(written)
+        os.close(ended)
+    return ForkedHost(pid, open(output, encoding="utf-8"), end)
+
+
+@cache
+def _template() -> "tuple[subprocess.Popen[bytes], socket.socket]":
+    """The process and the socket to it. It ends when this process does, because that closes the socket."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            [sys.executable, __file__], stdin=theirs.fileno(), env=environment, start_new_session=True
+        )
+    return process, ours
+
+
+def _serve(requests: socket.socket) -> dict[str, Any] | None:
+    """Fork a host for each request, and tell when it ends. Returns in the hosts, and at the end of the tests."""
+    ends: dict[int, tuple[int, int]] = {}  # by the descriptor of the process: its id, and where to tell its exit code
+    poll = select.poll()
+    poll.register(requests, select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor != requests.fileno():
+                poll.unregister(descriptor)
+                pid, ended = ends.pop(descriptor)
+                code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                with contextlib.suppress(BrokenPipeError):
+                    os.write(ended, str(code).encode())
+                os.close(ended)
+                os.close(descriptor)
+                continue
+            text, descriptors, _, _ = socket.recv_fds(requests, _MOST_BYTES, 2)
+            if not text:
+                return None
+            output, ended = descriptors
+            if not (pid := os.fork()):
+                requests.detach()
+                _become_host(output)
+                return json.loads(text)
+            os.close(output)
+            process = os.pidfd_open(pid)
+            ends[process] = pid, ended
+            poll.register(process, select.POLLIN)
+            requests.send(str(pid).encode())
+
+
+def _become_host(output: int) -> None:
+    """What `subprocess.Popen` does between fork and exec."""
+    os.setsid()
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    with open(os.devnull, encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.closerange(3, 1 << 10)
+
+
+def main() -> None:
+    import gc
+    import importlib
+
+    for module in MODULES:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()
+    with socket.socket(fileno=os.dup(0)) as requests:
+        request = _serve(requests)
+    if request is None:
+        return
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv[1:] = request["arguments"]
+    sys.path[0] = request["folder"]
+    runpy.run_module("durable_host", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Hosts that are forked from a process of the tests behave like those that are started as commands."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from host_process import HostProcess, write_app
+from host_template import can_fork, fork_host
+
+from durable_host.errors import EXIT_CONFIGURATION
+
+SETTINGS = {"FUNCTIONS_WORKER_RUNTIME": "python"}
+WAITS = "import time\nprint('begins')\ntime.sleep(60)\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_forked_host_ends_as_a_started_one(tmp_path: Path, number: int) -> None:
+    codes: list[int] = []
+    for fork in (True, False):
+        root = write_app(tmp_path / str(fork), {"function_app.py": WAITS})
+        host = HostProcess(root, SETTINGS).start(wait=False, fork=fork)
+        host.wait_for("begins")
+        codes.append(host.stop(number))
+    assert codes[0] == codes[1]
+    assert codes[0] == (0 if number == signal.SIGINT else -number)
+
+
+def test_a_forked_program_has_its_own_folder_environment_and_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text("{", "utf-8")
+    host = fork_host(["start"], tmp_path, {"CLI_DEBUG": "1"})
+    output = host.stdout.read()
+    assert host.wait(60) == host.poll() == EXIT_CONFIGURATION
+    assert str(tmp_path) in output
+    assert "Traceback" in output
+
+
+def test_a_forked_program_that_runs_has_no_exit_code(tmp_path: Path) -> None:
+    root = write_app(tmp_path, {"function_app.py": WAITS})
+    host = fork_host(["start", "--port", "0", "--no-azurite"], root, SETTINGS)
+    assert host.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        host.wait(0.01)
+    host.send_signal(signal.SIGKILL)
+    assert host.wait(60) == -signal.SIGKILL
+    host.send_signal(signal.SIGKILL)
+
+
+def test_settings_of_the_interpreter_need_a_start_of_their_own() -> None:
+    assert not can_fork({"PYTHONDEVMODE": "1"})
