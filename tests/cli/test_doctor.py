@@ -194,8 +194,8 @@ def test_wrong_worker_runtime_and_missing_settings_file(func: Func, app: Path, m
     (app / "local.settings.json").unlink()
     found = [one for one in problems(func("doctor", "--output", "json")) if " Port: " not in one]
     assert [one.partition("|")[0] for one in found] == [
-        "warning Settings: FUNCTIONS_WORKER_RUNTIME is 'java'. This host runs only Python and Node.js apps, "
-        "so it runs this as a Python app. ",
+        "warning Settings: FUNCTIONS_WORKER_RUNTIME is 'java'. This host runs only Python, Node.js and .NET isolated "
+        "apps, so it runs this as a Python app. ",
         "warning Settings: There is no local.settings.json. ",
     ]
 

@@ -134,7 +134,7 @@ def test_key_vault_reference_is_warned_about(tmp_path: Path):
     assert any("Unable to resolve the Key Vault reference for setting: Secret" in text for text in config.warnings)
 
 
-@pytest.mark.parametrize(("runtime", "is_told"), [("node", False), ("dotnet-isolated", True), ("Python", False)])
+@pytest.mark.parametrize(("runtime", "is_told"), [("node", False), ("java", True), ("Python", False)])
 def test_worker_runtime_of_another_language_is_warned_about(tmp_path: Path, runtime: str, is_told: bool):
     config = load_settings(tmp_path, {"Values": {"FUNCTIONS_WORKER_RUNTIME": runtime}})
     assert any(f"FUNCTIONS_WORKER_RUNTIME is '{runtime}'" in text for text in config.warnings) is is_told
