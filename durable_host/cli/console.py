@@ -21,12 +21,19 @@ from durable_host.config.log_levels import TRACE, LogLevels, is_of_app
 from durable_host.redaction import redacted, redacted_json
 
 _CAPACITY: Final = 20_000
+_CLEAR_LINE: Final = "\r\x1b[K"
 _ALWAYS_SHOWN: Final = (
     "Worker process started and initialized.",
     "Host lock lease acquired by instance ID",
     "Debugger listening on ",
 )
 _NOISY: Final = ("azure", "aiohttp", "asyncio", "docker", "urllib3", "watchfiles", "msal", "grpc")
+
+
+class _Status(str):
+    """A line that stays at the end of the output until another one replaces it; the empty one removes it."""
+
+    __slots__ = ()
 
 
 class Console(logging.Handler):
@@ -56,6 +63,7 @@ class Console(logging.Handler):
         self._debug = debug
         self._thresholds: dict[str, int] = {}
         self._queue: queue.Queue[Event | str | None] = queue.Queue(_CAPACITY)
+        self._status = ""
         self._dropped = 0
         self._broken = False
         self._writer: threading.Thread | None = None
@@ -110,6 +118,18 @@ class Console(logging.Handler):
         """Write text that is already rendered, in order with the log lines."""
         self._put(text)
 
+    @property
+    def is_terminal(self) -> bool:
+        return self.mode == "compact" and self._stream.isatty()
+
+    @property
+    def is_unicode(self) -> bool:
+        return (self._stream.encoding or "").lower().replace("-", "") == "utf8"
+
+    def show_status(self, text: str) -> None:
+        """Keep a short line at the end of the output, which must be a terminal, until the next call. Empty: none."""
+        self._put(_Status(text))
+
     def close(self) -> None:
         """Write the queued lines and stop; later records are written immediately. Safe to call twice."""
         writer, self._writer = self._writer, None
@@ -152,11 +172,17 @@ class Console(logging.Handler):
     def _write(self, items: list[Event | str]) -> None:
         if self._broken:
             return
-        text = "".join(item if isinstance(item, str) else render(item, self.mode, self.coloured) for item in items)
+        text = _CLEAR_LINE if self._status else ""
+        for item in items:
+            if isinstance(item, _Status):
+                self._status = str(item)
+            else:
+                text += item if isinstance(item, str) else render(item, self.mode, self.coloured)
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             message = f"{dropped} log lines were dropped because the console was not read."
             text += render(Event(time.time(), logging.WARNING, "Host.Console", message), self.mode, self.coloured)
+        text += self._status
         try:
             self._stream.write(text)
             self._stream.flush()

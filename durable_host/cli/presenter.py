@@ -1,12 +1,15 @@
 """Shows the host's progress on the console."""
 
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from durable_host.cli import banner
 from durable_host.cli.console import Console
 from durable_host.cli.lines import Event, render
+from durable_host.cli.progress_line import ProgressLine
 from durable_host.config.log_levels import LogLevels
-from durable_host.config.start_options import StartSummary
+from durable_host.config.start_options import Report, StartSummary
 from durable_host.redaction import redacted
 
 
@@ -26,6 +29,15 @@ class ConsolePresenter:
             return
         event = Event(time.time(), 20, "Host.Startup", redacted(text))
         self._console.write(render(event, self._console.mode, self._console.coloured))
+
+    @contextmanager
+    def working(self, text: str) -> Generator[Report]:
+        if self._quiet:
+            yield lambda news: None
+            return
+        line = ProgressLine(self._console, self.progress, text, is_animated=self._console.is_terminal)
+        with line.shown():
+            yield lambda news: setattr(line, "last", news)
 
     def reconfigured(self, levels: LogLevels) -> None:
         self._console.set_levels(levels)

@@ -23,7 +23,6 @@ from durable_host.errors import EXIT_STOPPED
 
 USUAL_PORT: Final = 0
 _IGNORED_FLAGS: Final = {
-    "--no-build": "there is nothing to build",
     "--dotnet-isolated-debug": "it is for .NET apps",
     "--enable-json-output": "use --output json",
     "--usehttps": "the host serves plain http",
@@ -90,6 +89,7 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option("--user-log-level", metavar="LEVEL", help=f"Level of the app's logs: {', '.join(log_levels.NAMES)}.")
 @click.option("--output", type=click.Choice(["compact", "plain", "json"]), help="Output format.")
 @click.option("--no-dashboard", is_flag=True, help="Do not serve the dashboard at /_df.")
+@click.option("--no-build", is_flag=True, help="Do not build the project of a .NET app; run its newest build.")
 @click.option("--no-reload", is_flag=True, help="Do not apply changes to the app's files while the host runs.")
 @click.option(
     "--debug",
@@ -158,6 +158,7 @@ def start(ctx: click.Context, **options: Any) -> int:
             mode=options["output"],
             quiet=options["quiet"],
             debug=debug,
+            no_build=options["no_build"],
             ignored=ctx.meta.get("ignored", []),
         )
     except KeyboardInterrupt:  # before the host handles signals
@@ -178,10 +179,12 @@ def _run(
     mode: str | None,
     quiet: bool,
     debug: bool,
+    no_build: bool,
     ignored: list[str],
 ) -> int:
     import msgspec
 
+    from durable_host.cli import first_build
     from durable_host.cli.console import Console
     from durable_host.cli.presenter import ConsolePresenter
     from durable_host.config import load, ports, project
@@ -204,6 +207,8 @@ def _run(
     )
     with console:
         logger = logging.getLogger("Host.Startup")
+        if no_build and not first_build.is_to_build(config):
+            ignored = [*ignored, "--no-build is ignored: there is nothing to build."]
         exposed = exposure_warning(config.address, asks_for_keys=options.enable_auth)
         for sentence in (*ignored, *config.warnings, *([exposed] if exposed else [])):
             logger.warning("%s", sentence)
@@ -216,7 +221,8 @@ def _run(
         presenter = ConsolePresenter(console, verbose=options.verbose, quiet=quiet)
         if (note := container_note(config.address)) is not None:
             presenter.progress(note)
-        return run_host(config, msgspec.structs.replace(options, presenter=presenter))
+        options = msgspec.structs.replace(options, presenter=presenter)
+        return run_host(config, first_build.with_build(config, options, no_build=no_build))
 
 
 def _is_ci() -> bool:

@@ -3,6 +3,8 @@
 The command line builds StartOptions; `durable_host.host.run(config, options)` serves and returns the exit code.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -12,6 +14,8 @@ from durable_host.config.log_levels import LogLevels
 from durable_host.config.overrides import Overrides
 
 AzuriteMode = Literal["auto", "docker", "off"]
+Report = Callable[[str], None]
+"""Gets a piece of news about a step that is running."""
 
 
 class FunctionLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +69,10 @@ class Presenter(Protocol):
         """A slow step of the startup begins, such as installing Azurite or waiting for storage."""
         ...
 
+    def working(self, text: str) -> AbstractContextManager[Report]:
+        """A slow step with news, such as a build, runs inside the block. Call the function with each piece of news."""
+        ...
+
     def started(self, summary: StartSummary) -> None:
         """The host is ready."""
         ...
@@ -79,9 +87,28 @@ class SilentPresenter:
 
     def progress(self, text: str) -> None: ...
 
+    def working(self, text: str) -> AbstractContextManager[Report]:
+        return nullcontext(lambda news: None)
+
     def started(self, summary: StartSummary) -> None: ...
 
     def reconfigured(self, levels: LogLevels) -> None: ...
+
+
+class AppBuild(Protocol):
+    """Turns the sources of an app into what its worker loads."""
+
+    @property
+    def title(self) -> str:
+        """What is built, for people: the name of a project file."""
+        ...
+
+    async def run(self, report: Report) -> Path:
+        """Build, and return the folder that the worker loads the app from. `report` gets each line of the build.
+
+        Raises HostError. Cancelling it ends the build.
+        """
+        ...
 
 
 class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +137,10 @@ class StartOptions(msgspec.Struct, frozen=True, kw_only=True):
     grpc_port: int | None = None
     """The port for Durable Task SDKs; 0: none, None: a free port if the app needs it."""
     presenter: Presenter = SilentPresenter()
+    build: AppBuild | None = None
+    """Builds the app again when its sources change; None if there is nothing to build."""
+    script_root: Path | None = None
+    """The folder that the worker loads the app from, if the app was built; None: the worker kind finds it."""
 
     def interpreter_of(self, runtime: str) -> str | None:
         """The interpreter from the command line for apps of this runtime."""

@@ -15,11 +15,14 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from durable_host.config import HostConfig, load
 from durable_host.config.host_config import HOST_JSON, pinned
 from durable_host.errors import ConfigurationError, HostError
 from durable_host.host.app_switch import AppSwitch
 from durable_host.host.served_app import ServedApp
+from durable_host.host.source_build import SourceBuild
 from durable_host.host.watched_files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
 from durable_host.host.worker_start import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
@@ -48,10 +51,13 @@ class Reloader:
         self._stopping = threading.Event()
         self._reasons: dict[str, None] = {}
         self._with_configuration = False
+        self._with_build = False
         self._requested = asyncio.Event()
         self._tasks = Tasks(_log)
         self._show_state: Callable[[], None] = lambda: None
-        self._known_files = _watch_rules(config).file_times() if server.options.reload else {}
+        self._rules = _watch_rules(config, server.options.script_root)
+        self._source_build = SourceBuild(server.options, self._rules)
+        self._known_files = self._rules.file_times() if server.options.reload else {}
 
     def start(self, check_offline: Callable[[], None], show_state: Callable[[], None]) -> None:
         """Start watching. `check_offline` is called when the file that takes the app offline changes.
@@ -76,14 +82,15 @@ class Reloader:
         self._requested.set()
 
     async def _watch(self, config: HostConfig, check_offline: Callable[[], None]) -> None:
-        rules = _watch_rules(config)
-        async for paths in changes(rules, self._known_files, self._stopping):
-            names = [path.relative_to(config.root) for path in paths]
+        async for found in changes(self._rules, self._known_files, self._stopping):
+            paths = self._source_build.news(found)
+            names = [path.relative_to(config.root) if path.is_relative_to(config.root) else path for path in paths]
             if Path(OFFLINE_FILE) in names:
                 names.remove(Path(OFFLINE_FILE))
                 check_offline()
             if names:
                 is_configured = any(name in (Path(HOST_JSON), Path(SETTINGS_FILE)) for name in names)
+                self._with_build |= self._source_build.is_needed(paths)
                 self.request(f"{_enumerated(map(str, names))} changed", with_configuration=is_configured)
 
     async def _serve_requests(self) -> None:
@@ -92,19 +99,24 @@ class Reloader:
             self._requested.clear()
             reasons, self._reasons = self._reasons, {}
             with_configuration, self._with_configuration = self._with_configuration, False
+            with_build, self._with_build = self._with_build, False
             try:
-                await self._reload("; ".join(reasons), with_configuration)
+                await self._reload("; ".join(reasons), with_configuration, with_build)
             except Superseded:
                 self._with_configuration |= with_configuration
             except Exception:
                 _log.exception("The app could not be reloaded; it continues without the change")
 
-    async def _reload(self, reason: str, with_configuration: bool) -> None:
+    async def _reload(self, reason: str, with_configuration: bool, with_build: bool) -> None:
         server, began = self._server, time.monotonic()
         server.options.presenter.progress(f"{reason}, reloading ...")
         try:
             old = server.app
             config = self._configuration(old.config) if with_configuration else old.config
+            if with_build:
+                await self._source_build.run()
+                if self._requested.is_set():
+                    raise Superseded
             workers = await self._load(config)
         except HostError as error:
             _log.error("%s\n%s", error_text(error), _AS_BEFORE)
@@ -137,7 +149,8 @@ class Reloader:
 
     async def _load(self, config: HostConfig) -> Workers:
         server = self._server
-        workers = await self._unless_superseded(server.pool.prepare(worker_options(config, server.options)))
+        options = msgspec.structs.replace(server.options, script_root=self._source_build.script_root)
+        workers = await self._unless_superseded(server.pool.prepare(worker_options(config, options)))
         if workers.index.failure is not None:
             raise workers.index.failure
         return workers
@@ -181,9 +194,16 @@ class Reloader:
         return config if config.port else pinned(config, old.port)
 
 
-def _watch_rules(config: HostConfig) -> WatchRules:
-    sources = worker_kind_of(config.runtime).sources(config.root)
-    return WatchRules(config.root, config.host.watch_files, config.host.watch_directories, sources)
+def _watch_rules(config: HostConfig, script_root: Path | None) -> WatchRules:
+    kind = worker_kind_of(config.runtime)
+    output = script_root or kind.script_root(config.root)
+    return WatchRules(
+        config.root,
+        config.host.watch_files,
+        config.host.watch_directories,
+        kind.sources(config.root),
+        output if output != config.root else None,
+    )
 
 
 def needs_restart(old: HostConfig, new: HostConfig, *, has_durable: bool) -> list[str]:

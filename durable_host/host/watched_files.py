@@ -8,7 +8,7 @@ Source: docs/protocol/functions-host-worker.md#reloading
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path, PurePath
 
@@ -33,16 +33,19 @@ FileTimes = dict[Path, tuple[int, int]]
 
 class WatchRules(msgspec.Struct, frozen=True):
     """Which files to watch. `files` and `directories` are `watchFiles` and `watchDirectories` in host.json;
-    `sources` are the files of the app's language.
+    `sources` are the files of the app's language. `output` is the folder of its build, if that is not `root`.
     """
 
     root: Path
     files: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     sources: SourceFiles = PYTHON_WORKER.sources(Path())
+    output: Path | None = None
 
     def matters(self, path: PurePath) -> bool:
         """Whether a change to this file causes a reload."""
+        if self.is_output(path):
+            return True
         try:
             relative = path.relative_to(self.root)
         except ValueError:
@@ -52,7 +55,7 @@ class WatchRules(msgspec.Struct, frozen=True):
             return True
         if len(parts) > 1 and parts[0] in self.directories:
             return True
-        if any(is_left_out(part) for part in parts[:-1]):
+        if any(is_left_out(part) for part in parts[:-1]) or (len(parts) > 1 and parts[0] in self.sources.built):
             return False
         name = relative.name
         is_at_top = len(parts) == 1
@@ -63,6 +66,14 @@ class WatchRules(msgspec.Struct, frozen=True):
             or (is_at_top and name in _AT_TOP)
         )
 
+    def is_output(self, path: PurePath) -> bool:
+        """Whether the file is part of the app's build."""
+        return self.output is not None and path.parent == self.output and path.suffix in self.sources.outputs
+
+    def output_times(self) -> FileTimes:
+        """The files of the app's build, with modification time and size."""
+        return _times(self.output, self.is_output) if self.output is not None else {}
+
     def is_watched(self, folder: Path) -> bool:
         """Whether this folder can contain watched files."""
         return folder.is_dir() and folder in self.folders()
@@ -71,11 +82,7 @@ class WatchRules(msgspec.Struct, frozen=True):
         """All watched files, with modification time and size."""
         found: FileTimes = {}
         for folder in self.folders():
-            with suppress(OSError):
-                for entry in os.scandir(folder):
-                    if self.matters(path := Path(entry.path)) and entry.is_file():
-                        status = entry.stat()
-                        found[path] = (status.st_mtime_ns, status.st_size)
+            found |= _times(folder, self.matters)
         return found
 
     def folders(self) -> list[Path]:
@@ -92,10 +99,26 @@ class WatchRules(msgspec.Struct, frozen=True):
             found.append(Path(folder))
             is_top = folder == str(self.root)
             below[:] = [
-                name for name in below if is_chosen or not is_left_out(name) or (is_top and name in self.directories)
+                name
+                for name in below
+                if is_chosen
+                or (is_top and name in self.directories)
+                or not (is_left_out(name) or (is_top and name in self.sources.built))
             ]
         chosen = {(self.root / name).parent for name in self.sources.files}
+        if self.output is not None:
+            chosen.add(self.output)
         return found + [folder for folder in chosen if folder not in found and folder.is_dir()]
+
+
+def _times(folder: Path, matters: Callable[[Path], bool]) -> FileTimes:
+    found: FileTimes = {}
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if matters(path := Path(entry.path)) and entry.is_file():
+                status = entry.stat()
+                found[path] = (status.st_mtime_ns, status.st_size)
+    return found
 
 
 def is_left_out(folder: str) -> bool:

@@ -21,14 +21,15 @@ def worker_options(config: HostConfig, options: StartOptions) -> WorkerOptions:
     kind = worker_kind_of(config.runtime)
     environment = config.settings.environment()
     explicit = options.interpreter_of(kind.runtime)
-    interpreter = kind.find(config.root, explicit=explicit, environ=environment)
+    root = options.script_root or kind.script_root(config.root)
+    interpreter = kind.find(root, explicit=explicit, environ=environment)
     arguments, debugger = kind.arguments(_arguments(kind, config, options))
     if options.debug_port is not None:
         debugger = DebuggerAddress(options.debug_port or kind.debug_port, wait=options.debug_wait)
     if debugger is not None:
         arguments = kind.debugged(arguments)
     return WorkerOptions(
-        root=config.root,
+        root=root,
         executable=interpreter.path,
         environment=environment,
         script=config.settings.get("PYTHON_SCRIPT_FILE_NAME") or DEFAULT_SCRIPT,

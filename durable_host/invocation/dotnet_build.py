@@ -12,12 +12,13 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from durable_host.config import dotnet_project
 from durable_host.config.dotnet_project import PROJECT_SUFFIXES, DotnetProject
+from durable_host.config.start_options import Report
 from durable_host.invocation.errors import AppError
 
 CONFIGURED: Final = "DURABLE_HOST_DOTNET"
@@ -31,8 +32,6 @@ _NO_SDK: Final = ("No .NET SDKs were found", "A compatible .NET SDK was not foun
 _TOO_OLD: Final = ("NETSDK1045", "NETSDK1209")
 _OUTPUT: Final = re.compile(r"^\s*\S.* -> (.+\.dll)\s*$")
 _ERROR: Final = re.compile(r"^(?P<place>.*?)\s*: error (?P<rest>\S+: .*?)( \[[^\]]*\])?$")
-
-Report = Callable[[str], None]
 
 
 class DotnetMissing(AppError):
@@ -120,6 +119,11 @@ class DotnetBuild:
         self.root = root
         self._environ = dict(environ)
 
+    @property
+    def title(self) -> str:
+        """The name of the project file. Raises ProjectUnclear and InProcessModel."""
+        return the_project(self.root).path.name
+
     def existing(self) -> Path:
         """The newest output, without a build. Raises NothingBuilt, ProjectUnclear and InProcessModel."""
         project = the_project(self.root)
@@ -178,7 +182,9 @@ class DotnetBuild:
             await asyncio.shield(build.ended)
             return transport.get_returncode() or 0, list(build.lines)
         finally:
-            _kill(transport)
+            if transport.get_returncode() is None:
+                _kill(transport)
+                await build.ended
             transport.close()
 
 
@@ -220,8 +226,6 @@ class _RunningBuild(asyncio.SubprocessProtocol):
 
 def _kill(transport: asyncio.SubprocessTransport) -> None:
     """End a build that still runs, with the processes that it has started."""
-    if transport.get_returncode() is not None:
-        return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if sys.platform == "win32":
             transport.kill()

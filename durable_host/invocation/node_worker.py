@@ -56,6 +56,9 @@ class NodeWorker:
             return Interpreter(own, "the Node.js that comes with this host")
         raise InterpreterUnusable("Node.js was not found.", cause="There is no 'node' on PATH.", remedy=INSTALL)
 
+    def script_root(self, root: Path) -> Path:
+        return root
+
     def sources(self, root: Path) -> SourceFiles:
         """The delays allow for a compiler that writes many files in turn. Of packages, only the file that npm writes
         at the end of an installation is watched.

@@ -34,6 +34,9 @@ class PythonWorker:
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
         return find_interpreter(root, explicit=explicit, environ=environ)
 
+    def script_root(self, root: Path) -> Path:
+        return root
+
     def sources(self, root: Path) -> SourceFiles:
         return SourceFiles(frozenset({".py"}))
 

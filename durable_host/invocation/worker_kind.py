@@ -40,6 +40,7 @@ class Interpreter(msgspec.Struct, frozen=True):
 class SourceFiles(msgspec.Struct, frozen=True):
     """Files of an app whose change reloads it: those with one of the `suffixes`, and `files`, relative to its root.
 
+    `built` are folders of the app's root that tools write; `outputs` are suffixes in the folder that the worker loads.
     The reload starts when nothing has been written for `quiet` milliseconds, at the latest after `longest`.
     """
 
@@ -47,6 +48,8 @@ class SourceFiles(msgspec.Struct, frozen=True):
     files: tuple[str, ...] = ()
     quiet: int = 60
     longest: int = 300
+    built: frozenset[str] = frozenset()
+    outputs: frozenset[str] = frozenset()
 
 
 class WorkerKind(Protocol):
@@ -73,6 +76,10 @@ class WorkerKind(Protocol):
 
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
         """Find the program for the app in `root`. `explicit` is the command line's. Raises InterpreterUnusable."""
+        ...
+
+    def script_root(self, root: Path) -> Path:
+        """The folder that the worker loads the app from: the app's own, or the output of its last build."""
         ...
 
     def sources(self, root: Path) -> SourceFiles:
