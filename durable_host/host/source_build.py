@@ -20,7 +20,9 @@ class SourceBuild:
 
     def news(self, paths: Iterable[Path]) -> list[Path]:
         """The changes that call for a reload: without what the own build is writing, or wrote."""
-        now = self._outputs()
+        if self._build is None:
+            return list(paths)
+        now = self._rules.output_times()
         return [path for path in paths if not self._is_own(path, now)]
 
     def is_needed(self, paths: Iterable[Path]) -> bool:
@@ -37,11 +39,8 @@ class SourceBuild:
             with self._presenter.working(f"Building {self._build.title}") as report:
                 self.script_root = await self._build.run(report)
         finally:
-            self._written = self._outputs()
+            self._written = self._rules.output_times()
             self._is_running = False
 
     def _is_own(self, path: Path, now: FileTimes) -> bool:
         return self._rules.is_output(path) and (self._is_running or now.get(path) == self._written.get(path))
-
-    def _outputs(self) -> FileTimes:
-        return self._rules.output_times() if self._build is not None else {}

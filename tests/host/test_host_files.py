@@ -5,14 +5,17 @@ Source: docs/protocol/functions-host-worker.md#reloading
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from durable_host.config import StartOptions
 from durable_host.host import watched_files
+from durable_host.host.source_build import SourceBuild
 from durable_host.host.watched_files import WatchRules, changes, differences
+from durable_host.invocation.worker_kind import SourceFiles
 
 
 @pytest.mark.parametrize(
@@ -127,3 +130,93 @@ async def test_a_file_that_is_written_but_not_changed_is_not_told(tmp_path: Path
         path.chmod(0o600)
         (tmp_path / "b.py").write_text("1")
         assert await told_next(told) == ["b.py"]
+
+
+def project_rules(root: Path) -> WatchRules:
+    """The rules for a project of a .NET app, whose worker loads the output of a build."""
+    sources = SourceFiles(frozenset({".cs"}), built=frozenset({"bin", "obj"}), outputs=frozenset({".dll"}))
+    return WatchRules(root, sources=sources, output=root / "bin" / "Debug" / "net10.0")
+
+
+@pytest.mark.parametrize(
+    ("path", "matters"),
+    [
+        ("Functions.cs", True),
+        ("parts/Orders.cs", True),
+        ("parts/bin/Tool.cs", True),
+        ("host.json", True),
+        ("bin/Debug/net10.0/App.dll", True),
+        ("bin/Debug/net10.0/App.pdb", False),
+        ("bin/Debug/net10.0/host.json", False),
+        ("bin/Debug/net10.0/runtimes/unix/lib.dll", False),
+        ("bin/Release/net10.0/App.dll", False),
+        ("obj/Debug/net10.0/App.AssemblyInfo.cs", False),
+        ("App.dll", False),
+    ],
+)
+def test_of_a_project_sources_and_the_output_of_its_build_matter(tmp_path: Path, path: str, matters: bool) -> None:
+    assert project_rules(tmp_path).matters(tmp_path / path) is matters
+
+
+def test_the_folders_of_a_build_are_not_watched_but_its_output_is(tmp_path: Path) -> None:
+    for folder in ("parts", "obj/Debug", "bin/Debug/net10.0/runtimes", "bin/Release"):
+        (tmp_path / folder).mkdir(parents=True)
+    watched = {path.relative_to(tmp_path).as_posix() for path in project_rules(tmp_path).folders()}
+    assert watched == {".", "parts", "bin/Debug/net10.0"}
+
+
+class Build:
+    """Writes an assembly, then asks `seen` what the watch would tell meanwhile."""
+
+    title = "App.csproj"
+
+    def __init__(self, output: Path, seen: Callable[[], None]) -> None:
+        self.output = output
+        self._seen = seen
+
+    async def run(self, report: Callable[[str], None]) -> Path:
+        (self.output / "App.dll").write_text("built", "utf-8")
+        self._seen()
+        return self.output
+
+
+async def test_what_the_own_build_writes_is_no_news(tmp_path: Path) -> None:
+    rules = project_rules(tmp_path)
+    assert rules.output is not None
+    rules.output.mkdir(parents=True)
+    assembly, news = rules.output / "App.dll", list[list[Path]]()
+    source_build = SourceBuild(
+        StartOptions(build=Build(rules.output, lambda: news.append(source_build.news([assembly])))), rules
+    )
+    await source_build.run()
+    assert [*news, source_build.news([assembly])] == [[], []]
+    assert source_build.script_root == rules.output
+
+
+async def test_what_another_build_writes_is_news_that_needs_no_build(tmp_path: Path) -> None:
+    rules = project_rules(tmp_path)
+    assert rules.output is not None
+    rules.output.mkdir(parents=True)
+    source_build = SourceBuild(StartOptions(build=Build(rules.output, lambda: None)), rules)
+    await source_build.run()
+    assembly = rules.output / "App.dll"
+    assembly.write_text("built by an editor", "utf-8")
+    assert source_build.news([assembly]) == [assembly]
+    assert not source_build.is_needed([assembly])
+
+
+@pytest.mark.parametrize(
+    ("name", "needs"), [("Functions.cs", True), ("host.json", True), ("local.settings.json", False)]
+)
+def test_sources_need_a_build_and_settings_do_not(tmp_path: Path, name: str, needs: bool) -> None:
+    rules = project_rules(tmp_path)
+    source_build = SourceBuild(StartOptions(build=Build(tmp_path, lambda: None)), rules)
+    assert source_build.is_needed([tmp_path / name]) is is_needed
+
+
+def test_without_a_build_every_change_is_news(tmp_path: Path) -> None:
+    rules = project_rules(tmp_path)
+    source_build = SourceBuild(StartOptions(), rules)
+    paths = [tmp_path / "Functions.cs", tmp_path / "bin" / "Debug" / "net10.0" / "App.dll"]
+    assert source_build.news(paths) == paths
+    assert not source_build.is_needed(paths)
