@@ -206,9 +206,9 @@ async def test_what_another_build_writes_is_news_that_needs_no_build(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("name", "needs"), [("Functions.cs", True), ("host.json", True), ("local.settings.json", False)]
+    ("name", "is_needed"), [("Functions.cs", True), ("host.json", True), ("local.settings.json", False)]
 )
-def test_sources_need_a_build_and_settings_do_not(tmp_path: Path, name: str, needs: bool) -> None:
+def test_sources_need_a_build_and_settings_do_not(tmp_path: Path, name: str, is_needed: bool) -> None:
     rules = project_rules(tmp_path)
     source_build = SourceBuild(StartOptions(build=Build(tmp_path, lambda: None)), rules)
     assert source_build.is_needed([tmp_path / name]) is is_needed
