@@ -29,6 +29,8 @@ from durable_host.durable.sidecar.workers.operations import WORKER_OPERATIONS, W
 from durable_host.grpc_port import CallEnded, Metadata, Method, StatusCode
 
 SERVICE = "TaskHubSidecarService"
+_DOTNET_CLIENT = "grpc-dotnet/"
+"""How the user agent of clients begins that repeat calls which end with RESOURCE_EXHAUSTED."""
 
 
 async def _hello(call: SidecarCall, request: Empty) -> Empty:
@@ -104,7 +106,7 @@ class SidecarService:
 
     async def _answer(self, name: str, operation: Operation, request: Any, metadata: Metadata) -> Any:
         try:
-            self._check_size(request)
+            self._check_size(request, metadata)
             served, hub = self._hubs.served, self._hubs.served_name(metadata)
             if served is not None and hub is not None and name in _OF_SERVED_HUBS:
                 return await _OF_SERVED_HUBS[name](served, hub, request)
@@ -164,11 +166,12 @@ class SidecarService:
         except Exception as error:
             raise _ended("StreamInstanceHistory", error) from error
 
-    def _check_size(self, request: Any) -> None:
+    def _check_size(self, request: Any, metadata: Metadata) -> None:
         size, limit = request.ByteSize(), self._options.max_grpc_message_size
         if size > limit:
+            repeats = metadata.get("user-agent", "").startswith(_DOTNET_CLIENT)
             raise CallRefused(
-                StatusCode.RESOURCE_EXHAUSTED,
+                StatusCode.INVALID_ARGUMENT if repeats else StatusCode.RESOURCE_EXHAUSTED,
                 f"The message has {size} bytes, but the limit is {limit}. Send less, or raise "
                 "maxGrpcMessageSizeInBytes in extensions.durableTask of host.json.",
             )
