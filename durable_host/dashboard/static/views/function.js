@@ -1,0 +1,58 @@
+// One function: where it is, its bindings, a form to call it, and its recent invocations.
+import { path, post } from '../core/api.js';
+import { duration } from '../core/format.js';
+import { html, useState } from '../core/html.js';
+import { useResource } from '../core/resource.js';
+import { instanceLink, link, navigate } from '../core/router.js';
+import { useSession } from '../core/session.js';
+import { ActionForm } from '../parts/dialog.js';
+import { isJsonOrEmpty, JsonField, jsonValue } from '../parts/fields.js';
+import { Icon } from '../parts/icons.js';
+import { Empty, Notice, Shown } from '../parts/states.js';
+import { Copy, Payload, Time } from '../parts/values.js';
+import { TryIt } from './try_it.js';
+
+export function FunctionDetails({ item, name }) {
+  const close = html`<button type="button" class="button button-quiet" onClick=${() => navigate(link(['functions']))}>Close</button>`;
+  if (!item) {
+    return html`<aside class="details" aria-label="Function ${name}"><header><h2>${name}</h2>${close}</header><${Empty} icon="functions" title="The app has no such function">It may have been renamed.<//></aside>`;
+  }
+  const position = item.file ? `${item.file}${item.line ? `:${item.line}` : ''}` : null;
+  return html`<aside class="details" aria-label="Function ${name}">
+    <header><h2 class="line" title=${name}>${name}</h2>${close}</header>
+    ${position ? html`<p class="source-place"><span class="line code" title=${position}>${position}</span><${Copy} text=${position} label="Copy the position" /></p>` : ''}
+    ${item.bindings?.length ? html`<ul class="bindings">${item.bindings.map((binding) => html`<li key=${`${binding.name} ${binding.direction}`}><span class="tag">${binding.direction}</span> <span class="code">${binding.name}</span> <span class="muted">${binding.type}</span></li>`)}</ul>` : ''}
+    ${item.route !== null && item.route !== undefined ? html`<${TryIt} item=${item} />` : item.canRun ? html`<${RunNow} item=${item} />` : ''}
+    <${Invocations} name=${name} />
+  </aside>`;
+}
+
+function RunNow({ item }) {
+  const { isReadOnly } = useSession();
+  const [input, setInput] = useState('');
+  const [result, setResult] = useState(null);
+  if (isReadOnly) {
+    return '';
+  }
+  const isTimer = item.trigger === 'timerTrigger';
+  const send = () => {
+    const value = jsonValue(input);
+    return post(path`functions/${item.name}/run`, value === undefined ? {} : { input: value });
+  };
+  return html`<h3>Run now</h3><${ActionForm} action="Run now" onSend=${send} onDone=${setResult} isDisabled=${!isJsonOrEmpty(input)}>
+      ${isTimer ? '' : html`<${JsonField} label="Input" hint="JSON. What the trigger would bring." value=${input} onInput=${setInput} rows=${3} />`}<//>
+    ${result ? html`<div role="status"><${Notice} tone=${result.ok ? 'good' : 'bad'} icon=${result.ok ? 'check' : 'alert'}>${result.ok ? 'Succeeded' : `Failed: ${result.error?.message ?? result.error}`} in ${duration(result.durationMs)}<//>
+      ${result.ok && result.result !== null && result.result !== undefined ? html`<${Payload} label="Result" text=${typeof result.result === 'string' ? result.result : JSON.stringify(result.result)} />` : ''}</div>` : ''}`;
+}
+
+function Invocations({ name }) {
+  const resource = useResource(path`functions/${name}/invocations`, { on: ['functions'] });
+  return html`<h3>Recent invocations</h3><${Shown} resource=${resource} rows=${3}>${({ invocations }) => invocations.length === 0
+    ? html`<p class="muted">It has not run since the host started.</p>`
+    : html`<ul class="invocations">${invocations.map((run) => html`<li key=${run.id}>
+        <span class="fate fate-${run.ok ? 'good' : 'bad'}"><${Icon} name=${run.ok ? 'check' : 'close'} size=${12} />${run.ok ? 'Succeeded' : 'Failed'}</span>
+        <${Time} at=${run.started} /><span class="num">${duration(run.durationMs)}</span>
+        ${run.instanceId ? html`<a class="line code" href=${instanceLink(run.instanceId)} title=${run.instanceId}>${run.instanceId}</a>` : html`<span class="muted line" title=${run.reason}>${run.reason}</span>`}
+        ${run.error ? html`<p class="bad-text line" title=${run.error}>${run.error}</p>` : ''}</li>`)}</ul>`}
+  <//>`;
+}

@@ -1,0 +1,60 @@
+// The queues of the hub and of the app, and the messages of one beside the list.
+import { count } from '../core/format.js';
+import { useNow } from '../core/clock.js';
+import { html, useEffect, useRef } from '../core/html.js';
+import { useResource } from '../core/resource.js';
+import { link, navigate } from '../core/router.js';
+import { useRows } from '../core/rows.js';
+import { Icon } from '../parts/icons.js';
+import { PageHead } from '../parts/page_head.js';
+import { Empty, Shown } from '../parts/states.js';
+import { Line, Time } from '../parts/values.js';
+import { Queue } from './queue.js';
+
+const GROUPS = [
+  ['app', 'Queues of the app', 'A queue appears here when a function of the app has a trigger or an output for it.'],
+  ['poison', 'Poison queues', 'Messages that failed too often would be here.'],
+  ['control', 'Control queues', ''], ['workItem', 'Work items', ''], ['other', 'Other queues', ''],
+];
+/** Where a message with an instance ID goes first, if the app has it. */
+const APPROVALS = 'approval-queue';
+
+export default function Queues({ path: [name], query }) {
+  const resource = useResource('queues', { on: ['queues', 'instances'] });
+  const rows = useRef(null);
+  const now = useNow(1000);
+  useRows(rows);
+  const queues = resource.data?.queues;
+  useEffect(() => {
+    if (queues && query.instance && !name) {
+      const apps = queues.filter(({ role }) => role === 'app');
+      const target = apps.find((queue) => queue.name === APPROVALS) ?? apps[0];
+      if (target) {
+        navigate(link(['queues', target.name], query), { replace: true });
+      }
+    }
+  }, [queues, query.instance, name]);
+  return html`
+    <${PageHead} title="Queues" subtitle="Lengths, poison messages, and a way to put one" />
+    <${Shown} resource=${resource}>${(data) => data.queues.length === 0
+      ? html`<${Empty} icon="queues" title="No queues">The app has no queue, and a task hub in SQLite needs none.<//>`
+      : html`<div class=${name ? 'split has-details' : 'split'}>
+        <div ref=${rows}>${GROUPS.map(([role, title, text]) => html`<${Group} key=${role} title=${title} text=${text} queues=${data.queues.filter((queue) => queue.role === role)} current=${name} query=${query} now=${now} />`)}</div>
+        ${name ? html`<${Queue} key=${name} queue=${data.queues.find((queue) => queue.name === name) ?? { name }} query=${query} onChange=${resource.reload} />` : ''}
+      </div>`}
+    <//>`;
+}
+
+function Group({ title, text, queues, current, query, now }) {
+  if (!queues.length) {
+    return text ? html`<section class="queue-group"><h2>${title}</h2><p class="muted">${text}</p></section>` : '';
+  }
+  return html`<section class="queue-group"><h2>${title}</h2><div class="table-box"><table class="table table-queues" aria-label=${title}>
+    <thead><tr><th scope="col">Queue</th><th scope="col">Function</th><th scope="col" class="col-number">Messages</th><th scope="col" class="col-number">Visible</th><th scope="col" class="col-number">Hidden</th><th scope="col" class="col-time">Oldest</th></tr></thead>
+    <tbody>${queues.map((queue) => html`<tr key=${queue.name} data-row=${queue.name} class=${queue.name === current ? 'is-selected' : ''}>
+      <td><a class="line" href=${link(['queues', queue.name], query.instance ? { instance: query.instance } : {})} title=${queue.name} aria-current=${queue.name === current ? 'true' : undefined}>${queue.name}</a></td>
+      <td>${queue.function ? html`<${Line} text=${queue.function} />` : queue.poisonOf ? html`<span class="line muted" title=${queue.poisonOf}>of ${queue.poisonOf}</span>` : html`<span class="muted">–</span>`}</td>
+      <td class="col-number ${queue.role === 'poison' && queue.total ? 'bad-text' : ''}">${queue.role === 'poison' && queue.total ? html`<${Icon} name="alert" size=${12} /> ` : ''}${count(queue.total)}</td>
+      <td class="col-number">${count(queue.visible)}</td><td class="col-number">${count(queue.invisible)}</td><td class="col-time"><${Time} at=${queue.oldest} isRelative now=${now} /></td></tr>`)}</tbody>
+  </table></div></section>`;
+}

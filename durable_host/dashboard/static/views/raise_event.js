@@ -1,0 +1,35 @@
+// The form that raises an event: the names being waited for, and the last payload of each.
+import { path, post } from '../core/api.js';
+import { prettyJson } from '../core/format.js';
+import { html, useState } from '../core/html.js';
+import { ActionForm } from '../parts/dialog.js';
+import { isJsonOrEmpty, JsonField, jsonValue, TextField } from '../parts/fields.js';
+import { toast } from '../parts/toasts.js';
+
+/** `lastEventData` keys may differ in case from what is waited for. */
+function lastPayload(instance, name) {
+  const data = instance.lastEventData?.[name];
+  return typeof data === 'string' ? prettyJson(data) : '';
+}
+
+export function RaiseEventForm({ instance, onDone, onCancel }) {
+  const waited = [...new Set((instance.waits ?? []).filter(({ kind }) => kind === 'event').map(({ name }) => name))];
+  const names = [...new Set([...waited, ...Object.keys(instance.lastEventData ?? {})])];
+  const [form, setForm] = useState({ name: names[0] ?? '', data: lastPayload(instance, names[0]) });
+  const choose = (name) => setForm((old) => ({ name, data: names.includes(name) ? lastPayload(instance, name) : old.data }));
+  const isEarly = form.name && !waited.includes(form.name);
+  const twin = waited.find((name) => name.toLowerCase() === form.name.toLowerCase());
+  const send = () => {
+    const data = jsonValue(form.data);
+    return post(path`instances/${instance.id}/raise-event`, { name: form.name, data: data === undefined ? null : data });
+  };
+  const done = () => {
+    toast(`The event ${form.name} is sent.`);
+    onDone?.();
+  };
+  return html`<${ActionForm} action="Raise event" onSend=${send} onDone=${done} onCancel=${onCancel} isDisabled=${!form.name || !isJsonOrEmpty(form.data)}>
+    <${TextField} label="Event name" value=${form.name} onInput=${choose} isRequired options=${names}
+      hint=${isEarly ? (twin ? `The instance waits for ${twin}, which differs in case.` : 'The instance does not wait for this name now. The event is kept until it does.') : undefined} />
+    <${JsonField} label="Data" hint="JSON. Leave it empty for null." value=${form.data} onInput=${(data) => setForm((old) => ({ ...old, data }))} rows=${4} />
+  <//>`;
+}
