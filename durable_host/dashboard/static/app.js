@@ -2,6 +2,7 @@
 import { startChanges } from './core/changes.js';
 import { html, render, useEffect, useRef, useState } from './core/html.js';
 import { listenForKeys, useKeys } from './core/keys.js';
+import { collectRates } from './core/rates.js';
 import { followLinks, link, navigate, useRoute } from './core/router.js';
 import { keepSession, useSession } from './core/session.js';
 import { useTheme } from './core/theme.js';
@@ -112,6 +113,7 @@ function Navigation({ current, theme, onTheme, onHelp }) {
 
 followLinks();
 listenForKeys();
+collectRates();
 startChanges();
 keepSession();
 render(html`<${App} />`, document.getElementById('app'));

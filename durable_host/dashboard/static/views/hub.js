@@ -3,6 +3,7 @@ import { onChange } from '../core/changes.js';
 import { bytes, count, duration } from '../core/format.js';
 import { useNow } from '../core/clock.js';
 import { html, useEffect, useState } from '../core/html.js';
+import { requestRates } from '../core/rates.js';
 import { useResource } from '../core/resource.js';
 import { useSession } from '../core/session.js';
 import { Icon } from '../parts/icons.js';
@@ -11,15 +12,6 @@ import { Shown } from '../parts/states.js';
 import { Line, Time } from '../parts/values.js';
 import { PurgeForm } from './purge.js';
 import { Sparkline } from './sparkline.js';
-
-const KEPT = 120;
-/** Requests per second of the last two minutes. It is kept while other views are shown. */
-let rates = [];
-onChange((event, data) => {
-  if (event === 'hub' && data?.storageRequests) {
-    rates = [...rates.slice(1 - KEPT), data.storageRequests.perSecond];
-  }
-});
 
 export default function Hub() {
   const resource = useResource('hub');
@@ -48,7 +40,7 @@ function Figures({ hub }) {
     <div class="hub-columns">
       <section class="card"><h2>Requests to storage</h2>
         ${storageRequests ? html`<p class="big num">${storageRequests.perSecond.toFixed(1)} <span class="muted">per second, ${count(storageRequests.total)} in total</span></p>
-          <${Sparkline} values=${rates} label="Requests per second in the last two minutes" />
+          <${Sparkline} values=${requestRates()} label="Requests per second in the last two minutes" />
           ${kinds.length ? html`<ul class="kinds">${kinds.map(([kind, number]) => html`<li key=${kind}><${Line} text=${kind} /><span class="num">${count(number)}</span></li>`)}</ul>` : ''}` : html`<p class="muted">${session.hub?.storage === 'sqlite' ? 'A task hub in SQLite makes no requests.' : 'Not counted here.'}</p>`}
       </section>
       <section class="card"><h2>Findings</h2>
@@ -58,7 +50,7 @@ function Figures({ hub }) {
     <section class="card"><h2>Partitions</h2>
       ${partitions.length ? html`<div class="table-box"><table class="table"><thead><tr><th scope="col">Partition</th><th scope="col">Queue</th><th scope="col">Owner</th><th scope="col" class="col-time">Lease until</th></tr></thead>
         <tbody>${partitions.map((partition) => html`<tr key=${partition.id}><td class="num">${partition.id}</td><td><${Line} text=${partition.queue ?? '–'} /></td>
-          <td>${partition.owner ? html`<span class="line" title=${partition.owner}>${partition.owner}</span>${partition.isOwn ? html` <span class="tag">this host</span>` : ''}` : html`<span class="muted">nobody</span>`}</td>
+          <td>${partition.owner ? html`<span class="owner"><span class="line" title=${partition.owner}>${partition.owner}</span>${partition.isOwn ? html`<span class="tag">this host</span>` : ''}</span>` : html`<span class="muted">nobody</span>`}</td>
           <td class="col-time"><${Time} at=${partition.expires} now=${now} /></td></tr>`)}</tbody></table></div>` : html`<p class="muted">This task hub has no partitions.</p>`}
     </section>`;
 }

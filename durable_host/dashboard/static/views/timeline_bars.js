@@ -17,7 +17,7 @@ export function Axis({ view, width, origin }) {
     ${ticks({ ...view, width, origin }).map((at) => {
       const x = position(at, view, width);
       const isLast = x > width - 60;
-      return html`<text key=${at} x=${isLast ? x - 4 : x + 4} y="17" text-anchor=${isLast ? 'end' : 'start'}>${at === origin ? '0' : `+${duration(at - origin)}`}</text>`;
+      return html`<text key=${at} x=${isLast ? x - 4 : x + 4} y="17" text-anchor=${isLast ? 'end' : 'start'}>${mark(at - origin)}</text>`;
     })}
   </svg>`;
 }
@@ -50,6 +50,11 @@ export function Bars({ rows, view, width, whole, now, selected, onSelect, onZoom
   </svg>`;
 }
 
+/** The text of a mark: `0`, `+90 ms`, `+2 s`, `+1 m`, `+1 h 30 m`. */
+function mark(offset) {
+  return offset === 0 ? '0' : `+${duration(offset).replace(/\.0(?= s)| 00 [sm]$| 0 h$/, '')}`;
+}
+
 function spanOf({ start, end }, view, width, now) {
   const from = position(Date.parse(start), view, width);
   const to = position(end ? Date.parse(end) : Math.max(now, Date.parse(start)), view, width);
@@ -65,7 +70,7 @@ function Bar({ bar, view, width, now, isSelected, onSelect }) {
   const lasted = duration((bar.end ? Date.parse(bar.end) : now) - Date.parse(bar.start));
   const y = (ROW - BAR) / 2;
   const isOutside = span.right + 70 < width;
-  const isInside = !isOutside && span.width > 70;
+  const isBefore = !isOutside && span.x > 70;
   const tone = bar.status === 'Failed' ? 'fill-failed' : `fill-${bar.kind}`;
   const attempts = bar.attempts ?? [];
   return html`<g class="bar ${isSelected ? 'is-selected' : ''}" onClick=${() => onSelect(bar.id)}>
@@ -77,7 +82,7 @@ function Bar({ bar, view, width, now, isSelected, onSelect }) {
       const part = spanOf(attempt, view, width, now);
       return part.isVisible ? html`<rect key=${n} class=${attempt.error ? 'fill-failed' : `fill-${bar.kind}`} x=${part.x} y=${y} width=${part.width} height=${BAR} rx="2" />` : '';
     }) : ''}
-    ${isOutside || isInside ? html`<text class="bar-text ${isInside ? 'is-inside' : ''}" x=${isInside ? Math.min(width, span.x + span.width) - 6 : Math.max(span.x + span.width, 0) + 6} y=${ROW / 2 + 4} text-anchor=${isInside ? 'end' : 'start'}>${lasted}</text>` : ''}
+    ${isOutside || isBefore ? html`<text class="bar-text" x=${isBefore ? span.x - 6 : Math.max(span.x + span.width, 0) + 6} y=${ROW / 2 + 4} text-anchor=${isBefore ? 'end' : 'start'}>${lasted}</text>` : ''}
   </g>`;
 }
 

@@ -19,10 +19,11 @@ export function TryIt({ item }) {
   const [answer, setAnswer] = useState(null);
   const set = (changes) => setForm((old) => ({ ...old, ...changes }));
   const url = urlOf(item.route, form);
+  const preview = urlOf(item.route, form, true);
   return html`<h3>Try it</h3>
     <${ActionForm} action="Send request" onSend=${() => call(url, form)} onDone=${setAnswer} isDisabled=${parameters.some(({ name, isOptional }) => !isOptional && !form.values[name])}>
       <p class="try-url"><${Field} label="Method">${(id) => html`<select id=${id} value=${form.method} onChange=${(event) => set({ method: event.target.value })}>${methods.map((method) => html`<option key=${method} value=${method}>${method}</option>`)}</select>`}<//>
-        <span class="code line" title=${url}>${url}</span></p>
+        <span class="code line" title=${preview}>${preview}</span></p>
       ${parameters.map(({ name, isOptional }) => html`<${TextField} key=${name} label="Route parameter ${name}" value=${form.values[name] ?? ''} isRequired=${!isOptional} onInput=${(value) => setForm((old) => ({ ...old, values: { ...old.values, [name]: value } }))} />`)}
       <${TextField} label="Query" placeholder="name=value&other=value" value=${form.query} onInput=${(query) => set({ query })} />
       <${HeaderFields} headers=${form.headers} onChange=${(headers) => set({ headers })} />
@@ -53,8 +54,9 @@ function Answer({ answer }) {
     <${Payload} label="Response body" text=${text || null} /></div>`;
 }
 
-function urlOf(route, { values, query }) {
-  const path = route.replace(PARAMETER, (_, star, name) => (star ? (values[name] ?? '').split('/').map(encodeURIComponent).join('/') : encodeURIComponent(values[name] ?? '')));
+/** The URL of a call. A preview keeps the names of parameters without a value. */
+function urlOf(route, { values, query }, isPreview = false) {
+  const path = route.replace(PARAMETER, (_, star, name) => (star ? (values[name] ?? '').split('/').map(encodeURIComponent).join('/') : (values[name] ? encodeURIComponent(values[name]) : isPreview ? `{${name}}` : '')));
   const base = path.startsWith('/') ? path : `/${path}`;
   return base.replace(/\/+$/, '') + (query ? `?${query.replace(/^\?/, '')}` : '') || '/';
 }
