@@ -211,3 +211,22 @@ def test_invalid_hub_names(name: str):
 )
 def test_default_names_are_repaired(site: str, hub: str):
     assert hub_names.repaired(site) == hub
+
+
+@pytest.mark.parametrize(
+    ("written", "enabled"),
+    [({}, True), ({"extendedSessionsEnabled": True}, True), ({"extendedSessionsEnabled": False}, False)],
+    ids=["absent", "on", "off"],
+)
+def test_apps_of_net_have_extended_sessions_unless_they_are_turned_off(
+    tmp_path: Path, written: dict[str, bool], enabled: bool
+) -> None:
+    settings = {"extendedSessionIdleTimeoutInSeconds": 5, "rollbackEntityOperationsOnExceptions": False, **written}
+    config = load_durable(tmp_path, settings, FUNCTIONS_WORKER_RUNTIME="dotnet-isolated")
+    assert config.host.durable.extended_sessions_enabled is enabled
+    assert config.host.durable.extended_session_idle_timeout == 5
+    assert not [text for text in config.warnings if "durableTask" in text]
+
+
+def test_apps_in_other_languages_have_no_extended_sessions(tmp_path: Path) -> None:
+    assert not load_durable(tmp_path, {}).host.durable.extended_sessions_enabled

@@ -273,14 +273,16 @@ async def test_settings_reach_the_worker_as_properties() -> None:
     ]
 
 
-async def test_a_turn_that_ran_out_of_memory_runs_again() -> None:
+@pytest.mark.differs("dotnet-worker-lost")
+async def test_a_turn_that_ran_out_of_memory_runs_again_and_counts() -> None:
     failed = changed(response("activity-failed"))
     completion = failed.actions[0].completeOrchestration
     completion.failureDetails.innerFailure.errorType = "System.OutOfMemoryException"
     one = Orchestration("Everything", '"fail"', "action-fail", failed)
     await one.begin()
-    with pytest.raises(WorkItemAborted):
+    with pytest.raises(WorkItemAborted) as aborted:
         await one.deliver(TaskFailed(task_scheduled_id=0, failure_details=FAILED))
+    assert aborted.value.lost is not None, "it counts as a lost run, of which there may be three"
 
 
 async def test_an_invocation_that_fails_makes_the_orchestration_fail() -> None:

@@ -54,6 +54,7 @@ async def test_turns_of_a_session_are_the_recorded_ones() -> None:
     assert one.state.is_terminal
 
 
+@pytest.mark.differs("dotnet-sessions")
 async def test_a_step_costs_the_same_at_the_end_of_a_long_chain_as_at_its_beginning() -> None:
     steps = 1000
     one = chain(*(schedules(number) for number in range(steps)), "extended-session-3")
