@@ -16,29 +16,40 @@ from durable_host.cli import npm, questions
 from durable_host.cli.app_folder import app_root, working_folder
 from durable_host.cli.atomic_write import write_atomically
 from durable_host.cli.colour import YELLOW, is_coloured, painted
+from durable_host.cli.scaffold.dotnet_files import (
+    DEFAULT_TARGET,
+    dotnet_docker_files,
+    dotnet_project_files,
+    project_name,
+    target_framework,
+)
 from durable_host.cli.scaffold.languages import (
+    SUPPORTED,
     Language,
+    app_language,
     complete_language,
     complete_runtime,
-    is_node_app,
     language,
-    node_language,
+    runtime_name,
 )
 from durable_host.cli.scaffold.node_project import node_docker_files, node_project_files
-from durable_host.cli.scaffold.project_files import CHANNELS, docker_files, project_files
+from durable_host.cli.scaffold.project_files import CHANNELS, docker_files, python_project_files
 from durable_host.cli.scaffold.template_catalog import Model
-from durable_host.config.worker_runtime import NODE
+from durable_host.config.dotnet_project import project_files
+from durable_host.config.worker_runtime import DOTNET, DOTNET_NAMES, NODE
 from durable_host.errors import ConfigurationError, UsageError
 
-_MODELS: Final = {"python": ("V1", "V2"), NODE: ("V4",)}
+_MODELS: Final = {"python": ("V1", "V2"), NODE: ("V4",), DOTNET: ("isolated",)}
 _APPS: Final[tuple[tuple[Language, Model, str], ...]] = (
     ("python", "V2", "Python, V2: decorators in function_app.py (recommended)"),
     ("python", "V1", "Python, V1: a folder with a function.json per function"),
     ("javascript", "V4", "JavaScript, for Node.js"),
     ("typescript", "V4", "TypeScript, for Node.js"),
+    ("csharp", "isolated", "C#, for .NET, in the isolated worker model"),
 )
 """The choices of the prompt when no option names the language: language, programming model, text."""
 _NODE_IMAGE: Final = "22"
+_TITLES: Final = {"python": "Python", NODE: "Node.js", DOTNET: ".NET"}
 _NEWS_V2: Final = (
     "The new Python programming model is generally available. Learn more at https://aka.ms/pythonprogrammingmodel"
 )
@@ -55,18 +66,22 @@ _OLDEST, _NEWEST = (3, 10), (3, 14)
     "--worker-runtime",
     metavar="NAME",
     shell_complete=complete_runtime,
-    help="Worker runtime of the app: python or node.",
+    help="Worker runtime of the app: python, node or dotnet-isolated.",
 )
 @click.option("--python", "is_python", is_flag=True, help="Same as --worker-runtime python.")
 @click.option("--node", "is_node", is_flag=True, help="Same as --worker-runtime node.")
 @click.option("--javascript", "is_javascript", is_flag=True, help="A Node.js app in JavaScript.")
 @click.option("--typescript", "is_typescript", is_flag=True, help="A Node.js app in TypeScript.")
+@click.option("--csharp", "is_csharp", is_flag=True, help="A .NET isolated app in C#.")
 @click.option(
     "-l",
     "--language",
     metavar="NAME",
     shell_complete=complete_language,
     help="Language of a Node.js app: javascript or typescript.",
+)
+@click.option(
+    "--target-framework", metavar="NAME", help=f"Version of .NET: net8.0 or later (default: {DEFAULT_TARGET})."
 )
 @click.option(
     "-m",
@@ -98,12 +113,13 @@ def init(ctx: click.Context, folder: str | None, **given: Any) -> None:
       func init my-app --python
       func init --python --model V1
       func init --worker-runtime node --language typescript
+      func init my-app --worker-runtime dotnet-isolated
       func init --docker-only
     """
     _check_profile(given)
     if given["docker_only"]:
         root = app_root(ctx)
-        _write(root, _docker_files(node_language(root) if is_node_app(root) else "python"))
+        _write(root, _docker_files(root, app_language(root), target_framework(given["target_framework"])))
         return
     wanted = _wanted(given)
     if wanted is None:
@@ -113,16 +129,21 @@ def init(ctx: click.Context, folder: str | None, **given: Any) -> None:
     root = (working_folder(ctx) / (folder or ".")).resolve()
     if root.exists() and not root.is_dir():
         raise UsageError(f"'{root}' is a file, not a folder.")
+    if given["target_framework"] and wanted != "csharp":
+        raise UsageError("--target-framework is for .NET apps.", remedy="func init --worker-runtime dotnet-isolated")
+    target = target_framework(given["target_framework"])
     channel = None if given["no_bundle"] else given["bundles_channel"]
-    docker = _docker_files(wanted) if given["docker"] else {}
+    docker = _docker_files(root, wanted, target) if given["docker"] else {}
     if wanted == "python":
         _say_news(model)
-        _write(root, project_files(model, bundle_channel=channel, docs=not given["no_docs"]) | docker)
+        _write(root, python_project_files(model, bundle_channel=channel, docs=not given["no_docs"]) | docker)
+    elif wanted == "csharp":
+        _write(root, dotnet_project_files(_project_of(root), target) | docker)
     else:
         _write(root, node_project_files(wanted, bundle_channel=channel) | docker)
     if given["source_control"]:
         _make_repository(root)
-    if wanted != "python":
+    if wanted in ("javascript", "typescript"):
         npm.install(root, skipped=given["skip_npm_install"])
 
 
@@ -137,18 +158,21 @@ def _wanted(given: Mapping[str, Any]) -> Language | None:
         ("is_node", "javascript"),
         ("is_javascript", "javascript"),
         ("is_typescript", "typescript"),
+        ("is_csharp", "csharp"),
     )
     for flag, name in flags:
         if given[flag]:
             names.append(name)
     if given["language"]:
         names.append(language(given["language"]))
-    if len({name == "python" for name in names}) > 1:
-        raise UsageError("The options name both Python and Node.js.", remedy="func init --worker-runtime node")
+    runtimes = {runtime_name(name) for name in names}
+    if len(runtimes) > 1:
+        titles = " and ".join(_TITLES[name] for name in _TITLES if name in runtimes)
+        raise UsageError(f"The options name both {titles}.", remedy="func init --worker-runtime node")
     if "typescript" in names:
         return "typescript"
     says_javascript = given["is_javascript"] or given["language"] or (runtime or NODE).lower() != NODE
-    if names and names[0] != "python" and not says_javascript and questions.is_interactive():
+    if names and names[0] == "javascript" and not says_javascript and questions.is_interactive():
         known: tuple[Language, ...] = ("javascript", "typescript")
         return known[questions.choose("Language", known)]
     return names[0] if names else None
@@ -157,21 +181,27 @@ def _wanted(given: Mapping[str, Any]) -> Language | None:
 def _language_of_runtime(runtime: str) -> Language:
     if runtime.lower() == NODE:
         return "javascript"
+    if runtime.lower() in DOTNET_NAMES:
+        return "csharp"
+    if runtime.lower() == "dotnet":
+        raise UsageError(
+            f"Worker runtime '{runtime}' is not supported: it is the in-process model of .NET.",
+            remedy="func init --worker-runtime dotnet-isolated",
+        )
     try:
         return language(runtime)
     except UsageError:
         raise UsageError(
-            f"Worker runtime '{runtime}' is not supported: this program runs apps written in Python, JavaScript or "
-            "TypeScript.",
-            remedy="func init --worker-runtime python, or --worker-runtime node",
+            f"Worker runtime '{runtime}' is not supported: this program runs apps written in {SUPPORTED}.",
+            remedy="func init --worker-runtime python, --worker-runtime node, or --worker-runtime dotnet-isolated",
         ) from None
 
 
 def _model(text: str | None, wanted: Language) -> Model:
-    runtime = "python" if wanted == "python" else NODE
+    runtime = runtime_name(wanted)
     known = _MODELS[runtime]
-    model = (text or known[-1]).upper()
-    if model not in known:
+    model = next((one for one in known if one.upper() == (text or known[-1]).upper()), None)
+    if model is None:
         supported = "\n".join(known)
         raise UsageError(
             f"The {text} programming model is not supported for worker runtime {runtime}. Supported programming models "
@@ -196,7 +226,7 @@ def _wizard(given: Mapping[str, Any]) -> dict[str, Any]:
         )
     answers: dict[str, Any] = {}
     model: str | None = given["model"]
-    known = [one for one in _APPS if model is None or one[1] == model.upper()]
+    known = [one for one in _APPS if model is None or one[1].upper() == model.upper()]
     if not known:
         known = [one for one in _APPS if one[0] == "python"]
     chosen = questions.choose("Language", [label for _, _, label in known]) if len(known) > 1 else 0
@@ -217,8 +247,16 @@ def _say_news(model: Model) -> None:
         )
 
 
-def _docker_files(wanted: Language) -> dict[str, str]:
+def _docker_files(root: Path, wanted: Language, target: str) -> dict[str, str]:
+    if wanted == "csharp":
+        return dotnet_docker_files(_project_of(root), target)
     return docker_files(_python_version()) if wanted == "python" else node_docker_files(wanted, _NODE_IMAGE)
+
+
+def _project_of(root: Path) -> str:
+    """The name of the project in a folder, or the one for a new project there."""
+    existing = project_files(root)
+    return existing[0].stem if existing else project_name(root.name)
 
 
 def _write(root: Path, files: Mapping[str, str]) -> None:

@@ -44,8 +44,9 @@ _HELP: Final = {
 HELP: Final = """Add a function to the app, from a template.
 
 The function is added to the end of function_app.py, to a blueprint with --file, or, in an app of the V1 model, to a new
-folder. In a Node.js app it is a file in src/functions, in TypeScript if the app has a tsconfig.json. The command
-prompts for missing options, or uses their defaults if there is no terminal.
+folder. In a Node.js app it is a file in src/functions, in TypeScript if the app has a tsconfig.json; in a .NET app it
+is a file in C# next to the project. The command prompts for missing options, or uses their defaults if there is no
+terminal.
 
 \b
 Examples:
@@ -82,7 +83,7 @@ def _new(ctx: click.Context, **given: Any) -> None:
     if not template.is_served:
         note = f"'{shown}' runs in Azure; here it is listed as not served, and the other functions run."
         click.echo(painted(note, YELLOW, coloured))
-    elif template.is_durable:
+    elif template.is_durable and target.model != "isolated":
         install = "npm install" if target.model == "V4" else "python -m pip install -r requirements.txt"
         click.echo(painted(f"Install its package: {install}", DIM, coloured))
     if target.model == "V4" and not node_creation.is_loaded(root, name, target.language):
@@ -92,7 +93,7 @@ def _new(ctx: click.Context, **given: Any) -> None:
 
 def _check(given: dict[str, Any]) -> None:
     if given["csx"]:
-        raise UsageError("--csx is for C# scripts; this program runs apps written in Python, JavaScript or TypeScript.")
+        raise UsageError(f"--csx is for C# scripts; this program runs apps written in {languages.SUPPORTED}.")
     level: str | None = given["auth_level"]
     if level is not None and level.lower() not in template_catalog.AUTH_LEVELS:
         raise UsageError(
@@ -103,13 +104,18 @@ def _check(given: dict[str, Any]) -> None:
 
 def _target(root: Path, file: str | None, language: str | None) -> Target:
     wanted = languages.language(language) if language else None
-    is_node = languages.is_node_app(root)
-    if wanted is not None and is_node is (wanted == "python"):
+    found = languages.app_language(root)
+    is_node = found in ("javascript", "typescript")
+    if wanted is not None and languages.runtime_name(wanted) != languages.runtime_name(found):
         raise UsageError(
             f"--language {wanted} does not fit this app: it is written for the worker runtime "
-            f"{'node' if is_node else 'python'}.",
+            f"{languages.runtime_name(found)}.",
             remedy="Omit --language, or create an app for that language in another folder: func init.",
         )
+    if found == "csharp":
+        if file is not None:
+            raise UsageError("--file is for Python apps; here each function is a file in the folder of the project.")
+        return Target(root.resolve(), "isolated", language="csharp")
     if is_node:
         if file is not None:
             raise UsageError("--file is for Python apps; here each function is a file in src/functions.")
@@ -201,7 +207,7 @@ def _command(name: str) -> click.Command:
             ["-l", "--language"],
             metavar="NAME",
             shell_complete=languages.complete_language,
-            help="Language: python, javascript or typescript.",
+            help="Language: python, javascript, typescript or csharp.",
         ),
         click.Option(["-t", "--template"], metavar="NAME", help="Template to start from."),
         click.Option(["-n", "--name"], metavar="NAME", help="Name of the function."),

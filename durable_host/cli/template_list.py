@@ -4,9 +4,16 @@ import click
 
 from durable_host.cli.app_folder import working_folder
 from durable_host.cli.scaffold.languages import Language, app_language, complete_language, language
-from durable_host.cli.scaffold.template_catalog import TEMPLATES, FunctionTemplate
+from durable_host.cli.scaffold.template_catalog import FunctionTemplate, Model, of_model
 
-_TITLES: dict[Language, str] = {"python": "Python", "javascript": "JavaScript", "typescript": "TypeScript"}
+_TITLES: dict[Language, str] = {
+    "python": "Python",
+    "javascript": "JavaScript",
+    "typescript": "TypeScript",
+    "csharp": "C#",
+}
+
+_MODELS: dict[Language, Model] = {"python": "V2", "javascript": "V4", "typescript": "V4", "csharp": "isolated"}
 
 
 @click.group()
@@ -21,19 +28,19 @@ def templates() -> None:
     "wanted",
     metavar="NAME",
     shell_complete=complete_language,
-    help="Language: python, javascript or typescript. Default: that of the app in this folder.",
+    help="Language: python, javascript, typescript or csharp. Default: that of the app in this folder.",
 )
 @click.pass_context
 def list_templates(ctx: click.Context, wanted: str | None) -> None:
     """List the templates of a language; those for Python with their names in both programming models."""
     chosen = language(wanted) if wanted else app_language(working_folder(ctx))
     click.echo(f"{_TITLES[chosen]} Templates:")
-    for template in TEMPLATES:
+    model = _MODELS[chosen]
+    for template in of_model(model):
         notes = _model_notes(template) if chosen == "python" else []
         if not template.is_served:
             notes.append("runs in Azure, not here")
-        name = template.name_in("V2" if chosen == "python" else "V4")
-        click.echo(f"  {name}" + (f"  ({'; '.join(notes)})" if notes else ""))
+        click.echo(f"  {template.name_in(model)}" + (f"  ({'; '.join(notes)})" if notes else ""))
 
 
 def _model_notes(template: FunctionTemplate) -> list[str]:

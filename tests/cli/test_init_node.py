@@ -15,6 +15,8 @@ from click.shell_completion import ShellComplete
 from durable_host.cli import npm
 from durable_host.cli.program import program
 
+LANGUAGES = ["javascript", "typescript", "csharp"]
+
 
 def package_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "package.json").read_text())
@@ -113,8 +115,8 @@ def test_language_is_asked_for_when_only_the_runtime_is_given(func: Func, folder
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--worker-runtime", "dotnet"], "this program runs apps written in Python, JavaScript or TypeScript"),
-        (["--worker-runtime", "node", "--language", "csharp"], "Language 'csharp' is not supported"),
+        (["--worker-runtime", "java"], "this program runs apps written in Python, JavaScript, TypeScript or C#"),
+        (["--worker-runtime", "node", "--language", "fsharp"], "Language 'fsharp' is not supported"),
         (["--worker-runtime", "node", "--language", "typescirpt"], "Did you mean 'typescript'?"),
         (["--python", "--node"], "The options name both Python and Node.js."),
         (["--worker-runtime", "python", "--language", "javascript"], "The options name both Python and Node.js."),
@@ -161,10 +163,10 @@ def test_missing_npm_is_told(func: Func, folder: Path, monkeypatch: pytest.Monke
         (["init"], "--worker", ["--worker-runtime"]),
         (["init"], "--skip", ["--skip-npm-install"]),
         (["init"], "--type", ["--typescript"]),
-        (["init", "--worker-runtime"], "", ["python", "node", "javascript", "typescript"]),
+        (["init", "--worker-runtime"], "", ["python", "node", "dotnet-isolated", *LANGUAGES]),
         (["init", "--language"], "ja", ["javascript"]),
         (["new", "--language"], "t", ["typescript"]),
-        (["templates", "list", "--language"], "", ["python", "javascript", "typescript"]),
+        (["templates", "list", "--language"], "", ["python", *LANGUAGES]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

@@ -162,7 +162,7 @@ def test_v1_app_gets_a_folder(func: Func, folder: Path, docs: tuple[str, ...]):
         (["-t", "HTTP trigger", "-n", "logging"], "function_app.py already has a 'logging'."),
         (["-t", "HTTP trigger", "-n", "hello", "--file", "../out.py"], "is outside the app's folder"),
         (["-t", "HTTP trigger", "-n", "hello", "--file", "my-jobs.py"], "cannot be imported"),
-        (["-t", "HTTP trigger", "-n", "hello", "-l", "csharp"], "Language 'csharp' is not supported"),
+        (["-t", "HTTP trigger", "-n", "hello", "-l", "fsharp"], "Language 'fsharp' is not supported"),
         (["-t", "HTTP trigger", "-n", "hello", "--csx"], "--csx is for C# scripts"),
     ],
 )

@@ -8,7 +8,7 @@ from string import Template as Text
 import msgspec
 
 from durable_host.cli.atomic_write import write_atomically
-from durable_host.cli.scaffold import module_edit, node_creation, rendering
+from durable_host.cli.scaffold import dotnet_creation, module_edit, node_creation, rendering
 from durable_host.cli.scaffold.languages import Language
 from durable_host.cli.scaffold.module_text import FUNCTIONS, Container, ModuleText
 from durable_host.cli.scaffold.source_file import SourceFile
@@ -41,6 +41,9 @@ class Target(msgspec.Struct, frozen=True):
 def create(target: Target, template: FunctionTemplate, name: str, values: Mapping[str, str], report: Report) -> None:
     """Write the function. Raises UsageError or ConfigurationError before anything is written."""
     values = _complete(target.model, template, name, values)
+    if target.model == "isolated":
+        dotnet_creation.create(target.root, template, name, values, report)
+        return
     if target.model == "V4":
         node_creation.create(target.root, target.language, template, name, values, report)
         return

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from durable_host.config import AppSettings, local_settings, suggestion
-from durable_host.config.worker_runtime import NODE, runtime_of
+from durable_host.config.worker_runtime import DOTNET, NODE, PYTHON, runtime_of
 from durable_host.errors import UsageError
 
-Language = Literal["python", "javascript", "typescript"]
-LANGUAGES: Final[tuple[Language, ...]] = ("python", "javascript", "typescript")
+Language = Literal["python", "javascript", "typescript", "csharp"]
+LANGUAGES: Final[tuple[Language, ...]] = ("python", "javascript", "typescript", "csharp")
+SUPPORTED: Final = "Python, JavaScript, TypeScript or C# (.NET isolated)"
 _NAMES: Final[dict[str, Language]] = {
     "python": "python",
     "py": "python",
@@ -17,6 +18,9 @@ _NAMES: Final[dict[str, Language]] = {
     "js": "javascript",
     "typescript": "typescript",
     "ts": "typescript",
+    "csharp": "csharp",
+    "c#": "csharp",
+    "cs": "csharp",
 }
 
 
@@ -26,7 +30,7 @@ def language(text: str) -> Language:
     if found is None:
         meant = suggestion.closest(text, LANGUAGES)
         raise UsageError(
-            f"Language '{text}' is not supported: this program runs apps written in Python, JavaScript or TypeScript.",
+            f"Language '{text}' is not supported: this program runs apps written in {SUPPORTED}.",
             remedy=f"Did you mean '{meant}'?" if meant else None,
         )
     return found
@@ -39,12 +43,17 @@ def complete_language(_ctx: object, _option: object, incomplete: str) -> list[st
 
 def complete_runtime(_ctx: object, _option: object, incomplete: str) -> list[str]:
     """The worker runtimes and languages that start with `incomplete`; the option accepts both."""
-    return [name for name in ("python", NODE, *LANGUAGES[1:]) if name.startswith(incomplete.lower())]
+    return [name for name in ("python", NODE, DOTNET, *LANGUAGES[1:]) if name.startswith(incomplete.lower())]
 
 
 def is_node_app(root: Path) -> bool:
     """Whether the app in this folder is a Node.js app, by the same rules as `func start`."""
     return runtime_of(root, settings_of(root), []) == NODE
+
+
+def is_dotnet_app(root: Path) -> bool:
+    """Whether the app in this folder is a .NET isolated app, by the same rules as `func start`."""
+    return runtime_of(root, settings_of(root), []) == DOTNET
 
 
 def settings_of(root: Path) -> AppSettings:
@@ -55,7 +64,15 @@ def settings_of(root: Path) -> AppSettings:
 
 def app_language(root: Path) -> Language:
     """The language of the app in this folder; Python if there is no app."""
-    return node_language(root) if is_node_app(root) else "python"
+    runtime = runtime_of(root, settings_of(root), [])
+    if runtime == DOTNET:
+        return "csharp"
+    return node_language(root) if runtime == NODE else "python"
+
+
+def runtime_name(language: Language) -> str:
+    """The worker runtime for a language."""
+    return {"python": PYTHON, "csharp": DOTNET}.get(language, NODE)
 
 
 def node_language(root: Path) -> Language:

@@ -13,7 +13,7 @@ CHANNELS: Final = {"GA": "", "Preview": ".Preview", "Experimental": ".Experiment
 """Channel of the extension bundle → suffix of the bundle's ID."""
 
 
-def project_files(model: Model, *, bundle_channel: str | None, docs: bool) -> dict[str, str]:
+def python_project_files(model: Model, *, bundle_channel: str | None, docs: bool) -> dict[str, str]:
     """Path → text, in the order in which they are written. `bundle_channel` None leaves the bundle out."""
     files = {"requirements.txt": rendering.read("project/requirements.txt")}
     if model == "V2":

@@ -12,8 +12,8 @@ from durable_host.cli.scaffold.languages import Language
 from durable_host.config import suggestion
 from durable_host.errors import UsageError
 
-Model = Literal["V1", "V2", "V4"]
-"""V1 and V2 are for Python, V4 is for Node.js."""
+Model = Literal["V1", "V2", "V4", "isolated"]
+"""V1 and V2 are for Python, V4 is for Node.js, isolated for .NET."""
 
 AUTH_LEVELS: Final = ("function", "anonymous", "admin")
 
@@ -36,7 +36,8 @@ class Ask(msgspec.Struct, frozen=True):
 class FunctionTemplate(msgspec.Struct, frozen=True, kw_only=True):
     """A template. `name` is its name in the V2 model, `v1_name` in the V1 model; None if it does not exist there.
 
-    `key` is the name of its files. Node.js apps have every template, with the name of the V1 model if there is one.
+    `key` is the name of its files. Node.js apps have every template, .NET apps those with `in_dotnet`. Both use the
+    name of the V1 model if there is one.
     """
 
     key: str
@@ -46,9 +47,12 @@ class FunctionTemplate(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[Ask, ...] = ()
     is_durable: bool = False
     is_served: bool = True
+    in_dotnet: bool = False
     aliases: tuple[str, ...] = ()
 
     def name_in(self, model: Model) -> str | None:
+        if model == "isolated":
+            return (self.v1_name or self.name) if self.in_dotnet else None
         if model == "V4":
             return self.v1_name or self.name
         return self.name if model == "V2" else self.v1_name
@@ -102,6 +106,7 @@ _FOREIGN: Final = {
 TEMPLATES: Final = (
     FunctionTemplate(
         key="http_trigger",
+        in_dotnet=True,
         name="HTTP trigger",
         v1_name="HTTP trigger",
         default_name="HttpTrigger",
@@ -109,6 +114,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="timer_trigger",
+        in_dotnet=True,
         name="Timer Trigger",
         v1_name="Timer trigger",
         default_name="TimerTrigger",
@@ -116,6 +122,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="blob_trigger",
+        in_dotnet=True,
         name="Blob trigger",
         v1_name="Azure Blob Storage trigger",
         default_name="BlobTrigger",
@@ -123,6 +130,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="queue_trigger",
+        in_dotnet=True,
         name="Queue trigger",
         v1_name="Azure Queue Storage trigger",
         default_name="QueueTrigger",
@@ -148,6 +156,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_orchestrator",
+        in_dotnet=True,
         name="Durable Functions orchestrator",
         v1_name="Durable Functions orchestrator",
         default_name="Orchestrator",
@@ -156,6 +165,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_activity",
+        in_dotnet=True,
         name="Durable Functions activity",
         v1_name="Durable Functions activity",
         default_name="Activity",
@@ -164,6 +174,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_entity",
+        in_dotnet=True,
         name="Durable Functions entity",
         v1_name="Durable Functions entity",
         default_name="Counter",
@@ -172,6 +183,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_http_starter",
+        in_dotnet=True,
         name="Durable Functions HTTP starter",
         v1_name="Durable Functions HTTP starter",
         default_name="HttpStart",
@@ -181,6 +193,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_chaining",
+        in_dotnet=True,
         name="Durable Functions function chaining",
         default_name="Chain",
         asks=(_AUTH, _ROUTE),
@@ -189,6 +202,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_fan_out",
+        in_dotnet=True,
         name="Durable Functions fan-out/fan-in",
         default_name="FanOut",
         asks=(_AUTH, _ROUTE),
@@ -197,6 +211,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_human_interaction",
+        in_dotnet=True,
         name="Durable Functions human interaction",
         default_name="Approval",
         asks=(_AUTH, _ROUTE, Ask("queue_name", "Queue of the decisions", "approval-queue")),
@@ -205,6 +220,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_monitor",
+        in_dotnet=True,
         name="Durable Functions monitor",
         default_name="Monitor",
         asks=(_AUTH, _ROUTE),
@@ -213,6 +229,7 @@ TEMPLATES: Final = (
     ),
     FunctionTemplate(
         key="durable_aggregator",
+        in_dotnet=True,
         name="Durable Functions aggregator",
         default_name="Total",
         asks=(_AUTH, Ask("route", "Route", "$name/{key}")),
@@ -238,7 +255,8 @@ def find(name: str, model: Model, language: Language = "python") -> FunctionTemp
     names = [text for template in known if (text := template.name_in(model))]
     meant = suggestion.closest(name, [*names, *(alias for template in known for alias in template.aliases)])
     hint = f"Did you mean '{meant}'? " if meant else ""
-    elsewhere = " (only the V2 model has it)" if any(wanted == t.name.casefold() for t in TEMPLATES) else ""
+    is_elsewhere = model != "isolated" and any(wanted == t.name.casefold() for t in TEMPLATES)
+    elsewhere = " (only the V2 model has it)" if is_elsewhere else ""
     raise UsageError(
         f'Can\'t find template "{name}" in "{language}"{elsewhere}.',
         remedy=f"{hint}'func templates list' shows them all.",
