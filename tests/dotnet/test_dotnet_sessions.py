@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from recorded_turns import INSTANCE, Orchestration, request, response, shape
+from recorded_turns import INSTANCE, Orchestration, encoded, request, response, shape
 
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.model.events import EventRaised, TaskCompleted
@@ -15,6 +15,7 @@ from durable_host.invocation.errors import WorkerLost
 
 KEPT = DotnetSettings(session_seconds=60)
 NEEDS_HISTORY = pb.OrchestratorResponse(instanceId=INSTANCE, requiresHistory=True)
+ANOTHERS = encoded(pb.OrchestratorResponse(instanceId="another"))
 NOTHING = pb.OrchestratorResponse(instanceId=INSTANCE)
 
 
@@ -161,3 +162,35 @@ async def test_a_session_alone_in_a_worker_is_not_used_elsewhere() -> None:
     one.worker.script.append("extended-session-1")
     await one.deliver(result(0))
     assert histories_sent(one) == [True, True], "nobody knows which worker will have the turn"
+
+
+def ends(result: str) -> pb.OrchestratorResponse:
+    completion = pb.CompleteOrchestrationAction(
+        orchestrationStatus=pb.ORCHESTRATION_STATUS_COMPLETED, result=StringValue(value=result)
+    )
+    return pb.OrchestratorResponse(
+        instanceId=INSTANCE, actions=[pb.OrchestratorAction(id=1, completeOrchestration=completion)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("result", "output"),
+    [
+        (f'"{encoded(schedules(0))}"', None),
+        (
+            f'"{encoded(pb.OrchestratorResponse(instanceId="another"))}"',
+            f'"{encoded(pb.OrchestratorResponse(instanceId="another"))}"',
+        ),
+        ('"text"', '"text"'),
+        ('"AQI="', '"AQI="'),
+        ("5", "5"),
+    ],
+)
+async def test_an_earlier_answer_is_not_the_result_of_an_orchestrator_without_one(
+    result: str, output: str | None
+) -> None:
+    """The worker returns it for an orchestrator of type `Task` that it has kept."""
+    one = chain(schedules(0), ends(result))
+    await one.begin()
+    outcome = await one.deliver(TaskCompleted(task_scheduled_id=0, result="1"))
+    assert (outcome.update.runtime_status, outcome.update.output) == (OrchestrationStatus.Completed, output)

@@ -146,4 +146,5 @@ class DotnetUserCode(V2UserCode):
         keeps = self._keeps_sessions(turn)
         request = dotnet_turns.request(turn, self.settings, with_history=with_history, keeps_session=keeps)
         text = base64.b64encode(request.SerializeToString()).decode("ascii")
-        return dotnet_turns.read_answer(await self._calls.run_turn(function, text, key=key, turn=turn))
+        answer = await self._calls.run_turn(function, text, key=key, turn=turn)
+        return dotnet_turns.read_answer(answer, is_of_session=not with_history)

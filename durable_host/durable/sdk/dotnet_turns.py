@@ -81,18 +81,41 @@ def request(
     return message
 
 
-def read_answer(text: str | None) -> DotnetAnswer:
-    """Decode the text of an answer. Raises `BadResponse`."""
+def read_answer(text: str | None, *, is_of_session: bool = False) -> DotnetAnswer:
+    """Decode the text of an answer. Raises `BadResponse`.
+
+    An orchestrator without a result that was kept (`is_of_session`) has an earlier answer as its result, because the
+    worker takes the return value of an earlier call. That is none.
+    """
     try:
         message = pb.OrchestratorResponse.FromString(from_base64(text))
     except DecodeError as error:
         raise BadResponse(f"The orchestrator's answer is not an OrchestratorResponse: {error}") from None
+    if is_of_session:
+        _drop_earlier_answer(message)
     answer = DotnetAnswer(answer=answer_of(message), needs_history=message.requiresHistory)
     failure = answer.completion.failure if answer.completion is not None else None
     if failure is None:
         return answer
     told = msgspec.structs.replace(answer.answer, failure=_for_log(failure))
     return msgspec.structs.replace(answer, answer=told)
+
+
+def _drop_earlier_answer(message: pb.OrchestratorResponse) -> None:
+    for action in message.actions:
+        if action.HasField("completeOrchestration"):
+            completion = action.completeOrchestration
+            if completion.HasField("result") and _is_answer(completion.result.value, message.instanceId):
+                completion.ClearField("result")
+
+
+def _is_answer(result: str, instance_id: str) -> bool:
+    """Whether a result is an answer of this instance in base64."""
+    try:
+        text = msgspec.json.decode(result, type=str)
+        return pb.OrchestratorResponse.FromString(from_base64(text)).instanceId == instance_id
+    except (msgspec.MsgspecError, BadResponse, DecodeError):
+        return False
 
 
 def is_message(event: HistoryEvent) -> bool:
