@@ -32,6 +32,7 @@ def head(summary: StartSummary, coloured: bool = False) -> str:
     for name, version, path in (
         ("Python", summary.python_version, summary.python_path),
         ("Node.js", summary.node_version, summary.node_path),
+        (".NET", summary.dotnet_version, summary.dotnet_path),
     ):
         if version:
             found = f"Found {name} version {version}{f' ({path})' if path else ''}.\n"

@@ -215,7 +215,7 @@ def _run(
         from durable_host.host import run_host
 
         if options.debug_port == USUAL_PORT:
-            from durable_host.invocation.worker_kinds import worker_kind_of
+            from durable_host.host.worker_kinds import worker_kind_of
 
             options = msgspec.structs.replace(options, debug_port=worker_kind_of(config.runtime).debug_port)
         presenter = ConsolePresenter(console, verbose=options.verbose, quiet=quiet)

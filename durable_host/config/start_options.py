@@ -57,6 +57,8 @@ class StartSummary(msgspec.Struct, frozen=True, kw_only=True):
     python_path: str | None = None
     node_version: str | None = None
     node_path: str | None = None
+    dotnet_version: str | None = None
+    dotnet_path: str | None = None
     sdk_versions: tuple[tuple[str, str], ...] = ()
     """(distribution, version), such as ("azure-functions-durable", "1.7.0")."""
     seconds_to_ready: float | None = None

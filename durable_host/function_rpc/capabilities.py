@@ -11,8 +11,8 @@ import msgspec
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """`http_uri` is the address of the worker's own HTTP server; such a worker gets HTTP requests there.
 
-    `wants_nullable_values`: headers, route values and the query go to the `nullable_` fields. `wants_body_once`: the
-    body is not repeated in `rawBody`. `needs_route_values`: the route values are sent even with `http_uri`.
+    `wants_nullable_values`: headers, route values and the query are sent as nullable values. `wants_body_once`: the
+    body is not sent a second time. `needs_route_values`: the route values are sent even with `http_uri`.
     """
 
     wants_nullable_values: bool = False

@@ -11,7 +11,7 @@ from urllib.parse import quote
 import msgspec
 
 from durable_host.function_rpc.capabilities import Capabilities
-from durable_host.function_rpc.messages import RpcHttp, TypedData
+from durable_host.function_rpc.rpc_messages import RpcHttp, TypedData
 from durable_host.invocation.datum import NONE, Datum, HttpData, HttpReply
 
 _SAME_SITE: Final = {1: "lax", 2: "strict", 3: "none"}
@@ -46,11 +46,12 @@ def reference(source: str, content: str) -> Any:
     return typed
 
 
-def metadata_value(value: Any, *, is_json: bool = False) -> Any:
-    """The TypedData of a value in the metadata of a trigger: texts unchanged, unless `is_json`; others as JSON."""
+def set_metadata(target: Any, value: Any, *, is_json: bool = False) -> None:
+    """Set a value in the metadata of a trigger: texts unchanged, unless `is_json`; others as JSON."""
     if isinstance(value, str) and not is_json:
-        return TypedData(string=value)
-    return TypedData(json=_json.encode(value).decode())
+        target.string = value
+    else:
+        target.json = _json.encode(value).decode()
 
 
 def http_request(request: HttpData, capabilities: Capabilities) -> Any:

@@ -21,14 +21,19 @@ class GrpcServer:
         self._servers.append(server)
         return server.sockets[0].getsockname()[1]
 
-    async def stop(self, grace: float | None = None) -> None:
-        """Accept no more connections, wait up to `grace` seconds for running calls, then end them with UNAVAILABLE."""
+    def close(self) -> list[asyncio.Task[None]]:
+        """Stop listening and end all calls with UNAVAILABLE. Return the tasks that are still running. Idempotent."""
         servers, self._servers = self._servers, []
         for server in servers:
+            server.close()
+        return [task for connection in list(self._connections) for task in connection.close("The host stops.")]
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Accept no more connections, wait up to `grace` seconds for running calls, then end them with UNAVAILABLE."""
+        for server in self._servers:
             server.close()
         running = [task for connection in self._connections for task in connection.running]
         if grace and running:
             await asyncio.wait(running, timeout=grace)
-        left = [task for connection in list(self._connections) for task in connection.close("The host stops.")]
-        if left:
+        if left := self.close():
             await asyncio.wait(left)

@@ -10,7 +10,7 @@ from durable_host.config.connection import Connection
 from durable_host.config.connections import parse_connection_string
 from durable_host.errors import ConfigurationError
 from durable_host.host.watched_files import WatchRules
-from durable_host.invocation.worker_kinds import worker_kind_of
+from durable_host.host.worker_kinds import worker_kind_of
 
 _MARKS = ("usedevelopmentstorage=true", "devstoreaccount1")
 _LARGEST_FILE = 1_000_000

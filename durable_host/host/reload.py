@@ -24,9 +24,9 @@ from durable_host.host.app_switch import AppSwitch
 from durable_host.host.served_app import ServedApp
 from durable_host.host.source_build import SourceBuild
 from durable_host.host.watched_files import OFFLINE_FILE, SETTINGS_FILE, WatchRules, changes
+from durable_host.host.worker_kinds import worker_kind_of
 from durable_host.host.worker_start import WORKER_STARTED, worker_options
 from durable_host.invocation.metadata import FunctionMetadata
-from durable_host.invocation.worker_kinds import worker_kind_of
 from durable_host.invocation.workers import Workers
 from durable_host.supervision import Tasks
 

@@ -63,6 +63,8 @@ def start_summary(app: ServedApp, base_url: str) -> StartSummary:
         python_path=index.executable if index.python_version else None,
         node_version=index.node_version or None,
         node_path=index.executable if index.node_version else None,
+        dotnet_version=index.dotnet_version or None,
+        dotnet_path=index.executable if index.dotnet_version else None,
         sdk_versions=tuple(index.sdk_versions.items()),
     )
 

@@ -7,8 +7,8 @@ import shlex
 
 from durable_host.config import HostConfig, StartOptions
 from durable_host.errors import ConfigurationError
+from durable_host.host.worker_kinds import worker_kind_of
 from durable_host.invocation.worker_kind import DebuggerAddress, WorkerKind
-from durable_host.invocation.worker_kinds import worker_kind_of
 from durable_host.invocation.worker_options import DEFAULT_SCRIPT, WorkerOptions
 
 MOST_PROCESSES = 10
@@ -39,6 +39,7 @@ def worker_options(config: HostConfig, options: StartOptions) -> WorkerOptions:
         debugger=debugger,
         functions=config.host.functions,
         kind=kind,
+        function_timeout=config.host.function_timeout,
     )
 
 

@@ -138,9 +138,9 @@ class FunctionProblem(msgspec.Struct, frozen=True, kw_only=True):
 class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of indexing the app. `failure` is set if the app as a whole did not load; then it has no functions.
 
-    `model` is v1, v2 (Python), v4 (Node.js) or none (the folder holds no functions); of the versions, that of
-    the app's language is set. `sdk_versions` has the packages that the app has imported; `excluded` names functions
-    that were not loaded because others only are served.
+    `model` is v1, v2 (Python), v4 (Node.js), isolated (.NET) or none (the folder holds no functions); of the versions,
+    that of the app's language is set. `sdk_versions` has the packages that the app has imported; `excluded` names
+    functions that were not loaded because others only are served.
     """
 
     functions: tuple[FunctionMetadata, ...] = ()
@@ -150,6 +150,7 @@ class IndexResult(msgspec.Struct, frozen=True, kw_only=True):
     model: str = "none"
     python_version: str = ""
     node_version: str = ""
+    dotnet_version: str = ""
     executable: str = ""
     sdk_versions: dict[str, str] = {}
     excluded: tuple[str, ...] = ()

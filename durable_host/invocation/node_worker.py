@@ -105,7 +105,7 @@ class NodeWorker:
     def cannot_start(self, executable: Path, reason: str) -> InterpreterUnusable:
         return InterpreterUnusable(f"Node.js '{executable}' cannot be started.", cause=reason, remedy=INSTALL)
 
-    def refused(self, executable: Path, code: int, printed: str) -> InterpreterUnusable | None:
+    def refused(self, executable: Path, code: int, printed: str) -> AppError | None:
         if code in _NOT_RUN:
             return self.cannot_start(executable, printed)
         if code == TOO_OLD:

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from durable_host.errors import HostError
-from durable_host.invocation.app_worker import AppWorker
 from durable_host.invocation.errors import FunctionTimedOut, WorkerLost
 from durable_host.invocation.http_exchange import HttpExchange
+from durable_host.invocation.language_worker import LanguageWorker
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
 from durable_host.invocation.worker_kind import WorkerKind
@@ -180,7 +180,7 @@ class WorkerPool:
         """Run a function, in a process of `workers` (held by the caller) if one is running.
 
         Calls with the same `key` go to the same process if possible. `exchange` is the HTTP request and response of a
-        function that streams them; see `AppWorker.stream`.
+        function that streams them; see `LanguageWorker.stream`.
         Raises FunctionFailed, FunctionTimedOut after `timeout` seconds, WorkerLost.
         """
         process = (workers.pick(key) if workers is not None else None) or await self._pick(key)
@@ -238,7 +238,7 @@ class WorkerPool:
         if not self._retiring:
             self.current.open_debugger()
 
-    async def _pick(self, key: str | None = None) -> AppWorker:
+    async def _pick(self, key: str | None = None) -> LanguageWorker:
         """A process that accepts calls. Waits while workers are starting."""
         if (process := self.current.pick(key)) is not None:
             return process
@@ -261,7 +261,7 @@ class WorkerPool:
         self,
         running: Coroutine[Any, Any, _T],
         timeout: float,
-        process: AppWorker,
+        process: LanguageWorker,
         function: str,
         invocation_id: str,
         *,
@@ -291,7 +291,7 @@ class WorkerPool:
                 was_alone=was_alone,
             ) from None
 
-    async def _abandon(self, process: AppWorker, invocation_id: str) -> bool:
+    async def _abandon(self, process: LanguageWorker, invocation_id: str) -> bool:
         """Cancel a call that took too long; if it cannot be cancelled, stop its process.
 
         False if none of its code ever ran.

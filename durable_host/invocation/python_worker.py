@@ -66,7 +66,7 @@ class PythonWorker:
             remedy="Pass a Python 3.10 or later with --python, or recreate the app's virtual environment.",
         )
 
-    def refused(self, executable: Path, code: int, printed: str) -> InterpreterUnusable | None:
+    def refused(self, executable: Path, code: int, printed: str) -> AppError | None:
         if code != TOO_OLD:
             return None
         return InterpreterUnusable(

@@ -11,15 +11,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from durable_host.invocation.app_worker import AppWorker
 from durable_host.invocation.errors import InterpreterUnusable, WorkerStartFailed
+from durable_host.invocation.language_worker import LanguageWorker
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_process import WorkerProcess, describe_exit
 from durable_host.supervision import keep_running
 
 LOG = logging.getLogger("Host.Worker")
-START_SECONDS = 120.0
 STILL_LOADING_AFTER = 10.0
 SHORTEST_WAIT = 0.25
 LONGEST_WAIT = 30.0
@@ -67,8 +66,8 @@ class WorkerSlot:
         self._is_stopping = False
         self._tried = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
-        self._owned: AppWorker | None = None
-        self.process: AppWorker | None = None
+        self._owned: LanguageWorker | None = None
+        self.process: LanguageWorker | None = None
 
     async def start(self) -> IndexResult:
         """Start the process and load the app in it. Raises InterpreterUnusable, WorkerStartFailed.
@@ -120,7 +119,7 @@ class WorkerSlot:
         if self._owned is not None:
             await self._owned.stop(grace)
 
-    def _take(self, process: AppWorker) -> None:
+    def _take(self, process: LanguageWorker) -> None:
         self.process = self._owned = process
         self._tried.set()
         self._changed()
@@ -149,13 +148,13 @@ class WorkerSlot:
                     self._report(process, code)
             self._take(await self._start_again(is_crash=is_crash, in_calls=in_calls))
 
-    def _report(self, process: AppWorker, code: int) -> None:
+    def _report(self, process: LanguageWorker, code: int) -> None:
         lines = "".join(f"\n  {line}" for line in process.last_stderr[-3:])
         LOG.error("%s exited with %s%s", self._options.executable, describe_exit(code), lines)
         if (hint := self._options.kind.ending_hint(code, "\n".join(process.last_stderr))) is not None:
             LOG.error("%s", hint)
 
-    async def _start_again(self, *, is_crash: bool, in_calls: bool) -> AppWorker:
+    async def _start_again(self, *, is_crash: bool, in_calls: bool) -> LanguageWorker:
         """Restart the process. Wait only after crashes, not after it was ended because of a function's time-out."""
         while True:
             if is_crash:
@@ -189,10 +188,10 @@ class WorkerSlot:
         return None if self._debugger is None else msgspec.structs.replace(self._debugger, wait=False)
 
 
-async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None) -> tuple[AppWorker, IndexResult]:
+async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None) -> tuple[LanguageWorker, IndexResult]:
     """Start a process and load the app. Raises InterpreterUnusable, WorkerStartFailed."""
     start = options.kind.own_process or WorkerProcess.start
-    process: AppWorker = await start(options, debugger)
+    process: LanguageWorker = await start(options, debugger)
     try:
         await _wait_loaded(process, waits_for_debugger=debugger is not None and debugger.wait)
         if process.indexed.done() and not process.indexed.cancelled():
@@ -203,7 +202,7 @@ async def launch(options: WorkerOptions, debugger: DebuggerAddress | None = None
     raise _start_error(options, process, process.exited.result())
 
 
-async def _wait_loaded(process: AppWorker, *, waits_for_debugger: bool) -> None:
+async def _wait_loaded(process: LanguageWorker, *, waits_for_debugger: bool) -> None:
     """Wait until the process has loaded the app, or has ended. Raises WorkerStartFailed."""
     if waits_for_debugger:
         await asyncio.wait((process.indexed, process.exited), return_when=asyncio.FIRST_COMPLETED)
@@ -215,10 +214,11 @@ async def _wait_loaded(process: AppWorker, *, waits_for_debugger: bool) -> None:
             LOG.warning(
                 "The app is still loading after %.0f s: its top-level code is still running.", STILL_LOADING_AFTER
             )
-            await asyncio.wait((ends,), timeout=START_SECONDS - STILL_LOADING_AFTER)
+            limit = process.start_seconds
+            await asyncio.wait((ends,), timeout=None if limit is None else limit - STILL_LOADING_AFTER)
         if not ends.done():
             raise WorkerStartFailed(
-                f"The app has not loaded within {START_SECONDS:.0f} s.",
+                f"The app has not loaded within {process.start_seconds:.0f} s.",
                 cause="Its top-level code is still running.",
                 remedy="Move slow work (network calls, large models) out of the modules into the functions.",
             )
@@ -226,7 +226,7 @@ async def _wait_loaded(process: AppWorker, *, waits_for_debugger: bool) -> None:
         ends.cancel()
 
 
-def _start_error(options: WorkerOptions, process: AppWorker, code: int) -> Exception:
+def _start_error(options: WorkerOptions, process: LanguageWorker, code: int) -> Exception:
     lines = "\n".join(process.last_stderr)
     if (refused := options.kind.refused(options.executable, code, lines)) is not None:
         return refused

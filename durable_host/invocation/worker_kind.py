@@ -1,8 +1,8 @@
 """The port between the host and a language: everything that the host needs to run workers of that language.
 
 A worker exchanges the frames of `durable_host/worker/frames.py` over the pipes that it is started with. A language
-whose worker speaks another protocol has its own process, an `AppWorker`. The rest of this port, such as finding the
-executable and the texts of errors, applies to it unchanged.
+whose worker speaks another protocol has its own process, a `LanguageWorker`. The rest of this port, such as finding
+the executable and the texts of errors, applies to it unchanged.
 """
 
 import re
@@ -68,7 +68,7 @@ class WorkerKind(Protocol):
 
     @property
     def own_process(self) -> Callable[..., Coroutine[Any, Any, Any]] | None:
-        """Starts an `AppWorker` from its options and its debugger, if the workers of this language do not speak frames.
+        """Starts a `LanguageWorker` from its options and its debugger, if this language does not speak frames.
 
         Raises InterpreterUnusable.
         """
@@ -110,7 +110,7 @@ class WorkerKind(Protocol):
         """The error for a program that the operating system cannot start."""
         ...
 
-    def refused(self, executable: Path, code: int, printed: str) -> InterpreterUnusable | None:
+    def refused(self, executable: Path, code: int, printed: str) -> AppError | None:
         """The error for a program that exited with `code` because it cannot run the worker, for example because it is
         too old. None if it exited for another reason. `printed` contains its last lines.
         """

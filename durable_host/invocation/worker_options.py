@@ -19,6 +19,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     `minimum_level`: the worker does not send log records below this level. `arguments` are options of `executable`,
     before the worker's file. `debugger` is for the first process. `functions` are the only functions that the host
     serves; None for all. `is_reload`: files of the app may be missing for a moment, while they are written.
+    `function_timeout` is in seconds.
     """
 
     root: Path
@@ -32,3 +33,4 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     functions: tuple[str, ...] | None = None
     kind: WorkerKind = PYTHON_WORKER
     is_reload: bool = False
+    function_timeout: float | None = None

@@ -25,6 +25,8 @@ from durable_host.worker.frames import FrameBody, FrameParser
 
 __all__ = ["WorkerProcess", "describe_exit"]
 
+START_SECONDS = 120.0
+"""How long an app may take to load."""
 PATIENCE = 2.0
 """Seconds that a compiler may take from the first file that it deletes to the last one that it writes."""
 STDERR_LINES_KEPT = 20
@@ -67,6 +69,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._wanted_lines: asyncio.Queue[str] | None = None
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
+        self.start_seconds: float | None = START_SECONDS
         self.is_given_up = False
         self.ended_in_calls = False
         self._is_ended_by_host = False

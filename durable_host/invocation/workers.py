@@ -9,7 +9,7 @@ import itertools
 import zlib
 from collections.abc import Callable, Generator
 
-from durable_host.invocation.app_worker import AppWorker
+from durable_host.invocation.language_worker import LanguageWorker
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.slot import CrashBudget, WorkerSlot
 from durable_host.invocation.worker_options import WorkerOptions
@@ -54,7 +54,7 @@ class Workers:
             if not self._held:
                 self._released.set()
 
-    def processes(self) -> list[AppWorker]:
+    def processes(self) -> list[LanguageWorker]:
         """The processes that accept calls."""
         return [slot.process for slot in self._slots if slot.process is not None and not slot.process.exited.done()]
 
@@ -62,7 +62,7 @@ class Workers:
         """The IDs of all running processes, including those that finish their last calls."""
         return [pid for slot in self._slots if (pid := slot.pid) is not None]
 
-    def pick(self, key: str | None = None) -> AppWorker | None:
+    def pick(self, key: str | None = None) -> LanguageWorker | None:
         """The next process in turn, or that of the session `key` if it is running. None if no process is running."""
         slots, count = self._slots, len(self._slots)
         first = next(self._turns) if key is None else slot_of(key, count)
@@ -72,7 +72,7 @@ class Workers:
                 return process
         return None
 
-    def session_process(self, key: str) -> AppWorker | None:
+    def session_process(self, key: str) -> LanguageWorker | None:
         """The process with the session `key`, if it is running."""
         process = self._slots[slot_of(key, len(self._slots))].process
         return None if process is None or process.exited.done() else process

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.message_factory import GetMessageClass
 
-from durable_host.function_rpc.messages import StreamingMessage
+from durable_host.function_rpc.rpc_messages import StreamingMessage
 
 
 @cache

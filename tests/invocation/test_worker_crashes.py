@@ -426,7 +426,7 @@ async def test_an_app_that_takes_long_to_load_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("durable_host.invocation.slot.STILL_LOADING_AFTER", 0.05)
-    monkeypatch.setattr("durable_host.invocation.slot.START_SECONDS", 0.1)
+    monkeypatch.setattr("durable_host.invocation.worker_process.START_SECONDS", 0.1)
     root = write_app(tmp_path, "import threading\nthreading.Event().wait()\n")
     with pytest.raises(WorkerStartFailed, match="has not loaded within"):
         await WorkerPool(options(root)).start()

@@ -9,7 +9,7 @@ from durable_host.invocation.requests import InvocationRequest, InvocationRespon
 from durable_host.invocation.worker_kind import DebuggerAddress
 
 
-class AppWorker(Protocol):
+class LanguageWorker(Protocol):
     """A process in which the app runs, and its running calls.
 
     `indexed` is done when the process has loaded the app, and fails if it cannot; it is cancelled if the process ends
@@ -22,6 +22,8 @@ class AppWorker(Protocol):
     """Whether the host has killed the process because a function did not end in it."""
     ended_in_calls: bool
     """Whether calls were running when the process ended."""
+    start_seconds: float | None
+    """How long the process may take to load the app. None if the process has time limits of its own."""
     overdue_calls: int
     """Calls that took too long, so that the process may have to be stopped; it accepts no other calls."""
 
