@@ -7,7 +7,7 @@ import { useEffect, useState } from './html.js';
 const EVENTS = ['instances', 'entities', 'queues', 'functions', 'hub'];
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
-/** The server sends something at least every 15 seconds. */
+/** The state of the hub comes once a second. A connection on which it has stopped is broken. */
 const SILENCE = 40_000;
 
 const listeners = new Set();
@@ -16,7 +16,7 @@ let source = null;
 let instance = null;
 let wait = FIRST_WAIT;
 let timer = null;
-let heard = 0;
+let heard = null;
 let hasConnected = false;
 let state = { name: 'connecting', retryAt: null };
 
@@ -40,7 +40,7 @@ export function startChanges() {
   document.addEventListener('visibilitychange', () => (document.hidden ? pause() : connect()));
   addEventListener('pagehide', pause);
   addEventListener('pageshow', (event) => event.persisted && connect());
-  setInterval(() => source && Date.now() - heard > SILENCE && retryLater(), 5000);
+  setInterval(() => source && heard && Date.now() - heard > SILENCE && retryLater(), 5000);
   if (!document.hidden) {
     connect();
   }
@@ -67,20 +67,19 @@ function connect() {
   if (state.name !== 'offline') {
     become('connecting');
   }
-  heard = Date.now();
+  heard = null;
   source = new EventSource(eventsUrl({ instance }));
   source.onopen = opened;
   source.onerror = retryLater;
   for (const name of EVENTS) {
     source.addEventListener(name, (event) => {
-      heard = Date.now();
+      heard = name === 'hub' ? Date.now() : heard;
       emit(name, parsed(event.data));
     });
   }
 }
 
 function opened() {
-  heard = Date.now();
   wait = FIRST_WAIT;
   become('live');
   if (hasConnected) {

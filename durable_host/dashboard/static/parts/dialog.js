@@ -10,7 +10,8 @@ export function Dialog({ title, onClose, children, isWide = false }) {
     const shown = dialog.current;
     const before = document.activeElement;
     shown.showModal();
-    (shown.querySelector('[data-first]') ?? shown.querySelector('input, textarea, select') ?? shown).focus();
+    const first = ['input, textarea, select', '.form-actions button', 'button'].map((selector) => shown.querySelector(selector)).find(Boolean);
+    first?.focus();
     return () => {
       shown.close();
       before?.focus?.();
@@ -51,7 +52,7 @@ export function ActionForm({ action, onSend, onDone, onCancel, isDangerous = fal
     <div class="form-actions">
       ${onCancel ? html`<button type="button" class="button" onClick=${onCancel}>Cancel</button>` : ''}
       <button type="submit" class="button ${isDangerous ? 'button-danger' : 'button-primary'}"
-        disabled=${state.isBusy || isDisabled} data-first=${onCancel && !isDangerous ? null : undefined}>
+        disabled=${state.isBusy || isDisabled}>
         ${state.isBusy ? 'Working…' : action}</button>
     </div>
   </form>`;

@@ -1,6 +1,6 @@
 // Two instances step by step, side by side.
 import { withQuery } from '../core/api.js';
-import { plural } from '../core/format.js';
+import { duration, plural } from '../core/format.js';
 import { html, useRef, useState } from '../core/html.js';
 import { useResource } from '../core/resource.js';
 import { instanceLink, setQuery } from '../core/router.js';
@@ -51,8 +51,9 @@ function Side({ step }) {
   if (!step) {
     return html`<span class="muted">no step</span>`;
   }
-  const { kind, type, name, ...others } = step;
-  const rest = Object.entries(others).filter(([, value]) => value !== null && typeof value !== 'object');
-  return html`<div class="step"><strong>${name || kind || type}</strong>${name && (kind || type) ? html` <span class="muted">${kind ?? type}</span>` : ''}
+  const { kind, name, status, attempts, durationMs, input, result, error } = step;
+  const rest = [['input', input], ['result', result], ['error', error]].filter(([, value]) => value !== null && value !== undefined);
+  return html`<div class="step"><span class="step-head"><strong class="line">${name || kind}</strong><span class="muted">${kind}${status === 'Completed' ? '' : `, ${status}`}${attempts > 1 ? `, ${attempts} attempts` : ''}</span>
+      ${durationMs === null || durationMs === undefined ? '' : html`<span class="muted num">${duration(durationMs)}</span>`}</span>
     ${rest.length ? html`<span class="line code muted" title=${rest.map(([key, value]) => `${key}: ${value}`).join('\n')}>${rest.map(([key, value]) => `${key}: ${value}`).join('  ')}</span>` : ''}</div>`;
 }

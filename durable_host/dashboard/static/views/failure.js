@@ -1,6 +1,7 @@
 // A failure with the lines of the user's source, and a single place in the source.
 import { html } from '../core/html.js';
 import { Icon } from '../parts/icons.js';
+import { Notice } from '../parts/states.js';
 import { Copy } from '../parts/values.js';
 
 export function FailureCard({ failure }) {
@@ -11,10 +12,11 @@ export function FailureCard({ failure }) {
 }
 
 function FailureBody({ failure }) {
-  const { message, frames = [], inner } = failure;
+  const { message, frames = [], hint, inner } = failure;
   return html`
     <pre class="failure-message" tabindex="0" aria-label="Message of the failure">${message}</pre>
     ${frames.length ? html`<ol class="frames">${frames.map((frame, n) => html`<li key=${n} class=${n === frames.length - 1 ? 'is-last' : ''}><${Source} place=${frame} /></li>`)}</ol>` : ''}
+    ${hint ? html`<${Notice} tone="info">${hint}<//>` : ''}
     ${inner ? html`<div class="inner"><h3>Caused by ${inner.type}</h3><${FailureBody} failure=${inner} /></div>` : ''}`;
 }
 

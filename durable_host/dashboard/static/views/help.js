@@ -12,7 +12,7 @@ const GROUPS = [
     ['n', 'Next page'], ['p', 'Previous page'],
   ]],
   ['An instance', [
-    ['1 … 6', 'Open a tab'], ['e', 'Raise an event'], ['u', 'Back to the list'], ['j, k', 'Next or previous history event'],
+    ['1 … 6', 'Open a tab'], ['e', 'Raise an event'], ['u', 'Back to the list'], ['j', 'Next history event'], ['k', 'Previous history event'],
   ]],
 ];
 

@@ -25,7 +25,7 @@ function Lines({ lines, isComplete, form, setForm }) {
     ${isComplete ? '' : html`<${Notice} tone="info">Older lines are no longer kept.<//>`}
     <div class="logs" tabindex="0" role="log" aria-label="Log lines">${shown.map((line, n) => html`<div key=${n} class="log log-${line.level.toLowerCase()}">
       <time class="num muted" datetime=${line.time}>${time(line.time, { isExact: true }).slice(11)}</time><span class="log-level">${line.level}</span>
-      <span class="log-function line" title="${line.function} ${line.invocationId}">${line.function}</span><span class="log-text">${line.text}</span></div>`)}</div>`;
+      <span class="log-function line" title="${line.function ?? line.category} ${line.invocationId ?? ''}">${line.function ?? line.category}</span><span class="log-text">${line.text}</span></div>`)}</div>`;
 }
 
 const rank = (level) => Math.max(0, LEVELS.indexOf(level));

@@ -1,6 +1,6 @@
 // The sequence diagram of an instance: who sent what to whom, in order.
 import { path } from '../core/api.js';
-import { plural, time } from '../core/format.js';
+import { plural, shortTime, time } from '../core/format.js';
 import { html, useMemo, useRef, useState } from '../core/html.js';
 import { useResource } from '../core/resource.js';
 import { useWidth } from '../core/width.js';
@@ -10,6 +10,7 @@ const ROW = 30;
 const TIMES = 96;
 const SHORTEST_LANE = 150;
 const PAGE = 200;
+const MOST_LANES = 7;
 
 export function SequenceTab({ instance }) {
   const resource = useResource(path`instances/${instance.id}/timeline`, { on: ['instances'], concerns: (data) => !data || data.isAll || data.ids.includes(instance.id) });
@@ -24,9 +25,9 @@ function Sequence({ messages }) {
   const [limit, setLimit] = useState(PAGE);
   const box = useRef(null);
   const outside = useWidth(box);
-  const rows = useMemo(() => (isGrouped ? joined(messages) : messages.map((message) => ({ ...message, number: 1 }))), [messages, isGrouped]);
+  const rows = useMemo(() => (isGrouped ? joined(withFewLanes(messages)) : messages.map((message) => ({ ...message, number: 1 }))), [messages, isGrouped]);
   const shown = rows.slice(0, limit);
-  const lanes = useMemo(() => [...new Set(messages.flatMap(({ from, to }) => [from, to]))], [messages]);
+  const lanes = useMemo(() => [...new Set(rows.flatMap(({ from, to }) => [from, to]))], [rows]);
   const width = Math.max(outside, TIMES + lanes.length * SHORTEST_LANE);
   const lane = (width - TIMES) / lanes.length;
   const x = (name) => TIMES + lanes.indexOf(name) * lane + lane / 2;
@@ -54,11 +55,12 @@ function Sequence({ messages }) {
 function Arrow({ message, n, x, lane, width }) {
   const y = n * ROW + 22;
   const [a, b] = [x(message.from), x(message.to)];
-  const text = message.number > 1 ? `${message.label} × ${message.number}` : message.label;
+  const label = message.label.replace(/^due (\S+Z)$/, (_, at) => `due ${shortTime(at)}`);
+  const text = message.number > 1 ? `${label} × ${message.number}` : label;
   const isSelf = a === b;
   const room = isSelf ? Math.min(lane, width - a) - 34 : Math.abs(b - a) - 16;
-  const tone = /fail|terminat/i.test(`${message.kind} ${message.label}`) ? 'is-bad' : '';
-  return html`<g class="arrow ${tone} ${/complet|result|respon|fired/i.test(message.kind) ? 'is-answer' : ''}">
+  const tone = message.kind === 'failure' || (message.kind === 'end' && message.label === 'failed') ? 'is-bad' : '';
+  return html`<g class="arrow ${tone} ${['result', 'failure'].includes(message.kind) || message.label === 'fired' ? 'is-answer' : ''}">
     <title>${time(message.time, { isExact: true })} ${message.from} → ${message.to}: ${text}</title>
     <text class="arrow-time" x="4" y=${y - 1}>${time(message.time, { isExact: true }).slice(11)}</text>
     ${isSelf
@@ -66,6 +68,24 @@ function Arrow({ message, n, x, lane, width }) {
       : html`<line class="arrow-line" x1=${a} y1=${y} x2=${b + (b > a ? -1 : 1)} y2=${y} marker-end="url(#arrow)" />
           <text class="arrow-text" x=${(a + b) / 2} y=${y - 5} text-anchor="middle">${fitted(text, room)}</text>`}
   </g>`;
+}
+
+/** Many children of one name, or entities of one name, share a lane. */
+function withFewLanes(messages) {
+  const participants = new Set(messages.flatMap(({ from, to }) => [from, to]));
+  if (participants.size <= MOST_LANES) {
+    return messages;
+  }
+  const names = new Map();
+  for (const { to, label } of messages) {
+    if (to.startsWith('child ') && !names.has(to)) {
+      names.set(to, `children ${label}`);
+    } else if (to.startsWith('entity @')) {
+      names.set(to, `entities ${to.split('@')[1]}`);
+    }
+  }
+  const lane = (name) => names.get(name) ?? name;
+  return messages.map((message) => ({ ...message, from: lane(message.from), to: lane(message.to) }));
 }
 
 /** Messages of one label between the same two that follow each other become one. */

@@ -53,11 +53,13 @@ function Timeline({ timeline, id }) {
       action();
     }
   };
+  const isSuspended = (timeline.suspended ?? []).length > 0;
   const used = Object.keys(KINDS).filter((kind) => bars.some((candidate) => candidate.kind === kind));
   return html`<div class="timeline">
     <div class="toolbar">
       <ul class="legend">${used.map((kind) => html`<li key=${kind}><span class="swatch fill-${kind}"></span>${KINDS[kind].label}</li>`)}
-        ${bars.some(({ status }) => status === 'Failed') ? html`<li><span class="swatch fill-failed"></span>Failed</li>` : ''}</ul>
+        ${bars.some(({ status }) => status === 'Failed') ? html`<li><span class="swatch fill-failed"></span>Failed</li>` : ''}
+        ${isSuspended ? html`<li><span class="swatch fill-suspended"></span>Suspended</li>` : ''}</ul>
       <span class="muted">${plural(bars.length, 'step')}, ${duration(whole.to - whole.from)}</span>
       <div class="button-group" role="group" aria-label="Zoom">
         <button type="button" class="icon-button" aria-label="Zoom in" title="Zoom in (+)" onClick=${() => change(0.5)}><${Icon} name="plus" size=${14} /></button>
@@ -71,7 +73,7 @@ function Timeline({ timeline, id }) {
         <div class="gantt-body">
           <ul class="gantt-labels">${rows.map((row) => html`<${Label} key=${row.key} row=${row} selected=${selected} onSelect=${setSelected} onToggle=${toggle} />`)}</ul>
           <div class="gantt-chart" ref=${chart}>
-            <${Bars} rows=${rows} view=${view} width=${width} whole=${whole} now=${whole.now} selected=${selected} onSelect=${setSelected} onZoom=${setZoom} onWheelZoom=${change} />
+            <${Bars} rows=${rows} view=${view} width=${width} whole=${whole} suspended=${timeline.suspended ?? []} now=${whole.now} selected=${selected} onSelect=${setSelected} onZoom=${setZoom} onWheelZoom=${change} />
           </div>
         </div>
       </div>
@@ -100,7 +102,7 @@ function Label({ row, selected, onSelect, onToggle }) {
 
 /** The time that all bars cover. A running instance reaches until now. */
 function wholeOf({ start, end, bars }, now) {
-  const from = Math.min(Date.parse(start), ...bars.map((bar) => Date.parse(bar.start)));
+  const from = Math.min(start ? Date.parse(start) : Infinity, ...bars.map((bar) => Date.parse(bar.start)));
   const last = Math.max(end ? Date.parse(end) : now, ...bars.map((bar) => (bar.end ? Date.parse(bar.end) : 0)));
   return { from, to: Math.max(last, from + 1), now: end ? last : Math.max(now, from) };
 }

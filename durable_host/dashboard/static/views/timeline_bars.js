@@ -22,7 +22,7 @@ export function Axis({ view, width, origin }) {
   </svg>`;
 }
 
-export function Bars({ rows, view, width, whole, now, selected, onSelect, onZoom, onWheelZoom }) {
+export function Bars({ rows, view, width, whole, suspended, now, selected, onSelect, onZoom, onWheelZoom }) {
   const [drag, setDrag] = useState(null);
   const svg = useRef(null);
   const timeAt = (event) => view.from + ((event.clientX - svg.current.getBoundingClientRect().left) / width) * (view.to - view.from);
@@ -41,6 +41,10 @@ export function Bars({ rows, view, width, whole, now, selected, onSelect, onZoom
       onPointerUp=${end} onPointerLeave=${() => setDrag(null)}
       onWheel=${(event) => { if (event.ctrlKey) { event.preventDefault(); onWheelZoom(event.deltaY > 0 ? 1.25 : 0.8, timeAt(event)); } }}>
     <defs><pattern id="running" width="8" height="8" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="4" height="8" class="stripe" /></pattern></defs>
+    ${suspended.map((time) => {
+      const span = spanOf(time, view, width, now);
+      return html`<rect key=${time.start} class="fill-suspended" x=${span.x} width=${span.width} y="0" height=${height}><title>Suspended${time.reason ? `: ${time.reason}` : ''}</title></rect>`;
+    })}
     ${marks.map((at) => html`<line key=${at} class="grid" x1=${position(at, view, width)} x2=${position(at, view, width)} y1="0" y2=${height} />`)}
     ${rows.map((row, n) => html`<g key=${row.key} transform="translate(0 ${n * ROW})">
       <line class="grid" x1="0" x2=${width} y1=${ROW - 0.5} y2=${ROW - 0.5} />

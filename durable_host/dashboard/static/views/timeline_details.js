@@ -16,7 +16,10 @@ export function BarDetails({ bar, id, now, onClose }) {
       <div><dt>Start</dt><dd class="num">${time(bar.start, { isExact: true })}</dd></div>
       <div><dt>End</dt><dd class="num">${bar.end ? time(bar.end, { isExact: true }) : '–'}</dd></div>
       <div><dt>Duration</dt><dd class="num">${duration((bar.end ? Date.parse(bar.end) : now) - Date.parse(bar.start))}</dd></div>
-      ${bar.childId ? html`<div><dt>Child</dt><dd><a href=${instanceLink(bar.childId)}>${bar.childId}</a></dd></div>` : ''}
+      ${bar.due ? html`<div><dt>Due</dt><dd class="num">${time(bar.due, { isExact: true })}</dd></div>` : ''}
+      ${bar.taskId === null || bar.taskId === undefined ? '' : html`<div><dt>Task</dt><dd class="num">${bar.taskId}</dd></div>`}
+      ${bar.place ? html`<div><dt>Code</dt><dd class="code">${bar.place}</dd></div>` : ''}
+      ${bar.childId && bar.kind === 'child' ? html`<div><dt>Child</dt><dd><a href=${instanceLink(bar.childId)}>${bar.childId}</a></dd></div>` : ''}
       ${first === undefined || first === null ? '' : html`<div><dt>Events</dt><dd><a href=${link(['instances', id, 'history'], { event: first })}>#${first}</a>${last === null || last === undefined ? '' : html` <a href=${link(['instances', id, 'history'], { event: last })}>#${last}</a>`}</dd></div>`}
     </dl>
     ${attempts.length > 1 || attempts.some(({ error }) => error) ? html`<h3>Attempts</h3><ol class="attempts">${attempts.map((attempt, n) => html`<li key=${n}>

@@ -19,7 +19,7 @@ const KINDS = {
 const GROUP_FROM = 6;
 
 export function Waits({ instance }) {
-  const { waits, status } = instance;
+  const { waits, status, waitsAreKnown = true } = instance;
   const session = useSession();
   const now = useNow(1000);
   const events = waits.filter(({ kind }) => kind === 'event');
@@ -33,7 +33,8 @@ export function Waits({ instance }) {
     ${waits.length === 0
       ? html`<p class="muted">${status === 'Pending' ? 'It is in the queue and has not begun.' : 'Nothing: its code runs at the moment, or its next message is on the way.'}</p>`
       : html`<${WaitList} waits=${waits} now=${now} timer=${session.canFireTimers ? firstTimer : null} id=${instance.id} />`}
-    ${events.length && !session.isReadOnly && !FINAL.has(status) ? html`<div class="raise-inline">
+    ${waitsAreKnown ? '' : html`<p class="muted">Waits for external events are not shown: only the app's code knows them, and it could not be asked.</p>`}
+    ${(events.length || !waitsAreKnown) && !session.isReadOnly && !FINAL.has(status) ? html`<div class="raise-inline">
       <h3>Raise event</h3>
       <${RaiseEventForm} key=${events.map(({ name }) => name).join(' ')} instance=${instance} />
       <p class="hint">Or <a href=${link(['queues'], { instance: instance.id })}>put a message on a queue</a> with the instance ID.</p>
@@ -73,7 +74,7 @@ function Wait({ group, now, isNextTimer, id }) {
     <span class="wait-icon"><${Icon} name=${icon} /></span>
     <span class="wait-text">
       <span class="wait-name line" title=${name}>${wait.instanceId && wait.kind === 'child' ? html`<a href=${instanceLink(wait.instanceId)}>${name}</a>` : name}</span>
-      <span class="muted">${group.length > 1 ? plural(group.length, word.toLowerCase(), wait.kind === 'activity' ? 'activities' : `${word.toLowerCase()}s`) : word}${wait.attempt > 1 ? `, attempt ${wait.attempt}` : ''}</span>
+      <span class="muted">${group.length > 1 ? plural(group.length, word.toLowerCase(), wait.kind === 'activity' ? 'activities' : `${word.toLowerCase()}s`) : word}${wait.attempt > 1 ? `, attempt ${wait.attempt}` : ''}${wait.place ? html` at <span class="code">${wait.place}</span>` : ''}</span>
     </span>
     <span class="wait-side">
       ${wait.due
