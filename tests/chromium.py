@@ -1,0 +1,105 @@
+"""A Chromium for the tests of the dashboard's page: the machine's own, or one that is installed once.
+
+As root on Debian it is installed with apt. Other users get it unpacked into the cache of the tests. Where neither
+works, the tests are skipped.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from user_cache import user_cache
+
+from durable_host.storage.azurite.lock import exclusive
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+INSTALL_LIMIT = 300.0
+_UNPACKED = "usr/lib/chromium/chromium"
+_NEW_PACKAGE = re.compile(r"^Inst (\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Chromium:
+    """The program, and variables for its environment."""
+
+    program: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def chromium() -> Chromium:
+    """Find it, or install it. Skips the test where that is not possible."""
+    found = _of_machine() or _of_cache()
+    if found is not None:
+        return found
+    if shutil.which("apt-get") is None:
+        pytest.skip("There is no Chromium on PATH, and no apt-get to install one.")
+    with exclusive(user_cache() / "chromium.lock", timeout=INSTALL_LIMIT, waiting=lambda: None):
+        found = _of_machine() or _of_cache()
+        if found is not None:
+            return found
+        try:
+            _install() if os.geteuid() == 0 else _unpack()
+        except (subprocess.SubprocessError, OSError) as error:
+            output = getattr(error, "stdout", None) or ""
+            pytest.skip(f"There is no Chromium on PATH, and it cannot be installed: {error}\n{output[-500:]}")
+    found = _of_machine() or _of_cache()
+    if found is None:
+        pytest.skip("apt-get has installed Chromium, but it is not where it should be.")
+    return found
+
+
+def _of_machine() -> Chromium | None:
+    for name in NAMES:
+        if program := shutil.which(name):
+            return Chromium(Path(program))
+    return None
+
+
+def _of_cache() -> Chromium | None:
+    root = user_cache() / "chromium"
+    if not (root / _UNPACKED).is_file():
+        return None
+    libraries = os.pathsep.join(str(folder) for folder in sorted(root.glob("usr/lib/*-linux-gnu*")))
+    return Chromium(root / _UNPACKED, {"LD_LIBRARY_PATH": libraries} if libraries else {})
+
+
+def _install() -> None:
+    _run("apt-get", "update")
+    _run("apt-get", "install", "--yes", "--no-install-recommends", "chromium")
+
+
+def _unpack() -> None:
+    """Unpack Chromium and the libraries that the machine does not have."""
+    plan = _run("apt-get", "install", "--simulate", "--no-install-recommends", "chromium")
+    home = user_cache() / "chromium"
+    with tempfile.TemporaryDirectory(prefix="chromium-", dir=user_cache()) as work:
+        _run("apt-get", "download", *_NEW_PACKAGE.findall(plan), folder=Path(work))
+        root = Path(work) / "root"
+        for package in Path(work).glob("*.deb"):
+            _run("dpkg", "--extract", str(package), str(root))
+        root.rename(home)
+
+
+def _run(*command: str, folder: Path | None = None) -> str:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=INSTALL_LIMIT,
+        check=True,
+    )
+    return done.stdout
