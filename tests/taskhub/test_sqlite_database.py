@@ -1,6 +1,7 @@
 """Group commit of the embedded task hub: operations that share a transaction do not share their failures."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -12,8 +13,7 @@ import pytest
 from hub_samples import commit_of, create, first_episode, receive
 
 from durable_host.durable.taskhub.port import TaskHubRefused
-from durable_host.durable.taskhub.sqlite import SqliteTaskHub
-from durable_host.durable.taskhub.sqlite import database as databases
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub, eager_connection
 from durable_host.durable.taskhub.sqlite.database import Database
 
 
@@ -116,37 +116,63 @@ def _thread_of(connection: Connection) -> int:
     return threading.get_ident()
 
 
-async def test_an_eager_database_writes_in_the_loop_and_reads_in_its_thread(eager: Database):
+async def test_an_eager_database_writes_in_the_loop_and_reads_there_what_is_short(eager: Database):
     assert await eager.run(_thread_of) == threading.get_ident()
+    assert await eager.run(_thread_of, writes=False, is_short=True) == threading.get_ident()
     assert await eager.run(_thread_of, writes=False) != threading.get_ident()
 
 
-async def test_an_eager_database_leaves_work_to_its_thread_while_that_is_busy(eager: Database):
+async def test_a_long_read_does_not_keep_an_eager_database_from_writing(eager: Database):
     gate = threading.Event()
     reading = eager.submit(lambda _: gate.wait(30), writes=False)
-    writing = eager.submit(_thread_of)
-    assert not writing.done()
+    assert await eager.run(_thread_of) == threading.get_ident()
     gate.set()
     await reading
-    assert await writing != threading.get_ident()
-    assert await eager.run(_thread_of) == threading.get_ident()
 
 
-async def test_an_eager_database_waits_for_other_processes_in_its_thread(eager: Database):
+async def test_an_eager_database_waits_for_other_processes_in_its_thread_and_keeps_the_order(eager: Database):
     with closing(sqlite3.connect(eager.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         waiting = eager.submit(_thread_of)
         assert not waiting.done()
         other.execute("COMMIT")
+        next_one = eager.submit(_thread_of)
     assert await waiting != threading.get_ident()
+    assert await next_one != threading.get_ident()
+    assert await eager.run(_thread_of) == threading.get_ident()
 
 
-async def test_an_eager_database_gives_its_thread_work_from_time_to_time(
-    eager: Database, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(databases, "_IN_A_ROW", 3)
-    threads = [await eager.run(_thread_of) == threading.get_ident() for _ in range(8)]
-    assert threads == [True, True, True, False, True, True, True, False]
+async def test_a_short_read_of_a_file_that_is_in_use_waits_in_the_thread(eager: Database):
+    tries: list[int] = []
+
+    def work(connection: Connection) -> int:
+        tries.append(threading.get_ident())
+        if len(tries) == 1:
+            with closing(sqlite3.connect(eager.path, isolation_level=None, timeout=0)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                connection.execute("INSERT INTO notes VALUES (1, 'text')")  # A busy file in any form.
+        return len(tries)
+
+    assert await eager.run(work, writes=False, is_short=True) == 2
+    assert [one == threading.get_ident() for one in tries] == [True, False]
+
+
+async def test_the_log_of_an_eager_database_stays_short(eager: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(eager_connection, "WRITES_IN_LOG", 10)
+    for number in range(200):
+        await eager.run(_insert(number))
+        moving = eager._eager._move if eager._eager is not None else None
+        if moving is not None:
+            await asyncio.wait((moving,))
+    assert await asyncio.to_thread(os.path.getsize, f"{eager.path}-wal") < 60 * 4096
+
+
+async def test_an_eager_database_is_closed_while_its_log_is_moved(eager: Database, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(eager_connection, "WRITES_IN_LOG", 1)
+    await eager.run(_insert(1))
+    await eager.close()
+    with closing(sqlite3.connect(eager.path)) as file:
+        assert file.execute("SELECT id FROM notes").fetchall() == [(1,)]
 
 
 async def test_work_of_an_eager_database_that_fails_changes_nothing(eager: Database):

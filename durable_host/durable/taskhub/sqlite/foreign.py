@@ -13,8 +13,9 @@ from durable_host.durable.model.instance import EndedQuery, InstancePage, Instan
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.sqlite import history, instances
-from durable_host.durable.taskhub.sqlite.database import Database, Work
+from durable_host.durable.taskhub.sqlite.database import Database
 from durable_host.durable.taskhub.sqlite.hub import SqliteTaskHub
+from durable_host.durable.taskhub.sqlite.jobs import Work
 from durable_host.durable.taskhub.sqlite.schema import is_there
 
 T = TypeVar("T")

@@ -21,7 +21,8 @@ from durable_host.durable.taskhub.port import (
     TaskHubRefused,
 )
 from durable_host.durable.taskhub.sqlite import history, instances, messages, schema, transactions
-from durable_host.durable.taskhub.sqlite.database import UNUSABLE, Database
+from durable_host.durable.taskhub.sqlite.database import Database
+from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE
 from durable_host.durable.taskhub.sqlite.receiver import Receiver
 from durable_host.durable.taskhub.sqlite.rewind import rewind
 from durable_host.durable.taskhub.sqlite.worker_lock import WorkerLock
@@ -128,7 +129,7 @@ class SqliteTaskHub:
         self, instance_id: str, *, fetch_input: bool = True, fetch_output: bool = True
     ) -> InstanceState | None:
         work = partial(instances.read, instance_id=instance_id, fetch_input=fetch_input, fetch_output=fetch_output)
-        return await self._database.run(work, writes=False)
+        return await self._database.run(work, writes=False, is_short=True)
 
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         """Return one page. Raises ValueError for a continuation token from elsewhere."""
@@ -159,7 +160,8 @@ class SqliteTaskHub:
         return await self._receiver.next_activity()
 
     async def load_history(self, instance_id: str) -> LoadedHistory:
-        return await self._database.run(partial(history.load, instance_id=instance_id), writes=False)
+        work = partial(history.load, instance_id=instance_id)
+        return await self._database.run(work, writes=False, is_short=True)
 
     async def commit(self, episode: EpisodeCommit) -> Checkpoint:
         await asyncio.sleep(0)

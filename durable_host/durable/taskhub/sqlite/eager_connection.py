@@ -1,0 +1,79 @@
+"""A connection for the event loop's thread, which never waits for other connections."""
+
+import asyncio
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from durable_host.durable.taskhub.sqlite.jobs import Job, begin, is_busy, reported, run_and_commit
+
+_log = logging.getLogger("Host.Triggers.DurableTask")
+
+WRITES_IN_LOG = 200
+"""After so many writes the log of SQLite is moved into the file."""
+
+
+class EagerConnection:
+    """Runs jobs, each in a transaction of its own. The file must exist before the first one.
+
+    SQLite's log is moved into the file in two steps, because that waits for the disk: most of it in another thread
+    while jobs go on, and here only what they have written since. Then the log starts over.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._written = 0
+        self._move: asyncio.Future[None] | None = None
+
+    def run(self, job: Job) -> bool:
+        """Run a job and resolve it. Returns False, with nothing done, if another connection holds the file's lock."""
+        try:
+            connection = self._connection or self._open()
+            begin(connection, [job])
+        except sqlite3.Error:
+            return False
+        try:
+            run_and_commit(connection, [job])
+        except Exception as error:
+            job.error = error
+        if is_busy(job.error):
+            job.result = job.error = None
+            return False
+        if job.error is not None:
+            job.error = reported(job.error, self._path)
+        job.resolve()
+        if job.writes:
+            self._written += 1
+            if self._written >= WRITES_IN_LOG and self._move is None:
+                self._move = asyncio.get_running_loop().run_in_executor(None, self._move_log)
+                self._move.add_done_callback(self._move_rest)
+        return True
+
+    async def close(self) -> None:
+        if self._move is not None:
+            await asyncio.wait((self._move,))
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, cached_statements=256)
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        self._connection = connection
+        return connection
+
+    def _move_log(self) -> None:
+        with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _move_rest(self, move: "asyncio.Future[None]") -> None:
+        self._move, self._written = None, 0
+        try:
+            move.result()
+            if self._connection is not None:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except (sqlite3.Error, OSError) as error:
+            _log.debug("The log of the task hub file %s stays long for now: %s", self._path, error)
