@@ -1,6 +1,7 @@
 """What all calls of the dashboard share."""
 
 from durable_host.dashboard.api_errors import NOT_HERE, DashboardError
+from durable_host.dashboard.hub_watch import HubWatch
 from durable_host.dashboard.sources import AppSource, DashboardSources, HubSource
 
 
@@ -10,9 +11,15 @@ class DashboardContext:
     def __init__(self, sources: DashboardSources, token: str) -> None:
         self.sources = sources
         self.token = token
+        self.watch = HubWatch(sources, self._hub_body)
 
     async def close(self) -> None:
         """End the streams of open pages, and release what is kept for them."""
+        await self.watch.close()
+
+    async def _hub_body(self) -> bytes | None:
+        """What pages get once a second."""
+        return None
 
     def hub(self) -> HubSource:
         """The task hub. Raises DashboardError if the app has none."""

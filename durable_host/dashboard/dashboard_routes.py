@@ -21,6 +21,7 @@ from durable_host.dashboard.api_errors import (
     details_of,
 )
 from durable_host.dashboard.context import DashboardContext
+from durable_host.dashboard.dashboard_headers import HEADERS
 from durable_host.dashboard.endpoint import Endpoint
 from durable_host.dashboard.endpoint_table import ENDPOINTS
 from durable_host.dashboard.openapi import openapi_document
@@ -32,16 +33,6 @@ _log = logging.getLogger("Host.Dashboard")
 
 ROOT = "/_df"
 TOKEN_HEADER = "X-DF-Token"
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 
 class Dashboard:
@@ -66,7 +57,7 @@ class Dashboard:
         except Exception as error:
             response = _error_response(error, request)
         if not response.prepared:
-            for name, value in _HEADERS.items():
+            for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
         return response
 

@@ -23,6 +23,7 @@ from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.invocation_log import logged
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.recent_invocations import RecentInvocations
 from durable_host.invocation.retries import with_retries
 from durable_host.invocation.workers import Workers
 
@@ -55,8 +56,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 class Invoker:
     """Runs functions for all triggers. Has no state of an invocation.
 
-    `running` counts the running attempts. After a reload (`adopt`), triggers may pass functions of the old app: the
-    current function with the same name runs.
+    `running` counts the running attempts, `recent` has the latest that have ended. After a reload (`adopt`), triggers
+    may pass functions of the old app: the current function with the same name runs.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Invoker:
         self._clock = clock or SystemClock()
         self._present = 0
         self.running = 0
+        self.recent = RecentInvocations()
         self._pipeline = Pipeline(
             bindings=bindings,
             functions={function.name: function for function in functions},
@@ -163,10 +165,14 @@ class Invoker:
     ) -> Outcome:
         self.running += 1
         try:
-            with workers.held(), logged(attempt, reason, details) as log:
+            with (
+                self.recent.recorded(attempt, reason) as record,
+                workers.held(),
+                logged(attempt, reason, details) as log,
+            ):
                 timeout = pipeline.function_timeout
                 response = await run_attempt(attempt, self._pool, workers, pipeline.bindings, timeout)
-                log.response = response
+                log.response = record.response = response
         finally:
             self.running -= 1
         return Outcome(

@@ -160,11 +160,14 @@ async def dashboard_world(
     place: Path | Literal[":memory:"] | Connection,
     *,
     is_read_only: bool = False,
+    is_served: bool = True,
     app: AppSource | None = None,
     settings: dict[str, str] | None = None,
     names: Any = None,
 ) -> AsyncIterator[DashboardWorld]:
-    """A dashboard over a new hub at `place`. `names` is as much of UserCode as the client looks at."""
+    """A dashboard over a new hub at `place`. `names` is as much of UserCode as the client looks at.
+
+    Not `is_served`: another process serves the hub."""
     clock, live = SystemClock(), LiveInstances()
     options = DurableOptions(
         hub_name=f"t{uuid.uuid4().hex[:16]}",
@@ -191,7 +194,7 @@ async def dashboard_world(
             is_development=True,
             client=DurableClient(hub, names, options, clock, live),
             options=options,
-            live=live,
+            live=live if is_served else None,
             queues=account,
         )
         dashboard = Dashboard(

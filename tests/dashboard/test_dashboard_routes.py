@@ -142,3 +142,9 @@ async def test_a_body_that_is_not_valid_is_400(small: DashboardWorld, body: str)
 
 async def test_a_path_that_is_not_utf_8_is_400(small: DashboardWorld) -> None:
     assert (await small.get("/instances/%ff")).status in (400, 404)
+
+
+@pytest.mark.parametrize("query", ["none=1", "top=many", "top=-1", "top=10&top=20", "sort=none"])
+async def test_a_query_that_is_not_valid_is_400(small: DashboardWorld, query: str) -> None:
+    answer = await small.request("GET", f"{ROOT}/api/instances?{query}")
+    assert (answer.status, answer.code) == (400, "DH3053")

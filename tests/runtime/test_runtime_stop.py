@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from runtime_world import App, Hosts, runtime_options
 
+from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.runtime import session_cache as sessions_module
 from durable_host.durable.runtime.live import LiveInstances
@@ -105,7 +106,7 @@ async def test_idle_sessions_are_dropped_however_busy_other_sessions_are(monkeyp
     loops = [asyncio.ensure_future(cache.sweep_idle()), asyncio.ensure_future(cache.write_held_back_times())]
     async with asyncio.timeout(30):
         while cache.all() != [busy]:
-            cache.committed(busy, 1, is_written=False)
+            cache.committed(busy, InstanceUpdate(execution_id="x", last_updated_time=1), is_written=False)
             await asyncio.sleep(0)
     busy.is_scheduled = False
     async with asyncio.timeout(30):

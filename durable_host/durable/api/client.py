@@ -120,6 +120,7 @@ class DurableClient:
             TaskMessage(tracing.created(event), target, id=identity.of_start(target)), dedupe_statuses=dedupe
         )
         self._live.closed(instance_id)
+        self._live.changed(instance_id)
         return instance_id
 
     async def get(
@@ -240,6 +241,8 @@ class DurableClient:
         for start in range(0, len(found), _PURGED_AT_ONCE):
             batch = found[start : start + _PURGED_AT_ONCE]
             outcomes = await asyncio.gather(*(self.hub.purge_instance(one) for one in batch), return_exceptions=True)
+            for one in batch:
+                self._live.removed(one)
             failures = [
                 (one, outcome)
                 for one, outcome in zip(batch, outcomes, strict=True)

@@ -118,7 +118,7 @@ class EntityRunner:
             batch[:] = [one for one in batch if one not in work]
             session.entity = execution = outcome.execution
             self._diagnostics.report_all(outcome.diagnostics)
-            self._sessions.committed(session, outcome.update.last_updated_time, is_written=True)
+            self._sessions.committed(session, outcome.update, is_written=True)
             if not outcome.more:
                 return execution
             work, messages = [], []
@@ -129,6 +129,7 @@ class EntityRunner:
         now, termination = self._clock.now(), ends[-1].message.event
         assert isinstance(termination, ExecutionTerminated)
         events = end_of(execution, termination, now=now)
+        update = ended_row(execution)
         await self._hub.commit(
             EpisodeCommit(
                 instance_id=session.instance_id,
@@ -137,11 +138,11 @@ class EntityRunner:
                 first_ordinal=execution.rows,
                 events=events,
                 outbound=(),
-                update=ended_row(execution),
+                update=update,
                 consumed=ends,
             )
         )
-        self._sessions.ended(session)
+        self._sessions.ended(session, update)
         self._diagnostics.report(terminated(session.instance_id, now))
 
     async def _discard_after_end(
@@ -155,7 +156,7 @@ class EntityRunner:
         else:
             await self._write_row(session, execution, batch, row)
         batch.clear()
-        self._sessions.ended(session)
+        self._sessions.ended(session, None)
         if operations:
             self._diagnostics.report(dropped(session.instance_id, operations, self._clock.now()))
 

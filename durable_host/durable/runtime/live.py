@@ -7,6 +7,10 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
+from durable_host.durable.model.instance import InstanceUpdate
+
+ChangeListener = Callable[[str, InstanceUpdate | None], None]
+
 
 class LiveInstances:
     """Instances whose committed, unfinished state is in memory, and the callers that wait for their end."""
@@ -16,6 +20,7 @@ class LiveInstances:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._awaiting_start: dict[str, set[asyncio.Event]] = {}
         self._on_removed: Callable[[str], None] | None = None
+        self._on_changed: ChangeListener | None = None
 
     def is_open(self, instance_id: str) -> bool:
         """True when the instance is known to exist and has not ended. False means that nothing is known."""
@@ -51,10 +56,20 @@ class LiveInstances:
         self.closed(instance_id)
         if self._on_removed is not None:
             self._on_removed(instance_id)
+        self.changed(instance_id)
 
     def when_removed(self, forget: Callable[[str], None]) -> None:
         """Set the callback that `removed` calls with the instance ID, to discard its session."""
         self._on_removed = forget
+
+    def changed(self, instance_id: str, update: InstanceUpdate | None = None) -> None:
+        """Report a change of an instance that this process has made. `update` is None if it has to be read."""
+        if self._on_changed is not None:
+            self._on_changed(instance_id, update)
+
+    def when_changed(self, listener: ChangeListener | None) -> None:
+        """Set the listener that `changed` calls. There is none while nobody looks at the hub."""
+        self._on_changed = listener
 
     @contextmanager
     def watch(self, instance_id: str, *, start: bool = False) -> Generator[asyncio.Event]:

@@ -288,11 +288,11 @@ class OrchestrationRunner:
             tracing.ended(state.started, outcome.new_events)
             # Only at the end, because code may still wait for a timer that it has cancelled.
             left, session.timers = session.timers, set()
-            self._sessions.ended(session)
+            self._sessions.ended(session, outcome.update)
             if left:
                 await self._hub.withdraw_timers(session.instance_id, outcome.execution_id, left)
         else:
-            self._sessions.committed(session, outcome.update.last_updated_time, is_written=outcome.row_changed)
+            self._sessions.committed(session, outcome.update, is_written=outcome.row_changed)
         if replaced is not None and replaced_timers:
             await self._hub.withdraw_timers(session.instance_id, replaced, replaced_timers)
         await self._withdraw_stale_timers(session.instance_id, outcome)
@@ -359,7 +359,7 @@ class OrchestrationRunner:
         _log.debug("%d message(s) for instance '%s' were discarded.", len(useless), session.instance_id)
         if state.is_terminal or not state.is_started:
             self._orchestration_log.found_ended(state)
-            self._sessions.ended(session)
+            self._sessions.ended(session, update)
 
     async def _with_custom_status(self, state: OrchestrationState, update: InstanceUpdate) -> InstanceUpdate:
         """Add the custom status, which the history does not contain, by replaying the code."""

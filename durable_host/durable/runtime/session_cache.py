@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from itertools import islice
 
+from durable_host.durable.model.instance import InstanceUpdate
 from durable_host.durable.runtime.live import LiveInstances
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.taskhub.port import TaskHub
@@ -59,9 +60,11 @@ class SessionCache:
         """Record that the history of an instance that has not ended was loaded."""
         self._live.opened(session.instance_id, last_updated)
 
-    def committed(self, session: InstanceSession, last_updated: int, *, is_written: bool) -> None:
+    def committed(self, session: InstanceSession, update: InstanceUpdate, *, is_written: bool) -> None:
         """Record a commit that did not end the instance. `is_written` is true when it wrote the instance row."""
+        last_updated = update.last_updated_time
         self._live.opened(session.instance_id, last_updated)
+        self._live.changed(session.instance_id, update)
         if is_written:
             session.pending_touch = None
             return
@@ -77,12 +80,14 @@ class SessionCache:
         if state is not None and state.execution_id is not None:
             self._code.forget(session.instance_id, state.execution_id)
 
-    def ended(self, session: InstanceSession) -> None:
-        """Record that the end of the instance was committed."""
+    def ended(self, session: InstanceSession, update: InstanceUpdate | None) -> None:
+        """Record that the end of the instance was committed, with this update of its row."""
         session.pending_touch = None
         self._untouched.discard(session)
         self.drop_state(session)
         self._live.ended(session.instance_id)
+        if update is not None:
+            self._live.changed(session.instance_id, update)
 
     def release(self, session: InstanceSession) -> None:
         """End a work item. A session that has nothing to keep is removed."""

@@ -17,12 +17,13 @@ polling delay.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState, InstanceUpdate
+from durable_host.durable.model.instance_search import InstanceSearch, SearchPage
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 
@@ -316,6 +317,26 @@ class TaskHub(Protocol):
         The hub starts it soon, or when it is due, unless its start message is delivered before. This is for storage
         that may contain the row of an instance without its message.
         """
+        ...
+
+
+@runtime_checkable
+class SearchableHub(Protocol):
+    """A hub whose storage filters and sorts instances itself. Reads do not delay the commits of this process.
+
+    Raises `TaskHubUnavailable` like `TaskHub`.
+    """
+
+    async def search(self, wanted: InstanceSearch) -> SearchPage:
+        """Return one page of orchestrations."""
+        ...
+
+    async def search_failed(self, wanted: InstanceSearch) -> list[InstanceState]:
+        """Return the latest failed orchestrations that match, at most as many as fit on the page."""
+        ...
+
+    async def changes(self) -> int:
+        """Return a number that changes when another process writes to the hub."""
         ...
 
 

@@ -10,10 +10,10 @@ from typing import TypeVar
 from durable_host.clock import Clock
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.instance_search import InstanceSearch, SearchPage
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.sqlite import history, instances
-from durable_host.durable.taskhub.sqlite.database import Database
+from durable_host.durable.taskhub.sqlite import history, instances, search
 from durable_host.durable.taskhub.sqlite.hub import SqliteTaskHub
 from durable_host.durable.taskhub.sqlite.jobs import Work
 from durable_host.durable.taskhub.sqlite.schema import is_there
@@ -27,11 +27,7 @@ class ForeignSqliteHub(SqliteTaskHub):
     def __init__(self, path: Path, name: str, clock: Clock | None = None) -> None:
         super().__init__(path, name, clock)
         self._path = path
-        self._reader = Database(path, inline=False, read_only=True)
-
-    async def close(self) -> None:
-        await super().close()
-        await self._reader.close()
+        self._reader = self._searched
 
     async def exists(self) -> bool:
         return await self._is_there()
@@ -54,6 +50,15 @@ class ForeignSqliteHub(SqliteTaskHub):
 
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         return await self._read(partial(instances.query, wanted=query), InstancePage([], None))
+
+    async def search(self, wanted: InstanceSearch) -> SearchPage:
+        return await self._read(partial(search.page, wanted=wanted), SearchPage(instances=[], counts={}))
+
+    async def search_failed(self, wanted: InstanceSearch) -> list[InstanceState]:
+        return await self._read(partial(search.failed, wanted=wanted), [])
+
+    async def changes(self) -> int:
+        return await self._read(search.changes, 0)
 
     async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
         return await self._read(partial(instances.ended, wanted=query), [])

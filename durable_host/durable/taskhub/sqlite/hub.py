@@ -10,6 +10,7 @@ from typing import Literal
 from durable_host.clock import Clock, SystemClock
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
+from durable_host.durable.model.instance_search import InstanceSearch, SearchPage
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import (
@@ -20,7 +21,7 @@ from durable_host.durable.taskhub.port import (
     ReceivedMessage,
     TaskHubRefused,
 )
-from durable_host.durable.taskhub.sqlite import history, instances, messages, schema, transactions
+from durable_host.durable.taskhub.sqlite import history, instances, messages, schema, search, transactions
 from durable_host.durable.taskhub.sqlite.database import Database
 from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE
 from durable_host.durable.taskhub.sqlite.receiver import Receiver
@@ -58,6 +59,7 @@ class SqliteTaskHub:
         self._name = name
         self._clock = clock or SystemClock()
         self._database = Database(path, inline=inline or in_memory, eager=eager)
+        self._searched = self._database if inline or in_memory else Database(path, inline=False, read_only=True)
         self._lock = None if isinstance(path, str) else WorkerLock(path)
         poll_seconds = None if inline or in_memory else _FOREIGN_POLL_SECONDS
         self._receiver = Receiver(self._database, self._clock, poll_seconds)
@@ -105,6 +107,7 @@ class SqliteTaskHub:
 
     async def close(self) -> None:
         self._receiver.close()
+        await self._searched.close()
         await self._database.close()
         if self._lock is not None:
             self._lock.release()
@@ -134,6 +137,15 @@ class SqliteTaskHub:
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         """Return one page. Raises ValueError for a continuation token from elsewhere."""
         return await self._database.run(partial(instances.query, wanted=query), writes=False)
+
+    async def search(self, wanted: InstanceSearch) -> SearchPage:
+        return await self._searched.run(partial(search.page, wanted=wanted), writes=False)
+
+    async def search_failed(self, wanted: InstanceSearch) -> list[InstanceState]:
+        return await self._searched.run(partial(search.failed, wanted=wanted), writes=False)
+
+    async def changes(self) -> int:
+        return await self._searched.run(search.changes, writes=False)
 
     async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
         return await self._database.run(partial(instances.ended, wanted=query), writes=False)
