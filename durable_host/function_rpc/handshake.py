@@ -97,6 +97,12 @@ class Handshake:
         answer = await self._wait("function_metadata_response", METADATA_SECONDS, "has not listed its functions")
         response = answer.function_metadata_response
         _check(response.result, "The worker could not list its functions.")
+        if response.use_default_metadata_indexing:
+            raise WorkerStartFailed(
+                "The worker does not list its functions.",
+                cause="It asks the host to read function.json files, which this host does not do for .NET apps.",
+                remedy="Update the package Microsoft.Azure.Functions.Worker.",
+            )
         read = [
             read_rpc_function(one, root, streams_http=capabilities.http_uri is not None)
             for one in response.function_metadata_results

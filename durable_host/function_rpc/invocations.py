@@ -4,7 +4,7 @@ Source: docs/protocol/function-rpc.md#invocations
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -49,6 +49,33 @@ def invocation_message(request: InvocationRequest, function: RpcFunction, capabi
         if request.last_error is not None:
             rpc.retry_context.exception.message, rpc.retry_context.exception.stack_trace = request.last_error
     return message
+
+
+def encodable(request: InvocationRequest) -> InvocationRequest:
+    """The request with a question mark for each character that UTF-8 cannot encode, such as a byte of a header."""
+    return msgspec.structs.replace(
+        request,
+        inputs={name: Datum(one.kind, _encodable(one.value)) for name, one in request.inputs.items()},
+        trigger_metadata=_encodable(request.trigger_metadata),
+        last_error=None if request.last_error is None else (_text(request.last_error[0]), _text(request.last_error[1])),
+    )
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return {_text(str(name)): _encodable(one) for name, one in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list):
+        return [_encodable(one) for one in cast("list[Any]", value)]
+    if isinstance(value, HttpData):
+        parts: dict[str, Any] = {name: _encodable(getattr(value, name)) for name in value.__struct_fields__}
+        return HttpData(**parts)
+    return value
+
+
+def _text(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def read_invocation(rpc: Any) -> InvocationResponse:

@@ -50,8 +50,8 @@ class RpcProcess(asyncio.SubprocessProtocol):
             if sys.platform == "win32"
             else {"start_new_session": True}
         )
-        if sys.platform == "linux":
-            own["preexec_fn"] = _die_with(os.getpid())
+        if (ask := dies_with_host()) is not None:
+            own["preexec_fn"] = ask
         _, process = await asyncio.get_running_loop().subprocess_exec(
             lambda: cls(ended),
             *command,
@@ -62,7 +62,7 @@ class RpcProcess(asyncio.SubprocessProtocol):
             env=dict(environ),
             **own,
         )
-        if sys.platform != "linux":
+        if ask is None:
             process.watch()
         return process
 
@@ -137,9 +137,14 @@ class RpcProcess(asyncio.SubprocessProtocol):
         self._ended(-1 if code is None else code)
 
 
-def _die_with(host: int) -> Callable[[], None]:
-    """A function that a child calls before it starts its program: the kernel kills it when the host dies."""
-    libc = ctypes.CDLL(None)
+def dies_with_host() -> Callable[[], None] | None:
+    """A function that a child calls before it starts its program: the kernel kills it when the host dies.
+
+    None if the kernel cannot do that.
+    """
+    if sys.platform != "linux":
+        return None
+    host, libc = os.getpid(), ctypes.CDLL(None)
 
     def ask() -> None:
         libc.prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)

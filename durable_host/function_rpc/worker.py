@@ -15,7 +15,7 @@ from durable_host.function_rpc.capabilities import Capabilities
 from durable_host.function_rpc.event_stream import WorkerEventStream
 from durable_host.function_rpc.function_index import RpcFunction
 from durable_host.function_rpc.heartbeat import Heartbeat
-from durable_host.function_rpc.invocations import invocation_message, read_invocation
+from durable_host.function_rpc.invocations import encodable, invocation_message, read_invocation
 from durable_host.function_rpc.rpc_messages import StreamingMessage
 from durable_host.function_rpc.rpc_process import RpcProcess
 from durable_host.function_rpc.worker_config import host_arguments
@@ -64,6 +64,7 @@ class FunctionRpcWorker:
         self._idle.set()
         self._is_ended_by_host = False
         self.capabilities = Capabilities()
+        self.outlives_time_outs = False
         self.start_seconds = None
         self.is_given_up = False
         self.ended_in_calls = False
@@ -118,11 +119,10 @@ class FunctionRpcWorker:
             raise FunctionFailed("FunctionNotLoaded", "The worker has not loaded the function.")
         try:
             message = invocation_message(request, function, self.capabilities)
-            call = self._begin(request)
-            self._stream.send(message)
-        except ValueError as error:
-            self._end(request.invocation_id)
-            raise FunctionFailed("InvalidValue", f"The values for the function cannot be sent: {error}") from error
+        except UnicodeEncodeError:
+            message = invocation_message(encodable(request), function, self.capabilities)
+        call = self._begin(request)
+        self._stream.send(message)
         await self._stream.drain()
         response = await call.answer
         try:

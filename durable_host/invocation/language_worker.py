@@ -22,6 +22,8 @@ class LanguageWorker(Protocol):
     """Whether the host has killed the process because a function did not end in it."""
     ended_in_calls: bool
     """Whether calls were running when the process ended."""
+    outlives_time_outs: bool
+    """Whether the process is kept if a call that took too long ends when it is cancelled."""
     start_seconds: float | None
     """How long the process may take to load the app. None if the process has time limits of its own."""
     overdue_calls: int

@@ -297,7 +297,7 @@ class WorkerPool:
         False if none of its code ever ran.
         """
         process.cancel(invocation_id)
-        if await process.wait_ended(invocation_id, TIMEOUT_GRACE):
+        if await process.wait_ended(invocation_id, TIMEOUT_GRACE) and process.outlives_time_outs:
             process.overdue_calls -= 1
             self._changed.set()
             return not process.take_unstarted(invocation_id)

@@ -211,10 +211,9 @@ async def _wait_loaded(process: LanguageWorker, *, waits_for_debugger: bool) -> 
     try:
         await asyncio.wait((ends,), timeout=STILL_LOADING_AFTER)
         if not ends.done():
-            LOG.warning(
-                "The app is still loading after %.0f s: its top-level code is still running.", STILL_LOADING_AFTER
-            )
             limit = process.start_seconds
+            why = "" if limit is None else ": its top-level code is still running"
+            LOG.warning("The app is still loading after %.0f s%s.", STILL_LOADING_AFTER, why)
             await asyncio.wait((ends,), timeout=None if limit is None else limit - STILL_LOADING_AFTER)
         if not ends.done():
             raise WorkerStartFailed(

@@ -69,6 +69,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
         self._wanted_lines: asyncio.Queue[str] | None = None
         self._transport: asyncio.SubprocessTransport | None = None
         self._stdin: asyncio.WriteTransport | None = None
+        self.outlives_time_outs = True
         self.start_seconds: float | None = START_SECONDS
         self.is_given_up = False
         self.ended_in_calls = False
