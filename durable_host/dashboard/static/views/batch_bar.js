@@ -31,7 +31,7 @@ export function BatchBar({ ids, onClear, onDone }) {
 
 function BatchDialog({ action, ids, onClose, onDone }) {
   const [reason, setReason] = useState('');
-  const send = () => post('instances/batch', { action: action.id, ids, ...(reason ? { reason } : {}) });
+  const send = () => post('batch', { action: action.id, ids, ...(reason ? { reason } : {}) });
   const done = ({ results }) => {
     const failed = results.filter(({ ok }) => !ok);
     const good = results.length - failed.length;

@@ -10,7 +10,7 @@ import { Line, Time } from '../parts/values.js';
 
 export function Failures({ filters }) {
   const { status, ...rest } = filters;
-  const resource = useResource(withQuery('instances/failures', rest), { on: ['instances'] });
+  const resource = useResource(withQuery('failures', rest), { on: ['instances'] });
   return html`<${Shown} resource=${resource}>${({ groups }) => groups.length === 0
     ? html`<${Empty} icon="check" title="No failures">No instance that matches the filters has failed.<//>`
     : html`<ul class="groups">${groups.map((group) => html`<${Group} key=${`${group.type} ${group.message}`} group=${group} />`)}</ul>`}
