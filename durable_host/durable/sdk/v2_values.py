@@ -14,6 +14,7 @@ from durable_host.durable.proto import pb
 from durable_host.timestamp import MAX_TICKS, MIN_TICKS, TICKS_PER_SECOND, UNIX_EPOCH_TICKS
 
 UNKNOWN_TYPE = "(unknown)"
+NANOSECONDS_PER_TICK = 100
 
 
 def wrapped(text: str | None) -> StringValue | None:
@@ -32,16 +33,18 @@ def text_of(message: Any, field: str) -> str | None:
 
 
 def moment(ticks: int | None) -> Timestamp | None:
-    """Return a time in whole microseconds, the precision of the protocol's SDKs."""
+    """Return a time. Clients and workers of Python truncate it to microseconds, those of .NET need all digits: they
+    derive identifiers from times.
+    """
     if ticks is None:
         return None
     seconds, fraction = divmod(ticks - UNIX_EPOCH_TICKS, TICKS_PER_SECOND)
-    return Timestamp(seconds=seconds, nanos=fraction // 10 * 1000)
+    return Timestamp(seconds=seconds, nanos=fraction * NANOSECONDS_PER_TICK)
 
 
 def ticks_of(stamp: Timestamp) -> int:
-    """Return the ticks of a time, truncated to microseconds and limited to the years 1 to 9999."""
-    ticks = UNIX_EPOCH_TICKS + stamp.seconds * TICKS_PER_SECOND + stamp.nanos // 1000 * 10
+    """Return the ticks of a time, limited to the years 1 to 9999."""
+    ticks = UNIX_EPOCH_TICKS + stamp.seconds * TICKS_PER_SECOND + stamp.nanos // NANOSECONDS_PER_TICK
     return min(max(ticks, MIN_TICKS), MAX_TICKS)
 
 
