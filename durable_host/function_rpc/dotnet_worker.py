@@ -122,7 +122,7 @@ class DotnetWorker:
         raise NotImplementedError("the worker does not send frames")
 
     def durable_dialect(self, functions: Iterable[FunctionMetadata]) -> DurableDialect:
-        return "v2"
+        return "dotnet"
 
     def nothing_found(self, root: Path, frame: dict[str, Any]) -> str | None:
         return None

@@ -39,6 +39,7 @@ def invocation_message(request: InvocationRequest, function: RpcFunction, capabi
             data = typed_data.reference(source, datum.as_text() or "")
         rpc.input_data.add(name=name, data=data)
     _add_metadata(rpc.trigger_metadata, request, function)
+    rpc.trace_context.SetInParent()  # .NET fails without one.
     if request.trace_parent:
         rpc.trace_context.trace_parent = request.trace_parent
     if request.trace_state:

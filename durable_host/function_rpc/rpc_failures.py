@@ -4,7 +4,10 @@ Source: docs/protocol/function-rpc.md#failures
 """
 
 import re
+from contextlib import suppress
 from typing import Any, Final
+
+import msgspec
 
 from durable_host.invocation.code_failure import CodeFailure
 from durable_host.invocation.errors import FunctionFailed
@@ -14,20 +17,42 @@ _PLUMBING: Final = (".g.cs:line ", ".DirectFunctionExecutor.", "at Microsoft.Azu
 """Parts of frames below the user's function: the generated code that calls it, and the worker."""
 
 
+_OF_ACTIVITIES: Final = ".DurableSerializationException"
+"""How the type of the exception ends whose message is the whole failure of an activity, as JSON."""
+
+
+class _Activity(msgspec.Struct, rename="camel"):
+    error_type: str
+    error_message: str
+    stack_trace: str = ""
+
+
+_decoder: Final = msgspec.json.Decoder(_Activity)
+
+
 def function_failed(exception: Any) -> FunctionFailed:
     """The error for an RpcException, with the frames above the code that called the function."""
-    kind = exception.type or "Exception"
-    stack = users_frames(exception.stack_trace)
+    kind, text = exception.type or "Exception", exception.message
+    failure = code_failure(kind, text, exception.stack_trace)
+    if kind.endswith(_OF_ACTIVITIES):
+        with suppress(msgspec.MsgspecError, UnicodeEncodeError):
+            inner = _decoder.decode(text.partition("\n")[0])
+            failure = code_failure(inner.error_type, inner.error_message, inner.stack_trace or exception.stack_trace)
+    return FunctionFailed(kind, text, failure.stack, failure)
+
+
+def code_failure(type: str, message: str, stack: str) -> CodeFailure:
+    """The failure for the log."""
+    stack = users_frames(stack)
     places = [place for line in stack.splitlines() if (place := _PLACE.search(line)) is not None]
-    failure = CodeFailure(
-        type=kind,
-        message=exception.message,
+    return CodeFailure(
+        type=type,
+        message=message,
         stack=stack,
         file=places[0]["file"] if places else None,
         line=int(places[0]["line"]) if places else None,
         users=bool(places),
     )
-    return FunctionFailed(kind, exception.message, stack, failure)
 
 
 def users_frames(stack: str) -> str:

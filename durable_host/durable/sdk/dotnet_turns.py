@@ -15,6 +15,7 @@ from durable_host.durable.model.numbered import CompleteOrchestration
 from durable_host.durable.proto import pb
 from durable_host.durable.sdk.v2_turns import BadResponse, answer_of, from_base64, turn_request
 from durable_host.durable.user_code import NumberedAnswer, OrchestratorTurn
+from durable_host.function_rpc.rpc_failures import code_failure
 from durable_host.invocation.code_failure import CodeFailure
 
 OUT_OF_MEMORY = "System.OutOfMemoryException"
@@ -124,6 +125,4 @@ def is_message(event: HistoryEvent) -> bool:
 
 
 def _for_log(failure: FailureDetails) -> CodeFailure:
-    return CodeFailure(
-        type=failure.error_type or "", message=failure.error_message or "", stack=failure.stack_trace or ""
-    )
+    return code_failure(failure.error_type or "", failure.error_message or "", failure.stack_trace or "")
