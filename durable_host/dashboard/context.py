@@ -1,6 +1,8 @@
 """What all calls of the dashboard share."""
 
 from durable_host.dashboard.api_errors import NOT_HERE, DashboardError
+from durable_host.dashboard.code_reader import CodeReader
+from durable_host.dashboard.event_payloads import EventPayloads
 from durable_host.dashboard.hub_watch import HubWatch
 from durable_host.dashboard.sources import AppSource, DashboardSources, HubSource
 
@@ -12,6 +14,8 @@ class DashboardContext:
         self.sources = sources
         self.token = token
         self.watch = HubWatch(sources, self._hub_body)
+        self.reader = CodeReader()
+        self.payloads = EventPayloads()
 
     async def close(self) -> None:
         """End the streams of open pages, and release what is kept for them."""

@@ -1,6 +1,17 @@
 """All endpoints of the dashboard's API."""
 
-from durable_host.dashboard import change_stream, instance_actions, instance_list, session_info
+from durable_host.dashboard import (
+    change_stream,
+    early_timers,
+    entity_views,
+    exported_test,
+    instance_actions,
+    instance_detail,
+    instance_list,
+    instance_replay,
+    instance_views,
+    session_info,
+)
 from durable_host.dashboard.endpoint import Endpoint
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -8,4 +19,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *instance_list.ENDPOINTS,
     *change_stream.ENDPOINTS,
     *instance_actions.ENDPOINTS,
+    *instance_detail.ENDPOINTS,
+    *instance_views.ENDPOINTS,
+    *early_timers.ENDPOINTS,
+    *exported_test.ENDPOINTS,
+    *instance_replay.ENDPOINTS,
+    *entity_views.ENDPOINTS,
 )

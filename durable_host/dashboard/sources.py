@@ -12,6 +12,7 @@ from durable_host.config.durable import DurableOptions
 from durable_host.durable.api import DurableClient
 from durable_host.durable.runtime import DurableRuntime, LiveInstances
 from durable_host.durable.user_code import UserCode
+from durable_host.invocation.instance_log import InstanceLog
 from durable_host.invocation.invoker import Invoker
 from durable_host.storage import StorageAccount
 from durable_host.web.function_json import DescribedFunction
@@ -59,7 +60,7 @@ class DashboardSources(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that the dashboard shows. `hub` returns None while the app has no durable functions.
 
     `accounts` has the storage accounts of the app's connections. `started` is `time.monotonic` at the start of this
-    process.
+    process. `log` has the log lines of instances, None where no app runs.
     """
 
     hub: Callable[[], HubSource | None]
@@ -67,3 +68,4 @@ class DashboardSources(msgspec.Struct, frozen=True, kw_only=True):
     accounts: Callable[[], Accounts]
     is_read_only: bool
     started: float
+    log: InstanceLog | None = None

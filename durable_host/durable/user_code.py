@@ -3,7 +3,7 @@
 `sdk.v1` implements it for azure-functions-durable 1.x on top of the invocation layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol, runtime_checkable
 
@@ -125,6 +125,19 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     failure: CodeFailure | None = None
 
 
+class EventWaitNote(msgspec.Struct, frozen=True):
+    """A wait of 2.x code for an external event, as a replay shows it. `place` is `file:line in function`.
+
+    `since` is the index in `history` of the event during which it began, `canceled` that of the one during which the
+    code gave it up.
+    """
+
+    name: str
+    since: int
+    place: str | None = None
+    canceled: int | None = None
+
+
 class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the code did in a turn, from an SDK that numbers its own actions (2.x).
 
@@ -133,7 +146,8 @@ class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     so that it does not match the history, and `is_non_deterministic` if the SDK found that out itself: then the
     completion says so, and actions before it do not count. With `error`, the code failed outside the protocol (`error`
     is `Type: message`, `failure_details` the tree) and its actions are not known. `worker_trace` is sent back unchanged
-    in the next turn.
+    in the next turn. `event_waits`, and `open_tasks` (the numbers of calls that the code has not given up), are known
+    only after a replay for people (`reading_code`).
     """
 
     actions: Sequence[NumberedAction] = ()
@@ -148,6 +162,8 @@ class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     position: str | None = None
     failure: CodeFailure | None = None
     worker_trace: bytes | None = None
+    event_waits: Sequence[EventWaitNote] | None = None
+    open_tasks: Sequence[int] | None = None
 
 
 class EntityOperation(msgspec.Struct, frozen=True):
@@ -298,6 +314,15 @@ class RunsActivityRequests(Protocol):
     async def run_activity_request(self, message: TaskMessage, trace: TraceContext | None) -> ActivityOutcome:
         """Run the activity of the TaskScheduled in `message`. Raises `WorkItemAborted`."""
         ...
+
+
+def reading_code(code: UserCode) -> UserCode | None:
+    """Return the code for replays for people, which log nothing and do not touch the sessions of instances.
+
+    Code that can be replayed in this way has a method `reading`; for other code, return None.
+    """
+    reading: Callable[[], UserCode | None] | None = getattr(code, "reading", None)
+    return None if reading is None else reading()
 
 
 def first_number(code: UserCode) -> int:

@@ -13,6 +13,7 @@ from durable_host.durable.model.events import TraceContext
 from durable_host.durable.sdk.app_code import UnservedNames
 from durable_host.durable.user_code import OrchestratorTurn
 from durable_host.host.functions import AbsentFunction
+from durable_host.invocation import log_relay
 from durable_host.invocation.datum import Datum, string
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
@@ -103,6 +104,7 @@ class DurableCalls:
         self._functions = {function.name: function for function in functions}
         self._timeout = orchestrator_timeout
         self._workers: Workers | None = None
+        self._is_unnoticed = False
         self.result_json: Callable[[FunctionMetadata, Datum], str | None] = python_result
         """The JSON text of what an activity returned."""
         self.activity_input: Callable[[str], Datum] = string
@@ -116,11 +118,23 @@ class DurableCalls:
             other._workers = workers
             yield other
 
+    def unnoticed(self) -> "DurableCalls":
+        """The same calls without a time limit. Their turns of orchestrators log nothing."""
+        other = copy.copy(self)
+        other._timeout, other._is_unnoticed = None, True
+        return other
+
     async def orchestrate(
         self, function: str, payload: dict[str, object], *, key: str, instance_id: str | None
     ) -> dict[str, object]:
         return await self._pool.orchestrate(
-            function, payload, key=key, instance_id=instance_id, timeout=self._timeout, workers=self._workers
+            function,
+            payload,
+            key=key,
+            instance_id=instance_id,
+            invocation_id=log_relay.unnoticed_id() if self._is_unnoticed else None,
+            timeout=self._timeout,
+            workers=self._workers,
         )
 
     def forget_session(self, key: str) -> None:

@@ -12,6 +12,7 @@ from durable_host.host.app_switch import AppSwitch
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.hub_opening import sqlite_path, uses_sqlite
 from durable_host.host.summary import described, storage_text
+from durable_host.invocation.instance_log import InstanceLog
 from durable_host.web.front import DASHBOARD_PATH
 from durable_host.web.function_json import DescribedFunction
 
@@ -29,6 +30,8 @@ class LazyDashboard:
         self._server = server
         self._config = config
         self._started = time.monotonic()
+        self._log = InstanceLog(time.time())
+        logging.getLogger().addHandler(self._log)
         self._dashboard: Dashboard | None = None
         self._building = asyncio.Lock()
         self._is_stopped = False
@@ -49,6 +52,7 @@ class LazyDashboard:
     async def stop(self) -> None:
         """End the streams of open pages."""
         self._is_stopped = True
+        logging.getLogger().removeHandler(self._log)
         if self._dashboard is not None:
             await self._dashboard.close()
 
@@ -80,6 +84,7 @@ class LazyDashboard:
             accounts=lambda: server.app.accounts,
             is_read_only=False,
             started=self._started,
+            log=self._log,
         )
 
     def _hub(self) -> "HubSource | None":

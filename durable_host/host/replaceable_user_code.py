@@ -17,6 +17,7 @@ from durable_host.durable.user_code import (
     dialect_of,
     first_number,
     numbers_its_actions,
+    reading_code,
 )
 
 
@@ -65,6 +66,10 @@ class ReplaceableUserCode:
 
     def alone(self) -> AbstractAsyncContextManager[UserCode]:
         return self.code.alone()
+
+    def reading(self) -> UserCode | None:
+        """Return the code for replays for people, or None if it has no such replays."""
+        return reading_code(self.code)
 
     async def run_orchestrator(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
         return await self.code.run_orchestrator(turn)

@@ -4,6 +4,7 @@ Source: docs/protocol/functions-host-worker.md#log-records, docs/protocol/functi
 """
 
 import logging
+import uuid
 from typing import Any
 
 CONSOLE = logging.getLogger("Host.Function.Console")
@@ -14,9 +15,19 @@ _CONSOLE_PREFIX = "LanguageWorkerConsoleLog"
 _ERROR_WORDS = ("error", "fail", "severe", "unhandled exception")
 
 
+_UNNOTICED = "unnoticed-"
+
+
+def unnoticed_id() -> str:
+    """Return a new ID for an invocation whose records and lines are not logged."""
+    return _UNNOTICED + uuid.uuid4().hex
+
+
 def relay(frame: dict[str, Any], instance_id: str | None) -> None:
     """Log the content of a `log`, `console` or `worker` frame; `instance_id` is its durable instance, if any."""
     kind, text = frame["k"], frame["t"]
+    if frame.get("i", "").startswith(_UNNOTICED):
+        return
     if kind == "console":
         text = _without_prefix(text)
         level = stderr_level(text) if frame["s"] == "stderr" else logging.INFO

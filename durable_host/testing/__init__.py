@@ -3,7 +3,7 @@
 To test with a whole running host instead, use `func exec -- pytest`.
 """
 
-from durable_host.testing.replay import ReplayFailed
+from durable_host.durable.engine.history_replay import ReplayFailed
 from durable_host.testing.virtual_clock import VirtualClock
 from durable_host.testing.virtual_host import Instance, StillRunning, VirtualHost
 

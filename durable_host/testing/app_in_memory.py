@@ -14,10 +14,11 @@ from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.config import HostConfig, StartOptions, load, project
 from durable_host.durable.api import DurableClient
+from durable_host.durable.engine.numbered_replay import replay_history
 from durable_host.durable.runtime.runtime import engine_options
 from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
-from durable_host.durable.user_code import NumberedAnswer, dialect_of, numbers_its_actions
+from durable_host.durable.user_code import dialect_of, numbers_its_actions
 from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.served_app import AppParts, ServedApp, served_app
@@ -27,7 +28,6 @@ from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
-from durable_host.testing import numbered_replay, replay
 from durable_host.testing.virtual_clock import VirtualClock
 
 _log = logging.getLogger("Host.Startup")
@@ -117,14 +117,8 @@ class AppInMemory:
         Raises ReplayFailed, ValueError if it is not a history, and WorkItemAborted if the worker is lost.
         """
         assert self._durable is not None
-        events, code = read_history(document), self._durable.code
-        if self.is_of_v2:
-            await numbered_replay.replay_history(events, code.run_orchestrator)
-            return
-        turn = replay.turn_of(events)
-        answer = await code.run_orchestrator(turn)
-        assert not isinstance(answer, NumberedAnswer)
-        replay.check(turn, answer, engine_options(self._config.host.durable))
+        options = engine_options(self._config.host.durable)
+        await replay_history(read_history(document), self._durable.code, options)
 
     def _function(self, name: str) -> FunctionMetadata:
         assert self._app is not None

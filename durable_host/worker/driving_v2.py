@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from .drivable import CannotDrive
+from .event_waits import EventWaits
 from .loaded import LoadedFunction
 from .places import position_of
 
@@ -131,6 +132,11 @@ class LiveTurns:
         self._executor = executor
         self._context = context
         self._parent = parent
+        self._waits: EventWaits | None = None
+
+    def record_waits(self) -> None:
+        """Add the waits for external events to the answer of the next turn, which must be a replay."""
+        self._waits = EventWaits(self._context)
 
     @property
     def has_ended(self) -> bool:
@@ -144,7 +150,7 @@ class LiveTurns:
 
     def run(self, data: bytes) -> dict[str, Any]:
         """Run one turn. The past events of the request are those added since the last turn."""
-        request, context, process = self._driver.parse(data), self._context, self._executor.process_event
+        request, context, process = self._driver.parse(data), self._context, self._process
         suppressed, traced = self._driver.within(self._parent)
         with suppressed, traced:
             try:
@@ -161,6 +167,10 @@ class LiveTurns:
         answer: dict[str, Any] = {"position": position_of(context._generator)}
         response = self._driver.response(request, actions, context._encoded_custom_status)
         answer["response"] = base64.b64encode(response.SerializeToString()).decode("ascii")
+        if self._waits is not None:
+            answer["waits"] = self._waits.notes()
+            if (tasks := getattr(context, "_pending_tasks", None)) is not None:
+                answer["open"] = list(tasks)
         if self._is_stuck(actions):
             answer["stuck"] = True
         elif not context._is_complete and context._generator is not None:
@@ -178,6 +188,12 @@ class LiveTurns:
         with suppress(Exception):
             if generator is not None and hasattr(generator, "close"):
                 generator.close()
+
+    def _process(self, context: Any, event: Any) -> None:
+        self._executor.process_event(context, event)
+        if self._waits is not None:
+            self._waits.processed()
+            self._waits.index += 1
 
     def _is_stuck(self, actions: list[Any]) -> bool:
         ends = any(action.HasField("completeOrchestration") for action in actions)

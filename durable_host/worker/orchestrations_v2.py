@@ -4,12 +4,13 @@ A session has the SDK's executor, its context and the user's generator. It recei
 actions as a replay of the whole history. If the SDK is not a supported one, or if the code relies on running from its
 beginning each time, the SDK's public handle runs it with a replay.
 
-Request: `{key, payload}`, where the payload is an OrchestratorRequest (base64) with the whole history, or, with `from`,
-without that many first events. `until` is the number of events in the history after the turn. Answer: `{need:
-"history"}`, or `{failed: raised}`, or `{response, stuck, position, raised, notes, warnings, fresh}`: the
-OrchestratorResponse (base64); whether the code ended during a replay, so that the response does not show it; the
-position of the code; its exception as `{type, message, stack, file, line, hint}`; notes about the code (`{kind,
-text}`), and whether the next request must contain the whole history.
+Request: `{key, payload}`, where the payload is an OrchestratorRequest (base64) with the whole history, or, with
+`from`, without that many first events. `until` is the number of events in the history after the turn. With `once`, the
+session is not kept, and the answer has the `waits` for external events (`{name, since, place, canceled}`) and the
+numbers of `open` tasks. Answer: `{need: "history"}`, or `{failed: raised}`, or `{response, stuck, position, raised,
+notes, warnings, fresh, waits, open}`: the OrchestratorResponse (base64); whether the code ended during a replay, so
+that the response does not show it; the position of the code; its exception as `{type, message, stack, file, line,
+hint}`; notes about the code (`{kind, text}`), and whether the next request must contain the whole history.
 
 Source: docs/protocol/durable-v2.md#kept-alive-between-turns
 """
@@ -71,6 +72,8 @@ class NumberedSessions:
             session = None
         if session is None:
             return self._by_handle(request, function)
+        if request.get("once"):
+            session.record_waits()
         return self._keep(key, session, request, session.run(data))
 
     def forget(self, key: str) -> None:
@@ -126,6 +129,9 @@ class NumberedSessions:
         code = session.function.function
         if session.error is not None:
             answer["raised"] = describe(session.error, code)
+        if request.get("once"):
+            session.close()
+            return answer
         reason = self._afresh.get(code)
         if reason is not None:
             answer["fresh"] = True

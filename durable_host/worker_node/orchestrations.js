@@ -72,7 +72,7 @@ class OrchestrationSessions {
   }
 
   _keep(session, request, answer) {
-    if (session.hasEnded) {
+    if (session.hasEnded || request.once) {
       return answer;
     }
     session.seen = request.until;

@@ -9,11 +9,11 @@ from program_app import ORCHESTRATOR
 from programs import ENTITY
 from stored_hub import Row
 
+from durable_host.durable.engine import history_replay
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.sdk.v1 import V1UserCode
 from durable_host.durable.taskhub.azure.history_rows import read_row
 from durable_host.storage.table_codec import read_entity
-from durable_host.testing import replay
 from durable_host.worker.orchestrations_v1 import OrchestrationSessions
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ async def _replay(world: "World", instance_id: str, history: list[Row]) -> None:
     if not events or len(events) < len(history):  # Purged from outside, or too large for the row.
         return
     code = V1UserCode(_Replaying(), orchestrators={"program": "program"}, activities={}, entities={})  # type: ignore[arg-type]
-    turn = replay.turn_of(events)
+    turn = history_replay.turn_of(events)
     try:
-        replay.check(turn, await code.run_orchestrator(turn), EngineOptions())
-    except replay.ReplayFailed as failed:
+        history_replay.check(turn, await code.run_orchestrator(turn), EngineOptions())
+    except history_replay.ReplayFailed as failed:
         world.complain(f"{instance_id}: {failed}")
 
 

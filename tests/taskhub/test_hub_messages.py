@@ -220,6 +220,33 @@ async def test_a_restored_timer_whose_message_is_there_fires_once(hub: TaskHub):
     assert fired.message.event.timer_id == 1
 
 
+async def test_a_hastened_timer_fires_now_and_only_once(hub: TaskHub):
+    start, checkpoint = await run_first_episode(hub, "a")
+    soon, late = timer(start.target, 1, later(3600)), timer(start.target, 2, later(3600))
+    episode = [OrchestratorStarted(timestamp=clock.now()), OrchestratorCompleted(timestamp=clock.now())]
+    await hub.commit(commit_of(start, episode, checkpoint=checkpoint, first_ordinal=3, outbound=[soon, late]))
+    assert await hub.hasten_timer(soon)
+    (fired,) = await receive(hub, 1)
+    assert fired.message.event == soon.event
+    assert not await hub.hasten_timer(soon)
+    await hub.discard([fired])
+    await nothing_more(hub, "a")
+
+
+async def test_a_hastened_timer_that_is_released_fires_again(hub: TaskHub):
+    start, _ = await run_first_episode(hub, "a")
+    message = timer(start.target, 1, later(3600))
+    await hub.send(message)
+    await hub.hasten_timer(message)
+    await hub.abandon(await receive(hub, 1), delay=0.0)
+    (again,) = await receive(hub, 1)
+    assert (again.message.event, again.dequeue_count) == (message.event, 2)
+
+
+async def test_only_timers_can_be_hastened(hub: TaskHub):
+    assert not await hub.hasten_timer(raised("a", "Event"))
+
+
 async def test_what_was_given_back_is_recalled_at_once(hub: TaskHub):
     await hub.send(raised("a", "One"))
     await hub.send(raised("b", "Other"))

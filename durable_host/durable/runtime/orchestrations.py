@@ -74,7 +74,8 @@ class OrchestrationRunner:
         self._sessions = sessions
         self._diagnostics = diagnostics
         self._lost = lost
-        self._intake = Intake(hub, code, clock, DroppedResults(diagnostics, clock))
+        self._dropped = DroppedResults(diagnostics, clock)
+        self._intake = Intake(hub, code, clock, self._dropped)
         self._orchestration_log = OrchestrationLog(code)
 
     async def run(self, session: InstanceSession, batch: list[ReceivedMessage]) -> None:
@@ -357,6 +358,8 @@ class OrchestrationRunner:
         elif useless:
             await self._hub.discard(useless)
         _log.debug("%d message(s) for instance '%s' were discarded.", len(useless), session.instance_id)
+        if state.is_terminal:
+            self._dropped.report_late(state, (one.message for one in useless if not session.knows(one)))
         if state.is_terminal or not state.is_started:
             self._orchestration_log.found_ended(state)
             self._sessions.ended(session, update)

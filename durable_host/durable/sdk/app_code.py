@@ -1,6 +1,7 @@
 """The app's durable functions as the runtime calls them, for any SDK generation: names, live sessions, lost workers."""
 
 import copy
+import uuid
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -41,6 +42,10 @@ class FunctionCaller(Protocol):
 
     def session_worker(self, key: str) -> object | None:
         """Return the worker process in which a call of the session `key` would run now. None if there is none."""
+        ...
+
+    def unnoticed(self) -> "FunctionCaller":
+        """Return a caller without a time limit whose calls log nothing."""
         ...
 
     def alone(self) -> "AbstractAsyncContextManager[FunctionCaller]":
@@ -114,6 +119,7 @@ class AppCode:
         self._activities = DurableNameLookup(activities, unserved.activities)
         self._entities = DurableNameLookup(entities, unserved.entities)
         self._seen: OrderedDict[str, tuple[object, int]] = OrderedDict()
+        self._is_reading = False
 
     def has_orchestrator(self, name: str) -> bool:
         return self._orchestrators.find(name) is not None
@@ -149,11 +155,30 @@ class AppCode:
                 raise aborted(lost) from lost
             yield other
 
+    def reading(self) -> Self | None:
+        """Return the same code for replays for people: they log nothing, and the sessions of instances go on.
+
+        None if the worker of the language has no such replays.
+        """
+        other = copy.copy(self)
+        other._seen = OrderedDict()
+        other._calls = self._calls.unnoticed()
+        other._is_reading = True
+        return other
+
     def forget(self, instance_id: str, execution_id: str) -> None:
         """Drop the live session of an execution, if there is one."""
         key = session_key(instance_id, execution_id)
         if self._seen.pop(key, None) is not None:
             self._calls.forget_session(key)
+
+    def _request(self, turn: OrchestratorTurn) -> dict[str, Any]:
+        """Return the members that all requests for a turn have in common. `key` is a text."""
+        request: dict[str, Any] = {"until": len(turn.history)}
+        key = session_key(turn.instance_id, turn.execution_id)
+        if self._is_reading:
+            return {**request, "key": f"{key}|{uuid.uuid4().hex}", "once": True}
+        return {**request, "key": key}
 
     def _remember(self, key: str, token: object, seen: int) -> None:
         self._seen[key] = (token, seen)

@@ -62,6 +62,10 @@ class DotnetUserCode(V2UserCode):
         """True for a function of the app, and for the activity of `CallHttpAsync`, which the host runs itself."""
         return name == HTTP_ACTIVITY or super().has_activity(name)
 
+    def reading(self) -> None:
+        """Return None: the worker keeps its own sessions, and logs every run."""
+        return
+
     def forget(self, instance_id: str, execution_id: str) -> None:
         """Send the whole history with the next turn. The worker drops what it keeps when it has not been used."""
         self._seen.pop(session_key(instance_id, execution_id), None)

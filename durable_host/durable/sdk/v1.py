@@ -74,10 +74,10 @@ class V1UserCode(AppCode):
             reply: dict[str, Any] = {"need": "history"}
             if token is not None and token is turn.session and seen <= len(turn.history):
                 news = {"from": seen, "events": new_events(turn.history, seen)}
-                reply = await self._orchestrate(function, key, turn, news)
+                reply = await self._orchestrate(function, turn, news)
             if reply.get("need") == "history":
                 payload = payload_text(turn, async_request_sleep_ms=self._sleep_ms)
-                reply = await self._orchestrate(function, key, turn, {"payload": payload})
+                reply = await self._orchestrate(function, turn, {"payload": payload})
         except (FunctionTimedOut, WorkerLost) as lost:
             raise aborted(lost) from lost
         except FunctionFailed as failed:
@@ -125,8 +125,6 @@ class V1UserCode(AppCode):
                 error = str(bad)
         return invocation_failed(batch, error)
 
-    async def _orchestrate(
-        self, function: str, key: str, turn: OrchestratorTurn, part: dict[str, Any]
-    ) -> dict[str, Any]:
-        request = {"key": key, "until": len(turn.history), "newFrom": turn.new_from, **part}
-        return await self._calls.orchestrate(function, request, key=key, instance_id=turn.instance_id)
+    async def _orchestrate(self, function: str, turn: OrchestratorTurn, part: dict[str, Any]) -> dict[str, Any]:
+        request: dict[str, Any] = {**self._request(turn), "newFrom": turn.new_from, **part}
+        return await self._calls.orchestrate(function, request, key=request["key"], instance_id=turn.instance_id)

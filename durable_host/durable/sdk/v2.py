@@ -22,6 +22,7 @@ from durable_host.durable.user_code import (
     EntityAnswer,
     EntityBatch,
     EntityResult,
+    EventWaitNote,
     NumberedAnswer,
     OrchestratorTurn,
 )
@@ -49,9 +50,9 @@ class V2UserCode(AppCode):
         try:
             reply: dict[str, Any] = {"need": "history"}
             if token is not None and token is turn.session and seen <= turn.new_from:
-                reply = await self._orchestrate(function, key, turn, seen)
+                reply = await self._orchestrate(function, turn, seen)
             if reply.get("need") == "history":
-                reply = await self._orchestrate(function, key, turn, None)
+                reply = await self._orchestrate(function, turn, None)
         except (FunctionTimedOut, WorkerLost) as lost:
             raise aborted(lost) from lost
         except FunctionFailed as failed:
@@ -116,7 +117,7 @@ class V2UserCode(AppCode):
     def _batch(self, batch: EntityBatch) -> pb.EntityBatchRequest:
         return batch_request(batch)
 
-    async def _orchestrate(self, function: str, key: str, turn: OrchestratorTurn, seen: int | None) -> dict[str, Any]:
+    async def _orchestrate(self, function: str, turn: OrchestratorTurn, seen: int | None) -> dict[str, Any]:
         message = turn_request(
             turn.instance_id,
             turn.history,
@@ -126,10 +127,10 @@ class V2UserCode(AppCode):
             worker_trace=turn.worker_trace,
         )
         payload = base64.b64encode(message.SerializeToString()).decode("ascii")
-        request: dict[str, Any] = {"key": key, "until": len(turn.history), "payload": payload}
+        request = {**self._request(turn), "payload": payload}
         if seen is not None:
             request["from"] = seen
-        return await self._calls.orchestrate(function, request, key=key, instance_id=turn.instance_id)
+        return await self._calls.orchestrate(function, request, key=request["key"], instance_id=turn.instance_id)
 
 
 def _answer_of(reply: dict[str, Any]) -> NumberedAnswer:
@@ -149,7 +150,14 @@ def _answer_of(reply: dict[str, Any]) -> NumberedAnswer:
         warnings=tuple(reply.get("warnings", ())),
         notes=[CodeNote(note["kind"], note["text"]) for note in reply.get("notes", ())],
         failure=read_code_failure(reply["raised"]) if reply.get("raised") else None,
+        event_waits=_event_waits(reply),
+        open_tasks=reply.get("open"),
     )
+
+
+def _event_waits(reply: dict[str, Any]) -> list[EventWaitNote] | None:
+    waits: list[dict[str, Any]] | None = reply.get("waits")
+    return None if waits is None else msgspec.convert(waits, list[EventWaitNote])
 
 
 def not_run(details: FailureDetails) -> NumberedAnswer:

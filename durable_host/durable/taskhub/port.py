@@ -311,6 +311,14 @@ class TaskHub(Protocol):
         """
         ...
 
+    async def hasten_timer(self, message: TaskMessage) -> bool:
+        """Deliver an open timer now instead of when it is due. `message` is the TimerFired it waits for.
+
+        Returns False, and changes nothing, if this process cannot deliver it: it was delivered already, or another
+        process serves the instance. The timer's own message is not delivered again.
+        """
+        ...
+
     async def restore_start(self, instance: InstanceState) -> None:
         """Report a pending instance found at start.
 

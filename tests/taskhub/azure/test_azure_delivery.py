@@ -309,6 +309,31 @@ async def test_restored_timer_and_its_message_are_one(open_azure, storage: Stora
     assert await storage.queues.message_count(queue) == 0
 
 
+async def test_hastened_timer_and_its_message_are_one(open_azure, storage: StorageAccount, hub_name: str) -> None:
+    hub = await open_azure()
+    instance = OrchestrationInstance("abc123", new_id())
+    queue = HubNames.of(hub_name, 4).queue_of("abc123")
+    unknown, known = timer(instance, 3, later(0.5)), timer(instance, 4, later(3600))
+    await hub.send(known)
+    assert await hub.hasten_timer(known)
+    assert await hub.hasten_timer(unknown)
+    fired = await receive(hub, 2)
+    assert {one.message.event.timer_id for one in fired} == {3, 4}
+    await hub.discard(fired)
+    await storage.queues.put(queue, envelope.encode(unknown, 1), ttl=-1)
+    await storage.queues.put(queue, envelope.encode(raised("abc123", "After"), 2), ttl=-1)
+    (after,) = await receive(hub, 1)
+    assert after.message.event.name == "After"
+    await hub.discard([after])
+    await hub._worker.held.drain(5)
+    assert await storage.queues.message_count(queue) == 0
+
+
+async def test_client_cannot_hasten_a_timer(open_azure) -> None:
+    client = await open_azure(worker=False)
+    assert not await client.hasten_timer(timer(OrchestrationInstance("abc123", new_id()), 3, later(3600)))
+
+
 async def test_timer_that_the_queue_delivered_needs_no_stand_in(open_azure, storage: StorageAccount) -> None:
     hub = await open_azure(restored_timer_grace=0.3)
     client = await open_azure(worker=False, on=RecordingAccount(storage))

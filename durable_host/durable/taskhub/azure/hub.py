@@ -256,5 +256,9 @@ class AzureTaskHub:
     async def restore_timer(self, message: TaskMessage) -> None:
         self._worker.deliveries.timers.restore(message)
 
+    async def hasten_timer(self, message: TaskMessage) -> bool:
+        deliveries = self._worker.deliveries
+        return deliveries.serves(message.target.instance_id) and deliveries.timers.hasten(message)
+
     async def restore_start(self, instance: InstanceState) -> None:
         self._pending_starts.found(instance)

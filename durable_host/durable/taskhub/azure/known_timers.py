@@ -53,6 +53,20 @@ class KnownTimers:
         due = max(message.due or 0, self._clock.now())
         self._schedule.add(due + self._grace, ReceivedMessage(id, message, 1, self._clock.now(), held))
 
+    def hasten(self, message: TaskMessage) -> bool:
+        """Deliver a timer now, or return False if it was delivered already."""
+        key = timer_key(message)
+        if key is None:
+            return False
+        waiting = self._schedule.remove_timer(key)
+        if waiting is None:
+            self.restore(message)
+            waiting = self._schedule.remove_timer(key)
+        if waiting is None:
+            return False
+        self._schedule.add(self._clock.now(), waiting)
+        return True
+
     def may_deliver(self, message: ReceivedMessage, *, is_ours: bool) -> bool:
         """True when a message that is due may be delivered. `is_ours`: this process serves its instance."""
         if message.id not in self._restored:

@@ -8,7 +8,7 @@ from sqlite3 import Connection
 from typing import Literal
 
 from durable_host.clock import Clock, SystemClock
-from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.events import HistoryEvent, TimerFired
 from durable_host.durable.model.instance import EndedQuery, InstancePage, InstanceQuery, InstanceState
 from durable_host.durable.model.instance_search import InstanceSearch, SearchPage
 from durable_host.durable.model.messages import TaskMessage
@@ -249,6 +249,20 @@ class SqliteTaskHub:
             messages.delete_timers, instance_id=instance_id, execution_id=execution_id, timer_ids=frozenset(timer_ids)
         )
         await self._database.run(work)
+
+    async def hasten_timer(self, message: TaskMessage) -> bool:
+        event, target = message.event, message.target
+        if not isinstance(event, TimerFired):
+            return False
+        work = partial(
+            messages.hasten_timer,
+            instance_id=target.instance_id,
+            execution_id=target.execution_id,
+            timer_id=event.timer_id,
+        )
+        found = await self._database.run(work)
+        self._receiver.notify_control()
+        return found
 
     async def restore_timer(self, message: TaskMessage) -> None:
         """Does nothing, because this storage does not lose delayed messages."""

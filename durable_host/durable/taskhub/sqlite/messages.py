@@ -214,16 +214,35 @@ def delete_of_execution(connection: Connection, instance_id: str, execution_id: 
     )
 
 
-def delete_timers(connection: Connection, instance_id: str, execution_id: str, timer_ids: Collection[int]) -> None:
+def delete_timers(
+    connection: Connection, instance_id: str, execution_id: str | None, timer_ids: Collection[int]
+) -> None:
     """Delete timers of this execution that are not due yet."""
+    for seq in _open_timers(connection, instance_id, execution_id, timer_ids):
+        connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))
+
+
+def hasten_timer(connection: Connection, instance_id: str, execution_id: str | None, timer_id: int) -> bool:
+    """Make a timer of this execution ready. Return False if it is not there or ready already."""
+    found = _open_timers(connection, instance_id, execution_id, (timer_id,))
+    connection.executemany("UPDATE messages SET state = ? WHERE seq = ?", [(READY, seq) for seq in found])
+    return bool(found)
+
+
+def _open_timers(
+    connection: Connection, instance_id: str, execution_id: str | None, timer_ids: Collection[int]
+) -> list[int]:
+    """Return the numbers of the messages of timers that are not due yet."""
     rows = connection.execute(
         "SELECT seq, kind, body FROM messages WHERE instance_id = ? AND execution_id = ? AND kind = ? AND state = ?",
         (codec.storable(instance_id), execution_id, TimerFired.event_name, DELAYED),
     ).fetchall()
+    found: list[int] = []
     for seq, kind, body in rows:
         try:
             event = codec.decode_message(kind, body).event
         except codec.UnreadableRecord:
             continue
         if isinstance(event, TimerFired) and event.timer_id in timer_ids:
-            connection.execute("DELETE FROM messages WHERE seq = ?", (seq,))
+            found.append(seq)
+    return found

@@ -7,8 +7,11 @@ Source: docs/protocol/durable-v2.md#turns
 
 from collections.abc import Awaitable, Callable, Sequence
 
+from durable_host.durable.engine import history_replay
 from durable_host.durable.engine.episode_start import turn_of_episode
+from durable_host.durable.engine.history_replay import ReplayFailed, call_text
 from durable_host.durable.engine.numbered_episode import ENDED_EARLY
+from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.renumbering import CALLS, as_seen, find_sign
 from durable_host.durable.engine.state import OrchestrationState
 from durable_host.durable.engine.taking_over import CannotTakeOver, TakeOver, is_same_call
@@ -21,20 +24,39 @@ from durable_host.durable.model.numbered import (
     SendEvent,
 )
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.user_code import NumberedAnswer, OrchestratorAnswer, OrchestratorTurn
-from durable_host.testing import replay
-from durable_host.testing.replay import ReplayFailed
+from durable_host.durable.user_code import (
+    NumberedAnswer,
+    OrchestratorAnswer,
+    OrchestratorTurn,
+    UserCode,
+    numbers_its_actions,
+)
 
 RunCode = Callable[[OrchestratorTurn], Awaitable[OrchestratorAnswer | NumberedAnswer]]
 _ENDS = (OrchestrationStatus.Completed, OrchestrationStatus.Failed)
 
 
-async def replay_history(events: Sequence[HistoryEvent], run: RunCode) -> None:
+async def replay_history(events: Sequence[HistoryEvent], code: UserCode, options: EngineOptions) -> None:
+    """Replay a history with code of any SDK. Nothing else runs, and nothing is changed.
+
+    Raises ReplayFailed, ValueError if it is not the history of an orchestration in its original order, and
+    WorkItemAborted.
+    """
+    if numbers_its_actions(code):
+        await _replay_numbered(events, code.run_orchestrator)
+        return
+    turn = history_replay.turn_of(events)
+    answer = await code.run_orchestrator(turn)
+    assert not isinstance(answer, NumberedAnswer)
+    history_replay.check(turn, answer, options)
+
+
+async def _replay_numbered(events: Sequence[HistoryEvent], run: RunCode) -> None:
     """Replay a history, also one of 1.x, as a 2.x app continues it.
 
     Raises ReplayFailed, and ValueError if it is not the history of an orchestration in its original order.
     """
-    whole = replay.turn_of(events)
+    whole = history_replay.turn_of(events)
     head = f"The replay of '{whole.name}' ({whole.instance_id}) differs from its history."
     state = OrchestrationState.from_history(whole.instance_id, as_seen(events).events, is_numbered=True)
     if state.started is not None and state.started.is_played and find_sign(events) is None:
@@ -45,14 +67,14 @@ async def replay_history(events: Sequence[HistoryEvent], run: RunCode) -> None:
     answer = await run(turn)
     if not isinstance(answer, NumberedAnswer) or answer.error is not None:
         raise ReplayFailed(f"{head}\n{answer.error}")
-    where = f"\nThe code is at {answer.position}." if answer.position else ""
+    where = _where(answer.position)
     end = next((action for action in answer.actions if isinstance(action, CompleteOrchestration)), None)
     if answer.has_ended_early:
-        raise ReplayFailed(f"{head}\n{ENDED_EARLY}")
+        raise ReplayFailed(f"{head}\n{ENDED_EARLY}", actual="ends", position=answer.position)
     if answer.is_non_deterministic and end is not None and end.failure is not None:
         raise ReplayFailed(f"{head}\n{end.failure.error_message}{where}")
-    _compare_calls(state.history[len(turn.history) :], answer.actions, head, where)
-    _compare_ends(state.history, end, head, where)
+    _compare_calls(state.history, len(turn.history), answer.actions, head, answer.position)
+    _compare_ends(state.history, end, head, answer.position)
 
 
 async def _replay_of_v1(events: Sequence[HistoryEvent], instance_id: str, run: RunCode, head: str) -> None:
@@ -70,29 +92,40 @@ async def _replay_of_v1(events: Sequence[HistoryEvent], instance_id: str, run: R
     actions = () if past.ending is None else past.ending.actions
     end = next((action for action in actions if isinstance(action, CompleteOrchestration)), None)
     if any(isinstance(event, ExecutionCompleted) for event in events):
-        _compare_ends(events, end, head, "")
+        _compare_ends(events, end, head, None)
 
 
-def _compare_calls(made: Sequence[HistoryEvent], actions: Sequence[NumberedAction], head: str, where: str) -> None:
-    """`made` is what the last turn has appended to the history."""
+def _compare_calls(
+    history: Sequence[HistoryEvent], first: int, actions: Sequence[NumberedAction], head: str, position: str | None
+) -> None:
+    """Compare the actions with what the last turn has appended to the history, from the index `first` on."""
+    where = _where(position)
     asked = {action.id: action for action in actions if not isinstance(action, CompleteOrchestration)}
-    recorded = [event for event in made if isinstance(event, CALLS)]
-    for event in recorded:
+    recorded = [(index, event) for index, event in enumerate(history) if index >= first and isinstance(event, CALLS)]
+    for index, event in recorded:
         action = asked.pop(event.event_id, None)
         if action is None:
-            raise ReplayFailed(f"{head}\nThe code does not make the call {event.event_name} {event.event_id}.{where}")
-        if not (_sends(event, action) if isinstance(event, EventSent) else is_same_call(event, action)):
             raise ReplayFailed(
-                f"{head}\nThe history has {event.event_name} {event.event_id}{_named(event)}; the code asks for "
-                f"{type(action).__name__}{_named(action)} instead.{where}"
+                f"{head}\nThe code does not make the call {event.event_name} {event.event_id}.{where}",
+                ordinal=index,
+                expected=call_text(event),
+                position=position,
             )
-    last = max((event.event_id for event in recorded), default=-1)
+        if not (_sends(event, action) if isinstance(event, EventSent) else is_same_call(event, action)):
+            actual = f"{type(action).__name__}{_named(action)}"
+            raise ReplayFailed(
+                f"{head}\nThe history has {call_text(event)}; the code asks for {actual} instead.{where}",
+                ordinal=index,
+                expected=call_text(event),
+                actual=f"asks for {actual}",
+                position=position,
+            )
+    last = max((event.event_id for _, event in recorded), default=-1)
     if asked and min(asked) < last:
         number = min(asked)
-        action = asked[number]
+        actual = f"asks for {type(asked[number]).__name__} {number}{_named(asked[number])}"
         raise ReplayFailed(
-            f"{head}\nThe code asks for {type(action).__name__} {number}{_named(action)}, which the history does not "
-            f"have.{where}"
+            f"{head}\nThe code {actual}, which the history does not have.{where}", actual=actual, position=position
         )
 
 
@@ -106,23 +139,42 @@ def _sends(event: EventSent, action: NumberedAction) -> bool:
             return is_same_call(event, action)
 
 
-def _named(one: HistoryEvent | NumberedAction) -> str:
-    name = getattr(one, "name", None)
+def _where(position: str | None) -> str:
+    return f"\nThe code is at {position}." if position else ""
+
+
+def _named(action: NumberedAction) -> str:
+    name = getattr(action, "name", None)
     return f" of '{name}'" if name else ""
 
 
-def _compare_ends(history: Sequence[HistoryEvent], end: CompleteOrchestration | None, head: str, where: str) -> None:
-    recorded = next((event for event in history if isinstance(event, ExecutionCompleted)), None)
-    if recorded is None:
+def _compare_ends(
+    history: Sequence[HistoryEvent], end: CompleteOrchestration | None, head: str, position: str | None
+) -> None:
+    failure = None if end is None else end.failure
+    reason = f": {failure.error_type}: {failure.error_message}" if failure is not None else ""
+    ordinal = next((index for index, event in enumerate(history) if isinstance(event, ExecutionCompleted)), None)
+    recorded = None if ordinal is None else history[ordinal]
+    if not isinstance(recorded, ExecutionCompleted):
         if end is not None and end.status in _ENDS:
-            reason = f": {end.failure.error_type}: {end.failure.error_message}" if end.failure is not None else ""
-            raise ReplayFailed(f"{head}\nIt waits in the history; the code now ends as {end.status.name}{reason}.")
+            ends = f"ends as {end.status.name}{reason}"
+            raise ReplayFailed(f"{head}\nIt waits in the history; the code now {ends}.", expected="waits", actual=ends)
         return
     if recorded.orchestration_status not in _ENDS:
         return
-    status = recorded.orchestration_status.name
+    ended = f"ended as {recorded.orchestration_status.name}"
     if end is None:
-        raise ReplayFailed(f"{head}\nIt ended as {status}; the code now waits.{where}")
+        raise ReplayFailed(
+            f"{head}\nIt {ended}; the code now waits.{_where(position)}",
+            ordinal=ordinal,
+            expected=ended,
+            actual="waits",
+            position=position,
+        )
     if end.status is not recorded.orchestration_status:
-        reason = f": {end.failure.error_type}: {end.failure.error_message}" if end.failure is not None else ""
-        raise ReplayFailed(f"{head}\nIt ended as {status}, now as {end.status.name}{reason}.")
+        raise ReplayFailed(
+            f"{head}\nIt {ended}, now as {end.status.name}{reason}.",
+            ordinal=ordinal,
+            expected=ended,
+            actual=f"ends as {end.status.name}{reason}",
+        )

@@ -1,0 +1,95 @@
+"""Replays histories with the app's code to learn what they do not contain: waits for events, and where the code stands.
+
+A replay changes nothing and logs nothing. It runs only for calls of the API, one at a time, and its result is kept
+until the history or the code changes.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+
+from durable_host.dashboard.sources import HubSource
+from durable_host.dashboard.views.code_trace import CodeTrace, numbered_trace_of, trace_of
+from durable_host.durable.engine.episode_start import turn_of, turn_of_episode
+from durable_host.durable.engine.renumbering import as_seen, is_begun_by_v1
+from durable_host.durable.engine.state import OrchestrationState
+from durable_host.durable.model.events import ExecutionStarted, HistoryEvent
+from durable_host.durable.runtime.runtime import engine_options
+from durable_host.durable.user_code import (
+    NumberedAnswer,
+    OrchestratorAnswer,
+    UserCode,
+    dialect_of,
+    numbers_its_actions,
+    reading_code,
+)
+
+_log = logging.getLogger("Host.Dashboard")
+
+PATIENCE = 5.0
+"""Seconds to wait for a replay. One that takes longer goes on in the worker, and its result is not used."""
+MOST_EVENTS = 50_000
+_KEPT = 64
+
+
+class CodeReader:
+    """Owns the results of the last replays."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = asyncio.Lock()
+        self._code: UserCode | None = None
+        self._traces: OrderedDict[Hashable, CodeTrace | None] = OrderedDict()
+
+    async def trace(self, hub: HubSource, instance_id: str, events: Sequence[HistoryEvent]) -> CodeTrace | None:
+        """Return what the code does in this history; None if no app runs here, or if its code cannot be asked."""
+        code = None if hub.code is None else reading_code(hub.code)
+        started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
+        if code is None or started is None or len(events) > MOST_EVENTS or not code.has_orchestrator(started.name):
+            return None
+        key = (
+            id(getattr(hub.code, "code", hub.code)),
+            instance_id,
+            started.orchestration_instance.execution_id,
+            len(events),
+            hash(tuple(map(type, events))),
+        )
+        async with self._one_at_a_time:
+            if key not in self._traces:
+                self._traces[key] = await self._replay(code, hub, instance_id, events)
+                if len(self._traces) > _KEPT:
+                    self._traces.popitem(last=False)
+            self._traces.move_to_end(key)
+            return self._traces[key]
+
+    async def _replay(
+        self, code: UserCode, hub: HubSource, instance_id: str, events: Sequence[HistoryEvent]
+    ) -> CodeTrace | None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                if numbers_its_actions(code):
+                    return await _numbered_trace(code, instance_id, events)
+                return await _trace(code, hub, instance_id, events)
+        except Exception as error:
+            _log.debug("The code of instance '%s' could not be asked: %s: %s", instance_id, type(error).__name__, error)
+            return None
+
+
+async def _trace(code: UserCode, hub: HubSource, instance_id: str, events: Sequence[HistoryEvent]) -> CodeTrace:
+    state = OrchestrationState.from_history(instance_id, events)
+    seen = OrchestrationState.from_history(instance_id, state.seen_by_code())
+    answer = await code.run_orchestrator(turn_of(seen))
+    assert isinstance(answer, OrchestratorAnswer)
+    return trace_of(instance_id, seen.history, answer, engine_options(hub.options), dialect_of(code))
+
+
+async def _numbered_trace(code: UserCode, instance_id: str, events: Sequence[HistoryEvent]) -> CodeTrace | None:
+    if is_begun_by_v1(events):
+        return None
+    state = OrchestrationState.from_history(instance_id, as_seen(events).events, is_numbered=True)
+    turn = turn_of_episode(state, state.episodes)
+    if turn is None:
+        return None
+    answer = await code.run_orchestrator(turn)
+    assert isinstance(answer, NumberedAnswer)
+    return numbered_trace_of(turn.history, answer)

@@ -1,0 +1,74 @@
+"""`GET /api/instances/{id}/export`: the history of an instance, and a pytest file that replays it."""
+
+import hashlib
+import json
+import re
+
+import msgspec
+
+from durable_host.dashboard.api_call import DashboardCall, NoParameters
+from durable_host.dashboard.api_errors import DashboardError
+from durable_host.dashboard.endpoint import Endpoint
+from durable_host.dashboard.instance_history import load_instance
+from durable_host.durable.taskhub.azure.history_json import write_history
+
+_LONGEST_NAME = 40
+_TEST = '''"""Replays a saved history with the current code of the app: run it with `func exec -- pytest`.
+
+Put this file and the folder `histories` below the folder of the app.
+"""
+
+from pathlib import Path
+
+from durable_host.testing import VirtualHost
+
+FOLDER = Path(__file__).parent
+INSTANCE_ID = {instance_id}
+
+
+def test_{name}_replays_like_its_history():
+    with VirtualHost(FOLDER) as host:
+        host.replay(FOLDER / "histories" / "{name}.json")
+'''
+
+
+class ExportAnswer(msgspec.Struct, frozen=True):
+    """The contents of files by their names, relative to one folder."""
+
+    files: dict[str, str]
+
+
+async def export(call: DashboardCall[NoParameters, None]) -> ExportAnswer:
+    """Return a test of the instance."""
+    one = await load_instance(call, with_trace=False)
+    if not one.events or one.state.instance_id.startswith("@"):
+        raise DashboardError(409, "The instance has no history of an orchestration, so nothing can be replayed.")
+    return ExportAnswer(test_files(one.state.name, one.state.instance_id, write_history(one.events)))
+
+
+def test_files(orchestrator: str, instance_id: str, history: list[dict[str, object]]) -> dict[str, str]:
+    """Return the files of a test. `history` has the form of `func durable get-history --as-stored`."""
+    name = _file_name(orchestrator, instance_id)
+    return {
+        f"histories/{name}.json": json.dumps(history, indent=2) + "\n",
+        f"test_{name}.py": _TEST.format(instance_id=json.dumps(instance_id), name=name),
+    }
+
+
+def _file_name(orchestrator: str, instance_id: str) -> str:
+    """Return a name for files and Python functions, different for each instance."""
+    digest = hashlib.sha256(instance_id.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    readable = re.sub(r"[^a-z0-9]+", "_", f"{orchestrator}_{instance_id}".lower()).strip("_")
+    return f"{readable[:_LONGEST_NAME].strip('_') or 'instance'}_{digest}"
+
+
+ENDPOINTS = (
+    Endpoint(
+        method="GET",
+        path="/instances/{id}/export",
+        summary="The history as a pytest file that replays it",
+        answer=export,
+        returns=ExportAnswer,
+        errors=(404,),
+    ),
+)

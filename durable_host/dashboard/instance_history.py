@@ -1,0 +1,37 @@
+"""The history of one instance for the calls that show it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from durable_host.dashboard.api_call import DashboardCall
+from durable_host.dashboard.api_errors import instance_not_found
+from durable_host.dashboard.views.code_trace import CodeTrace
+from durable_host.dashboard.views.steps import ExecutionSteps, steps_of
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.model.instance import InstanceState
+
+
+class LoadedInstance(msgspec.Struct, frozen=True):
+    """The row of an instance, the history of its current execution, and what follows from it.
+
+    `trace` is None if the code could not be asked.
+    """
+
+    state: InstanceState
+    events: Sequence[HistoryEvent]
+    execution: ExecutionSteps
+    trace: CodeTrace | None
+
+
+async def load_instance(call: DashboardCall[Any, Any], *, with_trace: bool = True) -> LoadedInstance:
+    """Load the instance in the path. Raises DashboardError, UnreadableHistory, TaskHubUnavailable."""
+    instance_id, hub = call.path["id"], call.hub
+    state = await hub.client.get(instance_id)
+    if state is None:
+        raise instance_not_found(instance_id)
+    events = await hub.client.history(instance_id)
+    call.context.payloads.note(events)
+    trace = await call.context.reader.trace(hub, instance_id, events) if with_trace else None
+    return LoadedInstance(state, events, steps_of(events), trace)
