@@ -79,6 +79,25 @@ def _text(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+def with_route_values(request: InvocationRequest, params: Mapping[str, str]) -> InvocationRequest:
+    """A call with its route values in the metadata, where the worker looks for the values of parameters."""
+    return msgspec.structs.replace(request, trigger_metadata={**params, **request.trigger_metadata})
+
+
+def proxied_message(request: InvocationRequest, function: RpcFunction, capabilities: Capabilities) -> Any:
+    """The message that runs an HTTP function whose request goes to the worker's own server: the trigger's value is an
+    empty request. Raises ValueError.
+    """
+    message = invocation_message(request, function, capabilities)
+    for entry in message.invocation_request.input_data:
+        if entry.name == function.trigger_name:
+            entry.data.http.SetInParent()
+            if capabilities.needs_route_values:
+                for name, value in request.trigger_metadata.items():
+                    entry.data.http.nullable_params[name].value = str(value)
+    return message
+
+
 def read_invocation(rpc: Any) -> InvocationResponse:
     """The result of an InvocationResponse. Raises FunctionFailed, and ValueError for a value of an unknown kind."""
     if rpc.result.status != _SUCCESS:

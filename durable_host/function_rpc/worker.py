@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from durable_host.function_rpc import handshake, rpc_logs
@@ -15,7 +16,14 @@ from durable_host.function_rpc.capabilities import Capabilities
 from durable_host.function_rpc.event_stream import WorkerEventStream
 from durable_host.function_rpc.function_index import RpcFunction
 from durable_host.function_rpc.heartbeat import Heartbeat
-from durable_host.function_rpc.invocations import encodable, invocation_message, read_invocation
+from durable_host.function_rpc.http_proxy import HttpProxy, ProxiedCall
+from durable_host.function_rpc.invocations import (
+    encodable,
+    invocation_message,
+    proxied_message,
+    read_invocation,
+    with_route_values,
+)
 from durable_host.function_rpc.rpc_messages import StreamingMessage
 from durable_host.function_rpc.rpc_process import RpcProcess
 from durable_host.function_rpc.worker_config import host_arguments
@@ -55,6 +63,7 @@ class FunctionRpcWorker:
         self._worker_id = str(uuid.uuid4())
         self._stream = WorkerEventStream(self._worker_id, self._received, self._stream_ended)
         self._process: RpcProcess | None = None
+        self._proxy: HttpProxy | None = None
         self._handshake = handshake.Handshake(options, self._stream)
         self._heartbeat = Heartbeat(self._stream, self._is_stuck)
         self._tasks: list[asyncio.Task[None]] = []
@@ -112,26 +121,16 @@ class FunctionRpcWorker:
         return self.indexed.result()
 
     async def invoke(self, request: InvocationRequest) -> InvocationResponse:
-        if self.exited.done():
-            raise WorkerLost("The worker process ended before it ran the function.")
-        function = self._functions.get(request.function)
-        if function is None:
-            raise FunctionFailed("FunctionNotLoaded", "The worker has not loaded the function.")
-        try:
-            message = invocation_message(request, function, self.capabilities)
-        except UnicodeEncodeError:
-            message = invocation_message(encodable(request), function, self.capabilities)
-        call = self._begin(request)
-        self._stream.send(message)
+        call = self._send(request, invocation_message)
         await self._stream.drain()
-        response = await call.answer
-        try:
-            return read_invocation(response)
-        except ValueError as error:
-            raise FunctionFailed("InvalidValue", str(error)) from error
+        return _read(await call.answer)
 
     async def stream(self, request: InvocationRequest, exchange: HttpExchange) -> InvocationResponse:
-        raise NotImplementedError
+        assert self._proxy is not None
+        call = self._send(with_route_values(request, exchange.head.params), proxied_message)
+        invocation_id = request.invocation_id
+        proxied = ProxiedCall(self._proxy, exchange, invocation_id, call.answer, lambda: self.cancel(invocation_id))
+        return _read(await proxied.run())
 
     async def orchestrate(
         self, function: str, payload: dict[str, Any], invocation_id: str, instance_id: str | None
@@ -211,7 +210,11 @@ class FunctionRpcWorker:
             self._process.kill()
 
     async def _index(self) -> None:
-        """Take the worker through its start, then watch it."""
+        """Take the worker through its start, then watch it, with connections to its HTTP server if it has one."""
+        async with contextlib.AsyncExitStack() as stack:
+            await self._index_with(stack)
+
+    async def _index_with(self, stack: contextlib.AsyncExitStack) -> None:
         try:
             loaded = await self._handshake.run()
         except (WorkerStartFailed, FunctionFailed) as error:
@@ -220,9 +223,30 @@ class FunctionRpcWorker:
                 self.indexed.exception()
             return
         self.capabilities, self._functions = loaded.capabilities, loaded.functions
+        if self.capabilities.http_uri is not None:
+            self._proxy = await stack.enter_async_context(HttpProxy(self.capabilities.http_uri))
         self.indexed.set_result(loaded.index)
         if self.capabilities.answers_status:
             await self._heartbeat.run()
+        elif self._proxy is not None:
+            await asyncio.Future()
+
+    def _send(
+        self, request: InvocationRequest, encode: Callable[[InvocationRequest, RpcFunction, Capabilities], Any]
+    ) -> _RpcCall:
+        """Begin a call. Raises FunctionFailed, WorkerLost."""
+        if self.exited.done():
+            raise WorkerLost("The worker process ended before it ran the function.")
+        function = self._functions.get(request.function)
+        if function is None:
+            raise FunctionFailed("FunctionNotLoaded", "The worker has not loaded the function.")
+        try:
+            message = encode(request, function, self.capabilities)
+        except UnicodeEncodeError:
+            message = encode(encodable(request), function, self.capabilities)
+        call = self._begin(request)
+        self._stream.send(message)
+        return call
 
     def _begin(self, request: InvocationRequest) -> _RpcCall:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -293,3 +317,10 @@ class FunctionRpcWorker:
             ending=None if self._is_ended_by_host else ending,
             was_alone=was_alone,
         )
+
+
+def _read(response: Any) -> InvocationResponse:
+    try:
+        return read_invocation(response)
+    except ValueError as error:
+        raise FunctionFailed("InvalidValue", str(error)) from error

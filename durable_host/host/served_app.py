@@ -107,7 +107,12 @@ def served_app(parts: AppParts, config: HostConfig, index: IndexResult) -> Serve
         absent_http=AbsentRoutes(_absent_http(functions), config.host.http.route_prefix, explain=details.shown),
         triggers=app_triggers(functions, parts.invoker, accounts, config, parts.signals, parts.blob_signals),
         starts=manual_starts(
-            parts.invoker, SystemClock(), accounts, config.settings, host_id_of(config.root, config.settings)
+            parts.invoker,
+            SystemClock(),
+            accounts,
+            config.settings,
+            host_id_of(config.root, config.settings),
+            config.host.http.route_prefix,
         ),
     )
 

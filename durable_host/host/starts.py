@@ -1,7 +1,10 @@
 """Starts functions by hand, by kind of trigger (`POST /admin/functions/{name}`)."""
 
 import logging
+import re
 from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
@@ -16,6 +19,7 @@ from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.triggers.blob.trigger import BlobNotThere, invoke_blob, named_blob, target_of
 from durable_host.triggers.event_grid.trigger import invoke_text
+from durable_host.triggers.http.trigger import function_url, methods_of
 from durable_host.triggers.mcp.catalog import MCP_TRIGGERS
 from durable_host.triggers.mcp.manual import invoke_by_hand
 from durable_host.triggers.queue.message_metadata import message_data, offset_text
@@ -31,7 +35,12 @@ MOST_SHOWN = 1024 * 1024
 
 
 def manual_starts(
-    invoker: Invoker, clock: Clock, accounts: Accounts, settings: Mapping[str, str], host_id: str
+    invoker: Invoker,
+    clock: Clock,
+    accounts: Accounts,
+    settings: Mapping[str, str],
+    host_id: str,
+    route_prefix: str = "",
 ) -> dict[str, Start]:
     """The starts by trigger type in lower case. Orchestrations and entities have none: clients start them."""
 
@@ -78,13 +87,15 @@ def manual_starts(
 
     async def streamed(function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome:
         headers = (("host", "localhost"), ("content-length", str(len(text.encode()))))
-        path = f"/admin/functions/{function.name}"
-        head = RequestHead(method="POST", path=path, headers=headers, has_body=bool(text))
+        values = binding_data.from_json_text(text)
+        path, methods = _own_path(function, route_prefix, values), methods_of(function)
+        method = "POST" if "POST" in methods or not methods else methods[0]
+        head = RequestHead(method=method, path=path, headers=headers, has_body=bool(text))
         exchange = CollectedExchange(head, text.encode(), MOST_SHOWN)
         outcome = await invoker.invoke(
             function,
             trigger_value=NONE,
-            binding_data=binding_data.from_json_text(text),
+            binding_data=values,
             reason=reason,
             invocation_id=invocation_id,
             exchange=exchange,
@@ -126,3 +137,15 @@ def manual_starts(
         "warmuptrigger": warmup,
         "eventgridtrigger": event,
     }
+
+
+def _own_path(function: FunctionMetadata, prefix: str, values: Mapping[str, Any]) -> str:
+    """The path of an HTTP function, with route parameters from `values`; optional ones may be missing."""
+
+    def value_of(parameter: re.Match[str]) -> str:
+        value = values.get(parameter[2])
+        if isinstance(value, str | int | float):
+            return parameter[1] + quote(str(value))
+        return "" if "?" in parameter[3] or "=" in parameter[3] else quote(parameter[0])
+
+    return re.sub(r"(/?)\{\**(\w+)([^{}]*)\}", value_of, function_url(function.name, function.trigger, "", prefix))

@@ -1,14 +1,13 @@
 """Hosts of .NET isolated apps whose worker is the scripted one: no .NET is needed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from host_process import HostProcess, hub_settings
+from host_process import HostProcess
 from scripted_apps import write_scripted_app
-
-StartScriptedHost = Callable[..., HostProcess]
+from scripted_hosts import StartScriptedHost, dotnet_settings
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +35,3 @@ def start_scripted_host(
     yield start
     for host in started:
         host.end()
-
-
-def dotnet_settings(connection_string: str) -> dict[str, str]:
-    """Settings of a .NET isolated app on the session's storage, with a task hub of its own."""
-    return {**hub_settings(connection_string), "FUNCTIONS_WORKER_RUNTIME": "dotnet-isolated"}

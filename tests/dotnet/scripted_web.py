@@ -1,7 +1,8 @@
 """The web server of a scripted worker, as in an app with ASP.NET Core: it joins requests and invocations by header.
 
 Settings (`"web"` in scripted.json): the port opens after the last load; with `"opens"`, when a file of this name
-appears in the app's folder. `"prefix"` is the route prefix of the worker, which the real one reads from host.json.
+appears in the app's folder. `"prefix"` is the route prefix of the worker, which the real one reads from host.json. A
+function's `"web_route"` replaces its route here.
 """
 
 import asyncio
@@ -94,11 +95,11 @@ class ScriptedWeb:
             return web.Response(status=500)
         await asyncio.sleep(0)
         ended = self._ended[invocation_id]
+        handling = asyncio.ensure_future(self._handle(call, request))
         try:
-            response = await self._handle(call, request)
-        except asyncio.CancelledError:
-            call.log("The client went away.")
-            _settle(ended, None)
+            response = await asyncio.shield(handling)
+        except asyncio.CancelledError:  # the client has gone; the function runs on, as in .NET
+            handling.add_done_callback(lambda done: _settle(ended, done.exception()))
             raise
         except Exception as error:
             _settle(ended, error)
@@ -117,12 +118,12 @@ class ScriptedWeb:
         trigger = next((one for one in function["bindings"] if one["type"].lower() == "httptrigger"), None)
         if trigger is None:
             return False
-        route = trigger.get("route") or function["name"]
+        route = function.get("web_route") or trigger.get("route") or function["name"]
         prefix = self._settings.get("prefix", "api")
         path = re.sub(r"/?\\\{\w+\\\?\\\}", "(/[^/]+)?", re.escape(f"/{prefix}/{route}".replace("//", "/")))
         path = re.sub(r"\\\{\w+(:\w+)?\\\}", "[^/]+", path)
         methods = [method.upper() for method in trigger.get("methods") or ()]
-        return re.fullmatch(path, request.path, re.IGNORECASE) is not None and request.method in (
+        return re.fullmatch(path, request.rel_url.raw_path, re.IGNORECASE) is not None and request.method in (
             methods or [request.method]
         )
 
@@ -133,7 +134,7 @@ class ScriptedWeb:
         return self._requests.setdefault(invocation_id, asyncio.get_running_loop().create_future())
 
 
-def _settle(ended: "asyncio.Future[object]", error: Exception | None) -> None:
+def _settle(ended: "asyncio.Future[object]", error: BaseException | None) -> None:
     if ended.done():
         return
     if error is None:
@@ -187,11 +188,12 @@ async def fail(call: "Call", request: web.Request) -> web.Response:
 
 
 async def fail_late(call: "Call", request: web.Request) -> web.StreamResponse:
-    """Fails after a part of the response was sent."""
+    """Fails after a part of the response was sent and the whole request was read."""
     response = web.StreamResponse()
     response.enable_chunked_encoding()
     await response.prepare(request)
     await response.write(b"the first part")
+    await request.read()
     return await fail(call, request)
 
 
@@ -199,7 +201,7 @@ async def wait(call: "Call", request: web.Request) -> web.Response:
     """Runs until the client goes away, or the host cancels the invocation."""
     from scripted_worker import Failure
 
-    call.log("waits")
+    call.log(f"{call.function['name']} is waiting")
     await call.cancelled.wait()
     raise Failure("System.OperationCanceledException", "The operation was canceled.")
 

@@ -372,6 +372,7 @@ class ScriptedWorker:
     async def _on_invocation_cancel(self, request: Any, request_id: str) -> None:
         call = self.calls.get(request.invocation_id)
         if call is not None:
+            call.log(f"{call.function['name']} was canceled")
             call.cancelled.set()
         self.send()  # .NET answers with an empty message
 

@@ -170,7 +170,8 @@ class HttpTrigger:
                 _log.error(
                     "The response of the function '%s' was interrupted; its connection is closed.", function.name
                 )
-        assert exchange.response is not None
+        if exchange.response is None:
+            raise ConnectionResetError("The client has disconnected.")
         if not exchange.is_complete:
             exchange.break_off()
         return exchange.response
