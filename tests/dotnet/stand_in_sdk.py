@@ -88,7 +88,8 @@ class StandInSdk:
     @property
     def pid(self) -> int:
         """The process of the last build."""
-        return int((self.folder / "pid").read_text("utf-8"))
+        path = self.folder / "pid"
+        return int(path.read_text("utf-8") or 0) if path.exists() else 0
 
     @property
     def settings(self) -> dict[str, str]:
