@@ -32,13 +32,15 @@ _decoder: Final = msgspec.json.Decoder(_Activity)
 
 def function_failed(exception: Any) -> FunctionFailed:
     """The error for an RpcException, with the frames above the code that called the function."""
-    kind, text = exception.type or "Exception", exception.message
-    failure = code_failure(kind, text, exception.stack_trace)
+    kind, text, stack = exception.type or "Exception", exception.message, exception.stack_trace
+    encoded = None
     if kind.endswith(_OF_ACTIVITIES):
         with suppress(msgspec.MsgspecError, UnicodeEncodeError):
             inner = _decoder.decode(text.partition("\n")[0])
-            failure = code_failure(inner.error_type, inner.error_message, inner.stack_trace or exception.stack_trace)
-    return FunctionFailed(kind, text, failure.stack, failure)
+            encoded = text
+            kind, text, stack = inner.error_type, inner.error_message, inner.stack_trace or stack
+    failure = code_failure(kind, text, stack)
+    return FunctionFailed(kind, text, failure.stack, failure, encoded=encoded)
 
 
 def code_failure(type: str, message: str, stack: str) -> CodeFailure:

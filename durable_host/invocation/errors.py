@@ -9,14 +9,23 @@ from durable_host.invocation.code_failure import CodeFailure
 class FunctionFailed(Exception):
     """User code or a binding failed. `type` is the name of the error's type, `stack` the traceback text.
 
-    `failure` has all details, for the log.
+    `failure` has all details, for the log. `encoded` is the whole failure as an SDK has encoded it, if it has.
     """
 
-    def __init__(self, type: str, message: str, stack: str = "", failure: CodeFailure | None = None) -> None:
+    def __init__(
+        self,
+        type: str,
+        message: str,
+        stack: str = "",
+        failure: CodeFailure | None = None,
+        *,
+        encoded: str | None = None,
+    ) -> None:
         super().__init__(f"{type}: {message}" if failure is None or failure.names_type else message)
         self.type = type
         self.message = message
         self.stack = stack
+        self.encoded = encoded
         self.failure = failure or CodeFailure(type=type, message=message, stack=stack)
 
 

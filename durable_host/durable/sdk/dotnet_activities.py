@@ -41,7 +41,7 @@ def _lenient_element(text: str) -> str:
 
 def failed_dotnet_activity(failed: FunctionFailed) -> ActivityOutcome:
     """Return the outcome of a failed activity. The worker sends the whole failure as JSON in place of the message."""
-    failure = described(failed.message)
+    failure = described(failed.encoded or failed.message)
     if failure is None:
         failure = FailureDetails(failed.type or "(unknown)", failed.message, failed.stack or None)
     return ActivityOutcome(
