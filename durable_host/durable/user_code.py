@@ -339,6 +339,14 @@ def numbers_its_actions(code: UserCode) -> bool:
     return getattr(code, "numbers_its_actions", False) is True
 
 
+def replays_each_turn(code: UserCode) -> bool:
+    """True when the code replays the whole history in each turn, so that fewer turns are faster.
+
+    Such code has an attribute with this name.
+    """
+    return getattr(code, "replays_each_turn", False) is True
+
+
 def continues_v1(code: UserCode) -> bool:
     """True when this code continues instances in the hub that 1.x code has started.
 

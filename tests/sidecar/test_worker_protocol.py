@@ -14,6 +14,7 @@ from sidecar_world import Sidecar
 from workers_world import RawWorker, Workers, serving_workers
 
 from durable_host.durable.proto import pb, service
+from durable_host.durable.runtime import gathering
 from durable_host.durable.sidecar.workers import board as boards
 
 
@@ -67,6 +68,23 @@ async def test_a_token_of_another_kind_is_not_found_and_the_work_goes_on(workers
             await workers.stub.CompleteActivityTask(pb.ActivityResponse(completionToken=token))
         assert failure.value.code() is grpc.StatusCode.NOT_FOUND
         await workers.stub.CompleteOrchestratorTask(completion(token))
+        await workers.end("i1")
+
+
+async def test_a_fan_out_gets_its_results_in_one_turn(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PAUSE_PER_EVENT", "WAIT_PER_EVENT", "LONGEST_WAIT"):
+        monkeypatch.setattr(gathering, name, 60.0)
+    async with workers.raw() as worker:
+        await workers.begin("one", "i1")
+        await workers.stub.CompleteOrchestratorTask(scheduling((await worker.next()).completionToken, "a", "b", "c"))
+        for _ in range(3):
+            await workers.stub.CompleteActivityTask(
+                pb.ActivityResponse(completionToken=(await worker.next()).completionToken)
+            )
+        item = await worker.next()
+        kinds = [event.WhichOneof("eventType") for event in item.orchestratorRequest.newEvents]
+        assert kinds == ["orchestratorStarted", "taskCompleted", "taskCompleted", "taskCompleted"]
+        await workers.stub.CompleteOrchestratorTask(completion(item.completionToken, id=4))
         await workers.end("i1")
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from durable_host.clock import Clock
+from durable_host.durable.runtime.gathering import Gathering, gathering_of
 from durable_host.durable.runtime.session import InstanceSession
 from durable_host.durable.taskhub.port import ReceivedMessage
 
@@ -17,12 +18,23 @@ cancellation.
 
 
 class WorkItemDispatcher:
-    """Passes one kind of work item (orchestrations or entities) to its slots."""
+    """Passes one kind of work item (orchestrations or entities) to its slots.
+
+    With `gathers`, results wait shortly for other results of the same instance (see `gathering`).
+    """
 
     def __init__(
-        self, name: str, slots: int, work: WorkItem, release: Callable[[InstanceSession], None], clock: Clock
+        self,
+        name: str,
+        slots: int,
+        work: WorkItem,
+        release: Callable[[InstanceSession], None],
+        clock: Clock,
+        *,
+        gathers: bool = False,
     ) -> None:
         self.name = name
+        self._gathers = gathers
         self._clock = clock
         self._slots = slots
         self._work = work
@@ -32,6 +44,7 @@ class WorkItemDispatcher:
         self._woken: set[InstanceSession] = set()
         self._none_woken = asyncio.Event()
         self._none_woken.set()
+        self._group: asyncio.TaskGroup | None = None
         self._stopping = False
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -39,7 +52,11 @@ class WorkItemDispatcher:
     def deliver(self, session: InstanceSession, message: ReceivedMessage) -> None:
         """Add a message to the mailbox of an instance and schedule the instance for a slot."""
         session.mailbox.append(message)
-        if not session.is_scheduled:
+        if session.is_scheduled:
+            return
+        if session.gathering is None:
+            self._gather_or_schedule(session)
+        elif not session.gathering.goes_on(session.mailbox, time.monotonic()):
             self._schedule(session)
 
     def wake(self, session: InstanceSession) -> None:
@@ -60,6 +77,7 @@ class WorkItemDispatcher:
 
     def start_slots(self, group: asyncio.TaskGroup) -> None:
         """Start the slots as tasks of `group`."""
+        self._group = group
         for number in range(self._slots):
             group.create_task(self._slot(group), name=f"{self.name} slot {number}")
 
@@ -97,7 +115,7 @@ class WorkItemDispatcher:
             session.mailbox[:0] = batch
             group.create_task(self._later(session, retry_after))
         elif session.mailbox:
-            self._schedule(session)
+            self._gather_or_schedule(session)
         else:
             session.is_scheduled = False
             self._release(session)
@@ -106,6 +124,21 @@ class WorkItemDispatcher:
         await self._clock.sleep(seconds)
         self._schedule(session)
 
+    def _gather_or_schedule(self, session: InstanceSession) -> None:
+        gathering = gathering_of(session.state, session.mailbox, time.monotonic()) if self._gathers else None
+        if gathering is None or self._group is None:
+            self._schedule(session)
+            return
+        session.is_scheduled, session.gathering = False, gathering
+        self._group.create_task(self._gather(session, gathering))
+
+    async def _gather(self, session: InstanceSession, gathering: Gathering) -> None:
+        while session.gathering is gathering and (seconds := gathering.due - time.monotonic()) > 0:
+            await self._clock.sleep(seconds)
+        if session.gathering is gathering:
+            self._schedule(session)
+
     def _schedule(self, session: InstanceSession) -> None:
+        session.gathering = None
         session.is_scheduled, session.since = True, time.monotonic()
         self._ready.put_nowait(session)

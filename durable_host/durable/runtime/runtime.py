@@ -23,7 +23,7 @@ from durable_host.durable.runtime.session_watchdog import LONG_RUN, SessionWatch
 from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFaults
 from durable_host.durable.runtime.work_items import GuardedWorkItem
 from durable_host.durable.taskhub.port import TaskHub, TaskHubRefused, TaskHubUnavailable
-from durable_host.durable.user_code import UserCode
+from durable_host.durable.user_code import UserCode, replays_each_turn
 from durable_host.errors import EXIT_STORAGE, HostError
 from durable_host.supervision import keep_running
 from durable_host.timestamp import TICKS_PER_SECOND
@@ -99,7 +99,10 @@ class DurableRuntime:
 
         release = self._sessions.release
         slots = options.max_concurrent_orchestrator_functions
-        self._orchestrations = WorkItemDispatcher("orchestration", slots, guarded(orchestrations), release, clock)
+        gathers = replays_each_turn(user_code)
+        self._orchestrations = WorkItemDispatcher(
+            "orchestration", slots, guarded(orchestrations), release, clock, gathers=gathers
+        )
         slots = options.max_concurrent_entity_functions
         self._entities = WorkItemDispatcher("entity", slots, guarded(entities), release, clock)
         self._activities = ActivityRunner(

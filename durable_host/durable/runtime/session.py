@@ -14,6 +14,7 @@ from durable_host.durable.model.events import (
 )
 from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.messages import TaskMessage
+from durable_host.durable.runtime.gathering import Gathering
 from durable_host.durable.taskhub.port import Checkpoint, Debt, ReceivedMessage
 
 
@@ -22,8 +23,8 @@ class InstanceSession:
 
     `state` (of an orchestration) or `entity` belongs to `checkpoint`; they are None when the history must be loaded.
     `debt` is what an earlier process still owes, until it is settled. `timers` are the timers of the current execution
-    that have not fired. `pending_touch` is a LastUpdatedTime that is not in the row yet. `since` and `last_used` are
-    readings of the monotonic clock, in seconds.
+    that have not fired. `gathering` is set while results in the mailbox wait for others. `pending_touch` is a
+    LastUpdatedTime that is not in the row yet. `since` and `last_used` are readings of the monotonic clock, in seconds.
     """
 
     __slots__ = (
@@ -31,6 +32,7 @@ class InstanceSession:
         "debt",
         "entity",
         "failures",
+        "gathering",
         "instance_id",
         "is_running",
         "is_scheduled",
@@ -52,6 +54,7 @@ class InstanceSession:
         self.timers: set[int] = set()
         self.pending_touch: int | None = None
         self.failures = 0
+        self.gathering: Gathering | None = None
         self.is_scheduled = False
         self.is_running = False
         self.since = 0.0

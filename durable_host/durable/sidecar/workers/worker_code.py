@@ -45,6 +45,7 @@ class WorkerCode:
     """`UserCode` for plain workers. `version_of` looks up the version of an instance that has not run here recently."""
 
     numbers_its_actions = True
+    replays_each_turn = True
     first_number = 0
     long_run = "no worker that has the function is connected, or the one that has the work is silent"
 
