@@ -16,7 +16,7 @@ from pathlib import Path
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.durable.taskhub.sqlite import hub_files
 from durable_host.durable.taskhub.sqlite.eager_connection import EagerConnection
-from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE, Job, T, Work, begin, reported, run_and_commit
+from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE, Job, T, Work, begin_transaction, reported, run_and_commit
 
 _BATCH = 256
 _BUSY_SECONDS = 30.0
@@ -117,7 +117,7 @@ class Database:
         """Run jobs in one transaction. If it is rolled back as a whole, run each job in a transaction of its own."""
         try:
             connection = self._connection or self._open()
-            begin(connection, jobs)
+            begin_transaction(connection, jobs)
         except Exception as error:
             for job in jobs:
                 job.error = reported(error, self.path)

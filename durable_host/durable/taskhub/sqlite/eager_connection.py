@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from durable_host.durable.taskhub.sqlite.jobs import Job, begin, is_busy, reported, run_and_commit
+from durable_host.durable.taskhub.sqlite.jobs import Job, begin_transaction, is_busy, reported, run_and_commit
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
 
@@ -31,7 +31,7 @@ class EagerConnection:
         """Run a job and resolve it. Returns False, with nothing done, if another connection holds the file's lock."""
         try:
             connection = self._connection or self._open()
-            begin(connection, [job])
+            begin_transaction(connection, [job])
         except sqlite3.Error:
             return False
         try:

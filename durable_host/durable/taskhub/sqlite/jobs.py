@@ -42,7 +42,7 @@ class Job:
             self.future.set_result(self.result)
 
 
-def begin(connection: sqlite3.Connection, jobs: list[Job]) -> None:
+def begin_transaction(connection: sqlite3.Connection, jobs: list[Job]) -> None:
     """Begin the transaction of the jobs."""
     connection.execute("BEGIN IMMEDIATE" if any(job.writes for job in jobs) else "BEGIN")
 
