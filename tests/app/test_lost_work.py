@@ -9,6 +9,7 @@ from v2_environment import v2_interpreter
 
 APP = """
 import os
+import time
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -52,7 +53,7 @@ def aborts(nothing) -> str:
 def loops(context: df.DurableOrchestrationContext):
     tried("loops")
     while True:
-        pass
+        time.sleep(0.1)
     yield
 
 
@@ -71,7 +72,7 @@ def deadly(context: df.DurableEntityContext):
 """
 HOST_JSON = {
     "version": "2.0",
-    "functionTimeout": "00:00:02",
+    "functionTimeout": "00:00:01",
     "extensions": {"durableTask": {"storageProvider": {"type": "sqlite"}}},
 }
 

@@ -6,11 +6,12 @@ Source: docs/protocol/functions-host-http.md#streamed-requests
 import asyncio
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from loop_time import skip
 from worker_apps import RunningApp, eventually, http, index_of, messages, running
 
@@ -33,6 +34,8 @@ SEEN = []
 def seen(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps(SEEN))
 """
+ON_ONE_LOOP = pytest.mark.asyncio(loop_scope="module")
+"""For tests that share a worker."""
 INDEXED = {"PYTHON_ENABLE_INIT_INDEXING": "1"}
 
 
@@ -365,24 +368,30 @@ async def dies(req: Request):
 """
 
 
-async def test_failures_are_told_with_the_users_own_lines(tmp_path: Path):
-    async with running(tmp_path, code(FAILURES)) as app:
-        for name, place, status in (("raises", "raises", 0), ("plain", "plain", 0), ("later", "parts", 200)):
-            client = Client()
-            with pytest.raises(FunctionFailed, match="ValueError: boom") as failure:
-                await stream(app, name, client)
-            first_frame = failure.value.stack.splitlines()[1]
-            assert first_frame.endswith(f"in {place}"), failure.value.stack
-            assert (client.status, client.has_ended) == (status, False)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def failing(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApp]:
+    async with running(tmp_path_factory.mktemp("failing"), code(FAILURES)) as app:
+        yield app
 
 
-async def test_an_http_exception_is_the_response_and_fails_the_call(tmp_path: Path):
-    async with running(tmp_path, code(FAILURES)) as app:
+@ON_ONE_LOOP
+async def test_failures_are_told_with_the_users_own_lines(failing: RunningApp):
+    for name, place, status in (("raises", "raises", 0), ("plain", "plain", 0), ("later", "parts", 200)):
         client = Client()
-        with pytest.raises(FunctionFailed, match="HTTPException: 404: no such thing"):
-            await stream(app, "known", client)
-        assert (client.status, client.body, client.has_ended) == (404, b'{"detail":"no such thing"}', True)
-        assert client.header("x-a") == ["1"]
+        with pytest.raises(FunctionFailed, match="ValueError: boom") as failure:
+            await stream(failing, name, client)
+        first_frame = failure.value.stack.splitlines()[1]
+        assert first_frame.endswith(f"in {place}"), failure.value.stack
+        assert (client.status, client.has_ended) == (status, False)
+
+
+@ON_ONE_LOOP
+async def test_an_http_exception_is_the_response_and_fails_the_call(failing: RunningApp):
+    client = Client()
+    with pytest.raises(FunctionFailed, match="HTTPException: 404: no such thing"):
+        await stream(failing, "known", client)
+    assert (client.status, client.body, client.has_ended) == (404, b'{"detail":"no such thing"}', True)
+    assert client.header("x-a") == ["1"]
 
 
 @pytest.mark.parametrize(
@@ -394,12 +403,12 @@ async def test_an_http_exception_is_the_response_and_fails_the_call(tmp_path: Pa
         ("short", "The response is shorter than its Content-Length"),
     ],
 )
-async def test_results_that_cannot_be_sent_say_what_to_do(tmp_path: Path, function: str, text: str):
-    async with running(tmp_path, code(FAILURES)) as app:
-        client = Client()
-        with pytest.raises(FunctionFailed, match=text):
-            await stream(app, function, client)
-        assert not client.has_ended
+@ON_ONE_LOOP
+async def test_results_that_cannot_be_sent_say_what_to_do(failing: RunningApp, function: str, text: str):
+    client = Client()
+    with pytest.raises(FunctionFailed, match=text):
+        await stream(failing, function, client)
+    assert not client.has_ended
 
 
 async def test_a_worker_that_dies_in_mid_stream_fails_the_call(tmp_path: Path):
@@ -424,6 +433,12 @@ async def gate(name):
 @app.route("release/{name}")
 async def release(req: func.HttpRequest) -> func.HttpResponse:
     EVENTS.setdefault(req.route_params["name"], asyncio.Event()).set()
+    return func.HttpResponse()
+
+@app.route("reset")
+async def reset(req: func.HttpRequest) -> func.HttpResponse:
+    SEEN.clear()
+    EVENTS.clear()
     return func.HttpResponse()
 
 @app.route("two")
@@ -530,42 +545,55 @@ async def tells(req: Request):
 """
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def flow_app(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningApp]:
+    async with running(tmp_path_factory.mktemp("flow"), code(FLOW)) as app:
+        yield app
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def flow(flow_app: RunningApp) -> RunningApp:
+    """As if no test had used it."""
+    await flow_app.get("reset")
+    return flow_app
+
+
 async def release(app: RunningApp, name: str) -> None:
     await app.get("release", params={"name": name})
 
 
-async def test_a_piece_reaches_the_client_before_the_next_one_is_made(tmp_path: Path):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client()
-        call = asyncio.create_task(stream(app, "two", client))
-        await eventually(lambda: client.body == b"one")
-        await release(app, "second")
+@ON_ONE_LOOP
+async def test_a_piece_reaches_the_client_before_the_next_one_is_made(flow: RunningApp):
+    client = Client()
+    call = asyncio.create_task(stream(flow, "two", client))
+    await eventually(lambda: client.body == b"one")
+    await release(flow, "second")
+    await call
+    assert (client.body, client.has_ended) == (b"onetwo", True)
+
+
+@ON_ONE_LOOP
+async def test_a_request_is_answered_piece_by_piece_while_it_is_sent(flow: RunningApp):
+    client = Client("/api/echo", [b"one"])
+    call = asyncio.create_task(stream(flow, "echo", client))
+    await asyncio.wait_for(client.begun.wait(), 30)
+    await call
+    assert client.body == b"one"
+
+
+@ON_ONE_LOOP
+async def test_a_slow_client_holds_the_generator_back(flow: RunningApp):
+    client = Client()
+    client.takes.clear()
+    call = asyncio.create_task(stream(flow, "endless", client))
+    await client.begun.wait()
+    await eventually_steady(lambda: seen(flow))
+    assert sum(await seen(flow)) <= WINDOW + 10_000
+    client.takes.set()
+    await eventually(lambda: len(client.body) > 4 * WINDOW)
+    client.leave()
+    with pytest.raises(ClientGone):
         await call
-        assert (client.body, client.has_ended) == (b"onetwo", True)
-
-
-async def test_a_request_is_answered_piece_by_piece_while_it_is_sent(tmp_path: Path):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client("/api/echo", [b"one"])
-        call = asyncio.create_task(stream(app, "echo", client))
-        await asyncio.wait_for(client.begun.wait(), 30)
-        await call
-        assert client.body == b"one"
-
-
-async def test_a_slow_client_holds_the_generator_back(tmp_path: Path):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client()
-        client.takes.clear()
-        call = asyncio.create_task(stream(app, "endless", client))
-        await client.begun.wait()
-        await eventually_steady(lambda: seen(app))
-        assert sum(await seen(app)) <= WINDOW + 10_000
-        client.takes.set()
-        await eventually(lambda: len(client.body) > 4 * WINDOW)
-        client.leave()
-        with pytest.raises(ClientGone):
-            await call
 
 
 async def eventually_steady(read: Callable[[], Any]) -> None:
@@ -577,18 +605,18 @@ async def eventually_steady(read: Callable[[], Any]) -> None:
         before = now
 
 
-async def test_a_function_that_does_not_read_holds_the_upload_back(tmp_path: Path):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client("/api/upload", [])
-        client.more = lambda: b"x" * PIECE
-        call = asyncio.create_task(stream(app, "upload", client))
-        await eventually(lambda: client.reads * PIECE >= WINDOW)
-        for _ in range(5):
-            await seen(app)
-        assert client.reads * PIECE <= WINDOW + 2 * PIECE
-        await release(app, "read")
-        await call
-        assert json.loads(client.body)["size"] > 3_000_000
+@ON_ONE_LOOP
+async def test_a_function_that_does_not_read_holds_the_upload_back(flow: RunningApp):
+    client = Client("/api/upload", [])
+    client.more = lambda: b"x" * PIECE
+    call = asyncio.create_task(stream(flow, "upload", client))
+    await eventually(lambda: client.reads * PIECE >= WINDOW)
+    for _ in range(5):
+        await seen(flow)
+    assert client.reads * PIECE <= WINDOW + 2 * PIECE
+    await release(flow, "read")
+    await call
+    assert json.loads(client.body)["size"] > 3_000_000
 
 
 @pytest.mark.parametrize(
@@ -599,21 +627,21 @@ async def test_a_function_that_does_not_read_holds_the_upload_back(tmp_path: Pat
         ("generates", None, ["CancelledError", "closed"]),
     ],
 )
+@ON_ONE_LOOP
 async def test_a_client_that_leaves_ends_the_call(
-    tmp_path: Path, function: str, pieces: list[bytes] | None, told: list[str]
+    flow: RunningApp, function: str, pieces: list[bytes] | None, told: list[str]
 ):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client("/api/f", pieces)
-        call = asyncio.create_task(stream(app, function, client))
-        if function == "generates":
-            await client.has_data.wait()
-        else:
-            await until_seen(app, told[:-1])
-        client.leave()
-        with pytest.raises(ClientGone, match="The client closed the connection"):
-            await call
-        assert await seen(app) == told
-        assert not client.has_ended
+    client = Client("/api/f", pieces)
+    call = asyncio.create_task(stream(flow, function, client))
+    if function == "generates":
+        await client.has_data.wait()
+    else:
+        await until_seen(flow, told[:-1])
+    client.leave()
+    with pytest.raises(ClientGone, match="The client closed the connection"):
+        await call
+    assert await seen(flow) == told
+    assert not client.has_ended
 
 
 async def until_seen(app: RunningApp, values: list[str]) -> None:
@@ -634,29 +662,29 @@ async def test_a_plain_function_runs_to_its_end_without_its_client(tmp_path: Pat
         assert (await seen(app), client.status) == (["begun", "ended"], 0)
 
 
-async def test_a_plain_generator_is_closed_when_its_client_leaves(tmp_path: Path):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client()
-        call = asyncio.create_task(stream(app, "numbers", client))
-        await client.has_data.wait()  # a generator that has not begun has nothing to close
-        client.leave()
-        with pytest.raises(ClientGone):
-            await call
-        await until_seen(app, ["closed"])
+@ON_ONE_LOOP
+async def test_a_plain_generator_is_closed_when_its_client_leaves(flow: RunningApp):
+    client = Client()
+    call = asyncio.create_task(stream(flow, "numbers", client))
+    await client.has_data.wait()  # a generator that has not begun has nothing to close
+    client.leave()
+    with pytest.raises(ClientGone):
+        await call
+    await until_seen(flow, ["closed"])
 
 
-async def test_a_client_that_leaves_in_mid_upload_ends_the_reading(tmp_path: Path):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client("/api/reads", [b"12345"])
-        broken = ClientGone("The body of the request is malformed.")
+@ON_ONE_LOOP
+async def test_a_client_that_leaves_in_mid_upload_ends_the_reading(flow: RunningApp):
+    client = Client("/api/reads", [b"12345"])
+    broken = ClientGone("The body of the request is malformed.")
 
-        def breaks() -> bytes:
-            raise broken
+    def breaks() -> bytes:
+        raise broken
 
-        client.more = breaks
-        with pytest.raises(ClientGone, match="malformed"):
-            await stream(app, "reads", client)
-        assert (await seen(app))[-1] == "ClientDisconnect"
+    client.more = breaks
+    with pytest.raises(ClientGone, match="malformed"):
+        await stream(flow, "reads", client)
+    assert (await seen(flow))[-1] == "ClientDisconnect"
 
 
 async def test_a_call_over_its_time_is_cancelled_in_mid_stream(tmp_path: Path):
@@ -672,40 +700,40 @@ async def test_a_call_over_its_time_is_cancelled_in_mid_stream(tmp_path: Path):
         assert app.pool.pids, "an async generator does not cost its process"
 
 
-async def test_the_response_is_complete_before_its_background_task(tmp_path: Path):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client()
-        call = asyncio.create_task(stream(app, "background", client))
-        await eventually(lambda: client.has_ended)
-        client.leave()
-        await release(app, "work")
-        await call
-        assert await seen(app) == ["worked"]
+@ON_ONE_LOOP
+async def test_the_response_is_complete_before_its_background_task(flow: RunningApp):
+    client = Client()
+    call = asyncio.create_task(stream(flow, "background", client))
+    await eventually(lambda: client.has_ended)
+    client.leave()
+    await release(flow, "work")
+    await call
+    assert await seen(flow) == ["worked"]
 
 
-async def test_what_a_generator_logs_belongs_to_the_call(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+@ON_ONE_LOOP
+async def test_what_a_generator_logs_belongs_to_the_call(flow: RunningApp, caplog: pytest.LogCaptureFixture):
     caplog.set_level("INFO")
-    async with running(tmp_path, code(FLOW)) as app:
-        await stream(app, "tells", Client())
+    await stream(flow, "tells", Client())
     assert messages(caplog, "Function.tells.User") == ["from the generator"]
 
 
-async def test_a_response_that_cannot_be_sent_ends_the_call(tmp_path: Path):
+@ON_ONE_LOOP
+async def test_a_response_that_cannot_be_sent_ends_the_call(flow: RunningApp):
     class Refusing(Client):
         async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
             raise FunctionFailed("InvalidReply", "no such header")
 
-    async with running(tmp_path, code(FLOW)) as app:
-        with pytest.raises(FunctionFailed, match="no such header"):
-            await stream(app, "endless", Refusing())
-        assert (await app.get("seen")).status == 200
+    with pytest.raises(FunctionFailed, match="no such header"):
+        await stream(flow, "endless", Refusing())
+    assert (await flow.get("seen")).status == 200
 
 
-async def test_ordinary_functions_run_beside_streams(tmp_path: Path):
-    async with running(tmp_path, code(FLOW)) as app:
-        client = Client()
-        call = asyncio.create_task(stream(app, "two", client))
-        await client.begun.wait()
-        assert (await app.call("seen", http())).return_value is not None
-        await release(app, "second")
-        await call
+@ON_ONE_LOOP
+async def test_ordinary_functions_run_beside_streams(flow: RunningApp):
+    client = Client()
+    call = asyncio.create_task(stream(flow, "two", client))
+    await client.begun.wait()
+    assert (await flow.call("seen", http())).return_value is not None
+    await release(flow, "second")
+    await call
