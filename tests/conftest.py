@@ -23,6 +23,8 @@ register_profiles()
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # a worker of pytest-xdist has it
         fast_start.compile_product()
+        if config.option.markexpr == "unit":
+            fast_start.keep_files_in_memory()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -3,6 +3,8 @@
 The durable SDK imports `openai-agents` wherever it is installed, which takes five times as long as the SDK itself. Most
 apps do not have it. A module that raises ImportError stands in its place; with the settings `WITH_AGENTS` it does not.
 
+Unit tests write their files to memory, where there is enough of it.
+
 `aiohttp` loads the certificates of all authorities when it is imported, in hosts and in workers of durable functions.
 No test asks a server for its certificate, so they load one alone, whose key nobody has.
 """
@@ -10,12 +12,15 @@ No test asks a server for its certificate, so they load one alone, whose key nob
 import compileall
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
 WITHOUT_AGENTS = str(Path(__file__).with_name("without_agents"))
 WITH_AGENTS = {"PYTHONPATH": ""}
 
+_MEMORY = Path("/dev/shm")
+_ENOUGH = 1 << 30
 _PRODUCT = Path(__file__).parents[1] / "durable_host"
 
 
@@ -31,6 +36,13 @@ def hide_agents() -> None:
 def trust_nobody() -> None:
     """In this process and in those it starts."""
     os.environ["SSL_CERT_FILE"] = str(Path(__file__).with_name("no_authority.pem"))
+
+
+def keep_files_in_memory() -> None:
+    """Those in `tmp_path`, in this process and in those it starts: on a disk, many small databases take longer."""
+    free = shutil.disk_usage(_MEMORY).free if os.access(_MEMORY, os.W_OK) else 0
+    if free >= _ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 
 def compile_product() -> None:

@@ -9,14 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
+import official_mcp as mcp
 import pytest
 import requests
 from azure.storage.blob import BlobServiceClient
 from host_process import HostProcess, hub_settings, until, write_app
-from mcp import Client, ClientSession, MCPError
-from mcp.client.sse import sse_client
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.subscriptions import ToolsListChanged
 
 ENDPOINT = "/runtime/webhooks/mcp"
 BODY_LIMIT = 200_000
@@ -173,22 +170,22 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostProcess]:
 
 
 @asynccontextmanager
-async def streamable(host: HostProcess) -> AsyncIterator[ClientSession]:
-    async with streamable_http_client(host.base_url + ENDPOINT) as streams, ClientSession(*streams) as session:
+async def streamable(host: HostProcess) -> "AsyncIterator[mcp.ClientSession]":
+    async with mcp.streamable_http_client(host.base_url + ENDPOINT) as streams, mcp.ClientSession(*streams) as session:
         await session.initialize()
         yield session
 
 
 @asynccontextmanager
-async def by_sse(host: HostProcess) -> AsyncIterator[ClientSession]:
-    async with sse_client(f"{host.base_url}{ENDPOINT}/sse") as streams, ClientSession(*streams) as session:
+async def by_sse(host: HostProcess) -> "AsyncIterator[mcp.ClientSession]":
+    async with mcp.sse_client(f"{host.base_url}{ENDPOINT}/sse") as streams, mcp.ClientSession(*streams) as session:
         await session.initialize()
         yield session
 
 
 @asynccontextmanager
-async def stateless(host: HostProcess) -> AsyncIterator[ClientSession]:
-    async with Client(host.base_url + ENDPOINT) as client:
+async def stateless(host: HostProcess) -> "AsyncIterator[mcp.ClientSession]":
+    async with mcp.Client(host.base_url + ENDPOINT) as client:
         assert client.protocol_version == "2026-07-28"
         yield client.session
 
@@ -260,10 +257,10 @@ async def test_a_call_that_cannot_be_made_is_a_protocol_error(host: HostProcess,
             (client.get_prompt("review", {"style": "x"}), -32602, "Please provide: code"),
             (client.read_resource("file://broken"), -32603, "ValueError: unreadable"),
         ]:
-            with pytest.raises(MCPError, match=message) as caught:
+            with pytest.raises(mcp.MCPError, match=message) as caught:
                 await work
             assert caught.value.error.code == code
-        with pytest.raises(MCPError, match="Resource not found: 'file://nobody'") as caught:
+        with pytest.raises(mcp.MCPError, match="Resource not found: 'file://nobody'") as caught:
             await client.read_resource("file://nobody")
         assert caught.value.error.code == (-32602 if connect is stateless else -32002)
 
@@ -315,7 +312,7 @@ async def test_a_tool_can_start_an_orchestration(host: HostProcess) -> None:
 
 
 async def test_a_client_learns_who_it_talks_to(host: HostProcess) -> None:
-    async with streamable_http_client(host.base_url + ENDPOINT) as streams, ClientSession(*streams) as session:
+    async with mcp.streamable_http_client(host.base_url + ENDPOINT) as streams, mcp.ClientSession(*streams) as session:
         found = await session.initialize()
         await session.send_ping()
     assert (found.server_info.name, found.server_info.version, found.instructions) == ("Tests", "3.2.1", "Be kind.")
@@ -748,17 +745,16 @@ def test_a_client_gives_the_key_as_header(guarded: HostProcess, key: str) -> Non
     assert error_of(answer) == (400, -32600)
 
 
-@pytest.mark.parametrize(("connect", "path"), [(streamable_http_client, ENDPOINT), (sse_client, f"{ENDPOINT}/sse")])
-async def test_a_client_gives_the_key_in_the_address(
-    guarded: HostProcess, key: str, connect: Callable[[str], Any], path: str
-) -> None:
-    async with connect(f"{guarded.base_url}{path}?code={key}") as streams, ClientSession(*streams) as client:
+@pytest.mark.parametrize(("connect", "path"), [("streamable_http_client", ENDPOINT), ("sse_client", f"{ENDPOINT}/sse")])
+async def test_a_client_gives_the_key_in_the_address(guarded: HostProcess, key: str, connect: str, path: str) -> None:
+    url = f"{guarded.base_url}{path}?code={key}"
+    async with getattr(mcp, connect)(url) as streams, mcp.ClientSession(*streams) as client:
         await client.initialize()
         assert text_of(await client.call_tool("tool", {"a": 1})) == '{"given": {"a": 1}}'
 
 
 async def test_arguments_can_name_a_blob(guarded: HostProcess, key: str, connection_string: str) -> None:
-    async with Client(f"{guarded.base_url}{ENDPOINT}?code={key}") as client:
+    async with mcp.Client(f"{guarded.base_url}{ENDPOINT}?code={key}") as client:
         assert text_of(await client.call_tool("save", {"name": "note", "text": "hello"})) == "saved"
     container = SAVED["path"].partition("/")[0]
     blob = BlobServiceClient.from_connection_string(connection_string).get_blob_client(container, "note.txt")
@@ -766,7 +762,8 @@ async def test_arguments_can_name_a_blob(guarded: HostProcess, key: str, connect
 
 
 async def test_a_function_that_takes_too_long_is_an_error_result(guarded: HostProcess, key: str) -> None:
-    async with sse_client(f"{guarded.base_url}{ENDPOINT}/sse?code={key}") as streams, ClientSession(*streams) as client:
+    url = f"{guarded.base_url}{ENDPOINT}/sse?code={key}"
+    async with mcp.sse_client(url) as streams, mcp.ClientSession(*streams) as client:
         await client.initialize()
         result = await client.call_tool("tool", {"wait": True})
     assert result.is_error
@@ -782,14 +779,14 @@ async def test_clients_learn_that_a_reload_has_changed_the_tools(guarded: HostPr
 
     endpoint, code = guarded.base_url + ENDPOINT, f"?code={key}"
     async with AsyncExitStack() as stack:
-        for transport in (streamable_http_client(endpoint + code), sse_client(f"{endpoint}/sse{code}")):
+        for transport in (mcp.streamable_http_client(endpoint + code), mcp.sse_client(f"{endpoint}/sse{code}")):
             streams = await stack.enter_async_context(transport)
-            session = await stack.enter_async_context(ClientSession(*streams, message_handler=changed))
+            session = await stack.enter_async_context(mcp.ClientSession(*streams, message_handler=changed))
             await session.initialize()
-        client = await stack.enter_async_context(Client(endpoint + code))
+        client = await stack.enter_async_context(mcp.Client(endpoint + code))
         stream = await stack.enter_async_context(client.listen(tools_list_changed=True))
         (guarded.root / "Tool" / "function.json").write_text(function_json(toolName="tool", description="New"))
-        assert await anext(aiter(stream)) == ToolsListChanged()
+        assert await anext(aiter(stream)) == mcp.ToolsListChanged()
         assert [await changes.get() for _ in range(2)] == ["notifications/tools/list_changed"] * 2
         assert "New" in [tool.description for tool in (await client.list_tools()).tools]
 
