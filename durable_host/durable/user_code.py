@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -95,6 +95,19 @@ class CodeNote(msgspec.Struct, frozen=True):
     event_index: int | None = None
 
 
+class EventWaitNote(msgspec.Struct, frozen=True):
+    """A wait of the code for an external event, as a replay shows it. `place` is `file:line in function`.
+
+    `since` is the index in `history` of the event during which it began, `canceled` that of the one during which the
+    code gave it up.
+    """
+
+    name: str
+    since: int
+    place: str | None = None
+    canceled: int | None = None
+
+
 class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the orchestrator code did.
 
@@ -106,6 +119,7 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     failed outside the protocol and its actions are not known. `position` is where the code stands now, as `file:line in
     function`. `consumed_early_events` names external events that arrived before the code waited for them and that it
     has now received, as far as the executor knows. `failure` is what is known about the exception, for the log.
+    `event_waits` are known only after a replay for people (`reading_code`).
     """
 
     steps: Sequence[Step]
@@ -123,19 +137,7 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     position: str | None = None
     consumed_early_events: Sequence[str] = ()
     failure: CodeFailure | None = None
-
-
-class EventWaitNote(msgspec.Struct, frozen=True):
-    """A wait of 2.x code for an external event, as a replay shows it. `place` is `file:line in function`.
-
-    `since` is the index in `history` of the event during which it began, `canceled` that of the one during which the
-    code gave it up.
-    """
-
-    name: str
-    since: int
-    place: str | None = None
-    canceled: int | None = None
+    event_waits: Sequence[EventWaitNote] | None = None
 
 
 class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -314,6 +316,12 @@ class RunsActivityRequests(Protocol):
     async def run_activity_request(self, message: TaskMessage, trace: TraceContext | None) -> ActivityOutcome:
         """Run the activity of the TaskScheduled in `message`. Raises `WorkItemAborted`."""
         ...
+
+
+def event_waits_in(reply: dict[str, Any]) -> list[EventWaitNote] | None:
+    """Return the waits in an answer of the worker."""
+    waits: list[dict[str, Any]] | None = reply.get("waits")
+    return None if waits is None else msgspec.convert(waits, list[EventWaitNote])
 
 
 def reading_code(code: UserCode) -> UserCode | None:

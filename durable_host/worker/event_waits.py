@@ -1,4 +1,4 @@
-"""Records when 2.x code begins and gives up waits for external events: its actions do not show them."""
+"""Records where code begins waits for external events, and when 2.x code gives them up."""
 
 from __future__ import annotations
 

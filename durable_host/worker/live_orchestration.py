@@ -16,6 +16,7 @@ from typing import Any
 
 from . import failures, scope
 from .drivable import EXECUTOR_MODULE, CannotDrive, user_code_of
+from .event_waits import EventWaits
 from .likely_causes import never_resumes
 from .open_timers import OpenTimers
 from .orchestrator_errors import describe
@@ -94,6 +95,7 @@ class LiveOrchestration:
         self._generator: Any = None
         self._abandoned: Any = None
         self._is_stuck = False
+        self._waits: EventWaits | None = None
         try:
             self._prepare(payload)
         except (ImportError, AttributeError) as error:
@@ -126,6 +128,10 @@ class LiveOrchestration:
                 return None
             error = error.__cause__ or error.__context__
         return self._executor.exception
+
+    def record_waits(self) -> None:
+        """Add the waits for external events to the answer of `begin`."""
+        self._waits = EventWaits(self._context)
 
     def begin(self, new_from: int) -> dict[str, Any]:
         """Run the code over the history in the payload. Raises UserBodyFailed and the SDK's exceptions."""
@@ -182,6 +188,8 @@ class LiveOrchestration:
             executor._is_processing_new_events = index >= new_from
             if event.event_type == TIMER_FIRED:
                 self._open_timers.fired(self._context.open_tasks.get(event.TimerId))
+            if self._waits is not None:
+                self._waits.index = index
             awaited = executor.current_task
             executor.process_event(event)
             self._notes.extend({**note, "at": index} for note in self._timer_notes.take())
@@ -240,6 +248,8 @@ class LiveOrchestration:
             answer["raised"] = describe(raised, self.function)
         elif self._generator is not None and self._ended is None:
             self._warn_of_no_return()
+        if self._waits is not None:
+            answer["waits"] = self._waits.notes()
         if self._notes:
             answer["notes"], self._notes = self._notes, []
         if self._early.taken:

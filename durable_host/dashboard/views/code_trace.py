@@ -1,5 +1,6 @@
 """What the app's code does in a replay of a history, as far as the history does not say it: waits and source lines."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -125,12 +126,19 @@ def _noted(wait: EventWaitNote) -> CodeWait:
 
 
 def _waits(answer: OrchestratorAnswer) -> Iterator[CodeWait]:
+    """Yield the waits among the actions. They stand where the code has created their tasks, if that is known."""
+    places: dict[str, deque[str | None]] = {}
+    for note in answer.event_waits or ():
+        places.setdefault(note.name, deque()).append(note.place)
     by_place: dict[tuple[int, int], str] = {}
     for number, step in enumerate(answer.steps):
         for place, leaf in enumerate(leaves_of(step.action)):
             if isinstance(leaf, WaitForExternalEvent):
                 by_place[number, place] = leaf.name
-                yield CodeWait(name=leaf.name, since=step.event_index, place=step.position)
+                known = places.get(leaf.name)
+                yield CodeWait(
+                    name=leaf.name, since=step.event_index, place=known.popleft() if known else step.position
+                )
             elif isinstance(leaf, ScheduledTask):
                 name = by_place.get((leaf.number, leaf.leaf))
                 if name is not None:

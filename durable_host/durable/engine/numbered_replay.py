@@ -5,6 +5,7 @@ The SDK compares all turns but the last one. What the last turn has called is co
 Source: docs/protocol/durable-v2.md#turns
 """
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 
 from durable_host.durable.engine import history_replay
@@ -33,6 +34,8 @@ from durable_host.durable.user_code import (
 )
 
 RunCode = Callable[[OrchestratorTurn], Awaitable[OrchestratorAnswer | NumberedAnswer]]
+_NUMBER = re.compile(r"(?:sequence number |ID=)(\d+)")
+_ASKED = re.compile(r"trying to call (\S+) as part")
 _ENDS = (OrchestrationStatus.Completed, OrchestrationStatus.Failed)
 
 
@@ -72,9 +75,29 @@ async def _replay_numbered(events: Sequence[HistoryEvent], run: RunCode) -> None
     if answer.has_ended_early:
         raise ReplayFailed(f"{head}\n{ENDED_EARLY}", actual="ends", position=answer.position)
     if answer.is_non_deterministic and end is not None and end.failure is not None:
-        raise ReplayFailed(f"{head}\n{end.failure.error_message}{where}")
+        raise _mismatch(state.history, f"{head}\n{end.failure.error_message}{where}", answer.position)
     _compare_calls(state.history, len(turn.history), answer.actions, head, answer.position)
     _compare_ends(state.history, end, head, answer.position)
+
+
+def _mismatch(history: Sequence[HistoryEvent], text: str, position: str | None) -> ReplayFailed:
+    """Return the failure that the SDK describes in its text, with the call of which it gives the number."""
+    number, asked = _NUMBER.search(text), _ASKED.search(text)
+    ordinal = next(
+        (
+            index
+            for index, event in enumerate(history)
+            if number is not None and isinstance(event, CALLS) and event.event_id == int(number[1])
+        ),
+        None,
+    )
+    return ReplayFailed(
+        text,
+        ordinal=ordinal,
+        expected=None if ordinal is None else call_text(history[ordinal]),
+        actual=None if asked is None else f"calls {asked[1]}",
+        position=position,
+    )
 
 
 async def _replay_of_v1(events: Sequence[HistoryEvent], instance_id: str, run: RunCode, head: str) -> None:

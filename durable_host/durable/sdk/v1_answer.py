@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from durable_host.durable.sdk.v1_actions import PYTHON_RULES, ActionRules, BadAnswer, decode_actions
-from durable_host.durable.user_code import CodeNote, OrchestratorAnswer, Step
+from durable_host.durable.user_code import CodeNote, OrchestratorAnswer, Step, event_waits_in
 from durable_host.invocation.code_failure import CodeFailure, read_code_failure
 
 NOT_JSON = "Out of proc orchestrators must return a valid JSON schema"
@@ -61,6 +61,7 @@ def decode_answer(frame: dict[str, Any], rules: ActionRules = PYTHON_RULES) -> O
         position=frame.get("position"),
         consumed_early_events=tuple(frame.get("early", ())),
         failure=read_code_failure(frame["raised"]) if frame.get("raised") else None,
+        event_waits=event_waits_in(frame),
     )
 
 

@@ -22,9 +22,9 @@ from durable_host.durable.user_code import (
     EntityAnswer,
     EntityBatch,
     EntityResult,
-    EventWaitNote,
     NumberedAnswer,
     OrchestratorTurn,
+    event_waits_in,
 )
 from durable_host.invocation.code_failure import read_code_failure
 from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
@@ -150,14 +150,9 @@ def _answer_of(reply: dict[str, Any]) -> NumberedAnswer:
         warnings=tuple(reply.get("warnings", ())),
         notes=[CodeNote(note["kind"], note["text"]) for note in reply.get("notes", ())],
         failure=read_code_failure(reply["raised"]) if reply.get("raised") else None,
-        event_waits=_event_waits(reply),
+        event_waits=event_waits_in(reply),
         open_tasks=reply.get("open"),
     )
-
-
-def _event_waits(reply: dict[str, Any]) -> list[EventWaitNote] | None:
-    waits: list[dict[str, Any]] | None = reply.get("waits")
-    return None if waits is None else msgspec.convert(waits, list[EventWaitNote])
 
 
 def not_run(details: FailureDetails) -> NumberedAnswer:
