@@ -18,7 +18,10 @@ DOTNET = "DURABLE_HOST_DOTNET"
 
 def copy_of(name: str, root: Path) -> Path:
     """A copy of an app (`core` or `web`), without files that a host has left in it."""
-    return Path(shutil.copytree(_built(name), root / name, ignore=shutil.ignore_patterns(".azurite", "*.db*")))
+    copy = Path(shutil.copytree(_built(name), root / name, ignore=shutil.ignore_patterns(".azurite", "*.db*")))
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(path.stat().st_mode | 0o200)  # The apps may be read-only.
+    return copy
 
 
 def runtime_settings() -> dict[str, str]:
