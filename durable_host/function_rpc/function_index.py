@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from durable_host.config.retry import RetryOptions
+from durable_host.function_rpc.capabilities import Capabilities
 from durable_host.function_rpc.rpc_messages import BindingInfo, FunctionLoadRequest
 from durable_host.invocation import retry_options
 from durable_host.invocation.metadata import Binding, Direction, FunctionMetadata, FunctionProblem
@@ -40,8 +41,8 @@ class RpcFunction(msgspec.Struct, frozen=True, kw_only=True):
     load_request: Any
 
 
-def read_rpc_function(reported: Any, root: Path, *, streams_http: bool) -> RpcFunction | FunctionProblem:
-    """An RpcFunctionMetadata. `streams_http`: HTTP functions are called over HTTP."""
+def read_rpc_function(reported: Any, root: Path, capabilities: Capabilities) -> RpcFunction | FunctionProblem:
+    """An RpcFunctionMetadata. HTTP functions of a worker with its own server are streamed."""
     raw: list[dict[str, Any]] = []
     try:
         raw = [_raw_binding(text) for text in reported.raw_bindings]
@@ -56,7 +57,8 @@ def read_rpc_function(reported: Any, root: Path, *, streams_http: bool) -> RpcFu
             script_file=reported.script_file,
             entry_point=reported.entry_point,
             retry=_retry(reported),
-            streams_http=streams_http and trigger.type.lower() == "httptrigger",
+            ends_with_client=capabilities.can_cancel,
+            streams_http=capabilities.http_uri is not None and trigger.type.lower() == "httptrigger",
         )
     except ValueError as error:
         return FunctionProblem(function=reported.name, message=f"The metadata of the function is invalid: {error}")

@@ -103,10 +103,7 @@ class Handshake:
                 cause="It asks the host to read function.json files, which this host does not do for .NET apps.",
                 remedy="Update the package Microsoft.Azure.Functions.Worker.",
             )
-        read = [
-            read_rpc_function(one, root, streams_http=capabilities.http_uri is not None)
-            for one in response.function_metadata_results
-        ]
+        read = [read_rpc_function(one, root, capabilities) for one in response.function_metadata_results]
         functions = [one for one in read if isinstance(one, RpcFunction)]
         return functions, [one for one in read if isinstance(one, FunctionProblem)]
 

@@ -15,7 +15,8 @@ from durable_host.function_rpc.rpc_messages import StreamingMessage
 from durable_host.invocation.datum import Datum, HttpData
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
 
-_SUCCESS: Final = 1
+SUCCESS: Final = 1
+"""The status of a response."""
 _TIMES: Final = frozenset({"InsertionTime", "ExpirationTime", "NextVisibleTime"})
 _WITH_MEMBERS: Final = frozenset({"httptrigger", "queuetrigger", "eventgridtrigger"})
 """Triggers whose payload, if it is a JSON object, adds its members to the metadata."""
@@ -100,7 +101,7 @@ def proxied_message(request: InvocationRequest, function: RpcFunction, capabilit
 
 def read_invocation(rpc: Any) -> InvocationResponse:
     """The result of an InvocationResponse. Raises FunctionFailed, and ValueError for a value of an unknown kind."""
-    if rpc.result.status != _SUCCESS:
+    if rpc.result.status != SUCCESS:
         raise rpc_failures.function_failed(rpc.result.exception)
     return InvocationResponse(
         typed_data.from_typed(rpc.return_value) if rpc.HasField("return_value") else None,

@@ -18,6 +18,7 @@ from durable_host.function_rpc.function_index import RpcFunction
 from durable_host.function_rpc.heartbeat import Heartbeat
 from durable_host.function_rpc.http_proxy import HttpProxy, ProxiedCall
 from durable_host.function_rpc.invocations import (
+    SUCCESS,
     encodable,
     invocation_message,
     proxied_message,
@@ -27,7 +28,7 @@ from durable_host.function_rpc.invocations import (
 from durable_host.function_rpc.rpc_messages import StreamingMessage
 from durable_host.function_rpc.rpc_process import RpcProcess
 from durable_host.function_rpc.worker_config import host_arguments
-from durable_host.invocation.errors import FunctionFailed, WorkerLost, WorkerStartFailed
+from durable_host.invocation.errors import FunctionCancelled, FunctionFailed, WorkerLost, WorkerStartFailed
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
@@ -45,13 +46,14 @@ CANCEL_SECONDS = 1.0
 class _RpcCall:
     """A running call."""
 
-    __slots__ = ("answer", "ended", "function", "instance_id")
+    __slots__ = ("answer", "ended", "function", "instance_id", "is_cancelled")
 
     def __init__(self, function: str, instance_id: str | None, answer: "asyncio.Future[Any]") -> None:
         self.function = function
         self.instance_id = instance_id
         self.answer = answer
         self.ended: asyncio.Event | None = None
+        self.is_cancelled = False
 
 
 class FunctionRpcWorker:
@@ -123,14 +125,14 @@ class FunctionRpcWorker:
     async def invoke(self, request: InvocationRequest) -> InvocationResponse:
         call = self._send(request, invocation_message)
         await self._stream.drain()
-        return _read(await call.answer)
+        return self._result(call, await call.answer)
 
     async def stream(self, request: InvocationRequest, exchange: HttpExchange) -> InvocationResponse:
         assert self._proxy is not None
         call = self._send(with_route_values(request, exchange.head.params), proxied_message)
         invocation_id = request.invocation_id
         proxied = ProxiedCall(self._proxy, exchange, invocation_id, call.answer, lambda: self.cancel(invocation_id))
-        return _read(await proxied.run())
+        return self._result(call, await proxied.run())
 
     async def orchestrate(
         self, function: str, payload: dict[str, Any], invocation_id: str, instance_id: str | None
@@ -145,7 +147,9 @@ class FunctionRpcWorker:
         return invocation_id in self._calls
 
     def cancel(self, invocation_id: str) -> None:
-        if self.capabilities.can_cancel and invocation_id in self._calls:
+        call = self._calls.get(invocation_id)
+        if call is not None and self.capabilities.can_cancel:
+            call.is_cancelled = True
             message = StreamingMessage()
             message.invocation_cancel.invocation_id = invocation_id
             self._stream.send(message)
@@ -305,6 +309,19 @@ class FunctionRpcWorker:
             if call is not None and not call.answer.done():
                 call.answer.set_exception(self._lost(code, was_alone=was_alone))
 
+    def _result(self, call: _RpcCall, response: Any) -> InvocationResponse:
+        """The result of a call. Raises FunctionFailed, FunctionCancelled; WorkerLost if the host ends the process."""
+        if call.is_cancelled and response.result.status != SUCCESS:
+            raise self._stopped() if self._is_ended_by_host else FunctionCancelled()
+        try:
+            return read_invocation(response)
+        except ValueError as error:
+            raise FunctionFailed("InvalidValue", str(error)) from error
+
+    def _stopped(self) -> WorkerLost:
+        """The error for a call that the host has cancelled to end the process."""
+        return WorkerLost("The worker process was stopped before the function ended.")
+
     def _lost(self, code: int, *, was_alone: bool) -> WorkerLost:
         """The error for a call that ran in the process when it ended."""
         if self.is_given_up:
@@ -317,10 +334,3 @@ class FunctionRpcWorker:
             ending=None if self._is_ended_by_host else ending,
             was_alone=was_alone,
         )
-
-
-def _read(response: Any) -> InvocationResponse:
-    try:
-        return read_invocation(response)
-    except ValueError as error:
-        raise FunctionFailed("InvalidValue", str(error)) from error

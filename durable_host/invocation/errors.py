@@ -29,6 +29,13 @@ class FunctionFailed(Exception):
         self.failure = failure or CodeFailure(type=type, message=message, stack=stack)
 
 
+class FunctionCancelled(FunctionFailed):
+    """The call was cancelled, because nobody waits for its result. User code may have done a part of its work."""
+
+    def __init__(self) -> None:
+        super().__init__("FunctionCancelled", "The call was canceled: nobody waits for its result any more.")
+
+
 class FunctionTimedOut(FunctionFailed):
     """The invocation ran longer than `functionTimeout`. `was_alone`: nothing else ran in its worker."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from durable_host.invocation.attempt import Attempt
 from durable_host.invocation.code_failure import CodeFailure
-from durable_host.invocation.errors import ClientGone, FunctionFailed, WorkerLost
+from durable_host.invocation.errors import ClientGone, FunctionCancelled, FunctionFailed, WorkerLost
 from durable_host.invocation.requests import InvocationResponse
 
 CALLED = "This function was programmatically called via the host APIs."
@@ -65,11 +65,11 @@ class InvocationLog:
         brief = f"failed in {duration} ms{self._place}: {failure_text(error)}"
         self._error(failure_block(self._function, error), brief=brief, exception=_members(error), **ending)
 
-    def cancel(self, error: ClientGone) -> None:
+    def cancel(self, why: str) -> None:
         duration = self._duration()
         self._info(
-            f"{self._executed('Canceled', duration)}: {error}",
-            brief=f"canceled after {duration} ms: {error}",
+            f"{self._executed('Canceled', duration)}: {why}",
+            brief=f"canceled after {duration} ms: {why}",
             status="Canceled",
             duration_ms=duration,
         )
@@ -111,11 +111,11 @@ def logged(attempt: Attempt, reason: str, details: str | None) -> Generator[Invo
     log.begin(reason, details)
     try:
         yield log
+    except (FunctionCancelled, ClientGone) as error:
+        log.cancel(error.message if isinstance(error, FunctionCancelled) else str(error))
+        raise
     except (FunctionFailed, WorkerLost) as error:
         log.fail(error)
-        raise
-    except ClientGone as error:
-        log.cancel(error)
         raise
     log.end()
 

@@ -63,7 +63,8 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     `directory`, `script_file` and `entry_point` are those in function.json; `source_file` and `source_line` are the
     start of the user's code. With `streams_http` the trigger's request and the response are streamed.
-    `refused_annotations` are parameters, or `return`, with annotations that Azure's worker refuses.
+    With `ends_with_client`, a client that disconnects cancels the function. `refused_annotations` are parameters, or
+    `return`, with annotations that Azure's worker refuses.
     """
 
     name: str
@@ -79,6 +80,7 @@ class FunctionMetadata(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     source_file: str | None = None
     source_line: int | None = None
     refused_annotations: Mapping[str, str] = {}
+    ends_with_client: bool = False
 
     @property
     def function_id(self) -> str:

@@ -297,10 +297,14 @@ class WorkerPool:
         False if none of its code ever ran.
         """
         process.cancel(invocation_id)
-        if await process.wait_ended(invocation_id, TIMEOUT_GRACE) and process.outlives_time_outs:
-            process.overdue_calls -= 1
-            self._changed.set()
-            return not process.take_unstarted(invocation_id)
+        if await process.wait_ended(invocation_id, TIMEOUT_GRACE):
+            if process.outlives_time_outs:
+                process.overdue_calls -= 1
+                self._changed.set()
+                return not process.take_unstarted(invocation_id)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TIMEOUT_GRACE):
+                    await process.wait_idle()
         LOG.error(
             "A function timeout has occurred. Restarting worker process executing invocationId '%s'.", invocation_id
         )

@@ -15,7 +15,7 @@ from durable_host.clock import Clock
 from durable_host.config import timespan
 from durable_host.config.retry import RetryOptions
 from durable_host.invocation.attempt import Attempt
-from durable_host.invocation.errors import FunctionFailed, WorkerLost
+from durable_host.invocation.errors import FunctionCancelled, FunctionFailed, WorkerLost
 
 T = TypeVar("T")
 
@@ -40,6 +40,8 @@ async def with_retries(
     while True:
         try:
             return await run(attempt)
+        except FunctionCancelled:
+            raise
         except (FunctionFailed, WorkerLost) as error:
             if limit >= 0 and attempt.retry_count >= limit:
                 log.error("Function execution failed after '%d' retries.", attempt.retry_count)

@@ -5,6 +5,7 @@ The tests are skipped where there is no .NET or no built app.
 
 import base64
 import concurrent.futures
+import contextlib
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 from conftest import dotnet_settings
 from host_process import HostProcess, ends_of, until
-from real_apps import copied_app, dotnet_variables
+from real_apps import copy_of, runtime_settings
 
 pytestmark = pytest.mark.process
 
@@ -35,10 +36,8 @@ class Core:
 
     def put(self, queue: str, text: str) -> None:
         client = self.queues.get_queue_client(queue)
-        try:
+        with contextlib.suppress(ResourceExistsError):
             client.create_queue()
-        except ResourceExistsError:
-            pass
         client.send_message(base64.b64encode(text.encode()).decode())
 
     def upload(self, name: str, text: str) -> None:
@@ -64,8 +63,8 @@ class Core:
 
 @pytest.fixture(scope="module")
 def core(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[Core]:
-    settings = {**dotnet_settings(connection_string), **dotnet_variables()}
-    root = copied_app("core", tmp_path_factory.mktemp("dotnet"))
+    settings = {**dotnet_settings(connection_string), **runtime_settings()}
+    root = copy_of("core", tmp_path_factory.mktemp("dotnet"))
     host = HostProcess(root, {**settings, "AzureFunctionsJobHost__functionTimeout": "00:00:05"}).start()
     yield Core(host, connection_string)
     assert host.stop() == 0
@@ -188,11 +187,9 @@ def test_a_worker_that_is_killed_is_replaced(core: Core) -> None:
     assert worker_pids(core.host) != pids
 
 
-def test_no_worker_survives_a_host_that_is_killed(
-    tmp_path: Path, connection_string: str, core: Core
-) -> None:
-    root = copied_app("core", tmp_path)
-    host = HostProcess(root, {**dotnet_settings(connection_string), **dotnet_variables()}).start()
+def test_no_worker_survives_a_host_that_is_killed(tmp_path: Path, connection_string: str, core: Core) -> None:
+    root = copy_of("core", tmp_path)
+    host = HostProcess(root, {**dotnet_settings(connection_string), **runtime_settings()}).start()
     pids = worker_pids(host)
     host.kill()
     until(lambda: ends_of(pids))

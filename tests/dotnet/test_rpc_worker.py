@@ -20,7 +20,14 @@ from worker_apps import RunningApp, eventually, http, messages
 
 from durable_host.function_rpc import handshake, heartbeat, worker
 from durable_host.invocation.datum import Datum, HttpData, json_text, string
-from durable_host.invocation.errors import AppError, FunctionFailed, FunctionTimedOut, WorkerLost, WorkerStartFailed
+from durable_host.invocation.errors import (
+    AppError,
+    FunctionCancelled,
+    FunctionFailed,
+    FunctionTimedOut,
+    WorkerLost,
+    WorkerStartFailed,
+)
 from durable_host.invocation.pool import WorkerPool
 
 pytestmark = pytest.mark.process
@@ -354,13 +361,32 @@ async def begun(app: RunningApp, function: str, caplog: pytest.LogCaptureFixture
     return call
 
 
-async def test_a_cancelled_call_ends(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async with running_dotnet(tmp_path, [WAITS]) as app:
+async def test_a_cancelled_call_ends_as_cancelled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    code = """import scripted_worker as worker
+async def Stops(call):
+    call.log("waits")
+    await call.cancelled.wait()
+    raise worker.Failure("System.OperationCanceledException", "The operation was canceled.")
+"""
+    async with running_dotnet(tmp_path, [WAITS, http_function("Stops")], code=code) as app:
+        for function in ("Waits", "Stops"):
+            call = await begun(app, function, caplog, invocation_id=function)
+            app.pool.cancel(function)
+            with pytest.raises(FunctionCancelled):
+                await call
+        assert app.pool.running_calls == 0
+
+
+async def test_a_cancelled_call_that_succeeds_has_its_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    code = """async def Waits(call):
+    call.log("waits")
+    await call.cancelled.wait()
+    return call.respond("late")
+"""
+    async with running_dotnet(tmp_path, [WAITS], code=code) as app:
         call = await begun(app, "Waits", caplog, invocation_id="i-1")
         app.pool.cancel("i-1")
-        with pytest.raises(FunctionFailed, match="A task was canceled"):
-            await call
-        assert app.pool.running_calls == 0
+        assert (await call).return_value.value.body == b"late"
 
 
 @pytest.mark.parametrize("does", ["wait", "never end"])
@@ -398,8 +424,9 @@ async def test_a_stop_cancels_calls_that_do_not_end(tmp_path: Path, caplog: pyte
     async with running_dotnet(tmp_path, [WAITS]) as app:
         call = await begun(app, "Waits", caplog)
         await app.pool.stop(0.1)
-        with pytest.raises(FunctionFailed, match="A task was canceled"):
+        with pytest.raises(WorkerLost, match="was stopped before the function ended") as caught:
             await call
+        assert caught.value.ending is None
 
 
 async def test_a_worker_that_does_not_terminate_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -474,7 +501,7 @@ async def test_a_busy_worker_that_does_not_answer_is_kept(
         await eventually(lambda: len(silences) > 1)
         assert not call.done()
         app.pool.cancel("i-1")
-        with pytest.raises(FunctionFailed, match="canceled"):
+        with pytest.raises(FunctionCancelled):
             await call
 
 

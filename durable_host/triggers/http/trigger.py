@@ -9,7 +9,7 @@ Source: docs/protocol/functions-host-http.md#requests,
 import asyncio
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
@@ -18,9 +18,10 @@ from aiohttp import web
 from durable_host.config.extensions import HttpOptions
 from durable_host.config.headers import header_mistake
 from durable_host.errors import HostError
+from durable_host.http_port import wait_lost
 from durable_host.http_port.local_names import is_local_host
 from durable_host.invocation.datum import NONE, Datum, HttpData
-from durable_host.invocation.errors import ClientGone, FunctionFailed
+from durable_host.invocation.errors import ClientGone, FunctionCancelled, FunctionFailed
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import Binding, FunctionMetadata
@@ -113,18 +114,23 @@ class HttpTrigger:
         # The SDK builds management URLs from the URL of the request.
         is_asked_elsewhere = _has_client(function) and not is_local_host(request.host)
         data = await read_http_request(request, match.values, self._base_url if is_asked_elsewhere else None)
+        invocation_id = str(uuid.uuid4())
+        running = self._invoker.invoke(
+            function,
+            trigger_value=Datum("http", data),
+            trigger_metadata={},
+            binding_data=_binding_data(function, data, request),
+            reason=REASON,
+            invocation_id=invocation_id,
+            trace_parent=data.headers.get("traceparent"),
+            trace_state=data.headers.get("tracestate"),
+            workers=workers,
+        )
         try:
-            outcome: Outcome = await self._invoker.invoke(
-                function,
-                trigger_value=Datum("http", data),
-                trigger_metadata={},
-                binding_data=_binding_data(function, data, request),
-                reason=REASON,
-                trace_parent=data.headers.get("traceparent"),
-                trace_state=data.headers.get("tracestate"),
-                workers=workers,
-            )
+            outcome = await (self._watched(running, request, invocation_id) if function.ends_with_client else running)
             return self._response(function_reply(function, outcome.return_value, outcome.outputs))
+        except FunctionCancelled as error:
+            raise ConnectionResetError(str(error)) from None
         except FunctionFailed as error:
             hint = answer_hint(error.message)
             if hint is not None:
@@ -135,6 +141,17 @@ class HttpTrigger:
             if isinstance(error, InvalidReply):
                 _log.error("The response of the function '%s' cannot be sent: %s", function.name, error)
             return self._failed(request, function, str(error), "", getattr(error, "remedy", None))
+
+    async def _watched(
+        self, running: Coroutine[Any, Any, Outcome], request: web.Request, invocation_id: str
+    ) -> Outcome:
+        """Cancel the call when its client disconnects."""
+        watching = asyncio.create_task(wait_lost(request))
+        watching.add_done_callback(lambda one: None if one.cancelled() else self._invoker.cancel(invocation_id))
+        try:
+            return await running
+        finally:
+            watching.cancel()
 
     async def _stream(
         self, request: web.Request, match: RouteMatch[FunctionMetadata], workers: Workers
