@@ -32,7 +32,8 @@ _READ_IN_A_ROW = 64
 _PAUSE_OF_READING = 0.25
 FIRST_ANSWER_WITHIN = 0.3
 """Seconds for which the first question waits for the index."""
-_COMPLETED_WITHIN = 2.0
+_FAILURES_OF_PAGE_WITHIN = 0.3
+_FAILURES_WITHIN = 2.0
 _FAILED = OrchestrationStatus.Failed
 
 
@@ -70,6 +71,7 @@ class InstanceIndex:
         self._has_unread = asyncio.Event()
         self._first = asyncio.Event()
         self._text: _TextScan | None = None
+        self._failures: asyncio.Task[None] | None = None
         self._tasks = tasks
         self._running = [
             tasks.keep_running("scan of the task hub", self._scan_again_and_again),
@@ -86,7 +88,7 @@ class InstanceIndex:
     def close(self) -> None:
         """End the background work."""
         self._end_text_scan()
-        for task in self._running:
+        for task in (*self._running, *([self._failures] if self._failures is not None else [])):
             task.cancel()
 
     def changed(self, instance_id: str, update: InstanceUpdate | None) -> None:
@@ -157,12 +159,10 @@ class InstanceIndex:
         ]
         found.sort(key=lambda entry: entry.updated, reverse=True)
         del found[wanted.top :]
-        unknown = [entry.id for entry in found if entry.failure is None]
-        try:
-            async with asyncio.timeout(_COMPLETED_WITHIN):
-                await self._read_failures(unknown)
-        except TimeoutError:
-            pass
+        if any(entry.failure is None for entry in found):
+            if self._failures is None or self._failures.done():
+                self._failures = self._tasks.run("reading of failures", self._read_all_failures())
+            await asyncio.wait([self._failures], timeout=_FAILURES_WITHIN)
         known = [(_state_of(entry), entry.failure) for entry in found if entry.failure is not None]
         return known, len(known) == len(found)
 
@@ -190,7 +190,7 @@ class InstanceIndex:
         unknown = [one for one in ids if (entry := self._entries[one]).status is _FAILED and entry.failure is None]
         if unknown:
             try:
-                async with asyncio.timeout(_COMPLETED_WITHIN):
+                async with asyncio.timeout(_FAILURES_OF_PAGE_WITHIN):
                     await self._read_failures(unknown)
             except TimeoutError:
                 pass
@@ -217,6 +217,22 @@ class InstanceIndex:
         async with asyncio.TaskGroup() as group:
             for instance_id in ids:
                 group.create_task(read(instance_id))
+
+    async def _read_all_failures(self) -> None:
+        """Read the outputs of all failed instances, page by page."""
+        token: str | None = None
+        try:
+            while True:
+                query = msgspec.structs.replace(_rows(token), statuses=frozenset({_FAILED}), fetch_output=True)
+                page = await self._client.query(query)
+                for state in page.instances:
+                    entry = self._entries.get(state.instance_id)
+                    if entry is not None and entry.status is _FAILED:
+                        entry.failure = failure_of(state.output)
+                if (token := page.continuation_token) is None:
+                    break
+        except TaskHubUnavailable as error:
+            _log.debug("The failures could not be read: %s", error)
 
     # Filling
 

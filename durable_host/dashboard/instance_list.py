@@ -22,7 +22,7 @@ from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import SearchableHub
 
 MOST_ON_A_PAGE = 500
-MOST_FAILURES = 5_000
+MOST_FAILURES = 20_000
 MOST_GROUPS = 100
 MOST_IDS_OF_GROUP = 20
 

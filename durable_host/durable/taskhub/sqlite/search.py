@@ -12,7 +12,7 @@ from durable_host.durable.model.instance_search import InstanceSearch, SearchPag
 from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
 from durable_host.durable.taskhub.sqlite.codec import well_formed
 
-_OUTPUT_SHOWN = 4000
+_OUTPUT_SHOWN = 1000
 _TERMINAL = ", ".join(str(int(one)) for one in sorted(TERMINAL_STATUSES))
 _END = f"CASE WHEN runtime_status IN ({_TERMINAL}) THEN COALESCE(completed_time, last_updated_time) ELSE :now END"
 _NAMES = " ".join(f"WHEN {int(one)} THEN '{one.name}'" for one in OrchestrationStatus)
