@@ -32,6 +32,11 @@ class Accounts:
             self._by_name[key] = known
         return self._by_name[key]
 
+    @property
+    def opened(self) -> list[StorageAccount]:
+        """The accounts that were opened."""
+        return list(self._opened)
+
     async def close(self) -> None:
         self._by_name.clear()
         while self._opened:

@@ -1,8 +1,11 @@
 """What all calls of the dashboard share."""
 
+import msgspec
+
 from durable_host.dashboard.api_errors import NOT_HERE, DashboardError
 from durable_host.dashboard.code_reader import CodeReader
 from durable_host.dashboard.event_payloads import EventPayloads
+from durable_host.dashboard.hub_numbers import HubNumbers
 from durable_host.dashboard.hub_watch import HubWatch
 from durable_host.dashboard.sources import AppSource, DashboardSources, HubSource
 
@@ -13,6 +16,7 @@ class DashboardContext:
     def __init__(self, sources: DashboardSources, token: str) -> None:
         self.sources = sources
         self.token = token
+        self.numbers = HubNumbers(sources)
         self.watch = HubWatch(sources, self._hub_body)
         self.reader = CodeReader()
         self.payloads = EventPayloads()
@@ -21,9 +25,9 @@ class DashboardContext:
         """End the streams of open pages, and release what is kept for them."""
         await self.watch.close()
 
-    async def _hub_body(self) -> bytes | None:
+    async def _hub_body(self) -> bytes:
         """What pages get once a second."""
-        return None
+        return msgspec.json.encode(await self.numbers.read(len(self.watch.changes)))
 
     def hub(self) -> HubSource:
         """The task hub. Raises DashboardError if the app has none."""

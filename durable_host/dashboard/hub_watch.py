@@ -35,7 +35,7 @@ class HubWatch:
     `hub_body` returns the JSON of `GET /api/hub`, which pages get once a second.
     """
 
-    def __init__(self, sources: DashboardSources, hub_body: Callable[[], Awaitable[bytes | None]]) -> None:
+    def __init__(self, sources: DashboardSources, hub_body: Callable[[], Awaitable[bytes]]) -> None:
         self.changes = Changes(self._opened, self._closed)
         self._sources = sources
         self._hub_body = hub_body
@@ -136,9 +136,7 @@ class HubWatch:
             self.changes.other("queues")
         if hub is not None and hub.live is None:
             await self._look_for_changes(hub)
-        body = await self._hub_body()
-        if body is not None:
-            self.changes.hub(body)
+        self.changes.hub(await self._hub_body())
 
     async def _look_for_changes(self, hub: HubSource) -> None:
         """Notice what other processes write to a hub that this one does not serve."""

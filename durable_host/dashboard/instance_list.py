@@ -209,8 +209,8 @@ def _search(query: FilterQuery, sort: str, top: int, cursor: str) -> InstanceSea
         statuses=_statuses(query.status),
         name=query.name,
         id_prefix=query.prefix,
-        created_from=_time(query.from_, "from"),
-        created_to=_time(query.to, "to"),
+        created_from=time_in(query.from_, "from"),
+        created_to=time_in(query.to, "to"),
         text=query.text,
         sort=cast("SortKey", sort.removeprefix("-")),
         descending=sort.startswith("-"),
@@ -221,19 +221,20 @@ def _search(query: FilterQuery, sort: str, top: int, cursor: str) -> InstanceSea
 
 
 def _statuses(text: str) -> frozenset[OrchestrationStatus]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    known = {status.name.lower(): status for status in OrchestrationStatus}
-    for name in names:
-        if name.lower() not in known:
-            raise DashboardError(
-                400,
-                f"There is no status '{name[:100]}'.",
-                remedy=f"Use {', '.join(one.name for one in known.values())}.",
-            )
-    return frozenset(known[name.lower()] for name in names)
+    return frozenset(status_named(name.strip()) for name in text.split(",") if name.strip())
 
 
-def _time(text: str, name: str) -> int | None:
+def status_named(name: str) -> OrchestrationStatus:
+    """The status with this name, in any case. Raises DashboardError."""
+    for status in OrchestrationStatus:
+        if status.name.lower() == name.lower():
+            return status
+    names = ", ".join(status.name for status in OrchestrationStatus)
+    raise DashboardError(400, f"There is no status '{name[:100]}'.", remedy=f"Use {names}.")
+
+
+def time_in(text: str, name: str) -> int | None:
+    """The ticks of a time in a request; None for an empty text. Raises DashboardError with the `name` of the member."""
     if not text:
         return None
     try:

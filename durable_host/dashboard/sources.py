@@ -45,7 +45,7 @@ class HubSource(msgspec.Struct, frozen=True, kw_only=True):
 class AppSource(msgspec.Struct, frozen=True, kw_only=True):
     """The app that a running host serves. The callables return the current state, which a reload replaces.
 
-    `functions` describes the functions for a base URL of the host.
+    `functions` describes the functions for a base URL of the host. `notify` makes a listener look at its queue at once.
     """
 
     folder: Path
@@ -54,6 +54,7 @@ class AppSource(msgspec.Struct, frozen=True, kw_only=True):
     functions: Callable[[str], list[DescribedFunction]]
     invoker: Invoker
     manual: ManualInvocation
+    notify: Callable[[str, str], None]
 
 
 class DashboardSources(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,7 @@ class AppSwitch:
         self.listeners = Listeners()
         self.manual = ManualInvocation()
         self.mcp = McpWebhook(self.invoker)
+        self.signals = QueueSignals()
         self.turn = asyncio.Lock()
         self.pauses: set[Pause] = set()
         self.problem: str | None = None
@@ -71,7 +72,7 @@ class AppSwitch:
         self._parts = AppParts(
             invoker=self.invoker,
             accounts=self.accounts,
-            signals=QueueSignals(),
+            signals=self.signals,
             blob_signals=BlobSignals(),
             client_payload=self._client_payload,
             base_url=self.base_url,

@@ -77,6 +77,7 @@ class LazyDashboard:
             functions=functions,
             invoker=server.invoker,
             manual=server.manual,
+            notify=server.signals.notify,
         )
         return DashboardSources(
             hub=self._hub,

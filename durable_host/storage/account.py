@@ -31,6 +31,7 @@ class StorageAccount:
         self._credential = credential
         self._owns_credential = False
         self._token: Token | None = None
+        self._channels: list[HttpChannel] = []
         self._queues: QueueService | None = None
         self._tables: TableService | None = None
         self._blobs: BlobService | None = None
@@ -56,6 +57,11 @@ class StorageAccount:
             self._blobs = BlobService(self._channel("blob", self.connection.blob_endpoint))
         return self._blobs
 
+    @property
+    def requests(self) -> dict[str, int]:
+        """The number of requests that were sent, by service."""
+        return {channel.service: channel.requests for channel in self._channels}
+
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
@@ -73,13 +79,15 @@ class StorageAccount:
         endpoint = self._endpoint(service, endpoint)
         if self._token is None and self._uses_token():
             self._token = Token(self._token_credential())
-        return HttpChannel(
+        channel = HttpChannel(
             service,
             endpoint,
             self._session,
             authorization(self.connection, tables=service == "table", token=self._token),
             self.standstill,
         )
+        self._channels.append(channel)
+        return channel
 
     def _uses_token(self) -> bool:
         return not self.connection.account_key and not self.connection.sas

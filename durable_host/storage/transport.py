@@ -100,6 +100,8 @@ class HttpChannel:
         self._session = session
         self._authorization = authorization
         self._standstill = standstill or Standstill()
+        self.requests = 0
+        """The attempts since the start."""
         self._name = f"The {service} service at {self._origin}{self.base_path}"
 
     async def send(
@@ -134,6 +136,7 @@ class HttpChannel:
             if not authorization.is_ready():
                 await authorization.prepare()
             authorization.authorize(method, path, query, signed, len(body))
+            self.requests += 1
             watch = self._standstill.watch(self._name, STALL_SECONDS + len(body) / _BYTES_PER_SECOND)
             try:
                 async with self._session.get().request(

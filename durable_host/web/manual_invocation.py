@@ -8,10 +8,12 @@ Source: docs/protocol/functions-host-admin.md#manual-invocation
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, cast
 
+import msgspec
 from aiohttp import web
 
 from durable_host.errors import HostError
@@ -47,6 +49,14 @@ class Start(Protocol):
     """Runs a function like its trigger, with `text` instead of the data that the trigger receives."""
 
     async def __call__(self, function: FunctionMetadata, text: str, *, reason: str, invocation_id: str) -> Outcome: ...
+
+
+class ManualOutcome(msgspec.Struct, frozen=True):
+    """What came of a call: the returned value as text, or the error."""
+
+    seconds: float
+    result: str | None
+    error: str | None
 
 
 class ManualInvocation:
@@ -87,6 +97,27 @@ class ManualInvocation:
         if not is_awaited:
             return web.Response(status=202)
         return await _outcome(task, invocation_id)
+
+    def can_run(self, function: FunctionMetadata) -> bool:
+        """Whether functions with this trigger can be run by hand. Orchestrations and entities cannot."""
+        return function.trigger.type.lower() in self._starts
+
+    async def run(self, function: DescribedFunction, text: str) -> "ManualOutcome":
+        """Run a function that `can_run` accepts, and wait for its outcome."""
+        metadata = function.metadata
+        assert metadata is not None
+        began = time.monotonic()
+        task = self._run(self._starts[metadata.trigger.type.lower()], metadata, text, str(uuid.uuid4()))
+        result = error = None
+        try:
+            outcome = await asyncio.shield(task)
+        except (FunctionFailed, HostError) as failure:
+            stack = failure.stack if isinstance(failure, FunctionFailed) else ""
+            error = redacted("\n".join(filter(None, (str(failure), stack))))
+        else:
+            value = None if outcome.return_value is None else plain_value(outcome.return_value)
+            result = value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return ManualOutcome(time.monotonic() - began, result, error)
 
     async def run_all(self, functions: Iterable[FunctionMetadata]) -> None:
         """Run functions in parallel, without input, and wait for them. Failures are only logged."""

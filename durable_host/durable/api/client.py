@@ -72,7 +72,7 @@ class DurableClient:
         self._code = user_code
         self._options = options
         self._clock = clock
-        self._live = live or LiveInstances()
+        self._live = live if live is not None else LiveInstances()
         self.entities = EntityClient(hub, user_code, options, clock)
 
     async def start(

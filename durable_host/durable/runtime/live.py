@@ -22,6 +22,10 @@ class LiveInstances:
         self._on_removed: Callable[[str], None] | None = None
         self._on_changed: ChangeListener | None = None
 
+    def __len__(self) -> int:
+        """The number of open instances."""
+        return len(self._open)
+
     def is_open(self, instance_id: str) -> bool:
         """True when the instance is known to exist and has not ended. False means that nothing is known."""
         return instance_id in self._open

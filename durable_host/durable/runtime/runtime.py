@@ -166,6 +166,20 @@ class DurableRuntime:
         return await self._recovery.in_flight()
 
     @property
+    def session_count(self) -> int:
+        """The number of instances whose state is in memory."""
+        return len(self._sessions)
+
+    @property
+    def session_capacity(self) -> int:
+        """The most instances whose state is kept in memory."""
+        return self._session_capacity
+
+    @property
+    def running_activities(self) -> int:
+        return self._activities.running
+
+    @property
     def running_work_items(self) -> list[str]:
         """The instances whose orchestrator or entity is running."""
         return [one.instance_id for one in (*self._orchestrations.running, *self._entities.running)]

@@ -54,6 +54,7 @@ class HubParts:
     setting: str
     healing: Healing
     resources: Resources
+    partitions: PartitionTable
     aside: SetAside
     payloads: LargePayloads
     history: HistoryStore
@@ -148,6 +149,7 @@ def assembled(
         setting=setting,
         healing=healing,
         resources=resources,
+        partitions=plain,
         aside=aside,
         payloads=payloads,
         history=history,

@@ -16,6 +16,7 @@ from durable_host.durable.taskhub.azure.names import escape_key
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.unavailable import storage_errors_as_unavailable
 from durable_host.durable.taskhub.azure.unsettled import AzureCheckpoint
+from durable_host.durable.taskhub.inspection import HubMessage, HubPartition, HubQueue
 from durable_host.durable.taskhub.paging import ended_instances
 from durable_host.durable.taskhub.port import Checkpoint, EpisodeCommit, LoadedHistory, ReceivedMessage
 from durable_host.storage import StorageAccount, StorageError
@@ -43,6 +44,8 @@ class AzureTaskHub:
         self._warns_of_blob_managers = not options.use_table_partition_management
         self.connection_setting = parts.setting
         self._name = parts.names.hub
+        self._names = parts.names
+        self._partitions = parts.partitions
         self._healing = parts.healing
         self._aside = parts.aside
         self._history = parts.history
@@ -135,6 +138,26 @@ class AzureTaskHub:
     @storage_errors_as_unavailable
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         return await self._instances.query(query)
+
+    @storage_errors_as_unavailable
+    async def partitions(self) -> list[HubPartition]:
+        owned = self._worker.deliveries.owned
+        rows = sorted(await self._partitions.read(), key=lambda row: row.queue)
+        return [
+            HubPartition(queue=row.queue, owner=row.current_owner, is_own=row.queue in owned, expires=row.expires_at)
+            for row in rows
+        ]
+
+    async def queues(self) -> list[HubQueue]:
+        control = [
+            HubQueue(name=name, role="control", partition=number)
+            for number, name in enumerate(self._names.control_queues)
+        ]
+        return [*control, HubQueue(name=self._names.work_items, role="workItem")]
+
+    async def peek(self, queue: str, count: int) -> list[HubMessage]:
+        """Returns nothing, because the queues are in a storage account."""
+        return []
 
     async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
         return await ended_instances(self.query_instances, query)

@@ -13,7 +13,8 @@ from durable_host.durable.model.instance import EndedQuery, InstancePage, Instan
 from durable_host.durable.model.instance_search import InstanceSearch, SearchPage
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
-from durable_host.durable.taskhub.sqlite import history, instances, search
+from durable_host.durable.taskhub.inspection import HubMessage, HubQueue
+from durable_host.durable.taskhub.sqlite import history, instances, queue_view, search
 from durable_host.durable.taskhub.sqlite.hub import SqliteTaskHub
 from durable_host.durable.taskhub.sqlite.jobs import Work
 from durable_host.durable.taskhub.sqlite.schema import is_there
@@ -59,6 +60,12 @@ class ForeignSqliteHub(SqliteTaskHub):
 
     async def changes(self) -> int:
         return await self._read(search.changes, 0)
+
+    async def queues(self) -> list[HubQueue]:
+        return await self._read(queue_view.queues, [])
+
+    async def peek(self, queue: str, count: int) -> list[HubMessage]:
+        return await self._read(partial(queue_view.peek, queue=queue, count=count), [])
 
     async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
         return await self._read(partial(instances.ended, wanted=query), [])

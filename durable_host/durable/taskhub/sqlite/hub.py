@@ -13,6 +13,7 @@ from durable_host.durable.model.instance import EndedQuery, InstancePage, Instan
 from durable_host.durable.model.instance_search import InstanceSearch, SearchPage
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.taskhub.inspection import HubMessage, HubPartition, HubQueue
 from durable_host.durable.taskhub.port import (
     Checkpoint,
     CommitConflict,
@@ -21,11 +22,13 @@ from durable_host.durable.taskhub.port import (
     ReceivedMessage,
     TaskHubRefused,
 )
-from durable_host.durable.taskhub.sqlite import history, instances, messages, schema, search, transactions
+from durable_host.durable.taskhub.sqlite import history, instances, messages, queue_view, schema, search, transactions
 from durable_host.durable.taskhub.sqlite.database import Database
 from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE
+from durable_host.durable.taskhub.sqlite.messages import QUEUES
 from durable_host.durable.taskhub.sqlite.receiver import Receiver
 from durable_host.durable.taskhub.sqlite.rewind import rewind
+from durable_host.durable.taskhub.sqlite.schema import CONTROL
 from durable_host.durable.taskhub.sqlite.worker_lock import WorkerLock
 from durable_host.timestamp import TICKS_PER_SECOND
 
@@ -146,6 +149,17 @@ class SqliteTaskHub:
 
     async def changes(self) -> int:
         return await self._searched.run(search.changes, writes=False)
+
+    async def partitions(self) -> list[HubPartition]:
+        is_own = self._receiver.serving
+        owner = "this process" if is_own else None
+        return [HubPartition(queue=QUEUES[CONTROL], owner=owner, is_own=is_own, expires=None)]
+
+    async def queues(self) -> list[HubQueue]:
+        return await self._searched.run(queue_view.queues, writes=False)
+
+    async def peek(self, queue: str, count: int) -> list[HubMessage]:
+        return await self._searched.run(partial(queue_view.peek, queue=queue, count=count), writes=False)
 
     async def list_ended(self, query: EndedQuery) -> list[tuple[int, str]]:
         return await self._database.run(partial(instances.ended, wanted=query), writes=False)
