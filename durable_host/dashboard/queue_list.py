@@ -14,7 +14,7 @@ from durable_host.dashboard.api_call import DashboardCall, NoParameters
 from durable_host.dashboard.api_errors import INVALID, DashboardError
 from durable_host.dashboard.endpoint import Endpoint
 from durable_host.dashboard.payloads import IN_DETAILS, cut, time_text
-from durable_host.dashboard.queue_places import KnownQueue, Place, place_of, places_of
+from durable_host.dashboard.queue_places import KnownQueue, Place, places_of, queue_named
 from durable_host.durable.taskhub.inspection import HubMessage
 from durable_host.storage import NotFound, QueueService, StorageError
 from durable_host.storage.bounded import for_each
@@ -128,12 +128,13 @@ async def queues(call: DashboardCall[NoParameters, None]) -> QueuesAnswer:
         errors.append(str(error))
     order = {"control": 0, "workItem": 1, "app": 2, "poison": 3, "other": 4}
     answers = sorted(found.values(), key=lambda one: (order[one.role], one.name))
-    return QueuesAnswer(answers, len(shown) == len(entries) and len(found) == len(shown), errors)
+    is_complete = len(found) == len(entries) and not errors
+    return QueuesAnswer(answers, is_complete, errors)
 
 
 async def messages(call: DashboardCall[PeekQuery, None]) -> MessagesAnswer:
     """Peek at the messages of a queue."""
-    place, queue = await place_of(call.context.sources, call.path["name"], call.query.connection)
+    place, queue = await queue_named(call.context.sources, call.path["name"], call.query.connection)
     if place.service is None:
         assert place.peek is not None
         return MessagesAnswer([_hub_message(one) for one in await place.peek(queue.name, call.query.top)])
@@ -143,7 +144,7 @@ async def messages(call: DashboardCall[PeekQuery, None]) -> MessagesAnswer:
 
 async def put(call: DashboardCall[ConnectionQuery, PutBody]) -> PutAnswer:
     """Put a message on a queue of the app. A queue that does not exist is created."""
-    place, queue = await place_of(call.context.sources, call.path["name"], call.query.connection)
+    place, queue = await queue_named(call.context.sources, call.path["name"], call.query.connection)
     if queue.role in ("control", "workItem") or place.service is None:
         raise DashboardError(
             409,
@@ -168,7 +169,7 @@ async def put(call: DashboardCall[ConnectionQuery, PutBody]) -> PutAnswer:
 
 async def return_poison(call: DashboardCall[ConnectionQuery, ReturnBody]) -> ReturnAnswer:
     """Move messages from a poison queue back to the queue where they come from."""
-    place, queue = await place_of(call.context.sources, call.path["name"], call.query.connection)
+    place, queue = await queue_named(call.context.sources, call.path["name"], call.query.connection)
     if queue.poison_of is None or place.service is None:
         raise DashboardError(
             409, f"'{queue.name}' is not a poison queue.", code=INVALID, remedy="Its name ends in '-poison'."

@@ -75,7 +75,7 @@ async def places_of(sources: DashboardSources) -> tuple[list[Place], list[str]]:
     return places, errors
 
 
-async def place_of(sources: DashboardSources, name: str, connection: str | None) -> tuple[Place, KnownQueue]:
+async def queue_named(sources: DashboardSources, name: str, connection: str | None) -> tuple[Place, KnownQueue]:
     """The queue with this name behind a connection; None looks in all places. Raises DashboardError."""
     places, _ = await places_of(sources)
     for place in places:
