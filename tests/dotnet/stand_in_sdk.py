@@ -11,6 +11,10 @@ PROGRAM = """\
 import json, os, pathlib, shutil, sys, time
 
 folder = pathlib.Path({folder!r})
+listed = folder / sys.argv[1].removeprefix("--list-")
+if listed.exists():
+    print(listed.read_text())
+    sys.exit()
 with open(folder / "calls", "a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
 (folder / "pid").write_text(str(os.getpid()))
@@ -68,7 +72,7 @@ class StandInSdk:
 
         Files named in `kept` are not copied.
         """
-        plan = {
+        plan: dict[str, object] = {
             "built": str(built) if built is not None else "",
             "prints": list(prints),
             "exits": exits,
@@ -79,6 +83,11 @@ class StandInSdk:
         fresh = self.folder / "plan.new"
         fresh.write_text(json.dumps(plan), "utf-8")
         os.replace(fresh, self.folder / "plan.json")
+
+    def has(self, *, runtimes: Sequence[str], sdks: Sequence[str]) -> None:
+        """What `--list-runtimes` and `--list-sdks` print."""
+        (self.folder / "runtimes").write_text("\n".join(runtimes), "utf-8")
+        (self.folder / "sdks").write_text("\n".join(sdks), "utf-8")
 
     @property
     def calls(self) -> list[list[str]]:

@@ -11,7 +11,7 @@ from durable_host.bindings.queue_signals import QueueSignals
 from durable_host.bindings.unserved_output import mode_of
 from durable_host.cli.doctor import findings
 from durable_host.cli.doctor.findings import Finding
-from durable_host.cli.scaffold.languages import is_node_app
+from durable_host.cli.scaffold.languages import Language, app_language
 from durable_host.config import HostConfig, StartOptions, load, ports
 from durable_host.config.host_config import HOST_JSON, read_document
 from durable_host.config.local_settings import FILE_NAME
@@ -26,6 +26,12 @@ from durable_host.triggers.http.trigger import route_table
 
 _SETTINGS: Final = "Settings"
 _FUNCTIONS: Final = "Functions"
+_OPTIONS: Final[dict[Language, str]] = {
+    "python": "--python",
+    "javascript": "--node",
+    "typescript": "--node",
+    "csharp": "--csharp",
+}
 
 
 def configuration(root: Path) -> tuple[HostConfig | None, list[Finding]]:
@@ -46,7 +52,7 @@ def configuration(root: Path) -> tuple[HostConfig | None, list[Finding]]:
 
 
 def _init(root: Path) -> str:
-    return f"func init --{'node' if is_node_app(root) else 'python'}"
+    return f"func init {_OPTIONS[app_language(root)]}"
 
 
 def port(config: HostConfig) -> Finding:

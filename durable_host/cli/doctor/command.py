@@ -4,7 +4,9 @@ The report has two columns. A table library would wrap the commands that people 
 """
 
 import asyncio
+import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,25 +17,41 @@ import durable_host
 from durable_host.bindings.accounts import Accounts
 from durable_host.cli.app_folder import app_root, working_folder
 from durable_host.cli.colour import BOLD, DIM, GREEN, RED, YELLOW, is_coloured, painted
-from durable_host.cli.doctor import app_check, findings, hub_check, node_check, packages_check, storage_check
+from durable_host.cli.doctor import (
+    app_check,
+    dotnet_check,
+    findings,
+    hub_check,
+    node_check,
+    packages_check,
+    storage_check,
+)
 from durable_host.cli.doctor.findings import Finding
 from durable_host.cli.printable import printable, printable_lines
-from durable_host.cli.scaffold.languages import is_node_app
+from durable_host.cli.scaffold.languages import Language, app_language
 from durable_host.errors import EXIT_FAILURE, EXIT_STOPPED, ConfigurationError
+from durable_host.host.functions import AppFunctions
 from durable_host.redaction import redacted_struct
 from durable_host.storage import StorageAccount
 
 _MARKS: Final = {"ok": ("ok     ", GREEN), "warning": ("warning", YELLOW), "error": ("error  ", RED)}
+_CHECKS: Final[dict[Language, Callable[[Path], list[Finding]]]] = {
+    "python": packages_check.check,
+    "javascript": node_check.check,
+    "typescript": node_check.check,
+    "csharp": dotnet_check.check,
+}
 
 
 @click.command()
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Output format.")
 @click.pass_context
 def doctor(ctx: click.Context, output: str) -> int:
-    """Check Python or Node.js, packages, host.json, settings, port, storage and task hub of the app in this folder.
+    """Check the language, packages, host.json, settings, port, storage and task hub of the app in this folder.
 
     Shows how to fix each problem. Nothing is changed. The exit code is 1 if there is a problem.
     """
+    logging.getLogger().addHandler(logging.NullHandler())  # findings say everything
     try:
         working_folder(ctx)
         found = asyncio.run(examine(app_root(ctx)))
@@ -50,15 +68,17 @@ def doctor(ctx: click.Context, output: str) -> int:
 async def examine(root: Path) -> list[Finding]:
     """All findings. Each check comes after those it depends on."""
     result = [findings.ok("App", f"{root} (durable-host {durable_host.__version__})")]
-    check = node_check.check if is_node_app(root) else packages_check.check
-    result += await asyncio.to_thread(check, root)
+    language = app_language(root)
+    result += await asyncio.to_thread(_CHECKS[language], root)
     config, about = app_check.configuration(root)
     result += about
     if config is None:
         return result
     accounts = Accounts(config.settings)
-    functions, about = await app_check.functions(config, accounts)
-    result += about
+    functions = AppFunctions()
+    if language != "csharp" or not dotnet_check.is_unbuilt(root):
+        functions, about = await app_check.functions(config, accounts)
+        result += about
     result.append(app_check.port(config))
     hub_connection = config.host.durable.storage.connection_name
     hub_account: StorageAccount | None = None
