@@ -3,6 +3,7 @@
 Source: docs/protocol/functions-host-cli.md#packing
 """
 
+import asyncio
 import os
 import tempfile
 import zipfile
@@ -15,8 +16,9 @@ import click
 from durable_host.cli.app_folder import working_folder
 from durable_host.cli.ignore_rules import IgnoreRules
 from durable_host.cli.package_json import output_folder, read_package, section
-from durable_host.cli.scaffold.languages import is_node_app
+from durable_host.cli.scaffold.languages import is_dotnet_app, is_node_app
 from durable_host.config import project
+from durable_host.config.dotnet_project import is_project_folder
 from durable_host.errors import ConfigurationError, UsageError
 
 IGNORE_FILE: Final = ".funcignore"
@@ -32,7 +34,7 @@ _MARK_OF_AN_ENVIRONMENT: Final = "pyvenv.cfg"
 @click.command()
 @click.argument("folder", required=False)
 @click.option("-o", "--output", metavar="PATH", help="Zip file to write, or the folder to put it into.")
-@click.option("--no-build", is_flag=True, help="Accepted, but has no effect: nothing is built.")
+@click.option("--no-build", is_flag=True, help="Do not build the project of a .NET app; pack its newest build.")
 @click.option("--build-native-deps", is_flag=True, help="Not supported: it needs a container image of Azure Functions.")
 @click.pass_context
 def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: bool, build_native_deps: bool) -> None:
@@ -40,7 +42,7 @@ def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: b
 
     Leaves out what .funcignore lists, and always virtual environments, caches, local.settings.json and .env. Packages
     of a Python app are not included: Azure installs requirements.txt if you deploy with a remote build. Those of a
-    Node.js app are: its node_modules.
+    Node.js app are: its node_modules. The project of a .NET app is published first; the zip file contains the result.
     """
     if build_native_deps:
         raise UsageError(
@@ -49,6 +51,9 @@ def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: b
             remedy="Deploy with a remote build: Azure installs requirements.txt itself.",
         )
     root = project.find_root(working_folder(ctx) / (folder or "."))
+    if is_dotnet_app(root):
+        _pack_dotnet(root, _archive(root, output), no_build=no_build)
+        return
     package = read_package(root)
     archive = _archive(root, output)
     count = write_archive(root, archive)
@@ -58,6 +63,21 @@ def pack(ctx: click.Context, folder: str | None, output: str | None, no_build: b
             click.echo(sentence)
     elif not (root / ".python_packages").is_dir():
         click.echo("Packages are not in it: deploy with a remote build, which installs requirements.txt.")
+
+
+def _pack_dotnet(root: Path, archive: Path, *, no_build: bool) -> None:
+    """Pack the output of a build; that of a project after publishing it, unless `no_build`."""
+    from durable_host.invocation.dotnet_build import DotnetBuild
+
+    build = DotnetBuild(root, os.environ)
+    with tempfile.TemporaryDirectory(prefix="durable-host-") as folder:
+        source = root
+        if is_project_folder(root):
+            source = build.existing() if no_build else Path(folder)
+            if not no_build:
+                click.echo(f"Publishing {build.title} ...")
+                asyncio.run(build.publish(source, lambda line: None))
+        click.echo(f"Created {archive} ({write_archive(source, archive)} files).")
 
 
 def node_notes(root: Path, package: Mapping[str, Any]) -> Iterator[str]:

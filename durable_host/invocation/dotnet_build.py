@@ -143,9 +143,7 @@ class DotnetBuild:
         """
         project = the_project(self.root)
         dotnet = find_dotnet(self._environ)
-        code, lines = await self._build(dotnet, project, report)
-        if code:
-            raise _failure(project, dotnet, code, lines)
+        lines = await self._run(dotnet, project, ["build", project.path.name, "-c", _CONFIGURATION, "--nologo"], report)
         output = _printed_output(lines, project) or dotnet_project.newest_output(self.root, _CONFIGURATION)
         if output is None:
             raise NothingBuilt(
@@ -155,18 +153,25 @@ class DotnetBuild:
             )
         return output
 
-    async def _build(self, dotnet: Path, project: DotnetProject, report: Report) -> tuple[int, list[str]]:
+    async def publish(self, target: Path, report: Report) -> None:
+        """Write the files to deploy into the folder `target`. Raises AppError."""
+        project = the_project(self.root)
+        command = ["publish", project.path.name, "-c", "Release", "--output", str(target), "--nologo"]
+        await self._run(find_dotnet(self._environ), project, command, report)
+
+    async def _run(self, dotnet: Path, project: DotnetProject, arguments: list[str], report: Report) -> list[str]:
+        """Run `dotnet`, and return the lines that it prints. Raises AppError."""
         detached: dict[str, Any] = (
             {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
             if sys.platform == "win32"
             else {"start_new_session": True}
         )
         quiet = {"DOTNET_NOLOGO": "true", "DOTNET_CLI_TELEMETRY_OPTOUT": "true", "MSBUILDTERMINALLOGGER": "off"}
-        command = [str(dotnet), "build", project.path.name, "-c", _CONFIGURATION, "--nologo"]
         try:
             transport, build = await asyncio.get_running_loop().subprocess_exec(
                 lambda: _RunningBuild(report),
-                *command,
+                str(dotnet),
+                *arguments,
                 cwd=str(self.root),
                 env={**quiet, **self._environ},
                 stdin=subprocess.DEVNULL,
@@ -180,7 +185,9 @@ class DotnetBuild:
             ) from error
         try:
             await asyncio.shield(build.ended)
-            return transport.get_returncode() or 0, list(build.lines)
+            if code := transport.get_returncode():
+                raise _failure(project, dotnet, arguments[0], code, list(build.lines))
+            return list(build.lines)
         finally:
             if transport.get_returncode() is None:
                 _kill(transport)
@@ -244,7 +251,7 @@ def _printed_output(lines: list[str], project: DotnetProject) -> Path | None:
     return None
 
 
-def _failure(project: DotnetProject, dotnet: Path, code: int, lines: list[str]) -> AppError:
+def _failure(project: DotnetProject, dotnet: Path, verb: str, code: int, lines: list[str]) -> AppError:
     text = "\n".join(lines)
     if any(mark in text for mark in _NO_SDK):
         return DotnetTooOld(
@@ -259,7 +266,7 @@ def _failure(project: DotnetProject, dotnet: Path, code: int, lines: list[str]) 
             remedy=f"Install a newer .NET SDK{_for(project)}: {DOWNLOAD}",
         )
     return BuildFailed(
-        f"{project.path.name} does not build: 'dotnet build' exited with code {code}.",
+        f"{project.path.name} does not build: 'dotnet {verb}' exited with code {code}.",
         cause="\n".join(_errors(project, lines)) or _last(lines),
         remedy=f"Fix the errors; 'dotnet build {project.path.name}' shows everything.",
     )

@@ -4,12 +4,15 @@ import io
 import json
 import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 import pytest
 
+from durable_host.cli import progress_line
 from durable_host.cli.console import Console
+from durable_host.cli.presenter import ConsolePresenter
 from durable_host.config.log_levels import NEVER, LogLevels
 
 
@@ -185,3 +188,69 @@ def test_records_after_the_end_do_not_reach_the_stream_twice():
     handler.write("late\n")
     logging.getLogger("Function.f.User").warning("unheard")
     assert stream.getvalue() == "late\n"
+
+
+class Terminal(io.StringIO):
+    """A terminal that encodes in UTF-8."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_status_stays_below_the_lines_and_is_removed_at_the_end():
+    stream = Terminal()
+    with console(stream, mode="compact") as shown:
+        shown.show_status("building 1 s")
+        wait_until(lambda: "1 s" in stream.getvalue())
+        logging.getLogger("Host.Startup").warning("a line")
+        wait_until(lambda: "a line" in stream.getvalue())
+        shown.show_status("")
+    first, line, end = stream.getvalue().split("\r\x1b[K")
+    assert first == "building 1 s"
+    assert line.endswith("a line\nbuilding 1 s")
+    assert end == ""
+
+
+@pytest.mark.parametrize(("encoding", "frames"), [("utf-8", "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"), ("ascii", "|/-\\")])
+def test_a_slow_step_is_a_moving_line_on_a_terminal(encoding: str, frames: str):
+    stream = Terminal()
+    stream.encoding = encoding
+    with console(stream, mode="compact") as shown:
+        presenter = ConsolePresenter(shown, verbose=False)
+        with presenter.working("Building App.csproj") as report:
+            report("  Restored App.csproj")
+            wait_until(lambda: "Restored" in stream.getvalue())
+    assert "Building App.csproj 0 s  Restored App.csproj" in stream.getvalue()
+    assert any(frame in stream.getvalue() for frame in frames)
+    assert stream.getvalue().endswith("\r\x1b[K")
+
+
+def test_a_slow_step_is_a_line_now_and_then_without_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(progress_line, "REPORT_SECONDS", 0.01)
+    stream = io.StringIO()
+    with console(stream) as shown:
+        presenter = ConsolePresenter(shown, verbose=False)
+        with presenter.working("Building App.csproj") as report:
+            report("  Restored App.csproj")
+            wait_until(lambda: "Restored" in stream.getvalue())
+    assert messages(stream)[0] == "Building App.csproj ..."
+    assert "Building App.csproj, 0 s so far: Restored App.csproj" in messages(stream)
+
+
+def test_a_quiet_host_does_not_show_slow_steps():
+    stream = Terminal()
+    with (
+        console(stream, mode="compact", quiet=True) as shown,
+        ConsolePresenter(shown, verbose=False, quiet=True).working("Building App.csproj") as report,
+    ):
+        report("news")
+    assert stream.getvalue() == ""
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -25,7 +25,8 @@ gate = plan["waits_for"]
 while gate and not pathlib.Path(gate).exists():
     time.sleep(0.02)
 if plan["built"] and not plan["exits"]:
-    target = pathlib.Path(plan["output"])
+    published = sys.argv[sys.argv.index("--output") + 1] if "--output" in sys.argv else None
+    target = pathlib.Path(published or plan["output"])
     target.mkdir(parents=True, exist_ok=True)
     for path in pathlib.Path(plan["built"]).iterdir():
         if path.name not in plan["kept"]:
