@@ -30,16 +30,7 @@ export function JsonField({ label, hint, value, onInput, rows = 5 }) {
   <//>`;
 }
 
-/** What a JSON field means: `undefined` if it is empty. Throws an error with a message if it is not JSON. */
-export function jsonValue(text) {
-  if (text.trim() === '') {
-    return undefined;
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Error('The value is not JSON. Text needs quotes: "yes"');
-  }
-}
+/** The member of a request for a JSON field: its text as it is, so that no number is rounded; nothing if it is empty. */
+export const jsonMember = (name, text) => (text.trim() === '' ? {} : { [name]: text.trim() });
 
 export const isJsonOrEmpty = (text) => text.trim() === '' || isJson(text);

@@ -1,16 +1,31 @@
 // How single values are shown: payloads, times, names, and a button that copies.
-import { ago, prettyJson, shortTime, time } from '../core/format.js';
+import { ago, isJson, prettyJson, shortTime, time } from '../core/format.js';
 import { html, useEffect, useRef, useState } from '../core/html.js';
 import { Icon } from './icons.js';
+
+/** JSON of which an SDK has made a string, as the 1.x SDK does with the input of a client; null for anything else. */
+function inside(text) {
+  if (!/^\s*"\s*[{[]/.test(text)) {
+    return null;
+  }
+  try {
+    const inner = JSON.parse(text);
+    return isJson(inner) ? inner : null;
+  } catch {
+    return null;
+  }
+}
 
 /** A payload of user code, formatted as JSON, always as text. `onFull` loads what was cut. */
 export function Payload({ label, text, isTruncated = false, onFull }) {
   if (text === null || text === undefined) {
     return html`<div class="payload payload-none muted">No ${label.toLowerCase()}</div>`;
   }
+  const inner = isTruncated ? null : inside(text);
   return html`<div class="payload">
     <div class="payload-tools"><${Copy} text=${text} label=${`Copy ${label.toLowerCase()}`} /></div>
-    <pre tabindex="0" aria-label=${label}>${isTruncated ? text : prettyJson(text)}</pre>
+    <pre tabindex="0" aria-label=${label}>${isTruncated ? text : prettyJson(inner ?? text)}</pre>
+    ${inner === null ? '' : html`<p class="payload-cut">This JSON is stored inside a string.</p>`}
     ${isTruncated
       ? html`<p class="payload-cut">Only the beginning is shown.
           ${onFull ? html` <button type="button" class="link" onClick=${onFull}>Show all</button>` : ''}</p>`

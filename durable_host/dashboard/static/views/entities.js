@@ -7,7 +7,7 @@ import { instanceLink, link, navigate, setQuery } from '../core/router.js';
 import { useRows } from '../core/rows.js';
 import { useSession } from '../core/session.js';
 import { ActionForm } from '../parts/dialog.js';
-import { isJsonOrEmpty, JsonField, jsonValue, TextField } from '../parts/fields.js';
+import { isJsonOrEmpty, JsonField, jsonMember, TextField } from '../parts/fields.js';
 import { Icon } from '../parts/icons.js';
 import { PageHead } from '../parts/page_head.js';
 import { Empty, Shown } from '../parts/states.js';
@@ -90,10 +90,7 @@ function Entity({ name, entityKey, query }) {
 function Signal({ name, entityKey }) {
   const { isReadOnly } = useSession();
   const [form, setForm] = useState({ operation: '', input: '' });
-  const send = () => {
-    const input = jsonValue(form.input);
-    return post(path`entities/${name}/${entityKey}/signal`, { operation: form.operation, ...(input === undefined ? {} : { input }) });
-  };
+  const send = () => post(path`entities/${name}/${entityKey}/signal`, { operation: form.operation, ...jsonMember('input', form.input) });
   if (isReadOnly) {
     return '';
   }

@@ -11,9 +11,9 @@ import { Line, Time } from '../parts/values.js';
 export function Failures({ filters }) {
   const { status, ...rest } = filters;
   const resource = useResource(withQuery('failures', rest), { on: ['instances'] });
-  return html`<${Shown} resource=${resource}>${({ groups }) => groups.length === 0
+  return html`<${Shown} resource=${resource}>${({ groups, isComplete }) => groups.length === 0
     ? html`<${Empty} icon="check" title="No failures">No instance that matches the filters has failed.<//>`
-    : html`<ul class="groups">${groups.map((group) => html`<${Group} key=${`${group.type} ${group.message}`} group=${group} />`)}</ul>`}
+    : html`<ul class="groups">${groups.map((group) => html`<${Group} key=${`${group.type} ${group.message}`} group=${group} />`)}</ul>${isComplete === false ? html`<p class="hint">There are more failures than are grouped here. Filter by name or time.</p>` : ''}`}
   <//>`;
 }
 

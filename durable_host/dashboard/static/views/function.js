@@ -6,23 +6,32 @@ import { useResource } from '../core/resource.js';
 import { instanceLink, link, navigate } from '../core/router.js';
 import { useSession } from '../core/session.js';
 import { ActionForm } from '../parts/dialog.js';
-import { isJsonOrEmpty, JsonField, jsonValue } from '../parts/fields.js';
+import { Field } from '../parts/fields.js';
 import { Icon } from '../parts/icons.js';
 import { Empty, Notice, Shown } from '../parts/states.js';
 import { Copy, Payload, Time } from '../parts/values.js';
+import { pathOf } from './functions_text.js';
 import { TryIt } from './try_it.js';
 
+/** A file's path below the folder of the app. */
+function insideApp(file, folder) {
+  const rest = folder && file.startsWith(folder) ? file.slice(folder.length).replace(/^[\\/]/, '') : '';
+  return rest || file;
+}
+
 export function FunctionDetails({ item, name }) {
+  const session = useSession();
   const close = html`<button type="button" class="button button-quiet" onClick=${() => navigate(link(['functions']))}>Close</button>`;
   if (!item) {
     return html`<aside class="details" aria-label="Function ${name}"><header><h2>${name}</h2>${close}</header><${Empty} icon="functions" title="The app has no such function">It may have been renamed.<//></aside>`;
   }
-  const position = item.file ? `${item.file}${item.line ? `:${item.line}` : ''}` : null;
+  const position = item.file ? `${insideApp(item.file, session.app?.folder)}${item.line ? `:${item.line}` : ''}` : null;
   return html`<aside class="details" aria-label="Function ${name}">
     <header><h2 class="line" title=${name}>${name}</h2>${close}</header>
     ${position ? html`<p class="source-place"><span class="line code" title=${position}>${position}</span><${Copy} text=${position} label="Copy the position" /></p>` : ''}
+    ${item.error ? html`<${Notice} tone="warn" icon="alert">Not served: ${item.error}<//>` : ''}
     ${item.bindings?.length ? html`<ul class="bindings">${item.bindings.map((binding) => html`<li key=${`${binding.name} ${binding.direction}`}><span class="tag">${binding.direction}</span> <span class="code">${binding.name}</span> <span class="muted">${binding.type}</span></li>`)}</ul>` : ''}
-    ${item.route !== null && item.route !== undefined ? html`<${TryIt} item=${item} />` : item.canRun ? html`<${RunNow} item=${item} />` : ''}
+    ${pathOf(item) !== null && !item.isDisabled ? html`<${TryIt} item=${item} route=${pathOf(item)} />` : item.canRun ? html`<${RunNow} item=${item} />` : ''}
     <${Invocations} name=${name} />
   </aside>`;
 }
@@ -35,14 +44,11 @@ function RunNow({ item }) {
     return '';
   }
   const isTimer = item.trigger === 'timerTrigger';
-  const send = () => {
-    const value = jsonValue(input);
-    return post(path`functions/${item.name}/run`, value === undefined ? {} : { input: value });
-  };
-  return html`<h3>Run now</h3><${ActionForm} action="Run now" onSend=${send} onDone=${setResult} isDisabled=${!isJsonOrEmpty(input)}>
-      ${isTimer ? '' : html`<${JsonField} label="Input" hint="JSON. What the trigger would bring." value=${input} onInput=${setInput} rows=${3} />`}<//>
-    ${result ? html`<div role="status"><${Notice} tone=${result.ok ? 'good' : 'bad'} icon=${result.ok ? 'check' : 'alert'}>${result.ok ? 'Succeeded' : `Failed: ${result.error?.message ?? result.error}`} in ${duration(result.durationMs)}<//>
-      ${result.ok && result.result !== null && result.result !== undefined ? html`<${Payload} label="Result" text=${typeof result.result === 'string' ? result.result : JSON.stringify(result.result)} />` : ''}</div>` : ''}`;
+  const send = () => post(path`functions/${item.name}/run`, input === '' ? {} : { input });
+  return html`<h3>Run now</h3><${ActionForm} action="Run now" onSend=${send} onDone=${setResult}>
+      ${isTimer ? '' : html`<${Field} label="Input" hint="What the trigger brings: the text of a message, or JSON.">${(id) => html`<textarea id=${id} class="code" rows="3" spellcheck=${false} value=${input} onInput=${(event) => setInput(event.target.value)}></textarea>`}<//>`}<//>
+    ${result ? html`<div role="status"><${Notice} tone=${result.ok ? 'good' : 'bad'} icon=${result.ok ? 'check' : 'alert'}>${result.ok ? 'Succeeded' : `Failed: ${result.error}`} in ${duration(result.durationMs)}<//>
+      ${result.ok && result.result !== null && result.result !== undefined ? html`<${Payload} label="Result" text=${result.result} isTruncated=${result.resultIsTruncated} />` : ''}</div>` : ''}`;
 }
 
 function Invocations({ name }) {

@@ -9,17 +9,7 @@ import { PageHead } from '../parts/page_head.js';
 import { Empty, Shown } from '../parts/states.js';
 import { Line, Time } from '../parts/values.js';
 import { FunctionDetails } from './function.js';
-
-const TRIGGERS = { httpTrigger: 'HTTP', queueTrigger: 'Queue', timerTrigger: 'Timer', blobTrigger: 'Blob', orchestrationTrigger: 'Orchestrator', activityTrigger: 'Activity', entityTrigger: 'Entity', eventGridTrigger: 'Event Grid' };
-export const triggerName = ({ trigger }) => TRIGGERS[trigger] ?? trigger;
-
-/** What starts the function, in one line. */
-export function startOf(item) {
-  if (item.route !== null && item.route !== undefined) {
-    return `${(item.methods ?? []).join(' ') || 'ANY'} ${item.route.startsWith('/') ? item.route : `/${item.route}`}`;
-  }
-  return item.queue ?? item.schedule ?? '';
-}
+import { startOf, triggerName } from './functions_text.js';
 
 export default function Functions({ path: [name] }) {
   const resource = useResource('functions', { on: ['functions'] });
@@ -44,7 +34,7 @@ function Row({ item, isCurrent, now }) {
   const start = startOf(item);
   return html`<tr data-row=${name} class=${isCurrent ? 'is-selected' : ''}>
     <td><a class="line" href=${link(['functions', name])} title=${name} aria-current=${isCurrent ? 'true' : undefined}>${name}</a></td>
-    <td>${triggerName(item)}${isDisabled ? html` <span class="tag">disabled</span>` : ''}</td>
+    <td>${triggerName(item)}${isDisabled ? html` <span class="tag">disabled</span>` : item.error ? html` <span class="tag" title=${item.error}>not served</span>` : ''}</td>
     <td>${start ? html`<${Line} text=${start} isCode />` : html`<span class="muted">–</span>`}${next ? html`<span class="muted">next <${Time} at=${next} /></span>` : ''}</td>
     <td class="col-number">${count(recent.count ?? 0)}</td>
     <td class="col-number ${recent.failures ? 'bad-text' : 'muted'}">${count(recent.failures ?? 0)}</td>

@@ -8,7 +8,7 @@ import { useResource } from '../core/resource.js';
 import { useSession } from '../core/session.js';
 import { Icon } from '../parts/icons.js';
 import { PageHead } from '../parts/page_head.js';
-import { Shown } from '../parts/states.js';
+import { Notice, Shown } from '../parts/states.js';
 import { Line, Time } from '../parts/values.js';
 import { PurgeForm } from './purge.js';
 import { Sparkline } from './sparkline.js';
@@ -48,6 +48,7 @@ function Figures({ hub }) {
       </section>
     </div>
     <section class="card"><h2>Partitions</h2>
+      ${hub.error ? html`<${Notice} tone="warn" icon="alert">${hub.error}<//>` : ''}
       ${partitions.length ? html`<div class="table-box"><table class="table"><thead><tr><th scope="col">Partition</th><th scope="col">Queue</th><th scope="col">Owner</th><th scope="col" class="col-time">Lease until</th></tr></thead>
         <tbody>${partitions.map((partition) => html`<tr key=${partition.id}><td class="num">${partition.id}</td><td><${Line} text=${partition.queue ?? '–'} /></td>
           <td>${partition.owner ? html`<span class="owner"><span class="line" title=${partition.owner}>${partition.owner}</span>${partition.isOwn ? html`<span class="tag">this host</span>` : ''}</span>` : html`<span class="muted">nobody</span>`}</td>

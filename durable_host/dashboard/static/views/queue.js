@@ -1,5 +1,5 @@
 // One queue: its first messages, a form that puts one, and the way back from a poison queue.
-import { path, post } from '../core/api.js';
+import { path, post, withQuery } from '../core/api.js';
 import { plural, prettyJson } from '../core/format.js';
 import { html, useEffect, useState } from '../core/html.js';
 import { useResource } from '../core/resource.js';
@@ -16,9 +16,9 @@ const PEEKED = 32;
 const OWN = new Set(['control', 'workItem']);
 
 export function Queue({ queue, query, onChange }) {
-  const { name, role, poisonOf } = queue;
+  const { name, role, poisonOf, connection } = queue;
   const session = useSession();
-  const resource = useResource(`${path`queues/${name}/messages`}?top=${PEEKED}`, { on: ['queues', 'instances'] });
+  const resource = useResource(withQuery(path`queues/${name}/messages`, { top: PEEKED, connection }), { on: ['queues', 'instances'] });
   const [chosen, setChosen] = useState(() => new Set());
   const [isReturning, setReturning] = useState(false);
   const changed = () => { resource.reload(); onChange(); };
@@ -40,7 +40,7 @@ export function Queue({ queue, query, onChange }) {
   return html`<aside class="details" aria-label="Queue ${name}">
     <header><h2 class="line" title=${name}>${name}</h2><button type="button" class="button button-quiet" onClick=${() => navigate(link(['queues']))}>Close</button></header>
     ${OWN.has(role) ? html`<p class="muted">The host reads and writes this queue itself.</p>` : ''}
-    ${!OWN.has(role) && role !== 'poison' && !session.isReadOnly ? html`<${PutForm} name=${name} instance=${query.instance} onDone=${changed} />` : ''}
+    ${!OWN.has(role) && role !== 'poison' && !session.isReadOnly ? html`<${PutForm} name=${name} connection=${connection} instance=${query.instance} onDone=${changed} />` : ''}
     <div class="details-head"><h3>Messages <span class="muted num">${messages.length}${queue.total > messages.length ? ` of ${queue.total}` : ''}</span></h3>
       ${role === 'poison' && messages.length && !session.isReadOnly ? html`<button type="button" class="button" onClick=${() => setReturning(true)}><${Icon} name="restart" size=${14} />${chosen.size ? `Put ${chosen.size} back` : 'Put all back'}</button>` : ''}</div>
     <${Shown} resource=${resource} rows=${3}>${({ messages: shown }) => shown.length === 0
@@ -48,7 +48,7 @@ export function Queue({ queue, query, onChange }) {
       : html`<ul class="messages">${shown.map((message) => html`<${Message} key=${message.id} message=${message} canChoose=${role === 'poison' && !session.isReadOnly} isChosen=${chosen.has(message.id)} onToggle=${() => toggle(message.id)} />`)}</ul>`}
     <//>
     ${isReturning ? html`<${Confirm} title="Put ${chosen.size ? plural(chosen.size, 'message') : 'all messages'} back?" action="Put back" isDangerous=${false} onClose=${() => setReturning(false)} onDone=${returned}
-      onSend=${() => post(path`queues/${name}/return`, chosen.size ? { ids: [...chosen] } : {})}><p>They go to <strong>${poisonOf}</strong>, and its function runs again.</p><//>` : ''}
+      onSend=${() => post(withQuery(path`queues/${name}/return`, { connection }), chosen.size ? { ids: [...chosen] } : {})}><p>They go to <strong>${poisonOf}</strong>, and its function runs again.</p><//>` : ''}
   </aside>`;
 }
 
@@ -60,7 +60,7 @@ function Message({ message, canChoose, isChosen, onToggle }) {
     <pre tabindex="0" aria-label="Text of message ${id}">${prettyJson(text)}</pre></li>`;
 }
 
-function PutForm({ name, instance, onDone }) {
+function PutForm({ name, connection, instance, onDone }) {
   const [text, setText] = useState(instance ?? '');
   useEffect(() => { if (instance) { setText(instance); } }, [instance]);
   const done = () => {
@@ -68,7 +68,7 @@ function PutForm({ name, instance, onDone }) {
     setText('');
     onDone();
   };
-  return html`<h3>Put a message</h3><${ActionForm} action="Put message" onSend=${() => post(path`queues/${name}/messages`, { text })} onDone=${done} isDisabled=${text === ''}>
+  return html`<h3>Put a message</h3><${ActionForm} action="Put message" onSend=${() => post(withQuery(path`queues/${name}/messages`, { connection }), { text })} onDone=${done} isDisabled=${text === ''}>
     <${Field} label="Text" hint=${instance && text === instance ? 'Filled with the instance ID that you came from.' : 'As the function receives it.'}>${(id) => html`<textarea id=${id} class="code" rows="3" spellcheck=${false} value=${text} onInput=${(event) => setText(event.target.value)}></textarea>`}<//>
   <//>`;
 }

@@ -7,7 +7,7 @@ import { link, navigate } from '../core/router.js';
 import { useRows } from '../core/rows.js';
 import { Icon } from '../parts/icons.js';
 import { PageHead } from '../parts/page_head.js';
-import { Empty, Shown } from '../parts/states.js';
+import { Empty, Notice, Shown } from '../parts/states.js';
 import { Line, Time } from '../parts/values.js';
 import { Queue } from './queue.js';
 
@@ -18,6 +18,9 @@ const GROUPS = [
 ];
 /** Where a message with an instance ID goes first, if the app has it. */
 const APPROVALS = 'approval-queue';
+
+const queueLink = ({ name, connection }, instance) => link(['queues', name], { connection, instance });
+const isShown = (queue, name, query) => queue.name === name && (queue.connection ?? '') === (query.connection ?? '');
 
 export default function Queues({ path: [name], query }) {
   const resource = useResource('queues', { on: ['queues', 'instances'] });
@@ -30,7 +33,7 @@ export default function Queues({ path: [name], query }) {
       const apps = queues.filter(({ role }) => role === 'app');
       const target = apps.find((queue) => queue.name === APPROVALS) ?? apps[0];
       if (target) {
-        navigate(link(['queues', target.name], query), { replace: true });
+        navigate(queueLink(target, query.instance), { replace: true });
       }
     }
   }, [queues, query.instance, name]);
@@ -38,9 +41,9 @@ export default function Queues({ path: [name], query }) {
     <${PageHead} title="Queues" subtitle="Lengths, poison messages, and a way to put one" />
     <${Shown} resource=${resource}>${(data) => data.queues.length === 0
       ? html`<${Empty} icon="queues" title="No queues">The app has no queue, and a task hub in SQLite needs none.<//>`
-      : html`<div class=${name ? 'split has-details' : 'split'}>
+      : html`${(data.errors ?? []).map((error) => html`<${Notice} key=${error} tone="warn" icon="alert">${error}<//>`)}<div class=${name ? 'split has-details' : 'split'}>
         <div ref=${rows}>${GROUPS.map(([role, title, text]) => html`<${Group} key=${role} title=${title} text=${text} queues=${data.queues.filter((queue) => queue.role === role)} current=${name} query=${query} now=${now} />`)}</div>
-        ${name ? html`<${Queue} key=${name} queue=${data.queues.find((queue) => queue.name === name) ?? { name }} query=${query} onChange=${resource.reload} />` : ''}
+        ${name ? html`<${Queue} key=${`${name} ${query.connection ?? ''}`} queue=${data.queues.find((queue) => isShown(queue, name, query)) ?? { name, connection: query.connection }} query=${query} onChange=${resource.reload} />` : ''}
       </div>`}
     <//>`;
 }
@@ -51,10 +54,10 @@ function Group({ title, text, queues, current, query, now }) {
   }
   return html`<section class="queue-group"><h2>${title}</h2><div class="table-box"><table class="table table-queues" aria-label=${title}>
     <thead><tr><th scope="col">Queue</th><th scope="col">Function</th><th scope="col" class="col-number">Messages</th><th scope="col" class="col-number">Visible</th><th scope="col" class="col-number">Hidden</th><th scope="col" class="col-time">Oldest</th></tr></thead>
-    <tbody>${queues.map((queue) => html`<tr key=${queue.name} data-row=${queue.name} class=${queue.name === current ? 'is-selected' : ''}>
-      <td><a class="line" href=${link(['queues', queue.name], query.instance ? { instance: query.instance } : {})} title=${queue.name} aria-current=${queue.name === current ? 'true' : undefined}>${queue.name}</a></td>
+    <tbody>${queues.map((queue) => html`<tr key=${`${queue.connection} ${queue.name}`} data-row=${queue.name} class=${isShown(queue, current, query) ? 'is-selected' : ''}>
+      <td><a class="line" href=${queueLink(queue, query.instance)} title=${queue.name} aria-current=${isShown(queue, current, query) ? 'true' : undefined}>${queue.name}</a></td>
       <td>${queue.function ? html`<${Line} text=${queue.function} />` : queue.poisonOf ? html`<span class="line muted" title=${queue.poisonOf}>of ${queue.poisonOf}</span>` : html`<span class="muted">–</span>`}</td>
       <td class="col-number ${queue.role === 'poison' && queue.total ? 'bad-text' : ''}">${queue.role === 'poison' && queue.total ? html`<${Icon} name="alert" size=${12} /> ` : ''}${count(queue.total)}</td>
-      <td class="col-number">${count(queue.visible)}</td><td class="col-number">${count(queue.invisible)}</td><td class="col-time"><${Time} at=${queue.oldest} isRelative now=${now} /></td></tr>`)}</tbody>
+      <td class="col-number">${count(queue.visible)}${queue.invisible === null ? '+' : ''}</td><td class="col-number">${count(queue.invisible)}</td><td class="col-time"><${Time} at=${queue.oldest} isRelative now=${now} /></td></tr>`)}</tbody>
   </table></div></section>`;
 }

@@ -3,7 +3,7 @@ import { path, post } from '../core/api.js';
 import { prettyJson } from '../core/format.js';
 import { html, useState } from '../core/html.js';
 import { ActionForm } from '../parts/dialog.js';
-import { isJsonOrEmpty, JsonField, jsonValue, TextField } from '../parts/fields.js';
+import { isJsonOrEmpty, JsonField, jsonMember, TextField } from '../parts/fields.js';
 import { toast } from '../parts/toasts.js';
 
 /** `lastEventData` keys may differ in case from what is waited for. */
@@ -19,10 +19,7 @@ export function RaiseEventForm({ instance, onDone, onCancel }) {
   const choose = (name) => setForm((old) => ({ name, data: names.includes(name) ? lastPayload(instance, name) : old.data }));
   const isEarly = form.name && !waited.includes(form.name);
   const twin = waited.find((name) => name.toLowerCase() === form.name.toLowerCase());
-  const send = () => {
-    const data = jsonValue(form.data);
-    return post(path`instances/${instance.id}/raise-event`, { name: form.name, data: data === undefined ? null : data });
-  };
+  const send = () => post(path`instances/${instance.id}/raise-event`, { name: form.name, ...jsonMember('data', form.data) });
   const done = () => {
     toast(`The event ${form.name} is sent.`);
     onDone?.();

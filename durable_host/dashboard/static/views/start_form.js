@@ -3,7 +3,7 @@ import { get, post } from '../core/api.js';
 import { html, useEffect, useState } from '../core/html.js';
 import { instanceLink, navigate } from '../core/router.js';
 import { ActionForm, Dialog } from '../parts/dialog.js';
-import { isJsonOrEmpty, JsonField, jsonValue, TextField } from '../parts/fields.js';
+import { isJsonOrEmpty, JsonField, jsonMember, TextField } from '../parts/fields.js';
 import { toast } from '../parts/toasts.js';
 
 export function StartForm({ onClose }) {
@@ -12,16 +12,13 @@ export function StartForm({ onClose }) {
   const set = (name) => (value) => setForm((old) => ({ ...old, [name]: value }));
   useEffect(() => {
     get('functions').then(
-      ({ functions }) => setNames(functions.filter(({ durableKind }) => durableKind === 'orchestrator').map(({ name }) => name)),
+      ({ functions }) => setNames(functions.filter(({ durableKind }) => durableKind === 'orchestration').map(({ name }) => name)),
       () => {}, // Without the names the reader types one.
     );
   }, []);
-  const send = () => {
-    const input = jsonValue(form.input);
-    return post('instances', {
-      name: form.name, ...(form.id ? { id: form.id } : {}), ...(form.version ? { version: form.version } : {}), ...(input === undefined ? {} : { input }),
-    });
-  };
+  const send = () => post('instances', {
+    name: form.name, ...(form.id ? { id: form.id } : {}), ...(form.version ? { version: form.version } : {}), ...jsonMember('input', form.input),
+  });
   const done = ({ id }) => {
     toast('The orchestration is started.');
     onClose();

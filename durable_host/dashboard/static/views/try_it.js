@@ -12,14 +12,14 @@ const PARAMETER = /\{(\*?)([^}:?=]+)([^}]*)\}/g;
 const WITHOUT_BODY = new Set(['GET', 'HEAD']);
 const SHOWN = 262_144;
 
-export function TryIt({ item }) {
+export function TryIt({ item, route }) {
   const methods = item.methods?.length ? item.methods.map((method) => method.toUpperCase()) : ALL;
-  const parameters = [...item.route.matchAll(PARAMETER)].map(([, , name, rest]) => ({ name, isOptional: /\?$|=/.test(rest) }));
+  const parameters = [...route.matchAll(PARAMETER)].map(([, , name, rest]) => ({ name, isOptional: /\?$|=/.test(rest) }));
   const [form, setForm] = useState({ method: methods.includes('GET') ? 'GET' : methods[0], values: {}, query: '', headers: [], body: '' });
   const [answer, setAnswer] = useState(null);
   const set = (changes) => setForm((old) => ({ ...old, ...changes }));
-  const url = urlOf(item.route, form);
-  const preview = urlOf(item.route, form, true);
+  const url = urlOf(route, form);
+  const preview = urlOf(route, form, true);
   return html`<h3>Try it</h3>
     <${ActionForm} action="Send request" onSend=${() => call(url, form)} onDone=${setAnswer} isDisabled=${parameters.some(({ name, isOptional }) => !isOptional && !form.values[name])}>
       <p class="try-url"><${Field} label="Method">${(id) => html`<select id=${id} value=${form.method} onChange=${(event) => set({ method: event.target.value })}>${methods.map((method) => html`<option key=${method} value=${method}>${method}</option>`)}</select>`}<//>
