@@ -11,7 +11,16 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from bench import bare, durable_environments, node_apps, plain_workers, request_counts, scenarios, throughput
+from bench import (
+    bare,
+    dotnet_apps,
+    durable_environments,
+    node_apps,
+    plain_workers,
+    request_counts,
+    scenarios,
+    throughput,
+)
 from bench.running_host import RunningHost
 from durable_host.config.connection import Connection
 from durable_host.storage import StorageAccount
@@ -33,6 +42,7 @@ def main() -> None:
     parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk")
     parser.add_argument("--plain-workers", action="store_true", help="only the rows of plain workers")
     parser.add_argument("--node", action="store_true", help="only the rows of Node.js beside Python")
+    parser.add_argument("--dotnet", action="store_true", help="only the rows of .NET isolated apps")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if options.plain_workers:
@@ -48,6 +58,10 @@ def main() -> None:
                 table = Table("scenario", "Node.js", "Python", "ratio", title="Node.js beside Python on Azurite")
                 say = Console(stderr=True).print
                 asyncio.run(node_apps.measure(table, connection_string(connection), Path(folder), ENVIRONMENTS, say))
+            elif options.dotnet:
+                table = Table("scenario", "host", "goal", "ratio", title=".NET isolated apps on Azurite")
+                say = Console(stderr=True).print
+                asyncio.run(dotnet_apps.measure(table, connection_string(connection), Path(folder), say))
             else:
                 table = asyncio.run(measure(connection, Path(folder) / "went-on.txt", options.rounds))
         finally:
@@ -78,6 +92,7 @@ async def measure(connection: Connection, log: Path, rounds: int) -> Table:
         await asyncio.to_thread(host.stop)
     await measure_v2(table, connection, log.with_name("v2.txt"), rounds, say)
     await node_apps.measure(table, connection_string(connection), log.parent, ENVIRONMENTS, say)
+    await dotnet_apps.measure(table, connection_string(connection), log.parent, say)
     await plain_workers.measure(table, log.parent, rounds, say)
     return table
 

@@ -16,15 +16,15 @@ from durable_host.storage import StorageAccount
 CONNECTIONS = 64
 
 
-async def http_load(url: str, seconds: float) -> tuple[float, list[float]]:
-    """Requests per second over 64 connections, and the seconds of each request."""
+async def http_load(url: str, seconds: float, body: str = "Hello") -> tuple[float, list[float]]:
+    """Requests per second over 64 connections, and the seconds of each request. `body` is the expected response."""
     latencies: list[float] = []
     end = time.perf_counter() + seconds
 
     async def caller(session: aiohttp.ClientSession) -> None:
         while (begun := time.perf_counter()) < end:
             async with session.get(url) as answer:
-                if answer.status != 200 or await answer.text() != "Hello":
+                if answer.status != 200 or await answer.text() != body:
                     raise RuntimeError(f"{url} answered {answer.status}")
             latencies.append(time.perf_counter() - begun)
 
