@@ -25,7 +25,7 @@ from durable_host.durable.model.events import OrchestrationInstance
 from durable_host.durable.model.instance import EndedQuery, InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import TaskHubUnavailable, UnreadableHistory
-from durable_host.durable.taskhub.sqlite import SqliteTaskHub, schema
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub, history, messages, schema
 from durable_host.durable.taskhub.sqlite.instances import ended_statement
 
 MODES = (0o700, {0o600})
@@ -82,7 +82,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path[:0] = {helpers!r}
 from hub_samples import activity, create, raised, receive, receive_activity, run_first_episode
-from durable_host.durable.taskhub.sqlite import SqliteTaskHub, schema
+from durable_host.durable.taskhub.sqlite import SqliteTaskHub, history, messages, schema
 from durable_host.durable.taskhub.sqlite.instances import ended_statement
 
 async def main():
@@ -289,3 +289,39 @@ def test_file_of_an_earlier_version_gets_the_index():
         connection.execute("DROP INDEX instances_by_end")
         schema.create(connection, "hub")
         assert connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'instances_by_end'").fetchone()
+
+
+def _unexpected(*_: object, **__: object) -> None:
+    raise AssertionError("the file is read although nothing can be there")
+
+
+async def test_the_first_load_of_a_new_instance_does_not_read_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    hub = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    await hub.start()
+    await run_first_episode(hub, "one")
+    assert len((await hub.load_history("one")).events) > 2
+    assert await hub.purge_instance("one")
+    for name in ("one", "two"):
+        await create(hub, name)
+        with monkeypatch.context() as patched:
+            patched.setattr(history, "load", _unexpected)
+            assert (await hub.load_history(name)).events == []
+    await hub.stop()
+    await hub.close()
+
+
+async def test_released_messages_are_only_looked_for_if_there_were_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    await first.start()
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "recall", _unexpected)
+        assert await first.recall("one") == []
+    await first.send(raised("one"))
+    await first.abandon(await receive(first, 1), delay=60)
+    await first.stop()
+    await first.close()
+    second = SqliteTaskHub(tmp_path / "hub.db", "TestHub")
+    await second.start()
+    assert len(await second.recall("one")) == 1
+    await second.stop()
+    await second.close()

@@ -23,7 +23,6 @@ from durable_host.durable.taskhub.azure.lost_histories import LostHistories
 from durable_host.durable.taskhub.azure.marks import Marks
 from durable_host.durable.taskhub.azure.message_releaser import MessageReleaser
 from durable_host.durable.taskhub.azure.names import HubNames
-from durable_host.durable.taskhub.azure.new_instances import NewInstances
 from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
 from durable_host.durable.taskhub.azure.outage import Outage
 from durable_host.durable.taskhub.azure.outgoing import Outgoing
@@ -40,6 +39,7 @@ from durable_host.durable.taskhub.azure.sender import MessageSender
 from durable_host.durable.taskhub.azure.set_aside import SetAside
 from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStarts
 from durable_host.durable.taskhub.azure.unsettled import UnsettledInstances
+from durable_host.durable.taskhub.new_instances import NewInstances
 from durable_host.durable.taskhub.port import ReceivedMessage
 from durable_host.storage import StorageAccount
 

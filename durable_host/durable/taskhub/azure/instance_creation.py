@@ -23,9 +23,9 @@ from durable_host.durable.taskhub.azure import instance_rows
 from durable_host.durable.taskhub.azure.history_rows import Row
 from durable_host.durable.taskhub.azure.instance_store import InstanceStore
 from durable_host.durable.taskhub.azure.large_payloads import LargePayloads
-from durable_host.durable.taskhub.azure.new_instances import NewInstances
 from durable_host.durable.taskhub.azure.sender import MessageSender, Prepared, Sent
 from durable_host.durable.taskhub.azure.unfinished_starts import UnfinishedStart, UnfinishedStarts
+from durable_host.durable.taskhub.new_instances import NewInstances
 from durable_host.durable.taskhub.port import InstanceExists
 from durable_host.storage import Conflict, Entity, PreconditionFailed, StorageError
 

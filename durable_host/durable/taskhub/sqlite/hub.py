@@ -14,6 +14,7 @@ from durable_host.durable.model.instance_search import InstanceSearch, SearchPag
 from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.inspection import HubMessage, HubPartition, HubQueue
+from durable_host.durable.taskhub.new_instances import NewInstances
 from durable_host.durable.taskhub.port import (
     Checkpoint,
     CommitConflict,
@@ -66,6 +67,8 @@ class SqliteTaskHub:
         self._lock = None if isinstance(path, str) else WorkerLock(path)
         poll_seconds = None if inline or in_memory else _FOREIGN_POLL_SECONDS
         self._receiver = Receiver(self._database, self._clock, poll_seconds)
+        self._new_instances = NewInstances()
+        self._may_recall = True
 
     @property
     def name(self) -> str:
@@ -90,7 +93,7 @@ class SqliteTaskHub:
         await self.create()
         if self._lock is not None:
             await asyncio.to_thread(self._lock.acquire, _WORKER_PATIENCE_SECONDS)
-        await self._database.run(messages.give_back_all)
+        self._may_recall = await self._database.run(messages.give_back_all)
         self._receiver.begin()
 
     async def stop(self) -> None:
@@ -124,6 +127,8 @@ class SqliteTaskHub:
         state = await self._database.run(
             partial(transactions.create_instance, start=start, dedupe=dedupe_statuses, now=now)
         )
+        if state.generation == 0:
+            self._new_instances.add(state.instance_id)
         self._receiver.notify_control()
         return state
 
@@ -165,9 +170,10 @@ class SqliteTaskHub:
         return await self._database.run(partial(instances.ended, wanted=query), writes=False)
 
     async def get_history(self, instance_id: str) -> list[HistoryEvent]:
-        return (await self.load_history(instance_id)).events
+        return (await self._load_history(instance_id)).events
 
     async def purge_instance(self, instance_id: str) -> bool:
+        self._new_instances.forget(instance_id)
         return await self._database.run(partial(transactions.purge_instance, instance_id=instance_id))
 
     async def rewind(self, instance_id: str, reason: str | None) -> None:
@@ -186,10 +192,18 @@ class SqliteTaskHub:
         return await self._receiver.next_activity()
 
     async def load_history(self, instance_id: str) -> LoadedHistory:
+        if self._new_instances.take(instance_id):
+            return LoadedHistory([], None, None)
+        return await self._load_history(instance_id)
+
+    async def _load_history(self, instance_id: str) -> LoadedHistory:
         work = partial(history.load, instance_id=instance_id)
         return await self._database.run(work, writes=False, is_short=True)
 
     async def commit(self, episode: EpisodeCommit) -> Checkpoint:
+        self._new_instances.take(episode.instance_id)
+        for message in episode.outbound:
+            self._new_instances.add_child(message)
         await asyncio.sleep(0)
         takes = self._receiver.can_take(sum(message.is_activity for message in episode.outbound))
         future = self._database.submit(
@@ -251,10 +265,13 @@ class SqliteTaskHub:
                 stored.append(message)
                 due_times.append(due)
         if stored:
+            self._may_recall = True
             await self._database.run(partial(messages.give_back, messages=stored, due_times=due_times, now=now))
         self._receiver.notify_all()
 
     async def recall(self, instance_id: str) -> list[ReceivedMessage]:
+        if not self._may_recall:
+            return []
         work = partial(messages.recall, instance_id=instance_id, now=self._clock.now())
         return await self._database.run(work)
 

@@ -1,4 +1,4 @@
-"""Pieces of work that share one transaction, each in a savepoint of its own."""
+"""Pieces of work that share one transaction. Each has a savepoint of its own if there are several."""
 
 import asyncio
 import sqlite3
@@ -50,8 +50,11 @@ def begin_transaction(connection: sqlite3.Connection, jobs: list[Job]) -> None:
 def run_and_commit(connection: sqlite3.Connection, jobs: list[Job]) -> None:
     """Run the jobs and commit their transaction. Raises, with nothing done, if all of it is rolled back."""
     try:
-        for job in jobs:
-            _run_one(connection, job)
+        if len(jobs) == 1:
+            jobs[0].result = jobs[0].work(connection)
+        else:
+            for job in jobs:
+                _run_one(connection, job)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -201,9 +201,14 @@ def return_taken(connection: Connection, messages: Iterable[ReceivedMessage]) ->
     )
 
 
-def give_back_all(connection: Connection) -> None:
-    """Release all messages that the worker (this one, or one that crashed) still holds."""
+def give_back_all(connection: Connection) -> bool:
+    """Release all messages that the worker (this one, or one that crashed) still holds.
+
+    Returns True if there are messages that were released and are not due yet.
+    """
     connection.execute("UPDATE messages SET state = ? WHERE state = ?", (READY, TAKEN))
+    row = connection.execute("SELECT 1 FROM messages WHERE queue = ? AND state = 2 AND dequeue_count > 0", (CONTROL,))
+    return row.fetchone() is not None
 
 
 def delete_of_execution(connection: Connection, instance_id: str, execution_id: str | None) -> None:
