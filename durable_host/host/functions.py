@@ -81,7 +81,7 @@ class AppFunctions(msgspec.Struct, frozen=True, kw_only=True):
                 name=error.function,
                 reason=error.message,
                 trigger=error.trigger or _trigger_of(loaded.get(error.function)),
-                failed_to_load=self.model == "v1" and error.function not in loaded,
+                failed_to_load=self.model in ("v1", "isolated") and error.function not in loaded,
             )
             for error in self.errors
             if error.function is not None
