@@ -84,7 +84,6 @@ class Dashboard:
         endpoint, path = _found(request.method, segments)
         context = self.context
         if endpoint.method != "GET":
-            check_token(request, context.token)
             if context.sources.is_read_only and not endpoint.changes_nothing:
                 raise DashboardError(
                     403,
@@ -92,6 +91,7 @@ class Dashboard:
                     code="DH3052",
                     remedy="Start it with --allow-actions, or use the dashboard of 'func start'.",
                 )
+            check_token(request, context.token)
         query = query_of(request, endpoint.query)
         body = await body_of(request, endpoint.body) if endpoint.body is not None else None
         answer = await endpoint.answer(DashboardCall(request, context, path, query, body))

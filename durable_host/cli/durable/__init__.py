@@ -10,6 +10,7 @@ from durable_host.cli.lazy_group import Commands, LazyGroup
 _HERE = "durable_host.cli.durable"
 COMMANDS: Final[Commands] = {
     "serve": (f"{_HERE}.serve:serve", "Serve a task hub for plain Durable Task workers."),
+    "dashboard": (f"{_HERE}.dashboard:dashboard", "Show a task hub on a page in the browser."),
     "start-new": (f"{_HERE}.start_new:start_new", "Start an orchestration."),
     "get-instances": (f"{_HERE}.get_instances:get_instances", "List instances."),
     "get-runtime-status": (f"{_HERE}.get_runtime_status:get_runtime_status", "Show the state of one instance."),
@@ -29,7 +30,7 @@ durable: Final = LazyGroup(
     commands_of=COMMANDS,
     sections=(
         ("Serve", ("serve",)),
-        ("Start and inspect", ("start-new", "get-instances", "get-runtime-status", "get-history")),
+        ("Start and inspect", ("dashboard", "start-new", "get-instances", "get-runtime-status", "get-history")),
         ("Control", ("raise-event", "terminate", "suspend", "resume", "rewind", "restart")),
         ("Clean up", ("purge-history", "delete-task-hub")),
     ),

@@ -62,38 +62,56 @@ def run(
     """Open the hub that the options select, do the work, close it. `create` creates a missing hub."""
 
     async def main() -> None:
-        config = _config(ctx, given.get("task_hub_name"))
-        async with _opened(config, given, create=create, must_exist=must_exist) as session:
-            await work(session)
+        config = config_of(ctx, given.get("task_hub_name"))
+        accounts = Accounts(config.settings)
+        try:
+            async with _opened(config, accounts, given, create=create, must_exist=must_exist) as session:
+                await work(session)
+        finally:
+            await accounts.close()
 
     asyncio.run(main())
 
 
 @asynccontextmanager
+async def opened_for_clients(
+    config: HostConfig, accounts: Accounts, given: dict[str, Any]
+) -> AsyncGenerator[HubSession]:
+    """Open an existing hub. Reads write nothing, not even to a file. Closes the `accounts` in the end."""
+    try:
+        async with _opened(config, accounts, given, create=False, must_exist=True, is_foreign=True) as session:
+            yield session
+    finally:
+        await accounts.close()
+
+
+@asynccontextmanager
 async def _opened(
-    config: HostConfig, given: dict[str, Any], *, create: bool, must_exist: bool
+    config: HostConfig,
+    accounts: Accounts,
+    given: dict[str, Any],
+    *,
+    create: bool,
+    must_exist: bool,
+    is_foreign: bool = False,
 ) -> AsyncGenerator[HubSession]:
     name: str = given.get("task_hub_name") or config.host.durable.hub_name
     if (problem := hub_name.problem(name)) is not None:
         raise ConfigurationError(problem, code="DH1002")
     connection_name: str = given.get("connection_string_setting") or config.host.durable.storage.connection_name
-    accounts = Accounts(config.settings)
-    try:
-        with explained(_setting_of(config, connection_name)):
-            if uses_sqlite(config):
-                _require_file(sqlite_path(config, name), name, create=create or not must_exist)
-            else:
-                config = await _checked_account(config, accounts, connection_name, name, create or not must_exist)
-            hub = open_hub(config, accounts, name, connection_name)
-            try:
-                if create:
-                    await hub.create()
-                client = DurableClient(hub, None, config.host.durable, SystemClock())
-                yield HubSession(name, hub, client, given.get("output") or "text")
-            finally:
-                await hub.close()
-    finally:
-        await accounts.close()
+    with explained(_setting_of(config, connection_name)):
+        if uses_sqlite(config):
+            _require_file(sqlite_path(config, name), name, create=create or not must_exist)
+        else:
+            config = await _checked_account(config, accounts, connection_name, name, create or not must_exist)
+        hub = open_hub(config, accounts, name, connection_name, is_foreign=is_foreign)
+        try:
+            if create:
+                await hub.create()
+            client = DurableClient(hub, None, config.host.durable, SystemClock())
+            yield HubSession(name, hub, client, given.get("output") or "text")
+        finally:
+            await hub.close()
 
 
 def _setting_of(config: HostConfig, connection_name: str) -> str:
@@ -181,7 +199,7 @@ def _require_file(path: Path, name: str, *, create: bool) -> None:
         )
 
 
-def _config(ctx: click.Context, task_hub_name: str | None) -> HostConfig:
+def config_of(ctx: click.Context, task_hub_name: str | None) -> HostConfig:
     """The configuration of the app here or above. Without an app, that of the environment if a hub is given."""
     folder = working_folder(ctx)
     try:
