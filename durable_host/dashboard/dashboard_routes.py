@@ -84,20 +84,25 @@ class Dashboard:
         endpoint, path = _found(request.method, segments)
         context = self.context
         if endpoint.method != "GET":
-            if context.sources.is_read_only and not endpoint.changes_nothing:
-                raise DashboardError(
-                    403,
-                    "This dashboard is read-only.",
-                    code="DH3052",
-                    remedy="Start it with --allow-actions, or use the dashboard of 'func start'.",
-                )
-            check_token(request, context.token)
+            self._admit(request, endpoint)
         query = query_of(request, endpoint.query)
         body = await body_of(request, endpoint.body) if endpoint.body is not None else None
         answer = await endpoint.answer(DashboardCall(request, context, path, query, body))
         if isinstance(answer, web.StreamResponse):
             return answer
         return _json_response(answer, endpoint.status)
+
+    def _admit(self, request: web.Request, endpoint: Endpoint) -> None:
+        """Raise DashboardError for an action that is refused. A read-only dashboard has no token to ask for."""
+        if not self.context.sources.is_read_only:
+            check_token(request, self.context.token)
+        elif not endpoint.changes_nothing:
+            raise DashboardError(
+                403,
+                "This dashboard is read-only.",
+                code="DH3052",
+                remedy="Start it with --allow-actions, or use the dashboard of 'func start'.",
+            )
 
     def _document(self) -> web.Response:
         if self._openapi is None:
