@@ -1,7 +1,8 @@
 """The history of one instance for the calls that show it."""
 
-from collections.abc import Sequence
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,6 +12,10 @@ from durable_host.dashboard.views.code_trace import CodeTrace
 from durable_host.dashboard.views.steps import ExecutionSteps, steps_of
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceState
+
+T = TypeVar("T")
+
+_LONG = 500
 
 
 class LoadedInstance(msgspec.Struct, frozen=True):
@@ -34,4 +39,9 @@ async def load_instance(call: DashboardCall[Any, Any], *, with_trace: bool = Tru
     events = await hub.client.history(instance_id)
     call.context.payloads.note(events)
     trace = await call.context.reader.trace(hub, instance_id, events) if with_trace else None
-    return LoadedInstance(state, events, steps_of(events), trace)
+    return LoadedInstance(state, events, await in_thread(events, lambda: steps_of(events)), trace)
+
+
+async def in_thread(events: Sequence[HistoryEvent], compute: Callable[[], T]) -> T:
+    """Compute something from a history; if it is long, in a thread, so that it does not hold up the host."""
+    return compute() if len(events) < _LONG else await asyncio.to_thread(compute)

@@ -8,7 +8,8 @@ from durable_host import timestamp
 from durable_host.dashboard.api_call import DashboardCall, NoParameters
 from durable_host.dashboard.api_errors import instance_not_found
 from durable_host.dashboard.endpoint import Endpoint
-from durable_host.dashboard.instance_history import load_instance
+from durable_host.dashboard.instance_history import in_thread, load_instance
+from durable_host.dashboard.payloads import IN_DETAILS
 from durable_host.dashboard.views.comparison import StepPair, compare
 from durable_host.dashboard.views.history_table import HistoryTable
 from durable_host.dashboard.views.ledger import LedgerEvent, ledger_of
@@ -106,21 +107,29 @@ class CompareAnswer(msgspec.Struct, frozen=True, rename="camel"):
 async def history(call: DashboardCall[HistoryQuery, None]) -> HistoryAnswer:
     """Return a page of the history."""
     one, query = await load_instance(call, with_trace=False), call.query
-    records, following = HistoryTable(one.events).page(query.after, query.top, is_full=query.full)
-    return HistoryAnswer(records, following)
+
+    def page() -> HistoryAnswer:
+        records, following = HistoryTable(one.events).page(query.after, query.top, is_full=query.full)
+        return HistoryAnswer(records, following)
+
+    return await in_thread(one.events, page)
 
 
 async def timeline(call: DashboardCall[NoParameters, None]) -> TimelineAnswer:
     """Return the chart and the sequence diagram."""
     one = await load_instance(call)
     start, end = one.execution.start, one.execution.end
-    return TimelineAnswer(
-        start=None if start is None else timestamp.to_text(start),
-        end=None if end is None else timestamp.to_text(end),
-        bars=bars_of(one.events, one.execution, one.trace),
-        messages=messages_of(one.events, one.execution),
-        suspended=suspended_of(one.execution),
-    )
+
+    def chart() -> TimelineAnswer:
+        return TimelineAnswer(
+            start=None if start is None else timestamp.to_text(start),
+            end=None if end is None else timestamp.to_text(end),
+            bars=bars_of(one.events, one.execution, one.trace),
+            messages=messages_of(one.events, one.execution),
+            suspended=suspended_of(one.execution),
+        )
+
+    return await in_thread(one.events, chart)
 
 
 async def ledger(call: DashboardCall[LedgerQuery, None]) -> LedgerAnswer:
@@ -128,8 +137,12 @@ async def ledger(call: DashboardCall[LedgerQuery, None]) -> LedgerAnswer:
     one, runtime = await load_instance(call), call.hub.runtime
     recent = [] if runtime is None else runtime.diagnostics.recent()
     own = [finding for finding in recent if finding.instance_id == one.state.instance_id]
-    limits = {"limit": _WHOLE} if call.query.full else {}
-    return LedgerAnswer(ledger_of(one.events, one.execution, one.trace, own, **limits))
+    limit = _WHOLE if call.query.full else IN_DETAILS
+
+    def table() -> LedgerAnswer:
+        return LedgerAnswer(ledger_of(one.events, one.execution, one.trace, own, limit))
+
+    return await in_thread(one.events, table)
 
 
 async def logs(call: DashboardCall[LogsQuery, None]) -> LogsAnswer:
@@ -162,7 +175,8 @@ async def comparison(call: DashboardCall[CompareQuery, None]) -> CompareAnswer:
     for instance_id in ids:
         if await client.get(instance_id, fetch_input=False, fetch_output=False) is None:
             raise instance_not_found(instance_id)
-    pairs = compare(await client.history(ids[0]), await client.history(ids[1]))
+    one, other = await client.history(ids[0]), await client.history(ids[1])
+    pairs = await in_thread([*one, *other], lambda: compare(one, other))
     first = next((index for index, pair in enumerate(pairs) if not pair.is_same), None)
     return CompareAnswer(pairs, first)
 

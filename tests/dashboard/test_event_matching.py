@@ -206,6 +206,14 @@ def test_events_that_never_reached_the_history_come_from_the_findings() -> None:
     assert (event.name, event.fate, event.note, event.ordinal) == ("A", "dropped", "late", None)
 
 
+def test_findings_about_an_earlier_execution_are_left_out() -> None:
+    story = Story(V1)
+    before = Diagnostic(
+        code=codes.EVENT_DROPPED, instance_id="i", severity="debug", text="x", timestamp=T0 - 1, event_name="A"
+    )
+    assert ledger_of(story.events, steps_of(story.events), story.trace, [before]) == []
+
+
 def test_long_data_are_cut() -> None:
     story = Story(V1)
     story.events.append(EventRaised(name="A", input="x" * 100, timestamp=T0))

@@ -12,7 +12,7 @@ import msgspec
 from durable_host import timestamp
 from durable_host.dashboard.payloads import IN_DETAILS, cut
 from durable_host.dashboard.views.code_trace import CodeTrace, CodeWait
-from durable_host.dashboard.views.event_matching import MatchedEvent, matching_of
+from durable_host.dashboard.views.event_matching import MatchedEvent, Matching, matching_of
 from durable_host.dashboard.views.steps import ExecutionSteps
 from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.diagnostic import Diagnostic
@@ -64,11 +64,29 @@ def ledger_of(
         entries = [_unmatched(events, ordinal, execution, limit) for ordinal in execution.external]
     else:
         matching = matching_of(events, execution.external, trace)
-        entries = [
-            _entry(events, matched, execution, trace, limit, [wait.name for wait in matching.open])
-            for matched in matching.events
-        ]
-    return entries + [_dropped(finding) for finding in findings if finding.code == codes.EVENT_DROPPED]
+        names = _AwaitedNames(matching, trace)
+        entries = [_entry(events, matched, execution, trace, limit, names) for matched in matching.events]
+    own = (finding for finding in findings if finding.timestamp >= (execution.start or 0))
+    return entries + [_dropped(finding) for finding in own if finding.code == codes.EVENT_DROPPED]
+
+
+class _AwaitedNames:
+    """The names for which the code has waited, and those for which it waits now, by their lower-case form."""
+
+    def __init__(self, matching: Matching, trace: CodeTrace) -> None:
+        self._names = frozenset(wait.name for wait in trace.waits or ())
+        self._any = {name.casefold(): name for name in self._names}
+        self._open = {wait.name.casefold(): wait.name for wait in matching.open}
+        self._ignores_case = trace.rules.ignores_case
+
+    def in_another_case(self, name: str) -> str | None:
+        """Return the name of a wait that differs from `name` in case only: an open one, or if nothing waited for `name`."""
+        if self._ignores_case:
+            return None
+        waiting = self._open.get(name.casefold())
+        if waiting is not None and waiting != name:
+            return waiting
+        return None if name in self._names else self._any.get(name.casefold())
 
 
 def _raised(events: Sequence[HistoryEvent], ordinal: int) -> EventRaised:
@@ -98,13 +116,13 @@ def _entry(
     execution: ExecutionSteps,
     trace: CodeTrace,
     limit: int,
-    open_names: Sequence[str],
+    names: _AwaitedNames,
 ) -> LedgerEvent:
     event = _raised(events, matched.ordinal)
     data, is_cut = cut(event.input, limit)
     received = execution.time_at(matched.ordinal)
     wait = next(iter(matched.waits), None)
-    fate, note = _fate(event.name, matched, execution, trace, open_names)
+    fate, note = _fate(event.name, matched, execution, trace, names)
     return LedgerEvent(
         name=event.name,
         sent=timestamp.to_text(event.timestamp),
@@ -125,7 +143,7 @@ def _wait(wait: CodeWait, received: int, execution: ExecutionSteps) -> LedgerWai
 
 
 def _fate(
-    name: str, matched: MatchedEvent, execution: ExecutionSteps, trace: CodeTrace, open_names: Sequence[str]
+    name: str, matched: MatchedEvent, execution: ExecutionSteps, trace: CodeTrace, names: _AwaitedNames
 ) -> tuple[LedgerFate, str]:
     sdk = trace.rules.sdk
     match matched.fate:
@@ -146,9 +164,7 @@ def _fate(
             return "waiting", "The instance is suspended. The code receives it when the instance is resumed."
         case "unread":
             pass
-    other = next((one for one in open_names if one != name and one.casefold() == name.casefold()), None)
-    if other is None:
-        other = _other_case(name, trace)
+    other = names.in_another_case(name)
     if other is not None:
         return "caseDiffers", (
             f"The code waits for '{other}'. {sdk[:1].upper()}{sdk[1:]} compares names exactly, so no wait takes it. "
@@ -157,14 +173,6 @@ def _fate(
     if execution.end is not None or trace.ended is not None:
         return "neverTaken", "The orchestration ended without waiting for it."
     return "buffered", "No wait is open for this name yet. The next one takes it."
-
-
-def _other_case(name: str, trace: CodeTrace) -> str | None:
-    """Return the name of a wait that differs from `name` only in case, if no wait has exactly this name."""
-    if trace.rules.ignores_case:
-        return None
-    names = {wait.name for wait in trace.waits or ()}
-    return None if name in names else next((one for one in names if one.casefold() == name.casefold()), None)
 
 
 def _dropped(finding: Diagnostic) -> LedgerEvent:
