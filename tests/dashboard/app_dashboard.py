@@ -155,6 +155,7 @@ def app_dashboard(folder: Path, python: Path | None = None) -> Iterator[AppDashb
                     functions=lambda _: [],
                     invoker=app._invoker,
                     manual=None,  # type: ignore[arg-type]
+                    notify=lambda _, __: None,
                 ),
                 accounts=lambda: accounts,
                 is_read_only=False,

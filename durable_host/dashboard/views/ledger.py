@@ -80,7 +80,7 @@ class _AwaitedNames:
         self._ignores_case = trace.rules.ignores_case
 
     def in_another_case(self, name: str) -> str | None:
-        """Return the name of a wait that differs from `name` in case only: an open one, or if nothing waited for `name`."""
+        """Return the name of an open wait that differs from `name` only in case, or of any if none was for `name`."""
         if self._ignores_case:
             return None
         waiting = self._open.get(name.casefold())
