@@ -54,7 +54,7 @@ class AppSource(msgspec.Struct, frozen=True, kw_only=True):
     functions: Callable[[str], list[DescribedFunction]]
     invoker: Invoker
     manual: ManualInvocation
-    notify: Callable[[str, str], None]
+    notify: Callable[[str, str], None] = lambda account, queue: None
 
 
 class DashboardSources(msgspec.Struct, frozen=True, kw_only=True):
