@@ -1,4 +1,1 @@
-"""Runs apps whose workers speak FunctionRpc, the gRPC protocol of the Functions host: .NET isolated apps.
-
-Source: docs/protocol/function-rpc.md
-"""
+"""Runs apps whose workers speak FunctionRpc, the gRPC protocol of the Functions host: .NET isolated apps."""

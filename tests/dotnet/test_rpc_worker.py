@@ -169,6 +169,7 @@ async def test_empty_and_unknown_messages_have_no_effect(tmp_path: Path) -> None
         assert [(await app.get("Hello")).status for _ in range(3)] == [200, 200, 200]
 
 
+@pytest.mark.differs("dotnet-identities")
 async def test_an_http_request_arrives_whole(tmp_path: Path) -> None:
     request = HttpData(
         "POST", "http://localhost/api/hello/7?q=a&q=b&e=", {"x-two": "v1,v2", "cookie": "a=1"}, {"q": "a,b"},
@@ -295,6 +296,7 @@ async def test_the_second_attempt_has_a_retry_context(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.differs("dotnet-failures")
 async def test_a_failure_has_the_type_the_message_and_the_users_frames(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -313,6 +315,7 @@ async def test_a_failure_has_the_type_the_message_and_the_users_frames(
     assert whole.levelno == logging.DEBUG
 
 
+@pytest.mark.differs("dotnet-logs")
 async def test_logs_have_their_function_their_level_and_their_category(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -389,6 +392,7 @@ async def test_a_cancelled_call_that_succeeds_has_its_result(tmp_path: Path, cap
         assert (await call).return_value.value.body == b"late"
 
 
+@pytest.mark.differs("dotnet-time-out")
 @pytest.mark.parametrize("does", ["wait", "never end"])
 async def test_a_call_that_takes_too_long_restarts_the_worker(
     tmp_path: Path, does: str, caplog: pytest.LogCaptureFixture
