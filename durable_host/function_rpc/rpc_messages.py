@@ -41,8 +41,5 @@ StreamingMessage: Any = _CLASSES["StreamingMessage"]
 """Everything on the stream. `WhichOneof("content")` names its content; None for one that is empty or unknown."""
 BindingInfo: Any = _CLASSES["BindingInfo"]
 FunctionLoadRequest: Any = _CLASSES["FunctionLoadRequest"]
-InvocationRequest: Any = _CLASSES["InvocationRequest"]
-ParameterBinding: Any = _CLASSES["ParameterBinding"]
 RpcHttp: Any = _CLASSES["RpcHttp"]
-StatusResult: Any = _CLASSES["StatusResult"]
 TypedData: Any = _CLASSES["TypedData"]
