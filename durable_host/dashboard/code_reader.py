@@ -20,6 +20,7 @@ from durable_host.durable.user_code import (
     NumberedAnswer,
     OrchestratorAnswer,
     UserCode,
+    continues_core,
     dialect_of,
     numbers_its_actions,
     reading_code,
@@ -84,9 +85,11 @@ async def _trace(code: UserCode, hub: HubSource, instance_id: str, events: Seque
 
 
 async def _numbered_trace(code: UserCode, instance_id: str, events: Sequence[HistoryEvent]) -> CodeTrace | None:
-    if is_begun_by_v1(events):
+    is_of_core = continues_core(code)
+    if is_begun_by_v1(events) and not is_of_core:
         return None
-    state = OrchestrationState.from_history(instance_id, as_seen(events).events, is_numbered=True)
+    seen = events if is_of_core else as_seen(events).events
+    state = OrchestrationState.from_history(instance_id, seen, is_numbered=True)
     turn = turn_of_episode(state, state.episodes)
     if turn is None:
         return None

@@ -361,3 +361,11 @@ def continues_v1(code: UserCode) -> bool:
     Such code has an attribute with this name.
     """
     return getattr(code, "continues_v1", False) is True
+
+
+def continues_core(code: UserCode) -> bool:
+    """True when this code continues instances of workers on DurableTask.Core, whose numbers and texts it shares.
+
+    Such code has an attribute with this name.
+    """
+    return getattr(code, "continues_core", False) is True

@@ -62,6 +62,7 @@ def user_code_for(
                     if options.extended_sessions_enabled
                     else 0,
                     default_version=options.default_version,
+                    reorder_seconds=round(options.entity_message_reorder_window),
                     rolls_back_entities=options.rollback_entity_operations_on_exceptions,
                 ),
             )

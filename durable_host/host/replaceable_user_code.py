@@ -13,6 +13,7 @@ from durable_host.durable.user_code import (
     OrchestratorAnswer,
     OrchestratorTurn,
     UserCode,
+    continues_core,
     continues_v1,
     dialect_of,
     first_number,
@@ -42,6 +43,10 @@ class ReplaceableUserCode:
     @property
     def continues_v1(self) -> bool:
         return continues_v1(self.code)
+
+    @property
+    def continues_core(self) -> bool:
+        return continues_core(self.code)
 
     def has_orchestrator(self, name: str) -> bool:
         return self.code.has_orchestrator(name)

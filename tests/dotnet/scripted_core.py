@@ -98,6 +98,8 @@ class Context:
         self._next, self._guids = 0, 0
         self._status: Any = _NOTHING
         self._completion: pb.CompleteOrchestrationAction | None = None
+        self.reorder_ticks = 0
+        self._sent: dict[str, int] = {}
         self._is_suspended = False
         self._held: list[pb.HistoryEvent] = []
         self._new_input: Any = _NOTHING
@@ -154,7 +156,7 @@ class Context:
         """The task's result is the function that releases them."""
         locked = sorted(entities)
         id = self.new_guid()
-        message = {"op": None, "id": id, **self._sender(), "Timestamp": NO_TIME, "Predecessor": NO_TIME}
+        message = {"op": None, "id": id, **self._sender(), **self._labels(locked[0])}
         message["lockset"] = [dict(zip(("name", "key"), one[1:].split("@", 1), strict=True)) for one in locked]
         self._send(locked[0], "op", {**message, "IsLockRequest": True, "createTrace": False})
         task = Task()
@@ -192,9 +194,7 @@ class Context:
 
     def new_guid(self) -> str:
         """A GUID of version 5 of the instance, its time and a counter."""
-        seconds, fraction = divmod(self.ticks, 10_000_000)
-        stamp = Timestamp(seconds=seconds).ToDatetime()
-        name = f"{self.instance_id}_{stamp:%Y-%m-%dT%H:%M:%S}.{fraction:07}Z_{self._guids}"
+        name = f"{self.instance_id}_{round_trip(self.ticks)}_{self._guids}"
         self._guids += 1
         return str(uuid.uuid5(GUIDS, name))
 
@@ -216,6 +216,12 @@ class Context:
         if self._is_suspended:
             actions = []
         elif self._completion is not None:
+            if self._new_input is not _NOTHING:
+                self._completion.carryoverEvents.extend(
+                    pb.HistoryEvent(eventId=-1, eventRaised=pb.EventRaisedEvent(name=name, input=texted_raw(text)))
+                    for name, texts in self._early.items()
+                    for text in texts
+                )
             actions.append(pb.OrchestratorAction(id=self._next, completeOrchestration=self._completion))
         message = pb.OrchestratorResponse(instanceId=self.instance_id, actions=actions)
         if self._status is not _NOTHING:
@@ -242,6 +248,16 @@ class Context:
             )
         )
 
+    def _labels(self, entity: str) -> dict[str, str]:
+        """What orders the messages to an entity: the time of each, and of the one before it."""
+        if not self.reorder_ticks:
+            return {"Timestamp": NO_TIME, "Predecessor": NO_TIME}
+        last = self._sent.get(entity)
+        stamp = self.ticks if last is None else max(self.ticks, last + 1)
+        self._sent[entity] = stamp
+        is_near = last is not None and stamp - last < self.reorder_ticks
+        return {"Timestamp": round_trip(stamp), "Predecessor": round_trip(last) if last and is_near else NO_TIME}
+
     def _sender(self) -> dict[str, Any]:
         return {"parent": self.instance_id, "parentExecution": self.execution_id}
 
@@ -250,7 +266,7 @@ class Context:
         message: dict[str, Any] = {"op": operation, **({"signal": True} if is_signal else {})}
         if input is not _NOTHING:
             message["input"] = json.dumps(input)
-        message |= {"id": id, **self._sender(), "Timestamp": NO_TIME, "Predecessor": NO_TIME}
+        message |= {"id": id, **self._sender(), **self._labels(entity)}
         self._send(entity, "op", {**message, "IsLockRequest": False, "createTrace": True})
         return id
 
@@ -268,15 +284,8 @@ class Context:
 
     def _complete(self, status: Any, result: Any) -> None:
         if self._new_input is not _NOTHING:
-            events = [
-                pb.HistoryEvent(eventId=-1, eventRaised=pb.EventRaisedEvent(name=name, input=texted_raw(text)))
-                for name, texts in self._early.items()
-                for text in texts
-            ]
             self._completion = pb.CompleteOrchestrationAction(
-                orchestrationStatus=pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW,
-                result=texted(self._new_input),
-                carryoverEvents=events,
+                orchestrationStatus=pb.ORCHESTRATION_STATUS_CONTINUED_AS_NEW, result=texted(self._new_input)
             )
             return
         self._completion = pb.CompleteOrchestrationAction(orchestrationStatus=status)
@@ -400,6 +409,7 @@ def turn(request: pb.OrchestratorRequest, code: Code) -> pb.OrchestratorResponse
     context = SESSIONS.pop(request.instanceId, None)
     if includes_state:
         context = Context(request.instanceId, code)
+        context.reorder_ticks = request.entityParameters.entityMessageReorderWindow.seconds * 10_000_000
         for event in request.pastEvents:
             context.process(event)
     elif context is None:
@@ -447,6 +457,12 @@ def entity(code: Callable[[Any, str, Any], tuple[Any, Any]]) -> Code:
         return base64.b64encode(answer.SerializeToString()).decode()
 
     return handle
+
+
+def round_trip(ticks: int) -> str:
+    """The time with seven digits of a fraction. `ticks` are those since 1970."""
+    seconds, fraction = divmod(ticks, 10_000_000)
+    return f"{Timestamp(seconds=seconds).ToDatetime():%Y-%m-%dT%H:%M:%S}.{fraction:07}Z"
 
 
 def loaded(text: str | None) -> Any:

@@ -1,5 +1,6 @@
 """Hubs that this host and the official backend use in turn. Without that backend the tests are skipped."""
 
+import json
 import os
 import shutil
 import sys
@@ -10,10 +11,23 @@ from pathlib import Path
 import pytest
 from host_process import HostProcess, hub_settings
 from play import Play
+from scripted_apps import durable_function, write_scripted_app
 from sides import Ours, Theirs, launcher
 from storage_view import StorageView
 
 APP = Path(__file__).parent / "app"
+DOTNET_APP = Path(__file__).parent / "dotnet_app"
+DOTNET_FUNCTIONS = [
+    *(
+        durable_function(name, "orchestration")
+        for name in (
+            "HelloSequence", "WaitForApproval", "ApprovalOrTimeout", "TwoEvents", "FanOut", "Parent", "Child", "Retry",
+            "Tally", "Countdown", "EntityCaller", "Large", "FailOnce", "Stages", "AllFails",
+        )
+    ),
+    *(durable_function(name, "activity") for name in ("Hello", "Echo", "Gate", "FailUntil")),
+    durable_function("counter", "entity"),
+]  # fmt: skip
 VARIABLE = "DURABLE_HOST_ORACLE"
 
 
@@ -34,13 +48,27 @@ def oracle() -> Path:
 
 @pytest.fixture(scope="module")
 def play(oracle: Path, connection_string: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
-    """Both sides on a new hub that nobody serves yet."""
+    """Both sides on a new hub that nobody serves yet. Ours has an app in Python."""
     root = tmp_path_factory.mktemp("oracle")
+    yield from _play(oracle, connection_string, root, Path(shutil.copytree(APP, root / "app")))
+
+
+@pytest.fixture(scope="module")
+def dotnet_play(oracle: Path, connection_string: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
+    """Like `play`, with a .NET app whose worker is the scripted one."""
+    root = tmp_path_factory.mktemp("oracle")
+    host = json.loads((APP / "host.json").read_text("utf-8"))
+    app = write_scripted_app(
+        root / "app", DOTNET_FUNCTIONS, code=(DOTNET_APP / "code.py").read_text("utf-8"), host_json=host
+    )
+    yield from _play(oracle, connection_string, root, app, FUNCTIONS_WORKER_RUNTIME="dotnet-isolated")
+
+
+def _play(oracle: Path, connection_string: str, root: Path, app: Path, **settings: str) -> Iterator[Play]:
     gates = root / "gates"
     gates.mkdir()
-    app = Path(shutil.copytree(APP, root / "app"))
     hub = f"T{uuid.uuid4().hex[:16]}"
-    ours = Ours(HostProcess(app, {**hub_settings(connection_string, hub), "GATES": str(gates)}))
+    ours = Ours(HostProcess(app, {**hub_settings(connection_string, hub), "GATES": str(gates), **settings}))
     theirs = Theirs(launcher(oracle, connection_string, hub, gates))
     view = StorageView(connection_string, hub)
     yield Play(ours, theirs, view, gates)

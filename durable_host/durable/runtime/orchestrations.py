@@ -47,6 +47,7 @@ from durable_host.durable.user_code import (
     OrchestratorAnswer,
     OrchestratorTurn,
     UserCode,
+    continues_core,
     continues_v1,
     numbers_its_actions,
 )
@@ -152,11 +153,12 @@ class OrchestrationRunner:
         """Return the state, and the reason if the code of this app must not continue it."""
         loaded = await self._hub.load_history(session.instance_id)
         is_numbered = numbers_its_actions(self._code)
-        history = as_seen(loaded.events) if is_numbered else History(loaded.events)
+        is_of_core = continues_core(self._code)
+        history = as_seen(loaded.events) if is_numbered and not is_of_core else History(loaded.events)
         state = OrchestrationState.from_history(
             session.instance_id, history.events, is_numbered=is_numbered, older=history.older
         )
-        refusal = refusal_of(state)
+        refusal = None if is_of_core else refusal_of(state)
         if continues_v1(self._code) and is_begun_by_v1(loaded.events):
             has_code = self._code.has_orchestrator(state.name)
             taken = await take_over(session.instance_id, loaded.events, self._run_code, has_code=has_code)

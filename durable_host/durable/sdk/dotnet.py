@@ -52,6 +52,7 @@ class DotnetUserCode(V2UserCode):
 
     first_number = 0
     continues_v1 = False
+    continues_core = True
 
     def __init__(self, calls: FunctionCaller, *, settings: DotnetSettings = DotnetSettings(), **names: Any) -> None:
         """Take the mappings in `names` as `AppCode` does."""

@@ -24,13 +24,15 @@ OUT_OF_MEMORY = "System.OutOfMemoryException"
 class DotnetSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of host.json that the worker gets with each turn.
 
-    `session_seconds` is how long it keeps an orchestrator that has no turn; 0: it keeps none.
+    `session_seconds` is how long it keeps an orchestrator that has no turn; 0: it keeps none. `reorder_seconds` is how
+    long an entity may wait for a message that was sent before another one.
     """
 
     async_request_sleep_ms: int = 30_000
     session_seconds: int = 30
     default_version: str | None = None
     rolls_back_entities: bool = True
+    reorder_seconds: int = 0
 
 
 class DotnetAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +72,8 @@ def request(
         execution_id=turn.execution_id or None,
         worker_trace=turn.worker_trace,
     )
-    message.entityParameters.entityMessageReorderWindow.seconds = 0  # Without it .NET refuses to call entities.
+    # Without it .NET refuses to call entities. If it is not 0, the worker labels messages so that they can be ordered.
+    message.entityParameters.entityMessageReorderWindow.seconds = settings.reorder_seconds
     properties = message.properties
     properties["HttpDefaultAsyncRequestSleepTimeMilliseconds"].number_value = settings.async_request_sleep_ms
     properties["IncludeState"].bool_value = with_history

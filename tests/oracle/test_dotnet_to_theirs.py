@@ -1,0 +1,29 @@
+"""Instances of a .NET app that begin here and continue on the official worker after a clean stop of this host."""
+
+import pytest
+from handing_over import NAMES, Passed, pass_on
+from play import Play
+from scenarios import SCENARIOS
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def passed(dotnet_play: Play) -> Passed:
+    dotnet_play.serve(dotnet_play.ours)
+    dotnet_play.begin(SCENARIOS)
+    dotnet_play.last_moment()
+    return pass_on(dotnet_play)
+
+
+@pytest.mark.parametrize("scenario", NAMES)
+def test_instance_goes_on(scenario: str, passed: Passed) -> None:
+    assert passed.failures[scenario] is None, passed.failures[scenario]
+
+
+def test_clean_stop_leaves_the_official_layout(passed: Passed) -> None:
+    assert passed.layout == []
+
+
+def test_no_message_is_left_at_the_end(passed: Passed) -> None:
+    assert passed.left == []
