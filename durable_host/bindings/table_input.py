@@ -27,7 +27,8 @@ _PAGE = 1000
 class TableInput:
     """Reads a JSON array of the entities selected by partition key, row key and filter, at most `take`.
 
-    With `oneRow`, which the worker of Node.js apps sets, the value is the first entity, or nothing if there is none.
+    With `oneRow`, which the workers of Node.js and .NET apps set, the value is the first entity, or nothing if there is
+    none. For a parameter that is an object of the storage SDK, the value says which entities the worker has to read.
     """
 
     def __init__(self, accounts: Accounts) -> None:
@@ -36,14 +37,19 @@ class TableInput:
     async def read(self, binding: Binding, binding_data: Mapping[str, Any], context: BindingContext) -> Datum:
         """Read the entities. Raises BindingFailed, also if the table does not exist."""
         table = table_name(required(binding, "tableName", binding_data, context.function.name))
-        filters: list[str] = []
-        for column, property_name in (("PartitionKey", "partitionKey"), ("RowKey", "rowKey")):
-            key = evaluate(binding, property_name, binding_data, context.function.name)
-            if key:
-                filters.append(f"{column} eq {odata_literal(key)}")
-        if extra := binding.text("filter"):
-            filters.append(filter_text(extra, binding_data, context.function.name))
+        keys = {
+            column: evaluate(binding, property_name, binding_data, context.function.name)
+            for column, property_name in (("PartitionKey", "partitionKey"), ("RowKey", "rowKey"))
+        }
+        written = binding.text("filter")
+        extra = filter_text(written, binding_data, context.function.name) if written else None
         account = self._accounts.account(binding.text("connection"))
+        if binding.is_deferred:
+            place = {"TableName": table, **keys, "Filter": extra, "Take": _take(binding)}
+            return json_text(json.dumps({**place, "Connection": account.connection.setting}, ensure_ascii=False))
+        filters = [f"{column} eq {odata_literal(key)}" for column, key in keys.items() if key]
+        if extra:
+            filters.append(extra)
         try:
             found = await _select(account.tables, table, " and ".join(filters) or None, _take(binding))
         except NotFound as error:

@@ -89,7 +89,7 @@ def _raw_binding(text: str) -> dict[str, Any]:
 
 def _binding(raw: dict[str, Any]) -> Binding:
     """The binding with the names of function.json. One that supports deferral, but has a `dataType`, is not deferred:
-    its parameter takes the value itself.
+    its parameter takes the value itself. A table input with both keys reads one row.
     """
     direction = _DIRECTIONS.get(str(raw.get("direction", "in")).lower())
     if direction is None:
@@ -99,6 +99,8 @@ def _binding(raw: dict[str, Any]) -> Binding:
         properties.setdefault("path", properties.pop("blobPath"))
     if properties.get("dataType"):
         properties.pop("properties", None)
+    if raw["type"].lower() == "table" and properties.get("partitionKey") and properties.get("rowKey"):
+        properties["oneRow"] = True
     return Binding(name=raw["name"], type=raw["type"], direction=direction, properties=properties)
 
 

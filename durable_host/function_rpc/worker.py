@@ -39,6 +39,8 @@ _log = logging.getLogger("Host.Worker")
 
 TERMINATE_SECONDS = 5.0
 """How long the worker may take to end after it was asked to."""
+EXIT_SECONDS = 0.3
+"""How long a process may live without its stream: that of a process that dies ends first."""
 CANCEL_SECONDS = 1.0
 """How long canceled calls may take to end before the process is ended."""
 
@@ -100,6 +102,9 @@ class FunctionRpcWorker:
         except OSError as error:
             worker._stream.close()
             raise options.kind.cannot_start(options.executable, str(error)) from error
+        except BaseException:
+            worker._stream.close()
+            raise
         worker._tasks.append(asyncio.create_task(worker._index()))
         return worker
 
@@ -292,7 +297,12 @@ class FunctionRpcWorker:
 
     def _stream_ended(self) -> None:
         """Kill a worker whose stream has ended: it would live on, without ever coming back."""
-        if not self._is_ended_by_host and not self.exited.done():
+        if not self._is_ended_by_host and not self.is_given_up and not self.exited.done():
+            asyncio.get_running_loop().call_later(EXIT_SECONDS, self._kill_unless_ended)
+
+    def _kill_unless_ended(self) -> None:
+        if not self.exited.done():
+            _log.error("The worker process has ended its connection to the host. It is killed and started again.")
             self._kill()
 
     def _process_ended(self, code: int) -> None:
@@ -308,6 +318,7 @@ class FunctionRpcWorker:
             call = self._end(invocation_id)
             if call is not None and not call.answer.done():
                 call.answer.set_exception(self._lost(code, was_alone=was_alone))
+                call.answer.exception()  # Its caller may have been cancelled.
 
     def _result(self, call: _RpcCall, response: Any) -> InvocationResponse:
         """The result of a call. Raises FunctionFailed, FunctionCancelled; WorkerLost if the host ends the process."""

@@ -34,3 +34,18 @@ def test_starting_imports_nothing_heavy_before_the_configuration_is_read():
     code = f"import sys, {modules}; print([name for name in {heavy!r} if name in sys.modules])"
     output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"
+
+
+@pytest.mark.parametrize("runtime", ["python", "node"])
+def test_a_host_of_another_language_imports_nothing_for_dotnet(runtime: str):
+    """Neither its worker, nor protobuf, which costs time and memory."""
+    code = f"""
+import sys
+import durable_host.host.composition, durable_host.host.process_lifetime, durable_host.host.reload
+from durable_host.host.worker_kinds import worker_kind_of
+worker_kind_of({runtime!r})
+heavy = ("durable_host.function_rpc", "durable_host.grpc_port", "google.protobuf", "hpack")
+print([name for name in heavy if name in sys.modules])
+"""
+    output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"

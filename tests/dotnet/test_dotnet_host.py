@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from azure.core.exceptions import ResourceExistsError
+from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueServiceClient
 from host_process import HostProcess, until
 from scripted_apps import HTTP_OUT, http_function, queue_function, timer_function
@@ -19,6 +20,11 @@ from scripted_apps import HTTP_OUT, http_function, queue_function, timer_functio
 pytestmark = pytest.mark.process
 
 QUEUE_OUT = {"name": "$return", "type": "queue", "direction": "Out", "queueName": "rpc-out"}
+TABLE = {
+    "name": "row", "type": "table", "direction": "In", "tableName": "rpcrows", "partitionKey": "p",
+    "rowKey": "{queueTrigger}",
+}  # fmt: skip
+DEFERRED = {"properties": {"supportsDeferredBinding": "True"}}
 FUNCTIONS = [
     http_function("Hello", route="hello/{id:int}/{rest?}"),
     http_function("Cookies"),
@@ -35,6 +41,8 @@ FUNCTIONS = [
     ]},
     {**http_function("Broken"), "loads": False},
     queue_function("Echoes", "rpc-in", QUEUE_OUT),
+    queue_function("Rows", "rpc-rows", {**TABLE, **DEFERRED, "dataType": "String"},
+                   {**TABLE, **DEFERRED, "name": "rows", "filter": "A eq 1", "take": 2}, QUEUE_OUT),
     queue_function("Returns", "rpc-kill"),
     {**timer_function("Ticks"), "retry": {"max_retry_count": 2, "delay_interval": "0.01s", "retry_strategy": 1}},
 ]  # fmt: skip
@@ -51,6 +59,9 @@ def Named(call):
 
 def Echoes(call):
     return json.dumps(call.seen())
+
+def Rows(call):
+    return json.dumps(call.seen()["input"])
 
 async def Returns(call):
     call.log("has it " + call.metadata["DequeueCount"].json)
@@ -175,6 +186,22 @@ def test_a_message_arrives_with_metadata_that_is_unique_whatever_its_case(
         {"string": "t"},
     )
     assert "none" not in metadata
+
+
+def test_a_table_input_is_a_row_or_a_reference(
+    host: HostProcess, queues: QueueServiceClient, connection_string: str
+) -> None:
+    table = TableServiceClient.from_connection_string(connection_string).create_table_if_not_exists("rpcrows")
+    table.upsert_entity({"PartitionKey": "p", "RowKey": "r", "A": 1})
+    put(queues, "rpc-rows", "r")
+    seen = json.loads(messages(queues, "rpc-out", 1, host)[0])
+    assert json.loads(seen["row"]["json"]) == {"PartitionKey": "p", "RowKey": "r", "A": 1}
+    reference = seen["rows"]["model_binding_data"]
+    assert reference["source"] == "AzureStorageTables"
+    assert json.loads(base64.b64decode(reference["content"])) == {
+        "TableName": "rpcrows", "PartitionKey": "p", "RowKey": "r", "Filter": "A eq 1", "Take": 2,
+        "Connection": "AzureWebJobsStorage",
+    }  # fmt: skip
 
 
 def test_retries_have_a_context(host: HostProcess) -> None:
