@@ -71,7 +71,7 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, storage: str, folder: Path) -> None:
-    hub = f"Bench{uuid.uuid4().hex[:8]}"
+    hub = "Warehouse"
     if options.hub == "sqlite":
         asyncio.run(_write_rows(folder / "hub.db", hub, options.instances))
     host = RunningHost(storage, hub, folder / "bench", app=APP, settings=_settings(options.hub, folder, hub))

@@ -19,6 +19,10 @@ from playwright.sync_api import Browser, Page, expect
 # Installing the browser takes longer than a test may.
 pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]
 
+VIOLATIONS = """axe.run().then(({violations}) => [
+    ...violations.map(({id, nodes}) => `${id}: ${nodes[0].html}`),
+    ...(document.documentElement.scrollWidth > innerWidth ? ['wider than the window'] : []),
+])"""
 HOSTILE = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script>"
 
 
@@ -341,6 +345,7 @@ def test_every_view_is_accessible_in_both_themes(
         "functions/StartApproval": ".try-url",
         "hub": ".tiles",
     }
+    dialogs = {"instances": "?", "instances/looked-at": "e"}
     found: list[str] = []
     for theme in ("light", "dark"):
         context = browser.new_context(
@@ -353,12 +358,11 @@ def test_every_view_is_accessible_in_both_themes(
             page = visitor.visit(host, view)
             expect(page.locator(shown).first).to_be_visible()
             page.evaluate(f"{axe};0")
-            violations = page.evaluate(
-                "axe.run().then(({violations}) => violations.map(({id, nodes}) => `${id}: ${nodes[0].html}`))"
-            )
-            found += [f"{theme} {view}: {violation}" for violation in violations]
-            wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            found += [f"{theme} {view}: wider than the window"] if wide else []
+            found += [f"{theme} {view}: {violation}" for violation in page.evaluate(VIOLATIONS)]
+            if opening := dialogs.get(view):
+                page.keyboard.press(opening)
+                expect(page.get_by_role("dialog")).to_be_visible()
+                found += [f"{theme} {view}, dialog: {violation}" for violation in page.evaluate(VIOLATIONS)]
         context.close()
         assert visitor.problems == []
     assert found == []

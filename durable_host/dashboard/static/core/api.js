@@ -6,7 +6,7 @@ const OFFLINE = 'The host does not answer. It may have stopped.';
 let token = document.querySelector('meta[name="df-token"]')?.content ?? '';
 
 /** An error of the API: `code` (DH....), `message`, `remedy` and the HTTP `status` (0 without an answer). */
-export class ApiError extends Error {
+class ApiError extends Error {
   constructor(status, { code = '', message, remedy = '' }) {
     super(message);
     Object.assign(this, { status, code, remedy });

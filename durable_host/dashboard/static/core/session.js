@@ -7,7 +7,7 @@ const UNKNOWN = { version: '', hub: null, isReadOnly: true, app: null, canFireTi
 const watchers = new Set();
 let session = UNKNOWN;
 
-export async function loadSession() {
+async function loadSession() {
   try {
     session = { ...(await get('session')), isKnown: true };
     watchers.forEach((watcher) => watcher(session));

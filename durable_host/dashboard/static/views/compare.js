@@ -54,6 +54,6 @@ function Side({ step }) {
   const { kind, name, status, attempts, durationMs, input, result, error } = step;
   const rest = [['input', input], ['result', result], ['error', error]].filter(([, value]) => value !== null && value !== undefined);
   return html`<div class="step"><span class="step-head"><strong class="line">${name || kind}</strong><span class="muted">${kind}${status === 'Completed' ? '' : `, ${status}`}${attempts > 1 ? `, ${attempts} attempts` : ''}</span>
-      ${durationMs === null || durationMs === undefined ? '' : html`<span class="muted num">${duration(durationMs)}</span>`}</span>
+      ${!durationMs ? '' : html`<span class="muted num">${duration(durationMs)}</span>`}</span>
     ${rest.length ? html`<span class="line code muted" title=${rest.map(([key, value]) => `${key}: ${value}`).join('\n')}>${rest.map(([key, value]) => `${key}: ${value}`).join('  ')}</span>` : ''}</div>`;
 }

@@ -1,5 +1,6 @@
 // A failure with the lines of the user's source, and a single place in the source.
 import { html } from '../core/html.js';
+import { useShortPlace } from '../core/places.js';
 import { Icon } from '../parts/icons.js';
 import { Notice } from '../parts/states.js';
 import { Copy } from '../parts/values.js';
@@ -23,7 +24,7 @@ function FailureBody({ failure }) {
 /** `file:line in function`, and the text of that line. */
 export function Source({ place }) {
   const { file, line, function: name, text } = place;
-  const position = `${file}:${line}`;
+  const position = useShortPlace()(`${file}:${line}`);
   return html`<div class="source">
     <p class="source-place"><span class="line code" title=${position}>${position}</span>${name ? html`<span class="muted">in</span> <span class="code line">${name}</span>` : ''}
       <${Copy} text=${position} label="Copy the position ${position}" /></p>

@@ -2,6 +2,7 @@
 import { path, post } from '../core/api.js';
 import { duration } from '../core/format.js';
 import { html, useState } from '../core/html.js';
+import { useShortPlace } from '../core/places.js';
 import { useResource } from '../core/resource.js';
 import { instanceLink, link, navigate } from '../core/router.js';
 import { useSession } from '../core/session.js';
@@ -13,19 +14,13 @@ import { Copy, Payload, Time } from '../parts/values.js';
 import { pathOf } from './functions_text.js';
 import { TryIt } from './try_it.js';
 
-/** A file's path below the folder of the app. */
-function insideApp(file, folder) {
-  const rest = folder && file.startsWith(folder) ? file.slice(folder.length).replace(/^[\\/]/, '') : '';
-  return rest || file;
-}
-
 export function FunctionDetails({ item, name }) {
-  const session = useSession();
+  const shortPlace = useShortPlace();
   const close = html`<button type="button" class="button button-quiet" onClick=${() => navigate(link(['functions']))}>Close</button>`;
   if (!item) {
     return html`<aside class="details" aria-label="Function ${name}"><header><h2>${name}</h2>${close}</header><${Empty} icon="functions" title="The app has no such function">It may have been renamed.<//></aside>`;
   }
-  const position = item.file ? `${insideApp(item.file, session.app?.folder)}${item.line ? `:${item.line}` : ''}` : null;
+  const position = item.file ? shortPlace(`${item.file}${item.line ? `:${item.line}` : ''}`) : null;
   return html`<aside class="details" aria-label="Function ${name}">
     <header><h2 class="line" title=${name}>${name}</h2>${close}</header>
     ${position ? html`<p class="source-place"><span class="line code" title=${position}>${position}</span><${Copy} text=${position} label="Copy the position" /></p>` : ''}

@@ -36,8 +36,9 @@ function Row({ item, isCurrent, now }) {
     <td><a class="line" href=${link(['functions', name])} title=${name} aria-current=${isCurrent ? 'true' : undefined}>${name}</a></td>
     <td>${triggerName(item)}${isDisabled ? html` <span class="tag">disabled</span>` : item.error ? html` <span class="tag" title=${item.error}>not served</span>` : ''}</td>
     <td>${start ? html`<${Line} text=${start} isCode />` : html`<span class="muted">–</span>`}${next ? html`<span class="muted">next <${Time} at=${next} /></span>` : ''}</td>
-    <td class="col-number">${count(recent.count ?? 0)}</td>
-    <td class="col-number ${recent.failures ? 'bad-text' : 'muted'}">${count(recent.failures ?? 0)}</td>
+    ${item.durableKind === 'orchestration'
+      ? html`<td class="col-number" colspan="2"><a href=${link(['instances'], { name })}>instances</a></td>`
+      : html`<td class="col-number">${count(recent.count ?? 0)}</td><td class="col-number ${recent.failures ? 'bad-text' : 'muted'}">${count(recent.failures ?? 0)}</td>`}
     <td class="col-number">${recent.count ? duration(recent.averageMs) : html`<span class="muted">–</span>`}</td>
     <td class="col-time"><${Time} at=${recent.last} isRelative now=${now} /></td>
   </tr>`;

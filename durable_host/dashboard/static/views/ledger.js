@@ -1,6 +1,7 @@
 // The event ledger: what happened to each external event of an instance.
 import { path } from '../core/api.js';
 import { html } from '../core/html.js';
+import { useShortPlace } from '../core/places.js';
 import { useResource } from '../core/resource.js';
 import { instanceLink, link } from '../core/router.js';
 import { Icon } from '../parts/icons.js';
@@ -25,12 +26,13 @@ export function LedgerTab({ instance }) {
 
 function Row({ event, id }) {
   const { name, sent, data, from, fate, wait, note, ordinal } = event;
+  const shortPlace = useShortPlace();
   const [label, icon, tone] = FATES[fate] ?? [fate, 'dot', 'info'];
   return html`<tr data-row=${name}>
     <td><span class="fate fate-${tone}"><${Icon} name=${icon} size=${12} />${label}</span></td>
     <td><${Line} text=${name} />${ordinal === null || ordinal === undefined ? '' : html`<a class="muted num" href=${link(['instances', id, 'history'], { event: ordinal })}>#${ordinal}</a>`}</td>
     <td><${Time} at=${sent} />${from ? html`<br /><a class="line" href=${instanceLink(from)} title=${from}>from ${from}</a>` : ''}</td>
-    <td>${wait ? html`<span class="line" title=${wait.name}>${wait.name}</span>${wait.place ? html`<span class="line code muted" title=${wait.place}>${wait.place}</span>` : ''}<span class="muted">since <${Time} at=${wait.since} /></span>` : html`<span class="muted">–</span>`}</td>
+    <td>${wait ? html`<span class="line" title=${wait.name}>${wait.name}</span>${wait.place ? html`<span class="line code muted" title=${wait.place}>${shortPlace(wait.place)}</span>` : ''}<span class="muted">since <${Time} at=${wait.since} /></span>` : html`<span class="muted">–</span>`}</td>
     <td>${data === null ? html`<span class="muted">–</span>` : html`<${Line} text=${data} isCode />`}</td>
     <td class="note">${note}</td>
   </tr>`;

@@ -1,6 +1,7 @@
 // The overview of an instance: what it waits for now and where its code stands, why it failed, and its payloads.
 import { html, useState } from '../core/html.js';
 import { plural } from '../core/format.js';
+import { useShortPlace } from '../core/places.js';
 import { instanceLink, link } from '../core/router.js';
 import { Notice } from '../parts/states.js';
 import { FINAL, Status } from '../parts/status.js';
@@ -30,9 +31,10 @@ export function Overview({ instance, onFull }) {
 }
 
 function Findings({ findings, id }) {
+  const shortPlace = useShortPlace();
   return html`<section class="card"><h2>Findings of the host</h2>
     ${findings.map((finding, n) => html`<${Notice} key=${n} tone=${finding.severity === 'error' ? 'bad' : finding.severity === 'info' ? 'info' : 'warn'} icon="alert">
-      <p>${finding.text} <code>${finding.code}</code></p>${finding.position ? html`<p class="muted code">${finding.position}</p>` : ''}
+      <p>${finding.text} <code>${finding.code}</code></p>${finding.position ? html`<p class="muted code">${shortPlace(finding.position)}</p>` : ''}
     <//>`)}
     <p><a href=${link(['instances', id, 'events'])}>See what happened to each event</a></p>
   </section>`;

@@ -56,7 +56,7 @@ function Group({ title, text, queues, current, query, now }) {
     <thead><tr><th scope="col">Queue</th><th scope="col">Function</th><th scope="col" class="col-number">Messages</th><th scope="col" class="col-number">Visible</th><th scope="col" class="col-number">Hidden</th><th scope="col" class="col-time">Oldest</th></tr></thead>
     <tbody>${queues.map((queue) => html`<tr key=${`${queue.connection} ${queue.name}`} data-row=${queue.name} class=${isShown(queue, current, query) ? 'is-selected' : ''}>
       <td><a class="line" href=${queueLink(queue, query.instance)} title=${queue.name} aria-current=${isShown(queue, current, query) ? 'true' : undefined}>${queue.name}</a></td>
-      <td>${queue.function ? html`<${Line} text=${queue.function} />` : queue.poisonOf ? html`<span class="line muted" title=${queue.poisonOf}>of ${queue.poisonOf}</span>` : html`<span class="muted">–</span>`}</td>
+      <td>${queue.poisonOf ? html`<span class="line muted" title=${queue.poisonOf}>of ${queue.poisonOf}</span>` : queue.function ? html`<${Line} text=${queue.function} />` : html`<span class="muted">–</span>`}</td>
       <td class="col-number ${queue.role === 'poison' && queue.total ? 'bad-text' : ''}">${queue.role === 'poison' && queue.total ? html`<${Icon} name="alert" size=${12} /> ` : ''}${count(queue.total)}</td>
       <td class="col-number">${count(queue.visible)}${queue.invisible === null ? '+' : ''}</td><td class="col-number">${count(queue.invisible)}</td><td class="col-time"><${Time} at=${queue.oldest} isRelative now=${now} /></td></tr>`)}</tbody>
   </table></div></section>`;

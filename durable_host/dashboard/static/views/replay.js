@@ -2,6 +2,7 @@
 import { path, post } from '../core/api.js';
 import { plural } from '../core/format.js';
 import { html, useEffect, useState } from '../core/html.js';
+import { useShortPlace } from '../core/places.js';
 import { Dialog } from '../parts/dialog.js';
 import { Failure, Loading, Notice } from '../parts/states.js';
 import { Payload } from '../parts/values.js';
@@ -23,11 +24,12 @@ export function ReplayDialog({ instance, onClose }) {
 
 function Report({ report }) {
   const { isSame, events, difference } = report;
+  const shortPlace = useShortPlace();
   if (isSame) {
     return html`<${Notice} tone="good" icon="check"><p><strong>No difference.</strong> The code takes the same steps as in the ${plural(events, 'event')} of the history.</p><//>`;
   }
   return html`<${Notice} tone="bad" icon="alert"><p><strong>The code takes another step${difference?.ordinal === null || difference?.ordinal === undefined ? '' : ` at event ${difference.ordinal}`}.</strong></p>
-      ${difference?.text ? html`<p>${difference.text}</p>` : ''}${difference?.position ? html`<p class="code">${difference.position}</p>` : ''}<//>
+      ${difference?.text ? html`<p>${difference.text}</p>` : ''}${difference?.position ? html`<p class="code">${shortPlace(difference.position)}</p>` : ''}<//>
     ${difference ? html`<div class="two"><section><h3>In the history</h3><${Payload} label="Expected" text=${asText(difference.expected)} /></section>
       <section><h3>Today</h3><${Payload} label="Actual" text=${asText(difference.actual)} /></section></div>` : ''}`;
 }

@@ -11,6 +11,7 @@ const TIMES = 96;
 const SHORTEST_LANE = 150;
 const PAGE = 200;
 const MOST_LANES = 7;
+const SHORTEST_JOINED = 6;
 
 export function SequenceTab({ instance }) {
   const resource = useResource(path`instances/${instance.id}/timeline`, { on: ['instances'], concerns: (data) => !data || data.isAll || data.ids.includes(instance.id) });
@@ -40,7 +41,7 @@ function Sequence({ messages }) {
     <div class="sequence-box" tabindex="0" role="group" aria-label="Sequence diagram"><div class="sequence-measure" ref=${box}></div>
       <svg class="sequence-head" width=${width} height="36" aria-hidden="true">
         ${lanes.map((name) => html`<g key=${name}><title>${name}</title><rect class="lane-box" x=${x(name) - lane / 2 + 6} y="4" width=${lane - 12} height="26" rx="5" />
-          <text class="lane-name" x=${x(name)} y="21" text-anchor="middle">${fitted(name, lane - 24)}</text></g>`)}
+          <text class="lane-name" x=${x(name)} y="21" text-anchor="middle">${fitted(name.replace(/^activity /, ''), lane - 24)}</text></g>`)}
       </svg>
       <svg class="sequence-body" width=${width} height=${height} role="img" aria-label=${`Messages: ${shown.slice(0, 30).map(({ from, to, label }) => `${from} to ${to}: ${label}`).join('; ')}`}>
         <defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" class="arrow-head" /></marker></defs>
@@ -88,18 +89,29 @@ function withFewLanes(messages) {
   return messages.map((message) => ({ ...message, from: lane(message.from), to: lane(message.to) }));
 }
 
-/** Messages of one label between the same two that follow each other become one. */
+/**
+ * Where two exchange many messages and nobody else sends anything in between, those of one label become one row. So the calls and
+ * results of a fan-out are two rows, although some results arrive before the last call.
+ */
 function joined(messages) {
-  const rows = [];
+  const runs = [];
   for (const message of messages) {
-    const last = rows.at(-1);
-    if (last && last.from === message.from && last.to === message.to && last.label === message.label) {
-      last.number += 1;
-    } else {
-      rows.push({ ...message, number: 1 });
+    const pair = [message.from, message.to].sort().join('\n');
+    if (runs.at(-1)?.pair !== pair) {
+      runs.push({ pair, messages: [] });
     }
+    runs.at(-1).messages.push(message);
   }
-  return rows;
+  return runs.flatMap((run) => (run.messages.length < SHORTEST_JOINED ? run.messages.map((message) => ({ ...message, number: 1 })) : counted(run.messages)));
+}
+
+function counted(messages) {
+  const rows = new Map();
+  for (const message of messages) {
+    const key = `${message.from}\n${message.label}`;
+    rows.set(key, { ...message, time: rows.get(key)?.time ?? message.time, number: (rows.get(key)?.number ?? 0) + 1 });
+  }
+  return [...rows.values()];
 }
 
 /** Text cut to a width in pixels; letters of the diagram are at most about 7 pixels wide. */

@@ -1,6 +1,7 @@
 // The details of one step of a timeline.
 import { duration, time } from '../core/format.js';
 import { html } from '../core/html.js';
+import { useShortPlace } from '../core/places.js';
 import { instanceLink, link } from '../core/router.js';
 import { Status } from '../parts/status.js';
 import { KINDS } from './timeline_bars.js';
@@ -8,6 +9,7 @@ import { KINDS } from './timeline_bars.js';
 export function BarDetails({ bar, id, now, onClose }) {
   const [first, last] = bar.ordinals ?? [];
   const attempts = bar.attempts ?? [];
+  const shortPlace = useShortPlace();
   return html`<aside class="details" aria-label="Details of ${bar.name}">
     <header><h2>${bar.name || KINDS[bar.kind]?.label}</h2><button type="button" class="button button-quiet" onClick=${onClose}>Close</button></header>
     <dl class="pairs">
@@ -18,7 +20,7 @@ export function BarDetails({ bar, id, now, onClose }) {
       <div><dt>Duration</dt><dd class="num">${duration((bar.end ? Date.parse(bar.end) : now) - Date.parse(bar.start))}</dd></div>
       ${bar.due ? html`<div><dt>Due</dt><dd class="num">${time(bar.due, { isExact: true })}</dd></div>` : ''}
       ${bar.taskId === null || bar.taskId === undefined ? '' : html`<div><dt>Task</dt><dd class="num">${bar.taskId}</dd></div>`}
-      ${bar.place ? html`<div><dt>Code</dt><dd class="code">${bar.place}</dd></div>` : ''}
+      ${bar.place ? html`<div><dt>Code</dt><dd class="code">${shortPlace(bar.place)}</dd></div>` : ''}
       ${bar.childId && bar.kind === 'child' ? html`<div><dt>Child</dt><dd><a href=${instanceLink(bar.childId)}>${bar.childId}</a></dd></div>` : ''}
       ${first === undefined || first === null ? '' : html`<div><dt>Events</dt><dd><a href=${link(['instances', id, 'history'], { event: first })}>#${first}</a>${last === null || last === undefined ? '' : html` <a href=${link(['instances', id, 'history'], { event: last })}>#${last}</a>`}</dd></div>`}
     </dl>

@@ -2,8 +2,15 @@
 
 const GROUP_FROM = 8;
 
+/** The pauses of a step with several attempts are drawn in its own bar, so they need no row. */
+function withoutPauses(bars) {
+  const retried = new Set(bars.filter(({ attempts }) => attempts?.length > 1).map(({ name }) => name));
+  return bars.filter(({ kind, name }) => kind !== 'retry' || !retried.has(name));
+}
+
 /** `open` holds the keys of opened groups. A row is `{key, bar}` or `{key, name, bars, isOpen}`. */
-export function rowsOf(bars, open) {
+export function rowsOf(all, open) {
+  const bars = withoutPauses(all);
   const groups = new Map();
   for (const bar of bars) {
     const key = `${bar.kind} ${bar.name}`;

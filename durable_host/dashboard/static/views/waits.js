@@ -3,6 +3,7 @@ import { post, path } from '../core/api.js';
 import { useNow } from '../core/clock.js';
 import { countdown, duration, plural } from '../core/format.js';
 import { html, useState } from '../core/html.js';
+import { useShortPlace } from '../core/places.js';
 import { instanceLink, link } from '../core/router.js';
 import { useSession } from '../core/session.js';
 import { FINAL } from '../parts/status.js';
@@ -69,12 +70,15 @@ function Wait({ group, now, isNextTimer, id }) {
     }
     setBusy(false);
   };
-  const name = wait.kind === 'timer' ? (wait.name || 'Durable timer') : wait.name;
+  const shortPlace = useShortPlace();
+  const isPlainTimer = wait.kind === 'timer' && (!wait.name || wait.name === 'timer');
+  const name = isPlainTimer ? 'Timer' : wait.name;
+  const what = isPlainTimer && group.length === 1 ? 'Durable timer' : word;
   return html`<li class="wait wait-${wait.kind}">
     <span class="wait-icon"><${Icon} name=${icon} /></span>
     <span class="wait-text">
       <span class="wait-name line" title=${name}>${wait.instanceId && wait.kind === 'child' ? html`<a href=${instanceLink(wait.instanceId)}>${name}</a>` : name}</span>
-      <span class="muted">${group.length > 1 ? plural(group.length, word.toLowerCase(), wait.kind === 'activity' ? 'activities' : `${word.toLowerCase()}s`) : word}${wait.attempt > 1 ? `, attempt ${wait.attempt}` : ''}${wait.place ? html` at <span class="code">${wait.place}</span>` : ''}</span>
+      <span class="muted">${group.length > 1 ? plural(group.length, word.toLowerCase(), wait.kind === 'activity' ? 'activities' : `${word.toLowerCase()}s`) : what}${wait.attempt > 1 ? `, attempt ${wait.attempt}` : ''}${wait.place ? html` at <span class="code">${shortPlace(wait.place)}</span>` : ''}</span>
     </span>
     <span class="wait-side">
       ${wait.due
