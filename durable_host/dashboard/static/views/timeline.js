@@ -95,7 +95,7 @@ function Label({ row, selected, onSelect, onToggle }) {
   const { bar } = row;
   return html`<li class="gantt-label ${row.isInside ? 'is-inside' : ''} ${selected === bar.id ? 'is-selected' : ''}" ref=${(item) => item && (item.style.height = `${ROW}px`)}>
     <button type="button" onClick=${() => onSelect(bar.id)} title="${bar.name} (${KINDS[bar.kind]?.label ?? bar.kind}, ${bar.status})">
-      <${Icon} name=${bar.status === 'Failed' ? 'close' : KINDS[bar.kind]?.icon ?? 'dot'} size=${12} /><span class="line">${bar.name || KINDS[bar.kind]?.label}</span>
+      <${Icon} name=${bar.status === 'Failed' ? 'close' : KINDS[bar.kind]?.icon ?? 'dot'} size=${12} /><span class="line">${bar.name && bar.name !== 'timer' ? bar.name : KINDS[bar.kind]?.label}</span>
       ${bar.attempts?.length > 1 ? html`<span class="gantt-count">${bar.attempts.length} attempts</span>` : ''}
       <span class="sr">${bar.status}</span></button></li>`;
 }
