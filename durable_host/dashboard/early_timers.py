@@ -54,6 +54,13 @@ async def fire_timer(call: DashboardCall[NoParameters, FireTimerBody]) -> FiredT
     timer = _chosen(one, call.body.task_id)
     if timer is None:
         raise DashboardError(409, "The instance waits for no such timer.", code=_NO_TIMER)
+    if one.trace is not None and timer.event_id in one.trace.parts:
+        raise DashboardError(
+            409,
+            "The timer is one part of a longer timer: when it fires early, another part begins.",
+            code=_NO_TIMER,
+            remedy="Start an instance with a shorter timer, or move the time in a test with durable_host.testing.",
+        )
     message = await _message(call, one, timer)
     if not await hub.client.hub.hasten_timer(message):
         raise DashboardError(

@@ -39,7 +39,8 @@ async def load_instance(call: DashboardCall[Any, Any], *, with_trace: bool = Tru
     events = await hub.client.history(instance_id)
     call.context.payloads.note(events)
     trace = await call.context.reader.trace(hub, instance_id, events) if with_trace else None
-    return LoadedInstance(state, events, await in_thread(events, lambda: steps_of(events)), trace)
+    retries = None if trace is None else trace.retries
+    return LoadedInstance(state, events, await in_thread(events, lambda: steps_of(events, retries)), trace)
 
 
 async def in_thread(events: Sequence[HistoryEvent], compute: Callable[[], T]) -> T:

@@ -119,7 +119,8 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     failed outside the protocol and its actions are not known. `position` is where the code stands now, as `file:line in
     function`. `consumed_early_events` names external events that arrived before the code waited for them and that it
     has now received, as far as the executor knows. `failure` is what is known about the exception, for the log.
-    `event_waits` are known only after a replay for people (`reading_code`).
+    `event_waits`, and the numbers of open timers that are `timer_parts` of longer ones, are known only after a replay
+    for people (`reading_code`).
     """
 
     steps: Sequence[Step]
@@ -138,6 +139,7 @@ class OrchestratorAnswer(msgspec.Struct, frozen=True, kw_only=True):
     consumed_early_events: Sequence[str] = ()
     failure: CodeFailure | None = None
     event_waits: Sequence[EventWaitNote] | None = None
+    timer_parts: Sequence[int] = ()
 
 
 class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,8 +150,9 @@ class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     so that it does not match the history, and `is_non_deterministic` if the SDK found that out itself: then the
     completion says so, and actions before it do not count. With `error`, the code failed outside the protocol (`error`
     is `Type: message`, `failure_details` the tree) and its actions are not known. `worker_trace` is sent back unchanged
-    in the next turn. `event_waits`, and `open_tasks` (the numbers of calls that the code has not given up), are known
-    only after a replay for people (`reading_code`).
+    in the next turn. `event_waits`, `open_tasks` (the numbers of calls that the code has not given up) and
+    `timer_parts` (those of timers that are parts of longer ones) are known only after a replay for people
+    (`reading_code`).
     """
 
     actions: Sequence[NumberedAction] = ()
@@ -166,6 +169,7 @@ class NumberedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     worker_trace: bytes | None = None
     event_waits: Sequence[EventWaitNote] | None = None
     open_tasks: Sequence[int] | None = None
+    timer_parts: Sequence[int] = ()
 
 
 class EntityOperation(msgspec.Struct, frozen=True):

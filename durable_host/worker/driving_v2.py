@@ -171,6 +171,8 @@ class LiveTurns:
             answer["waits"] = self._waits.notes()
             if (tasks := getattr(context, "_pending_tasks", None)) is not None:
                 answer["open"] = list(tasks)
+                finals = ((number, getattr(task, "_final_fire_at", None)) for number, task in tasks.items())
+                answer["parts"] = [number for number, final in finals if final is not None]
         if self._is_stuck(actions):
             answer["stuck"] = True
         elif not context._is_complete and context._generator is not None:

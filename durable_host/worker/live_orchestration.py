@@ -250,6 +250,8 @@ class LiveOrchestration:
             self._warn_of_no_return()
         if self._waits is not None:
             answer["waits"] = self._waits.notes()
+            tasks = ((number, getattr(task, "parent", None)) for number, task in self._context.open_tasks.items())
+            answer["parts"] = [number for number, whole in tasks if type(whole).__name__ == "LongTimerTask"]
         if self._notes:
             answer["notes"], self._notes = self._notes, []
         if self._early.taken:

@@ -7,14 +7,14 @@ its public `handle` runs instead (`one_shot`). All ways give the same answers.
 
 Request: `{key, until, newFrom}` with either `payload` (the trigger payload with the whole history) or `from` and
 `events` (`[[index, event], ...]`). With `once`, the session is not kept, and the answer has the `waits` for external
-events (`{name, since, place}`). Answer: `{need: "history"}`, or `{failed: raised}`, or `{state, at, first, canceled,
-ended, position, places, stack, raised, early, warnings, notes, fresh, waits}`: the SDK's own answer with only the
-actions from number `first` on, the index of the event of each of them, newly cancelled timers as `[action, leaf]`, the
-index of the event during which the code ended, the position of the code, after a replay also its position at each
-action (`[texts, [number of its text for each action]]`), the traceback and the fields `{type, message, stack, file,
-line, hint}` if it raised, the names of early events that waits have consumed, notes about the code (`{kind, text}`,
-with `position` and the index `at` of the event during which something happened), and whether the next request must
-contain the whole history.
+events (`{name, since, place}`) and the numbers of timers that are `parts` of longer ones. Answer: `{need: "history"}`,
+or `{failed: raised}`, or `{state, at, first, canceled, ended, position, places, stack, raised, early, warnings, notes,
+fresh, waits, parts}`: the SDK's own answer with only the actions from number `first` on, the index of the event of
+each of them, newly cancelled timers as `[action, leaf]`, the index of the event during which the code ended, the
+position of the code, after a replay also its position at each action (`[texts, [number of its text for each
+action]]`), the traceback and the fields `{type, message, stack, file, line, hint}` if it raised, the names of early
+events that waits have consumed, notes about the code (`{kind, text}`, with `position` and the index `at` of the event
+during which something happened), and whether the next request must contain the whole history.
 """
 
 from __future__ import annotations

@@ -7,10 +7,11 @@ beginning each time, the SDK's public handle runs it with a replay.
 Request: `{key, payload}`, where the payload is an OrchestratorRequest (base64) with the whole history, or, with
 `from`, without that many first events. `until` is the number of events in the history after the turn. With `once`, the
 session is not kept, and the answer has the `waits` for external events (`{name, since, place, canceled}`) and the
-numbers of `open` tasks. Answer: `{need: "history"}`, or `{failed: raised}`, or `{response, stuck, position, raised,
-notes, warnings, fresh, waits, open}`: the OrchestratorResponse (base64); whether the code ended during a replay, so
-that the response does not show it; the position of the code; its exception as `{type, message, stack, file, line,
-hint}`; notes about the code (`{kind, text}`), and whether the next request must contain the whole history.
+numbers of `open` tasks and of timers that are `parts` of longer ones. Answer: `{need: "history"}`, or `{failed:
+raised}`, or `{response, stuck, position, raised, notes, warnings, fresh, waits, open, parts}`: the
+OrchestratorResponse (base64); whether the code ended during a replay, so that the response does not show it; the
+position of the code; its exception as `{type, message, stack, file, line, hint}`; notes about the code (`{kind,
+text}`), and whether the next request must contain the whole history.
 
 Source: docs/protocol/durable-v2.md#kept-alive-between-turns
 """

@@ -23,11 +23,12 @@ from durable_host.invocation.instance_log import InstanceLog
 from durable_host.testing import VirtualHost
 
 APP = """
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import azure.durable_functions as df
 
 app = df.DFApp()
+LATER = datetime(2024, 6, 1, tzinfo=timezone.utc)
 
 
 def decision(context):
@@ -54,10 +55,14 @@ def parent(context):
 
 
 @app.orchestration_trigger(context_name="context")
-def locks(context):
-    entity = df.EntityId("counter", "k")
-    with (yield context.lock([entity])) if hasattr(context, "lock") else entity:
-        yield context.wait_for_external_event("Unlock")
+def retries(context):
+    retry = df.RetryOptions(first_retry_interval_in_milliseconds=60_000, max_number_of_attempts=3)
+    yield context.task_any([context.call_activity_with_retry("broken", retry, "a"), context.create_timer(LATER)])
+
+
+@app.orchestration_trigger(context_name="context")
+def long_wait(context):
+    yield context.create_timer(context.current_utc_datetime + timedelta(days=10))
 
 
 @app.activity_trigger(input_name="item")

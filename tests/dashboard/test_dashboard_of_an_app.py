@@ -136,6 +136,20 @@ def test_a_timer_that_does_not_exist_cannot_be_fired(app: AppDashboard) -> None:
     assert app.call("POST", of("nobody", "fire-timer"), {})[0] == 404
 
 
+def test_a_part_of_a_long_timer_is_not_fired(app: AppDashboard) -> None:
+    """The SDK would wait for the rest of the time."""
+    instance_id = app.host.start("long_wait")
+    status, answer = app.call("POST", of(instance_id, "fire-timer"), {})
+    assert (status, answer["error"]["code"]) == (409, "DH3057")
+
+
+def test_a_call_that_is_retried_waits_for_its_next_attempt(app: AppDashboard) -> None:
+    shown = app.get(of(app.host.start("retries")))
+    waits = {wait["name"]: wait for wait in shown["waits"]}
+    assert waits["retry of broken"]["attempt"] == 2
+    assert waits["timer"]["due"].startswith("2024-")
+
+
 def test_parents_and_children_name_each_other(app: AppDashboard) -> None:
     parent = app.host.start("parent", instance_id="p1")
     (child,) = app.get(of(parent))["children"]

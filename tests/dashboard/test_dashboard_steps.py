@@ -164,6 +164,15 @@ def test_a_call_between_two_attempts_is_running_and_waits_for_its_timer() -> Non
     assert (wait.kind, wait.name, wait.attempt, wait.task_id) == ("timer", "retry of Pay", 2, 1)
 
 
+def test_a_timer_of_the_code_beside_a_failure_is_no_retry_if_the_code_says_so() -> None:
+    history = Episodes().episode(started(), activity(0, "Pay")).episode(failed(0, 1), timer(1, 1, 3600))
+    assert outlined(steps_of(history.events, frozenset()).steps) == [
+        ("activity", "Pay", "Failed", 1),
+        ("timer", "timer", "Running", 0),
+    ]
+    assert steps_of(history.events, {1}).steps[1].kind == "retry"
+
+
 def entity_call(number: int, *, is_lock: bool = False) -> EventSent:
     text = request_json(
         operation=None if is_lock else "add",

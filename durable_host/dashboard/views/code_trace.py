@@ -64,7 +64,8 @@ class CodeTrace(msgspec.Struct, frozen=True, kw_only=True):
     `position` is where the code stands, None if it has ended or is not known. `ended` is the position of the event
     during which it ended. `waits` are all its waits for events, None if they are not known. `awaited` are the numbers
     of the tasks that have not ended and that the code has not given up, None if that is not known. `raised` is the
-    exception that ended it. `problem` says why the replay does not match the history.
+    exception that ended it. `retries` are the numbers of the open timers before retries, None if they are not known,
+    and `parts` those of timers that are parts of longer ones. `problem` says why the replay does not match the history.
     """
 
     rules: EventRules
@@ -73,6 +74,8 @@ class CodeTrace(msgspec.Struct, frozen=True, kw_only=True):
     waits: Sequence[CodeWait] | None = ()
     awaited: frozenset[int] | None = None
     ended: int | None = None
+    retries: frozenset[int] | None = None
+    parts: frozenset[int] = frozenset()
     problem: str | None = None
     raised: CodeFailure | None = None
 
@@ -101,6 +104,8 @@ def trace_of(
         position=None if answer.ended_at is not None else answer.position,
         waits=list(_waits(answer)),
         awaited=None if problem is not None else frozenset(walker.open),
+        retries=None if problem is not None else walker.retry_timers,
+        parts=walker.timer_parts | frozenset(answer.timer_parts),
         ended=answer.ended_at,
         problem=problem,
         raised=answer.failure,
@@ -114,6 +119,7 @@ def numbered_trace_of(history: Sequence[HistoryEvent], answer: NumberedAnswer) -
         seen=len(history),
         position=answer.position,
         awaited=None if answer.open_tasks is None else frozenset(answer.open_tasks),
+        parts=frozenset(answer.timer_parts),
         waits=None if answer.event_waits is None else [_noted(wait) for wait in answer.event_waits],
         ended=len(history) - 1 if any(isinstance(one, CompleteOrchestration) for one in answer.actions) else None,
         problem=answer.error,

@@ -6,7 +6,7 @@ after a timer, as the retries of both SDKs do.
 """
 
 from bisect import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -98,9 +98,12 @@ class ExecutionSteps(msgspec.Struct, frozen=True, kw_only=True):
         return self.episodes[index][1] if index >= 0 else self.start or 0
 
 
-def steps_of(events: Iterable[HistoryEvent]) -> ExecutionSteps:
-    """Return the steps of one execution in the order in which they began."""
-    reader = _StepReader()
+def steps_of(events: Iterable[HistoryEvent], retries: Container[int] | None = None) -> ExecutionSteps:
+    """Return the steps of one execution in the order in which they began.
+
+    `retries` are the numbers of the open timers that delay the next attempt of a call, None if they are not known.
+    """
+    reader = _StepReader(retries)
     for ordinal, event in enumerate(events):
         reader.read(ordinal, event)
     return reader.result()
@@ -149,7 +152,8 @@ class _Open:
 
 
 class _StepReader:
-    def __init__(self) -> None:
+    def __init__(self, retries: Container[int] | None) -> None:
+        self._retries = retries
         self._steps: list[_Open] = []
         self._by_number: dict[int, _Open] = {}
         self._requests: dict[str, _Open] = {}
@@ -273,7 +277,8 @@ class _StepReader:
     def _mark_open_retries(self) -> None:
         """Take timers that began with a failure and have not fired for the delays before the next attempts."""
         for timer in self._steps:
-            if timer.step.kind == "timer" and timer.step.end is None:
+            is_known = self._retries is None or timer.number in self._retries
+            if is_known and timer.step.kind == "timer" and timer.step.end is None:
                 failed = next((one for one in timer.retries if one.step.outcome == "Failed"), None)
                 if failed is not None:
                     self._mark(timer, failed)

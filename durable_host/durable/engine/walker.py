@@ -105,6 +105,16 @@ class Walker(Numbering):
         """The gate that everything that follows waits for, including the end of the code, or None if nothing waits."""
         return self._gates.closed
 
+    @property
+    def retry_timers(self) -> frozenset[int]:
+        """The numbers of the open timers that delay the next attempt of a call."""
+        return frozenset(n for n, task in self.open.items() if task.kind is TaskKind.Timer and task.retry is not None)
+
+    @property
+    def timer_parts(self) -> frozenset[int]:
+        """The numbers of the open timers that are parts of longer ones which the host has split."""
+        return frozenset(number for number in self._long_timers if number in self.open)
+
     def held(self, since: int) -> GatedAction | None:
         """Return the first action that waits for a gate and that the code requested at the event `since` or later."""
         return self._gates.held(since)

@@ -62,6 +62,7 @@ def decode_answer(frame: dict[str, Any], rules: ActionRules = PYTHON_RULES) -> O
         consumed_early_events=tuple(frame.get("early", ())),
         failure=read_code_failure(frame["raised"]) if frame.get("raised") else None,
         event_waits=event_waits_in(frame),
+        timer_parts=frame.get("parts", ()),
     )
 
 

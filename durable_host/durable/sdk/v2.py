@@ -152,6 +152,7 @@ def _answer_of(reply: dict[str, Any]) -> NumberedAnswer:
         failure=read_code_failure(reply["raised"]) if reply.get("raised") else None,
         event_waits=event_waits_in(reply),
         open_tasks=reply.get("open"),
+        timer_parts=reply.get("parts", ()),
     )
 
 
