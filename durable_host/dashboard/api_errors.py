@@ -7,6 +7,7 @@ from durable_host.durable.api.errors import (
     InstanceEnded,
     InstanceNotFound,
     InvalidArgument,
+    InvalidInstanceId,
     NotFailed,
     NotTerminal,
 )
@@ -21,13 +22,22 @@ NOT_HERE = "DH3055"
 
 
 class DashboardError(HostError):
-    """A request that the dashboard refuses, with the `status` of the response."""
+    """A request that the dashboard refuses, with the `status` of the response, and the methods that it would take."""
 
     code = "DH3053"
 
-    def __init__(self, status: int, message: str, *, code: str = INVALID, remedy: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str = INVALID,
+        remedy: str | None = None,
+        allowed: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message, remedy=remedy, code=code)
         self.status = status
+        self.allowed = allowed
 
 
 class ErrorReport(msgspec.Struct, frozen=True, omit_defaults=False):
@@ -60,6 +70,8 @@ def as_dashboard_error(error: Exception) -> DashboardError | None:
             return DashboardError(410, str(error), code="DH6303", remedy="Restart the instance, or start another one.")
         case NotFailed() | NotTerminal() | InstanceExists():
             return DashboardError(409, str(error), code="DH6303")
+        case InvalidInstanceId():
+            return DashboardError(400, error.rule, code=INVALID)
         case InvalidArgument():
             return DashboardError(400, str(error), code=INVALID)
         case ClientError():

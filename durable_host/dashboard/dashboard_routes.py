@@ -68,7 +68,7 @@ class Dashboard:
         if path.startswith("/api/"):
             return await self._call(request, path[len("/api/") :].split("/"))
         if not is_read:
-            raise DashboardError(405, "The page can only be read.", code=UNKNOWN_ROUTE)
+            raise DashboardError(405, "The page can only be read.", code=UNKNOWN_ROUTE, allowed=("GET", "HEAD"))
         if not path:
             return web.Response(status=302, headers={"Location": f"{ROOT}/", "Cache-Control": "no-store"})
         if path == "/openapi.json":
@@ -166,7 +166,7 @@ def _found(method: str, segments: list[str]) -> tuple[Endpoint, Mapping[str, str
                 return endpoint, path
             others.append(endpoint.method)
     if others:
-        raise DashboardError(405, f"This path takes {' and '.join(others)}.", code=UNKNOWN_ROUTE)
+        raise DashboardError(405, f"This path takes {' and '.join(others)}.", code=UNKNOWN_ROUTE, allowed=tuple(others))
     raise DashboardError(
         404, "The API has no such path.", code=UNKNOWN_ROUTE, remedy="/_df/openapi.json lists the paths."
     )
@@ -210,6 +210,6 @@ def _error_response(error: Exception, request: web.Request) -> web.Response:
         _log.error("The dashboard failed at %s %s", request.method, request.rel_url.raw_path, exc_info=error)
         known = DashboardError(500, f"{type(error).__name__}: {error}", code="DH1000", remedy="Report this error.")
     response = _json_response(ErrorAnswer(details_of(known)), known.status)
-    if known.status == 413:
-        response.force_close()
+    if known.allowed:
+        response.headers["Allow"] = ", ".join(known.allowed)
     return response

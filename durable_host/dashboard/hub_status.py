@@ -1,20 +1,20 @@
 """`GET /api/hub`, and `POST /api/hub/purge`: purge by age and status, with a count first."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from durable_host import timestamp
 from durable_host.dashboard.api_call import DashboardCall, NoParameters
-from durable_host.dashboard.api_errors import DashboardError
 from durable_host.dashboard.endpoint import Endpoint
 from durable_host.dashboard.hub_numbers import HubAnswer
-from durable_host.dashboard.instance_list import status_named, time_in
+from durable_host.dashboard.instance_list import TimeText, time_in
 from durable_host.durable.api import DurableClient
 from durable_host.durable.model.instance import InstanceQuery
-from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationStatus
+from durable_host.durable.model.status import OrchestrationStatus
 
 _PAGE = 1000
+EndedStatus = Literal["Completed", "Failed", "Canceled", "Terminated"]
 
 
 class PurgeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -23,9 +23,9 @@ class PurgeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     `count_only` counts them and deletes nothing.
     """
 
-    statuses: Annotated[list[str], msgspec.Meta(min_length=1)]
-    before: str | None = None
-    after: str | None = None
+    statuses: Annotated[list[EndedStatus], msgspec.Meta(min_length=1)]
+    before: TimeText | None = None
+    after: TimeText | None = None
     count_only: bool = True
 
 
@@ -44,10 +44,7 @@ async def hub_state(call: DashboardCall[NoParameters, None]) -> HubAnswer:
 async def purge(call: DashboardCall[NoParameters, PurgeBody]) -> PurgeAnswer:
     """Count instances, or delete them with their histories."""
     body, client = call.body, call.hub.client
-    statuses = frozenset(status_named(name) for name in body.statuses)
-    if not statuses <= TERMINAL_STATUSES:
-        names = ", ".join(status.name for status in sorted(TERMINAL_STATUSES))
-        raise DashboardError(400, "Only instances that have ended can be purged.", remedy=f"Use {names}.")
+    statuses = frozenset(OrchestrationStatus[name] for name in body.statuses)
     after = time_in(body.after or "", "after")
     before = time_in(body.before or "", "before")
     if body.count_only:

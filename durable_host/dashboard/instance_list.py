@@ -32,16 +32,20 @@ Sort = Literal[
 ]  # fmt: skip
 
 
+TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"anyOf": [{"format": "date-time"}, {"maxLength": 0}]})]
+"""ISO 8601, for example `2026-01-31T13:00:00Z`."""
+_STATUS = f"({'|'.join(status.name for status in OrchestrationStatus)})"
+StatusNames = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^({_STATUS}(,{_STATUS})*)?$"})]
+
+
 class FilterQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`status` is a list with commas. `from` and `to` are ISO 8601 times of creation."""
 
-    status: str = ""
+    status: StatusNames = ""
     name: str = ""
     prefix: str = ""
-    from_: Annotated[str, msgspec.Meta(description="Created at or after this ISO 8601 time.")] = msgspec.field(
-        name="from", default=""
-    )
-    to: Annotated[str, msgspec.Meta(description="Created at or before this ISO 8601 time.")] = ""
+    from_: TimeText | None = msgspec.field(name="from", default=None)
+    to: TimeText | None = None
     text: Annotated[str, msgspec.Meta(description="Part of the input, output, error or custom status.")] = ""
 
 
@@ -209,8 +213,8 @@ def _search(query: FilterQuery, sort: str, top: int, cursor: str) -> InstanceSea
         statuses=_statuses(query.status),
         name=query.name,
         id_prefix=query.prefix,
-        created_from=time_in(query.from_, "from"),
-        created_to=time_in(query.to, "to"),
+        created_from=time_in(query.from_ or "", "from"),
+        created_to=time_in(query.to or "", "to"),
         text=query.text,
         sort=cast("SortKey", sort.removeprefix("-")),
         descending=sort.startswith("-"),

@@ -62,10 +62,18 @@ def _operation(endpoint: Endpoint, schemas: dict[int, Any]) -> dict[str, Any]:
     }
     if endpoint.body is not None:
         schema = schemas[id(endpoint.body)]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {
+            "required": _has_required(endpoint.body),
+            "content": {"application/json": {"schema": schema}},
+        }
     if endpoint.method != "GET":
         operation["security"] = [{"token": []}]
     return operation
+
+
+def _has_required(body: type[Any]) -> bool:
+    """An empty body counts as an empty object."""
+    return any(one.required for one in msgspec.structs.fields(body))
 
 
 def _success(endpoint: Endpoint, schemas: dict[int, Any]) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""The OpenAPI document: it describes what the API does, whatever is sent."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from dashboard_world import DashboardWorld, dashboard_world, instance
+from hypothesis import HealthCheck, settings
+from schemathesis import Case
+
+from durable_host.dashboard.dashboard_routes import ROOT, TOKEN_HEADER
+from durable_host.dashboard.endpoint_table import ENDPOINTS
+from durable_host.dashboard.openapi import openapi_document
+from durable_host.durable.model.status import OrchestrationStatus as Status
+
+DOCUMENT = openapi_document(ENDPOINTS)
+ENDLESS = "/changes"
+EXAMPLES = 3
+MAY_REFUSE = schemathesis.checks.positive_data_acceptance
+"""The schema cannot say that a text must be JSON, or a cursor that of a page before."""
+schema = schemathesis.openapi.from_dict(DOCUMENT).exclude(path=ENDLESS)
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[tuple[str, str]]:
+    """The address and the token of a dashboard in another thread, with some instances."""
+    loop, ready = asyncio.new_event_loop(), threading.Event()
+    found: list[tuple[str, str]] = []
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with dashboard_world(":memory:") as world:
+            await world.put(
+                instance("0"), instance("failed", runtime_status=Status.Failed), instance("@counter@0", name="@counter")
+            )
+            found.append((f"{world.origin}{ROOT}/api", world.token))
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert ready.wait(20)
+    yield found[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
+    loop.close()
+
+
+@schema.parametrize()
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_answer_is_as_documented(case: Case, served: tuple[str, str]) -> None:
+    base_url, token = served
+    case.call_and_validate(base_url=base_url, headers={TOKEN_HEADER: token}, excluded_checks=[MAY_REFUSE])
+
+
+async def test_the_document_is_served(small: DashboardWorld) -> None:
+    answer = await small.request("GET", f"{ROOT}/openapi.json")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/json; charset=utf-8")
+    assert answer.json == json.loads(json.dumps(DOCUMENT))
+
+
+def test_every_endpoint_is_in_the_document() -> None:
+    described = {(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert described == {(one.method, one.path) for one in ENDPOINTS}
+
+
+def test_every_operation_has_a_name_of_its_own() -> None:
+    names = [operation["operationId"] for methods in DOCUMENT["paths"].values() for operation in methods.values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
+def test_every_action_names_the_token(endpoint: Any) -> None:
+    operation = DOCUMENT["paths"][endpoint.path][endpoint.method.lower()]
+    assert ("security" in operation) is (endpoint.method != "GET")
