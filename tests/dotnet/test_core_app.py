@@ -19,9 +19,9 @@ import requests
 from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
-from conftest import dotnet_settings
 from host_process import HostProcess, ends_of, until
 from real_apps import copy_of, runtime_settings
+from scripted_hosts import dotnet_settings
 
 pytestmark = pytest.mark.process
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from azure.storage.queue import QueueClient
-from conftest import dotnet_settings
 from durable_world import MANAGEMENT, finished, raise_event, wait_custom_status
 from host_process import HostProcess, until
 from real_apps import copy_of, runtime_settings
 from real_world import approvals_queue, decide, events, manage, start_budget
+from scripted_hosts import dotnet_settings
 
 pytestmark = pytest.mark.timeout(240)
 

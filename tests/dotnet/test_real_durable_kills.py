@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from azure.storage.queue import QueueClient
-from conftest import dotnet_settings
 from durable_world import finished, wait_custom_status
 from host_process import HostProcess, ends_of, until
 from real_apps import copy_of, runtime_settings, with_host_json
 from real_world import approvals_queue, decide, events, start_budget, worker_of
+from scripted_hosts import dotnet_settings
 
 APPROVALS = 50
 pytestmark = pytest.mark.timeout(300)

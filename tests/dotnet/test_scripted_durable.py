@@ -10,10 +10,10 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from conftest import StartScriptedHost
 from durable_world import MANAGEMENT, finished, raise_event, wait_custom_status
 from host_process import HostProcess
 from scripted_apps import durable_function
+from scripted_hosts import StartScriptedHost
 
 CODE = """
 import json, os
