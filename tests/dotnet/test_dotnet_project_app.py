@@ -37,6 +37,7 @@ def status(host: HostProcess, name: str) -> int:
     return requests.get(f"{host.base_url}/api/{name}", timeout=PATIENCE).status_code
 
 
+@pytest.mark.differs("dotnet-builds")
 def test_a_project_is_built_once_and_again_when_a_source_changes(
     start_scripted_host: StartScriptedHost, sdk: StandInSdk, project: Path, built: Path, tmp_path: Path
 ) -> None:
@@ -122,3 +123,14 @@ def test_a_signal_ends_a_build(
     host.send_signal(signal.SIGTERM)
     assert host.wait_exit() == 0
     assert ends_of([pid])
+
+
+@pytest.mark.differs("dotnet-runtime")
+@pytest.mark.parametrize("named", ["", "dotnet"])
+def test_an_isolated_app_starts_with_a_warning_without_its_runtime(
+    start_scripted_host: StartScriptedHost, built: Path, named: str
+) -> None:
+    (built / "local.settings.json").write_text('{"IsEncrypted": false, "Values": {}}', "utf-8")
+    host = start_scripted_host(built, settings={"FUNCTIONS_WORKER_RUNTIME": named})
+    host.wait_for("FUNCTIONS_WORKER_RUNTIME is .*set it to 'dotnet-isolated'")
+    assert status(host, "Hello") == 200

@@ -159,6 +159,7 @@ async def test_a_failure_in_the_middle_of_a_response_breaks_the_connection(host:
             await response.content.read()
 
 
+@pytest.mark.differs("dotnet-routes")
 def test_a_path_that_the_worker_does_not_route_is_a_404_and_cancels_the_invocation(host: HostProcess) -> None:
     assert requests.get(f"{host.base_url}/v1/lost", timeout=PATIENCE).status_code == 404
     host.wait_for(r"no route")

@@ -1,6 +1,6 @@
 """Each test in this folder, or its file, names the page and the row of the reference that it is about. A test of a
 difference names its row of docs/reference/differences.md, and each row with an ID there has a test here. Tests of rows
-about Node.js apps are in tests/node.
+about Node.js and .NET apps are in tests/node and tests/dotnet.
 """
 
 import ast
@@ -61,6 +61,6 @@ def test_each_test_of_a_difference_names_its_row_of_the_table() -> None:
 
 
 def test_the_rows_of_the_table_with_an_id_are_those_that_tests_name() -> None:
-    files = (*_files(), *_files(HERE.parent / "node"))
+    files = (*_files(), *_files(HERE.parent / "node"), *_files(HERE.parent / "dotnet"))
     named = {key for _, tree in files for test in _tests(tree) for key in _keys(test)}
     assert named == set(page("docs/reference/differences.md").own_anchors())
