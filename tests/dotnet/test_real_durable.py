@@ -12,7 +12,7 @@ from real_apps import copy_of, runtime_settings
 from real_world import approvals_queue, decide, events, manage, start_budget
 from scripted_hosts import dotnet_settings
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 
 def start(host: HostProcess, name: str, input: Any, instance_id: str) -> str:

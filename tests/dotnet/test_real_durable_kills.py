@@ -14,7 +14,7 @@ from real_world import approvals_queue, decide, events, start_budget, worker_of
 from scripted_hosts import dotnet_settings
 
 APPROVALS = 50
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
