@@ -54,11 +54,14 @@ class Simulation:
             for instance_id, (name, value) in instances.items():
                 await host.client.start(name, instance_id=instance_id, input=json.dumps(json.dumps(value)))
             deadline = self.clock.now() + round(LONGEST * TICKS_PER_SECOND)
+            states: dict[str, InstanceState] = {}
             while True:
                 if host.faulty.crashed.is_set():
                     self.crashed += 1
                     host = await self._restart(host)
-                states = {one: await self._state(host, one) for one in instances}
+                for one in instances:
+                    if one not in states or not states[one].runtime_status.is_terminal:
+                        states[one] = await self._state(host, one)
                 for instance_id in sorted(unsent):
                     if states[instance_id].runtime_status is OrchestrationStatus.Running:
                         await host.client.raise_event(instance_id, "Approval", "true")
@@ -67,6 +70,7 @@ class Simulation:
                     break
                 assert self.clock.now() < deadline, _stuck(states)
                 await self.clock.sleep(LOOK_EVERY)
+            states = {one: await self._state(host, one) for one in instances}
             await self._settle(host)
             return states
 
