@@ -317,6 +317,28 @@ def test_the_theme_is_kept(host: HostProcess, visitor: Visitor) -> None:
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
+def test_json_is_indented_and_long_numbers_are_not_rounded(host: HostProcess, visitor: Visitor) -> None:
+    page = visitor.visit(host, "hub")
+    shown = page.evaluate(
+        "async (text) => (await import('/_df/assets/core/format.js')).prettyJson(text)",
+        '{"id":12345678901234567890,"none":[],"text":"a {\\"b\\": [1]}"}',
+    )
+    assert shown == '{\n  "id": 12345678901234567890,\n  "none": [],\n  "text": "a {\\"b\\": [1]}"\n}'
+
+
+def test_a_fan_out_is_one_row_that_can_be_opened(host: HostProcess, visitor: Visitor) -> None:
+    page = visitor.visit(host, "hub")
+    counts = page.evaluate(
+        """async () => {
+            const { rowsOf } = await import('/_df/assets/views/timeline_rows.js');
+            const bar = (n) => ({ id: String(n), kind: 'activity', name: 'Work', start: '2026' });
+            const bars = Array.from({ length: 200 }, (_, n) => bar(n));
+            return [rowsOf(bars, new Set()).length, rowsOf(bars, new Set(['activity Work'])).length];
+        }"""
+    )
+    assert counts == [1, 201]
+
+
 def test_every_view_is_accessible_in_both_themes(
     host: HostProcess, browser: Browser, npm_packages: NpmPackages
 ) -> None:

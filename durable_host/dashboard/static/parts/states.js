@@ -32,9 +32,15 @@ export function Notice({ tone = 'info', icon = 'help', children }) {
   return html`<div class="notice notice-${tone}"><${Icon} name=${icon} /><div class="notice-body">${children}</div></div>`;
 }
 
+/** The process has no app, or the app no task hub: nothing to repair, so it is not shown as an error. */
+const NOT_HERE = 'DH3055';
+
 /** A resource: its loading state, its error, or the content for its data. An error keeps the data that was there. */
 export function Shown({ resource, rows, children }) {
   const { data, error, isLoading, reload } = resource;
+  if (data === null && error?.code === NOT_HERE) {
+    return html`<${Empty} icon="hub" title=${error.message}>${error.remedy}<//>`;
+  }
   if (data === null) {
     return error ? html`<${Failure} error=${error} onRetry=${reload} />` : isLoading ? html`<${Loading} rows=${rows} />` : '';
   }

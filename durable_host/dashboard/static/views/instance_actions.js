@@ -15,11 +15,12 @@ import { RaiseEventForm } from './raise_event.js';
 import { ReplayDialog } from './replay.js';
 
 const OVER = 'The instance is over.';
+const NO_APP = 'No app runs in this process.';
 const READ_ONLY = 'This dashboard is read-only.';
 
 export function InstanceActions({ instance }) {
   const [dialog, setDialog] = useState(null);
-  const { isReadOnly, canFireTimers } = useSession();
+  const { isReadOnly, canFireTimers, app } = useSession();
   const { id, status, waits = [] } = instance;
   const isOver = FINAL.has(status);
   const hasTimer = waits.some(({ kind }) => kind === 'timer');
@@ -43,9 +44,9 @@ export function InstanceActions({ instance }) {
       item('terminate', 'Terminate', 'stop', { when: !isOver, otherwise: OVER, isDangerous: true }),
       item('purge', 'Purge', 'trash', { when: isOver, otherwise: 'Only an instance that is over can be purged.', isDangerous: true }),
       null,
-      { label: 'Put a queue message with this ID', icon: 'queues', onSelect: () => navigate(link(['queues'], { instance: id })) },
+      { label: 'Put a queue message with this ID', icon: 'queues', isDisabled: isReadOnly, reason: isReadOnly ? READ_ONLY : undefined, onSelect: () => navigate(link(['queues'], { instance: id })) },
       reading('compare', 'Compare with another', 'compare'),
-      reading('replay', "Replay on today's code", 'flask'),
+      { ...reading('replay', "Replay on today's code", 'flask'), isDisabled: app === null, reason: app === null ? NO_APP : undefined },
       reading('export', 'Export as a test', 'download'),
     ]} />
     ${Shown ? html`<${Shown} instance=${instance} onClose=${close} />` : ''}`;

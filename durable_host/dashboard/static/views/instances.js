@@ -89,8 +89,14 @@ function List({ resource, query, sort, selected, onToggle, onSelectAll, hasFilte
   const page = Number(query.page ?? 1) || 1;
   const isRunning = useMemo(() => data?.instances.some((instance) => !instance.completed) ?? false, [data]);
   const now = useNow(isRunning ? 1000 : 30_000);
-  const next = () => data?.cursor && setQuery({ cursor: data.cursor, page: page + 1 }, {});
-  const previous = () => page > 1 && (history.state === null && page > 2 ? history.back() : setQuery({ cursor: '', page: '' }));
+  const cursors = useRef(new Map());
+  const show = (number, at) => {
+    cursors.current.set(number, at);
+    setQuery({ cursor: at, page: number > 1 ? number : '' }, {});
+  };
+  const next = () => data?.cursor && show(page + 1, data.cursor);
+  // A page that was opened by its address knows only the way to the first one.
+  const previous = () => page > 1 && (cursors.current.has(page - 1) ? show(page - 1, cursors.current.get(page - 1)) : show(1, ''));
   useRows(container, { onSelect: onToggle });
   useKeys({ n: next, p: previous });
   return html`<${Shown} resource=${resource} rows=${10}>${({ instances, cursor, total, scanned, isComplete }) => html`
