@@ -185,6 +185,11 @@ async def test_the_history_is_streamed(sidecar: Sidecar) -> None:
             "INVALID_ARGUMENT",
         ),
         (
+            "ListInstanceIds",
+            pb.ListInstanceIdsRequest(lastInstanceKey=StringValue(value=f"{'9' * 19}|x")),
+            "INVALID_ARGUMENT",
+        ),
+        (
             "StartInstance",
             pb.CreateInstanceRequest(name="greet", input=StringValue(value="x" * 5_000_000)),
             "RESOURCE_EXHAUSTED",

@@ -10,6 +10,7 @@ from durable_host.durable.sdk.v2_values import wrapped
 from durable_host.durable.sidecar.request_fields import optional_ticks, statuses_of, words_of
 from durable_host.durable.sidecar.sidecar_call import SidecarCall
 from durable_host.durable.sidecar.states import orchestration_state
+from durable_host.timestamp import MAX_TICKS
 
 _AT_ONCE = 100
 _MAX_PAGE = 1000
@@ -80,6 +81,7 @@ def _key(text: str | None) -> tuple[int, str]:
     if text is None:
         return (-1, "")
     ticks, separator, instance_id = text.partition("|")
-    if not separator or not ticks.isdecimal():
+    is_time = ticks.isdecimal() and len(ticks) < 20 and int(ticks) <= MAX_TICKS
+    if not separator or not is_time:
         raise InvalidArgument(f"'{text}' is not the key of a page of instance IDs. (Parameter 'lastInstanceKey')")
     return (int(ticks), instance_id)
