@@ -25,10 +25,6 @@ from durable_host.host.plain_workers_hub import PlainWorkersHub
 from durable_host.host.summary import storage_text
 from durable_host.storage.errors import StorageFailed
 
-_NOT_DELETED_ON_ACCOUNT = (
-    "The task hub '{name}' is not deleted: other hosts may share a hub on Azure Storage. Stop them, then run: "
-    "func durable delete-task-hub --task-hub-name {name}"
-)
 _STOP_SECONDS = 1.0
 """Seconds that workers have to finish; unfinished work is released to the hub."""
 
@@ -66,9 +62,7 @@ class PlainWorkersHost:
         self._storage = HostStorage(options, config.root)
         self._failed: asyncio.Future[HostError] = asyncio.get_running_loop().create_future()
         durable = config.host.durable
-        self._served = ServedHubs(
-            self._make, self._exists, why_shared=None if uses_sqlite(config) else _NOT_DELETED_ON_ACCOUNT
-        )
+        self._served = ServedHubs(self._make, self._exists)
         self._hubs = SidecarHubs(None, durable, self._other_hub, self._served)
         self._listener = SidecarListener(SidecarService(self._hubs, durable, SystemClock()), config.port)
 

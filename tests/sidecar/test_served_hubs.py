@@ -1,6 +1,7 @@
 """Several task hubs behind one gRPC endpoint: the headers of a call choose one."""
 
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from pathlib import Path
@@ -50,17 +51,22 @@ class Hubs:
         return service.TaskHubSidecarServiceStub(channel)
 
 
-@pytest.fixture
-async def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: Executor) -> AsyncIterator[Hubs]:
-    monkeypatch.chdir(tmp_path)
-    arguments = ["--port", "0", "--task-hub-name", "default", "--task-hub-name", "Orders"]
-    given = serve.make_context("serve", arguments).params
+@contextlib.asynccontextmanager
+async def serving(stops: Executor, *arguments: str) -> AsyncIterator[Hubs]:
+    given = serve.make_context("serve", ["--port", "0", *arguments]).params
     ready: list[ServedWorkers] = []
     host = PlainWorkersHost(config_of(given), StartOptions(), ready.append, given["task_hub_name"])
     await host.start(0)
     async with contextlib.AsyncExitStack() as ends:
         yield Hubs(f"http://127.0.0.1:{ready[0].port}", ends, stops)
     await host.stop(0)
+
+
+@pytest.fixture
+async def hubs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stops: Executor) -> AsyncIterator[Hubs]:
+    monkeypatch.chdir(tmp_path)
+    async with serving(stops, "--task-hub-name", "default", "--task-hub-name", "Orders") as hubs:
+        yield hubs
 
 
 async def rest_of(stream: Any) -> None:
@@ -145,3 +151,24 @@ async def test_hub_that_is_created_again_loses_its_data_if_it_is_asked_to(hubs: 
     hubs.worker("orders", "the worker of orders")
     await client.schedule_new_orchestration("which", instance_id="again")
     assert await output(client, "again") == "the worker of orders"
+
+
+async def test_hub_on_the_development_account_is_deleted_if_no_other_host_works_on_it(
+    monkeypatch: pytest.MonkeyPatch, connection_string: str, stops: Executor
+) -> None:
+    monkeypatch.setenv("AzureWebJobsStorage", connection_string)
+    own, shared = (f"served{uuid.uuid4().hex[:8]}" for _ in range(2))
+    arguments = ["--storage", "azure", "--task-hub-name", shared]
+    async with serving(stops, *arguments, "--task-hub-name", own) as hubs, serving(stops, *arguments) as others:
+        for one in (await hubs.stub(), await others.stub()):
+            with pytest.raises(grpc.RpcError) as refused:
+                await one.DeleteTaskHub(pb.DeleteTaskHubRequest())
+            assert refused.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+        client = await hubs.client(own)
+        await client.schedule_new_orchestration("which", instance_id="i")
+        again = pb.CreateTaskHubRequest(recreateIfExists=True)
+        await (await hubs.stub()).CreateTaskHub(again, metadata=[("taskhub", own)])
+        assert await client.get_orchestration_state("i") is None
+        hubs.worker(own, "the worker of the new hub")
+        await client.schedule_new_orchestration("which", instance_id="again")
+        assert await output(client, "again") == "the worker of the new hub"

@@ -15,6 +15,10 @@ from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
 from durable_host.grpc_port import StatusCode
 
 MOST = 64
+_SHARED = (
+    "The task hub '{name}' is not deleted, because other hosts may work on it. Stop them, then run: "
+    "func durable delete-task-hub --task-hub-name {name}"
+)
 
 
 class ServedHub(Protocol):
@@ -40,19 +44,12 @@ class ServedHubs:
     """Serves hubs from the first call that names them.
 
     `make` returns a hub that is not started, and raises UnknownHub for an invalid name. `exists` tells whether a hub is
-    in storage. `why_shared` returns why a hub must not be deleted, or None.
+    in storage.
     """
 
-    def __init__(
-        self,
-        make: Callable[[str], ServedHub],
-        exists: Callable[[str], Awaitable[bool]],
-        *,
-        why_shared: str | None = None,
-    ) -> None:
+    def __init__(self, make: Callable[[str], ServedHub], exists: Callable[[str], Awaitable[bool]]) -> None:
         self._make = make
         self._exists = exists
-        self._why_shared = why_shared
         self._hubs: dict[str, ServedHub] = {}
         self._changing = asyncio.Lock()
 
@@ -86,12 +83,15 @@ class ServedHubs:
             return made
 
     async def delete(self, name: str) -> None:
-        """Stop a hub and delete it with all its data. Its workers are disconnected. One that is missing is ignored."""
+        """Stop a hub and delete it with all its data. Its workers are disconnected. One that is missing is ignored.
+
+        Raises CallRefused if another host works on it, or may do so.
+        """
         if self.get(name) is None and not await self._exists(name):
             return
-        if self._why_shared is not None:
-            raise CallRefused(StatusCode.FAILED_PRECONDITION, self._why_shared.format(name=name))
-        served = await self.open(name)  # So no other host works on it.
+        served = await self.open(name)
+        if not await served.hub.works_alone():
+            raise CallRefused(StatusCode.FAILED_PRECONDITION, _SHARED.format(name=name))
         async with self._changing:
             if self._hubs.pop(name.lower(), None) is None:
                 return

@@ -160,6 +160,10 @@ class TaskHub(Protocol):
         """Start the worker role: acquire partitions, poll, keep received messages invisible. Calls `create`."""
         ...
 
+    async def works_alone(self) -> bool:
+        """True while this process has the worker role and no other worker has it too, or requests a part of it."""
+        ...
+
     async def stop(self) -> None:
         """End the worker role: stop receiving, finish background deletes, release partitions.
 

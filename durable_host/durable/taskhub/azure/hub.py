@@ -106,6 +106,11 @@ class AzureTaskHub:
         self._healing.begin()
         await self._worker.start()
 
+    @storage_errors_as_unavailable
+    async def works_alone(self) -> bool:
+        """True on the development account, while this process serves all partitions and nobody requests one."""
+        return await self._worker.works_alone()
+
     async def stop(self) -> None:
         await self._worker.stop()
         await self._blobs.drain()

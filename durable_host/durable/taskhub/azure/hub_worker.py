@@ -106,6 +106,10 @@ class HubWorker:
                     await manager.first_pass.wait()
         self._pending_starts.begin()
 
+    async def works_alone(self) -> bool:
+        """True when no other worker can do the work of this hub, by what the Partitions table has now."""
+        return self.deliveries.is_alone and self._manager is not None and await self._manager.owns_all()
+
     async def stop(self) -> None:
         """Stop receiving, finish deletes, release held messages, then release the partitions."""
         if not self.deliveries.running:

@@ -123,6 +123,10 @@ class PartitionManager:
                 self._outage.failed(_SOURCE, error if isinstance(error, StorageError) else slow)
                 await self._rest(0.5 if failures < _PATIENT_FAILURES else _INTERVAL)
 
+    async def owns_all(self) -> bool:
+        """Read the table. True when this worker owns every partition and no other worker requests one."""
+        return neighbours(await self._table.read(), self._worker_id) is Neighbours.NONE
+
     async def close_all(self) -> None:
         """Close all queues, because another app may serve this hub now."""
         for queue in list(self._polling):

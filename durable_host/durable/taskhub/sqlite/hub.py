@@ -96,6 +96,9 @@ class SqliteTaskHub:
         self._may_recall = await self._database.run(messages.give_back_all)
         self._receiver.begin()
 
+    async def works_alone(self) -> bool:
+        return self._receiver.serving
+
     async def stop(self) -> None:
         if not self._receiver.serving:
             return
