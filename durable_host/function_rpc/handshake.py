@@ -30,6 +30,11 @@ LOAD_SECONDS = 60.0
 _SUCCESS: Final = 1
 _LOOK_ABOVE: Final = "Look at the lines that the worker has printed above, and restart the host."
 
+_NO_FUNCTIONS: Final = (
+    "The app has no method with the attribute [Function] (func new creates one), or its project does not reference "
+    "Microsoft.Azure.Functions.Worker.Sdk, which lists them."
+)
+
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A worker that is ready. `functions` are those that it has loaded, by name."""
@@ -75,6 +80,7 @@ class Handshake:
             executable=str(self._options.executable),
             sdk_versions={"Microsoft.Azure.Functions.Worker": worker.worker_version or ready.worker_version},
             excluded=self._excluded(functions),
+            hint=None if functions or problems else _NO_FUNCTIONS,
         )
         return Loaded(capabilities=capabilities, functions={one.metadata.name: one for one in loaded}, index=index)
 

@@ -153,7 +153,7 @@ class FunctionRpcWorker:
 
     def cancel(self, invocation_id: str) -> None:
         call = self._calls.get(invocation_id)
-        if call is not None and self.capabilities.can_cancel:
+        if call is not None and not call.is_cancelled and self.capabilities.can_cancel:
             call.is_cancelled = True
             message = StreamingMessage()
             message.invocation_cancel.invocation_id = invocation_id

@@ -239,6 +239,20 @@ def worker_pids(host: HostProcess) -> list[int]:
     return [one["processId"] for one in processes if one["processName"] != "func"]
 
 
+def test_a_new_build_is_taken_over_while_the_host_runs(
+    start_scripted_host: Callable[..., HostProcess],
+) -> None:
+    host = start_scripted_host([http_function("F", does={"return_value": {"string": "old"}})])
+    assert host.get("/api/F").text == "old"
+    script = json.loads((host.root / "scripted.json").read_text())
+    script["functions"][0]["does"] = {"return_value": {"string": "new"}}
+    (host.root / "scripted.json").write_text(json.dumps(script))
+    with (host.root / "Scripted.dll").open("a") as assembly:
+        assembly.write("\n# built again\n")
+    host.wait_for("Reloaded in")
+    assert host.get("/api/F").text == "new"
+
+
 @pytest.mark.parametrize(
     ("misbehaves", "code", "text"),
     [

@@ -99,6 +99,12 @@ async def test_a_function_that_does_not_load_leaves_the_others_working(tmp_path:
         assert seen(await app.call("Hello", http()))["input"]
 
 
+async def test_an_app_without_functions_says_what_may_be_missing(tmp_path: Path) -> None:
+    async with running_dotnet(tmp_path, []) as app:
+        assert app.index.model == "none"
+        assert "no method with the attribute [Function]" in (app.index.hint or "")
+
+
 async def test_only_the_functions_that_the_host_serves_are_loaded(tmp_path: Path) -> None:
     async with running_dotnet(tmp_path, [HELLO, FAILS], changes={"functions": ("hello",)}) as app:
         assert [one.name for one in app.index.functions] == ["Hello"]
