@@ -23,7 +23,7 @@ from durable_host.errors import EXIT_STOPPED
 
 USUAL_PORT: Final = 0
 _IGNORED_FLAGS: Final = {
-    "--dotnet-isolated-debug": "it is for .NET apps",
+    "--dotnet-isolated-debug": "attach the debugger to the process of the worker",
     "--enable-json-output": "use --output json",
     "--usehttps": "the host serves plain http",
     "--offline": "the host downloads only Azurite, when there is none",
@@ -35,7 +35,7 @@ _IGNORED_VALUES: Final = {
     "--json-output-file": "use --output json",
     "--cert": "the host serves plain http",
     "--password": "the host serves plain http",
-    "--runtime": "it is for .NET apps",
+    "--runtime": "it is for the in-process model of .NET",
 }
 
 

@@ -42,6 +42,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorded]:
     recorded = Recorded()
     module: Any = types.ModuleType("durable_host.host")
     module.run_host = recorded.run
+    module.__path__ = [str(Path(durable_host.__file__).parent / "host")]  # its other modules are the real ones
     monkeypatch.setitem(sys.modules, "durable_host.host", module)
     monkeypatch.setattr(durable_host, "host", module, raising=False)
     for name in ("CI", "CONTINUOUS_INTEGRATION", "BUILD_NUMBER", "RUN_ID", "CLI_DEBUG", "FUNCTIONS_USER_LOG_LEVEL"):

@@ -134,3 +134,18 @@ def test_an_isolated_app_starts_with_a_warning_without_its_runtime(
     host = start_scripted_host(built, settings={"FUNCTIONS_WORKER_RUNTIME": named})
     host.wait_for("FUNCTIONS_WORKER_RUNTIME is .*set it to 'dotnet-isolated'")
     assert status(host, "Hello") == 200
+
+
+def test_an_app_without_functions_says_what_one_is(start_scripted_host: StartScriptedHost) -> None:
+    host = start_scripted_host([])
+    host.wait_for(r"DH4006: No functions were found in .*A function is a method with the attribute \[Function\]")
+
+
+def test_an_app_of_the_in_process_model_ends_the_host_with_a_guide(
+    start_scripted_host: StartScriptedHost, project: Path
+) -> None:
+    text = (project / "App.csproj").read_text("utf-8")
+    (project / "App.csproj").write_text(text.replace("Azure.Functions.Worker", "NET.Sdk.Functions"), "utf-8")
+    host = start_scripted_host(project, settings={"FUNCTIONS_WORKER_RUNTIME": "dotnet"}, wait=False)
+    host.wait_for("error DH4035: The app uses the in-process model of .NET")
+    assert host.wait_exit() == 6
