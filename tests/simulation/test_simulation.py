@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from examples import seeds
 from faulty_hub import NO_FAULTS, Faults
 from faulty_world import Simulation
 
@@ -76,7 +77,7 @@ def _ids_from_the_seed(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 
 @pytest.mark.filterwarnings("ignore:Potential duplicate Task completion", "ignore:azure.functions df_loads")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", seeds(4))
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_instance_ends_with_the_right_result(kind: str, seed: int, tmp_path: Path):
     faults, crashes = KINDS[kind]
