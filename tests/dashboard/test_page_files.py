@@ -60,6 +60,23 @@ def test_shell_has_no_inline_script_or_style_and_loads_only_own_files() -> None:
         assert (STATIC / target.removeprefix("/_df/assets/")).is_file(), target
 
 
+def test_shell_preloads_what_the_first_view_needs() -> None:
+    """So that the browser fetches these modules at once, and not as it finds one in the other."""
+    needed: set[str] = set()
+
+    def follow(path: Path) -> None:
+        for found in re.finditer(r"\bfrom '([^']+)';", path.read_text("utf-8")):
+            target = (path.parent / found[1]).resolve()
+            name = target.relative_to(STATIC).as_posix()
+            if name not in needed:
+                needed.add(name)
+                follow(target)
+
+    follow(STATIC / "app.js")
+    shell = (STATIC / "index.html").read_text("utf-8")
+    assert re.findall(r'<link rel="modulepreload" href="/_df/assets/([^"]+)">', shell) == sorted(needed)
+
+
 @pytest.mark.parametrize("path", sorted(STATIC.rglob("*.css")), ids=lambda path: path.name)
 def test_style_sheets_load_nothing(path: Path) -> None:
     text = path.read_text("utf-8")
