@@ -173,6 +173,7 @@ def ends(result: str) -> pb.OrchestratorResponse:
     )
 
 
+@pytest.mark.differs("dotnet-void")
 @pytest.mark.parametrize(
     ("result", "output"),
     [
