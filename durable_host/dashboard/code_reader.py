@@ -1,7 +1,7 @@
 """Replays histories with the app's code to learn what they do not contain: waits for events, and where the code stands.
 
 A replay changes nothing and logs nothing. It runs only for calls of the API, one at a time, and its result is kept
-until the history or the code changes.
+until the history or the code changes. Code that hangs or ends its worker is not asked again.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from durable_host.durable.user_code import (
     NumberedAnswer,
     OrchestratorAnswer,
     UserCode,
+    WorkItemAborted,
     continues_core,
     dialect_of,
     numbers_its_actions,
@@ -35,12 +36,13 @@ _KEPT = 64
 
 
 class CodeReader:
-    """Owns the results of the last replays."""
+    """Owns the results of the last replays, and the names of orchestrators that must not be replayed again."""
 
     def __init__(self) -> None:
         self._one_at_a_time = asyncio.Lock()
-        self._code: UserCode | None = None
+        self._app: object = None
         self._traces: OrderedDict[Hashable, CodeTrace | None] = OrderedDict()
+        self._harmful: set[str] = set()
 
     async def trace(self, hub: HubSource, instance_id: str, events: Sequence[HistoryEvent]) -> CodeTrace | None:
         """Return what the code does in this history; None if no app runs here, or if its code cannot be asked."""
@@ -48,29 +50,38 @@ class CodeReader:
         started = next((event for event in events if isinstance(event, ExecutionStarted)), None)
         if code is None or started is None or len(events) > MOST_EVENTS or not code.has_orchestrator(started.name):
             return None
-        key = (
-            id(getattr(hub.code, "code", hub.code)),
-            instance_id,
-            started.orchestration_instance.execution_id,
-            len(events),
-            hash(tuple(map(type, events))),
-        )
+        execution_id = started.orchestration_instance.execution_id
+        key = (instance_id, execution_id, len(events), hash(tuple(map(type, events))))
         async with self._one_at_a_time:
+            self._adopt(getattr(hub.code, "code", hub.code))
             if key not in self._traces:
-                self._traces[key] = await self._replay(code, hub, instance_id, events)
+                self._traces[key] = await self._replay(code, hub, instance_id, events, started.name)
                 if len(self._traces) > _KEPT:
                     self._traces.popitem(last=False)
             self._traces.move_to_end(key)
             return self._traces[key]
 
+    def _adopt(self, app: object) -> None:
+        """Forget what the code of an earlier state of the app did."""
+        if app is not self._app:
+            self._app = app
+            self._traces.clear()
+            self._harmful.clear()
+
     async def _replay(
-        self, code: UserCode, hub: HubSource, instance_id: str, events: Sequence[HistoryEvent]
+        self, code: UserCode, hub: HubSource, instance_id: str, events: Sequence[HistoryEvent], name: str
     ) -> CodeTrace | None:
+        if name in self._harmful:
+            return None
         try:
             async with asyncio.timeout(PATIENCE):
                 if numbers_its_actions(code):
                     return await _numbered_trace(code, instance_id, events)
                 return await _trace(code, hub, instance_id, events)
+        except (TimeoutError, WorkItemAborted) as error:
+            self._harmful.add(name)
+            _log.debug("The orchestrator '%s' is not asked again: %s", name, error or "it takes too long")
+            return None
         except Exception as error:
             _log.debug("The code of instance '%s' could not be asked: %s: %s", instance_id, type(error).__name__, error)
             return None
