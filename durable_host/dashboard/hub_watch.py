@@ -156,4 +156,7 @@ class HubWatch:
 
     def _functions_state(self) -> object:
         app = self._sources.app
-        return None if app is None else (id(app.config()), app.invoker.recent.version)
+        if app is None:
+            return None
+        described = [(one.name, one.is_disabled, one.errors) for one in app.functions("")]
+        return app.invoker.recent.version, described

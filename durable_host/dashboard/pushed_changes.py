@@ -21,7 +21,7 @@ MOST_PAGES = 64
 SHORTEST_INTERVAL = 0.25
 """Seconds between two events about instances."""
 COST_SHARE = 20
-"""A page may read its list again after each event: the interval is so many times as long as that takes."""
+"""Pages read their lists again after each event: the interval is so many times as long as that takes for all."""
 LONGEST_INTERVAL = 5.0
 HEARTBEAT = 15.0
 GIVE_UP_AFTER = 60.0
@@ -189,7 +189,8 @@ class Changes:
         await response.write_eof()
 
     def _interval(self) -> float:
-        return min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, COST_SHARE * self.list_seconds))
+        cost = COST_SHARE * self.list_seconds * max(1, len(self._streams))
+        return min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, cost))
 
 
 def event_text(name: str, data: bytes) -> bytes:

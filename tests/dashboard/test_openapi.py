@@ -51,7 +51,9 @@ def served() -> Iterator[tuple[str, str]]:
 
 
 @schema.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(
+    max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 def test_every_answer_is_as_documented(case: Case, served: tuple[str, str]) -> None:
     base_url, token = served
     case.call_and_validate(base_url=base_url, headers={TOKEN_HEADER: token}, excluded_checks=[MAY_REFUSE])
