@@ -22,6 +22,7 @@ import click
 from durable_host.cli import command_failure
 from durable_host.cli.app_folder import app_root
 from durable_host.cli.colour import DIM, YELLOW, is_coloured, painted
+from durable_host.cli.first_build import is_to_build
 from durable_host.cli.host_process import HostNotReady, HostProcess, LogLine
 from durable_host.cli.interruption import Signals, Terminated, handled_signals
 from durable_host.config import HostConfig, load
@@ -31,6 +32,9 @@ from durable_host.config.hub_place import CHOICES, SETTING
 from durable_host.errors import EXIT_INTERRUPTED, ConfigurationError, HostError, UsageError
 from durable_host.storage.azurite import AzuriteError, Mode, ensure_azurite, is_local_development
 
+_WITHOUT_BUILD: Final = 60.0
+_WITH_BUILD: Final = 600.0
+"""Seconds to wait for the host, unless --timeout is given."""
 _HUB: Final = "AzureFunctionsJobHost__extensions__durableTask__hubName"
 _SQLITE_FILE: Final = "AzureFunctionsJobHost__extensions__durableTask__storageProvider__path"
 _PATIENCE: Final = 10.0
@@ -58,10 +62,8 @@ class CommandMissing(UsageError):
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
-    default=60,
-    show_default=True,
     metavar="SECONDS",
-    help="How long to wait for the host to be ready.",
+    help="How long to wait for the host to be ready (default: 60; 600 if it builds a .NET project).",
 )
 @click.option("--verbose", is_flag=True, help="Show the host's log too (on stderr).")
 @click.pass_context
@@ -113,7 +115,8 @@ def exec_command(ctx: click.Context, command: tuple[str, ...], **given: Any) -> 
             arguments += ["--verbose"] if verbose else []
             host = HostProcess(arguments, environ=environ, folder=Path.cwd(), log=_log(verbose))
             cleanup.callback(host.stop)
-            base_url = host.wait_until_ready(given["timeout"])
+            patience = _WITH_BUILD if is_to_build(config) else _WITHOUT_BUILD
+            base_url = host.wait_until_ready(given["timeout"] or patience)
             _say(f"Host is ready at {base_url}, task hub {hub}.")
             local = {name: config.settings[name] for name in config.settings.local_names}
             code = _run(
