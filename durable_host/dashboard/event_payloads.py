@@ -10,9 +10,10 @@ _LONGEST = 4096
 
 
 class EventPayloads:
-    """The payloads in the histories that were shown, by event name in lower case. Long payloads are not kept."""
+    """The payloads in the histories that were read, by event name in lower case. Long payloads are not kept."""
 
     def __init__(self) -> None:
+        self._searched: set[str] = set()
         self._last: OrderedDict[str, tuple[int, str]] = OrderedDict()
 
     def note(self, events: Sequence[HistoryEvent]) -> None:
@@ -26,6 +27,15 @@ class EventPayloads:
                     self._last.move_to_end(name)
         while len(self._last) > _KEPT:
             self._last.popitem(last=False)
+
+    def needs_search(self, orchestrator: str, names: Iterable[str]) -> bool:
+        """True, once for each orchestrator, if one of these events has no payload yet."""
+        if orchestrator in self._searched or all(name.casefold() in self._last for name in names):
+            return False
+        if len(self._searched) >= _KEPT:
+            self._searched.clear()
+        self._searched.add(orchestrator)
+        return True
 
     def last(self, names: Iterable[str]) -> dict[str, str]:
         """Return the last payload of each of these events that has one."""

@@ -17,9 +17,13 @@ from durable_host.dashboard.views.failure import ShownFailure, shown_failure, wi
 from durable_host.dashboard.views.steps import HistoryStep
 from durable_host.dashboard.views.waits import OpenWait, waits_of
 from durable_host.durable.model.events import ExecutionStarted
+from durable_host.durable.model.instance_search import InstanceSearch
+from durable_host.durable.model.status import TERMINAL_STATUSES
+from durable_host.durable.taskhub.port import SearchableHub
 from durable_host.redaction import redacted
 
 _CHILDREN_READ = 20
+_OTHERS_READ = 3
 _WHOLE = 1 << 40
 
 
@@ -107,6 +111,9 @@ async def detail(call: DashboardCall[DetailQuery, None]) -> InstanceDetail:
     parent_id = summary.parent_id or parent_id
     ended = state.runtime_status.is_terminal
     waits = [] if ended else waits_of(one.events, one.execution, one.trace)
+    events = [wait.name for wait in waits if wait.kind == "event"]
+    if call.context.payloads.needs_search(state.name, events):
+        await _read_others(call, state.name)
     failure = _failure(one, lines)
     return InstanceDetail(
         id=state.instance_id,
@@ -135,9 +142,22 @@ async def detail(call: DashboardCall[DetailQuery, None]) -> InstanceDetail:
         waits_are_known=ended or (one.trace is not None and one.trace.waits is not None),
         source=_source(one, failure, lines),
         failure=failure,
-        last_event_data=call.context.payloads.last(wait.name for wait in waits if wait.kind == "event"),
+        last_event_data=call.context.payloads.last(events),
         findings=_findings(hub, state.instance_id),
     )
+
+
+async def _read_others(call: DashboardCall[DetailQuery, None], name: str) -> None:
+    """Read what the last instances of an orchestrator received, because their events had payloads of the same form."""
+    hub = call.hub
+    storage = hub.client.hub
+    searched = storage if isinstance(storage, SearchableHub) else call.context.watch.index_of(hub)
+    page = await searched.search(
+        InstanceSearch(name=name, statuses=TERMINAL_STATUSES, sort="updated", top=_OTHERS_READ)
+    )
+    for other in page.instances:
+        if other.name == name:
+            call.context.payloads.note(await hub.client.history(other.instance_id))
 
 
 def _failure(one: LoadedInstance, lines: SourceLines) -> ShownFailure | None:

@@ -166,6 +166,14 @@ def test_the_form_for_an_event_has_the_last_data_of_that_event(app: AppDashboard
     assert app.get(of(waiting))["lastEventData"]["Approval"] == '{"by": "Zoe"}'
 
 
+def test_the_form_for_an_event_has_the_data_that_an_earlier_instance_got(tmp_path: Path) -> None:
+    with app_dashboard(write_app(tmp_path / "app")) as fresh:
+        ids = [fresh.host.start("order") for _ in range(2)]
+        fresh.host.advance(days=1, seconds=1)
+        fresh.host.raise_event(ids[0], "Approval", "from before")
+        assert fresh.get(of(ids[1]))["lastEventData"] == {"Approval": '"from before"'}
+
+
 def test_the_log_of_an_instance_has_its_activities_without_secrets(app: AppDashboard, waiting: str) -> None:
     logs = app.get(of(waiting, "logs"))
     texts = [line["text"] for line in logs["lines"]]
