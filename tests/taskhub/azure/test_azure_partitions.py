@@ -145,6 +145,17 @@ def test_shutdown_drains_and_releases_own_rows_only() -> None:
     ]
 
 
+@pytest.mark.parametrize("owner", ["other", None], ids=["still owned", "already released"])
+def test_shutdown_withdraws_requests_so_that_the_others_go_on_at_once(owner: str | None) -> None:
+    rows = [
+        owned("q0", owner, next_owner="me", is_draining=owner is not None),
+        owned("q1", "other", next_owner="third"),
+    ]
+    plan = run(rows, shutting_down=True)
+    assert [(row.queue, row.next_owner, row.is_draining) for row in plan.replace] == [("q0", None, False)]
+    assert run(applied(rows, plan), "other").poll == ["q0"]
+
+
 @pytest.mark.parametrize(("partitions", "workers"), [(4, 2), (4, 3), (5, 2), (16, 3), (4, 4), (4, 6), (1, 2)])
 def test_workers_come_to_rest_with_fair_shares(partitions: int, workers: int) -> None:
     rows = [PartitionRow(f"q{index:02d}") for index in range(partitions)]

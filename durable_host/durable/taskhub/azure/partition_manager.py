@@ -167,14 +167,17 @@ class PartitionManager:
             if row.current_owner != self._worker_id and row.queue in self._drains:
                 del self._drains[row.queue]
                 _log.info("Partition '%s' was handed to worker '%s'.", row.queue, row.next_owner)
+        withdrawn = [queue for queue in plan.poll if self._drains.get(queue) is False]
         for queue in plan.poll:
+            if queue in withdrawn:
+                continue  # Nobody asks for it any more. It is opened when its drain has ended.
             self._drains.pop(queue, None)
             if queue not in self._polling:
                 self._open_queue(queue)
                 self._polling.add(queue)
-        if around is Neighbours.NONE:
+        if around is Neighbours.NONE and not withdrawn:
             self._on_neighbours(around)
-        return plan.restless
+        return plan.restless or bool(withdrawn)
 
     def _decide(self, rows: list[PartitionRow], *, shutting_down: bool) -> Pass:
         return decide(

@@ -91,6 +91,8 @@ def decide(
         for row in rows:
             if row.current_owner == me:
                 _leave(plan, row, now, drains)
+            elif row.next_owner == me:
+                plan.replace.append(msgspec.structs.replace(row, next_owner=None, is_draining=False))
         return plan
     after: list[PartitionRow] = []
     counts: dict[str, int] = {}
