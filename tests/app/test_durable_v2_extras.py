@@ -155,10 +155,12 @@ async def exports(req: func.HttpRequest, client: df.DurableFunctionsClient):
 """
 
 
-def serving(root: Path, connection_string: str, *, version: str = "", **settings: str) -> Iterator[HostProcess]:
+def serving(
+    root: Path, connection_string: str, *, storage: str = "sqlite", version: str = "", **settings: str
+) -> Iterator[HostProcess]:
     outside = root / "outside"
     outside.mkdir()
-    durable: dict[str, Any] = {"storageProvider": {"type": "sqlite"}}
+    durable: dict[str, Any] = {"storageProvider": {"type": storage}}
     if version:
         durable["defaultVersion"] = version
     files = {
@@ -171,9 +173,12 @@ def serving(root: Path, connection_string: str, *, version: str = "", **settings
     host.end()
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory, connection_string: str) -> Iterator[HostProcess]:
-    yield from serving(tmp_path_factory.mktemp("extras"), connection_string, version="1.5")
+@pytest.fixture(scope="module", params=["sqlite", "AzureStorage"])
+def host(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, connection_string: str
+) -> Iterator[HostProcess]:
+    folder = tmp_path_factory.mktemp("extras")
+    yield from serving(folder, connection_string, storage=request.param, version="1.5")
 
 
 @pytest.fixture(scope="module")
