@@ -24,7 +24,7 @@ OF_FOLDER = {
     "testing": "process",
 }
 LONGEST_FIRST = (
-    "oracle", "faults", "storage_simulation", "docs", "app", "node", "reference", "cli", "invocation",
+    "oracle", "faults", "storage_simulation", "docs", "app", "dashboard", "node", "reference", "cli", "invocation",
     "testing", "taskhub", "sample", "runtime", "bindings", "simulation",
 )  # fmt: skip
 """Folders whose files take longest. They begin first, so that no long file is left over at the end."""
