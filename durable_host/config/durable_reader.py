@@ -12,14 +12,18 @@ from durable_host.config import durable_notes, hub_name
 from durable_host.config.durable import DurableOptions, NotificationOptions, StorageProviderOptions, TracingOptions
 from durable_host.config.hub_place import OTHER_SERVICES, HubPlace
 from durable_host.config.section import Section, shown
+from durable_host.config.worker_runtime import DOTNET, PYTHON
 from durable_host.errors import ConfigurationError
 
 _DEFAULT_HUB = "TestHubName"
 _SETTING = re.compile(r"%[^%]+%")
 
 
-def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = HubPlace()) -> DurableOptions:
-    """Read all options. `lookup` replaces `%NAME%` in its first argument by app settings.
+def read(
+    section: Section, lookup: Callable[[str, str], str], place: HubPlace = HubPlace(), runtime: str = PYTHON
+) -> DurableOptions:
+    """Read all options for an app in the language `runtime`. `lookup` replaces `%NAME%` in its first argument by app
+    settings.
 
     Its second argument is the location of the text, for errors. `place` decides where the hub is stored if host.json
     names a service that is not available here, or if the user chooses.
@@ -31,7 +35,7 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
     if storage.stands_in_for is not None:
         section.warnings.append(_stand_in_note(section, provider, storage, name))
     http = section.section("httpSettings")
-    is_dotnet = _is_dotnet(lookup)
+    is_dotnet = runtime == DOTNET
     options = DurableOptions(
         hub_name=name,
         storage=storage,
@@ -75,14 +79,6 @@ def read(section: Section, lookup: Callable[[str, str], str], place: HubPlace = 
             "(extension 3.x refuses to start with it); this host keeps sessions of active instances anyway."
         )
     return options
-
-
-def _is_dotnet(lookup: Callable[[str, str], str]) -> bool:
-    """Whether the app is one of .NET, whose worker keeps orchestrators and whose entities can be rolled back."""
-    try:
-        return lookup("%FUNCTIONS_WORKER_RUNTIME%", "").strip().casefold() == "dotnet-isolated"
-    except ConfigurationError:
-        return False
 
 
 def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in: bool) -> str:

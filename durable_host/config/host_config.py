@@ -82,7 +82,8 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
 
     user_log_level = _user_log_level(settings, overrides)
     place = place_of(settings, overrides.task_hub)
-    host = host_json.read(content, HOST_JSON, lookup, warnings, user_log_level, place)
+    runtime = runtime_of(root, settings, warnings)
+    host = host_json.read(content, HOST_JSON, lookup, warnings, user_log_level, place, runtime)
     if not gates_setting.are_kept(settings):
         host = msgspec.structs.replace(host, durable=msgspec.structs.replace(host.durable, keeps_gates=False))
         if (note := gates_setting.lifted_note(settings, host.durable.storage)) is not None:
@@ -97,7 +98,6 @@ def load(root: Path, *, environ: Mapping[str, str], overrides: Overrides = Overr
             "CORS credentials cannot be allowed for every origin ('*').",
             remedy="Name the origins: --cors http://localhost:3000 --cors-credentials",
         )
-    runtime = runtime_of(root, settings, warnings)
     return HostConfig(
         root=root,
         settings=settings.with_default(

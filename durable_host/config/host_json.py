@@ -15,6 +15,7 @@ from durable_host.config.hub_place import HubPlace
 from durable_host.config.log_levels import LogLevels
 from durable_host.config.retry import RetryOptions
 from durable_host.config.section import Section, shown
+from durable_host.config.worker_runtime import PYTHON
 from durable_host.errors import ConfigurationError
 
 _MIGRATION = "See https://aka.ms/functions-hostjson for steps to migrate the configuration file."
@@ -49,8 +50,10 @@ def read(
     warnings: list[str],
     user_log_level: str | None = None,
     hub_place: HubPlace = HubPlace(),
+    runtime: str = PYTHON,
 ) -> HostJson:
-    """Check a parsed host.json and convert it. `lookup(text, where)` replaces `%NAME%` by app settings.
+    """Check a parsed host.json and convert it. `lookup(text, where)` replaces `%NAME%` by app settings; `runtime` is
+    the app's language.
 
     Raises ConfigurationError for the first mistake, and appends minor problems to `warnings`.
     """
@@ -64,7 +67,7 @@ def read(
         queues=extensions.read_queues(sections.section("queues")),
         blobs=extensions.read_blobs(sections.section("blobs")),
         mcp=extensions.read_mcp(sections.section("mcp")),
-        durable=durable_reader.read(sections.section("durableTask"), lookup, hub_place),
+        durable=durable_reader.read(sections.section("durableTask"), lookup, hub_place, runtime),
         logging=_logging(top.section("logging"), user_log_level),
         retry=retry.read(top.section("retry")) if "retry" in top else None,
         file_watching_enabled=top.boolean("fileWatchingEnabled", True),

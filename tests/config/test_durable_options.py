@@ -230,3 +230,11 @@ def test_apps_of_net_have_extended_sessions_unless_they_are_turned_off(
 
 def test_apps_in_other_languages_have_no_extended_sessions(tmp_path: Path) -> None:
     assert not load_durable(tmp_path, {}).host.durable.extended_sessions_enabled
+
+
+def test_a_net_app_that_is_recognized_by_its_files_has_extended_sessions(tmp_path: Path) -> None:
+    (tmp_path / "App.csproj").write_text(
+        '<Project Sdk="Microsoft.NET.Sdk"><ItemGroup><PackageReference Include="Microsoft.Azure.Functions.Worker" '
+        'Version="2.52.0" /></ItemGroup></Project>'
+    )
+    assert load_durable(tmp_path, {}).host.durable.extended_sessions_enabled
