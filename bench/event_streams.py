@@ -128,9 +128,9 @@ async def on_grpcio(trips: Trips, worker: Callable[[int], None]) -> None:
 
 async def on_grpclib(trips: Trips, worker: Callable[[int], None]) -> None:
     """`grpclib`, on h2."""
-    from grpclib.const import Cardinality, Handler
-    from grpclib.encoding.base import CodecBase
-    from grpclib.server import Server
+    from grpclib.const import Cardinality, Handler  # pyright: ignore[reportMissingImports]
+    from grpclib.encoding.base import CodecBase  # pyright: ignore[reportMissingImports]
+    from grpclib.server import Server  # pyright: ignore[reportMissingImports]
 
     class Raw(CodecBase):
         __content_subtype__ = "proto"

@@ -24,8 +24,9 @@ class CoreApp:
         self.settings = DotnetSettings()
 
     def code(self) -> DotnetUserCode:
+        calls: Any = self
         return DotnetUserCode(
-            self,
+            calls,
             settings=self.settings,
             orchestrators={name: name for name in self.orchestrators},
             activities={name: name for name in self.activities},

@@ -136,12 +136,13 @@ class Context:
     def retried(self, name: str, input: Any, *, attempts: int, seconds: float) -> Generator[Task, Any, Any]:
         """Use with `yield from`: a timer follows each failure, also the last."""
         for attempt in range(attempts):
+            is_last = attempt + 1 == attempts
             try:
                 return (yield self.activity(name, input))
-            except TaskFailure as failed:
-                failure = failed
-                yield self.timer(seconds if attempt + 1 < attempts else 0)
-        raise failure
+            except TaskFailure as failure:
+                yield self.timer(0 if is_last else seconds)
+                if is_last:
+                    raise failure
 
     def call_entity(self, entity: str, operation: str, input: Any = _NOTHING) -> Task:
         id = self._send_entity(entity, operation, input, is_signal=False)

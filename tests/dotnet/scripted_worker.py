@@ -297,7 +297,7 @@ class ScriptedWorker:
         self.init_request = request
         if "init silent" in self.misbehaves:
             return
-        capabilities = dict(self._script.get("capabilities") or dict.fromkeys(CAPABILITIES, "True"))
+        capabilities: dict[str, str] = dict(self._script.get("capabilities") or dict.fromkeys(CAPABILITIES, "True"))
         if "web" in self._script:
             from scripted_web import ScriptedWeb
 

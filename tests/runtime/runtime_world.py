@@ -93,6 +93,15 @@ class App:
     def forget_session(self, key: str) -> None:
         self.sessions.forget(key)
 
+    async def run_turn(self, function: str, request: str, *, key: str, turn: Any) -> str | None:
+        raise AssertionError("The 1.x SDK has no turns as text.")
+
+    def session_worker(self, key: str) -> object | None:
+        return self
+
+    def unnoticed(self) -> "App":
+        return self
+
     async def run_activity(
         self, function: str, trigger: str, *, instance_id: str, task_id: int, trace: Any = None
     ) -> str | None:

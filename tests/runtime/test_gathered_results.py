@@ -53,7 +53,9 @@ class Turns:
         self.batches: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
-        self.dispatcher = WorkItemDispatcher("orchestration", 1, self.work, bool, SystemClock(), gathers=gathers)
+        self.dispatcher = WorkItemDispatcher(
+            "orchestration", 1, self.work, lambda session: None, SystemClock(), gathers=gathers
+        )
         self.dispatcher.start_slots(group)
 
     async def work(self, session: InstanceSession, batch: list[ReceivedMessage]) -> float | None:
