@@ -55,7 +55,8 @@ class Stream:
     def _read(self) -> None:
         name = ""
         try:
-            for line in self._response.iter_lines(chunk_size=1, decode_unicode=True):
+            for raw in self._response.iter_lines(chunk_size=1):
+                line = raw.decode()
                 if line.startswith("event: "):
                     name = line.removeprefix("event: ")
                 elif line.startswith("data: "):
