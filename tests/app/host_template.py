@@ -79,13 +79,22 @@ def fork_host(arguments: Sequence[str], folder: Path, environment: Mapping[str, 
     request = {"arguments": arguments, "folder": str(folder), "environment": dict(environment)}
     try:
         with _LOCK:
-            _, template = _template()
-            socket.send_fds(template, [json.dumps(request).encode()], [written, ended])
-            pid = int(template.recv(20))
+            pid = _ask(json.dumps(request).encode(), [written, ended])
     finally:
         os.close(written)
         os.close(ended)
     return ForkedHost(pid, open(output, encoding="utf-8"), end)
+
+
+def _ask(request: bytes, descriptors: list[int]) -> int:
+    """The process ID that answers the request. If there is none, the next host comes from another template."""
+    try:
+        _, template = _template()
+        socket.send_fds(template, [request], descriptors)
+        return int(template.recv(20))
+    except BaseException:
+        _template.cache_clear()
+        raise
 
 
 @cache

@@ -4,6 +4,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import host_template
 import pytest
 from host_process import HostProcess, write_app
 from host_template import can_fork, fork_host
@@ -48,3 +49,13 @@ def test_a_forked_program_that_runs_has_no_exit_code(tmp_path: Path) -> None:
 
 def test_settings_of_the_interpreter_need_a_start_of_their_own() -> None:
     assert not can_fork({"PYTHONDEVMODE": "1"})
+
+
+def test_a_template_that_has_ended_is_replaced(tmp_path: Path) -> None:
+    assert fork_host(["--version"], tmp_path, {}).wait(60) == 0
+    template, _ = host_template._template()
+    template.kill()
+    template.wait()
+    with pytest.raises((OSError, ValueError)):
+        fork_host(["--version"], tmp_path, {})
+    assert fork_host(["--version"], tmp_path, {}).wait(60) == 0
