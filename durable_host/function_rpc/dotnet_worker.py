@@ -19,7 +19,7 @@ from durable_host.config.dotnet_project import (
 from durable_host.config.worker_runtime import DOTNET
 from durable_host.errors import ConfigurationError
 from durable_host.function_rpc.worker import FunctionRpcWorker
-from durable_host.function_rpc.worker_config import WORKER_ROOT, read_worker_config
+from durable_host.function_rpc.worker_config import read_worker_config
 from durable_host.invocation.dotnet_build import CONFIGURED, DOWNLOAD, DotnetTooOld, find_dotnet
 from durable_host.invocation.errors import AppError, InterpreterUnusable
 from durable_host.invocation.metadata import FunctionMetadata
@@ -47,9 +47,7 @@ class DotnetWorker:
     def find(self, root: Path, *, explicit: str | None, environ: Mapping[str, str]) -> Interpreter:
         """Find `dotnet`, or the program of a self-contained app."""
         configured = environ.get(_EXECUTABLE)
-        named = configured or read_worker_config(root).executable
-        if WORKER_ROOT in named:
-            return Interpreter(root / named.replace(WORKER_ROOT, ""), WORKER_CONFIG)
+        named = configured or read_worker_config(root, environ).executable
         if named != "dotnet":
             found = shutil.which(named, path=environ.get("PATH"))
             return Interpreter(Path(found or root / named), _EXECUTABLE if configured else WORKER_CONFIG)
@@ -82,7 +80,7 @@ class DotnetWorker:
 
     def command(self, executable: Path, arguments: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
         root = Path(environ["FUNCTIONS_APPLICATION_DIRECTORY"])
-        config = read_worker_config(root)
+        config = read_worker_config(root, environ)
         return [str(executable), *config.arguments, *arguments, str(root / config.assembly)]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,11 @@ Source: docs/protocol/function-rpc.md#starting-a-worker
 """
 
 import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -12,7 +17,8 @@ import msgspec
 from durable_host.config.dotnet_project import WORKER_CONFIG
 from durable_host.invocation.errors import WorkerStartFailed
 
-WORKER_ROOT: Final = "{WorkerRoot}"
+_SYSTEMS: Final = {"linux": "LINUX", "darwin": "OSX", "win32": "WINDOWS"}
+_ARCHITECTURES: Final = {"x86_64": "X64", "amd64": "X64", "aarch64": "Arm64", "arm64": "Arm64", "i386": "X86"}
 LONGEST_MESSAGE: Final = 2**31 - 1
 REBUILD: Final = "Build the app again with 'dotnet build', and start the host in the output folder."
 
@@ -25,8 +31,8 @@ class WorkerConfig(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
 
 
-def read_worker_config(root: Path) -> WorkerConfig:
-    """The configuration in the folder `root`. Raises WorkerStartFailed."""
+def read_worker_config(root: Path, environ: Mapping[str, str]) -> WorkerConfig:
+    """The configuration in the folder `root`, with its placeholders filled in. Raises WorkerStartFailed."""
     path = root / WORKER_CONFIG
     try:
         content: Any = json.loads(path.read_text("utf-8-sig"))
@@ -46,7 +52,23 @@ def read_worker_config(root: Path) -> WorkerConfig:
     executable, assembly = members.get("defaultExecutablePath"), members.get("defaultWorkerPath")
     if not isinstance(executable, str) or not isinstance(assembly, str) or not executable or not assembly:
         raise WorkerStartFailed(f"'{path}' names no 'defaultExecutablePath' or no 'defaultWorkerPath'.", remedy=REBUILD)
-    return WorkerConfig(executable=executable, assembly=assembly, arguments=tuple(str(one) for one in arguments))
+    return WorkerConfig(
+        executable=_filled(executable, root, environ),
+        assembly=_filled(assembly, root, environ),
+        arguments=tuple(_filled(str(one), root, environ) for one in arguments),
+    )
+
+
+def _filled(text: str, root: Path, environ: Mapping[str, str]) -> str:
+    """The text with the folder, the machine and the `%NAMES%` of settings. Unknown names are left alone."""
+    for name, value in {
+        "{WorkerRoot}": f"{root}{os.sep}",
+        "{workerDirectoryPath}": str(root),
+        "{os}": _SYSTEMS.get(sys.platform, "LINUX"),
+        "{architecture}": _ARCHITECTURES.get(platform.machine().lower(), "X64"),
+    }.items():
+        text = text.replace(name, value)
+    return re.sub(r"%(\w+)%", lambda found: environ.get(found[1], found[0]), text)
 
 
 def host_arguments(port: int, worker_id: str, request_id: str) -> list[str]:

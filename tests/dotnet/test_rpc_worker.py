@@ -343,6 +343,22 @@ async def test_logs_have_their_function_their_level_and_their_category(
     assert others["Application started. Press Ctrl+C to shut down."] == logging.DEBUG
 
 
+async def test_printed_lines_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    code = """import sys
+def Hello(call):
+    for line in ("plain", "LanguageWorkerConsoleLog own", "azfuncjsonlog:{}"):
+        print(line, flush=True)
+    for line in ("a warning", "an error", "no news"):
+        print(line, file=sys.stderr, flush=True)
+    return call.respond()
+"""
+    async with running_dotnet(tmp_path, [HELLO], code=code) as app:
+        await app.get("Hello")
+    found = {one.getMessage(): one.levelname for one in caplog.records if one.name == "Host.Function.Console"}
+    assert found == {"plain": "INFO", "own": "INFO", "a warning": "WARNING", "an error": "ERROR", "no news": "INFO"}
+
+
 async def test_large_values_and_many_calls_pass(tmp_path: Path) -> None:
     body = os.urandom(3_000_000)
     code = "def Hello(call): return call.respond(call.trigger.http.body.bytes[::-1])"
