@@ -375,7 +375,7 @@ class InstanceIndex:
 
     async def _with_text(self, text: str) -> set[str]:
         """The IDs of the instances with this text that were found so far. The scan goes on in the background."""
-        if self._text is None or self._text.text != text:
+        if self._text is None or self._text.text != text or self._text.has_failed:
             self._end_text_scan()
             self._text = _TextScan(self._client, self._tasks, text, self._tell)
         await self._text.something_found()
@@ -397,6 +397,7 @@ class _TextScan:
         self.matching: set[str] = set()
         self.scanned = 0
         self.is_done = False
+        self.has_failed = False
         self._spellings = spellings(text)
         self._client = client
         self._tell = tell
@@ -434,6 +435,7 @@ class _TextScan:
                 self._tell(None)
             self.is_done = True
         except TaskHubUnavailable as error:
+            self.has_failed = True
             _log.debug("The task hub could not be searched: %s", error)
         finally:
             self._ended.set()

@@ -15,8 +15,9 @@ from durable_host.dashboard import pushed_changes as changes_module
 from durable_host.dashboard.dashboard_routes import ROOT
 from durable_host.dashboard.pushed_changes import MOST_IDS, Changes, ChangeStream
 from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
-from durable_host.durable.model.instance import InstanceUpdate
+from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceUpdate
 from durable_host.durable.model.status import OrchestrationStatus as Status
+from durable_host.durable.taskhub.port import TaskHubUnavailable
 
 SOON = 20.0
 LATER = 60.0
@@ -258,6 +259,26 @@ class TestIndex:
         async with asyncio.timeout(SOON):
             while (await self.summary(world, "i-000003")) is not None:
                 pass
+
+    async def test_a_search_that_storage_interrupts_begins_again(
+        self, world: DashboardWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await world.put(instance("found", input='"needle"'))
+        query = world.source.client.query
+        failures = [TaskHubUnavailable("The table service does not answer")]
+
+        async def fail_once(wanted: InstanceQuery) -> InstancePage:
+            if wanted.fetch_input and failures:
+                raise failures.pop()
+            return await query(wanted)
+
+        monkeypatch.setattr(world.source.client, "query", fail_once)
+        world.live.changed("found", None)
+        async with asyncio.timeout(SOON):
+            while not (answer := (await world.get("/instances", text="needle")).json)["instances"]:
+                pass
+        assert [one["id"] for one in answer["instances"]] == ["found"]
+        assert failures == []
 
     async def test_it_is_dropped_when_nobody_has_looked_for_long(
         self, world: DashboardWorld, monkeypatch: pytest.MonkeyPatch
