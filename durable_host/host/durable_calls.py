@@ -143,7 +143,7 @@ class DurableCalls:
     async def run_turn(self, function: str, request: str, *, key: str, turn: OrchestratorTurn) -> str | None:
         invocation = InvocationRequest(
             function=function,
-            invocation_id=str(uuid.uuid4()),
+            invocation_id=log_relay.unnoticed_id() if self._is_unnoticed else str(uuid.uuid4()),
             inputs={self._functions[function].trigger.name: string(request)},
             trigger_metadata={"instanceId": turn.instance_id},
             trace_parent=turn.trace_parent,

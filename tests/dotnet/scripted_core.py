@@ -135,6 +135,7 @@ class Context:
 
     def retried(self, name: str, input: Any, *, attempts: int, seconds: float) -> Generator[Task, Any, Any]:
         """Use with `yield from`: a timer follows each failure, also the last."""
+        failure: Exception = AssertionError("there is at least one attempt")
         for attempt in range(attempts):
             is_last = attempt + 1 == attempts
             try:

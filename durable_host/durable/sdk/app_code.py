@@ -33,17 +33,6 @@ class FunctionCaller(Protocol):
         """Drop a live session in the worker."""
         ...
 
-    async def run_turn(self, function: str, request: str, *, key: str, turn: OrchestratorTurn) -> str | None:
-        """Invoke an orchestrator function with the text `request`. Returns the text of its answer.
-
-        It runs in the worker that `session_worker` would return now, if there is one.
-        """
-        ...
-
-    def session_worker(self, key: str) -> object | None:
-        """Return the worker process in which a call of the session `key` would run now. None if there is none."""
-        ...
-
     def unnoticed(self) -> "FunctionCaller":
         """Return a caller without a time limit whose calls log nothing."""
         ...

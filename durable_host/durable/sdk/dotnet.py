@@ -7,7 +7,7 @@ Source: docs/protocol/durable-dotnet.md#values-in-net
 """
 
 import base64
-from typing import Any
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -32,6 +32,21 @@ from durable_host.durable.user_code import (
 from durable_host.invocation.errors import FunctionFailed, FunctionTimedOut, WorkerLost
 
 
+class TurnCaller(FunctionCaller, Protocol):
+    """The calls that .NET apps need too: their orchestrators are ordinary functions."""
+
+    async def run_turn(self, function: str, request: str, *, key: str, turn: OrchestratorTurn) -> str | None:
+        """Invoke an orchestrator function with the text `request`. Returns the text of its answer.
+
+        It runs in the worker that `session_worker` would return now, if there is one.
+        """
+        ...
+
+    def session_worker(self, key: str) -> object | None:
+        """Return the worker process in which a call of the session `key` would run now. None if there is none."""
+        ...
+
+
 class _Session(msgspec.Struct, frozen=True):
     """What a worker keeps of an execution: `state` is the state that its history belongs to.
 
@@ -54,7 +69,7 @@ class DotnetUserCode(V2UserCode):
     continues_v1 = False
     continues_core = True
 
-    def __init__(self, calls: FunctionCaller, *, settings: DotnetSettings = DotnetSettings(), **names: Any) -> None:
+    def __init__(self, calls: TurnCaller, *, settings: DotnetSettings = DotnetSettings(), **names: Any) -> None:
         """Take the mappings in `names` as `AppCode` does."""
         super().__init__(calls, **names)
         self.settings = settings
@@ -121,12 +136,12 @@ class DotnetUserCode(V2UserCode):
     async def _turn(self, function: str, turn: OrchestratorTurn) -> DotnetAnswer:
         """Send only the new events if a worker has the session, otherwise or if it has lost it the whole history."""
         key = session_key(turn.instance_id, turn.execution_id)
-        worker = self._calls.session_worker(key)
+        worker = self._turn_calls.session_worker(key)
         answer: DotnetAnswer | None = None
         if self._is_kept(key, turn, worker):
             answer = await self._send(function, key, turn, with_history=False)
         if answer is None or answer.needs_history:
-            worker = self._calls.session_worker(key)
+            worker = self._turn_calls.session_worker(key)
             answer = await self._send(function, key, turn, with_history=True)
         if answer.needs_history:
             raise BadResponse("The worker asked for the history although it was sent with the turn.")
@@ -134,6 +149,10 @@ class DotnetUserCode(V2UserCode):
             session = _Session(turn.session, worker, len(answer.answer.actions))
             self._remember(key, session, len(turn.history))
         return answer
+
+    @property
+    def _turn_calls(self) -> TurnCaller:
+        return cast("TurnCaller", self._calls)
 
     def _keeps_sessions(self, turn: OrchestratorTurn) -> bool:
         return bool(self.settings.session_seconds) and turn.session is not None
@@ -151,5 +170,5 @@ class DotnetUserCode(V2UserCode):
         keeps = self._keeps_sessions(turn)
         request = dotnet_turns.request(turn, self.settings, with_history=with_history, keeps_session=keeps)
         text = base64.b64encode(request.SerializeToString()).decode("ascii")
-        answer = await self._calls.run_turn(function, text, key=key, turn=turn)
+        answer = await self._turn_calls.run_turn(function, text, key=key, turn=turn)
         return dotnet_turns.read_answer(answer, is_of_session=not with_history)

@@ -8,6 +8,7 @@ import json
 import os
 import uuid
 from pathlib import Path
+from typing import Any
 
 import scripted_core
 from scripted_core import TaskFailure, activity, entity, orchestration
@@ -16,7 +17,7 @@ scripted_core.GUIDS = uuid.UUID("9e952959-5e33-4daf-827f-2fa12937b875")
 """The namespace of the official worker's identifiers."""
 
 
-def decoded(value):
+def decoded(value: Any) -> Any:
     """The value, whichever client encoded it."""
     try:
         return json.loads(value) if isinstance(value, str) else value
@@ -24,7 +25,7 @@ def decoded(value):
         return value
 
 
-def input_of(context):
+def input_of(context: Any) -> Any:
     return decoded(context.input) or {}
 
 
@@ -190,7 +191,7 @@ def FailUntil(given):
 
 
 @entity
-def counter(value, operation, given):
+def counter(value: Any, operation: str, given: Any):
     value = value or 0
     if operation == "add":
         value += decoded(given)
