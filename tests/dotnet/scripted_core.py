@@ -135,15 +135,14 @@ class Context:
 
     def retried(self, name: str, input: Any, *, attempts: int, seconds: float) -> Generator[Task, Any, Any]:
         """Use with `yield from`: a timer follows each failure, also the last."""
-        failure: Exception = AssertionError("there is at least one attempt")
         for attempt in range(attempts):
             is_last = attempt + 1 == attempts
             try:
                 return (yield self.activity(name, input))
-            except TaskFailure as failure:
+            except TaskFailure as error:
                 yield self.timer(0 if is_last else seconds)
                 if is_last:
-                    raise failure
+                    raise error
 
     def call_entity(self, entity: str, operation: str, input: Any = _NOTHING) -> Task:
         id = self._send_entity(entity, operation, input, is_signal=False)
