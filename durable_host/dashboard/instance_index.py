@@ -15,9 +15,10 @@ import msgspec
 
 from durable_host.dashboard.failure_summary import FailureSummary, failure_of
 from durable_host.dashboard.payloads import IN_LIST
+from durable_host.dashboard.text_scan import FIRST_ANSWER_WITHIN, ROWS_OF_PAGE, TextScan, rows_after
 from durable_host.durable.api import DurableClient
-from durable_host.durable.model.instance import InstanceQuery, InstanceState, InstanceUpdate
-from durable_host.durable.model.instance_search import InstanceSearch, SearchPage, SortValue, spellings
+from durable_host.durable.model.instance import InstanceState, InstanceUpdate
+from durable_host.durable.model.instance_search import InstanceSearch, SearchPage, SortValue
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.port import TaskHubUnavailable
 from durable_host.supervision import Tasks
@@ -26,12 +27,9 @@ _log = logging.getLogger("Host.Dashboard")
 
 MOST_ENTRIES = 200_000
 MOST_UNREAD = 5_000
-_PAGE = 1000
 _AT_ONCE = 8
 _READ_IN_A_ROW = 64
 _PAUSE_OF_READING = 0.25
-FIRST_ANSWER_WITHIN = 0.3
-"""Seconds for which the first question waits for the index."""
 _FAILURES_OF_PAGE_WITHIN = 0.3
 _FAILURES_WITHIN = 2.0
 _FAILED = OrchestrationStatus.Failed
@@ -70,13 +68,14 @@ class InstanceIndex:
         self._unread: set[str] = set()
         self._has_unread = asyncio.Event()
         self._first = asyncio.Event()
-        self._text: _TextScan | None = None
+        self._text: TextScan | None = None
         self._failures: asyncio.Task[None] | None = None
         self._tasks = tasks
         self._running = [
             tasks.keep_running("scan of the task hub", self._scan_again_and_again),
             tasks.keep_running("reading of changed instances", self._read_changed),
         ]
+        self._is_scanning = False
         self.is_complete = False
         self.is_full = False
         self.error: TaskHubUnavailable | None = None
@@ -93,7 +92,7 @@ class InstanceIndex:
 
     def changed(self, instance_id: str, update: InstanceUpdate | None) -> None:
         """This process has changed an instance."""
-        if not self.is_complete:
+        if self._is_scanning:
             self._touched.add(instance_id)
         entry = self._entries.get(instance_id)
         if update is None or (entry is None and update.started is None):
@@ -173,8 +172,9 @@ class InstanceIndex:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the latest search has looked at all instances."""
-        return self.is_complete and not self.is_full and (self._text is None or self._text.is_done)
+        """Whether the latest search has looked at all instances, and the hub can still be read."""
+        is_whole = self.is_complete and not self.is_full and self.error is None
+        return is_whole and (self._text is None or self._text.is_done)
 
     async def _something_known(self) -> None:
         try:
@@ -223,7 +223,7 @@ class InstanceIndex:
         token: str | None = None
         try:
             while True:
-                query = msgspec.structs.replace(_rows(token), statuses=frozenset({_FAILED}), fetch_output=True)
+                query = msgspec.structs.replace(rows_after(token), statuses=frozenset({_FAILED}), fetch_output=True)
                 page = await self._client.query(query)
                 for state in page.instances:
                     entry = self._entries.get(state.instance_id)
@@ -239,6 +239,7 @@ class InstanceIndex:
     async def _scan_again_and_again(self) -> None:
         while True:
             began = time.monotonic()
+            self._is_scanning = True
             try:
                 await self._scan()
             except TaskHubUnavailable as error:
@@ -246,19 +247,20 @@ class InstanceIndex:
                 _log.debug("The task hub could not be read: %s", error)
             else:
                 self.error = None
+            self._is_scanning = False
+            self._touched.clear()
             self._first.set()
             took = time.monotonic() - began
             await asyncio.sleep(max(self._rescan_after, 20 * took))
 
     async def _scan(self) -> None:
         """Read all rows. Rows that were not found, and were not changed meanwhile, no longer exist."""
-        self._touched.clear()
         is_first = not self.is_complete
         seen: set[str] = set()
         found: list[str] = []
         token: str | None = None
         while True:
-            page = await self._client.query(_rows(token))
+            page = await self._client.query(rows_after(token))
             for state in page.instances:
                 seen.add(state.instance_id)
                 if self._read(state):
@@ -276,9 +278,8 @@ class InstanceIndex:
             for instance_id in gone:
                 del self._entries[instance_id]
             found += gone
-        self._touched.clear()
         self.is_complete = True
-        if is_first or len(found) > _PAGE:
+        if is_first or len(found) > ROWS_OF_PAGE:
             self._tell(None)
         elif found:
             self._tell(found)
@@ -327,7 +328,7 @@ class InstanceIndex:
         )
 
     def _name(self, name: str) -> str:
-        return self._names.setdefault(name, name) if len(self._names) < _PAGE else name
+        return self._names.setdefault(name, name) if len(self._names) < ROWS_OF_PAGE else name
 
     def _room_left(self) -> None:
         if len(self._entries) > MOST_ENTRIES and not self.is_full:
@@ -358,6 +359,8 @@ class InstanceIndex:
                         state = await self._client.get(instance_id, fetch_input=False, fetch_output=False)
                 except TaskHubUnavailable:
                     return
+                if self._is_scanning:
+                    self._touched.add(instance_id)
                 if state is None:
                     self._entries.pop(instance_id, None)
                 else:
@@ -377,7 +380,7 @@ class InstanceIndex:
         """The IDs of the instances with this text that were found so far. The scan goes on in the background."""
         if self._text is None or self._text.text != text or self._text.has_failed:
             self._end_text_scan()
-            self._text = _TextScan(self._client, self._tasks, text, self._tell)
+            self._text = TextScan(self._client, self._tasks, text, self._tell)
         await self._text.something_found()
         return self._text.matching
 
@@ -385,67 +388,6 @@ class InstanceIndex:
         if self._text is not None:
             self._text.close()
             self._text = None
-
-
-class _TextScan:
-    """A search for one text in all rows, page by page, with inputs and outputs."""
-
-    def __init__(
-        self, client: DurableClient, tasks: Tasks, text: str, tell: Callable[[list[str] | None], None]
-    ) -> None:
-        self.text = text
-        self.matching: set[str] = set()
-        self.scanned = 0
-        self.is_done = False
-        self.has_failed = False
-        self._spellings = spellings(text)
-        self._client = client
-        self._tell = tell
-        self._ended = asyncio.Event()
-        self._task = tasks.run("search in the task hub", self._scan())
-
-    def close(self) -> None:
-        self._task.cancel()
-
-    def add(self, instance_id: str, texts: Iterable[str | None]) -> None:
-        """Look at the texts of an instance."""
-        for text in texts:
-            lower = text.lower() if text else ""
-            if any(one in lower for one in self._spellings):
-                self.matching.add(instance_id)
-
-    async def something_found(self) -> None:
-        try:
-            async with asyncio.timeout(FIRST_ANSWER_WITHIN):
-                await self._ended.wait()
-        except TimeoutError:
-            return
-
-    async def _scan(self) -> None:
-        token: str | None = None
-        try:
-            while True:
-                query = msgspec.structs.replace(_rows(token), fetch_input=True, fetch_output=True)
-                page = await self._client.query(query)
-                for state in page.instances:
-                    self.add(state.instance_id, (state.custom_status, state.input, state.output))
-                self.scanned += len(page.instances)
-                if (token := page.continuation_token) is None:
-                    break
-                self._tell(None)
-            self.is_done = True
-        except TaskHubUnavailable as error:
-            self.has_failed = True
-            _log.debug("The task hub could not be searched: %s", error)
-        finally:
-            self._ended.set()
-        self._tell(None)
-
-
-def _rows(token: str | None) -> InstanceQuery:
-    return InstanceQuery(
-        exclude_entities=True, fetch_input=False, fetch_output=False, top=_PAGE, continuation_token=token
-    )
 
 
 def _key_of(wanted: InstanceSearch) -> Callable[[IndexEntry], SortValue]:
