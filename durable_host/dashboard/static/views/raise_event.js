@@ -17,7 +17,7 @@ export function RaiseEventForm({ instance, onDone, onCancel }) {
   const names = [...new Set([...waited, ...Object.keys(instance.lastEventData ?? {})])];
   const [form, setForm] = useState({ name: names[0] ?? '', data: lastPayload(instance, names[0]) });
   const choose = (name) => setForm((old) => ({ name, data: names.includes(name) ? lastPayload(instance, name) : old.data }));
-  const isEarly = form.name && !waited.includes(form.name);
+  const isEarly = (instance.waitsAreKnown ?? true) && form.name && !waited.includes(form.name);
   const twin = waited.find((name) => name.toLowerCase() === form.name.toLowerCase());
   const send = () => post(path`instances/${instance.id}/raise-event`, { name: form.name, ...jsonMember('data', form.data) });
   const done = () => {

@@ -32,15 +32,22 @@ export function Waits({ instance }) {
   return html`<section class="card card-waits" aria-label="What it waits for now">
     <h2>Waits for now</h2>
     ${waits.length === 0
-      ? html`<p class="muted">${status === 'Pending' ? 'It is in the queue and has not begun.' : 'Nothing: its code runs at the moment, or its next message is on the way.'}</p>`
+      ? html`<p class="muted">${nothingShown(status, waitsAreKnown)}</p>`
       : html`<${WaitList} waits=${waits} now=${now} timer=${session.canFireTimers ? firstTimer : null} id=${instance.id} />`}
-    ${waitsAreKnown ? '' : html`<p class="muted">Waits for external events are not shown: only the app's code knows them, and it could not be asked.</p>`}
+    ${waitsAreKnown || status === 'Pending' ? '' : html`<p class="muted">Waits for external events are not listed: only the app's code knows them, and it could not be asked.</p>`}
     ${(events.length || !waitsAreKnown) && !session.isReadOnly && !FINAL.has(status) ? html`<div class="raise-inline">
       <h3>Raise event</h3>
       <${RaiseEventForm} key=${events.map(({ name }) => name).join(' ')} instance=${instance} />
       <p class="hint">Or <a href=${link(['queues'], { instance: instance.id })}>put a message on a queue</a> with the instance ID.</p>
     </div>` : ''}
   </section>`;
+}
+
+function nothingShown(status, waitsAreKnown) {
+  if (status === 'Pending') return 'It is in the queue and has not begun.';
+  return waitsAreKnown
+    ? 'Nothing: its code runs at the moment, or its next message is on the way.'
+    : 'No timer, activity or sub-orchestration: it waits for an external event, or its code runs at the moment.';
 }
 
 function WaitList({ waits, now, timer, id }) {
