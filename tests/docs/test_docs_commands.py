@@ -35,6 +35,11 @@ NOT_RUN = {
         "docs/how-to/http-streaming.md",
         ".venv/bin/python -m pip install azurefunctions-extensions-http-fastapi",
     ): REGISTRY,
+    ("docs/how-to/dashboard.md", "func durable dashboard --path .durable-host/Approvals.db"): "it runs until Ctrl+C",
+    (
+        "docs/how-to/dashboard.md",
+        'curl -s "localhost:7071/_df/api/instances?status=Failed&sort=-updated&top=5"',
+    ): "the host of this page is not started",
     ("docs/how-to/durable-task-workers.md", "npm install @microsoft/durabletask-js"): REGISTRY,
     ("docs/how-to/from-core-tools.md", "func doctor"): "needs an app of the reader's own",
     ("docs/how-to/real-azure-storage.md", "az login"): ACCOUNT,
@@ -126,7 +131,7 @@ def test_json_in_the_pages_is_valid(block: Block) -> None:
 
 
 def test_blocks_say_what_they_hold() -> None:
-    known = {"console", "javascript", "python", "json", "text", "yaml"}
+    known = {"console", "csharp", "javascript", "python", "json", "text", "yaml"}
     assert {block.kind for page in all_pages() for block in page.blocks} <= known
 
 

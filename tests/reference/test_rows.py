@@ -61,6 +61,6 @@ def test_each_test_of_a_difference_names_its_row_of_the_table() -> None:
 
 
 def test_the_rows_of_the_table_with_an_id_are_those_that_tests_name() -> None:
-    files = (*_files(), *_files(HERE.parent / "node"), *_files(HERE.parent / "dotnet"))
+    files = (file for folder in ("reference", "app", "dotnet", "node") for file in _files(HERE.parent / folder))
     named = {key for _, tree in files for test in _tests(tree) for key in _keys(test)}
     assert named == set(page("docs/reference/differences.md").own_anchors())
