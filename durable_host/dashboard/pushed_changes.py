@@ -20,6 +20,9 @@ MOST_IDS = 100
 MOST_PAGES = 64
 SHORTEST_INTERVAL = 0.25
 """Seconds between two events about instances."""
+MANY = 20
+INTERVAL_OF_MANY = 1.0
+"""Seconds after an event about more than `MANY` instances: nobody can follow them, and pages read their lists again."""
 COST_SHARE = 20
 """Pages read their lists again after each event: the interval is so many times as long as that takes for all."""
 LONGEST_INTERVAL = 5.0
@@ -47,6 +50,7 @@ class ChangeStream:
         self._hub: bytes | None = None
         self._wake = asyncio.Event()
         self.is_closed = False
+        self.has_sent_many = False
 
     def instance(self, instance_id: str) -> None:
         """An instance has changed."""
@@ -101,6 +105,7 @@ class ChangeStream:
         text = b""
         if may_take_instances and (self._ids or self._is_all):
             changed = InstancesChanged(sorted(self._ids), self._is_all)
+            self.has_sent_many = self._is_all or len(self._ids) > MANY
             self._ids, self._is_all = set(), False
             text += event_text("instances", _json(changed))
         for name in sorted(self._names):
@@ -183,14 +188,15 @@ class Changes:
         instances_from = 0.0
         while text := await stream.next(instances_from, HEARTBEAT):
             if b"event: instances\n" in text:
-                instances_from = time.monotonic() + self._interval()
+                instances_from = time.monotonic() + self._interval(stream.has_sent_many)
             async with asyncio.timeout(GIVE_UP_AFTER):
                 await response.write(text)
         await response.write_eof()
 
-    def _interval(self) -> float:
+    def _interval(self, has_sent_many: bool) -> float:
+        shortest = INTERVAL_OF_MANY if has_sent_many else SHORTEST_INTERVAL
         cost = COST_SHARE * self.list_seconds * max(1, len(self._streams))
-        return min(LONGEST_INTERVAL, max(SHORTEST_INTERVAL, cost))
+        return min(LONGEST_INTERVAL, max(shortest, cost))
 
 
 def event_text(name: str, data: bytes) -> bytes:

@@ -131,6 +131,7 @@ async def test_a_page_that_does_not_read_is_disconnected(
 ) -> None:
     monkeypatch.setattr(changes_module, "GIVE_UP_AFTER", 0.05)
     monkeypatch.setattr(changes_module, "SHORTEST_INTERVAL", 0.0)
+    monkeypatch.setattr(changes_module, "INTERVAL_OF_MANY", 0.0)
     watched = small.dashboard.context.watch.changes
     reader, writer = await asyncio.open_connection("127.0.0.1", int(small.origin.rpartition(":")[2]))
     writer.write(f"GET {ROOT}/api/changes HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -210,11 +211,21 @@ class TestStream:
 
     def test_the_interval_grows_with_the_cost_of_a_list(self) -> None:
         changes = Changes(lambda: None, lambda: None)
-        assert changes._interval() == changes_module.SHORTEST_INTERVAL
+        assert changes._interval(False) == changes_module.SHORTEST_INTERVAL
         changes.list_seconds = 0.1
-        assert changes._interval() == 0.1 * changes_module.COST_SHARE
+        assert changes._interval(False) == 0.1 * changes_module.COST_SHARE
         changes.list_seconds = 10
-        assert changes._interval() == changes_module.LONGEST_INTERVAL
+        assert changes._interval(False) == changes_module.LONGEST_INTERVAL
+
+    async def test_the_interval_is_longer_after_many_changes(self) -> None:
+        changes, stream = Changes(lambda: None, lambda: None), ChangeStream(None)
+        for number in range(changes_module.MANY + 1):
+            stream.instance(str(number))
+        await self.taken(stream)
+        assert changes._interval(stream.has_sent_many) == changes_module.INTERVAL_OF_MANY
+        stream.instance("one")
+        await self.taken(stream)
+        assert changes._interval(stream.has_sent_many) == changes_module.SHORTEST_INTERVAL
 
 
 class TestIndex:
