@@ -9,7 +9,7 @@ from durable_host import timestamp
 from durable_host.dashboard.api_call import DashboardCall, NoParameters
 from durable_host.dashboard.api_errors import instance_not_found
 from durable_host.dashboard.endpoint import Endpoint
-from durable_host.dashboard.instance_actions import EMPTY_KEY
+from durable_host.dashboard.instance_actions import entity_key
 from durable_host.dashboard.payloads import IN_DETAILS, IN_LIST, cut, time_text
 from durable_host.durable.api.entity_client import EntityQuery, EntityState
 from durable_host.durable.api.identifiers import entity_instance_id
@@ -84,7 +84,7 @@ async def entities(call: DashboardCall[EntitiesQuery, None]) -> EntitiesAnswer:
 
 async def entity(call: DashboardCall[NoParameters, None]) -> EntityDetail:
     """Describe an entity."""
-    name, key = call.path["name"], "" if call.path["key"] == EMPTY_KEY else call.path["key"]
+    name, key = call.path["name"], entity_key(call.path["key"])
     instance_id = entity_instance_id(name, key)
     client = call.hub.client
     page = await client.entities.query(EntityQuery(prefix=instance_id, has_state=False, fetch_state=True, top=1))
@@ -158,7 +158,7 @@ ENDPOINTS = (
     Endpoint(
         method="GET",
         path="/entities/{name}/{key}",
-        summary="An entity and its waiting operations; $ stands for an empty key",
+        summary="An entity and its waiting operations; $ is an empty key, $$ the key $",
         answer=entity,
         returns=EntityDetail,
         errors=(404,),

@@ -21,8 +21,6 @@ from durable_host.durable.api import DurableClient
 MOST_IDS = 500
 _AT_ONCE = 8
 REASON = "Requested on the dashboard."
-EMPTY_KEY = "$"
-"""Stands for an empty entity key in paths."""
 
 InstanceId = Annotated[str, msgspec.Meta(min_length=1)]
 
@@ -174,10 +172,15 @@ async def batch(call: DashboardCall[NoParameters, BatchBody]) -> BatchAnswer:
     return BatchAnswer([task.result() for task in tasks])
 
 
+def entity_key(text: str) -> str:
+    """Return the key that a path names: `$` is the empty key, and keys of dollar signs have one more than they are."""
+    return text[1:] if text and not text.strip("$") else text
+
+
 async def signal(call: DashboardCall[NoParameters, SignalBody]) -> DoneAnswer:
     """Send an operation to an entity."""
     body = call.body
-    key = "" if call.path["key"] == EMPTY_KEY else call.path["key"]
+    key = entity_key(call.path["key"])
     await call.hub.client.entities.signal(call.path["name"], key, body.operation, json_text(body.input, "input"))
     return DoneAnswer()
 
@@ -261,7 +264,7 @@ ENDPOINTS = (
     Endpoint(
         method="POST",
         path="/entities/{name}/{key}/signal",
-        summary="Send an operation to an entity; $ stands for an empty key",
+        summary="Send an operation to an entity; $ is an empty key, $$ the key $",
         answer=signal,
         body=SignalBody,
         returns=DoneAnswer,

@@ -1,6 +1,7 @@
 """`GET /api/instances/{id}`: one instance, what it waits for, where its code stands, and why it failed."""
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import msgspec
@@ -19,7 +20,7 @@ from durable_host.dashboard.views.waits import OpenWait, waits_of
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance_search import InstanceSearch
 from durable_host.durable.model.status import TERMINAL_STATUSES
-from durable_host.durable.taskhub.port import SearchableHub
+from durable_host.durable.taskhub.port import SearchableHub, TaskHubUnavailable, UnreadableHistory
 from durable_host.redaction import redacted
 
 _CHILDREN_READ = 20
@@ -152,12 +153,15 @@ async def _read_others(call: DashboardCall[DetailQuery, None], name: str) -> Non
     hub = call.hub
     storage = hub.client.hub
     searched = storage if isinstance(storage, SearchableHub) else call.context.watch.index_of(hub)
-    page = await searched.search(
-        InstanceSearch(name=name, statuses=TERMINAL_STATUSES, sort="updated", top=_OTHERS_READ)
-    )
+    wanted = InstanceSearch(name=name, statuses=TERMINAL_STATUSES, sort="updated", top=_OTHERS_READ)
+    try:
+        page = await searched.search(wanted)
+    except TaskHubUnavailable:
+        return  # The payloads only fill a form.
     for other in page.instances:
         if other.name == name:
-            call.context.payloads.note(await hub.client.history(other.instance_id))
+            with contextlib.suppress(TaskHubUnavailable, UnreadableHistory):
+                call.context.payloads.note(await hub.client.history(other.instance_id))
 
 
 def _failure(one: LoadedInstance, lines: SourceLines) -> ShownFailure | None:

@@ -7,6 +7,7 @@ pieces that lists show.
 
 import asyncio
 import heapq
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -331,12 +332,17 @@ class InstanceIndex:
         return self._names.setdefault(name, name) if len(self._names) < ROWS_OF_PAGE else name
 
     def _room_left(self) -> None:
-        if len(self._entries) > MOST_ENTRIES and not self.is_full:
+        surplus = len(self._entries) - MOST_ENTRIES
+        if surplus <= 0:
+            return
+        if not self.is_full:
             self.is_full = True
             _log.warning(
                 "The task hub has more than %d instances: the dashboard sorts and searches only part of them.",
                 MOST_ENTRIES,
             )
+        for instance_id in list(itertools.islice(self._entries, surplus)):
+            del self._entries[instance_id]
 
     # Changes that have to be read
 
@@ -369,6 +375,7 @@ class InstanceIndex:
             async with asyncio.TaskGroup() as group:
                 for instance_id in ids:
                     group.create_task(read(instance_id))
+            self._room_left()
             if ids:
                 self._tell(ids)
             if not self._unread:

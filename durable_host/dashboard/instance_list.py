@@ -165,6 +165,7 @@ def _grouped(found: Iterable[tuple[InstanceState, FailureSummary]]) -> list[Fail
     ]
 
 
+_SORTED_AS_TEXT = ("name", "id", "status")
 _FAILED_ONLY = frozenset({OrchestrationStatus.Failed})
 
 
@@ -209,6 +210,9 @@ def _no_null(text: str | None) -> str | None:
 def _search(query: FilterQuery, sort: str, top: int, cursor: str) -> InstanceSearch:
     """The search that a query asks for. Raises DashboardError."""
     now, after = _read_cursor(cursor) if cursor else (timestamp.from_datetime(datetime.now(UTC)), None)
+    key = sort.removeprefix("-")
+    if after is not None and isinstance(after[0], str) != (key in _SORTED_AS_TEXT):
+        raise DashboardError(400, "The cursor is of another order.", remedy="Begin with the first page.")
     return InstanceSearch(
         statuses=_statuses(query.status),
         name=query.name,
@@ -216,7 +220,7 @@ def _search(query: FilterQuery, sort: str, top: int, cursor: str) -> InstanceSea
         created_from=time_in(query.from_ or "", "from"),
         created_to=time_in(query.to or "", "to"),
         text=query.text,
-        sort=cast("SortKey", sort.removeprefix("-")),
+        sort=cast("SortKey", key),
         descending=sort.startswith("-"),
         now=now,
         after=after,

@@ -168,9 +168,9 @@ class Changes:
         self._streams.add(stream)
         watch = asyncio.ensure_future(wait_lost(request))
         watch.add_done_callback(lambda _: stream.close())
-        if len(self._streams) == 1:
-            self._opened()
         try:
+            if len(self._streams) == 1:
+                self._opened()
             await response.prepare(request)
             await response.write(f"retry: {RETRY_MILLISECONDS}\n\n".encode())
             await self._send(response, stream)

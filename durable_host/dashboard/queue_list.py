@@ -186,8 +186,10 @@ async def _moved(service: QueueService, source: str, target: str, wanted: set[st
     moved = 0
     others: list[QueueMessage] = []
     try:
-        while moved + len(others) < MOST_MOVED and (wanted is None or wanted):
-            batch = await service.get(source, MOST_PEEKED, _HIDDEN)
+        # A message that fails again is back before the end: all means those that were there at the beginning.
+        most = MOST_MOVED if wanted is not None else min(MOST_MOVED, await service.message_count(source))
+        while (rest := most - moved - len(others)) > 0 and (wanted is None or wanted):
+            batch = await service.get(source, min(MOST_PEEKED, rest), _HIDDEN)
             if not batch:
                 break
             for message in batch:

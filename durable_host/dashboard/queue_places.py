@@ -56,7 +56,7 @@ async def places_of(sources: DashboardSources) -> tuple[list[Place], list[str]]:
         places.append(_file_place(hub, own))
     for account, connection in _accounts(sources, hub, triggers):
         key = account_key(account)
-        of_account = {queue: name for queue, (name, other) in triggers.items() if account_key(other) == key}
+        of_account = {queue: name for queue, name, other in triggers if account_key(other) == key}
         of_hub = own if hub is not None and hub.queues is account else []
         try:
             names = await account.queues.list()
@@ -77,7 +77,9 @@ async def places_of(sources: DashboardSources) -> tuple[list[Place], list[str]]:
 
 async def queue_named(sources: DashboardSources, name: str, connection: str | None) -> tuple[Place, KnownQueue]:
     """The queue with this name behind a connection; None looks in all places. Raises DashboardError."""
-    places, _ = await places_of(sources)
+    places, errors = await places_of(sources)
+    if connection is None and errors:
+        raise DashboardError(503, errors[0], code="DH6304", remedy="Check the storage account, and try again.")
     for place in places:
         if connection is None or place.connection == connection:
             for queue in place.queues:
@@ -88,9 +90,9 @@ async def queue_named(sources: DashboardSources, name: str, connection: str | No
     )
 
 
-def _triggers(sources: DashboardSources) -> dict[str, tuple[str, StorageAccount]]:
-    """The queues that trigger functions: the function and the account, by name of the queue."""
-    found: dict[str, tuple[str, StorageAccount]] = {}
+def _triggers(sources: DashboardSources) -> list[tuple[str, str, StorageAccount]]:
+    """The queues that trigger functions: name, function and account."""
+    found: list[tuple[str, str, StorageAccount]] = []
     if sources.app is None:
         return found
     accounts = sources.accounts()
@@ -100,14 +102,14 @@ def _triggers(sources: DashboardSources) -> dict[str, tuple[str, StorageAccount]
             continue
         try:
             queue = queue_name(metadata.trigger.text("queueName") or "")
-            found[queue] = (function.name, accounts.account(metadata.trigger.text("connection")))
+            found.append((queue, function.name, accounts.account(metadata.trigger.text("connection"))))
         except (InvalidQueueName, HostError):
             continue
     return found
 
 
 def _accounts(
-    sources: DashboardSources, hub: HubSource | None, triggers: dict[str, tuple[str, StorageAccount]]
+    sources: DashboardSources, hub: HubSource | None, triggers: list[tuple[str, str, StorageAccount]]
 ) -> list[tuple[StorageAccount, str | None]]:
     """The accounts with queues, and the connection that names each; None for the first one."""
     found: list[StorageAccount] = []
@@ -118,7 +120,7 @@ def _accounts(
             main = sources.accounts().account(None)
         except HostError:
             main = None
-        candidates = [*([main] if main is not None else []), *(account for _, account in triggers.values())]
+        candidates = [*([main] if main is not None else []), *(account for _, _, account in triggers)]
         for account in candidates:
             known = {account_key(one) for one in found}
             if account.connection.queue_endpoint and account_key(account) not in known:

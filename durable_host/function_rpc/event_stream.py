@@ -30,6 +30,11 @@ class WorkerEventStream:
         method = Method(StreamingMessage.FromString, StreamingMessage.SerializeToString, duplex=self._accept)
         self._server = GrpcServer({EVENT_STREAM: method})
 
+    @property
+    def is_open(self) -> bool:
+        """True from the worker's first message to the end of its stream."""
+        return self._call is not None
+
     async def listen(self) -> int:
         """Listen, and return the port. Raises OSError."""
         return await self._server.listen(ADDRESS, 0)

@@ -60,7 +60,8 @@ def read_rpc_function(reported: Any, root: Path, capabilities: Capabilities) -> 
             ends_with_client=capabilities.can_cancel,
             streams_http=capabilities.http_uri is not None and trigger.type.lower() == "httptrigger",
         )
-    except ValueError as error:
+        load_request = _load_request(reported, raw, root)
+    except (ValueError, IndexError) as error:
         return FunctionProblem(function=reported.name, message=f"The metadata of the function is invalid: {error}")
     return RpcFunction(
         id=reported.function_id,
@@ -72,7 +73,7 @@ def read_rpc_function(reported: Any, root: Path, capabilities: Capabilities) -> 
             for one in bindings
             if one.is_deferred and (source := _SOURCES.get(one.type.lower())) is not None
         },
-        load_request=_load_request(reported, raw, root),
+        load_request=load_request,
     )
 
 

@@ -124,10 +124,11 @@ class Handshake:
                 self._stream.send(message)
         loaded: list[RpcFunction] = []
         what = "has not loaded its functions"
-        deadline = asyncio.get_running_loop().time() + max(LOAD_SECONDS, self._options.function_timeout or 0.0)
+        limit = max(LOAD_SECONDS, self._options.function_timeout or 0.0)
+        deadline = asyncio.get_running_loop().time() + limit
         while waiting:
             left = deadline - asyncio.get_running_loop().time()
-            response = (await self._wait("function_load_response", left, what)).function_load_response
+            response = (await self._wait("function_load_response", left, what, limit)).function_load_response
             function = waiting.pop(response.function_id, None)
             if function is None:
                 continue
@@ -144,8 +145,11 @@ class Handshake:
     def _excluded(self, functions: Iterable[RpcFunction]) -> tuple[str, ...]:
         return tuple(one.metadata.name for one in functions if not self._is_wanted(one))
 
-    async def _wait(self, kind: str, seconds: float, what: str) -> Any:
-        """The next message with the content `kind`. Others are dropped: nobody has asked for them."""
+    async def _wait(self, kind: str, seconds: float, what: str, limit: float | None = None) -> Any:
+        """The next message with the content `kind`. Others are dropped: nobody has asked for them.
+
+        `seconds` is what is left of the `limit`, if there is one.
+        """
         try:
             async with asyncio.timeout(seconds):
                 while True:
@@ -155,7 +159,7 @@ class Handshake:
                     _log.debug("The worker sent an unexpected message: %s", found)
         except TimeoutError:
             raise WorkerStartFailed(
-                f"The worker process {what} within {seconds:.0f} s.",
+                f"The worker process {what} within {seconds if limit is None else limit:.0f} s.",
                 cause="It is running, but does not answer.",
                 remedy=_LOOK_ABOVE,
             ) from None

@@ -22,7 +22,7 @@ from durable_host.invocation.http_exchange import HttpExchange, RequestHead
 INVOCATION_ID: Final = "x-ms-invocation-id"
 OPENS_WITHIN: Final = 10.0
 """Seconds after which a port that refuses connections is an error: the worker opens it shortly after its start."""
-ENDS_WITHIN: Final = 0.5
+ENDS_WITHIN: Final = 2.0
 """Seconds that the invocation may last after an empty 404. Then the worker has no such route, and nothing would run."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.25
 _LARGEST_HEADERS: Final = 256 * 1024
@@ -71,7 +71,7 @@ class HttpProxy:
         """
         assert self._session is not None
         path = f"{head.path}?{head.query}" if head.query else head.path
-        url = self._uri.join(URL(path, encoded=True))
+        url = URL(f"{self._uri.origin()}{path}", encoded=True)
         headers = _headers(head, invocation_id)
         pause, deadline = _FIRST_PAUSE, asyncio.get_running_loop().time() + OPENS_WITHIN
         while True:
@@ -141,7 +141,7 @@ class ProxiedCall:
         error = forwarding.exception()
         if error is None:
             await asyncio.wait((self._answer,))
-            if self.is_unrouted:
+            if self.is_unrouted and self._has_failed():
                 raise FunctionFailed(
                     "RouteNotFound",
                     f"The worker's HTTP server has no route for {self._exchange.head.path}. It takes the route prefix "

@@ -59,6 +59,8 @@ def encodable(request: InvocationRequest) -> InvocationRequest:
         request,
         inputs={name: Datum(one.kind, _encodable(one.value)) for name, one in request.inputs.items()},
         trigger_metadata=_encodable(request.trigger_metadata),
+        trace_parent=request.trace_parent and _text(request.trace_parent),
+        trace_state=request.trace_state and _text(request.trace_state),
         last_error=None if request.last_error is None else (_text(request.last_error[0]), _text(request.last_error[1])),
     )
 

@@ -35,7 +35,7 @@ def function_failed(exception: Any) -> FunctionFailed:
     kind, text, stack = exception.type or "Exception", exception.message, exception.stack_trace
     encoded = None
     if kind.endswith(_OF_ACTIVITIES):
-        with suppress(msgspec.MsgspecError, UnicodeEncodeError):
+        with suppress(msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
             inner = _decoder.decode(text.partition("\n")[0])
             encoded = text
             kind, text, stack = inner.error_type, inner.error_message, inner.stack_trace or stack

@@ -114,7 +114,7 @@ class FunctionRpcWorker:
 
     @property
     def takes_calls(self) -> bool:
-        return not self.overdue_calls and not self.exited.done()
+        return not self.overdue_calls and self._stream.is_open and not self.exited.done()
 
     @property
     def running_calls(self) -> int:
@@ -226,25 +226,33 @@ class FunctionRpcWorker:
     async def _index_with(self, stack: contextlib.AsyncExitStack) -> None:
         try:
             loaded = await self._handshake.run()
+            self.capabilities, self._functions = loaded.capabilities, loaded.functions
+            if self.capabilities.http_uri is not None:
+                self._proxy = await stack.enter_async_context(HttpProxy(self.capabilities.http_uri))
         except (WorkerStartFailed, FunctionFailed) as error:
-            if not self.indexed.done():
-                self.indexed.set_exception(error)
-                self.indexed.exception()
+            self._fail(error)
             return
-        self.capabilities, self._functions = loaded.capabilities, loaded.functions
-        if self.capabilities.http_uri is not None:
-            self._proxy = await stack.enter_async_context(HttpProxy(self.capabilities.http_uri))
+        except Exception as error:
+            _log.debug("The messages of the worker could not be read.", exc_info=True)
+            cause = f"The host could not read what the worker sent: {type(error).__name__}: {error}"
+            self._fail(WorkerStartFailed("The worker could not be started.", cause=cause))
+            return
         self.indexed.set_result(loaded.index)
         if self.capabilities.answers_status:
             await self._heartbeat.run()
         elif self._proxy is not None:
             await asyncio.Future()
 
+    def _fail(self, error: Exception) -> None:
+        if not self.indexed.done():
+            self.indexed.set_exception(error)
+            self.indexed.exception()
+
     def _send(
         self, request: InvocationRequest, encode: Callable[[InvocationRequest, RpcFunction, Capabilities], Any]
     ) -> _RpcCall:
         """Begin a call. Raises FunctionFailed, WorkerLost."""
-        if self.exited.done():
+        if self.exited.done() or not self._stream.is_open:
             raise WorkerLost("The worker process ended before it ran the function.")
         function = self._functions.get(request.function)
         if function is None:
@@ -254,7 +262,11 @@ class FunctionRpcWorker:
         except UnicodeEncodeError:
             message = encode(encodable(request), function, self.capabilities)
         call = self._begin(request)
-        self._stream.send(message)
+        try:
+            self._stream.send(message)
+        except Exception as error:
+            self._end(request.invocation_id)
+            raise FunctionFailed("InvalidValue", f"The call cannot be sent to the worker: {error}") from error
         return call
 
     def _begin(self, request: InvocationRequest) -> _RpcCall:
@@ -302,7 +314,7 @@ class FunctionRpcWorker:
 
     def _kill_unless_ended(self) -> None:
         if not self.exited.done():
-            _log.error("The worker process has ended its connection to the host. It is killed and started again.")
+            _log.error("The connection to the worker process has ended. It is killed and started again.")
             self._kill()
 
     def _process_ended(self, code: int) -> None:

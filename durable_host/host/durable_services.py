@@ -58,6 +58,7 @@ class DurableServices:
         clock: Clock | None = None,
         hub: TaskHub | None = None,
     ) -> None:
+        self.config, self.accounts = config, accounts
         options = config.host.durable
         clock = clock or SystemClock()
         self._options = options

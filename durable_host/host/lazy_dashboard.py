@@ -90,18 +90,18 @@ class LazyDashboard:
 
     def _hub(self) -> "HubSource | None":
         services = self._server.durable.services
-        return None if services is None else hub_source(self._server, services)
+        return None if services is None else hub_source(services)
 
 
-def hub_source(server: AppSwitch, services: DurableServices) -> "HubSource":
-    """The hub that this host serves."""
+def hub_source(services: DurableServices) -> "HubSource":
+    """The hub that this host serves. A reload keeps it, even if the app's settings now name another one."""
     from durable_host.dashboard.sources import HubSource
 
-    app, options = server.app, server.app.config.host.durable
-    if uses_sqlite(app.config):
-        place, account, is_development = str(sqlite_path(app.config, options.hub_name)), None, True
+    config, options = services.config, services.config.host.durable
+    if uses_sqlite(config):
+        place, account, is_development = str(sqlite_path(config, options.hub_name)), None, True
     else:
-        account = app.accounts.account(options.storage.connection_name)
+        account = services.accounts.account(options.storage.connection_name)
         place, is_development = storage_text(account.connection), account.connection.is_development
     return HubSource(
         storage="azure" if account is not None else "sqlite",

@@ -110,21 +110,26 @@ class Reloader:
     async def _reload(self, reason: str, with_configuration: bool, with_build: bool) -> None:
         server, began = self._server, time.monotonic()
         server.options.presenter.progress(f"{reason}, reloading ...")
+        is_read = False
         try:
             old = server.app
             config = self._configuration(old.config) if with_configuration else old.config
+            is_read = True
             if with_build:
                 await self._source_build.run()
                 if self._requested.is_set():
                     raise Superseded
             workers = await self._load(config)
         except HostError as error:
+            # The next change applies these settings, too. Those that cannot be read have to change anyway.
+            self._with_configuration |= with_configuration and is_read
             _log.error("%s\n%s", error_text(error), _AS_BEFORE)
             return
         async with server.turn:
             try:
                 app = await self._replace(config, workers)
             except HostError as error:
+                self._with_configuration |= with_configuration
                 _log.error("%s\n%s", error_text(error), _AS_BEFORE)
                 return
             await self._begin()

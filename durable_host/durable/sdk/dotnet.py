@@ -162,6 +162,8 @@ class DotnetUserCode(V2UserCode):
         session, seen = self._seen.pop(key, (None, 0))
         if not isinstance(session, _Session) or session.state is not turn.session or session.worker is not worker:
             return False
+        if seen > turn.new_from:
+            return False  # The worker has seen some of the new events already.
         since = turn.history[seen : turn.new_from]
         own = sum(event.event_id >= 0 for event in since)
         return own == session.recorded and not any(dotnet_turns.is_message(event) for event in since)

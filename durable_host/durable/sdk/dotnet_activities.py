@@ -26,7 +26,7 @@ def element_of(stored: str | None) -> str:
     try:
         elements = msgspec.json.decode(text, type=list[msgspec.Raw])
         return bytes(elements[0]).decode() if len(elements) == 1 else text
-    except (msgspec.MsgspecError, UnicodeEncodeError):
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError):
         return _lenient_element(text)
 
 
@@ -34,7 +34,7 @@ def _lenient_element(text: str) -> str:
     """Return the element of JSON that contains `NaN` or lone surrogates."""
     try:
         elements: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return text[1:-1].strip() if len(elements) == 1 else text
 

@@ -15,8 +15,8 @@ import { toast } from '../parts/toasts.js';
 import { Line, Payload, Time } from '../parts/values.js';
 
 const PAGE = 100;
-/** The key of an entity in a path; an empty one is `$`. */
-const inPath = (key) => (key === '' ? '$' : key);
+/** The key of an entity in a path: an empty one is `$`, and keys of dollar signs have one more than they are. */
+const inPath = (key) => (/^\$*$/.test(key) ? `$${key}` : key);
 
 export default function Entities({ path: [name, key], query }) {
   const list = useResource(withQuery('entities', { name: query.name, prefix: query.prefix, top: PAGE, cursor: query.cursor }), { on: ['entities', 'instances'] });
@@ -72,7 +72,7 @@ function Row({ entity, isCurrent, query }) {
 function Entity({ name, entityKey, query }) {
   const resource = useResource(path`entities/${name}/${entityKey}`, { on: ['entities', 'instances'] });
   const close = () => navigate(link(['entities'], query));
-  const key = entityKey === '$' ? '' : entityKey;
+  const key = /^\$+$/.test(entityKey) ? entityKey.slice(1) : entityKey;
   useKeys({ Escape: close });
   return html`<aside class="details" aria-label="Entity ${name} ${key}">
     <header><h2><span class="line" title=${name}>${name}</span> <span class="line code muted" title=${key}>${key}</span></h2><button type="button" class="button button-quiet" onClick=${close}>Close</button></header>

@@ -195,9 +195,15 @@ class PartitionManager:
 
     async def _drain(self, queue: str) -> None:
         self._polling.discard(queue)
-        await self._drain_queue(queue)
-        self._drains[queue] = True
-        self._wake.set()
+        try:
+            await self._drain_queue(queue)
+        except Exception:
+            self._drains.pop(queue, None)  # The next pass drains the queue again, or opens it.
+            raise
+        else:
+            self._drains[queue] = True
+        finally:
+            self._wake.set()
 
     async def _rest(self, seconds: float) -> None:
         self._wake.clear()

@@ -20,6 +20,8 @@ from durable_host.durable.taskhub.sqlite.jobs import UNUSABLE, Job, T, Work, beg
 
 _BATCH = 256
 _BUSY_SECONDS = 30.0
+_STEPS_BETWEEN_LOOKS = 10_000
+"""Steps of SQLite after which a read of a long search sees that the file is being closed."""
 
 
 class Database:
@@ -157,6 +159,7 @@ class Database:
             self._connection = sqlite3.connect(
                 uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
+            self._connection.set_progress_handler(lambda: self._closed, _STEPS_BETWEEN_LOOKS)
             return self._connection
         if isinstance(self.path, Path):
             hub_files.make_private(self.path)

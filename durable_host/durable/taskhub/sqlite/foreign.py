@@ -15,6 +15,7 @@ from durable_host.durable.model.messages import TaskMessage
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.durable.taskhub.inspection import HubMessage, HubQueue
 from durable_host.durable.taskhub.sqlite import history, instances, queue_view, search
+from durable_host.durable.taskhub.sqlite.database import Database
 from durable_host.durable.taskhub.sqlite.hub import SqliteTaskHub
 from durable_host.durable.taskhub.sqlite.jobs import Work
 from durable_host.durable.taskhub.sqlite.schema import is_there
@@ -28,7 +29,8 @@ class ForeignSqliteHub(SqliteTaskHub):
     def __init__(self, path: Path, name: str, clock: Clock | None = None) -> None:
         super().__init__(path, name, clock)
         self._path = path
-        self._reader = self._searched
+        self._reader: Database = self._searched
+        self._identity: tuple[int, int] | None = None
 
     async def exists(self) -> bool:
         return await self._is_there()
@@ -59,7 +61,7 @@ class ForeignSqliteHub(SqliteTaskHub):
         return await self._read(partial(search.failed, wanted=wanted), [])
 
     async def changes(self) -> int:
-        return await self._read(search.changes, 0)
+        return hash((await self._read(search.changes, 0), self._identity))
 
     async def queues(self) -> list[HubQueue]:
         return await self._read(queue_view.queues, [])
@@ -78,7 +80,20 @@ class ForeignSqliteHub(SqliteTaskHub):
         return await self._is_there() and await super().purge_instance(instance_id)
 
     async def _read(self, work: Work[T], nothing: T) -> T:
-        return await self._reader.run(work, writes=False) if await self._is_there() else nothing
+        if not await self._is_there():
+            return nothing
+        await self._follow_file()
+        return await self._reader.run(work, writes=False)
+
+    async def _follow_file(self) -> None:
+        """Open the file again if it was deleted and created again: an open file is still the old one."""
+        status = await asyncio.to_thread(self._path.stat)
+        identity = (status.st_dev, status.st_ino)
+        if self._identity not in (None, identity):
+            old, self._reader = self._reader, Database(self._path, inline=False, read_only=True)
+            self._searched, self._identity = self._reader, identity
+            await old.close()
+        self._identity = identity
 
     async def _is_there(self) -> bool:
         return await asyncio.to_thread(is_there, self._path)

@@ -3,6 +3,7 @@
 Functions run inside the caller's transaction.
 """
 
+import string
 from collections.abc import Iterator
 from sqlite3 import Connection
 from typing import Any
@@ -13,6 +14,8 @@ from durable_host.durable.model.status import TERMINAL_STATUSES, OrchestrationSt
 from durable_host.durable.taskhub.sqlite.codec import well_formed
 
 _OUTPUT_SHOWN = 1000
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+"""What LOWER of SQLite does. So other letters are found as they were typed, too."""
 _TERMINAL = ", ".join(str(int(one)) for one in sorted(TERMINAL_STATUSES))
 _END = f"CASE WHEN runtime_status IN ({_TERMINAL}) THEN COALESCE(completed_time, last_updated_time) ELSE :now END"
 _NAMES = " ".join(f"WHEN {int(one)} THEN '{one.name}'" for one in OrchestrationStatus)
@@ -85,10 +88,12 @@ def _conditions(wanted: InstanceSearch) -> tuple[str, dict[str, Any]]:
         conditions.append("instance_id >= :prefix AND SUBSTR(instance_id, 1, LENGTH(:prefix)) = :prefix")
         values["prefix"] = well_formed(wanted.id_prefix)
     if wanted.name:
-        conditions.append("INSTR(LOWER(name), :name)")
-        values["name"] = well_formed(wanted.name.lower())
+        conditions.append("(INSTR(LOWER(name), :name) OR INSTR(LOWER(name), :name_as_typed))")
+        name = well_formed(wanted.name)
+        values |= {"name": name.lower(), "name_as_typed": name.translate(_ASCII_LOWER)}
     if wanted.text:
-        spelled = spellings(well_formed(wanted.text))
+        text = well_formed(wanted.text)
+        spelled = tuple(dict.fromkeys((*spellings(text), text.translate(_ASCII_LOWER))))
         values |= {f"text{number}": text for number, text in enumerate(spelled)}
         conditions.append(f"({' OR '.join(_text_conditions(len(spelled)))})")
     return " AND ".join(conditions), values
