@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from dashboard_world import instance
 
+from durable_host.dashboard import instance_index
 from durable_host.dashboard.instance_index import InstanceIndex
 from durable_host.durable.model.events import ExecutionStarted, OrchestrationInstance
 from durable_host.durable.model.instance import InstancePage, InstanceQuery, InstanceState, InstanceUpdate
@@ -99,3 +100,10 @@ async def test_the_list_is_not_whole_while_storage_is_down(client: PagedClient, 
     assert await ids(index) == ["m", "z"]
     client.is_down = False
     await until(lambda: index.is_whole)
+
+
+async def test_the_number_of_entries_is_limited(index: InstanceIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(instance_index, "MOST_ENTRIES", 3)
+    for number in range(10):
+        index.changed(f"i{number}", started(f"i{number}"))
+    assert (len(index), index.is_whole) == (3, False)

@@ -191,6 +191,17 @@ async def test_a_foreign_cursor_is_refused(small: DashboardWorld, cursor: str) -
     assert (answer.status, answer.code) == (400, "DH3053")
 
 
+async def test_a_cursor_of_another_order_is_refused(filled: DashboardWorld) -> None:
+    cursor = (await listed(filled, sort="-created", top="2"))["cursor"]
+    answer = await filled.get("/instances", sort="name", top="2", cursor=cursor)
+    assert (answer.status, answer.code) == (400, "DH3053")
+
+
+async def test_letters_with_accents_are_found_as_typed(world: DashboardWorld) -> None:
+    await world.put(instance("one", name="Übung", custom_status='"Ärger"'))
+    assert await ids(world, text="Ärger") == await ids(world, name="Übung") == ["one"]
+
+
 @pytest.mark.parametrize("query", [{"status": "Sleeping"}, {"from_": "yesterday"}, {"to": "9999-99-99"}])
 async def test_a_filter_that_means_nothing_is_refused(small: DashboardWorld, query: dict[str, str]) -> None:
     assert (await small.get("/instances", **query)).status == 400

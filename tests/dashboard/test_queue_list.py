@@ -10,6 +10,7 @@ from dashboard_app import DashboardApp
 from dashboard_world import DashboardWorld, dashboard_world
 
 from durable_host.config.connection import Connection
+from durable_host.dashboard import queue_list
 from durable_host.storage import QueueService
 from durable_host.storage.azurite.launcher import connection_string
 
@@ -88,6 +89,18 @@ async def test_a_poison_message_goes_back_to_its_queue(world: DashboardWorld, ap
     assert await texts(world, "approval-queue") == ["m1"]
     assert sorted(await texts(world, "approval-queue-poison")) == ["m0", "m2"]
     assert app.notified == ["approval-queue"]
+
+
+async def test_messages_that_fail_again_go_back_once(world: DashboardWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = _service(world)
+
+    async def put_back(service: Any, target: str, text: str) -> None:
+        await service.put(f"{target}-poison", text)
+
+    monkeypatch.setattr(queue_list, "_put_back", put_back)
+    for number in range(40):
+        await service.put("approval-queue-poison", f"m{number}")
+    assert (await world.do("POST", "/queues/approval-queue-poison/return")).json == {"moved": 40}
 
 
 async def test_all_poison_messages_go_back(world: DashboardWorld) -> None:

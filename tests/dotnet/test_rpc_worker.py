@@ -19,6 +19,7 @@ from scripted_apps import http_function, queue_function, write_scripted_app
 from worker_apps import RunningApp, eventually, http, messages
 
 from durable_host.function_rpc import handshake, heartbeat, worker
+from durable_host.function_rpc.invocations import encodable
 from durable_host.invocation.datum import Datum, HttpData, json_text, string
 from durable_host.invocation.errors import (
     AppError,
@@ -29,6 +30,7 @@ from durable_host.invocation.errors import (
     WorkerStartFailed,
 )
 from durable_host.invocation.pool import WorkerPool
+from durable_host.invocation.requests import InvocationRequest
 
 pytestmark = pytest.mark.process
 
@@ -127,6 +129,12 @@ async def test_a_worker_that_does_not_start_says_why(tmp_path: Path, misbehaves:
     assert error.remedy
 
 
+async def test_an_answer_that_makes_no_sense_is_an_error_and_no_endless_start(tmp_path: Path) -> None:
+    error = await start_error(tmp_path, capabilities={"HttpUri": "http://[bad"})
+    assert error.message == "The worker could not be started."
+    assert "ValueError" in str(error.cause)
+
+
 @pytest.mark.parametrize(
     ("misbehaves", "limit", "expected"),
     [
@@ -209,6 +217,11 @@ async def test_headers_that_are_not_utf8_do_not_fail_the_call(tmp_path: Path) ->
     async with running_dotnet(tmp_path, [HELLO]) as app:
         got = seen(await app.call("Hello", http(headers={"x": "caf\udce9"})))
     assert got["input"]["req"]["http"]["nullable_headers"]["x"]["value"].startswith("caf")
+
+
+def test_trace_headers_that_are_not_utf8_can_be_sent() -> None:
+    call = InvocationRequest(function="f", invocation_id="i", inputs={}, trace_parent="\udce9", trace_state="a\udce9")
+    assert (encodable(call).trace_parent, encodable(call).trace_state) == ("?", "a?")
 
 
 async def test_a_response_has_its_status_headers_cookies_and_body(tmp_path: Path) -> None:

@@ -95,6 +95,23 @@ async def test_reading_opens_the_file_read_only(tmp_path: Path) -> None:
     await foreign.close()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be deleted there")
+async def test_a_file_that_was_created_again_is_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    await create_and_close(SqliteTaskHub(path, "Other"))
+    foreign = ForeignSqliteHub(path, "Other")
+    assert await foreign.get_instance("a") is not None
+    changes = await foreign.changes()
+    delete_files(tmp_path)
+    made = SqliteTaskHub(path, "Other")
+    await made.create()
+    await create(made, "b")
+    await made.close()
+    assert [one.instance_id for one in (await foreign.query_instances(InstanceQuery())).instances] == ["b"]
+    assert await foreign.changes() != changes
+    await foreign.close()
+
+
 async def test_a_file_that_is_no_hub_is_empty(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "other.db").close()
     foreign = ForeignSqliteHub(tmp_path / "other.db", "Other")
@@ -128,6 +145,11 @@ async def create_and_close(hub: SqliteTaskHub) -> None:
     await hub.create()
     await create(hub, "a")
     await hub.close()
+
+
+def delete_files(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
 
 
 def open_files(folder: Path) -> list[str]:
