@@ -68,7 +68,8 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
 
 
 def waits_for(page: Page, event: str) -> None:
-    expect(page.get_by_role("region", name="What it waits for now")).to_contain_text(event)
+    region = page.get_by_role("region", name="What it waits for now")
+    expect(region.get_by_role("listitem").get_by_text(event, exact=True)).to_be_visible()
 
 
 def has_status(page: Page, status: str) -> None:

@@ -15,8 +15,11 @@ function lastPayload(instance, name) {
 export function RaiseEventForm({ instance, onDone, onCancel }) {
   const waited = [...new Set((instance.waits ?? []).filter(({ kind }) => kind === 'event').map(({ name }) => name))];
   const names = [...new Set([...waited, ...Object.keys(instance.lastEventData ?? {})])];
-  const [form, setForm] = useState({ name: names[0] ?? '', data: lastPayload(instance, names[0]) });
-  const choose = (name) => setForm((old) => ({ name, data: names.includes(name) ? lastPayload(instance, name) : old.data }));
+  // What was not typed follows the instance: the name may become known after the form was opened.
+  const [typed, setTyped] = useState({});
+  const name = typed.name ?? names[0] ?? '';
+  const form = { name, data: typed.data ?? lastPayload(instance, name) };
+  const choose = (chosen) => setTyped(names.includes(chosen) ? { name: chosen } : { name: chosen, data: form.data });
   const isEarly = (instance.waitsAreKnown ?? true) && form.name && !waited.includes(form.name);
   const twin = waited.find((name) => name.toLowerCase() === form.name.toLowerCase());
   const send = () => post(path`instances/${instance.id}/raise-event`, { name: form.name, ...jsonMember('data', form.data) });
@@ -27,6 +30,6 @@ export function RaiseEventForm({ instance, onDone, onCancel }) {
   return html`<${ActionForm} action="Raise event" onSend=${send} onDone=${done} onCancel=${onCancel} isDisabled=${!form.name || !isJsonOrEmpty(form.data)}>
     <${TextField} label="Event name" value=${form.name} onInput=${choose} isRequired options=${names}
       hint=${isEarly ? (twin ? `The instance waits for ${twin}, which differs in case.` : 'The instance does not wait for this name now. The event is kept until it does.') : undefined} />
-    <${JsonField} label="Data" hint="JSON. Leave it empty for null." value=${form.data} onInput=${(data) => setForm((old) => ({ ...old, data }))} rows=${4} />
+    <${JsonField} label="Data" hint="JSON. Leave it empty for null." value=${form.data} onInput=${(data) => setTyped({ name: typed.name ?? (name || undefined), data })} rows=${4} />
   <//>`;
 }
