@@ -7,7 +7,7 @@ from chromium import FLAGS, Chromium
 from host_process import HostProcess
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-PATIENCE = 20_000.0
+PATIENCE = 60_000.0
 """Milliseconds until something that the page waits for must be there."""
 
 expect.set_options(timeout=PATIENCE)
