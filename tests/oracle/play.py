@@ -24,11 +24,15 @@ ENDED = {"Completed", "Failed", "Terminated", "Canceled"}
 
 
 class Curtain(IntEnum):
-    """The ends of acts, in order: everybody stands, the first host has stopped, the second one serves."""
+    """The ends of acts, in order.
 
-    LAST_MOMENT = 1
-    NOBODY = 2
-    OTHER = 3
+    All stand that can wait for long, all others stand, the first host has stopped, the second one serves.
+    """
+
+    LATE = 1
+    LAST_MOMENT = 2
+    NOBODY = 3
+    OTHER = 4
 
 
 Condition = Callable[[], Any]
@@ -166,6 +170,7 @@ class Play:
             player = _Player(scenario.__name__, instance, scenario(instance))
             self._players.append(player)
             player.go_on()
+        self.play_to(Curtain.LATE)
         self.play_to(Curtain.LAST_MOMENT)
 
     def last_moment(self) -> None:

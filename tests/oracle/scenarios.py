@@ -10,7 +10,7 @@ from typing import Any
 from play import Condition, Curtain, Instance
 
 Acts = Generator[Condition | Curtain]
-LAST_MOMENT, NOBODY, OTHER = Curtain.LAST_MOMENT, Curtain.NOBODY, Curtain.OTHER
+LATE, LAST_MOMENT, NOBODY, OTHER = Curtain
 CITIES = ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
 TEXT = '\u00fc\u20ac\U0001f600 \u2028"\\ '
 
@@ -330,6 +330,7 @@ def child_without_a_parent(it: Instance) -> Acts:
 
 
 def retry_is_due_later(it: Instance) -> Acts:
+    yield LATE  # It gives up by itself after five attempts.
     it.start("Retry", {"seconds": 12, "gate": it.gate})
     yield it.has(TaskFailed=1, TimerCreated=1)
     yield LAST_MOMENT
@@ -391,6 +392,7 @@ def tally_gets_events_at_the_last_moment(it: Instance) -> Acts:
 
 
 def countdown_goes_on(it: Instance) -> Acts:
+    yield LATE  # It ends by itself after 12 seconds.
     it.start("Countdown", {"n": 12, "seconds": 1})
     yield it.has(TimerCreated=1)
     yield OTHER
