@@ -10,7 +10,7 @@ from durable_host import timestamp
 from durable_host.dashboard.api_call import DashboardCall
 from durable_host.dashboard.endpoint import Endpoint
 from durable_host.dashboard.instance_history import LoadedInstance, load_instance
-from durable_host.dashboard.instance_list import summary_of
+from durable_host.dashboard.instance_list import InstanceFacts, summary_of
 from durable_host.dashboard.payloads import IN_DETAILS, cut
 from durable_host.dashboard.source_lines import CodePlace, SourceLines
 from durable_host.dashboard.sources import HubSource
@@ -60,7 +60,7 @@ class ShownFinding(msgspec.Struct, frozen=True):
     time: str
 
 
-class InstanceDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class InstanceDetail(InstanceFacts, frozen=True, kw_only=True, rename="camel"):
     """One instance. Input, output, custom status and event data are JSON text.
 
     `waits_are_known` is false if waits for external events are missing, because the app's code could not be asked.
@@ -68,17 +68,6 @@ class InstanceDetail(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     for.
     """
 
-    id: str
-    name: str
-    status: str
-    created: str | None
-    updated: str | None
-    completed: str | None
-    duration_ms: float
-    custom_status: str | None
-    custom_status_is_truncated: bool
-    version: str | None
-    parent_id: str | None
     input: str | None
     input_is_truncated: bool
     output: str | None

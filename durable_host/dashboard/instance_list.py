@@ -57,8 +57,8 @@ class ListQuery(FilterQuery, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     cursor: str = ""
 
 
-class InstanceSummary(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
-    """An orchestration in a list. `failure` is null unless it has failed."""
+class InstanceFacts(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """What lists and details say of an orchestration."""
 
     id: str
     name: str
@@ -71,6 +71,11 @@ class InstanceSummary(msgspec.Struct, frozen=True, rename="camel", kw_only=True)
     custom_status_is_truncated: bool
     version: str | None
     parent_id: str | None
+
+
+class InstanceSummary(InstanceFacts, frozen=True, rename="camel", kw_only=True):
+    """An orchestration in a list. `failure` is null unless it has failed."""
+
     failure: FailureSummary | None
 
 

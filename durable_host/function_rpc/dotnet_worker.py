@@ -117,6 +117,7 @@ class DotnetWorker:
         return None
 
     def load_error(self, failure: dict[str, Any], frame: dict[str, Any]) -> AppError:
+        # The handshake reports an app that does not load, as WorkerStartFailed.
         raise NotImplementedError("the worker does not send frames")
 
     def durable_dialect(self, functions: Iterable[FunctionMetadata]) -> DurableDialect:

@@ -32,8 +32,9 @@ from durable_host.invocation.errors import FunctionCancelled, FunctionFailed, Wo
 from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse
+from durable_host.invocation.worker_exit import lost_in_exit, lost_in_given_up
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
-from durable_host.invocation.worker_process import describe_exit, worker_environment
+from durable_host.invocation.worker_process import worker_environment
 
 _log = logging.getLogger("Host.Worker")
 
@@ -348,12 +349,6 @@ class FunctionRpcWorker:
     def _lost(self, code: int, *, was_alone: bool) -> WorkerLost:
         """The error for a call that ran in the process when it ended."""
         if self.is_given_up:
-            return WorkerLost("The worker process was stopped, because another function in it did not finish in time.")
-        ending, lines = describe_exit(code), "\n".join(self.last_stderr)
-        return WorkerLost(
-            f"The worker process ended with {ending} while it ran the function.",
-            cause=f"Its last lines on stderr:\n{lines}" if lines else None,
-            remedy=self._options.kind.ending_hint(code, lines),
-            ending=None if self._is_ended_by_host else ending,
-            was_alone=was_alone,
-        )
+            return lost_in_given_up()
+        kind, is_ended_by_host = self._options.kind, self._is_ended_by_host
+        return lost_in_exit(kind, code, self.last_stderr, is_ended_by_host=is_ended_by_host, was_alone=was_alone)

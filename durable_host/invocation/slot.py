@@ -14,8 +14,9 @@ import msgspec
 from durable_host.invocation.errors import InterpreterUnusable, WorkerStartFailed
 from durable_host.invocation.language_worker import LanguageWorker
 from durable_host.invocation.metadata import IndexResult
+from durable_host.invocation.worker_exit import describe_exit
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
-from durable_host.invocation.worker_process import WorkerProcess, describe_exit
+from durable_host.invocation.worker_process import WorkerProcess
 from durable_host.supervision import keep_running
 
 LOG = logging.getLogger("Host.Worker")

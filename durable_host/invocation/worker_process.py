@@ -19,11 +19,10 @@ from durable_host.invocation.http_exchange import HttpExchange
 from durable_host.invocation.index import read_index
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.requests import InvocationRequest, InvocationResponse, decode_response, encode_request
+from durable_host.invocation.worker_exit import lost_in_exit, lost_in_given_up
 from durable_host.invocation.worker_options import DebuggerAddress, WorkerOptions
 from durable_host.invocation.worker_stream import WorkerStream
 from durable_host.worker.frames import FrameBody, FrameParser
-
-__all__ = ["WorkerProcess", "describe_exit"]
 
 START_SECONDS = 120.0
 """How long an app may take to load."""
@@ -297,15 +296,9 @@ class WorkerProcess(asyncio.SubprocessProtocol):
     def _lost(self, code: int, *, was_alone: bool) -> WorkerLost:
         """The error for a call that ran in the process when it ended."""
         if self.is_given_up:
-            return WorkerLost("The worker process was stopped, because another function in it did not finish in time.")
-        ending, lines = describe_exit(code), "\n".join(self.last_stderr)
-        return WorkerLost(
-            f"The worker process ended with {ending} while it ran the function.",
-            cause=f"Its last lines on stderr:\n{lines}" if lines else None,
-            remedy=self._options.kind.ending_hint(code, lines),
-            ending=None if self._is_ended_by_host else ending,
-            was_alone=was_alone,
-        )
+            return lost_in_given_up()
+        kind, is_ended_by_host = self._options.kind, self._is_ended_by_host
+        return lost_in_exit(kind, code, self.last_stderr, is_ended_by_host=is_ended_by_host, was_alone=was_alone)
 
     # asyncio.SubprocessProtocol
 
@@ -409,11 +402,3 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
 def _debugger_fields(address: DebuggerAddress) -> dict[str, Any]:
     return {"host": address.host, "port": address.port, "wait": address.wait}
-
-
-def describe_exit(code: int) -> str:
-    """`code 3 (0x3)`, or the signal that ended the process."""
-    if code < 0:
-        with contextlib.suppress(ValueError):
-            return f"signal {-code} ({signal.Signals(-code).name})"
-    return f"code {code} (0x{code & 0xFFFFFFFF:X})"
