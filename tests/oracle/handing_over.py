@@ -1,17 +1,22 @@
 """Hands a hub from one host to the other while it has instances."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from host_process import until
-from layout import problems, queued_messages
+from layout import problems, queued_messages, shows_messages
 from play import Curtain, Play
 from scenarios import SCENARIOS
 from sides import Side
 
+from durable_host.durable.taskhub.azure.options import AzureTaskHubOptions
+
 Failures = Mapping[str, str | None]
 """What went wrong by scenario, None where nothing did."""
 
+VISIBILITY = AzureTaskHubOptions().hold_time
+"""Seconds for which messages that this host holds when it is killed stay hidden."""
 NAMES = [each.__name__ for each in SCENARIOS]
 
 
@@ -22,6 +27,15 @@ class Passed:
     failures: Failures
     layout: list[str]
     left: list[str]
+
+
+def crash(play: Play) -> None:
+    """Kill this host and start it again. It has taken all that the killed one held when this returns."""
+    play.ours.kill()
+    killed = time.monotonic()
+    until(lambda: time.monotonic() > killed + VISIBILITY)
+    play.serve(play.ours)
+    until(lambda: not shows_messages(play.view.connection, play.view.hub))
 
 
 def pass_on(play: Play, *, after_a_crash: bool = False) -> Passed:

@@ -88,6 +88,13 @@ def queued_messages(connection: str, hub: str) -> QueuedMessages:
     return QueuedMessages(visible, hidden)
 
 
+def shows_messages(connection: str, hub: str) -> bool:
+    """A queue of the hub has a message that nobody has taken."""
+    with QueueServiceClient.from_connection_string(connection) as service:
+        names = [each.name for each in service.list_queues(name_starts_with=f"{hub.lower()}-")]
+        return any(service.get_queue_client(name).peek_messages() for name in names)
+
+
 def problems(view: StorageView, messages: QueuedMessages, *, after_a_crash: bool = False) -> list[str]:
     """What the official backend would stumble over, or what would never go on.
 

@@ -1,7 +1,7 @@
 """Instances that survive a crash of this host, its restart and a clean stop, and continue on the official worker."""
 
 import pytest
-from handing_over import NAMES, Passed, pass_on
+from handing_over import NAMES, Passed, crash, pass_on
 from play import Play
 from scenarios import SCENARIOS
 
@@ -13,8 +13,7 @@ def passed(play: Play) -> Passed:
     play.serve(play.ours)
     play.begin(SCENARIOS)
     play.last_moment()
-    play.ours.kill()
-    play.serve(play.ours)
+    crash(play)
     return pass_on(play, after_a_crash=True)
 
 
