@@ -10,12 +10,11 @@ import heapq
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-import msgspec
-
-from durable_host.dashboard.failure_summary import FailureSummary, failure_of
-from durable_host.dashboard.payloads import IN_LIST
+from durable_host.dashboard.failure_reader import FailureReader
+from durable_host.dashboard.failure_summary import FailureSummary
+from durable_host.dashboard.index_entry import IndexEntries, IndexEntry, key_of, state_of
 from durable_host.dashboard.text_scan import FIRST_ANSWER_WITHIN, ROWS_OF_PAGE, TextScan, rows_after
 from durable_host.durable.api import DurableClient
 from durable_host.durable.model.instance import InstanceState, InstanceUpdate
@@ -31,24 +30,7 @@ MOST_UNREAD = 5_000
 _AT_ONCE = 8
 _READ_IN_A_ROW = 64
 _PAUSE_OF_READING = 0.25
-_FAILURES_OF_PAGE_WITHIN = 0.3
-_FAILURES_WITHIN = 2.0
 _FAILED = OrchestrationStatus.Failed
-
-
-class IndexEntry(msgspec.Struct, gc=False):
-    """An instance in a list. Times in ticks. `failure` is None for a failure whose output was not read yet."""
-
-    id: str
-    name: str
-    status: OrchestrationStatus
-    created: int
-    updated: int
-    completed: int | None
-    custom_status: str | None
-    version: str | None
-    parent: str | None
-    failure: FailureSummary | None = None
 
 
 class InstanceIndex:
@@ -64,13 +46,13 @@ class InstanceIndex:
         self._tell = tell
         self._rescan_after = rescan_after
         self._entries: dict[str, IndexEntry] = {}
-        self._names: dict[str, str] = {}
+        self._make = IndexEntries()
         self._touched: set[str] = set()
         self._unread: set[str] = set()
         self._has_unread = asyncio.Event()
         self._first = asyncio.Event()
         self._text: TextScan | None = None
-        self._failures: asyncio.Task[None] | None = None
+        self._failures = FailureReader(client, tasks, self._entries)
         self._tasks = tasks
         self._running = [
             tasks.keep_running("scan of the task hub", self._scan_again_and_again),
@@ -88,7 +70,8 @@ class InstanceIndex:
     def close(self) -> None:
         """End the background work."""
         self._end_text_scan()
-        for task in (*self._running, *([self._failures] if self._failures is not None else [])):
+        self._failures.close()
+        for task in self._running:
             task.cancel()
 
     def changed(self, instance_id: str, update: InstanceUpdate | None) -> None:
@@ -100,7 +83,7 @@ class InstanceIndex:
             self._read_later(instance_id)
             return
         self._unread.discard(instance_id)
-        self._entries[instance_id] = self._updated(instance_id, entry, update)
+        self._entries[instance_id] = self._make.after(instance_id, entry, update)
         self._room_left()
         if self._text is not None:
             self._text.add(instance_id, (update.custom_status, update.output, update.started and update.started.input))
@@ -114,7 +97,7 @@ class InstanceIndex:
         began = time.monotonic()
         counts: dict[OrchestrationStatus, int] = {}
         keys: list[tuple[SortValue, str]] = []
-        key = _key_of(wanted)
+        key = key_of(wanted)
         after, descending = wanted.after, wanted.descending
         name, prefix = wanted.name.lower(), wanted.id_prefix
         since, until = wanted.created_from, wanted.created_to
@@ -160,10 +143,8 @@ class InstanceIndex:
         found.sort(key=lambda entry: entry.updated, reverse=True)
         del found[wanted.top :]
         if any(entry.failure is None for entry in found):
-            if self._failures is None or self._failures.done():
-                self._failures = self._tasks.run("reading of failures", self._read_all_failures())
-            await asyncio.wait([self._failures], timeout=_FAILURES_WITHIN)
-        known = [(_state_of(entry), entry.failure) for entry in found if entry.failure is not None]
+            await self._failures.read_most()
+        known = [(state_of(entry), entry.failure) for entry in found if entry.failure is not None]
         return known, len(known) == len(found)
 
     @property
@@ -190,50 +171,13 @@ class InstanceIndex:
         """The states of a page. The outputs of failed instances are read now if they are not known."""
         unknown = [one for one in ids if (entry := self._entries[one]).status is _FAILED and entry.failure is None]
         if unknown:
-            try:
-                async with asyncio.timeout(_FAILURES_OF_PAGE_WITHIN):
-                    await self._read_failures(unknown)
-            except TimeoutError:
-                pass
-        return [_state_of(self._entries[one]) for one in ids if one in self._entries]
+            await self._failures.read_some(unknown)
+        return [state_of(self._entries[one]) for one in ids if one in self._entries]
 
     def failure(self, instance_id: str) -> FailureSummary | None:
         """The failure of an instance, if it is known."""
         entry = self._entries.get(instance_id)
         return entry.failure if entry is not None else None
-
-    async def _read_failures(self, ids: Iterable[str]) -> None:
-        slots = asyncio.Semaphore(_AT_ONCE)
-
-        async def read(instance_id: str) -> None:
-            try:
-                async with slots:
-                    state = await self._client.get(instance_id, fetch_input=False)
-            except TaskHubUnavailable:
-                return
-            entry = self._entries.get(instance_id)
-            if state is not None and entry is not None and state.runtime_status is _FAILED:
-                entry.failure = failure_of(state.output)
-
-        async with asyncio.TaskGroup() as group:
-            for instance_id in ids:
-                group.create_task(read(instance_id))
-
-    async def _read_all_failures(self) -> None:
-        """Read the outputs of all failed instances, page by page."""
-        token: str | None = None
-        try:
-            while True:
-                query = msgspec.structs.replace(rows_after(token), statuses=frozenset({_FAILED}), fetch_output=True)
-                page = await self._client.query(query)
-                for state in page.instances:
-                    entry = self._entries.get(state.instance_id)
-                    if entry is not None and entry.status is _FAILED:
-                        entry.failure = failure_of(state.output)
-                if (token := page.continuation_token) is None:
-                    break
-        except TaskHubUnavailable as error:
-            _log.debug("The failures could not be read: %s", error)
 
     # Filling
 
@@ -292,44 +236,8 @@ class InstanceIndex:
             return False
         if entry is not None and entry.updated > state.last_updated_time:
             return False
-        self._entries[state.instance_id] = IndexEntry(
-            id=state.instance_id,
-            name=self._name(state.name),
-            status=state.runtime_status,
-            created=state.created_time,
-            updated=state.last_updated_time,
-            completed=state.completed_time,
-            custom_status=_short(state.custom_status),
-            version=self._name(state.version or "") or None,
-            parent=state.parent_instance_id,
-            failure=failure_of(state.output) if state.output and state.runtime_status is _FAILED else None,
-        )
+        self._entries[state.instance_id] = self._make.of(state)
         return True
-
-    def _updated(self, instance_id: str, entry: IndexEntry | None, update: InstanceUpdate) -> IndexEntry:
-        started = update.started
-        status = update.runtime_status
-        if status is None:
-            status = OrchestrationStatus.Running if started is not None or entry is None else entry.status
-        is_new = entry is None or started is not None
-        custom = update.custom_status if update.custom_status is not None else (entry and entry.custom_status)
-        known = entry.parent if entry is not None else None
-        return IndexEntry(
-            id=instance_id,
-            name=self._name(started.name) if started is not None else (entry.name if entry is not None else ""),
-            status=status,
-            created=started.timestamp if started is not None else (entry.created if entry is not None else 0),
-            updated=update.last_updated_time,
-            completed=update.completed_time
-            or (None if is_new or not status.is_terminal else entry and entry.completed),
-            custom_status=_short(custom),
-            version=(started.version if started is not None else entry and entry.version) or None,
-            parent=known if update.parent_instance_id is None else update.parent_instance_id or None,
-            failure=failure_of(update.output) if status is _FAILED and update.output is not None else None,
-        )
-
-    def _name(self, name: str) -> str:
-        return self._names.setdefault(name, name) if len(self._names) < ROWS_OF_PAGE else name
 
     def _room_left(self) -> None:
         surplus = len(self._entries) - MOST_ENTRIES
@@ -395,42 +303,3 @@ class InstanceIndex:
         if self._text is not None:
             self._text.close()
             self._text = None
-
-
-def _key_of(wanted: InstanceSearch) -> Callable[[IndexEntry], SortValue]:
-    now = wanted.now
-    match wanted.sort:
-        case "created":
-            return lambda entry: entry.created
-        case "updated":
-            return lambda entry: entry.updated
-        case "duration":
-            return lambda entry: max(
-                0, ((entry.completed or entry.updated) if entry.status.is_terminal else now) - entry.created
-            )
-        case "name":
-            return lambda entry: entry.name.lower()
-        case "id":
-            return lambda entry: entry.id
-        case "status":
-            return lambda entry: entry.status.name
-
-
-def _short(text: str | None) -> str | None:
-    """One character more than lists show, so that they show that the text was cut."""
-    return text if text is None or len(text) <= IN_LIST else text[: IN_LIST + 1]
-
-
-def _state_of(entry: IndexEntry) -> InstanceState:
-    return InstanceState(
-        instance_id=entry.id,
-        execution_id=None,
-        name=entry.name,
-        version=entry.version,
-        runtime_status=entry.status,
-        created_time=entry.created,
-        last_updated_time=entry.updated,
-        completed_time=entry.completed,
-        custom_status=entry.custom_status,
-        parent_instance_id=entry.parent,
-    )
