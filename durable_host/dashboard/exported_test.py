@@ -13,22 +13,18 @@ from durable_host.dashboard.instance_history import load_instance
 from durable_host.durable.taskhub.azure.history_json import write_history
 
 _LONGEST_NAME = 40
-_TEST = '''"""Replays a saved history with the current code of the app: run it with `func exec -- pytest`.
+_TEST = '''"""Replays a saved history with the current code of the app.
 
-Put this file and the folder `histories` below the folder of the app.
+Put this file and the folder `histories` below the folder of the app, and run pytest.
 """
 
-from pathlib import Path
+from durable_host.testing import assert_replays
 
-from durable_host.testing import VirtualHost
-
-FOLDER = Path(__file__).parent
 INSTANCE_ID = {instance_id}
 
 
 def test_{name}_replays_like_its_history():
-    with VirtualHost(FOLDER) as host:
-        host.replay(FOLDER / "histories" / "{name}.json")
+    assert_replays("histories/{name}.json")
 '''
 
 
@@ -43,16 +39,21 @@ async def export(call: DashboardCall[NoParameters, None]) -> ExportAnswer:
     one = await load_instance(call, with_trace=False)
     if not one.events or one.state.instance_id.startswith("@"):
         raise DashboardError(409, "The instance has no history of an orchestration, so nothing can be replayed.")
-    return ExportAnswer(test_files(one.state.name, one.state.instance_id, write_history(one.events)))
+    name, instance_id = one.state.name, one.state.instance_id
+    files = (history_file(name, instance_id, write_history(one.events)), test_file(name, instance_id))
+    return ExportAnswer(dict(files))
 
 
-def test_files(orchestrator: str, instance_id: str, history: list[dict[str, object]]) -> dict[str, str]:
-    """Return the files of a test. `history` has the form of `func durable get-history --as-stored`."""
+def history_file(orchestrator: str, instance_id: str, history: list[dict[str, object]]) -> tuple[str, str]:
+    """Return the name and the text of a file. `history` has the form of `func durable get-history --as-stored`."""
     name = _file_name(orchestrator, instance_id)
-    return {
-        f"histories/{name}.json": json.dumps(history, indent=2) + "\n",
-        f"test_{name}.py": _TEST.format(instance_id=json.dumps(instance_id), name=name),
-    }
+    return f"histories/{name}.json", json.dumps(history, indent=2) + "\n"
+
+
+def test_file(orchestrator: str, instance_id: str) -> tuple[str, str]:
+    """Return the name and the text of a pytest file that replays the history."""
+    name = _file_name(orchestrator, instance_id)
+    return f"test_{name}.py", _TEST.format(instance_id=json.dumps(instance_id), name=name)
 
 
 def _file_name(orchestrator: str, instance_id: str) -> str:

@@ -327,7 +327,49 @@ def test_unknown_instance_is_told_without_failing_as_in_the_reference(func: Func
     assert func("durable", "get-runtime-status", "--id", "none", "--output", "json").json() is None
 
 
-@pytest.mark.parametrize("command", ["get-history", "raise-event", "suspend", "resume", "rewind", "restart"])
+def test_export_saves_the_history_and_a_test_that_replays_it(func: Func, app: Path):
+    start(func, "order 7")
+    serve(app, first_episodes(OrchestrationStatus.Completed))
+    assert func("durable", "export", "--id", "order 7").code == 0
+    (history,) = (app / "histories").iterdir()
+    stored = func("durable", "get-history", "--id", "order 7", "--as-stored").json()
+    assert json.loads(history.read_text()) == stored
+    assert not list(app.glob("test_*.py"))
+
+    outcome = func("durable", "export", "--id", "order 7", "--as-test", "--output", "tests/of replay")
+    assert outcome.code == 0
+    folder = app / "tests/of replay"
+    written = sorted(file for file in folder.rglob("*") if file.is_file())
+    assert [json.loads(file.read_text()) == stored for file in written if file.suffix == ".json"] == [True]
+    (test,) = (file for file in written if file.suffix == ".py")
+    assert f'assert_replays("histories/{history.name}")' in test.read_text()
+    assert [line.partition(str(folder))[0] for line in outcome.out.splitlines()] == ["Wrote ", "Wrote "]
+
+
+def test_export_keeps_a_test_that_somebody_may_have_edited(func: Func, app: Path):
+    start(func, "one")
+    serve(app, first_episodes(OrchestrationStatus.Completed))
+    func("durable", "export", "--id", "one", "--as-test")
+    (test,), (history,) = app.glob("test_*.py"), (app / "histories").iterdir()
+    test.write_text("edited")
+    history.write_text("old")
+    assert f"Kept {test}, which exists." in func("durable", "export", "--id", "one", "--as-test").out
+    assert test.read_text() == "edited"
+    assert history.read_text() != "old"
+
+
+def test_export_refuses_what_cannot_be_replayed(func: Func, app: Path):
+    start(func, "pending")
+    outcome = func("durable", "export", "--id", "pending", "--as-test")
+    assert (outcome.code, "DH6303" in outcome.err, "It has not begun to run." in outcome.err) == (1, True, True)
+    assert "DH6302" in func("durable", "export", "--id", "nobody").err
+    (app / "occupied").write_text("")
+    serve(app, first_episodes(OrchestrationStatus.Completed))
+    outcome = func("durable", "export", "--id", "pending", "--output", "occupied/tests")
+    assert (outcome.code, "DH6306" in outcome.err) == (1, True)
+
+
+@pytest.mark.parametrize("command", ["get-history", "export", "raise-event", "suspend", "resume", "rewind", "restart"])
 def test_unknown_instance_is_a_failure_where_something_was_to_be_done(func: Func, app: Path, command: str):
     start(func, "one")
     outcome = func("durable", command, "--id", "none")

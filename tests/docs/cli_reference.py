@@ -74,6 +74,8 @@ the end, unless you use `--keep-hub`. Other queues, tables and containers of the
     "func durable": """All of its commands but `serve` take these options:
 
 {hub_options}
+`--output` of `func durable export` is a folder.
+
 They find the hub in the same way as the host: name, connection and provider come from `host.json`, the value of the
 connection from the settings. Outside an app, they work if you use `--task-hub-name` and the connection is in the
 environment.

@@ -1,12 +1,13 @@
 """Saved histories replayed with the current orchestrator."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from durable_host.testing import ReplayFailed, VirtualHost
+from durable_host.testing import ReplayFailed, VirtualHost, assert_replays
 
 APP = """
 from datetime import timedelta
@@ -139,3 +140,64 @@ def test_what_is_no_history_is_refused(host: VirtualHost, document: list[dict]) 
 def test_a_history_ordered_by_time_is_refused(host: VirtualHost, histories: Histories) -> None:
     with pytest.raises(ValueError, match="--as-stored"):
         host.replay(sorted(histories["completed"], key=lambda event: event["Timestamp"])[1:])
+
+
+def saved(folder: Path, histories: Histories) -> Path:
+    """The folder `histories` in `folder`, with a file for each history."""
+    (folder / "histories").mkdir()
+    for name, history in histories.items():
+        (folder / "histories" / f"{name}.json").write_text(json.dumps(history))
+    return folder / "histories"
+
+
+def test_all_files_of_a_pattern_are_replayed_in_the_current_folder(
+    host: VirtualHost, histories: Histories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path, histories)
+    monkeypatch.chdir(tmp_path)
+    assert [file.stem for file in assert_replays("histories/*.json", app=host)] == sorted(histories)
+    assert assert_replays(folder / "w*.json", "**/asleep.json", app=host) == [
+        folder / "waits.json",
+        folder / "asleep.json",
+    ]
+
+
+def test_a_pattern_is_looked_up_next_to_the_calling_file_first(
+    host: VirtualHost, histories: Histories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = saved(tmp_path, {"waits": histories["waits"]}) / "waits.json"
+    caller = {"__file__": str(tmp_path / "test_order.py"), "assert_replays": assert_replays, "host": host}
+    exec("found = assert_replays('histories/*.json', app=host)", caller)
+    assert caller["found"] == [file]
+
+
+def test_the_app_is_the_one_above_the_calling_file(
+    make: Callable[[str], Path], histories: Histories, tmp_path: Path
+) -> None:
+    root = make(APP.replace('call_activity("reserve", "a")', 'call_activity("price", 1)'))
+    saved(root, {"waits": histories["waits"]})
+    caller = {"__file__": str(root / "test_order.py"), "assert_replays": assert_replays}
+    with pytest.raises(AssertionError, match=r"named 'reserve'.*named 'price'"):
+        exec("assert_replays('histories/waits.json')", caller)
+
+
+def test_each_file_that_does_not_replay_is_reported(host: VirtualHost, histories: Histories, tmp_path: Path) -> None:
+    folder = saved(tmp_path, histories)
+    (folder / "broken.json").write_text("[")
+    other = json.loads((folder / "waits.json").read_text().replace('"reserve"', '"price"'))
+    (folder / "other.json").write_text(json.dumps(other))
+    with pytest.raises(AssertionError) as failure:
+        assert_replays(folder / "*.json", app=host)
+    text = str(failure.value)
+    assert text.startswith("2 of 7 histories do not replay with the current code.")
+    assert re.search(r"broken\.json\nThis is not a JSON file: .*\n\n.*other\.json\n.*differs from its history", text)
+    assert "waits.json" not in text
+
+
+def test_a_pattern_that_matches_nothing_is_a_failure(host: VirtualHost, tmp_path: Path) -> None:
+    (tmp_path / "folder.json").mkdir()
+    for pattern in ("nothing/*.json", tmp_path / "*.json"):
+        with pytest.raises(AssertionError, match=r"No file matches .*nothing was replayed"):
+            assert_replays(pattern, app=host)
+    with pytest.raises(TypeError, match="at least one"):
+        assert_replays(app=host)

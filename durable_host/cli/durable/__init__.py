@@ -15,6 +15,7 @@ COMMANDS: Final[Commands] = {
     "get-instances": (f"{_HERE}.get_instances:get_instances", "List instances."),
     "get-runtime-status": (f"{_HERE}.get_runtime_status:get_runtime_status", "Show the state of one instance."),
     "get-history": (f"{_HERE}.get_history:get_history", "Show the history of one instance."),
+    "export": (f"{_HERE}.export:export", "Save the history of one instance as a test."),
     "raise-event": (f"{_HERE}.raise_event:raise_event", "Send an event to an instance."),
     "terminate": (f"{_HERE}.terminate:terminate", "Terminate an instance."),
     "suspend": (f"{_HERE}.suspend_resume:suspend", "Pause an instance."),
@@ -30,7 +31,10 @@ durable: Final = LazyGroup(
     commands_of=COMMANDS,
     sections=(
         ("Serve", ("serve",)),
-        ("Start and inspect", ("dashboard", "start-new", "get-instances", "get-runtime-status", "get-history")),
+        (
+            "Start and inspect",
+            ("dashboard", "start-new", "get-instances", "get-runtime-status", "get-history", "export"),
+        ),
         ("Control", ("raise-event", "terminate", "suspend", "resume", "rewind", "restart")),
         ("Clean up", ("purge-history", "delete-task-hub")),
     ),

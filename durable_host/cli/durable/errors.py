@@ -41,6 +41,12 @@ class InputInvalid(HostError):
     code = "DH6305"
 
 
+class ExportFailed(HostError):
+    """A file of 'func durable export' cannot be written: pass another folder with --output."""
+
+    code = "DH6306"
+
+
 @contextmanager
 def explained(setting: str) -> Generator[None]:
     """Convert errors of the hub and the client into errors for the user; `setting` names the connection."""

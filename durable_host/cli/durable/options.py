@@ -22,8 +22,13 @@ DATA_HINT: Final = "@file.json sends the JSON in the file; any other text is sen
 
 def hub_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--task-hub-name`, `--connection-string-setting`, `--output`."""
+    output = click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Output format.")
+    return hub_choice(output(function))
+
+
+def hub_choice(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--task-hub-name` and `--connection-string-setting`."""
     for option in (
-        click.option("--output", type=click.Choice(["text", "json"]), default="text", help="Output format."),
         click.option("--task-hub-name", metavar="HUB", help="Task hub (default: the one in host.json)."),
         click.option(
             "--connection-string-setting",
