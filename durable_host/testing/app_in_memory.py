@@ -156,6 +156,7 @@ class AppInMemory:
             sdk_versions=index.sdk_versions,
             base_url=_BASE_URL,
             function_timeout=app.pipeline.function_timeout,
+            grpc_port=None,
             clock=self.clock,
             hub=SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock),
         )

@@ -161,3 +161,21 @@ def test_new_step_after_the_end_of_the_history_is_allowed(serving: Host, histori
 def test_input_reaches_code_of_2x_as_it_was_given(host: VirtualHost) -> None:
     instance = host.status(host.start("order", {"item": "a"}))
     assert instance.input == {"item": "a"}
+
+
+STARTER = (
+    APP
+    + """
+
+@app.route(route="orders", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def submit(req, client):
+    return await client.start_new("order", client_input={"item": "a"}, instance_id="submitted")
+"""
+)
+
+
+def test_functions_reach_the_host_through_the_client_of_2x(serving: Host) -> None:
+    with serving(STARTER) as host:
+        assert host.run("submit") == "submitted"
+        assert host.status("submitted").status == "Running"
