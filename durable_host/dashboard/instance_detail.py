@@ -15,7 +15,7 @@ from durable_host.dashboard.payloads import IN_DETAILS, cut
 from durable_host.dashboard.source_lines import CodePlace, SourceLines
 from durable_host.dashboard.sources import HubSource
 from durable_host.dashboard.views.failure import ShownFailure, shown_failure, with_source
-from durable_host.dashboard.views.steps import HistoryStep
+from durable_host.dashboard.views.history_step import HistoryStep
 from durable_host.dashboard.views.waits import OpenWait, waits_of
 from durable_host.durable.model.events import ExecutionStarted
 from durable_host.durable.model.instance_search import InstanceSearch

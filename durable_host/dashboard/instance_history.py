@@ -9,7 +9,8 @@ import msgspec
 from durable_host.dashboard.api_call import DashboardCall
 from durable_host.dashboard.api_errors import instance_not_found
 from durable_host.dashboard.views.code_trace import CodeTrace
-from durable_host.dashboard.views.steps import ExecutionSteps, steps_of
+from durable_host.dashboard.views.history_step import ExecutionSteps
+from durable_host.dashboard.views.steps import steps_of
 from durable_host.durable.model.events import HistoryEvent
 from durable_host.durable.model.instance import InstanceState
 

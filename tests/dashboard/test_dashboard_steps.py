@@ -8,9 +8,10 @@ from recorded_histories import SDKS, recorded
 
 from durable_host import timestamp
 from durable_host.dashboard.views.failure import frames_of, shown_failure
+from durable_host.dashboard.views.history_step import ExecutionSteps, HistoryStep
 from durable_host.dashboard.views.history_table import HistoryTable
 from durable_host.dashboard.views.sequence import messages_of
-from durable_host.dashboard.views.steps import ExecutionSteps, HistoryStep, steps_of
+from durable_host.dashboard.views.steps import steps_of
 from durable_host.dashboard.views.timeline import TimelineBar, bars_of, suspended_of
 from durable_host.dashboard.views.waits import waits_of
 from durable_host.durable.engine.entity_messages import request_json

@@ -7,7 +7,8 @@ import msgspec
 
 from durable_host import timestamp
 from durable_host.dashboard.payloads import IN_LIST, cut, milliseconds, time_text
-from durable_host.dashboard.views.steps import ExecutionSteps, steps_of
+from durable_host.dashboard.views.history_step import ExecutionSteps
+from durable_host.dashboard.views.steps import steps_of
 from durable_host.durable.model.events import EventRaised, ExecutionCompleted, ExecutionStarted, HistoryEvent
 
 _MOST_ALIGNED = 1_000_000

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from durable_host.dashboard.failure_summary import UNKNOWN_TYPE, failure_of
-from durable_host.dashboard.views.steps import ExecutionSteps
+from durable_host.dashboard.views.history_step import ExecutionSteps
 from durable_host.durable.model.events import ExecutionCompleted, FailureDetails, HistoryEvent
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.invocation.code_failure import CodeFailure

@@ -13,7 +13,7 @@ from durable_host import timestamp
 from durable_host.dashboard.payloads import IN_DETAILS, cut
 from durable_host.dashboard.views.code_trace import CodeTrace, CodeWait
 from durable_host.dashboard.views.event_matching import MatchedEvent, Matching, matching_of
-from durable_host.dashboard.views.steps import ExecutionSteps
+from durable_host.dashboard.views.history_step import ExecutionSteps
 from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.model.events import EventRaised, HistoryEvent

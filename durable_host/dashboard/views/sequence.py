@@ -7,7 +7,7 @@ import msgspec
 
 from durable_host import timestamp
 from durable_host.dashboard.payloads import time_text
-from durable_host.dashboard.views.steps import ExecutionSteps, HistoryStep
+from durable_host.dashboard.views.history_step import ExecutionSteps, HistoryStep
 from durable_host.durable.engine.entity_request import UnreadableEntityMessage, read_request
 from durable_host.durable.model.events import (
     ContinueAsNew,

@@ -9,7 +9,7 @@ from durable_host import timestamp
 from durable_host.dashboard.payloads import milliseconds, time_text
 from durable_host.dashboard.views.code_trace import CodeTrace, CodeWait
 from durable_host.dashboard.views.event_matching import matching_of
-from durable_host.dashboard.views.steps import ExecutionSteps, HistoryStep, Outcome
+from durable_host.dashboard.views.history_step import ExecutionSteps, HistoryStep, Outcome
 from durable_host.durable.model.events import EventRaised, HistoryEvent
 
 _Bars = list[tuple[int, "TimelineBar"]]

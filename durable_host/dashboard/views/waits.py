@@ -9,7 +9,7 @@ from durable_host import timestamp
 from durable_host.dashboard.payloads import time_text
 from durable_host.dashboard.views.code_trace import CodeTrace
 from durable_host.dashboard.views.event_matching import matching_of
-from durable_host.dashboard.views.steps import ExecutionSteps, HistoryStep
+from durable_host.dashboard.views.history_step import ExecutionSteps, HistoryStep
 from durable_host.durable.model.events import HistoryEvent
 
 WaitKind = Literal["event", "timer", "activity", "child", "entity", "lock"]
