@@ -6,11 +6,21 @@ from typing import Final, Literal
 import msgspec
 
 FaultKind = Literal[
-    "duplicate-events", "redeliver-activities", "delay", "kill-worker", "lose-lease", "storage-errors", "kill-host"
+    "duplicate-events",
+    "redeliver-activities",
+    "delay",
+    "kill-worker",
+    "lose-lease",
+    "storage-errors",
+    "kill-host",
+    "reorder",
 ]
 
 KILL_HOST: Final[FaultKind] = "kill-host"
 """Tests in virtual time only: the host ends at once and starts again."""
+
+REORDER: Final[FaultKind] = "reorder"
+"""Tests in virtual time only: something comes after everything else that is ready."""
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,4 +56,5 @@ _SENTENCES: Mapping[FaultKind, str] = {
     "lose-lease": "The {target} is lost and acquired again.",
     "storage-errors": "The {target} fails.",
     "kill-host": "The host ends at the {target} and starts again.",
+    "reorder": "The {target} comes after everything else that is ready.",
 }

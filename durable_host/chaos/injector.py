@@ -52,7 +52,7 @@ class SeededInjector:
         number, share = self._numbers(kind, target, occurrence)
         if number >= rate:
             return None
-        fault = Fault(kind=kind, target=target, occurrence=occurrence, share=share)
+        fault = Fault(kind=kind, target=target, occurrence=occurrence, share=int(share * 1000) / 1000)
         self._record(fault)
         return fault
 
@@ -62,10 +62,12 @@ class SeededInjector:
         if longest <= 0:
             return 0.0
         occurrence = self._occurrences.next("delay", target)
-        number, share = self._numbers("delay", target, occurrence)
+        number, other = self._numbers("delay", target, occurrence)
         seconds = round(shortest + (longest - shortest) * number, 3)
+        if other >= self.spec.rate("delay"):
+            return 0.0
         if seconds > 0:
-            self._record(Fault(kind="delay", target=target, occurrence=occurrence, seconds=seconds, share=share))
+            self._record(Fault(kind="delay", target=target, occurrence=occurrence, seconds=seconds))
         return seconds
 
     def _numbers(self, kind: FaultKind, target: str, occurrence: int) -> tuple[float, float]:

@@ -45,7 +45,9 @@ class ChaosSpec(msgspec.Struct, frozen=True, kw_only=True):
         return ",".join(parts)
 
     def rate(self, kind: FaultKind) -> float:
-        """Return how often a fault of this kind happens; 0 for a kind without a rate."""
+        """Return how often a fault of this kind happens. If there are delays, every message has one."""
+        if kind == "delay":
+            return 1.0
         return cast("float", getattr(self, _field(kind))) if kind in RATES else 0.0
 
 

@@ -1,0 +1,50 @@
+"""One run of a test with faults: what is injected, and what happened."""
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from durable_host.chaos.fault import Fault
+from durable_host.chaos.injector import Injector, ScheduledInjector, SeededInjector
+from durable_host.testing.chaos.rates import RunRates
+
+
+class ChaosRun:
+    """The faults of one run of a test: by a seed, or those of a schedule. `faults` are those that have happened."""
+
+    def __init__(self, *, seed: int | None, number: int) -> None:
+        self.seed = seed
+        self.number = number
+        self.faults: list[Fault] = []
+        self.injector: Injector = ScheduledInjector((), self.faults.append)
+
+    @classmethod
+    def seeded(cls, rates: RunRates, seed: int, number: int) -> "ChaosRun":
+        """The faults that `seed` chooses."""
+        run = cls(seed=seed, number=number)
+        run.injector = SeededInjector(rates, seed, run.faults.append)
+        return run
+
+    @classmethod
+    def scheduled(cls, faults: Iterable[Fault], number: int) -> "ChaosRun":
+        """Exactly these faults."""
+        run = cls(seed=None, number=number)
+        run.injector = ScheduledInjector(faults, run.faults.append)
+        return run
+
+    @contextmanager
+    def active(self) -> Generator[None]:
+        """In this block, apps in virtual time start with the faults of this run."""
+        token = _active.set(self)
+        try:
+            yield
+        finally:
+            _active.reset(token)
+
+
+_active: ContextVar[ChaosRun | None] = ContextVar("chaos run of this test", default=None)
+
+
+def active_run() -> ChaosRun | None:
+    """The run that this test is in, or None."""
+    return _active.get()
