@@ -1,11 +1,45 @@
-"""For tests of apps: runs durable functions in virtual time, which the test controls.
+"""For tests of apps: runs them in virtual time, which the test controls, or as a real host.
 
-To test with a whole running host instead, use `func exec -- pytest`.
+To run any test command against a whole running host instead, use `func exec -- pytest`.
 """
 
-from durable_host.durable.engine.history_replay import ReplayFailed
-from durable_host.testing.replays import assert_replays
-from durable_host.testing.virtual_clock import VirtualClock
-from durable_host.testing.virtual_host import Instance, StillRunning, VirtualHost
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Instance", "ReplayFailed", "StillRunning", "VirtualClock", "VirtualHost", "assert_replays"]
+if TYPE_CHECKING:
+    from durable_host.durable.engine.history_replay import ReplayFailed
+    from durable_host.testing.function_app import FunctionApp
+    from durable_host.testing.instance_handle import InstanceHandle
+    from durable_host.testing.instance_record import Instance, StillRunning
+    from durable_host.testing.replays import assert_replays
+    from durable_host.testing.virtual_clock import VirtualClock
+    from durable_host.testing.virtual_host import VirtualHost
+
+__all__ = [
+    "FunctionApp",
+    "Instance",
+    "InstanceHandle",
+    "ReplayFailed",
+    "StillRunning",
+    "VirtualClock",
+    "VirtualHost",
+    "assert_replays",
+]
+
+_MODULES = {
+    "FunctionApp": "durable_host.testing.function_app",
+    "Instance": "durable_host.testing.instance_record",
+    "InstanceHandle": "durable_host.testing.instance_handle",
+    "ReplayFailed": "durable_host.durable.engine.history_replay",
+    "StillRunning": "durable_host.testing.instance_record",
+    "VirtualClock": "durable_host.testing.virtual_clock",
+    "VirtualHost": "durable_host.testing.virtual_host",
+    "assert_replays": "durable_host.testing.replays",
+}
+"""Names are imported when they are used: pytest imports this package at its start, in all projects."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,33 +1,30 @@
-"""Runs an app in virtual time: worker process, task hub in memory and durable runtime, without listeners."""
+"""Runs a loaded app in virtual time: task hub in memory and durable runtime, without listeners."""
 
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
-from durable_host.config import HostConfig, StartOptions, load, project
+from durable_host.dashboard.sources import HubSource
 from durable_host.durable.api import DurableClient
 from durable_host.durable.engine.numbered_replay import replay_history
 from durable_host.durable.runtime.runtime import engine_options
 from durable_host.durable.taskhub.azure.history_json import read_history
 from durable_host.durable.taskhub.sqlite import SqliteTaskHub
 from durable_host.durable.user_code import dialect_of, numbers_its_actions
-from durable_host.errors import HostError
 from durable_host.host.durable_services import DurableServices
 from durable_host.host.served_app import AppParts, ServedApp, served_app
-from durable_host.host.worker_start import worker_options
 from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
-from durable_host.invocation.pool import WorkerPool
+from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.virtual_clock import VirtualClock
 
 _log = logging.getLogger("Host.Startup")
@@ -52,13 +49,14 @@ class WorkerClock(VirtualClock):
 
 
 class AppInMemory:
-    """An app in virtual time. Call `start` and `stop` in the same event loop."""
+    """One run of a loaded app, with its own task hub and time. Start and stop it in the same event loop."""
 
-    def __init__(self, config: HostConfig, python: Path | None, start: datetime) -> None:
-        self._pool = WorkerPool(worker_options(config, StartOptions(python=python)))
+    def __init__(self, indexed: IndexedApp, start: datetime) -> None:
+        self._config = indexed.config
+        self._index = indexed.index
+        self._pool = indexed.pool
         self.clock = WorkerClock(start, lambda: self._pool.is_busy or self._invoker.running > 0)
-        self._config = config
-        self._accounts = Accounts(config.settings)
+        self._accounts = Accounts(self._config.settings)
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
         self._app: ServedApp | None = None
         self._durable: DurableServices | None = None
@@ -66,19 +64,13 @@ class AppInMemory:
         self._ending.push_async_callback(self._accounts.close)
 
     @classmethod
-    async def start(
-        cls, root: Path, environ: Mapping[str, str], *, python: Path | None, start: datetime
-    ) -> "AppInMemory":
-        """Load the app and run its durable functions. Raises HostError if the app does not load."""
-        config = load(project.find_root(root), environ=environ)
-        app = cls(config, python, start)
+    async def start(cls, indexed: IndexedApp, start: datetime) -> "AppInMemory":
+        """Run the durable functions of the app, from the virtual time `start`. Raises HostError."""
+        app = cls(indexed, start)
         try:
             await app._start()
-        except BaseException as error:
+        except BaseException:
             await app.stop()
-            if isinstance(error, HostError):
-                for text in filter(None, (error.cause, error.remedy)):
-                    error.add_note(text)
             raise
         return app
 
@@ -89,6 +81,22 @@ class AppInMemory:
     def client(self) -> DurableClient:
         assert self._durable is not None
         return self._durable.client
+
+    @property
+    def source(self) -> HubSource:
+        """The task hub for views."""
+        assert self._durable is not None
+        durable = self._durable
+        return HubSource(
+            storage="sqlite",
+            account=":memory:",
+            is_development=True,
+            client=durable.client,
+            options=self._config.host.durable,
+            runtime=durable.runtime,
+            live=durable.runtime.live,
+            code=durable.code,
+        )
 
     @property
     def is_of_v2(self) -> bool:
@@ -132,10 +140,7 @@ class AppInMemory:
     async def _start(self) -> None:
         for warning in self._config.warnings:
             _log.warning("%s", warning)
-        self._ending.push_async_callback(self._pool.stop, _GRACE)
-        index = await self._pool.start()
-        if index.failure is not None:
-            raise index.failure
+        index = self._index
         parts = AppParts(
             invoker=self._invoker,
             accounts=self._accounts,

@@ -20,41 +20,20 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import msgspec
-
 from durable_host import timestamp
 from durable_host.durable.api.errors import InstanceNotFound
-from durable_host.durable.model.instance import InstanceState
 from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.app_in_memory import AppInMemory
+from durable_host.testing.indexed_app import IndexedApp
+from durable_host.testing.instance_record import Instance, StillRunning, instance_of
+from durable_host.testing.json_values import as_json, sent_text, value_of
 from durable_host.testing.loop_thread import LoopThread
 from durable_host.web.manual_invocation import plain_value
 
 T = TypeVar("T")
 
 _START = datetime(2024, 1, 1, tzinfo=UTC)
-
-
-class StillRunning(AssertionError):
-    """`VirtualHost.wait`: the instance does not end by itself; the text describes its state."""
-
-
-class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """The current state of an instance.
-
-    `status` is Pending, Running, Suspended, Completed, Failed, Terminated or Canceled. Input, output and custom status
-    are decoded from their JSON. Times are virtual, in UTC.
-    """
-
-    instance_id: str
-    name: str
-    status: str
-    input: Any
-    output: Any
-    custom_status: Any
-    created: datetime
-    last_updated: datetime
 
 
 class VirtualHost:
@@ -78,26 +57,36 @@ class VirtualHost:
         self._python = Path(python).absolute() if python is not None else None
         self._begin = start
         self._thread: LoopThread | None = None
+        self._indexed: IndexedApp | None = None
         self._app: AppInMemory | None = None
 
     def __enter__(self) -> Self:
         self._thread = LoopThread("virtual host")
         try:
             environ = {**os.environ, **self._settings}
-            self._app = self._run(AppInMemory.start(self._root, environ, python=self._python, start=self._begin))
+            self._indexed = self._run(IndexedApp.load(self._root, environ, python=self._python))
+            self._app = self._run(AppInMemory.start(self._indexed, self._begin))
         except BaseException:
-            self._thread.close()
+            self._end()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _end(self) -> None:
         assert self._thread is not None
         app, self._app = self._app, None
+        loaded, self._indexed = self._indexed, None
         try:
             if app is not None:
                 self._run(app.stop())
         finally:
-            self._thread.close()
+            try:
+                if loaded is not None:
+                    self._run(loaded.close())
+            finally:
+                self._thread.close()
 
     @property
     def now(self) -> datetime:
@@ -119,7 +108,7 @@ class VirtualHost:
 
     def raise_event(self, instance_id: str, name: str, data: Any = None) -> None:
         """Send an event, like a JSON body posted to `sendEventPostUri`, and run everything that follows."""
-        self._then_settle(self._served.client.raise_event(instance_id, name, _text(data)))
+        self._then_settle(self._served.client.raise_event(instance_id, name, as_json(data)))
 
     def terminate(self, instance_id: str, reason: str | None = None) -> None:
         self._then_settle(self._served.client.terminate(instance_id, reason))
@@ -149,7 +138,7 @@ class VirtualHost:
     def entity_state(self, entity: str, key: str) -> Any:
         """The state of an entity; None if it does not exist."""
         found = self._run(self._served.client.entities.get(entity, key))
-        return None if found is None else _value(found.state)
+        return None if found is None else value_of(found.state)
 
     def replay(self, history: str | Path | list[dict[str, Any]]) -> None:
         """Replay a saved history with the app's current orchestrator. Nothing else runs, and nothing is changed.
@@ -171,7 +160,7 @@ class VirtualHost:
         `content` is its input, such as a body or a message; values other than text become JSON. An HTTP function's
         response is `{"status": 200, "body": "text"}`. Raises FunctionFailed if the function fails.
         """
-        text = content if isinstance(content, str) else _text(content)
+        text = content if isinstance(content, str) else as_json(content)
         outcome = self._then_settle(self._served.run(function, text))
         return None if outcome.return_value is None else plain_value(outcome.return_value)
 
@@ -182,11 +171,7 @@ class VirtualHost:
         return self._app
 
     def _sent(self, value: Any) -> str:
-        """An input in the form that the SDK's client sends: with 1.x, JSON text in a JSON string.
-
-        Source: docs/protocol/durable-payload.md#encoding-of-inputs
-        """
-        return _text(_text(value)) if self._served.encodes_inputs_twice else _text(value)
+        return sent_text(value, encodes_twice=self._served.encodes_inputs_twice)
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         assert self._thread is not None
@@ -204,7 +189,7 @@ class VirtualHost:
         state = await self._served.client.get(instance_id)
         if state is None:
             raise InstanceNotFound(instance_id)
-        return _instance(state, encodes_twice=self._served.encodes_inputs_twice)
+        return instance_of(state, encodes_twice=self._served.encodes_inputs_twice)
 
     async def _wait(self, instance_id: str, limit: timedelta) -> Instance:
         clock = self._served.clock
@@ -215,7 +200,7 @@ class VirtualHost:
             if state is None:
                 raise InstanceNotFound(instance_id)
             if state.runtime_status in TERMINAL_STATUSES:
-                return _instance(state, encodes_twice=self._served.encodes_inputs_twice)
+                return instance_of(state, encodes_twice=self._served.encodes_inputs_twice)
             due = clock.next_due
             if due is None or due > end:
                 why = "nothing else is due" if due is None else f"{limit} of virtual time have passed"
@@ -224,36 +209,3 @@ class VirtualHost:
                     f"Custom status: {state.custom_status or 'none'}."
                 )
             await clock.advance_to(due)
-
-
-def _instance(state: InstanceState, *, encodes_twice: bool) -> Instance:
-    return Instance(
-        instance_id=state.instance_id,
-        name=state.name,
-        status=state.runtime_status.name,
-        input=_received(state.input) if encodes_twice else _value(state.input),
-        output=_value(state.output),
-        custom_status=_value(state.custom_status),
-        created=timestamp.to_datetime(state.created_time),
-        last_updated=timestamp.to_datetime(state.last_updated_time),
-    )
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _received(text: str | None) -> Any:
-    """An input as `context.get_input()` returns it."""
-    value = _value(text)
-    return _value(value) if isinstance(value, str) else value
-
-
-def _value(text: str | None) -> Any:
-    """The decoded JSON, or the text itself: errors of failed instances are plain text."""
-    if text is None:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -1,0 +1,59 @@
+"""Which app a test is about: mark, option, ini file, or the nearest folder with host.json."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from durable_host.config import project
+
+
+class AppChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """An app and the settings for its tests."""
+
+    root: Path
+    settings: tuple[tuple[str, str], ...] = ()
+    python: Path | None = None
+
+
+def app_choice(request: pytest.FixtureRequest) -> AppChoice:
+    """The app of a test. Raises ConfigurationError if there is none at or above its file."""
+    config, given = request.config, _of_marks(request.node)
+    option: str | None = config.getoption("--function-app")
+    here = request.path.parent
+    if given.get("root") is not None:
+        root = here / given["root"]
+    elif option is not None:
+        root = config.invocation_params.dir / option
+    elif ini := config.getini("durable_host_app"):
+        root = _base(config) / ini
+    else:
+        root = here
+    python = given.get("python") or config.getini("durable_host_python") or None
+    settings = _settings(config.getini("durable_host_settings")) | dict(given.get("settings") or {})
+    return AppChoice(
+        root=project.find_root(root),
+        settings=tuple(sorted(settings.items())),
+        python=None if python is None else _base(config) / Path(python).expanduser(),
+    )
+
+
+def _base(config: pytest.Config) -> Path:
+    """The folder to which paths in the ini file are relative."""
+    return config.inipath.parent if config.inipath is not None else config.rootpath
+
+
+def _of_marks(node: Any) -> Mapping[str, Any]:
+    """The arguments of the marks of a test; those nearest to it win."""
+    given: dict[str, Any] = {}
+    for mark in node.iter_markers("function_app"):
+        named = dict(zip(("root", "settings", "python"), mark.args, strict=False)) | mark.kwargs
+        given = named | given
+    return given
+
+
+def _settings(lines: list[str]) -> dict[str, str]:
+    pairs = (line.partition("=") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -1,0 +1,77 @@
+"""The API of tests, the same for an app in memory and for a real host."""
+
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+from durable_host.testing.app_backend import AppBackend
+from durable_host.testing.entity_handle import EntityHandle
+from durable_host.testing.instance_handle import InstanceHandle
+from durable_host.testing.json_values import as_json
+from durable_host.testing.log_entry import LogEntry
+from durable_host.testing.settled import Settled
+
+
+class AppUnderTest(Settled):
+    """An app that a test controls, on a backend. Methods block, and their results may be awaited."""
+
+    def __init__(self, backend: AppBackend) -> None:
+        self._backend = backend
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the app."""
+        self._backend.close()
+
+    def reset(self) -> Self:
+        """Begin again: a fresh task hub, storage and time, nothing replaced or recorded. The worker stays."""
+        self._backend.reset()
+        return self
+
+    @property
+    def now(self) -> datetime:
+        """The time of the app, in UTC."""
+        return self._backend.now
+
+    def advance(self, by: timedelta | None = None, /, **units: float) -> Self:
+        """Advance the time by a timedelta, or by `days=3, hours=1`, and run everything that becomes due."""
+        self._backend.advance(by if by is not None else timedelta(**units))
+        return self
+
+    def start(
+        self, orchestrator: str, input: Any = None, *, instance_id: str | None = None, version: str | None = None
+    ) -> InstanceHandle:
+        """Start an orchestration and run it to its first wait.
+
+        Raises UnknownFunction, InvalidArgument, InstanceExists.
+        """
+        return self.instance(self._backend.start(orchestrator, input, instance_id, version))
+
+    def instance(self, instance_id: str) -> InstanceHandle:
+        """The instance with this ID. It need not exist yet."""
+        return InstanceHandle(self._backend, instance_id)
+
+    def instances(self, *, name: str | None = None, status: str | None = None) -> list[InstanceHandle]:
+        """The orchestrations of the task hub, oldest first. `name` is that of an orchestrator."""
+        return [self.instance(one.instance_id) for one in self._backend.instances(name, status)]
+
+    def entity(self, name: str, key: str) -> EntityHandle:
+        """The entity with this name and key. It need not exist yet."""
+        return EntityHandle(self._backend, name, key)
+
+    def call(self, function: str, data: Any = "") -> Any:
+        """Run a function that is not a durable one once, as `func run` does, and return its result.
+
+        `data` is its input, such as a body or a message; values other than text become JSON. An HTTP function's
+        response is `{"status": 200, "body": "text"}`. Raises LookupError, and FunctionFailed if the function fails.
+        """
+        return self._backend.call(function, data if isinstance(data, str) else as_json(data))
+
+    @property
+    def logs(self) -> list[LogEntry]:
+        """The lines of the host and of the functions since the last reset."""
+        return self._backend.logs

@@ -1,0 +1,44 @@
+"""An app whose code is loaded in a worker process. Tests share it; each has its own task hub, storage and time."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from durable_host.config import HostConfig, StartOptions, load, project
+from durable_host.errors import HostError
+from durable_host.host.worker_start import worker_options
+from durable_host.invocation.metadata import IndexResult
+from durable_host.invocation.pool import WorkerPool
+
+_GRACE = 1.0
+
+
+class IndexedApp:
+    """The configuration of an app, its worker processes, and the functions that they found."""
+
+    def __init__(self, config: HostConfig, pool: WorkerPool, index: IndexResult) -> None:
+        self.config = config
+        self.pool = pool
+        self.index = index
+
+    @classmethod
+    async def load(cls, root: Path, environ: Mapping[str, str], *, python: Path | None) -> "IndexedApp":
+        """Load the app that is in `root` or above it. Raises HostError if it does not load."""
+        try:
+            config = load(project.find_root(root), environ=environ)
+            pool = WorkerPool(worker_options(config, StartOptions(python=python)))
+            async with AsyncExitStack() as ending:
+                ending.push_async_callback(pool.stop, _GRACE)
+                index = await pool.start()
+                if index.failure is not None:
+                    raise index.failure
+                ending.pop_all()
+        except HostError as error:
+            for text in filter(None, (error.cause, error.remedy)):
+                error.add_note(text)
+            raise
+        return cls(config, pool, index)
+
+    async def close(self) -> None:
+        """End the worker processes."""
+        await self.pool.stop(_GRACE)

@@ -1,0 +1,32 @@
+"""Values of tests and the JSON text that the host keeps of them."""
+
+import json
+from typing import Any
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def value_of(text: str | None) -> Any:
+    """The decoded JSON, or the text itself: errors of failed instances are plain text."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def sent_text(value: Any, *, encodes_twice: bool) -> str:
+    """An input in the form that the SDK's client sends: with 1.x, JSON text in a JSON string.
+
+    Source: docs/protocol/durable-payload.md#encoding-of-inputs
+    """
+    return as_json(as_json(value)) if encodes_twice else as_json(value)
+
+
+def received_value(text: str | None, *, encodes_twice: bool) -> Any:
+    """An input as `context.get_input()` returns it."""
+    value = value_of(text)
+    return value_of(value) if encodes_twice and isinstance(value, str) else value

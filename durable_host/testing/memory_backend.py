@@ -1,0 +1,171 @@
+"""`AppBackend` in this process: the app's worker is loaded once, everything else is in memory and in virtual time."""
+
+import os
+from collections.abc import Coroutine, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from durable_host import timestamp
+from durable_host.durable.model.instance import InstanceQuery
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.testing.app_backend import InstanceView
+from durable_host.testing.app_in_memory import AppInMemory
+from durable_host.testing.indexed_app import IndexedApp
+from durable_host.testing.instance_record import Instance, instance_of
+from durable_host.testing.json_values import as_json, sent_text
+from durable_host.testing.log_entry import LogEntries, LogEntry
+from durable_host.testing.loop_thread import LoopThread
+from durable_host.testing.view_reader import ViewReader
+from durable_host.web.manual_invocation import plain_value
+
+T = TypeVar("T")
+
+
+class MemoryBackend:
+    """Owns the loaded app and, for each test, an `AppInMemory`. Raises HostError if the app does not load."""
+
+    def __init__(self, root: Path, settings: Mapping[str, str], python: Path | None, start: datetime) -> None:
+        self._begin = start
+        self._logs = LogEntries()
+        self._thread = LoopThread("function app")
+        self._indexed: IndexedApp | None = None
+        self._app: AppInMemory | None = None
+        try:
+            self._indexed = self.run(IndexedApp.load(root, {**os.environ, **settings}, python=python))
+            self._app = self.run(AppInMemory.start(self._indexed, start))
+        except BaseException:
+            self.close()
+            raise
+        self._views = ViewReader()
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` in the event loop of the app."""
+        return self._thread.run(work)
+
+    @property
+    def app(self) -> AppInMemory:
+        """The app of the current test."""
+        if self._app is None:
+            raise RuntimeError("The app is closed.")
+        return self._app
+
+    def close(self) -> None:
+        app, self._app = self._app, None
+        loaded, self._indexed = self._indexed, None
+        try:
+            if app is not None:
+                self.run(app.stop())
+        finally:
+            try:
+                if loaded is not None:
+                    self.run(loaded.close())
+            finally:
+                self._thread.close()
+
+    def reset(self) -> None:
+        app, self._app = self.app, None
+        assert self._indexed is not None
+        self.run(app.stop())
+        self._logs.clear()
+        self._app = self.run(AppInMemory.start(self._indexed, self._begin))
+
+    @property
+    def now(self) -> datetime:
+        return timestamp.to_datetime(self.app.clock.now())
+
+    @property
+    def longest_wait(self) -> timedelta:
+        return timedelta(days=366)
+
+    def advance(self, by: timedelta) -> None:
+        self.run(self.app.clock.advance(by))
+
+    def settle(self) -> None:
+        self.run(self.app.clock.settle())
+
+    def pass_time(self, end: datetime) -> str | None:
+        clock = self.app.clock
+        due = clock.next_due
+        if due is None:
+            return "nothing else is due"
+        if due > timestamp.from_datetime(end):
+            return "nothing is due before the limit"
+        self.run(clock.advance_to(due))
+        return None
+
+    def start(self, orchestrator: str, input: Any, instance_id: str | None, version: str | None) -> str:
+        text = self._sent(input)
+        start = self.app.client.start(orchestrator, instance_id=instance_id, input=text, version=version)
+        return self._then_settle(start)
+
+    def instance(self, instance_id: str) -> Instance | None:
+        state = self.run(self.app.client.get(instance_id))
+        return None if state is None else instance_of(state, encodes_twice=self.app.encodes_inputs_twice)
+
+    def instances(self, name: str | None, status: str | None) -> list[Instance]:
+        return self.run(self._instances(name, status))
+
+    def view(self, instance_id: str) -> InstanceView:
+        return self.run(self._views.read(self.app.source, instance_id))
+
+    def raise_event(self, instance_id: str, name: str, data: Any) -> None:
+        self._then_settle(self.app.client.raise_event(instance_id, name, as_json(data)))
+
+    def terminate(self, instance_id: str, reason: str | None) -> None:
+        self._then_settle(self.app.client.terminate(instance_id, reason))
+
+    def suspend(self, instance_id: str, reason: str | None) -> None:
+        self._then_settle(self.app.client.suspend(instance_id, reason))
+
+    def resume(self, instance_id: str, reason: str | None) -> None:
+        self._then_settle(self.app.client.resume(instance_id, reason))
+
+    def rewind(self, instance_id: str, reason: str | None) -> None:
+        self._then_settle(self.app.client.rewind(instance_id, reason))
+
+    def restart(self, instance_id: str, new_id: str | None) -> str:
+        return self._then_settle(self.app.client.restart(instance_id, new_id=new_id))
+
+    def purge(self, instance_id: str) -> bool:
+        return self._then_settle(self.app.client.purge(instance_id))
+
+    def signal_entity(self, name: str, key: str, operation: str, input: Any) -> None:
+        text = self._sent(input) if input is not None else None
+        self._then_settle(self.app.client.entities.signal(name, key, operation, text))
+
+    def entity_state(self, name: str, key: str) -> str | None:
+        found = self.run(self.app.client.entities.get(name, key))
+        return None if found is None else found.state
+
+    def call(self, function: str, content: str) -> Any:
+        outcome = self._then_settle(self.app.run(function, content))
+        return None if outcome.return_value is None else plain_value(outcome.return_value)
+
+    def replay(self, history: list[dict[str, Any]]) -> None:
+        self.run(self.app.replay(history))
+
+    @property
+    def logs(self) -> list[LogEntry]:
+        return self._logs.list()
+
+    async def _instances(self, name: str | None, status: str | None) -> list[Instance]:
+        statuses = frozenset[OrchestrationStatus]() if status is None else frozenset({OrchestrationStatus[status]})
+        found = [
+            state
+            async for state in self.app.client.query_all(InstanceQuery(statuses=statuses))
+            if not state.instance_id.startswith("@") and (name is None or state.name.casefold() == name.casefold())
+        ]
+        found.sort(key=lambda state: state.created_time)
+        return [instance_of(state, encodes_twice=self.app.encodes_inputs_twice) for state in found]
+
+    def _sent(self, value: Any) -> str:
+        return sent_text(value, encodes_twice=self.app.encodes_inputs_twice)
+
+    def _then_settle(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.run(self._settled(work))
+
+    async def _settled(self, work: Coroutine[Any, Any, T]) -> T:
+        result = await work
+        await self.app.clock.settle()
+        return result
