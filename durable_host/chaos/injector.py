@@ -5,6 +5,8 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+import msgspec
+
 from durable_host.chaos.fault import Fault, FaultKind
 from durable_host.chaos.spec import ChaosSpec
 
@@ -21,11 +23,11 @@ class Injector(Protocol):
     fault that happens is recorded.
     """
 
-    def happens(self, kind: FaultKind, target: str) -> Fault | None:
-        """Return the fault of this kind that happens to `target` now, or None."""
+    def happens(self, kind: FaultKind, target: str, *, instance_id: str = "") -> Fault | None:
+        """Return the fault of this kind that happens to `target` now, or None. `instance_id` is for the log."""
         ...
 
-    def delay(self, target: str) -> float:
+    def delay(self, target: str, *, instance_id: str = "") -> float:
         """Return by how many seconds `target` is delayed."""
         ...
 
@@ -43,7 +45,7 @@ class SeededInjector:
         self._record = record
         self._occurrences = Occurrences()
 
-    def happens(self, kind: FaultKind, target: str) -> Fault | None:
+    def happens(self, kind: FaultKind, target: str, *, instance_id: str = "") -> Fault | None:
         """See `Injector.happens`."""
         rate = self.spec.rate(kind)
         if rate <= 0:
@@ -52,11 +54,17 @@ class SeededInjector:
         number, share = self._numbers(kind, target, occurrence)
         if number >= rate:
             return None
-        fault = Fault(kind=kind, target=target, occurrence=occurrence, share=int(share * 1000) / 1000)
+        fault = Fault(
+            kind=kind,
+            target=target,
+            occurrence=occurrence,
+            share=int(share * 1000) / 1000,
+            instance_id=instance_id,
+        )
         self._record(fault)
         return fault
 
-    def delay(self, target: str) -> float:
+    def delay(self, target: str, *, instance_id: str = "") -> float:
         """See `Injector.delay`."""
         shortest, longest = self.spec.delay
         if longest <= 0:
@@ -67,7 +75,8 @@ class SeededInjector:
         if other >= self.spec.rate("delay"):
             return 0.0
         if seconds > 0:
-            self._record(Fault(kind="delay", target=target, occurrence=occurrence, seconds=seconds))
+            fault = Fault(kind="delay", target=target, occurrence=occurrence, seconds=seconds, instance_id=instance_id)
+            self._record(fault)
         return seconds
 
     def _numbers(self, kind: FaultKind, target: str, occurrence: int) -> tuple[float, float]:
@@ -86,16 +95,18 @@ class ScheduledInjector:
         self._record = record
         self._occurrences = Occurrences()
 
-    def happens(self, kind: FaultKind, target: str) -> Fault | None:
+    def happens(self, kind: FaultKind, target: str, *, instance_id: str = "") -> Fault | None:
         """See `Injector.happens`."""
         fault = self._faults.get((kind, target, self._occurrences.next(kind, target)))
-        if fault is not None:
-            self._record(fault)
+        if fault is None:
+            return None
+        fault = msgspec.structs.replace(fault, instance_id=instance_id)
+        self._record(fault)
         return fault
 
-    def delay(self, target: str) -> float:
+    def delay(self, target: str, *, instance_id: str = "") -> float:
         """See `Injector.delay`."""
-        fault = self.happens("delay", target)
+        fault = self.happens("delay", target, instance_id=instance_id)
         return 0.0 if fault is None else fault.seconds
 
 

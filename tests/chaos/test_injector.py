@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from durable_host.chaos.fault import Fault, FaultKind, chosen
+from durable_host.chaos.fault import VARIANTS, Fault, FaultKind
 from durable_host.chaos.injector import FaultCounts, Occurrences, ScheduledInjector, SeededInjector
 from durable_host.chaos.spec import RATES, parse_chaos
 
@@ -98,9 +98,17 @@ def test_a_fault_says_what_was_done_to_which_message() -> None:
     assert fault.text == "The event 'Approval' for instance 'order-7' is delayed by 1.23 s."
 
 
-@pytest.mark.parametrize(("share", "option"), [(0.0, "a"), (0.49, "a"), (0.5, "b"), (0.999, "b")])
-def test_the_share_of_a_fault_chooses_among_options(share: float, option: str) -> None:
-    assert chosen(Fault(kind="storage-errors", target="commit", share=share), ("a", "b")) == option
+@pytest.mark.parametrize(("share", "variant"), [(0.0, "before"), (0.49, "before"), (0.5, "after"), (0.999, "after")])
+def test_the_share_of_a_fault_chooses_how_it_is_done(share: float, variant: str) -> None:
+    assert Fault(kind="kill-worker", target="function 'A'", share=share).variant == variant
+
+
+@pytest.mark.parametrize(("kind", "variant"), [(kind, variant) for kind in VARIANTS for variant in VARIANTS[kind]])
+def test_each_way_to_do_a_fault_has_a_sentence_with_the_target(kind: FaultKind, variant: str) -> None:
+    variants = VARIANTS[kind]
+    fault = Fault(kind=kind, target="event 'A'", share=variants.index(variant) / len(variants))
+    assert fault.variant == variant
+    assert "event 'A'" in fault.text
 
 
 def test_faults_are_counted_by_kind() -> None:

@@ -1,0 +1,42 @@
+"""Calls of a task hub whose storage fails: before they have an effect, or after it."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from durable_host.chaos.fault import ANSWER_LOST, TIMEOUT
+from durable_host.chaos.injector import Injector
+from durable_host.chaos.message_words import InstanceNames
+from durable_host.durable.taskhub.port import TaskHubUnavailable
+
+T = TypeVar("T")
+Call = Callable[[], Coroutine[Any, Any, T]]
+
+_TEXTS = {TIMEOUT: "Storage does not answer in time (chaos).", ANSWER_LOST: "The answer of storage is lost (chaos)."}
+
+
+class FailingCalls:
+    """Makes calls of a hub fail. With `is_on` false, only their storage does, and none of them fails here."""
+
+    def __init__(self, injector: Injector, names: InstanceNames, *, is_on: bool) -> None:
+        self._injector = injector
+        self._names = names
+        self._is_on = is_on
+
+    async def make(
+        self, what: str, instance_id: str, call: Call[T], *, lost: Callable[[], Exception] | None = None
+    ) -> T:
+        """Make a call. `what` and the name of the instance are its name in the log.
+
+        `lost` returns the error after a call whose answer is lost. Raises TaskHubUnavailable for all other faults.
+        """
+        if not self._is_on:
+            return await call()
+        target = f"{what} instance '{self._names.name(instance_id)}'" if instance_id else what
+        fault = self._injector.happens("storage-errors", target, instance_id=instance_id)
+        if fault is None:
+            return await call()
+        if fault.variant == ANSWER_LOST:
+            await call()
+            if lost is not None:
+                raise lost()
+        raise TaskHubUnavailable(_TEXTS.get(fault.variant, "503 Server Busy (chaos)."), kind="chaos")
