@@ -116,7 +116,7 @@ def test_a_failure_is_reported_with_seed_schedule_and_how_to_repeat_it() -> None
     assert (
         f"Run {failure.run} of 20 failed (seed {failure.seed}, {len(failure.faults)} faults). 1 fault is enough" in text
     )
-    assert f"  1. The {CHARGE} runs again, as if its result had been lost." in text
+    assert f"  1. The {CHARGE} is delivered a second time, after its result was recorded." in text
     assert "@pytest.mark.durable_chaos(schedule=[\n    \"redeliver-activities: activity 'Charge' of" in text
     assert f"--durable-chaos-seed {failure.seed}" in text
 
