@@ -1,7 +1,12 @@
-"""Run all scenarios and print a table with the host's results, the upper bounds of the same run, and the ratios."""
+"""Run the host on Azurite and on SQLite beside other engines, and print a table with all figures and the ratios.
+
+The figures are also written as JSON and as a chart, and compared with those of the run before. `--ceilings` runs the
+host beside the bare storage requests of each scenario instead, for apps of both SDK generations, Node.js and .NET.
+"""
 
 import argparse
 import asyncio
+import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -13,12 +18,15 @@ from rich.table import Table
 
 from bench import (
     bare,
+    chart,
     dotnet_apps,
     durable_environments,
+    figures,
     node_apps,
     plain_workers,
     request_counts,
     scenarios,
+    side_by_side,
     throughput,
 )
 from bench.running_host import RunningHost
@@ -33,18 +41,26 @@ EVENTS = 200
 CHAIN = 300
 MESSAGES = 2000
 HTTP_SECONDS = 8
-ENVIRONMENTS = Path(__file__).parents[1] / "build" / "durable-environments"
+BUILD = Path(__file__).parents[1] / "build"
+ENVIRONMENTS = BUILD / "durable-environments"
+RESULTS = BUILD / "bench"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=1, help="how often fan-out and sequences are run (best counts)")
+    parser.add_argument("--rounds", type=int, default=2, help="how often the scenarios are run (best counts)")
+    parser.add_argument("--small", action="store_true", help="only a little of each scenario, to see that all work")
+    parser.add_argument("--results", type=Path, default=RESULTS, help=f"folder of the results (default: {RESULTS})")
+    parser.add_argument("--ceilings", action="store_true", help="the host beside bare storage requests")
     parser.add_argument("--on-disk", action="store_true", help="let Azurite keep its data on disk")
     parser.add_argument("--plain-workers", action="store_true", help="only the rows of plain workers")
     parser.add_argument("--node", action="store_true", help="only the rows of Node.js beside Python")
     parser.add_argument("--dotnet", action="store_true", help="only the rows of .NET isolated apps")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if not (options.ceilings or options.plain_workers or options.node or options.dotnet):
+            compare(Path(folder), options)
+            return
         if options.plain_workers:
             table = Table("scenario", "host", "beside", "ratio", title="func durable serve on SQLite")
             asyncio.run(plain_workers.measure(table, Path(folder), options.rounds, Console(stderr=True).print))
@@ -67,6 +83,33 @@ def main() -> None:
         finally:
             azurite.stop()
     Console(width=140).print(table)
+
+
+def compare(folder: Path, options: argparse.Namespace) -> None:
+    """Run the host beside the other engines, and keep the figures."""
+    say = Console(stderr=True).print
+    run = side_by_side.Run(
+        folder=folder,
+        environments=ENVIRONMENTS,
+        sizes=side_by_side.SMALL if options.small else side_by_side.SIZES,
+        rounds=options.rounds,
+        http_seconds=1.0 if options.small else side_by_side.HTTP_SECONDS,
+        say=say,
+    )
+    found = asyncio.run(side_by_side.measure(run))
+    results = options.results / "small" if options.small else options.results
+    earlier = figures.runs(results)
+    before = figures.load(earlier[-1]) if earlier else None
+    path = figures.save(found, results, _commit())
+    chart.draw(found, path.with_suffix(".png"))
+    console = Console(width=160)
+    console.print(figures.table_of(found, before))
+    if before is not None:
+        console.print(f"In brackets: {earlier[-1].name}")
+    console.print(figures.goals_table(found, side_by_side.GOALS))
+    for system, reason in found.left_out.items():
+        console.print(f"{system} was left out: {reason}")
+    console.print(f"Results: {path}\nChart:   {path.with_suffix('.png')}", soft_wrap=True)
 
 
 async def measure(connection: Connection, log: Path, rounds: int) -> Table:
@@ -181,6 +224,15 @@ async def measure_throughput(
         ceiling = await throughput.bare_queue(account, f"{host.queue}-bare", MESSAGES)
         rate = await throughput.triggered_queue(account, host.queue, MESSAGES)
     table.add_row("queue trigger", f"{rate:.0f} messages/s", f"{ceiling:.0f} messages/s", f"{rate / ceiling:.2f}")
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
 
 
 if __name__ == "__main__":

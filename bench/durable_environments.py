@@ -64,14 +64,15 @@ def _make_at(folder: Path, python: str, sdk: str) -> None:
 
 
 def _make(folder: Path, python: str, sdk: str) -> None:
-    _run(python, "-m", "venv", "--without-pip", str(folder))
-    _run(
+    run_quietly(python, "-m", "venv", "--without-pip", str(folder))
+    run_quietly(
         sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", "--disable-pip-version-check",
         "azure-functions", f"azure-functions-durable=={sdk}",
     )  # fmt: skip
 
 
-def _run(*command: str) -> None:
+def run_quietly(*command: str) -> None:
+    """Run a command and raise RuntimeError with its output if it fails."""
     # Tests set it to a certificate that no registry uses.
     environ = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)

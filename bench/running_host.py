@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 APP = Path(__file__).parent / "app"
@@ -54,6 +54,7 @@ class RunningHost:
         port: int | None = None,
         settings: Mapping[str, str] | None = None,
         python: str = sys.executable,
+        options: Sequence[str] = ("--no-azurite",),
     ) -> None:
         self.port = port or free_port()
         self.base = f"http://127.0.0.1:{self.port}"
@@ -69,8 +70,8 @@ class RunningHost:
             **(settings or {}),
         }
         begun = time.perf_counter()
-        command = [sys.executable, "-m", "durable_host", "start", "--port", str(self.port), "--no-azurite"]
-        command += ["--python", python]
+        command = [sys.executable, "-m", "durable_host", "start", "--port", str(self.port), "--python", python]
+        command += options
         self._process = subprocess.Popen(
             command, cwd=app, env=environ, stdout=self._output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
         )

@@ -94,11 +94,26 @@ async def events(client: Client, count: int, log: Path) -> list[float]:
     return [max(0.0, (int(went_on[name]) - accepted[name]) / 1e9) for name in names]
 
 
-async def chain(client: Client, steps: int) -> tuple[float, float]:
+async def approvals(client: Client, count: int, log: Path, run: int) -> list[float]:
+    """Seconds from each request that raises an event to the start of the activity that follows."""
+    begun: dict[str, int] = {}
+    for number in range(count):
+        name = f"approval-{run}-{number}"
+        await client.start("approval", {}, name)
+        await client.wait_for(name, ("Running",), 0.02)
+        begun[name] = time.time_ns()
+        await client.raise_event(name, "Go")
+        await client.wait(name, 0.01)
+    lines = await asyncio.to_thread(log.read_text, encoding="utf-8")
+    activity_began = dict(line.split() for line in lines.splitlines())
+    return [(int(activity_began[name]) - before) / 1e9 for name, before in begun.items()]
+
+
+async def chain(client: Client, steps: int, name: str = "chain") -> tuple[float, float]:
     """Milliseconds per step, in the first 50 and in the last 50 activities of one orchestration."""
-    await client.start("sequence", {"count": steps}, "chain")
-    await client.wait("chain", 0.1)
-    history = (await client.status("chain", "?showHistory=true"))["historyEvents"]
+    await client.start("sequence", {"count": steps}, name)
+    await client.wait(name, 0.1)
+    history = (await client.status(name, "?showHistory=true"))["historyEvents"]
     done = [_seconds(event["Timestamp"]) for event in history if event["EventType"] == "TaskCompleted"]
     return (done[50] - done[0]) / 50 * 1000, (done[-1] - done[-51]) / 50 * 1000
 
