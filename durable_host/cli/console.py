@@ -204,15 +204,10 @@ class Console(logging.Handler):
 
     def _set_levels(self) -> None:
         """Set the loggers' levels, so that records that would not be shown are not created."""
-        logging.getLogger().setLevel(self._least())
+        logging.getLogger().setLevel(self._levels.least)
         shown = [level for category, level in self._levels.rules if category.startswith("function") or "*" in category]
         shown += [self._threshold("Function.any"), self._threshold("Function.any.User")]
         logging.getLogger("Function").setLevel(max(TRACE, min(shown)))
-
-    def _least(self) -> int:
-        given = [level for _, level in self._levels.rules]
-        given += [level for level in (self._levels.default, self._levels.user) if level is not None]
-        return max(TRACE, min([logging.INFO, *given]))
 
     def _exception(self, error: BaseException) -> str:
         if self._debug:

@@ -50,6 +50,13 @@ class LogLevels(msgspec.Struct, frozen=True):
     user: int | None = None
     """The level of user code from `--user-log-level` or `FUNCTIONS_USER_LOG_LEVEL`."""
 
+    @property
+    def least(self) -> int:
+        """The lowest level that any category may show."""
+        given = [level for _, level in self.rules]
+        given += [level for level in (self.default, self.user) if level is not None]
+        return max(TRACE, min([logging.INFO, *given]))
+
     def level_for(self, category: str, *, verbose: bool = False) -> int:
         """The lowest level shown for `category`. `verbose` shows system records at Information."""
         folded = category.casefold()

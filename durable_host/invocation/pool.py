@@ -47,6 +47,7 @@ class WorkerPool:
         self._changed = asyncio.Event()
         self._background = Tasks(LOG)
         self._is_stopped = False
+        self._waiting = 0
         self.current = Workers(options, self._changed.set)
 
     @property
@@ -160,8 +161,8 @@ class WorkerPool:
 
     @property
     def is_busy(self) -> bool:
-        """True while a call runs, or waits for a separate worker."""
-        return bool(self._lone) or self.running_calls > 0
+        """True while a call runs, or waits for a worker."""
+        return bool(self._lone) or self._waiting > 0 or self.running_calls > 0
 
     @property
     def running_calls(self) -> int:
@@ -242,6 +243,7 @@ class WorkerPool:
         """A process that accepts calls. Waits while workers are starting."""
         if (process := self.current.pick(key)) is not None:
             return process
+        self._waiting += 1
         try:
             async with asyncio.timeout(WAIT_FOR_WORKER):
                 while not self._is_stopped:
@@ -251,6 +253,8 @@ class WorkerPool:
                         return process
         except TimeoutError:
             pass
+        finally:
+            self._waiting -= 1
         raise WorkerLost(
             "Did not find any initialized language workers.",
             cause="The host is stopping." if self._is_stopped else "The worker process is not running.",

@@ -9,6 +9,9 @@ from durable_host.testing.instance_handle import InstanceHandle
 from durable_host.testing.json_values import as_json
 from durable_host.testing.log_entry import LogEntry
 from durable_host.testing.settled import Settled
+from durable_host.testing.wait_condition import status_name
+
+_REPORTED = 5
 
 
 class AppUnderTest(Settled):
@@ -55,9 +58,14 @@ class AppUnderTest(Settled):
         """The instance with this ID. It need not exist yet."""
         return InstanceHandle(self._backend, instance_id)
 
-    def instances(self, *, name: str | None = None, status: str | None = None) -> list[InstanceHandle]:
-        """The orchestrations of the task hub, oldest first. `name` is that of an orchestrator."""
-        return [self.instance(one.instance_id) for one in self._backend.instances(name, status)]
+    def instances(self, *, name: str | None = None, status: Any = None) -> list[InstanceHandle]:
+        """The orchestrations of the task hub, oldest first: those of an orchestrator, or with a status."""
+        wanted = None if status is None else status_name(status)
+        return [self.instance(one.instance_id) for one in self._backend.instances(name, wanted)]
+
+    def report(self) -> str:
+        """The latest instances, with their waits and the ends of their histories, as failures show them."""
+        return "\n\n".join(instance.report() for instance in self.instances()[-_REPORTED:])
 
     def entity(self, name: str, key: str) -> EntityHandle:
         """The entity with this name and key. It need not exist yet."""

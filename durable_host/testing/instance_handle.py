@@ -4,14 +4,17 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from durable_host.dashboard.views.waits import OpenWait
 from durable_host.durable.api.errors import InstanceNotFound
-from durable_host.durable.model.status import TERMINAL_STATUSES
 from durable_host.testing.app_backend import AppBackend
-from durable_host.testing.instance_record import Instance, StillRunning
+from durable_host.testing.event_ledger import EventLedger, external_event
+from durable_host.testing.history_assertions import InstanceHistory
+from durable_host.testing.history_row import history_rows
+from durable_host.testing.instance_record import Instance
+from durable_host.testing.instance_report import instance_report, title_of
+from durable_host.testing.instance_wait import InstanceWait, as_instance_wait
+from durable_host.testing.instance_waiting import let_time_pass
 from durable_host.testing.settled import Settled
-
-_TERMINAL = frozenset(status.name for status in TERMINAL_STATUSES)
+from durable_host.testing.wait_condition import ANY, WaitCondition, status_name
 
 
 class InstanceHandle(Settled):
@@ -67,9 +70,20 @@ class InstanceHandle(Settled):
         return self._read().last_updated
 
     @property
-    def waits(self) -> list[OpenWait]:
+    def waits(self) -> list[InstanceWait]:
         """What it waits for: events, timers with their due times, activities, children, entities, locks."""
-        return list(self._backend.view(self.id).waits)
+        return [as_instance_wait(wait) for wait in self._backend.view(self.id).waits]
+
+    @property
+    def history(self) -> InstanceHistory:
+        """The history of the current execution, as it is now."""
+        return InstanceHistory(title_of(self._read()), history_rows(self._backend.view(self.id).events))
+
+    @property
+    def ledger(self) -> EventLedger:
+        """What became of each external event of the current execution, as it is now."""
+        events = [external_event(event) for event in self._backend.view(self.id).ledger]
+        return EventLedger(title_of(self._read()), events)
 
     @property
     def children(self) -> list["InstanceHandle"]:
@@ -77,33 +91,44 @@ class InstanceHandle(Settled):
         return [InstanceHandle(self._backend, child) for child in self._backend.view(self.id).children]
 
     def wait(self, limit: timedelta | None = None) -> Self:
-        """Let the time pass until the instance has ended."""
-        return self._wait_until(lambda: self.exists and self.status in _TERMINAL, "to end", limit)
+        """Let time pass until the instance has ended, in whatever way: time jumps from one due time to the next.
+
+        `limit` is 366 days, or a minute in real time. Raises StillRunning, an AssertionError that describes the
+        instance.
+        """
+        __tracebackhide__ = True
+        let_time_pass(self._backend, self.id, WaitCondition(has_ended=True), None, limit)
+        return self
 
     def wait_until(
         self,
         *,
-        status: str | None = None,
+        status: Any = None,
         waiting_for: str | None = None,
-        custom_status: Any = None,
+        custom_status: Any = ANY,
         calls: str | None = None,
         condition: Callable[[Self], bool] | None = None,
         limit: timedelta | None = None,
     ) -> Self:
-        """Let the time pass until everything that is given is true at the same time."""
+        """Let time pass until everything that is given is true at the same time.
 
-        def is_met() -> bool:
-            if not self.exists:
-                return False
-            if status is not None and self.status != status:
-                return False
-            if custom_status is not None and self.custom_status != custom_status:
-                return False
-            if waiting_for is not None and all(wait.name != waiting_for for wait in self.waits):
-                return False
-            return condition is None or condition(self)
-
-        return self._wait_until(is_met, "", limit)
+        `status` is a name such as "Running", or a member of the SDK's enumeration. `waiting_for` is the name of an
+        external event, activity, sub-orchestrator or entity that the instance waits for. `calls` is the name of an
+        activity, sub-orchestrator or entity that it has called in its current execution. `condition` gets the instance.
+        See `wait` for the limit. Raises StillRunning, TypeError if nothing is given, ValueError for an unknown status.
+        """
+        __tracebackhide__ = True
+        wanted = WaitCondition(
+            status=None if status is None else status_name(status),
+            waiting_for=waiting_for,
+            custom_status=custom_status,
+            calls=calls,
+        )
+        if wanted == WaitCondition() and condition is None:
+            raise TypeError("wait_until needs a status, waiting_for, custom_status, calls or a condition.")
+        also = None if condition is None else lambda: condition(self)
+        let_time_pass(self._backend, self.id, wanted, also, limit)
+        return self
 
     def raise_event(self, name: str, data: Any = None) -> Self:
         """Send an event, like a JSON body posted to `sendEventPostUri`."""
@@ -136,22 +161,17 @@ class InstanceHandle(Settled):
         self._backend.purge(self.id)
         return self
 
+    def report(self) -> str:
+        """The state, the waits and the end of the history, as failures show them."""
+        one, view = self._read(), self._backend.view(self.id)
+        return instance_report(one, self.waits, history_rows(view.events), waits_are_known=view.waits_are_known)
+
     def __repr__(self) -> str:
-        return f"<instance '{self.id}'>"
+        one = self._backend.instance(self.id)
+        return f"<instance '{self.id}', which does not exist>" if one is None else f"<{title_of(one)}: {one.status}>"
 
     def _read(self) -> Instance:
         one = self._backend.instance(self.id)
         if one is None:
             raise InstanceNotFound(self.id)
         return one
-
-    def _wait_until(self, is_met: Callable[[], bool], goal: str, limit: timedelta | None) -> Self:
-        limit = limit if limit is not None else self._backend.longest_wait
-        end = self._backend.now + limit
-        while True:
-            self._backend.settle()
-            if is_met():
-                return self
-            reason = self._backend.pass_time(end)
-            if reason is not None:
-                raise StillRunning(f"'{self.id}' {goal}: {reason}")

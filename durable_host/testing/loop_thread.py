@@ -16,6 +16,11 @@ class LoopThread:
         self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def id(self) -> int | None:
+        """The thread, as log records name it."""
+        return self._thread.ident
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work."""
         future = asyncio.run_coroutine_threadsafe(work, self._loop)

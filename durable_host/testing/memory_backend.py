@@ -27,12 +27,13 @@ class MemoryBackend:
 
     def __init__(self, root: Path, settings: Mapping[str, str], python: Path | None, start: datetime) -> None:
         self._begin = start
-        self._logs = LogEntries()
         self._thread = LoopThread("function app")
+        self._logs = LogEntries(self._thread.id)
         self._indexed: IndexedApp | None = None
         self._app: AppInMemory | None = None
         try:
             self._indexed = self.run(IndexedApp.load(root, {**os.environ, **settings}, python=python))
+            self._logs.listen(self._indexed.config.host.logging)
             self._app = self.run(AppInMemory.start(self._indexed, start))
         except BaseException:
             self.close()
@@ -53,6 +54,7 @@ class MemoryBackend:
     def close(self) -> None:
         app, self._app = self._app, None
         loaded, self._indexed = self._indexed, None
+        self._logs.close()
         try:
             if app is not None:
                 self.run(app.stop())
@@ -90,7 +92,7 @@ class MemoryBackend:
         if due is None:
             return "nothing else is due"
         if due > timestamp.from_datetime(end):
-            return "nothing is due before the limit"
+            return f"nothing is due before {end:%Y-%m-%d %H:%M:%S}"
         self.run(clock.advance_to(due))
         return None
 
@@ -147,7 +149,7 @@ class MemoryBackend:
 
     @property
     def logs(self) -> list[LogEntry]:
-        return self._logs.list()
+        return self._logs.kept()
 
     async def _instances(self, name: str | None, status: str | None) -> list[Instance]:
         statuses = frozenset[OrchestrationStatus]() if status is None else frozenset({OrchestrationStatus[status]})

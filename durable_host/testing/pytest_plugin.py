@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import contextlib
+import inspect
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from durable_host.testing.function_app import FunctionApp
     from durable_host.testing.loaded_apps import LoadedApps
 
+_FIXTURES = ("function_app", "live_function_app")
+_ASYNC_MARKS = ("asyncio", "anyio", "trio")
 _GROUP = "Azure Functions apps (durable_host)"
 _MARKS = (
     "function_app(root=None, settings=None, python=None): the app of the fixtures function_app and live_function_app "
@@ -46,6 +50,39 @@ def _durable_host_apps() -> Iterator[LoadedApps]:
 @pytest.fixture
 def function_app(request: pytest.FixtureRequest, _durable_host_apps: LoadedApps) -> FunctionApp:
     """The app under test, in virtual time. Its code is loaded once; each test begins with empty storage."""
+    from durable_host.errors import HostError
     from durable_host.testing.app_choice import app_choice
 
-    return _durable_host_apps.fresh(app_choice(request))
+    try:
+        return _durable_host_apps.fresh(app_choice(request))
+    except HostError as error:
+        lines = filter(None, (f"{error.code}: {error.message}", error.cause, error.remedy))
+        pytest.fail("\n".join(lines), pytrace=False)
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run async tests that use a fixture of this plugin, unless another plugin runs them."""
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test) or not set(_FIXTURES) & set(pyfuncitem.fixturenames):
+        return None
+    if any(pyfuncitem.get_closest_marker(name) for name in _ASYNC_MARKS):
+        return None
+    import asyncio
+
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
+    asyncio.run(test(**arguments))
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, object, object]:
+    """Show the instances of the app below the failure of a test."""
+    report: Any = yield
+    if call.when == "call" and report.failed:
+        for name in _FIXTURES:
+            app = getattr(item, "funcargs", {}).get(name)
+            if app is not None:
+                with contextlib.suppress(Exception):
+                    if text := app.report():
+                        report.sections.append((f"Instances of {name}", text))
+    return report

@@ -1,39 +1,123 @@
 """An app in virtual time, through the API of tests: real worker process, real SDK, everything else in memory."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from durable_host.testing import FunctionApp
+from bench import durable_environments
+from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
+from durable_host.testing import FunctionApp, StillRunning
 
 APP = """
+import logging
+import os
 from datetime import timedelta
 
 import azure.functions as func
 import azure.durable_functions as df
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+calls = 0
 
 
 @app.orchestration_trigger(context_name="context")
-def approval(context: df.DurableOrchestrationContext):
+def approval(context):
+    context.set_custom_status("waiting")
     approved = context.wait_for_external_event("Approval")
     expired = context.create_timer(context.current_utc_datetime + timedelta(days=3))
     first = yield context.task_any([approved, expired])
     if first == expired:
         return "expired"
     expired.cancel()
-    return approved.result
+    return (yield context.call_activity("charge", 5))
+
+
+@app.orchestration_trigger(context_name="context")
+def parent(context):
+    yield context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+    return (yield context.call_sub_orchestrator("child", 2, context.instance_id + ":child"))
+
+
+@app.orchestration_trigger(context_name="context")
+def child(context):
+    yield context.create_timer(context.current_utc_datetime + timedelta(hours=1))
+    return context.get_input() * 2
+
+
+@app.orchestration_trigger(context_name="context")
+def counting(context):
+    return (yield context.call_entity(df.EntityId("counter", "a"), "add", 3))
+
+
+@app.orchestration_trigger(context_name="context")
+def flaky(context):
+    return (yield context.call_activity("fails_once", "x"))
+
+
+@app.activity_trigger(input_name="amount")
+def charge(amount: int) -> int:
+    logging.info("charging %s", amount)
+    return amount
+
+
+@app.activity_trigger(input_name="text")
+def fails_once(text: str) -> str:
+    global calls
+    calls += 1
+    if calls == 1:
+        raise ValueError("the first call fails")
+    return text
+
+
+@app.activity_trigger(input_name="text")
+def ends_the_worker(text: str) -> int:
+    marker = os.environ["MARKER"]
+    if not os.path.exists(marker):
+        open(marker, "w").close()
+        os._exit(3)
+    return os.getpid()
+
+
+@app.orchestration_trigger(context_name="context")
+def deadly(context):
+    return (yield context.call_activity("ends_the_worker", ""))
+
+
+@app.entity_trigger(context_name="context")
+def counter(context):
+    total = context.get_state(lambda: 0) + (context.get_input() or 0)
+    context.set_state(total)
+    context.set_result(total)
+
+
+@app.function_name("square")
+@app.queue_trigger(arg_name="message", queue_name="numbers", connection="AzureWebJobsStorage")
+def square(message: func.QueueMessage) -> None:
+    logging.warning("got %s", message.get_json())
 """
 
 
-@pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FunctionApp]:
+@pytest.fixture(scope="module", params=["1.x", "2.x"])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FunctionApp]:
     root = tmp_path_factory.mktemp("app")
     (root / "function_app.py").write_text(APP)
     (root / "host.json").write_text('{"version": "2.0"}')
-    with FunctionApp(root) as app:
+    python = None if request.param == "1.x" else v2_python(request)
+    settings = {"AzureWebJobsStorage": "UseDevelopmentStorage=true", "MARKER": str(root / "ended")}
+    with FunctionApp(root, settings=settings, python=python) as app:
         yield app
+
+
+def v2_python(request: pytest.FixtureRequest) -> Path:
+    """The interpreter with the 2.x SDK. Skips where it cannot be had."""
+    assert request.config.cache is not None
+    try:
+        return durable_environments.v2_environment(request.config.cache.mkdir("durable-environments"))
+    except RuntimeError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -41,22 +125,172 @@ def app(loaded: FunctionApp) -> FunctionApp:
     return loaded.reset()
 
 
+def test_an_instance_shows_what_it_waits_for(app: FunctionApp) -> None:
+    instance = app.start("approval", {"item": "laptop"}).wait_until(waiting_for="Approval")
+    assert (instance.name, instance.status, instance.custom_status) == ("approval", "Running", "waiting")
+    assert (instance.input, instance.output, instance.error) == ({"item": "laptop"}, None, None)
+    assert instance.created == app.now == datetime(2024, 1, 1, tzinfo=UTC)
+    event, timer = instance.waits
+    assert (event.kind, event.name) == ("event", "Approval")
+    assert event.place is not None
+    assert "in approval" in event.place
+    assert (timer.kind, timer.due) == ("timer", app.now + timedelta(days=3))
+
+
 def test_an_event_continues_an_instance(app: FunctionApp) -> None:
-    instance = app.start("approval").wait_until(waiting_for="Approval")
-    assert instance.raise_event("Approval", "granted").output == "granted"
+    instance = app.start("approval").raise_event("Approval", {"by": "ada"})
+    assert instance.wait().output == 5
+    instance.ledger.assert_taken("Approval", {"by": "ada"}, times=1)
+    instance.ledger.assert_none_lost()
+    instance.history.assert_matches(
+        [
+            "ExecutionStarted approval",
+            "TimerCreated",
+            {"type": "EventRaised", "name": "Approval", "data": {"by": "ada"}},
+            "TaskScheduled charge",
+            {"type": "TaskCompleted", "name": "charge", "data": 5},
+            {"type": "ExecutionCompleted", "data": 5},
+        ]
+    )
+
+
+def test_an_event_that_comes_late_is_lost(app: FunctionApp) -> None:
+    instance = app.start("approval").raise_event("Other").wait()
+    assert instance.output == "expired"
+    assert [(event.name, event.fate) for event in instance.ledger] == [("Other", "neverTaken")]
 
 
 async def test_every_result_may_be_awaited(app: FunctionApp) -> None:
     instance = await app.start("approval")
+    await instance.wait_until(waiting_for="Approval")
     await app.advance(days=3)
     assert (await instance.wait()).output == "expired"
+    assert await app.entity("counter", "a").signal("add", 1)
+    await app.reset()
+
+
+def test_time_jumps_until_all_conditions_are_met(app: FunctionApp) -> None:
+    instance = app.start("parent", instance_id="p")
+    instance.wait_until(calls="child")
+    assert app.now == datetime(2024, 1, 1, 1, tzinfo=UTC)
+    assert [wait.kind for wait in instance.waits] == ["child"]
+    assert [(one.id, one.name, one.status) for one in instance.children] == [("p:child", "child", "Running")]
+    instance.wait_until(status="completed", condition=lambda one: one.output == 4)
+    assert app.now == datetime(2024, 1, 1, 2, tzinfo=UTC)
+
+
+def test_an_instance_can_be_awaited_before_it_exists(app: FunctionApp) -> None:
+    child = app.instance("p:child")
+    assert not child.exists
+    with pytest.raises(InstanceNotFound):
+        _ = child.status
+    app.start("parent", instance_id="p")
+    assert child.wait().output == 4
+    assert child.exists
+
+
+def test_instances_are_listed_by_name_and_status(app: FunctionApp) -> None:
+    app.start("parent", instance_id="p").wait()
+    app.start("approval", instance_id="a")
+    assert [one.id for one in app.instances()] == ["p", "p:child", "a"]
+    assert [one.id for one in app.instances(name="approval")] == ["a"]
+    assert [one.id for one in app.instances(status="Completed")] == ["p", "p:child"]
+
+
+def test_a_wait_that_cannot_end_describes_the_instance(app: FunctionApp) -> None:
+    instance = app.start("approval", instance_id="a")
+    with pytest.raises(StillRunning) as failure:
+        instance.wait_until(waiting_for="approval", limit=timedelta(days=1))
+    text = str(failure.value)
+    assert text.startswith("The instance 'a' was expected to wait for 'approval', but nothing is due before 2024-01-02")
+    assert "'a' (approval): Running, custom status \"waiting\"" in text
+    assert "event 'Approval', since 2024-01-01 00:00:00" in text
+    assert "timer until 2024-01-04 00:00:00" in text
+    assert "ExecutionStarted approval" in text
+
+
+@pytest.mark.parametrize("wanted", [{"status": "Running"}, {"waiting_for": "Approval"}, {"custom_status": "other"}])
+def test_an_instance_that_has_ended_is_not_waited_for(app: FunctionApp, wanted: dict[str, Any]) -> None:
+    instance = app.start("approval", instance_id="a").wait()
+    with pytest.raises(StillRunning, match="but it has ended") as failure:
+        instance.wait_until(**wanted)
+    assert '\'a\' (approval): Completed, custom status "waiting", output "expired"' in str(failure.value)
+
+
+def test_a_wait_for_an_unknown_instance_says_which_there_are(app: FunctionApp) -> None:
+    app.start("approval", instance_id="a").wait()
+    with pytest.raises(StillRunning, match=r"does not exist. The task hub has 'a' \(approval\)"):
+        app.instance("b").wait()
+
+
+def test_a_suspended_instance_says_how_to_continue(app: FunctionApp) -> None:
+    instance = app.start("approval").suspend("later")
+    with pytest.raises(StillRunning, match=r"call resume\(\)"):
+        instance.wait()
+    assert instance.resume().wait().output == "expired"
+
+
+@pytest.mark.parametrize(("wanted", "error"), [({}, TypeError), ({"status": "Done"}, ValueError)])
+def test_a_condition_that_makes_no_sense_is_refused(
+    app: FunctionApp, wanted: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        app.start("approval").wait_until(**wanted)
+
+
+def test_instances_are_terminated_restarted_and_purged(app: FunctionApp) -> None:
+    instance = app.start("approval", {"n": 1}, instance_id="a").terminate("enough")
+    assert (instance.status, instance.output) == ("Terminated", "enough")
+    again = instance.restart()
+    assert again.id != "a"
+    assert again.input == {"n": 1}
+    assert not instance.purge().exists
+
+
+def test_a_failed_instance_shows_its_error(app: FunctionApp) -> None:
+    instance = app.start("flaky").wait()
+    if instance.status == "Failed":  # once in each worker
+        assert "the first call fails" in str(instance.error)
+    assert app.start("flaky").wait().output == "x"
+
+
+def test_entities_are_signaled_and_read(app: FunctionApp) -> None:
+    counter = app.entity("counter", "a")
+    assert (counter.exists, counter.state) == (False, None)
+    counter.signal("add", 2)
+    assert app.start("counting").wait_until(calls="counter").wait().output == 5
+    assert (counter.exists, counter.state) == (True, 5)
+
+
+def test_other_functions_are_called_and_log(app: FunctionApp) -> None:
+    app.call("square", 4)
+    [line] = [one for one in app.logs if one.text == "got 4"]
+    assert (line.level, line.function) == ("WARNING", "square")
+    instance = app.start("approval").raise_event("Approval", 1)
+    [line] = [one for one in app.logs if one.text == "charging 5"]
+    assert (line.level, line.function, line.instance_id) == ("INFO", "charge", instance.id)
+    assert app.reset().logs == []
 
 
 def test_each_test_begins_with_an_empty_hub(app: FunctionApp) -> None:
     before = app.now
     app.start("approval", instance_id="the-same-id")
+    app.entity("counter", "a").signal("add", 2)
     app.advance(days=1)
     app.reset()
     assert app.instances() == []
+    assert not app.entity("counter", "a").exists
     assert app.now == before
     assert app.start("approval", instance_id="the-same-id").status == "Running"
+
+
+def test_time_waits_for_the_worker_that_replaces_a_dead_one(app: FunctionApp) -> None:
+    begin = app.now
+    assert app.start("deadly").wait().status == "Completed"
+    assert app.now - begin < timedelta(seconds=2)
+    assert app.reset().start("approval").status == "Running"
+
+
+def test_an_unknown_orchestrator_is_refused(app: FunctionApp) -> None:
+    with pytest.raises(UnknownFunction, match="approval"):
+        app.start("approvl")

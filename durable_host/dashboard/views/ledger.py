@@ -34,7 +34,8 @@ class LedgerWait(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class LedgerEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One external event. `ordinal` is its position in the history, null if it never got there.
 
-    `data` is JSON text. `from` is the sender, null because messages do not name it. `note` explains the fate.
+    `data` is JSON text. `from` is the sender, null because messages do not name it. `note` explains the fate, and
+    `isEarly` tells that it arrived before the wait that took it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class LedgerEvent(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     data_is_truncated: bool = False
     sender: str | None = msgspec.field(name="from", default=None)
     fate: LedgerFate
+    is_early: bool = False
     wait: LedgerWait | None = None
     note: str
     ordinal: int | None = None
@@ -130,6 +132,7 @@ def _entry(
         data=data,
         data_is_truncated=is_cut,
         fate=fate,
+        is_early=matched.is_early and bool(matched.waits),
         note=note,
         wait=None if wait is None else _wait(wait, received, execution),
         ordinal=matched.ordinal,
