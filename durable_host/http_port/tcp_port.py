@@ -42,26 +42,30 @@ class HttpPort:
 
     async def start_listening(self, address: str, port: int) -> None:
         """Start listening. After a failure, it may be called again with another port. Raises OSError."""
+        await self.open()
         loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self.connection, address, port, backlog=1024)
+
+    async def open(self) -> None:
+        """Make `connection` usable without a port. Idempotent."""
         if self._runner is None:
             # No Application: its router has its own error responses, and takes time on every call.
             server = web.Server(self._answer, request_factory=self._request)
             self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=self._close_within)
             await self._runner.setup()
-        server = self._runner.server
-        assert server is not None
 
-        def connection() -> HttpConnection:
-            return HttpConnection(
-                server,
-                loop=loop,
-                times=self._times,
-                access_log=None,
-                auto_decompress=False,
-                max_field_size=LONGEST_HEADER,
-            )
-
-        self._listener = await loop.create_server(connection, address, port, backlog=1024)
+    def connection(self) -> HttpConnection:
+        """A protocol that serves one connection. Call it after `open`."""
+        assert self._runner is not None
+        assert self._runner.server is not None
+        return HttpConnection(
+            self._runner.server,
+            loop=asyncio.get_running_loop(),
+            times=self._times,
+            access_log=None,
+            auto_decompress=False,
+            max_field_size=LONGEST_HEADER,
+        )
 
     @property
     def is_listening(self) -> bool:

@@ -9,6 +9,7 @@ import secrets
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from durable_host.invocation.invocation_log import logged
 from durable_host.invocation.metadata import FunctionMetadata
 from durable_host.invocation.pool import WorkerPool
 from durable_host.invocation.recent_invocations import RecentInvocations
+from durable_host.invocation.requests import InvocationResponse
 from durable_host.invocation.retries import with_retries
 from durable_host.invocation.workers import Workers
 
@@ -40,17 +42,22 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     outputs: dict[str, Datum] = {}
 
 
+Interception = Callable[[Attempt, Callable[[], Awaitable[InvocationResponse]]], Awaitable[InvocationResponse]]
+"""Runs instead of an attempt, which it can run by calling its second argument. Raises like `run_attempt`."""
+
+
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of the pipeline.
 
     `function_timeout` is in seconds, None for no limit; `default_retry` is the policy in host.json; `functions` are the
-    functions in the current workers.
+    functions in the current workers. `interception` is for tests that replace functions.
     """
 
     bindings: BindingRegistry
     functions: Mapping[str, FunctionMetadata] = {}
     default_retry: RetryOptions | None = None
     function_timeout: float | None = None
+    interception: Interception | None = None
 
 
 class Invoker:
@@ -170,8 +177,8 @@ class Invoker:
                 workers.held(),
                 logged(attempt, reason, details) as log,
             ):
-                timeout = pipeline.function_timeout
-                response = await run_attempt(attempt, self._pool, workers, pipeline.bindings, timeout)
+                run = partial(run_attempt, attempt, self._pool, workers, pipeline.bindings, pipeline.function_timeout)
+                response = await (run() if pipeline.interception is None else pipeline.interception(attempt, run))
                 log.response = record.response = response
         finally:
             self.running -= 1

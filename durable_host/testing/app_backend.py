@@ -9,6 +9,8 @@ import msgspec
 from durable_host.dashboard.views.ledger import LedgerEvent
 from durable_host.dashboard.views.waits import OpenWait
 from durable_host.durable.model.events import HistoryEvent
+from durable_host.testing.doubles import Doubles
+from durable_host.testing.http_client import HttpClient
 from durable_host.testing.instance_record import Instance
 from durable_host.testing.log_entry import LogEntry
 
@@ -91,6 +93,16 @@ class AppBackend(Protocol):
 
     def call(self, function: str, content: str) -> Any:
         """Run a function that is not a durable one. Raises LookupError, FunctionFailed."""
+        ...
+
+    @property
+    def http(self) -> HttpClient:
+        """Sends requests to the app's HTTP endpoints."""
+        ...
+
+    @property
+    def doubles(self) -> Doubles:
+        """What is replaced and recorded since the last reset."""
         ...
 
     def replay(self, history: list[dict[str, Any]]) -> None:

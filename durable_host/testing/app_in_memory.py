@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any
 
+import aiohttp
+
 from durable_host.bindings.accounts import Accounts
 from durable_host.bindings.blob_signals import BlobSignals
 from durable_host.bindings.queue_signals import QueueSignals
@@ -24,12 +26,15 @@ from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.testing.doubles import Doubles, double_names, language_of
 from durable_host.testing.indexed_app import IndexedApp
+from durable_host.testing.stand_ins import with_stand_ins
 from durable_host.testing.virtual_clock import VirtualClock
+from durable_host.testing.web_in_memory import WebInMemory
 
 _log = logging.getLogger("Host.Startup")
 
-_BASE_URL = "http://localhost:7071"
+BASE_URL = "http://localhost:7071"
 _GRACE = 1.0
 _LOOKS_EVERY = 0.001
 
@@ -60,6 +65,9 @@ class AppInMemory:
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
         self._app: ServedApp | None = None
         self._durable: DurableServices | None = None
+        self._doubles: Doubles | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._web = WebInMemory(self._config, self._pool, self._invoker, BASE_URL)
         self._ending = AsyncExitStack()
         self._ending.push_async_callback(self._accounts.close)
 
@@ -76,6 +84,19 @@ class AppInMemory:
 
     async def stop(self) -> None:
         await self._ending.aclose()
+
+    @property
+    def doubles(self) -> Doubles:
+        assert self._doubles is not None
+        return self._doubles
+
+    async def http_session(self) -> aiohttp.ClientSession:
+        """A session whose requests all go to this app."""
+        if self._session is None:
+            self._session = await self._web.session()
+            self._ending.push_async_callback(self._web.close)
+            self._ending.push_async_callback(self._session.close)
+        return self._session
 
     @property
     def client(self) -> DurableClient:
@@ -147,10 +168,13 @@ class AppInMemory:
             signals=QueueSignals(),
             blob_signals=BlobSignals(),
             client_payload=self._client_payload,
-            base_url=_BASE_URL,
+            base_url=BASE_URL,
         )
         app = self._app = served_app(parts, self._config, index)
-        self._invoker.adopt(app.pipeline)
+        doubles = self._doubles = Doubles(
+            double_names(app.functions.served), language_of(self._config.runtime, index.sdk_versions)
+        )
+        self._invoker.adopt(with_stand_ins(app.pipeline, doubles, self._config.runtime))
         durable = self._durable = DurableServices(
             self._config,
             app.accounts,
@@ -159,8 +183,9 @@ class AppInMemory:
             app.functions.served,
             absent=app.functions.absent,
             sdk_versions=index.sdk_versions,
-            base_url=_BASE_URL,
+            base_url=BASE_URL,
             function_timeout=app.pipeline.function_timeout,
+            key=await self._web.durable_key(),
             grpc_port=None,
             clock=self.clock,
             hub=SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock),
@@ -168,6 +193,7 @@ class AppInMemory:
         self._ending.push_async_callback(durable.close)
         self._ending.push_async_callback(durable.stop, _GRACE)
         await durable.start()
+        self._web.adopt(app, durable)
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         assert self._durable is not None

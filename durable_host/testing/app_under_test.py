@@ -3,11 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from durable_host.testing.activity_double import ActivityDouble
 from durable_host.testing.app_backend import AppBackend
 from durable_host.testing.entity_handle import EntityHandle
+from durable_host.testing.http_client import HttpClient
 from durable_host.testing.instance_handle import InstanceHandle
 from durable_host.testing.json_values import as_json
 from durable_host.testing.log_entry import LogEntry
+from durable_host.testing.output_recorder import OutputRecorder
 from durable_host.testing.settled import Settled
 from durable_host.testing.wait_condition import status_name
 
@@ -70,6 +73,26 @@ class AppUnderTest(Settled):
     def entity(self, name: str, key: str) -> EntityHandle:
         """The entity with this name and key. It need not exist yet."""
         return EntityHandle(self._backend, name, key)
+
+    @property
+    def client(self) -> HttpClient:
+        """Sends requests to the HTTP functions of the app, and to its management API."""
+        return self._backend.http
+
+    def activity(self, name: str) -> ActivityDouble:
+        """The double of an activity: it records the calls, and replaces the function if it is told to.
+
+        Raises LookupError if the app has no such activity.
+        """
+        return self._backend.doubles.activity(name)
+
+    def output(self, function: str, binding: str | None = None) -> OutputRecorder:
+        """The recorder of an output binding of a function: what was written, and what happens to it.
+
+        `binding` is the parameter's name or `$return`; it may be left out if the function has only one output. Raises
+        LookupError if the app has no such output.
+        """
+        return self._backend.doubles.output(function, binding)
 
     def call(self, function: str, data: Any = "") -> Any:
         """Run a function that is not a durable one once, as `func run` does, and return its result.

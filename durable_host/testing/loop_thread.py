@@ -3,9 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+in_callback: ContextVar[bool] = ContextVar("in_callback", default=False)
+"""Whether this is a function of a test that the app calls and waits for."""
 
 
 class LoopThread:
@@ -22,7 +26,13 @@ class LoopThread:
         return self._thread.ident
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work."""
+        """Run `work` in the loop and wait for the result. Interrupting the wait cancels the work.
+
+        Raises RuntimeError in a function that the app waits for: both would wait forever.
+        """
+        if in_callback.get():
+            work.close()
+            raise RuntimeError("The app waits for this function, so it cannot call the app.")
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()

@@ -6,11 +6,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
+
 from durable_host import timestamp
 from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.testing.app_backend import InstanceView
-from durable_host.testing.app_in_memory import AppInMemory
+from durable_host.testing.app_in_memory import BASE_URL, AppInMemory
+from durable_host.testing.doubles import Doubles
+from durable_host.testing.http_client import HttpClient
 from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.instance_record import Instance, instance_of
 from durable_host.testing.json_values import as_json, sent_text
@@ -39,6 +43,7 @@ class MemoryBackend:
             self.close()
             raise
         self._views = ViewReader()
+        self._http = HttpClient(self._thread, BASE_URL, self._session, self._settle)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the event loop of the app."""
@@ -144,6 +149,14 @@ class MemoryBackend:
         outcome = self._then_settle(self.app.run(function, content))
         return None if outcome.return_value is None else plain_value(outcome.return_value)
 
+    @property
+    def http(self) -> HttpClient:
+        return self._http
+
+    @property
+    def doubles(self) -> Doubles:
+        return self.app.doubles
+
     def replay(self, history: list[dict[str, Any]]) -> None:
         self.run(self.app.replay(history))
 
@@ -163,6 +176,12 @@ class MemoryBackend:
 
     def _sent(self, value: Any) -> str:
         return sent_text(value, encodes_twice=self.app.encodes_inputs_twice)
+
+    async def _session(self) -> aiohttp.ClientSession:
+        return await self.app.http_session()
+
+    async def _settle(self) -> None:
+        await self.app.clock.settle()
 
     def _then_settle(self, work: Coroutine[Any, Any, T]) -> T:
         return self.run(self._settled(work))

@@ -1,0 +1,114 @@
+"""What a double does, in the order in which a test has said it."""
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from durable_host.testing.loop_thread import in_callback
+from durable_host.testing.stand_ins import ErrorInPlace, Replacement
+
+Answer = Callable[[Any], Any]
+"""A function that gets the value of a call. Its result, or what it raises, replaces the real thing."""
+
+
+class CodeLanguage(msgspec.Struct, frozen=True):
+    """How the app's code differs: the encoding of values, and the name of a general error."""
+
+    encode: Callable[[Any], str]
+    error_type: str
+
+
+class Behaviour:
+    """One thing that a double does, `times` times (None: forever)."""
+
+    def __init__(self, replacement: Replacement | None, times: int | None = None, answer: Answer | None = None) -> None:
+        self.replacement = replacement
+        self.times = times
+        self.answer = answer
+
+
+class Behaviours:
+    """The queue of behaviours. One without a limit is the last: the next one begins a new queue."""
+
+    def __init__(self) -> None:
+        self._queue: list[Behaviour] = []
+        self._rest: Behaviour | None = None
+
+    def add(self, behaviour: Behaviour) -> None:
+        if self._queue and self._queue[-1].times is None:
+            self._queue.clear()
+        self._queue.append(behaviour)
+        self._rest = None
+
+    def end_with(self, behaviour: Behaviour) -> None:
+        """Do this when the queue is empty, unless another behaviour is added."""
+        self._rest = behaviour
+
+    def clear(self) -> None:
+        self._queue.clear()
+        self._rest = None
+
+    def next(self) -> Behaviour | None:
+        """The behaviour of the next call; None for the real one."""
+        while self._queue:
+            first = self._queue[0]
+            if first.times is None:
+                return first
+            if first.times > 0:
+                first.times -= 1
+                return first
+            self._queue.pop(0)
+        return self._rest
+
+
+def checked_times(times: int | None) -> int | None:
+    """Raises ValueError."""
+    if times is not None and times < 1:
+        raise ValueError(f"times is {times}, expected at least 1, or None for every call.")
+    return times
+
+
+def error_in_place(error: BaseException | str, general_type: str, type_name: str | None = None) -> ErrorInPlace:
+    """The error that user code appears to raise. Its traceback shows the line of the test.
+
+    A text gets the type `general_type`; `type_name` replaces any type.
+    """
+    name, message = (general_type, error) if isinstance(error, str) else (type(error).__name__, str(error))
+    name = type_name or name
+    return ErrorInPlace(name, message, f"Traceback (most recent call last):\n{line_of_test()}{name}: {message}")
+
+
+def line_of_test() -> str:
+    """The innermost line on the stack that is not of this package, as in a traceback."""
+    frame = inspect.currentframe()
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("durable_host."):
+        frame = frame.f_back
+    return "" if frame is None else "".join(traceback.format_stack(frame, limit=1))
+
+
+async def answered(answer: Answer, value: Any, encode: Callable[[Any], str]) -> Replacement:
+    """Call a test's function in another thread, so that time and the app wait for it.
+
+    The result, encoded, or what it raises is the replacement.
+    """
+    token = in_callback.set(True)
+    try:
+        result = await asyncio.to_thread(answer, value)
+        if inspect.isawaitable(result):
+            result = await result
+        return Replacement(encode(result))
+    except Exception as error:
+        name = type(error).__name__
+        trace = traceback.TracebackException.from_exception(error)
+        trace.stack = traceback.StackSummary.from_list(trace.stack[_OWN_FRAMES:])
+        return Replacement(error=ErrorInPlace(name, str(error), "".join(trace.format()).rstrip()))
+    finally:
+        in_callback.reset(token)
+
+
+_OWN_FRAMES = 3
+"""Frames of this module and of the thread pool, above those of the test."""

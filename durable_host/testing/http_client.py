@@ -1,0 +1,215 @@
+"""Calls the HTTP endpoints of an app in tests. `FunctionApp.client` is one; its requests need no socket.
+
+response = app.client.post("/api/approvals", json={"amount": 100})
+assert response.status_code == 202
+status = app.client.get(response.json()["statusQueryGetUri"]).json()
+"""
+
+import json as json_module
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypedDict, Unpack
+
+import aiohttp
+from yarl import URL
+
+from durable_host.testing.http_response import HttpResponse
+from durable_host.testing.http_stream import HttpStream
+from durable_host.testing.loop_thread import LoopThread
+
+Body = bytes | str | Iterable[bytes]
+Parameters = Mapping[str, str | int | float | bool | Sequence[str]] | Sequence[tuple[str, str]]
+
+_TIMEOUT: Final = 300.0
+_MOST_REDIRECTS: Final = 20
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MOVES_TO_GET: Final = frozenset({301, 302, 303})
+
+
+class RequestOptions(TypedDict, total=False):
+    """What a request may have.
+
+    At most one body: `json` (a value), `data` (the fields of a form, or aiohttp's `FormData` for files) or `content`
+    (text, bytes, or an iterable of bytes, which is sent in chunks). `params` are added to the query. Redirects within
+    the app are followed unless `follow_redirects` is False. `timeout` is in real seconds.
+    """
+
+    json: Any
+    data: Mapping[str, Any] | aiohttp.FormData
+    content: Body
+    headers: Mapping[str, str]
+    params: Parameters
+    follow_redirects: bool
+    timeout: float
+
+
+class HttpClient:
+    """Sends requests to one app, by path or by a URL of the app. It keeps no cookies.
+
+    A method returns when the response is complete and everything that follows at the current virtual time has
+    happened; its result may be awaited too. `session` returns the session of the current test, and `settle` waits for
+    what follows.
+    """
+
+    def __init__(
+        self,
+        thread: LoopThread,
+        base_url: str,
+        session: Callable[[], Awaitable[aiohttp.ClientSession]],
+        settle: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._thread = thread
+        self._session = session
+        self._settle = settle
+
+    def get(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
+        return self.request("PUT", path, **options)
+
+    def patch(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
+        return self.request("PATCH", path, **options)
+
+    def delete(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
+        return self.request("DELETE", path, **options)
+
+    def head(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
+        return self.request("HEAD", path, **options)
+
+    def options(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
+        return self.request("OPTIONS", path, **options)
+
+    def request(self, method: str, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
+        """Send a request and return the whole response.
+
+        Raises ValueError for the URL of another server, TimeoutError, and aiohttp.ClientError if the response is
+        incomplete, as when the function fails while it streams.
+        """
+        return self._thread.run(self._request(method, path, options))
+
+    @contextmanager
+    def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Generator[HttpStream, None, None]:
+        """Send a request and read the response piece by piece, while the function is still running.
+
+        Leaving the block closes the connection, as a client does that goes away. Redirects are not followed. Raises
+        like `request`.
+        """
+        response = self._thread.run(self._begin(method, self._url_of(path, options), options))
+        try:
+            yield HttpStream(response, self._thread)
+        finally:
+            self._thread.run(self._end(response))
+
+    async def _request(self, method: str, path: str, options: RequestOptions) -> HttpResponse:
+        url, history = self._url_of(path, options), tuple[HttpResponse, ...]()
+        while True:
+            async with await self._begin(method, url, options) as response:
+                found = await _whole(response, method, history)
+            target = self._redirection(found, url) if options.get("follow_redirects", True) else None
+            if target is None:
+                await self._settle()
+                return found
+            if len(history) == _MOST_REDIRECTS:
+                raise aiohttp.TooManyRedirects(response.request_info, response.history)
+            moves = found.status_code in _MOVES_TO_GET and method not in ("GET", "HEAD")
+            if moves:
+                method, options = "GET", _without_body(options)
+            url, history = target, (*history, found)
+
+    async def _begin(self, method: str, url: URL, options: RequestOptions) -> aiohttp.ClientResponse:
+        session = await self._session()
+        body, content_type = _body_of(options)
+        headers = dict(options.get("headers", {}))
+        if content_type is not None and not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = content_type
+        return await session.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            skip_auto_headers=() if "data" in options else ("Content-Type",),
+            timeout=aiohttp.ClientTimeout(total=options.get("timeout", _TIMEOUT)),
+        )
+
+    async def _end(self, response: aiohttp.ClientResponse) -> None:
+        response.close()
+        await self._settle()
+
+    def _url_of(self, path: str, options: RequestOptions) -> URL:
+        """The URL of the app. Raises ValueError for the URL of another server."""
+        if "://" not in path:
+            path = f"{self.base_url}/{path.removeprefix('/')}"
+        url = URL(path, encoded=_is_encoded(path))
+        if url.origin() != URL(self.base_url).origin():
+            raise ValueError(f"The client of the app sends requests to {self.base_url} only, not to {url}.")
+        parameters = options.get("params")
+        if not parameters:
+            return url
+        pairs = parameters.items() if isinstance(parameters, Mapping) else parameters
+        return url.extend_query([(name, text) for name, value in pairs for text in _texts(value)])
+
+    def _redirection(self, response: HttpResponse, url: URL) -> URL | None:
+        """Where a response redirects to; None if it does not, or if the target is another server."""
+        location = response.headers.get("Location")
+        if response.status_code not in _REDIRECTS or location is None:
+            return None
+        target = url.join(URL(location, encoded=_is_encoded(location)))
+        return target if target.origin() == URL(self.base_url).origin() else None
+
+
+def _body_of(options: RequestOptions) -> tuple[Any, str | None]:
+    """The body for aiohttp and its content type. Raises ValueError if there are several."""
+    given = [name for name in ("json", "data", "content") if name in options]
+    if len(given) > 1:
+        raise ValueError(f"A request has one body, but {' and '.join(given)} are given.")
+    if "json" in options:
+        return json_module.dumps(options["json"], ensure_ascii=False).encode(), "application/json"
+    if "data" in options:
+        data = options["data"]
+        return data if isinstance(data, aiohttp.FormData) else aiohttp.FormData(dict(data)), None
+    content = options.get("content")
+    if isinstance(content, str):
+        return content.encode(), "text/plain; charset=utf-8"
+    return (content if content is None or isinstance(content, bytes) else _pieces(content)), None
+
+
+async def _pieces(content: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for piece in content:
+        yield piece
+
+
+def _without_body(options: RequestOptions) -> RequestOptions:
+    kept: Any = {name: value for name, value in options.items() if name not in ("json", "data", "content", "headers")}
+    headers = options.get("headers", {})
+    kept["headers"] = {name: value for name, value in headers.items() if not name.lower().startswith("content-")}
+    return kept
+
+
+def _texts(value: str | float | bool | Sequence[str]) -> list[str]:
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    return [str(value)] if isinstance(value, str | int | float) else list(value)
+
+
+def _is_encoded(url: str) -> bool:
+    """Whether a URL has only characters that a request line may have, so that it can be sent unchanged."""
+    return url.isascii() and url.isprintable() and not any(mark in url for mark in ' "<>\\^`{|}')
+
+
+async def _whole(response: aiohttp.ClientResponse, method: str, history: tuple[HttpResponse, ...]) -> HttpResponse:
+    return HttpResponse(
+        method=method,
+        url=str(response.url),
+        status_code=response.status,
+        reason=response.reason or "",
+        headers=response.headers,
+        content=await response.read(),
+        encoding=response.get_encoding(),
+        history=history,
+    )

@@ -1,0 +1,161 @@
+"""Records what a function writes through an output binding in a test, and replaces the writing.
+
+receipts = app.output("SendReceipt", "message").discards()
+app.client.post("/api/orders", json={"amount": 30})
+receipts.assert_wrote({"amount": 30})
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Self, cast
+
+import msgspec
+
+from durable_host.invocation.datum import Datum
+from durable_host.testing.behaviours import (
+    Answer,
+    Behaviour,
+    Behaviours,
+    CodeLanguage,
+    answered,
+    checked_times,
+    error_in_place,
+    line_of_test,
+)
+from durable_host.testing.comparison_text import difference, indented, shown
+from durable_host.testing.json_values import value_of
+from durable_host.testing.sdk_json import matches
+from durable_host.testing.stand_ins import Replacement
+
+_NOT_SPLIT = frozenset({"blob"})
+"""Types for which a list is one value; the others write one message, row or event for each element."""
+
+
+class OutputRecorder:
+    """Records the values of one output binding; they are still written, unless the test says something else.
+
+    Behaviours follow each other in the order in which they are set. One without a limit lasts: what is set after it
+    replaces it.
+    """
+
+    def __init__(
+        self, function: str, binding: str, language: CodeLanguage, recorded: Callable[[], Sequence[Any]]
+    ) -> None:
+        self.function = function
+        self.binding = binding
+        self._language = language
+        self._recorded = recorded
+        self._behaviours = Behaviours()
+
+    def discards(self, *, times: int | None = None) -> Self:
+        """Record the values, and write nothing. It works for services too that the host does not have."""
+        self._behaviours.add(Behaviour(Replacement(), times=checked_times(times)))
+        return self
+
+    def fails_with(self, error: BaseException | str, *, times: int | None = None, type: str | None = None) -> Self:
+        """Fail the call of the function, as when its output cannot be written, although its code has succeeded."""
+        failure = error_in_place(error, _GENERAL_ERROR, type)
+        stack = f"  while writing the output binding '{self.binding}'\n{line_of_test()}".rstrip()
+        failure = msgspec.structs.replace(failure, stack=stack)
+        self._behaviours.add(Behaviour(Replacement(error=failure), times=checked_times(times)))
+        return self
+
+    def runs(self, function: Answer, *, times: int | None = None) -> Self:
+        """Call `function` with the list of values instead of writing them. What it raises fails the call.
+
+        It may be async. It runs in another thread and must not call the app, which waits for it.
+        """
+        self._behaviours.add(Behaviour(None, times=checked_times(times), answer=function))
+        return self
+
+    def real(self) -> Self:
+        """Write the values again."""
+        self._behaviours.clear()
+        return self
+
+    @property
+    def values(self) -> list[Any]:
+        """The values since the last reset: one for each message, row, event or blob.
+
+        Text and bytes are unchanged, JSON is decoded.
+        """
+        return list(self._recorded())
+
+    @property
+    def json(self) -> list[Any]:
+        """The values, with texts and bytes decoded as JSON. Raises ValueError if one is not JSON."""
+        return [json.loads(value) if isinstance(value, str | bytes) else value for value in self.values]
+
+    def assert_wrote(self, *expected: Any) -> None:
+        """Each of these values was written. A text that is JSON equals its text and its decoded value."""
+        rest = self.values
+        missing = [one for one in expected if not _taken(one, rest)]
+        if missing:
+            raise AssertionError(f"The {self._name} did not get {', '.join(map(shown, missing))}.\n{self._described()}")
+        if not expected and not rest:
+            raise AssertionError(f"The {self._name} was expected to get a value, but got none.")
+
+    def assert_wrote_exactly(self, *expected: Any) -> None:
+        """These values were written, in this order, and no others."""
+        found = self.values
+        if len(found) != len(expected) or not all(map(_is_value, expected, found)):
+            raise AssertionError(
+                f"The {self._name} got other values (- expected, + actual):\n"
+                f"{indented(difference(list(expected), found))}"
+            )
+
+    def assert_wrote_nothing(self) -> None:
+        if self.values:
+            raise AssertionError(f"The {self._name} was expected to get nothing.\n{self._described()}")
+
+    async def replacement_of(self, values: Sequence[Any]) -> Replacement | None:
+        """What happens instead of writing these values; None if they are written."""
+        behaviour = self._behaviours.next()
+        if behaviour is None:
+            return None
+        if behaviour.answer is not None:
+            return await answered(behaviour.answer, list(values), lambda _: "null")
+        return behaviour.replacement
+
+    @property
+    def _name(self) -> str:
+        return f"output '{self.binding}' of the function '{self.function}'"
+
+    def _described(self) -> str:
+        values = self.values
+        if not values:
+            return "It got no value."
+        lines = "\n".join(f"{number}. {shown(value)}" for number, value in enumerate(values, 1))
+        return f"It got ({len(values)}):\n{indented(lines)}"
+
+
+_GENERAL_ERROR = "BindingFailed"
+
+
+def values_of(type: str, datum: Datum) -> list[Any]:
+    """The values in what a function has set, for a binding of this type."""
+    if datum.kind in ("collection_string", "collection_bytes"):
+        return list(datum.value)
+    splits = type.lower() not in _NOT_SPLIT
+    is_array_text = splits and datum.kind == "string" and datum.value.strip().startswith("[")
+    value: Any = value_of(datum.value) if datum.kind == "json" or is_array_text else datum.value
+    return cast("list[Any]", value) if splits and isinstance(value, list) else [value]
+
+
+def _is_value(expected: Any, actual: Any) -> bool:
+    if matches(expected, actual):
+        return True
+    if isinstance(actual, bytes):
+        actual = actual.decode("utf-8", "replace")
+        if expected == actual:
+            return True
+    return isinstance(actual, str) and not isinstance(expected, str | bytes) and matches(expected, value_of(actual))
+
+
+def _taken(expected: Any, rest: list[Any]) -> bool:
+    """Take the first equal element out of `rest`."""
+    for index, one in enumerate(rest):
+        if _is_value(expected, one):
+            del rest[index]
+            return True
+    return False

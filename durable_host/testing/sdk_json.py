@@ -1,0 +1,61 @@
+"""Values of tests as JSON, with custom objects encoded as the SDKs for Python do."""
+
+import dataclasses
+import enum
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+
+def plain_json(value: Any) -> str:
+    """JSON text, as of the 2.x SDK: objects with `to_json`, dataclasses, enums. Raises TypeError for others."""
+    return json.dumps(value, ensure_ascii=False, default=_plain)
+
+
+def typed_json(value: Any) -> str:
+    """JSON text, as of the 1.x SDK: objects with `to_json`, which say what they are. Raises TypeError for others."""
+    return json.dumps(value, ensure_ascii=False, default=_typed)
+
+
+def matches(expected: Any, actual: Any) -> bool:
+    """Whether a value that the app has sent is `expected`, which may contain `unittest.mock.ANY` and the like."""
+    if expected == actual:
+        return True
+    for encode in (plain_json, typed_json):
+        try:
+            if json.loads(encode(expected)) == actual:
+                return True
+        except (TypeError, ValueError):
+            continue
+    return False
+
+
+def _plain(value: Any) -> Any:
+    hook = _hook_of(value)
+    if hook is not None:
+        return hook(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, SimpleNamespace):
+        return vars(value)
+    raise _refusal(value)
+
+
+def _typed(value: Any) -> Any:
+    hook = _hook_of(value)
+    if hook is None:
+        raise _refusal(value)
+    kind = value.__class__
+    return {"__class__": kind.__name__, "__module__": kind.__module__, "__data__": hook(value)}
+
+
+def _hook_of(value: Any) -> Callable[[Any], Any] | None:
+    hook: Callable[[Any], Any] | None = getattr(value.__class__, "to_json", None)
+    return hook
+
+
+def _refusal(value: Any) -> TypeError:
+    return TypeError(f"JSON cannot represent a value of the type {type(value).__name__}: {value!r}")

@@ -1,0 +1,187 @@
+"""The host's web application without a port: a client in the same event loop connects to it in memory."""
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import BaseConnector, ClientRequest, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+from durable_host import __version__
+from durable_host.config import HostConfig
+from durable_host.config.effective import effective_options
+from durable_host.host.durable_services import DurableServices
+from durable_host.host.served_app import ServedApp
+from durable_host.host.summary import described, function_lines, mcp_url
+from durable_host.host.web import CLOSE_CONNECTIONS_WITHIN
+from durable_host.host_id import host_id_of, instance_id
+from durable_host.http_port import HttpPort, body_limit
+from durable_host.invocation.invoker import Invoker
+from durable_host.invocation.pool import WorkerPool
+from durable_host.testing import memory_transport
+from durable_host.triggers.http.cors import CorsPolicy
+from durable_host.triggers.mcp.webhook import McpWebhook
+from durable_host.web.admin import AdminApi
+from durable_host.web.admin_host import HostRoutes, HostState
+from durable_host.web.front import DURABLE_KEY, Front
+from durable_host.web.home import home_page
+from durable_host.web.keys import Access, KeyRing, KeyRoutes
+from durable_host.web.manual_invocation import ManualInvocation
+
+_USER_AGENT = f"durable-host-testing/{__version__}"
+
+
+class WebInMemory:
+    """Answers the requests of `session` like `func start`: functions, webhooks, management, admin and home page.
+
+    Callers need keys only with `asks_for_keys`, as with `--enable-auth`. There is no dashboard. Call `adopt` before
+    the first request, and `close` in the same event loop.
+    """
+
+    def __init__(
+        self, config: HostConfig, pool: WorkerPool, invoker: Invoker, base_url: str, *, asks_for_keys: bool = False
+    ) -> None:
+        self._config = config
+        self._pool = pool
+        self._invoker = invoker
+        self._url = URL(base_url)
+        self._app: ServedApp | None = None
+        self._durable: DurableServices | None = None
+        self._manual = ManualInvocation()
+        self._mcp = McpWebhook(invoker)
+        self.keys = KeyRing(KeysInMemory(), instance_id(platform.node()))
+        limit = body_limit(config.settings)
+        self._front = Front(
+            self._admin(),
+            home=self._home,
+            cors=CorsPolicy(config.cors, config.cors_credentials) if config.cors else None,
+            access=Access(self.keys) if asks_for_keys else None,
+            body_limit=limit,
+        )
+        self._port = HttpPort(self._front.handle, body_limit=limit, close_within=CLOSE_CONNECTIONS_WITHIN)
+
+    async def durable_key(self) -> str:
+        """The key in the URLs of the management API, for `DurableServices`."""
+        return await self.keys.system_key(DURABLE_KEY)
+
+    def adopt(self, app: ServedApp, durable: DurableServices | None) -> None:
+        """Serve this app from now on."""
+        self._app, self._durable = app, durable
+        self._manual.adopt(app.starts)
+        self._mcp.adopt(app.functions.mcp, app.config.host.mcp, explain=app.http.details.shown)
+        self._front.adopt(
+            app.http,
+            durable.api if durable is not None else None,
+            app.triggers.webhook,
+            event_grid=app.triggers.event_grid,
+            absent=app.absent_http,
+            mcp=None if app.functions.mcp.is_empty else self._mcp,
+        )
+
+    async def session(self) -> ClientSession:
+        """A session whose connections all end here, whatever host a URL names. It keeps no cookies."""
+        await self._port.open()
+        connector = MemoryConnector(self._port, ("127.0.0.1", self._url.port or 80))
+        return ClientSession(connector=connector, cookie_jar=DummyCookieJar(), headers={"User-Agent": _USER_AGENT})
+
+    async def close(self) -> None:
+        """End all requests."""
+        await self._manual.drain(0)
+        await self._mcp.drain(0)
+        await self._port.close()
+
+    def _admin(self) -> AdminApi:
+        config = self._config
+        host = HostRoutes(
+            HostState(host_id=host_id_of(config.root, config.settings), state="Running"),
+            ControlInMemory(self._invoker),
+            root=str(config.root),
+            effective=lambda: effective_options(config.host),
+            bundle=lambda: config.host.raw.get("extensionBundle"),
+            processes=self._processes,
+            set_aside=self._set_aside,
+        )
+        return AdminApi(
+            host,
+            lambda url: described(self._served.functions, config.root, url, self._prefix, config.runtime),
+            self._manual,
+            KeyRoutes(self.keys),
+        )
+
+    @property
+    def _served(self) -> ServedApp:
+        assert self._app is not None
+        return self._app
+
+    @property
+    def _prefix(self) -> str:
+        return self._served.config.host.http.route_prefix
+
+    def _home(self, lists_functions: bool) -> str | None:
+        if self._config.settings.get("AzureWebJobsDisableHomepage", "").lower() == "true":
+            return None
+        if not lists_functions:
+            return home_page(None)
+        url = str(self._url).rstrip("/")
+        return home_page(function_lines(self._served.functions, url, self._prefix), mcp_url(self._served, url))
+
+    def _processes(self) -> Sequence[Mapping[str, Any]]:
+        return [{"processId": pid, "processName": name} for pid, name in self._named_pids()]
+
+    def _named_pids(self) -> list[tuple[int, str]]:
+        return [(os.getpid(), "func"), *((pid, self._pool.kind.runtime) for pid in self._pool.pids)]
+
+    async def _set_aside(self) -> Mapping[str, int] | None:
+        return None if self._durable is None else await self._durable.set_aside()
+
+
+class KeysInMemory:
+    """Implements `KeyRepository`: the keys of the host, until it ends."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, dict[str, Any]] = {}
+
+    async def read(self, name: str) -> dict[str, Any] | None:
+        return self._documents.get(name)
+
+    async def write(self, name: str, document: dict[str, Any]) -> None:
+        self._documents[name] = document
+
+
+class ControlInMemory:
+    """Implements `HostControl` for a host that can neither restart nor pause: these requests change nothing."""
+
+    def __init__(self, invoker: Invoker) -> None:
+        self._invoker = invoker
+
+    def restart(self) -> None: ...
+
+    def drain(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def drain_status(self) -> tuple[str, int, int]:
+        return "Disabled", self._invoker.running, self._invoker.waiting
+
+    def is_offline(self) -> bool:
+        return False
+
+    def set_offline(self, offline: bool) -> None: ...
+
+
+class MemoryConnector(BaseConnector):
+    """Connects an `aiohttp` client to an `HttpPort` that does not listen."""
+
+    def __init__(self, port: HttpPort, address: memory_transport.Address) -> None:
+        super().__init__(limit=0, keepalive_timeout=None)
+        self._port = port
+        self._address = address
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Any], timeout: ClientTimeout
+    ) -> ResponseHandler:
+        client = self._factory()
+        memory_transport.connect(client, self._port.connection(), server_address=self._address)
+        return client

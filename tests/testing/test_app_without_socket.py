@@ -1,0 +1,236 @@
+"""The web application of a real app without a socket, and the doubles of its activities and outputs.
+
+Apps of both SDK generations run in real worker processes; storage is not needed.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import durable_environments
+from durable_host.testing import FunctionApp
+
+APP = """
+import json
+
+import azure.durable_functions as df
+import azure.functions as func
+
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+@app.orchestration_trigger(context_name="context")
+def checkout(context):
+    retry = df.RetryOptions(first_retry_interval_in_milliseconds=60_000, max_number_of_attempts=3)
+    order = context.get_input()
+    try:
+        receipt = yield context.call_activity_with_retry("charge", retry, order)
+    except Exception as error:
+        return f"not charged: {error}"
+    approval = yield context.wait_for_external_event("Approval")
+    yield context.call_activity("mail", {"to": order["customer"], "receipt": receipt})
+    return [receipt, approval]
+
+
+@app.activity_trigger(input_name="order", activity="charge")
+def charge_card(order: dict) -> dict:
+    if order["amount"] > 1000:
+        raise ValueError("too much")
+    return {"receipt": order["amount"]}
+
+
+@app.activity_trigger(input_name="message")
+@app.queue_output(arg_name="outbox", queue_name="mails", connection="AzureWebJobsStorage")
+def mail(message: dict, outbox: func.Out[str]) -> None:
+    outbox.set(json.dumps(message))
+
+
+@app.route(route="orders", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def place_order(req: func.HttpRequest, client) -> func.HttpResponse:
+    instance_id = await client.start_new("checkout", client_input=req.get_json())
+    return client.create_check_status_response(req, instance_id)
+
+
+@app.route(route="notes/{who}", auth_level=func.AuthLevel.ANONYMOUS)
+@app.generic_output_binding(arg_name="letter", type="sendGrid", to="x@example.com")
+def note(req: func.HttpRequest, letter: func.Out[str]) -> func.HttpResponse:
+    letter.set(json.dumps({"to": req.route_params["who"], "text": req.get_body().decode()}))
+    return func.HttpResponse("sent", status_code=201, headers={"X-Who": req.route_params["who"]})
+
+
+@app.route(route="broken")
+def broken(req: func.HttpRequest) -> str:
+    raise RuntimeError("out of order")
+"""
+ORDER = {"customer": "a@example.com", "amount": 30}
+
+
+@pytest.fixture(scope="module", params=["1.x", "2.x"])
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FunctionApp]:
+    root: Path = tmp_path_factory.mktemp("app")
+    (root / "function_app.py").write_text(APP)
+    (root / "host.json").write_text('{"version": "2.0"}')
+    python: Path | None = None
+    if request.param == "2.x":
+        assert request.config.cache is not None
+        try:
+            python = durable_environments.v2_environment(request.config.cache.mkdir("durable-environments"))
+        except RuntimeError as error:
+            pytest.skip(str(error))
+    with FunctionApp(root, settings={"AzureWebJobsStorage": "UseDevelopmentStorage=true"}, python=python) as app:
+        yield app
+
+
+@pytest.fixture
+def app(loaded: FunctionApp) -> FunctionApp:
+    return loaded.reset()
+
+
+def test_an_order_is_placed_followed_and_approved_over_http(app: FunctionApp) -> None:
+    app.output("mail").discards()
+    response = app.client.post("/api/orders", json=ORDER)
+    assert response.status_code == 202
+    urls = response.json()
+    assert app.client.get(urls["statusQueryGetUri"]).json()["runtimeStatus"] == "Running"
+    approve = urls["sendEventPostUri"].replace("{eventName}", "Approval")
+    assert app.client.post(approve, json="yes").status_code == 202
+    done = app.client.get(urls["statusQueryGetUri"])
+    assert (done.status_code, done.json()["output"]) == (200, [{"receipt": 30}, "yes"])
+    assert response.headers["Location"] == urls["statusQueryGetUri"]
+
+
+def test_each_management_url_of_an_instance_works(app: FunctionApp) -> None:
+    urls = app.client.post("/api/orders", json=ORDER).json()
+    instance = app.instance(urls["id"])
+    assert app.client.post(urls["suspendPostUri"].replace("{text}", "wait")).status_code == 202
+    assert instance.status == "Suspended"
+    assert app.client.post(urls["resumePostUri"].replace("{text}", "go")).status_code == 202
+    assert instance.status == "Running"
+    assert app.client.post(urls["terminatePostUri"].replace("{text}", "enough")).status_code == 202
+    assert instance.status == "Terminated"
+    assert app.client.delete(urls["purgeHistoryDeleteUri"]).json() == {"instancesDeleted": 1}
+    assert app.client.get(urls["statusQueryGetUri"]).status_code == 404
+
+
+def test_functions_need_no_keys_as_in_a_local_host(app: FunctionApp) -> None:
+    assert app.client.post("/api/orders", json=ORDER).status_code == 202
+    assert "code=" in app.client.post("/api/orders", json=ORDER).json()["statusQueryGetUri"]
+
+
+def test_routes_methods_and_headers_are_those_of_the_host(app: FunctionApp) -> None:
+    letters = app.output("note").discards()
+    response = app.client.put("/api/notes/bo b", content="hello")
+    assert (response.status_code, response.text, response.headers["x-who"]) == (201, "sent", "bo b")
+    letters.assert_wrote_exactly({"to": "bo b", "text": "hello"})
+    assert app.client.get("/api/orders").status_code == 404
+    assert app.client.get("/api/nowhere").status_code == 404
+
+
+def test_a_function_that_fails_answers_500_with_its_error(app: FunctionApp) -> None:
+    response = app.client.get("/api/broken")
+    assert response.status_code == 500
+    assert "out of order" in response.text
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("/", "Azure Function App is up and running"),
+        ("/admin/host/status", '"state": "Running"'),
+        ("/admin/host/config", "durableTask"),
+        ("/admin/host/drain/status", '"state": "Disabled"'),
+        ("/admin/functions", '"name": "place_order"'),
+        ("/admin/functions/note/status", "{}"),
+        ("/admin/host/keys", '"keys"'),
+        ("/admin/host/processes", '"processName": "python"'),
+    ],
+)
+def test_the_host_has_its_other_pages(app: FunctionApp, path: str, part: str) -> None:
+    response = app.client.get(path).raise_for_status()
+    assert part in response.text
+
+
+def test_a_function_is_started_by_hand(app: FunctionApp) -> None:
+    body = {"input": json.dumps(ORDER)}
+    assert app.client.post("/admin/functions/charge_card", json=body).status_code == 202
+    (call,) = app.activity("charge").calls
+    assert (call.output, call.instance_id) == ({"receipt": 30}, None)
+
+
+def test_a_function_whose_output_fails_answers_500(app: FunctionApp) -> None:
+    app.output("note").fails_with("no route")
+    response = app.client.put("/api/notes/bob", content="hello")
+    assert response.status_code == 500
+    assert "no route" in response.text
+
+
+def test_an_output_that_the_host_does_not_have_fails_as_always(app: FunctionApp) -> None:
+    letters = app.output("note")
+    assert app.client.put("/api/notes/bob", content="hello").status_code == 500
+    assert letters.json == [{"to": "bob", "text": "hello"}]
+
+
+def test_calls_of_the_real_activities_are_recorded(app: FunctionApp) -> None:
+    app.output("mail").discards()
+    instance = app.start("checkout", ORDER)
+    instance.raise_event("Approval", "yes")
+    app.activity("charge").assert_called_once_with(ORDER)
+    (call,) = app.activity("charge").calls
+    assert (call.output, call.error, call.instance_id, call.attempt) == ({"receipt": 30}, None, instance.id, 1)
+    app.activity("mail").assert_called_once_with({"to": "a@example.com", "receipt": {"receipt": 30}})
+    app.output("mail").assert_wrote({"to": "a@example.com", "receipt": {"receipt": 30}})
+
+
+def test_a_replaced_activity_does_not_run_and_writes_no_outputs(app: FunctionApp) -> None:
+    app.activity("charge").returns("R1")
+    app.activity("mail").returns(None)
+    instance = app.start("checkout", ORDER)
+    instance.raise_event("Approval", {"by": "me"})
+    assert instance.output[0] == "R1"
+    app.activity("mail").assert_called_once_with({"to": "a@example.com", "receipt": "R1"})
+    app.output("mail").assert_wrote_nothing()
+
+
+def test_retries_run_in_virtual_time_until_the_double_succeeds(app: FunctionApp) -> None:
+    charge = app.activity("charge").fails_with(ConnectionError("no route"), times=2).returns("R1")
+    instance = app.start("checkout", ORDER)
+    assert charge.call_count == 1
+    app.advance(minutes=3)
+    assert [call.attempt for call in charge.calls] == [1, 2, 3]
+    assert [call.error for call in charge.calls] == ["ConnectionError: no route"] * 2 + [None]
+    assert instance.status == "Running"
+
+
+def test_the_orchestrator_gets_the_error_of_a_double_as_it_gets_a_real_one(app: FunctionApp) -> None:
+    too_much = {**ORDER, "amount": 2000}
+    real = app.start("checkout", too_much).wait()
+    app.activity("charge").fails_with(ValueError("too much"))
+    double = app.start("checkout", too_much).wait()
+    errors = [one.output.replace(one.id, "ID").partition("Traceback")[0] for one in (real, double)]
+    assert errors[0].startswith("not charged: ")
+    assert errors[0] == errors[1]
+
+
+def test_a_function_of_the_test_answers_for_the_activity(app: FunctionApp) -> None:
+    app.activity("charge").runs(lambda order: order["amount"] * 2)
+    app.activity("mail").returns(None)
+    instance = app.start("checkout", ORDER)
+    instance.raise_event("Approval", "yes")
+    assert instance.output[0] == 60
+
+
+def test_a_reset_forgets_doubles_and_what_they_recorded(app: FunctionApp) -> None:
+    app.activity("charge").returns("R1")
+    app.start("checkout", ORDER)
+    app.reset()
+    assert app.activity("charge").calls == []
+    app.start("checkout", ORDER)
+    assert app.activity("charge").calls[0].output == {"receipt": 30}
+
+
+async def test_requests_may_be_awaited(app: FunctionApp) -> None:
+    response = await app.client.post("/api/orders", content=json.dumps(ORDER))
+    assert response.status_code == 202
