@@ -20,7 +20,7 @@ from durable_host.testing.behaviours import (
     checked_times,
     error_in_place,
 )
-from durable_host.testing.comparison_text import difference, indented, shown
+from durable_host.testing.comparison_text import difference, indented, value_text
 from durable_host.testing.sdk_json import matches
 from durable_host.testing.stand_ins import Replacement
 
@@ -135,7 +135,7 @@ class ActivityDouble:
         self._assert_some_call(input)
         if not any(matches(input, one) for one in self.inputs):
             raise AssertionError(
-                f"No call of the activity '{self.name}' had the input {shown(input)}.\n{self._described()}"
+                f"No call of the activity '{self.name}' had the input {value_text(input)}.\n{self._described()}"
             )
 
     def assert_has_calls(self, inputs: Sequence[Any], *, any_order: bool = False) -> None:
@@ -146,7 +146,7 @@ class ActivityDouble:
             missing = [one for one in expected if not _taken(one, rest)]
             if missing:
                 raise AssertionError(
-                    f"The activity '{self.name}' has no call with {', '.join(map(shown, missing))}.\n"
+                    f"The activity '{self.name}' has no call with {', '.join(map(value_text, missing))}.\n"
                     f"{self._described()}"
                 )
             return
@@ -174,7 +174,7 @@ class ActivityDouble:
     def _assert_some_call(self, input: Any) -> None:
         if not self.calls:
             raise AssertionError(
-                f"The activity '{self.name}' was expected to be called with {shown(input)}, but it was not called."
+                f"The activity '{self.name}' was expected to be called with {value_text(input)}, but it was not called."
             )
 
     def _assert_equal(self, expected: Any, actual: Any, what: str) -> None:
@@ -201,10 +201,10 @@ def _line(call: ActivityCall) -> str:
     if not call.has_ended:
         outcome = "is still running"
     else:
-        outcome = f"failed: {call.error}" if call.error is not None else f"returned {shown(call.output)}"
+        outcome = f"failed: {call.error}" if call.error is not None else f"returned {value_text(call.output)}"
     attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
     caller = f" for '{call.instance_id}'" if call.instance_id is not None else ""
-    return f"{shown(call.input)}{caller}{attempt} {outcome}"
+    return f"{value_text(call.input)}{caller}{attempt} {outcome}"
 
 
 def _taken(expected: Any, rest: list[Any]) -> bool:

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A value as JSON with one member per line if it is long; what JSON does not have as Python shows it."""
     try:
         short = json.dumps(value, ensure_ascii=False, default=repr)

@@ -14,8 +14,8 @@ import aiohttp
 from yarl import URL
 
 from durable_host.testing.http_response import HttpResponse
-from durable_host.testing.http_stream import HttpStream
 from durable_host.testing.loop_thread import LoopThread
+from durable_host.testing.streamed_reply import StreamedReply
 
 Body = bytes | str | Iterable[bytes]
 Parameters = Mapping[str, str | int | float | bool | Sequence[str]] | Sequence[tuple[str, str]]
@@ -29,7 +29,7 @@ _MOVES_TO_GET: Final = frozenset({301, 302, 303})
 class RequestOptions(TypedDict, total=False):
     """What a request may have.
 
-    At most one body: `json` (a value), `data` (the fields of a form, or aiohttp's `FormData` for files) or `content`
+    At most one body: `json` (a value), `data` (the fields of a form, or an aiohttp.FormData for files) or `content`
     (text, bytes, or an iterable of bytes, which is sent in chunks). `params` are added to the query. Redirects within
     the app are followed unless `follow_redirects` is False. `timeout` is in real seconds.
     """
@@ -93,7 +93,7 @@ class HttpClient:
         return self._thread.run(self._request(method, path, options))
 
     @contextmanager
-    def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Generator[HttpStream, None, None]:
+    def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Generator[StreamedReply, None, None]:
         """Send a request and read the response piece by piece, while the function is still running.
 
         Leaving the block closes the connection, as a client does that goes away. Redirects are not followed. Raises
@@ -101,7 +101,7 @@ class HttpClient:
         """
         response = self._thread.run(self._begin(method, self._url_of(path, options), options))
         try:
-            yield HttpStream(response, self._thread)
+            yield StreamedReply(response, self._thread)
         finally:
             self._thread.run(self._end(response))
 

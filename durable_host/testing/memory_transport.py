@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
 from typing import Any
 
 _MOST_UNREAD = 65_536
@@ -32,19 +31,8 @@ class MemoryTransport(asyncio.Transport):
         """Set both before anything is written."""
         self._protocol, self._peer = protocol, peer
 
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        assert self._protocol is not None
-        return self._protocol
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        assert isinstance(protocol, asyncio.Protocol)
-        self._protocol = protocol
-
     def is_closing(self) -> bool:
         return self._is_closing
-
-    def is_reading(self) -> bool:
-        return self._is_reading and not self._is_closing
 
     def pause_reading(self) -> None:
         self._is_reading = False
@@ -57,16 +45,6 @@ class MemoryTransport(asyncio.Transport):
         if self._is_closing or self._peer is None or not data:
             return
         self._peer._arrive(bytes(data))
-
-    def writelines(self, list_of_data: Iterable[Any]) -> None:
-        self.write(b"".join(list_of_data))
-
-    def get_write_buffer_size(self) -> int:
-        return self._peer._unread_size if self._peer is not None else 0
-
-    def can_write_eof(self) -> bool:
-        """Always False: a connection is closed in both directions at once."""
-        return False
 
     def close(self) -> None:
         """Close this end. The peer first gets everything that was written."""
@@ -113,14 +91,21 @@ class MemoryTransport(asyncio.Transport):
                 self.close()
 
     def _pause_writer(self) -> None:
-        if not self._is_writer_paused and self._peer is not None and not self._peer._is_closing:
+        writer = self._writer()
+        if not self._is_writer_paused and writer is not None:
             self._is_writer_paused = True
-            self._peer.get_protocol().pause_writing()
+            writer.pause_writing()
 
     def _resume_writer(self) -> None:
-        if self._is_writer_paused and self._peer is not None and not self._peer._is_closing:
+        writer = self._writer()
+        if self._is_writer_paused and writer is not None:
             self._is_writer_paused = False
-            self._peer.get_protocol().resume_writing()
+            writer.resume_writing()
+
+    def _writer(self) -> asyncio.Protocol | None:
+        """The protocol at the other end; None if that is closed."""
+        peer = self._peer
+        return None if peer is None or peer._is_closing else peer._protocol
 
     def _end(self) -> None:
         assert self._protocol is not None

@@ -22,7 +22,7 @@ from durable_host.testing.behaviours import (
     error_in_place,
     line_of_test,
 )
-from durable_host.testing.comparison_text import difference, indented, shown
+from durable_host.testing.comparison_text import difference, indented, value_text
 from durable_host.testing.json_values import value_of
 from durable_host.testing.sdk_json import matches
 from durable_host.testing.stand_ins import Replacement
@@ -91,7 +91,8 @@ class OutputRecorder:
         rest = self.values
         missing = [one for one in expected if not _taken(one, rest)]
         if missing:
-            raise AssertionError(f"The {self._name} did not get {', '.join(map(shown, missing))}.\n{self._described()}")
+            texts = ", ".join(map(value_text, missing))
+            raise AssertionError(f"The {self._name} did not get {texts}.\n{self._described()}")
         if not expected and not rest:
             raise AssertionError(f"The {self._name} was expected to get a value, but got none.")
 
@@ -125,7 +126,7 @@ class OutputRecorder:
         values = self.values
         if not values:
             return "It got no value."
-        lines = "\n".join(f"{number}. {shown(value)}" for number, value in enumerate(values, 1))
+        lines = "\n".join(f"{number}. {value_text(value)}" for number, value in enumerate(values, 1))
         return f"It got ({len(values)}):\n{indented(lines)}"
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 
 def plain_json(value: Any) -> str:
-    """JSON text, as of the 2.x SDK: objects with `to_json`, dataclasses, enums. Raises TypeError for others."""
+    """JSON text, as of the 2.x SDK: objects with a method to_json, dataclasses, enums. Raises TypeError for others."""
     return json.dumps(value, ensure_ascii=False, default=_plain)
 
 
 def typed_json(value: Any) -> str:
-    """JSON text, as of the 1.x SDK: objects with `to_json`, which say what they are. Raises TypeError for others."""
+    """JSON text, as of the 1.x SDK: objects with a method to_json, with their types. Raises TypeError for others."""
     return json.dumps(value, ensure_ascii=False, default=_typed)
 
 

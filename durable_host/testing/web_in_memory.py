@@ -172,7 +172,7 @@ class ControlInMemory:
 
 
 class MemoryConnector(BaseConnector):
-    """Connects an `aiohttp` client to an `HttpPort` that does not listen."""
+    """Connects a client to an `HttpPort` that does not listen."""
 
     def __init__(self, port: HttpPort, address: memory_transport.Address) -> None:
         super().__init__(limit=0, keepalive_timeout=None)

@@ -8,7 +8,7 @@ from multidict import CIMultiDictProxy
 from durable_host.testing.loop_thread import LoopThread
 
 
-class HttpStream:
+class StreamedReply:
     """A response whose head has arrived. Read its body once, with one of the methods."""
 
     def __init__(self, response: aiohttp.ClientResponse, thread: LoopThread) -> None:
