@@ -8,17 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from durable_host.durable.engine.history_replay import ReplayFailed
+    from durable_host.testing.activity_double import ActivityCall, ActivityDouble
     from durable_host.testing.function_app import FunctionApp
+    from durable_host.testing.http_client import HttpClient
+    from durable_host.testing.http_response import HttpResponse, HttpStatusError
     from durable_host.testing.instance_handle import InstanceHandle
     from durable_host.testing.instance_record import Instance, StillRunning
+    from durable_host.testing.output_recorder import OutputRecorder
     from durable_host.testing.replays import assert_replays
     from durable_host.testing.virtual_clock import VirtualClock
     from durable_host.testing.virtual_host import VirtualHost
 
 __all__ = [
+    "ActivityCall",
+    "ActivityDouble",
     "FunctionApp",
+    "HttpClient",
+    "HttpResponse",
+    "HttpStatusError",
     "Instance",
     "InstanceHandle",
+    "OutputRecorder",
     "ReplayFailed",
     "StillRunning",
     "VirtualClock",
@@ -27,9 +37,15 @@ __all__ = [
 ]
 
 _MODULES = {
+    "ActivityCall": "durable_host.testing.activity_double",
+    "ActivityDouble": "durable_host.testing.activity_double",
     "FunctionApp": "durable_host.testing.function_app",
+    "HttpClient": "durable_host.testing.http_client",
+    "HttpResponse": "durable_host.testing.http_response",
+    "HttpStatusError": "durable_host.testing.http_response",
     "Instance": "durable_host.testing.instance_record",
     "InstanceHandle": "durable_host.testing.instance_handle",
+    "OutputRecorder": "durable_host.testing.output_recorder",
     "ReplayFailed": "durable_host.durable.engine.history_replay",
     "StillRunning": "durable_host.testing.instance_record",
     "VirtualClock": "durable_host.testing.virtual_clock",
