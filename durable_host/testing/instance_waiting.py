@@ -23,57 +23,68 @@ def let_time_pass(
 ) -> None:
     """Return when the condition is met and `also()` is true. Raises StillRunning if that does not happen."""
     __tracebackhide__ = True
+    waiting = _Waiting(backend, instance_id, condition)
     end = backend.now + (limit if limit is not None else backend.longest_wait)
     steps = 0
     while True:
         backend.settle()
         one = backend.instance(instance_id)
-        is_met = one is not None and condition.is_met_by(one) and _is_met_in_history(backend, instance_id, condition)
+        is_met = waiting.is_met(one)
         if is_met and (also is None or also()):
             return
-        if not is_met and one is not None and one.status in TERMINAL:
-            _fail(backend, instance_id, one, condition, "it has ended")
         steps += 1
-        if steps % _LOOKS_AFTER == 0 and one is not None and not _may_continue_by_itself(backend, instance_id):
-            why = f"{steps} other things became due meanwhile, and none has continued it"
-            _fail(backend, instance_id, one, condition, why)
-        reason = backend.pass_time(end)
+        if not is_met and one is not None and one.status in TERMINAL:
+            reason = "it has ended"
+        elif steps % _LOOKS_AFTER == 0 and one is not None and not waiting.may_continue_by_itself():
+            reason = f"{steps} other things became due meanwhile, and none has continued it"
+        else:
+            reason = backend.pass_time(end)
         if reason is not None:
-            _fail(backend, instance_id, one, condition, reason)
+            raise StillRunning(waiting.failure(one, reason))
 
 
-def _is_met_in_history(backend: AppBackend, instance_id: str, condition: WaitCondition) -> bool:
-    if not condition.needs_history:
-        return True
-    view = backend.view(instance_id)
-    return condition.is_met_in([as_instance_wait(wait) for wait in view.waits], history_rows(view.events))
+class _Waiting:
+    """One wait. It remembers what the instance has waited for until now."""
 
+    def __init__(self, backend: AppBackend, instance_id: str, condition: WaitCondition) -> None:
+        self._backend = backend
+        self._id = instance_id
+        self._condition = condition
+        self._seen: dict[str, None] = {}
 
-def _may_continue_by_itself(backend: AppBackend, instance_id: str) -> bool:
-    """Whether the instance waits for something other than external events."""
-    return any(wait.kind != "event" for wait in backend.view(instance_id).waits)
+    def is_met(self, one: Instance | None) -> bool:
+        if one is None or not self._condition.needs_history:
+            return one is not None and self._condition.is_met_by(one)
+        view = self._backend.view(self._id)
+        waits = [as_instance_wait(wait) for wait in view.waits]
+        self._seen |= dict.fromkeys(wait.name for wait in waits if wait.kind != "timer")
+        return self._condition.is_met_by(one) and self._condition.is_met_in(waits, history_rows(view.events))
 
+    def may_continue_by_itself(self) -> bool:
+        """Whether the instance waits for something other than external events."""
+        return any(wait.kind != "event" for wait in self._backend.view(self._id).waits)
 
-def _fail(backend: AppBackend, instance_id: str, one: Instance | None, condition: WaitCondition, why: str) -> None:
-    __tracebackhide__ = True
-    goal = str(condition) or "to meet the condition of the test"
-    headline = f"The instance '{instance_id}' was expected {goal}, but {why}."
-    if one is None:
-        names = ", ".join(f"'{other.instance_id}' ({other.name})" for other in backend.instances(None, None))
-        raise StillRunning(f"{headline}\nIt does not exist. The task hub has {names or 'no instances'}.")
-    view = backend.view(instance_id)
-    report = instance_report(
-        one,
-        [as_instance_wait(wait) for wait in view.waits],
-        history_rows(view.events),
-        waits_are_known=view.waits_are_known,
-    )
-    raise StillRunning(f"{headline}\n\n{report}\n\n{_advice(condition, one)}".rstrip())
+    def failure(self, one: Instance | None, reason: str) -> str:
+        goal = str(self._condition) or "to meet the condition of the test"
+        headline = f"The instance '{self._id}' was expected {goal}, but {reason}."
+        if one is None:
+            names = ", ".join(f"'{other.instance_id}' ({other.name})" for other in self._backend.instances(None, None))
+            return f"{headline}\nIt does not exist. The task hub has {names or 'no instances'}."
+        view = self._backend.view(self._id)
+        report = instance_report(
+            one,
+            [as_instance_wait(wait) for wait in view.waits],
+            history_rows(view.events),
+            waits_are_known=view.waits_are_known,
+        )
+        return "\n\n".join(filter(None, (headline, report, self._advice(one))))
 
-
-def _advice(condition: WaitCondition, one: Instance) -> str:
-    if one.status in TERMINAL:
-        return ""
-    if one.status == "Suspended":
-        return "It is suspended: call resume() to continue it."
-    return "Raise the event it waits for, or give a longer limit=." if condition.has_ended else ""
+    def _advice(self, one: Instance) -> str | None:
+        wanted = self._condition.waiting_for
+        if wanted is not None and self._seen and wanted not in self._seen:
+            names = ", ".join(f"'{name}'" for name in self._seen)
+            return f"Until now it has waited for {names}, not for '{wanted}'."
+        if one.status == "Suspended":
+            return "It is suspended: call resume() to continue it."
+        is_stuck = self._condition.has_ended and one.status not in TERMINAL
+        return "Raise the event that it waits for, or give a longer limit." if is_stuck else None

@@ -207,6 +207,7 @@ def test_a_wait_that_cannot_end_describes_the_instance(app: FunctionApp) -> None
     assert "event 'Approval', since 2024-01-01 00:00:00" in text
     assert "timer until 2024-01-04 00:00:00" in text
     assert "ExecutionStarted approval" in text
+    assert "Until now it has waited for 'Approval', not for 'approval'." in text
 
 
 @pytest.mark.parametrize("wanted", [{"status": "Running"}, {"waiting_for": "Approval"}, {"custom_status": "other"}])
