@@ -45,6 +45,18 @@ def environment(cache: Path, python_version: str, sdk: str) -> Path:
     """The interpreter of an environment with that SDK, which is created if it does not exist."""
     if python_version == OWN and sdk == version("azure-functions-durable"):
         return Path(sys.executable)
+    return _made(cache, python_version, sdk)
+
+
+def app_environment(cache: Path) -> Path:
+    """The interpreter of an environment with nothing but the SDKs, as an app has it. Raises RuntimeError.
+
+    The SDK imports `openai-agents`, which takes a second, wherever it is installed: the tests need it.
+    """
+    return _made(cache, OWN, version("azure-functions-durable"))
+
+
+def _made(cache: Path, python_version: str, sdk: str) -> Path:
     folder = cache / f"python{python_version}-durable{sdk}"
     if not folder.exists():
         cache.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
+from bench import durable_environments, peers, scenarios, throughput
 from bench import figures as systems
-from bench import peers, scenarios, throughput
 from bench.figures import Figures, Goal, Scenario
 from bench.running_host import APP, RunningHost
 from durable_host.config.connection import Connection
@@ -61,20 +61,21 @@ class Run:
 async def measure(run: Run) -> Figures:
     """Run everything. A peer that cannot be installed or fails is left out, with the reason."""
     found = Figures()
+    app = await asyncio.to_thread(durable_environments.app_environment, run.environments)
     python = await _peers(run, found)
     connection = free_connection()
     azurite = await asyncio.to_thread(start_azurite, connection)
     try:
         for number in range(run.rounds):
             run.say(f"round {number + 1} of {run.rounds} ...")
-            await _host(run, found, systems.ON_AZURITE, connection, number)
-            await _host(run, found, systems.ON_SQLITE, connection, number)
+            await _host(run, found, systems.ON_AZURITE, connection, app, number)
+            await _host(run, found, systems.ON_SQLITE, connection, app, number)
             if python is not None:
                 await _peer(run, found, python, "durabletask_in_memory", systems.DURABLETASK)
                 await _peer(run, found, python, "dbos_on_sqlite", systems.DBOS)
     finally:
         azurite.stop()
-    await _cold_start(run, found)
+    await _cold_start(run, found, app)
     return found
 
 
@@ -98,12 +99,14 @@ async def _peer(run: Run, found: Figures, python: Path, program: str, system: st
         found.add(_OF_PEERS[name], system, value)
 
 
-async def _host(run: Run, found: Figures, system: str, connection: Connection, number: int) -> None:
+async def _host(run: Run, found: Figures, system: str, connection: Connection, app: Path, number: int) -> None:
     run.say(f"{system} ...")
     on_sqlite = system == systems.ON_SQLITE
     log = run.folder / f"{'sqlite' if on_sqlite else 'azurite'}-{number}.txt"
     settings = {_PROVIDER + "type": "sqlite", _PROVIDER + "path": str(log.with_suffix(".db"))} if on_sqlite else None
-    host = await asyncio.to_thread(RunningHost, connection_string(connection), _new_hub(), log, settings=settings)
+    host = await asyncio.to_thread(
+        RunningHost, connection_string(connection), _new_hub(), log, settings=settings, python=str(app)
+    )
     try:
         await asyncio.sleep(QUIET_AFTER)
         idle = host.megabytes()
@@ -138,7 +141,7 @@ async def _http(run: Run, found: Figures, host: RunningHost) -> None:
             found.add(HTTP_99, system, scenarios.percentile(latencies, 0.99) * 1000)
 
 
-async def _cold_start(run: Run, found: Figures) -> None:
+async def _cold_start(run: Run, found: Figures, python: Path) -> None:
     """The host starts Azurite itself."""
     run.say("a start with Azurite ...")
     app = await asyncio.to_thread(shutil.copytree, APP, run.folder / "app")  # Azurite keeps its data in the app
@@ -148,6 +151,7 @@ async def _cold_start(run: Run, found: Figures) -> None:
         _new_hub(),
         run.folder / "cold.txt",
         app=app,
+        python=str(python),
         options=(),
     )
     found.add(COLD, systems.ON_AZURITE, host.seconds_to_ready)
