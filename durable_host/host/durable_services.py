@@ -37,7 +37,8 @@ class DurableServices:
     `absent` are functions that cannot be called, with the reason for the caller.
     `sdk_versions` are those of the packages of the app. `key` is the system key in management URLs, or None.
     `grpc_port`: see GrpcEndpoint. `on_failure` is called when the runtime has ended permanently. Tests pass their own
-    `clock` and `hub`; the defaults are the real time and the configured hub.
+    `clock` and `hub`; the defaults are the real time and the configured hub. `around_code` returns the code that the
+    runtime uses instead of its argument.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class DurableServices:
         on_failure: Callable[[RuntimeFailed], None] | None = None,
         clock: Clock | None = None,
         hub: TaskHub | None = None,
+        around_code: Callable[[UserCode], UserCode] = lambda code: code,
     ) -> None:
         self.config, self.accounts = config, accounts
         options = config.host.durable
@@ -71,7 +73,7 @@ class DurableServices:
         emulated = hub is None and not uses_sqlite(config) and _is_emulated(accounts, options)
         self.runtime = DurableRuntime(
             self._hub,
-            code,
+            around_code(code),
             options,
             clock,
             activity_window=ACTIVITY_WINDOW_ON_EMULATOR if emulated else None,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from durable_host.durable.engine.history_replay import ReplayFailed
     from durable_host.testing.activity_double import ActivityCall, ActivityDouble
+    from durable_host.testing.chaos.chaos_runs import ChaosFailed, chaos_runs
+    from durable_host.testing.chaos.repeated_runs import ChaosResult
     from durable_host.testing.function_app import FunctionApp
     from durable_host.testing.http_client import HttpClient
     from durable_host.testing.http_response import HttpResponse, HttpStatusError
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ActivityCall",
     "ActivityDouble",
+    "ChaosFailed",
+    "ChaosResult",
     "FunctionApp",
     "HttpClient",
     "HttpResponse",
@@ -34,11 +38,14 @@ __all__ = [
     "VirtualClock",
     "VirtualHost",
     "assert_replays",
+    "chaos_runs",
 ]
 
 _MODULES = {
     "ActivityCall": "durable_host.testing.activity_double",
     "ActivityDouble": "durable_host.testing.activity_double",
+    "ChaosFailed": "durable_host.testing.chaos.chaos_runs",
+    "ChaosResult": "durable_host.testing.chaos.repeated_runs",
     "FunctionApp": "durable_host.testing.function_app",
     "HttpClient": "durable_host.testing.http_client",
     "HttpResponse": "durable_host.testing.http_response",
@@ -51,6 +58,7 @@ _MODULES = {
     "VirtualClock": "durable_host.testing.virtual_clock",
     "VirtualHost": "durable_host.testing.virtual_host",
     "assert_replays": "durable_host.testing.replays",
+    "chaos_runs": "durable_host.testing.chaos.chaos_runs",
 }
 """Names are imported when they are used: pytest imports this package at its start, in all projects."""
 

@@ -26,6 +26,8 @@ from durable_host.invocation.bindings import BindingRegistry
 from durable_host.invocation.invocation_log import CALLED
 from durable_host.invocation.invoker import Invoker, Outcome
 from durable_host.invocation.metadata import FunctionMetadata
+from durable_host.testing.chaos.chaos_run import active_run
+from durable_host.testing.chaos.chaos_stage import ChaosStage
 from durable_host.testing.doubles import Doubles, double_names, language_of
 from durable_host.testing.indexed_app import IndexedApp
 from durable_host.testing.stand_ins import with_stand_ins
@@ -60,7 +62,7 @@ class AppInMemory:
         self._config = indexed.config
         self._index = indexed.index
         self._pool = indexed.pool
-        self.clock = WorkerClock(start, lambda: self._pool.is_busy or self._invoker.running > 0)
+        self.clock = WorkerClock(start, self._is_busy)
         self._accounts = Accounts(self._config.settings)
         self._invoker = Invoker(self._pool, BindingRegistry(), clock=self.clock)
         self._app: ServedApp | None = None
@@ -68,6 +70,7 @@ class AppInMemory:
         self._doubles: Doubles | None = None
         self._session: aiohttp.ClientSession | None = None
         self._web = WebInMemory(self._config, self._pool, self._invoker, BASE_URL)
+        self._chaos: ChaosStage | None = None
         self._ending = AsyncExitStack()
         self._ending.push_async_callback(self._accounts.close)
 
@@ -158,6 +161,10 @@ class AppInMemory:
             raise LookupError(f"The app has no function '{name}'; it has {names or 'none'}.")
         return function
 
+    def _is_busy(self) -> bool:
+        chaos = self._chaos is not None and self._chaos.is_busy
+        return chaos or self._pool.is_busy or self._invoker.running > 0
+
     async def _start(self) -> None:
         for warning in self._config.warnings:
             _log.warning("%s", warning)
@@ -175,6 +182,9 @@ class AppInMemory:
             double_names(app.functions.served), language_of(self._config.runtime, index.sdk_versions)
         )
         self._invoker.adopt(with_stand_ins(app.pipeline, doubles, self._config.runtime))
+        hub = SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock)
+        run = active_run()
+        chaos = self._chaos = ChaosStage(run, hub, self.clock) if run is not None else None
         durable = self._durable = DurableServices(
             self._config,
             app.accounts,
@@ -188,12 +198,16 @@ class AppInMemory:
             key=await self._web.durable_key(),
             grpc_port=None,
             clock=self.clock,
-            hub=SqliteTaskHub(":memory:", self._config.host.durable.hub_name, self.clock),
+            hub=chaos.hub if chaos is not None else hub,
+            around_code=chaos.code if chaos is not None else lambda code: code,
         )
         self._ending.push_async_callback(durable.close)
         self._ending.push_async_callback(durable.stop, _GRACE)
         await durable.start()
         self._web.adopt(app, durable)
+        if chaos is not None:
+            self._ending.push_async_callback(chaos.stop)
+            chaos.start(durable.runtime)
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         assert self._durable is not None

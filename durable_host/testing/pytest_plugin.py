@@ -19,15 +19,31 @@ _GROUP = "Azure Functions apps (durable_host)"
 _MARKS = (
     "function_app(root=None, settings=None, python=None): the app of the fixtures function_app and live_function_app "
     "for this test, class or module",
+    "durable_chaos(faults='', *, runs=50, seed=None, schedule=None, shrink_seconds=30, **rates): run the test with "
+    "random delivery orders, duplicates and crashes, and find the shortest schedule of faults with which it fails; a "
+    "rate is named as in duplicate_events=0.1",
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("durable_host", _GROUP).addoption(
+    group = parser.getgroup("durable_host", _GROUP)
+    group.addoption(
         "--function-app",
         metavar="PATH",
         help="the folder of the app under test (default: durable_host_app in the ini file, otherwise the nearest "
         "folder with host.json at or above the test file)",
+    )
+    group.addoption(
+        "--durable-chaos-seed",
+        metavar="N",
+        type=int,
+        help="the seed of the first run of tests with durable_chaos, instead of that of the mark or a random one",
+    )
+    group.addoption(
+        "--durable-chaos-runs",
+        metavar="N",
+        type=int,
+        help="how often tests with durable_chaos run, instead of what their marks say",
     )
     parser.addini("durable_host_app", "the folder of the app under test, relative to the ini file")
     parser.addini("durable_host_python", "the interpreter of the app (default: its virtual environment)")
@@ -37,6 +53,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for mark in _MARKS:
         config.addinivalue_line("markers", mark)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Repeat tests that have the mark durable_chaos."""
+    mark = item.get_closest_marker("durable_chaos")
+    if mark is None:
+        return None
+    from durable_host.testing.chaos.chaos_items import run_with_chaos
+
+    run_with_chaos(item, mark, nextitem)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say with which seeds the tests with durable_chaos have passed."""
+    lines = [
+        f"{report.nodeid}: {text}"
+        for report in terminalreporter.getreports("passed")
+        for name, text in report.user_properties
+        if name == "durable_chaos"
+    ]
+    if lines:
+        terminalreporter.section("durable_chaos")
+        terminalreporter.write_line("\n".join(lines))
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from durable_host import timestamp
 from durable_host.timestamp import TICKS_PER_SECOND
@@ -89,7 +90,7 @@ class VirtualClock:
     async def settle(self) -> None:
         """Wait until nothing is left to do at the current time."""
         while True:
-            await _until_loop_is_idle()
+            await until_loop_is_idle()
             if not self._busy:
                 return
             self._changed.clear()
@@ -112,14 +113,25 @@ class VirtualClock:
             heapq.heappop(self._sleepers)[2].set_result(None)
 
 
-async def _until_loop_is_idle() -> None:
-    """Run everything that is ready, until nothing is ready twice in a row (the loop polls its I/O in between)."""
-    ready: deque[Any] | None = getattr(asyncio.get_running_loop(), "_ready", None)
+_watchers: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
+
+
+async def until_loop_is_idle() -> None:
+    """Run everything that is ready, until nothing is ready twice in a row (the loop polls its I/O in between).
+
+    Several tasks may wait at the same time.
+    """
+    loop = asyncio.get_running_loop()
+    ready: deque[Any] | None = getattr(loop, "_ready", None)
     if ready is None:
         for _ in range(_ROUNDS_WITHOUT_VIEW):
             await asyncio.sleep(0)
         return
-    idle = 0
-    while idle < 2:
-        await asyncio.sleep(0)
-        idle = 0 if ready else idle + 1
+    _watchers[loop] = _watchers.get(loop, 0) + 1
+    try:
+        idle = 0
+        while idle < 2:
+            await asyncio.sleep(0)
+            idle = idle + 1 if len(ready) < _watchers[loop] else 0
+    finally:
+        _watchers[loop] -= 1

@@ -8,7 +8,7 @@ import pytest
 
 from durable_host.chaos.fault import Fault
 from durable_host.errors import ConfigurationError
-from durable_host.testing.chaos.chaos_report import failure_text, result_text
+from durable_host.testing.chaos.chaos_report import chaos_failure_text, chaos_result_text
 from durable_host.testing.chaos.chaos_run import ChaosRun, active_run
 from durable_host.testing.chaos.rates import DEFAULT_RATES, RunRates, rates_of
 from durable_host.testing.chaos.repeated_runs import ChaosPlan, run_repeatedly
@@ -112,12 +112,12 @@ def test_a_failure_is_reported_with_seed_schedule_and_how_to_repeat_it() -> None
     chosen = plan(runs=20)
     failure = run_repeatedly(chosen, Subject()).failure
     assert failure is not None
-    text = failure_text(failure, chosen, f"pytest test_orders.py --durable-chaos-seed {failure.seed}")
+    text = chaos_failure_text(failure, chosen, f"pytest test_orders.py --durable-chaos-seed {failure.seed}")
     assert (
         f"Run {failure.run} of 20 failed (seed {failure.seed}, {len(failure.faults)} faults). 1 fault is enough" in text
     )
-    assert f"  1. The {CHARGE} is delivered a second time, after its result was recorded." in text
-    assert "@pytest.mark.durable_chaos(schedule=[\n    \"redeliver-activities: activity 'Charge' of" in text
+    assert f"  1. The {CHARGE} is delivered a second time, because its first result is lost." in text
+    assert "@pytest.mark.durable_chaos(schedule=[\n    \"redeliver-activities (before): activity 'Charge' of" in text
     assert f"--durable-chaos-seed {failure.seed}" in text
 
 
@@ -134,7 +134,7 @@ def test_a_test_that_fails_without_faults_says_so() -> None:
     chosen = plan()
     failure = run_repeatedly(chosen, Subject(lambda faults: True)).failure
     assert failure is not None
-    assert "It fails without any fault as well." in failure_text(failure, chosen, "pytest")
+    assert "It fails without any fault as well." in chaos_failure_text(failure, chosen, "pytest")
 
 
 def test_a_failure_that_does_not_happen_again_says_so() -> None:
@@ -143,7 +143,7 @@ def test_a_failure_that_does_not_happen_again_says_so() -> None:
     failure = run_repeatedly(chosen, Subject(lambda faults: bool(faults) and next(failures, False))).failure
     assert failure is not None
     assert not failure.is_reproduced
-    assert "not with the same faults again" in failure_text(failure, chosen, "pytest")
+    assert "not with the same faults again" in chaos_failure_text(failure, chosen, "pytest")
 
 
 def test_without_time_to_shrink_all_faults_are_reported() -> None:
@@ -153,7 +153,7 @@ def test_without_time_to_shrink_all_faults_are_reported() -> None:
 
 
 def test_the_result_counts_runs_and_faults() -> None:
-    text = result_text(run_repeatedly(plan(runs=5), Subject(lambda faults: False)))
+    text = chaos_result_text(run_repeatedly(plan(runs=5), Subject(lambda faults: False)))
     assert text.startswith("5 runs from seed 7, ")
     assert "duplicate-events " in text
 
@@ -164,7 +164,9 @@ def test_the_result_counts_runs_and_faults() -> None:
         Fault(kind="duplicate-events", target="event 'A: b' for instance 'x #2'"),
         Fault(kind="delay", target="event 'A'", seconds=1.25),
         Fault(kind="delay", target="event 'A'", seconds=10.0, occurrence=3),
-        Fault(kind="storage-errors", target="commit of 'x'", occurrence=12, share=0.417),
+        Fault(kind="storage-errors", target="commit of 'x'", occurrence=12, share=2 / 3),
+        Fault(kind="storage-errors", target="commit of 'x'"),
+        Fault(kind="kill-worker", target="function 'x'", share=0.5),
         Fault(kind="kill-host", target="two\nlines"),
     ],
 )
@@ -172,7 +174,9 @@ def test_a_fault_is_read_as_it_was_written(fault: Fault) -> None:
     assert read_schedule([fault_line(fault)]) == (fault,)
 
 
-@pytest.mark.parametrize("line", ["", "duplicate-events", "explosions: everywhere", "delay fast: event 'A'"])
+@pytest.mark.parametrize(
+    "line", ["", "duplicate-events", "explosions: everywhere", "delay fast: event 'A'", "delay (x): y"]
+)
 def test_a_line_that_is_no_fault_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="is not a fault of a schedule"):
         read_schedule([line])

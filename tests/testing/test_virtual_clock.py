@@ -101,3 +101,21 @@ async def test_auto_advance_waits_for_work_outside_the_loop():
         assert clock.now() == start
         outside.set()
     assert order == ["outside", "timer"]
+
+
+async def test_several_tasks_may_wait_until_nothing_is_left_to_do():
+    clock = VirtualClock()
+    done: list[int] = []
+
+    async def work():
+        for number in range(50):
+            await asyncio.sleep(0)
+            done.append(number)
+
+    async def settle() -> int:
+        await clock.settle()
+        return len(done)
+
+    working = asyncio.create_task(work())
+    assert await asyncio.wait_for(asyncio.gather(settle(), settle(), settle()), 30) == [50, 50, 50]
+    await working

@@ -155,6 +155,16 @@ class DurableRuntime:
         await self._activities.close()
         await self._hub.stop()
 
+    async def end_at_once(self) -> None:
+        """End without releasing or saving anything, as a killed process does. `start` begins again."""
+        main, self._main = self._main, None
+        if main is not None:
+            main.cancel()
+            await asyncio.gather(main, return_exceptions=True)
+        await self._activities.close()
+        self.live.forget_all()
+        self._build()
+
     async def _finish_recovery(self) -> None:
         """Finish the work of a crashed process before the hub is passed to another worker that may not know how to."""
         await self._hub.owed_listed()

@@ -9,7 +9,7 @@ from durable_host.testing.chaos.schedule_text import fault_line
 _MOST_FAULTS = 20
 
 
-def failure_text(failure: FailedRun, plan: ChaosPlan, repeat: str) -> str:
+def chaos_failure_text(failure: FailedRun, plan: ChaosPlan, repeat: str) -> str:
     """The report of a failure. `repeat` tells how to run the same seed again, for example a command."""
     lines = [_headline(failure, plan), *_schedule(failure)]
     if failure.seed is not None:
@@ -17,7 +17,7 @@ def failure_text(failure: FailedRun, plan: ChaosPlan, repeat: str) -> str:
     return "\n".join(lines)
 
 
-def result_text(result: ChaosResult) -> str:
+def chaos_result_text(result: ChaosResult) -> str:
     """Such as `50 runs from seed 7, 212 faults (duplicate-events 30, delay 182)`."""
     return f"{_count(result.runs, 'run')} from seed {result.seed}, {counted_faults(result.faults)}"
 

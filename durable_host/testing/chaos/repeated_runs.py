@@ -10,6 +10,7 @@ import msgspec
 from durable_host.chaos.fault import Fault
 from durable_host.testing.chaos.chaos_run import ChaosRun
 from durable_host.testing.chaos.rates import DEFAULT_RATES, RunRates
+from durable_host.testing.chaos.schedule_text import in_any_run
 from durable_host.testing.chaos.shrinking import shortest_schedule
 
 DEFAULT_RUNS = 50
@@ -88,24 +89,25 @@ def _shrunk(plan: ChaosPlan, failed: ChaosRun, trial: Trial) -> FailedRun:
     def attempt(faults: Sequence[Fault]) -> Sequence[Fault] | None:
         tried.append(tuple(faults))
         run = ChaosRun.scheduled(faults, failed.number)
-        return tuple(run.faults) if trial(run) == "failed" else None
+        return _faults_of(run) if trial(run) == "failed" else None
 
-    faults = tuple(dict.fromkeys(failed.faults))
+    faults = _faults_of(failed)
     failure = FailedRun(run=failed.number, seed=failed.seed, faults=faults, schedule=faults)
     if plan.shrink_seconds <= 0:
         return failure
     if faults and plan.schedule is None and attempt(faults) is None:
         return msgspec.structs.replace(failure, tries=1, is_reproduced=False)
     shrunk = shortest_schedule(faults, attempt, lambda: time.monotonic() - begin < plan.shrink_seconds)
-    schedule = tuple(msgspec.structs.replace(fault, share=0.0) for fault in shrunk.faults)
-    if schedule != shrunk.faults and attempt(schedule) is None:
-        schedule = shrunk.faults
-    is_reproduced = tried[-1] == schedule or attempt(schedule) is not None
+    is_reproduced = tried[-1] == shrunk.faults or attempt(shrunk.faults) is not None
     return msgspec.structs.replace(
         failure,
-        schedule=schedule,
+        schedule=shrunk.faults,
         tries=shrunk.tries,
         seconds=time.monotonic() - begin,
         is_shortest=shrunk.is_shortest,
         is_reproduced=is_reproduced,
     )
+
+
+def _faults_of(run: ChaosRun) -> tuple[Fault, ...]:
+    return tuple(dict.fromkeys(in_any_run(fault) for fault in run.faults))

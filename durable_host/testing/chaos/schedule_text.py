@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterable
 from typing import cast, get_args
 
-from durable_host.chaos.fault import Fault, FaultKind
+import msgspec
+
+from durable_host.chaos.fault import VARIANTS, Fault, FaultKind
 
 _FORM = re.compile(
-    r"(?P<kind>[a-z-]+)(?: #(?P<occurrence>[1-9]\d*))?(?: (?P<seconds>\d+(?:\.\d+)?)s)?(?: at (?P<share>0?\.\d+|0))?"
+    r"(?P<kind>[a-z-]+)(?: #(?P<occurrence>[1-9]\d*))?(?: \((?P<variant>[a-z -]+)\))?(?: (?P<seconds>\d+(?:\.\d+)?)s)?"
     r": (?P<target>.+)",
     re.DOTALL,
 )
@@ -15,11 +17,20 @@ _KINDS = get_args(FaultKind)
 
 
 def fault_line(fault: Fault) -> str:
-    """`KIND: TARGET`. Not for the first time: `KIND #2: TARGET`. A delay: `delay 1.5s: TARGET`."""
+    """`KIND: TARGET`. With the number of the occasion and the way it was done: `storage-errors #2 (refused): TARGET`.
+
+    A delay is `delay 1.5s: TARGET`.
+    """
     occurrence = f" #{fault.occurrence}" if fault.occurrence > 1 else ""
+    variant = f" ({fault.variant})" if fault.variant else ""
     seconds = f" {fault.seconds:.3f}".rstrip("0").rstrip(".") + "s" if fault.seconds else ""
-    share = f" at {fault.share!r}" if fault.share else ""
-    return f"{fault.kind}{occurrence}{seconds}{share}: {fault.target}"
+    return f"{fault.kind}{occurrence}{variant}{seconds}: {fault.target}"
+
+
+def in_any_run(fault: Fault) -> Fault:
+    """Return the fault as `read_schedule` reads it: without the ID of the instance, which may change in each run."""
+    share = VARIANTS[fault.kind].index(fault.variant) / len(VARIANTS[fault.kind])
+    return msgspec.structs.replace(fault, instance_id="", share=share)
 
 
 def read_schedule(lines: Iterable[str | Fault]) -> tuple[Fault, ...]:
@@ -29,15 +40,21 @@ def read_schedule(lines: Iterable[str | Fault]) -> tuple[Fault, ...]:
 
 def _read_line(line: str) -> Fault:
     found = _FORM.fullmatch(line)
-    if found is None or found["kind"] not in _KINDS:
+    kind = found["kind"] if found is not None else None
+    if found is None or kind not in _KINDS:
         raise ValueError(
             f"{line!r} is not a fault of a schedule. Expected 'KIND: TARGET', such as "
             f"\"duplicate-events: event 'Approval' for instance 'order-7'\". The kinds are {', '.join(_KINDS)}."
         )
+    kind = cast("FaultKind", kind)
+    variants = VARIANTS[kind]
+    variant = found["variant"] or variants[0]
+    if variant not in variants:
+        raise ValueError(f"{line!r} is not a fault of a schedule. Expected {kind} with {' or '.join(variants)}.")
     return Fault(
-        kind=cast("FaultKind", found["kind"]),
+        kind=kind,
         target=found["target"],
         occurrence=int(found["occurrence"] or 1),
         seconds=float(found["seconds"] or 0),
-        share=float(found["share"] or 0),
+        share=variants.index(variant) / len(variants),
     )

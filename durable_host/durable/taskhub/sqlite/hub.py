@@ -114,6 +114,10 @@ class SqliteTaskHub:
         if self._lock is not None:
             self._lock.release()
 
+    def end_at_once(self) -> None:
+        """End the worker role without saving anything, as the end of the process does. `start` begins again."""
+        self._receiver.end()
+
     async def close(self) -> None:
         self._receiver.close()
         await self._searched.close()
