@@ -1,6 +1,8 @@
 """The API of tests, the same for an app in memory and for a real host."""
 
+import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Self
 
 from durable_host.testing.activity_double import ActivityDouble
@@ -101,6 +103,16 @@ class AppUnderTest(Settled):
         response is `{"status": 200, "body": "text"}`. Raises LookupError, and FunctionFailed if the function fails.
         """
         return self._backend.call(function, data if isinstance(data, str) else as_json(data))
+
+    def replay(self, history: str | Path | list[dict[str, Any]]) -> Self:
+        """Replay a saved history with the app's current orchestrator. Nothing else runs, and nothing is changed.
+
+        `history` is a file written by `func durable export` or `instance.history.save`, or its parsed content. Raises
+        ReplayFailed if an instance with this history would not survive with the current code.
+        """
+        document = history if isinstance(history, list) else json.loads(Path(history).read_text("utf-8-sig"))
+        self._backend.replay(document)
+        return self
 
     @property
     def logs(self) -> list[LogEntry]:

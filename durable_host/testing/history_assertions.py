@@ -1,11 +1,16 @@
 """The history of an instance, with assertions whose failures show what differs."""
 
+import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from durable_host.durable.model.events import HistoryEvent
+from durable_host.durable.taskhub.azure.history_json import write_history
 from durable_host.testing.history_row import (
     EPISODE_ROWS,
     HistoryRow,
     RowPattern,
+    history_rows,
     is_match,
     pattern_text,
     pattern_type,
@@ -19,9 +24,10 @@ class InstanceHistory:
     unless a pattern names them.
     """
 
-    def __init__(self, title: str, events: Sequence[HistoryRow]) -> None:
+    def __init__(self, title: str, events: Sequence[HistoryEvent]) -> None:
         self._title = title
-        self.events = list(events)
+        self._stored = events
+        self.events = history_rows(events)
 
     @property
     def types(self) -> list[str]:
@@ -36,6 +42,13 @@ class InstanceHistory:
 
     def __str__(self) -> str:
         return "\n".join(f"{row.time:%Y-%m-%d %H:%M:%S}  {row}" for row in self.events)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the history to a file for `assert_replays`, in the format of `func durable export`, and return it."""
+        file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(write_history(self._stored), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        return file
 
     def assert_matches(self, expected: Sequence[RowPattern]) -> None:
         """The history has exactly these events, in this order."""

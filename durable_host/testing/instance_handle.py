@@ -77,7 +77,7 @@ class InstanceHandle(Settled):
     @property
     def history(self) -> InstanceHistory:
         """The history of the current execution, as it is now."""
-        return InstanceHistory(title_of(self._read()), history_rows(self._backend.view(self.id).events))
+        return InstanceHistory(title_of(self._read()), self._backend.view(self.id).events)
 
     @property
     def ledger(self) -> EventLedger:

@@ -16,7 +16,7 @@ from durable_host.testing.virtual_host import VirtualHost
 class Replayer(Protocol):
     """An app that replays histories, such as a FunctionApp or a VirtualHost."""
 
-    def replay(self, history: list[dict[str, Any]], /) -> None:
+    def replay(self, history: list[dict[str, Any]], /) -> object:
         """Raise ReplayFailed if an instance with this history would not survive with the current code."""
         ...
 

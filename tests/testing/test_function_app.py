@@ -9,7 +9,7 @@ import pytest
 
 from bench import durable_environments
 from durable_host.durable.api.errors import InstanceNotFound, UnknownFunction
-from durable_host.testing import FunctionApp, StillRunning
+from durable_host.testing import FunctionApp, StillRunning, assert_replays
 
 APP = """
 import logging
@@ -253,6 +253,12 @@ def test_a_failed_instance_shows_its_error(app: FunctionApp) -> None:
     if instance.status == "Failed":  # once in each worker
         assert "the first call fails" in str(instance.error)
     assert app.start("flaky").wait().output == "x"
+
+
+def test_a_saved_history_replays(app: FunctionApp, tmp_path: Path) -> None:
+    saved = app.start("approval").wait().history.save(tmp_path / "histories" / "expired.json")
+    assert app.replay(saved).instances(name="approval") != []
+    assert assert_replays(tmp_path / "histories" / "*.json", app=app) == [saved]
 
 
 def test_entities_are_signaled_and_read(app: FunctionApp) -> None:
