@@ -3,7 +3,8 @@
 # make check   lint, types, imports and unused code      make unused list code that nothing uses
 # make coverage   run all tests and report which lines and branches they reach, processes included (TESTS=tests/engine:
 #                 only these); the report is in build/coverage/html
-# make soak    kill the host 200 times under load and check its results (KILLS=20: fewer)
+# make soak    kill the host 200 times under load and check its results (KILLS=20: fewer; HOURS=1: no kills, but samples
+#                 of memory, descriptors, queues and tables in build/soak, with STORAGE=sqlite in a file)
 # make simulate   run seeds of the simulation of storage requests on all cores (SEEDS=10000: that many; SEED=123: that
 #                 one alone, with its requests; MUTATIONS=1: break the product on purpose and check that a seed detects it)
 # make lock    update constraints.txt to the newest versions that pyproject.toml allows
@@ -65,9 +66,10 @@ bench: install
 	$(BIN)/python -m bench
 
 KILLS ?= 200
+STORAGE ?= azurite
 
 soak: install
-	$(BIN)/python -m bench.soak --kills $(KILLS)
+	$(BIN)/python -m bench.soak $(if $(HOURS),--hours $(HOURS) --storage $(STORAGE) --keep build/soak,--kills $(KILLS))
 
 SEEDS ?= 1000
 

@@ -29,6 +29,14 @@ def resident_megabytes(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
+def open_descriptors(pid: int) -> int:
+    """Open files and sockets of a process; 0 if there is no /proc or the process has ended."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
+
+
 def process_tree(pid: int) -> list[int]:
     """The process and all its descendants."""
     try:
@@ -91,6 +99,11 @@ class RunningHost:
                 pass
             time.sleep(0.01)
         raise RuntimeError("func start was not ready within 60 s")
+
+    def processes(self) -> tuple[int, list[int]]:
+        """The IDs of the host's process and of its workers."""
+        host, *workers = process_tree(self._process.pid)
+        return host, workers
 
     def megabytes(self) -> float:
         """The memory of the host and its workers."""

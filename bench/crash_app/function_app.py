@@ -145,10 +145,20 @@ def counter(context: df.DurableEntityContext):
     context.set_result(value)
 
 
-@app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+@app.route("start/{pattern}/{instance}", methods=["POST"])
 @app.durable_client_input(client_name="client")
-async def sender(message: func.QueueMessage, client: df.DurableOrchestrationClient) -> None:
-    """The message is `instance number`."""
-    log(f"sender {message.get_body().decode()}")
-    instance, number = message.get_body().decode().split()
-    await client.raise_event(instance, "Approval", int(number))
+async def start(req: func.HttpRequest, client: df.DurableOrchestrationClient) -> func.HttpResponse:
+    pattern, instance = req.route_params["pattern"], req.route_params["instance"]
+    await client.start_new(pattern, instance)
+    return client.create_check_status_response(req, instance)
+
+
+if "QUEUE" in os.environ:  # An app whose hub is a file needs no storage account.
+
+    @app.queue_trigger(arg_name="message", queue_name="%QUEUE%", connection="AzureWebJobsStorage")
+    @app.durable_client_input(client_name="client")
+    async def sender(message: func.QueueMessage, client: df.DurableOrchestrationClient) -> None:
+        """The message is `instance number`."""
+        log(f"sender {message.get_body().decode()}")
+        instance, number = message.get_body().decode().split()
+        await client.raise_event(instance, "Approval", int(number))
