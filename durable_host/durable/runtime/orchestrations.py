@@ -13,13 +13,10 @@ from collections.abc import Sequence
 import msgspec
 
 from durable_host.clock import Clock
-from durable_host.durable.engine import diagnostic as codes
 from durable_host.durable.engine.debt import Owed
 from durable_host.durable.engine.diagnostic import Diagnostic
 from durable_host.durable.engine.episode import EpisodeOutcome, finish_episode, start_episode
-from durable_host.durable.engine.episode_start import turn_of, turn_of_episode
 from durable_host.durable.engine.generations import refusal_of
-from durable_host.durable.engine.missing import missing_function_text
 from durable_host.durable.engine.options import EngineOptions
 from durable_host.durable.engine.renumbering import History, as_seen, is_begun_by_v1
 from durable_host.durable.engine.state import OrchestrationState
@@ -36,8 +33,9 @@ from durable_host.durable.runtime.diagnostics import OTHER_GENERATION, VERSION_R
 from durable_host.durable.runtime.dropped_results import DroppedResults
 from durable_host.durable.runtime.generation_change import started_by_v2, take_over
 from durable_host.durable.runtime.intake import Intake
-from durable_host.durable.runtime.lost_work import LostWork, WorkItemGivenUp, WorkItemId
+from durable_host.durable.runtime.lost_work import LostWork
 from durable_host.durable.runtime.orchestration_log import OrchestrationLog
+from durable_host.durable.runtime.orchestrator_code import OrchestratorCode
 from durable_host.durable.runtime.row_repair import repaired_row, running_row, terminated_row
 from durable_host.durable.runtime.session import InstanceSession, follow_timers, open_timers
 from durable_host.durable.runtime.session_cache import SessionCache
@@ -74,7 +72,7 @@ class OrchestrationRunner:
         self._clock = clock
         self._sessions = sessions
         self._diagnostics = diagnostics
-        self._lost = lost
+        self._orchestrators = OrchestratorCode(code, options, clock, diagnostics, lost)
         self._dropped = DroppedResults(diagnostics, clock)
         self._intake = Intake(hub, code, clock, self._dropped)
         self._orchestration_log = OrchestrationLog(code)
@@ -161,7 +159,7 @@ class OrchestrationRunner:
         refusal = None if is_of_core else refusal_of(state)
         if continues_v1(self._code) and is_begun_by_v1(loaded.events):
             has_code = self._code.has_orchestrator(state.name)
-            taken = await take_over(session.instance_id, loaded.events, self._run_code, has_code=has_code)
+            taken = await take_over(session.instance_id, loaded.events, self._orchestrators.run, has_code=has_code)
             state, refusal = (taken, None) if isinstance(taken, OrchestrationState) else (state, taken)
         session.state, session.checkpoint = state, loaded.checkpoint
         session.debt = loaded.debt
@@ -180,7 +178,7 @@ class OrchestrationRunner:
         ordinals = debt.ordinals if debt.execution_id == state.execution_id else range(0)
         owed = Owed(state, debt.first_ordinal, ordinals)
         if owed.rows:
-            messages += await self._messages_of(owed, state)
+            messages += await self._orchestrators.messages_of(owed, state)
         await self._hub.settle(session.instance_id, session.checkpoint, messages)
         session.debt = None
         if messages:
@@ -191,28 +189,6 @@ class OrchestrationRunner:
                 " is" if len(messages) == 1 else "s are",
                 extra={"instance_id": session.instance_id},
             )
-
-    async def _messages_of(self, owed: Owed, state: OrchestrationState) -> list[TaskMessage]:
-        if not state.is_numbered:
-            answer = await self._replay(state) if owed.needs_code else None
-            return owed.messages(answer, code=self._code, options=self._options)
-        answers = {episode: await self._repeat(state, episode) for episode in owed.episodes_to_repeat}
-        return owed.messages(None, code=self._code, options=self._options, answers=answers)
-
-    async def _repeat(self, state: OrchestrationState, episode: int) -> NumberedAnswer:
-        """Run an episode of 2.x code again and return its answer, which is empty if the episode cannot run."""
-        turn = turn_of_episode(state, episode)
-        answer = None if turn is None else await self._run_code(turn)
-        return answer if isinstance(answer, NumberedAnswer) else NumberedAnswer()
-
-    async def _replay(self, state: OrchestrationState) -> OrchestratorAnswer:
-        """Run the code from the beginning and return what it has decided so far. `state` does not change."""
-        past = OrchestrationState.from_history(state.instance_id, state.seen_by_code())
-        answer = await self._run_code(turn_of(past))
-        assert isinstance(answer, OrchestratorAnswer)
-        if past.execution_id is not None:
-            self._code.forget(past.instance_id, past.execution_id)
-        return answer
 
     async def _episode(
         self,
@@ -225,7 +201,7 @@ class OrchestrationRunner:
         If `given` is set, it is used in place of the code's first answer.
         """
         while True:
-            answer = given if given is not None else await self._run_code(turn) if turn is not None else None
+            answer = given if given is not None else await self._orchestrators.run(turn) if turn is not None else None
             given = None
             outcome = finish_episode(
                 state, answer, now=self._clock.now(), new_id=_new_id, code=self._code, options=self._options
@@ -236,29 +212,6 @@ class OrchestrationRunner:
                 self._code.forget(turn.instance_id, turn.execution_id)
             turn = outcome.next_turn
             await asyncio.sleep(0)
-
-    async def _run_code(self, turn: OrchestratorTurn) -> OrchestratorAnswer | NumberedAnswer:
-        """Run a turn and return the answer. Orchestrator code runs nowhere else."""
-        if not self._code.has_orchestrator(turn.name):
-            text = missing_function_text("orchestrator", turn.name, self._code.orchestrator_names())
-            self._diagnostics.report(
-                Diagnostic(
-                    code=codes.MISSING_FUNCTION,
-                    instance_id=turn.instance_id,
-                    severity="error",
-                    text=text,
-                    timestamp=self._clock.now(),
-                    function=turn.name,
-                )
-            )
-            return OrchestratorAnswer(steps=(), is_plain_failure=True, error=text)
-        item = WorkItemId("orchestrator", turn.name, turn.instance_id, turn.execution_id)
-        try:
-            return await self._lost.run(item, lambda code: code.run_orchestrator(turn))
-        except WorkItemGivenUp as given_up:
-            return OrchestratorAnswer(
-                steps=(), is_plain_failure=True, error=given_up.text, error_details=given_up.details
-            )
 
     async def _commit(
         self,
@@ -342,7 +295,9 @@ class OrchestrationRunner:
             if update is None and is_doubtful and not state.is_terminal:
                 update = running_row(state)  # The row of a commit may be missing, and nothing shows that.
             if update is not None:
-                update = await self._with_custom_status(state, update)
+                custom_status = await self._orchestrators.custom_status(state)
+                if custom_status is not None:
+                    update = msgspec.structs.replace(update, custom_status=custom_status)
         if update is not None:
             await self._hub.commit(
                 EpisodeCommit(
@@ -365,20 +320,6 @@ class OrchestrationRunner:
         if state.is_terminal or not state.is_started:
             self._orchestration_log.found_ended(state)
             self._sessions.ended(session, update)
-
-    async def _with_custom_status(self, state: OrchestrationState, update: InstanceUpdate) -> InstanceUpdate:
-        """Add the custom status, which the history does not contain, by replaying the code."""
-        has_begun = any(isinstance(event, ExecutionStarted) for event in state.seen_by_code())
-        if not has_begun or not self._code.has_orchestrator(state.name):
-            return update
-        if state.is_numbered:
-            repeated = await self._repeat(state, state.episodes)
-            status = repeated.custom_status if repeated.error is None else None
-            return update if status is None else msgspec.structs.replace(update, custom_status=status)
-        answer = await self._replay(state)
-        if answer.is_plain_failure or answer.custom_status is None:
-            return update
-        return msgspec.structs.replace(update, custom_status=answer.custom_status)
 
     def _reject(self, session: InstanceSession, state: OrchestrationState, text: str) -> None:
         self._leave_alone(session, state, VERSION_REJECTED, text)
