@@ -26,6 +26,7 @@ _ALWAYS_SHOWN: Final = (
     "Worker process started and initialized.",
     "Host lock lease acquired by instance ID",
     "Debugger listening on ",
+    "Retention: ",
 )
 _NOISY: Final = ("azure", "aiohttp", "asyncio", "docker", "urllib3", "watchfiles", "msal", "grpc")
 

@@ -81,6 +81,11 @@ def _set_aside(args: list[str]) -> tuple[list[str], list[str]]:
 @click.option("--azurite", type=click.Choice(["auto", "docker", "off"]), help="How to start Azurite when it is needed.")
 @click.option("--no-azurite", is_flag=True, help="Never start Azurite (same as --azurite off).")
 @click.option("--task-hub", type=click.Choice(CHOICES), help="Where the task hub is stored; overrides host.json.")
+@click.option(
+    "--retain",
+    metavar="TIME",
+    help="Purge instances this long after they have ended, such as 7d or 12h (default: never).",
+)
 @click.option("--python", "python", metavar="PATH", help="Interpreter of the app (default: its virtual environment).")
 @click.option("--node", "node", metavar="PATH", help="Node.js of the app (default: node on PATH).")
 @click.option("--script-root", "--prefix", metavar="PATH", help="Folder of the app (default: this one or one above).")
@@ -136,6 +141,7 @@ def start(ctx: click.Context, **options: Any) -> int:
         functions=options["functions"],
         user_log_level=options["user_log_level"],
         task_hub=options["task_hub"],
+        retain=options["retain"],
     )
     try:
         return _run(

@@ -85,5 +85,7 @@ class DurableOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`Reject` or `Fail`."""
     keeps_gates: bool = True
     """Not in host.json: see config.gates."""
+    retain: float | None = None
+    """Not in Azure: seconds after which ended instances are purged; None keeps them."""
     max_grpc_message_size: int = 4_194_304
     grpc_http_client_timeout: float = 100.0

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from durable_host.config import durable_notes, hub_name
+from durable_host.config import durable_notes, hub_name, retention_period
 from durable_host.config.durable import DurableOptions, NotificationOptions, StorageProviderOptions, TracingOptions
 from durable_host.config.hub_place import OTHER_SERVICES, HubPlace
 from durable_host.config.section import Section, shown
@@ -65,6 +65,7 @@ def read(
             "versionMatchStrategy", ("None", "Strict", "CurrentOrOlder"), "CurrentOrOlder", by_number=True
         ),
         version_failure_strategy=section.choice("versionFailureStrategy", ("Reject", "Fail"), "Reject"),
+        retain=_retain(section),
         max_grpc_message_size=_lenient(section, "maxGrpcMessageSizeInBytes", 4_194_304, minimum=1),
         grpc_http_client_timeout=section.span("grpcHttpClientTimeout", 100.0),
     )
@@ -101,6 +102,16 @@ def _hub_name(section: Section, lookup: Callable[[str, str], str], *, stands_in:
     if (problem := hub_name.problem(name)) is not None:
         raise section.error("hubName", "", problem)
     return name
+
+
+def _retain(section: Section) -> float | None:
+    text = section.optional_text("retain")
+    if text is None:
+        return None
+    try:
+        return retention_period.parse(text)
+    except ValueError:
+        raise section.error("retain", retention_period.EXPECTED) from None
 
 
 def _version(section: Section) -> str | None:

@@ -24,6 +24,8 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     user_log_level: str | None = None
     task_hub: str | None = None
     """Where the task hub is stored: `storage` or `sqlite`."""
+    retain: str | None = None
+    """How long ended instances are kept, such as `7d`; `0` keeps them."""
 
 
 def environment_overrides(environment: Iterable[tuple[str, str]]) -> list[tuple[tuple[str, ...], str]]:

@@ -9,7 +9,14 @@ from durable_host.clock import Clock, SystemClock
 from durable_host.config import HostConfig
 from durable_host.config import hub_name as hub_names
 from durable_host.config.durable import DurableOptions
-from durable_host.durable.api import DurableClient, DurableHttpApi, ManagementUrls, RpcServer, client_payload
+from durable_host.durable.api import (
+    DurableClient,
+    DurableHttpApi,
+    ManagementUrls,
+    Retention,
+    RpcServer,
+    client_payload,
+)
 from durable_host.durable.api.client_payload import WEBHOOK_PATH, grpc_client_payload
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.taskhub.port import TaskHub
@@ -102,6 +109,9 @@ class DurableServices:
         anything = DurableClient(self._hub, None, options, clock, self.runtime.live)
         self._grpc = GrpcEndpoint(anything, options, clock, foreign_client, grpc_port)
         self._grpc.is_needed = self._uses_grpc(functions)
+        # Tests, which pass their own hub, keep everything for their assertions.
+        retain = options.retain if hub is None else None
+        self._retention = Retention(self.client, clock, retain, self.runtime.recovered)
 
     @property
     def code(self) -> UserCode:
@@ -114,6 +124,7 @@ class DurableServices:
             await self._rpc.start()
         await self.open_grpc()
         await self.runtime.start()
+        self._retention.start()
 
     async def open_grpc(self) -> None:
         """Open the gRPC endpoint if the app needs it. Raises PortError, GrpcMissing."""
@@ -144,6 +155,7 @@ class DurableServices:
 
     async def stop(self, grace: float) -> None:
         """Stop processing instances. The RPC endpoint stays open for functions that still run."""
+        await self._retention.stop()
         await self.runtime.stop(grace)
 
     async def close(self) -> None:

@@ -7,7 +7,7 @@ import msgspec
 from durable_host.bindings.accounts import Accounts
 from durable_host.clock import SystemClock
 from durable_host.config import HostConfig
-from durable_host.durable.api import DurableClient
+from durable_host.durable.api import DurableClient, Retention
 from durable_host.durable.runtime import DurableRuntime, RuntimeFailed
 from durable_host.durable.sidecar.workers.board import WorkBoard
 from durable_host.durable.sidecar.workers.worker_code import WorkerCode
@@ -40,10 +40,12 @@ class PlainWorkersHub:
             on_failure=on_failure,
         )
         self.client = DurableClient(self.hub, None, options, clock, self._runtime.live)
+        self._retention = Retention(self.client, clock, options.retain, self._runtime.recovered)
 
     async def start(self) -> None:
         """Serve the hub. Raises TaskHubUnavailable."""
         await self._runtime.start()
+        self._retention.start()
 
     async def in_flight(self) -> int:
         """Return how many instances have not ended."""
@@ -51,6 +53,7 @@ class PlainWorkersHub:
 
     async def stop(self, grace: float) -> None:
         """Release work in progress to the hub."""
+        await self._retention.stop()
         await self._runtime.stop(grace)
 
     async def close(self) -> None:

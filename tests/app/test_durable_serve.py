@@ -65,7 +65,8 @@ def test_a_killed_host_loses_nothing(serve: Callable[..., Served], storage: str)
             client.raise_orchestration_event(name, "Go", data=100)
         client.wait_for_orchestration_completion(names[0], timeout=PATIENCE)
         served.end(signal.SIGKILL)
-    again = serve("--storage", storage)
+    again = serve("--storage", storage, "--retain", "1d")
+    assert any(f"Retention: instances of the task hub '{hub}' are purged 1d after" in line for line in again.lines)
     with _worker(again.url) as worker, _client(again.url) as client:
         worker.start()
         for name in names[10:]:
@@ -85,6 +86,7 @@ def test_a_killed_host_loses_nothing(serve: Callable[..., Served], storage: str)
     [
         (("--task-hub-name", "no/hub"), 2, "error DH1010"),
         (("--task-hub-name", "hub", "--task-hub-name", "Hub"), 2, "has a task hub twice"),
+        (("--retain", "soon"), 2, "--retain is 'soon', expected a duration such as"),
         (("--storage", "azure", "--path", "x.db"), 2, "--path is for --storage sqlite"),
         (("--storage", "azure", "--connection-string-setting", "Nowhere"), 3, "Nowhere"),
     ],

@@ -158,9 +158,20 @@ def test_the_hub_in_a_file_serves_an_app_without_storage(start_host: StartHost) 
     assert list(host.root.rglob("*.db"))
 
 
+def test_ended_instances_are_purged_after_the_time_of_the_option(start_host: StartHost) -> None:
+    host = start_host(with_settings({"storageProvider": {"type": "sqlite"}, "retain": "7d"}), "--retain", "1s")
+    host.wait_for("Retention: instances of the task hub '.*' are purged 1s after they have ended")
+    waiting = start_instance(host, "waiting")
+    ended = start_instance(host, "version")
+    host.wait_for("Retention: purged 1 instance of the task hub")
+    assert host.get(f"{MANAGEMENT}/instances/{ended}").status_code == 404
+    assert host.get(f"{MANAGEMENT}/instances/{waiting}").status_code == 202
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"retain": "a week"}, r"'extensions\.durableTask\.retain' is \"a week\", expected a duration such as"),
         ({"storageProvider": {"type": "redis"}}, r"Storage provider type \(redis\) was not found"),
         ({"maxConcurrentActivityFunctions": 0}, "MaxConcurrentActivityFunctions must be a positive integer value"),
         ({"storageProvider": {"partitionCount": 17}}, "PartitionCount must be an integer value between 1 and 16"),

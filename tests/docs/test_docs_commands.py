@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 SAMPLE_PAGES = ("README.md", "docs/how-to/approval-workflow.md", "docs/how-to/inspect-a-hub.md")
-COPY_PAGES = ("docs/how-to/several-hosts.md", "docs/how-to/sqlite-hub.md")
+COPY_PAGES = ("docs/how-to/long-runs.md", "docs/how-to/several-hosts.md", "docs/how-to/sqlite-hub.md")
 REGISTRY = "needs the package registry"
 ACCOUNT = "needs an Azure account"
 

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import click
+import msgspec
 
 from durable_host.cli.colour import is_coloured
 from durable_host.cli.lines import OutputMode
-from durable_host.config import AppSettings, HostConfig, hub_name, ports
+from durable_host.config import AppSettings, HostConfig, hub_name, ports, retention_period
 from durable_host.config.host_json import read as read_host_json
 from durable_host.config.start_options import AzuriteMode, StartOptions
 from durable_host.errors import UsageError
@@ -42,6 +43,11 @@ _AT_ONCE_IN_ACCOUNT: Final = 256
     "--storage", type=click.Choice(["sqlite", "azure"]), default="sqlite", help="Where the task hub is stored."
 )
 @click.option("--path", metavar="FILE", help="SQLite file of the task hub (default: in this folder).")
+@click.option(
+    "--retain",
+    metavar="TIME",
+    help="Purge instances this long after they have ended, such as 7d or 12h (default: never).",
+)
 @click.option(
     "--connection-string-setting", metavar="NAME", help="Setting with the storage connection (AzureWebJobsStorage)."
 )
@@ -104,8 +110,6 @@ def serve(ctx: click.Context, **given: Any) -> int:
 
 def announcement(served: "ServedWorkers", mode: OutputMode) -> str:
     """The text that the terminal shows when the endpoint is ready."""
-    import msgspec
-
     endpoint = f"http://localhost:{served.port}"
     connection = f"Endpoint={endpoint};TaskHub={served.task_hub};Authentication=None"
     if mode == "json":
@@ -153,4 +157,6 @@ def _config(given: dict[str, Any]) -> HostConfig:
     content = {"version": "2.0", "extensions": {"durableTask": durable}}
     host = read_host_json(content, "the options", lambda text, _: text, warnings)
     settings = AppSettings(environment)
+    retain = retention_period.chosen(settings, given["retain"], None)
+    host = msgspec.structs.replace(host, durable=msgspec.structs.replace(host.durable, retain=retain))
     return HostConfig(root=Path.cwd(), settings=settings, host=host, port=given["port"], warnings=tuple(warnings))

@@ -6,6 +6,7 @@
 from durable_host.durable.api.client import DurableClient
 from durable_host.durable.api.client_payload import ManagementUrls, client_payload
 from durable_host.durable.api.http import DurableHttpApi, raw_tail
+from durable_host.durable.api.retention import Retention
 from durable_host.durable.api.rpc_server import RpcServer
 
-__all__ = ["DurableClient", "DurableHttpApi", "ManagementUrls", "RpcServer", "client_payload", "raw_tail"]
+__all__ = ["DurableClient", "DurableHttpApi", "ManagementUrls", "Retention", "RpcServer", "client_payload", "raw_tail"]

@@ -204,13 +204,17 @@ class DurableClient:
         is_of_v2 = identity.is_started_by_v2(state.execution_id)
         return await self.start(state.name, instance_id=new_id, input=state.input, version=version, is_of_v2=is_of_v2)
 
-    async def purge(self, instance_id: str) -> bool:
-        """Delete an instance that has ended, or an entity. Returns False if it does not exist. Raises `NotTerminal`."""
+    async def purge(self, instance_id: str, *, ended_before: int | None = None) -> bool:
+        """Delete an instance that has ended, or an entity. Returns False if it does not exist, or ended later than
+        `ended_before` (ticks; None: any time). Raises `NotTerminal`.
+        """
         state = await self.get(instance_id, fetch_input=False, fetch_output=False)
         if state is None:
             return False
         if not state.runtime_status.is_terminal and not instance_id.startswith("@"):
             raise NotTerminal(instance_id, state.runtime_status)
+        if ended_before is not None and state.ended_time >= ended_before:
+            return False
         found = await self.hub.purge_instance(instance_id)
         self._live.removed(instance_id)
         return found

@@ -33,6 +33,11 @@ class InstanceState(msgspec.Struct, frozen=True, kw_only=True):
     parent_instance_id: str | None = None
     etag: str | None = None
 
+    @property
+    def ended_time(self) -> int:
+        """When an instance with a terminal status ended."""
+        return self.last_updated_time if self.completed_time is None else self.completed_time
+
 
 class InstanceUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """What one committed episode merges into the Instances row. None leaves a column unchanged.

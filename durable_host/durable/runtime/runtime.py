@@ -133,7 +133,7 @@ class DurableRuntime:
         if not main.done():
             try:
                 async with asyncio.timeout(min(grace, _RECOVERY_GRACE)):
-                    await self._finish_recovery()
+                    await self.recovered()
             except TimeoutError:
                 if grace > 0:
                     _log.warning(
@@ -165,8 +165,8 @@ class DurableRuntime:
         self.live.forget_all()
         self._build()
 
-    async def _finish_recovery(self) -> None:
-        """Finish the work of a crashed process before the hub is passed to another worker that may not know how to."""
+    async def recovered(self) -> None:
+        """Wait until the work that a crashed process left is finished. Another worker may not know how to do that."""
         await self._hub.owed_listed()
         await self._recovery.checked()
         await asyncio.gather(self._orchestrations.woken_processed(), self._entities.woken_processed())

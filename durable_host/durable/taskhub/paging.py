@@ -24,15 +24,21 @@ async def all_instances(
 async def ended_instances(
     read_page: Callable[[InstanceQuery], Awaitable[InstancePage]], query: EndedQuery
 ) -> list[tuple[int, str]]:
-    """Return a page of ended orchestrations from storage that orders instances by ID only: it reads all that ended."""
+    """Return a page of ended orchestrations from storage that orders instances by ID only: it reads all that ended and
+    were created early enough.
+    """
     wanted = InstanceQuery(
-        statuses=query.statuses, exclude_entities=True, fetch_input=False, fetch_output=False, top=1000
+        created_to=query.ended_to,
+        statuses=query.statuses,
+        exclude_entities=True,
+        fetch_input=False,
+        fetch_output=False,
+        top=1000,
     )
     page: list[tuple[int, str]] = []
     async for state in all_instances(read_page, wanted):
-        ended = state.last_updated_time if state.completed_time is None else state.completed_time
-        if query.takes(ended, state.instance_id):
-            page.append((ended, state.instance_id))
+        if query.takes(state.ended_time, state.instance_id):
+            page.append((state.ended_time, state.instance_id))
         if len(page) >= 2 * query.top + 1000:
             page = heapq.nsmallest(query.top, page)
     return heapq.nsmallest(query.top, page)

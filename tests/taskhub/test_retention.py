@@ -1,0 +1,196 @@
+"""Ended instances are purged after some time, on both adapters."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hub_samples import clock, complete, create, pause, run_first_episode, time_limit
+
+from durable_host import timestamp
+from durable_host.clock import SystemClock
+from durable_host.config.durable import DurableOptions
+from durable_host.durable.api import DurableClient, Retention
+from durable_host.durable.api.retention import BATCH, seconds_between_rounds
+from durable_host.durable.model.instance import EndedQuery, InstanceQuery
+from durable_host.durable.model.status import OrchestrationStatus
+from durable_host.durable.runtime.live import LiveInstances
+from durable_host.durable.taskhub.port import TaskHub, TaskHubUnavailable
+
+OPTIONS = DurableOptions(
+    max_concurrent_activity_functions=1, max_concurrent_entity_functions=1, max_concurrent_orchestrator_functions=1
+)
+HOUR = 3600.0
+
+
+class Pauses:
+    """A clock whose sleeps are recorded and take no time."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def now(self) -> int:
+        return clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await asyncio.sleep(0)
+
+    async def sleep_until(self, ticks: int) -> None:
+        raise NotImplementedError
+
+
+async def at_once() -> None:
+    pass
+
+
+def retention_of(
+    hub: TaskHub,
+    pauses: Pauses | None = None,
+    *,
+    retain: float = HOUR,
+    live: LiveInstances | None = None,
+    recovered: Callable[[], Awaitable[None]] = at_once,
+) -> Retention:
+    client = DurableClient(hub, None, OPTIONS, SystemClock(), live)
+    return Retention(client, pauses or Pauses(), retain, recovered)
+
+
+async def kept(hub: TaskHub) -> list[str]:
+    return sorted(state.instance_id for state in (await hub.query_instances(InstanceQuery(top=1000))).instances)
+
+
+async def end_of(hub: TaskHub, instance_id: str) -> int:
+    return next(time for time, one in await hub.list_ended(EndedQuery()) if one == instance_id)
+
+
+async def test_a_round_purges_what_ended_before_and_nothing_else(hub: TaskHub) -> None:
+    await complete(hub, "completed")
+    await complete(hub, "failed", OrchestrationStatus.Failed)
+    await complete(hub, "terminated", OrchestrationStatus.Terminated)
+    await complete(hub, "@counter@old")
+    await run_first_episode(hub, "running")
+    await complete(hub, "later")
+    await create(hub, "pending")
+    assert await retention_of(hub).purge_round(await end_of(hub, "later")) == 3
+    assert await kept(hub) == ["@counter@old", "later", "pending", "running"]
+    assert await hub.get_history("completed") == []
+    assert await hub.get_history("later") != []
+
+
+async def test_an_instance_that_runs_again_since_it_was_listed_is_kept(hub: TaskHub, monkeypatch) -> None:
+    await complete(hub, "restarted")
+    await complete(hub, "rewound", OrchestrationStatus.Failed)
+    await complete(hub, "ended")
+    listed = await hub.list_ended(EndedQuery())
+
+    async def list_ended(query: EndedQuery) -> list[tuple[int, str]]:
+        return listed
+
+    await create(hub, "restarted")
+    await hub.rewind("rewound", None)
+    monkeypatch.setattr(hub, "list_ended", list_ended)
+    assert await retention_of(hub).purge_round(listed[-1][0] + 1) == 1
+    assert await kept(hub) == ["restarted", "rewound"]
+
+
+async def test_instances_go_in_batches_with_a_pause_after_each(hub: TaskHub, caplog) -> None:
+    caplog.set_level(logging.INFO, "Host.Triggers.DurableTask")
+    for number in range(2 * BATCH + 1):
+        await complete(hub, f"instance{number}")
+    pauses = Pauses()
+    before = clock.now()
+    assert await retention_of(hub, pauses).purge_round(before) == 2 * BATCH + 1
+    assert len(pauses.slept) == 3
+    assert min(pauses.slept) > 0
+    lines = [line for line in caplog.messages if line.startswith("Retention: purged")]
+    ended = timestamp.to_text(before)
+    assert lines == [f"Retention: purged 21 instances of the task hub '{hub.name}' that ended before {ended}"]
+
+
+async def test_a_round_without_work_logs_nothing(hub: TaskHub, caplog) -> None:
+    caplog.set_level(logging.INFO, "Host.Triggers.DurableTask")
+    await run_first_episode(hub, "running")
+    assert await retention_of(hub).purge_round(clock.now()) == 0
+    assert not [line for line in caplog.messages if line.startswith("Retention")]
+
+
+async def test_pages_follow_each_other_even_if_an_instance_stays(hub: TaskHub, monkeypatch) -> None:
+    monkeypatch.setattr("durable_host.durable.api.retention.PAGE", 2)
+    for name in ("a", "b", "c", "d", "e"):
+        await complete(hub, name)
+    purge = hub.purge_instance
+
+    async def purge_instance(instance_id: str) -> bool:
+        return instance_id != "a" and await purge(instance_id)
+
+    monkeypatch.setattr(hub, "purge_instance", purge_instance)
+    assert await retention_of(hub).purge_round(clock.now()) == 4
+    assert await kept(hub) == ["a"]
+
+
+async def test_it_begins_when_the_work_of_an_earlier_process_is_done(hub: TaskHub) -> None:
+    await complete(hub, "old")
+    recovered, asked = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        asked.set()
+        await recovered.wait()
+
+    retention = retention_of(hub, retain=0.0, recovered=wait)
+    retention.start()
+    await asked.wait()
+    assert await kept(hub) == ["old"]
+    recovered.set()
+    await until_kept(hub, [])
+    await retention.stop()
+
+
+async def test_it_goes_on_after_storage_was_unavailable(hub: TaskHub, monkeypatch, caplog) -> None:
+    await complete(hub, "old")
+    list_ended = hub.list_ended
+    answers: list[Any] = [TaskHubUnavailable("the storage does not respond")]
+
+    async def unavailable_once(query: EndedQuery) -> list[tuple[int, str]]:
+        if answers:
+            raise answers.pop()
+        return await list_ended(query)
+
+    monkeypatch.setattr(hub, "list_ended", unavailable_once)
+    retention = retention_of(hub, retain=0.0)
+    retention.start()
+    await until_kept(hub, [])
+    await retention.stop()
+    text = f"Retention: the task hub '{hub.name}' could not be purged: the storage does not respond"
+    assert text in caplog.messages
+
+
+async def test_without_a_duration_nothing_is_purged(hub: TaskHub, caplog) -> None:
+    caplog.set_level(logging.INFO, "Host.Triggers.DurableTask")
+    await complete(hub, "old")
+    retention = Retention(DurableClient(hub, None, OPTIONS, clock), clock, None, at_once)
+    retention.start()
+    await asyncio.sleep(0)
+    await retention.stop()
+    assert await kept(hub) == ["old"]
+    assert not [line for line in caplog.messages if line.startswith("Retention")]
+
+
+async def test_what_is_purged_is_forgotten_in_memory(hub: TaskHub) -> None:
+    await complete(hub, "old")
+    live, forgotten = LiveInstances(), list[str]()
+    live.when_removed(forgotten.append)
+    await retention_of(hub, live=live).purge_round(clock.now())
+    assert forgotten == ["old"]
+
+
+@pytest.mark.parametrize(("retain", "seconds"), [(1.0, 1.0), (60.0, 6.0), (HOUR, 360.0), (7 * 24 * HOUR, 600.0)])
+def test_rounds_come_ten_times_in_the_period_but_at_least_every_ten_minutes(retain: float, seconds: float) -> None:
+    assert seconds_between_rounds(retain) == seconds
+
+
+async def until_kept(hub: TaskHub, names: list[str]) -> None:
+    async with time_limit():
+        while await kept(hub) != names:
+            await pause(0.01)
