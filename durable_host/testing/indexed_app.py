@@ -1,5 +1,6 @@
 """An app whose code is loaded in a worker process. Tests share it; each has its own task hub, storage and time."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +12,7 @@ from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 
 _GRACE = 1.0
+_LOOKS_EVERY = 0.001
 
 
 class IndexedApp:
@@ -38,6 +40,13 @@ class IndexedApp:
                 error.add_note(text)
             raise
         return cls(config, pool, index)
+
+    async def end_calls(self) -> None:
+        """If a test was interrupted while a function ran, end the worker process. The pool starts another one."""
+        if self.pool.is_busy:
+            self.pool.kill()
+        while self.pool.is_busy:  # noqa: ASYNC110 - nobody tells when all calls have failed
+            await asyncio.sleep(_LOOKS_EVERY)
 
     async def close(self) -> None:
         """End the worker processes."""

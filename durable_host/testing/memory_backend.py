@@ -74,6 +74,7 @@ class MemoryBackend:
         app, self._app = self.app, None
         assert self._indexed is not None
         self.run(app.stop())
+        self.run(self._indexed.end_calls())
         self._logs.clear()
         self._app = self.run(AppInMemory.start(self._indexed, self._begin))
 

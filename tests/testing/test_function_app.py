@@ -1,5 +1,6 @@
 """An app in virtual time, through the API of tests: real worker process, real SDK, everything else in memory."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from durable_host.testing import FunctionApp, StillRunning, assert_replays
 APP = """
 import logging
 import os
+import time
 from datetime import timedelta
 
 import azure.functions as func
@@ -79,6 +81,17 @@ def ends_the_worker(text: str) -> int:
         open(marker, "w").close()
         os._exit(3)
     return os.getpid()
+
+
+@app.orchestration_trigger(context_name="context")
+def slow(context):
+    yield context.call_activity("sleeps", "")
+
+
+@app.activity_trigger(input_name="text")
+def sleeps(text: str) -> str:
+    time.sleep(600)
+    return text
 
 
 @app.orchestration_trigger(context_name="context")
@@ -295,6 +308,14 @@ def test_time_waits_for_the_worker_that_replaces_a_dead_one(app: FunctionApp) ->
     begin = app.now
     assert app.start("deadly").wait().status == "Completed"
     assert app.now - begin < timedelta(seconds=2)
+    assert app.reset().start("approval").status == "Running"
+
+
+def test_a_function_that_still_runs_does_not_hold_up_the_next_test(app: FunctionApp) -> None:
+    backend = app._memory
+    backend.run(backend.app.client.start("slow"))  # without waiting, as in a test that is interrupted
+    while not any(line.text.startswith("Executing 'Functions.sleeps'") for line in app.logs):
+        time.sleep(0.01)
     assert app.reset().start("approval").status == "Running"
 
 
