@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from durable_host.config import project
+from durable_host.testing.indexed_app import app_folder
 
 
 class AppChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +34,7 @@ def app_choice(request: pytest.FixtureRequest) -> AppChoice:
     python = given.get("python") or config.getini("durable_host_python") or None
     settings = _settings(config.getini("durable_host_settings")) | dict(given.get("settings") or {})
     return AppChoice(
-        root=project.find_root(root),
+        root=app_folder(root),
         settings=tuple(sorted(settings.items())),
         python=None if python is None else _base(config) / Path(python).expanduser(),
     )

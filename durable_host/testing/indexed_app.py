@@ -6,13 +6,26 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from durable_host.config import HostConfig, StartOptions, load, project
-from durable_host.errors import HostError
+from durable_host.errors import ConfigurationError, HostError
 from durable_host.host.worker_start import worker_options
 from durable_host.invocation.metadata import IndexResult
 from durable_host.invocation.pool import WorkerPool
 
 _GRACE = 1.0
 _LOOKS_EVERY = 0.001
+_REMEDY = "Name its folder: pytest --function-app PATH, 'durable_host_app' in the ini file, or FunctionApp(PATH)."
+    "Name the folder of the app: pytest --function-app PATH, 'durable_host_app' in the ini file, or FunctionApp(PATH)."
+)
+
+
+def app_folder(root: Path) -> Path:
+    """The folder of the app that is in `root` or above it. Raises ConfigurationError if there is none."""
+    if not root.is_dir():
+        raise ConfigurationError(f"{root} is not a folder, so no app can be tested there.", remedy=_REMEDY)
+    try:
+        return project.find_root(root)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.message, cause=error.cause, remedy=_REMEDY, code=error.code) from error
 
 
 class IndexedApp:
@@ -27,7 +40,7 @@ class IndexedApp:
     async def load(cls, root: Path, environ: Mapping[str, str], *, python: Path | None) -> "IndexedApp":
         """Load the app that is in `root` or above it. Raises HostError if it does not load."""
         try:
-            config = load(project.find_root(root), environ=environ)
+            config = load(app_folder(root), environ=environ)
             pool = WorkerPool(worker_options(config, StartOptions(python=python)))
             async with AsyncExitStack() as ending:
                 ending.push_async_callback(pool.stop, _GRACE)

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
+from durable_host.errors import ConfigurationError
+from durable_host.testing import FunctionApp
+
 APP = """
 import os
 from datetime import timedelta
@@ -217,6 +220,15 @@ def test_an_app_that_does_not_load_fails_each_test_with_the_reason(run: Run) -> 
     assert "ERROR broken/test_broken.py::test_one" in run.output
     assert "ERROR broken/test_broken.py::test_two" in run.output
     assert run.output.count("No module named 'a_module_that_is_missing'") >= 2
+
+
+@pytest.mark.parametrize(
+    ("folder", "told"), [("nowhere", "nowhere is not a folder"), ("", "Unable to find project root")]
+)
+def test_a_folder_without_an_app_is_refused_with_the_ways_to_name_one(tmp_path: Path, folder: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=told) as refused:
+        FunctionApp(tmp_path / folder)
+    assert "--function-app" in str(refused.value.remedy)
 
 
 def test_the_option_names_another_app(root: Path) -> None:
