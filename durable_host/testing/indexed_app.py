@@ -14,8 +14,6 @@ from durable_host.invocation.pool import WorkerPool
 _GRACE = 1.0
 _LOOKS_EVERY = 0.001
 _REMEDY = "Name its folder: pytest --function-app PATH, 'durable_host_app' in the ini file, or FunctionApp(PATH)."
-    "Name the folder of the app: pytest --function-app PATH, 'durable_host_app' in the ini file, or FunctionApp(PATH)."
-)
 
 
 def app_folder(root: Path) -> Path:
