@@ -65,7 +65,10 @@ _SECRET_MEMBER: Final = re.compile(_NAMES, re.IGNORECASE)
 def redacted(text: str) -> str:
     """`text` with every secret in it replaced by `[Hidden Credential]`."""
     folded = text.lower()
-    if not any(mark in folded for mark in _MARKS):
+    for mark in _MARKS:  # a generator would take half as long again, and each log line comes here
+        if mark in folded:
+            break
+    else:
         return text
     for pattern in _PATTERNS:
         text = pattern.sub(_hidden, text)

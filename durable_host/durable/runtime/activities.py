@@ -28,11 +28,11 @@ from durable_host.durable.runtime.storage_faults import MAX_REFUSALS, StorageFau
 from durable_host.durable.taskhub.port import ReceivedMessage, TaskHub, TaskHubRefused, TaskHubUnavailable
 from durable_host.durable.user_code import (
     ActivityOutcome,
-    RunsActivityRequests,
     UserCode,
     WorkItemAborted,
     continues_v1,
     numbers_its_actions,
+    runs_activity_requests,
 )
 
 _log = logging.getLogger("Host.Triggers.DurableTask")
@@ -176,7 +176,7 @@ class ActivityRunner:
         item = WorkItemId("activity", scheduled.name, target.instance_id, target.execution_id, task_id)
 
         def run(code: UserCode) -> Awaitable[ActivityOutcome]:
-            if isinstance(code, RunsActivityRequests):
+            if runs_activity_requests(code):
                 return code.run_activity_request(request.message, trace)
             return code.run_activity(scheduled.name, text, instance_id=target.instance_id, task_id=task_id, trace=trace)
 
