@@ -69,8 +69,8 @@ class AppInMemory:
         self._durable: DurableServices | None = None
         self._doubles: Doubles | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._web = WebInMemory(self._config, self._pool, self._invoker, BASE_URL)
         self._chaos: ChaosStage | None = None
+        self.web = WebInMemory(self._config, self._pool, self._invoker, BASE_URL)
         self._ending = AsyncExitStack()
         self._ending.push_async_callback(self._accounts.close)
 
@@ -96,8 +96,8 @@ class AppInMemory:
     async def http_session(self) -> aiohttp.ClientSession:
         """A session whose requests all go to this app."""
         if self._session is None:
-            self._session = await self._web.session()
-            self._ending.push_async_callback(self._web.close)
+            self._session = await self.web.session()
+            self._ending.push_async_callback(self.web.close)
             self._ending.push_async_callback(self._session.close)
         return self._session
 
@@ -195,7 +195,7 @@ class AppInMemory:
             sdk_versions=index.sdk_versions,
             base_url=BASE_URL,
             function_timeout=app.pipeline.function_timeout,
-            key=await self._web.durable_key(),
+            key=await self.web.durable_key(),
             grpc_port=None,
             clock=self.clock,
             hub=chaos.hub if chaos is not None else hub,
@@ -204,10 +204,14 @@ class AppInMemory:
         self._ending.push_async_callback(durable.close)
         self._ending.push_async_callback(durable.stop, _GRACE)
         await durable.start()
-        self._web.adopt(app, durable)
+<<<<<<< HEAD
+        self.web.adopt(app, durable)
         if chaos is not None:
             self._ending.push_async_callback(chaos.stop)
             chaos.start(durable.runtime)
+=======
+        self.web.adopt(app, durable)
+>>>>>>> b677b08 (testing: Require keys in a test, and read streams of apps)
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         assert self._durable is not None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.app_under_test import AppUnderTest
 from durable_host.testing.memory_backend import MemoryBackend
 
@@ -38,3 +39,10 @@ class FunctionApp(AppUnderTest):
             Path(root).resolve(), settings or {}, Path(python).absolute() if python is not None else None, start
         )
         super().__init__(self._memory)
+
+    def require_keys(self) -> AppKeys:
+        """Ask callers of HTTP functions and of the management API for keys until the next reset.
+
+        The keys are those of a host that `func start --enable-auth` starts; without this call, nobody needs one.
+        """
+        return self._memory.require_keys()

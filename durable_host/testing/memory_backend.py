@@ -13,6 +13,7 @@ from durable_host.durable.model.instance import InstanceQuery
 from durable_host.durable.model.status import OrchestrationStatus
 from durable_host.testing.app_backend import InstanceView
 from durable_host.testing.app_in_memory import BASE_URL, AppInMemory
+from durable_host.testing.app_keys import AppKeys
 from durable_host.testing.doubles import Doubles
 from durable_host.testing.http_client import HttpClient
 from durable_host.testing.indexed_app import IndexedApp
@@ -153,6 +154,12 @@ class MemoryBackend:
     @property
     def http(self) -> HttpClient:
         return self._http
+
+    def require_keys(self) -> AppKeys:
+        """Ask callers for keys until the next reset."""
+        web = self.app.web
+        web.require_keys()
+        return AppKeys(web.keys, self.run)
 
     @property
     def doubles(self) -> Doubles:

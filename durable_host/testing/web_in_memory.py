@@ -36,13 +36,11 @@ _USER_AGENT = f"durable-host-testing/{__version__}"
 class WebInMemory:
     """Answers the requests of `session` like `func start`: functions, webhooks, management, admin and home page.
 
-    Callers need keys only with `asks_for_keys`, as with `--enable-auth`. There is no dashboard. Call `adopt` before
-    the first request, and `close` in the same event loop.
+    Callers need no keys until `require_keys` is called. There is no dashboard. Call `adopt` before the first request,
+    and `close` in the same event loop.
     """
 
-    def __init__(
-        self, config: HostConfig, pool: WorkerPool, invoker: Invoker, base_url: str, *, asks_for_keys: bool = False
-    ) -> None:
+    def __init__(self, config: HostConfig, pool: WorkerPool, invoker: Invoker, base_url: str) -> None:
         self._config = config
         self._pool = pool
         self._invoker = invoker
@@ -57,10 +55,13 @@ class WebInMemory:
             self._admin(),
             home=self._home,
             cors=CorsPolicy(config.cors, config.cors_credentials) if config.cors else None,
-            access=Access(self.keys) if asks_for_keys else None,
             body_limit=limit,
         )
         self._port = HttpPort(self._front.handle, body_limit=limit, close_within=CLOSE_CONNECTIONS_WITHIN)
+
+    def require_keys(self) -> None:
+        """Ask callers for keys from now on, like `func start --enable-auth`."""
+        self._front.access = Access(self.keys)
 
     async def durable_key(self) -> str:
         """The key in the URLs of the management API, for `DurableServices`."""

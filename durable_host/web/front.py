@@ -55,8 +55,8 @@ class Front:
     """Handles all requests to the host's port. There are no functions until `adopt` is called.
 
     `home` creates the page at `/`, with or without the list of functions. `dashboard` handles `/_df` and everything
-    below; None leaves these paths to the functions. With `access`, callers need keys, except for the dashboard. While
-    `offline_page` is set, it is the response of all functions.
+    below; None leaves these paths to the functions. While `access` is set, callers need keys, except for the dashboard.
+    While `offline_page` is set, it is the response of all functions.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Front:
         self._admin = admin
         self._home = home
         self._cors = cors
-        self._access = access
+        self.access = access
         self._dashboard = None if dashboard is None else guarded(dashboard, body_limit)
         self._guarded = guarded(self._answer, body_limit)
         self._running = 0
@@ -154,12 +154,12 @@ class Front:
 
     async def _unserved(self, request: web.Request, reply: HttpFunctionReply) -> web.Response:
         """A response with the reason, for callers with the master key; without keys, for all callers."""
-        if self._access is not None and await _refusal(self._access.admin(request)) is not None:
+        if self.access is not None and await _refusal(self.access.admin(request)) is not None:
             return web.Response(status=reply.status)
         return web.Response(status=reply.status, headers=dict(reply.headers), body=reply.body or None)
 
     async def _function(self, request: web.Request, match: RouteMatch[FunctionMetadata]) -> web.StreamResponse:
-        http, access = self._http, self._access
+        http, access = self._http, self.access
         assert http is not None
         with self._counted():
             if access is None:
@@ -207,12 +207,12 @@ class Front:
                 return await self._event_grid.handle(request)
         if self._mcp is not None and _is_below(path, MCP_PATH):
             return await self._answer_mcp(request, self._mcp, path[len(MCP_PATH) :])
-        refusal = await _refusal(self._access.any_key(request)) if self._access is not None else None
+        refusal = await _refusal(self.access.any_key(request)) if self.access is not None else None
         return refusal or web.Response(status=404)
 
     async def _answer_admin(self, request: web.Request, segments: list[str], answer: Answer) -> web.Response:
-        if self._access is not None and not is_for_anybody(segments):
-            refusal = await _refusal(self._access.admin(request))
+        if self.access is not None and not is_for_anybody(segments):
+            refusal = await _refusal(self.access.admin(request))
             if refusal is not None:
                 return refusal
         return await answer(request)
@@ -231,9 +231,9 @@ class Front:
         return web.Response(status=503, body=self.offline_page, content_type="text/html")
 
     async def _refusal_of_extension(self, request: web.Request, system_key: str) -> web.Response | None:
-        if self._access is None:
+        if self.access is None:
             return None
-        return await _refusal(self._access.extension(request, system_key))
+        return await _refusal(self.access.extension(request, system_key))
 
 
 def _is_below(path: str, top: str) -> bool:

@@ -120,6 +120,23 @@ def test_functions_need_no_keys_as_in_a_local_host(app: FunctionApp) -> None:
     assert "code=" in app.client.post("/api/orders", json=ORDER).json()["statusQueryGetUri"]
 
 
+def test_callers_need_keys_if_the_test_requires_them(app: FunctionApp) -> None:
+    keys = app.require_keys()
+    assert app.client.post("/api/orders", json=ORDER).status_code == 401
+    for key in (keys.default, keys.function("place_order"), keys.master):
+        response = app.client.post("/api/orders", json=ORDER, headers={"x-functions-key": key})
+        assert response.status_code == 202
+    status = response.json()["statusQueryGetUri"]
+    assert app.client.get(status).status_code in (200, 202)
+    assert app.client.get(status.partition("code=")[0]).status_code == 401
+    assert app.client.get("/admin/host/status", params={"code": keys.default}).status_code == 403
+    assert app.client.get("/admin/host/status", params={"code": keys.master}).status_code == 200
+    app.output("note").discards()
+    assert app.client.get("/api/notes/bob").status_code == 201
+    app.reset()
+    assert app.client.post("/api/orders", json=ORDER).status_code == 202
+
+
 def test_routes_methods_and_headers_are_those_of_the_host(app: FunctionApp) -> None:
     letters = app.output("note").discards()
     response = app.client.put("/api/notes/bo b", content="hello")
