@@ -58,7 +58,8 @@ class WorkerClock(VirtualClock):
 class AppInMemory:
     """One run of a loaded app, with its own task hub and time. Start and stop it in the same event loop."""
 
-    def __init__(self, indexed: IndexedApp, start: datetime) -> None:
+    def __init__(self, indexed: IndexedApp, start: datetime, streams: Callable[[], int]) -> None:
+        self._streams = streams
         self._config = indexed.config
         self._index = indexed.index
         self._pool = indexed.pool
@@ -75,9 +76,13 @@ class AppInMemory:
         self._ending.push_async_callback(self._accounts.close)
 
     @classmethod
-    async def start(cls, indexed: IndexedApp, start: datetime) -> "AppInMemory":
-        """Run the durable functions of the app, from the virtual time `start`. Raises HostError."""
-        app = cls(indexed, start)
+    async def start(cls, indexed: IndexedApp, start: datetime, streams: Callable[[], int] = lambda: 0) -> "AppInMemory":
+        """Run the durable functions of the app, from the virtual time `start`.
+
+        `streams` is the number of calls that write responses which the test reads piece by piece: nobody waits for
+        them. Raises HostError.
+        """
+        app = cls(indexed, start, streams)
         try:
             await app._start()
         except BaseException:
@@ -162,8 +167,11 @@ class AppInMemory:
         return function
 
     def _is_busy(self) -> bool:
-        chaos = self._chaos is not None and self._chaos.is_busy
-        return chaos or self._pool.is_busy or self._invoker.running > 0
+        if self._chaos is not None and self._chaos.is_busy:
+            return True
+        streams = self._streams()
+        has_calls = self._pool.is_busy and (not streams or self._pool.running_calls > streams)
+        return has_calls or self._invoker.running > streams
 
     async def _start(self) -> None:
         for warning in self._config.warnings:
@@ -204,14 +212,10 @@ class AppInMemory:
         self._ending.push_async_callback(durable.close)
         self._ending.push_async_callback(durable.stop, _GRACE)
         await durable.start()
-<<<<<<< HEAD
         self.web.adopt(app, durable)
         if chaos is not None:
             self._ending.push_async_callback(chaos.stop)
             chaos.start(durable.runtime)
-=======
-        self.web.adopt(app, durable)
->>>>>>> b677b08 (testing: Require keys in a test, and read streams of apps)
 
     async def _client_payload(self, task_hub: str | None, connection: str | None) -> str:
         assert self._durable is not None

@@ -12,7 +12,7 @@ class RunsInLoop(Protocol):
 
 
 class AppKeys:
-    """The keys that callers of the app need. Send one in the header `x-functions-key`, or as `code` in the query."""
+    """The keys that callers of the app need. Send one in the header `x-functions-key`, or in the query: `?code=KEY`."""
 
     def __init__(self, ring: KeyRing, run: RunsInLoop) -> None:
         self._ring = ring

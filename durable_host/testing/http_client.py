@@ -62,6 +62,7 @@ class HttpClient:
         self._thread = thread
         self._session = session
         self._settle = settle
+        self._streams: set[aiohttp.ClientResponse] = set()
 
     def get(self, path: str, **options: Unpack[RequestOptions]) -> HttpResponse:
         return self.request("GET", path, **options)
@@ -96,14 +97,18 @@ class HttpClient:
     def stream(self, method: str, path: str, **options: Unpack[RequestOptions]) -> Generator[StreamedReply, None, None]:
         """Send a request and read the response piece by piece, while the function is still running.
 
-        Leaving the block closes the connection, as a client does that goes away. Redirects are not followed. Raises
-        like `request`.
+        Leaving the block closes the connection, as a client does that goes away. Redirects are not followed. In the
+        block, other calls of the app do not wait for this function. Raises like `request`.
         """
-        response = self._thread.run(self._begin(method, self._url_of(path, options), options))
+        response = self._thread.run(self._open_stream(method, self._url_of(path, options), options))
         try:
             yield StreamedReply(response, self._thread)
         finally:
-            self._thread.run(self._end(response))
+            self._thread.run(self._close_stream(response))
+
+    def count_streams(self) -> int:
+        """The number of `stream` blocks whose responses are not complete: their functions are still running."""
+        return sum(not response.content.is_eof() for response in self._streams)
 
     async def _request(self, method: str, path: str, options: RequestOptions) -> HttpResponse:
         url, history = self._url_of(path, options), tuple[HttpResponse, ...]()
@@ -137,7 +142,13 @@ class HttpClient:
             timeout=aiohttp.ClientTimeout(total=options.get("timeout", _TIMEOUT)),
         )
 
-    async def _end(self, response: aiohttp.ClientResponse) -> None:
+    async def _open_stream(self, method: str, url: URL, options: RequestOptions) -> aiohttp.ClientResponse:
+        response = await self._begin(method, url, options)
+        self._streams.add(response)
+        return response
+
+    async def _close_stream(self, response: aiohttp.ClientResponse) -> None:
+        self._streams.discard(response)
         response.close()
         await self._settle()
 

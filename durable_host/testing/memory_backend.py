@@ -34,17 +34,17 @@ class MemoryBackend:
         self._begin = start
         self._thread = LoopThread("function app")
         self._logs = LogEntries(self._thread.id)
+        self._http = HttpClient(self._thread, BASE_URL, self._session, self._settle)
         self._indexed: IndexedApp | None = None
         self._app: AppInMemory | None = None
         try:
             self._indexed = self.run(IndexedApp.load(root, {**os.environ, **settings}, python=python))
             self._logs.listen(self._indexed.config.host.logging)
-            self._app = self.run(AppInMemory.start(self._indexed, start))
+            self._app = self.run(AppInMemory.start(self._indexed, start, self._http.count_streams))
         except BaseException:
             self.close()
             raise
         self._views = ViewReader()
-        self._http = HttpClient(self._thread, BASE_URL, self._session, self._settle)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` in the event loop of the app."""
@@ -77,7 +77,7 @@ class MemoryBackend:
         self.run(app.stop())
         self.run(self._indexed.end_calls())
         self._logs.clear()
-        self._app = self.run(AppInMemory.start(self._indexed, self._begin))
+        self._app = self.run(AppInMemory.start(self._indexed, self._begin, self._http.count_streams))
 
     @property
     def now(self) -> datetime:

@@ -3,6 +3,7 @@
 `StandIns` is the port: it is asked before an activity runs and before an output is written, and hears how it ended.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -93,6 +94,9 @@ def _interception(stand_ins: StandIns, *, is_python: bool) -> Interception:
             response = await real() if replacement is None else _response(replacement)
         except (FunctionFailed, HostError) as error:
             await stand_ins.activity_ended(run_id, None, str(error))
+            raise
+        except asyncio.CancelledError:
+            await stand_ins.activity_ended(run_id, None, "The call was canceled: the host has ended.")
             raise
         returned = response.return_value
         if returned is None:
