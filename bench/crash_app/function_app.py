@@ -129,6 +129,8 @@ def collect(context: df.DurableOrchestrationContext):
 @app.activity_trigger(input_name="name")
 def step(name: str) -> int:
     log(name)
+    while os.path.exists(os.environ.get("HOLD", "")):
+        time.sleep(0.02)
     time.sleep(random.uniform(0, float(os.environ.get("LONGEST_STEP", "0"))))
     return int(name.rpartition(" ")[2])
 

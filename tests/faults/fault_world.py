@@ -95,6 +95,7 @@ class FaultWorld:
         settings["AzureFunctionsJobHost__logging__logLevel__default"] = "Warning"
         for work in ("Activity", "Orchestrator", "Entity"):
             settings[f"AzureFunctionsJobHost__extensions__durableTask__maxConcurrent{work}Functions"] = "500"
+        self.settings = settings
         self.host = HostProcess(APP, settings)
         self._options = AzureTaskHubOptions(hub_name=self.hub)
         self._session = requests.Session()
@@ -227,10 +228,7 @@ class FaultWorld:
 
     def activity_runs(self) -> Counter[str]:
         """How often each activity ran, by its input."""
-        if not self.runs_file.exists():
-            return Counter()
-        lines = self.runs_file.read_text(encoding="utf-8").splitlines()
-        return Counter(line.partition("\t")[0] for line in lines if not line.startswith("sender "))
+        return activities_in(self.runs_file)
 
     # Many runs
 
@@ -323,6 +321,14 @@ class FaultWorld:
             if found:
                 lines.append(f"{run.family} ({run.fault}): {'; '.join(found)}")
         return lines
+
+
+def activities_in(runs_file: Path) -> Counter[str]:
+    """How often each activity ran, by its input, according to a file that the app has written."""
+    if not runs_file.exists():
+        return Counter()
+    lines = runs_file.read_text(encoding="utf-8").splitlines()
+    return Counter(line.partition("\t")[0] for line in lines if not line.startswith("sender "))
 
 
 @contextlib.contextmanager
